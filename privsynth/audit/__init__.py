@@ -1,0 +1,1 @@
+"""Audits: functions from tables to `Finding`s."""

@@ -1,0 +1,81 @@
+"""`Finding`: what an audit says. A number never travels alone, and says who may see it.
+
+Visibility is `public` only for a function of public facts, the synthetic rows and paid releases (the interval and n
+too); everything that touched a real row without noise is `officer`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Visibility = Literal["public", "officer"]
+Verdict = Literal["pass", "fail", "review", "insufficient", "info"]
+Family = Literal["fidelity", "utility", "membership", "disclosure", "bias", "rules", "alarms", "coverage", "pii"]
+
+FAMILIES: tuple[Family, ...] = (
+    "fidelity", "utility", "membership", "disclosure", "bias", "rules", "alarms", "coverage", "pii",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One measured figure.
+
+    Attributes:
+      family: section of the report.
+      name: what was measured, snake_case, stable across versions, for example `tvd_2way_mean`.
+      group: what it was measured on: a column, a pair "age × sex", a protected group "sex=F"; "" for the whole table.
+      value: the estimate; None when the evidence does not allow one (verdict `insufficient`).
+      low, high: ends of the interval at `confidence`, sampling error and paid noise included; None if there is none.
+      confidence: of the interval, 0.95 unless said.
+      n: how many rows or targets the estimate rests on (a noisy count where public); None if it does not apply.
+      baseline: the figure that a reader should compare with (the holdout's ceiling, chance, the real rows' value).
+      baseline_label: what the baseline is, for example "holdout".
+      better: "lower", "higher", "target" (nearest to the baseline), or "none".
+      visibility: `public` or `officer`.
+      verdict: `pass`, `fail`, `review`, `insufficient` or `info`.
+      threshold: what the verdict compared with, as a sentence with its source; "" for info.
+      meaning: one or two plain sentences for a compliance officer.
+      source: the definition: paper, section, or "own".
+      unit: of the value: "" (share or score), "rows", "days", ...
+      detail: JSON-able extras for charts (curves, matrices) under the same visibility.
+    """
+
+    family: Family
+    name: str
+    value: float | None
+    visibility: Visibility
+    meaning: str
+    group: str = ""
+    low: float | None = None
+    high: float | None = None
+    confidence: float = 0.95
+    n: int | None = None
+    baseline: float | None = None
+    baseline_label: str = ""
+    better: Literal["lower", "higher", "target", "none"] = "none"
+    verdict: Verdict = "info"
+    threshold: str = ""
+    source: str = "own"
+    unit: str = ""
+    detail: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.family not in FAMILIES:
+            raise ValueError(f"unknown family {self.family!r}")
+        if self.visibility not in ("public", "officer"):
+            raise ValueError(f"unknown visibility {self.visibility!r}")
+        for name in ("value", "low", "high", "baseline"):
+            number = getattr(self, name)
+            if number is not None and not math.isfinite(number):
+                raise ValueError(f"{name} of {self.name} must be finite or None, not {number}")
+        if self.value is None and self.verdict not in ("insufficient", "info"):
+            raise ValueError(f"{self.name} has no value and cannot have the verdict {self.verdict!r}")
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError(f"the interval of {self.name} is reversed")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the finding as JSON-able data, every field present."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}

@@ -1,0 +1,188 @@
+"""`Schema` and `Column`: frozen, validated, and public by definition.
+
+What a schema declares is free: it is a person's statement about the table (a code book, a form, a law), not a
+measurement of it. What it leaves out is bought with noisy votes and thresholds, or stays unknown.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import date, datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from privsynth.schema.rules import Rule, parse_rule
+
+Kind = Literal["numeric", "integer", "categorical", "boolean", "datetime", "date", "id", "text"]
+Role = Literal["identifier", "quasi_identifier", "sensitive", "protected", "target"]
+
+NUMERIC_KINDS = ("numeric", "integer")
+TIME_KINDS = ("datetime", "date")
+MAX_CATEGORIES = 50_000
+MAX_COLUMNS = 2_000
+
+
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Roles = Annotated[tuple[Role, ...], BeforeValidator(_as_tuple)]
+
+
+class Column(BaseModel):
+    """What is publicly known of one column.
+
+    Attributes:
+      kind: what the cells mean; None where the run has to buy it.
+      minimum, maximum: bounds; numbers for numeric kinds, ISO dates or datetimes for time kinds.
+      categories: the closed list of values, in the order of the code book. Values outside it become missing.
+      precision: grid of the values: 0.1 keeps one decimal; for datetimes, in seconds (60 keeps minutes).
+      nullable: False when a missing value cannot occur; the synthetic column then has none.
+      roles: identifier, quasi_identifier, sensitive, protected, target.
+      format: strptime format of a datetime or date that is not ISO 8601.
+      decimal: the decimal sign of a numeric column that is stored as text.
+      true_values, false_values: spellings of a boolean.
+      observed: True while a suggestion of `schema init --observe` waits for a person; `synthesize` refuses it.
+      description, unit: for the reader.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Kind | None = None
+    minimum: float | datetime | date | None = None
+    maximum: float | datetime | date | None = None
+    categories: tuple[str, ...] | None = None
+    precision: float | None = None
+    nullable: bool = True
+    roles: Roles = ()
+    format: str | None = None
+    decimal: Literal[".", ","] | None = None
+    true_values: tuple[str, ...] | None = None
+    false_values: tuple[str, ...] | None = None
+    observed: bool = False
+    description: str | None = None
+    unit: str | None = None
+
+    @field_validator("categories", "true_values", "false_values", mode="before")
+    @classmethod
+    def _texts(cls, value: Any) -> Any:
+        if value is None:
+            return None
+        if not isinstance(value, list | tuple):
+            raise ValueError("must be a list")
+        return tuple(_category_text(item) for item in value)
+
+    @field_validator("minimum", "maximum", mode="before")
+    @classmethod
+    def _bound(cls, value: Any) -> Any:
+        """Numbers stay numbers, ISO texts become datetimes, dates become midnight."""
+        if isinstance(value, bool):
+            raise ValueError("must be a number or an ISO date")
+        if isinstance(value, str):
+            try:
+                value = datetime.fromisoformat(value)
+            except ValueError:
+                raise ValueError("must be a number or an ISO date") from None
+        if isinstance(value, datetime):
+            return value.replace(tzinfo=None)
+        if isinstance(value, date):
+            return datetime(value.year, value.month, value.day)
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for bound in (self.minimum, self.maximum):
+            if isinstance(bound, float) and not math.isfinite(bound):
+                raise ValueError("minimum and maximum must be finite")
+            if bound is not None and self.kind in TIME_KINDS and not isinstance(bound, datetime):
+                raise ValueError(f"minimum and maximum of a {self.kind} must be ISO dates")
+            if bound is not None and self.kind in NUMERIC_KINDS and isinstance(bound, datetime):
+                raise ValueError(f"minimum and maximum of a column of kind {self.kind} must be numbers")
+            if bound is not None and self.kind not in (*NUMERIC_KINDS, *TIME_KINDS):
+                raise ValueError("minimum and maximum need a kind: numeric, integer, datetime or date")
+        if self.minimum is not None and self.maximum is not None:
+            if self.minimum > self.maximum:  # type: ignore[operator]
+                raise ValueError("minimum is above maximum")
+        if self.precision is not None and not (math.isfinite(self.precision) and self.precision > 0):
+            raise ValueError("precision must be a finite number above 0")
+        if self.categories is not None:
+            if self.kind not in (None, "categorical"):
+                raise ValueError("categories need kind: categorical")
+            if len(set(self.categories)) != len(self.categories):
+                raise ValueError("categories holds a value twice")
+            if not 1 <= len(self.categories) <= MAX_CATEGORIES:
+                raise ValueError(f"categories must hold between 1 and {MAX_CATEGORIES} values")
+        if (self.true_values is None) != (self.false_values is None):
+            raise ValueError("true_values and false_values must be given together")
+        if self.true_values and set(self.true_values) & set(self.false_values or ()):
+            raise ValueError("true_values and false_values overlap")
+        return self
+
+    def has_role(self, role: Role) -> bool:
+        """Return whether the column was declared to play this role."""
+        return role in self.roles
+
+
+def _category_text(value: Any) -> str:
+    """Return a category as the text of its cell: YAML's booleans and numbers are spelled as Python prints them."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float | date | datetime):
+        return str(value)
+    raise ValueError("must hold texts or numbers")
+
+
+class Schema(BaseModel):
+    """The public shape of a table.
+
+    Attributes:
+      dataset: the name under which the ledger keeps the budget.
+      unit: the column that names the person or account to protect, or "row".
+      max_rows_per_unit: at most this many rows of a unit are used (k); required when `unit` is a column.
+      rows: the number of rows, when it is public; the guarantee then is 'replace one unit's rows by nulls'.
+      columns: name -> Column, in the order of the table.
+      rules: sentences that hold in every row (see `privsynth.schema.rules`).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str | None = Field(default=None, min_length=1, max_length=200)
+    unit: str | None = None
+    max_rows_per_unit: int | None = Field(default=None, ge=1, le=100_000)
+    rows: int | None = Field(default=None, ge=1)
+    columns: dict[str, Column] = Field(default_factory=dict)
+    rules: tuple[str, ...] = ()
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _blank_columns(cls, value: Any) -> Any:
+        """A name with nothing after it is a column of which nothing is declared."""
+        if isinstance(value, dict):
+            return {name: ({} if column is None else column) for name, column in value.items()}
+        return value
+
+    @model_validator(mode="after")
+    def _rules_fit(self) -> Self:
+        if len(self.columns) > MAX_COLUMNS:
+            raise ValueError(f"at most {MAX_COLUMNS} columns")
+        for rule in self.parsed_rules():
+            for name in rule.columns:
+                if self.columns and name not in self.columns:
+                    raise ValueError(f"rule '{rule.text}' names the column '{name}', which the schema lacks")
+        return self
+
+    def parsed_rules(self) -> tuple[Rule, ...]:
+        """Return the rules, parsed; a ValueError says which one cannot be read."""
+        names = tuple(self.columns)
+        return tuple(parse_rule(text, names) for text in self.rules)
+
+    def column(self, name: str) -> Column:
+        """Return what is declared of a column; nothing, if it is not there."""
+        return self.columns.get(name, Column())
+
+    def with_role(self, role: Role) -> list[str]:
+        """Return the names of the columns that play a role, in table order."""
+        return [name for name, column in self.columns.items() if column.has_role(role)]

@@ -1,0 +1,56 @@
+"""`Table`: the only holder of private rows.
+
+A table is an Arrow table, as a source delivered it (text where the source has only text), often mapped from a private
+spill file so that a million rows do not live in memory. Nothing else in the package may keep rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+
+class Table:
+    """Private rows, column by column.
+
+    Attributes:
+      data: the Arrow table, of (n_rows, n_columns).
+    """
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: pa.Table) -> None:
+        self.data = data
+
+    @property
+    def names(self) -> list[str]:
+        """Column names, in the order of the source."""
+        return list(self.data.column_names)
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows. Private: print it only where the officer alone reads."""
+        return int(self.data.num_rows)
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """Return one column as Arrow data."""
+        return self.data.column(name)
+
+    def select(self, names: Sequence[str]) -> Table:
+        """Return the table with these columns only, in this order."""
+        return Table(self.data.select(list(names)))
+
+    def take(self, rows: np.ndarray) -> Table:
+        """Return the rows of a boolean mask or of an index array, in that order."""
+        if rows.dtype == np.bool_:
+            return Table(self.data.filter(pa.array(rows)))
+        return Table(self.data.take(pa.array(rows)))
+
+    def __repr__(self) -> str:
+        """Say the number of columns; never a value and never the number of rows."""
+        return f"Table({self.data.num_columns} columns)"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError("a Table holds private rows and is never pickled")

@@ -1,0 +1,257 @@
+"""`Budget`, what a release may cost; `SpendingPlan`, how it is cut into parts; `Bill`, what was spent of each part.
+
+The plan is made from public facts before the first look: the budget, what the schema declares, the generator's
+configuration. Every part is Gaussian, counted in μ²; the thresholds of open domains take their δ off the top; training
+steps are a part of their own, whose noise is found by the accountant.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from privsynth._validate import in_range, positive
+from privsynth.errors import BudgetExceeded, ConfigError
+from privsynth.privacy.accounting import (
+    Event,
+    GaussianEvent,
+    SubsampledGaussianEvent,
+    calibrate_subsampled,
+    epsilon_of,
+    gdp_epsilon,
+    gdp_mu,
+)
+
+DEFAULT_DELTA = 1e-6
+DISCOVERY_DELTA_SHARE = 0.1
+MAX_EPSILON = 1_000.0
+MIN_EPSILON = 1e-4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """The promise of one release.
+
+    Attributes:
+      epsilon, delta: the total of everything that leaves the release's public folder.
+      unit: name of the column that says whose rows they are, or "row".
+      max_rows_per_unit: k, at most this many rows of a unit are used; 1 for "row".
+      rows: the number of rows if it was declared public, else None.
+    """
+
+    epsilon: float
+    delta: float = DEFAULT_DELTA
+    unit: str = "row"
+    max_rows_per_unit: int = 1
+    rows: int | None = None
+
+    def __post_init__(self) -> None:
+        positive(epsilon=self.epsilon, delta=self.delta)
+        if self.epsilon > MAX_EPSILON:
+            raise ConfigError(f"epsilon {self.epsilon:g} promises nothing; choose one of at most {MAX_EPSILON:g}")
+        if self.epsilon < MIN_EPSILON:
+            raise ConfigError(f"epsilon {self.epsilon:g} leaves only noise; choose one of at least {MIN_EPSILON:g}")
+        if not 1e-30 < self.delta <= 0.01:
+            raise ConfigError(f"delta must lie between 1e-30 and 0.01, not {self.delta:g}; 1e-6 is usual")
+        in_range(1, 100_000, max_rows_per_unit=self.max_rows_per_unit)
+        if self.unit == "row" and self.max_rows_per_unit != 1:
+            raise ConfigError("with --unit row each row is a unit of its own, so max_rows_per_unit is 1")
+
+    @property
+    def neighbours(self) -> str:
+        """The neighbouring relation, as a sentence for the report."""
+        whose = "one row" if self.unit == "row" else f"all rows of one {self.unit}"
+        if self.rows is not None:
+            return f"replace {whose} by nulls (the number of rows was declared public)"
+        return f"add or remove {whose}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpendingPlan:
+    """How a budget is cut into parts, fixed by public facts.
+
+    Attributes:
+      budget: the total.
+      parts: part -> μ² that it may spend in Gaussian releases.
+      discovery_delta: δ set aside for the thresholds of open domains.
+      training: the training steps, or None.
+    """
+
+    budget: Budget
+    parts: Mapping[str, float]
+    discovery_delta: float = 0.0
+    training: SubsampledGaussianEvent | None = None
+
+    @property
+    def gaussian_delta(self) -> float:
+        """δ at which the noise is converted to ε."""
+        return self.budget.delta - self.discovery_delta
+
+    def events(self) -> list[Event]:
+        """Return the events of the plan, spent to the end."""
+        events: list[Event] = [GaussianEvent(noise_multiplier=m**-0.5) for m in self.parts.values() if m > 0]
+        return events + ([self.training] if self.training else [])
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSpec:
+    """The public shape of a DP-SGD run: share of the total in μ², sampling probability, steps."""
+
+    share: float
+    sampling_probability: float
+    steps: int
+
+
+def plan_spending(
+    budget: Budget, weights: Mapping[str, float], *, open_domain: bool, training: TrainingSpec | None = None
+) -> SpendingPlan:
+    """Cut a budget into parts.
+
+    Guarantee: the plan's events compose to at most (budget.epsilon, budget.delta).
+    Args:
+      weights: part -> relative share of the Gaussian budget; they need not sum to one.
+      open_domain: whether any category or atom has to be discovered by a threshold.
+      training: a DP-SGD run that takes its share first.
+    """
+    discovery_delta = budget.delta * DISCOVERY_DELTA_SHARE if open_domain else 0.0
+    delta = budget.delta - discovery_delta
+    total = gdp_mu(budget.epsilon, delta) ** 2
+    event = None
+    if training is not None:
+        in_range(0.0, 0.95, training_share=training.share)
+        total *= 1.0 - training.share
+        noise_multiplier = calibrate_subsampled(
+            epsilon=budget.epsilon,
+            delta=delta,
+            mu_squared=total,
+            sampling_probability=training.sampling_probability,
+            steps=training.steps,
+        )
+        event = SubsampledGaussianEvent(
+            noise_multiplier=noise_multiplier,
+            sampling_probability=training.sampling_probability,
+            steps=training.steps,
+        )
+    # A hair below the total, so that no rounding of the parts can lift their sum above it.
+    scale = total * (1 - 1e-9) / math.fsum(weights.values())
+    return SpendingPlan(
+        budget=budget,
+        parts={name: weight * scale for name, weight in weights.items()},
+        discovery_delta=discovery_delta,
+        training=event,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spend:
+    """One line of the bill: what was released, by which mechanism, at what price."""
+
+    label: str
+    part: str
+    mechanism: str
+    noise_multiplier: float
+    l2_sensitivity: float
+    mu_squared: float
+    delta: float = 0.0
+    steps: int = 1
+    sampling_probability: float = 1.0
+
+
+@dataclass
+class Bill:
+    """What was spent of a plan; it refuses before anything is drawn.
+
+    Attributes:
+      plan: the parts.
+      spends: the lines so far, in order.
+      before_first_draw: called once, before the first noise is drawn: the ledger's point of no return.
+    """
+
+    plan: SpendingPlan
+    before_first_draw: Callable[[], None] = lambda: None
+    spends: list[Spend] = field(default_factory=list)
+    _drawn: bool = False
+
+    def charge(self, spend: Spend) -> None:
+        """Enter one Gaussian release or one threshold.
+
+        Raises:
+          BudgetExceeded: the part has not that much left; nothing is entered.
+        """
+        if spend.part not in self.plan.parts:
+            raise BudgetExceeded(f"the plan has no part '{spend.part}'")
+        spent = math.fsum(s.mu_squared for s in self.spends if s.part == spend.part)
+        if spent + spend.mu_squared > self.plan.parts[spend.part] * (1 + 1e-9):
+            raise BudgetExceeded(f"'{spend.label}' would pass what the part '{spend.part}' may spend")
+        deltas = math.fsum(s.delta for s in self.spends)
+        if deltas + spend.delta > self.plan.discovery_delta * (1 + 1e-9):
+            raise BudgetExceeded(f"'{spend.label}' would pass the delta that is set aside for thresholds")
+        self._enter(spend)
+
+    def charge_training(self, label: str, l2_sensitivity: float) -> SubsampledGaussianEvent:
+        """Enter the whole training run of the plan, once, and return its event."""
+        event = self.plan.training
+        if event is None or any(s.part == "training" for s in self.spends):
+            raise BudgetExceeded("the plan has no training run left")
+        self._enter(
+            Spend(
+                label=label,
+                part="training",
+                mechanism="Poisson-subsampled Gaussian (DP-SGD)",
+                noise_multiplier=event.noise_multiplier,
+                l2_sensitivity=l2_sensitivity,
+                mu_squared=0.0,
+                steps=event.steps,
+                sampling_probability=event.sampling_probability,
+            )
+        )
+        return event
+
+    def _enter(self, spend: Spend) -> None:
+        if not self._drawn:
+            self.before_first_draw()
+            self._drawn = True
+        self.spends.append(spend)
+
+    def events(self) -> list[Event]:
+        """Return what was spent as events that any accountant can compose."""
+        events: list[Event] = []
+        for spend in self.spends:
+            if spend.part == "training":
+                events.append(
+                    SubsampledGaussianEvent(
+                        noise_multiplier=spend.noise_multiplier,
+                        sampling_probability=spend.sampling_probability,
+                        steps=spend.steps,
+                    )
+                )
+            else:
+                events.append(GaussianEvent(noise_multiplier=spend.noise_multiplier))
+        return events
+
+    def delta_spent(self) -> float:
+        """Return the δ that thresholds took."""
+        return math.fsum(s.delta for s in self.spends)
+
+    def epsilon_spent(self) -> float:
+        """Return ε of everything on the bill at the plan's δ, rounded up."""
+        return epsilon_of(self.events(), self.plan.gaussian_delta)
+
+
+def mu_of(budget: Budget) -> float:
+    """Return μ of a purely Gaussian release with this budget, for explanations in the report."""
+    return gdp_mu(budget.epsilon, budget.delta)
+
+
+__all__ = [
+    "DEFAULT_DELTA",
+    "Bill",
+    "Budget",
+    "Spend",
+    "SpendingPlan",
+    "TrainingSpec",
+    "gdp_epsilon",
+    "mu_of",
+    "plan_spending",
+]

@@ -1,0 +1,238 @@
+"""The only places where noise is added. Everything that a release says of real rows went through one of these.
+
+`Mechanisms` is a protocol so that tests can put a stub, a recorder or a player in its place: with a stub that returns
+constants, every public byte of the pipeline must be the same whatever the rows are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from scipy.stats import norm
+
+from privsynth._validate import positive
+from privsynth.errors import BudgetExceeded
+from privsynth.privacy.accounting import round_up
+from privsynth.privacy.budget import Bill, Spend
+from privsynth.privacy.noise import rounded_gaussian
+from privsynth.randomness import BitSource, SecureStream, poisson_mask
+
+
+@dataclass(frozen=True)
+class Noisy:
+    """A paid release: integers with Gaussian noise of standard deviation `sigma` each."""
+
+    values: np.ndarray
+    sigma: float
+
+
+@dataclass(frozen=True)
+class StableKeys:
+    """A paid, thresholded histogram of an open domain, one mapping a column.
+
+    Attributes:
+      counts: for each column, key -> noisy count, only keys at or above `threshold`.
+      sigma: standard deviation of each count.
+      threshold: what a noisy count had to reach.
+    """
+
+    counts: list[dict[str, int]]
+    sigma: float
+    threshold: int
+
+
+class TrainingNoise(Protocol):
+    """Noise and Poisson masks of one DP-SGD run, paid for as a whole."""
+
+    steps: int
+    sampling_probability: float
+    noise_multiplier: float
+
+    def mask(self, n_units: int) -> np.ndarray:
+        """Return (n_units,) booleans: the Poisson sample of the next step."""
+        ...
+
+    def add(self, sums: np.ndarray, *, l2_sensitivity: float) -> np.ndarray:
+        """Return the integer sums of one step with noise; at most `steps` times."""
+        ...
+
+
+class Mechanisms(Protocol):
+    """What may touch exact figures and return paid ones."""
+
+    def gaussian(
+        self, values: np.ndarray, *, l2_sensitivity: float, part: str, mu_squared: float, label: str
+    ) -> Noisy:
+        """Release integers with exactly rounded Gaussian noise."""
+        ...
+
+    def stable_keys(
+        self,
+        counts: Sequence[Mapping[str, int]],
+        *,
+        max_rows_per_unit: int,
+        part: str,
+        mu_squared: float,
+        delta: float,
+        label: str,
+    ) -> StableKeys:
+        """Release the frequent keys of open domains with their noisy counts."""
+        ...
+
+    def training(self, *, clip: float, label: str) -> TrainingNoise:
+        """Pay for the plan's training run and return its noise."""
+        ...
+
+
+class GaussianMechanisms:
+    """The real thing: exactly rounded Gaussian noise from a secure stream, entered in a bill."""
+
+    def __init__(self, bill: Bill, bits: BitSource | None = None) -> None:
+        self._bill = bill
+        self._bits = bits if bits is not None else SecureStream()
+
+    def gaussian(
+        self, values: np.ndarray, *, l2_sensitivity: float, part: str, mu_squared: float, label: str
+    ) -> Noisy:
+        """Return `values` plus Gaussian noise, rounded to integers.
+
+        Guarantee: μ-GDP with μ² = mu_squared (rounded down), if neighbouring tables move `values`, a vector of
+          integers, by at most `l2_sensitivity` in L2 norm. The sum and its rounding are exact.
+        Args:
+          values: integers of any shape, at most 2**53 in size.
+          l2_sensitivity: in the units of `values`.
+          part: part of the plan that pays.
+          mu_squared: price; the noise multiplier is mu_squared**-0.5, rounded up.
+        Raises:
+          BudgetExceeded: before any noise is drawn.
+        Source: Dong, Roth & Su (2022), theorem 2.7.
+        """
+        positive(l2_sensitivity=l2_sensitivity, mu_squared=mu_squared)
+        values = _integers(values)
+        noise_multiplier = round_up(mu_squared**-0.5)
+        self._bill.charge(
+            Spend(
+                label=label,
+                part=part,
+                mechanism="Gaussian",
+                noise_multiplier=noise_multiplier,
+                l2_sensitivity=l2_sensitivity,
+                mu_squared=noise_multiplier**-2,
+            )
+        )
+        sigma = round_up(noise_multiplier * l2_sensitivity, 12)
+        return Noisy(values + rounded_gaussian(values.size, sigma, self._bits).reshape(values.shape), sigma)
+
+    def stable_keys(
+        self,
+        counts: Sequence[Mapping[str, int]],
+        *,
+        max_rows_per_unit: int,
+        part: str,
+        mu_squared: float,
+        delta: float,
+        label: str,
+    ) -> StableKeys:
+        """Return the keys whose noisy count reaches a threshold, for each of several open domains.
+
+        Guarantee: μ-GDP with μ² = mu_squared on the keys that both neighbours hold, and probability at most `delta`
+          in all that a key which only one unit holds comes out. A unit has at most k = `max_rows_per_unit` rows and
+          each row at most one key a column: the counts move by at most k·√columns in L2. A key held by one unit
+          alone has a count of at most k and passes T = k + σ·Φ⁻¹(1 − delta / (columns·k)) + ½ with probability at
+          most delta / (columns·k); a unit alone holds at most k such keys a column.
+        Args:
+          counts: for each column, key -> exact count of rows.
+          delta: for the whole call.
+        Raises:
+          BudgetExceeded: before any noise is drawn.
+        Source: Wilkins, Kifer, Zhang & Karrer (2024), Gaussian sparse histogram; design §2.
+        """
+        positive(mu_squared=mu_squared, delta=delta)
+        columns, k = len(counts), max_rows_per_unit
+        sensitivity = round_up(k * math.sqrt(columns), 12)
+        noise_multiplier = round_up(mu_squared**-0.5)
+        self._bill.charge(
+            Spend(
+                label=label,
+                part=part,
+                mechanism="Gaussian with threshold",
+                noise_multiplier=noise_multiplier,
+                l2_sensitivity=sensitivity,
+                mu_squared=noise_multiplier**-2,
+                delta=delta,
+            )
+        )
+        sigma = round_up(noise_multiplier * sensitivity, 12)
+        threshold = stable_threshold(k=k, columns=columns, sigma=sigma, delta=delta)
+        kept = []
+        for column in counts:
+            # In the keys' own order, so that the order of rows cannot show.
+            keys = sorted(column)
+            exact = np.fromiter((column[key] for key in keys), dtype=np.int64, count=len(keys))
+            noisy = exact + rounded_gaussian(len(keys), sigma, self._bits)
+            kept.append({key: int(n) for key, n in zip(keys, noisy, strict=True) if n >= threshold})
+        return StableKeys(kept, sigma, threshold)
+
+    def training(self, *, clip: float, label: str) -> TrainingNoise:
+        """Pay for the plan's DP-SGD run.
+
+        Guarantee: the plan's subsampled Gaussian event, if each step adds the gradients of a fresh Poisson sample of
+          units, each clipped to `clip`, and calls `add` with its true sensitivity, in integers.
+        """
+        event = self._bill.charge_training(label, clip)
+        return _GaussianTraining(event.steps, event.sampling_probability, event.noise_multiplier, self._bits)
+
+
+class _GaussianTraining:
+    def __init__(self, steps: int, sampling_probability: float, noise_multiplier: float, bits: BitSource) -> None:
+        self.steps = steps
+        self.sampling_probability = sampling_probability
+        self.noise_multiplier = noise_multiplier
+        self._bits = bits
+        self._masks = self._adds = 0
+
+    def mask(self, n_units: int) -> np.ndarray:
+        if self._masks >= self.steps or self._masks != self._adds:
+            raise BudgetExceeded("each training step takes one sample and adds noise once")
+        self._masks += 1
+        return poisson_mask(n_units, self.sampling_probability, self._bits)
+
+    def add(self, sums: np.ndarray, *, l2_sensitivity: float) -> np.ndarray:
+        if self._adds + 1 != self._masks:
+            raise BudgetExceeded("each training step takes one sample and adds noise once")
+        self._adds += 1
+        positive(l2_sensitivity=l2_sensitivity)
+        sums = _integers(sums)
+        sigma = round_up(self.noise_multiplier * l2_sensitivity, 12)
+        noisy: np.ndarray = sums + rounded_gaussian(sums.size, sigma, self._bits).reshape(sums.shape)
+        return noisy
+
+
+def stable_threshold(*, k: int, columns: int, sigma: float, delta: float) -> int:
+    """Return the threshold of `GaussianMechanisms.stable_keys`; a public number."""
+    quantile = -float(norm.ppf(delta / (columns * k))) * (1 + 1e-12)
+    return math.ceil(k + sigma * quantile + 0.5)
+
+
+def _integers(values: np.ndarray) -> np.ndarray:
+    if not np.issubdtype(values.dtype, np.integer):
+        raise TypeError("mechanisms take integers; put sums of fractions on a grid first")
+    return values.astype(np.int64)
+
+
+def on_grid(values: np.ndarray, step: float) -> np.ndarray:
+    """Return float values as integer multiples of `step`, rounded to nearest.
+
+    Each entry moves by at most half a step, so two neighbours that differ by at most Δ in an entry differ by at most
+    Δ / step + 1 in integers; `grid_sensitivity` adds that slack.
+    """
+    return np.rint(np.asarray(values, dtype=np.float64) / step).astype(np.int64)
+
+
+def grid_sensitivity(l2_sensitivity: float, size: int, step: float) -> float:
+    """Return the L2 sensitivity, in grid steps, of `size` fractions put on a grid: Δ / step + √size."""
+    return round_up(l2_sensitivity / step * (1 + 1e-9) + math.sqrt(size), 12)

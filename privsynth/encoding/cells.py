@@ -1,0 +1,216 @@
+"""Cells: what a cell could be, and its value once the kind is known.
+
+All functions are total: whatever stands in a cell, the result is a value or a null, so that no cell can stop a run.
+Only fixed defaults are used; nothing is learned from the column.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+NULL_TOKENS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "#N/A")
+MAX_DECIMALS = 6
+GRID_LIMIT = 2**52  # integers of the value grid stay exact in double precision
+
+# What a cell votes for. One cell casts one vote.
+NULL, TEXT, BOOLEAN = 0, 1, 2
+NUMBER = 3  # NUMBER + j: a number with j decimals after a point, j = 0..6
+COMMA = NUMBER + MAX_DECIMALS + 1  # COMMA + j: a number with j decimals after a comma, j = 1..6
+DATE_ISO = COMMA + MAX_DECIMALS + 1  # + 0: date, + 1: to the minute, + 2: to the second
+DAY_FIRST, MONTH_FIRST, EITHER_FIRST = DATE_ISO + 3, DATE_ISO + 6, DATE_ISO + 9  # same three steps
+N_VOTES = EITHER_FIRST + 3
+
+_INTEGER = r"^[+-]?(0|[1-9]\d{0,17})$"
+_POINT = r"^[+-]?(\d{1,18}\.\d*|\.\d+)$"
+_COMMA = r"^[+-]?\d{1,15},\d+$"
+_SCIENTIFIC = r"^[+-]?\d+(\.\d*)?[eE][+-]?\d{1,3}$"
+_TIME = r"(?:[T ]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
+_ISO = r"^\d{4}-\d{2}-\d{2}" + _TIME + "$"
+_SLASHED = r"^(?P<a>\d{1,2})[/.](?P<b>\d{1,2})[/.](?P<year>\d{4})" + _TIME + "$"
+
+
+@dataclass(frozen=True)
+class Categories:
+    """A parsed column of texts: (n,) int32 codes into `values`, −1 for null."""
+
+    codes: np.ndarray
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A parsed column of numbers or times: (n,) int64 multiples of the precision, and (n,) booleans for null."""
+
+    steps: np.ndarray
+    null: np.ndarray
+
+
+def is_text(column: pa.ChunkedArray) -> bool:
+    """Return whether the source gave text."""
+    return pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+
+
+def votes(column: pa.ChunkedArray) -> np.ndarray:
+    """Return (n,) uint8: what each cell looks like."""
+    if is_text(column):
+        codes, values = _dictionary(column)
+        of_values = _text_votes(pa.array(values, pa.string()))
+        return np.where(codes < 0, NULL, of_values[codes] if len(values) else NULL).astype(np.uint8)
+    null = column.is_null().to_numpy()
+    if pa.types.is_boolean(column.type):
+        result = np.full(len(null), BOOLEAN, np.uint8)
+    elif pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+        seconds = _seconds(column)
+        known = np.where(np.isnan(seconds), 0, seconds).astype(np.int64)
+        result = DATE_ISO + np.where(known % 86_400 == 0, 0, np.where(known % 60 == 0, 1, 2)).astype(np.uint8)
+    else:
+        result = NUMBER + _decimals(column.cast(pa.float64()).to_numpy())
+    return np.where(null, NULL, result).astype(np.uint8)
+
+
+def _dictionary(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:
+    """Return (n,) codes (−1 for null tokens) and the distinct texts, trimmed of blanks at both ends."""
+    trimmed = pc.utf8_trim_whitespace(column)
+    encoded = pc.dictionary_encode(trimmed).combine_chunks()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.chunk(0) if encoded.num_chunks else pa.array([], pa.string()).dictionary_encode()
+    values = encoded.dictionary.to_pylist()
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
+    blank = np.array([value in NULL_TOKENS for value in values], dtype=bool)
+    if blank.any():
+        keep = np.cumsum(~blank) - 1
+        recode = np.where(blank, -1, keep).astype(np.int32)
+        codes = np.where(codes >= 0, recode[codes], -1).astype(np.int32)
+        values = [value for value, drop in zip(values, blank, strict=True) if not drop]
+    return codes, values
+
+
+def _matches(values: pa.Array, pattern: str) -> np.ndarray:
+    return np.asarray(pc.match_substring_regex(values, pattern).to_numpy(zero_copy_only=False), dtype=bool)
+
+
+def _text_votes(values: pa.Array) -> np.ndarray:
+    result = np.full(len(values), TEXT, np.uint8)
+    if not len(values):
+        return result
+    result[_matches(values, _INTEGER)] = NUMBER
+    point = _matches(values, _POINT)
+    if point.any():
+        texts = pc.utf8_rtrim(values.filter(pa.array(point)), characters="0")
+        decimals = pc.subtract(pc.utf8_length(texts), pc.add(pc.find_substring(texts, "."), 1)).to_numpy()
+        result[point] = NUMBER + np.minimum(decimals, MAX_DECIMALS)
+    comma = _matches(values, _COMMA)
+    if comma.any():
+        texts = values.filter(pa.array(comma))
+        decimals = pc.subtract(pc.utf8_length(texts), pc.add(pc.find_substring(texts, ","), 1)).to_numpy()
+        result[comma] = COMMA + np.minimum(decimals, MAX_DECIMALS)
+    result[_matches(values, _SCIENTIFIC)] = NUMBER + MAX_DECIMALS
+    iso = _matches(values, _ISO)
+    if iso.any():
+        result[iso] = DATE_ISO + _clock(values.filter(pa.array(iso)))
+    slashed = _matches(values, _SLASHED)
+    if slashed.any():
+        result[slashed] = _slashed_votes(values.filter(pa.array(slashed)))
+    return result
+
+
+def _clock(values: pa.Array) -> np.ndarray:
+    """Return 0 for a date, 1 for a time to the minute, 2 to the second."""
+    colons = pc.count_substring(values, ":").to_numpy()
+    zone = _matches(values, r"[+-]\d{2}:\d{2}$")
+    return np.clip(colons - zone, 0, 2).astype(np.uint8)
+
+
+def _slashed_votes(values: pa.Array) -> np.ndarray:
+    parts = pc.extract_regex(values, _SLASHED)
+    first = pc.cast(parts.field("a"), pa.int64()).to_numpy()
+    second = pc.cast(parts.field("b"), pa.int64()).to_numpy()
+    order = np.where(first > 12, DAY_FIRST, np.where(second > 12, MONTH_FIRST, EITHER_FIRST))
+    return (order + _clock(values)).astype(np.uint8)
+
+
+def _decimals(values: np.ndarray) -> np.ndarray:
+    """Return (n,) uint8: the fewest decimals, 0..6, that write a float to within 1e-9 of itself."""
+    result = np.full(len(values), MAX_DECIMALS, np.uint8)
+    with np.errstate(invalid="ignore", over="ignore"):
+        for decimals in range(MAX_DECIMALS - 1, -1, -1):
+            scaled = values * 10.0**decimals
+            result[np.abs(scaled - np.rint(scaled)) <= 1e-9 * np.maximum(1.0, np.abs(scaled))] = decimals
+    return result
+
+
+def as_categories(column: pa.ChunkedArray) -> Categories:
+    """Return the column as texts; null tokens become null."""
+    if pa.types.is_boolean(column.type):
+        column = pc.if_else(column, "true", "false")
+    elif not is_text(column):
+        column = _typed_text(column)
+    codes, values = _dictionary(column)
+    return Categories(codes, tuple(values))
+
+
+def _typed_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return typed values as text: whole floats without '.0', as a person would write a code."""
+    if pa.types.is_floating(column.type):
+        floats = column.to_numpy()
+        with np.errstate(invalid="ignore"):
+            whole = np.isfinite(floats) & (np.abs(floats) < 2**53) & (floats == np.rint(floats))
+        texts = np.where(whole, np.where(whole, floats, 0).astype(np.int64).astype(str), floats.astype(str))
+        return pa.chunked_array([pa.array(texts.tolist(), pa.string(), mask=np.isnan(floats))])
+    return pc.cast(column, pa.string())
+
+
+def as_numbers(column: pa.ChunkedArray, *, precision: float, decimal: str = ".") -> Grid:
+    """Return the column as multiples of `precision`; stray text, NaN and infinities become null."""
+    if is_text(column):
+        codes, values = _dictionary(column)
+        texts = pd.Series(values, dtype="object")
+        if decimal == ",":
+            texts = texts.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
+        parsed = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        floats = np.where(codes >= 0, np.append(parsed, np.nan)[codes], np.nan)
+    elif pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+        floats = _seconds(column)
+    else:
+        floats = column.cast(pa.float64()).to_numpy()
+    return _on_grid(floats / precision)
+
+
+def as_times(column: pa.ChunkedArray, *, precision: float, format: str | None = None) -> Grid:
+    """Return the column as multiples of `precision` seconds since 1970-01-01T00:00 (zones become UTC)."""
+    if is_text(column):
+        codes, values = _dictionary(column)
+        texts = pd.Series(values, dtype="object")
+        if format is None:
+            parsed = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=True)
+        else:
+            parsed = pd.to_datetime(texts, format=format, errors="coerce", utc=True)
+        seconds = _epoch_seconds(parsed)
+        floats = np.where(codes >= 0, np.append(seconds, np.nan)[codes], np.nan)
+    elif pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+        floats = _seconds(column)
+    else:
+        floats = np.full(len(column), np.nan)
+    return _on_grid(np.floor(floats / precision))
+
+
+def _epoch_seconds(times: pd.Series) -> np.ndarray:
+    """Return (n,) float64 seconds since 1970, NaN where there is no time."""
+    naive = times.dt.tz_localize(None).astype("datetime64[s]")
+    return np.where(naive.isna().to_numpy(), np.nan, naive.to_numpy().astype("int64").astype(np.float64))
+
+
+def _seconds(column: pa.ChunkedArray) -> np.ndarray:
+    micros = pc.cast(pc.cast(column, pa.timestamp("us"), safe=False), pa.int64())
+    return micros.cast(pa.float64(), safe=False).to_numpy() / 1e6
+
+
+def _on_grid(scaled: np.ndarray) -> Grid:
+    null = ~np.isfinite(scaled)
+    clipped = np.clip(np.where(null, 0.0, scaled), -GRID_LIMIT, GRID_LIMIT)
+    return Grid(np.rint(clipped).astype(np.int64), null)

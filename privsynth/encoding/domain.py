@@ -1,0 +1,311 @@
+"""The domain stage: from facts to codecs. What nobody declared is bought here: categories, atoms, bins.
+
+Order of releases: frequent keys of all open columns at once (thresholded), then one tree a numeric line, level by level
+for all lines at once. Everything after them is a pure function of what came out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from privsynth.encoding.cells import Categories, Grid
+from privsynth.encoding.codecs import (
+    DAY,
+    CategoryCodec,
+    ColumnCodec,
+    DerivedCodec,
+    NumberCodec,
+    SurrogateCodec,
+    TimeCodec,
+    split_week,
+)
+from privsynth.encoding.facts import Facts
+from privsynth.encoding.number_cells import NumberCells, build_cells
+from privsynth.encoding.parsed import ParsedTable, boolean_values
+from privsynth.encoding.quantile_tree import FIRST_PARTS, Leaves, Line, grow
+from privsynth.errors import SchemaError
+from privsynth.privacy.mechanisms import Mechanisms
+from privsynth.schema.model import Schema
+
+KEYS_SHARE = 0.6  # of the domain's μ², for categories and atoms; the trees get the rest
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What each column becomes, from public facts alone.
+
+    Attributes:
+      names: columns of the synthetic table, in order.
+      dropped: column -> why it is not in the synthetic table.
+      surrogates: identifiers that are replaced by fresh ones.
+      derived: column -> (minuend, subtrahend).
+      bases: column -> the column that it never falls below, by a rule; it is coded as the amount above it.
+      modelled: columns that become attributes, bases before what stands on them.
+    """
+
+    names: tuple[str, ...]
+    dropped: Mapping[str, str]
+    surrogates: tuple[str, ...]
+    derived: Mapping[str, tuple[str, str]]
+    bases: Mapping[str, str]
+    modelled: tuple[str, ...]
+
+
+def lay_out(names: Sequence[str], schema: Schema, facts: Mapping[str, Facts], unit: str) -> Layout:
+    """Return what each column becomes.
+
+    Args:
+      names: the header.
+      facts: public facts of each column.
+      unit: the unit column, or "row".
+    Raises:
+      SchemaError: a rule derives a column from others that are not both numbers or both times.
+    """
+    dropped = {n: "free text is not synthesised" for n in names if facts[n].kind == "text" and n != unit}
+    surrogates = [n for n in names if facts[n].kind == "id" or n == unit]
+    derived = _derived(names, schema, facts, {*dropped, *surrogates})
+    plain = [n for n in names if n not in dropped and n not in surrogates and n not in derived]
+    bases: dict[str, str] = {}
+    for rule in schema.parsed_rules():
+        if rule.order:
+            low, high = rule.order
+            if low in plain and high in plain and high not in bases and _comparable(facts[low], facts[high]):
+                if not _leads(bases, low, high):
+                    bases[high] = low
+    modelled: list[str] = []
+    while len(modelled) < len(plain):
+        modelled += [n for n in plain if n not in modelled and (n not in bases or bases[n] in modelled)]
+    kept = tuple(n for n in names if n not in dropped)
+    return Layout(kept, dropped, tuple(surrogates), derived, bases, tuple(modelled))
+
+
+def _derived(
+    names: Sequence[str], schema: Schema, facts: Mapping[str, Facts], not_lines: set[str]
+) -> dict[str, tuple[str, str]]:
+    derived: dict[str, tuple[str, str]] = {}
+    for rule in schema.parsed_rules():
+        if rule.derived is None or not set(rule.columns) <= set(names):
+            continue
+        result, minuend, subtrahend = rule.derived
+        families = {_family(facts[minuend]), _family(facts[subtrahend])}
+        if len(families) > 1 or families == {""} or {minuend, subtrahend} & (not_lines | derived.keys()):
+            raise SchemaError(
+                f"rule '{rule.text}' must subtract two numbers or two times that are modelled themselves"
+            )
+        if not_lines & {result} or any(result in pair for pair in derived.values()):
+            raise SchemaError(
+                f"rule '{rule.text}' derives a column that is dropped, or that another rule uses"
+            )
+        derived[result] = (minuend, subtrahend)
+    return derived
+
+
+def _family(fact: Facts) -> str:
+    return {"numeric": "number", "integer": "number", "datetime": "time", "date": "time"}.get(fact.kind, "")
+
+
+def _comparable(low: Facts, high: Facts) -> bool:
+    """Return whether a column can be coded as the amount above another: two times, or two numbers on one grid."""
+    family = _family(low)
+    return family != "" and family == _family(high) and (family == "time" or low.precision == high.precision)
+
+
+def _leads(bases: Mapping[str, str], start: str, end: str) -> bool:
+    """Return whether following bases from `start` comes to `end`."""
+    while start in bases:
+        start = bases[start]
+        if start == end:
+            return True
+    return start == end
+
+
+@dataclass
+class _Piece:
+    """One line (or one open set of texts) on the way to becoming cells."""
+
+    column: str
+    part: str
+    steps: np.ndarray | None = None
+    known: np.ndarray | None = None
+    low: int | None = None
+    high: int | None = None
+    wants_keys: bool = False
+    atoms: dict[int, float] = field(default_factory=dict)
+
+    def key_counts(self) -> dict[str, int]:
+        assert self.steps is not None and self.known is not None
+        values, counts = np.unique(self.steps[self.known], return_counts=True)
+        return {str(v): int(c) for v, c in zip(values.tolist(), counts.tolist(), strict=True)}
+
+    def line(self) -> Line:
+        assert self.steps is not None and self.known is not None
+        values = self.steps[self.known]
+        if self.atoms:
+            values = values[~np.isin(values, np.fromiter(self.atoms, dtype=np.int64))]
+        return Line(f"{self.column}·{self.part}", values, self.low, self.high)
+
+
+def learn_codecs(
+    parsed: ParsedTable,
+    schema: Schema,
+    layout: Layout,
+    facts: Mapping[str, Facts],
+    mechanisms: Mechanisms,
+    *,
+    k: int,
+    n_rows: float,
+    mu_squared: float,
+    delta: float,
+    bins: int,
+) -> list[ColumnCodec]:
+    """Return the codec of each column of the layout, in table order.
+
+    Guarantee: part "domain" at `mu_squared`, and `delta` for all thresholds together (see `stable_keys`, `grow`).
+    Args:
+      n_rows: the paid number of rows.
+      bins: about how many cells a numeric line is cut into.
+    """
+    pieces = [p for name in layout.modelled for p in _pieces(name, parsed, schema, layout, facts[name])]
+    texts = [
+        n for n in layout.modelled if facts[n].kind == "categorical" and schema.column(n).categories is None
+    ]
+    keyed = [p for p in pieces if p.wants_keys]
+    kept_texts: dict[str, tuple[str, ...]] = {}
+    keys_share = KEYS_SHARE if texts or keyed else 0.0
+    if texts or keyed:
+        release = mechanisms.stable_keys(
+            [_text_counts(parsed.columns[n]) for n in texts] + [p.key_counts() for p in keyed],
+            max_rows_per_unit=k,
+            part="domain",
+            mu_squared=mu_squared * keys_share,
+            delta=delta,
+            label="frequent categories and values",
+        )
+        for name, counts in zip(texts, release.counts[: len(texts)], strict=True):
+            kept_texts[name] = tuple(sorted(counts))
+        for piece, counts in zip(keyed, release.counts[len(texts) :], strict=True):
+            piece.atoms = {int(key): float(count) for key, count in counts.items()}
+    target = max(n_rows / bins, 1.0)
+    leaves = grow(
+        [p.line() for p in pieces],
+        mechanisms,
+        k=k,
+        part="domain",
+        mu_squared=mu_squared * (1 - keys_share),
+        split_above=target / 3,
+    )
+    cells = {(p.column, p.part): _cells(p, leaf, target) for p, leaf in zip(pieces, leaves, strict=True)}
+    return [_codec(name, schema, layout, facts, kept_texts, cells) for name in layout.names]
+
+
+def _text_counts(column: Categories | Grid) -> dict[str, int]:
+    assert isinstance(column, Categories)
+    counts = np.bincount(column.codes[column.codes >= 0], minlength=len(column.values))
+    return {value: int(n) for value, n in zip(column.values, counts.tolist(), strict=True) if n}
+
+
+def _cells(piece: _Piece, leaves: Leaves, target: float) -> NumberCells:
+    return build_cells(leaves.low, leaves.high, leaves.weight, piece.atoms, target=target)
+
+
+def declared_steps(schema: Schema, name: str, fact: Facts) -> tuple[int | None, int | None]:
+    """Return the declared bounds of a column in grid steps (seconds for times)."""
+    column = schema.column(name)
+
+    def steps(bound: object) -> int | None:
+        if bound is None:
+            return None
+        if fact.kind in ("datetime", "date"):
+            return int(np.datetime64(bound, "s").astype(np.int64))  # type: ignore[call-overload]
+        return round(float(bound) / fact.precision)  # type: ignore[arg-type]
+
+    return steps(column.minimum), steps(column.maximum)
+
+
+def _pieces(name: str, parsed: ParsedTable, schema: Schema, layout: Layout, fact: Facts) -> list[_Piece]:
+    column = parsed.columns[name]
+    if isinstance(column, Categories):
+        return []
+    low, high = declared_steps(schema, name, fact)
+    base_name = layout.bases.get(name)
+    base = parsed.columns[base_name] if base_name else None
+    known = ~column.null
+    if fact.kind in ("numeric", "integer"):
+        steps = clip_steps(column.steps, low, high)
+        if isinstance(base, Grid):
+            base_low, base_high = declared_steps(schema, base_name or "", fact)
+            steps = np.maximum(steps - clip_steps(base.steps, base_low, base_high), 0)
+            known = known & ~base.null
+            low, high = 0, (high - base_low if high is not None and base_low is not None else None)
+        wide = low is None or high is None or high - low >= FIRST_PARTS
+        return [_Piece(name, "number", steps, known, low, high, wants_keys=wide)]
+    precision = int(fact.precision)
+    seconds = clip_steps(column.steps * precision, low, high)
+    day = seconds // DAY
+    if isinstance(base, Grid):
+        base_low, base_high = declared_steps(schema, base_name or "", fact)
+        above = np.maximum(day - clip_steps(base.steps * precision, base_low, base_high) // DAY, 0)
+        span = (high - base_low) // DAY if high is not None and base_low is not None else None
+        pieces = [_Piece(name, "days", above, known & ~base.null, 0, span, wants_keys=True)]
+    else:
+        weeks = [int(split_week(np.array([b // DAY]))[0][0]) if b is not None else None for b in (low, high)]
+        pieces = [_Piece(name, "days", split_week(day)[0], known, weeks[0], weeks[1])]
+    if fact.kind == "datetime":
+        clock = seconds % DAY // precision
+        pieces.append(_Piece(name, "clock", clock, known, 0, DAY // precision - 1, wants_keys=True))
+    return pieces
+
+
+def clip_steps(steps: np.ndarray, low: int | None, high: int | None) -> np.ndarray:
+    """Return grid steps moved into the declared bounds."""
+    return steps if low is None and high is None else np.clip(steps, low, high)
+
+
+def _codec(
+    name: str,
+    schema: Schema,
+    layout: Layout,
+    facts: Mapping[str, Facts],
+    kept: Mapping[str, tuple[str, ...]],
+    cells: Mapping[tuple[str, str], NumberCells],
+) -> ColumnCodec:
+    fact, column = facts[name], schema.column(name)
+    if name in layout.surrogates:
+        return SurrogateCodec(name)
+    if name in layout.derived:
+        minuend, subtrahend = layout.derived[name]
+        precision = column.precision or (1.0 if fact.kind == "integer" else fact.precision)
+        return DerivedCodec(name, minuend, subtrahend, precision, fact.kind == "integer")
+    if fact.kind == "boolean":
+        return CategoryCodec(name, boolean_values(schema, name), False, column.nullable)
+    if fact.kind == "categorical":
+        if column.categories is not None:
+            return CategoryCodec(name, column.categories, False, column.nullable)
+        return CategoryCodec(name, kept[name], True, column.nullable)
+    low, high = declared_steps(schema, name, fact)
+    base = layout.bases.get(name)
+    if fact.kind in ("numeric", "integer"):
+        return NumberCodec(
+            name,
+            cells[name, "number"],
+            fact.precision,
+            column.nullable,
+            fact.kind == "integer",
+            low,
+            high,
+            base,
+        )
+    return TimeCodec(
+        name,
+        cells[name, "days"],
+        cells.get((name, "clock")),
+        int(fact.precision),
+        column.nullable,
+        fact.format,
+        low,
+        high,
+        base,
+    )

@@ -1,0 +1,162 @@
+"""What must be known of a column before it can be encoded: kind, precision, date format, decimal sign.
+
+A fact is declared by the schema, fixed by a default or by the container's own type (a Parquet file says that a column
+holds booleans, as a header says its name), or bought: each cell casts one vote for what it looks like, and the votes
+are released with noise. A unit moves at most k votes a column.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+
+from privsynth.encoding import cells
+from privsynth.privacy.mechanisms import Mechanisms
+from privsynth.schema.model import Column, Kind, Schema
+from privsynth.table import Table
+
+Provenance = Literal["declared", "bought", "fixed"]
+DAY = 86_400.0
+MAJORITY = 0.9  # share of the known cells that must look like numbers or dates
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """Public facts of one column.
+
+    Attributes:
+      kind: what the cells mean.
+      precision: grid step of numbers; seconds for times (86,400 for dates); 1 otherwise.
+      decimal: decimal sign of numbers in text.
+      format: strptime format of times, None for ISO 8601.
+      provenance: where the kind comes from.
+    """
+
+    kind: Kind
+    precision: float = 1.0
+    decimal: str = "."
+    format: str | None = None
+    provenance: Provenance = "declared"
+
+
+def needs_votes(column: Column, physical: pa.DataType) -> bool:
+    """Return whether a fact of the column has to be bought; from the schema and the container's type alone."""
+    if pa.types.is_boolean(physical) and column.kind in (None, "boolean"):
+        return False
+    if column.kind is None:
+        return True
+    return column.precision is None and column.kind in ("numeric", "datetime")
+
+
+def learn_facts(
+    table: Table, schema: Schema, names: Sequence[str], mechanisms: Mechanisms, *, k: int, mu_squared: float
+) -> dict[str, Facts]:
+    """Return the facts of each named column, buying those that nobody declared.
+
+    Guarantee: one Gaussian release of part "votes" at `mu_squared`: each row casts one vote in each open column, so a
+      unit of k rows moves the votes by at most k·√columns in L2. Nothing is spent where all is declared.
+    """
+    open_names = [n for n in names if needs_votes(schema.column(n), table.column(n).type)]
+    noisy = np.zeros((len(open_names), cells.N_VOTES))
+    sigma = 0.0
+    if open_names:
+        counts = np.stack(
+            [np.bincount(cells.votes(table.column(n)), minlength=cells.N_VOTES) for n in open_names]
+        )
+        release = mechanisms.gaussian(
+            counts,
+            l2_sensitivity=k * math.sqrt(len(open_names)),
+            part="votes",
+            mu_squared=mu_squared,
+            label="what the cells of each column look like",
+        )
+        noisy, sigma = release.values.astype(np.float64), release.sigma
+    facts = {}
+    for name in names:
+        column, physical = schema.column(name), table.column(name).type
+        if name in open_names:
+            facts[name] = _combine(column, decide(noisy[open_names.index(name)], sigma))
+        else:
+            facts[name] = declared_facts(column, physical)
+    return facts
+
+
+def declared_facts(column: Column, physical: pa.DataType) -> Facts:
+    """Return the facts of a column that needs no votes."""
+    if column.kind is None:
+        return Facts(kind="boolean", provenance="fixed")
+    default = {"datetime": 60.0, "date": DAY}.get(column.kind, 1.0)
+    return Facts(
+        kind=column.kind,
+        precision=DAY if column.kind == "date" else (column.precision or default),
+        decimal=column.decimal or ".",
+        format=column.format,
+    )
+
+
+def decide(votes: np.ndarray, sigma: float) -> Facts:
+    """Return the facts that noisy votes support; a pure function of the release."""
+    votes = np.maximum(votes, 0.0)
+    known = max(votes[1:].sum(), 1.0)
+    integers = votes[cells.NUMBER]
+    points = votes[cells.NUMBER : cells.NUMBER + 7]
+    commas = votes[cells.COMMA + 1 : cells.COMMA + 7]
+    times = votes[cells.DATE_ISO :].reshape(
+        4, 3
+    )  # ISO, day first, month first, either; × date, minutes, seconds
+    clock = times.sum(axis=0)
+    # A vote counts as cast where it stands clear of the noise and above one in a hundred.
+    floor = max(0.01 * known, 3.0 * sigma)
+
+    def finest(counts: np.ndarray) -> int:
+        cast = np.flatnonzero(counts > floor)
+        return int(cast[-1]) if len(cast) else 0
+
+    comma_sum = float(commas[commas > 2 * sigma].sum())
+    point_sum = float(points[1:][points[1:] > 2 * sigma].sum())
+    if comma_sum > point_sum and comma_sum + integers >= MAJORITY * known and comma_sum > floor:
+        decimals = 1 + finest(commas)
+        return Facts(kind="numeric", precision=_power(decimals), decimal=",", provenance="bought")
+    if points.sum() >= MAJORITY * known and points.sum() > floor:
+        decimals = finest(points)
+        return Facts(
+            kind="numeric" if decimals else "integer", precision=_power(decimals), provenance="bought"
+        )
+    if times.sum() >= MAJORITY * known and times.sum() > floor:
+        step = finest(clock)
+        kind: Kind = "date" if step == 0 else "datetime"
+        format_ = _format(times, step)
+        return Facts(kind=kind, precision=(DAY, 60.0, 1.0)[step], format=format_, provenance="bought")
+    return Facts(kind="categorical", provenance="bought")
+
+
+def _power(decimals: int) -> float:
+    return float(f"1e-{decimals}")
+
+
+def _format(times: np.ndarray, step: int) -> str | None:
+    iso, day_first, month_first, either = times.sum(axis=1)
+    if iso >= day_first + month_first + either:
+        return None
+    date = "%d/%m/%Y" if day_first >= month_first else "%m/%d/%Y"
+    return date + ("", " %H:%M", " %H:%M:%S")[step]
+
+
+def _combine(column: Column, bought: Facts) -> Facts:
+    """Return the bought facts where the schema is silent; a declared kind stands."""
+    if column.kind is None:
+        return bought
+    fits = bought.kind in (("numeric", "integer") if column.kind == "numeric" else ("datetime", "date"))
+    default = 0.01 if column.kind == "numeric" else 60.0
+    precision = bought.precision if fits else default
+    return Facts(
+        kind=column.kind,
+        precision=column.precision or (min(precision, 60.0) if column.kind == "datetime" else precision),
+        decimal=column.decimal or (bought.decimal if fits else "."),
+        format=column.format or (bought.format if fits else None),
+    )

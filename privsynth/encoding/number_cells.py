@@ -1,0 +1,134 @@
+"""`NumberCells`: the cells into which an integer line is cut, and the shape inside each.
+
+Numbers and times live on a grid of integers (multiples of the precision). A cell is a range of it; a value that many
+rows share (an atom) is a cell of its own. Segments record what is known of the shape inside a cell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class NumberCells:
+    """A partition of the integers into consecutive cells.
+
+    Attributes:
+      lows: (m,) int64, the first integer of each cell, ascending; values below the first belong to cell 0.
+      seg_low, seg_high: (s,) int64 inclusive ranges, ascending and disjoint, each inside one cell.
+      seg_weight: (s,) float64 >= 0, noisy rows in the segment; each cell has at least one segment.
+    """
+
+    lows: np.ndarray
+    seg_low: np.ndarray
+    seg_high: np.ndarray
+    seg_weight: np.ndarray
+
+    @property
+    def size(self) -> int:
+        """Number of cells."""
+        return len(self.lows)
+
+    def encode(self, steps: np.ndarray) -> np.ndarray:
+        """Return (n,) int32 cell indices of (n,) integers."""
+        return np.maximum(np.searchsorted(self.lows, steps, side="right") - 1, 0).astype(np.int32)
+
+    def decode(self, codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Return (n,) int64: a segment of the cell by weight, then an integer of it, uniformly."""
+        owner = self.encode(self.seg_low)
+        weight = np.maximum(self.seg_weight, 1e-9)
+        ends = np.cumsum(weight)
+        last = np.searchsorted(owner, np.arange(self.size), side="right") - 1
+        first = np.searchsorted(owner, np.arange(self.size), side="left")
+        start = np.where(first > 0, ends[np.maximum(first - 1, 0)], 0.0)
+        point = start[codes] + rng.random(len(codes)) * (ends[last] - start)[codes]
+        segment = np.clip(np.searchsorted(ends, point, side="right"), first[codes], last[codes])
+        low, high = self.seg_low[segment], self.seg_high[segment]
+        return low + np.floor(rng.random(len(codes)) * (high - low + 1)).astype(np.int64)
+
+    def describe(self) -> str:
+        """Return the cells in words, in grid steps."""
+        return f"{self.size} cells"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON-able data."""
+        return {
+            "lows": self.lows.tolist(),
+            "seg_low": self.seg_low.tolist(),
+            "seg_high": self.seg_high.tolist(),
+            "seg_weight": [round(float(w), 3) for w in self.seg_weight],
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> NumberCells:
+        """Return the cells that `to_json` wrote."""
+        return cls(
+            np.asarray(data["lows"], dtype=np.int64),
+            np.asarray(data["seg_low"], dtype=np.int64),
+            np.asarray(data["seg_high"], dtype=np.int64),
+            np.asarray(data["seg_weight"], dtype=np.float64),
+        )
+
+
+def build_cells(
+    leaf_low: np.ndarray,
+    leaf_high: np.ndarray,
+    leaf_weight: np.ndarray,
+    atoms: dict[int, float],
+    *,
+    target: float,
+) -> NumberCells:
+    """Return cells of about `target` rows each; an atom of half as many rows stands alone.
+
+    A pure function of paid releases.
+
+    Args:
+      leaf_low, leaf_high: (l,) inclusive ranges that tile the domain, ascending.
+      leaf_weight: (l,) noisy rows in each leaf, atoms not counted.
+      atoms: value -> noisy rows.
+      target: rows a cell.
+    """
+    segments = _segments(leaf_low, leaf_high, np.maximum(leaf_weight, 0.0), atoms)
+    lows: list[int] = []
+    gathered, alone = 0.0, True
+    for low, _high, weight, is_atom in segments:
+        single = is_atom and weight >= 0.5 * target
+        if not lows or alone or single or gathered + 0.5 * weight > target:
+            lows.append(low)
+            gathered = 0.0
+        gathered += weight
+        alone = single
+    return NumberCells(
+        np.asarray(lows, dtype=np.int64),
+        np.asarray([s[0] for s in segments], dtype=np.int64),
+        np.asarray([s[1] for s in segments], dtype=np.int64),
+        np.asarray([s[2] for s in segments], dtype=np.float64),
+    )
+
+
+def _segments(
+    low: np.ndarray, high: np.ndarray, weight: np.ndarray, atoms: dict[int, float]
+) -> list[tuple[int, int, float, bool]]:
+    """Return (low, high, weight, is_atom) ranges: the leaves, cut at the atoms."""
+    values = sorted(atoms)
+    segments: list[tuple[int, int, float, bool]] = []
+    at = 0
+    for a, b, w in zip(low.tolist(), high.tolist(), weight.tolist(), strict=True):
+        inside = []
+        while at < len(values) and values[at] <= b:
+            if values[at] >= a:
+                inside.append(values[at])
+            at += 1
+        width = max(b - a + 1 - len(inside), 1)
+        start = a
+        for value in inside:
+            if value > start:
+                segments.append((start, value - 1, w * (value - start) / width, False))
+            segments.append((value, value, max(atoms[value], 0.0), True))
+            start = value + 1
+        if start <= b:
+            segments.append((start, b, w * (b - start + 1) / width, False))
+    return segments

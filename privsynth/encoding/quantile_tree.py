@@ -1,0 +1,142 @@
+"""Noisy trees over integer lines, grown for many columns at once: one Gaussian release a level.
+
+The first level cuts a declared range into equal parts, or, where nothing was declared, the whole line by sign and
+power of two. Each further level halves the nodes that are still heavy. Nothing is learned that was not paid for: which
+nodes are heavy is read off the noisy counts of the level above.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from privsynth.encoding.cells import GRID_LIMIT
+from privsynth.privacy.mechanisms import Mechanisms
+
+FIRST_PARTS = 128
+DECLARED_LEVELS = 8
+OPEN_LEVELS = 12
+
+
+@dataclass(frozen=True)
+class Line:
+    """One column to be cut: (n,) integers without nulls and atoms, and its public range, if declared."""
+
+    name: str
+    values: np.ndarray
+    low: int | None = None
+    high: int | None = None
+
+    @property
+    def declared(self) -> bool:
+        """Whether both ends are declared."""
+        return self.low is not None and self.high is not None
+
+    def roots(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the inclusive ranges of the first level."""
+        if self.low is not None and self.high is not None:
+            width = self.high - self.low + 1
+            parts = min(width, FIRST_PARTS)
+            starts = np.array([self.low + width * i // parts for i in range(parts)], dtype=np.int64)
+            return starts, np.append(starts[1:] - 1, self.high)
+        powers = [0, *(2**b for b in range(GRID_LIMIT.bit_length()))]
+        positive = [
+            (a, b - 1) for a, b in zip(powers[1:], [*powers[2:], GRID_LIMIT + 1], strict=True) if b > a
+        ]
+        ranges = [(-b, -a) for a, b in reversed(positive)] + [(0, 0)] + positive
+        low = -GRID_LIMIT if self.low is None else self.low
+        high = GRID_LIMIT if self.high is None else self.high
+        ranges = [(max(a, low), min(b, high)) for a, b in ranges if b >= low and a <= high]
+        return np.array([a for a, _ in ranges]), np.array([b for _, b in ranges])
+
+
+@dataclass(frozen=True)
+class Leaves:
+    """What a tree says: inclusive ranges that tile the line, and the noisy rows in each."""
+
+    low: np.ndarray
+    high: np.ndarray
+    weight: np.ndarray
+
+
+def levels_of(lines: Sequence[Line]) -> int:
+    """Return how many levels will be grown, a public number."""
+    if not lines:
+        return 0
+    if all(line.declared and (line.high or 0) - (line.low or 0) < FIRST_PARTS for line in lines):
+        return 1
+    return DECLARED_LEVELS if all(line.declared for line in lines) else OPEN_LEVELS
+
+
+def grow(
+    lines: Sequence[Line], mechanisms: Mechanisms, *, k: int, part: str, mu_squared: float, split_above: float
+) -> list[Leaves]:
+    """Return the leaves of one tree a line.
+
+    Guarantee: `levels_of(lines)` Gaussian releases that share `mu_squared` equally. In a level each row lies in at
+      most one node of each line, so a unit of k rows moves the counts by at most k·√lines in L2.
+    Args:
+      split_above: a node with more noisy rows than this is halved; also four standard deviations are needed.
+    """
+    levels = levels_of(lines)
+    roots = [line.roots() for line in lines]
+    frontier = roots
+    done: list[list[tuple[int, int, float]]] = [[] for _ in lines]
+    for level in range(levels):
+        if not any(len(low) for low, _ in frontier):
+            break
+        counts = [_count(line.values, low, high) for line, (low, high) in zip(lines, frontier, strict=True)]
+        release = mechanisms.gaussian(
+            np.concatenate(counts),
+            l2_sensitivity=k * math.sqrt(len(lines)),
+            part=part,
+            mu_squared=mu_squared / levels,
+            label=f"level {level + 1} of the quantile trees",
+        )
+        noisy = np.split(release.values.astype(np.float64), np.cumsum([len(c) for c in counts])[:-1])
+        heavy = max(split_above, 4 * release.sigma)
+        frontier = [
+            _split(low, high, weight, heavy if level + 1 < levels else math.inf, finished)
+            for (low, high), weight, finished in zip(frontier, noisy, done, strict=True)
+        ]
+    return [_leaves(finished) for finished in done]
+
+
+def _count(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Return how many values lie in each of the disjoint inclusive ranges (ascending)."""
+    if not len(low):
+        return np.zeros(0, dtype=np.int64)
+    at = np.searchsorted(low, values, side="right") - 1
+    inside = (at >= 0) & (values <= high[np.maximum(at, 0)])
+    return np.bincount(at[inside], minlength=len(low)).astype(np.int64)
+
+
+def _split(
+    low: np.ndarray,
+    high: np.ndarray,
+    weight: np.ndarray,
+    heavy: float,
+    finished: list[tuple[int, int, float]],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Halve the heavy nodes; put the others with the finished ones."""
+    lows, highs = [], []
+    for a, b, w in zip(low.tolist(), high.tolist(), weight.tolist(), strict=True):
+        if w > heavy and b > a:
+            middle = (a + b) // 2
+            lows += [a, middle + 1]
+            highs += [middle, b]
+        else:
+            finished.append((a, b, w))
+    return np.array(lows, dtype=np.int64), np.array(highs, dtype=np.int64)
+
+
+def _leaves(finished: list[tuple[int, int, float]]) -> Leaves:
+    ordered = sorted(finished)
+    return Leaves(
+        np.array([a for a, _, _ in ordered], dtype=np.int64),
+        np.array([b for _, b, _ in ordered], dtype=np.int64),
+        np.array([w for _, _, w in ordered], dtype=np.float64),
+    )

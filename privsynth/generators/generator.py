@@ -1,0 +1,123 @@
+"""The protocol of generators, and their registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from privsynth.errors import ConfigError
+from privsynth.generators.encoded import Encoded, Progress
+from privsynth.privacy.budget import SpendingPlan, TrainingSpec
+from privsynth.privacy.mechanisms import Mechanisms
+
+
+class FittedGenerator(Protocol):
+    """A fitted model. It holds paid releases and their post-processing only; sampling from it is free."""
+
+    name: ClassVar[str]
+
+    def sample_codes(self, n_rows: int, rng: np.random.Generator) -> np.ndarray:
+        """Return (attributes, n_rows) uint16 codes; a function of the model and the published generator alone."""
+        ...
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Return what is saved as safetensors: name -> array."""
+        ...
+
+    def settings(self) -> dict[str, Any]:
+        """Return JSON-able settings, enough to load the tensors again and to print in the report."""
+        ...
+
+
+class Generator(Protocol):
+    """Something that learns a fitted model from encoded rows through paid releases."""
+
+    name: ClassVar[str]
+
+    def training_spec(self) -> TrainingSpec | None:
+        """Return the public shape of its DP-SGD run, or None."""
+        ...
+
+    def fit(
+        self,
+        data: Encoded,
+        mechanisms: Mechanisms,
+        plan: SpendingPlan,
+        *,
+        rng: np.random.Generator,
+        progress: Progress,
+    ) -> FittedGenerator:
+        """Learn a model.
+
+        Guarantee: touches `data.codes` and `data.unit` only to feed `mechanisms`; spends the parts "one_way",
+          "selection" and "measurement" of the plan, and its training run if it has one.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class GeneratorInfo:
+    """What a person should know before choosing a generator."""
+
+    name: str
+    private: bool
+    summary: str
+    module: str
+
+
+# The registry: name -> what it is and where it lives. Modules are imported when chosen, so that torch is not loaded
+# for a generator that does without.
+GENERATORS: Mapping[str, GeneratorInfo] = {
+    "marginal": GeneratorInfo(
+        "marginal",
+        True,
+        "noisy low-order tables fitted by a mixture of products; the best fidelity for the budget, in seconds",
+        "privsynth.generators.marginal.generator",
+    ),
+    "arn": GeneratorInfo(
+        "arn",
+        True,
+        "autoregressive network trained with Opacus DP-SGD, warm-started from `marginal`; for high-order structure",
+        "privsynth.generators.arn.generator",
+    ),
+}
+
+AUTO_ARN_EPSILON = 3.0
+
+
+def choose(name: str, *, epsilon: float) -> str:
+    """Return the generator's name; `auto` is settled by public facts alone.
+
+    Raises:
+      ConfigError: an unknown name.
+    """
+    if name == "auto":
+        return "arn" if epsilon >= AUTO_ARN_EPSILON else "marginal"
+    if name not in GENERATORS:
+        raise ConfigError(f"there is no generator '{name}'; choose auto, {', '.join(GENERATORS)}")
+    return name
+
+
+def load_generator(name: str) -> Generator:
+    """Return a generator with its default settings."""
+    from importlib import import_module
+
+    generator: Generator = import_module(GENERATORS[name].module).GENERATOR
+    return generator
+
+
+def restore_generator(name: str, tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> FittedGenerator:
+    """Return a fitted generator from what it saved. The name is looked up in the registry, never imported by name.
+
+    Raises:
+      ConfigError: an unknown name.
+    """
+    from importlib import import_module
+
+    if name not in GENERATORS:
+        raise ConfigError(f"the model was made by the generator '{name}', which this version does not know")
+    fitted: FittedGenerator = import_module(GENERATORS[name].module).restore(tensors, settings)
+    return fitted

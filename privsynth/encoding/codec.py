@@ -63,8 +63,8 @@ class TableCodec:
                 at += 1
         return out
 
-    def decode(self, codes: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
-        """Return a synthetic frame of n rows from (attributes, n) codes.
+    def decode(self, codes: np.ndarray, rng: np.random.Generator, *, first_row: int = 1) -> pd.DataFrame:
+        """Return a synthetic frame of n rows from (attributes, n) codes; surrogates count from `first_row`.
 
         Integers are Int64, numbers float64, times datetime64[s], everything else text; null as pandas has it.
         """
@@ -79,8 +79,10 @@ class TableCodec:
         for codec in _bases_first(self.codecs):
             if isinstance(codec, DerivedCodec):
                 frame[codec.name] = _derive(codec, lines, by_name)
+            elif isinstance(codec, SurrogateCodec):
+                frame[codec.name] = codec.fresh(first_row, codes.shape[1])
             else:
-                frame[codec.name] = _decode_column(codec, slices[codec.name], lines, codes.shape[1], rng)
+                frame[codec.name] = _decode_column(codec, slices[codec.name], lines, rng)
         return pd.DataFrame({name: frame[name] for name in self.names})
 
     def to_json(self) -> list[dict[str, Any]]:
@@ -145,13 +147,10 @@ def _decode_column(
     codec: ColumnCodec,
     codes: np.ndarray,
     lines: dict[str, tuple[np.ndarray, np.ndarray]],
-    n_rows: int,
     rng: np.random.Generator,
 ) -> pd.Series:
     if isinstance(codec, CategoryCodec):
         return codec.decode(codes[0])
-    if isinstance(codec, SurrogateCodec):
-        return pd.Series([f"{codec.prefix}{i:08d}" for i in range(1, n_rows + 1)], dtype="object")
     if isinstance(codec, NumberCodec):
         steps, null = codec.decode(codes[0], rng)
         if codec.base:

@@ -203,11 +203,15 @@ class SurrogateCodec:
 
     type: ClassVar[str] = "surrogate"
     name: str
-    prefix: str = ""
+    prefix: str = "S"
 
     def attributes(self) -> list[Attribute]:
         """Return none."""
         return []
+
+    def fresh(self, first: int, count: int) -> pd.Series:
+        """Return (count,) identifiers, numbered from `first`."""
+        return pd.Series([f"{self.prefix}{i:08d}" for i in range(first, first + count)], dtype="object")
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able data."""

@@ -1,0 +1,220 @@
+"""The command line's frame: the table of commands, and the one place where errors become sentences.
+
+A command's module is imported when it runs, so that `privsynth --help` needs neither torch nor pandas. Exit codes are
+those of `privsynth.errors`; besides: 2 wrong usage (click's own), 70 an error that nobody expected, 130 stopped by the
+person, 141 the reader of the output went away.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+import click
+
+from privsynth.cli.output import Frame, emit_json, frame, plain
+from privsynth.errors import PrivsynthError, PrivsynthWarning
+
+
+class Lazy(NamedTuple):
+    """A command that is not imported yet: "module:attribute", and its line in the table of commands."""
+
+    target: str
+    help: str
+
+
+COMMANDS: dict[str, Lazy] = {
+    "synthesize": Lazy("privsynth.cli.synthesize:command", "Make a release: synthetic table, model, signed reports."),
+    "plan": Lazy("privsynth.cli.plan:command", "Say what a release would cost and reach; spends nothing."),
+    "verify": Lazy("privsynth.cli.verify:verify", "Check who signed a release, and that not a byte was changed."),
+    "audit": Lazy("privsynth.cli.audit:command", "Audit any synthetic table against the real one."),
+    "sample": Lazy("privsynth.cli.sample:command", "Draw more rows from a released model; costs no budget."),
+    "schema": Lazy("privsynth.cli.schema:command", "Write a schema to fill in, or check one."),
+    "keys": Lazy("privsynth.cli.keys:keys", "Make, list, revoke and hand out signing keys."),
+    "budget": Lazy("privsynth.cli.budget:command", "Show or cap what each dataset has spent."),
+    "generators": Lazy("privsynth.cli.generators:command", "List the generators and what each is for."),
+}
+
+UNEXPECTED = 70
+STOPPED = 130
+READER_GONE = 141
+STOPPED_SENTENCE = "Stopped. Nothing was released; what the ledger had reserved for noise that was drawn stays spent."
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+class Main(click.Group):
+    """The group of all commands; see `COMMANDS`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the table: the main job first."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command, or return None if there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].target.partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that was typed, or say which one was perhaps meant."""
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            ctx.fail(f"No such command {args[0]!r}." + "".join(f" Did you mean {name!r}?" for name in near))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table of commands without importing one."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, lazy.help) for name, lazy in COMMANDS.items()])
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Note `--json` wherever it stands, so that an error before or in a command is JSON as well."""
+        typed = args[: args.index("--")] if "--" in args else args
+        ctx.obj = Frame(as_json="--json" in typed)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; turn what goes wrong into one sentence on stderr and an exit code."""
+        with suppress(AttributeError):
+            sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        try:
+            with quiet_libraries():
+                result = super().invoke(ctx)
+                sys.stdout.flush()
+                return result
+        except (click.exceptions.Exit, SystemExit):
+            raise
+        except BrokenPipeError:
+            _leave_pipe()
+            ctx.exit(READER_GONE)
+        except click.Abort:
+            _fail(ctx, STOPPED_SENTENCE, STOPPED, prefix="")
+        except KeyboardInterrupt:
+            _fail(ctx, STOPPED_SENTENCE, STOPPED, prefix="")
+        except click.ClickException as error:
+            if frame().as_json and not frame().printed:
+                emit_json({"error": plain(error.format_message()), "exit_code": error.exit_code})
+            raise
+        except PrivsynthError as error:
+            _show_trace()
+            _fail(ctx, str(error), error.exit_code)
+        except Exception as error:
+            _show_trace()
+            _fail(ctx, unexpected_sentence(error), UNEXPECTED)
+
+
+def _version(ctx: click.Context, option: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        from privsynth import __version__
+
+        click.echo(f"privsynth {__version__}")
+        ctx.exit()
+
+
+@click.group(cls=Main, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
+)
+@click.option("-v", "--verbose", is_flag=True, help="Say more about progress; never a private value.")
+@click.pass_context
+def main(ctx: click.Context, verbose: bool) -> None:
+    """Share a safe copy of a sensitive table, with proof.
+
+    Example: privsynth synthesize admissions.csv --unit patient_id --epsilon 1 --out out/
+
+    \b
+    Exit codes: 0 done, 2 bad input or usage, 3 a check failed, 4 refused by the
+    budget, 5 does not verify, 6 intact but the signer is unknown.
+    """
+    ctx.obj.verbose = verbose
+
+
+def unexpected_sentence(error: BaseException) -> str:
+    """Return what may be said about an error that nobody expected.
+
+    Its own text is left out, since it may quote a cell; its type and the place in privsynth are not.
+    """
+    if isinstance(error, ImportError):
+        return f"The Python module {error.name!r} cannot be loaded. Install privsynth again, with the extra you need."
+    if isinstance(error, MemoryError):
+        return "There is not enough memory for this table. Use a machine with more, or fewer rows or columns."
+    return (
+        f"privsynth met an error that it did not expect ({type(error).__name__} at {_place(error)}). Its text is not "
+        "shown because it may quote the data. PRIVSYNTH_DEBUG=1 shows it: on a screen that may show the data only."
+    )
+
+
+def _place(error: BaseException) -> str:
+    """Return file:line of the innermost frame inside privsynth."""
+    place = "a place outside privsynth"
+    for entry, line in traceback.walk_tb(error.__traceback__):
+        path = Path(entry.f_code.co_filename)
+        if path.is_relative_to(_PACKAGE):
+            place = f"privsynth/{path.relative_to(_PACKAGE).as_posix()}:{line}"
+    return place
+
+
+def _fail(ctx: click.Context, message: str, code: int, *, prefix: str = "Error: ") -> NoReturn:
+    message = plain(message)
+    click.echo(f"{prefix}{message}", err=True)
+    if frame().as_json and not frame().printed:
+        emit_json({"error": message, "exit_code": code})
+    ctx.exit(code)
+
+
+def _debugging() -> bool:
+    return os.environ.get("PRIVSYNTH_DEBUG") == "1"
+
+
+def _show_trace() -> None:
+    if _debugging():
+        traceback.print_exc()
+
+
+def _leave_pipe() -> None:
+    """Point stdout at nothing, so that Python's own flush at exit has nobody to complain about."""
+    with suppress(OSError, ValueError), open(os.devnull, "w") as nothing:
+        os.dup2(nothing.fileno(), sys.stdout.fileno())
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Keep the warnings, logs and stray tracebacks of libraries, which may quote a cell, off the terminal.
+
+    privsynth's own warnings are sentences and are printed as such. With PRIVSYNTH_DEBUG=1 everything is let through.
+    """
+    if _debugging():
+        yield
+        return
+    hooks, level = (threading.excepthook, sys.unraisablehook), logging.root.manager.disable
+    threading.excepthook = lambda _: None
+    sys.unraisablehook = lambda _: None
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("always", PrivsynthWarning)
+            warnings.showwarning = _show_warning
+            yield
+    finally:
+        threading.excepthook, sys.unraisablehook = hooks
+        logging.disable(level)
+
+
+def _show_warning(message: Warning | str, *place: Any, **more: Any) -> None:
+    click.echo(f"Warning: {plain(str(message))}", err=True)

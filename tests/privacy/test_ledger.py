@@ -325,7 +325,7 @@ from pathlib import Path
 from privsynth.privacy.ledger import Ledger
 from privsynth.privacy.ledger_store import LedgerStore
 setattr(LedgerStore, sys.argv[2], lambda *args, **kwargs: os._exit(9))
-Ledger(Path(sys.argv[1])).reserve("adm", epsilon=1, delta=1e-6, unit="row", run_id="dies")
+Ledger(Path(sys.argv[1])).reserve("adm", epsilon=1, delta=1e-6, unit="row", run_id=sys.argv[3])
 """
 
 
@@ -369,13 +369,21 @@ def test_a_crash_between_the_writes_is_no_damage(ledger, dies_in, survives):
         finish(ledger, "earlier")
     head = ledger.home / "ledger.head"
     before = head.read_bytes() if head.exists() else None
-    assert start(_DIE, ledger.home, dies_in).wait(timeout=60) == 9
+    assert start(_DIE, ledger.home, dies_in, "dies").wait(timeout=60) == 9
     assert (head.read_bytes() if head.exists() else None) == before
     base = spent(ledger) - survives
     assert base == (0 if dies_in == "_write" else 1)
     reserve(ledger, "next")
     assert spent(ledger) == base + survives + 1
     assert json.loads(head.read_bytes())["seq"] == len(ledger.history("adm"))
+
+
+def test_a_second_crash_is_no_damage_either(ledger):
+    """The head never falls behind by two: each writer brings it up to date before it appends."""
+    finish(ledger, "earlier")
+    for run_id in ("dies", "dies too"):
+        assert start(_DIE, ledger.home, "_settle", run_id).wait(timeout=60) == 9
+    assert spent(ledger) == 3
 
 
 # --- the files ----------------------------------------------------------------------------------------------------

@@ -1,0 +1,149 @@
+"""`privsynth budget`: what each dataset may spend and has spent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from privsynth.cli.output import bar, emit_json, print_table, say, speaks_unicode
+from privsynth.errors import ConfigError
+
+if TYPE_CHECKING:
+    from privsynth.privacy.ledger import Account, Event, Ledger
+
+_WORDS = {
+    "cap": "cap set",
+    "reserved": "reserved",
+    "bound": "content recognised",
+    "drawn": "noise drawn: spent",
+    "completed": "released",
+    "failed": "failed: stays spent",
+    "refunded": "given back",
+    "accepted": "older or damaged ledger accepted",
+}
+
+
+def _ledger() -> Ledger:
+    from privsynth.privacy.ledger import Ledger
+    from privsynth.workspace import privsynth_home
+
+    return Ledger(privsynth_home())
+
+
+@click.group()
+def command() -> None:
+    """Show or cap what each dataset has spent.
+
+    The costs of all releases of one dataset are added up. What was reserved counts as spent until it is known that no
+    noise was drawn; a killed run stays spent. The ledger cannot take anything back, and no command makes it.
+
+    Example: privsynth budget show
+    """
+
+
+@command.command()
+@click.argument("dataset", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show(dataset: str | None, as_json: bool) -> None:
+    """Show caps and what is spent and left, for one DATASET or all.
+
+    Example: privsynth budget show admissions
+    """
+    accounts = _known(_ledger().accounts(), dataset)
+    if as_json:
+        emit_json({"accounts": [account.to_json() for account in accounts]})
+    elif not accounts:
+        say("Nothing has been spent yet, and no cap was set. A dataset's cap is epsilon 10, delta 1e-5 unless set.")
+    else:
+        print_table(("dataset", "unit", "cap", "spent", "left", "", "releases"), [_row(a) for a in accounts])
+
+
+@command.command("set")
+@click.argument("dataset")
+@click.option("--epsilon", type=float, help="Cap on epsilon, over all releases. [default: as it is]")
+@click.option("--delta", type=float, help="Cap on delta, over all releases. [default: as it is]")
+def set_(dataset: str, epsilon: float | None, delta: float | None) -> None:
+    """Set the cap of a DATASET; zero closes it. A cap below what is spent is refused.
+
+    Example: privsynth budget set admissions --epsilon 3
+    """
+    from privsynth.privacy.ledger_account import amount_text
+
+    if epsilon is None and delta is None:
+        raise ConfigError("Give --epsilon, --delta or both.")
+    account = _ledger().set_cap(dataset, epsilon, delta)
+    cap, left = (
+        amount_text((getattr(account, f"{what}_epsilon_units"), getattr(account, f"{what}_delta_units")))
+        for what in ("cap", "left")
+    )
+    say(f"The cap of {dataset!r} is {cap}; left: {left}.")
+
+
+@command.command()
+@click.argument("dataset")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def history(dataset: str, as_json: bool) -> None:
+    """List everything that the ledger recorded about a DATASET, oldest first.
+
+    Example: privsynth budget history admissions
+    """
+    ledger = _ledger()
+    _known(ledger.accounts(), dataset)
+    events = ledger.history(dataset)
+    if as_json:
+        emit_json({"dataset": dataset, "events": [event.to_json() for event in events]})
+    else:
+        print_table(("no.", "time (UTC)", "run", "event", "epsilon", "delta"), [_line(event) for event in events])
+
+
+@command.command("accept-restored")
+@click.option("--reason", prompt="Why may this ledger be trusted as it is", help="Why, in one line; it is recorded.")
+def accept_restored(reason: str) -> None:
+    """Go on from a ledger that was restored from an older copy, or is damaged.
+
+    Restore the newest copy first if you can. What the ledger can still tell was spent and is no longer listed is
+    charged again. That it was accepted, and why, stays in the history of every dataset.
+
+    Example: privsynth budget accept-restored --reason "disk replaced, backup of 1 May"
+    """
+    event = _ledger().accept_restored(reason)
+    say(f"Accepted as event {event.seq}. It was: {event.payload['problem']}.")
+    again = ", ".join(repr(name) for name in sorted(event.payload["carried"]))
+    say(f"Charged again, since the table had lost it: {again}." if again else "Nothing had to be charged again.")
+    say("See `privsynth budget show`. Lower a cap with `privsynth budget set` if releases may be missing.")
+
+
+def _known(accounts: list[Account], dataset: str | None) -> list[Account]:
+    """Return the accounts that were asked for; refuse a name that the ledger does not know."""
+    found = [account for account in accounts if dataset in (None, account.dataset)]
+    if dataset is not None and not found:
+        names = ", ".join(repr(account.dataset) for account in accounts) or "none yet"
+        raise ConfigError(f"The ledger knows no dataset {dataset!r}. It knows: {names}.")
+    return found
+
+
+def _row(account: Account) -> tuple[str, ...]:
+    from privsynth.privacy.ledger_events import delta_text, epsilon_text
+
+    def pair(what: str) -> str:
+        epsilon, delta = (getattr(account, f"{what}_{name}_units") for name in ("epsilon", "delta"))
+        return f"ε {epsilon_text(epsilon)}  δ {delta_text(delta)}"
+
+    pairs = (
+        (account.spent_epsilon_units, account.cap_epsilon_units),
+        (account.spent_delta_units, account.cap_delta_units),
+    )
+    share = max(spent / cap if cap else 1.0 for spent, cap in pairs)
+    picture = f"{bar(share, width=12, fancy=speaks_unicode())} {share:.0%}"
+    units = ", ".join(account.units) or "none yet"
+    return (account.dataset, units, pair("cap"), pair("spent"), pair("left"), picture, str(account.n_releases))
+
+
+def _line(event: Event) -> tuple[str, ...]:
+    from privsynth.privacy.ledger_events import delta_text, epsilon_text
+
+    amounts = (epsilon_text(event.epsilon_units), delta_text(event.delta_units))
+    epsilon, delta = amounts if event.kind in ("cap", "reserved") else ("", "")
+    words = _WORDS[event.kind] + (f": {event.payload['reason']}" if "reason" in event.payload else "")
+    return (str(event.seq), event.time[:19].replace("T", " "), event.run_id, words, epsilon, delta)

@@ -1,0 +1,144 @@
+"""`SynthesizeConfig`: what a person asks for, checked at the door, before anything is read."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from privsynth._validate import in_range
+from privsynth.errors import ConfigError, OutputError, SchemaError
+from privsynth.privacy.budget import DEFAULT_DELTA, Budget
+from privsynth.schema.files import load_schema, schema_from
+from privsynth.schema.model import Schema
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+REPORT_SHARE = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthesizeConfig:
+    """One run of the main job.
+
+    Attributes:
+      source: a path, a database URL or a pandas DataFrame.
+      out: the folder that will hold the release; it must not exist.
+      unit: the column that names the person or account to protect, or "row"; None takes the schema's.
+      epsilon, delta: the total that the release may cost.
+      max_rows_per_unit: k; None takes the schema's.
+      schema: a path to a schema file, a `Schema`, a mapping, or None.
+      dataset: name in the ledger; None takes the schema's, else the file's stem.
+      generator: auto, marginal or arn.
+      holdout_fraction: f, the share of units kept from training for the audit; 0 switches the pool off.
+      rows: how many synthetic rows; None takes the paid number of rows.
+      format: "parquet" or "csv".
+      key: name of the signing key; None leaves the release unsigned.
+      seed: of the synthetic rows; None draws one. It is printed in the report.
+      source_options: how to read the source (see `SourceOptions`).
+      audit: "standard", or "none" for paid figures only.
+    """
+
+    source: str | Path | pd.DataFrame
+    out: Path
+    unit: str | None = None
+    epsilon: float
+    delta: float = DEFAULT_DELTA
+    max_rows_per_unit: int | None = None
+    schema: Path | str | Schema | dict[str, Any] | None = None
+    dataset: str | None = None
+    generator: str = "auto"
+    holdout_fraction: float = 0.1
+    rows: int | None = None
+    format: Literal["parquet", "csv"] = "parquet"
+    key: str | None = None
+    seed: int | None = None
+    source_options: dict[str, Any] = field(default_factory=dict)
+    audit: Literal["standard", "none"] = "standard"
+
+    def __post_init__(self) -> None:
+        in_range(0.0, 0.5, holdout_fraction=self.holdout_fraction)
+        if self.rows is not None:
+            in_range(1, 10**10, rows=self.rows)
+        if self.seed is not None:
+            in_range(0, 2**63 - 1, seed=self.seed)
+        if self.format not in ("parquet", "csv"):
+            raise ConfigError(f"there is no format '{self.format}'; choose parquet or csv")
+        if self.audit not in ("standard", "none"):
+            raise ConfigError(f"there is no audit '{self.audit}'; choose standard or none")
+
+    def read_schema(self) -> Schema:
+        """Return the schema that was given, or an empty one."""
+        if self.schema is None:
+            return Schema()
+        if isinstance(self.schema, Schema):
+            return self.schema
+        if isinstance(self.schema, dict):
+            return schema_from(self.schema, "the schema")
+        return load_schema(Path(self.schema))
+
+    def budget(self, schema: Schema) -> Budget:
+        """Return the promise: the unit and k from the options or the schema, which must not contradict each other.
+
+        Raises:
+          ConfigError: no unit, no k, or two different ones.
+        """
+        unit = _agree("unit", self.unit, schema.unit)
+        if unit is None:
+            raise ConfigError(
+                "say whose privacy is protected: --unit COLUMN names the person or account, --unit row says that each "
+                "row is somebody else"
+            )
+        k = _agree("max_rows_per_unit", self.max_rows_per_unit, schema.max_rows_per_unit)
+        if unit == "row":
+            k = 1 if k is None else k
+        elif k is None:
+            raise ConfigError(
+                f"say how many rows of one {unit} may be used: --max-rows-per-unit K, or max_rows_per_unit in the "
+                "schema; choose K so that most have no more, without looking at the largest"
+            )
+        return Budget(epsilon=self.epsilon, delta=self.delta, unit=unit, max_rows_per_unit=k, rows=schema.rows)
+
+    def dataset_name(self, schema: Schema) -> str:
+        """Return the name under which the ledger keeps the budget."""
+        name = self.dataset or schema.dataset
+        if name is None and isinstance(self.source, str | Path) and "://" not in str(self.source):
+            name = Path(self.source).name.split(".")[0]
+        if not name:
+            raise ConfigError("give the dataset a name with --dataset, under which the ledger keeps its budget")
+        return name
+
+
+def _agree(name: str, option: Any, declared: Any) -> Any:
+    if option is not None and declared is not None and option != declared:
+        raise ConfigError(f"{name} is {option} on the command line and {declared} in the schema; make them agree")
+    return declared if option is None else option
+
+
+def check_schema_fits(schema: Schema, names: list[str], unit: str) -> None:
+    """Raise `SchemaError` if the schema or the unit names a column that the header lacks, or waits for a person."""
+    missing = [name for name in schema.columns if name not in names]
+    if missing:
+        shown = ", ".join(f"'{name}'" for name in missing[:5])
+        raise SchemaError(f"the schema names columns that the table lacks: {shown}")
+    if unit != "row" and unit not in names:
+        raise SchemaError(f"the unit column '{unit}' is not in the header; columns are: {', '.join(names[:40])}")
+    observed = [name for name, column in schema.columns.items() if column.observed]
+    if observed:
+        raise SchemaError(
+            f"the schema holds suggestions that were observed in the data ('{observed[0]}' and {len(observed) - 1} "
+            "more): compare each with a code book, then remove 'observed: true' to declare it"
+        )
+
+
+def check_out(out: Path) -> None:
+    """Raise `OutputError` unless a new folder can be made at `out`."""
+    if out.exists() or out.is_symlink():
+        raise OutputError(f"the output folder {out} exists already; choose a new one, nothing is ever overwritten")
+    parent = out.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise OutputError(f"no folder can be made in {parent}: it is read-only for you")

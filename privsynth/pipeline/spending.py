@@ -1,0 +1,68 @@
+"""How a release's budget is cut: relative weights from public facts, for `synthesize` and `plan` alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from privsynth.encoding.facts import needs_votes
+from privsynth.encoding.quantile_tree import FIRST_PARTS
+from privsynth.pipeline.config import REPORT_SHARE
+from privsynth.privacy.budget import Budget, SpendingPlan, TrainingSpec, plan_spending
+from privsynth.schema.model import Schema
+
+# Shares of the generator's μ². What a schema declares is not bought, and its share goes to the tables.
+VOTES, ROWS, DOMAIN, DOMAIN_DECLARED, ONE_WAY, ONE_WAY_DECLARED, SELECTION = 0.015, 0.005, 0.13, 0.06, 0.05, 0.1, 0.08
+
+
+def weights(schema: Schema, physical: Mapping[str, pa.DataType], budget: Budget) -> dict[str, float]:
+    """Return part -> relative weight, without the report's; from the schema and the header's types alone."""
+    modelled = [n for n in physical if n != budget.unit and schema.column(n).kind not in ("id", "text")]
+    found: dict[str, float] = {}
+    if any(needs_votes(schema.column(n), physical[n]) for n in modelled):
+        found["votes"] = VOTES
+    if budget.rows is None:
+        found["rows"] = ROWS
+    open_texts = any(_open_text(schema, n) for n in modelled)
+    lines = any(_line(schema, n) for n in modelled)
+    if open_texts or lines:
+        found["domain"] = DOMAIN if open_texts else DOMAIN_DECLARED
+    found["one_way"] = ONE_WAY if open_texts else ONE_WAY_DECLARED
+    found["selection"] = SELECTION
+    found["measurement"] = 1.0 - sum(found.values())
+    return found
+
+
+def _open_text(schema: Schema, name: str) -> bool:
+    column = schema.column(name)
+    return column.kind is None or (column.kind == "categorical" and column.categories is None)
+
+
+def _line(schema: Schema, name: str) -> bool:
+    return schema.column(name).kind in (None, "numeric", "integer", "datetime", "date")
+
+
+def open_domain(schema: Schema, physical: Mapping[str, pa.DataType], budget: Budget) -> bool:
+    """Return whether any threshold may be needed, so that δ has to be set aside for it."""
+    modelled = [n for n in physical if n != budget.unit and schema.column(n).kind not in ("id", "text")]
+    return any(_open_text(schema, n) or (_line(schema, n) and not _small(schema, n)) for n in modelled)
+
+
+def _small(schema: Schema, name: str) -> bool:
+    """Return whether a line is declared so short that each value is counted by itself."""
+    column = schema.column(name)
+    if column.kind != "integer" or column.minimum is None or column.maximum is None:
+        return False
+    return float(column.maximum) - float(column.minimum) < FIRST_PARTS  # type: ignore[arg-type]
+
+
+def make_plan(
+    schema: Schema, physical: Mapping[str, pa.DataType], budget: Budget, training: TrainingSpec | None
+) -> SpendingPlan:
+    """Return the plan of a release: the generator's parts, and the report's fixed share of the whole."""
+    relative = weights(schema, physical, budget)
+    gaussian = 1.0 - (training.share if training else 0.0)
+    report = REPORT_SHARE / gaussian
+    parts = {name: weight * (1.0 - report) for name, weight in relative.items()} | {"report": report}
+    return plan_spending(budget, parts, open_domain=open_domain(schema, physical, budget), training=training)

@@ -1,0 +1,217 @@
+"""The code books of both tables, written as schemas.
+
+Everything here is known without looking at a row: what a form allows, what a laboratory can measure, which codes
+exist. No bound is the smallest or the largest value of the simulated data.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+
+from simulator import bedside, diagnoses, merchants, patients
+
+HOSPITAL_ROWS_PER_PATIENT = 3
+TRANSACTIONS_PER_ACCOUNT = 20
+
+
+@dataclass(frozen=True)
+class Column:
+    """What the code book says of a column; the fields are those of a schema."""
+
+    description: str
+    kind: str
+    unit: str | None = None
+    roles: Sequence[str] = ()
+    nullable: bool = False
+    minimum: float | str | None = None
+    maximum: float | str | None = None
+    precision: float | None = None
+    categories: Sequence[str] | None = None
+
+
+HOSPITAL = {
+    "patient_id": Column("Number of the patient, the same at every admission", "id", roles=["identifier"]),
+    "admitted": Column(
+        *("Time of admission", "datetime"),
+        minimum="2023-01-01T00:00:00",
+        maximum="2024-12-31T23:59:00",
+        precision=60,
+    ),
+    "discharged": Column(
+        *("Time of discharge; the extract holds completed stays only", "datetime"),
+        minimum="2023-01-01T00:00:00",
+        maximum="2024-12-31T23:59:00",
+        precision=60,
+    ),
+    "age": Column(*("Completed years at admission", "integer", "years", ["quasi_identifier"]), minimum=0, maximum=115),
+    "sex": Column("Sex", "categorical", roles=["quasi_identifier", "protected"], categories=["F", "M"]),
+    "ethnicity": Column(
+        "Ethnic group as stated by the patient",
+        "categorical",
+        roles=["protected"],
+        categories=patients.ETHNICITIES,
+    ),
+    "insurance": Column("Who pays", "categorical", categories=patients.INSURANCES),
+    "postcode3": Column(
+        "First three digits of the home postcode; text, leading zeros count",
+        "categorical",
+        roles=["quasi_identifier"],
+        categories=patients.POSTCODES,
+    ),
+    "diagnosis": Column(
+        "Main diagnosis, ICD-10, three characters",
+        "categorical",
+        roles=["sensitive"],
+        categories=diagnoses.CODES,
+    ),
+    "ward": Column("Ward where most of the stay was spent", "categorical", categories=bedside.WARDS),
+    "creatinine": Column(
+        *("Serum creatinine, first value of the stay", "integer", "µmol/L"),
+        nullable=True,
+        minimum=5,
+        maximum=2000,
+    ),
+    "crp": Column(
+        *("C-reactive protein, first value of the stay; 0.5 stands for below detection", "numeric", "mg/L"),
+        nullable=True,
+        minimum=0,
+        maximum=600,
+        precision=0.1,
+    ),
+    "haemoglobin": Column(
+        *("Haemoglobin, first value of the stay", "integer", "g/L"), nullable=True, minimum=20, maximum=250
+    ),
+    "medication_count": Column(
+        "Medicines on the chart at admission", "integer", unit="medicines", minimum=0, maximum=40
+    ),
+    "length_of_stay": Column(
+        "Time from admission to discharge", "numeric", unit="days", minimum=0, maximum=365, precision=0.1
+    ),
+    "pregnant": Column("Pregnant at admission", "categorical", categories=["no", "yes"]),
+    "readmitted_30d": Column("Admitted again within 30 days of discharge", "boolean", roles=["target"]),
+    "note": Column("Ward note; free text, which is dropped from every release", "text", nullable=True),
+}
+HOSPITAL_RULES = (
+    "discharged >= admitted",
+    "length_of_stay = discharged - admitted",
+    "pregnant = yes => sex = F",
+    "pregnant = yes => age >= 12",
+)
+
+TRANSACTIONS = {
+    "transaction_id": Column("Number of the transaction", "id", roles=["identifier"]),
+    "account": Column("Number of the account", "id", roles=["identifier"]),
+    "time": Column(
+        *("Local time of the payment", "datetime"),
+        minimum="2024-01-01T00:00:00",
+        maximum="2024-06-30T23:59:59",
+        precision=1,
+    ),
+    "amount": Column(
+        *("Amount billed to the account", "numeric", "EUR", ["sensitive"]),
+        minimum=0.01,
+        maximum=15000,
+        precision=0.01,
+    ),
+    "currency": Column("Currency in which the merchant asked for it", "categorical", categories=merchants.CURRENCIES),
+    "merchant_category": Column(
+        "What the merchant sells", "categorical", roles=["sensitive"], categories=merchants.CATEGORY_NAMES
+    ),
+    "merchant": Column("Merchant, by category and size", "categorical", categories=merchants.MERCHANT_NAMES),
+    "country": Column(
+        "Country of the merchant or cash machine, ISO 3166",
+        "categorical",
+        roles=["quasi_identifier"],
+        categories=merchants.COUNTRY_CODES,
+    ),
+    "channel": Column("How the card was used", "categorical", categories=merchants.CHANNELS),
+    "card_present": Column("Whether the card was at the till; false for every online payment", "boolean"),
+    "age_band": Column(
+        "Age of the account holder",
+        "categorical",
+        unit="years",
+        roles=["protected", "quasi_identifier"],
+        categories=merchants.AGE_BANDS,
+    ),
+    "is_fraud": Column("Confirmed fraud", "boolean", roles=["target"]),
+}
+TRANSACTIONS_RULES = (
+    "channel = atm => merchant_category = cash",
+    "merchant_category = cash => channel = atm",
+    "merchant_category = subscriptions => channel = online",
+)
+
+HOSPITAL_HEADER = f"""\
+# Code book of hospital.csv: admissions to an invented hospital, one row a stay.
+#
+# A schema says what is known without looking at the data: the codes that exist, and the bounds that a form or a
+# laboratory sets. Declaring it costs no privacy budget. The unit of privacy is the patient: at most
+# {HOSPITAL_ROWS_PER_PATIENT} stays of a patient are used, which leaves out about one stay in twelve; with 4 it would
+# be one in twenty-five, for a third more noise.
+#
+# Written by simulate.py from simulator/codebook.py: change it there.
+
+"""
+TRANSACTIONS_HEADER = f"""\
+# Code book of transactions.jsonl.gz: card payments of an invented bank, one row a payment.
+#
+# The unit of privacy is the account: at most {TRANSACTIONS_PER_ACCOUNT} payments of an account are used, which
+# leaves out about one payment in nine.
+#
+# Written by simulate.py from simulator/codebook.py: change it there.
+
+"""
+
+
+def hospital_schema() -> str:
+    """Return hospital.schema.yaml."""
+    head: dict[str, str | int] = {
+        "dataset": "hospital",
+        "unit": "patient_id",
+        "max_rows_per_unit": HOSPITAL_ROWS_PER_PATIENT,
+    }
+    return HOSPITAL_HEADER + _schema(head, HOSPITAL, HOSPITAL_RULES)
+
+
+def transactions_schema() -> str:
+    """Return transactions.schema.yaml."""
+    head: dict[str, str | int] = {
+        "dataset": "transactions",
+        "unit": "account",
+        "max_rows_per_unit": TRANSACTIONS_PER_ACCOUNT,
+    }
+    return TRANSACTIONS_HEADER + _schema(head, TRANSACTIONS, TRANSACTIONS_RULES)
+
+
+def _schema(head: Mapping[str, str | int], columns: Mapping[str, Column], rules: Sequence[str]) -> str:
+    lines = [f"{key}: {value}" for key, value in head.items()]
+    lines += ["", "columns:"]
+    for name, column in columns.items():
+        lines.append(f"  {name}:")
+        for field in fields(Column):
+            value = getattr(column, field.name)
+            if value is not None and value != ():
+                lines += _entry(field.name, value)
+    lines += ["", "rules:", *(f"  - {rule}" for rule in rules)]
+    return "\n".join(lines) + "\n"
+
+
+def _entry(key: str, value: str | float | Sequence[str]) -> list[str]:
+    """Return the lines of one field. Every category is quoted: to YAML, no and NO are false and 012 is ten."""
+    if isinstance(value, bool):
+        return [f"    {key}: {str(value).lower()}"]
+    if isinstance(value, int | float):
+        return [f"    {key}: {value}"]
+    if isinstance(value, str):
+        return [f"    {key}: {value if key == 'kind' else _quoted(value)}"]
+    if key == "roles":
+        return [f"    {key}: [{', '.join(value)}]"]
+    items = ", ".join(_quoted(item) for item in value)
+    return [f"    {key}:", *textwrap.wrap(f"[{items}]", 108, initial_indent=" " * 6, subsequent_indent=" " * 7)]
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,120 @@
+"""`privsynth keys`: make, list, revoke and hand out signing keys."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from privsynth.errors import ConfigError
+
+PASSPHRASE_VARIABLE = "PRIVSYNTH_PASSPHRASE"
+
+
+def ask_passphrase(*, confirm: bool = False) -> Callable[[], bytes]:
+    """Return a function that gives the passphrase: from PRIVSYNTH_PASSPHRASE, else from a prompt.
+
+    Args:
+      confirm: have it typed twice, for a new key.
+    """
+
+    def ask() -> bytes:
+        given = os.environ.get(PASSPHRASE_VARIABLE)
+        if given == "":
+            raise ConfigError(f"{PASSPHRASE_VARIABLE} is set but empty; give a passphrase or unset it")
+        text = given or click.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm, err=True)
+        return str(text).encode("utf-8")
+
+    return ask
+
+
+def _home() -> Path:
+    from privsynth.workspace import privsynth_home
+
+    home: Path = privsynth_home()
+    return home
+
+
+@click.group()
+def keys() -> None:
+    """Make, list, revoke and hand out the keys that sign releases.
+
+    Example: privsynth keys init --holder "Data office, St Mary"
+    """
+
+
+@keys.command()
+@click.option("--name", default="default", show_default=True, help="Name of the key file.")
+@click.option("--holder", help="Person or office to be named as the signer. [default: the name]")
+@click.option("--no-passphrase", is_flag=True, help="Leave the key unencrypted, for machines without a person.")
+@click.option("--days", type=click.IntRange(1, 3650), default=730, show_default=True, help="How long it is valid.")
+def init(name: str, holder: str | None, no_passphrase: bool, days: int) -> None:
+    """Make a signing key and enter it in the keyring.
+
+    The passphrase comes from PRIVSYNTH_PASSPHRASE, or is asked for twice.
+
+    Example: privsynth keys init --name office --holder "Data office, St Mary"
+    """
+    from privsynth.signing.store import create_key, key_path
+
+    home = _home()
+    passphrase = None if no_passphrase else ask_passphrase(confirm=True)
+    entry = create_key(home, name, holder=holder or name, passphrase=passphrase, now=datetime.now(UTC), days=days)
+    click.echo(f"Key         {key_path(home, name)}")
+    click.echo(f"Fingerprint {entry.fingerprint}")
+    click.echo(f"Holder      {entry.holder}")
+    click.echo(f"Valid until {entry.not_after:%Y-%m-%d}")
+    click.echo(f"Recipients need its public half: privsynth keys export {name} > keyring.json")
+
+
+@keys.command("list")
+def list_() -> None:
+    """List the keys of the keyring.
+
+    Example: privsynth keys list
+    """
+    from privsynth.signing.store import load_keyring, names
+
+    home = _home()
+    keyring, known, now = load_keyring(home), names(home), datetime.now(UTC)
+    if not keyring.keys:
+        click.echo("There are no keys yet. Make one with: privsynth keys init")
+    for entry in keyring.keys:
+        state = entry.problem(now) or f"valid until {entry.not_after:%Y-%m-%d}"
+        click.echo(f"{known.get(entry.keyid, '(no key file)')}: {entry.holder}\n  {entry.fingerprint}\n  {state}")
+
+
+@keys.command()
+@click.argument("key", metavar="NAME|KEYID")
+@click.option("--reason", required=True, help="Why, in one line; readers of the keyring see it.")
+def revoke(key: str, reason: str) -> None:
+    """Mark a key as revoked: nothing that it signed verifies any more, earlier releases included.
+
+    Hand the keyring out again afterwards. To retire a key that is safe, let it expire.
+
+    Example: privsynth keys revoke office --reason "laptop stolen"
+    """
+    from privsynth.signing.store import keyring_path, revoke_key
+
+    home = _home()
+    entry = revoke_key(home, key, at=datetime.now(UTC), reason=reason)
+    click.echo(f"Revoked {entry.fingerprint} of {entry.holder} in {keyring_path(home)}")
+    click.echo(f"Recipients have to know: privsynth keys export {key} > keyring.json")
+
+
+@keys.command()
+@click.argument("key", metavar="NAME|KEYID")
+def export(key: str) -> None:
+    """Print a keyring with this public key alone, to give to recipients.
+
+    Send it by another way than the release, or read the fingerprint out over the telephone.
+
+    Example: privsynth keys export office > keyring.json
+    """
+    from privsynth.signing.keyring import Keyring
+    from privsynth.signing.store import find
+
+    click.echo(Keyring(keys=(find(_home(), key),)).to_json().decode("ascii"), nl=False)

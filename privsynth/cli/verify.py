@@ -1,0 +1,67 @@
+"""`privsynth verify`: check a release or a lone report, offline."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from privsynth.signing.keyring import Keyring
+    from privsynth.signing.release import Verified
+
+
+@click.command()
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--keyring",
+    "keyring_files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Keyring with the keys that you trust; may be given again. [default: your own keyring]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def verify(path: Path, keyring_files: tuple[Path, ...], as_json: bool) -> None:
+    """Check who signed a release, and that not a byte of it was changed.
+
+    PATH is a folder, or a report.html that came alone: then the other files cannot be checked. Works offline.
+    The exit code is 0 if it verifies, 5 if it does not, 6 if it is intact but no keyring knows the signer.
+
+    Example: privsynth verify out/public --keyring st-mary.json
+    """
+    import json
+
+    from privsynth.signing.release import verify_folder, verify_report
+
+    check = verify_folder if path.is_dir() else verify_report
+    verified = check(path, _keyrings(keyring_files), datetime.now(UTC))
+    if as_json:
+        click.echo(json.dumps({"verified": True, **verified.to_json()}, indent=2))
+    else:
+        click.echo(_text(path, verified))
+
+
+def _keyrings(files: tuple[Path, ...]) -> list[Keyring]:
+    """Return the keyrings that were named, else the reader's own if there is one."""
+    from privsynth.signing.keyring import Keyring
+    from privsynth.signing.store import load_keyring
+    from privsynth.workspace import privsynth_home
+
+    return [Keyring.load(file) for file in files] or [load_keyring(privsynth_home())]
+
+
+def _text(path: Path, verified: Verified) -> str:
+    dataset = verified.dataset if verified.dataset.isprintable() else ascii(verified.dataset)
+    lines = [
+        f"{path} verifies.",
+        f"Signed by   {verified.holder}",
+        f"Fingerprint {verified.fingerprint}",
+        f"Signed at   {verified.signed_at:%Y-%m-%d %H:%M:%S} UTC (the signer's word)",
+        f"Release     {verified.kind}, of {dataset}",
+        f"Files       {verified.files} checked",
+    ]
+    if verified.unchecked:
+        lines.append(f"The report alone was checked; {verified.unchecked} other signed files were not there to check.")
+    return "\n".join(lines)

@@ -1,0 +1,170 @@
+"""Files of a release: listed without following links, digested in streams, named without tricks."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import stat
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+MAX_PATH_CHARACTERS = 1_024
+_CHUNK_BYTES = 1 << 20
+_FORBIDDEN = re.compile(r'[\\:*?"<>|]')
+
+
+@dataclass(frozen=True)
+class Digest:
+    """SHA-256 in hex, and the number of bytes it was taken over."""
+
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Tree:
+    """What a folder holds.
+
+    Attributes:
+      files: path with forward slashes -> where it is; ordinary files only.
+      strange: paths of links, pipes, sockets and devices; none of them was opened.
+    """
+
+    files: dict[str, Path]
+    strange: tuple[str, ...]
+
+
+def list_tree(folder: Path) -> Tree:
+    """Return everything under a folder, links not followed. Empty folders carry no bytes and are left out.
+
+    Raises:
+      OSError: if a folder cannot be listed.
+    """
+    files: dict[str, Path] = {}
+    strange: list[str] = []
+    for name, entry in _walk(folder, ""):
+        if entry.is_file(follow_symlinks=False):
+            files[name] = Path(entry.path)
+        else:
+            strange.append(name)
+    return Tree(files, tuple(sorted(strange)))
+
+
+def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = f"{prefix}{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(Path(entry.path), f"{name}/")
+            else:
+                yield name, entry
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open an ordinary file for reading; a link put in its place meanwhile is refused.
+
+    Raises:
+      OSError: if it is a link, a folder or a device, or cannot be read.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(0, "not an ordinary file")
+    return os.fdopen(descriptor, "rb")
+
+
+def read_limited(path: Path, max_bytes: int) -> bytes:
+    """Return the bytes of an ordinary file.
+
+    Raises:
+      OSError: if it cannot be read, or is longer than `max_bytes`.
+    """
+    with open_regular(path) as file:
+        data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise OSError(0, f"longer than {max_bytes:,} bytes")
+    return data
+
+
+def digest_file(path: Path) -> Digest:
+    """Return the digest of an ordinary file, read one megabyte at a time.
+
+    Raises:
+      OSError: if it cannot be read.
+    """
+    state, size = hashlib.sha256(), 0
+    with open_regular(path) as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            state.update(chunk)
+            size += len(chunk)
+    return Digest(state.hexdigest(), size)
+
+
+def digest_bytes(*parts: bytes) -> Digest:
+    """Return the digest of bytes put one after the other."""
+    state = hashlib.sha256()
+    for part in parts:
+        state.update(part)
+    return Digest(state.hexdigest(), sum(map(len, parts)))
+
+
+def path_problem(name: str) -> str:
+    """Return what is wrong with one path of a manifest, or "": it must mean the same file on every system."""
+    if not name or len(name) > MAX_PATH_CHARACTERS:
+        return "is empty or too long"
+    if name.startswith("/") or re.match(r"[A-Za-z]:", name):
+        return "is absolute"
+    if not name.isprintable() or _FORBIDDEN.search(name):
+        return "has a backslash, a colon or another character that not every system allows"
+    parts = name.split("/")
+    if ".." in parts:
+        return "leaves the folder"
+    if any(not part or part == "." or part != part.rstrip(". ") for part in parts):
+        return "has an empty part, or one that ends with a dot or a space"
+    return ""
+
+
+def path_problems(names: Iterable[str]) -> list[str]:
+    """Return a sentence for each path that is a trick, or that differs from another only in case."""
+    problems = []
+    seen: dict[str, str] = {}
+    for name in names:
+        problem = path_problem(name)
+        if problem:
+            problems.append(f"the path {shown(name)} {problem}")
+        other = seen.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
+        if other != name:
+            problems.append(f"the paths {shown(other)} and {shown(name)} are the same file on some systems")
+    return problems
+
+
+def shown(text: str) -> str:
+    """Return text from a file or folder so that a terminal shows it and does not obey it."""
+    return text if text.isprintable() else ascii(text)
+
+
+def atomic_write(path: Path, data: bytes) -> None:
+    """Write a file in one step: a reader sees the old bytes or the new ones. An old file keeps its mode.
+
+    Raises:
+      OSError: if it cannot be written; no half-written file is left.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else None
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if mode is not None:
+            temporary.chmod(mode)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,256 @@
+"""Keyrings: the public keys that a reader trusts, with holder, period and revocation, in one JSON file.
+
+A keyring is public but not to be taken from the sender of a release: whoever can replace it can sign as
+anyone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)
+
+from privsynth.errors import KeyFileError
+from privsynth.signing import _time
+from privsynth.signing._files import atomic_write
+from privsynth.signing._strict_json import dumps, loads
+from privsynth.signing.keys import PublicKey, fingerprint
+
+MAX_KEYRING_BYTES = 10_000_000
+DEFAULT_DAYS = 730
+
+
+def _moment(value: Any) -> Any:
+    return _time.from_text(value) if isinstance(value, str) else value
+
+
+def _line(value: Any) -> Any:
+    """Refuse text that would reshape a terminal or a message when it is printed."""
+    if isinstance(value, str) and not value.isprintable():
+        raise ValueError("must be one line of printable text")
+    return value
+
+
+Moment = Annotated[datetime, BeforeValidator(_moment), PlainSerializer(_time.to_text)]
+Line = Annotated[str, BeforeValidator(_line), Field(max_length=200)]
+
+
+class KeyEntry(BaseModel):
+    """One trusted key.
+
+    Attributes:
+      keyid: SHA-256 of the public key's SubjectPublicKeyInfo, checked against it.
+      algorithm: "ed25519"; nothing is negotiated from the file that is verified.
+      public_key: SubjectPublicKeyInfo in base64.
+      holder: the person or office, as the owner of this keyring knows them.
+      role: what the key may sign.
+      not_before, not_after: period in which a signature may be made, both ends included.
+      status: "active" or "revoked".
+      revoked_at, reason: when and why; None and "" while active.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    keyid: str
+    algorithm: Literal["ed25519"] = "ed25519"
+    public_key: str
+    holder: Annotated[Line, Field(min_length=1)]
+    role: Literal["report-signer"] = "report-signer"
+    not_before: Moment
+    not_after: Moment
+    status: Literal["active", "revoked"] = "active"
+    revoked_at: Moment | None = None
+    reason: Line = ""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        try:
+            public = PublicKey.from_base64(self.public_key)
+        except KeyFileError as problem:
+            raise ValueError(str(problem)) from None
+        if public.keyid != self.keyid:
+            raise ValueError("keyid is not the digest of public_key")
+        for moment in (self.not_before, self.not_after, self.revoked_at):
+            if moment is not None:
+                _time.to_text(moment)
+        if not self.not_before < self.not_after:
+            raise ValueError("not_before must be earlier than not_after")
+        if (self.status == "revoked") != (self.revoked_at is not None):
+            raise ValueError("revoked_at must be given for a revoked key and for no other")
+        return self
+
+    @classmethod
+    def for_key(cls, public: PublicKey, *, holder: str, not_before: datetime, days: int = DEFAULT_DAYS) -> KeyEntry:
+        """Return an active entry that is valid for `days` days from `not_before`.
+
+        Raises:
+          KeyFileError: if the holder is empty or not one printable line, or `days` is not above 0.
+        """
+        start = not_before.replace(microsecond=0)
+        try:
+            return cls(
+                keyid=public.keyid,
+                public_key=public.to_base64(),
+                holder=holder,
+                not_before=start,
+                not_after=start + timedelta(days=days),
+            )
+        except ValidationError as problem:
+            raise KeyFileError(f"the key cannot be entered: {_first(problem)}") from None
+        except OverflowError:
+            raise KeyFileError(f"{days} days lie beyond the calendar; give fewer") from None
+
+    @property
+    def public(self) -> PublicKey:
+        """The key itself."""
+        return PublicKey.from_base64(self.public_key)
+
+    @property
+    def fingerprint(self) -> str:
+        """The key id in groups of eight."""
+        return fingerprint(self.keyid)
+
+    def problem(self, at: datetime) -> str:
+        """Return a sentence why the key may not sign at that time, or "" if it may."""
+        name = f"key {self.fingerprint} of {self.holder}"
+        if self.revoked_at is not None and at >= self.revoked_at:
+            reason = f" ({self.reason})" if self.reason else ""
+            return f"{name} was revoked on {_time.to_text(self.revoked_at)}{reason}"
+        if at < self.not_before:
+            return f"{name} is not valid before {_time.to_text(self.not_before)}"
+        if at > self.not_after:
+            return f"{name} expired on {_time.to_text(self.not_after)}"
+        return ""
+
+    def require_valid(self, at: datetime) -> None:
+        """Return if the key may sign at that time.
+
+        Raises:
+          KeyFileError: if it is revoked, expired or not valid yet; the message says which.
+        """
+        problem = self.problem(at)
+        if problem:
+            raise KeyFileError(f"{problem}; make a new key with 'privsynth keys init'")
+
+
+class Keyring(BaseModel):
+    """Keys by id, in the order they were added. Frozen: `add` and `revoke` return a new keyring."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    version: Literal[1] = 1
+    keys: Annotated[tuple[KeyEntry, ...], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)] = ()
+
+    @model_validator(mode="after")
+    def _unique(self) -> Self:
+        ids = [entry.keyid for entry in self.keys]
+        if len(ids) != len(set(ids)):
+            raise ValueError("a key is listed twice")
+        return self
+
+    @classmethod
+    def from_json(cls, data: bytes, *, what: str = "the keyring") -> Keyring:
+        """Parse a keyring.
+
+        Raises:
+          KeyFileError: not JSON, a repeated or unknown field, or an entry that contradicts itself.
+        """
+        document = loads(data, what=what, max_bytes=MAX_KEYRING_BYTES, error=KeyFileError)
+        try:
+            return cls.model_validate(document)
+        except ValidationError as problem:
+            raise KeyFileError(f"{what} is not a keyring of version 1: {_first(problem)}") from None
+
+    def to_json(self) -> bytes:
+        """Return the keyring as indented JSON."""
+        return dumps(self.model_dump(mode="python"), indent=2) + b"\n"
+
+    @classmethod
+    def load(cls, path: Path) -> Keyring:
+        """Read a keyring file.
+
+        Raises:
+          KeyFileError: missing, unreadable, over 10 MB, or not a keyring.
+        """
+        try:
+            with path.open("rb") as file:
+                data = file.read(MAX_KEYRING_BYTES + 1)
+        except FileNotFoundError:
+            raise KeyFileError(f"there is no keyring at {path}; ask the signer for one") from None
+        except OSError as problem:
+            raise KeyFileError(f"the keyring {path} cannot be read: {problem.strerror}") from None
+        return cls.from_json(data, what=str(path))
+
+    def save(self, path: Path) -> None:
+        """Write the keyring in one step: a reader sees the old file or the new one.
+
+        Raises:
+          KeyFileError: if it cannot be written.
+        """
+        try:
+            atomic_write(path, self.to_json())
+        except OSError as problem:
+            raise KeyFileError(f"the keyring {path} cannot be written: {problem.strerror}") from None
+
+    def add(self, entry: KeyEntry) -> Keyring:
+        """Return the keyring with one more key.
+
+        Raises:
+          KeyFileError: if the key is there already.
+        """
+        if any(known.keyid == entry.keyid for known in self.keys):
+            raise KeyFileError(f"key {entry.fingerprint} is in the keyring already")
+        return Keyring(keys=(*self.keys, entry))
+
+    def get(self, keyid: str) -> KeyEntry:
+        """Return the entry of a key id.
+
+        Raises:
+          KeyFileError: if there is none.
+        """
+        for entry in self.keys:
+            if entry.keyid == keyid:
+                return entry
+        raise KeyFileError(f"key {fingerprint(keyid)} is not in the keyring; see 'privsynth keys list'")
+
+    def revoke(self, keyid: str, *, at: datetime, reason: str) -> Keyring:
+        """Return the keyring with one key revoked from `at` on.
+
+        Raises:
+          KeyFileError: if the key is unknown or revoked already, or the reason is not one printable line.
+        """
+        entry = self.get(keyid)
+        if entry.status == "revoked":
+            raise KeyFileError(f"{entry.problem(at) or 'the key is revoked'} already")
+        changes = {"status": "revoked", "revoked_at": at.replace(microsecond=0), "reason": reason}
+        try:
+            revoked = KeyEntry.model_validate({**dict(entry), **changes})
+        except ValidationError as problem:
+            raise KeyFileError(f"the key cannot be revoked: {_first(problem)}") from None
+        return Keyring(keys=tuple(revoked if known.keyid == keyid else known for known in self.keys))
+
+
+def entries_by_key(keyrings: Sequence[Keyring]) -> dict[PublicKey, list[KeyEntry]]:
+    """Return all entries of several keyrings, by key."""
+    found: dict[PublicKey, list[KeyEntry]] = {}
+    for entry in (entry for keyring in keyrings for entry in keyring.keys):
+        found.setdefault(entry.public, []).append(entry)
+    return found
+
+
+def _first(problem: ValidationError) -> str:
+    """Return the first thing that pydantic found, as 'where: what'."""
+    error = problem.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in error["loc"])
+    return f"{where}: {error['msg']}" if where else error["msg"]

@@ -1,0 +1,108 @@
+"""in-toto Statements v1: which files, by digest, and what is said of them.
+
+Source: https://github.com/in-toto/attestation, spec/v1/statement.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from privsynth.errors import VerificationError
+from privsynth.signing._strict_json import dumps, loads
+
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE = "https://privsynth.org/attestation/release/v1"
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+MAX_STATEMENT_BYTES = 10_000_000
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One file that the statement speaks of.
+
+    Attributes:
+      name: path inside the release, with forward slashes.
+      sha256: 64 lower-case hex digits.
+    """
+
+    name: str
+    sha256: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise VerificationError("a subject of the statement has no name")
+        if not isinstance(self.sha256, str) or not _SHA256.fullmatch(self.sha256):
+            raise VerificationError("a subject of the statement has no SHA-256 of 64 lower-case hex digits")
+
+
+@dataclass(frozen=True)
+class Statement:
+    """Subjects and a predicate.
+
+    Attributes:
+      subjects: at least one, names unique.
+      predicate: a small JSON object.
+    """
+
+    subjects: tuple[Subject, ...]
+    predicate: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        names = [subject.name for subject in self.subjects]
+        if not names or len(names) != len(set(names)):
+            raise VerificationError("the statement must have subjects, each name once")
+
+    def to_bytes(self) -> bytes:
+        """Return the statement as ASCII JSON with sorted names; equal statements give equal bytes.
+
+        Raises:
+          TypeError, ValueError: if the predicate has no JSON form.
+        """
+        document = {
+            "_type": STATEMENT_TYPE,
+            "subject": [{"name": item.name, "digest": {"sha256": item.sha256}} for item in self.subjects],
+            "predicateType": PREDICATE_TYPE,
+            "predicate": dict(self.predicate),
+        }
+        return dumps(document)
+
+    @classmethod
+    def from_bytes(cls, payload: bytes, *, payload_type: str) -> Statement:
+        """Parse a payload of exactly this type.
+
+        Args:
+          payload: the bytes, from the same envelope object that was verified.
+          payload_type: of that envelope.
+        Raises:
+          VerificationError: if the payload is of another type, is not strict JSON, is not a Statement v1
+            about a release v1, or has any field too many or too few.
+        """
+        if payload_type != PAYLOAD_TYPE:
+            raise VerificationError("the envelope holds something else than an in-toto statement")
+        document = loads(payload, what="the statement", max_bytes=MAX_STATEMENT_BYTES, error=VerificationError)
+        if not isinstance(document, dict) or set(document) != {
+            "_type",
+            "subject",
+            "predicateType",
+            "predicate",
+        }:
+            raise VerificationError("the statement must have exactly the fields of an in-toto Statement v1")
+        if document["_type"] != STATEMENT_TYPE or document["predicateType"] != PREDICATE_TYPE:
+            raise VerificationError("the statement is not about a privsynth release of version 1")
+        if not isinstance(document["predicate"], dict) or not isinstance(document["subject"], list):
+            raise VerificationError("the statement must have a list of subjects and a predicate object")
+        return cls(tuple(_subject(item) for item in document["subject"]), document["predicate"])
+
+
+def _subject(item: Any) -> Subject:
+    if not isinstance(item, dict) or set(item) != {"name", "digest"}:
+        raise VerificationError("a subject of the statement must have a name and a digest, nothing else")
+    digest = item["digest"]
+    if not isinstance(digest, dict) or set(digest) != {"sha256"}:
+        raise VerificationError("a subject of the statement must have a SHA-256 digest, and no other")
+    return Subject(item["name"], digest["sha256"])

@@ -1,0 +1,149 @@
+"""The keys of one person on one machine: `keys/NAME.pem`, `keys/NAME.pub` and `keyring.json` in a folder.
+
+The `.pub` file lets the name of an encrypted key be matched with its keyring entry without the passphrase.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from privsynth.errors import KeyFileError
+from privsynth.signing._files import atomic_write
+from privsynth.signing.keyring import DEFAULT_DAYS, KeyEntry, Keyring
+from privsynth.signing.keys import Passphrase, PublicKey, SigningKey
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+def keyring_path(home: Path) -> Path:
+    """Return where the keyring of this folder is."""
+    return home / "keyring.json"
+
+
+def key_path(home: Path, name: str) -> Path:
+    """Return where the private key of that name is.
+
+    Raises:
+      KeyFileError: if the name is not 1 to 64 letters, digits, hyphens and underscores.
+    """
+    if not _NAME.fullmatch(name):
+        raise KeyFileError("the name of a key has 1 to 64 letters, digits, hyphens or underscores; choose another")
+    return home / "keys" / f"{name}.pem"
+
+
+def load_keyring(home: Path) -> Keyring:
+    """Return the keyring of this folder; empty if there is none yet.
+
+    Raises:
+      KeyFileError: if it cannot be read.
+    """
+    path = keyring_path(home)
+    return Keyring.load(path) if path.exists() else Keyring()
+
+
+def create_key(
+    home: Path,
+    name: str,
+    *,
+    holder: str,
+    passphrase: Passphrase | None,
+    now: datetime,
+    days: int = DEFAULT_DAYS,
+) -> KeyEntry:
+    """Make a key, write it to a new file and enter it in the keyring.
+
+    Args:
+      home: folder of the keys; made if need be, readable by its owner alone.
+      name: of the key file.
+      holder: who will be named as the signer.
+      passphrase: asked once, after everything else was found in order; None leaves the key unencrypted.
+      now: start of its validity, with a zone.
+      days: how long it is valid.
+    Raises:
+      KeyFileError: the name is taken, the keyring is damaged, the holder or days make no sense, or the folder
+        cannot be written.
+    """
+    path = key_path(home, name)
+    if path.exists() or path.with_suffix(".pub").exists():
+        raise KeyFileError(f"a key named {name} exists already and is never overwritten; choose another name")
+    key = SigningKey.generate()
+    entry = KeyEntry.for_key(key.public, holder=holder, not_before=now, days=days)
+    keyring = load_keyring(home).add(entry)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        key.save(path, None if passphrase is None else passphrase())
+        atomic_write(path.with_suffix(".pub"), f"{key.public.to_base64()}\n".encode("ascii"))
+    except OSError as problem:
+        raise KeyFileError(f"no key can be written under {home}: {problem.strerror}") from None
+    keyring.save(keyring_path(home))
+    return entry
+
+
+def open_key(home: Path, name: str, passphrase: Passphrase | None, *, now: datetime) -> tuple[SigningKey, KeyEntry]:
+    """Return the key of that name and its keyring entry, ready to sign.
+
+    Raises:
+      KeyFileError: missing, wrong passphrase, not in the keyring, or not valid at `now`. The period is judged
+        before the passphrase is asked for where the public half is at hand.
+    """
+    path = key_path(home, name)
+    keyring = load_keyring(home)
+    public = path.with_suffix(".pub")
+    if path.exists() and public.exists():
+        keyring.get(_read_public(public).keyid).require_valid(now)
+    key = SigningKey.load(path, passphrase)
+    entry = keyring.get(key.public.keyid)
+    entry.require_valid(now)
+    return key, entry
+
+
+def names(home: Path) -> dict[str, str]:
+    """Return key id -> name, for the keys of this folder.
+
+    Raises:
+      KeyFileError: if a `.pub` file is damaged.
+    """
+    return {public.keyid: name for name, public in _public_keys(home)}
+
+
+def find(home: Path, name_or_keyid: str) -> KeyEntry:
+    """Return the keyring entry of a name, or of a key id with or without spaces.
+
+    Raises:
+      KeyFileError: if there is none.
+    """
+    keyring = load_keyring(home)
+    for name, public in _public_keys(home):
+        if name == name_or_keyid:
+            return keyring.get(public.keyid)
+    keyid = "".join(name_or_keyid.split()).lower()
+    if not re.fullmatch(r"[0-9a-f]{64}", keyid):
+        raise KeyFileError(f"there is no key named {name_or_keyid!r}; see 'privsynth keys list'")
+    return keyring.get(keyid)
+
+
+def revoke_key(home: Path, name_or_keyid: str, *, at: datetime, reason: str) -> KeyEntry:
+    """Mark a key of the keyring as revoked and return its entry. The key file stays where it is.
+
+    Raises:
+      KeyFileError: if it is unknown or revoked already.
+    """
+    keyid = find(home, name_or_keyid).keyid
+    keyring = load_keyring(home).revoke(keyid, at=at, reason=reason)
+    keyring.save(keyring_path(home))
+    return keyring.get(keyid)
+
+
+def _public_keys(home: Path) -> Iterator[tuple[str, PublicKey]]:
+    for path in sorted((home / "keys").glob("*.pub")):
+        yield path.stem, _read_public(path)
+
+
+def _read_public(path: Path) -> PublicKey:
+    try:
+        return PublicKey.from_base64(path.read_text(encoding="ascii").strip())
+    except (OSError, UnicodeError):
+        raise KeyFileError(f"the public key {path} cannot be read; delete it if it is not a key") from None

@@ -1,0 +1,193 @@
+"""`keys` and `verify` from end to end, each in a home of its own."""
+
+import json
+import stat
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from click.testing import CliRunner
+
+from privsynth.cli.keys import ask_passphrase, keys
+from privsynth.cli.verify import verify
+from privsynth.errors import ConfigError, KeyFileError, UnknownSigner, VerificationError
+from privsynth.signing.keyring import Keyring
+from privsynth.signing.store import create_key, find, open_key
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("PRIVSYNTH_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PRIVSYNTH_PASSPHRASE", "horse")
+    return tmp_path / "home"
+
+
+def run(command, *arguments, **options):
+    """Run a command that should succeed and return what it printed."""
+    result = CliRunner().invoke(command, [str(item) for item in arguments], **options)
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+@pytest.fixture
+def signed(home, tmp_path, make_release):
+    """A release that a key from `keys init` has signed just now."""
+    run(keys, "init", "--name", "office", "--holder", "Data office")
+    now = datetime.now(UTC)
+    key, entry = open_key(home, "office", ask_passphrase(), now=now)
+    assert entry.holder == "Data office"
+    return make_release(tmp_path / "public", key, signed_at=now)
+
+
+def test_init_list_export_revoke(home):
+    printed = run(keys, "init", "--name", "office", "--holder", "Data office", "--days", "30")
+    path = home / "keys" / "office.pem"
+    assert str(path) in printed
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert b"ENCRYPTED" in path.read_bytes()
+    entry = Keyring.load(home / "keyring.json").keys[0]
+    assert entry.not_after - entry.not_before == timedelta(days=30)
+    assert entry.fingerprint in printed
+
+    listed = run(keys, "list")
+    assert "office: Data office" in listed
+    assert "valid until" in listed
+
+    run(keys, "init", "--name", "second")
+    exported = Keyring.from_json(run(keys, "export", "office").encode())
+    assert exported.keys == (entry,)
+    assert run(keys, "export", entry.keyid) == run(keys, "export", entry.fingerprint)
+
+    run(keys, "revoke", "office", "--reason", "laptop stolen")
+    assert [item.status for item in Keyring.load(home / "keyring.json").keys] == ["revoked", "active"]
+    assert "laptop stolen" in run(keys, "list")
+    assert find(home, "second").holder == "second"
+
+
+def test_list_without_keys_says_what_to_do(home):
+    assert "keys init" in run(keys, "list")
+    assert not any(path.is_file() for path in home.rglob("*"))
+
+
+def test_init_refuses_a_name_that_exists_and_leaves_the_key(home):
+    run(keys, "init")
+    before = {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
+    with pytest.raises(KeyFileError, match="exists already"):
+        run(keys, "init")
+    (home / "keys" / "default.pem").unlink()
+    with pytest.raises(KeyFileError, match="exists already"):
+        run(keys, "init")
+    assert (home / "keyring.json").read_bytes() == before[home / "keyring.json"]
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", ".x", "a b", "x" * 65, "a.b"])
+def test_init_refuses_a_name_that_is_a_path(home, name):
+    with pytest.raises(KeyFileError, match="name of a key"):
+        run(keys, "init", "--name", name)
+    assert not any(path.is_file() for path in home.rglob("*"))
+
+
+def test_init_with_a_damaged_keyring_makes_no_key(home):
+    home.mkdir()
+    (home / "keyring.json").write_text("{}x")
+    with pytest.raises(KeyFileError, match="not valid JSON"):
+        run(keys, "init")
+    assert not (home / "keys").exists()
+
+
+def test_init_without_passphrase(home, monkeypatch):
+    monkeypatch.delenv("PRIVSYNTH_PASSPHRASE")
+    run(keys, "init", "--no-passphrase")
+    assert b"BEGIN PRIVATE KEY" in (home / "keys" / "default.pem").read_bytes()
+
+
+def test_init_asks_twice_and_does_not_print_the_answer(home, monkeypatch):
+    monkeypatch.delenv("PRIVSYNTH_PASSPHRASE")
+    printed = run(keys, "init", input="donkey\ndonkey\n")
+    assert "donkey" not in printed
+    open_key(home, "default", lambda: b"donkey", now=datetime.now(UTC))
+    result = CliRunner().invoke(keys, ["init", "--name", "typo"], input="donkey\nmonkey\n")
+    assert result.exit_code != 0
+    assert not (home / "keys" / "typo.pem").exists()
+
+
+def test_an_empty_passphrase_variable_is_refused(home, monkeypatch):
+    monkeypatch.setenv("PRIVSYNTH_PASSPHRASE", "")
+    with pytest.raises(ConfigError, match="empty"):
+        run(keys, "init")
+    assert not (home / "keys" / "default.pem").exists()
+
+
+def test_revoke_needs_a_known_key(home):
+    run(keys, "init")
+    for unknown in ("nobody", "0" * 64):
+        with pytest.raises(KeyFileError):
+            run(keys, "revoke", unknown, "--reason", "x")
+    assert CliRunner().invoke(keys, ["revoke", "default"]).exit_code == 2
+
+
+def test_open_key_judges_the_period_before_it_asks(home, now):
+    create_key(home, "short", holder="x", passphrase=None, now=now, days=1)
+
+    def never():
+        raise AssertionError("the passphrase was asked for")
+
+    with pytest.raises(KeyFileError, match="expired"):
+        open_key(home, "short", never, now=now + timedelta(days=2))
+    assert open_key(home, "short", never, now=now)[1].holder == "x"
+
+
+def test_open_key_wrong_passphrase_and_missing(home):
+    run(keys, "init")
+    with pytest.raises(KeyFileError, match="wrong passphrase"):
+        open_key(home, "default", lambda: b"donkey", now=datetime.now(UTC))
+    with pytest.raises(KeyFileError, match="no key at"):
+        open_key(home, "other", None, now=datetime.now(UTC))
+
+
+def test_verify_with_the_own_keyring(signed, home):
+    printed = run(verify, signed)
+    assert "Signed by   Data office" in printed
+    assert find(home, "office").fingerprint in printed
+    assert "7 checked" in printed
+    found = json.loads(run(verify, signed, "--json"))
+    assert (found["verified"], found["files"], found["unchecked"]) == (True, 7, 0)
+    assert found["keyid"] == find(home, "office").keyid
+
+
+def test_verify_a_lone_report_says_what_was_not_checked(signed):
+    assert "6 other signed files were not there" in run(verify, signed / "report.html")
+    assert "were not there" not in run(verify, signed)
+
+
+def test_verify_as_a_recipient(signed, tmp_path, monkeypatch):
+    (tmp_path / "office.json").write_text(run(keys, "export", "office"))
+    monkeypatch.setenv("PRIVSYNTH_HOME", str(tmp_path / "elsewhere"))
+    with pytest.raises(UnknownSigner):
+        run(verify, signed)
+    assert "Data office" in run(verify, signed, "--keyring", tmp_path / "office.json")
+    with pytest.raises(KeyFileError, match="no keyring at"):
+        run(verify, signed, "--keyring", tmp_path / "none.json")
+
+
+def test_verify_with_given_keyrings_leaves_the_own_one_aside(signed, tmp_path):
+    Keyring().save(tmp_path / "empty.json")
+    with pytest.raises(UnknownSigner):
+        run(verify, signed, "--keyring", tmp_path / "empty.json")
+
+
+def test_verify_after_a_change_and_after_a_revocation(signed):
+    (signed / "data.csv").write_bytes(b"")
+    with pytest.raises(VerificationError, match=r"changed: data\.csv"):
+        run(verify, signed)
+    (signed / "data.csv").write_bytes(b"a,b\n1,2\n")
+    run(verify, signed)
+    run(keys, "revoke", "office", "--reason", "laptop stolen")
+    with pytest.raises(VerificationError, match="revoked"):
+        run(verify, signed)
+
+
+@pytest.mark.parametrize("command", [keys, verify, *keys.commands.values()], ids=lambda c: c.name)
+def test_each_help_ends_with_an_example(command):
+    assert command.help.strip().splitlines()[-1].strip().startswith("Example: privsynth ")

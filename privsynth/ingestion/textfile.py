@@ -1,0 +1,82 @@
+"""Opening a text file: gzip by suffix, encoding by byte order mark, bytes that do not decode marked and not lost."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, cast
+
+from privsynth.errors import ConfigError, SourceError
+from privsynth.ingestion.header import refuse_other_formats
+from privsynth.ingestion.protocol import SourceOptions
+
+# A lone surrogate: no valid text decodes to it, so that a cell that really holds U+FFFD is not mistaken for a bad one.
+UNDECODABLE = "\udcff"
+_HANDLER = "privsynth_undecodable"
+# UTF-32 first: its mark begins with that of UTF-16.
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+
+def _mark(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return UNDECODABLE, error.end
+
+
+codecs.register_error(_HANDLER, _mark)
+
+
+@contextmanager
+def open_text(path: Path, options: SourceOptions) -> Iterator[io.TextIOWrapper]:
+    """Open a text file for reading, with its line breaks as they are.
+
+    Raises:
+      SourceError: the file is of another format, or its compressed stream is damaged.
+      ConfigError: the encoding of the options is not one that Python knows.
+    """
+    packed = path.name.lower().endswith(".gz")
+    try:
+        with gzip.open(path, "rb") if packed else path.open("rb") as opened:
+            raw = cast(IO[bytes], opened)
+            head = raw.read(16)
+            refuse_other_formats(head, str(path))
+            raw.seek(0)
+            with io.TextIOWrapper(raw, _encoding(head, options), errors=_HANDLER, newline="") as text:
+                yield text
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise SourceError(f"{path} is not a whole gzip file; copy it again, or check its suffix") from None
+
+
+def _encoding(head: bytes, options: SourceOptions) -> str:
+    marked = next((name for mark, name in _MARKS.items() if head.startswith(mark)), None)
+    chosen = options.encoding or marked or "utf-8"
+    try:
+        if not codecs.lookup(chosen)._is_text_encoding:
+            raise LookupError
+    except (LookupError, ValueError):  # ValueError: a NUL in the name
+        raise ConfigError(f"encoding {chosen!r} is not known; use a name like utf-8, cp1252 or utf-16") from None
+    if codecs.lookup(chosen).name == "utf-8":
+        return "utf-8-sig"  # reads files with and without the mark
+    return chosen
+
+
+def read_line(text: io.TextIOWrapper, max_chars: int) -> tuple[str, bool]:
+    """Return the next physical line, and whether it was cut because it holds more than `max_chars` characters."""
+    line = text.readline(max_chars + 1)
+    if len(line) <= max_chars:
+        return line, False
+    rest = line
+    while rest and rest[-1] not in "\r\n":
+        rest = text.readline(max_chars)
+    return line[:max_chars], True

@@ -1,0 +1,205 @@
+"""The one private folder of a run: the only place outside memory where rows may lie, and it is always wiped.
+
+    <home>/work/            0700
+      .sweep                held while a folder is made or left-over folders are wiped
+      run-<16 hex digits>/  0700, one for each run
+        lock                held (flock) as long as the run lives
+        00000.arrow …       0600, spilled rows
+
+A run that ends, fails or is interrupted wipes its own folder. A run that was killed cannot: its lock is free from that
+moment on, and the next run that starts wipes the folder. Wiping removes files; on SSDs and journalling file systems
+overwriting them first would promise more than it does, so the disk itself should be encrypted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from privsynth.errors import OutputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_RUN_FOLDER = re.compile(r"run-[0-9a-f]{16}")
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def privsynth_home() -> Path:
+    """Return the folder where privsynth keeps its own files, and make it (0700) if it is not there.
+
+    It is `PRIVSYNTH_HOME`, else `privsynth` in the XDG data folder (`~/.local/share`). A folder that exists keeps its
+    permissions: it may be shared on purpose, and the folders of runs inside it are private in any case.
+
+    Raises:
+      OutputError: the folder cannot be made.
+    """
+    chosen = os.environ.get("PRIVSYNTH_HOME")
+    if chosen:
+        home = Path(chosen).expanduser()
+    else:
+        data = os.environ.get("XDG_DATA_HOME", "")
+        # The XDG specification says that a relative path must be ignored.
+        home = (Path(data) if Path(data).is_absolute() else Path.home() / ".local" / "share") / "privsynth"
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _folder_error(home, error) from None
+    return home
+
+
+class Workspace:
+    """A private folder that lives as long as its `with` block.
+
+    Attributes:
+      folder: the folder of this run (0700); readable inside the block only.
+
+    Example:
+      >>> with Workspace(privsynth_home()) as workspace:  # doctest: +SKIP
+      ...     data = workspace.spill(batches, schema)
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._work = Path(home) / "work"
+        self._folder: Path | None = None
+        self._lock: int | None = None
+        self._owner = 0
+        self._files = 0
+
+    @property
+    def folder(self) -> Path:
+        """The folder of this run."""
+        if self._folder is None:
+            raise RuntimeError("the workspace is not open: use it in a with block")
+        return self._folder
+
+    def __enter__(self) -> Self:
+        try:
+            self._work.mkdir(mode=0o700, parents=True, exist_ok=True)
+            sweep = _open_locked(self._work / ".sweep", wait=True)
+            try:
+                _wipe_left_overs(self._work)
+                # Named only after the lock is ours: `.sweep` keeps another run from wiping the folder before that.
+                folder = self._work / f"run-{secrets.token_hex(8)}"
+                folder.mkdir(mode=0o700)
+                self._lock = _open_locked(folder / "lock", wait=True)
+                self._folder, self._owner = folder, os.getpid()
+            finally:
+                os.close(sweep)
+        except OSError as error:
+            raise _folder_error(self._work, error) from None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        folder, lock = self._folder, self._lock
+        if folder is None or lock is None or os.getpid() != self._owner:
+            return  # a forked child leaves the block too, and must not wipe what its parent still reads
+        self._folder = self._lock = None
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(lock)
+
+    def new_file(self, suffix: str) -> Path:
+        """Make an empty private file (0600) in the folder and return its path."""
+        path = self.folder / f"{self._files:05d}{suffix}"
+        self._files += 1
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        except OSError as error:
+            raise _folder_error(self.folder, error) from None
+        return path
+
+    def spill(self, batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
+        """Write batches to a private file, one at a time, and return them mapped from it.
+
+        Args:
+          batches: record batches of `schema`; only one is in memory at a time.
+          schema: the schema of every batch.
+
+        Returns:
+          A table whose buffers are pages of the file, so that it costs address space and not memory. It stays readable
+          after the folder was wiped, until the last reference to it goes.
+
+        Raises:
+          OutputError: the disk or the quota is full, or the file cannot be written.
+        """
+        import pyarrow as pa
+
+        path = self.new_file(".arrow")
+        file = path.open("r+b")
+        try:
+            # Only the writing is guarded: an OSError of the source must not be reported as a full disk.
+            with self._writing():
+                writer = pa.ipc.new_file(file, schema)
+            for batch in batches:
+                with self._writing():
+                    writer.write_batch(batch)
+            with self._writing():
+                writer.close()
+                file.flush()
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        finally:
+            with contextlib.suppress(OSError):  # closing flushes what a full disk refused already
+                file.close()
+        with pa.memory_map(str(path), "r") as mapped:
+            return pa.ipc.open_file(mapped).read_all()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise _folder_error(self.folder, error) from None
+
+
+def _open_locked(path: Path, *, wait: bool) -> int:
+    """Open a lock file and lock it; `BlockingIOError` when `wait` is False and somebody else holds it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _wipe_left_overs(work: Path) -> None:
+    """Wipe the folders of runs that live no more; nothing that does not look like one is ever touched."""
+    for entry in list(os.scandir(work)):
+        if not (_RUN_FOLDER.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)):
+            continue
+        try:
+            lock = _open_locked(Path(entry.path) / "lock", wait=False)
+        except OSError:
+            continue  # held by a run that lives, or just wiped by its owner
+        try:
+            shutil.rmtree(entry.path, ignore_errors=True)
+        finally:
+            os.close(lock)
+
+
+def _folder_error(folder: Path, error: OSError) -> OutputError:
+    if error.errno in _DISK_FULL:
+        return OutputError(
+            f"the disk with the private folder {folder} is full; free some space, or set PRIVSYNTH_HOME "
+            "to a folder on a larger disk"
+        )
+    reason = os.strerror(error.errno) if error.errno else type(error).__name__
+    return OutputError(
+        f"the private folder {folder} cannot be written ({reason}); set PRIVSYNTH_HOME to a folder of your own"
+    )

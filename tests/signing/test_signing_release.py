@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privsynth.errors import ConfigError, InputError, OutputError, UnknownSigner, VerificationError
+from privsynth.signing._files import list_tree
 from privsynth.signing.envelope import Envelope, Signature, sign
 from privsynth.signing.keyring import KeyEntry, Keyring
 from privsynth.signing.release import EMPTY_ELEMENT, sign_folder, verify_folder, verify_report
@@ -525,3 +526,20 @@ def test_the_private_key_is_nowhere_in_the_release(release):
     for data in [(release / name).read_bytes() for name in names] + [read_envelope(release).payload]:
         assert secret not in data
         assert secret.hex().encode() not in data
+
+
+def test_a_link_swapped_in_after_the_listing_is_not_opened(release, keyring, now, tmp_path, monkeypatch):
+    listing = list_tree(release)
+    (release / "data.csv").rename(tmp_path / "moved.csv")
+    (release / "data.csv").symlink_to(tmp_path / "moved.csv")
+    monkeypatch.setattr("privsynth.signing.release.list_tree", lambda _: listing)
+    with pytest.raises(VerificationError, match=r"data\.csv cannot be read"):
+        verify_folder(release, [keyring], now)
+
+
+def test_a_signed_hint_with_the_id_of_another_key_is_refused(release, keyring, key, other_key, now):
+    statement = read_statement(release)
+    signer = {**statement.predicate["signer"], "keyid": other_key.public.keyid}
+    resign(release, key, Statement(statement.subjects, {**statement.predicate, "signer": signer}))
+    with pytest.raises(VerificationError, match="lacks a part"):
+        verify_folder(release, [keyring], now)

@@ -1,7 +1,7 @@
 """Cells: what a cell could be, and its value once the kind is known.
 
 All functions are total: whatever stands in a cell, the result is a value or a null, so that no cell can stop a run.
-Only fixed defaults are used; nothing is learned from the column.
+They go cell by cell: only fixed defaults are used, and nothing is learned from the column.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from privsynth.encoding.texts import read_numbers, read_seconds
 
 NULL_TOKENS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "#N/A")
 MAX_DECIMALS = 6
@@ -69,7 +70,8 @@ def votes(column: pa.ChunkedArray) -> np.ndarray:
         known = np.where(np.isnan(seconds), 0, seconds).astype(np.int64)
         result = DATE_ISO + np.where(known % 86_400 == 0, 0, np.where(known % 60 == 0, 1, 2)).astype(np.uint8)
     else:
-        result = NUMBER + _decimals(column.cast(pa.float64()).to_numpy())
+        floats = _floats(column)
+        result = np.where(np.isfinite(floats), NUMBER + _decimals(floats), TEXT)
     return np.where(null, NULL, result).astype(np.uint8)
 
 
@@ -169,40 +171,30 @@ def as_numbers(column: pa.ChunkedArray, *, precision: float, decimal: str = ".")
     """Return the column as multiples of `precision`; stray text, NaN and infinities become null."""
     if is_text(column):
         codes, values = _dictionary(column)
-        texts = pd.Series(values, dtype="object")
-        if decimal == ",":
-            texts = texts.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
-        parsed = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-        floats = np.where(codes >= 0, np.append(parsed, np.nan)[codes], np.nan)
+        floats = np.append(read_numbers(values, decimal=decimal), np.nan)[codes]
     elif pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
         floats = _seconds(column)
     else:
-        floats = column.cast(pa.float64()).to_numpy()
-    return _on_grid(floats / precision)
+        floats = _floats(column)
+    with np.errstate(over="ignore"):  # beyond the grid is at its end, however far
+        return _on_grid(floats / precision, np.isfinite(floats))
 
 
 def as_times(column: pa.ChunkedArray, *, precision: float, format: str | None = None) -> Grid:
     """Return the column as multiples of `precision` seconds since 1970-01-01T00:00 (zones become UTC)."""
     if is_text(column):
         codes, values = _dictionary(column)
-        texts = pd.Series(values, dtype="object")
-        if format is None:
-            parsed = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=True)
-        else:
-            parsed = pd.to_datetime(texts, format=format, errors="coerce", utc=True)
-        seconds = _epoch_seconds(parsed)
-        floats = np.where(codes >= 0, np.append(seconds, np.nan)[codes], np.nan)
+        floats = np.append(read_seconds(values, format=format), np.nan)[codes]
     elif pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
         floats = _seconds(column)
     else:
         floats = np.full(len(column), np.nan)
-    return _on_grid(np.floor(floats / precision))
+    return _on_grid(np.floor(floats / precision), np.isfinite(floats))
 
 
-def _epoch_seconds(times: pd.Series) -> np.ndarray:
-    """Return (n,) float64 seconds since 1970, NaN where there is no time."""
-    naive = times.dt.tz_localize(None).astype("datetime64[s]")
-    return np.where(naive.isna().to_numpy(), np.nan, naive.to_numpy().astype("int64").astype(np.float64))
+def _floats(column: pa.ChunkedArray) -> np.ndarray:
+    """Return (n,) float64 of a typed column, NaN for null. Integers beyond 2**53 are rounded, not refused."""
+    return np.asarray(pc.cast(column, pa.float64(), safe=False).to_numpy(), dtype=np.float64)
 
 
 def _seconds(column: pa.ChunkedArray) -> np.ndarray:
@@ -210,7 +202,6 @@ def _seconds(column: pa.ChunkedArray) -> np.ndarray:
     return micros.cast(pa.float64(), safe=False).to_numpy() / 1e6
 
 
-def _on_grid(scaled: np.ndarray) -> Grid:
-    null = ~np.isfinite(scaled)
-    clipped = np.clip(np.where(null, 0.0, scaled), -GRID_LIMIT, GRID_LIMIT)
-    return Grid(np.rint(clipped).astype(np.int64), null)
+def _on_grid(scaled: np.ndarray, known: np.ndarray) -> Grid:
+    clipped = np.clip(np.where(known, scaled, 0.0), -GRID_LIMIT, GRID_LIMIT)
+    return Grid(np.rint(clipped).astype(np.int64), ~known)

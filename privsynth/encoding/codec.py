@@ -121,9 +121,7 @@ def _bounded(codec: NumberCodec | TimeCodec, column: Grid) -> np.ndarray:
     return clip_steps(column.steps * scale, codec.low, codec.high)
 
 
-def _encode_column(
-    codec: ColumnCodec, parsed: ParsedTable, by_name: dict[str, ColumnCodec]
-) -> list[np.ndarray]:
+def _encode_column(codec: ColumnCodec, parsed: ParsedTable, by_name: dict[str, ColumnCodec]) -> list[np.ndarray]:
     if isinstance(codec, CategoryCodec):
         column = parsed.columns[codec.name]
         assert isinstance(column, Categories)
@@ -155,7 +153,7 @@ def _decode_column(
         steps, null = codec.decode(codes[0], rng)
         if codec.base:
             base, base_null = lines[codec.base]
-            steps, null = steps + base, null | base_null
+            steps, null = steps + base, null | (base_null & codec.nullable)
         if codec.low is not None or codec.high is not None:
             steps = np.clip(steps, codec.low, codec.high)
         if codec.base:
@@ -166,9 +164,9 @@ def _decode_column(
             return pd.Series(np.where(null, 0, np.rint(values)).astype(np.int64), dtype="Int64").mask(null)
         return pd.Series(np.where(null, np.nan, values))
     assert isinstance(codec, TimeCodec)
-    base_seconds, base_null = lines[codec.base] if codec.base else (None, False)
+    base_seconds, base_null = lines[codec.base] if codec.base else (None, np.False_)
     seconds, null = codec.decode(list(codes), rng, base_seconds)
-    null = null | base_null
+    null = null | (base_null & codec.nullable)
     lines[codec.name] = (seconds, null)
     return pd.Series(np.where(null, np.datetime64("NaT", "s"), seconds.astype("datetime64[s]")))
 

@@ -75,8 +75,10 @@ class CategoryCodec:
         return table[codes]
 
     def decode(self, codes: np.ndarray) -> pd.Series:
-        """Return (n,) texts, None for null."""
+        """Return (n,) texts, None for null; a null code of a column without nulls is its first value."""
         table = np.array([*self.values, *([OTHER] if self.other else []), None], dtype=object)
+        if not self.nullable:
+            table[-1] = table[0]
         return pd.Series(table[codes], dtype="object")
 
     def to_json(self) -> dict[str, Any]:
@@ -111,7 +113,7 @@ class NumberCodec:
         """Return (n,) grid steps and (n,) booleans for null."""
         null = codes >= self.cells.size
         steps = self.cells.decode(np.where(null, 0, codes), rng)
-        return steps, null
+        return steps, null & self.nullable
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able data."""
@@ -142,9 +144,7 @@ class TimeCodec:
     def attributes(self) -> list[Attribute]:
         """Return week and weekday, or days above the base; then the clock."""
         if self.base:
-            found = [
-                Attribute(f"{self.name}·days after {self.base}", self.days.size + 1, self.nullable, True)
-            ]
+            found = [Attribute(f"{self.name}·days after {self.base}", self.days.size + 1, self.nullable, True)]
         else:
             found = [
                 Attribute(f"{self.name}·week", self.days.size + 1, self.nullable, True),
@@ -186,7 +186,9 @@ class TimeCodec:
             seconds = np.clip(seconds, self.low, self.high)
         if base is not None:
             seconds = np.maximum(seconds, base)
-        return seconds, null
+        if self.clock is None:
+            seconds = -(-seconds // DAY) * DAY  # a date stays a date, also above a base with a clock
+        return seconds, null & self.nullable
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able data."""

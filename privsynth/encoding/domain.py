@@ -6,12 +6,13 @@ for all lines at once. Everything after them is a pure function of what came out
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from privsynth.encoding.cells import Categories, Grid
+from privsynth.encoding.cells import GRID_LIMIT, Categories, Grid
 from privsynth.encoding.codecs import (
     DAY,
     CategoryCodec,
@@ -92,13 +93,9 @@ def _derived(
         result, minuend, subtrahend = rule.derived
         families = {_family(facts[minuend]), _family(facts[subtrahend])}
         if len(families) > 1 or families == {""} or {minuend, subtrahend} & (not_lines | derived.keys()):
-            raise SchemaError(
-                f"rule '{rule.text}' must subtract two numbers or two times that are modelled themselves"
-            )
+            raise SchemaError(f"rule '{rule.text}' must subtract two numbers or two times that are modelled themselves")
         if not_lines & {result} or any(result in pair for pair in derived.values()):
-            raise SchemaError(
-                f"rule '{rule.text}' derives a column that is dropped, or that another rule uses"
-            )
+            raise SchemaError(f"rule '{rule.text}' derives a column that is dropped, or that another rule uses")
         derived[result] = (minuend, subtrahend)
     return derived
 
@@ -168,11 +165,9 @@ def learn_codecs(
       n_rows: the paid number of rows.
       bins: about how many cells a numeric line is cut into.
     """
-    pieces = [p for name in layout.modelled for p in _pieces(name, parsed, schema, layout, facts[name])]
-    texts = [
-        n for n in layout.modelled if facts[n].kind == "categorical" and schema.column(n).categories is None
-    ]
-    keyed = [p for p in pieces if p.wants_keys]
+    pieces = [p for name in layout.modelled for p in _pieces(name, parsed, schema, layout, facts)]
+    texts = [n for n in layout.modelled if facts[n].kind == "categorical" and schema.column(n).categories is None]
+    keyed = [p for p in pieces if p.wants_keys and delta > 0]
     kept_texts: dict[str, tuple[str, ...]] = {}
     keys_share = KEYS_SHARE if texts or keyed else 0.0
     if texts or keyed:
@@ -212,21 +207,29 @@ def _cells(piece: _Piece, leaves: Leaves, target: float) -> NumberCells:
 
 
 def declared_steps(schema: Schema, name: str, fact: Facts) -> tuple[int | None, int | None]:
-    """Return the declared bounds of a column in grid steps (seconds for times)."""
+    """Return the declared bounds of a column in grid steps (seconds for times), the grid inside the bounds."""
     column = schema.column(name)
 
-    def steps(bound: object) -> int | None:
+    def steps(bound: object, inwards: Callable[[float], int]) -> int | None:
         if bound is None:
             return None
         if fact.kind in ("datetime", "date"):
-            return int(np.datetime64(bound, "s").astype(np.int64))  # type: ignore[call-overload]
-        return round(float(bound) / fact.precision)  # type: ignore[arg-type]
+            seconds = int(np.datetime64(bound, "s").astype(np.int64))  # type: ignore[call-overload]
+            return inwards(seconds / DAY) * DAY if fact.kind == "date" else seconds
+        exact = float(bound) / fact.precision  # type: ignore[arg-type]
+        near = np.rint(exact)
+        on_grid = abs(exact - near) <= 1e-9 * max(1.0, abs(exact))  # 0.7 / 0.1 is not quite 7
+        clipped = min(max(near if on_grid else exact, -GRID_LIMIT), GRID_LIMIT)
+        return inwards(clipped)
 
-    return steps(column.minimum), steps(column.maximum)
+    low, high = steps(column.minimum, math.ceil), steps(column.maximum, math.floor)
+    if low is not None and high is not None and low > high:
+        return high, high  # no step of the grid lies inside the bounds: the one below
+    return low, high
 
 
-def _pieces(name: str, parsed: ParsedTable, schema: Schema, layout: Layout, fact: Facts) -> list[_Piece]:
-    column = parsed.columns[name]
+def _pieces(name: str, parsed: ParsedTable, schema: Schema, layout: Layout, facts: Mapping[str, Facts]) -> list[_Piece]:
+    fact, column = facts[name], parsed.columns[name]
     if isinstance(column, Categories):
         return []
     low, high = declared_steps(schema, name, fact)
@@ -236,19 +239,21 @@ def _pieces(name: str, parsed: ParsedTable, schema: Schema, layout: Layout, fact
     if fact.kind in ("numeric", "integer"):
         steps = clip_steps(column.steps, low, high)
         if isinstance(base, Grid):
-            base_low, base_high = declared_steps(schema, base_name or "", fact)
+            base_low, base_high = declared_steps(schema, base_name or "", facts[base_name or ""])
             steps = np.maximum(steps - clip_steps(base.steps, base_low, base_high), 0)
             known = known & ~base.null
-            low, high = 0, (high - base_low if high is not None and base_low is not None else None)
+            low, high = 0, (max(high - base_low, 0) if high is not None and base_low is not None else None)
         wide = low is None or high is None or high - low >= FIRST_PARTS
         return [_Piece(name, "number", steps, known, low, high, wants_keys=wide)]
     precision = int(fact.precision)
     seconds = clip_steps(column.steps * precision, low, high)
     day = seconds // DAY
     if isinstance(base, Grid):
-        base_low, base_high = declared_steps(schema, base_name or "", fact)
-        above = np.maximum(day - clip_steps(base.steps * precision, base_low, base_high) // DAY, 0)
-        span = (high - base_low) // DAY if high is not None and base_low is not None else None
+        base_fact = facts[base_name or ""]  # its precision may differ: a date below a datetime
+        base_low, base_high = declared_steps(schema, base_name or "", base_fact)
+        base_seconds = clip_steps(base.steps * int(base_fact.precision), base_low, base_high)
+        above = np.maximum(day - base_seconds // DAY, 0)
+        span = max(high // DAY - base_low // DAY, 0) if high is not None and base_low is not None else None
         pieces = [_Piece(name, "days", above, known & ~base.null, 0, span, wants_keys=True)]
     else:
         weeks = [int(split_week(np.array([b // DAY]))[0][0]) if b is not None else None for b in (low, high)]

@@ -65,9 +65,7 @@ def learn_facts(
     noisy = np.zeros((len(open_names), cells.N_VOTES))
     sigma = 0.0
     if open_names:
-        counts = np.stack(
-            [np.bincount(cells.votes(table.column(n)), minlength=cells.N_VOTES) for n in open_names]
-        )
+        counts = np.stack([np.bincount(cells.votes(table.column(n)), minlength=cells.N_VOTES) for n in open_names])
         release = mechanisms.gaussian(
             counts,
             l2_sensitivity=k * math.sqrt(len(open_names)),
@@ -106,9 +104,7 @@ def decide(votes: np.ndarray, sigma: float) -> Facts:
     integers = votes[cells.NUMBER]
     points = votes[cells.NUMBER : cells.NUMBER + 7]
     commas = votes[cells.COMMA + 1 : cells.COMMA + 7]
-    times = votes[cells.DATE_ISO :].reshape(
-        4, 3
-    )  # ISO, day first, month first, either; × date, minutes, seconds
+    times = votes[cells.DATE_ISO :].reshape(4, 3)  # ISO, day first, month first, either; × date, minutes, seconds
     clock = times.sum(axis=0)
     # A vote counts as cast where it stands clear of the noise and above one in a hundred.
     floor = max(0.01 * known, 3.0 * sigma)
@@ -124,9 +120,7 @@ def decide(votes: np.ndarray, sigma: float) -> Facts:
         return Facts(kind="numeric", precision=_power(decimals), decimal=",", provenance="bought")
     if points.sum() >= MAJORITY * known and points.sum() > floor:
         decimals = finest(points)
-        return Facts(
-            kind="numeric" if decimals else "integer", precision=_power(decimals), provenance="bought"
-        )
+        return Facts(kind="numeric" if decimals else "integer", precision=_power(decimals), provenance="bought")
     if times.sum() >= MAJORITY * known and times.sum() > floor:
         step = finest(clock)
         kind: Kind = "date" if step == 0 else "datetime"

@@ -44,9 +44,7 @@ class ParsedTable:
         return f"ParsedTable({len(self.columns)} columns)"
 
 
-def parse_table(
-    table: Table, schema: Schema, facts: Mapping[str, Facts], names: Sequence[str]
-) -> ParsedTable:
+def parse_table(table: Table, schema: Schema, facts: Mapping[str, Facts], names: Sequence[str]) -> ParsedTable:
     """Return the named columns as values. Cells that do not fit their column's kind are null.
 
     Guarantee: a row-by-row function of the table; nothing is learned across rows.

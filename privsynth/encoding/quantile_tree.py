@@ -43,9 +43,7 @@ class Line:
             starts = np.array([self.low + width * i // parts for i in range(parts)], dtype=np.int64)
             return starts, np.append(starts[1:] - 1, self.high)
         powers = [0, *(2**b for b in range(GRID_LIMIT.bit_length()))]
-        positive = [
-            (a, b - 1) for a, b in zip(powers[1:], [*powers[2:], GRID_LIMIT + 1], strict=True) if b > a
-        ]
+        positive = [(a, b - 1) for a, b in zip(powers[1:], [*powers[2:], GRID_LIMIT + 1], strict=True) if b > a]
         ranges = [(-b, -a) for a, b in reversed(positive)] + [(0, 0)] + positive
         low = -GRID_LIMIT if self.low is None else self.low
         high = GRID_LIMIT if self.high is None else self.high

@@ -99,7 +99,8 @@ def total_mu(events: Iterable[Event]) -> float:
     if any(not isinstance(event, GaussianEvent) for event in events):
         raise ConfigError("only Gaussian events have a μ")
     return math.nextafter(
-        math.sqrt(math.fsum(e.mu_squared for e in events if isinstance(e, GaussianEvent))) * (1 + 1e-12), math.inf
+        math.sqrt(math.fsum(e.mu_squared for e in events if isinstance(e, GaussianEvent))) * (1 + 1e-12),
+        math.inf,
     )
 
 

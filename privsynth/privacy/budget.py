@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from privsynth._validate import in_range, positive
+from privsynth._validate import in_range, non_negative, positive
 from privsynth.errors import BudgetExceeded, ConfigError
 from privsynth.privacy.accounting import (
     Event,
@@ -32,6 +32,10 @@ MIN_EPSILON = 1e-4
 @dataclass(frozen=True, kw_only=True)
 class Budget:
     """The promise of one release.
+
+    The relation is always to add or remove the rows of a unit. A declared number of rows is a constant that a person
+    gave; nothing compares it with the table, so that it does not change the relation. ('Replace a unit's rows' would
+    need more noise: each row then moves two cells of a table.)
 
     Attributes:
       epsilon, delta: the total of everything that leaves the release's public folder.
@@ -63,7 +67,7 @@ class Budget:
         """The neighbouring relation, as a sentence for the report."""
         whose = "one row" if self.unit == "row" else f"all rows of one {self.unit}"
         if self.rows is not None:
-            return f"replace {whose} by nulls (the number of rows was declared public)"
+            return f"add or remove {whose} (the number of rows was declared by a person and is not measured)"
         return f"add or remove {whose}"
 
 
@@ -114,6 +118,8 @@ def plan_spending(
       open_domain: whether any category or atom has to be discovered by a threshold.
       training: a DP-SGD run that takes its share first.
     """
+    non_negative(**weights)
+    positive(sum_of_weights=math.fsum(weights.values()))
     discovery_delta = budget.delta * DISCOVERY_DELTA_SHARE if open_domain else 0.0
     delta = budget.delta - discovery_delta
     total = gdp_mu(budget.epsilon, delta) ** 2
@@ -182,10 +188,11 @@ class Bill:
         if spend.part not in self.plan.parts:
             raise BudgetExceeded(f"the plan has no part '{spend.part}'")
         spent = math.fsum(s.mu_squared for s in self.spends if s.part == spend.part)
-        if spent + spend.mu_squared > self.plan.parts[spend.part] * (1 + 1e-9):
+        # Written so that NaN is refused, and nothing can be paid back.
+        if not 0 <= spend.mu_squared <= self.plan.parts[spend.part] * (1 + 1e-9) - spent:
             raise BudgetExceeded(f"'{spend.label}' would pass what the part '{spend.part}' may spend")
         deltas = math.fsum(s.delta for s in self.spends)
-        if deltas + spend.delta > self.plan.discovery_delta * (1 + 1e-9):
+        if not 0 <= spend.delta <= self.plan.discovery_delta * (1 + 1e-9) - deltas:
             raise BudgetExceeded(f"'{spend.label}' would pass the delta that is set aside for thresholds")
         self._enter(spend)
 

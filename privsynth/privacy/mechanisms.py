@@ -18,7 +18,7 @@ from privsynth._validate import positive
 from privsynth.errors import BudgetExceeded
 from privsynth.privacy.accounting import round_up
 from privsynth.privacy.budget import Bill, Spend
-from privsynth.privacy.noise import rounded_gaussian
+from privsynth.privacy.noise import check_sigma, rounded_gaussian
 from privsynth.randomness import BitSource, SecureStream, poisson_mask
 
 
@@ -64,9 +64,7 @@ class TrainingNoise(Protocol):
 class Mechanisms(Protocol):
     """What may touch exact figures and return paid ones."""
 
-    def gaussian(
-        self, values: np.ndarray, *, l2_sensitivity: float, part: str, mu_squared: float, label: str
-    ) -> Noisy:
+    def gaussian(self, values: np.ndarray, *, l2_sensitivity: float, part: str, mu_squared: float, label: str) -> Noisy:
         """Release integers with exactly rounded Gaussian noise."""
         ...
 
@@ -95,9 +93,7 @@ class GaussianMechanisms:
         self._bill = bill
         self._bits = bits if bits is not None else SecureStream()
 
-    def gaussian(
-        self, values: np.ndarray, *, l2_sensitivity: float, part: str, mu_squared: float, label: str
-    ) -> Noisy:
+    def gaussian(self, values: np.ndarray, *, l2_sensitivity: float, part: str, mu_squared: float, label: str) -> Noisy:
         """Return `values` plus Gaussian noise, rounded to integers.
 
         Guarantee: μ-GDP with μ² = mu_squared (rounded down), if neighbouring tables move `values`, a vector of
@@ -114,6 +110,8 @@ class GaussianMechanisms:
         positive(l2_sensitivity=l2_sensitivity, mu_squared=mu_squared)
         values = _integers(values)
         noise_multiplier = round_up(mu_squared**-0.5)
+        sigma = round_up(noise_multiplier * l2_sensitivity, 12)
+        check_sigma(sigma)
         self._bill.charge(
             Spend(
                 label=label,
@@ -124,7 +122,6 @@ class GaussianMechanisms:
                 mu_squared=noise_multiplier**-2,
             )
         )
-        sigma = round_up(noise_multiplier * l2_sensitivity, 12)
         return Noisy(values + rounded_gaussian(values.size, sigma, self._bits).reshape(values.shape), sigma)
 
     def stable_keys(
@@ -155,6 +152,9 @@ class GaussianMechanisms:
         columns, k = len(counts), max_rows_per_unit
         sensitivity = round_up(k * math.sqrt(columns), 12)
         noise_multiplier = round_up(mu_squared**-0.5)
+        sigma = round_up(noise_multiplier * sensitivity, 12)
+        check_sigma(sigma)
+        threshold = stable_threshold(k=k, columns=columns, sigma=sigma, delta=delta)
         self._bill.charge(
             Spend(
                 label=label,
@@ -166,8 +166,6 @@ class GaussianMechanisms:
                 delta=delta,
             )
         )
-        sigma = round_up(noise_multiplier * sensitivity, 12)
-        threshold = stable_threshold(k=k, columns=columns, sigma=sigma, delta=delta)
         kept = []
         for column in counts:
             # In the keys' own order, so that the order of rows cannot show.

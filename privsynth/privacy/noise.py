@@ -36,14 +36,22 @@ def rounded_gaussian(count: int, sigma: float, bits: BitSource) -> np.ndarray:
       sigma: standard deviation before rounding, in units of the integers; at most 2**40.
       bits: source of uniform words.
     """
-    positive(sigma=sigma)
-    if sigma > MAX_SIGMA:
-        raise ConfigError(f"noise of standard deviation {sigma:.3g} is beyond what is supported ({MAX_SIGMA:.3g})")
+    check_sigma(sigma)
     out = np.empty(count, dtype=np.int64)
     for start in range(0, count, _CHUNK):
         stop = min(start + _CHUNK, count)
         out[start:stop] = _draw(stop - start, sigma, bits)
     return out
+
+
+def check_sigma(sigma: float) -> None:
+    """Raise `ConfigError` unless noise of this standard deviation can be drawn."""
+    positive(sigma=sigma)
+    if sigma > MAX_SIGMA:
+        raise ConfigError(
+            f"noise of standard deviation {sigma:.3g} is beyond what is supported ({MAX_SIGMA:.3g}); "
+            "choose a larger epsilon or fewer rows a unit"
+        )
 
 
 def _draw(count: int, sigma: float, bits: BitSource) -> np.ndarray:
@@ -59,6 +67,7 @@ def _draw(count: int, sigma: float, bits: BitSource) -> np.ndarray:
     scaled = sigma * size
     rounded = np.rint(scaled)
     open_ = np.abs(np.abs(scaled - rounded) - 0.5) <= sigma * error * 1.01 + 4e-16 * scaled
+    open_ |= mantissa == 0  # this cell of the tail reaches to infinity: no bound holds
     result: np.ndarray = rounded.astype(np.int64)
     for index in np.flatnonzero(open_):
         result[index] = _refine(int(mantissa[index]), int(result[index]), sigma, bits)
@@ -83,10 +92,20 @@ def _round_at(tail: mpmath.mpf, guess: int, sigma: float) -> int | None:
     """Return the integer r with Q((r + ½)/σ) < tail <= Q((r − ½)/σ); None where the tail is zero."""
     if tail <= 0:
         return None
-    value = guess
     scale = mpmath.mpf(sigma) * mpmath.sqrt(2)
-    while mpmath.erfc((value + mpmath.mpf(1) / 2) / scale) / 2 >= tail:
-        value += 1
-    while value > 0 and mpmath.erfc((value - mpmath.mpf(1) / 2) / scale) / 2 < tail:
-        value -= 1
-    return value
+
+    def beyond(value: int) -> bool:
+        return bool(mpmath.erfc((value + mpmath.mpf(1) / 2) / scale) / 2 >= tail)
+
+    # The smallest value >= 0 that is not beyond: a bracket around the guess, then bisection.
+    step, low, high = 1, guess - 1, guess
+    while beyond(high):
+        low, high, step = high, high + step, 2 * step
+    step = 1
+    while low >= 0 and not beyond(low):
+        low, high, step = low - step, low, 2 * step
+    low = max(low, -1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if beyond(middle) else (low, middle)
+    return high

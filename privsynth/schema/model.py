@@ -7,7 +7,7 @@ measurement of it. What it leaves out is bought with noisy votes and thresholds,
 from __future__ import annotations
 
 import math
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
@@ -85,7 +85,8 @@ class Column(BaseModel):
             except ValueError:
                 raise ValueError("must be a number or an ISO date") from None
         if isinstance(value, datetime):
-            return value.replace(tzinfo=None)
+            # As the cells are read: zones become UTC.
+            return (value.astimezone(UTC) if value.tzinfo else value).replace(tzinfo=None)
         if isinstance(value, date):
             return datetime(value.year, value.month, value.day)
         return value
@@ -106,6 +107,9 @@ class Column(BaseModel):
                 raise ValueError("minimum is above maximum")
         if self.precision is not None and not (math.isfinite(self.precision) and self.precision > 0):
             raise ValueError("precision must be a finite number above 0")
+        if self.precision is not None and self.kind == "datetime":
+            if not (self.precision == int(self.precision) and 1 <= self.precision <= 86_400):
+                raise ValueError("precision of a datetime must be whole seconds, between 1 and 86400")
         if self.categories is not None:
             if self.kind not in (None, "categorical"):
                 raise ValueError("categories need kind: categorical")

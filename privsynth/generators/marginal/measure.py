@@ -52,19 +52,23 @@ def count_table(codes: np.ndarray, sizes: list[int], attributes: tuple[int, ...]
 def measure_one_way(data: Encoded, mechanisms: Mechanisms, *, mu_squared: float) -> list[Measured]:
     """Return the noisy one-way table of each attribute.
 
-    Guarantee: one Gaussian release of part "one_way"; each row counts once in each table, so a unit moves them by at
-      most k·√attributes in L2.
+    The prices minimise the summed L1 error: proportional to cells^(2/3), so that a long code book is not drowned.
+
+    Guarantee: one Gaussian release an attribute, of part "one_way"; a unit's k rows may all lie in one cell, so the
+      sensitivity of each is k in L2, and the prices add up to `mu_squared`.
     """
-    exact = [count_table(data.codes, data.sizes, (i,)) for i in range(len(data.sizes))]
-    release = mechanisms.gaussian(
-        np.concatenate(exact) if exact else np.zeros(1, dtype=np.int64),
-        l2_sensitivity=data.max_rows_per_unit * math.sqrt(max(len(exact), 1)),
-        part="one_way",
-        mu_squared=mu_squared,
-        label="one-way tables",
-    )
-    parts = np.split(release.values.astype(np.float64), np.cumsum(data.sizes)[:-1]) if exact else []
-    return [Measured((i,), part, release.sigma) for i, part in enumerate(parts)]
+    weight = np.array([size ** (2 / 3) for size in data.sizes])
+    measured = []
+    for i, share in enumerate(weight / max(weight.sum(), 1e-12)):
+        release = mechanisms.gaussian(
+            count_table(data.codes, data.sizes, (i,)),
+            l2_sensitivity=float(data.max_rows_per_unit),
+            part="one_way",
+            mu_squared=mu_squared * (1 - 1e-9) * float(share),
+            label=f"one-way table of {data.attributes[i].name}",
+        )
+        measured.append(Measured((i,), release.values.astype(np.float64), release.sigma))
+    return measured
 
 
 def to_simplex(values: np.ndarray) -> np.ndarray:

@@ -73,6 +73,8 @@ def fit_mixture(
       theta: (B, D) logits to start from, else the noisy one-way shares and a spread of one.
     """
     blocks = _Blocks(sizes)
+    if not one_way:
+        return np.zeros((settings.components, 0), dtype=np.float32)
     shares = [to_simplex(m.counts / n_rows) for m in one_way]
     if theta is None:
         start = np.log(np.concatenate(shares) + 1e-7)
@@ -165,7 +167,7 @@ def sample_mixture(
     """Return (attributes, n_rows) uint16 codes with the smallest sampling noise that products allow.
 
     Each component gets its share of the rows, rounded systematically; within a component each attribute's codes are
-    drawn by stratified inversion in an order of its own, so that counts differ from n·p by less than one.
+    drawn by systematic inversion in an order of its own, so that counts differ from n·p by less than one.
 
     Args:
       p: (B, D) probabilities.
@@ -188,7 +190,8 @@ def sample_mixture(
         shuffled = np.lexsort((rng.random(n_rows), owner))  # a random order within each component
         rank = np.empty(n_rows)
         rank[shuffled] = np.arange(n_rows) - start[owner]
-        point = (rank + rng.random(n_rows)) / count[owner]
+        # One offset a component: then every code's count is its expectation, rounded up or down.
+        point = (rank + rng.random(len(p))[owner]) / count[owner]
         cdf = np.cumsum(p[:, block].astype(np.float64), axis=1)
         cdf /= cdf[:, -1:]
         codes = _invert(cdf, owner, point)
@@ -201,4 +204,6 @@ def _invert(cdf: np.ndarray, owner: np.ndarray, point: np.ndarray) -> np.ndarray
     # One sorted search over all components: shift each by its index.
     flat = (cdf + np.arange(len(cdf))[:, None]).ravel()
     found = np.searchsorted(flat, point + owner, side="right") - owner * cdf.shape[1]
-    return np.clip(found, 0, cdf.shape[1] - 1)
+    # A point next to one may round up to it: it belongs to the last code that has any probability.
+    last = np.argmax(cdf >= cdf[:, -1:], axis=1)
+    return np.clip(found, 0, last[owner])

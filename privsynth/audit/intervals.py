@@ -1,0 +1,167 @@
+"""Intervals: shares, differences of shares, areas under a curve, and anything else by a cluster bootstrap.
+
+Pure functions of counts and scores. All are two-sided at `confidence` unless the name says otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special, stats
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate and the ends of its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def _z(confidence: float) -> float:
+    return float(special.ndtri(0.5 + confidence / 2))
+
+
+def wilson(k: int, n: int, *, confidence: float = 0.95) -> Interval:
+    """Return the Wilson score interval of a share k/n; [0, 1] when n is 0. Source: Wilson (1927)."""
+    if n == 0:
+        return Interval(0.0, 0.0, 1.0)
+    z = _z(confidence)
+    share = k / n
+    centre = (k + z * z / 2) / (n + z * z)
+    half = z / (n + z * z) * math.sqrt(k * (n - k) / n + z * z / 4)
+    return Interval(share, min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half)))
+
+
+def upper_bound(k: int, n: int, alpha: float) -> float:
+    """Return the one-sided Clopper–Pearson upper bound of a share, wrong with probability at most alpha."""
+    return 1.0 if k >= n else float(special.betaincinv(k + 1, n - k, 1 - alpha))
+
+
+def lower_bound(k: int, n: int, alpha: float) -> float:
+    """Return the one-sided Clopper–Pearson lower bound of a share, wrong with probability at most alpha."""
+    return 0.0 if k <= 0 else float(special.betaincinv(k, n - k + 1, alpha))
+
+
+def clopper_pearson(k: int, n: int, *, confidence: float = 0.95) -> Interval:
+    """Return the exact interval of a share k/n; [0, 1] when n is 0. Source: Clopper & Pearson (1934)."""
+    if n == 0:
+        return Interval(0.0, 0.0, 1.0)
+    alpha = (1 - confidence) / 2
+    return Interval(k / n, lower_bound(k, n, alpha), upper_bound(k, n, alpha))
+
+
+def share_difference(k1: int, n1: int, k2: int, n2: int, *, confidence: float = 0.95) -> Interval:
+    """Return the interval of k1/n1 - k2/n2 for independent samples. Source: Newcombe (1998), method 10."""
+    one, two = wilson(k1, n1, confidence=confidence), wilson(k2, n2, confidence=confidence)
+    value = one.value - two.value
+    low = value - math.hypot(one.value - one.low, two.high - two.value)
+    high = value + math.hypot(one.high - one.value, two.value - two.low)
+    return Interval(value, max(-1.0, low), min(1.0, high))
+
+
+def cluster_variance(influence: np.ndarray, units: np.ndarray | None = None) -> float:
+    """Return the variance of a mean-like estimate from the (n,) influence of its rows.
+
+    The estimate is a sum of `influence / n`; rows of one unit may depend on each other in any way. Its square
+    root is the infinitesimal jackknife, the limit of the bootstrap over units.
+
+    Source: Efron (1982); clusters as in Liang & Zeger (1986).
+    """
+    n = len(influence)
+    if n < 2:
+        return 0.0
+    centred = influence - influence.mean()
+    if units is None:
+        return float(np.dot(centred, centred)) / (n * (n - 1))
+    sums = np.bincount(np.unique(units, return_inverse=True)[1], weights=centred)
+    return float(np.dot(sums, sums)) / n**2 * (len(sums) / max(1, len(sums) - 1))
+
+
+def normal(value: float, variance: float, *, confidence: float = 0.95, floor: float = -math.inf) -> Interval:
+    """Return value ± z·sd, cut off at `floor` (never above the value)."""
+    half = _z(confidence) * math.sqrt(max(0.0, variance))
+    return Interval(value, min(value, max(floor, value - half)), value + half)
+
+
+def auc_influence(scores: np.ndarray, positive: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return the area under the ROC curve and the (n,) influence of each row on it (mean 0, scaled by n).
+
+    Ties count a half. NaN if one class is empty.
+
+    Source: DeLong, DeLong & Clarke-Pearson (1988), by ranks as in Sun & Xu (2014).
+    """
+    positive = np.asarray(positive, dtype=bool)
+    scores = np.asarray(scores, dtype=np.float64)
+    n, n_pos = len(scores), int(positive.sum())
+    n_neg = n - n_pos
+    if n_pos == 0 or n_neg == 0:
+        return math.nan, np.zeros(n)
+    ranks = stats.rankdata(scores)
+    part = np.empty(n)
+    part[positive] = (ranks[positive] - stats.rankdata(scores[positive])) / n_neg
+    part[~positive] = 1 - (ranks[~positive] - stats.rankdata(scores[~positive])) / n_pos
+    auc = float(part[positive].mean())
+    influence = (part - auc) * n
+    influence[positive] /= n_pos
+    influence[~positive] /= n_neg
+    return auc, influence
+
+
+def auc_interval(
+    scores: np.ndarray, positive: np.ndarray, *, units: np.ndarray | None = None, confidence: float = 0.95
+) -> Interval:
+    """Return the AUC with an interval on the logit scale; an AUC of 0 or 1 gets an exact one-sided end.
+
+    Args:
+      scores: (n,) higher means more likely positive.
+      positive: (n,) booleans, both classes present.
+      units: (n,) codes of rows that belong together.
+    """
+    auc, influence = auc_influence(scores, positive)
+    n_least = int(min(np.sum(positive), len(positive) - np.sum(positive)))
+    if auc in (0.0, 1.0):
+        return clopper_pearson(n_least if auc == 1.0 else 0, n_least, confidence=confidence)
+    spread = _z(confidence) * math.sqrt(cluster_variance(influence, units)) / (auc * (1 - auc))
+    centre = float(special.logit(auc))
+    return Interval(auc, float(special.expit(centre - spread)), float(special.expit(centre + spread)))
+
+
+def cluster_bootstrap(
+    statistic: Callable[[np.ndarray], float],
+    n: int,
+    *,
+    rng: np.random.Generator,
+    units: np.ndarray | None = None,
+    draws: int = 200,
+    confidence: float = 0.95,
+) -> Interval:
+    """Return a percentile interval of a statistic of row indices, drawing whole units with replacement.
+
+    Args:
+      statistic: from an array of row indices to a number; NaN draws are left out.
+      n: number of rows.
+      units: (n,) codes; None draws rows.
+    """
+    everything = np.arange(n)
+    codes = everything if units is None else np.unique(units, return_inverse=True)[1]
+    order = np.argsort(codes, kind="stable")
+    sizes = np.bincount(codes, minlength=1)
+    starts = np.cumsum(sizes) - sizes
+    values = []
+    for _ in range(draws):
+        pick = rng.integers(0, len(sizes), len(sizes))
+        lengths = sizes[pick]
+        offsets = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        values.append(statistic(order[np.repeat(starts[pick], lengths) + offsets]))
+    value = statistic(everything)
+    finite = np.asarray(values, dtype=float)
+    finite = finite[np.isfinite(finite)]
+    if len(finite) == 0:
+        return Interval(value, value, value)
+    low, high = np.quantile(finite, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(value, min(value, float(low)), max(value, float(high)))

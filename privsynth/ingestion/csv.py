@@ -20,7 +20,7 @@ from privsynth.errors import SourceError
 from privsynth.ingestion.cells import text_batch, text_schema
 from privsynth.ingestion.header import check_names, chosen_positions, refuse_unreadable
 from privsynth.ingestion.protocol import SkippedCells, SourceOptions
-from privsynth.ingestion.textfile import UNDECODABLE, open_text, read_line
+from privsynth.ingestion.textfile import UNDECODABLE, open_text, physical_lines
 
 DELIMITERS = ",;\t|"
 
@@ -32,15 +32,15 @@ class _Unclosed(Exception):
 class _Lines:
     """The physical lines of a file, for `csv.reader`, with a memory of the lines of the current record."""
 
-    def __init__(self, text: io.TextIOWrapper, options: SourceOptions) -> None:
-        self._text = text
+    def __init__(self, text: io.TextIOWrapper, delimiter: str | None, options: SourceOptions) -> None:
+        self._physical = physical_lines(text, options.max_record_chars)
         self._max_lines = options.max_record_lines
         self._max_chars = options.max_record_chars
         self._again: deque[str] = deque()
         self._n_chars = 0
         self.record: list[str] = []
         self.n_cut = 0
-        self.delimiter = options.delimiter
+        self.delimiter = delimiter
 
     def __iter__(self) -> _Lines:
         return self
@@ -49,7 +49,7 @@ class _Lines:
         """Return the next line, as part of the record that has begun; a reader asks on while a quote is open."""
         if self.record and (len(self.record) >= self._max_lines or self._n_chars >= self._max_chars):
             raise _Unclosed
-        line = self._again.popleft() if self._again else self._read()
+        line = self.next_line()
         if not line:
             if self.record:
                 raise _Unclosed
@@ -58,24 +58,26 @@ class _Lines:
         self._n_chars += len(line)
         return line
 
-    def _read(self) -> str:
-        line, cut = read_line(self._text, self._max_chars)
-        if cut:
+    def next_line(self) -> str:
+        """Return the next line, as part of no record; the empty text at the end."""
+        if self._again:
+            return self._again.popleft()
+        line = next(self._physical, "")
+        if len(line) > self._max_chars:
             self.n_cut += 1
             # The last cell is cut at a random place: a part of a number is worse than no number.
             line = (line.rpartition(self.delimiter)[0] or line) if self.delimiter else line
         return line
+
+    def push_back(self, line: str) -> None:
+        """Make `line` the next line."""
+        self._again.appendleft(line)
 
     def end_record(self) -> int:
         """Forget the lines of the record, so that the next line begins a new one; return its size in characters."""
         self.record.clear()
         n_chars, self._n_chars = self._n_chars, 0
         return n_chars
-
-    def push_back(self) -> None:
-        """Read the lines of the record again."""
-        self._again.extendleft(reversed(self.record))
-        self.end_record()
 
     def first_line_width(self) -> int:
         """Return the number of cells that the record's first line has with quotes taken as text."""
@@ -123,8 +125,7 @@ class CsvSource:
         limit = 4 * self._options.max_record_chars
         csv.field_size_limit(max(limit, csv.field_size_limit()))
         with open_text(self._path, self._options) as text:
-            lines = _Lines(text, self._options)
-            lines.delimiter = self._delimiter
+            lines = _Lines(text, self._delimiter, self._options)
             header = _read_header(lines, self.label)
             assert lines.delimiter is not None
             yield lines, header, lines.delimiter
@@ -147,30 +148,41 @@ class CsvSource:
 
     def _records(self, lines: _Lines, skipped: SkippedCells) -> Iterator[tuple[list[str], int]]:
         """Yield each record as exactly `width` cells, with its size in characters."""
-        delimiter = self._delimiter or ","
+        delimiter, width = self._delimiter, self._width
         # Strict, so that a quote that closes in the middle of a cell is noticed: two stray quotes look like that.
-        reader = csv.reader(lines, delimiter=delimiter, strict=True)
-        width = self._width
-        while True:
-            try:
-                row = next(reader)
-                stray = len(lines.record) > 1 and len(row) != width and lines.first_line_width() == width
-            except StopIteration:
-                return
-            except (_Unclosed, csv.Error):
-                row = next(csv.reader(lines.record[:1], delimiter=delimiter)) if len(lines.record) == 1 else []
-                stray = len(row) != width or row[-1].endswith(("\n", "\r"))  # a line break: the quote is still open
-            if stray:
-                row = lines.first_line_alone()
-                skipped.runaway_quotes += 1
-            size = lines.end_record()
+        reader = csv.reader(lines, delimiter=delimiter or ",", strict=True)
+        while line := lines.next_line():
+            if '"' in line:
+                lines.push_back(line)
+                row = self._quoted_record(reader, lines, skipped)
+                size = lines.end_record()
+            elif not (bare := line.rstrip("\r\n")):
+                continue  # a blank line
+            else:
+                row, size = bare.split(delimiter), len(line)
             if len(row) != width:
-                if not row:
-                    continue  # a blank line
                 skipped.short_rows += len(row) < width
                 skipped.long_rows += len(row) > width
                 row = row[:width] + [""] * (width - len(row))
             yield row, size
+
+    def _quoted_record(self, reader: Iterator[list[str]], lines: _Lines, skipped: SkippedCells) -> list[str]:
+        """Return the cells of a record that begins with a line with quotes."""
+        try:
+            row = next(reader)
+            # A stray quote may have met another one; a first line that is a whole row betrays it.
+            stray = len(lines.record) > 1 and len(row) != self._width and lines.first_line_width() == self._width
+        except _Unclosed:
+            stray = True
+        except csv.Error:
+            stray = len(lines.record) > 1
+            if not stray:  # a quote inside a quoted cell, not doubled: what most readers make of it
+                row = next(csv.reader(lines.record, delimiter=self._delimiter or ","))
+                stray = len(row) != self._width or row[-1].endswith(("\n", "\r"))  # still open at the line's end
+        if stray:
+            skipped.runaway_quotes += 1
+            return lines.first_line_alone()
+        return row
 
     def _batch(self, rows: list[list[str]], skipped: SkippedCells) -> pa.RecordBatch:
         columns = list(zip(*rows, strict=True))
@@ -180,10 +192,9 @@ class CsvSource:
 
 def _read_header(lines: _Lines, label: str) -> list[str]:
     """Return the names in the first line that is not blank, and set the delimiter of `lines` from it."""
-    first = next(lines, "")
+    first = lines.next_line()
     while first and not first.strip("\r\n"):
-        lines.end_record()
-        first = next(lines, "")
+        first = lines.next_line()
     if not first:
         raise SourceError(f"{label} is empty; it needs a header and rows")
     if lines.n_cut:
@@ -191,8 +202,7 @@ def _read_header(lines: _Lines, label: str) -> list[str]:
     _refuse_junk(first, label)
     if lines.delimiter is None:
         lines.delimiter = header_delimiter(first)
-    lines.record[0] = first.removeprefix("\ufeff")  # an encoding given by name may leave the mark in
-    lines.push_back()
+    lines.push_back(first.removeprefix("\ufeff"))  # an encoding given by name may leave the mark in
     try:
         header = next(csv.reader(lines, delimiter=lines.delimiter))
     except (_Unclosed, csv.Error, StopIteration):

@@ -14,7 +14,7 @@ from privsynth.errors import SourceError
 from privsynth.ingestion.cells import text_batch, text_schema
 from privsynth.ingestion.header import check_names, refuse_unreadable
 from privsynth.ingestion.protocol import MAX_KEYS, SkippedCells, SourceOptions
-from privsynth.ingestion.textfile import UNDECODABLE, open_text, read_line
+from privsynth.ingestion.textfile import UNDECODABLE, open_text, physical_lines
 
 _MAX_KEY_CHARS = 200
 _MAX_KEYS_COUNTED = 100_000
@@ -75,11 +75,8 @@ class JsonlSource:
 
     def _objects(self, skipped: SkippedCells) -> Iterator[dict[str, Any]]:
         with open_text(self._path, self._options) as text:
-            while True:
-                line, cut = read_line(text, self._options.max_record_chars)
-                if not line:
-                    return
-                if cut:
+            for line in physical_lines(text, self._options.max_record_chars):
+                if len(line) > self._options.max_record_chars:
                     skipped.long_lines += 1
                     continue
                 line = line.strip(" \t\r\n\ufeff")

@@ -17,6 +17,7 @@ from privsynth.ingestion.protocol import SourceOptions
 
 # A lone surrogate: no valid text decodes to it, so that a cell that really holds U+FFFD is not mistaken for a bad one.
 UNDECODABLE = "\udcff"
+_BLOCK_CHARS = 1 << 18
 _HANDLER = "privsynth_undecodable"
 # UTF-32 first: its mark begins with that of UTF-16.
 _MARKS = {
@@ -71,12 +72,28 @@ def _encoding(head: bytes, options: SourceOptions) -> str:
     return chosen
 
 
-def read_line(text: io.TextIOWrapper, max_chars: int) -> tuple[str, bool]:
-    """Return the next physical line, and whether it was cut because it holds more than `max_chars` characters."""
-    line = text.readline(max_chars + 1)
-    if len(line) <= max_chars:
-        return line, False
-    rest = line
-    while rest and rest[-1] not in "\r\n":
-        rest = text.readline(max_chars)
-    return line[:max_chars], True
+def physical_lines(text: io.TextIOWrapper, max_chars: int) -> Iterator[str]:
+    """Yield the lines of a file with their ends, `\\n`, `\\r` or `\\r\\n`.
+
+    A line of more than `max_chars` characters is cut to `max_chars` + 1, and its rest is skipped: that length tells. So
+    memory is bounded, whatever the file holds.
+    """
+    carry, skipping = "", False
+    while block := text.read(_BLOCK_CHARS):
+        if block.endswith("\r"):
+            block += text.read(1)  # its line feed, if it has one
+        lines = io.StringIO(carry + block, newline="").readlines()
+        whole = lines[-1].endswith(("\r", "\n"))
+        carry = "" if whole else lines.pop()
+        if skipping and lines:
+            del lines[0]  # the end of the line that was cut
+            skipping = False
+        for line in lines:
+            yield line if len(line) <= max_chars else line[: max_chars + 1]
+        if skipping:
+            carry = ""
+        elif len(carry) > max_chars:
+            yield carry[: max_chars + 1]
+            carry, skipping = "", True
+    if carry:
+        yield carry

@@ -1,0 +1,38 @@
+"""Options that several commands share, and how they become the options of a source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+_SOURCE = [
+    click.option(
+        "--delimiter", metavar="CHAR", help="Character between the cells of a CSV file (default: the header's)."
+    ),
+    click.option(
+        "--encoding", metavar="NAME", help="Encoding of a text file (default: its byte order mark, else UTF-8)."
+    ),
+    click.option("--sheet", metavar="NAME", help="Sheet of an Excel workbook (default: the first)."),
+    click.option("--table", metavar="NAME", help="Table of a database."),
+    click.option("--query", metavar="SQL", help="SELECT statement to run on a database, instead of --table."),
+    click.option("--columns", metavar="A,B,C", help="Read these columns only, in this order."),
+]
+
+
+def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say how a source is read."""
+    for option in reversed(_SOURCE):
+        command = option(command)
+    return command
+
+
+def take_source_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Remove the source's options from a command's and return those that were given."""
+    taken = {name: options.pop(name) for name in ("delimiter", "encoding", "sheet", "table", "query", "columns")}
+    if taken["columns"] is not None:
+        taken["columns"] = tuple(name.strip() for name in taken["columns"].split(","))
+    if taken["delimiter"] in ("\\t", "tab"):
+        taken["delimiter"] = "\t"
+    return {name: value for name, value in taken.items() if value is not None}

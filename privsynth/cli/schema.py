@@ -1,0 +1,62 @@
+"""`privsynth schema`: a schema to fill in, and a check of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from privsynth.cli.options import source_options, take_source_options
+from privsynth.cli.output import emit_json, say
+
+
+@click.group("schema")
+def command() -> None:
+    """Write a schema to fill in, or check one.
+
+    Example: privsynth schema init admissions.csv > schema.yaml
+    """
+
+
+@command.command("init")
+@click.argument("source")
+@source_options
+@click.option(
+    "--observe", is_flag=True, help="Add suggestions read off the data; they are private until a person declares them."
+)
+def init(source: str, observe: bool, **options: Any) -> None:
+    """Write names and blanks of SOURCE's columns to stdout.
+
+    With --observe each column gets a suggested kind, bounds or categories, marked `observed: true`. They are read off
+    the data and are as private as the data: `synthesize` refuses them until a person has compared them with a code
+    book and removed the mark.
+
+    Example: privsynth schema init admissions.csv > schema.yaml
+    """
+    from privsynth.pipeline.draft import draft_schema
+
+    click.echo(draft_schema(source, take_source_options(options), observe=observe), nl=False)
+
+
+@command.command("check")
+@click.argument("schema", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+def check(schema: Path, as_json: bool) -> None:
+    """Say whether a schema file is valid, and what it declares.
+
+    Example: privsynth schema check schema.yaml
+    """
+    from privsynth.schema.files import load_schema
+
+    loaded = load_schema(schema)
+    blanks = [name for name, column in loaded.columns.items() if column.kind is None]
+    observed = [name for name, column in loaded.columns.items() if column.observed]
+    if as_json:
+        emit_json({"columns": len(loaded.columns), "blank": blanks, "observed": observed, "rules": list(loaded.rules)})
+        return
+    say(f"{schema} is valid: {len(loaded.columns)} columns, {len(loaded.rules)} rules.")
+    if blanks:
+        say(f"No kind declared, so it will be bought: {', '.join(blanks)}")
+    if observed:
+        say(f"Observed and not yet declared: {', '.join(observed)}")

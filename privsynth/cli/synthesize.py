@@ -1,0 +1,110 @@
+"""`privsynth synthesize`: the main job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from privsynth.cli.options import source_options, take_source_options
+from privsynth.cli.output import emit_json, frame, plain, print_findings, progress, say
+
+if TYPE_CHECKING:
+    from privsynth.pipeline.synthesize import Outcome
+
+
+@click.command("synthesize")
+@click.argument("source")
+@click.option(
+    "--unit", metavar="COLUMN|row", help="Whose privacy is protected: a column, or 'row' said aloud. No default."
+)
+@click.option("--epsilon", type=float, required=True, help="Total privacy budget of the release, everything included.")
+@click.option("--delta", type=float, default=1e-6, show_default=True, help="Total delta, never a function of the rows.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="New folder for the release.")
+@click.option(
+    "--schema", type=click.Path(path_type=Path), help="What is publicly known of the columns (YAML, or SDV JSON)."
+)
+@click.option("--max-rows-per-unit", type=int, metavar="K", help="At most K rows of a unit are used, drawn at random.")
+@click.option(
+    "--dataset", metavar="NAME", help="Name in the budget ledger (default: the schema's, else the file's stem)."
+)
+@click.option(
+    "--generator", default="auto", show_default=True, metavar="NAME", help="auto, or one of `privsynth generators`."
+)
+@click.option("--holdout-fraction", type=float, default=0.1, show_default=True, metavar="F", help="Share of units kept from training for the audit; 0 switches it off.")  # fmt: skip
+@click.option("--rows", type=int, metavar="N", help="Synthetic rows (default: the noisy number of rows).")
+@click.option("--format", "format_", type=click.Choice(["parquet", "csv"]), default="parquet", show_default=True, help="Format of the synthetic table.")  # fmt: skip
+@click.option(
+    "--key", metavar="NAME", help="Signing key (see `privsynth keys init`); without one the release is UNSIGNED."
+)
+@click.option(
+    "--seed", type=int, help="Seed of the synthetic rows, printed in the report; it has no part in the noise."
+)
+@click.option("--audit", type=click.Choice(["standard", "none"]), default="standard", show_default=True, help="The officer's audit.")  # fmt: skip
+@source_options
+@click.option("--officer", is_flag=True, help="Print the officer's findings too: exact figures about real people.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+def command(out: Path, officer: bool, as_json: bool, format_: str, **options: Any) -> None:
+    """Make a release: a synthetic table, the model that made it, and two signed reports.
+
+    SOURCE is a file (CSV, Parquet, JSON Lines, Excel) or a database URL. The release costs at most the given epsilon
+    and delta, which the ledger reserves before the first look. Exit code 3 says that a check of the audit failed; the
+    release is written nevertheless, and a person decides.
+
+    Example: privsynth synthesize admissions.csv --unit patient_id --max-rows-per-unit 3 --epsilon 1 --out out/
+    """
+    from privsynth.cli.keys import ask_passphrase
+    from privsynth.pipeline.config import SynthesizeConfig
+    from privsynth.pipeline.synthesize import environment, synthesize
+
+    source_opts = take_source_options(options)
+    config = SynthesizeConfig(out=out, format=format_, source_options=source_opts, **options)  # type: ignore[arg-type]
+    with progress() as steps:
+        env = environment(passphrase=ask_passphrase, progress=lambda stage, share: steps(stage, share, 1.0))
+        outcome = synthesize(config, env)
+    if as_json:
+        emit_json(outcome_json(outcome, officer))
+    else:
+        _say(outcome, officer)
+    if outcome.verdict == "fail":
+        click.get_current_context().exit(3)
+
+
+def outcome_json(outcome: Outcome, officer: bool) -> dict[str, Any]:
+    """Return what --json prints; the verdict is the public one unless the officer asks."""
+    findings = [f for f in outcome.findings if officer or f.visibility == "public"]
+    verdicts = {f.verdict for f in findings}
+    folder = outcome.release.folder.parent
+    keys = ("name", "group", "value", "low", "high", "n", "visibility", "verdict")
+    return {
+        "verdict": next((v for v in ("fail", "review") if v in verdicts), "pass"),
+        "epsilon": outcome.epsilon,
+        "delta": outcome.delta,
+        "unit": outcome.unit,
+        "dataset": outcome.dataset,
+        "signer": outcome.signer or None,
+        "files": sorted(str(path) for path in folder.rglob("*") if path.is_file()),
+        "findings": [{key: getattr(finding, key) for key in keys} for finding in findings],
+    }
+
+
+def _say(outcome: Outcome, officer: bool) -> None:
+    folder = outcome.release.folder
+    if officer or frame().verbose:
+        print_findings(outcome.findings, officer=officer, title="Findings")
+    failed = [f for f in outcome.findings if f.verdict == "fail"]
+    review = sum(f.verdict == "review" for f in outcome.findings)
+    whose = "each row" if outcome.unit == "row" else f"each {outcome.unit}"
+    data = next((p for p in sorted(folder.iterdir()) if p.name.startswith("data")), folder)
+    say(
+        f"Released {outcome.dataset}: ({outcome.epsilon:g}, {outcome.delta:g})-differential privacy for {plain(whose)}."
+    )
+    say(f"  synthetic data   {data}")
+    say(f"  public report    {folder / 'report.html'}")
+    say(f"  officer report   {outcome.officer / 'report.html'}  (exact figures: keep it inside)")
+    say(f"  signed by        {outcome.signer or 'nobody: the release is marked UNSIGNED'}")
+    say(f"  checks           {len(failed)} failed, {review} for a person to review; see the officer report")
+    for finding in failed[:5]:
+        what = f"{finding.name} {finding.group}".strip() if officer or finding.visibility == "public" else finding.name
+        say(f"  failed           {what}")

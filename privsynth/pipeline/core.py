@@ -1,0 +1,226 @@
+"""The private core: from a table to a model and the public findings. No I/O; every look at a row is paid for.
+
+`learn` is the one function that the leak tests run with stub, recording and replaying mechanisms: with mechanisms that
+return constants, all that it returns as public must be the same for every table with the same header.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from privsynth.audit.finding import Finding
+from privsynth.audit.paid import PaidInputs, paid_findings
+from privsynth.audit.rules import rule_findings
+from privsynth.encoding.codec import TableCodec
+from privsynth.encoding.domain import Layout, lay_out, learn_codecs
+from privsynth.encoding.facts import Facts, learn_facts
+from privsynth.encoding.parsed import ParsedTable, parse_table
+from privsynth.encoding.units import Partition, divide
+from privsynth.errors import SchemaError
+from privsynth.generators.encoded import Encoded, Progress, no_progress
+from privsynth.generators.generator import Generator
+from privsynth.generators.model import SyntheticModel
+from privsynth.privacy.budget import Budget, SpendingPlan
+from privsynth.privacy.mechanisms import Mechanisms
+from privsynth.randomness import KeyedFunction
+from privsynth.schema.model import Schema
+from privsynth.table import Table
+
+# How finely a numeric line is cut: about one cell for each of so many cell's-worth of noise, within these limits.
+MIN_BINS, MAX_BINS = 8, 32
+ROWS_PER_BIN_SIGMA = 12.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the core is asked for; all public.
+
+    Attributes:
+      n_synthetic: rows of the synthetic table, None for the paid number of rows.
+      seed: of sampling and of every other public draw.
+    """
+
+    schema: Schema
+    budget: Budget
+    plan: SpendingPlan
+    generator: Generator
+    dataset: str
+    holdout_fraction: float
+    n_synthetic: int | None
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Public:
+    """What may leave: functions of public facts, paid releases and published randomness.
+
+    Attributes:
+      model: to sample from.
+      frame: the synthetic rows.
+      facts, layout: what each column is and became.
+      findings: the public findings.
+      n_rows: paid number of rows that were used (training and holdout).
+    """
+
+    model: SyntheticModel
+    frame: pd.DataFrame
+    facts: Mapping[str, Facts]
+    layout: Layout
+    findings: tuple[Finding, ...]
+    n_rows: int
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Private:
+    """What the officer's audit needs; it never leaves.
+
+    Attributes:
+      parsed: values of all used and unused rows.
+      partition: who was in.
+    """
+
+    parsed: ParsedTable
+    partition: Partition
+
+    def __repr__(self) -> str:
+        return "Private()"
+
+
+def learn(
+    table: Table,
+    request: Request,
+    mechanisms: Mechanisms,
+    keyed: KeyedFunction,
+    *,
+    progress: Progress = no_progress,
+) -> tuple[Public, Private]:
+    """Return what may leave and what may not.
+
+    Guarantee: the first result is (ε, δ)-DP at the unit level with the plan's budget: each step says which part it
+      pays with; the rest is post-processing.
+    """
+    schema, budget, plan = request.schema, request.budget, request.plan
+    progress("dividing", 0.0)
+    partition = divide(
+        table,
+        unit=budget.unit,
+        k=budget.max_rows_per_unit,
+        holdout_fraction=request.holdout_fraction,
+        keyed=keyed,
+    )
+    used = np.concatenate([partition.train, partition.holdout])
+    rows_train, rows_used = _row_counts(partition, budget, request, mechanisms)
+    progress("learning the columns", 0.0)
+    bounded = table.take(np.sort(used))
+    facts = _facts(bounded, table.names, schema, budget, plan, mechanisms)
+    layout = lay_out(table.names, schema, facts, budget.unit)
+    if not layout.names:
+        raise SchemaError("every column is free text; declare at least one as something else")
+    parsed = parse_table(table, schema, facts, [*layout.modelled, *layout.derived])
+    codec = TableCodec(
+        tuple(
+            learn_codecs(
+                parsed.take(partition.train),
+                schema,
+                layout,
+                facts,
+                mechanisms,
+                k=budget.max_rows_per_unit,
+                n_rows=rows_train,
+                mu_squared=plan.parts.get("domain", 0.0),
+                delta=plan.discovery_delta,
+                bins=number_of_bins(rows_train, budget, plan),
+            )
+        )
+    )
+    progress("encoding", 0.0)
+    everyone = _encode(codec, parsed.take(used), partition.unit[used], budget, rows_used, schema)
+    t = len(partition.train)
+    training = replace(everyone, codes=everyone.codes[:, :t], unit=everyone.unit[:t], n_rows=rows_train)
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([request.seed, 2**32 - 1])))
+    fitted = request.generator.fit(training, mechanisms, plan, rng=rng, progress=progress)
+    model = SyntheticModel(
+        codec=codec,
+        fitted=fitted,
+        rules=schema.rules,
+        default_rows=max(round(rows_used), 1),
+        dataset=request.dataset,
+    )
+    progress("sampling", 0.0)
+    frame, codes = model.sample(request.n_synthetic or model.default_rows, seed=request.seed, progress=progress)
+    progress("measuring the public figures", 0.0)
+    inputs = PaidInputs(
+        data=everyone,
+        synthetic=codes,
+        codec=codec,
+        target=next((n for n in schema.with_role("target") if n in layout.modelled), None),
+        protected=tuple(n for n in schema.with_role("protected") if n in layout.modelled),
+    )
+    findings = paid_findings(inputs, mechanisms, mu_squared=plan.parts["report"], rng=rng)
+    findings += rule_findings([(rule.text, rule.holds(frame)) for rule in model.parsed_rules()])
+    public = Public(
+        model=model, frame=frame, facts=facts, layout=layout, findings=tuple(findings), n_rows=model.default_rows
+    )
+    return public, Private(parsed=parsed, partition=partition)
+
+
+def _row_counts(partition: Partition, budget: Budget, request: Request, mechanisms: Mechanisms) -> tuple[float, float]:
+    """Return the paid number of training rows, and of all rows that were used.
+
+    Guarantee: one Gaussian release of part "rows"; a unit's k rows are all in one of the two counts.
+    """
+    if budget.rows is not None:
+        return budget.rows * (1.0 - request.holdout_fraction), float(budget.rows)
+    release = mechanisms.gaussian(
+        np.array([len(partition.train), len(partition.holdout)], dtype=np.int64),
+        l2_sensitivity=float(budget.max_rows_per_unit),
+        part="rows",
+        mu_squared=request.plan.parts["rows"],
+        label="number of rows in training and holdout",
+    )
+    train, holdout = (max(float(n), 0.0) for n in release.values)
+    return max(train, 1.0), max(train + (holdout if request.holdout_fraction > 0 else 0.0), 1.0)
+
+
+def _facts(
+    table: Table, names: list[str], schema: Schema, budget: Budget, plan: SpendingPlan, mechanisms: Mechanisms
+) -> dict[str, Facts]:
+    """Return the facts of every column; the unit column is an identifier whatever it looks like."""
+    others = [n for n in names if n != budget.unit]
+    facts = learn_facts(
+        table, schema, others, mechanisms, k=budget.max_rows_per_unit, mu_squared=plan.parts.get("votes", 0.0)
+    )
+    return {n: facts[n] if n in facts else Facts(kind="id", provenance="fixed") for n in names}
+
+
+def number_of_bins(n_rows: float, budget: Budget, plan: SpendingPlan) -> int:
+    """Return about how many cells a numeric line is cut into; from paid and public numbers."""
+    noise = budget.max_rows_per_unit / max(plan.parts["measurement"], 1e-12) ** 0.5
+    return int(np.clip((n_rows / noise / ROWS_PER_BIN_SIGMA) ** 0.5, MIN_BINS, MAX_BINS))
+
+
+def _encode(
+    codec: TableCodec, parsed: ParsedTable, unit: np.ndarray, budget: Budget, n_rows: float, schema: Schema
+) -> Encoded:
+    columns = [i for i, column in enumerate(codec.codecs) for _ in column.attributes()]
+    position = {name: i for i, name in enumerate(codec.names)}
+
+    def attributes_of(role: str) -> tuple[int, ...]:
+        wanted = {position[n] for n in schema.with_role(role) if n in position}  # type: ignore[arg-type]
+        return tuple(a for a, c in enumerate(columns) if c in wanted)
+
+    _, dense = np.unique(unit, return_inverse=True)
+    return Encoded(
+        codes=codec.encode(parsed),
+        unit=dense.astype(np.int64),
+        attributes=tuple(codec.attributes),
+        max_rows_per_unit=budget.max_rows_per_unit,
+        n_rows=n_rows,
+        columns=tuple(columns),
+        targets=attributes_of("target"),
+        protected=attributes_of("protected"),
+    )

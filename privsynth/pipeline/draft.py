@@ -1,0 +1,78 @@
+"""A schema for a person to fill in: names and blanks; with `observe`, suggestions that are not yet declarations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from privsynth.encoding.cells import N_VOTES, Categories, votes
+from privsynth.encoding.facts import Facts, decide, declared_facts
+from privsynth.encoding.parsed import parse_table
+from privsynth.ingestion.source import SourceOptions, open_source, read_table
+from privsynth.schema.files import dump_schema
+from privsynth.schema.model import Column, Schema
+from privsynth.table import Table
+from privsynth.workspace import Workspace, privsynth_home
+
+MOST_CATEGORIES = 50
+_BLANKS = """A schema for privsynth. Fill in what a code book, a form or a law says about each column;
+what is left out is bought with the privacy budget. Nothing here was read off the data.
+
+unit: whose privacy is protected, a column name or "row"; max_rows_per_unit: at most so many rows of it are used.
+kind: numeric, integer, categorical, boolean, datetime, date, id or text (text is dropped).
+minimum, maximum, categories, precision, nullable: false; roles: identifier, quasi_identifier, sensitive, protected,
+target; rules: for example "discharged >= admitted"."""
+_OBSERVED = """THESE SUGGESTIONS WERE READ OFF THE DATA AND ARE AS PRIVATE AS THE DATA.
+Compare each with a code book, correct it, and remove `observed: true`: only then it is a declaration.
+privsynth synthesize refuses a schema that still holds `observed: true`."""
+
+
+def draft_schema(source: str, options: dict[str, Any], *, observe: bool) -> str:
+    """Return YAML: names and blanks, or, with `observe`, exact (private) suggestions marked `observed`.
+
+    Guarantee: without `observe`, a function of the header; with it none: the text is private.
+    """
+    opened = open_source(source, SourceOptions(**options))
+    blanks = Schema(columns={name: Column() for name in opened.names})
+    if not observe:
+        return dump_schema(blanks, comment=_BLANKS)
+    with Workspace(privsynth_home()) as workspace:
+        table, _ = read_table(opened, workspace)
+        columns = {name: _suggest(table, name) for name in table.names}
+    return dump_schema(Schema(columns=columns), comment=_OBSERVED)
+
+
+def _suggest(table: Table, name: str) -> Column:
+    physical = table.column(name).type
+    if str(physical) == "bool":
+        fact = declared_facts(Column(), physical)
+    else:
+        fact = decide(np.bincount(votes(table.column(name)), minlength=N_VOTES).astype(float), 0.0)
+    if fact.kind == "categorical":
+        return _suggest_texts(table, name, fact)
+    found: dict[str, Any] = {"kind": fact.kind, "observed": True, "decimal": "," if fact.decimal == "," else None}
+    if fact.kind in ("numeric", "datetime"):
+        found["precision"] = fact.precision
+    parsed = parse_table(table, Schema(), {name: fact}, [name]).columns.get(name)
+    if parsed is not None and not isinstance(parsed, Categories) and not parsed.null.all():
+        known = parsed.steps[~parsed.null]
+        low, high = int(known.min()), int(known.max())
+        if fact.kind in ("numeric", "integer"):
+            found["minimum"], found["maximum"] = low * fact.precision, high * fact.precision
+        else:
+            step = int(fact.precision)
+            found["minimum"], found["maximum"] = (str(np.datetime64(v * step, "s")) for v in (low, high))
+        found["format"] = fact.format
+    return Column.model_validate({key: value for key, value in found.items() if value is not None})
+
+
+def _suggest_texts(table: Table, name: str, fact: Facts) -> Column:
+    parsed = parse_table(table, Schema(), {name: fact}, [name]).columns[name]
+    assert isinstance(parsed, Categories)
+    distinct = len(parsed.values)
+    if distinct and distinct > 0.9 * max(int((parsed.codes >= 0).sum()), 1) and distinct > MOST_CATEGORIES:
+        return Column(kind="id", observed=True)
+    if 0 < distinct <= MOST_CATEGORIES:
+        return Column(kind="categorical", categories=tuple(sorted(parsed.values)), observed=True)
+    return Column(kind="categorical", observed=True)

@@ -1,0 +1,71 @@
+"""The officer's audit of a run: exact figures on real rows, which never leave."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from privsynth.audit.finding import Finding
+from privsynth.audit.registry import AUDITS, run_audits
+from privsynth.audit.tables import AuditTables
+from privsynth.encoding.codecs import SurrogateCodec
+from privsynth.encoding.parsed import clean_frame
+from privsynth.generators.encoded import Progress
+from privsynth.pipeline.core import Private, Public, Request
+
+
+def officer_findings(public: Public, private: Private, request: Request, *, progress: Progress) -> list[Finding]:
+    """Return the officer's findings of a release.
+
+    Guarantee: none. The findings are personal data.
+    """
+    tables = audit_tables(public, private, request)
+    names = [name for name in AUDITS if name != "rules"]  # rules need no real row and are in the public report
+    return run_audits(
+        tables,
+        rng=np.random.default_rng(),
+        names=names,
+        claimed=(request.budget.epsilon, request.budget.delta),
+        progress=lambda name, number, of: progress(f"auditing: {name}", number / of),
+    )
+
+
+def audit_tables(public: Public, private: Private, request: Request) -> AuditTables:
+    """Return the real and the synthetic rows, side by side, in the same columns and types."""
+    schema, parsed, partition = request.schema, private.parsed, private.partition
+    surrogates = {c.name for c in public.model.codec.codecs if isinstance(c, SurrogateCodec)}
+    names = [n for n in public.layout.names if n in parsed.columns and n not in surrogates]
+    train = clean_frame(parsed.take(partition.train), public.facts)[names]
+    holdout = clean_frame(parsed.take(partition.holdout), public.facts)[names] if len(partition.holdout) else None
+    row_units = request.budget.unit == "row"
+    unit_train, unit_holdout = partition.unit[partition.train], partition.unit[partition.holdout]
+    return AuditTables(
+        train=train,
+        holdout=holdout,
+        synthetic=plain_frame(public.frame[names]),
+        kinds={n: public.facts[n].kind for n in names},
+        roles={n: schema.column(n).roles for n in names},
+        targets=tuple(n for n in schema.with_role("target") if n in names),
+        protected=tuple(n for n in schema.with_role("protected") if n in names),
+        unit_train=None if row_units else unit_train,
+        unit_holdout=None if row_units or holdout is None else unit_holdout,
+        unit=request.budget.unit,
+        pool_in_train=partition.pool[unit_train] if len(partition.pool) else None,
+    )
+
+
+def plain_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a synthetic frame with integers as floats, as the audits have them."""
+    out = frame.copy()
+    for name in frame.columns:
+        if pd.api.types.is_integer_dtype(frame[name].dtype):
+            out[name] = frame[name].astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
+    return out
+
+
+def pool_sizes(private: Private) -> dict[str, int]:
+    """Return how many units fell where; for the officer."""
+    partition = private.partition
+    held = len(np.unique(partition.unit[partition.holdout]))
+    pooled = int(partition.pool.sum())
+    return {"training": pooled - held, "holdout": held, "outside": len(partition.pool) - pooled}

@@ -1,0 +1,48 @@
+"""`public/schema.yaml`: what was declared or bought, written canonically; never the user's file."""
+
+from __future__ import annotations
+
+from privsynth.encoding.codecs import CategoryCodec, TimeCodec
+from privsynth.pipeline.core import Public, Request
+from privsynth.schema.files import dump_schema
+from privsynth.schema.model import Column, Schema
+
+_HEAD = """The public schema of a release of privsynth.
+Every line was declared by a person or bought with the release's budget; see the report's table of columns."""
+
+
+def public_schema(public: Public, request: Request) -> str:
+    """Return the YAML of the released table's schema."""
+    declared = request.schema
+    codecs = {codec.name: codec for codec in public.model.codec.codecs}
+    columns = {}
+    for name in public.layout.names:
+        fact, column, codec = public.facts[name], declared.column(name), codecs[name]
+        found: dict[str, object] = {
+            "kind": fact.kind,
+            "nullable": column.nullable,
+            "roles": column.roles,
+            "minimum": column.minimum,
+            "maximum": column.maximum,
+            "description": column.description,
+            "unit": column.unit,
+        }
+        if fact.kind in ("numeric", "datetime"):
+            found["precision"] = fact.precision
+        if isinstance(codec, CategoryCodec) and fact.kind == "categorical":
+            values = [*codec.values, *(["OTHER"] if codec.other and "OTHER" not in codec.values else [])]
+            found["categories"] = tuple(values)
+        if fact.kind == "boolean":
+            found["true_values"], found["false_values"] = column.true_values, column.false_values
+        if isinstance(codec, TimeCodec):
+            found["format"] = codec.format
+        columns[name] = Column.model_validate({k: v for k, v in found.items() if v is not None})
+    schema = Schema(
+        dataset=request.dataset,
+        unit=request.budget.unit,
+        max_rows_per_unit=request.budget.max_rows_per_unit,
+        rows=declared.rows,
+        columns=columns,
+        rules=tuple(rule.text for rule in public.model.parsed_rules()),
+    )
+    return dump_schema(schema, comment=_HEAD)

@@ -1,0 +1,175 @@
+"""`Release`: a folder with a synthetic table, its model, its report and its signature; how it is written and read."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from privsynth.encoding.codecs import DAY, ColumnCodec, TimeCodec
+from privsynth.errors import OutputError, SourceError
+from privsynth.generators.model import SyntheticModel
+from privsynth.signing.keyring import Keyring
+from privsynth.signing.release import Verified, verify_folder
+
+if TYPE_CHECKING:
+    from privsynth.schema.model import Schema
+
+_PARTIAL = ".privsynth-partial"
+
+
+def write_frame(frame: pd.DataFrame, codecs: Sequence[ColumnCodec], path: Path) -> None:
+    """Write synthetic rows as Parquet or CSV, by the suffix; times in the format of their column."""
+    if path.suffix == ".csv":
+        as_text(frame, codecs).to_csv(path, index=False, lineterminator="\n")
+        return
+    pq.write_table(as_arrow(frame, codecs), path, compression="zstd", write_statistics=False)
+
+
+def as_text(frame: pd.DataFrame, codecs: Sequence[ColumnCodec]) -> pd.DataFrame:
+    """Return the frame with times as text: ISO 8601, or the declared or bought format."""
+    out = frame.copy()
+    for codec in codecs:
+        if isinstance(codec, TimeCodec):
+            default = "%Y-%m-%d" if codec.precision == DAY else "%Y-%m-%dT%H:%M"
+            if codec.precision < 60:
+                default += ":%S"
+            out[codec.name] = frame[codec.name].dt.strftime(codec.format or default)
+    return out
+
+
+def as_arrow(frame: pd.DataFrame, codecs: Sequence[ColumnCodec]) -> pa.Table:
+    """Return the frame as Arrow: dates as date32, times as timestamp[s], texts as string."""
+    columns = {}
+    times = {codec.name: codec for codec in codecs if isinstance(codec, TimeCodec)}
+    for name in frame.columns:
+        column = frame[name]
+        if name in times:
+            stamps = pa.array(column.to_numpy(dtype="datetime64[s]"), pa.timestamp("s"))
+            columns[name] = stamps.cast(pa.date32()) if times[name].precision == DAY else stamps
+        elif pd.api.types.is_integer_dtype(column.dtype):
+            columns[name] = pa.array(column, pa.int64())
+        elif pd.api.types.is_float_dtype(column.dtype):
+            columns[name] = pa.array(column.to_numpy(), pa.float64(), from_pandas=True)
+        else:
+            columns[name] = pa.array(column.to_list(), pa.string(), from_pandas=True)
+    return pa.table(columns)
+
+
+def publish(staged: Path, out: Path) -> None:
+    """Move a finished folder to its place in one step; what a killed run left beside it is wiped first.
+
+    Raises:
+      OutputError: the place was taken meanwhile, is read-only, or the disk is full.
+    """
+    out = out.absolute()
+    partial = out.parent / f".{out.name}{_PARTIAL}"
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(partial, ignore_errors=True)
+        if out.exists():
+            raise OutputError(f"the output folder {out} appeared while the run was going on; nothing was overwritten")
+        try:
+            os.rename(staged, out)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            shutil.copytree(staged, partial)
+            os.rename(partial, out)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else (error.strerror or "I/O error")
+        raise OutputError(f"the release cannot be written to {out}: {reason}") from None
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release on disk.
+
+    Attributes:
+      folder: its public folder.
+      report: report.json, parsed.
+    """
+
+    folder: Path
+    report: dict[str, Any]
+
+    @classmethod
+    def open(cls, path: str | Path) -> Release:
+        """Return the release in a folder: the public folder itself, or the one that holds it.
+
+        Opening checks nothing: call `verify` with a keyring that you trust.
+
+        Raises:
+          SourceError: there is none.
+        """
+        folder = Path(path)
+        if (folder / "public").is_dir():
+            folder = folder / "public"
+        try:
+            report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise SourceError(f"{path} holds no release: it has no readable report.json") from None
+        return cls(folder, report)
+
+    @property
+    def epsilon(self) -> float:
+        """ε of the release."""
+        return float(self.report["guarantee"]["epsilon"])
+
+    @property
+    def delta(self) -> float:
+        """δ of the release."""
+        return float(self.report["guarantee"]["delta"])
+
+    @property
+    def findings(self) -> list[dict[str, Any]]:
+        """The public findings."""
+        return list(self.report["findings"])
+
+    @property
+    def officer(self) -> Path:
+        """The officer's folder; it exists only where the release was made."""
+        return self.folder.parent / "officer"
+
+    def data(self) -> pd.DataFrame:
+        """Return the synthetic rows."""
+        if (self.folder / "data.parquet").exists():
+            return pd.read_parquet(self.folder / "data.parquet")
+        if (self.folder / "data.csv").exists():
+            return pd.read_csv(self.folder / "data.csv", dtype_backend="numpy_nullable")
+        return pd.read_parquet(self.folder / "data")
+
+    def model(self) -> SyntheticModel:
+        """Return the model, ready to sample."""
+        return SyntheticModel.load(self.folder / "model")
+
+    def schema(self) -> Schema:
+        """Return the public schema."""
+        from privsynth.schema.files import load_schema
+
+        return load_schema(self.folder / "schema.yaml")
+
+    def sample(self, n_rows: int, *, seed: int) -> pd.DataFrame:
+        """Return more synthetic rows; free."""
+        return self.model().sample(n_rows, seed=seed)[0]
+
+    def verify(self, *keyrings: Keyring | str | Path) -> Verified:
+        """Return who signed the release.
+
+        Raises:
+          VerificationError: something was changed, added or removed; the message says what.
+          UnknownSigner: intact, but no keyring knows the signer.
+        """
+        loaded = [k if isinstance(k, Keyring) else Keyring.load(Path(k)) for k in keyrings]
+        return verify_folder(self.folder, loaded, datetime.now(UTC))

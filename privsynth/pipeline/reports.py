@@ -1,0 +1,240 @@
+"""From what a run knows to the records that the two reports are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from privsynth import __version__
+from privsynth.audit.finding import Finding
+from privsynth.encoding.codecs import CategoryCodec, ColumnCodec, DerivedCodec, NumberCodec, SurrogateCodec, TimeCodec
+from privsynth.encoding.facts import Facts
+from privsynth.pipeline.config import REPORT_SHARE
+from privsynth.pipeline.core import Public, Request
+from privsynth.privacy.accounting import gdp_mu
+from privsynth.privacy.budget import Bill
+from privsynth.report.hazards import hazards
+from privsynth.report.model import (
+    ColumnInfo,
+    ColumnProfile,
+    GeneratorInfo,
+    Guarantee,
+    OfficerPart,
+    ReportData,
+    Spend,
+)
+from privsynth.schema.model import Column, Schema
+
+PROFILE_BARS = 12
+_WHAT = {
+    "votes": "What the cells look like: numbers, dates, texts, and how many decimals.",
+    "rows": "How many rows there are.",
+    "domain": "Frequent categories and values, and where numbers are cut into cells.",
+    "one_way": "How often each code of each column occurs.",
+    "selection": "Which pairs of columns depend on each other.",
+    "measurement": "How often pairs of codes occur together.",
+    "training": "The gradients that trained the network.",
+    "report": "The figures of this report that speak of real rows.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signing:
+    """Who will sign: text for the report, and whether the key is the demonstration's."""
+
+    signer: str = ""
+    demo: bool = False
+
+    @property
+    def unsigned(self) -> bool:
+        """Whether nobody will."""
+        return not self.signer
+
+
+def public_report(
+    public: Public,
+    request: Request,
+    bill: Bill,
+    *,
+    report_id: str,
+    created: str,
+    signing: Signing,
+    files: Sequence[str],
+) -> ReportData:
+    """Return the public report: a function of what may leave."""
+    return ReportData(
+        kind="public",
+        report_id=report_id,
+        dataset=request.dataset,
+        created=created,
+        tool_version=__version__,
+        generator=GeneratorInfo(
+            name=public.model.fitted.name, version=__version__, settings=_flat(public.model.fitted.settings())
+        ),
+        guarantee=_guarantee(public, request, bill),
+        unsigned=signing.unsigned,
+        demo=signing.demo,
+        signer=signing.signer,
+        n_rows_synthetic=len(public.frame),
+        columns=column_infos(public, request.schema),
+        rules=tuple(rule.text for rule in public.model.parsed_rules()),
+        findings=public.findings,
+        synthetic_profile=profiles(public.frame, public.model.codec.codecs),
+        hazards=hazards(public.model.fitted.name, holdout=request.holdout_fraction > 0),
+        sampling_seed=request.seed,
+        files=tuple(files),
+    )
+
+
+def officer_report(report: ReportData, findings: Sequence[Finding], officer: OfficerPart) -> ReportData:
+    """Return the officer's report: the public one, with exact findings and what only the officer may see."""
+    return replace(report, kind="officer", findings=(*report.findings, *findings), officer=officer)
+
+
+def _guarantee(public: Public, request: Request, bill: Bill) -> Guarantee:
+    budget, plan = request.budget, request.plan
+    total = gdp_mu(budget.epsilon, plan.gaussian_delta) ** 2
+    training = request.generator.training_spec()
+    lines: list[Spend] = []
+    for part in dict.fromkeys(s.part for s in bill.spends):
+        spends = [s for s in bill.spends if s.part == part]
+        mu_squared = sum(s.mu_squared for s in spends)
+        share = training.share if part == "training" and training else mu_squared / total
+        only = spends[0] if len(spends) == 1 else None
+        lines.append(
+            Spend(
+                label=part,
+                mechanism=_mechanism(part, spends[0].mechanism, len(spends), spends[0].steps),
+                share=min(share, 1.0),
+                what=_WHAT.get(part, only.label if only else part),
+                noise_multiplier=only.noise_multiplier if only else None,
+                sensitivity=only.l2_sensitivity if only else None,
+                delta=sum(s.delta for s in spends),
+            )
+        )
+    pure = plan.discovery_delta == 0 and plan.training is None
+    return Guarantee(
+        epsilon=budget.epsilon,
+        delta=budget.delta,
+        unit=budget.unit,
+        neighbours=budget.neighbours,
+        accountant="exact Gaussian DP" if plan.training is None else "privacy loss distributions (dp-accounting)",
+        max_rows_per_unit=None if budget.unit == "row" else budget.max_rows_per_unit,
+        mu=gdp_mu(budget.epsilon, budget.delta) if pure else None,
+        report_share=REPORT_SHARE,
+        holdout_fraction=request.holdout_fraction,
+        n_rows_noisy=public.n_rows,
+        spends=tuple(lines),
+    )
+
+
+def _mechanism(part: str, mechanism: str, releases: int, steps: int) -> str:
+    if part == "training":
+        return f"{mechanism}, {steps} steps"
+    return mechanism if releases == 1 else f"{mechanism}, {releases} releases"
+
+
+def _flat(settings: Mapping[str, object]) -> dict[str, object]:
+    """Return the settings without long lists, for reading."""
+    return {key: value for key, value in settings.items() if not isinstance(value, list) or len(value) <= 8}
+
+
+def column_infos(public: Public, schema: Schema) -> tuple[ColumnInfo, ...]:
+    """Return what the public may know of each column of the source."""
+    codecs = {codec.name: codec for codec in public.model.codec.codecs}
+    infos = []
+    for name, fact in public.facts.items():
+        column = schema.column(name)
+        codec = codecs.get(name)
+        domain, provenance = _domain(codec, column, fact)
+        infos.append(
+            ColumnInfo(
+                name=name,
+                kind=fact.kind,
+                domain=domain,
+                provenance=provenance,
+                treatment=public.layout.dropped.get(name) or _treatment(codec),
+                roles=column.roles,
+                nullable=column.nullable,
+                note=column.description or "",
+            )
+        )
+    return tuple(infos)
+
+
+def _treatment(codec: ColumnCodec | None) -> str:
+    if isinstance(codec, SurrogateCodec):
+        return "fresh surrogate, one a row: rows of one unit are not linked"
+    if isinstance(codec, DerivedCodec):
+        return f"derived by rule: {codec.minuend} − {codec.subtrahend}"
+    if isinstance(codec, NumberCodec | TimeCodec) and codec.base:
+        return f"modelled as the amount above {codec.base}"
+    return "modelled"
+
+
+def _domain(codec: ColumnCodec | None, column: Column, fact: Facts) -> tuple[str, str]:
+    if codec is None or isinstance(codec, SurrogateCodec):
+        return "none", fact.provenance
+    if isinstance(codec, CategoryCodec):
+        if fact.kind == "boolean":
+            return " or ".join(codec.values), fact.provenance
+        if column.categories is not None:
+            return f"{len(codec.values)} declared categories", "declared"
+        return f"{len(codec.values)} categories that enough units share; the rest is OTHER", "bought"
+    if isinstance(codec, DerivedCodec):
+        return "computed", "declared"
+    low, high = column.minimum, column.maximum
+    bounds = f"{_bound(low)} to {_bound(high)}" if low is not None or high is not None else "no declared bounds"
+    provenance = "declared" if low is not None and high is not None else "bought"
+    cells = codec.days.size if isinstance(codec, TimeCodec) else codec.cells.size
+    return f"{bounds}; {cells} cells, cut with noise", provenance
+
+
+def _bound(value: object) -> str:
+    if value is None:
+        return "open"
+    return value.isoformat(sep=" ") if hasattr(value, "isoformat") else f"{value:g}"  # type: ignore[call-arg]
+
+
+def profiles(frame: pd.DataFrame, codecs: Sequence[ColumnCodec]) -> tuple[ColumnProfile, ...]:
+    """Return a small histogram of the synthetic rows of each modelled column."""
+    found = []
+    for codec in codecs:
+        if isinstance(codec, SurrogateCodec):
+            continue
+        column = frame[codec.name]
+        known = column.dropna()
+        if not len(known):
+            found.append(ColumnProfile(column=codec.name, labels=("missing",), counts=(float(len(column)),)))
+        elif isinstance(codec, CategoryCodec):
+            found.append(_category_profile(codec.name, column))
+        else:
+            found.append(_line_profile(codec.name, known, isinstance(codec, TimeCodec)))
+    return tuple(found)
+
+
+def _category_profile(name: str, column: pd.Series) -> ColumnProfile:
+    counts = column.fillna("missing").value_counts()
+    counts = counts.sort_index().sort_values(ascending=False, kind="stable")
+    shown, rest = counts.iloc[:PROFILE_BARS], counts.iloc[PROFILE_BARS:]
+    labels, numbers = [str(x) for x in shown.index], [float(x) for x in shown]
+    if len(rest):
+        labels.append(f"{len(rest)} others")
+        numbers.append(float(rest.sum()))
+    return ColumnProfile(column=name, labels=tuple(labels), counts=tuple(numbers))
+
+
+def _line_profile(name: str, known: pd.Series, times: bool) -> ColumnProfile:
+    values = known.to_numpy(dtype="datetime64[s]").astype(np.int64) if times else known.to_numpy(dtype=np.float64)
+    low, high = np.quantile(values, [0.01, 0.99])
+    if low == high:
+        low, high = float(values.min()), float(values.max()) + 1e-9
+    counts, edges = np.histogram(np.clip(values, low, high), bins=PROFILE_BARS, range=(low, high))
+    if times:
+        labels = [str(np.datetime64(int(edge), "s"))[:10] for edge in edges[:-1]]
+    else:
+        labels = [f"{edge:.4g}" for edge in edges[:-1]]
+    return ColumnProfile(column=name, labels=tuple(labels), counts=tuple(float(c) for c in counts), ordered=True)

@@ -1,0 +1,317 @@
+"""The main job: from a sensitive table to a signed release."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from privsynth import __version__
+from privsynth.audit.finding import Finding
+from privsynth.errors import ConfigError, OutputError
+from privsynth.generators.encoded import Progress, no_progress
+from privsynth.generators.generator import choose, load_generator
+from privsynth.ingestion.fingerprint import content_fingerprint
+from privsynth.ingestion.source import Source, SourceOptions, open_source, read_table
+from privsynth.pipeline.config import SynthesizeConfig, check_out, check_schema_fits
+from privsynth.pipeline.core import Private, Public, Request, learn
+from privsynth.pipeline.officer import officer_findings, pool_sizes
+from privsynth.pipeline.public_schema import public_schema
+from privsynth.pipeline.release import Release, publish, write_frame
+from privsynth.pipeline.reports import Signing, officer_report, public_report
+from privsynth.pipeline.spending import make_plan
+from privsynth.privacy.budget import Bill
+from privsynth.privacy.ledger import Ledger
+from privsynth.privacy.ledger_events import DELTA_UNITS, EPSILON_UNITS
+from privsynth.privacy.mechanisms import GaussianMechanisms, Mechanisms
+from privsynth.randomness import KeyedFunction, new_sampling_seed
+from privsynth.report.model import LedgerState, OfficerPart, ReportData
+from privsynth.report.render import render
+from privsynth.schema.model import Schema
+from privsynth.signing.keys import Passphrase, SigningKey
+from privsynth.signing.release import sign_folder
+from privsynth.signing.store import open_key
+from privsynth.workspace import Workspace, privsynth_home
+
+DEMO = "DEMO"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """What a run takes from outside; tests put their own in place.
+
+    Attributes:
+      home: where ledger, keys and the private workspace are.
+      now: the one reading of the clock that the release carries.
+      report_id: name of the run, in the ledger and in both reports.
+      mechanisms: from a bill to mechanisms.
+      keyed: the keyed function of units.
+      passphrase: asked if the key is encrypted.
+      progress: told what is going on.
+    """
+
+    home: Path
+    now: datetime
+    report_id: str
+    mechanisms: Callable[[Bill], Mechanisms] = GaussianMechanisms
+    keyed: Callable[[], KeyedFunction] = KeyedFunction
+    passphrase: Passphrase | None = None
+    progress: Progress = no_progress
+
+
+def environment(*, passphrase: Passphrase | None = None, progress: Progress = no_progress) -> Environment:
+    """Return the real environment."""
+    return Environment(
+        home=privsynth_home(),
+        now=datetime.now(UTC).replace(microsecond=0),
+        report_id=f"run-{secrets.token_hex(8)}",
+        passphrase=passphrase,
+        progress=progress,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a run made.
+
+    Attributes:
+      release: the public folder, opened.
+      officer: the officer's folder.
+      findings: public ones first, then the officer's.
+      epsilon, delta, unit, dataset: the promise.
+      signer: "" if unsigned.
+    """
+
+    release: Release
+    officer: Path
+    findings: tuple[Finding, ...]
+    epsilon: float
+    delta: float
+    unit: str
+    dataset: str
+    signer: str
+
+    @property
+    def verdict(self) -> str:
+        """`fail` if any check failed, else `review` if any asks for a person, else `pass`."""
+        verdicts = {finding.verdict for finding in self.findings}
+        return next((v for v in ("fail", "review") if v in verdicts), "pass")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """Everything that is settled before the first look at a row."""
+
+    config: SynthesizeConfig
+    env: Environment
+    source: Source
+    request: Request
+    signing: Signing
+    key: SigningKey | None
+    holder: str
+
+
+def synthesize(config: SynthesizeConfig, env: Environment) -> Outcome:
+    """Make a release.
+
+    Guarantee: the public folder costs at most (config.epsilon, config.delta) at the unit level, reserved in the
+      ledger before the first look. A run that fails before any noise was drawn gives the reservation back; any other
+      keeps it. The release appears whole or not at all.
+    Raises:
+      PrivsynthError: one sentence, see `privsynth.errors`.
+    """
+    job = _prepare(config, env)
+    budget, dataset = job.request.budget, job.request.dataset
+    ledger = Ledger(env.home)
+    before = ledger.account(dataset)
+    with ledger.reserve(
+        dataset, epsilon=budget.epsilon, delta=budget.delta, unit=budget.unit, run_id=env.report_id, now=env.now
+    ) as reservation:
+        with Workspace(env.home) as workspace:
+            clock = {"start": time.monotonic()}
+            env.progress("reading", 0.0)
+            table, skipped = read_table(job.source, workspace)
+            reservation.bind(content_fingerprint(table, ledger.fingerprint_key()))
+            clock["read"] = time.monotonic()
+            bill = Bill(job.request.plan, before_first_draw=reservation.mark_drawn)
+            public, private = learn(table, job.request, env.mechanisms(bill), env.keyed(), progress=env.progress)
+            clock["learn"] = time.monotonic()
+            findings: list[Finding] = []
+            if config.audit != "none":
+                findings = officer_findings(public, private, job.request, progress=env.progress)
+            clock["audit"] = time.monotonic()
+            account = ledger.account(dataset)
+            state = LedgerState(
+                cap_epsilon=account.cap_epsilon_units / EPSILON_UNITS,
+                cap_delta=account.cap_delta_units / DELTA_UNITS,
+                spent_before_epsilon=before.spent_epsilon_units / EPSILON_UNITS,
+                spent_before_delta=before.spent_delta_units / DELTA_UNITS,
+                spent_after_epsilon=account.spent_epsilon_units / EPSILON_UNITS,
+                spent_after_delta=account.spent_delta_units / DELTA_UNITS,
+                releases_before=before.n_releases,
+            )
+            part = OfficerPart(
+                skipped=skipped.as_dict(),
+                durations=_durations(clock),
+                pool=pool_sizes(private),
+                source_commitment=_commitment(content_fingerprint(table, secrets.token_bytes(32))),
+                ledger=state,
+            )
+            env.progress("writing", 0.0)
+            staged = _write(job, workspace.folder / "release", public, private, bill, findings, part)
+            publish(staged, config.out)
+        reservation.complete(min(bill.epsilon_spent(), budget.epsilon), min(bill.delta_spent(), budget.delta))
+    return Outcome(
+        release=Release.open(config.out),
+        officer=config.out / "officer",
+        findings=(*public.findings, *findings),
+        epsilon=budget.epsilon,
+        delta=budget.delta,
+        unit=budget.unit,
+        dataset=dataset,
+        signer=job.signing.signer,
+    )
+
+
+def _prepare(config: SynthesizeConfig, env: Environment) -> _Job:
+    """Check everything that public facts can tell, so that no budget is reserved for a run that cannot end well."""
+    check_out(config.out)
+    schema = config.read_schema()
+    budget = config.budget(schema)
+    dataset = config.dataset_name(schema)
+    source = open_config_source(config, schema)
+    check_schema_fits(schema, source.names, budget.unit)
+    key, holder = None, ""
+    if config.key is not None:
+        key, entry = open_key(env.home, config.key, env.passphrase, now=env.now)
+        holder = entry.holder
+    generator = load_generator(choose(config.generator, epsilon=budget.epsilon))
+    env.progress("planning", 0.0)
+    plan = make_plan(schema, physical_types(source), budget, generator.training_spec())
+    request = Request(
+        schema=schema,
+        budget=budget,
+        plan=plan,
+        generator=generator,
+        dataset=dataset,
+        holdout_fraction=config.holdout_fraction,
+        n_synthetic=config.rows,
+        seed=config.seed if config.seed is not None else new_sampling_seed(),
+    )
+    signer = f"{holder}, key {key.public.fingerprint}" if key is not None else ""
+    signing = Signing(signer=signer, demo=config.key == DEMO)
+    return _Job(config=config, env=env, source=source, request=request, signing=signing, key=key, holder=holder)
+
+
+def open_config_source(config: SynthesizeConfig, schema: Schema) -> Source:
+    """Return the source of a run. Names of a table without a header come from the schema."""
+    options = dict(config.source_options)
+    source = open_source(config.source, SourceOptions(**options))
+    if source.names_are_public:
+        return source
+    if not schema.columns:
+        raise ConfigError(
+            "this format has no header, and the names in its rows are private: name the columns with --columns, or in "
+            "a schema"
+        )
+    return open_source(config.source, SourceOptions(**{**options, "columns": tuple(schema.columns)}))
+
+
+def physical_types(source: Source) -> dict[str, Any]:
+    """Return column -> Arrow type as the container declares it."""
+    return {field.name: field.type for field in source.arrow_schema}
+
+
+def _durations(clock: dict[str, float]) -> dict[str, float]:
+    return {name: round(clock[name] - clock[before], 3) for before, name in pairwise(clock)}
+
+
+def _commitment(fingerprint: bytes) -> str:
+    return hmac.new(secrets.token_bytes(32), fingerprint, "sha256").hexdigest()
+
+
+def _write(
+    job: _Job,
+    folder: Path,
+    public: Public,
+    private: Private,
+    bill: Bill,
+    findings: Sequence[Finding],
+    officer: OfficerPart,
+) -> Path:
+    """Write and sign both folders in the private workspace and return the one that holds them."""
+    created = job.env.now.isoformat()
+    data = "data.csv" if job.config.format == "csv" else "data.parquet"
+    try:
+        (folder / "public" / "model").mkdir(parents=True)
+        (folder / "officer").mkdir(mode=0o700)
+        write_frame(public.frame, public.model.codec.codecs, folder / "public" / data)
+        public.model.save(folder / "public" / "model")
+        (folder / "public" / "schema.yaml").write_text(public_schema(public, job.request), encoding="utf-8")
+        files = [data, "model/model.json", "model/model.safetensors", "report.html", "report.json", "schema.yaml"]
+        report = public_report(
+            public,
+            job.request,
+            bill,
+            report_id=job.env.report_id,
+            created=created,
+            signing=job.signing,
+            files=files,
+        )
+        _write_report(folder / "public", report)
+        inside = replace(report, files=("report.html", "report.json", "run.json"))
+        _write_report(folder / "officer", officer_report(inside, findings, officer))
+        run = {
+            "report_id": job.env.report_id,
+            "durations_s": dict(officer.durations),
+            "skipped": dict(officer.skipped),
+            "pool": {
+                "holdout_rows": private.partition.holdout.tolist(),
+                "rows_not_used": private.partition.dropped_rows,
+            },
+            "bill": [s.__dict__ for s in bill.spends],
+        }
+        text = json.dumps(run, indent=1, default=_plain_number) + "\n"
+        (folder / "officer" / "run.json").write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"the release cannot be prepared: {error.strerror}") from None
+    for kind in ("public", "officer"):
+        sign_folder(
+            folder / kind,
+            predicate={"kind": kind, "dataset": job.request.dataset, "created": created, "tool_version": __version__},
+            signer=job.key,
+            holder=job.holder,
+            signed_at=job.env.now,
+        )
+    _set_permissions(folder)
+    return folder
+
+
+def _plain_number(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else str(value)
+
+
+def _write_report(folder: Path, report: ReportData) -> None:
+    (folder / "report.json").write_text(report.to_json_text(), encoding="utf-8")
+    (folder / "report.html").write_text(render(report), encoding="utf-8")
+
+
+def _set_permissions(folder: Path) -> None:
+    """The public folder is for everyone whom the umask allows; the officer's is for its owner."""
+    mask = os.umask(0)
+    os.umask(mask)
+    for root, _dirs, names in os.walk(folder):
+        private = Path(root) == folder / "officer"
+        os.chmod(root, 0o700 if private else 0o777 & ~mask)
+        for name in names:
+            os.chmod(Path(root) / name, 0o600 if private else 0o666 & ~mask)

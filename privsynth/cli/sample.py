@@ -14,7 +14,14 @@ from privsynth.cli.output import emit_json, progress, say
 @click.option("--rows", type=int, help="How many rows (default: as many as the release has).")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="New folder for the rows.")
 @click.option("--seed", type=int, help="Seed of the rows (default: a fresh one, printed).")
-@click.option("--format", "format_", type=click.Choice(["parquet", "csv"]), default="parquet", show_default=True, help="Format of the rows.")  # fmt: skip
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["parquet", "csv"]),
+    default="parquet",
+    show_default=True,
+    help="Format of the rows.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 def command(model: Path, rows: int | None, out: Path, seed: int | None, format_: str, as_json: bool) -> None:
     """Draw rows from a released MODEL folder. Sampling costs no budget, however many rows are drawn.

@@ -32,16 +32,36 @@ if TYPE_CHECKING:
 @click.option(
     "--generator", default="auto", show_default=True, metavar="NAME", help="auto, or one of `privsynth generators`."
 )
-@click.option("--holdout-fraction", type=float, default=0.1, show_default=True, metavar="F", help="Share of units kept from training for the audit; 0 switches it off.")  # fmt: skip
+@click.option(
+    "--holdout-fraction",
+    type=float,
+    default=0.1,
+    show_default=True,
+    metavar="F",
+    help="Share of units kept from training for the audit; 0 switches it off.",
+)
 @click.option("--rows", type=int, metavar="N", help="Synthetic rows (default: the noisy number of rows).")
-@click.option("--format", "format_", type=click.Choice(["parquet", "csv"]), default="parquet", show_default=True, help="Format of the synthetic table.")  # fmt: skip
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["parquet", "csv"]),
+    default="parquet",
+    show_default=True,
+    help="Format of the synthetic table.",
+)
 @click.option(
     "--key", metavar="NAME", help="Signing key (see `privsynth keys init`); without one the release is UNSIGNED."
 )
 @click.option(
     "--seed", type=int, help="Seed of the synthetic rows, printed in the report; it has no part in the noise."
 )
-@click.option("--audit", type=click.Choice(["standard", "none"]), default="standard", show_default=True, help="The officer's audit.")  # fmt: skip
+@click.option(
+    "--audit",
+    type=click.Choice(["standard", "none"]),
+    default="standard",
+    show_default=True,
+    help="The officer's audit.",
+)
 @source_options
 @click.option("--officer", is_flag=True, help="Print the officer's findings too: exact figures about real people.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
@@ -61,7 +81,7 @@ def command(out: Path, officer: bool, as_json: bool, format_: str, **options: An
     source_opts = take_source_options(options)
     config = SynthesizeConfig(out=out, format=format_, source_options=source_opts, **options)  # type: ignore[arg-type]
     with progress() as steps:
-        env = environment(passphrase=ask_passphrase, progress=lambda stage, share: steps(stage, share, 1.0))
+        env = environment(passphrase=ask_passphrase(), progress=lambda stage, share: steps(stage, share, 1.0))
         outcome = synthesize(config, env)
     if as_json:
         emit_json(outcome_json(outcome, officer))

@@ -80,20 +80,18 @@ def physical_lines(text: io.TextIOWrapper, max_chars: int) -> Iterator[str]:
     """
     carry, skipping = "", False
     while block := text.read(_BLOCK_CHARS):
-        if block.endswith("\r"):
-            block += text.read(1)  # its line feed, if it has one
         lines = io.StringIO(carry + block, newline="").readlines()
-        whole = lines[-1].endswith(("\r", "\n"))
-        carry = "" if whole else lines.pop()
+        # A carriage return at the end of a block waits in `carry` for its line feed.
+        carry = "" if lines[-1].endswith("\n") else lines.pop()
         if skipping and lines:
             del lines[0]  # the end of the line that was cut
             skipping = False
         for line in lines:
             yield line if len(line) <= max_chars else line[: max_chars + 1]
-        if skipping:
-            carry = ""
-        elif len(carry) > max_chars:
+        if not skipping and len(carry) > max_chars:
             yield carry[: max_chars + 1]
-            carry, skipping = "", True
-    if carry:
+            skipping = True
+        if skipping:
+            carry = "\r" if carry.endswith("\r") else ""
+    if carry and not skipping:
         yield carry

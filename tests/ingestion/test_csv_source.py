@@ -6,15 +6,18 @@ import codecs
 import csv
 import gzip
 import io
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import privsynth.errors
 from privsynth.errors import ConfigError, SourceError
-from privsynth.ingestion import SkippedCells, SourceOptions, open_source
+from privsynth.ingestion import SkippedCells, SourceOptions, open_source, textfile
 from privsynth.ingestion.csv import header_delimiter
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30) | st.text(
@@ -238,6 +241,15 @@ def test_a_damaged_gzip_file_is_refused(csv_file, read, damage):
         read(path)
 
 
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text("ab\r\n\u2028\x0c", max_size=60), st.integers(1, 12), st.integers(1, 9))
+def test_lines_in_blocks_are_the_lines_of_the_file(monkeypatch, content, block, limit):
+    monkeypatch.setattr(textfile, "_BLOCK_CHARS", block)
+    found = list(textfile.physical_lines(io.TextIOWrapper(io.BytesIO(content.encode()), "utf-8", newline=""), limit))
+    naive = io.StringIO(content, newline="").readlines()
+    assert found == [line[: limit + 1] for line in naive]
+
+
 MEASURE = """
 import resource, sys
 from pathlib import Path
@@ -263,7 +275,11 @@ def test_memory_does_not_grow_with_rows(tmp_path):
     def megabytes(batch_cells):
         arguments = [tmp_path / "small.csv", tmp_path / "big.csv", tmp_path / "home", batch_cells]
         done = subprocess.run(
-            [sys.executable, "-c", MEASURE, *map(str, arguments)], capture_output=True, text=True, check=True
+            [sys.executable, "-c", MEASURE, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONPATH": str(Path(privsynth.errors.__file__).parents[1])},
         )
         n_rows, growth = map(int, done.stdout.split())
         assert n_rows == 300_000

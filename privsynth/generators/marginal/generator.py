@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -66,7 +66,7 @@ class MarginalGenerator:
     """The generator and its settings."""
 
     name: ClassVar[str] = "marginal"
-    fit_settings: FitSettings = FitSettings()
+    fit_settings: FitSettings = field(default_factory=FitSettings)
 
     def training_spec(self) -> TrainingSpec | None:
         """Return None: there is no DP-SGD."""

@@ -1,7 +1,7 @@
 """A mixture of products fitted to noisy tables, and low-variance sampling from it. Everything here is post-processing.
 
-The model is B components of equal weight; in each, the attributes are independent: P ∈ [0,1]^{B×D}, one softmax block an
-attribute. A pair's table is P_iᵀ P_j / B, so there is no junction tree and no limit on which pairs are measured
+The model is B components of equal weight; in each, the attributes are independent: P ∈ [0,1]^{B×D}, one softmax block
+an attribute. A pair's table is P_iᵀ P_j / B, so there is no junction tree and no limit on which pairs are measured
 (RAP-softmax, Aydore et al. 2021; MixtureOfProducts of private-pgm). The fit stops when Σ((model − measured)/σ)² of each
 group of tables reaches its number of cells: beyond that it would follow the noise.
 """

@@ -76,7 +76,13 @@ def _needs_cell_text(empty: pd.Series) -> bool:
         return _needs_cell_text(kind.categories.to_series().iloc[:0])
     if isinstance(kind, pd.ArrowDtype | pd.DatetimeTZDtype):
         return False
-    return getattr(kind, "kind", "O") not in "biufmM"
+    if getattr(kind, "kind", "O") not in "biufmM":
+        return True
+    try:
+        pa.array(empty, from_pandas=True)
+    except (pa.ArrowException, TypeError):  # sparse columns, foreign byte orders, 128-bit floats
+        return True
+    return False
 
 
 def open_frame(frame: pd.DataFrame, options: SourceOptions) -> FrameSource:

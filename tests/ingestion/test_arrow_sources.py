@@ -187,6 +187,25 @@ def test_any_object_in_a_frame_becomes_text_or_null(read):
     }
 
 
+def test_dtypes_that_arrow_does_not_know_are_read_cell_by_cell(read):
+    frame = pd.DataFrame(
+        {
+            "sparse": pd.arrays.SparseArray([0, 1]),
+            "swapped": np.array([1, 2], ">i8"),
+            "wide": np.array([1, 2.5], np.longdouble),
+            "complex": [1j, 2],
+        }
+    )
+    result = read(frame)
+    assert result.columns == {
+        "sparse": ["0", "1"],
+        "swapped": ["1", "2"],
+        "wide": ["1", "2.5"],
+        "complex": [None, None],
+    }
+    assert result.skipped == {"unreadable_cells": 2}
+
+
 def test_frames_with_odd_names(read):
     assert read(pd.DataFrame([[1, 2]], columns=[0, "b"])).names == ["0", "b"]
     levels = pd.MultiIndex.from_tuples([("a", "b"), ("a", "c")])

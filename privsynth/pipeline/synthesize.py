@@ -18,13 +18,14 @@ import numpy as np
 
 from privsynth import __version__
 from privsynth.audit.finding import Finding
-from privsynth.errors import ConfigError, OutputError
+from privsynth.errors import OutputError
 from privsynth.generators.encoded import Progress, no_progress
 from privsynth.generators.generator import choose, load_generator
 from privsynth.ingestion.fingerprint import content_fingerprint
-from privsynth.ingestion.source import Source, SourceOptions, open_source, read_table
+from privsynth.ingestion.source import Source, read_table
 from privsynth.pipeline.config import SynthesizeConfig, check_out, check_schema_fits
 from privsynth.pipeline.core import Private, Public, Request, learn
+from privsynth.pipeline.inputs import open_config_source, physical_types
 from privsynth.pipeline.officer import officer_findings, pool_sizes
 from privsynth.pipeline.public_schema import public_schema
 from privsynth.pipeline.release import Release, publish, write_frame
@@ -37,7 +38,6 @@ from privsynth.privacy.mechanisms import GaussianMechanisms, Mechanisms
 from privsynth.randomness import KeyedFunction, new_sampling_seed
 from privsynth.report.model import LedgerState, OfficerPart, ReportData
 from privsynth.report.render import render
-from privsynth.schema.model import Schema
 from privsynth.signing.keys import Passphrase, SigningKey
 from privsynth.signing.release import sign_folder
 from privsynth.signing.store import open_key
@@ -211,25 +211,6 @@ def _prepare(config: SynthesizeConfig, env: Environment) -> _Job:
     signer = f"{holder}, key {key.public.fingerprint}" if key is not None else ""
     signing = Signing(signer=signer, demo=config.key == DEMO)
     return _Job(config=config, env=env, source=source, request=request, signing=signing, key=key, holder=holder)
-
-
-def open_config_source(config: SynthesizeConfig, schema: Schema) -> Source:
-    """Return the source of a run. Names of a table without a header come from the schema."""
-    options = dict(config.source_options)
-    source = open_source(config.source, SourceOptions(**options))
-    if source.names_are_public:
-        return source
-    if not schema.columns:
-        raise ConfigError(
-            "this format has no header, and the names in its rows are private: name the columns with --columns, or in "
-            "a schema"
-        )
-    return open_source(config.source, SourceOptions(**{**options, "columns": tuple(schema.columns)}))
-
-
-def physical_types(source: Source) -> dict[str, Any]:
-    """Return column -> Arrow type as the container declares it."""
-    return {field.name: field.type for field in source.arrow_schema}
 
 
 def _durations(clock: dict[str, float]) -> dict[str, float]:

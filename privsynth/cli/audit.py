@@ -1,0 +1,62 @@
+"""`privsynth audit`: judge any synthetic table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from privsynth.cli.options import source_options, take_source_options
+from privsynth.cli.output import emit_json, print_findings, progress, say
+
+
+@click.command("audit")
+@click.option("--real", required=True, metavar="SOURCE", help="The real rows that the generator saw.")
+@click.option("--synthetic", required=True, metavar="SOURCE", help="The synthetic rows, from any tool.")
+@click.option("--holdout", metavar="SOURCE", help="Real rows of the same population that the generator did not see.")
+@click.option("--schema", type=click.Path(path_type=Path), help="Kinds, roles (target, protected), unit and rules.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="New folder for the officer's report.")
+@click.option("--claimed-epsilon", type=float, help="The epsilon that the synthetic table claims.")
+@click.option("--claimed-delta", type=float, default=1e-6, show_default=True, help="The delta that it claims.")
+@click.option("--key", metavar="NAME", help="Signing key of the report.")
+@source_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout; it holds exact figures.")
+def command(claimed_epsilon: float | None, claimed_delta: float, out: Path, as_json: bool, **options: Any) -> None:
+    """Audit a synthetic table against the real one. The report is the officer's alone: exact figures, never to share.
+
+    Exit code 3 says that a check failed.
+
+    Example: privsynth audit --real a.csv --synthetic b.csv --holdout c.csv --schema schema.yaml --out audit/
+    """
+    from privsynth._validate import inside, non_negative
+    from privsynth.cli.keys import ask_passphrase
+    from privsynth.pipeline.audit import AuditConfig, audit
+    from privsynth.pipeline.synthesize import environment
+
+    claimed = None
+    if claimed_epsilon is not None:
+        non_negative(claimed_epsilon=claimed_epsilon)
+        inside(0, 1, claimed_delta=claimed_delta)
+        claimed = (claimed_epsilon, claimed_delta)
+    taken = take_source_options(options)
+    config = AuditConfig(out=out, claimed=claimed, source_options=taken, **options)
+    with progress() as steps:
+        env = environment(passphrase=ask_passphrase(), progress=lambda stage, share: steps(stage, share, 1.0))
+        folder, findings = audit(config, env)
+    failed = [finding for finding in findings if finding.verdict == "fail"]
+    if as_json:
+        verdict = "fail" if failed else "review" if any(f.verdict == "review" for f in findings) else "pass"
+        keys = ("name", "group", "value", "low", "high", "n", "visibility", "verdict")
+        emit_json(
+            {
+                "verdict": verdict,
+                "files": sorted(str(path) for path in folder.iterdir()),
+                "findings": [{key: getattr(finding, key) for key in keys} for finding in findings],
+            }
+        )
+    else:
+        print_findings([f for f in findings if f.verdict in ("fail", "review")], officer=True, title="Fail or review")
+        say(f"{len(findings)} findings, {len(failed)} failed. Report: {folder / 'report.html'} (exact: keep it inside)")
+    if failed:
+        click.get_current_context().exit(3)

@@ -1,0 +1,69 @@
+"""`privsynth plan`: the price list, before anything is spent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from privsynth.cli.options import source_options, take_source_options
+from privsynth.cli.output import bar, emit_json, print_table, say, speaks_unicode
+
+if TYPE_CHECKING:
+    from privsynth.pipeline.plan import Plan
+
+SHOWN_COLUMNS = 40
+
+
+@click.command("plan")
+@click.argument("source")
+@click.option("--unit", metavar="COLUMN|row", help="Whose privacy is protected: a column, or 'row' said aloud.")
+@click.option("--epsilon", type=float, required=True, help="Total privacy budget of the release.")
+@click.option("--delta", type=float, default=1e-6, show_default=True, help="Total delta.")
+@click.option("--schema", type=click.Path(path_type=Path), help="What is publicly known of the columns.")
+@click.option("--max-rows-per-unit", type=int, metavar="K", help="At most K rows of a unit are used.")
+@click.option("--dataset", metavar="NAME", help="Name in the budget ledger.")
+@click.option("--generator", default="auto", show_default=True, metavar="NAME", help="auto, or one of the generators.")
+@click.option("--expect-rows", type=int, metavar="N", help="Your guess of the number of rows (default: three sizes).")
+@source_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+def command(expect_rows: int | None, as_json: bool, **options: Any) -> None:
+    """Say what a release of SOURCE would cost and reach. Reads the header only, and spends nothing.
+
+    Example: privsynth plan admissions.csv --schema schema.yaml --unit patient_id --epsilon 1
+    """
+    from privsynth._validate import in_range
+    from privsynth.pipeline.config import SynthesizeConfig
+    from privsynth.pipeline.plan import plan
+
+    if expect_rows is not None:
+        in_range(1, 10**12, expect_rows=expect_rows)
+    taken = take_source_options(options)
+    made = plan(SynthesizeConfig(out=Path("plan"), source_options=taken, **options), expect_rows=expect_rows)
+    if as_json:
+        emit_json(made.to_json())
+    else:
+        _say(made)
+
+
+def _say(made: Plan) -> None:
+    say(f"{made.dataset}: ({made.epsilon:g}, {made.delta:g})-differential privacy, {made.neighbours}.")
+    say(f"Generator {made.generator}. All parts together cost epsilon {made.epsilon_of_events:.4f}; nothing was spent.")
+    fancy = speaks_unicode()
+    rows = [(p.name, f"{p.share:.1%}", bar(p.share, fancy=fancy), f"{p.noise_multiplier:.4g}") for p in made.parts]
+    print_table(("part", "share", "", "noise multiplier"), rows, title="What each part costs")
+    sizes = [
+        (f"{o.rows:,}", f"{o.rarest:,}" if o.rarest else "none is merged", str(o.bins), f"{o.pair_tvd:.3f}")
+        for o in made.outlooks
+    ]
+    print_table(
+        ("if the table has rows", "merged into OTHER below", "cells a number", "error of a pair (TVD)"),
+        sizes,
+        title="What the budget can resolve",
+    )
+    last = made.outlooks[-1]
+    columns = [(c.name, c.known, f"{c.codes:,}", f"{c.expected_tvd:.4f}") for c in last.columns[:SHOWN_COLUMNS]]
+    print_table(("column", "domain", "codes", "error (TVD)"), columns, title=f"Each column, at {last.rows:,} rows")
+    if len(last.columns) > SHOWN_COLUMNS:
+        say(f"… and {len(last.columns) - SHOWN_COLUMNS} more columns; --json has them all")

@@ -1,0 +1,183 @@
+"""`privsynth audit`: any synthetic table against the real one, for the officer alone.
+
+It spends no budget because nothing of it may leave: the report is watermarked, and every figure is personal data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from privsynth import __version__
+from privsynth.audit.finding import Finding
+from privsynth.audit.registry import run_audits
+from privsynth.audit.tables import AuditTables
+from privsynth.encoding.cells import N_VOTES, votes
+from privsynth.encoding.facts import Facts, decide, declared_facts, needs_votes
+from privsynth.encoding.parsed import clean_frame, parse_table
+from privsynth.encoding.units import divide
+from privsynth.errors import OutputError, SchemaError
+from privsynth.ingestion.source import SourceOptions, open_source, read_table
+from privsynth.pipeline.config import check_out
+from privsynth.pipeline.release import publish
+from privsynth.pipeline.synthesize import Environment
+from privsynth.randomness import KeyedFunction
+from privsynth.report.hazards import hazards
+from privsynth.report.model import GeneratorInfo, OfficerPart, ReportData
+from privsynth.report.render import render
+from privsynth.schema.files import load_schema
+from privsynth.schema.model import Schema
+from privsynth.signing.release import sign_folder
+from privsynth.signing.store import open_key
+from privsynth.table import Table
+from privsynth.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditConfig:
+    """One audit of tables from anywhere.
+
+    Attributes:
+      real, synthetic, holdout: sources; without a holdout a share of the real rows is held out, which the generator
+        may have seen, so that membership cannot be judged: those findings then say 'insufficient'.
+      claimed: the (ε, δ) that the synthetic table claims, or None.
+    """
+
+    real: str
+    synthetic: str
+    out: Path
+    holdout: str | None = None
+    schema: Path | None = None
+    claimed: tuple[float, float] | None = None
+    key: str | None = None
+    source_options: Mapping[str, Any]
+
+
+def audit(config: AuditConfig, env: Environment) -> tuple[Path, tuple[Finding, ...]]:
+    """Write the officer's report on a synthetic table and return its folder and findings.
+
+    Guarantee: none; the folder is personal data.
+    """
+    check_out(config.out)
+    schema = load_schema(config.schema) if config.schema else Schema()
+    key, entry = open_key(env.home, config.key, env.passphrase, now=env.now) if config.key else (None, None)
+    with Workspace(env.home) as workspace:
+        env.progress("reading", 0.0)
+        options = SourceOptions(**config.source_options)
+        tables = {"real": read_table(open_source(config.real, options), workspace)[0]}
+        tables["synthetic"] = read_table(open_source(config.synthetic, SourceOptions()), workspace)[0]
+        if config.holdout:
+            tables["holdout"] = read_table(open_source(config.holdout, options), workspace)[0]
+        sides, facts = _align(tables, schema)
+        findings = run_audits(
+            _audit_tables(sides, facts, schema, tables["real"]),
+            rng=np.random.default_rng(),
+            claimed=config.claimed,
+            progress=lambda name, number, of: env.progress(f"auditing: {name}", number / of),
+            rules=_rules(schema, sides["synthetic"]),
+        )
+        report = ReportData(
+            kind="officer",
+            report_id=env.report_id,
+            dataset=schema.dataset or Path(config.real).name.split(".")[0],
+            created=env.now.isoformat(),
+            tool_version=__version__,
+            generator=GeneratorInfo(
+                name="a table from elsewhere", version="unknown", private=config.claimed is not None
+            ),
+            guarantee=None,
+            unsigned=key is None,
+            signer=entry.holder if entry else "",
+            n_rows_synthetic=len(sides["synthetic"]),
+            rules=schema.rules,
+            findings=tuple(findings),
+            hazards=hazards("a table from elsewhere", holdout=config.holdout is not None),
+            files=("report.html", "report.json"),
+            officer=OfficerPart(),
+        )
+        staged = workspace.folder / "audit"
+        try:
+            staged.mkdir(mode=0o700)
+            (staged / "report.json").write_text(report.to_json_text(), encoding="utf-8")
+            (staged / "report.html").write_text(render(report), encoding="utf-8")
+        except OSError as error:
+            raise OutputError(f"the audit cannot be written: {error.strerror}") from None
+        sign_folder(
+            staged,
+            predicate={"kind": "officer", "dataset": report.dataset, "created": report.created},
+            signer=key,
+            holder=entry.holder if entry else "",
+            signed_at=env.now,
+        )
+        for path in staged.iterdir():
+            path.chmod(0o600)
+        publish(staged, config.out)
+    return config.out, tuple(findings)
+
+
+def _align(tables: Mapping[str, Table], schema: Schema) -> tuple[dict[str, pd.DataFrame], dict[str, Facts]]:
+    """Return clean frames with the columns that all tables have, typed by the real table."""
+    shared = [n for n in tables["real"].names if all(n in table.names for table in tables.values())]
+    if not shared:
+        raise SchemaError("the real and the synthetic table have no column in common")
+    facts = {n: _exact_facts(tables["real"], schema, n) for n in shared}
+    kept = [n for n in shared if facts[n].kind not in ("id", "text") and n != schema.unit]
+    if not kept:
+        raise SchemaError("every column that the tables share is an identifier or free text; there is nothing to audit")
+    sides = {}
+    for side, table in tables.items():
+        own = {n: _as_stored(table, facts[n], n) for n in kept}
+        sides[side] = clean_frame(parse_table(table, schema, own, kept), own)
+    return sides, {n: facts[n] for n in kept}
+
+
+def _exact_facts(table: Table, schema: Schema, name: str) -> Facts:
+    column, physical = schema.column(name), table.column(name).type
+    if not needs_votes(column, physical):
+        return declared_facts(column, physical)
+    exact = decide(np.bincount(votes(table.column(name)), minlength=N_VOTES).astype(float), 0.0)
+    return (
+        exact
+        if column.kind is None
+        else declared_facts(column.model_copy(update={"precision": exact.precision}), physical)
+    )
+
+
+def _as_stored(table: Table, fact: Facts, name: str) -> Facts:
+    """Return the facts with the date format of this table: another tool may write dates in another way."""
+    if fact.kind not in ("datetime", "date"):
+        return fact
+    seen = decide(np.bincount(votes(table.column(name)), minlength=N_VOTES).astype(float), 0.0)
+    return Facts(kind=fact.kind, precision=fact.precision, format=seen.format if seen.format else None)
+
+
+def _audit_tables(
+    sides: Mapping[str, pd.DataFrame], facts: Mapping[str, Facts], schema: Schema, real: Table
+) -> AuditTables:
+    names = list(facts)
+    unit = schema.unit if schema.unit in real.names else None
+    codes = divide(real, unit=unit, k=10**9, holdout_fraction=0.0, keyed=KeyedFunction()).unit if unit else None
+    return AuditTables(
+        train=sides["real"],
+        holdout=sides.get("holdout"),
+        synthetic=sides["synthetic"],
+        kinds={n: facts[n].kind for n in names},
+        roles={n: schema.column(n).roles for n in names},
+        targets=tuple(n for n in schema.with_role("target") if n in names),
+        protected=tuple(n for n in schema.with_role("protected") if n in names),
+        unit_train=codes,
+        unit=unit or "row",
+    )
+
+
+def _rules(schema: Schema, synthetic: pd.DataFrame) -> list[tuple[str, np.ndarray]]:
+    return [
+        (rule.text, rule.holds(synthetic))
+        for rule in schema.parsed_rules()
+        if rule.shape != "derived" and set(rule.columns) <= set(synthetic.columns)
+    ]

@@ -1,0 +1,29 @@
+"""The source of a run, opened: header and types, no row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from privsynth.errors import ConfigError
+from privsynth.ingestion.source import Source, SourceOptions, open_source
+from privsynth.pipeline.config import SynthesizeConfig
+from privsynth.schema.model import Schema
+
+
+def open_config_source(config: SynthesizeConfig, schema: Schema) -> Source:
+    """Return the source of a run. Names of a table without a header come from the schema."""
+    options = dict(config.source_options)
+    source = open_source(config.source, SourceOptions(**options))
+    if source.names_are_public:
+        return source
+    if not schema.columns:
+        raise ConfigError(
+            "this format has no header, and the names in its rows are private: name the columns with --columns, or in "
+            "a schema"
+        )
+    return open_source(config.source, SourceOptions(**{**options, "columns": tuple(schema.columns)}))
+
+
+def physical_types(source: Source) -> dict[str, Any]:
+    """Return column -> Arrow type as the container declares it."""
+    return {field.name: field.type for field in source.arrow_schema}

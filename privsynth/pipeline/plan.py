@@ -1,0 +1,162 @@
+"""What a release would cost and reach, from public facts alone: the header, the schema, the budget and a guessed size.
+
+Nothing is read beyond the header and nothing is spent.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from privsynth.encoding.domain import KEYS_SHARE
+from privsynth.generators.generator import choose, load_generator
+from privsynth.generators.marginal.measure import MEAN_ABS_NORMAL
+from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
+from privsynth.pipeline.core import number_of_bins
+from privsynth.pipeline.inputs import open_config_source, physical_types
+from privsynth.pipeline.spending import make_plan
+from privsynth.privacy.accounting import epsilon_of
+from privsynth.privacy.budget import Budget, SpendingPlan
+from privsynth.privacy.mechanisms import stable_threshold
+from privsynth.schema.model import Schema
+
+GUESSED_ROWS = (1_000, 10_000, 100_000)
+GUESSED_CATEGORIES = 10  # for a column of which nothing is declared
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the bill: its share of the total and the noise multiplier if it were spent on one release."""
+
+    name: str
+    share: float
+    noise_multiplier: float
+
+
+@dataclass(frozen=True)
+class ColumnPlan:
+    """One column: what is known of it, into how many codes it goes, and the expected error of its one-way table."""
+
+    name: str
+    known: str
+    codes: int
+    expected_tvd: float
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a table of so many rows would get.
+
+    Attributes:
+      rows: a guess, not a measurement.
+      rarest: a category or value with fewer rows than this is merged into OTHER, about (half come through).
+      bins: cells of a numeric line.
+      columns: each modelled column.
+      pair_tvd: expected error of a pair's table if every pair were bought; strong pairs are bought at a better price.
+    """
+
+    rows: int
+    rarest: int
+    bins: int
+    columns: tuple[ColumnPlan, ...]
+    pair_tvd: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `privsynth plan` says."""
+
+    dataset: str
+    epsilon: float
+    delta: float
+    unit: str
+    max_rows_per_unit: int
+    neighbours: str
+    generator: str
+    epsilon_of_events: float
+    parts: tuple[Part, ...]
+    outlooks: tuple[Outlook, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON-able data."""
+        return asdict(self)
+
+
+def plan(config: SynthesizeConfig, *, expect_rows: int | None = None) -> Plan:
+    """Return the plan of a run.
+
+    Guarantee: reads the header only and spends nothing.
+    Raises:
+      PrivsynthError: the same as `synthesize` for what can be told from public facts.
+    """
+    schema = config.read_schema()
+    budget = config.budget(schema)
+    source = open_config_source(config, schema)
+    check_schema_fits(schema, source.names, budget.unit)
+    name = choose(config.generator, epsilon=budget.epsilon)
+    generator = load_generator(name)
+    types = physical_types(source)
+    spending = make_plan(schema, types, budget, generator.training_spec())
+    modelled = [n for n in types if n != budget.unit and schema.column(n).kind not in ("id", "text")]
+    guesses = (expect_rows or schema.rows,) if expect_rows or schema.rows else GUESSED_ROWS
+    return Plan(
+        dataset=config.dataset_name(schema),
+        epsilon=budget.epsilon,
+        delta=budget.delta,
+        unit=budget.unit,
+        max_rows_per_unit=budget.max_rows_per_unit,
+        neighbours=budget.neighbours,
+        generator=name,
+        epsilon_of_events=epsilon_of(spending.events(), spending.gaussian_delta),
+        parts=_parts(spending, generator.training_spec().share if spending.training else 0.0),  # type: ignore[union-attr]
+        outlooks=tuple(_outlook(int(rows), modelled, schema, budget, spending) for rows in guesses if rows),
+    )
+
+
+def _parts(spending: SpendingPlan, training_share: float) -> tuple[Part, ...]:
+    total = sum(spending.parts.values()) / (1 - training_share)
+    parts = [Part(name, mu2 / total, mu2**-0.5) for name, mu2 in spending.parts.items()]
+    if spending.training is not None:
+        parts.append(Part("training", training_share, spending.training.noise_multiplier))
+    return tuple(parts)
+
+
+def _outlook(rows: int, modelled: list[str], schema: Schema, budget: Budget, spending: SpendingPlan) -> Outlook:
+    k = budget.max_rows_per_unit
+    bins = number_of_bins(rows, budget, spending)
+    codes = [_codes(schema, n, bins) for n in modelled]
+    weight = np.array([size ** (2 / 3) for _, size in codes])
+    share = weight / weight.sum() if len(weight) else weight
+    columns = []
+    for name, (known, size), part in zip(modelled, codes, share, strict=True):
+        sigma = k / math.sqrt(spending.parts["one_way"] * float(part))
+        columns.append(ColumnPlan(name, known, size, min(1.0, 0.5 * MEAN_ABS_NORMAL * sigma * size / rows)))
+    open_columns = sum(known != "declared" for known, _ in codes)
+    rarest = 0
+    if open_columns and "domain" in spending.parts and spending.discovery_delta > 0:
+        sigma = k * math.sqrt(open_columns) / math.sqrt(spending.parts["domain"] * KEYS_SHARE)
+        rarest = stable_threshold(k=k, columns=open_columns, sigma=sigma, delta=spending.discovery_delta)
+    pairs = np.array([float(a * b) for (_, a), (_, b) in combinations(codes, 2)])
+    pair_tvd = 0.0
+    if len(pairs):
+        price = pairs ** (2 / 3)
+        sigma_of = k / np.sqrt(spending.parts["measurement"] * price / price.sum())
+        pair_tvd = float(np.mean(np.minimum(1.0, 0.5 * MEAN_ABS_NORMAL * sigma_of * pairs / rows)))
+    return Outlook(rows, rarest, bins, tuple(columns), pair_tvd)
+
+
+def _codes(schema: Schema, name: str, bins: int) -> tuple[str, int]:
+    """Return whether the domain is declared or will be bought, and about how many codes it will have."""
+    column = schema.column(name)
+    if column.kind == "boolean":
+        return "declared", 3
+    if column.categories is not None:
+        return "declared", len(column.categories) + 1
+    if column.kind in ("numeric", "integer", "datetime", "date"):
+        bounded = column.minimum is not None and column.maximum is not None
+        return ("bounds declared, values bought" if bounded else "bought"), bins + 1
+    return "bought", GUESSED_CATEGORIES

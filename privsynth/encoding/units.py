@@ -28,7 +28,7 @@ class Partition:
       holdout: (h,) row indices, ascending; empty if there is no pool.
       unit: (n,) int64 unit of each row, −1 for rows without a unit.
       pool: (units,) booleans: the unit entered the pool, and a fair coin sent it to training or holdout.
-      dropped_rows: rows beyond k of their unit, or without a unit; for the officer.
+      dropped_rows: rows beyond k of their unit, without a unit, or without any value; for the officer.
     """
 
     train: np.ndarray
@@ -52,9 +52,8 @@ def divide(table: Table, *, unit: str, k: int, holdout_fraction: float, keyed: K
     """
     if unit == "row":
         codes = np.arange(table.n_rows, dtype=np.int64)
-        words = _row_hashes(table)
+        words, keep = _row_hashes(table)
         occurrence = _occurrence(words)
-        keep = np.ones(table.n_rows, dtype=bool)
     else:
         parsed = as_categories(table.column(unit))
         codes = parsed.codes.astype(np.int64)
@@ -91,15 +90,21 @@ def _draw_rows(codes: np.ndarray, words: np.ndarray, k: int, keyed: KeyedFunctio
     return keep & (codes >= 0)
 
 
-def _row_hashes(table: Table) -> np.ndarray:
-    """Return (n,) uint64: equal rows get equal words. Not secret by itself; the keyed function makes it so."""
+def _row_hashes(table: Table) -> tuple[np.ndarray, np.ndarray]:
+    """Return (n,) uint64, equal rows get equal words, and (n,) booleans: some cell is not null.
+
+    The words are not secret by themselves; the keyed function makes them so. A row of nulls belongs to nobody: leaving
+    it out makes 'replace a row by nulls' the same as removing it.
+    """
+    known = np.zeros(table.n_rows, dtype=bool)
     total = np.full(table.n_rows, 0x9E3779B97F4A7C15, dtype=np.uint64)
     for name in table.names:
         parsed = as_categories(table.column(name))
         of_values = pd.util.hash_array(np.array([*parsed.values, "\0null"], dtype=object), categorize=False)
         total = total * np.uint64(0xD6E8FEB86659FD93) + of_values[parsed.codes]
         total ^= total >> np.uint64(32)
-    return total
+        known |= parsed.codes >= 0
+    return total, known
 
 
 def _occurrence(words: np.ndarray) -> np.ndarray:

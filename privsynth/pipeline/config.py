@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -131,6 +133,42 @@ def check_schema_fits(schema: Schema, names: list[str], unit: str) -> None:
             f"the schema holds suggestions that were observed in the data ('{observed[0]}' and {len(observed) - 1} "
             "more): compare each with a code book, then remove 'observed: true' to declare it"
         )
+    check_rules(schema)
+
+
+def check_rules(schema: Schema) -> None:
+    """Raise `SchemaError` if a rule could not be judged: better now than after the budget is spent.
+
+    Every column of a rule needs a declared kind, compared columns must be of one family, and a literal must fit.
+    """
+    families = {"numeric": "number", "integer": "number", "datetime": "time", "date": "time"}
+    for rule in schema.parsed_rules():
+        for name in rule.columns:
+            if schema.column(name).kind in (None, "id", "text"):
+                raise SchemaError(f"rule '{rule.text}' needs a declared kind for '{name}', and not id or text")
+        kinds = {name: families.get(schema.column(name).kind or "", "text") for name in rule.columns}
+        if rule.derived is not None and (len({kinds[n] for n in rule.derived[1:]}) > 1 or "text" in kinds.values()):
+            raise SchemaError(f"rule '{rule.text}' must subtract two numbers or two times, and give a number")
+        for condition in (*rule.premise, *rule.conditions):
+            if condition.other is not None and kinds[condition.column] != kinds[condition.other]:
+                raise SchemaError(f"rule '{rule.text}' compares columns of different kinds")
+            if condition.literal is not None and not _literal_fits(schema, condition.column, condition.literal):
+                raise SchemaError(f"rule '{rule.text}' compares '{condition.column}' with a value that it cannot have")
+
+
+def _literal_fits(schema: Schema, name: str, literal: str) -> bool:
+    column = schema.column(name)
+    try:
+        if column.kind in ("numeric", "integer"):
+            return math.isfinite(float(literal))
+        if column.kind in ("datetime", "date"):
+            datetime.fromisoformat(literal)
+            return True
+    except ValueError:
+        return False
+    if column.kind == "boolean":
+        return literal in ((column.false_values or ("false",))[0], (column.true_values or ("true",))[0])
+    return column.categories is None or literal in column.categories
 
 
 def check_out(out: Path) -> None:

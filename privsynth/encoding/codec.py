@@ -133,7 +133,8 @@ def _encode_column(codec: ColumnCodec, parsed: ParsedTable, by_name: dict[str, C
     steps, null, base = _bounded(codec, column), column.null, None
     if codec.base:
         base_codec, base_column = by_name[codec.base], parsed.columns[codec.base]
-        assert isinstance(base_codec, NumberCodec | TimeCodec) and isinstance(base_column, Grid)
+        assert isinstance(base_codec, NumberCodec | TimeCodec)
+        assert isinstance(base_column, Grid)
         base = _bounded(base_codec, base_column)
         null = null | base_column.null
     if isinstance(codec, TimeCodec):

@@ -73,9 +73,9 @@ def lay_out(names: Sequence[str], schema: Schema, facts: Mapping[str, Facts], un
     for rule in schema.parsed_rules():
         if rule.order:
             low, high = rule.order
-            if low in plain and high in plain and high not in bases and _comparable(facts[low], facts[high]):
-                if not _leads(bases, low, high):
-                    bases[high] = low
+            free = low in plain and high in plain and high not in bases and not _leads(bases, low, high)
+            if free and _comparable(facts[low], facts[high]):
+                bases[high] = low
     modelled: list[str] = []
     while len(modelled) < len(plain):
         modelled += [n for n in plain if n not in modelled and (n not in bases or bases[n] in modelled)]
@@ -133,12 +133,14 @@ class _Piece:
     atoms: dict[int, float] = field(default_factory=dict)
 
     def key_counts(self) -> dict[str, int]:
-        assert self.steps is not None and self.known is not None
+        assert self.steps is not None
+        assert self.known is not None
         values, counts = np.unique(self.steps[self.known], return_counts=True)
         return {str(v): int(c) for v, c in zip(values.tolist(), counts.tolist(), strict=True)}
 
     def line(self) -> Line:
-        assert self.steps is not None and self.known is not None
+        assert self.steps is not None
+        assert self.known is not None
         values = self.steps[self.known]
         if self.atoms:
             values = values[~np.isin(values, np.fromiter(self.atoms, dtype=np.int64))]

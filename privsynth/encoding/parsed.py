@@ -1,4 +1,4 @@
-"""`ParsedTable`: the private rows as values of a known kind, column by column. Still private: it never leaves memory."""
+"""`ParsedTable`: the private rows as values of a known kind, column by column. Still private."""
 
 from __future__ import annotations
 

@@ -1,3 +1,201 @@
-"""privsynth: share a safe copy of a sensitive table, with proof."""
+"""privsynth: share a safe copy of a sensitive table, with proof.
+
+    import privsynth
+
+    made = privsynth.synthesize("admissions.csv", unit="patient_id", max_rows_per_unit=3, epsilon=1, out="out")
+    rows = made.release.data()  # a pandas DataFrame
+    privsynth.verify("out/public", "st-mary.json")
+
+The functions below are the commands of the same names; `audit_table` is `privsynth audit`. Importing this module loads
+nothing heavy: pandas and torch come with the first call that needs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from privsynth.errors import PrivsynthError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from privsynth.audit.finding import Finding
+    from privsynth.generators.model import SyntheticModel
+    from privsynth.pipeline.plan import Plan
+    from privsynth.pipeline.release import Release
+    from privsynth.pipeline.sample import Sampled
+    from privsynth.pipeline.synthesize import Outcome
+    from privsynth.schema.model import Schema
+    from privsynth.signing.keyring import Keyring
+    from privsynth.signing.release import Verified
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "PrivsynthError",
+    "Release",
+    "Schema",
+    "SyntheticModel",
+    "__version__",
+    "audit_table",
+    "plan",
+    "sample",
+    "synthesize",
+    "verify",
+]
+
+# Public classes that live in modules which import pandas or pydantic: loaded when they are first asked for.
+_LAZY = {
+    "Release": "privsynth.pipeline.release",
+    "Schema": "privsynth.schema.model",
+    "SyntheticModel": "privsynth.generators.model",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'privsynth' has no attribute {name!r}")
+    found = getattr(import_module(_LAZY[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def synthesize(
+    source: str | Path | pd.DataFrame,
+    *,
+    epsilon: float,
+    out: str | Path,
+    unit: str | None = None,
+    passphrase: Callable[[], bytes] | None = None,
+    **options: Any,
+) -> Outcome:
+    """Make a release of a sensitive table: synthetic rows, the model that made them, and two signed reports.
+
+    Guarantee: the folder `out/public` costs at most (epsilon, delta) for each unit, whatever it holds. What this
+      function returns is the officer's: its findings hold exact figures. `outcome.release` is the public part.
+    Args:
+      source: a path, a database URL or a DataFrame.
+      epsilon: the total budget.
+      out: a new folder.
+      unit: the column that names the person or account to protect, or "row"; None takes the schema's.
+      passphrase: gives the passphrase of an encrypted signing key.
+      **options: the fields of `privsynth.pipeline.config.SynthesizeConfig`: delta, max_rows_per_unit, schema, dataset,
+        generator, holdout_fraction, rows, format, key, seed, source_options, audit.
+    Raises:
+      PrivsynthError: one sentence that says what is wrong and what to do.
+    """
+    from privsynth.pipeline.config import SynthesizeConfig
+    from privsynth.pipeline.synthesize import environment
+    from privsynth.pipeline.synthesize import synthesize as run
+
+    config = SynthesizeConfig(source=source, epsilon=epsilon, out=Path(out), unit=unit, **options)
+    return run(config, environment(passphrase=passphrase))
+
+
+def plan(
+    source: str | Path | pd.DataFrame,
+    *,
+    epsilon: float,
+    unit: str | None = None,
+    expect_rows: int | None = None,
+    **options: Any,
+) -> Plan:
+    """Return what a release would cost and reach. Reads the header only and spends nothing.
+
+    Args:
+      source, epsilon, unit, **options: as for `synthesize`.
+      expect_rows: your guess of the number of rows; None shows three sizes.
+    Raises:
+      PrivsynthError: the same as `synthesize`, for what public facts can tell.
+    """
+    from privsynth.pipeline.config import SynthesizeConfig
+    from privsynth.pipeline.plan import plan as run
+
+    config = SynthesizeConfig(source=source, epsilon=epsilon, out=Path("plan"), unit=unit, **options)
+    return run(config, expect_rows=expect_rows)
+
+
+def audit_table(
+    *,
+    real: str | Path,
+    synthetic: str | Path,
+    out: str | Path,
+    holdout: str | Path | None = None,
+    schema: str | Path | None = None,
+    claimed: tuple[float, float] | None = None,
+    key: str | None = None,
+    passphrase: Callable[[], bytes] | None = None,
+    source_options: Mapping[str, Any] | None = None,
+) -> tuple[Path, tuple[Finding, ...]]:
+    """Audit any synthetic table against the real one; return the officer's folder and the findings.
+
+    Guarantee: none. Folder and findings hold exact figures about real people.
+    Args:
+      real: the rows that the generator saw. synthetic: its rows. holdout: rows that it did not see.
+      out: a new folder.
+      claimed: the (epsilon, delta) that the synthetic table claims.
+    Raises:
+      PrivsynthError: one sentence that says what is wrong and what to do.
+    """
+    from privsynth.pipeline.audit import AuditConfig
+    from privsynth.pipeline.audit import audit as run
+    from privsynth.pipeline.synthesize import environment
+
+    config = AuditConfig(
+        real=str(real),
+        synthetic=str(synthetic),
+        out=Path(out),
+        holdout=None if holdout is None else str(holdout),
+        schema=None if schema is None else Path(schema),
+        claimed=claimed,
+        key=key,
+        source_options=source_options or {},
+    )
+    return run(config, environment(passphrase=passphrase))
+
+
+def verify(path: str | Path, *keyrings: Keyring | str | Path) -> Verified:
+    """Return who signed a release folder, or a report.html that came alone. Works offline.
+
+    Args:
+      keyrings: the reader's own, or paths of them; none takes the keyring of this machine.
+    Raises:
+      VerificationError: a byte was changed, added or removed. UnknownSigner: intact, but no keyring knows the signer.
+    """
+    from datetime import UTC, datetime
+
+    from privsynth.signing.keyring import Keyring
+    from privsynth.signing.release import verify_folder, verify_report
+    from privsynth.signing.store import load_keyring
+    from privsynth.workspace import privsynth_home
+
+    known = [ring if isinstance(ring, Keyring) else Keyring.load(Path(ring)) for ring in keyrings]
+    check = verify_folder if Path(path).is_dir() else verify_report
+    return check(Path(path), known or [load_keyring(privsynth_home())], datetime.now(UTC))
+
+
+def sample(
+    model: str | Path, *, out: str | Path, rows: int | None = None, seed: int | None = None, format: str = "parquet"
+) -> Sampled:
+    """Write rows of a released model into a new folder. Sampling costs no budget, however many rows are drawn.
+
+    Args:
+      model: a release, its public folder, or the folder `model` in it.
+      rows: None takes the paid number of rows. seed: None draws one; the result tells it.
+      format: "parquet" or "csv".
+    Raises:
+      PrivsynthError: there is no model, or the folder cannot be written.
+    """
+    from privsynth.errors import ConfigError
+    from privsynth.pipeline.sample import sample as run
+
+    if format not in ("parquet", "csv"):
+        raise ConfigError(f"there is no format '{format}'; choose parquet or csv")
+    return run(Path(model), Path(out), rows=rows, seed=seed, suffix=format)

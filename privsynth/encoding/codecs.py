@@ -16,6 +16,8 @@ from privsynth.encoding.number_cells import NumberCells
 
 OTHER = "OTHER"
 DAY = 86_400
+# The calendar: years 1 to 9999, as cells are read.
+FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799
 # 1970-01-01 was a Thursday; weeks are counted from Monday 1970-01-05.
 _MONDAY = 4
 
@@ -179,11 +181,12 @@ class TimeCodec:
             day = base // DAY + np.maximum(self.days.decode(known[0], rng), 0)
         else:
             day = join_week(self.days.decode(known[0], rng), known[1])
-        seconds = day * DAY
+        seconds = np.clip(day, FIRST_SECOND // DAY, LAST_SECOND // DAY) * DAY
         if self.clock is not None:
             seconds = seconds + np.clip(self.clock.decode(known[-1], rng) * self.precision, 0, DAY - 1)
-        if self.low is not None or self.high is not None:
-            seconds = np.clip(seconds, self.low, self.high)
+        low = FIRST_SECOND if self.low is None else self.low
+        high = LAST_SECOND - LAST_SECOND % self.precision if self.high is None else self.high
+        seconds = np.clip(seconds, low, high)
         if base is not None:
             seconds = np.maximum(seconds, base)
         if self.clock is None:

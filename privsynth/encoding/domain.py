@@ -205,7 +205,8 @@ def _text_counts(column: Categories | Grid) -> dict[str, int]:
 
 
 def _cells(piece: _Piece, leaves: Leaves, target: float) -> NumberCells:
-    return build_cells(leaves.low, leaves.high, leaves.weight, piece.atoms, target=target)
+    kept = leaves.trimmed(piece.low, piece.high, piece.atoms)
+    return build_cells(kept.low, kept.high, kept.weight, piece.atoms, target=target)
 
 
 def declared_steps(schema: Schema, name: str, fact: Facts) -> tuple[int | None, int | None]:

@@ -8,7 +8,7 @@ nodes are heavy is read off the noisy counts of the level above.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from privsynth.privacy.mechanisms import Mechanisms
 FIRST_PARTS = 128
 DECLARED_LEVELS = 8
 OPEN_LEVELS = 12
+SOLID = 4.0  # standard deviations above which a leaf is surely not empty
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,29 @@ class Line:
 
 @dataclass(frozen=True)
 class Leaves:
-    """What a tree says: inclusive ranges that tile the line, and the noisy rows in each."""
+    """What a tree says: inclusive ranges that tile the line, and the noisy rows in each, of deviation `sigma`."""
 
     low: np.ndarray
     high: np.ndarray
     weight: np.ndarray
+    sigma: float
+
+    def trimmed(self, low: int | None, high: int | None, atoms: Collection[int]) -> Leaves:
+        """Return the leaves without the empty ends of a line of which an end was not declared.
+
+        An open line reaches to ±2**52, and noise alone would spread rows over all of it. It ends where a leaf stands
+        clear of the noise, or at the last atom; values beyond belong to the last cell.
+        """
+        solid = np.flatnonzero(self.weight >= SOLID * self.sigma)
+        if not len(solid):
+            solid = np.array([int(np.argmax(self.weight))])
+        start, end = int(self.low[solid[0]]), int(self.high[solid[-1]])
+        start = int(self.low[0]) if low is not None else min([start, *atoms])
+        end = int(self.high[-1]) if high is not None else max([end, *atoms])
+        keep = (self.high >= start) & (self.low <= end)
+        return Leaves(
+            np.maximum(self.low[keep], start), np.minimum(self.high[keep], end), self.weight[keep], self.sigma
+        )
 
 
 def levels_of(lines: Sequence[Line]) -> int:
@@ -83,6 +102,8 @@ def grow(
     roots = [line.roots() for line in lines]
     frontier = roots
     done: list[list[tuple[int, int, float]]] = [[] for _ in lines]
+    sigma = 0.0
+    sigma = 0.0
     for level in range(levels):
         if not any(len(low) for low, _ in frontier):
             break
@@ -95,12 +116,13 @@ def grow(
             label=f"level {level + 1} of the quantile trees",
         )
         noisy = np.split(release.values.astype(np.float64), np.cumsum([len(c) for c in counts])[:-1])
-        heavy = max(split_above, 4 * release.sigma)
+        sigma = release.sigma
+        heavy = max(split_above, SOLID * sigma)
         frontier = [
             _split(low, high, weight, heavy if level + 1 < levels else math.inf, finished)
             for (low, high), weight, finished in zip(frontier, noisy, done, strict=True)
         ]
-    return [_leaves(finished) for finished in done]
+    return [_leaves(finished, sigma) for finished in done]
 
 
 def _count(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
@@ -131,10 +153,11 @@ def _split(
     return np.array(lows, dtype=np.int64), np.array(highs, dtype=np.int64)
 
 
-def _leaves(finished: list[tuple[int, int, float]]) -> Leaves:
+def _leaves(finished: list[tuple[int, int, float]], sigma: float) -> Leaves:
     ordered = sorted(finished)
     return Leaves(
         np.array([a for a, _, _ in ordered], dtype=np.int64),
         np.array([b for _, b, _ in ordered], dtype=np.int64),
         np.array([w for _, _, w in ordered], dtype=np.float64),
+        sigma,
     )

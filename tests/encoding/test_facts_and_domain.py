@@ -306,3 +306,29 @@ def test_a_date_above_a_datetime_is_learned_in_days():
     )
     days = codecs[1].days  # type: ignore[attr-defined]
     assert days.encode(np.arange(7)).tolist()[:6] == sorted(set(days.encode(np.arange(6)).tolist()))
+
+
+def test_open_lines_end_where_the_noise_begins():
+    """Without declared bounds, noise in the empty stretches up to 2**52 must not become rows."""
+    rng = np.random.default_rng(11)
+    values = rng.normal(40, 12, 3_000).astype(np.int64)
+    mechanisms = RecordingMechanisms(11)
+    (leaves,) = grow([Line("x", values)], mechanisms, k=1, part="d", mu_squared=0.02, split_above=20)
+    kept = leaves.trimmed(None, None, [])
+    assert tile(kept.low, kept.high)
+    assert -100 < kept.low[0] <= 40 <= kept.high[-1] < 200
+    wide = leaves.trimmed(None, None, [-9_999, 10**9])
+    assert (wide.low[0], wide.high[-1]) == (-9_999, 10**9)
+    assert tile(wide.low, wide.high)
+    declared = leaves.trimmed(-cells.GRID_LIMIT, cells.GRID_LIMIT, [])
+    assert np.array_equal(declared.low, leaves.low)
+    assert np.array_equal(declared.high, leaves.high)
+
+
+def test_a_line_on_which_nothing_stands_out_still_has_a_leaf():
+    (leaves,) = grow(
+        [Line("x", np.zeros(0, np.int64))], RecordingMechanisms(1), k=1, part="d", mu_squared=0.01, split_above=5
+    )
+    kept = leaves.trimmed(None, None, [])
+    assert len(kept.low) >= 1
+    assert tile(kept.low, kept.high)

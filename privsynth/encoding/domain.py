@@ -206,7 +206,7 @@ def _text_counts(column: Categories | Grid) -> dict[str, int]:
 
 def _cells(piece: _Piece, leaves: Leaves, target: float) -> NumberCells:
     kept = leaves.trimmed(piece.low, piece.high, piece.atoms)
-    return build_cells(kept.low, kept.high, kept.weight, piece.atoms, target=target)
+    return build_cells(kept.low, kept.high, kept.weight, piece.atoms, target=target, sigma=kept.sigma)
 
 
 def declared_steps(schema: Schema, name: str, fact: Facts) -> tuple[int | None, int | None]:

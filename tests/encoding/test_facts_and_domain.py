@@ -158,7 +158,9 @@ def partitions(draw) -> tuple[NumberCells, np.ndarray, np.ndarray]:
     low, high = np.array(cuts[:-1]), np.array(cuts[1:]) - 1
     weight = draw(st.lists(st.floats(-5, 50), min_size=len(low), max_size=len(low)))
     inside = st.dictionaries(st.integers(cuts[0] - 3, cuts[-1] + 3), st.floats(-1, 90), max_size=6)
-    made = build_cells(low, high, np.array(weight), draw(inside), target=draw(st.floats(1, 60)))
+    made = build_cells(
+        low, high, np.array(weight), draw(inside), target=draw(st.floats(1, 60)), sigma=draw(st.floats(0, 20))
+    )
     return made, low, high
 
 
@@ -184,7 +186,7 @@ def test_number_cells_partition_the_line(made, seed):
 
 def test_a_heavy_atom_is_a_cell_of_its_own_and_keeps_its_share():
     low, high = np.array([0, 50]), np.array([49, 99])
-    made = build_cells(low, high, np.array([100.0, 100.0]), {0: 400.0, 40: 300.0}, target=100.0)
+    made = build_cells(low, high, np.array([100.0, 100.0]), {0: 400.0, 40: 300.0}, target=100.0, sigma=5.0)
     for atom in (0, 40):
         code = made.encode(np.array([atom]))
         assert (made.encode(np.array([atom - 1, atom + 1])) != code).tolist() == [atom > 0, True]
@@ -192,7 +194,7 @@ def test_a_heavy_atom_is_a_cell_of_its_own_and_keeps_its_share():
 
 
 def test_integers_of_a_wide_cell_are_drawn_evenly_by_segment():
-    made = build_cells(np.array([0, 100]), np.array([99, 199]), np.array([30.0, 10.0]), {}, target=1_000.0)
+    made = build_cells(np.array([0, 100]), np.array([99, 199]), np.array([30.0, 10.0]), {}, target=1_000.0, sigma=0.01)
     assert made.size == 1
     drawn = made.decode(np.zeros(40_000, dtype=int), np.random.default_rng(1))
     assert abs((drawn < 100).mean() - 0.75) < 6 * math.sqrt(0.75 * 0.25 / 40_000)

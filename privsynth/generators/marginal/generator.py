@@ -13,6 +13,7 @@ from privsynth.generators.marginal.measure import (
     Measured,
     allocate,
     candidate_pairs,
+    emphasis,
     measure_one_way,
     measure_tables,
     score_pairs,
@@ -113,7 +114,9 @@ def buy_tables(data: Encoded, mechanisms: Mechanisms, plan: SpendingPlan) -> Rel
     shares = [to_simplex(table.counts / data.n_rows) for table in one_way]
     scores = score_pairs(data, pairs, shares, mechanisms, mu_squared=plan.parts["selection"])
     cells = np.array([data.sizes[i] * data.sizes[j] for i, j in pairs], dtype=np.float64)
-    chosen = allocate(scores, cells, k=data.max_rows_per_unit, mu_squared=plan.parts["measurement"])
+    stress = emphasis(data)
+    weights = np.array([max(stress[i], stress[j]) for i, j in pairs])
+    chosen = allocate(scores, cells, k=data.max_rows_per_unit, mu_squared=plan.parts["measurement"], weights=weights)
     prices: dict[tuple[int, ...], float] = {pairs[r]: price for r, price in chosen.items()}
     return Releases(one_way, measure_tables(data, prices, mechanisms))
 

@@ -22,6 +22,7 @@ from privsynth.privacy.mechanisms import Mechanisms, grid_sensitivity, on_grid
 MEAN_ABS_NORMAL = math.sqrt(2 / math.pi)
 SCORE_STEP = 2.0**-8
 MAX_PAIRS = 100_000
+EMPHASIS = 3.0  # of targets and protected columns
 MAX_CELLS = 250_000
 
 
@@ -52,12 +53,13 @@ def count_table(codes: np.ndarray, sizes: list[int], attributes: tuple[int, ...]
 def measure_one_way(data: Encoded, mechanisms: Mechanisms, *, mu_squared: float) -> list[Measured]:
     """Return the noisy one-way table of each attribute.
 
-    The prices minimise the summed L1 error: proportional to cells^(2/3), so that a long code book is not drowned.
+    The prices minimise the summed L1 error, weighted: proportional to (weight · cells)^(2/3), so that neither a long
+    code book nor a small protected group is drowned.
 
     Guarantee: one Gaussian release an attribute, of part "one_way"; a unit's k rows may all lie in one cell, so the
       sensitivity of each is k in L2, and the prices add up to `mu_squared`.
     """
-    weight = np.array([size ** (2 / 3) for size in data.sizes])
+    weight = np.array([(size * w) ** (2 / 3) for size, w in zip(data.sizes, emphasis(data), strict=True)])
     measured = []
     for i, share in enumerate(weight / max(weight.sum(), 1e-12)):
         release = mechanisms.gaussian(
@@ -69,6 +71,12 @@ def measure_one_way(data: Encoded, mechanisms: Mechanisms, *, mu_squared: float)
         )
         measured.append(Measured((i,), release.values.astype(np.float64), release.sigma))
     return measured
+
+
+def emphasis(data: Encoded) -> np.ndarray:
+    """Return (attributes,) weights of an error in each attribute: what people will predict or compare counts more."""
+    marked = {*data.targets, *data.protected}
+    return np.array([EMPHASIS if i in marked else 1.0 for i in range(len(data.sizes))])
 
 
 def to_simplex(values: np.ndarray) -> np.ndarray:
@@ -117,16 +125,20 @@ def score_pairs(
     return release.values.astype(np.float64) * SCORE_STEP
 
 
-def allocate(scores: np.ndarray, cells: np.ndarray, *, k: int, mu_squared: float) -> dict[int, float]:
+def allocate(
+    scores: np.ndarray, cells: np.ndarray, *, k: int, mu_squared: float, weights: np.ndarray | None = None
+) -> dict[int, float]:
     """Return which tables to buy and the μ² of each; a pure function of noisy scores.
 
     Args:
       scores: (r,) noisy L1 error if the table is not bought, in rows.
       cells: (r,) number of cells.
+      weights: (r,) how much an error in each table counts, one each if None.
     """
-    price = (MEAN_ABS_NORMAL * k * cells) ** (2 / 3)
-    order = np.argsort(-scores / price, kind="stable")
-    gains = np.cumsum(scores[order])
+    weight = np.ones(len(scores)) if weights is None else weights
+    price = (MEAN_ABS_NORMAL * k * weight * cells) ** (2 / 3)
+    order = np.argsort(-weight * scores / price, kind="stable")
+    gains = np.cumsum((weight * scores)[order])
     costs = np.cumsum(price[order])
     value = gains - costs**1.5 / math.sqrt(mu_squared)
     best = int(np.argmax(value))

@@ -165,7 +165,7 @@ def _decode_column(
             return pd.Series(np.where(null, 0, np.rint(values)).astype(np.int64), dtype="Int64").mask(null)
         return pd.Series(np.where(null, np.nan, values))
     assert isinstance(codec, TimeCodec)
-    base_seconds, base_null = lines[codec.base] if codec.base else (None, np.False_)
+    base_seconds, base_null = lines[codec.base] if codec.base else (None, np.zeros(codes.shape[1], dtype=bool))
     seconds, null = codec.decode(list(codes), rng, base_seconds)
     null = null | (base_null & codec.nullable)
     lines[codec.name] = (seconds, null)

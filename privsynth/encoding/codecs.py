@@ -43,7 +43,11 @@ class ColumnCodec(Protocol):
     """One column to attributes and back."""
 
     type: ClassVar[str]
-    name: str
+
+    @property
+    def name(self) -> str:
+        """Name of the column."""
+        ...
 
     def attributes(self) -> list[Attribute]:
         """Return the attributes, in order."""

@@ -73,7 +73,8 @@ def _fits(texts: pa.Array, pattern: str) -> np.ndarray:
 
 def _pattern(format: str) -> str | None:
     """Return a regular expression for a strptime format; None if it has a directive that is not simple."""
-    parts, seen = ["^"], set()
+    parts: list[str] = ["^"]
+    seen: set[str] = set()
     for directive, literal in re.findall(r"%(.)|([^%]+)", format, flags=re.DOTALL):
         if literal:
             parts.append(re.escape(literal))

@@ -1,0 +1,158 @@
+"""Small pieces of SVG text. No ids, so that any number of charts can share a page; no style attributes, so that
+they pass a strict content security policy; every text escaped."""
+
+from __future__ import annotations
+
+import html
+import math
+import unicodedata
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+INK = "#1b2733"
+SOFT = "#54616e"
+LINE = "#c9d1d9"
+PALE = "#e6edf3"
+BLUE = "#1f5a86"
+RUST = "#a8430f"
+FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Liberation Sans',sans-serif"
+WIDE = 660
+CHAR = 6.4  # mean width of a character at 12 px, on the generous side
+
+
+def clean(text: str) -> str:
+    """Return the text without control and direction-changing characters, which could hide or reorder what is read."""
+    return "".join("\N{REPLACEMENT CHARACTER}" if _hidden(char) else char for char in text)
+
+
+def _hidden(char: str) -> bool:
+    joiners = "\n\t\u200c\u200d"  # the joiners shape letters in several scripts and move nothing
+    return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co") and char not in joiners
+
+
+def escape(text: str) -> str:
+    """Return the text, cleaned, for SVG content or an attribute in double quotes."""
+    return html.escape(clean(text), quote=True)
+
+
+def shorten(text: str, width: float, size: float = 12) -> str:
+    """Return the text cut to about `width` pixels at font size `size`, with an ellipsis."""
+    fits = max(int(width / (CHAR * size / 12)), 2)
+    return text if len(text) <= fits else text[: fits - 1].rstrip() + "…"
+
+
+def coordinate(value: float) -> str:
+    """Return a coordinate with at most two decimals. Raises ValueError for NaN and infinity."""
+    if not math.isfinite(value):
+        raise ValueError("a chart was given a number that is not finite")
+    text = f"{value:.2f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def attributes(values: dict[str, float | str]) -> str:
+    """Return ` key="value"` pairs; numbers as coordinates, underscores as hyphens."""
+    parts = []
+    for key, value in values.items():
+        shown = escape(value) if isinstance(value, str) else coordinate(value)
+        parts.append(f' {key.replace("_", "-")}="{shown}"')
+    return "".join(parts)
+
+
+def rect(x: float, y: float, width: float, height: float, **more: float | str) -> str:
+    """Return a rectangle; a negative width is refused by the caller's scale, not here."""
+    return f"<rect{attributes({'x': x, 'y': y, 'width': width, 'height': height, **more})}/>"
+
+
+def line(x1: float, y1: float, x2: float, y2: float, **more: float | str) -> str:
+    """Return a straight line."""
+    return f"<line{attributes({'x1': x1, 'y1': y1, 'x2': x2, 'y2': y2, 'stroke': INK, **more})}/>"
+
+
+def path(points: Sequence[tuple[float, float]], **more: float | str) -> str:
+    """Return a polyline as a path."""
+    steps = " ".join(
+        f"{'M' if i == 0 else 'L'}{coordinate(x)} {coordinate(y)}" for i, (x, y) in enumerate(points)
+    )
+    return f'<path d="{steps}"{attributes({"fill": "none", "stroke": INK, **more})}/>'
+
+
+def text(x: float, y: float, content: str, **more: float | str) -> str:
+    """Return a text; font size 12 and ink unless said."""
+    return f"<text{attributes({'x': x, 'y': y, 'fill': INK, **more})}>{escape(content)}</text>"
+
+
+def label(x: float, y: float, content: str, width: float, **more: float | str) -> str:
+    """Return a text cut to `width` pixels; the whole text is its title."""
+    size = float(more.get("font_size", 12))
+    shown = shorten(clean(content), width, size)
+    if shown == content:
+        return text(x, y, content, **more)
+    tag = attributes({"x": x, "y": y, "fill": INK, **more})
+    return f"<text{tag}><title>{escape(content)}</title>{escape(shown)}</text>"
+
+
+def hatch(x: float, y: float, width: float, height: float, *, gap: float = 5, **more: float | str) -> str:
+    """Return diagonal lines that fill a rectangle: a pattern without a `<pattern>`, which would need an id."""
+    if not gap > 0:
+        raise ValueError(f"gap must be above 0, not {gap}")
+    steps = []
+    offset = gap
+    while offset < width + height:
+        x0, y0 = (offset, 0.0) if offset <= width else (width, offset - width)
+        x1, y1 = (0.0, offset) if offset <= height else (offset - height, height)
+        steps.append(
+            f"M{coordinate(x + x0)} {coordinate(y + y0)}L{coordinate(x + x1)} {coordinate(y + y1)}"
+        )
+        offset += gap
+    return f'<path d="{"".join(steps)}"{attributes({"fill": "none", "stroke": INK, **more})}/>'
+
+
+def marker(shape: str, x: float, y: float, size: float = 5, **more: float | str) -> str:
+    """Return a marker: "dot", "ring", "diamond", "square", "cross" or "tick"."""
+    if shape in ("dot", "ring"):
+        tone = {"fill": BLUE} if shape == "dot" else {"fill": "#fff", "stroke": INK, "stroke_width": 1.6}
+        return f"<circle{attributes({'cx': x, 'cy': y, 'r': size, **tone, **more})}/>"
+    if shape == "diamond":
+        corners = [(x, y - size), (x + size, y), (x, y + size), (x - size, y), (x, y - size)]
+        return path(corners, **{"fill": "#fff", "stroke_width": 1.6, **more})
+    if shape == "square":
+        return rect(x - size, y - size, 2 * size, 2 * size, **{"fill": RUST, **more})
+    if shape == "cross":
+        return line(x - size, y - size, x + size, y + size, **more) + line(x - size, y + size, x + size, y - size, **more)
+    return line(x, y - size, x, y + size, **{"stroke_width": 2, **more})
+
+
+def figure(title: str, desc: str, width: float, height: float, body: str, *, small: bool = False) -> Markup:
+    """Return the whole picture, with its title and description for readers who do not see it."""
+    kind = "chart small" if small else "chart"
+    size = f'viewBox="0 0 {coordinate(width)} {coordinate(height)}" width="{coordinate(width)}" height="{coordinate(height)}"'
+    return Markup(
+        f'<svg class="{kind}" role="img" {size} font-family="{html.escape(FONT)}" font-size="12">'
+        f"<title>{escape(title)}</title><desc>{escape(desc)}</desc>{body}</svg>"
+    )  # fmt: skip
+
+
+def ticks(low: float, high: float, about: int = 5) -> list[float]:
+    """Return round numbers from at or below `low` to at or above `high`."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError("a chart was given a number that is not finite")
+    span = high - low
+    if span <= 0:
+        span = max(abs(high), 1.0) * 0.1
+        low, high = low - span / 2, high + span / 2
+    rough = span / about
+    scale = 10.0 ** math.floor(math.log10(rough))
+    step = next(m * scale for m in (1, 2, 2.5, 5, 10) if m * scale >= rough * (1 - 1e-9))
+    first = math.floor(low / step + 1e-9)
+    last = math.ceil(high / step - 1e-9)
+    return [0.0 if i == 0 else i * step for i in range(first, last + 1)]
+
+
+def tick_texts(values: Sequence[float]) -> list[str]:
+    """Return the ticks as texts with the same number of decimals, as many as their step needs."""
+    step = values[1] - values[0] if len(values) > 1 else 1.0
+    digits = max(0, -math.floor(math.log10(step) + 1e-9))
+    if not math.isclose(round(step, digits), step, rel_tol=1e-6):
+        digits += 1
+    return [f"{value:,.{digits}f}".replace("-", "−") for value in values]

@@ -1,0 +1,299 @@
+"""The documentation says what is so: every command line in it parses, every file that it names exists.
+
+`PRIVSYNTH_UPDATE_DOCS=1 pytest tests/test_docs.py` writes the help of all commands into docs/cli.md.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+from click.testing import CliRunner
+
+import privsynth
+from privsynth.cli import COMMANDS, main
+from privsynth.schema import Schema
+from privsynth.schema.files import dump_schema, load_schema
+
+ROOT = Path(__file__).parent.parent
+CLI_PAGE = ROOT / "docs" / "cli.md"
+MARK = "<!-- written by tests/test_docs.py from here on -->\n"
+PAGES = [ROOT / name for name in ("README.md", "SECURITY.md", "CONTRIBUTING.md")] + sorted(ROOT.glob("docs/**/*.md"))
+TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
+
+
+def commands(group: click.Group, names: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Yield the words and the command of a group and of everything below it, the group first."""
+    yield names, group
+    context = click.Context(group, info_name=" ".join(("privsynth", *names)))
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from commands(command, (*names, name))
+        else:
+            yield (*names, name), command
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """Return the fenced blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.M | re.S)
+
+
+def command_lines(text: str) -> list[list[str]]:
+    """Return the words of every privsynth command line in the shell blocks of a page."""
+    found = []
+    for block in blocks(text, "sh"):
+        for line in block.replace("\\\n", " ").splitlines():
+            words = shlex.split(line, comments=True)
+            words = words[: words.index(">")] if ">" in words else words
+            while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
+                words = words[1:]
+            if words[:1] == ["privsynth"]:
+                found.append(words[1:])
+    return found
+
+
+def parse(words: list[str]) -> None:
+    """Parse a command line down to its last command without running it; a usage error is raised.
+
+    Files need not exist.
+    """
+    command: click.Command = main
+    name, context = "privsynth", None
+    while True:
+        try:
+            context = command.make_context(name, list(words), parent=context)
+        except click.BadParameter as error:
+            if "does not exist" in error.message:
+                return
+            raise
+        if not isinstance(command, click.Group):
+            return
+        found_name, found, words = command.resolve_command(context, [*context._protected_args, *context.args])
+        assert found_name is not None
+        assert found is not None
+        name, command = found_name, found
+
+
+def all_options() -> set[str]:
+    """Return every option of every command, as it is typed."""
+    found = {"--help"}
+    for _, command in commands(main):
+        for parameter in command.params:
+            found |= {*parameter.opts, *parameter.secondary_opts}
+    return found
+
+
+# --- docs/cli.md --------------------------------------------------------------------------------------------------
+
+
+def help_pages() -> str:
+    """Return the help of every command, as Markdown."""
+    parts = []
+    for names, _ in commands(main):
+        title = " ".join(("privsynth", *names))
+        result = CliRunner().invoke(main, [*names, "--help"], prog_name="privsynth", terminal_width=100)
+        assert result.exit_code == 0, result.output
+        parts.append(f"\n## {title}\n\n```text\n{result.stdout.rstrip()}\n```\n")
+    return "".join(parts)
+
+
+def test_the_page_of_commands_is_their_help():
+    head, mark, written = CLI_PAGE.read_text(encoding="utf-8").partition(MARK)
+    assert mark, f"docs/cli.md needs the line {MARK!r}"
+    expected = help_pages()
+    if os.environ.get("PRIVSYNTH_UPDATE_DOCS") == "1":
+        CLI_PAGE.write_text(head + mark + expected, encoding="utf-8")
+        return
+    assert written == expected, "help has changed: PRIVSYNTH_UPDATE_DOCS=1 pytest tests/test_docs.py"
+
+
+@pytest.mark.parametrize(("names", "command"), list(commands(main)), ids=lambda value: " ".join(value) or "privsynth"
+                         if isinstance(value, tuple) else "")  # fmt: skip
+def test_every_command_has_an_example_that_parses(names, command):
+    assert command.help, "no help"
+    found = re.search(r"Example: (privsynth .*)", re.sub(r"\n(?!\n)\s*", " ", command.help))
+    assert found, "no example"
+    words = shlex.split(found.group(1))
+    words = words[1 : words.index(">")] if ">" in words else words[1:]
+    if names:
+        assert tuple(words[: len(names)]) == names
+    parse(words)
+
+
+def test_every_option_has_a_help_text():
+    bare = [
+        f"{' '.join(names)} {parameter.opts[0]}"
+        for names, command in commands(main)
+        for parameter in command.params
+        if isinstance(parameter, click.Option) and not parameter.help and parameter.opts[0] != "--version"
+    ]
+    assert not bare
+
+
+# --- all pages ----------------------------------------------------------------------------------------------------
+
+
+def test_the_parser_of_command_lines_refuses_what_the_commands_refuse():
+    with pytest.raises(click.UsageError):
+        parse(["verify", "out", "--key-ring", "x.json"])
+    with pytest.raises(click.UsageError):
+        parse(["synthesise", "a.csv"])
+    with pytest.raises(click.UsageError):
+        parse(["synthesize", "a.csv", "--out", "out"])
+    assert command_lines("```sh\nA=b privsynth keys list # c\nls\nprivsynth schema \\\n  init a > b\n```\n") == [
+        ["keys", "list"],
+        ["schema", "init", "a"],
+    ]
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_command_lines_parse(page):
+    for words in command_lines(TEXTS[page]):
+        parse(words)
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_options_in_the_text_exist(page):
+    foreign = {"--index-url"}
+    text = TEXTS[page].partition(MARK)[0]
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= all_options() | foreign
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_links_and_named_files_exist(page):
+    text, folder = TEXTS[page].partition(MARK)[0], (ROOT / page).parent
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[\w-]+)?\)", text):
+        assert target.startswith("https://") or (folder / target).exists(), target
+    for name in re.findall(r"`((?:privsynth|tests|sample_data|docs|templates)/[\w./-]+)`", text):
+        assert (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_named_functions_exist(page):
+    # `privsynth/privacy/noise.py::rounded_gaussian` and `tests/x/test_y.py::test_z`
+    for file, name in re.findall(r"`([\w./]+\.py)::(\w+)`", TEXTS[page]):
+        tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+        defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+        assert name in defined, f"{file} has no {name}"
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_examples_of_schemas_are_schemas(page):
+    for block in blocks(TEXTS[page], "yaml"):
+        Schema.model_validate(yaml.safe_load(block))
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_lines_are_not_too_long(page):
+    text = TEXTS[page].partition(MARK)[0]
+    assert [line for line in text.splitlines() if len(line) > 120 and not line.startswith("|")] == []
+
+
+# --- README -------------------------------------------------------------------------------------------------------
+
+
+def test_the_table_of_commands_is_complete():
+    listed = re.findall(r"^\| `privsynth (\w+)` \|", TEXTS["README.md"], flags=re.M)
+    assert listed == list(COMMANDS)
+
+
+def test_the_table_of_exit_codes_is_that_of_the_errors():
+    from privsynth import errors
+
+    listed = {int(code) for code in re.findall(r"^\| (\d+) \|", TEXTS["README.md"], flags=re.M)}
+    raised = {e.exit_code for e in vars(errors).values() if isinstance(e, type) and issubclass(e, Exception)
+              and hasattr(e, "exit_code")}  # fmt: skip
+    assert listed == raised | {0}
+
+
+def test_the_table_of_generators_is_complete():
+    from privsynth.generators.generator import AUTO_ARN_EPSILON, GENERATORS
+
+    section = TEXTS["README.md"].partition("## Generators")[2].partition("##")[0]
+    assert re.findall(r"^\| `(\w+)` \|", section, flags=re.M) == [*GENERATORS, "auto"]
+    assert f"from ε = {AUTO_ARN_EPSILON:g} up" in section
+
+
+def test_make_targets_exist():
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M))
+    for page, text in TEXTS.items():
+        for target in re.findall(r"^make (\w+)|`make (\w+)`", text, flags=re.M):
+            assert "".join(target) in targets, page
+
+
+def test_python_examples_call_what_exists():
+    for text in TEXTS.values():
+        for block in blocks(text, "python"):
+            for node in ast.walk(ast.parse(block)):
+                if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "privsynth":
+                    assert node.attr in privsynth.__all__
+
+
+def test_versions_agree():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == privsynth.__version__
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), flags=re.M)
+    assert newest is not None
+    assert newest.group(1) == privsynth.__version__
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch):
+    """Return a folder with a small admissions.csv, as the reader of the README has one."""
+    rows = (ROOT / "sample_data" / "hospital.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    (tmp_path / "admissions.csv").write_text("".join(rows[:2501]), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PRIVSYNTH_PASSPHRASE", "a passphrase for the test only")
+    return tmp_path
+
+
+def filled_in() -> str:
+    """Return the sample's code book as the schema of admissions.csv."""
+    schema = load_schema(ROOT / "sample_data" / "hospital.schema.yaml")
+    return dump_schema(schema.model_copy(update={"dataset": None}))
+
+
+@pytest.mark.slow
+def test_the_readme_runs_as_it_stands(desk):
+    """Run every privsynth line of the README in order, then its Python."""
+    lines = [line for block in blocks(TEXTS["README.md"], "sh") for line in block.replace("\\\n", " ").splitlines()]
+    ran = 0
+    for line in lines:
+        words = shlex.split(line, comments=True)
+        if words[:1] != ["privsynth"]:
+            continue
+        target = words[words.index(">") + 1] if ">" in words else None
+        result = CliRunner().invoke(main, words[1 : words.index(">")] if target else words[1:])
+        # A table of 2,500 rows may fail a check of the audit; everything else has to end well.
+        allowed = (0, 3) if words[1] == "synthesize" else (0,)
+        assert result.exit_code in allowed, f"{line}\n{result.output}"
+        if target:
+            Path(target).write_text(result.stdout, encoding="utf-8")
+        if words[1:3] == ["schema", "init"]:
+            Path("schema.yaml").write_text(filled_in(), encoding="utf-8")
+        ran += 1
+    assert ran >= 9
+    assert {"data.parquet", "report.html", "schema.yaml", "model"} <= {p.name for p in (desk / "out/public").iterdir()}
+    (program,) = blocks(TEXTS["README.md"], "python")
+    exec(compile(program, "README.md", "exec"), {"__name__": "readme"})  # noqa: S102
+    assert (desk / "again" / "public" / "report.json").exists()
+
+
+@pytest.mark.slow
+def test_the_folders_hold_what_the_readme_lists(desk):
+    (desk / "schema.yaml").write_text(filled_in(), encoding="utf-8")
+    privsynth.synthesize("admissions.csv", schema="schema.yaml", epsilon=1, out="out", audit="none")
+    picture = next(block for block in blocks(TEXTS["README.md"], "text") if block.startswith("out/public/"))
+    for folder in ("public", "officer"):
+        for path in (desk / "out" / folder).iterdir():
+            assert path.name in picture, path.name

@@ -67,5 +67,5 @@ def _magnitude(size: float, *, whole: bool) -> str:
         return f"{mantissa} × 10{str(exponent).translate(_SUPERSCRIPT)}"
     if size >= 100:
         return f"{size:,.0f}"
-    digits = 1 if size >= 10 else 2 if size >= 1 else 3 if size >= 0.1 else 4
+    digits = 1 if size >= 10 else 2 if size >= 1 else 3 if size >= 0.01 else 4
     return f"{size:.{digits}f}"

@@ -1,0 +1,199 @@
+"""`arn`: an autoregressive network trained with Opacus DP-SGD, anchored to the marginal model before and after.
+
+Buy the marginal generator's tables; fit its mixture; train the network on rows of the mixture (free); train it on the
+real rows with DP-SGD; tilt its rows until the paid tables come true (free). What it adds is what pairs cannot carry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from privsynth.errors import ConfigError
+from privsynth.generators.arn.adapter import adapt, clip_threshold
+from privsynth.generators.arn.dpsgd import TrainSettings, train
+from privsynth.generators.arn.network import LAYERS, Network, check_weights, hidden_width, to_numpy
+from privsynth.generators.arn.sample import sample_network
+from privsynth.generators.arn.tilt import Potential, TiltSettings, draw_tilted, fit_tilt
+from privsynth.generators.arn.warm import WarmSettings, layer_gradients, warm_start
+from privsynth.generators.encoded import Encoded, Progress, no_progress
+from privsynth.generators.marginal.generator import MarginalGenerator, buy_tables
+from privsynth.generators.marginal.measure import Measured, to_simplex
+from privsynth.privacy.budget import SpendingPlan, TrainingSpec
+from privsynth.privacy.mechanisms import Mechanisms
+
+_CALIBRATION_ROWS = 4_096
+
+
+@dataclass(frozen=True)
+class FittedArn:
+    """A network and the potentials that tilt its rows.
+
+    Attributes:
+      weights: float32 arrays of the network.
+      potentials: log weights of the cells of each paid table.
+      sizes: number of codes of each attribute.
+      no_null: attributes whose NULL is never drawn.
+      order: in which attributes are drawn.
+      hidden: width of the network.
+      tilt: how rows are chosen.
+    """
+
+    name: ClassVar[str] = "arn"
+    weights: Mapping[str, np.ndarray]
+    potentials: tuple[Potential, ...]
+    sizes: tuple[int, ...]
+    no_null: tuple[bool, ...]
+    order: tuple[int, ...]
+    hidden: int
+    tilt: TiltSettings
+
+    def network_codes(self, n_rows: int, rng: np.random.Generator) -> np.ndarray:
+        """Return (attributes, n_rows) uint16 codes of the network as it is, not tilted."""
+        return sample_network(self.weights, self.sizes, self.no_null, self.order, n_rows, rng)
+
+    def sample_codes(self, n_rows: int, rng: np.random.Generator) -> np.ndarray:
+        """Return (attributes, n_rows) uint16 codes, tilted to the paid tables."""
+        return draw_tilted(
+            n_rows, self.sizes, self.potentials, self.tilt, lambda count: self.network_codes(count, rng), rng
+        )
+
+    def tilted(
+        self, tables: list[Measured], n_rows: float, rng: np.random.Generator, progress: Progress = no_progress
+    ) -> FittedArn:
+        """Return the model with the potentials under which its rows agree with paid tables."""
+        codes = self.network_codes(self.tilt.rows, rng)
+        found = fit_tilt(codes, self.sizes, tables, n_rows=max(n_rows, 1.0), settings=self.tilt, progress=progress)
+        return replace(self, potentials=tuple(found))
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Return the network's weights and the potentials, flat and side by side."""
+        flat = [potential.values.ravel() for potential in self.potentials]
+        joined = np.concatenate(flat) if flat else np.zeros(0, dtype=np.float32)
+        return {**{f"network.{name}": array for name, array in self.weights.items()}, "tilt": joined}
+
+    def settings(self) -> dict[str, Any]:
+        """Return sizes, order, the tables that the potentials belong to, and settings."""
+        return {
+            "sizes": list(self.sizes),
+            "no_null": list(self.no_null),
+            "order": list(self.order),
+            "hidden": self.hidden,
+            "tilt": asdict(self.tilt),
+            "tables": [list(potential.attributes) for potential in self.potentials],
+        }
+
+
+@dataclass(frozen=True)
+class ArnGenerator:
+    """The generator and its settings; all of them public, none a function of the rows.
+
+    Attributes:
+      share: of the budget, in μ², that DP-SGD takes.
+      sampling_probability, steps: of DP-SGD.
+    """
+
+    name: ClassVar[str] = "arn"
+    share: float = 0.35
+    sampling_probability: float = 1 / 16
+    steps: int = 128
+    warm: WarmSettings = field(default_factory=WarmSettings)
+    training: TrainSettings = field(default_factory=TrainSettings)
+    tilt: TiltSettings = field(default_factory=TiltSettings)
+    marginal: MarginalGenerator = field(default_factory=MarginalGenerator)
+
+    def training_spec(self) -> TrainingSpec:
+        """Return the public shape of the DP-SGD run."""
+        return TrainingSpec(share=self.share, sampling_probability=self.sampling_probability, steps=self.steps)
+
+    def fit(
+        self,
+        data: Encoded,
+        mechanisms: Mechanisms,
+        plan: SpendingPlan,
+        *,
+        rng: np.random.Generator,
+        progress: Progress = no_progress,
+    ) -> FittedArn:
+        """Learn a model (see `Generator.fit`).
+
+        Guarantee: spends the parts "one_way", "selection" and "measurement" of the plan and its training run.
+        Raises:
+          ConfigError: the plan has no training run, or there is nothing to model; nothing is spent.
+        """
+        if plan.training is None:
+            raise ConfigError("the plan has no training run; make it with the generator's own training_spec()")
+        if not data.attributes:
+            raise ConfigError("there is no column to model; declare at least one")
+        releases = buy_tables(data, mechanisms, plan)
+        mixture = self.marginal.fit_releases(data, releases, rng=rng, progress=progress)
+        order = sampling_order(data)
+        shares = [to_simplex(table.counts / max(data.n_rows, 1.0)) for table in releases.one_way]
+        network = Network(data.sizes, hidden_width(data.sizes), rng=rng, shares=shares)
+        synthetic = mixture.sample_codes(self.warm.rows, rng)
+        warm_start(network, synthetic, order, self.warm, rng, progress)
+        network.double()  # see dpsgd: the guarantee rests on double precision
+        seen = layer_gradients(network, synthetic[:, :_CALIBRATION_ROWS], order, rng)
+        adapted = adapt(network, seen, dict(zip(LAYERS, self.training.ranks, strict=True)))
+        clip = clip_threshold(adapted, seen, factor=self.training.clip_factor, max_rows_per_unit=data.max_rows_per_unit)
+        noise = mechanisms.training(clip=clip, label="DP-SGD of the autoregressive network")
+        train(adapted, data, noise, clip=clip, order=order, settings=self.training, progress=progress)
+        adapted.merge_into(network)
+        untilted = FittedArn(
+            weights=to_numpy(network),
+            potentials=(),
+            sizes=tuple(data.sizes),
+            no_null=tuple(not attribute.can_be_null for attribute in data.attributes),
+            order=order,
+            hidden=network.hidden,
+            tilt=self.tilt,
+        )
+        return untilted.tilted([*releases.one_way, *releases.tables], data.n_rows, rng, progress)
+
+
+def sampling_order(data: Encoded) -> tuple[int, ...]:
+    """Return the attributes in the order in which they are drawn: targets last, so that they see all others."""
+    rest = [at for at in range(len(data.attributes)) if at not in data.targets]
+    return (*rest, *(at for at in range(len(data.attributes)) if at in data.targets))
+
+
+def restore(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> FittedArn:
+    """Return the model that was saved.
+
+    Raises:
+      ValueError: tensors and settings do not fit each other.
+    """
+    sizes = tuple(int(size) for size in settings["sizes"])
+    order = tuple(int(at) for at in settings["order"])
+    no_null = tuple(bool(flag) for flag in settings["no_null"])
+    tables = [tuple(int(at) for at in attributes) for attributes in settings["tables"]]
+    if sorted(order) != list(range(len(sizes))) or len(no_null) != len(sizes):
+        raise ValueError("the order of the attributes does not fit their number")
+    if any(not 0 <= at < len(sizes) for attributes in tables for at in attributes):
+        raise ValueError("a table names an attribute that is not there")
+    hidden = int(settings["hidden"])
+    weights = {name.removeprefix("network."): array for name, array in tensors.items() if name.startswith("network.")}
+    shapes = [tuple(sizes[at] for at in attributes) for attributes in tables]
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes], dtype=np.int64)
+    flat = np.ascontiguousarray(tensors["tilt"], dtype=np.float32)
+    if flat.size != (int(ends[-1]) if len(ends) else 0):
+        raise ValueError("the tensor 'tilt' does not fit the tables")
+    parts = np.split(flat, ends[:-1]) if len(ends) else []
+    return FittedArn(
+        weights=check_weights(weights, sizes, hidden),
+        potentials=tuple(
+            Potential(attributes, part.reshape(shape))
+            for attributes, shape, part in zip(tables, shapes, parts, strict=True)
+        ),
+        sizes=sizes,
+        no_null=no_null,
+        order=order,
+        hidden=hidden,
+        tilt=TiltSettings(**settings["tilt"]),
+    )
+
+
+GENERATOR = ArnGenerator()

@@ -118,6 +118,9 @@ def test_the_last_cell_of_the_tail_is_always_refined():
     far = rounded_gaussian(1, 100.0, ScriptedBits([0, 0, 2**64 - 1, 2**63]))[0]
     assert 900 < near < 950
     assert 1250 < far < 1350
+    # Also where the middle of the cell is far from any border: 9.2 σ is 2.76 here, 13 σ is 3.9.
+    assert rounded_gaussian(1, 0.3, ScriptedBits([0, 2**64 - 1, 2**63]))[0] == 3
+    assert rounded_gaussian(1, 0.3, ScriptedBits([0, 0, 2**64 - 1, 2**63]))[0] == 4
 
 
 def test_half_of_the_range_is_zero_at_small_sigma():

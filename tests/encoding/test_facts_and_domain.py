@@ -194,8 +194,7 @@ def test_a_heavy_atom_is_a_cell_of_its_own_and_keeps_its_share():
 
 
 def test_integers_of_a_wide_cell_are_drawn_evenly_by_segment():
-    made = build_cells(np.array([0, 100]), np.array([99, 199]), np.array([30.0, 10.0]), {}, target=1_000.0, sigma=0.01)
-    assert made.size == 1
+    made = NumberCells(np.array([0]), np.array([0, 100]), np.array([99, 199]), np.array([30.0, 10.0]))
     drawn = made.decode(np.zeros(40_000, dtype=int), np.random.default_rng(1))
     assert abs((drawn < 100).mean() - 0.75) < 6 * math.sqrt(0.75 * 0.25 / 40_000)
 

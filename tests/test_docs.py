@@ -199,6 +199,31 @@ def test_lines_are_not_too_long(page):
     assert [line for line in text.splitlines() if len(line) > 120 and not line.startswith("|")] == []
 
 
+def test_every_finding_is_explained():
+    from privsynth.report.titles import TITLES, VERDICTS
+
+    page = TEXTS["docs/report.md"]
+    measured = {
+        name
+        for path in (ROOT / "privsynth" / "audit").glob("*.py")
+        for name in re.findall(r'name="([a-z][a-z0-9_]+)"', path.read_text(encoding="utf-8"))
+    }
+    assert measured
+    explained = set(re.findall(r"`([a-z0-9_]+)`", page))
+    assert measured <= explained
+    assert not [name for name in explained if re.match(r"(tvd|membership|epsilon)_", name) and name not in TITLES]
+    for verdict in VERDICTS.values():
+        assert f"| {verdict} |" in page
+
+
+def test_every_key_of_a_schema_is_explained():
+    from privsynth.schema.model import Column
+
+    page = TEXTS["docs/schema.md"]
+    for name in (*Schema.model_fields, *Column.model_fields):
+        assert f"`{name}`" in page, name
+
+
 # --- README -------------------------------------------------------------------------------------------------------
 
 

@@ -249,6 +249,14 @@ def test_the_table_of_generators_is_complete():
     assert f"from ε = {AUTO_ARN_EPSILON:g} up" in section
 
 
+def test_the_list_of_sources_is_complete():
+    from privsynth.ingestion.source import SOURCES
+
+    section = TEXTS["README.md"].partition("## Sources")[2].partition("##")[0]
+    listed = set(re.findall(r"`(\.[a-z.]+)`", section)) | set(re.findall(r"`(\w+://)", section))
+    assert listed == {key for key in SOURCES if key.startswith(".") or re.match(r"\w+://", key)}
+
+
 def test_make_targets_exist():
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M))
     for page, text in TEXTS.items():

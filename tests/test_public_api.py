@@ -58,11 +58,6 @@ def test_importing_the_package_loads_nothing_heavy():
     assert not loaded_by("import privsynth") & HEAVY
 
 
-def test_the_command_line_loads_nothing_heavy_for_its_help():
-    assert not loaded_by("import contextlib, io, privsynth.cli\nwith contextlib.redirect_stdout(io.StringIO()):"
-                         " privsynth.cli.main(['--help'], standalone_mode=False)") & HEAVY  # fmt: skip
-
-
 def test_a_lazy_class_is_the_class_itself():
     from privsynth.pipeline.release import Release
     from privsynth.schema import Schema

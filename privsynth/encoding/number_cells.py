@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+TAIL_FINENESS = 64  # cells narrower than this part of the line are never cut for being in a tail
+
 
 @dataclass(frozen=True)
 class NumberCells:
@@ -98,10 +100,12 @@ def build_cells(
     segments = _segments(leaf_low, leaf_high, leaf_weight, atoms)
     lows: list[int] = []
     gathered, alone = 0.0, True
-    for low, _high, noisy, is_atom in segments:
+    middle, fine = _middle(segments), (segments[-1][1] - segments[0][0]) / TAIL_FINENESS
+    for low, high, noisy, is_atom in segments:
         weight = max(noisy, 0.0)
         single = is_atom and weight >= 0.5 * target
-        if not lows or alone or single or gathered + 0.5 * weight > target:
+        tail = bool(lows) and _stretched(lows[-1] - middle, high - middle, fine)
+        if not lows or alone or single or tail or gathered + 0.5 * weight > target:
             lows.append(low)
             gathered = 0.0
         gathered += weight
@@ -113,6 +117,23 @@ def build_cells(
         np.asarray([s[2] for s in segments], dtype=np.float64),
     )
     return replace(cells, seg_weight=_shrink(cells, sigma))
+
+
+def _middle(segments: list[tuple[int, int, float, bool]]) -> int:
+    """Return where half of the noisy rows lie below."""
+    total = np.cumsum([weight for _, _, weight, _ in segments])
+    at = int(np.argmax(total >= total[-1] / 2)) if total[-1] > 0 else len(segments) // 2
+    return segments[at][0]
+
+
+def _stretched(start: int, end: int, fine: float) -> bool:
+    """Return whether a cell from `start` to `end`, as seen from the middle, reaches over more than a factor of two.
+
+    Tails are cut by powers of two, so that a few rows far out do not spread over the whole range; cells narrower than
+    `fine` stay whole.
+    """
+    near = 0.0 if start <= 0 <= end else float(min(abs(start), abs(end)))
+    return end - start > fine and max(abs(start), abs(end)) > 2 * max(near, fine)
 
 
 def _shrink(cells: NumberCells, sigma: float) -> np.ndarray:

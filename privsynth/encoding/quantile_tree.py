@@ -64,19 +64,36 @@ class Leaves:
     def trimmed(self, low: int | None, high: int | None, atoms: Collection[int]) -> Leaves:
         """Return the leaves without the empty ends of a line of which an end was not declared.
 
-        An open line reaches to ±2**52, and noise alone would spread rows over all of it. It ends where a leaf stands
+        An open line reaches to ±2**52, and noise alone would spread rows over all of it. It ends where the leaves stand
         clear of the noise, or at the last atom; values beyond belong to the last cell.
         """
-        solid = np.flatnonzero(self.weight >= SOLID * self.sigma)
-        if not len(solid):
-            solid = np.array([int(np.argmax(self.weight))])
-        start, end = int(self.low[solid[0]]), int(self.high[solid[-1]])
+        first, last = self._solid()
+        start, end = int(self.low[first]), int(self.high[last])
         start = int(self.low[0]) if low is not None else min([start, *atoms])
         end = int(self.high[-1]) if high is not None else max([end, *atoms])
         keep = (self.high >= start) & (self.low <= end)
         return Leaves(
             np.maximum(self.low[keep], start), np.minimum(self.high[keep], end), self.weight[keep], self.sigma
         )
+
+    def _solid(self) -> tuple[int, int]:
+        """Return the first and the last leaf of the runs of 1, 2, 4, … leaves whose sum stands clear of the noise."""
+        total = np.concatenate([[0.0], np.cumsum(self.weight)])
+        starts, ends = [], []
+        for length in (1, 2, 4, 8, 16):
+            if length > len(self.weight):
+                break
+            sums = total[length:] - total[:-length]
+            clear = np.flatnonzero(sums >= SOLID * self.sigma * math.sqrt(length))
+            if len(clear):
+                starts.append(int(clear[0]))
+                ends.append(int(clear[-1]) + length - 1)
+        if not starts:
+            top = int(np.argmax(self.weight))
+            return top, top
+        # A run may begin or end with leaves that are empty themselves.
+        solid = np.flatnonzero(self.weight[min(starts) : max(ends) + 1] >= self.sigma) + min(starts)
+        return (int(solid[0]), int(solid[-1])) if len(solid) else (min(starts), max(ends))
 
 
 def levels_of(lines: Sequence[Line]) -> int:

@@ -91,9 +91,18 @@ class Leaves:
         if not starts:
             top = int(np.argmax(self.weight))
             return top, top
-        # A run may begin or end with leaves that are empty themselves.
-        solid = np.flatnonzero(self.weight[min(starts) : max(ends) + 1] >= self.sigma) + min(starts)
-        return (int(solid[0]), int(solid[-1])) if len(solid) else (min(starts), max(ends))
+        first, last = min(starts), max(ends)
+        # A run may begin and end with leaves that are empty themselves: at most the length of the longest.
+        first += _empty_end(self.weight[first : last + 1], self.sigma)
+        last -= _empty_end(self.weight[first : last + 1][::-1], self.sigma)
+        return first, last
+
+
+def _empty_end(weight: np.ndarray, sigma: float) -> int:
+    """Return how many leaves at the start of a run to drop: those whose sum falls farthest behind 1.5 sigma each."""
+    behind = np.cumsum(weight[:15] - 1.5 * sigma)
+    most = int(np.argmin(behind))
+    return most + 1 if behind[most] < 0 and most + 1 < len(weight) else 0
 
 
 def levels_of(lines: Sequence[Line]) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 
 from simulator import bedside, diagnoses, merchants, patients
 
-HOSPITAL_ROWS_PER_PATIENT = 3
+HOSPITAL_ROWS_PER_PATIENT = 2
 TRANSACTIONS_PER_ACCOUNT = 20
 
 
@@ -149,8 +149,8 @@ HOSPITAL_HEADER = f"""\
 #
 # A schema says what is known without looking at the data: the codes that exist, and the bounds that a form or a
 # laboratory sets. Declaring it costs no privacy budget. The unit of privacy is the patient: at most
-# {HOSPITAL_ROWS_PER_PATIENT} stays of a patient are used, which leaves out about one stay in twelve; with 4 it would
-# be one in twenty-five, for a third more noise.
+# {HOSPITAL_ROWS_PER_PATIENT} stays of a patient are used, which leaves out about one stay in six; with 3 it would be
+# one in twelve, for half as much noise again.
 #
 # Written by simulate.py from simulator/codebook.py: change it there.
 

@@ -92,9 +92,7 @@ def forest(
     return svg.figure(title, _describe(shown, len(rows), baseline_label), svg.WIDE, height, "".join(body))
 
 
-def group_bars(
-    title: str, rows: Sequence[Row], *, better: str = "target", baseline_label: str = "real rows"
-) -> Markup:
+def group_bars(title: str, rows: Sequence[Row], *, better: str = "target", baseline_label: str = "real rows") -> Markup:
     """Return bars with intervals for groups of people, each with its baseline."""
     return forest(title, rows, better=better, baseline_label=baseline_label, bars=True)
 
@@ -180,7 +178,10 @@ def _describe(rows: Sequence[Row], total: int, baseline_label: str) -> str:
 
 
 def histogram(title: str, labels: Sequence[str], counts: Sequence[float], *, ordered: bool = False) -> Markup:
-    """Return a small histogram: vertical bars for bins of a scale, horizontal bars for categories (the top seven)."""
+    """Return a small histogram: vertical bars for bins of a scale, horizontal bars for categories.
+
+    Categories keep their order; after the sixth of more than seven, the others are drawn as one.
+    """
     if len(labels) != len(counts):
         raise ValueError(f"{len(labels)} labels do not fit {len(counts)} counts")
     if any(not (math.isfinite(c) and c >= 0) for c in counts):
@@ -210,10 +211,9 @@ def _bins(labels: Sequence[str], shares: Sequence[float]) -> str:
 
 
 def _categories(labels: Sequence[str], shares: Sequence[float]) -> str:
-    pairs = sorted(zip(labels, shares, strict=True), key=lambda pair: (-pair[1], pair[0]))
+    pairs = list(zip(labels, shares, strict=True))
     if len(pairs) > 7:
-        rest = math.fsum(part for _, part in pairs[6:])
-        pairs = [*pairs[:6], (f"{len(pairs) - 6} others", rest)]
+        pairs = [*pairs[:6], ("all others", math.fsum(part for _, part in pairs[6:]))]
     top, step, parts = max(part for _, part in pairs), 124 / max(len(pairs), 4), []
     for index, (name, part) in enumerate(pairs):
         y = step * index + step / 2
@@ -270,9 +270,7 @@ def _heatmap_note(shown: int, total: int, better: str) -> str:
     return f"{some}Darker is worse ({worse} figures)."
 
 
-def _cell(
-    x: float, y: float, size: float, value: float, ends: tuple[float, float], better: str, name: str
-) -> str:
+def _cell(x: float, y: float, size: float, value: float, ends: tuple[float, float], better: str, name: str) -> str:
     low, high = ends
     part = 0.0 if high == low else (value - low) / (high - low)
     shade = round((1 - part if better == "higher" and high > low else part) * (len(_SHADES) - 1))

@@ -7,137 +7,251 @@ from __future__ import annotations
 
 from privsynth.report.model import Hazard
 
+ELSEWHERE = "a table from elsewhere"
+UNTRAINED = ("marginal",)
+
 
 def hazards(generator: str, *, holdout: bool) -> tuple[Hazard, ...]:
-    """Return the hazard table of a release.
+    """Return the hazard table of a release, or of the audit of a table that was made elsewhere.
 
     Args:
-      generator: its name; the table of a network differs from that of noisy tables.
+      generator: its name, or `ELSEWHERE`; the table of a network differs from that of noisy tables.
       holdout: whether units were held out for the audit.
     """
-    trained = generator not in ("marginal",)
+    if generator == ELSEWHERE or generator.startswith("sdv:"):
+        return (*_without_promise(), _holdout(holdout), _FAITH, _BIAS, _RECORDS, _PUBLISH)
+    trained = generator not in UNTRAINED
+    return (
+        *_CLAIM,
+        *_PROCESS,
+        *_mechanism(trained),
+        _precision(trained),
+        *_MACHINE,
+        _holdout(holdout),
+        _FAITH,
+        _BIAS,
+        _RECORDS,
+        _PUBLISH,
+    )
+
+
+_CLAIM = (
+    Hazard(
+        name="Whose privacy, against which change",
+        addressed="The unit and the neighbouring relation stand next to epsilon; the unit has no default.",
+        evidence="The guarantee section; each mechanism states its sensitivity for all rows of a unit.",
+        residual="People linked to a unit (relatives, colleagues) are protected only as far as their own rows are.",
+        status="addressed",
+    ),
+    Hazard(
+        name="Many rows of one person",
+        addressed="At most a declared number of rows of a unit is used, drawn at random before anything looks.",
+        evidence="Noise is scaled to all rows of a unit; replay tests on tables without a whole unit.",
+        residual="A person under two identifiers is two units. Where the unit is a row, it is rows that are protected.",
+        status="addressed",
+    ),
+    Hazard(
+        name="Large or incomparable epsilon",
+        addressed="Epsilon is total and end to end; its meaning is translated into odds in this report.",
+        evidence="The section on what epsilon means; the list of every paid release.",
+        residual="Which epsilon is acceptable is a decision of people, not of this tool.",
+        status="partly",
+    ),
+    Hazard(
+        name="Delta too large",
+        addressed="Delta is a constant of the run, by default one in a million; it never depends on the rows.",
+        evidence="It stands next to epsilon; the list of paid releases shows which part each of them takes.",
+        residual="Delta should be far below one in the number of people; with more people, choose a smaller one.",
+        status="addressed",
+    ),
+)
+
+_PROCESS = (
+    Hazard(
+        name="Bounds, categories and bins read off the data",
+        addressed="They are declared by a person, or bought with noise and thresholds from the same budget.",
+        evidence="The table of columns names the provenance of each; the stub test compares every public byte.",
+        residual="A declaration that was copied from the data is outside the promise.",
+        status="addressed",
+    ),
+    Hazard(
+        name="The number of rows",
+        addressed="Bought once with noise, or declared public; the synthetic table has the noisy number.",
+        evidence="The list of paid releases.",
+        residual="None known.",
+        status="addressed",
+    ),
+    Hazard(
+        name="Averages and other derived figures",
+        addressed="Sums are released with noise and divided afterwards by the noisy number of rows.",
+        evidence="The sensitivity of each release is in the list of paid releases or in its parts.",
+        residual="Ratios of small noisy numbers are wide; their intervals say so.",
+        status="addressed",
+    ),
+    Hazard(
+        name="Composition and repeated releases",
+        addressed="A ledger adds up every release of a dataset and refuses beyond its cap, failed runs included.",
+        evidence="The officer's report shows the account; the whole budget is reserved before the first look.",
+        residual="The same people in datasets of other names, or in other tools, are not known to the ledger.",
+        status="partly",
+    ),
+    Hazard(
+        name="Figures about real rows in the report",
+        addressed="The public report holds paid releases and figures of synthetic rows only.",
+        evidence="The report's types refuse an officer's finding; stub and needle tests.",
+        residual="The officer's report holds exact figures and must stay inside.",
+        status="addressed",
+    ),
+    Hazard(
+        name="Tuning, early stopping, trying again",
+        addressed="Steps, sampling rate and noise are fixed by public facts before the first look; one attempt.",
+        evidence="Nothing in training or selection reads an exact loss; no row is filtered against real rows.",
+        residual="Running again until a result pleases costs the budget of every run, and the ledger shows it.",
+        status="addressed",
+    ),
+)
+
+_MACHINE = (
+    Hazard(
+        name="Mistakes in the implementation",
+        addressed="Noise is added in one place, costs are entered before noise is drawn, the code is open to read.",
+        evidence="The project's tests: whole runs on neighbouring tables, planted strings, seeded faults, attacks.",
+        residual="Tests find faults and cannot prove that there are none. No outside party has certified this version.",
+        status="partly",
+    ),
+    Hazard(
+        name="Random numbers",
+        addressed="Noise, samples and coins come from ChaCha20 and AES keyed by the operating system, without a seed.",
+        evidence="The seed in this report is of the synthetic rows alone.",
+        residual="The operating system's generator is trusted.",
+        status="addressed",
+    ),
+    Hazard(
+        name="Timing and other side channels",
+        addressed="Durations stay with the officer; sampling is offline.",
+        evidence="No duration is in the public folder.",
+        residual="Whoever can watch the machine while it runs is outside the promise.",
+        status="open",
+    ),
+    Hazard(
+        name="People and machines that hold the raw rows",
+        addressed="Raw rows stay in place; temporary files are private, in one folder that is wiped.",
+        evidence="Nothing is sent over a network; the public folder is written apart from the officer's.",
+        residual="Whoever may read the source may read it still: this is central trust, not local privacy.",
+        status="partly",
+    ),
+)
+
+_BIAS = Hazard(
+    name="Bias",
+    addressed="Shares, rates and errors of protected groups are shown with intervals, small groups included.",
+    evidence="The section on bias; 'insufficient evidence' is never left out.",
+    residual="Noise weighs heavier on small groups; a synthetic table can under-represent them.",
+    status="partly",
+)
+
+_RECORDS = Hazard(
+    name="What counts as a record",
+    addressed="A damaged cell becomes missing and never stops a run; one record spans a bounded part of a file.",
+    evidence="Tests with stray quotes, NUL bytes, ragged and undecodable rows.",
+    residual="Records are what the parser makes of the file: a stray quote can merge a record with the next.",
+    status="partly",
+)
+
+_PUBLISH = Hazard(
+    name="The decision to publish",
+    addressed="It is a person's, recorded by hand at the end of this report.",
+    evidence="The decision block.",
+    residual="A decision that looks at the officer's figures is itself outside epsilon.",
+    status="open",
+)
+
+_FAITH = Hazard(
+    name="Synthetic rows taken for facts, or for private by nature",
+    addressed="The privacy comes from the noise, not from the rows being synthetic; fidelity is measured and shown.",
+    evidence="The sections on fidelity and utility, with intervals; the label SYNTHETIC at the foot of the page.",
+    residual="A use that was not tested here may fail without a sign. Validate conclusions on real rows.",
+    status="partly",
+)
+
+
+def _mechanism(trained: bool) -> tuple[Hazard, ...]:
+    if not trained:
+        return (
+            Hazard(
+                name="Memorisation by a model",
+                addressed="There is no trained network: the model is a function of noisy tables.",
+                evidence="The model file holds nothing but what was paid for.",
+                residual="The guarantee covers the model file too; sampling from it is free.",
+                status="addressed",
+            ),
+        )
     return (
         Hazard(
-            name="Whose privacy, against which change",
-            addressed="The unit and the neighbouring relation stand next to epsilon; the unit has no default.",
-            evidence="The guarantee section; each mechanism states its sensitivity for all rows of a unit.",
-            residual="People linked to a unit (relatives, colleagues) are protected only as far as their own rows are.",
-            status="addressed",
-        ),
-        Hazard(
-            name="Many rows of one person",
-            addressed="At most a declared number of rows of a unit is used, drawn at random before anything looks.",
-            evidence="Noise is scaled to all rows of a unit; replay tests on tables without a whole unit.",
-            residual="A person who appears under two identifiers is two units.",
-            status="addressed",
-        ),
-        Hazard(
-            name="Large or incomparable epsilon",
-            addressed="Epsilon is total and end to end; its meaning is translated into odds in this report.",
-            evidence="The section on what epsilon means; the list of every paid release.",
-            residual="Which epsilon is acceptable is a decision of people, not of this tool.",
-            status="partly",
-        ),
-        Hazard(
-            name="Bounds, categories and bins read off the data",
-            addressed="They are declared by a person, or bought with noise and thresholds from the same budget.",
-            evidence="The table of columns names the provenance of each; the stub test compares every public byte.",
-            residual="A declaration that was copied from the data is outside the promise.",
-            status="addressed",
-        ),
-        Hazard(
-            name="The number of rows",
-            addressed="Bought once with noise, or declared public; the synthetic table has the noisy number.",
-            evidence="The list of paid releases.",
-            residual="None known.",
-            status="addressed",
-        ),
-        Hazard(
-            name="Composition and repeated releases",
-            addressed="A ledger adds up every release of a dataset and refuses beyond its cap, failed runs included.",
-            evidence="The officer's report shows the account; the whole budget is reserved before the first look.",
-            residual="The same people in datasets of other names, or in other tools, are not known to the ledger.",
-            status="partly",
-        ),
-        Hazard(
-            name="Figures about real rows in the report",
-            addressed="The public report holds paid releases and figures of synthetic rows only.",
-            evidence="The report's types refuse an officer's finding; stub and needle tests.",
-            residual="The officer's report holds exact figures and must stay inside.",
-            status="addressed",
-        ),
-        Hazard(
-            name="Tuning, early stopping, trying again",
-            addressed="Steps, sampling rate and noise are fixed by public facts before the first look; one attempt.",
-            evidence="Nothing in training or selection reads an exact loss; no row is filtered against real rows.",
-            residual="Running again until a result pleases costs the budget of every run, and the ledger shows it.",
-            status="addressed",
-        ),
-        Hazard(
             name="Memorisation by a model",
-            addressed="Training gradients are clipped a unit, summed and noised (Opacus, Poisson sampling of units)."
-            if trained
-            else "There is no trained network: the model is a function of noisy tables.",
-            evidence="Accounting by privacy loss distributions, checked by a second accountant in the tests."
-            if trained
-            else "The model file holds nothing but what was paid for.",
+            addressed="Training gradients are clipped a unit, summed and noised; units are drawn by Poisson sampling. "
+            "No public data is used for pre-training.",
+            evidence="Accounting by privacy loss distributions, checked by a second accountant in the tests.",
             residual="The guarantee covers the model file too; sampling from it is free.",
             status="addressed",
         ),
-        Hazard(
-            name="Random numbers",
-            addressed="Noise, samples and coins come from ChaCha20 and AES keyed by the operating system, without a "
-            "seed.",
-            evidence="The seed in this report is of the synthetic rows alone.",
-            residual="The operating system's generator is trusted.",
+    )
+
+
+def _precision(trained: bool) -> Hazard:
+    if trained:
+        residual = "Gradients are computed in floating point; the slack for their rounding is argued and not proven."
+    else:
+        residual = "Noisy tables are integers; what is computed from them afterwards costs nothing, exact or not."
+    return Hazard(
+        name="Finite precision",
+        addressed="Counts are integers and get exactly rounded Gaussian noise; other sums are put on a grid first, "
+        "with slack for the rounding.",
+        evidence="The distribution of the noise is tested against exact probabilities.",
+        residual=residual,
+        status="partly" if trained else "addressed",
+    )
+
+
+def _holdout(holdout: bool) -> Hazard:
+    if holdout:
+        return Hazard(
+            name="People held out for the audit",
+            addressed="They are compared with the training rows, to tell what is remembered from what is common.",
+            evidence="In a release, fair coins choose them, and figures on both parts are charged by their sum.",
+            residual="With few held-out people an audit can see only gross leaks; its ceiling is printed beside it.",
             status="addressed",
-        ),
+        )
+    return Hazard(
+        name="No independent rows for the audit",
+        addressed="No units were held out, so membership cannot be judged against people who were not in the data.",
+        evidence="The audit of membership says 'insufficient evidence'.",
+        residual="Only the guarantee itself, where there is one, speaks about membership.",
+        status="open",
+    )
+
+
+def _without_promise() -> tuple[Hazard, ...]:
+    return (
         Hazard(
-            name="Finite precision",
-            addressed="Counts are integers and get exactly rounded Gaussian noise; fractions are put on a grid first, "
-            "with slack for the rounding.",
-            evidence="The distribution of the noise is tested against exact probabilities.",
-            residual="Clipped gradients are computed in floating point; the slack covers their rounding, which is "
-            "argued and not proven."
-            if trained
-            else "None known for counts; distances of tables are put on a grid with slack.",
-            status="partly" if trained else "addressed",
-        ),
-        Hazard(
-            name="Timing and other side channels",
-            addressed="Durations stay with the officer; sampling is offline.",
-            evidence="No duration is in the public folder.",
-            residual="Whoever can watch the machine while it runs is outside the promise.",
+            name="No promise that this tool can vouch for",
+            addressed="The report claims no epsilon for this table, whatever its maker claims.",
+            evidence="There is no section on what was promised.",
+            residual="Privacy rests on what the maker can show. Attacks that fail are no substitute.",
             status="open",
         ),
         Hazard(
-            name="What counts as a record",
-            addressed="A damaged cell becomes missing and never stops a run; one record spans a bounded part of a file.",
-            evidence="Tests with stray quotes, NUL bytes, ragged and undecodable rows.",
-            residual="Records are what the parser makes of the file: a stray quote can merge a record with the next.",
-            status="partly",
+            name="Attacks stand in for proof",
+            addressed="Attacks are reported with intervals, baselines and the least leak they could have seen.",
+            evidence="The sections on membership and alarms.",
+            residual="A better attack may exist, or be found later.",
+            status="open",
         ),
         Hazard(
-            name="People held out for the audit" if holdout else "No independent rows for the audit",
-            addressed="A fair coin sends units of the pool to training or holdout; both are protected by the same promise."
-            if holdout
-            else "No units were held out, so membership could not be judged against people who were not in the data.",
-            evidence="Figures on both parts are charged by their sum.",
-            residual="None known." if holdout else "The audit of membership says 'insufficient evidence'.",
-            status="addressed" if holdout else "open",
-        ),
-        Hazard(
-            name="Bias",
-            addressed="Shares, rates and errors of protected groups are shown with intervals, small groups included.",
-            evidence="The section on bias; 'insufficient evidence' is never left out.",
-            residual="Noise weighs heavier on small groups; a synthetic table can under-represent them.",
-            status="partly",
-        ),
-        Hazard(
-            name="The decision to publish",
-            addressed="It is a person's, recorded by hand at the end of this report.",
-            evidence="The decision block.",
-            residual="A decision that looks at the officer's figures is itself outside epsilon.",
+            name="Exact figures about real people",
+            addressed="The report is marked INTERNAL and never offered for publication.",
+            evidence="The mark at its head; its findings are the officer's.",
+            residual="Every figure of it is personal data.",
             status="open",
         ),
     )

@@ -67,7 +67,8 @@ class Guarantee:
       max_rows_per_unit: at most this many rows of a unit were used; None where the unit is a row.
       neighbours: one sentence that says which two tables the promise compares.
       accountant, second_accountant: who added the costs up; the second is "" if there was none.
-      mu: the total as Gaussian DP, if the whole release is one; else None.
+      mu: the release as Gaussian DP, if it is one; else None.
+      mu_delta: probability of the events in which mu does not hold (thresholded discovery); part of delta.
       report_share: the part of the budget (in mu squared) set aside for the report's figures, 0 to 1.
       holdout_fraction: the share of units kept from training for the audit, 0 to 0.5.
       n_rows_noisy: the number of rows, bought with noise or declared public; None if neither.
@@ -82,6 +83,7 @@ class Guarantee:
     max_rows_per_unit: int | None = None
     second_accountant: str = ""
     mu: float | None = None
+    mu_delta: float = 0.0
     report_share: float = 0.0
     holdout_fraction: float = 0.0
     n_rows_noisy: int | None = None
@@ -94,6 +96,7 @@ class Guarantee:
             raise ValueError(f"delta must be at least 0 and below 1, not {self.delta}")
         if self.mu is not None and not (math.isfinite(self.mu) and self.mu > 0):
             raise ValueError(f"mu must be a finite number above 0 or None, not {self.mu}")
+        _within("mu_delta", self.mu_delta, 0, self.delta)
         _within("report_share", self.report_share, 0, 1)
         _within("holdout_fraction", self.holdout_fraction, 0, 0.5)
         total = math.fsum(spend.share for spend in self.spends)

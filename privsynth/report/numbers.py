@@ -58,7 +58,7 @@ def _magnitude(size: float, *, whole: bool) -> str:
         return "0"
     if (whole or size == int(size)) and size < 1e7:
         return f"{int(size):,}"
-    if size >= 1e7 or size < 1e-3:
+    if size >= 1e7 or size < 1e-4:
         exponent = math.floor(math.log10(size))
         mantissa = f"{size / 10.0**exponent:.2f}"
         if mantissa == "10.00":
@@ -67,5 +67,5 @@ def _magnitude(size: float, *, whole: bool) -> str:
         return f"{mantissa} × 10{str(exponent).translate(_SUPERSCRIPT)}"
     if size >= 100:
         return f"{size:,.0f}"
-    digits = 1 if size >= 10 else 2 if size >= 1 else 3 if size >= 0.01 else 4
+    digits = 1 if size >= 10 else 2 if size >= 1 else 3 if size >= 0.01 else 4 if size >= 0.001 else 5
     return f"{size:.{digits}f}"

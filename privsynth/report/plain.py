@@ -13,6 +13,8 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
+from privsynth.report.numbers import power
+
 PRIORS = (0.01, 0.10, 0.50)
 _NORMAL = NormalDist()
 
@@ -35,13 +37,16 @@ class RiskCard:
     sentence: str
 
 
-def highest_success(prior: float, *, epsilon: float, delta: float, mu: float | None = None) -> float:
+def highest_success(
+    prior: float, *, epsilon: float, delta: float, mu: float | None = None, mu_delta: float = 0.0
+) -> float:
     """Return 1 - f(prior): the largest true positive rate of any test with false positive rate `prior`.
 
     Args:
       prior: probability that a guess is right without the person's rows; also a false positive rate.
       epsilon, delta: the release is (epsilon, delta)-DP.
       mu: the release is mu-GDP as well; the smaller of the two bounds is returned.
+      mu_delta: probability of the events in which mu does not hold (thresholded discovery).
 
     Raises:
       ValueError: an argument is not finite or outside its range.
@@ -51,7 +56,7 @@ def highest_success(prior: float, *, epsilon: float, delta: float, mu: float | N
     if epsilon < 700:  # above, e^epsilon is no float and the other bound is the smaller
         bounds.append(math.exp(epsilon) * prior + delta)
     if mu is not None:
-        bounds.append(_gaussian(prior, mu))
+        bounds.append(_gaussian(prior, mu, mu_delta))
     return max(min(bounds), prior)
 
 
@@ -63,32 +68,38 @@ def highest_belief(prior: float, *, epsilon: float, delta: float = 0.0) -> float
     return 1 / (1 + math.exp(-epsilon) * (1 - prior) / prior)
 
 
-def highest_accuracy(*, epsilon: float, delta: float, mu: float | None = None) -> float:
+def highest_accuracy(*, epsilon: float, delta: float, mu: float | None = None, mu_delta: float = 0.0) -> float:
     """Return the largest probability to say rightly whether a person is in the data, from even odds.
 
-    It is (1 + max(TPR - FPR)) / 2: (e^epsilon + delta) / (1 + e^epsilon), or Phi(mu / 2) if that is less.
+    It is (1 + max(TPR - FPR)) / 2: (e^epsilon + delta) / (1 + e^epsilon), or, if that is less, Phi(mu / 2), which
+    `mu_delta` raises by at most half of itself.
     """
     _check(0.5, epsilon, delta, mu)
     accuracy = (1 + delta * math.exp(-epsilon)) / (1 + math.exp(-epsilon))
-    return accuracy if mu is None else min(accuracy, _NORMAL.cdf(mu / 2))
+    return accuracy if mu is None else min(accuracy, _NORMAL.cdf(mu / 2) * (1 - mu_delta) + mu_delta)
 
 
 def bound_curve(
-    *, epsilon: float, delta: float, mu: float | None = None, lowest: float = 1e-4
+    *, epsilon: float, delta: float, mu: float | None = None, mu_delta: float = 0.0, lowest: float = 1e-4
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return (false positive rates, largest true positive rates), 121 points, dense at both ends."""
     low = [lowest * (0.5 / lowest) ** (i / 60) for i in range(60)]
     fpr = (0.0, *low, 0.5, *(1 - x for x in reversed(low)), 1.0)
-    return fpr, tuple(highest_success(x, epsilon=epsilon, delta=delta, mu=mu) for x in fpr)
+    return fpr, tuple(highest_success(x, epsilon=epsilon, delta=delta, mu=mu, mu_delta=mu_delta) for x in fpr)
 
 
 def risk_cards(
-    *, epsilon: float, delta: float, mu: float | None = None, priors: tuple[float, ...] = PRIORS
+    *,
+    epsilon: float,
+    delta: float,
+    mu: float | None = None,
+    mu_delta: float = 0.0,
+    priors: tuple[float, ...] = PRIORS,
 ) -> tuple[RiskCard, ...]:
     """Return one card for each prior, in order."""
     cards = []
     for prior in priors:
-        highest = highest_success(prior, epsilon=epsilon, delta=delta, mu=mu)
+        highest = highest_success(prior, epsilon=epsilon, delta=delta, mu=mu, mu_delta=mu_delta)
         belief = highest_belief(prior, epsilon=epsilon, delta=delta)
         sentence = (
             f"A guess about a person that would be right {percent(prior)} of the time without that person's rows "
@@ -98,9 +109,9 @@ def risk_cards(
     return tuple(cards)
 
 
-def membership_sentence(*, epsilon: float, delta: float, mu: float | None = None) -> str:
+def membership_sentence(*, epsilon: float, delta: float, mu: float | None = None, mu_delta: float = 0.0) -> str:
     """Return what an attacker can learn about whether a person is in the data at all."""
-    accuracy = percent(highest_accuracy(epsilon=epsilon, delta=delta, mu=mu), up=True)
+    accuracy = percent(highest_accuracy(epsilon=epsilon, delta=delta, mu=mu, mu_delta=mu_delta), up=True)
     return (
         "Asked whether a person is in the data at all, where a coin would be right 50 % of the time, the best "
         f"possible attack is right at most {accuracy} of the time."
@@ -112,8 +123,8 @@ def delta_sentence(delta: float) -> str:
     if delta == 0:
         return "Delta is 0: the bound on epsilon has no exception."
     return (
-        f"Delta is {delta:.3g}: outcomes with a total probability of about 1 in {round(1 / delta):,} may reveal more "
-        "than epsilon says. Delta is a constant of the run, not a function of the number of rows."
+        f"Delta is {power(delta)}: outcomes with a total probability of about 1 in {round(1 / delta):,} may reveal "
+        "more than epsilon says. Delta is a constant of the run, not a function of the number of rows."
     )
 
 
@@ -131,11 +142,12 @@ def percent(share: float, *, up: bool = False) -> str:
     return f"{text.rstrip('0').rstrip('.')} %" if "." in text else f"{text} %"
 
 
-def _gaussian(prior: float, mu: float) -> float:
-    """Return Phi(Phi^-1(prior) + mu): the mu-GDP trade-off, as a true positive rate."""
-    if prior in (0.0, 1.0):
-        return prior
-    return _NORMAL.cdf(_NORMAL.inv_cdf(prior) + mu)
+def _gaussian(prior: float, mu: float, slack: float) -> float:
+    """Return slack + (1 - slack) Phi(Phi^-1(prior / (1 - slack)) + mu): mu-GDP composed with (0, slack)-DP."""
+    share = prior / (1 - slack) if slack < 1 else 1.0
+    if share <= 0 or share >= 1:
+        return slack if share <= 0 else 1.0
+    return slack + (1 - slack) * _NORMAL.cdf(_NORMAL.inv_cdf(share) + mu)
 
 
 def _check(prior: float, epsilon: float, delta: float, mu: float | None) -> None:

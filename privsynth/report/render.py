@@ -5,17 +5,19 @@ from __future__ import annotations
 import base64
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from privsynth.report import charts, curves, numbers, plain, svg
-from privsynth.report.model import ReportData
-from privsynth.report.sections import sections, tally, title_of
-from privsynth.report.titles import GLOSSARY, VERDICTS
+from privsynth.report.model import ColumnProfile, Guarantee, ReportData
+from privsynth.report.sections import checks, sections, tally, unmeasured, zero_note
+from privsynth.report.titles import GLOSSARY, STATUSES, VERDICTS
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 ATTESTATION = Markup('<script type="application/vnd.in-toto.bundle" id="privsynth-attestation"></script>')
+PROFILES = 40  # columns with a picture; report.json has them all
 
 
 def templates_dir() -> Path:
@@ -36,55 +38,76 @@ def templates_dir() -> Path:
 def render(report: ReportData) -> str:
     """Return the report as one self-contained HTML page with an empty attestation element at its end.
 
-    Every chart is inline SVG with a text alternative, and its figures stand in a table beside it.
+    Every chart is inline SVG with a text alternative, and its figures stand in a table beside it. Texts from outside
+    (names of columns, groups, datasets) are escaped and cleaned of control characters.
+    Raises:
+      jinja2.UndefinedError: a template names what does not exist.
+      ValueError: a figure is not finite.
     """
+    style = _style()
+    digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            report=report,
+            g=report.guarantee,
+            officer=report.kind == "officer",
+            style=Markup(style),  # our own file; the digest of the policy is taken over these bytes
+            style_hash=digest,
+            attestation=ATTESTATION,
+            sections=sections(report),
+            unmeasured=unmeasured(report),
+            tally=tally(report),
+            checks=checks(report),
+            verdicts=VERDICTS,
+            statuses=STATUSES,
+            glossary=GLOSSARY,
+            promise=None if report.guarantee is None else _promise(report.guarantee),
+            profiles=[(profile, _picture(profile)) for profile in report.synthetic_profile[:PROFILES]],
+        )
+    )
+
+
+def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(templates_dir()),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_clean,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(
-        number=numbers.number, share=numbers.share, power=numbers.power, clean=svg.clean, title_of=title_of, pairs=zip
-    )
-    css = (templates_dir() / "report.css").read_text(encoding="utf-8")
-    style = Markup("\n" + css)
-    digest = base64.b64encode(hashlib.sha256(str(style).encode("utf-8")).digest()).decode("ascii")
-    return environment.get_template("report.html").render(
-        report=report,
-        style=style,
-        style_hash=digest,
-        attestation=ATTESTATION,
-        sections=sections(report),
-        tally=tally(report),
-        verdicts=VERDICTS,
-        glossary=GLOSSARY,
-        interval=numbers.interval,
-        budget=_budget(report),
-        cards=_cards(report),
-        people=curves.people("What an attacker can gain", _cards(report)) if report.guarantee else None,
-        profiles=[
-            (p, charts.histogram(f"{p.column}, synthetic rows", p.labels, p.counts, ordered=p.ordered))
-            for p in report.synthetic_profile
-        ],
-        membership=_membership(report),
-        delta_words=plain.delta_sentence(report.guarantee.delta) if report.guarantee else "",
-    )
+    environment.filters.update(number=numbers.number, share=numbers.share, power=numbers.power, pairs=zip)
+    environment.globals.update(interval=numbers.interval, zero_note=zero_note)
+    return environment
 
 
-def _budget(report: ReportData) -> Markup | None:
-    if report.guarantee is None or not report.guarantee.spends:
-        return None
-    return charts.budget_bar("Where the budget went", [(s.label, s.share) for s in report.guarantee.spends])
+def _clean(value: Any) -> Any:
+    """Return a text without control characters; leave markup, which only this package makes, as it is."""
+    return svg.clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def _cards(report: ReportData) -> tuple[plain.RiskCard, ...]:
-    g = report.guarantee
-    return () if g is None else plain.risk_cards(epsilon=g.epsilon, delta=g.delta, mu=g.mu)
+def _style() -> str:
+    """Return the style sheet as it stands in the page, newline for newline."""
+    return "\n" + (templates_dir() / "report.css").read_text(encoding="utf-8")
 
 
-def _membership(report: ReportData) -> str:
-    g = report.guarantee
-    return "" if g is None else plain.membership_sentence(epsilon=g.epsilon, delta=g.delta, mu=g.mu)
+def _promise(g: Guarantee) -> dict[str, Any]:
+    """Return the pictures and words that explain the guarantee."""
+    bounds: dict[str, Any] = {"epsilon": g.epsilon, "delta": g.delta, "mu": g.mu, "mu_delta": g.mu_delta}
+    cards = plain.risk_cards(**bounds)
+    return {
+        "budget": charts.budget_bar("Where the budget went", [(spend.label, spend.share) for spend in g.spends]),
+        "cards": cards,
+        "people": curves.people("What an attacker can gain, in 100 guesses", cards),
+        "membership": plain.membership_sentence(**bounds),
+        "delta": plain.delta_sentence(g.delta),
+        "percent": plain.percent,
+    }
+
+
+def _picture(profile: ColumnProfile) -> Markup:
+    heading = f"{profile.column}, synthetic rows"
+    return charts.histogram(heading, profile.labels, profile.counts, ordered=profile.ordered)

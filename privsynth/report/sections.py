@@ -1,55 +1,87 @@
-"""From findings to the sections of a page: order, tables, pictures."""
+"""From findings to the sections of a page: what stands together, in which order, with which picture."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from privsynth.audit.finding import FAMILIES, Family, Finding
+from privsynth.audit.finding import FAMILIES, Family, Finding, Verdict
 from privsynth.report import charts, curves
 from privsynth.report.charts import Row
 from privsynth.report.curves import Curve
 from privsynth.report.model import ReportData
 from privsynth.report.plain import bound_curve
-from privsynth.report.titles import FAMILY_TITLES, TITLES
+from privsynth.report.titles import FAMILY_TITLES, title, title_of
 
-_ORDER = {"fail": 0, "review": 1, "insufficient": 2, "pass": 3, "info": 4}
-# Findings that are drawn with one row a group; (name, bars).
-_PICTURES: dict[str, bool] = {
-    "tvd_1way": False,
-    "representation": True,
-    "base_rate": True,
-    "subgroup_fidelity": False,
-    "membership_auc": False,
-    "membership_auc_by_group": False,
-    "utility_auc": False,
-    "downstream_auroc": False,
+URGENCY: tuple[Verdict, ...] = ("fail", "review", "insufficient", "pass", "info")
+NAMED = 6  # how many groups a line of the summary names before it counts
+OPEN_TABLE = 6  # a table of at most so many figures is open
+
+# Findings of different names that share a scale and are drawn together.
+_TOGETHER: dict[Family, tuple[tuple[str, tuple[str, ...]], ...]] = {
+    "fidelity": (("Mean distance, over all columns", ("tvd_1way_mean", "tvd_2way_mean", "tvd_3way_mean")),),
+    "utility": (("Trained on synthetic and on real rows", ("tstr_auroc", "trtr_auroc")),),
 }
+_BARS = {"representation", "base_rate", "selection_rate", "true_positive_rate", "false_positive_rate"}
+_PAIR = " × "
+
+
+@dataclass(frozen=True)
+class Block:
+    """Findings of one name and visibility, with their picture.
+
+    Attributes:
+      title: heading. exact: whether the figures are the officer's.
+      findings: worst verdict first.
+      picture: None for a single figure without a curve.
+      meaning, threshold, source: what those with a figure share; "" where they differ. The table says what departs.
+    """
+
+    title: str
+    exact: bool
+    findings: tuple[Finding, ...]
+    picture: Markup | None
+    meaning: str
+    threshold: str
+    source: str
+
+    @property
+    def single(self) -> bool:
+        """Whether there is one figure, to be shown large."""
+        return len(self.findings) == 1
+
+    @property
+    def open(self) -> bool:
+        """Whether the table is shown without a click: it is short, or something in it did not pass."""
+        return len(self.findings) <= OPEN_TABLE or any(f.verdict == "fail" for f in self.findings)
 
 
 @dataclass(frozen=True)
 class Section:
-    """One family of findings.
-
-    Attributes:
-      family, title, lead: heading and what it asks.
-      findings: worst verdict first.
-      pictures: charts; the table of findings holds the same figures.
-    """
+    """One family of findings: heading, what it asks, overviews drawn together, and the blocks."""
 
     family: Family
     title: str
     lead: str
-    findings: tuple[Finding, ...]
-    pictures: tuple[Markup, ...]
+    overviews: tuple[Markup, ...]
+    blocks: tuple[Block, ...]
 
 
-def title_of(finding: Finding) -> str:
-    """Return a finding's name for people."""
-    return TITLES.get(finding.name, finding.name.replace("_", " "))
+@dataclass(frozen=True)
+class Check:
+    """One line of the summary: the findings of one name that share a verdict."""
+
+    verdict: Verdict
+    family: Family
+    title: str
+    exact: bool
+    count: int
+    groups: str
+    only: Finding | None
+    threshold: str
 
 
 def sections(report: ReportData) -> list[Section]:
@@ -58,70 +90,161 @@ def sections(report: ReportData) -> list[Section]:
     for family in FAMILIES:
         own = [finding for finding in report.findings if finding.family == family]
         if own:
-            title, lead = FAMILY_TITLES[family]
-            ordered = sorted(enumerate(own), key=lambda pair: (_ORDER[pair[1].verdict], pair[0]))
-            found.append(
-                Section(family, title, lead, tuple(f for _, f in ordered), tuple(_pictures(family, own, report)))
-            )
+            heading, lead = FAMILY_TITLES[family]
+            overviews = tuple(_overviews(family, own, report))
+            found.append(Section(family, heading, lead, overviews, tuple(_blocks(own))))
     return found
 
 
-def tally(report: ReportData) -> list[tuple[str, int]]:
-    """Return how many findings have each verdict, failures first, information left out."""
+def unmeasured(report: ReportData) -> list[str]:
+    """Return the titles of the families without a finding."""
+    there = {finding.family for finding in report.findings}
+    return [FAMILY_TITLES[family][0] for family in FAMILIES if family not in there]
+
+
+def tally(report: ReportData) -> list[tuple[Verdict, int]]:
+    """Return how many findings have each verdict, failures first; information is no verdict and left out."""
     counts = Counter(finding.verdict for finding in report.findings)
-    return [(verdict, counts[verdict]) for verdict in ("fail", "review", "insufficient", "pass")]
+    return [(verdict, counts[verdict]) for verdict in URGENCY if verdict != "info"]
 
 
-def _pictures(family: Family, findings: Sequence[Finding], report: ReportData) -> list[Markup]:
+def checks(report: ReportData) -> list[Check]:
+    """Return every check that has a verdict, failures first, one line for each name and verdict."""
+    together: dict[tuple[Verdict, Family, str, str], list[Finding]] = {}
+    for finding in report.findings:
+        if finding.verdict != "info":
+            key = (finding.verdict, finding.family, finding.name, finding.visibility)
+            together.setdefault(key, []).append(finding)
+    lines = [
+        Check(
+            verdict=verdict,
+            family=family,
+            title=title(name),
+            exact=visibility == "officer",
+            count=len(own),
+            groups=_names([f.group for f in own if f.group]),
+            only=own[0] if len(own) == 1 else None,
+            threshold=_threshold(own),
+        )
+        for (verdict, family, name, visibility), own in together.items()
+    ]
+    return sorted(lines, key=lambda check: (URGENCY.index(check.verdict), FAMILIES.index(check.family)))
+
+
+def zero_note(finding: Finding) -> str:
+    """Return what a reader must not conclude from a zero that has no upper end."""
+    if finding.value != 0 or finding.high is not None:
+        return ""
+    return "A zero without an upper end: nothing was seen, which does not show that there is nothing."
+
+
+def _threshold(findings: Sequence[Finding]) -> str:
+    different = {finding.threshold for finding in findings}
+    return "differs; see the section" if len(different) > 1 else different.pop() or "none"
+
+
+def _names(groups: Sequence[str]) -> str:
+    rest = f" and {len(groups) - NAMED} more" if len(groups) > NAMED else ""
+    return ", ".join(groups[:NAMED]) + rest
+
+
+def _shared(texts: Iterable[str]) -> str:
+    different = set(texts)
+    return different.pop() if len(different) == 1 else ""
+
+
+def _blocks(findings: Sequence[Finding]) -> list[Block]:
+    together: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        together.setdefault((finding.name, finding.visibility), []).append(finding)
+    return [_block(name, visibility, own) for (name, visibility), own in together.items()]
+
+
+def _block(name: str, visibility: str, findings: Sequence[Finding]) -> Block:
+    measured = [finding for finding in findings if finding.value is not None] or findings
+    return Block(
+        title=title(name),
+        exact=visibility == "officer",
+        findings=tuple(sorted(findings, key=lambda finding: URGENCY.index(finding.verdict))),
+        picture=_picture(name, findings) if len(findings) > 1 else None,
+        meaning=_shared(f.meaning for f in measured),
+        threshold=_shared(f.threshold for f in measured),
+        source=_shared(f.source for f in measured),
+    )
+
+
+def _picture(name: str, findings: Sequence[Finding]) -> Markup | None:
+    if all(finding.value is None for finding in findings):
+        return None
+    if name == "tvd_2way" and (pairs := _pairs(findings)):
+        return charts.heatmap(title(name), pairs, better=findings[0].better)
+    label = next((f.baseline_label for f in findings if f.baseline_label), "")
+    rest = _ending([finding.group for finding in findings])
+    rows = [_row(finding, finding.group.removesuffix(rest) or title_of(finding)) for finding in findings]
+    if name in _BARS:
+        return charts.group_bars(title(name), rows, better=findings[0].better, baseline_label=label or "real rows")
+    return charts.forest(title(name), rows, better=findings[0].better, baseline_label=label)
+
+
+def _ending(groups: Sequence[str]) -> str:
+    """Return what all groups end with, from the last " · " on: labels are short, and the table has the whole name."""
+    _, sign, last = groups[0].rpartition(" · ")
+    ending = sign + last
+    return ending if sign and all(group.endswith(ending) and group != ending for group in groups) else ""
+
+
+def _row(finding: Finding, label: str) -> Row:
+    return Row(label=label, value=finding.value, low=finding.low, high=finding.high, baseline=finding.baseline)
+
+
+def _pairs(findings: Sequence[Finding]) -> list[tuple[str, str, float]]:
+    """Return the pairs as a matrix, or nothing where a column's own name holds the sign between names."""
+    names = [finding.group.split(_PAIR) for finding in findings]
+    if any(len(pair) != 2 or pair[0] == pair[1] for pair in names) or len({frozenset(p) for p in names}) < len(names):
+        return []
+    return [(a, b, f.value) for (a, b), f in zip(names, findings, strict=True) if f.value is not None]
+
+
+def _overviews(family: Family, findings: Sequence[Finding], report: ReportData) -> list[Markup]:
     pictures = []
-    for name, bars in _PICTURES.items():
-        for visibility, words in (("public", ""), ("officer", ", exact")):
-            own = [f for f in findings if f.name == name and f.visibility == visibility]
-            if len(own) > 1 or (own and name == "membership_auc"):
-                pictures.append(_rows(TITLES[name] + words, own, bars))
-    if family == "fidelity":
-        pictures += _matrix(findings)
+    for heading, names in _TOGETHER.get(family, ()):
+        pictures += _together(heading, [f for name in names for f in findings if f.name == name])
     if family == "membership":
+        attacks = [f for f in findings if f.name.startswith("mia_")]
+        pictures += _together("Membership attacks (AUC)", [f for f in attacks if "_tpr_at_" not in f.name])
+        pictures += _together("Membership attacks, hits", [f for f in attacks if "_tpr_at_" in f.name])
         pictures += _roc(findings, report)
     return pictures
 
 
-def _rows(title: str, findings: Sequence[Finding], bars: bool) -> Markup:
-    rows = [
-        Row(label=f.group or title_of(f), value=f.value, low=f.low, high=f.high, baseline=f.baseline) for f in findings
-    ]
-    label = next((f.baseline_label for f in findings if f.baseline_label), "")
-    better = findings[0].better
-    if bars:
-        return charts.group_bars(title, rows, better=better, baseline_label=label or "real rows")
-    return charts.forest(title, rows, better=better, baseline_label=label)
-
-
-def _matrix(findings: Sequence[Finding]) -> list[Markup]:
+def _together(heading: str, findings: Sequence[Finding]) -> list[Markup]:
+    if len(findings) < 2:
+        return []
+    mixed = len({finding.visibility for finding in findings}) > 1
+    rows = []
     for finding in findings:
-        matrix, columns = finding.detail.get("matrix"), finding.detail.get("columns")
-        if matrix and columns:
-            values = [
-                (str(columns[i]), str(columns[j]), float(matrix[i][j]))
-                for i in range(len(columns))
-                for j in range(i + 1, len(columns))
-                if matrix[i][j] is not None
-            ]
-            if values:
-                return [charts.heatmap("Distance of each pair of columns, exact", values)]
-    return []
+        kind = (", exact" if finding.visibility == "officer" else ", with noise") if mixed else ""
+        group = f" ({finding.group})" if finding.group else ""
+        rows.append(_row(finding, title_of(finding).replace("Mean distance, ", "") + group + kind))
+    label = next((f.baseline_label for f in findings if f.baseline_label), "")
+    return [charts.forest(heading, rows, better=findings[0].better, baseline_label=label)]
 
 
 def _roc(findings: Sequence[Finding], report: ReportData) -> list[Markup]:
-    drawn = []
-    for finding in findings:
-        fpr, tpr = finding.detail.get("fpr"), finding.detail.get("tpr")
-        if fpr and tpr and len(fpr) > 1:
-            drawn.append(Curve(finding.group or title_of(finding), fpr, tpr))
+    drawn = [curve for finding in findings if (curve := _curve(finding)) is not None]
     if not drawn:
         return []
-    bound = None
-    if report.guarantee is not None:
-        g = report.guarantee
-        bound = bound_curve(epsilon=g.epsilon, delta=g.delta, mu=g.mu)
+    bound, g = None, report.guarantee
+    if g is not None:
+        bound = bound_curve(epsilon=g.epsilon, delta=g.delta, mu=g.mu, mu_delta=g.mu_delta)
     return [curves.roc("Membership attacks, and the most that the promise allows", drawn, bound=bound)]
+
+
+def _curve(finding: Finding) -> Curve | None:
+    """Return the ROC curve of an attack from its detail: "fpr" and "tpr" lists, or "roc" points."""
+    points = finding.detail.get("roc")
+    if points is None:
+        points = list(zip(finding.detail.get("fpr", ()), finding.detail.get("tpr", ()), strict=True))
+    if len(points) < 2:
+        return None
+    return Curve(finding.group or title_of(finding), [f for f, _ in points], [t for _, t in points])

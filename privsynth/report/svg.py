@@ -71,9 +71,7 @@ def line(x1: float, y1: float, x2: float, y2: float, **more: float | str) -> str
 
 def path(points: Sequence[tuple[float, float]], **more: float | str) -> str:
     """Return a polyline as a path."""
-    steps = " ".join(
-        f"{'M' if i == 0 else 'L'}{coordinate(x)} {coordinate(y)}" for i, (x, y) in enumerate(points)
-    )
+    steps = " ".join(f"{'M' if i == 0 else 'L'}{coordinate(x)} {coordinate(y)}" for i, (x, y) in enumerate(points))
     return f'<path d="{steps}"{attributes({"fill": "none", "stroke": INK, **more})}/>'
 
 
@@ -101,9 +99,7 @@ def hatch(x: float, y: float, width: float, height: float, *, gap: float = 5, **
     while offset < width + height:
         x0, y0 = (offset, 0.0) if offset <= width else (width, offset - width)
         x1, y1 = (0.0, offset) if offset <= height else (offset - height, height)
-        steps.append(
-            f"M{coordinate(x + x0)} {coordinate(y + y0)}L{coordinate(x + x1)} {coordinate(y + y1)}"
-        )
+        steps.append(f"M{coordinate(x + x0)} {coordinate(y + y0)}L{coordinate(x + x1)} {coordinate(y + y1)}")
         offset += gap
     return f'<path d="{"".join(steps)}"{attributes({"fill": "none", "stroke": INK, **more})}/>'
 
@@ -111,7 +107,9 @@ def hatch(x: float, y: float, width: float, height: float, *, gap: float = 5, **
 def marker(shape: str, x: float, y: float, size: float = 5, **more: float | str) -> str:
     """Return a marker: "dot", "ring", "diamond", "square", "cross" or "tick"."""
     if shape in ("dot", "ring"):
-        tone = {"fill": BLUE} if shape == "dot" else {"fill": "#fff", "stroke": INK, "stroke_width": 1.6}
+        tone: dict[str, float | str] = (
+            {"fill": BLUE} if shape == "dot" else {"fill": "#fff", "stroke": INK, "stroke_width": 1.6}
+        )
         return f"<circle{attributes({'cx': x, 'cy': y, 'r': size, **tone, **more})}/>"
     if shape == "diamond":
         corners = [(x, y - size), (x + size, y), (x, y + size), (x - size, y), (x, y - size)]
@@ -119,14 +117,17 @@ def marker(shape: str, x: float, y: float, size: float = 5, **more: float | str)
     if shape == "square":
         return rect(x - size, y - size, 2 * size, 2 * size, **{"fill": RUST, **more})
     if shape == "cross":
-        return line(x - size, y - size, x + size, y + size, **more) + line(x - size, y + size, x + size, y - size, **more)
+        return line(x - size, y - size, x + size, y + size, **more) + line(
+            x - size, y + size, x + size, y - size, **more
+        )
     return line(x, y - size, x, y + size, **{"stroke_width": 2, **more})
 
 
 def figure(title: str, desc: str, width: float, height: float, body: str, *, small: bool = False) -> Markup:
     """Return the whole picture, with its title and description for readers who do not see it."""
     kind = "chart small" if small else "chart"
-    size = f'viewBox="0 0 {coordinate(width)} {coordinate(height)}" width="{coordinate(width)}" height="{coordinate(height)}"'
+    across, down = coordinate(width), coordinate(height)
+    size = f'viewBox="0 0 {across} {down}" width="{across}" height="{down}"'
     return Markup(
         f'<svg class="{kind}" role="img" {size} font-family="{html.escape(FONT)}" font-size="12">'
         f"<title>{escape(title)}</title><desc>{escape(desc)}</desc>{body}</svg>"

@@ -1,53 +1,83 @@
-"""Names of findings and sections for people."""
+"""Names of findings, sections and words for people."""
 
 from __future__ import annotations
 
-from privsynth.audit.finding import Family
+import re
+
+from privsynth.audit.finding import Family, Finding
 
 TITLES = {
     "tvd_1way_mean": "Mean distance, single columns",
     "tvd_2way_mean": "Mean distance, pairs of columns",
     "tvd_3way_mean": "Mean distance, triples of columns",
-    "tvd_1way": "Distance of a column",
-    "tvd_2way": "Distance of a pair",
+    "tvd_1way": "Distance of each column",
+    "tvd_2way": "Distance of each pair of columns",
     "tvd_1way_worst": "Worst column",
-    "tvd_2way_worst": "Worst pair",
-    "tvd_3way_worst": "Worst triple",
+    "tvd_2way_worst": "Worst pair of columns",
+    "tvd_3way_worst": "Worst triple of columns",
     "tvd_1way_excess": "Distance beyond chance, single columns",
     "tvd_2way_excess": "Distance beyond chance, pairs",
     "tvd_3way_excess": "Distance beyond chance, triples",
-    "wasserstein": "Shape of a number (W1)",
-    "correlation_difference": "Correlation, difference",
-    "association_difference": "Association, difference",
-    "association_difference_mean": "Association, mean difference",
-    "association_shift": "Association with a group, shift",
-    "missing_share_difference": "Missing values, difference",
+    "wasserstein": "Shape of a number (Wasserstein distance)",
+    "correlation_difference": "Difference in correlation",
+    "association_difference": "Difference in association",
+    "association_difference_mean": "Mean difference in association",
+    "association_shift": "Shift in the association of group and outcome",
+    "missing_share_difference": "Difference in the share of missing values",
+    "c2st_auroc": "Can a model tell synthetic rows from real ones? (AUROC)",
     "tstr_auroc": "Trained on synthetic, tested on real (AUROC)",
     "trtr_auroc": "Trained on real, tested on real (AUROC)",
     "utility_auc": "Trained on synthetic, tested on real (AUROC)",
     "utility_gap": "Utility lost against training on real rows",
-    "membership_auc": "Membership attack (AUC)",
-    "membership_tpr": "Membership attack, hits at few false alarms",
-    "membership_blind_auc": "Check: members and non-members are alike",
-    "membership_auc_by_group": "Membership attack in a group (AUC)",
+    "membership_auc": "Membership attacks (AUC)",
+    "membership_tpr": "Membership attacks: hits at few false alarms",
+    "membership_blind_auc": "Check of the test: members and others look alike",
+    "membership_auc_by_group": "Membership attack within a group (AUC)",
     "epsilon_lower_bound": "Lower bound on epsilon, from attacks",
-    "epsilon_lower_bound_one_run": "Lower bound on epsilon, from one run",
-    "representation": "Share of a group",
-    "base_rate": "Rate of the target in a group",
-    "base_rate_gap": "Gap of rates between groups",
+    "epsilon_lower_bound_one_run": "Lower bound on epsilon, from guessing in one run",
+    "singling_out": "Singling out a person",
+    "linkability": "Linking two parts of a person's record",
+    "attribute_inference": "Inferring a sensitive value",
+    "representation": "Share of each group",
+    "base_rate": "Rate of the outcome in each group",
+    "base_rate_gap": "Gap of outcome rates between groups",
     "subgroup_fidelity": "Distance within a group",
     "subgroup_fidelity_gap": "Gap of distances between groups",
     "downstream_auroc": "Utility within a group (AUROC)",
+    "downstream_gap": "Gap of utility between groups",
     "selection_rate": "Selection rate in a group",
-    "selection_rate_gap": "Gap of selection rates",
+    "selection_rate_gap": "Gap of selection rates between groups",
     "true_positive_rate": "True positive rate in a group",
-    "true_positive_rate_gap": "Gap of true positive rates",
+    "true_positive_rate_gap": "Gap of true positive rates between groups",
     "false_positive_rate": "False positive rate in a group",
-    "false_positive_rate_gap": "Gap of false positive rates",
+    "false_positive_rate_gap": "Gap of false positive rates between groups",
     "rule_violations": "Rows that break a rule",
     "exact_copies": "Exact copies of real rows",
-    "near_copies": "Rows nearer to training than to holdout",
+    "near_copies": "Rows nearer to training rows than to holdout rows",
+    "missing_share": "Share of missing values",
 }
+_ATTACK = re.compile(r"mia_(?P<attack>[a-z0-9_]+?)(?:_tpr_at_(?P<rate>\d+)pct(?:_fpr)?)?")
+
+
+def title(name: str) -> str:
+    """Return the human title of a finding's name; an unknown name is spelled out."""
+    if name in TITLES:
+        return TITLES[name]
+    attack = _ATTACK.fullmatch(name)
+    if attack is None:
+        words = name.replace("_", " ").strip()
+        return words[:1].upper() + words[1:]
+    kind, rate = attack["attack"].replace("_", " "), attack["rate"]
+    if rate is None:
+        return f"Membership attack by {kind} (AUC)"
+    shown = f"0.{rate[1:]}" if rate.startswith("0") else rate
+    return f"Membership attack by {kind}: hits at {shown} % false alarms"
+
+
+def title_of(finding: Finding) -> str:
+    """Return a finding's title for people."""
+    return title(finding.name)
+
 
 FAMILY_TITLES: dict[Family, tuple[str, str]] = {
     "fidelity": (
@@ -61,45 +91,71 @@ FAMILY_TITLES: dict[Family, tuple[str, str]] = {
     ),
     "membership": (
         "Membership: can an attacker tell who was in the data?",
-        "An AUC of 0.5 is a coin. No attack that was tried says nothing about attacks that were not: the promise "
-        "is the guarantee above, and this is the attempt to break it.",
+        "An AUC of 0.5 is a coin. The promise is the guarantee above; this is the attempt to break it. An attack that "
+        "fails says nothing about attacks that were not tried.",
     ),
-    "disclosure": ("Disclosure: singling out, linking, inferring", ""),
+    "disclosure": (
+        "Disclosure: singling out, linking, inferring",
+        "Attacks on single people, each beside the same attack on people who were not in the data.",
+    ),
     "bias": (
         "Bias: are groups treated alike?",
-        "Each group is compared with itself among the real rows. Groups with too few rows are listed as such.",
+        "Each group is compared with itself among the real rows. Groups with too few rows to judge are listed as such.",
     ),
-    "rules": ("Rules: does every row make sense?", "Declared rules hold in every synthetic row by construction."),
+    "rules": (
+        "Rules: does every row make sense?",
+        "Declared rules are built into the generator; here every synthetic row was checked against them.",
+    ),
     "alarms": (
         "Alarms",
-        "Copies and near copies are a sign of a bug when they are many; when they are few they are no evidence of "
-        "safety.",
+        "Many copies or near copies of real rows are a sign of a fault. Few are no evidence of safety.",
     ),
-    "coverage": ("Coverage: what is missing?", ""),
-    "pii": ("Identifiers", ""),
+    "coverage": (
+        "Coverage: what is missing?",
+        "Which kinds of real rows have no counterpart among the synthetic ones, and the reverse.",
+    ),
+    "pii": (
+        "Identifiers",
+        "A screen for direct identifiers, among the columns and in the synthetic cells.",
+    ),
 }
 
 VERDICTS = {
-    "pass": "pass",
-    "fail": "FAIL",
-    "review": "review",
-    "insufficient": "insufficient evidence",
-    "info": "information",
+    "fail": "Fail",
+    "review": "Needs review",
+    "insufficient": "Insufficient evidence",
+    "pass": "Pass",
+    "info": "For information",
 }
 
+STATUSES = {"addressed": "addressed", "partly": "in part", "open": "open"}
+
 GLOSSARY = (
-    ("AUROC", "How well a model ranks: the chance that a positive case scores above a negative one. 0.5 is a coin."),
-    ("Delta", "The total probability of outcomes in which epsilon may not hold."),
+    ("Accountant", "The method that adds up the cost of several releases."),
+    ("AUROC, AUC", "How well a ranking works: the chance that a true case scores above another. 0.5 is a coin."),
+    ("Baseline", "The figure to compare with: chance, the holdout, or the real rows."),
+    ("Delta (δ)", "The total probability of outcomes in which epsilon may not hold."),
     (
         "Differential privacy",
         "A promise about a procedure: whoever sees its result learns almost the same whether or not one unit's rows "
         "were in the data.",
     ),
     ("Distance (total variation)", "The share of rows that would have to change for two distributions to be the same."),
-    ("Epsilon", "How much the odds of any conclusion about a unit can change: by a factor of at most e to the epsilon."),
-    ("Gaussian noise", "Random numbers added to counts so that no single unit can be read off them."),
+    ("Epsilon (ε)", "A limit on how much the odds of any conclusion about a unit can change: a factor of e to the ε."),
+    ("False positive rate", "The share of people who were not in the data whom an attack wrongly names."),
     ("Holdout", "Real rows kept from training, to compare with."),
-    ("Interval", "The range that holds the true figure with 95 % confidence; in the public report it contains the noise."),
+    ("Insufficient evidence", "Too few rows, or too much noise, to say anything. It is neither a pass nor a fail."),
+    (
+        "Interval",
+        "A range made so that it holds the true figure in 95 of 100 cases, unless another confidence is named; of a "
+        "paid figure it includes the noise.",
+    ),
+    ("Ledger", "The account of a dataset's budget; every release is entered before it looks at a row."),
+    ("Mu (μ)", "The strength of the promise as Gaussian differential privacy; smaller is stronger."),
+    ("Needs review", "A figure is outside what its threshold expects; a person has to judge why."),
+    ("Neighbouring tables", "The two tables that the promise compares: with and without one unit's rows."),
+    ("Noise", "Random numbers added to counts so that no single unit can be read off them."),
     ("Paid release", "A figure about real rows that was given noise and charged to the budget."),
+    ("Synthetic row", "A row drawn from a model. It is no person's, even where it looks like one."),
     ("Unit", "Whose privacy is protected: a person, an account, or a row."),
 )

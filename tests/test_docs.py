@@ -216,6 +216,14 @@ def test_every_finding_is_explained():
         assert f"| {verdict} |".lower() in page.lower(), verdict
 
 
+def test_every_section_of_the_report_is_explained():
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "templates").glob("*.html")]
+    headings = {heading for text in texts for heading in re.findall(r"<h2[^>]*>([^<{]+)</h2>", text)}
+    assert "Decision" in headings
+    for heading in headings:
+        assert f"| {heading} |" in TEXTS["docs/report.md"]
+
+
 def test_every_key_of_a_schema_is_explained():
     from privsynth.schema.model import Column
 

@@ -301,7 +301,7 @@ def desk(tmp_path, monkeypatch):
 def filled_in() -> str:
     """Return the sample's code book as the schema of admissions.csv."""
     schema = load_schema(ROOT / "sample_data" / "hospital.schema.yaml")
-    return dump_schema(schema.model_copy(update={"dataset": None}))
+    return dump_schema(schema.model_copy(update={"dataset": None, "unit": None, "max_rows_per_unit": None}))
 
 
 @pytest.mark.slow
@@ -333,7 +333,9 @@ def test_the_readme_runs_as_it_stands(desk):
 @pytest.mark.slow
 def test_the_folders_hold_what_the_readme_lists(desk):
     (desk / "schema.yaml").write_text(filled_in(), encoding="utf-8")
-    privsynth.synthesize("admissions.csv", schema="schema.yaml", epsilon=1, out="out", audit="none")
+    privsynth.synthesize(
+        "admissions.csv", schema="schema.yaml", unit="row", dataset="small", epsilon=1, out="out", audit="none"
+    )
     picture = next(block for block in blocks(TEXTS["README.md"], "text") if block.startswith("out/public/"))
     for folder in ("public", "officer"):
         for path in (desk / "out" / folder).iterdir():

@@ -1,0 +1,172 @@
+"""A small public and a small officer report, with one of everything, at a fixed clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from privsynth.audit.finding import Finding
+from privsynth.report.hazards import hazards
+from privsynth.report.model import (
+    ColumnInfo,
+    ColumnProfile,
+    GeneratorInfo,
+    Guarantee,
+    LedgerState,
+    OfficerPart,
+    ReportData,
+    Spend,
+)
+
+
+def finding(name: str, value: float | None, **more: Any) -> Finding:
+    """Return a public finding with a stock meaning."""
+    stock: dict[str, Any] = {"family": "fidelity", "visibility": "public", "meaning": f"What {name} says.", "n": 1000}
+    return Finding(name=name, value=value, **{**stock, **more})
+
+
+SHARES: dict[str, Any] = {"family": "bias", "threshold": "within 5 points (policy 1)"}
+PUBLIC_FINDINGS = (
+    finding("tvd_1way_mean", 0.012, low=0.01, high=0.014, baseline=0.008, baseline_label="holdout", better="lower"),
+    finding("tvd_2way_mean", 0.031, low=0.028, high=0.034, baseline=0.024, baseline_label="holdout", better="lower"),
+    *(
+        finding("tvd_1way", value, group=group, low=value / 2, high=value * 2, better="lower")
+        for group, value in (("age", 0.02), ("sex", 0.001))
+    ),
+    *(
+        finding("tvd_2way", value, group=group, better="lower")
+        for group, value in (("age × sex", 0.04), ("age × ward", 0.09), ("sex × ward", 0.03))
+    ),
+    finding("tstr_auroc", 0.81, family="utility", low=0.78, high=0.84, baseline=0.5, baseline_label="chance"),
+    finding("trtr_auroc", 0.86, family="utility", low=0.83, high=0.89, baseline=0.5, baseline_label="chance"),
+    finding("representation", 0.52, group="sex=F", baseline=0.5, verdict="pass", **SHARES),
+    finding("representation", 0.02, group="sex=X", baseline=0.1, verdict="fail", **SHARES),
+    finding("base_rate", None, family="bias", group="sex=X", verdict="insufficient", n=7),
+    finding("rule_violations", 0.0, family="rules", group="a >= b", low=0.0, high=0.003, verdict="pass"),
+)
+
+OFFICER_FINDINGS = (
+    finding(
+        "membership_auc",
+        0.51,
+        family="membership",
+        visibility="officer",
+        group="distance",
+        baseline=0.5,
+        detail={"roc": [[0, 0], [0.01, 0.012], [0.1, 0.11], [1, 1]]},
+    ),
+    finding(
+        "mia_density",
+        0.5,
+        family="membership",
+        visibility="officer",
+        detail={"fpr": [0, 0.1, 1], "tpr": [0, 0.2, 1]},
+    ),
+    finding("exact_copies", 0.0, family="alarms", visibility="officer", verdict="review", unit="rows"),
+)
+
+GUARANTEE = Guarantee(
+    epsilon=1.0,
+    delta=1e-6,
+    unit="patient_id",
+    neighbours="add or remove all rows of one patient_id",
+    accountant="exact Gaussian DP",
+    second_accountant="privacy loss distributions",
+    max_rows_per_unit=3,
+    mu=0.24,
+    mu_delta=1e-7,
+    report_share=0.05,
+    holdout_fraction=0.1,
+    n_rows_noisy=997,
+    spends=(
+        Spend(label="rows", mechanism="Gaussian", share=0.05, what="The rows.", noise_multiplier=20.0, sensitivity=3.0),
+        Spend(label="measurement", mechanism="Gaussian", share=0.85, what="The pairs.", delta=1e-7),
+        Spend(label="report", mechanism="Gaussian", share=0.05, what="These figures."),
+    ),
+)
+
+COLUMNS = (
+    ColumnInfo(
+        name="patient_id",
+        kind="id",
+        domain="none",
+        provenance="fixed",
+        treatment="fresh surrogate",
+        nullable=False,
+    ),
+    ColumnInfo(name="age", kind="integer", domain="0 to 120", provenance="declared", treatment="modelled"),
+    ColumnInfo(
+        name="sex",
+        kind="categorical",
+        domain="3 categories",
+        provenance="bought",
+        treatment="modelled",
+        roles=("protected", "quasi_identifier"),
+    ),
+)
+
+OFFICER_PART = OfficerPart(
+    skipped={"short_rows": 2, "nul_cells": 0},
+    durations={"learn": 1.5},
+    pool={"training": 101, "holdout": 99},
+    source_commitment="ab" * 16,
+    ledger=LedgerState(
+        cap_epsilon=10.0, spent_before_epsilon=2.0, spent_after_epsilon=3.0, cap_delta=1e-5, releases_before=2
+    ),
+)
+
+
+def public() -> ReportData:
+    """Return the small public report."""
+    return ReportData(
+        kind="public",
+        report_id="run-0001",
+        dataset="admissions",
+        created="2026-11-22T10:00:00+00:00",
+        tool_version="0.1.0",
+        generator=GeneratorInfo(name="marginal", version="0.1.0", settings={"fit": {"steps": 10}, "tables": 3}),
+        guarantee=GUARANTEE,
+        unsigned=False,
+        demo=True,
+        signer="DEMO 1234-5678",
+        n_rows_synthetic=1000,
+        columns=COLUMNS,
+        rules=("discharged >= admitted",),
+        findings=PUBLIC_FINDINGS,
+        synthetic_profile=(
+            ColumnProfile(column="age", labels=("0", "40", "80"), counts=(200.0, 500.0, 300.0), ordered=True),
+            ColumnProfile(column="sex", labels=("F", "M", "X"), counts=(520.0, 460.0, 20.0)),
+        ),
+        hazards=hazards("marginal", holdout=True),
+        sampling_seed=2**63 + 1,
+        files=("data.parquet", "report.html"),
+    )
+
+
+def officer() -> ReportData:
+    """Return the officer's report of the same release."""
+    return replace(public(), kind="officer", findings=(*PUBLIC_FINDINGS, *OFFICER_FINDINGS), officer=OFFICER_PART)
+
+
+@pytest.fixture
+def public_report() -> ReportData:
+    return public()
+
+
+@pytest.fixture
+def officer_report() -> ReportData:
+    return officer()
+
+
+@pytest.fixture(params=[public, officer], ids=["public", "officer"])
+def report(request) -> ReportData:
+    """Return each of the two."""
+    return request.param()
+
+
+@pytest.fixture
+def make_finding() -> Callable[..., Finding]:
+    return finding

@@ -1,0 +1,159 @@
+"""Charts: well-formed, described, deterministic; NaN, emptiness, long names and 400 columns."""
+
+from __future__ import annotations
+
+import math
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from privsynth.report import svg
+from privsynth.report.charts import Row, budget_bar, empty, forest, group_bars, heatmap, histogram, worst_rows
+from privsynth.report.curves import Curve, people, roc
+from privsynth.report.plain import bound_curve, risk_cards
+from privsynth.report.titles import title
+
+ROWS = [Row(label=f"column {i}", value=i / 1000, low=i / 2000, high=i / 500, baseline=0.01) for i in range(400)]
+PAIRS = [(f"c{i}", f"c{j}", (i * j % 17) / 100) for i in range(30) for j in range(i)]
+CURVE = Curve("distance", [0.0, 0.01, 0.1, 1.0], [0.0, 0.02, 0.2, 1.0])
+NAME = "{http://www.w3.org/2000/svg}"
+
+CHARTS = {
+    "empty": empty("t"),
+    "forest": forest("t", ROWS[:5], better="lower", baseline_label="holdout"),
+    "forest of 400": forest("t", ROWS, better="lower"),
+    "forest of one": forest("t", [Row(label="a", value=0.0)]),
+    "forest without figures": forest("t", [Row(label="a", value=None)]),
+    "forest below zero": forest("t", [Row(label="a", value=-0.3, low=-0.4, high=-0.2)]),
+    "groups": group_bars("t", ROWS[:3]),
+    "bins": histogram("t", ["0", "1"], [3, 4], ordered=True),
+    "categories": histogram("t", [str(i) for i in range(12)], [1.0] * 12),
+    "no rows": histogram("t", ["a"], [0]),
+    "heatmap": heatmap("t", PAIRS),
+    "no pairs": heatmap("t", []),
+    "budget": budget_bar("t", [("a", 0.5), ("b", 0.3)]),
+    "no budget": budget_bar("t", []),
+    "roc": roc("t", [CURVE] * 7, bound=bound_curve(epsilon=1.0, delta=1e-6)),
+    "no roc": roc("t", []),
+    "people": people("t", risk_cards(epsilon=1.0, delta=1e-6)),
+}
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_every_chart_is_a_described_picture_without_ids_scripts_or_styles(name):
+    picture = CHARTS[name]
+    root = ElementTree.fromstring(str(picture).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1))
+    assert root.get("role") == "img"
+    assert [child.tag for child in root][:2] == [f"{NAME}title", f"{NAME}desc"]
+    assert all(root[i].text for i in (0, 1))
+    for element in root.iter():
+        assert not {"id", "style", "href", "class"} & set(element.keys()) or element is root
+        assert element.tag.removeprefix(NAME) in {"svg", "title", "desc", "text", "rect", "line", "path", "circle", "g"}
+    assert "nan" not in str(picture).lower().replace("finance", "")
+
+
+def test_the_worst_twenty_of_400_are_shown_and_the_picture_says_so():
+    picture = str(CHARTS["forest of 400"])
+    assert "The worst 20 of 400" in picture
+    assert "column 399<" in picture
+    assert "column 5<" not in picture
+    assert worst_rows(ROWS, "higher")[0].label == "column 0"
+
+
+def test_what_could_not_be_measured_counts_as_worst():
+    rows = [*ROWS[:30], Row(label="unknown", value=None)]
+    assert worst_rows(rows, "lower")[0].label == "unknown"
+    assert "insufficient evidence" in forest("t", rows, better="lower")
+
+
+def test_farthest_from_the_baseline_is_worst_for_a_target():
+    rows = [Row(label=str(i), value=i / 10, baseline=0.5) for i in range(30)]
+    assert worst_rows(rows, "target")[0].label == "29"
+
+
+def test_a_heatmap_of_thirty_columns_shows_the_worst_twenty():
+    picture = str(CHARTS["heatmap"])
+    assert "20 of 30 columns" in picture
+    worst = max(PAIRS, key=lambda pair: pair[2])
+    assert f"{worst[0]} × {worst[1]}" in picture
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_numbers_that_are_none_are_refused(bad):
+    for draw in (
+        lambda: forest("t", [Row(label="a", value=bad)]),
+        lambda: forest("t", [Row(label="a", value=0.1, high=bad)]),
+        lambda: histogram("t", ["a"], [bad]),
+        lambda: heatmap("t", [("a", "b", bad)]),
+        lambda: budget_bar("t", [("a", bad)]),
+        lambda: Curve("a", [0.0, bad], [0.0, 1.0]),
+        lambda: svg.ticks(0.0, bad),
+    ):
+        with pytest.raises(ValueError):
+            draw()
+
+
+def test_a_long_label_is_cut_and_whole_in_its_title():
+    name = "a_very_long_column_name_" * 4
+    picture = str(forest("t", [Row(label=name, value=0.5)]))
+    assert f"<title>{name}</title>" in picture
+    assert "…" in picture
+
+
+def test_a_hatch_ends_also_where_its_gap_is_nothing():
+    with pytest.raises(ValueError, match="gap"):
+        svg.hatch(0, 0, 10, 10, gap=0)
+
+
+def test_names_stay_text():
+    name = '</title><script>"x"&'
+    for picture in (
+        forest(name, [Row(label=name, value=1.0)]),
+        histogram(name, [name], [1]),
+        heatmap(name, [(name, "b", 0.5)]),
+        budget_bar(name, [(name, 1.0)]),
+        roc(name, [Curve(name, [0, 1], [0, 1])]),
+    ):
+        assert "<script" not in picture
+        ElementTree.fromstring(str(picture))
+
+
+def test_characters_that_hide_or_reorder_are_replaced():
+    assert svg.clean("a\u202eb\x00c\u200dd") == "a\ufffdb\ufffdc\u200dd"
+
+
+@given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
+def test_ticks_cover_the_range_and_are_not_many(one, two):
+    low, high = min(one, two), max(one, two)
+    marks = svg.ticks(low, high)
+    assert 2 <= len(marks) <= 12
+    assert marks[0] <= low + 1e-6 * max(1, abs(low))
+    assert marks[-1] >= high - 1e-6 * max(1, abs(high))
+    assert len(svg.tick_texts(marks)) == len(marks)
+
+
+def test_the_picture_of_people_counts_upwards():
+    picture = str(people("t", risk_cards(epsilon=1.0, delta=0.0)))
+    assert "at most 3 in 100" in picture
+    assert "at most 28 in 100" in picture
+
+
+def test_a_curve_is_read_off_at_a_false_positive_rate():
+    assert CURVE.at(0.05) == 0.02
+    assert CURVE.at(0.0) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("tvd_2way_mean", "Mean distance, pairs of columns"),
+        ("mia_nearest_row", "Membership attack by nearest row (AUC)"),
+        ("mia_distance_tpr_at_1pct_fpr", "Membership attack by distance: hits at 1 % false alarms"),
+        ("mia_density_tpr_at_01pct", "Membership attack by density: hits at 0.1 % false alarms"),
+        ("something_new", "Something new"),
+    ],
+)
+def test_every_finding_has_a_title(name, words):
+    assert title(name) == words

@@ -23,7 +23,14 @@ OPEN_TABLE = 6  # a table of at most so many figures is open
 # Findings of different names that share a scale and are drawn together.
 _TOGETHER: dict[Family, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "fidelity": (("Mean distance, over all columns", ("tvd_1way_mean", "tvd_2way_mean", "tvd_3way_mean")),),
-    "utility": (("Trained on synthetic and on real rows", ("tstr_auroc", "trtr_auroc")),),
+    "utility": (("Tested on real rows (AUROC), trained on synthetic and on real ones", ("tstr_auroc", "trtr_auroc")),),
+}
+_SHORT = {
+    "tvd_1way_mean": "single columns",
+    "tvd_2way_mean": "pairs of columns",
+    "tvd_3way_mean": "triples of columns",
+    "tstr_auroc": "on synthetic rows",
+    "trtr_auroc": "on real rows",
 }
 _BARS = {"representation", "base_rate", "selection_rate", "true_positive_rate", "false_positive_rate"}
 _PAIR = " × "
@@ -225,7 +232,7 @@ def _together(heading: str, findings: Sequence[Finding]) -> list[Markup]:
     for finding in findings:
         kind = (", exact" if finding.visibility == "officer" else ", with noise") if mixed else ""
         group = f" ({finding.group})" if finding.group else ""
-        rows.append(_row(finding, title_of(finding).replace("Mean distance, ", "") + group + kind))
+        rows.append(_row(finding, _SHORT.get(finding.name, title_of(finding)) + group + kind))
     label = next((f.baseline_label for f in findings if f.baseline_label), "")
     return [charts.forest(heading, rows, better=findings[0].better, baseline_label=label)]
 

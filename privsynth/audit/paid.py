@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from privsynth.audit.finding import Finding
+from privsynth.audit.paid_groups import SOURCE, auroc_of_table, bias_findings, noisy_interval
 from privsynth.encoding.codec import TableCodec
 from privsynth.generators.encoded import Encoded
 from privsynth.privacy.mechanisms import Mechanisms, grid_sensitivity, on_grid
@@ -31,7 +32,6 @@ MAX_TABLES = 300
 SCORE_BINS = 8
 STEP = 2.0**-8
 DRAWS = 400
-_SOURCE = "sums released with Gaussian noise, divided by the paid number of rows; design §2, audit register A7.3"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +163,7 @@ def _distance_finding(name: str, group: str, rows: float, sigma: float, n_rows: 
         better="lower",
         meaning=f"Share of rows that would have to change for {what} to be distributed as in the real table; "
         "0 is a perfect match. The interval is the noise of the release.",
-        source=_SOURCE,
+        source=SOURCE,
     )
 
 
@@ -201,7 +201,7 @@ def _group_tables(
         if target and at == 0:
             found.append(_auroc_finding(noisy, draws, label_name, positive, data.n_rows))
         if attribute is not None:
-            found += _bias_findings(noisy, draws, fake.reshape(shape), names, label_name, positive, bool(target))
+            found += bias_findings(noisy, draws, fake.reshape(shape), names, label_name, positive, bool(target))
     return found
 
 
@@ -253,7 +253,9 @@ def _scores(
     fake_score = model.predict_proba(features.to_numpy())[:, 1]
     # Cut where labels change most: edges at the quantiles of both labels' scores on synthetic rows.
     edges = np.unique(np.quantile(fake_score[~half], np.linspace(0, 1, SCORE_BINS + 1)[1:-1]))
-    real_score = model.predict_proba(inputs.data.codes[used].T.astype(np.float32))[:, 1]
+    # scikit-learn refuses an empty table; a run must not end because nobody was there.
+    real = inputs.data.codes[used].T.astype(np.float32)
+    real_score = model.predict_proba(real)[:, 1] if n_real else np.zeros(0)
     return np.digitize(real_score, edges), np.digitize(fake_score, edges), len(edges) + 1
 
 
@@ -264,22 +266,6 @@ def _draws(noisy: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndar
     return np.maximum(noisy + rng.standard_normal((DRAWS, *noisy.shape)) * spread, 0.0)
 
 
-def _interval(values: np.ndarray, value: float) -> tuple[float, float]:
-    """Return the 95 % interval of draws (along axis 0), widened to contain the estimate."""
-    low, high = np.nanquantile(values, [0.025, 0.975])
-    return float(min(low, value)), float(max(high, value))
-
-
-def auroc_of_table(table: np.ndarray) -> np.ndarray:
-    """Return AUROC from (..., bins, 2) counts of label 0 and 1 in ascending score bins; ties count one half."""
-    negative, positive = np.maximum(table[..., 0], 0.0), np.maximum(table[..., 1], 0.0)
-    below = np.cumsum(negative, axis=-1) - negative
-    wins = (positive * (below + 0.5 * negative)).sum(axis=-1)
-    total = positive.sum(axis=-1) * negative.sum(axis=-1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(total > 0, wins / np.maximum(total, 1e-12), np.nan)
-
-
 def _auroc_finding(noisy: np.ndarray, draws: np.ndarray, label: str, positive: str, n_rows: float) -> Finding:
     value = float(auroc_of_table(noisy.sum(axis=2)))
     meaning = (
@@ -288,14 +274,31 @@ def _auroc_finding(noisy: np.ndarray, draws: np.ndarray, label: str, positive: s
     )
     if not math.isfinite(value) or noisy.shape[0] == 1:
         return Finding(
-            family="utility", name="tstr_auroc", group=label, value=None, visibility="public",
-            verdict="insufficient", meaning=meaning, source=_SOURCE,
-        )  # fmt: skip
-    low, high = _interval(auroc_of_table(draws.sum(axis=3)), value)
+            family="utility",
+            name="tstr_auroc",
+            group=label,
+            value=None,
+            visibility="public",
+            verdict="insufficient",
+            meaning=meaning,
+            source=SOURCE,
+        )
+    low, high = noisy_interval(auroc_of_table(draws.sum(axis=3)), value)
     return Finding(
-        family="utility", name="tstr_auroc", group=label, value=value, low=low, high=high, n=round(n_rows),
-        baseline=0.5, baseline_label="chance", better="higher", visibility="public", meaning=meaning, source=_SOURCE,
-    )  # fmt: skip
+        family="utility",
+        name="tstr_auroc",
+        group=label,
+        value=value,
+        low=low,
+        high=high,
+        n=round(n_rows),
+        baseline=0.5,
+        baseline_label="chance",
+        better="higher",
+        visibility="public",
+        meaning=meaning,
+        source=SOURCE,
+    )
 
 
 def _group_names(inputs: PaidInputs, column: str, size: int) -> list[str]:
@@ -309,117 +312,3 @@ def _group_names(inputs: PaidInputs, column: str, size: int) -> list[str]:
         cells = getattr(codec, "cells", None)
         texts = [f"cell {i + 1}" for i in range(cells.size)] if cells is not None else []
     return [f"{column}={text}" for text in [*texts, "missing"][:size]]
-
-
-def _bias_findings(
-    noisy: np.ndarray,
-    draws: np.ndarray,
-    fake: np.ndarray,
-    names: list[str],
-    label: str,
-    positive: str,
-    with_label: bool,
-) -> list[Finding]:
-    found = []
-    total, total_draws = max(float(noisy.sum()), 1.0), np.maximum(draws.sum(axis=(1, 2, 3)), 1.0)
-    fake_total = max(float(fake.sum()), 1.0)
-    for g, name in enumerate(names):
-        real_rows = float(noisy[:, :, g].sum())
-        spread = float(np.std(draws[:, :, :, g].sum(axis=(1, 2))))
-        share, fake_share = max(real_rows / total, 0.0), float(fake[:, :, g].sum()) / fake_total
-        low, high = _interval(draws[:, :, :, g].sum(axis=(1, 2)) / total_draws, min(share, 1.0))
-        apart = fake_share < low / 1.25 or fake_share > high * 1.25
-        found.append(
-            Finding(
-                family="bias",
-                name="representation",
-                group=name,
-                value=fake_share,
-                baseline=min(share, 1.0),
-                low=low,
-                high=high,
-                baseline_label="real share (noisy)",
-                better="target",
-                n=round(max(real_rows, 0.0)),
-                visibility="public",
-                verdict="review" if apart else "pass",
-                threshold="review if the synthetic share is beyond the interval of the real one by a factor of 1.25",
-                meaning="Share of the synthetic rows in this group; the interval is that of the real share.",
-                source=_SOURCE,
-            )  # fmt: skip
-        )
-        if not with_label:
-            continue
-        enough = real_rows > max(50.0, 4 * spread)
-        meaning = (
-            f"How often {label} is '{positive}' in this group of the synthetic rows; the interval is the real one's."
-        )
-        fake_rows = float(fake[:, :, g].sum())
-        if not enough or fake_rows == 0:
-            found.append(
-                Finding(
-                    family="bias",
-                    name="base_rate",
-                    group=name,
-                    value=None,
-                    visibility="public",
-                    verdict="insufficient",
-                    n=round(max(real_rows, 0.0)),
-                    source=_SOURCE,
-                    meaning=meaning + " Too few rows for the noise of this release.",
-                )  # fmt: skip
-            )
-            continue
-        rate = float(np.clip(noisy[:, 1, g].sum() / real_rows, 0.0, 1.0))
-        rates = draws[:, :, 1, g].sum(axis=1) / np.maximum(draws[:, :, :, g].sum(axis=(1, 2)), 1.0)
-        low, high = _interval(rates, rate)
-        value = float(fake[:, 1, g].sum()) / fake_rows
-        apart = value < low - 0.05 or value > high + 0.05
-        found.append(
-            Finding(
-                family="bias",
-                name="base_rate",
-                group=name,
-                value=value,
-                baseline=rate,
-                low=low,
-                high=high,
-                baseline_label="real rate (noisy)",
-                better="target",
-                n=round(real_rows),
-                visibility="public",
-                verdict="review" if apart else "pass",
-                threshold="review if the synthetic rate is beyond the interval of the real one by 5 points",
-                meaning=meaning,
-                source=_SOURCE,
-            )  # fmt: skip
-        )
-        if noisy.shape[0] > 1:
-            found += _group_auroc(noisy[:, :, g], draws[:, :, :, g], name, label, real_rows)
-    return found
-
-
-def _group_auroc(table: np.ndarray, draws: np.ndarray, name: str, label: str, rows: float) -> list[Finding]:
-    value = float(auroc_of_table(table))
-    if not math.isfinite(value):
-        return []
-    low, high = _interval(auroc_of_table(draws), value)
-    wide = high - low > 0.3
-    return [
-        Finding(
-            family="bias",
-            name="downstream_auroc",
-            group=name,
-            value=None if wide else value,
-            low=None if wide else low,
-            high=None if wide else high,
-            n=round(rows),
-            baseline=0.5,
-            baseline_label="chance",
-            better="higher",
-            visibility="public",
-            source=_SOURCE,
-            verdict="insufficient" if wide else "info",
-            meaning=f"How well a model trained on synthetic rows ranks {label} among the real rows of this group.",
-        )  # fmt: skip
-    ]

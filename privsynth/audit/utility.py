@@ -66,8 +66,7 @@ def _compare(found: Judged, model: str, units: np.ndarray) -> list[Finding]:
     interval = _logit_interval(ours, pull_ours, units)
     gap = normal(real - ours, cluster_variance(pull_real - pull_ours, units))
     group = f"{found.task.target} ({model})"
-    source = "train on synthetic, test on real: Esteban et al. (2017); interval: DeLong et al. (1988), by "
-    "unit"
+    source = "train on synthetic, test on real: Esteban et al. (2017); interval: DeLong et al. (1988), by unit"
     detail = {"target": found.task.target, "model": model, "classes": len(found.task.classes)}
     return [
         Finding(

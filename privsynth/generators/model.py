@@ -1,7 +1,7 @@
 """`SyntheticModel`: codec, fitted generator and rules; what a release ships and `privsynth sample` loads.
 
-Saved as `model.json` (codec, settings, rules) and `model.safetensors` (numbers): no pickle, no code, no row. Sampling is
-post-processing of paid releases: it costs no budget, however many rows are drawn.
+Saved as `model.json` (codec, settings, rules) and `model.safetensors` (numbers): no pickle, no code, no row. Sampling
+is post-processing of paid releases: it costs no budget, however many rows are drawn.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from privsynth.report.model import (
     GeneratorInfo,
     Guarantee,
     OfficerPart,
+    Provenance,
     ReportData,
     Spend,
 )
@@ -115,7 +116,6 @@ def _guarantee(public: Public, request: Request, bill: Bill) -> Guarantee:
                 delta=sum(s.delta for s in spends),
             )
         )
-    pure = plan.discovery_delta == 0 and plan.training is None
     return Guarantee(
         epsilon=budget.epsilon,
         delta=budget.delta,
@@ -123,7 +123,8 @@ def _guarantee(public: Public, request: Request, bill: Bill) -> Guarantee:
         neighbours=budget.neighbours,
         accountant="exact Gaussian DP" if plan.training is None else "privacy loss distributions (dp-accounting)",
         max_rows_per_unit=None if budget.unit == "row" else budget.max_rows_per_unit,
-        mu=gdp_mu(budget.epsilon, budget.delta) if pure else None,
+        mu=gdp_mu(budget.epsilon, plan.gaussian_delta) if plan.training is None else None,
+        mu_delta=plan.discovery_delta if plan.training is None else 0.0,
         report_share=REPORT_SHARE,
         holdout_fraction=request.holdout_fraction,
         n_rows_noisy=public.n_rows,
@@ -175,7 +176,7 @@ def _treatment(codec: ColumnCodec | None) -> str:
     return "modelled"
 
 
-def _domain(codec: ColumnCodec | None, column: Column, fact: Facts) -> tuple[str, str]:
+def _domain(codec: ColumnCodec | None, column: Column, fact: Facts) -> tuple[str, Provenance]:
     if codec is None or isinstance(codec, SurrogateCodec):
         return "none", fact.provenance
     if isinstance(codec, CategoryCodec):
@@ -188,15 +189,16 @@ def _domain(codec: ColumnCodec | None, column: Column, fact: Facts) -> tuple[str
         return "computed", "declared"
     low, high = column.minimum, column.maximum
     bounds = f"{_bound(low)} to {_bound(high)}" if low is not None or high is not None else "no declared bounds"
-    provenance = "declared" if low is not None and high is not None else "bought"
-    cells = codec.days.size if isinstance(codec, TimeCodec) else codec.cells.size
+    provenance: Provenance = "declared" if low is not None and high is not None else "bought"
+    line = codec.days if isinstance(codec, TimeCodec) else codec.cells if isinstance(codec, NumberCodec) else None
+    cells = line.size if line is not None else 0
     return f"{bounds}; {cells} cells, cut with noise", provenance
 
 
 def _bound(value: object) -> str:
     if value is None:
         return "open"
-    return value.isoformat(sep=" ") if hasattr(value, "isoformat") else f"{value:g}"  # type: ignore[call-arg]
+    return value.isoformat(sep=" ") if hasattr(value, "isoformat") else f"{value:g}"
 
 
 def profiles(frame: pd.DataFrame, codecs: Sequence[ColumnCodec]) -> tuple[ColumnProfile, ...]:

@@ -274,7 +274,7 @@ def _write(
             holder=job.holder,
             signed_at=job.env.now,
         )
-    _set_permissions(folder)
+    _set_permissions(folder, job.env.now)
     return folder
 
 
@@ -287,12 +287,17 @@ def _write_report(folder: Path, report: ReportData) -> None:
     (folder / "report.html").write_text(render(report), encoding="utf-8")
 
 
-def _set_permissions(folder: Path) -> None:
-    """The public folder is for everyone whom the umask allows; the officer's is for its owner."""
+def _set_permissions(folder: Path, now: datetime) -> None:
+    """The public folder is for everyone whom the umask allows; the officer's is for its owner.
+
+    Every file carries the one time of the release: when it was written would tell how long the run took.
+    """
     mask = os.umask(0)
     os.umask(mask)
-    for root, _dirs, names in os.walk(folder):
+    for root, _dirs, names in os.walk(folder, topdown=False):
         private = Path(root) == folder / "officer"
-        os.chmod(root, 0o700 if private else 0o777 & ~mask)
         for name in names:
             os.chmod(Path(root) / name, 0o600 if private else 0o666 & ~mask)
+            os.utime(Path(root) / name, (now.timestamp(), now.timestamp()))
+        os.chmod(root, 0o700 if private else 0o777 & ~mask)
+        os.utime(root, (now.timestamp(), now.timestamp()))

@@ -67,7 +67,8 @@ class Budget:
         """The neighbouring relation, as a sentence for the report."""
         whose = "one row" if self.unit == "row" else f"all rows of one {self.unit}"
         if self.rows is not None:
-            return f"add or remove {whose} (the number of rows was declared by a person and is not measured)"
+            # The same as removing them: rows without a unit, and rows of nulls, are left out before anything looks.
+            return f"replace {whose} by nulls (the number of rows was declared public)"
         return f"add or remove {whose}"
 
 

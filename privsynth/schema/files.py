@@ -57,7 +57,7 @@ def load_schema(path: Path) -> Schema:
     except UnicodeDecodeError:
         raise SchemaError(f"the schema {path} is not UTF-8 text") from None
     try:
-        data = json.loads(text) if path.suffix == ".json" else yaml.load(text, Loader=_UniqueKeys)  # noqa: S506
+        data = json.loads(text) if path.suffix == ".json" else yaml.load(text, Loader=_UniqueKeys)
     except json.JSONDecodeError as error:
         raise SchemaError(f"{path} is not valid JSON (line {error.lineno})") from None
     except (yaml.YAMLError, RecursionError) as error:

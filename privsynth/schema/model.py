@@ -102,14 +102,14 @@ class Column(BaseModel):
                 raise ValueError(f"minimum and maximum of a column of kind {self.kind} must be numbers")
             if bound is not None and self.kind not in (*NUMERIC_KINDS, *TIME_KINDS):
                 raise ValueError("minimum and maximum need a kind: numeric, integer, datetime or date")
-        if self.minimum is not None and self.maximum is not None:
-            if self.minimum > self.maximum:  # type: ignore[operator]
-                raise ValueError("minimum is above maximum")
+        both = self.minimum is not None and self.maximum is not None
+        if both and self.minimum > self.maximum:  # type: ignore[operator]
+            raise ValueError("minimum is above maximum")
         if self.precision is not None and not (math.isfinite(self.precision) and self.precision > 0):
             raise ValueError("precision must be a finite number above 0")
-        if self.precision is not None and self.kind == "datetime":
-            if not (self.precision == int(self.precision) and 1 <= self.precision <= 86_400):
-                raise ValueError("precision of a datetime must be whole seconds, between 1 and 86400")
+        whole = self.precision is None or (self.precision == int(self.precision) and 1 <= self.precision <= 86_400)
+        if self.kind == "datetime" and not whole:
+            raise ValueError("precision of a datetime must be whole seconds, between 1 and 86400")
         if self.categories is not None:
             if self.kind not in (None, "categorical"):
                 raise ValueError("categories need kind: categorical")

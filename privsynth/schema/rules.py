@@ -13,9 +13,9 @@ A comparison with a missing value holds, as in SQL's check constraints. A name w
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -175,21 +175,21 @@ def _holds(condition: Condition, frame: pd.DataFrame, *, unknown: bool) -> np.nd
         missing = left.isna().to_numpy(dtype=bool)
         return missing if condition.operator == "is null" else ~missing
     if condition.other is not None:
-        right = frame[condition.other]
-        known = (left.notna() & right.notna()).to_numpy(dtype=bool)
+        other = frame[condition.other]
+        known = (left.notna() & other.notna()).to_numpy(dtype=bool)
+        b: Any = other[known]
     else:
-        right = literal_for(left, condition.literal or "")
         known = left.notna().to_numpy(dtype=bool)
-        if right is None:
+        b = literal_for(left, condition.literal or "")
+        if b is None:
             raise ValueError(f"the rule on '{condition.column}' compares it with a text that does not fit its kind")
     result = np.full(len(frame), unknown, dtype=bool)
-    a = left[known] if not pd.api.types.is_numeric_dtype(left) else left[known].astype(float)
-    b = right[known] if condition.other is not None else right
-    compare = {
+    a: Any = left[known] if not pd.api.types.is_numeric_dtype(left) else left[known].astype(float)
+    compare: dict[str, Callable[[], Any]] = {
         "=": lambda: a == b, "!=": lambda: a != b, "<": lambda: a < b,
         "<=": lambda: a <= b, ">": lambda: a > b, ">=": lambda: a >= b,
-    }[condition.operator]  # fmt: skip
-    result[known] = np.asarray(compare(), dtype=bool)
+    }  # fmt: skip
+    result[known] = np.asarray(compare[condition.operator](), dtype=bool)
     return result
 
 

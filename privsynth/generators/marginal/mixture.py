@@ -141,7 +141,7 @@ def _gradient(p: np.ndarray, blocks: _Blocks, groups: list[list[_Term]]) -> tupl
     return grad, worst
 
 
-def _table_and_pull(factors: list[np.ndarray], b: np.float32):  # type: ignore[no-untyped-def]
+def _table_and_pull(factors: list[np.ndarray], b: np.float32):
     """Return the model's table of some blocks, and a function from its gradient to the blocks' gradients."""
     if len(factors) == 1:
         (x,) = factors

@@ -200,9 +200,9 @@ class TrainSettings:
       ranks: (inputs, outputs) of the core of the first, middle and last layer.
     """
 
-    learning_rate: float = 0.3
+    learning_rate: float = 0.2
     momentum: float = 0.8
-    clip_factor: float = 1.5
+    clip_factor: float = 2.5
     average_from: float = 0.6
     ranks: tuple[tuple[int, int], ...] = ((16, 8), (8, 8), (8, 32))
 

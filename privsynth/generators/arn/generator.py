@@ -1,7 +1,8 @@
 """`arn`: an autoregressive network trained with Opacus DP-SGD, anchored to the marginal model before and after.
 
 Buy the marginal generator's tables; fit its mixture; train the network on rows of the mixture (free); train it on the
-real rows with DP-SGD; tilt its rows until the paid tables come true (free). What it adds is what pairs cannot carry.
+real rows with DP-SGD; tilt its rows until the mixture's tables come true again (free). What it adds is what pairs
+cannot carry.
 """
 
 from __future__ import annotations
@@ -17,15 +18,25 @@ from privsynth.generators.arn.adapter import adapt, clip_threshold
 from privsynth.generators.arn.dpsgd import TrainSettings, train
 from privsynth.generators.arn.network import LAYERS, Network, check_weights, hidden_width, to_numpy
 from privsynth.generators.arn.sample import sample_network
-from privsynth.generators.arn.tilt import Potential, TiltSettings, draw_tilted, fit_tilt
+from privsynth.generators.arn.tilt import (
+    Potential,
+    Table,
+    TiltSettings,
+    ceiling_of,
+    draw_tilted,
+    fit_tilt,
+    log_weights,
+    mixture_tables,
+)
 from privsynth.generators.arn.warm import WarmSettings, layer_gradients, warm_start
 from privsynth.generators.encoded import Encoded, Progress, no_progress
 from privsynth.generators.marginal.generator import MarginalGenerator, buy_tables
-from privsynth.generators.marginal.measure import Measured, to_simplex
+from privsynth.generators.marginal.measure import to_simplex
 from privsynth.privacy.budget import SpendingPlan, TrainingSpec
 from privsynth.privacy.mechanisms import Mechanisms
 
 _CALIBRATION_ROWS = 4_096
+_PART_ROWS = 50_000
 
 
 @dataclass(frozen=True)
@@ -34,12 +45,13 @@ class FittedArn:
 
     Attributes:
       weights: float32 arrays of the network.
-      potentials: log weights of the cells of each paid table.
+      potentials: tables of the marginal model with log weights of their cells.
       sizes: number of codes of each attribute.
       no_null: attributes whose NULL is never drawn.
       order: in which attributes are drawn.
       hidden: width of the network.
       tilt: how rows are chosen.
+      ceiling: largest log weight of a row.
     """
 
     name: ClassVar[str] = "arn"
@@ -50,30 +62,45 @@ class FittedArn:
     order: tuple[int, ...]
     hidden: int
     tilt: TiltSettings
+    ceiling: float = 0.0
 
     def network_codes(self, n_rows: int, rng: np.random.Generator) -> np.ndarray:
         """Return (attributes, n_rows) uint16 codes of the network as it is, not tilted."""
         return sample_network(self.weights, self.sizes, self.no_null, self.order, n_rows, rng)
 
     def sample_codes(self, n_rows: int, rng: np.random.Generator) -> np.ndarray:
-        """Return (attributes, n_rows) uint16 codes, tilted to the paid tables."""
+        """Return (attributes, n_rows) uint16 codes, tilted to the marginal model's tables."""
+        parts = [np.zeros((len(self.sizes), 0), dtype=np.uint16)]
+        for start in range(0, n_rows, _PART_ROWS):
+            size = min(_PART_ROWS, n_rows - start)
+            parts.append(self._draw(size, rng))
+        return np.concatenate(parts, axis=1)
+
+    def _draw(self, n_rows: int, rng: np.random.Generator) -> np.ndarray:
         return draw_tilted(
-            n_rows, self.sizes, self.potentials, self.tilt, lambda count: self.network_codes(count, rng), rng
+            n_rows,
+            self.sizes,
+            self.potentials,
+            self.ceiling,
+            self.tilt,
+            lambda count: self.network_codes(count, rng),
+            rng,
         )
 
-    def tilted(
-        self, tables: list[Measured], n_rows: float, rng: np.random.Generator, progress: Progress = no_progress
-    ) -> FittedArn:
-        """Return the model with the potentials under which its rows agree with paid tables."""
+    def tilted(self, tables: list[Table], rng: np.random.Generator, progress: Progress = no_progress) -> FittedArn:
+        """Return the model with the potentials under which its rows have these tables."""
         codes = self.network_codes(self.tilt.rows, rng)
-        found = fit_tilt(codes, self.sizes, tables, n_rows=max(n_rows, 1.0), settings=self.tilt, progress=progress)
-        return replace(self, potentials=tuple(found))
+        found = tuple(fit_tilt(codes, self.sizes, tables, settings=self.tilt, progress=progress))
+        ceiling = ceiling_of(log_weights(codes, self.sizes, found), self.tilt.most)
+        return replace(self, potentials=found, ceiling=ceiling)
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """Return the network's weights and the potentials, flat and side by side."""
-        flat = [potential.values.ravel() for potential in self.potentials]
-        joined = np.concatenate(flat) if flat else np.zeros(0, dtype=np.float32)
-        return {**{f"network.{name}": array for name, array in self.weights.items()}, "tilt": joined}
+        """Return the network's weights, and potentials and tables, flat and side by side."""
+        empty = np.zeros(0, dtype=np.float32)
+        values = np.concatenate([empty, *(potential.values.ravel() for potential in self.potentials)])
+        shares = np.concatenate([empty, *(potential.shares.ravel() for potential in self.potentials)])
+        network = {f"network.{name}": array for name, array in self.weights.items()}
+        return {**network, "tilt.values": values, "tilt.shares": shares}
 
     def settings(self) -> dict[str, Any]:
         """Return sizes, order, the tables that the potentials belong to, and settings."""
@@ -83,6 +110,7 @@ class FittedArn:
             "order": list(self.order),
             "hidden": self.hidden,
             "tilt": asdict(self.tilt),
+            "ceiling": self.ceiling,
             "tables": [list(potential.attributes) for potential in self.potentials],
         }
 
@@ -97,7 +125,7 @@ class ArnGenerator:
     """
 
     name: ClassVar[str] = "arn"
-    share: float = 0.35
+    share: float = 0.15
     sampling_probability: float = 1 / 16
     steps: int = 128
     warm: WarmSettings = field(default_factory=WarmSettings)
@@ -151,7 +179,8 @@ class ArnGenerator:
             hidden=network.hidden,
             tilt=self.tilt,
         )
-        return untilted.tilted([*releases.one_way, *releases.tables], data.n_rows, rng, progress)
+        paid = [table.attributes for table in (*releases.one_way, *releases.tables)]
+        return untilted.tilted(mixture_tables(mixture.p, data.sizes, paid), rng, progress)
 
 
 def sampling_order(data: Encoded) -> tuple[int, ...]:
@@ -178,21 +207,22 @@ def restore(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> F
     weights = {name.removeprefix("network."): array for name, array in tensors.items() if name.startswith("network.")}
     shapes = [tuple(sizes[at] for at in attributes) for attributes in tables]
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes], dtype=np.int64)
-    flat = np.ascontiguousarray(tensors["tilt"], dtype=np.float32)
-    if flat.size != (int(ends[-1]) if len(ends) else 0):
-        raise ValueError("the tensor 'tilt' does not fit the tables")
-    parts = np.split(flat, ends[:-1]) if len(ends) else []
+    flat = [np.ascontiguousarray(tensors[name], dtype=np.float32) for name in ("tilt.values", "tilt.shares")]
+    if any(array.shape != (int(ends[-1]) if len(ends) else 0,) for array in flat):
+        raise ValueError("the tensors of the tilt do not fit the tables")
+    values, shares = (np.split(array, ends[:-1]) if len(ends) else [] for array in flat)
     return FittedArn(
         weights=check_weights(weights, sizes, hidden),
         potentials=tuple(
-            Potential(attributes, part.reshape(shape))
-            for attributes, shape, part in zip(tables, shapes, parts, strict=True)
+            Potential(attributes, value.reshape(shape), share.reshape(shape))
+            for attributes, shape, value, share in zip(tables, shapes, values, shares, strict=True)
         ),
         sizes=sizes,
         no_null=no_null,
         order=order,
         hidden=hidden,
         tilt=TiltSettings(**settings["tilt"]),
+        ceiling=float(settings["ceiling"]),
     )
 
 

@@ -207,6 +207,9 @@ def _read_header(lines: _Lines, label: str) -> list[str]:
         header = next(csv.reader(lines, delimiter=lines.delimiter))
     except (_Unclosed, csv.Error, StopIteration):
         raise SourceError(f"the header of {label} has a quote that does not close; correct it") from None
+    if len(lines.record) > 1:
+        # A stray quote that meets another one further down would make a public name of somebody's cells.
+        raise SourceError(f"the header of {label} goes on beyond its line; write the names on one line")
     lines.end_record()
     _refuse_junk("".join(header), label)
     return header

@@ -211,8 +211,15 @@ def test_a_quote_open_in_the_header_is_refused(csv_file):
 
 
 def test_a_header_of_unusual_but_good_names(csv_file, read):
-    result = read(csv_file('" a ","b ""x""","c\nd",é\n1,2,3,4\n'))
-    assert result.names == [" a ", 'b "x"', "c\nd", "é"]
+    result = read(csv_file('" a ","b ""x""","c,d",é\n1,2,3,4\n'))
+    assert result.names == [" a ", 'b "x"', "c,d", "é"]
+
+
+def test_a_header_takes_no_name_from_the_rows(csv_file):
+    # A stray quote in the header, and one in the first row: what stands between them is somebody's.
+    with pytest.raises(SourceError, match="goes on beyond its line") as caught:
+        open_source(csv_file('a,"b\nAnna,"x"\n'))
+    assert "Anna" not in str(caught.value)
 
 
 @pytest.mark.parametrize("content", [b"\n\n\r\n", codecs.BOM_UTF8, gzip.compress(b"")])

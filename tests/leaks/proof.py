@@ -1,0 +1,209 @@
+"""How the proof runs the pipeline: mechanisms with chosen answers that are entered in the bill, and what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from doubles import Call, RecordedTraining, RecordingMechanisms, ReplayMechanisms, StubMechanisms, distance
+
+from privsynth.pipeline.config import SynthesizeConfig
+from privsynth.privacy.budget import Bill
+from privsynth.privacy.mechanisms import GaussianMechanisms, Noisy, StableKeys
+from privsynth.randomness import KeyedFunction
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+# So little noise that a small table shows kinds, categories and cells; sensitivities do not depend on it.
+EPSILON = 300.0
+
+
+class FixedKey(KeyedFunction):
+    """The keyed function under a key that two runs share, so that a unit has the same coins in both."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        self._key = bytes(range(32))
+
+
+class _FullBatches:
+    """DP-SGD with every unit in every step, so that two runs train on the same units but one."""
+
+    def training(self, *, clip: float, label: str) -> RecordedTraining:
+        return RecordedTraining(self, clip, label, steps=2, sampling_probability=1.0)  # type: ignore[arg-type]
+
+
+class Constant(_FullBatches, StubMechanisms):
+    """Every answer a constant."""
+
+
+class Recording(_FullBatches, RecordingMechanisms):
+    """Noise from a seed, and a record."""
+
+
+class Replaying(_FullBatches, ReplayMechanisms):
+    """The answers of a record."""
+
+
+class Charged:
+    """Answers of a double, with everything entered in the run's bill as the real mechanisms would."""
+
+    def __init__(self, double: Any, bill: Bill) -> None:
+        self.double, self.real = double, GaussianMechanisms(bill)
+
+    def gaussian(self, values: np.ndarray, **told: Any) -> Noisy:
+        self.real.gaussian(np.zeros(1, dtype=np.int64), **told)
+        answer: Noisy = self.double.gaussian(values, **told)
+        return answer
+
+    def stable_keys(self, counts: Sequence[Mapping[str, int]], **told: Any) -> StableKeys:
+        self.real.stable_keys([{} for _ in counts], **told)
+        answer: StableKeys = self.double.stable_keys(counts, **told)
+        return answer
+
+    def training(self, *, clip: float, label: str) -> RecordedTraining:
+        self.real.training(clip=clip, label=label)
+        training: RecordedTraining = self.double.training(clip=clip, label=label)
+        return training
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a run showed to the public.
+
+    Attributes:
+      files: path below public/ -> bytes.
+      calls: what the mechanisms were told, in order.
+    """
+
+    files: dict[str, bytes]
+    calls: list[tuple[Any, ...]]
+
+
+def config(source: Path, out: Path, **changes: Any) -> SynthesizeConfig:
+    """Return the job of the proof: everything that may be fixed is fixed."""
+    job: dict[str, Any] = {
+        "source": source, "out": out, "unit": "patient", "max_rows_per_unit": 3, "epsilon": EPSILON, "seed": 7,
+        "generator": "marginal", "audit": "none", "dataset": "admissions", "rows": None,
+    }  # fmt: skip
+    return SynthesizeConfig(**{**job, **changes})
+
+
+def release(double: Any, job: SynthesizeConfig, home: Path) -> Seen:
+    """Run the whole job with the answers of a double and return all that the public gets."""
+    from privsynth.pipeline.synthesize import Environment, synthesize
+
+    env = Environment(
+        home=home,
+        now=NOW,
+        report_id="run-00000000000000aa",
+        mechanisms=lambda bill: Charged(double, bill),
+        keyed=FixedKey,
+    )
+    synthesize(job, env)
+    return Seen(files_below(job.out / "public"), [call.public for call in double.calls])
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    """Return path -> bytes of every file below a folder."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def assert_same(one: Seen, other: Seen) -> None:
+    """Fail unless two runs showed the same: the same questions, and the same bytes."""
+    assert one.calls == other.calls, "what the mechanisms were told depends on the rows"
+    assert one.files.keys() == other.files.keys()
+    different = [name for name in one.files if one.files[name] != other.files[name]]
+    assert not different, f"these public files depend on the rows: {different}"
+
+
+def assert_within_sensitivity(mine: Sequence[Call], theirs: Sequence[Call], *, k: int) -> None:
+    """Fail unless both runs asked the same and their exact figures differ by at most what was declared.
+
+    Keys that one run alone has are those of the unit: at most k rows, so at most k of them a column.
+    """
+    assert [call.public for call in mine] == [call.public for call in theirs]
+    for one, other in zip(mine, theirs, strict=True):
+        moved = distance(one.given, other.given)
+        limit = one.l2_sensitivity * (1 + 1e-9)
+        assert moved <= limit, f"'{one.public[1]}' moved by {moved:.4g}, declared {one.l2_sensitivity:.4g}"
+        if one.public[0] == "stable_keys":
+            for a, b in zip(one.given, other.given, strict=True):
+                alone = a.keys() ^ b.keys()
+                assert len(alone) <= k, "more keys than rows came with one unit"
+                assert all(max(a.get(key, 0), b.get(key, 0)) <= k for key in alone)
+                changed = sum(abs(a.get(key, 0) - b.get(key, 0)) for key in a.keys() | b.keys())
+                assert changed <= k, f"a column of '{one.public[1]}' moved by {changed} rows"
+
+
+def small_generators(monkeypatch: Any) -> None:
+    """Make both generators quick: less fitting after the noise, which the proof does not care about.
+
+    The templates of the report are compiled once.
+    """
+    from privsynth.report import render
+
+    monkeypatch.setattr(render, "_environment", cache(render._environment))
+    from privsynth.generators.arn import generator as arn
+    from privsynth.generators.marginal import generator as marginal
+    from privsynth.generators.marginal.mixture import FitSettings
+
+    quick = replace(marginal.GENERATOR, fit_settings=FitSettings(components=32, max_steps=20))
+    monkeypatch.setattr(marginal, "GENERATOR", quick)
+    monkeypatch.setattr(
+        arn,
+        "GENERATOR",
+        replace(
+            arn.GENERATOR,
+            marginal=quick,
+            warm=replace(arn.GENERATOR.warm, rows=1_024, steps=4, batch=64),
+            tilt=replace(arn.GENERATOR.tilt, rows=1_024, max_sweeps=3),
+        ),
+    )
+
+
+def plan_of(
+    schema: Any, types: Any, *, generator: str, unit: str, k: int, epsilon: float = EPSILON, **more: Any
+) -> Any:
+    """Return a request of the private core, as the pipeline makes it."""
+    from privsynth.generators.generator import load_generator
+    from privsynth.pipeline.core import Request
+    from privsynth.pipeline.spending import make_plan
+    from privsynth.privacy.budget import Budget
+
+    budget = Budget(epsilon=epsilon, unit=unit, max_rows_per_unit=k)
+    chosen = load_generator(generator)
+    return Request(
+        schema=schema,
+        budget=budget,
+        plan=make_plan(schema, types, budget, chosen.training_spec()),
+        generator=chosen,
+        dataset="admissions",
+        n_synthetic=None,
+        seed=7,
+        **more,
+    )
+
+
+def everything_public(public: Any) -> str:
+    """Return all that the private core lets out, as text: every digit of every number counts."""
+    model = public.model
+    tensors = {name: (a.dtype.str, a.shape, a.tobytes().hex()) for name, a in model.fitted.tensors().items()}
+    return "\n".join(
+        [
+            repr(tensors),
+            repr(model.fitted.settings()),
+            repr(model.codec.to_json()),
+            repr((model.rules, model.default_rows, model.dataset, public.n_rows)),
+            repr(public.frame.dtypes.to_dict()),
+            public.frame.to_csv(),
+            repr(dict(public.facts)),
+            repr(public.layout),
+            repr(public.findings),
+        ]
+    )

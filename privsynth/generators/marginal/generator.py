@@ -10,6 +10,8 @@ import numpy as np
 
 from privsynth.generators.encoded import Encoded, Progress, no_progress
 from privsynth.generators.marginal.measure import (
+    MIN_TABLES,
+    TABLES_PER_ATTRIBUTE,
     Measured,
     allocate,
     candidate_pairs,
@@ -116,7 +118,14 @@ def buy_tables(data: Encoded, mechanisms: Mechanisms, plan: SpendingPlan) -> Rel
     cells = np.array([data.sizes[i] * data.sizes[j] for i, j in pairs], dtype=np.float64)
     stress = emphasis(data)
     weights = np.array([max(stress[i], stress[j]) for i, j in pairs])
-    chosen = allocate(scores, cells, k=data.max_rows_per_unit, mu_squared=plan.parts["measurement"], weights=weights)
+    chosen = allocate(
+        scores,
+        cells,
+        k=data.max_rows_per_unit,
+        mu_squared=plan.parts["measurement"],
+        weights=weights,
+        at_most=max(MIN_TABLES, TABLES_PER_ATTRIBUTE * len(data.sizes)),
+    )
     prices: dict[tuple[int, ...], float] = {pairs[r]: price for r, price in chosen.items()}
     return Releases(one_way, measure_tables(data, prices, mechanisms))
 

@@ -24,6 +24,7 @@ SCORE_STEP = 2.0**-8
 MAX_PAIRS = 100_000
 EMPHASIS = 3.0  # of targets and protected columns
 MAX_CELLS = 250_000
+MIN_TABLES, TABLES_PER_ATTRIBUTE = 300, 2  # the fit takes time for each table
 
 
 @dataclass(frozen=True)
@@ -122,11 +123,28 @@ def score_pairs(
         mu_squared=mu_squared,
         label="distance of each pair from independence",
     )
-    return release.values.astype(np.float64) * SCORE_STEP
+    return shrink_scores(release.values * SCORE_STEP, release.sigma * SCORE_STEP, most=2.0 * expected_rows)
+
+
+def shrink_scores(noisy: np.ndarray, sigma: float, *, most: float) -> np.ndarray:
+    """Return scores pulled to their mean as far as noise explains their spread, within [0, most]; post-processing.
+
+    Without it a wide table, whose scores are mostly noise, would choose the luckiest pairs.
+    """
+    middle = float(noisy.mean())
+    spread = float(noisy.var())
+    keep = max(0.0, 1.0 - sigma**2 / spread) if spread > 0 else 0.0
+    return np.clip(middle + keep * (noisy - middle), 0.0, most)
 
 
 def allocate(
-    scores: np.ndarray, cells: np.ndarray, *, k: int, mu_squared: float, weights: np.ndarray | None = None
+    scores: np.ndarray,
+    cells: np.ndarray,
+    *,
+    k: int,
+    mu_squared: float,
+    weights: np.ndarray | None = None,
+    at_most: int | None = None,
 ) -> dict[int, float]:
     """Return which tables to buy and the μ² of each; a pure function of noisy scores.
 
@@ -134,13 +152,14 @@ def allocate(
       scores: (r,) noisy L1 error if the table is not bought, in rows.
       cells: (r,) number of cells.
       weights: (r,) how much an error in each table counts, one each if None.
+      at_most: how many tables to buy at most.
     """
     weight = np.ones(len(scores)) if weights is None else weights
     price = (MEAN_ABS_NORMAL * k * weight * cells) ** (2 / 3)
     order = np.argsort(-weight * scores / price, kind="stable")
     gains = np.cumsum((weight * scores)[order])
     costs = np.cumsum(price[order])
-    value = gains - costs**1.5 / math.sqrt(mu_squared)
+    value = (gains - costs**1.5 / math.sqrt(mu_squared))[:at_most]
     best = int(np.argmax(value))
     if value[best] <= 0:
         # Nothing pays for itself: one table, the best there is, so that the budget is not thrown away.

@@ -3,7 +3,7 @@
 The model is B components of equal weight; in each, the attributes are independent: P ∈ [0,1]^{B×D}, one softmax block
 an attribute. A pair's table is P_iᵀ P_j / B, so there is no junction tree and no limit on which pairs are measured
 (RAP-softmax, Aydore et al. 2021; MixtureOfProducts of private-pgm). The fit stops when Σ((model − measured)/σ)² of each
-group of tables reaches its number of cells: beyond that it would follow the noise.
+group of tables reaches its number of cells, beyond which it would follow the noise, or when it no longer gets nearer.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import numpy as np
 
 from privsynth.generators.encoded import Progress, no_progress
 from privsynth.generators.marginal.measure import Measured, to_simplex
+
+PLATEAU_STEPS, PLATEAU_GAIN = 60, 2e-3  # stop when so many steps did not bring the excess down by this part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,12 +85,16 @@ def fit_mixture(
     first = np.zeros_like(theta)
     second = np.zeros_like(theta)
     best: tuple[float, np.ndarray] | None = None
+    mark = (np.inf, 0)
     for step in range(1, settings.max_steps + 1):
         p = blocks.softmax(theta)
         grad, excess = _gradient(p, blocks, groups)
         if best is None or excess < best[0]:
             best = (excess, p)
-        if excess <= 1.0:
+        if excess < mark[0] * (1 - PLATEAU_GAIN):
+            mark = (excess, step)
+        # Where noise drowns the tables no model comes nearer than chance lets it, which may be just above one.
+        if excess <= 1.0 or step - mark[1] > PLATEAU_STEPS:
             break
         grad_theta = blocks.backward(p, grad)
         first += 0.1 * (grad_theta - first)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -14,7 +14,7 @@ from doubles import Call, RecordedTraining, RecordingMechanisms, ReplayMechanism
 
 from privsynth.pipeline.config import SynthesizeConfig
 from privsynth.privacy.budget import Bill
-from privsynth.privacy.mechanisms import GaussianMechanisms, Noisy, StableKeys
+from privsynth.privacy.mechanisms import GaussianMechanisms, Noisy, StableKeys, TrainingNoise
 from privsynth.randomness import KeyedFunction
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -47,7 +47,15 @@ class Recording(_FullBatches, RecordingMechanisms):
 
 
 class Replaying(_FullBatches, ReplayMechanisms):
-    """The answers of a record."""
+    """The answers of a record; a question of another kind than the recorded one is a difference by itself."""
+
+    def _answer(self, values: np.ndarray, sigma: float) -> np.ndarray:
+        assert self._next().public[0] == "gaussian", "what the mechanisms were told depends on the rows"
+        return super()._answer(values, sigma)
+
+    def _keys(self, counts: Sequence[Mapping[str, int]], sigma: float, threshold: int) -> list[dict[str, int]]:
+        assert self._next().public[0] == "stable_keys", "what the mechanisms were told depends on the rows"
+        return super()._keys(counts, sigma, threshold)
 
 
 class Charged:
@@ -70,6 +78,50 @@ class Charged:
         self.real.training(clip=clip, label=label)
         training: RecordedTraining = self.double.training(clip=clip, label=label)
         return training
+
+
+class Watching(GaussianMechanisms):
+    """The real mechanisms, and a record of what was paid out: (part, noise multiplier, δ), and of training runs."""
+
+    def __init__(self, bill: Bill, before: Callable[[], None] = lambda: None) -> None:
+        super().__init__(bill)
+        self.bill, self.before = bill, before
+        self.paid: list[tuple[str, float, float]] = []
+        self.draws: list[float | None] = []  # the deviations to be drawn, in order; None where a training step says it
+        self.trained: list[tuple[float, float, int]] = []
+
+    def gaussian(self, values: np.ndarray, *, l2_sensitivity: float, part: str, mu_squared: float, label: str) -> Noisy:
+        self.before()
+        noisy = super().gaussian(values, l2_sensitivity=l2_sensitivity, part=part, mu_squared=mu_squared, label=label)
+        self.paid.append((part, noisy.sigma / l2_sensitivity, 0.0))
+        self.draws.append(noisy.sigma)
+        return noisy
+
+    def stable_keys(
+        self,
+        counts: Sequence[Mapping[str, int]],
+        *,
+        max_rows_per_unit: int,
+        part: str,
+        mu_squared: float,
+        delta: float,
+        label: str,
+    ) -> StableKeys:
+        self.before()
+        kept = super().stable_keys(
+            counts, max_rows_per_unit=max_rows_per_unit, part=part, mu_squared=mu_squared, delta=delta, label=label
+        )
+        self.draws += [kept.sigma] * len(counts)
+        # Worked out anew: a unit has k rows, and each has a key in every column.
+        self.paid.append((part, kept.sigma / (max_rows_per_unit * len(counts) ** 0.5), delta))
+        return kept
+
+    def training(self, *, clip: float, label: str) -> TrainingNoise:
+        self.before()
+        noise = super().training(clip=clip, label=label)
+        self.draws += [None] * noise.steps
+        self.trained.append((noise.noise_multiplier, noise.sampling_probability, noise.steps))
+        return noise
 
 
 @dataclass(frozen=True)
@@ -141,7 +193,7 @@ def assert_within_sensitivity(mine: Sequence[Call], theirs: Sequence[Call], *, k
                 assert changed <= k, f"a column of '{one.public[1]}' moved by {changed} rows"
 
 
-def small_generators(monkeypatch: Any) -> None:
+def small_generators(monkeypatch: Any, *, arn: bool = True) -> None:
     """Make both generators quick: less fitting after the noise, which the proof does not care about.
 
     The templates of the report are compiled once.
@@ -149,22 +201,22 @@ def small_generators(monkeypatch: Any) -> None:
     from privsynth.report import render
 
     monkeypatch.setattr(render, "_environment", cache(render._environment))
-    from privsynth.generators.arn import generator as arn
     from privsynth.generators.marginal import generator as marginal
     from privsynth.generators.marginal.mixture import FitSettings
 
     quick = replace(marginal.GENERATOR, fit_settings=FitSettings(components=32, max_steps=20))
     monkeypatch.setattr(marginal, "GENERATOR", quick)
-    monkeypatch.setattr(
-        arn,
-        "GENERATOR",
-        replace(
-            arn.GENERATOR,
-            marginal=quick,
-            warm=replace(arn.GENERATOR.warm, rows=1_024, steps=4, batch=64),
-            tilt=replace(arn.GENERATOR.tilt, rows=1_024, max_sweeps=3),
-        ),
+    if not arn:
+        return
+    from privsynth.generators.arn import generator
+
+    small = replace(
+        generator.GENERATOR,
+        marginal=quick,
+        warm=replace(generator.GENERATOR.warm, rows=1_024, steps=4, batch=64),
+        tilt=replace(generator.GENERATOR.tilt, rows=1_024, max_sweeps=3),
     )
+    monkeypatch.setattr(generator, "GENERATOR", small)
 
 
 def plan_of(

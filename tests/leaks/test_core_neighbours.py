@@ -4,31 +4,16 @@ declared, and with the same answers nothing that leaves is different.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import pyarrow as pa
 import pytest
 import torch
-from leaks.proof import (
-    EPSILON,
-    FixedKey,
-    Recording,
-    Replaying,
-    assert_within_sensitivity,
-    everything_public,
-    plan_of,
-    small_generators,
-)
-from leaks.world import BARE, COLUMNS, DECLARED, FAR, LONG, K, Rows, ordinary_rows, parquet_table, random_row, texts
+from leaks.compare import SCHEMAS, Lines, replayed, text_table
+from leaks.proof import small_generators
+from leaks.world import COLUMNS, DECLARED, FAR, LONG, K, Rows, ordinary_rows, parquet_table, random_row, texts
 
 from privsynth.generators.generator import GENERATORS
-from privsynth.pipeline.core import learn
-from privsynth.schema import Schema
 from privsynth.table import Table
 
-SCHEMAS: dict[str, dict[str, Any]] = {"declared": DECLARED, "bare": BARE}
-Lines = list[list[str | None]]
 # Cells that stretch whatever is learned from a column.
 ODD = [
     "1e400", "-1e308", "9" * 40, "NaN", "-inf", "0.1234567890123", "1,5", "1.234,5", "0001-01-01", "31/12/9999", "",
@@ -47,11 +32,6 @@ def quick(monkeypatch):
     )
 
 
-def text_table(lines: Lines) -> Table:
-    """Return what a CSV file delivers."""
-    return Table(pa.table({n: pa.array([r[i] or None for r in lines], pa.string()) for i, n in enumerate(COLUMNS)}))
-
-
 def ordinary_lines() -> Lines:
     return [list(line) for line in texts(ordinary_rows())]
 
@@ -66,29 +46,6 @@ def inserted(rng: np.random.Generator, lines: Lines, extra: Lines) -> Lines:
     for line in extra:
         more.insert(int(rng.integers(0, len(more) + 1)), line)
     return more
-
-
-def replayed(
-    one: Table, other: Table, schema: dict[str, Any], *, unit: str = "patient", k: int = K, holdout: float = 0.1,
-    generator: str = "marginal", epsilon: float = EPSILON,
-) -> Replaying:  # fmt: skip
-    """Run the core on a table, and on its neighbour with the same answers; fail if anything that leaves differs."""
-    if unit == "row":
-        schema = {key: value for key, value in schema.items() if key not in ("unit", "max_rows_per_unit")}
-    request = plan_of(
-        Schema.model_validate(schema),
-        {field.name: field.type for field in one.data.schema},
-        generator=generator, unit=unit, k=k, epsilon=epsilon, holdout_fraction=holdout,
-    )  # fmt: skip
-    record = Recording(5)
-    first, _ = learn(one, request, record, FixedKey())
-    replay = Replaying(record)
-    second, _ = learn(other, request, replay, FixedKey())
-    assert everything_public(first) == everything_public(second)
-    assert_within_sensitivity(replay.calls, record.calls, k=k)
-    moved = [m.public[1] for m, r in zip(replay.calls, record.calls, strict=True) if repr(m.given) != repr(r.given)]
-    assert moved, "the neighbour changed nothing, so that this test shows nothing"
-    return replay
 
 
 @pytest.mark.parametrize("holdout", [0.1, 0.0])

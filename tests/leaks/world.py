@@ -23,6 +23,11 @@ COLUMNS = (
 Row = dict[str, Any]
 Rows = list[Row]
 
+NOTE = 'Needle <note> & "quoted" caf\u00e9'
+UNIT = "NEEDLE-UNIT-77123"
+TEXTS = (UNIT, NOTE, "NeedleWard77", "MRN-needle-4711", "1887-03-19", "1887-03-19T04:17", "NeedleSex")
+NUMBERS = (73190.4417, 98765432.0, 918273.25)
+
 DECLARED = {
     "dataset": "admissions",
     "unit": "patient",
@@ -59,6 +64,26 @@ def ordinary_rows(n_units: int = 150, seed: int = 20261122) -> Rows:
         for _ in range(int(rng.integers(1, K + 1))):
             rows.append(random_row(rng, f"P{unit:05d}"))
     return rows
+
+
+def rows_with_needles() -> Rows:
+    """Return ordinary rows and one unit whose cells nobody else has."""
+    rows = ordinary_rows(400)
+    needle = {
+        **rows[0],
+        "patient": UNIT,
+        "sex": "NeedleSex",
+        "ward": "NeedleWard77",
+        "age": 98765432,
+        "lab": 73190.4417,
+        "cost": 918273.25,
+        "admitted": dt.datetime(1887, 3, 19, 4, 17),
+        "discharged": dt.datetime(1887, 3, 19, 4, 17),
+        "born": dt.date(1887, 3, 19),
+        "note": NOTE,
+        "mrn": "MRN-needle-4711",
+    }
+    return [*rows[:200], needle, *rows[200:]]
 
 
 def random_row(rng: np.random.Generator, unit: str | None) -> Row:

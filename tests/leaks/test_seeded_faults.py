@@ -1,0 +1,287 @@
+"""Does the proof bite? Faults are put into the pipeline one at a time, and the check that should see each must fail."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from leaks.compare import World, replayed, text_table
+from leaks.needles import assert_no_needle
+from leaks.proof import small_generators
+from leaks.world import (
+    BARE,
+    COLUMNS,
+    DECLARED,
+    NEIGHBOURS,
+    NOTE,
+    K,
+    csv_bytes,
+    ordinary_rows,
+    rows_with_needles,
+    texts,
+)
+
+from privsynth.encoding.cells import Categories, Grid
+from privsynth.encoding.codecs import CategoryCodec, NumberCodec
+from privsynth.encoding.number_cells import NumberCells
+from privsynth.pipeline import core, synthesize
+
+FILES = "these public files depend on the rows"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    small_generators(monkeypatch, arn=False)
+
+
+@pytest.fixture
+def differs(tmp_path):
+    """Return a function that fails unless the check sees that a neighbour shows."""
+    world = World(tmp_path)
+
+    def check(neighbour: str, complaint: str, *, schema: str = "declared", **changes) -> None:
+        raw = csv_bytes(NEIGHBOURS[neighbour](ordinary_rows()))
+        with pytest.raises(AssertionError, match=complaint):
+            world.compare(raw, "csv", constant=False, schema=schema, **changes)
+
+    return check
+
+
+def changed_codecs(monkeypatch, change) -> None:
+    """Let `change(codec, column)` see each codec beside the private values that it was made for."""
+    real = core.learn_codecs
+
+    def learn_codecs(parsed, *arguments, **told):
+        codecs = real(parsed, *arguments, **told)
+        return [change(codec, parsed.columns.get(codec.name)) or codec for codec in codecs]
+
+    monkeypatch.setattr(core, "learn_codecs", learn_codecs)
+
+
+def test_bounds_that_come_from_the_data(monkeypatch, differs):
+    def change(codec, column):
+        if codec.name == "cost" and isinstance(column, Grid):
+            known = column.steps[~column.null]
+            return replace(codec, low=int(known.min()), high=int(known.max()))
+        return None
+
+    changed_codecs(monkeypatch, change)
+    differs("outliers", FILES)
+
+
+def test_the_first_cell_begins_at_the_smallest_value(monkeypatch, differs):
+    def change(codec, column):
+        if isinstance(codec, NumberCodec) and codec.name == "age":
+            cells = codec.cells
+            lows = np.append(min(int(column.steps.min()), int(cells.lows[0])), cells.lows[1:])
+            return replace(codec, cells=NumberCells(lows, cells.seg_low, cells.seg_high, cells.seg_weight))
+        return None
+
+    changed_codecs(monkeypatch, change)
+    differs("small outliers", FILES)
+
+
+def test_categories_without_a_threshold(monkeypatch, differs):
+    def change(codec, column):
+        if codec.name == "ward" and isinstance(column, Categories):
+            return replace(codec, values=tuple(sorted(column.values)))
+        return None
+
+    changed_codecs(monkeypatch, change)
+    differs("a new category", "depends? on the rows")
+
+
+def test_categories_in_the_order_in_which_they_first_appear(monkeypatch, differs):
+    def change(codec, column):
+        if codec.name == "ward" and isinstance(column, Categories):
+            return replace(codec, values=tuple(sorted(codec.values, key=column.values.index)))
+        return None
+
+    changed_codecs(monkeypatch, change)
+    differs("permuted rows", FILES)
+
+
+def test_a_null_code_only_where_a_null_was_seen(monkeypatch, differs):
+    def change(codec, column):
+        if isinstance(codec, NumberCodec) and codec.name == "lab":
+            return replace(codec, nullable=bool(column.null.any()))
+        return None
+
+    changed_codecs(monkeypatch, change)
+    differs("no nulls", FILES)
+
+
+def test_the_exact_number_of_rows(monkeypatch, differs):
+    def exact(partition, *_others):
+        return float(len(partition.train)), float(len(partition.train) + len(partition.holdout))
+
+    monkeypatch.setattr(core, "_row_counts", exact)
+    differs("one row removed", "depends? on the rows")
+
+
+def test_a_figure_that_was_not_paid_for(monkeypatch, differs):
+    real = core.paid_findings
+
+    def paid_findings(inputs, mechanisms, **told):
+        found = real(inputs, mechanisms, **told)
+        share = float((inputs.data.codes[0] == 0).mean())
+        return [replace(found[0], name="share", value=share, low=share, high=share), *found]
+
+    monkeypatch.setattr(core, "paid_findings", paid_findings)
+    differs("one row removed", FILES)
+
+
+def test_a_release_that_is_only_made_where_there_is_something_to_release(monkeypatch, differs):
+    real = core.learn_facts
+
+    def learn_facts(table, schema, names, mechanisms, **told):
+        facts = real(table, schema, names, mechanisms, **told)
+        if table.column("lab").null_count:
+            values = np.array([table.column("lab").null_count])
+            mechanisms.gaussian(values, l2_sensitivity=3.0, part="votes", mu_squared=1e-9, label="nulls")
+        return facts
+
+    monkeypatch.setattr(core, "learn_facts", learn_facts)
+    differs("no nulls", "told depends on the rows")
+
+
+def test_a_run_that_stops_at_a_cell(monkeypatch, differs):
+    real = core.parse_table
+
+    def parse_table(table, *arguments, **told):
+        assert "X" not in table.column("sex").to_pylist(), "a category that is not in the code book"
+        return real(table, *arguments, **told)
+
+    monkeypatch.setattr(core, "parse_table", parse_table)
+    differs("a new category", "not in the code book")
+
+
+def test_what_could_not_be_read_in_the_public_report(monkeypatch, differs):
+    real = synthesize.public_report
+    seen = {}
+    reading = synthesize.read_table
+
+    def read_table(*arguments):
+        table, skipped = reading(*arguments)
+        seen["skipped"] = skipped.total
+        return table, skipped
+
+    def public_report(*arguments, **told):
+        report = real(*arguments, **told)
+        return replace(report, tool_version=f"{report.tool_version} ({seen['skipped']} cells left out)")
+
+    monkeypatch.setattr(synthesize, "read_table", read_table)
+    monkeypatch.setattr(synthesize, "public_report", public_report)
+    differs("an extremely long text", FILES)
+
+
+def test_a_digest_of_the_source_in_the_public_schema(monkeypatch, differs):
+    reading, writing = synthesize.read_table, synthesize.public_schema
+    seen = {}
+
+    def read_table(*arguments):
+        table, skipped = reading(*arguments)
+        seen["digest"] = synthesize.content_fingerprint(table, b"a key that everybody has").hex()
+        return table, skipped
+
+    monkeypatch.setattr(synthesize, "read_table", read_table)
+    monkeypatch.setattr(synthesize, "public_schema", lambda *a: f"{writing(*a)}# {seen['digest']}\n")
+    differs("a unique text", FILES)
+
+
+def test_an_officers_figure_among_the_public_ones(monkeypatch, differs):
+    real = synthesize.officer_findings
+
+    def officer_findings(public, private, *arguments, **told):
+        public.model.fitted.settings()
+        object.__setattr__(public, "n_rows", len(private.partition.train))
+        return real(public, private, *arguments, **told)
+
+    monkeypatch.setattr("privsynth.pipeline.officer.AUDITS", {})
+    monkeypatch.setattr(synthesize, "officer_findings", officer_findings)
+    differs("one row removed", FILES, audit="standard")
+
+
+def alike_unit() -> tuple[list, list]:
+    """Return the lines of a table, and those with K equal rows of another person."""
+    lines = [list(line) for line in texts(ordinary_rows())]
+    return lines, [*lines, *[["P99999", *lines[5][1:]]] * K]
+
+
+def test_a_sensitivity_of_one_row_where_a_unit_has_three(monkeypatch):
+    lines, more = alike_unit()
+    for name in ("learn_facts", "learn_codecs"):
+        real = getattr(core, name)
+        with monkeypatch.context() as patch:
+            patch.setattr(core, name, lambda *a, real=real, **told: real(*a, **{**told, "k": 1}))
+            with pytest.raises(AssertionError, match="moved by"):
+                replayed(text_table(lines), text_table(more), BARE, holdout=0.0)
+    real_encode = core._encode
+    monkeypatch.setattr(core, "_encode", lambda *a: replace(real_encode(*a), max_rows_per_unit=1))
+    with pytest.raises(AssertionError, match="moved by"):
+        replayed(text_table(lines), text_table(more), DECLARED, holdout=0.0)
+
+
+def test_a_unit_with_more_rows_than_it_may_have(monkeypatch):
+    lines, _ = alike_unit()
+    more = [*lines, *[["P99999", *lines[5][1:]]] * (10 * K)]
+    real = core.divide
+    monkeypatch.setattr(core, "divide", lambda *a, **told: real(*a, **{**told, "k": 10 * K}))
+    with pytest.raises(AssertionError, match="moved by"):
+        replayed(text_table(lines), text_table(more), DECLARED, holdout=0.0)
+
+
+def test_coins_that_depend_on_who_else_is_there(monkeypatch):
+    lines, more = alike_unit()
+
+    def divide(table, **told):
+        partition = real(table, **told)
+        rng = np.random.default_rng(0)  # one coin a row, in order: a row in front shifts all others
+        held = rng.random(table.n_rows) < 0.3
+        rows = np.arange(table.n_rows)
+        return replace(partition, train=rows[~held], holdout=rows[held])
+
+    real = core.divide
+    monkeypatch.setattr(core, "divide", divide)
+    with pytest.raises(AssertionError, match="moved by"):
+        replayed(text_table(lines), text_table(more[::-1]), DECLARED)
+
+
+def test_a_value_of_one_column_that_changes_how_the_others_are_read(monkeypatch):
+    lines, _ = alike_unit()
+    odd = ["P99999", *["x" if name == "lab" else cell for name, cell in zip(COLUMNS, lines[5], strict=True)][1:]]
+    real = core.parse_table
+
+    def parse_table(table, schema, facts, names):
+        parsed = real(table, schema, facts, names)
+        if "x" in table.column("lab").to_pylist():  # as readers of whole columns do
+            column = parsed.columns["lab"]
+            parsed.columns["lab"] = Grid(column.steps, np.ones_like(column.null))
+        return parsed
+
+    monkeypatch.setattr(core, "parse_table", parse_table)
+    with pytest.raises(AssertionError, match="moved by"):
+        replayed(text_table(lines), text_table([*lines, odd]), DECLARED, holdout=0.0)
+
+
+def test_free_text_that_is_not_dropped(tmp_path, monkeypatch):
+    # A model file that carries a category which one person has.
+    raw = csv_bytes(rows_with_needles())
+    world = World(tmp_path)
+    clean = world.show(world_double(), raw, "csv", schema=DECLARED)
+    assert_no_needle([NOTE, "NeedleWard77"], [], clean.files.items())
+
+    def change(codec, column):
+        return replace(codec, values=column.values) if isinstance(codec, CategoryCodec) and column else None
+
+    changed_codecs(monkeypatch, change)
+    leaking = world.show(world_double(), raw, "csv", schema=DECLARED)
+    with pytest.raises(AssertionError, match=r"model/model\.json"):
+        assert_no_needle(["NeedleWard77"], [], leaking.files.items())
+
+
+def world_double():
+    from leaks.proof import Recording
+
+    return Recording(3)

@@ -36,7 +36,7 @@ _MARGIN = 1e-6
 _GRID_SLACK = 2.0**-10
 
 
-class GhostModule(GradSampleModuleFastGradientClipping):  # type: ignore[misc]
+class GhostModule(GradSampleModuleFastGradientClipping):
     """Opacus' ghost clipping with a coefficient that is rounded towards privacy."""
 
     def get_clipping_coef(self) -> torch.Tensor:
@@ -47,7 +47,7 @@ class GhostModule(GradSampleModuleFastGradientClipping):  # type: ignore[misc]
         return torch.where(torch.isfinite(norm), coefficient, torch.zeros_like(norm))
 
 
-class SecureOptimizer(DPOptimizerFastGradientClipping):  # type: ignore[misc]
+class SecureOptimizer(DPOptimizerFastGradientClipping):
     """Opacus' optimiser with exactly rounded noise from `TrainingNoise` on an integer grid.
 
     Args:

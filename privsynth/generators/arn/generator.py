@@ -125,7 +125,7 @@ class ArnGenerator:
     """
 
     name: ClassVar[str] = "arn"
-    share: float = 0.15
+    share: float = 0.1
     sampling_probability: float = 1 / 16
     steps: int = 128
     warm: WarmSettings = field(default_factory=WarmSettings)

@@ -37,7 +37,7 @@ def hidden_width(sizes: Sequence[int]) -> int:
 
 def bare_linear(inputs: int, outputs: int, *, bias: bool = True, dtype: torch.dtype = torch.float32) -> nn.Linear:
     """Return a linear layer with no values yet: the usual constructor would draw from torch's global generator."""
-    layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs, bias=bias, dtype=dtype)  # type: ignore[no-untyped-call]
+    layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs, bias=bias, dtype=dtype)
     return layer
 
 

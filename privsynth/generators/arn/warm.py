@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,7 +72,7 @@ def layer_gradients(
     known = torch.from_numpy(random_known(rng.random((len(rows), rows.shape[1] + 2)), order))
     seen: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
 
-    def note(name: str):  # type: ignore[no-untyped-def]
+    def note(name: str) -> Callable[..., None]:
         def hook(_layer: object, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
             seen[name] = (inputs[0].detach(), output)
 

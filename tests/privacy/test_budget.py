@@ -49,7 +49,7 @@ def test_a_row_is_a_unit_of_one_row():
 def test_the_relation_is_one_that_the_sensitivities_hold_for():
     assert Budget(epsilon=1.0).neighbours == "add or remove one row"
     declared = Budget(epsilon=1.0, unit="patient", max_rows_per_unit=4, rows=100).neighbours
-    # Rows of nulls are left out by `divide`, so this moves one cell of every table, not two (tests/encoding/test_units).
+    # Rows of nulls are left out by `divide`, so this moves one cell of every table, not two.
     assert declared.startswith("replace all rows of one patient by nulls")
     assert "declared" in declared
 

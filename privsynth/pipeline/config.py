@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import os
 from dataclasses import dataclass, field
@@ -126,7 +127,10 @@ def check_schema_fits(schema: Schema, names: list[str], unit: str) -> None:
         shown = ", ".join(f"'{name}'" for name in missing[:5])
         raise SchemaError(f"the schema names columns that the table lacks: {shown}")
     if unit != "row" and unit not in names:
-        raise SchemaError(f"the unit column '{unit}' is not in the header; columns are: {', '.join(names[:40])}")
+        # Only a name like the one that was typed is shown: where a header was forgotten, the names are cells.
+        near = difflib.get_close_matches(unit, names, n=1, cutoff=0.75)
+        hint = f"did you mean '{near[0]}'?" if near else "check the spelling, and that the table has a header"
+        raise SchemaError(f"the unit column '{unit}' is not in the header; {hint}")
     observed = [name for name, column in schema.columns.items() if column.observed]
     if observed:
         raise SchemaError(

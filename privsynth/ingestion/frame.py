@@ -20,7 +20,8 @@ class FrameSource:
     """A DataFrame, read in slices of rows; its index is left out.
 
     Types come from the dtypes. Mind that pandas itself makes floats of integers when a cell is missing; its dtype
-    `Int64` does not.
+    `Int64` does not. A column of plain `bool` is read as text: one missing cell would have made objects of it, so that
+    its dtype tells that none is. The dtype `boolean`, which can hold missing cells, tells nothing and is kept.
     """
 
     names_are_public = True
@@ -68,7 +69,7 @@ class FrameSource:
 
 
 def _needs_cell_text(empty: pd.Series) -> bool:
-    """Return whether a column is read object by object: everything that is not numbers, booleans, times or Arrow."""
+    """Return whether a column is read object by object: all but numbers, nullable booleans, times and Arrow types."""
     import pandas as pd
 
     kind = empty.dtype
@@ -76,7 +77,7 @@ def _needs_cell_text(empty: pd.Series) -> bool:
         return _needs_cell_text(kind.categories.to_series().iloc[:0])
     if isinstance(kind, pd.ArrowDtype | pd.DatetimeTZDtype):
         return False
-    if getattr(kind, "kind", "O") not in "biufmM":
+    if kind == "bool" or getattr(kind, "kind", "O") not in "biufmM":
         return True
     try:
         pa.array(empty, from_pandas=True)

@@ -156,7 +156,7 @@ def test_a_frame_keeps_its_dtypes(read):
         "i": [1, 2],
         "f": [0.5, None],
         "I": [1, None],
-        "b": [True, False],
+        "b": ["true", "false"],  # see below
         "t": [day, None],
         "z": [noon, None],
         "s": ["x", None],
@@ -220,3 +220,9 @@ def test_frames_with_odd_names(read):
 def test_whole_floats_have_no_point():
     texts = [cell_text(value, SkippedCells()) for value in (7.0, -0.0, 1e16, 0.1, np.float32(0.5), float("inf"))]
     assert texts == ["7", "0", "1e+16", "0.1", "0.5", "inf"]
+
+
+def test_a_missing_cell_does_not_change_how_booleans_of_a_frame_are_read(read):
+    results = [read(pd.DataFrame({"b": [True, False, last]})) for last in (True, None)]
+    assert [result.table.data.schema.field("b").type for result in results] == [pa.string()] * 2
+    assert [result.columns["b"] for result in results] == [["true", "false", "true"], ["true", "false", None]]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 from leaks.proof import (
     EPSILON,
@@ -21,7 +22,7 @@ from leaks.proof import (
     plan_of,
     release,
 )
-from leaks.world import BARE, COLUMNS, DECLARED, K, csv_bytes, jsonl_bytes, ordinary_rows, parquet_bytes
+from leaks.world import BARE, COLUMNS, DECLARED, K, csv_bytes, jsonl_bytes, ordinary_rows, parquet_bytes, texts
 
 from privsynth.pipeline.core import learn
 from privsynth.privacy.ledger import Ledger
@@ -34,10 +35,11 @@ PUBLIC_FILES = {
     "report.html", "report.json", "schema.yaml",
 }  # fmt: skip
 # What a container can hold: its suffix, how the first table is written, and how it is read.
-SOURCES: dict[str, tuple[str, Callable[[Any], bytes], dict[str, Any]]] = {
+SOURCES: dict[str, tuple[str, Callable[[Any], Any], dict[str, Any]]] = {
     "csv": (".csv", csv_bytes, {}),
     "parquet": (".parquet", parquet_bytes, {}),
     "jsonl": (".jsonl", jsonl_bytes, {"columns": COLUMNS}),
+    "frame": ("", pd.DataFrame, {}),  # with the dtypes that pandas chooses by what is in the cells
 }
 FEW = (
     "one row removed", "a thousand rows added", "no row has a unit", "outliers", "one column all null",
@@ -52,19 +54,23 @@ class World:
         self.folder, self.count = folder, 0
         self.firsts: dict[tuple[Any, ...], tuple[Seen, Any]] = {}
 
-    def show(self, double: Any, raw: bytes, kind: str, **changes: Any) -> Seen:
-        """Return what a run on these bytes shows."""
+    def show(self, double: Any, raw: bytes | pd.DataFrame, kind: str, **changes: Any) -> Seen:
+        """Return what a run on these bytes, or this frame, shows."""
         self.count += 1
         here = self.folder / str(self.count)
         here.mkdir()
         suffix, _, options = SOURCES[kind]
-        (here / f"table{suffix}").write_bytes(raw)
+        source: Path | pd.DataFrame = here / f"table{suffix}"
+        if isinstance(raw, bytes):
+            (here / f"table{suffix}").write_bytes(raw)
+        else:
+            source = raw
         Ledger(here / "home").set_cap("admissions", epsilon=EPSILON, delta=1e-3)
-        job = config(here / f"table{suffix}", here / "out", source_options=options, **changes)
+        job = config(source, here / "out", source_options=options, **changes)
         return release(double, job, here / "home")
 
-    def compare(self, raw: bytes, kind: str, *, constant: bool, schema: str, **changes: Any) -> None:
-        """Fail unless these bytes show the same as the first table."""
+    def compare(self, raw: bytes | pd.DataFrame, kind: str, *, constant: bool, schema: str, **changes: Any) -> None:
+        """Fail unless they show the same as the first table."""
         key = (kind, constant, schema, *sorted(changes.items()))
         told = {"schema": SCHEMAS[schema], "epsilon": 1.0 if constant else EPSILON, **changes}
         double: Any = Constant(keys=("7", "19"))
@@ -107,3 +113,13 @@ def replayed(
     moved = [m.public[1] for m, r in zip(replay.calls, record.calls, strict=True) if repr(m.given) != repr(r.given)]
     assert moved, "the neighbour changed nothing, so that this test shows nothing"
     return replay
+
+
+def public_text(double: Any) -> str:
+    """Return all that the private core lets out of the ordinary table, with the answers of a double."""
+    table = text_table([list(line) for line in texts(ordinary_rows())])
+    request = plan_of(
+        Schema.model_validate(DECLARED), {name: pa.string() for name in COLUMNS}, generator="marginal", unit="patient",
+        k=K, holdout_fraction=0.1,
+    )  # fmt: skip
+    return everything_public(learn(table, request, double, FixedKey())[0])

@@ -137,7 +137,7 @@ class Seen:
     calls: list[tuple[Any, ...]]
 
 
-def config(source: Path, out: Path, **changes: Any) -> SynthesizeConfig:
+def config(source: Any, out: Path, **changes: Any) -> SynthesizeConfig:
     """Return the job of the proof: everything that may be fixed is fixed."""
     job: dict[str, Any] = {
         "source": source, "out": out, "unit": "patient", "max_rows_per_unit": 3, "epsilon": EPSILON, "seed": 7,
@@ -204,7 +204,7 @@ def small_generators(monkeypatch: Any, *, arn: bool = True) -> None:
     from privsynth.generators.marginal import generator as marginal
     from privsynth.generators.marginal.mixture import FitSettings
 
-    quick = replace(marginal.GENERATOR, fit_settings=FitSettings(components=32, max_steps=20))
+    quick = replace(marginal.GENERATOR, fit_settings=FitSettings(components=16, max_steps=6))
     monkeypatch.setattr(marginal, "GENERATOR", quick)
     if not arn:
         return

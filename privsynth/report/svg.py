@@ -145,8 +145,8 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
     rough = span / about
     scale = 10.0 ** math.floor(math.log10(rough))
     step = next(m * scale for m in (1, 2, 2.5, 5, 10) if m * scale >= rough * (1 - 1e-9))
-    first = math.floor(low / step + 1e-9)
-    last = math.ceil(high / step - 1e-9)
+    first = math.floor(low / step + 1e-12)
+    last = math.ceil(high / step - 1e-12)
     return [0.0 if i == 0 else i * step for i in range(first, last + 1)]
 
 

@@ -6,7 +6,7 @@ import math
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from privsynth.report import svg
@@ -125,6 +125,7 @@ def test_characters_that_hide_or_reorder_are_replaced():
 
 
 @given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
+@example(250001.0, -6.103515625e-05)
 def test_ticks_cover_the_range_and_are_not_many(one, two):
     low, high = min(one, two), max(one, two)
     marks = svg.ticks(low, high)

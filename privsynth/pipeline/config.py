@@ -131,6 +131,8 @@ def check_schema_fits(schema: Schema, names: list[str], unit: str) -> None:
         near = difflib.get_close_matches(unit, names, n=1, cutoff=0.75)
         hint = f"did you mean '{near[0]}'?" if near else "check the spelling, and that the table has a header"
         raise SchemaError(f"the unit column '{unit}' is not in the header; {hint}")
+    if all(schema.column(name).kind == "text" and name != unit for name in names):
+        raise SchemaError("every column is free text; declare at least one as something else")
     observed = [name for name, column in schema.columns.items() if column.observed]
     if observed:
         raise SchemaError(
@@ -177,10 +179,16 @@ def _literal_fits(schema: Schema, name: str, literal: str) -> bool:
 
 def check_out(out: Path) -> None:
     """Raise `OutputError` unless a new folder can be made at `out`."""
-    if out.exists() or out.is_symlink():
-        raise OutputError(f"the output folder {out} exists already; choose a new one, nothing is ever overwritten")
-    parent = out.absolute().parent
-    while not parent.exists():
-        parent = parent.parent
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+    try:
+        if out.exists() or out.is_symlink():
+            raise OutputError(f"the output folder {out} exists already; choose a new one, nothing is ever overwritten")
+        parent = out.absolute().parent
+        while not parent.exists():
+            parent = parent.parent
+    except (OSError, ValueError) as error:  # a name that is too long, a folder that may not be searched, a NUL
+        reason = (isinstance(error, OSError) and error.strerror) or "not a path"
+        raise OutputError(f"no folder can be made at the place given with --out: {reason}; choose another") from None
+    if not parent.is_dir():
+        raise OutputError(f"no folder can be made in {parent}: it is a file")
+    if not os.access(parent, os.W_OK | os.X_OK):
         raise OutputError(f"no folder can be made in {parent}: it is read-only for you")

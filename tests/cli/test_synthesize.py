@@ -339,7 +339,17 @@ def test_an_output_folder_that_exists_is_never_touched(job, tmp_path):
 
 def test_an_output_folder_below_a_file_stops_the_run(job, tmp_path):
     write(tmp_path, "file", "mine")
-    assert_stopped(job(out="file/out"), tmp_path, {"file"}, words="no folder can be made")
+    assert_stopped(job(out="file/out"), tmp_path, {"file"}, words="it is a file")
+
+
+def test_an_output_folder_with_an_impossible_name_stops_the_run(job, tmp_path):
+    assert_stopped(job(out="x" * 300), tmp_path, set(), words="no folder can be made at the place given with --out")
+
+
+def test_a_table_of_nothing_but_text_is_refused_before_anything_is_spent(job, tmp_path):
+    declared = {"unit": "row", "columns": {"note": {"kind": "text"}}}
+    result = job("--dataset", "notes", table=f"note\n{NEEDLE}\n", declared=declared)
+    assert_stopped(result, tmp_path, set(), words="every column is free text")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write into read-only folders")

@@ -78,7 +78,7 @@ def killed(stage: str, folder: Path, home: Path) -> None:
 @pytest.mark.parametrize(
     "stage",
     [
-        "learning the columns",
+        pytest.param("learning the columns", marks=pytest.mark.slow),
         pytest.param("planning", marks=pytest.mark.slow),
         pytest.param("reading", marks=pytest.mark.slow),
         pytest.param("dividing", marks=pytest.mark.slow),

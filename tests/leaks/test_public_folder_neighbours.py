@@ -79,13 +79,13 @@ def typed(neighbour: str) -> bytes:
     return parquet_bytes(NEIGHBOURS[neighbour](ordinary_rows()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("neighbour", FEW)
 def test_no_public_byte_depends_on_the_rows_of_a_parquet_file(world, neighbour):
     world.compare(typed(neighbour), "parquet", constant=False, schema="declared")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("neighbour", [*FEW, *ODD])
+@pytest.mark.parametrize("neighbour", ODD)
 def test_no_public_byte_depends_on_the_rows_of_a_parquet_file_without_a_schema(world, neighbour):
     world.compare(typed(neighbour), "parquet", constant=False, schema="bare")
 

@@ -22,6 +22,7 @@ from privsynth.table import Table
 
 Provenance = Literal["declared", "bought", "fixed"]
 DAY = 86_400.0
+CLEAR = 4.5  # standard deviations: a column's precision is wrong in fewer than one of 100,000 for want of votes
 MAJORITY = 0.9  # share of the known cells that must look like numbers or dates
 
 
@@ -99,18 +100,19 @@ def declared_facts(column: Column, physical: pa.DataType) -> Facts:
 
 def decide(votes: np.ndarray, sigma: float) -> Facts:
     """Return the facts that noisy votes support; a pure function of the release."""
+    # The clock of a time is a sum of four votes: as it came out, since cutting at zero would lift it above its noise.
+    clock = votes[cells.DATE_ISO :].reshape(4, 3).sum(axis=0)
     votes = np.maximum(votes, 0.0)
     known = max(votes[1:].sum(), 1.0)
     integers = votes[cells.NUMBER]
     points = votes[cells.NUMBER : cells.NUMBER + 7]
     commas = votes[cells.COMMA + 1 : cells.COMMA + 7]
     times = votes[cells.DATE_ISO :].reshape(4, 3)  # ISO, day first, month first, either; × date, minutes, seconds
-    clock = times.sum(axis=0)
     # A vote counts as cast where it stands clear of the noise and above one in a hundred.
-    floor = max(0.01 * known, 3.0 * sigma)
+    floor = max(0.01 * known, CLEAR * sigma)
 
-    def finest(counts: np.ndarray) -> int:
-        cast = np.flatnonzero(counts > floor)
+    def finest(counts: np.ndarray, votes_each: int = 1) -> int:
+        cast = np.flatnonzero(counts > max(floor, CLEAR * sigma * math.sqrt(votes_each)))
         return int(cast[-1]) if len(cast) else 0
 
     comma_sum = float(commas[commas > 2 * sigma].sum())
@@ -122,7 +124,7 @@ def decide(votes: np.ndarray, sigma: float) -> Facts:
         decimals = finest(points)
         return Facts(kind="numeric" if decimals else "integer", precision=_power(decimals), provenance="bought")
     if times.sum() >= MAJORITY * known and times.sum() > floor:
-        step = finest(clock)
+        step = finest(clock, votes_each=4)
         kind: Kind = "date" if step == 0 else "datetime"
         format_ = _format(times, step)
         return Facts(kind=kind, precision=(DAY, 60.0, 1.0)[step], format=format_, provenance="bought")

@@ -168,7 +168,7 @@ class SyntheticModel:
             )
         except (OSError, SafetensorError) as error:
             raise SourceError(f"{folder} holds no model: give the folder 'model' of a release") from error
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise SourceError(f"{folder} holds a model that cannot be read ({type(error).__name__})") from error
 
 

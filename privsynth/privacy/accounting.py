@@ -173,7 +173,10 @@ def calibrate_subsampled(
         low, high = high, high * 1.3
     while low > 0.2 and cost(low) <= epsilon:
         low, high = low / 1.3, low
-    high = float(brentq(lambda sigma: cost(sigma) - epsilon, low, high, xtol=2e-4 * high))
+    if cost(low) <= epsilon:
+        high = low  # the budget is so large that hardly any noise is needed
+    else:
+        high = float(brentq(lambda sigma: cost(sigma) - epsilon, low, high, xtol=2e-4 * high))
     while cost(high) > epsilon:
         high *= 1.0005
     rounded = math.ceil(high * 1000) / 1000

@@ -333,3 +333,13 @@ def test_a_line_on_which_nothing_stands_out_still_has_a_leaf():
     kept = leaves.trimmed(None, None, [])
     assert len(kept.low) >= 1
     assert tile(kept.low, kept.high)
+
+
+@pytest.mark.parametrize(("kind", "sigma", "n"), [(cells.DATE_ISO, 7.0, 2_000), (cells.EITHER_FIRST, 30.0, 10_000)])
+def test_noise_does_not_give_a_date_a_clock(kind, sigma, n):
+    """Stated false-alarm rate: three sums above 4.5 standard deviations have 1e-5 each; 400 draws allow none."""
+    rng = np.random.default_rng(5)
+    votes = np.zeros(cells.N_VOTES)
+    votes[kind] = n
+    for _ in range(400):
+        assert decide(votes + rng.normal(0, sigma, cells.N_VOTES), sigma).kind == "date"

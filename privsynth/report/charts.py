@@ -238,7 +238,7 @@ def heatmap(title: str, values: Sequence[tuple[str, str, float]], *, better: str
     everyone = {name for one, two, _ in values for name in (one, two)}
     cells = {frozenset((one, two)): value for one, two, value in values if one in names and two in names}
     low, high = min(cells.values()), max(cells.values())
-    size, left, top = min(44.0, 500 / len(names)), 140.0, 26.0
+    size, left, top = min(44.0, 410 / len(names)), 140.0, 26.0
     body = [svg.text(8, 14, _heatmap_note(len(names), len(everyone), better), font_size=11, fill=svg.SOFT)]
     for i, row in enumerate(names):
         y = top + i * size

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from privsynth.report import svg
-from privsynth.report.numbers import number
 from privsynth.report.plain import RiskCard, percent
 
 Points = tuple[Sequence[float], Sequence[float]]
 LOWEST = 1e-3
+NOTE = "A curve is an estimate without its interval; at few false alarms it rests on single people."
 _SHAPES = ("dot", "square", "diamond", "cross", "tick")
 _DASHES = ("none", "7 3", "2 3", "9 3 2 3", "12 4")
 _TONES = (svg.BLUE, svg.RUST, svg.INK, "#5b3f8c", "#3d6b35")
@@ -60,7 +60,8 @@ def roc(title: str, curves: Sequence[Curve], *, bound: Points | None = None) -> 
             body.append(_draw(panel, curve, index))
     body.append(_roc_legend(drawn, bound is not None))
     rows = -(-(len(drawn) + 1 + (bound is not None)) // 2)
-    return svg.figure(title, _roc_words(drawn, bound, len(curves)), svg.WIDE, 330 + 20 * rows, "".join(body))
+    body.append(svg.text(50, 340 + 20 * rows, NOTE, font_size=11, fill=svg.SOFT))
+    return svg.figure(title, _roc_words(drawn, bound, len(curves)), svg.WIDE, 352 + 20 * rows, "".join(body))
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class _Panel:
         marks = [10.0**-e for e in (3, 2, 1, 0)] if self.log else [0, 0.25, 0.5, 0.75, 1]
         for mark in marks:
             x, y = self.place(mark, mark)
-            shown = percent(mark) if self.log else number(float(mark))
+            shown = percent(mark) if self.log else f"{mark:g}"
             parts.append(svg.line(x, self.y, x, self.y + size, stroke=svg.LINE))
             parts.append(svg.line(self.x, y, self.x + size, y, stroke=svg.LINE))
             parts.append(svg.text(x, self.y + size + 16, shown, text_anchor="middle", font_size=10.5, fill=svg.SOFT))

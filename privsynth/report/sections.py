@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from markupsafe import Markup
 
@@ -18,7 +20,8 @@ from privsynth.report.titles import FAMILY_TITLES, title, title_of
 
 URGENCY: tuple[Verdict, ...] = ("fail", "review", "insufficient", "pass", "info")
 NAMED = 6  # how many groups a line of the summary names before it counts
-OPEN_TABLE = 6  # a table of at most so many figures is open
+SHOWN = 12  # rows of a table that are shown without a click
+FULL = 0.5  # share of all pairs from which a matrix is the better picture than a list
 
 # Findings of different names that share a scale and are drawn together.
 _TOGETHER: dict[Family, tuple[tuple[str, tuple[str, ...]], ...]] = {
@@ -33,7 +36,10 @@ _SHORT = {
     "trtr_auroc": "on real rows",
 }
 _BARS = {"representation", "base_rate", "selection_rate", "true_positive_rate", "false_positive_rate"}
+_FOLDED: dict[Verdict, str] = {"fail": "failed", "review": "need review", "insufficient": "lack evidence"}
 _PAIR = " × "
+_APART = " · "
+_SENTENCE = re.compile(r"(?<=[.!?]) (?=[A-Z0-9])")
 
 
 @dataclass(frozen=True)
@@ -43,8 +49,13 @@ class Block:
     Attributes:
       title: heading. exact: whether the figures are the officer's.
       findings: worst verdict first.
-      picture: None for a single figure without a curve.
+      picture: None for a single figure without a curve or a matrix.
       meaning, threshold, source: what those with a figure share; "" where they differ. The table says what departs.
+      own: for each finding, what its meaning adds to the shared one; "" where that is nothing.
+      absent: why there is no figure, where several findings lack theirs for the same reason; else "".
+      absent_source: the source of that.
+      ending: what all groups end with, " · " included; "" where they do not. The head of the table says it once.
+      compare: what all baselines are; "" where they differ or there is none.
     """
 
     title: str
@@ -54,6 +65,11 @@ class Block:
     meaning: str
     threshold: str
     source: str
+    own: tuple[str, ...]
+    absent: str
+    absent_source: str
+    ending: str
+    compare: str
 
     @property
     def single(self) -> bool:
@@ -61,9 +77,21 @@ class Block:
         return len(self.findings) == 1
 
     @property
-    def open(self) -> bool:
-        """Whether the table is shown without a click: it is short, or something in it did not pass."""
-        return len(self.findings) <= OPEN_TABLE or any(f.verdict == "fail" for f in self.findings)
+    def rows(self) -> list[tuple[Finding, str]]:
+        """The findings with what is their own, those shown without a click."""
+        return list(zip(self.findings, self.own, strict=True))[:SHOWN]
+
+    @property
+    def folded(self) -> list[tuple[Finding, str]]:
+        """The rest of `rows`."""
+        return list(zip(self.findings, self.own, strict=True))[SHOWN:]
+
+    @property
+    def folded_words(self) -> str:
+        """What the fold holds, its failures and reviews named, so that none hides."""
+        rest = Counter(finding.verdict for finding, _ in self.folded)
+        named = [f"{rest[verdict]} {words}" for verdict, words in _FOLDED.items() if rest[verdict]]
+        return f"{len(self.folded)} more" + (f", of which {' and '.join(named)}" if named else "")
 
 
 @dataclass(frozen=True)
@@ -135,7 +163,7 @@ def checks(report: ReportData) -> list[Check]:
         )
         for (verdict, family, name, visibility), own in together.items()
     ]
-    return sorted(lines, key=lambda check: (URGENCY.index(check.verdict), FAMILIES.index(check.family)))
+    return sorted(lines, key=lambda c: (URGENCY.index(c.verdict), FAMILIES.index(c.family), c.exact))
 
 
 def zero_note(finding: Finding) -> str:
@@ -151,8 +179,10 @@ def _threshold(findings: Sequence[Finding]) -> str:
 
 
 def _names(groups: Sequence[str]) -> str:
-    rest = f" and {len(groups) - NAMED} more" if len(groups) > NAMED else ""
-    return ", ".join(groups[:NAMED]) + rest
+    ending = _ending(groups) if len(groups) > 1 else ""
+    more = f" and {len(groups) - NAMED} more" if len(groups) > NAMED else ""
+    where = f" (all on {ending.removeprefix(_APART)})" if ending else ""
+    return "; ".join(group.removesuffix(ending) for group in groups[:NAMED]) + more + where
 
 
 def _shared(texts: Iterable[str]) -> str:
@@ -164,26 +194,50 @@ def _blocks(findings: Sequence[Finding]) -> list[Block]:
     together: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
         together.setdefault((finding.name, finding.visibility), []).append(finding)
-    return [_block(name, visibility, own) for (name, visibility), own in together.items()]
+    blocks = [_block(name, visibility, own) for (name, visibility), own in together.items()]
+    return sorted(blocks, key=lambda block: block.exact)
 
 
 def _block(name: str, visibility: str, findings: Sequence[Finding]) -> Block:
+    without = [finding for finding in findings if finding.value is None]
     measured = [finding for finding in findings if finding.value is not None] or findings
+    absent = _shared(f.meaning for f in without) if 1 < len(without) < len(findings) else ""
+    ordered = tuple(sorted(findings, key=lambda finding: URGENCY.index(finding.verdict)))
+    common = _common(measured)
     return Block(
         title=title(name),
         exact=visibility == "officer",
-        findings=tuple(sorted(findings, key=lambda finding: URGENCY.index(finding.verdict))),
-        picture=_picture(name, findings) if len(findings) > 1 else None,
-        meaning=_shared(f.meaning for f in measured),
+        findings=ordered,
+        picture=_picture(name, findings),
+        meaning=" ".join(common),
         threshold=_shared(f.threshold for f in measured),
         source=_shared(f.source for f in measured),
+        own=tuple("" if absent and f.value is None else _rest(f.meaning, common) for f in ordered),
+        absent=_rest(absent, common),
+        absent_source=_shared(f.source for f in without) if absent else "",
+        ending=_ending([f.group for f in findings]) if len(findings) > 1 else "",
+        compare=_shared(f.baseline_label for f in findings if f.baseline is not None),
     )
+
+
+def _common(findings: Sequence[Finding]) -> list[str]:
+    """Return the sentences that every meaning holds, in the order of the first."""
+    others = [set(_SENTENCE.split(finding.meaning)) for finding in findings[1:]]
+    first = dict.fromkeys(_SENTENCE.split(findings[0].meaning))
+    return [sentence for sentence in first if all(sentence in other for other in others)]
+
+
+def _rest(meaning: str, common: Sequence[str]) -> str:
+    return " ".join(sentence for sentence in _SENTENCE.split(meaning) if sentence not in common)
 
 
 def _picture(name: str, findings: Sequence[Finding]) -> Markup | None:
     if all(finding.value is None for finding in findings):
         return None
-    if name == "tvd_2way" and (pairs := _pairs(findings)):
+    if len(findings) == 1:
+        cells = _matrix(findings[0])
+        return charts.heatmap("Distance of every pair of columns", cells, better=findings[0].better) if cells else None
+    if name == "tvd_2way" and (pairs := _pairs(findings)) and _fills(pairs):
         return charts.heatmap(title(name), pairs, better=findings[0].better)
     label = next((f.baseline_label for f in findings if f.baseline_label), "")
     rest = _ending([finding.group for finding in findings])
@@ -193,9 +247,24 @@ def _picture(name: str, findings: Sequence[Finding]) -> Markup | None:
     return charts.forest(title(name), rows, better=findings[0].better, baseline_label=label)
 
 
+def _matrix(finding: Finding) -> list[tuple[str, str, float]]:
+    """Return the pairs of a matrix in the detail: "columns", and "matrix" with None where nothing was measured."""
+    columns, grid = finding.detail.get("columns", ()), finding.detail.get("matrix", ())
+    if not columns or len(set(columns)) < len(columns):
+        return []
+    pairs = combinations(range(len(columns)), 2)
+    return [(columns[a], columns[b], grid[a][b]) for a, b in pairs if grid[a][b] is not None]
+
+
+def _fills(pairs: Sequence[tuple[str, str, float]]) -> bool:
+    """Return whether a matrix of these pairs would be full enough to be read."""
+    columns = len({name for one, two, _ in pairs for name in (one, two)})
+    return len(pairs) >= FULL * columns * (columns - 1) / 2
+
+
 def _ending(groups: Sequence[str]) -> str:
     """Return what all groups end with, from the last " · " on: labels are short, and the table has the whole name."""
-    _, sign, last = groups[0].rpartition(" · ")
+    _, sign, last = groups[0].rpartition(_APART)
     ending = sign + last
     return ending if sign and all(group.endswith(ending) and group != ending for group in groups) else ""
 
@@ -230,7 +299,7 @@ def _together(heading: str, findings: Sequence[Finding]) -> list[Markup]:
     mixed = len({finding.visibility for finding in findings}) > 1
     rows = []
     for finding in findings:
-        kind = (", exact" if finding.visibility == "officer" else ", with noise") if mixed else ""
+        kind = (", exact" if finding.visibility == "officer" else ", noisy") if mixed else ""
         group = f" ({finding.group})" if finding.group else ""
         rows.append(_row(finding, _SHORT.get(finding.name, title_of(finding)) + group + kind))
     label = next((f.baseline_label for f in findings if f.baseline_label), "")

@@ -16,11 +16,13 @@ from jinja2 import UndefinedError
 
 from privsynth.report import render as rendering
 from privsynth.report.model import ColumnInfo, ColumnProfile, Decision, GeneratorInfo
+from privsynth.report.numbers import number
 from privsynth.report.render import ATTESTATION, render, templates_dir
-from privsynth.report.sections import checks, unmeasured, zero_note
+from privsynth.report.sections import SHOWN, checks, sections, unmeasured, zero_note
+from privsynth.report.titles import title
 
 GOLDEN = Path(__file__).parent / "golden"
-REWRITE = "PRIVSYNTH_REWRITE_GOLDEN"
+REWRITE = "PRIVSYNTH_UPDATE_GOLDEN"
 VOID = {"meta", "br", "hr", "img", "link", "input"}
 HOSTILE = "</script></title><script>alert(1)</script><img src=x onerror=alert(1)>\"'&\u202e\x00"
 FORBIDDEN = ("anonymous", "anonymised", "gdpr-compliant", "compliant", "privacy score", "score of privacy", "hipaa")
@@ -67,7 +69,7 @@ class Page(HTMLParser):
 
 @pytest.mark.parametrize("suffix", ["html", "json"])
 def test_golden_files(report, suffix):
-    """Set PRIVSYNTH_REWRITE_GOLDEN=1 to write them anew after a wanted change, and read the difference."""
+    """Set PRIVSYNTH_UPDATE_GOLDEN=1 to write them anew after a wanted change, and read the difference."""
     text = render(report) if suffix == "html" else report.to_json_text()
     path = GOLDEN / f"{report.kind}.{suffix}"
     if os.environ.get(REWRITE):
@@ -238,7 +240,77 @@ def test_four_hundred_columns(public_report, make_finding):
     text = Page(render(wide)).text
     assert "The worst 20 of 400" in text
     assert "The first 40 of 400 columns" in text
-    assert "400 figures" in text
+    assert "388 more" in text
+    assert all(name in text for name in names)
+    assert len(render(wide)) < 2_000_000
+
+
+def test_every_finding_is_on_the_page(report):
+    page = Page(render(report)).text
+    for finding in report.findings:
+        assert title(finding.name) in page
+        assert finding.group in page
+        assert finding.meaning in page
+        assert number(finding.value, finding.unit) in page or finding.value is None
+
+
+def test_forbidden_words_are_nowhere_in_what_reports_are_made_of():
+    sources = [*templates_dir().iterdir(), *(Path(rendering.__file__).parent.glob("*.py"))]
+    for path in sources:
+        words = path.read_text(encoding="utf-8").lower()
+        assert not [word for word in FORBIDDEN if word in words], path.name
+
+
+def test_figures_with_noise_stand_before_exact_ones(public_report, make_finding):
+    found = [
+        make_finding(name, 0.1, visibility=kind) for kind in ("officer", "public") for name in ("tvd_1way", "tvd_2way")
+    ]
+    report = replace(public_report, kind="officer", findings=tuple(found))
+    (section,) = sections(report)
+    assert [block.exact for block in section.blocks] == [False, False, True, True]
+    page = Page(render(report)).text
+    assert page.count("exact: stays inside") == 2
+
+
+def test_a_long_table_folds_and_hides_no_failure(public_report, make_finding):
+    verdicts = ["pass"] * 14 + ["fail"] * 13 + ["review"]
+    found = [make_finding("tvd_1way", 0.1, group=f"c{i}", verdict=v) for i, v in enumerate(verdicts)]
+    report = replace(public_report, findings=tuple(found))
+    (block,) = sections(report)[0].blocks
+    assert [finding.verdict for finding, _ in block.rows] == ["fail"] * SHOWN
+    assert [finding.verdict for finding, _ in block.folded][:2] == ["fail", "review"]
+    assert "16 more, of which 1 failed and 1 need review" in Page(render(report)).text
+
+
+def test_what_all_rows_say_is_said_once(public_report, make_finding):
+    found = [
+        make_finding(
+            "selection_rate", value, family="bias", group=f"{group} · ill=true", meaning=meaning, verdict=verdict
+        )
+        for group, value, meaning, verdict in (
+            ("sex=F", 0.1, "A rate of 0.5 is half. Of women.", "pass"),
+            ("sex=M", 0.2, "A rate of 0.5 is half. Of men.", "pass"),
+            ("sex=X", None, "A rate of 0.5 is half. Too few.", "insufficient"),
+            ("sex=Y", None, "A rate of 0.5 is half. Too few.", "insufficient"),
+        )
+    ]
+    page = Page(render(replace(public_report, findings=tuple(found)))).text
+    assert page.count("A rate of 0.5 is half.") == 1
+    assert "Of women." in page
+    assert "Of men." in page
+    assert page.count("Where there is no figure: Too few.") == page.count("Too few.") == 1
+    assert "sex=X; sex=Y (all on ill=true)" in page
+
+
+def test_a_matrix_of_pairs_is_drawn_and_a_few_pairs_are_a_list(public_report, make_finding):
+    grid = [[None, 0.1, 0.2], [0.1, None, None], [0.2, None, None]]
+    mean = make_finding("tvd_2way_mean", 0.15, detail={"columns": ["a", "b", "c"], "matrix": grid})
+    few = [make_finding("tvd_2way", 0.1, group=f"c{i} × c{i + 1}") for i in range(6)]
+    blocks = sections(replace(public_report, findings=(mean, *few)))[0].blocks
+    assert "a × c: 0.200" in blocks[0].picture
+    assert "b × c" not in blocks[0].picture
+    assert "Darker is worse" not in blocks[1].picture
+    assert "c0 × c1" in blocks[1].picture
 
 
 def test_a_column_whose_name_holds_the_sign_between_names_breaks_no_picture(public_report, make_finding):

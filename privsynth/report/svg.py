@@ -139,8 +139,9 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
     if not (math.isfinite(low) and math.isfinite(high)):
         raise ValueError("a chart was given a number that is not finite")
     span = high - low
-    if span <= 0:
-        span = max(abs(high), 1.0) * 0.1
+    size = max(abs(low), abs(high))
+    if span <= max(size * 1e-9, 1e-12):  # too near to each other to be told apart on a scale
+        span = (size if size > 1e-12 else 1.0) * 0.1
         low, high = low - span / 2, high + span / 2
     rough = span / about
     scale = 10.0 ** math.floor(math.log10(rough))

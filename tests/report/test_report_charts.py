@@ -126,6 +126,9 @@ def test_characters_that_hide_or_reorder_are_replaced():
 
 @given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
 @example(250001.0, -6.103515625e-05)
+@example(0.0, 5e-324)
+@example(1.0, 1.0 + 2e-16)
+@example(1e6, 1e6 + 1e-9)
 def test_ticks_cover_the_range_and_are_not_many(one, two):
     low, high = min(one, two), max(one, two)
     marks = svg.ticks(low, high)

@@ -120,9 +120,9 @@ def poisson_mask(count: int, rate: float, bits: BitSource) -> np.ndarray:
     return mask
 
 
-def sampling_rng(seed: int) -> np.random.Generator:
-    """Return the published generator from which synthetic rows are sampled."""
-    return np.random.Generator(np.random.PCG64(seed))
+def sampling_rng(seed: int, part: int = 0) -> np.random.Generator:
+    """Return the published generator of one part of what a seed stands for; parts are independent."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, part])))
 
 
 def new_sampling_seed() -> int:

@@ -51,10 +51,6 @@ class NumberCells:
         low, high = self.seg_low[segment], self.seg_high[segment]
         return low + np.floor(rng.random(len(codes)) * (high - low + 1)).astype(np.int64)
 
-    def describe(self) -> str:
-        """Return the cells in words, in grid steps."""
-        return f"{self.size} cells"
-
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able data."""
         return {

@@ -20,6 +20,7 @@ from privsynth.encoding.codec import TableCodec
 from privsynth.errors import ConfigError, SourceError
 from privsynth.generators.encoded import Progress, no_progress
 from privsynth.generators.generator import FittedGenerator, restore_generator
+from privsynth.randomness import sampling_rng
 from privsynth.schema.rules import Rule, parse_rule
 
 FORMAT = 1
@@ -64,7 +65,7 @@ class SyntheticModel:
           ConfigError: no sampled row satisfies the rules.
         """
         in_range(1, 10**12, rows=n_rows)
-        rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, part])))
+        rng = sampling_rng(seed, part)
         first = part * PART_ROWS + 1
         codes = self.fitted.sample_codes(n_rows, rng)
         frame = self.codec.decode(codes, rng, first_row=first)

@@ -17,8 +17,7 @@ from privsynth import __version__
 from privsynth.audit.finding import Finding
 from privsynth.audit.registry import run_audits
 from privsynth.audit.tables import AuditTables
-from privsynth.encoding.cells import N_VOTES, votes
-from privsynth.encoding.facts import Facts, decide, declared_facts, needs_votes
+from privsynth.encoding.facts import Facts, declared_facts, exact_facts, needs_votes
 from privsynth.encoding.parsed import clean_frame, parse_table
 from privsynth.encoding.units import divide
 from privsynth.errors import OutputError, SchemaError
@@ -140,7 +139,7 @@ def _exact_facts(table: Table, schema: Schema, name: str) -> Facts:
     column, physical = schema.column(name), table.column(name).type
     if not needs_votes(column, physical):
         return declared_facts(column, physical)
-    exact = decide(np.bincount(votes(table.column(name)), minlength=N_VOTES).astype(float), 0.0)
+    exact = exact_facts(table.column(name))
     return (
         exact
         if column.kind is None
@@ -152,7 +151,7 @@ def _as_stored(table: Table, fact: Facts, name: str) -> Facts:
     """Return the facts with the date format of this table: another tool may write dates in another way."""
     if fact.kind not in ("datetime", "date"):
         return fact
-    seen = decide(np.bincount(votes(table.column(name)), minlength=N_VOTES).astype(float), 0.0)
+    seen = exact_facts(table.column(name))
     return Facts(kind=fact.kind, precision=fact.precision, format=seen.format if seen.format else None)
 
 

@@ -26,12 +26,13 @@ from privsynth.generators.generator import Generator
 from privsynth.generators.model import SyntheticModel
 from privsynth.privacy.budget import Budget, SpendingPlan
 from privsynth.privacy.mechanisms import Mechanisms
-from privsynth.randomness import KeyedFunction
+from privsynth.randomness import KeyedFunction, sampling_rng
 from privsynth.schema.model import Schema
 from privsynth.table import Table
 
 # How finely a numeric line is cut: about one cell for each of so many cell's-worth of noise, within these limits.
 MIN_BINS, MAX_BINS = 8, 32
+FITTING_PART = 2**32 - 1  # of the seed, apart from the parts of a sampled table
 ROWS_PER_BIN_SIGMA = 12.0
 
 
@@ -141,7 +142,7 @@ def learn(
     everyone = _encode(codec, parsed.take(used), partition.unit[used], budget, rows_used, schema)
     t = len(partition.train)
     training = replace(everyone, codes=everyone.codes[:, :t], unit=everyone.unit[:t], n_rows=rows_train)
-    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([request.seed, 2**32 - 1])))
+    rng = sampling_rng(request.seed, FITTING_PART)
     fitted = request.generator.fit(training, mechanisms, plan, rng=rng, progress=progress)
     model = SyntheticModel(
         codec=codec,

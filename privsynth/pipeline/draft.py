@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from privsynth.encoding.cells import N_VOTES, Categories, votes
-from privsynth.encoding.facts import Facts, decide, declared_facts
+from privsynth.encoding.cells import Categories
+from privsynth.encoding.facts import Facts, declared_facts, exact_facts
 from privsynth.encoding.parsed import parse_table
 from privsynth.ingestion.source import SourceOptions, open_source, read_table
 from privsynth.schema.files import dump_schema
@@ -48,7 +48,7 @@ def _suggest(table: Table, name: str) -> Column:
     if str(physical) == "bool":
         fact = declared_facts(Column(), physical)
     else:
-        fact = decide(np.bincount(votes(table.column(name)), minlength=N_VOTES).astype(float), 0.0)
+        fact = exact_facts(table.column(name))
     if fact.kind == "categorical":
         return _suggest_texts(table, name, fact)
     found: dict[str, Any] = {"kind": fact.kind, "observed": True, "decimal": "," if fact.decimal == "," else None}

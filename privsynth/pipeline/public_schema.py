@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from privsynth.encoding.codecs import CategoryCodec, TimeCodec
+from privsynth.encoding.codecs import OTHER, CategoryCodec, TimeCodec
 from privsynth.pipeline.core import Public, Request
 from privsynth.schema.files import dump_schema
 from privsynth.schema.model import Column, Schema
@@ -30,7 +30,7 @@ def public_schema(public: Public, request: Request) -> str:
         if fact.kind in ("numeric", "datetime"):
             found["precision"] = fact.precision
         if isinstance(codec, CategoryCodec) and fact.kind == "categorical":
-            values = [*codec.values, *(["OTHER"] if codec.other and "OTHER" not in codec.values else [])]
+            values = [*codec.values, *([OTHER] if codec.other and OTHER not in codec.values else [])]
             found["categories"] = tuple(values)
         if fact.kind == "boolean":
             found["true_values"], found["false_values"] = column.true_values, column.false_values

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+import pandas as pd
 
 from privsynth.audit.alarms import alarms
 from privsynth.audit.bias import bias
@@ -14,9 +16,13 @@ from privsynth.audit.fidelity import fidelity
 from privsynth.audit.finding import Family, Finding
 from privsynth.audit.membership import membership
 from privsynth.audit.rules import rules
-from privsynth.audit.tables import AuditSettings, AuditTables
+from privsynth.audit.tables import LEVELS, AuditSettings, AuditTables, Level
 from privsynth.audit.utility import utility
+from privsynth.audit.wording import insufficient
 from privsynth.errors import ConfigError
+from privsynth.generators.model import SyntheticModel
+
+_NOT_RUN = "_not_run"
 
 
 class Audit(Protocol):
@@ -25,25 +31,38 @@ class Audit(Protocol):
     def __call__(self, tables: AuditTables, *, rng: np.random.Generator, settings: AuditSettings) -> list[Finding]: ...
 
 
-AUDITS: dict[str, Audit] = {
-    "fidelity": fidelity,
-    "utility": utility,
-    "membership": membership,
-    "epsilon": epsilon,
-    "bias": bias,
-    "rules": rules,
-    "alarms": alarms,
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """An audit, and how much of it runs at which level.
+
+    Attributes:
+      run: the audit.
+      family: section of the report for a failure of the whole audit.
+      levels: the levels at which it runs.
+      left_out: level -> what it leaves out there, as a sentence for the report; a level at which it does not run
+        must have one.
+    """
+
+    run: Audit
+    family: Family
+    levels: tuple[Level, ...] = LEVELS
+    left_out: Mapping[Level, str] = field(default_factory=dict)
+
+
+AUDITS: dict[str, Entry] = {
+    "fidelity": Entry(run=fidelity, family="fidelity"),
+    "utility": Entry(run=utility, family="utility"),
+    "membership": Entry(run=membership, family="membership"),
+    "epsilon": Entry(run=epsilon, family="membership"),
+    "bias": Entry(run=bias, family="bias"),
+    "rules": Entry(run=rules, family="rules"),
+    "alarms": Entry(run=alarms, family="alarms"),
 }
 
-_FAMILIES: dict[str, Family] = {
-    "fidelity": "fidelity",
-    "utility": "utility",
-    "membership": "membership",
-    "epsilon": "membership",
-    "bias": "bias",
-    "rules": "rules",
-    "alarms": "alarms",
-}
+
+def left_out(level: Level) -> dict[str, str]:
+    """Return audit -> what it leaves out at a level; audits that run whole are not named."""
+    return {name: entry.left_out[level] for name, entry in AUDITS.items() if level in entry.left_out}
 
 
 def run_audits(
@@ -56,12 +75,15 @@ def run_audits(
     max_rows: int = 40_000,
     max_targets: int = 3_000,
     rules: Sequence[tuple[str, np.ndarray]] = (),
+    level: Level = "standard",
+    model: SyntheticModel | None = None,
+    refit: Callable[..., pd.DataFrame] | None = None,
 ) -> list[Finding]:
-    """Return the findings of all audits, or of those named, in the order of `AUDITS`.
+    """Return the findings of all audits of a level, or of those named, in the order of `AUDITS`.
 
-    An audit that fails becomes a finding with the verdict `insufficient` that names it and the type of the
-    error,
-    never its message: messages may quote cells.
+    An audit that fails becomes a finding with the verdict `insufficient` that names it and the type of the error,
+    never its message: messages may quote cells. A person who interrupts ends the audits, not the findings: each audit
+    that did not finish becomes a finding too (see `not_run`).
 
     Guarantee: none; the findings of visibility `officer` are personal data themselves.
     Args:
@@ -72,38 +94,59 @@ def run_audits(
       max_rows: rows of a table that train a model or serve as neighbours.
       max_targets: members (and non-members) that are attacked.
       rules: (sentence, (n_synthetic,) booleans: the row satisfies it).
+      level, model, refit: see `AuditSettings`.
     Raises:
-      ConfigError: a name is in no registry, or the claim is not a pair of numbers that can be promised.
+      ConfigError: a name or a level is in no registry, or the claim is not a pair of numbers that can be promised.
     """
     wanted = list(AUDITS) if names is None else list(names)
     for name in wanted:
         if name not in AUDITS:
             raise ConfigError(f"there is no audit '{name}'; choose from {', '.join(AUDITS)}")
+    if level not in LEVELS:
+        raise ConfigError(f"there is no level '{level}' of the audit; choose from {', '.join(LEVELS)}")
     if claimed is not None and not (claimed[0] >= 0 and 0 <= claimed[1] < 1):
         raise ConfigError("the claimed epsilon must be at least 0 and delta must lie in [0, 1)")
-    settings = AuditSettings(claimed=claimed, max_rows=max_rows, max_targets=max_targets, rules=tuple(rules))
+    settings = AuditSettings(
+        claimed=claimed,
+        max_rows=max_rows,
+        max_targets=max_targets,
+        rules=tuple(rules),
+        level=level,
+        model=model,
+        refit=refit,
+    )
     streams = dict(zip(AUDITS, rng.spawn(len(AUDITS)), strict=True))
+    ordered = [name for name in AUDITS if name in wanted and level in AUDITS[name].levels]
     findings: list[Finding] = []
-    ordered = [name for name in AUDITS if name in wanted]
     for number, name in enumerate(ordered, start=1):
-        if progress is not None:
-            progress(name, number, len(ordered))
-        findings += _isolated(name, tables, streams[name], settings)
+        try:
+            if progress is not None:
+                progress(name, number, len(ordered))
+            findings += _isolated(name, tables, streams[name], settings)
+        except KeyboardInterrupt:
+            return findings + [_not_run(missing) for missing in ordered[number - 1 :]]
     return findings
+
+
+def not_run(findings: Iterable[Finding]) -> list[str]:
+    """Return the names of the audits that a person stopped before they had finished."""
+    return [f.name.removesuffix(_NOT_RUN) for f in findings if f.name.endswith(_NOT_RUN)]
 
 
 def _isolated(name: str, tables: AuditTables, rng: np.random.Generator, settings: AuditSettings) -> list[Finding]:
     try:
-        return AUDITS[name](tables, rng=rng, settings=settings)
+        return AUDITS[name].run(tables, rng=rng, settings=settings)
     except Exception as error:  # any failure of one audit must not hide the others
         return [
-            Finding(
-                family=_FAMILIES[name],
-                name=f"{name}_failed",
-                value=None,
-                visibility="officer",
-                verdict="insufficient",
-                meaning=f"The audit '{name}' stopped with an error of type {type(error).__name__}. Nothing "
-                "is known of what it would have shown.",
+            insufficient(
+                AUDITS[name].family,
+                f"{name}_failed",
+                f"the audit '{name}' stopped with an error of type {type(error).__name__}.",
             )
         ]
+
+
+def _not_run(name: str) -> Finding:
+    return insufficient(
+        AUDITS[name].family, f"{name}{_NOT_RUN}", f"the run was stopped before the audit '{name}' had finished."
+    )

@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from privsynth.audit import registry
-from privsynth.audit.registry import AUDITS, run_audits
-from privsynth.audit.tables import AuditTables
+from privsynth.audit.registry import AUDITS, Entry, left_out, not_run, run_audits
+from privsynth.audit.tables import LEVELS, AuditTables
 from privsynth.errors import ConfigError
 
 KINDS = {"n": "numeric", "c": "categorical", "t": "datetime"}
@@ -60,7 +59,7 @@ def test_a_failing_audit_is_named_and_quotes_nothing(monkeypatch, people, tables
     def broken(tables, *, rng, settings):
         raise KeyError("needle-4711")
 
-    monkeypatch.setitem(AUDITS, "utility", broken)
+    monkeypatch.setitem(AUDITS, "utility", Entry(run=broken, family="utility"))
     findings = run_audits(tables_of(*people), rng=np.random.default_rng(0), names=["utility", "alarms"])
     failed = findings[0]
     assert (failed.name, failed.verdict) == ("utility_failed", "insufficient")
@@ -103,7 +102,14 @@ def test_figures_do_not_depend_on_the_other_audits_asked_for(people, tables_of):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"names": ["nonsense"]}, {"claimed": (float("nan"), 0.0)}, {"claimed": (1.0, 1.0)}, {"claimed": (-1, 0)}]
+    "wrong",
+    [
+        {"names": ["nonsense"]},
+        {"claimed": (float("nan"), 0.0)},
+        {"claimed": (1.0, 1.0)},
+        {"claimed": (-1, 0)},
+        {"level": "all"},
+    ],
 )
 def test_wrong_requests_are_refused(people, tables_of, wrong):
     with pytest.raises(ConfigError):
@@ -132,5 +138,41 @@ def test_units_of_several_rows_widen_the_intervals(people, tables_of, pick):
     assert widths[1] > 1.3 * widths[0]
 
 
-def test_the_families_of_failures_are_complete():
-    assert registry._FAMILIES.keys() == AUDITS.keys()
+def test_an_audit_runs_at_a_level_or_says_what_it_leaves_out():
+    for name, entry in AUDITS.items():
+        assert set(entry.levels) | set(entry.left_out) >= set(LEVELS), name
+        assert all(text.endswith(".") for text in entry.left_out.values()), name
+    for level in LEVELS:
+        assert set(left_out(level)) == {name for name, entry in AUDITS.items() if level in entry.left_out}
+
+
+def test_a_level_leaves_out_what_it_says(monkeypatch, people, tables_of):
+    def one(tables, *, rng, settings):
+        seen.append((settings.level, settings.model, settings.refit))
+        return []
+
+    seen = []
+    deep = Entry(run=one, family="coverage", levels=("deep",), left_out={"quick": "All.", "standard": "All."})
+    monkeypatch.setitem(AUDITS, "alarms", deep)
+    for level in LEVELS:
+        run_audits(
+            tables_of(*people), rng=np.random.default_rng(0), names=["alarms"], level=level, refit=people[0].copy
+        )
+    assert [level for level, _, _ in seen] == ["deep"]
+    assert seen[0][1] is None
+    assert callable(seen[0][2])
+    assert left_out("quick")["alarms"] == "All."
+    assert "alarms" not in left_out("deep")
+
+
+def test_an_interrupt_keeps_what_was_finished(monkeypatch, people, tables_of):
+    def stopped(tables, *, rng, settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(AUDITS, "utility", Entry(run=stopped, family="utility"))
+    names = ["fidelity", "utility", "alarms"]
+    findings = run_audits(tables_of(*people), rng=np.random.default_rng(0), names=names)
+    assert not_run(findings) == ["utility", "alarms"]
+    whole = run_audits(tables_of(*people), rng=np.random.default_rng(0), names=["fidelity"])
+    assert [f.to_json() for f in findings[:-2]] == [f.to_json() for f in whole]
+    assert {f.verdict for f in findings[-2:]} == {"insufficient"}

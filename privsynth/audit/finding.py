@@ -12,10 +12,12 @@ from typing import Any, Literal
 
 Visibility = Literal["public", "officer"]
 Verdict = Literal["pass", "fail", "review", "insufficient", "info"]
-Family = Literal["fidelity", "utility", "membership", "disclosure", "bias", "rules", "alarms", "coverage", "pii"]
+Family = Literal[
+    "fidelity", "utility", "membership", "disclosure", "bias", "rules", "alarms", "coverage", "decay", "pii"
+]
 
 FAMILIES: tuple[Family, ...] = (
-    "fidelity", "utility", "membership", "disclosure", "bias", "rules", "alarms", "coverage", "pii",
+    "fidelity", "utility", "membership", "disclosure", "bias", "rules", "alarms", "coverage", "decay", "pii",
 )  # fmt: skip
 
 

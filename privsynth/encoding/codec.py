@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from privsynth.encoding.cells import Categories, Grid
 from privsynth.encoding.codecs import (
@@ -22,6 +23,7 @@ from privsynth.encoding.codecs import (
     codec_from_json,
     codec_to_json,
 )
+from privsynth.encoding.decoded import Decoded, DecodedRows
 from privsynth.encoding.domain import clip_steps
 from privsynth.encoding.parsed import ParsedTable, grid_values
 
@@ -63,27 +65,64 @@ class TableCodec:
                 at += 1
         return out
 
-    def decode(self, codes: np.ndarray, rng: np.random.Generator, *, first_row: int = 1) -> pd.DataFrame:
-        """Return a synthetic frame of n rows from (attributes, n) codes; surrogates count from `first_row`.
+    def draw(
+        self, codes: np.ndarray, rng: np.random.Generator, known: Mapping[str, Decoded] | None = None
+    ) -> DecodedRows:
+        """Return values of n rows from (attributes, n) codes: each is drawn inside its code's cell.
 
-        Integers are Int64, numbers float64, times datetime64[s], everything else text; null as pandas has it.
+        Args:
+          known: column -> values and a mask of the cells whose value is not to be drawn (null where it is); what is
+            computed from them (a column above another, a difference) then stands on the known values.
         """
         slices, at = {}, 0
         for codec in self.codecs:
             count = len(codec.attributes())
-            slices[codec.name] = codes[at : at + count].astype(np.int64)
+            slices[codec.name] = codes[at : at + count]
             at += count
-        lines: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-        frame: dict[str, pd.Series] = {}
+        lines: dict[str, Decoded] = {}
         by_name = {codec.name: codec for codec in self.codecs}
         for codec in _bases_first(self.codecs):
+            if isinstance(codec, SurrogateCodec):
+                continue
             if isinstance(codec, DerivedCodec):
-                frame[codec.name] = _derive(codec, lines, by_name)
-            elif isinstance(codec, SurrogateCodec):
-                frame[codec.name] = codec.fresh(first_row, codes.shape[1])
+                line = _derive(codec, lines, by_name)
             else:
-                frame[codec.name] = _decode_column(codec, slices[codec.name], lines, rng)
-        return pd.DataFrame({name: frame[name] for name in self.names})
+                line = _decode_column(codec, slices[codec.name], lines, rng)
+            if known is not None and codec.name in known:
+                given = known[codec.name]
+                line = Decoded(np.where(given.null, line.values, given.values), line.null & given.null)
+            lines[codec.name] = line
+        return DecodedRows(lines, codes.shape[1])
+
+    def decode(self, codes: np.ndarray, rng: np.random.Generator, *, first_row: int = 1) -> pd.DataFrame:
+        """Return a synthetic frame of n rows from (attributes, n) codes; surrogates count from `first_row`."""
+        return self.frame(self.draw(codes, rng), first_row=first_row)
+
+    def frame(self, rows: DecodedRows, *, first_row: int = 1, names: Collection[str] | None = None) -> pd.DataFrame:
+        """Return rows as a frame, or only some of its columns; surrogates count from `first_row`.
+
+        Integers are Int64, numbers float64, times datetime64[s], everything else text; null as pandas has it.
+        """
+        columns = {}
+        for codec in self.codecs:
+            if names is None or codec.name in names:
+                columns[codec.name] = (
+                    codec.fresh(first_row, rows.n_rows)
+                    if isinstance(codec, SurrogateCodec)
+                    else _to_series(codec, rows.lines[codec.name])
+                )
+        return pd.DataFrame(columns, index=pd.RangeIndex(rows.n_rows))
+
+    def arrow(self, rows: DecodedRows, *, first_row: int = 1) -> pa.Table:
+        """Return rows as an Arrow table: dates as date32, times as timestamp[s], texts as string."""
+        return pa.table(
+            {
+                codec.name: codec.fresh_arrow(first_row, rows.n_rows)
+                if isinstance(codec, SurrogateCodec)
+                else _to_arrow(codec, rows.lines[codec.name])
+                for codec in self.codecs
+            }
+        )
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return JSON-able data."""
@@ -143,47 +182,66 @@ def _encode_column(codec: ColumnCodec, parsed: ParsedTable, by_name: dict[str, C
 
 
 def _decode_column(
-    codec: ColumnCodec,
-    codes: np.ndarray,
-    lines: dict[str, tuple[np.ndarray, np.ndarray]],
-    rng: np.random.Generator,
-) -> pd.Series:
+    codec: ColumnCodec, codes: np.ndarray, lines: dict[str, Decoded], rng: np.random.Generator
+) -> Decoded:
     if isinstance(codec, CategoryCodec):
-        return codec.decode(codes[0])
+        return Decoded(*codec.draw(codes[0]))
     if isinstance(codec, NumberCodec):
         steps, null = codec.decode(codes[0], rng)
         if codec.base:
-            base, base_null = lines[codec.base]
-            steps, null = steps + base, null | (base_null & codec.nullable)
+            base = lines[codec.base]
+            steps, null = steps + base.values, null | (base.null & codec.nullable)
         if codec.low is not None or codec.high is not None:
             steps = np.clip(steps, codec.low, codec.high)
         if codec.base:
-            steps = np.maximum(steps, lines[codec.base][0])
-        lines[codec.name] = (steps, null)
-        values = grid_values(steps, codec.precision)
-        if codec.integer:
-            return pd.Series(np.where(null, 0, np.rint(values)).astype(np.int64), dtype="Int64").mask(null)
-        return pd.Series(np.where(null, np.nan, values))
+            steps = np.maximum(steps, lines[codec.base].values)
+        return Decoded(steps, null)
     assert isinstance(codec, TimeCodec)
-    base_seconds, base_null = lines[codec.base] if codec.base else (None, np.zeros(codes.shape[1], dtype=bool))
-    seconds, null = codec.decode(list(codes), rng, base_seconds)
-    null = null | (base_null & codec.nullable)
-    lines[codec.name] = (seconds, null)
-    return pd.Series(np.where(null, np.datetime64("NaT", "s"), seconds.astype("datetime64[s]")))
+    seconds, null = codec.decode(list(codes), rng, lines[codec.base].values if codec.base else None)
+    if codec.base and codec.nullable:
+        null = null | lines[codec.base].null
+    return Decoded(seconds, null)
 
 
-def _derive(
-    codec: DerivedCodec, lines: dict[str, tuple[np.ndarray, np.ndarray]], by_name: dict[str, ColumnCodec]
-) -> pd.Series:
+def _derive(codec: DerivedCodec, lines: dict[str, Decoded], by_name: dict[str, ColumnCodec]) -> Decoded:
     """Return minuend − subtrahend of two decoded lines, times in days."""
 
     def amount(name: str) -> np.ndarray:
-        source, (steps, _) = by_name[name], lines[name]
+        source, steps = by_name[name], lines[name].values
         return steps * source.precision if isinstance(source, NumberCodec) else steps / DAY
 
-    null = lines[codec.minuend][1] | lines[codec.subtrahend][1]
+    null = lines[codec.minuend].null | lines[codec.subtrahend].null
     difference = amount(codec.minuend) - amount(codec.subtrahend)
-    values = grid_values(np.rint(difference / codec.precision), codec.precision)
+    return Decoded(np.rint(difference / codec.precision).astype(np.int64), null)
+
+
+def _to_series(codec: ColumnCodec, line: Decoded) -> pd.Series:
+    values, null = line.values, line.null
+    if isinstance(codec, CategoryCodec):
+        return pd.Series(np.array([*codec.texts, None], dtype=object)[np.where(null, -1, values)], dtype="object")
+    if isinstance(codec, TimeCodec):
+        return pd.Series(np.where(null, np.datetime64("NaT", "s"), values.astype("datetime64[s]")))
+    assert isinstance(codec, NumberCodec | DerivedCodec)
     if codec.integer:
-        return pd.Series(np.where(null, 0, np.rint(values)).astype(np.int64), dtype="Int64").mask(null)
-    return pd.Series(np.where(null, np.nan, values))
+        return pd.Series(pd.arrays.IntegerArray(whole_values(np.where(null, 0, values), codec.precision), null.copy()))
+    return pd.Series(np.where(null, np.nan, grid_values(values, codec.precision)))
+
+
+def _to_arrow(codec: ColumnCodec, line: Decoded) -> pa.Array:
+    values, mask = line.values, line.null if line.null.any() else None
+    if isinstance(codec, CategoryCodec):
+        places = pa.array(values.astype(np.int32), pa.int32(), mask=mask)
+        return pa.array(codec.texts, pa.string()).take(places)
+    if isinstance(codec, TimeCodec):
+        if codec.precision == DAY:
+            return pa.array((values // DAY).astype(np.int32), pa.int32(), mask=mask).cast(pa.date32())
+        return pa.array(values.astype("datetime64[s]"), pa.timestamp("s"), mask=mask)
+    assert isinstance(codec, NumberCodec | DerivedCodec)
+    if codec.integer:
+        return pa.array(whole_values(values, codec.precision), pa.int64(), mask=mask)
+    return pa.array(grid_values(values, codec.precision), pa.float64(), mask=mask)
+
+
+def whole_values(steps: np.ndarray, precision: float) -> np.ndarray:
+    """Return (n,) int64 values of the grid steps of whole numbers."""
+    return steps.astype(np.int64) if precision == 1 else np.rint(grid_values(steps, precision)).astype(np.int64)

@@ -1,0 +1,44 @@
+"""`DecodedRows`: synthetic rows as integers of a known meaning, before they become a frame or an Arrow table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, repr=False)
+class Decoded:
+    """One column of values.
+
+    Attributes:
+      values: (n,) integers: places in the codec's texts, grid steps of a number, or seconds of a time.
+      null: (n,) booleans; the value of a null means nothing.
+    """
+
+    values: np.ndarray
+    null: np.ndarray
+
+
+@dataclass(frozen=True, repr=False)
+class DecodedRows:
+    """Rows, column by column; surrogates are absent, they are numbered at the very end.
+
+    Attributes:
+      lines: column name -> its values.
+      n_rows: number of rows.
+    """
+
+    lines: Mapping[str, Decoded]
+    n_rows: int
+
+    def take(self, rows: np.ndarray) -> DecodedRows:
+        """Return the rows of an index array, in that order."""
+        return DecodedRows({n: Decoded(c.values[rows], c.null[rows]) for n, c in self.lines.items()}, len(rows))
+
+    def put(self, rows: np.ndarray, others: DecodedRows) -> None:
+        """Overwrite the rows of an index array by as many others, in place."""
+        for name, line in self.lines.items():
+            line.values[rows] = others.lines[name].values
+            line.null[rows] = others.lines[name].null

@@ -15,6 +15,7 @@ import numpy as np
 
 from privsynth.errors import ConfigError
 from privsynth.generators.arn.adapter import adapt, clip_threshold
+from privsynth.generators.arn.complete import complete_network
 from privsynth.generators.arn.dpsgd import TrainSettings, train
 from privsynth.generators.arn.network import LAYERS, Network, check_weights, hidden_width, to_numpy
 from privsynth.generators.arn.sample import sample_network
@@ -86,6 +87,10 @@ class FittedArn:
             lambda count: self.network_codes(count, rng),
             rng,
         )
+
+    def complete(self, known: np.ndarray, evidence: Mapping[int, np.ndarray], rng: np.random.Generator) -> np.ndarray:
+        """Return rows that agree with what is known (see `generators.conditional.complete`)."""
+        return complete_network(self, known, evidence, rng)
 
     def tilted(self, tables: list[Table], rng: np.random.Generator, progress: Progress = no_progress) -> FittedArn:
         """Return the model with the potentials under which its rows have these tables."""

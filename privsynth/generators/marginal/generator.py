@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from privsynth.generators.encoded import Encoded, Progress, no_progress
+from privsynth.generators.marginal.complete import complete_mixture, draw_products
 from privsynth.generators.marginal.measure import (
     MIN_TABLES,
     TABLES_PER_ATTRIBUTE,
@@ -21,7 +22,7 @@ from privsynth.generators.marginal.measure import (
     score_pairs,
     to_simplex,
 )
-from privsynth.generators.marginal.mixture import FitSettings, fit_mixture, sample_mixture
+from privsynth.generators.marginal.mixture import FitSettings, fit_mixture
 from privsynth.privacy.budget import SpendingPlan, TrainingSpec
 from privsynth.privacy.mechanisms import Mechanisms
 
@@ -45,7 +46,11 @@ class FittedMarginal:
 
     def sample_codes(self, n_rows: int, rng: np.random.Generator) -> np.ndarray:
         """Return (attributes, n_rows) uint16 codes."""
-        return sample_mixture(self.p, self.sizes, n_rows, rng)
+        return draw_products(self.p, self.sizes, n_rows, rng)
+
+    def complete(self, known: np.ndarray, evidence: Mapping[int, np.ndarray], rng: np.random.Generator) -> np.ndarray:
+        """Return rows that agree with what is known (see `generators.conditional.complete`)."""
+        return complete_mixture(self.p, self.sizes, known, evidence, rng)
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Return the probabilities."""

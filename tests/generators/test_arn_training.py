@@ -14,7 +14,8 @@ from privsynth.encoding.codecs import Attribute
 from privsynth.errors import BudgetExceeded
 from privsynth.generators.arn import dpsgd
 from privsynth.generators.arn.adapter import adapt, clip_threshold
-from privsynth.generators.arn.dpsgd import GhostModule, SecureOptimizer, TrainSettings, Units, clipped_sum, train
+from privsynth.generators.arn.bookkeeping import BookKeepingModule
+from privsynth.generators.arn.dpsgd import SecureOptimizer, TrainSettings, Units, clipped_sum, train
 from privsynth.generators.arn.network import LAYERS, Network, encode, random_known, row_losses
 from privsynth.generators.arn.warm import layer_gradients
 from privsynth.generators.encoded import Encoded
@@ -22,8 +23,6 @@ from privsynth.privacy.budget import Bill, Budget, TrainingSpec, plan_spending
 from privsynth.privacy.mechanisms import GaussianMechanisms
 from privsynth.randomness import KeyedFunction
 
-# Opacus' hooks say so whenever the codes, which have no gradient, are the first layer's input; `train` silences it.
-pytestmark = pytest.mark.filterwarnings("ignore:Full backward hook is firing")
 SIZES = (3, 4, 2)
 ORDER = (0, 1, 2)
 RANKS = {"first": (5, 3), "middle": (4, 4), "last": (4, 6)}
@@ -53,8 +52,8 @@ def encoded(n_units: int, k: int = 1, seed: int = 1, n_rows: float | None = None
     return Encoded(codes, unit, attributes, k, n_rows if n_rows is not None else float(len(unit)), (0, 1, 2))
 
 
-def ghost(adapted, clip: float) -> GhostModule:
-    module = GhostModule(adapted, loss_reduction="sum", max_grad_norm=clip, use_ghost_clipping=True)
+def module_of(adapted, clip: float) -> BookKeepingModule:
+    module = BookKeepingModule(adapted, clip=clip)
     module.train()
     return module
 
@@ -88,7 +87,7 @@ def test_clipped_sum_is_the_sum_of_clipped_units(k):
     assert (norms < clip).any(), "the test needs units on both sides of the threshold"
     assert k == 1 or not bool(present.all()), "the test needs rows that are not there"
     expected = sum(part * min(1.0, clip * (1 - 1e-6) / norm) for part, norm in zip(parts, norms, strict=True))
-    clipped_sum(ghost(adapted, clip), SIZES, codes, present, known)
+    clipped_sum(module_of(adapted, clip), SIZES, codes, present, known)
     assert np.allclose(flat_gradient(adapted), expected, rtol=1e-10, atol=1e-10)
 
 
@@ -96,7 +95,7 @@ def test_one_unit_never_adds_more_than_the_threshold():
     _, adapted, clip = adapted_network()
     codes, present = Units.of(encoded(12, 3)).take(np.arange(12))
     known = torch.zeros(codes.shape, dtype=torch.bool)
-    module = ghost(adapted, clip / 50)
+    module = module_of(adapted, clip / 50)
     for u in range(12):
         clipped_sum(module, SIZES, codes[u : u + 1], present[u : u + 1], known[u : u + 1])
         assert 0 < np.linalg.norm(flat_gradient(adapted)) <= clip / 50
@@ -106,7 +105,7 @@ def test_a_unit_without_finite_gradient_has_no_effect(monkeypatch):
     _, adapted, clip = adapted_network()
     codes, present = Units.of(encoded(10, 2)).take(np.arange(10))
     known = torch.zeros(codes.shape, dtype=torch.bool)
-    module = ghost(adapted, clip)
+    module = module_of(adapted, clip)
     clipped_sum(module, SIZES, codes[1:], present[1:], known[1:])
     without = flat_gradient(adapted)
     real = dpsgd.unit_losses
@@ -126,7 +125,7 @@ def test_a_unit_without_finite_gradient_has_no_effect(monkeypatch):
 def test_nobody_in_the_sample_gives_zeros():
     _, adapted, clip = adapted_network()
     codes, present = Units.of(encoded(3)).take(np.arange(3))
-    clipped_sum(ghost(adapted, clip), SIZES, codes[:0], present[:0], torch.zeros(codes[:0].shape, dtype=torch.bool))
+    clipped_sum(module_of(adapted, clip), SIZES, codes[:0], present[:0], torch.zeros(codes[:0].shape, dtype=torch.bool))
     assert not flat_gradient(adapted).any()
 
 

@@ -1,30 +1,30 @@
-"""Stage 2: DP-SGD with Opacus in ghost mode, our Poisson sample of units and our noise.
+"""Stage 2: DP-SGD with Opacus' module and optimiser, our Poisson sample of units and our noise.
 
-Opacus gives the per-unit gradient norms (`GradSampleModuleFastGradientClipping`) and the optimiser's frame
+Opacus gives the checks and the frame of the module (see `bookkeeping`) and of the optimiser
 (`DPOptimizerFastGradientClipping`). Which units take part and the noise come from `TrainingNoise`, so from the secure
 stream: Opacus' own data loader, accountant state, clip factor and noise are not used.
 
 Why a unit's contribution never exceeds the threshold C. The forward and backward passes run in double precision; a
 unit's coefficient is min(1, C·(1 − 10⁻⁶) / norm), so what rounding does to norm and sum (some 10⁻¹²) is covered by the
-margin. A unit whose norm is not finite is left out and the pass repeated without it, so that it has no influence on
-the others. The sum of a step is put on a grid of integers; `grid_sensitivity` adds what that rounding can do. What is
-left to trust is that double-precision matrix products of a row do not depend on its neighbours by more than that.
+margin. A unit whose norm is not finite has a part of zeros, so that it has no influence on the others. The sum of a
+step is put on a grid of integers; `grid_sensitivity` adds what that rounding can do. What is left to trust is that
+double-precision matrix products of a row do not depend on its neighbours by more than that; single precision would be
+off by some 10⁻⁶ a unit, thousands of units together, and no margin that small could be argued for.
 """
 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from opacus.grad_sample.grad_sample_module_fast_gradient_clipping import GradSampleModuleFastGradientClipping
 from opacus.optimizers import DPOptimizerFastGradientClipping
 
 from privsynth._validate import positive
 from privsynth.generators.arn.adapter import Adapted
+from privsynth.generators.arn.bookkeeping import BookKeepingModule
 from privsynth.generators.arn.network import encode, random_known, row_losses
 from privsynth.generators.encoded import Encoded, Progress, no_progress
 from privsynth.privacy.mechanisms import TrainingNoise, grid_sensitivity, on_grid
@@ -32,19 +32,7 @@ from privsynth.randomness import KeyedFunction, uniform_from_words
 
 MICRO_BATCH = 2_048
 _PURPOSE = 17  # of the coins, apart from other uses of a keyed function
-_MARGIN = 1e-6
 _GRID_SLACK = 2.0**-10
-
-
-class GhostModule(GradSampleModuleFastGradientClipping):
-    """Opacus' ghost clipping with a coefficient that is rounded towards privacy."""
-
-    def get_clipping_coef(self) -> torch.Tensor:
-        """Return (units,) coefficients: 0 where the norm is not finite."""
-        norm = self.get_norm_sample()
-        limit = self.max_grad_norm * (1 - _MARGIN)
-        coefficient = (limit / norm.clamp(min=1e-300)).clamp(max=1.0)
-        return torch.where(torch.isfinite(norm), coefficient, torch.zeros_like(norm))
 
 
 class SecureOptimizer(DPOptimizerFastGradientClipping):
@@ -138,48 +126,29 @@ class Units:
 
 
 def unit_losses(
-    module: GhostModule, sizes: Sequence[int], codes: torch.Tensor, present: torch.Tensor, known: torch.Tensor
+    module: BookKeepingModule, sizes: Sequence[int], codes: torch.Tensor, weight: torch.Tensor, known: torch.Tensor
 ) -> torch.Tensor:
-    """Return (units,) losses, the sum over the unit's rows; rows that are not there count nothing.
+    """Return (units,) losses, the weighted sum over the unit's rows.
 
     Args:
       codes, known: (units, rows, attributes).
-      present: (units, rows).
+      weight: (units, rows); zero for rows that are not there.
     """
-    if codes.shape[1] == 1:  # ghost norms of a single row need no products between rows
-        flat, flags = codes[:, 0], known[:, 0]
-        logits = module(encode(flat, flags, sizes, torch.float64))
-        return row_losses(logits, flat, flags, sizes) * present[:, 0].to(torch.float64)
     losses = row_losses(module(encode(codes, known, sizes, torch.float64)), codes, known, sizes)
-    return (losses * present.to(losses.dtype)).sum(dim=1)
+    return (losses * weight.to(losses.dtype)).sum(dim=1)
 
 
 def clipped_sum(
-    module: GhostModule, sizes: Sequence[int], codes: torch.Tensor, present: torch.Tensor, known: torch.Tensor
+    module: BookKeepingModule, sizes: Sequence[int], codes: torch.Tensor, weight: torch.Tensor, known: torch.Tensor
 ) -> None:
     """Leave in `p.grad` the sum over units of their gradients, each clipped; zeros if there are no units.
 
     Guarantee: each unit's part has norm at most the module's threshold, and depends on no other unit.
     """
-    while len(codes):
-        module.zero_grad(set_to_none=True)
-        losses = unit_losses(module, sizes, codes, present, known)
-        torch.autograd.backward(losses.sum(), retain_graph=True)  # the hooks note each unit's norm
-        good = torch.isfinite(module.get_norm_sample()) & torch.isfinite(losses.detach())
-        if bool(good.all()):
-            break
-        # 0 · ∞ is not a number: such units are taken out rather than scaled by zero.
-        codes, present, known = codes[good], present[good], known[good]
-    if not len(codes):
+    if len(codes):
+        module.clipped_backward(unit_losses(module, sizes, codes, weight, known))
+    else:
         zero_gradients(module)
-        return
-    coefficient = module.get_clipping_coef()
-    module.zero_grad(set_to_none=True)
-    module.disable_hooks()
-    try:
-        torch.autograd.backward((coefficient * losses).sum())
-    finally:
-        module.enable_hooks()
 
 
 def zero_gradients(module: torch.nn.Module) -> None:
@@ -247,7 +216,7 @@ def train(
     """
     coins = coins if coins is not None else KeyedFunction()
     units = Units.of(data)
-    module = GhostModule(adapted, loss_reduction="sum", max_grad_norm=clip, use_ghost_clipping=True)
+    module = BookKeepingModule(adapted, clip=clip)
     module.train()
     parameters = list(adapted.parameters())
     inner = torch.optim.SGD(parameters, lr=settings.learning_rate, momentum=settings.momentum)
@@ -255,20 +224,17 @@ def train(
     optimizer = SecureOptimizer(inner, noise=noise, clip=clip, expected_batch=expected_batch)
     mean = [torch.zeros_like(p) for p in parameters]
     averaged = 0
-    with warnings.catch_warnings():
-        # The codes need no gradient, so the hook of the first layer has none to show.
-        warnings.filterwarnings("ignore", message="Full backward hook is firing")
-        for step in range(noise.steps):
-            _one_step(module, adapted.sizes, optimizer, units, step, order, coins)
-            cosine = 0.5 * (1 + math.cos(math.pi * step / noise.steps))
-            inner.param_groups[0]["lr"] = settings.learning_rate * (1 - settings.momentum) * cosine
-            optimizer.step()
-            if step + 1 >= settings.average_from * noise.steps:
-                averaged += 1
-                for total, parameter in zip(mean, parameters, strict=True):
-                    total += (parameter.detach() - total) / averaged
-            if step % 5 == 0:
-                progress("training", step / noise.steps)
+    for step in range(noise.steps):
+        _one_step(module, adapted.sizes, optimizer, units, step, order, coins)
+        cosine = 0.5 * (1 + math.cos(math.pi * step / noise.steps))
+        inner.param_groups[0]["lr"] = settings.learning_rate * (1 - settings.momentum) * cosine
+        optimizer.step()
+        if step + 1 >= settings.average_from * noise.steps:
+            averaged += 1
+            for total, parameter in zip(mean, parameters, strict=True):
+                total += (parameter.detach() - total) / averaged
+        if step % 5 == 0:
+            progress("training", step / noise.steps)
     strip(module)
     with torch.no_grad():
         for total, parameter in zip(mean, parameters, strict=True):
@@ -277,7 +243,7 @@ def train(
 
 
 def _one_step(
-    module: GhostModule,
+    module: BookKeepingModule,
     sizes: Sequence[int],
     optimizer: SecureOptimizer,
     units: Units,
@@ -297,15 +263,11 @@ def _one_step(
     zero_gradients(module)
 
 
-def strip(module: GhostModule) -> None:
+def strip(module: BookKeepingModule) -> None:
     """Remove Opacus' hooks and every figure of a unit from a module."""
-    module._per_sample_gradient_norms = None
+    module.forget()
     module.cleanup()
     for parameter in module.parameters():
         parameter.grad = None
         if hasattr(parameter, "summed_grad"):
             del parameter.summed_grad
-    for layer in module.modules():
-        for name in ("activations", "max_batch_len"):
-            if hasattr(layer, name):
-                delattr(layer, name)

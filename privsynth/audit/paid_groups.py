@@ -1,154 +1,197 @@
-"""Public findings about groups of people, from one noisy table score × label × group (see `privsynth.audit.paid`)."""
+"""Public findings about groups of people, from one noisy table score × label × group for each protected column."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from privsynth.audit.finding import Finding
 from privsynth.audit.intervals import wilson
+from privsynth.audit.paid_inputs import PaidInputs
+from privsynth.audit.paid_tables import SOURCE, USELESS, NoisyTable, Rate, auroc, no_figure, paid_figure, rate
+from privsynth.audit.paid_utility import Scored
+from privsynth.privacy.mechanisms import Mechanisms
 
-SOURCE = "sums released with Gaussian noise, divided by the paid number of rows"
-MIN_ROWS = 50.0
-
-
-def noisy_interval(values: np.ndarray, value: float) -> tuple[float, float]:
-    """Return the 95 % interval of draws (along axis 0), widened to contain the estimate."""
-    low, high = np.nanquantile(values, [0.025, 0.975])
-    return float(min(low, value)), float(max(high, value))
-
-
-def auroc_of_table(table: np.ndarray) -> np.ndarray:
-    """Return AUROC from (..., bins, 2) counts of label 0 and 1 in ascending score bins; ties count one half."""
-    negative, positive = np.maximum(table[..., 0], 0.0), np.maximum(table[..., 1], 0.0)
-    below = np.cumsum(negative, axis=-1) - negative
-    wins = (positive * (below + 0.5 * negative)).sum(axis=-1)
-    total = positive.sum(axis=-1) * negative.sum(axis=-1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(total > 0, wins / np.maximum(total, 1e-12), np.nan)
+RATES = {
+    "selection_rate": "Share of the real rows of this group that the model would select",
+    "true_positive_rate": "Share of the real rows with the outcome that the model would select, in this group",
+    "false_positive_rate": "Share of the real rows without the outcome that the model would select, in this group",
+}
+_GAPS = {
+    "selection_rate_gap": "Difference between the groups with the highest and the lowest selection rate",
+    "true_positive_rate_gap": "Difference between the groups with the highest and the lowest true positive rate",
+    "false_positive_rate_gap": "Difference between the groups with the highest and the lowest false positive rate",
+}
 
 
-def bias_findings(
-    noisy: np.ndarray,
-    draws: np.ndarray,
-    fake: np.ndarray,
-    names: list[str],
-    label: str,
-    positive: str,
-    with_label: bool,
+def group_findings(
+    inputs: PaidInputs, scores: Scored, mechanisms: Mechanisms, *, mu_squared: float, rng: np.random.Generator
 ) -> list[Finding]:
-    """Return representation, base rate and utility of each group.
+    """Return representation, base rate, utility and the model's rates of each group of each protected column.
 
-    Args:
-      noisy: (bins, 2, groups) paid counts of the real rows.
-      draws: (draws, bins, 2, groups) tables that could have been, for intervals.
-      fake: (bins, 2, groups) counts of the synthetic rows.
-      names: of the groups to speak of; at most as many as there are.
-      label, positive: the target and what label 1 means; used where `with_label`.
+    Guarantee: one Gaussian release a column, together `mu_squared` of the part "report".
     """
-    found = []
-    total = max(float(noisy.sum()), 1.0)
-    total_draws = np.maximum(draws.sum(axis=(1, 2, 3)), 1.0)
-    for g, name in enumerate(names):
-        group, group_draws = noisy[:, :, g], draws[:, :, :, g]
-        rows = max(float(group.sum()), 0.0)
-        share = min(rows / total, 1.0)
-        real = noisy_interval(group_draws.sum(axis=(1, 2)) / total_draws, share)
-        found.append(_representation(name, fake[:, :, g].sum(), fake.sum(), share, real, rows))
-        if with_label:
-            found.append(_base_rate(name, group, group_draws, fake[:, :, g], label, positive))
-            if noisy.shape[0] > 1:
-                found += _group_auroc(group, group_draws, name, label, rows)
+    data = inputs.data
+    sides = inputs.single_attribute(inputs.protected)
+    found: list[Finding] = []
+    for column, attribute in sides.items():
+        shape = (scores.bins, 2, data.sizes[attribute])
+        real = np.ravel_multi_index((scores.real_bin, scores.real_label, data.codes[attribute]), shape)
+        fake = np.ravel_multi_index((scores.fake_bin, scores.fake_label, inputs.synthetic[attribute]), shape)
+        release = mechanisms.gaussian(
+            np.bincount(real, minlength=math.prod(shape)),
+            l2_sensitivity=float(data.max_rows_per_unit),
+            part="report",
+            mu_squared=mu_squared / len(sides),
+            label=f"counts of score × {scores.label or 'nothing'} × {column}",
+        )
+        table = NoisyTable.around(release.values.reshape(shape), release.sigma, rng)
+        names = [f"{column}={text}" for text in inputs.texts_of(column)[: shape[2]]]
+        own = np.bincount(fake, minlength=math.prod(shape)).reshape(shape)
+        found += _of_groups(table, own, names, scores)
+        if scores.ranks:
+            found += _gaps(table, column, scores, len(names))
     return found
 
 
-def _representation(
-    name: str, fake_rows: float, fake_total: float, share: float, real: tuple[float, float], rows: float
-) -> Finding:
-    own = wilson(int(fake_rows), max(int(fake_total), 1))
-    apart = own.value < real[0] / 1.25 or own.value > real[1] * 1.25
-    return Finding(
-        family="bias",
-        name="representation",
-        group=name,
-        value=own.value,
-        low=own.low,
-        high=own.high,
-        n=round(rows),
-        baseline=share,
-        baseline_label="real share (noisy)",
-        better="target",
-        visibility="public",
-        verdict="review" if apart else "pass",
+def _of_groups(table: NoisyTable, fake: np.ndarray, names: list[str], scores: Scored) -> list[Finding]:
+    found = []
+    for g, name in enumerate(names):
+        group = table[:, :, g]
+        found.append(_representation(name, group, table, int(fake[:, :, g].sum()), int(fake.sum())))
+        if scores.label:
+            found.append(_base_rate(name, group, fake[:, :, g], scores))
+        if scores.ranks:
+            found.append(_group_auroc(group, name, scores))
+            found += [_rate_finding(kind, group, name, scores) for kind in RATES]
+    return found
+
+
+def _representation(name: str, group: NoisyTable, table: NoisyTable, rows: int, total: int) -> Finding:
+    meaning = "Share of the synthetic rows in this group."
+    common = {"family": "bias", "name": "representation", "group": name, "source": SOURCE}
+    real = rate(group, table)
+    if real is None:
+        return no_figure(meaning, n=max(round(group.total), 0), **common)
+    own = wilson(rows, max(total, 1))
+    apart = own.value < real.low / 1.25 or own.value > real.high * 1.25
+    return _beside(
+        own,
+        real,
+        "share",
+        apart=apart,
         threshold="review if the synthetic share is beyond the interval of the real one by a factor of 1.25",
-        meaning=f"Share of the synthetic rows in this group. The real share lies between {real[0]:.3f} and "
-        f"{real[1]:.3f} (95 %, noise included).",
-        source=SOURCE,
-        detail={"real_low": real[0], "real_high": real[1]},
+        meaning=meaning,
+        n=max(round(group.total), 0),
+        **common,
     )
 
 
-def _base_rate(name: str, group: np.ndarray, draws: np.ndarray, fake: np.ndarray, label: str, positive: str) -> Finding:
-    rows, spread = float(group.sum()), float(np.std(draws.sum(axis=(1, 2))))
-    meaning = f"How often {label} is '{positive}' in this group of the synthetic rows."
-    if rows <= max(MIN_ROWS, 4 * spread) or fake.sum() == 0:
-        return Finding(
-            family="bias",
-            name="base_rate",
-            group=name,
-            value=None,
-            visibility="public",
-            verdict="insufficient",
-            n=round(max(rows, 0.0)),
-            source=SOURCE,
-            meaning=meaning + " Too few rows for the noise of this release.",
-        )
-    rate = float(np.clip(group[:, 1].sum() / rows, 0.0, 1.0))
-    real = noisy_interval(draws[:, :, 1].sum(axis=1) / np.maximum(draws.sum(axis=(1, 2)), 1.0), rate)
+def _base_rate(name: str, group: NoisyTable, fake: np.ndarray, scores: Scored) -> Finding:
+    meaning = f"How often {scores.label} is '{scores.positive}' in this group of the synthetic rows."
+    common = {"family": "bias", "name": "base_rate", "group": name, "source": SOURCE, "n": max(round(group.total), 0)}
+    real = rate(group[:, 1], group)
+    if real is None or real.useless or fake.sum() == 0:
+        return no_figure(meaning, **common)
     own = wilson(int(fake[:, 1].sum()), int(fake.sum()))
-    apart = own.value < real[0] - 0.05 or own.value > real[1] + 0.05
+    return _beside(
+        own,
+        real,
+        "rate",
+        apart=own.value < real.low - 0.05 or own.value > real.high + 0.05,
+        threshold="review if the synthetic rate is beyond the interval of the real one by 5 points",
+        meaning=meaning,
+        **common,
+    )
+
+
+def _beside(own: Any, real: Rate, word: str, *, apart: bool, meaning: str, **more: Any) -> Finding:
+    """Return a figure of the synthetic rows beside the noisy real one."""
     return Finding(
-        family="bias",
-        name="base_rate",
-        group=name,
         value=own.value,
         low=own.low,
         high=own.high,
-        n=round(rows),
-        baseline=rate,
-        baseline_label="real rate (noisy)",
+        baseline=real.value,
+        baseline_label=f"real {word} (noisy)",
         better="target",
         visibility="public",
         verdict="review" if apart else "pass",
-        threshold="review if the synthetic rate is beyond the interval of the real one by 5 points",
-        meaning=f"{meaning} The real rate lies between {real[0]:.3f} and {real[1]:.3f} (95 %, noise included).",
-        source=SOURCE,
-        detail={"real_low": real[0], "real_high": real[1]},
+        meaning=f"{meaning} The real {word} lies between {real.low:.3f} and {real.high:.3f} (95 %, noise included).",
+        detail={"real_low": real.low, "real_high": real.high},
+        **more,
     )
 
 
-def _group_auroc(table: np.ndarray, draws: np.ndarray, name: str, label: str, rows: float) -> list[Finding]:
-    value = float(auroc_of_table(table))
-    if not math.isfinite(value):
-        return []
-    low, high = noisy_interval(auroc_of_table(draws), value)
-    wide = high - low > 0.3
-    return [
-        Finding(
-            family="bias",
-            name="downstream_auroc",
-            group=name,
-            value=None if wide else value,
-            low=None if wide else low,
-            high=None if wide else high,
-            n=round(rows),
-            baseline=0.5,
-            baseline_label="chance",
-            better="higher",
-            visibility="public",
-            source=SOURCE,
-            verdict="insufficient" if wide else "info",
-            meaning=f"How well a model trained on synthetic rows ranks {label} among the real rows of this group.",
+def _group_auroc(group: NoisyTable, name: str, scores: Scored) -> Finding:
+    meaning = f"How well a model trained on synthetic rows ranks {scores.label} among the real rows of this group."
+    common = {"family": "bias", "name": "downstream_auroc", "group": name, "source": SOURCE}
+    area, n = auroc(group), max(round(group.total), 0)
+    if area is None:
+        return no_figure(meaning, n=n, **common)
+    return paid_figure(
+        **common,
+        value=area.value,
+        low=area.low,
+        high=area.high,
+        useless=area.useless,
+        n=n,
+        baseline=0.5,
+        baseline_label="chance",
+        better="higher",
+        meaning=meaning,
+    )
+
+
+def _selected(kind: str, group: NoisyTable, scores: Scored, *, confidence: float = 0.95) -> Rate | None:
+    """Return one of `RATES` of a group."""
+    labels = {"selection_rate": slice(0, 2), "true_positive_rate": slice(1, 2), "false_positive_rate": slice(0, 1)}
+    whole = group[:, labels[kind]]
+    return rate(whole[scores.selected_from :], whole, confidence=confidence)
+
+
+def _rate_finding(kind: str, group: NoisyTable, name: str, scores: Scored) -> Finding:
+    meaning = (
+        f"{RATES[kind]}. A model trained on synthetic rows selects as many of them as have "
+        f"{scores.label} = '{scores.positive}'."
+    )
+    common = {"family": "bias", "name": kind, "group": name, "source": SOURCE, "n": max(round(group.total), 0)}
+    seen = _selected(kind, group, scores)
+    if seen is None:
+        return no_figure(meaning, **common)
+    return paid_figure(**common, value=seen.value, low=seen.low, high=seen.high, useless=seen.useless, meaning=meaning)
+
+
+def _gaps(table: NoisyTable, column: str, scores: Scored, groups: int) -> list[Finding]:
+    """Return the largest difference of each rate between groups; the interval holds for all groups at once."""
+    found = []
+    for gap, meaning in _GAPS.items():
+        kind = gap.removesuffix("_gap")
+        confidence = 1 - 0.05 / max(groups, 1)
+        rates = [_selected(kind, table[:, :, g], scores, confidence=confidence) for g in range(groups)]
+        told = [seen for seen in rates if seen is not None and not seen.useless]
+        common = {"family": "bias", "name": gap, "group": column, "source": f"Hardt et al. (2016); {SOURCE}"}
+        sentence = f"{meaning}. Groups with too few rows for the noise are left out; they are listed above."
+        if len(told) < 2:
+            found.append(no_figure(sentence, **common))
+            continue
+        values = [seen.value for seen in told]
+        low = max(0.0, max(seen.low for seen in told) - min(seen.high for seen in told))
+        high = max(seen.high for seen in told) - min(seen.low for seen in told)
+        found.append(
+            paid_figure(
+                **common,
+                value=max(values) - min(values),
+                low=low,
+                high=high,
+                useless=high - low > 2 * USELESS,
+                n=len(told),
+                baseline=0.0,
+                baseline_label="no difference",
+                better="lower",
+                unit="",
+                meaning=f"{sentence} n counts groups.",
+            )
         )
-    ]
+    return found

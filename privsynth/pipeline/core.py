@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from privsynth.audit.finding import Finding
-from privsynth.audit.paid import PaidInputs, paid_findings
+from privsynth.audit.paid import paid_findings
+from privsynth.audit.paid_inputs import PaidInputs
 from privsynth.audit.rules import rule_findings
 from privsynth.encoding.codec import TableCodec
 from privsynth.encoding.domain import Layout, lay_out, learn_codecs
@@ -160,6 +161,7 @@ def learn(
         codec=codec,
         target=next((n for n in schema.with_role("target") if n in layout.modelled), None),
         protected=tuple(n for n in schema.with_role("protected") if n in layout.modelled),
+        in_training=np.arange(len(used)) < t if request.holdout_fraction > 0 else None,
     )
     findings = paid_findings(inputs, mechanisms, mu_squared=plan.parts["report"], rng=rng)
     findings += rule_findings([(rule.text, rule.holds(frame)) for rule in model.parsed_rules()])

@@ -1,0 +1,241 @@
+"""Train on synthetic rows, test on real ones: what one paid table score × label says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from privsynth.audit.finding import Finding
+from privsynth.audit.paid_inputs import PaidInputs
+from privsynth.audit.paid_tables import (
+    SOURCE,
+    USELESS,
+    NoisyTable,
+    Rate,
+    auroc,
+    no_figure,
+    paid_figure,
+    rate,
+)
+from privsynth.privacy.mechanisms import Mechanisms
+
+SCORE_BINS = 8
+MAX_ROWS = 50_000
+MIN_ROWS = 50
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class Scored:
+    """Rows as bins of a score and labels; the bins and labels of real rows are private.
+
+    Attributes:
+      label: name of the target; "" if there is none, and then all labels are 0 and there is one bin.
+      positive: what label 1 means.
+      real_bin, real_label: (n,) of the real rows.
+      fake_bin, fake_label: (m,) of the synthetic rows.
+      bins: number of bins, in ascending order of the score.
+      predicted: (bins,) mean predicted probability of the synthetic rows of each bin.
+      selected_from: first bin of the rows that the model would select: as many synthetic rows as are positive.
+    """
+
+    label: str
+    positive: str
+    real_bin: np.ndarray
+    real_label: np.ndarray
+    fake_bin: np.ndarray
+    fake_label: np.ndarray
+    bins: int
+    predicted: np.ndarray
+    selected_from: int
+
+    @property
+    def ranks(self) -> bool:
+        """Whether there is a model at all."""
+        return self.bins > 1
+
+
+def score_rows(inputs: PaidInputs, rng: np.random.Generator) -> Scored:
+    """Return label and score bin of each row, by a model trained on half of the synthetic rows."""
+    n_real, n_fake = inputs.data.codes.shape[1], inputs.synthetic.shape[1]
+    target = inputs.single_attribute((inputs.target,)) if inputs.target else {}
+    if not target:
+        zero = np.zeros(n_real, np.int64), np.zeros(n_fake, np.int64)
+        return _unranked("", "", zero[0], zero[1])
+    ((name, attribute),) = target.items()
+    real_label, fake_label, positive = _labels(inputs, name, attribute)
+    own = set(inputs.codec.attributes_of(name))
+    used = [i for i in range(len(inputs.data.sizes)) if i not in own]
+    known = rng.permutation(n_fake)[:MAX_ROWS]
+    half, rest = known[: len(known) // 2], known[len(known) // 2 :]
+    if not used or len(known) < MIN_ROWS or len(np.unique(fake_label[half])) < 2:
+        return _unranked(name, positive, real_label, fake_label)
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    features = inputs.synthetic[used].T.astype(np.float32)
+    model = HistGradientBoostingClassifier(max_iter=80, early_stopping=False, random_state=0)
+    model.fit(features[half], fake_label[half])
+    # Sums of leaves: a row's score is the same to the last bit whoever else is in the table, as no matrix product is.
+    fake_score = model.decision_function(features)
+    # scikit-learn refuses an empty table; a run must not end because nobody was there.
+    real = inputs.data.codes[used].T.astype(np.float32)
+    real_score = model.decision_function(real) if n_real else np.zeros(0)
+    cut = float(np.quantile(fake_score[rest], 1 - fake_label[rest].mean()))
+    quantiles = np.quantile(fake_score[rest], np.linspace(0, 1, SCORE_BINS)[1:-1])
+    edges = np.unique(np.append(quantiles, cut))
+    fake_bin = np.digitize(fake_score, edges)
+    bins = len(edges) + 1
+    chance = 1 / (1 + np.exp(-fake_score))
+    members = np.bincount(fake_bin, minlength=bins)
+    return Scored(
+        label=name,
+        positive=positive,
+        real_bin=np.digitize(real_score, edges),
+        real_label=real_label,
+        fake_bin=fake_bin,
+        fake_label=fake_label,
+        bins=bins,
+        predicted=np.bincount(fake_bin, weights=chance, minlength=bins) / np.maximum(members, 1),
+        selected_from=int(np.searchsorted(edges, cut)) + 1,
+    )
+
+
+def _unranked(label: str, positive: str, real: np.ndarray, fake: np.ndarray) -> Scored:
+    return Scored(
+        label=label,
+        positive=positive,
+        real_bin=np.zeros_like(real),
+        real_label=real,
+        fake_bin=np.zeros_like(fake),
+        fake_label=fake,
+        bins=1,
+        predicted=np.zeros(1),
+        selected_from=1,
+    )
+
+
+def _labels(inputs: PaidInputs, name: str, attribute: int) -> tuple[np.ndarray, np.ndarray, str]:
+    """Return real and synthetic labels (0/1), and what 1 means; chosen on synthetic rows."""
+    facts = inputs.data.attributes[attribute]
+    fake, real = inputs.synthetic[attribute].astype(np.int64), inputs.data.codes[attribute].astype(np.int64)
+    if facts.ordered:
+        middle = int(np.median(fake)) if len(fake) else 0
+        return (real > middle).astype(np.int64), (fake > middle).astype(np.int64), "above the synthetic median"
+    counts = np.bincount(fake, minlength=facts.size)
+    order = np.argsort(-counts, kind="stable")
+    chosen = int(order[1]) if len(order) > 1 and counts[order[1]] > 0 else int(order[0])
+    texts = inputs.texts_of(name)
+    words = texts[min(chosen, len(texts) - 1)]
+    return (real == chosen).astype(np.int64), (fake == chosen).astype(np.int64), words
+
+
+def utility_findings(
+    inputs: PaidInputs, scores: Scored, mechanisms: Mechanisms, *, mu_squared: float, rng: np.random.Generator
+) -> list[Finding]:
+    """Return AUROC and calibration of a model that saw synthetic rows only, on the real rows.
+
+    Guarantee: one Gaussian release of `mu_squared` of the part "report".
+    """
+    exact = np.bincount(scores.real_bin * 2 + scores.real_label, minlength=scores.bins * 2)
+    release = mechanisms.gaussian(
+        exact,
+        l2_sensitivity=float(inputs.data.max_rows_per_unit),
+        part="report",
+        mu_squared=mu_squared,
+        label=f"counts of score × {scores.label}",
+    )
+    table = NoisyTable.around(release.values.reshape(scores.bins, 2), release.sigma, rng)
+    n = round(inputs.data.n_rows)
+    return [_auroc_finding(table, scores, n), *_calibration(table, scores)]
+
+
+def _auroc_finding(table: NoisyTable, scores: Scored, n: int) -> Finding:
+    area = auroc(table) if scores.ranks else None
+    common = {"family": "utility", "name": "tstr_auroc", "group": scores.label, "n": n, "source": SOURCE}
+    meaning = (
+        f"A model that was trained on synthetic rows alone predicts whether {scores.label} is '{scores.positive}' for "
+        "the real rows; 0.5 is chance, 1 is perfect. From a noisy table of scores and labels."
+    )
+    if area is None:
+        return no_figure(meaning, **common)
+    return paid_figure(
+        **common,
+        value=area.value,
+        low=area.low,
+        high=area.high,
+        useless=area.useless,
+        baseline=0.5,
+        baseline_label="chance",
+        better="higher",
+        meaning=meaning,
+    )
+
+
+def _calibration(table: NoisyTable, scores: Scored) -> list[Finding]:
+    """Return the rate of the outcome in each score bin beside the predicted one, and their mean distance."""
+    if not scores.ranks:
+        return []
+    found, gaps = [], []
+    for b in range(scores.bins):
+        seen = rate(table[b, 1:2], table[b])
+        found.append(_bin_finding(b, seen, scores, table[b].total))
+        if seen is not None:
+            gaps.append((table[b].total, seen, float(scores.predicted[b])))
+    return [_calibration_error(gaps, scores), *found]
+
+
+def _bin_finding(b: int, seen: Rate | None, scores: Scored, rows: float) -> Finding:
+    common = {
+        "family": "utility",
+        "name": "calibration",
+        "group": f"score bin {b + 1} of {scores.bins} · {scores.label}",
+        "n": max(round(rows), 0),
+        "source": SOURCE,
+    }
+    meaning = (
+        f"How often {scores.label} is '{scores.positive}' among the real rows of this bin of the score, beside what "
+        "the model that was trained on synthetic rows predicts."
+    )
+    if seen is None:
+        return no_figure(meaning, **common)
+    return paid_figure(
+        **common,
+        value=seen.value,
+        low=seen.low,
+        high=seen.high,
+        useless=seen.useless,
+        baseline=float(scores.predicted[b]),
+        baseline_label="predicted",
+        better="target",
+        meaning=meaning,
+    )
+
+
+def _calibration_error(gaps: list[tuple[float, Rate, float]], scores: Scored) -> Finding:
+    common = {"family": "utility", "name": "calibration_error", "group": scores.label, "source": SOURCE}
+    meaning = (
+        "Mean distance between the predicted and the observed rate over the bins of the score; 0 is perfect. Noise "
+        "makes it larger, never smaller: the lower end of the interval is what noise cannot explain."
+    )
+    total = sum(rows for rows, _, _ in gaps)
+    if not gaps:
+        return no_figure(meaning, **common)
+
+    def mean(of: list[float]) -> float:
+        return sum(rows * gap for (rows, _, _), gap in zip(gaps, of, strict=True)) / total
+
+    value = mean([abs(seen.value - said) for _, seen, said in gaps])
+    low = mean([max(seen.low - said, said - seen.high, 0.0) for _, seen, said in gaps])
+    high = mean([max(abs(seen.low - said), abs(seen.high - said)) for _, seen, said in gaps])
+    return paid_figure(
+        **common,
+        value=value,
+        low=low,
+        high=high,
+        useless=high - low > USELESS,
+        n=round(total),
+        baseline=0.0,
+        baseline_label="perfect",
+        better="lower",
+        meaning=meaning,
+    )

@@ -43,6 +43,7 @@ COMMANDS: dict[str, Lazy] = {
     "keys": Lazy("privsynth.cli.keys:keys", "Make, list, revoke and hand out signing keys."),
     "budget": Lazy("privsynth.cli.budget:command", "Show or cap what each dataset has spent."),
     "generators": Lazy("privsynth.cli.generators:command", "List the generators and what each is for."),
+    "benchmark": Lazy("privsynth.cli.benchmark:command", "Compare generators on a table over seeds and budgets."),
 }
 
 UNEXPECTED = 70

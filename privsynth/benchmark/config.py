@@ -1,0 +1,118 @@
+"""What a benchmark is asked to do: `BenchmarkConfig`, and the `Case`s that it comes to."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from privsynth._validate import inside, positive
+from privsynth.errors import ConfigError
+from privsynth.generators.generator import GENERATORS
+from privsynth.privacy.budget import DEFAULT_DELTA, Budget
+
+DEFAULT_EPSILONS = (0.5, 1.0, 3.0, 10.0)
+DEFAULT_HOLDOUT = 0.2
+MAX_SEEDS = 1_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One run: a generator at one epsilon, once.
+
+    Attributes:
+      generator: a name of the registry.
+      epsilon: None for a reference without privacy.
+      seed: of the rows and of every other published draw; noise is fresh in each run and has no seed.
+    """
+
+    generator: str
+    epsilon: float | None
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """Name of the run's file, unique in a benchmark and safe on any file system."""
+        budget = "no-privacy" if self.epsilon is None else f"eps{self.epsilon:g}"
+        return f"{re.sub(r'[^A-Za-z0-9_-]+', '-', self.generator)}_{budget}_seed{self.seed}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkConfig:
+    """A benchmark of generators on one table.
+
+    Attributes:
+      table: the rows to learn from: a path or a database URL.
+      out: folder of the results. One that holds a benchmark with the same settings is carried on with.
+      generators: names of the registry.
+      epsilons, delta: the promises that private generators are run with.
+      seeds: each case is run with the seeds 1 … seeds.
+      holdout: rows of the same population that no generator sees; None splits them off the table.
+      holdout_fraction: share of the units to split off; None takes 0.2 if there is no `holdout`.
+      schema: path of a schema; None declares nothing.
+      unit, max_rows_per_unit: as in `SynthesizeConfig`.
+      targets: columns to predict; empty takes the schema's.
+      source_options: how to read the table and the holdout (see `SourceOptions`).
+      judge_rows: at most this many rows of a table train a model of the judge.
+      timeout_s: a run that takes longer is stopped and counts as failed.
+      keep_rows: keep the synthetic rows of each run in `out/rows`.
+      retry_failed: run again what failed before.
+      compare: files with runs that were made elsewhere, to be shown beside ours (see `results.load_runs`).
+    """
+
+    table: str
+    out: Path
+    generators: tuple[str, ...]
+    epsilons: tuple[float, ...] = DEFAULT_EPSILONS
+    delta: float = DEFAULT_DELTA
+    seeds: int = 5
+    holdout: str | None = None
+    holdout_fraction: float | None = None
+    schema: Path | None = None
+    unit: str | None = None
+    max_rows_per_unit: int | None = None
+    targets: tuple[str, ...] = ()
+    source_options: dict[str, Any] = field(default_factory=dict)
+    judge_rows: int = 50_000
+    timeout_s: float = 3_600.0
+    keep_rows: bool = False
+    retry_failed: bool = False
+    compare: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.generators:
+            raise ConfigError("name at least one generator with --generators")
+        for name in self.generators:
+            if name not in GENERATORS:
+                raise ConfigError(f"there is no generator '{name}'; choose from {', '.join(GENERATORS)}")
+        for label, values in (("generators", self.generators), ("epsilons", self.epsilons)):
+            if len(set(values)) != len(values):
+                raise ConfigError(f"{label} holds a value twice; name each one once")
+        if not self.epsilons and any(GENERATORS[name].private for name in self.generators):
+            raise ConfigError("name at least one epsilon with --epsilons")
+        for epsilon in self.epsilons:
+            Budget(epsilon=epsilon, delta=self.delta)
+        if not 1 <= self.seeds <= MAX_SEEDS:
+            raise ConfigError(f"seeds must lie between 1 and {MAX_SEEDS}, not {self.seeds}")
+        if self.holdout is not None and self.holdout_fraction is not None:
+            raise ConfigError("give either --holdout or --holdout-fraction, not both")
+        if self.holdout_fraction is not None:
+            inside(0.0, 1.0, holdout_fraction=self.holdout_fraction)
+        positive(judge_rows=self.judge_rows, timeout_s=self.timeout_s)
+
+    @property
+    def split(self) -> float | None:
+        """Share of the units to split off as the holdout, or None if there is a table of its own."""
+        if self.holdout is not None:
+            return None
+        return DEFAULT_HOLDOUT if self.holdout_fraction is None else self.holdout_fraction
+
+    def cases(self) -> list[Case]:
+        """Return all runs: every generator with the first seed before any with the second."""
+        found = []
+        for seed in range(1, self.seeds + 1):
+            for name in self.generators:
+                budgets: tuple[float | None, ...] = self.epsilons if GENERATORS[name].private else (None,)
+                found += [Case(generator=name, epsilon=epsilon, seed=seed) for epsilon in budgets]
+        return found

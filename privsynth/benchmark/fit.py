@@ -1,0 +1,84 @@
+"""One fit of one generator on the training rows, timed; the synthetic rows go to a private file."""
+
+from __future__ import annotations
+
+import resource
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from privsynth.benchmark.config import BenchmarkConfig, Case
+from privsynth.benchmark.tables import Sides, budget_of
+from privsynth.generators.encoded import Progress
+from privsynth.generators.generator import load_generator
+from privsynth.pipeline.core import Request, learn
+from privsynth.pipeline.release import write_frame
+from privsynth.pipeline.spending import make_plan
+from privsynth.privacy.budget import Bill
+from privsynth.privacy.mechanisms import GaussianMechanisms
+from privsynth.randomness import KeyedFunction
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """What a fit cost.
+
+    Attributes:
+      rows: of the synthetic table.
+      fit_s: seconds from the rows in memory to the model, the report's public figures included.
+      sample_s: seconds to sample as many rows from the model.
+      peak_mib: the most memory that the process has held so far, the table included; None where it cannot be told.
+      epsilon_spent: by our accountant; None without privacy.
+    """
+
+    rows: int
+    fit_s: float
+    sample_s: float
+    peak_mib: int | None
+    epsilon_spent: float | None
+
+
+def fit(sides: Sides, config: BenchmarkConfig, case: Case, path: Path, progress: Progress) -> Fitted:
+    """Fit the case's generator on the training rows and write as many synthetic rows to `path` (Parquet).
+
+    Guarantee: the rows of one run cost (epsilon, delta); the benchmark as a whole keeps no account of its runs.
+    """
+    assert case.epsilon is not None
+    budget = budget_of(config, sides.schema, epsilon=case.epsilon)
+    generator = load_generator(case.generator)
+    start = time.monotonic()
+    plan = make_plan(sides.schema, sides.physical, budget, generator.training_spec())
+    bill = Bill(plan)
+    request = Request(
+        schema=sides.schema,
+        budget=budget,
+        plan=plan,
+        generator=generator,
+        dataset="benchmark",
+        holdout_fraction=0.0,
+        n_synthetic=None,
+        seed=case.seed,
+    )
+    public, _ = learn(sides.train, request, GaussianMechanisms(bill), KeyedFunction(), progress=progress)
+    learned = time.monotonic()
+    public.model.sample(len(public.frame), seed=case.seed)
+    sampled = time.monotonic()
+    write_frame(public.frame, public.model.codec.codecs, path)
+    return Fitted(
+        rows=len(public.frame),
+        fit_s=max(2 * learned - start - sampled, 0.0),  # `learn` samples once as well
+        sample_s=sampled - learned,
+        peak_mib=peak_mib(),
+        epsilon_spent=bill.epsilon_spent(),
+    )
+
+
+def peak_mib() -> int | None:
+    """Return the most memory that this process has held, in MiB."""
+    try:
+        # The kernel's figure for the process alone: that of `getrusage` begins with the parent's.
+        with open("/proc/self/status", encoding="ascii") as lines:
+            return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most // 1024 if most else None

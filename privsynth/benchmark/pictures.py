@@ -1,0 +1,267 @@
+"""Charts of a benchmark: figures against epsilon, and against seconds.
+
+Scores whose best is 1 are drawn on an axis that is stretched towards 1: equal steps are equal factors of what is
+missing, so that 0.97 and 0.98 are as far apart as 0.4 and 0.6. Every generator has a colour, a shape and a dash of its
+own, the same in all charts; what is not private, and what was measured elsewhere, has a hollow shape.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from privsynth.report import svg
+from privsynth.report.numbers import number
+
+LEFT, RIGHT, TOP, BOTTOM = 52.0, svg.WIDE - 14.0, 14.0, 286.0
+NO_PRIVACY_SLOT = 84.0  # width of the column at the right, for what has no epsilon
+DODGE = 5.0  # between series at the same epsilon, so that their intervals can be told apart
+MARKER = 4.5
+_TONES = (svg.BLUE, svg.RUST, "#3d6b35", "#5b3f8c", "#7a5c00", "#0d6e6e", "#a0245e", svg.INK)
+_SHAPES = ("dot", "square", "diamond", "triangle")
+_DASHES = ("none", "7 3", "2 3", "9 3 2 3")
+_STEPS = (0.5, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.04, 0.03, 0.02, 0.015, 0.01)
+
+
+@dataclass(frozen=True)
+class Point:
+    """A figure at one epsilon (None: without privacy): mean, and standard deviation over the seeds."""
+
+    epsilon: float | None
+    mean: float
+    sd: float | None = None
+
+
+@dataclass(frozen=True)
+class Series:
+    """The points of one generator.
+
+    Attributes:
+      name: as in the legend.
+      place: its number among all generators of the page; decides colour, shape and dash.
+      solid: False for what is not private or was measured elsewhere.
+    """
+
+    name: str
+    place: int
+    solid: bool
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A generator in the chart against seconds."""
+
+    name: str
+    place: int
+    solid: bool
+    seconds: float
+    figure: float
+
+
+@dataclass(frozen=True)
+class Scale:
+    """From figures to heights. `stretched` scores (best 1) lie on the logarithm of what is missing."""
+
+    marks: tuple[float, ...]
+    stretched: bool
+
+    @classmethod
+    def over(cls, figures: Sequence[float], *, stretched: bool) -> Scale:
+        """Return a scale that holds all figures; a score of 1 or more is drawn at the top."""
+        if not stretched:
+            return cls(tuple(svg.ticks(min(figures), max(figures))), False)
+        missing = [max(1.0 - x, 0.002) for x in figures]
+        most, least = max(missing), min(missing)
+        fine = (*_STEPS, *(x / 10 for x in _STEPS))
+        low = min((x for x in (*fine, 1.0, 2.0) if x >= most * 1.02), default=most)
+        high = max((x for x in fine if x <= least * 0.98), default=0.001)
+        inner = [x for x in (1.0, *fine) if high < x < low]
+        keep = max(1, math.ceil(len(inner) / 5))
+        return cls(tuple(1.0 - x for x in (low, *inner[keep - 1 : -1 : keep], high)), True)
+
+    def __call__(self, figure: float) -> float:
+        bottom, top, at = (self._depth(x) for x in (self.marks[0], self.marks[-1], figure))
+        part = min(max((at - bottom) / (top - bottom), 0.0), 1.0)
+        return BOTTOM - part * (BOTTOM - TOP)
+
+    def _depth(self, figure: float) -> float:
+        return -math.log(max(1.0 - figure, 1e-4)) if self.stretched else figure
+
+    def names(self) -> list[str]:
+        """Return the marks as texts."""
+        if not self.stretched:
+            return svg.tick_texts(self.marks)
+        return [f"{mark:.4f}".rstrip("0").rstrip(".").replace("-", "−") for mark in self.marks]
+
+
+def against_epsilon(
+    title: str, series: Sequence[Series], *, stretched: bool, ceiling: float | None, ceiling_name: str
+) -> Markup:
+    """Return a chart with one line a generator, whiskers of one standard deviation, and the ceiling dashed.
+
+    What has no epsilon stands in a column of its own at the right.
+    Raises:
+      ValueError: a figure is not finite.
+    """
+    points = [point for one in series for point in one.points]
+    if not points:
+        return svg.figure(title, "No run has this figure.", svg.WIDE, 44, svg.text(12, 26, "No run has this figure."))
+    ends = [x for p in points for x in (p.mean - (p.sd or 0.0), p.mean + (p.sd or 0.0))]
+    if any(not math.isfinite(x) for x in ends):
+        raise ValueError("a chart was given a number that is not finite")
+    scale = Scale.over([*ends, *([] if ceiling is None else [ceiling])], stretched=stretched)
+    across = _epsilons(points)
+    body = [_frame(scale), _epsilon_marks(points, across)]
+    if ceiling is not None:
+        body.append(svg.line(LEFT, scale(ceiling), RIGHT, scale(ceiling), stroke=svg.SOFT, stroke_dasharray="5 4"))
+    shift = min(DODGE, 40.0 / max(len(series), 1))
+    for i, one in enumerate(series):
+        body.append(_line(one, scale, across, (i - (len(series) - 1) / 2) * shift))
+    entries = [(_sign(one.place, one.solid), one.name) for one in series]
+    if ceiling is not None:
+        dash = svg.line(0, 0, 28, 0, stroke=svg.SOFT, stroke_dasharray="5 4")
+        entries.append((dash, f"{ceiling_name}: {number(ceiling)}"))
+    legend, height = _legend(entries, BOTTOM + 52)
+    return svg.figure(title, _words(series, ceiling, ceiling_name), svg.WIDE, height, "".join(body) + legend)
+
+
+def _epsilons(points: Sequence[Point]) -> Callable[[float | None], float]:
+    """Return the place of each epsilon on a logarithmic axis."""
+    known = [math.log(p.epsilon) for p in points if p.epsilon is not None]
+    open_ = any(p.epsilon is None for p in points)
+    left, right = LEFT + 34, RIGHT - 34 - (NO_PRIVACY_SLOT if open_ and known else 0)
+    low, high = (min(known), max(known)) if known else (0.0, 0.0)
+
+    def place(epsilon: float | None) -> float:
+        if epsilon is None:
+            return RIGHT - NO_PRIVACY_SLOT / 2 if known else (LEFT + RIGHT) / 2
+        return (left + right) / 2 if high == low else left + (math.log(epsilon) - low) / (high - low) * (right - left)
+
+    return place
+
+
+def _epsilon_marks(points: Sequence[Point], across: Callable[[float | None], float]) -> str:
+    parts = []
+    for epsilon in sorted({p.epsilon for p in points if p.epsilon is not None}):
+        x = across(epsilon)
+        parts.append(svg.line(x, BOTTOM, x, BOTTOM + 5, stroke=svg.SOFT))
+        parts.append(svg.text(x, BOTTOM + 18, f"{epsilon:g}", text_anchor="middle", fill=svg.SOFT, font_size=11))
+    if any(p.epsilon is None for p in points):
+        x = across(None)
+        parts.append(svg.text(x, BOTTOM + 18, "no privacy", text_anchor="middle", fill=svg.RUST, font_size=11))
+        if len({p.epsilon for p in points}) > 1:
+            edge = RIGHT - NO_PRIVACY_SLOT
+            parts.append(svg.line(edge, TOP, edge, BOTTOM, stroke=svg.LINE))
+    parts.append(svg.text((LEFT + RIGHT) / 2, BOTTOM + 34, "ε (smaller is more private)", text_anchor="middle"))
+    return "".join(parts)
+
+
+def _frame(scale: Scale) -> str:
+    parts = []
+    for mark, name in zip(scale.marks, scale.names(), strict=True):
+        y = scale(mark)
+        parts.append(svg.line(LEFT, y, RIGHT, y, stroke=svg.LINE))
+        parts.append(svg.text(LEFT - 6, y + 3.5, name, text_anchor="end", font_size=11, fill=svg.SOFT))
+    return "".join(parts)
+
+
+def _line(one: Series, scale: Scale, across: Callable[[float | None], float], shift: float) -> str:
+    tone = _TONES[one.place % len(_TONES)]
+    places = [(across(p.epsilon) + shift, scale(p.mean), p) for p in one.points]
+    private = [(x, y) for x, y, p in places if p.epsilon is not None]
+    parts = []
+    if len(private) > 1:
+        dash = _DASHES[one.place // len(_TONES) % len(_DASHES)]
+        parts.append(svg.path(private, stroke=tone, stroke_width=2, stroke_dasharray=dash))
+    for x, y, point in places:
+        if point.sd:
+            low, high = scale(point.mean - point.sd), scale(point.mean + point.sd)
+            parts.append(svg.line(x, low, x, high, stroke=tone, stroke_width=1.6))
+            parts += [svg.line(x - 3, end, x + 3, end, stroke=tone, stroke_width=1.6) for end in (low, high)]
+        parts.append(_marker(one.place, one.solid, x, y))
+    return "".join(parts)
+
+
+def _marker(place: int, solid: bool, x: float, y: float) -> str:
+    tone, shape = _TONES[place % len(_TONES)], _SHAPES[place % len(_SHAPES)]
+    style: dict[str, float | str] = {"fill": tone if solid else "#fff", "stroke": tone, "stroke_width": 1.6}
+    if shape == "triangle":
+        r = MARKER + 1
+        return svg.path([(x, y - r), (x + r, y + r * 0.8), (x - r, y + r * 0.8), (x, y - r)], **style)
+    return svg.marker(shape, x, y, MARKER + (1 if shape == "diamond" else 0), **style)
+
+
+def _sign(place: int, solid: bool) -> str:
+    tone, dash = _TONES[place % len(_TONES)], _DASHES[place // len(_TONES) % len(_DASHES)]
+    return svg.line(0, 0, 28, 0, stroke=tone, stroke_width=2, stroke_dasharray=dash) + _marker(place, solid, 14, 0)
+
+
+def _legend(entries: Sequence[tuple[str, str]], top: float) -> tuple[str, float]:
+    """Return the legend in two columns, and where it ends."""
+    parts = []
+    for i, (sign, name) in enumerate(entries):
+        x, y = (LEFT, LEFT + 305)[i % 2], top + 20 * (i // 2)
+        parts.append(f'<g transform="translate({svg.coordinate(x)} {svg.coordinate(y)})">{sign}</g>')
+        parts.append(svg.label(x + 36, y + 4, name, 258))
+    return "".join(parts), top + 20 * math.ceil(len(entries) / 2)
+
+
+def _words(series: Sequence[Series], ceiling: float | None, ceiling_name: str) -> str:
+    parts = [] if ceiling is None else [f"{ceiling_name}: {number(ceiling)}."]
+    for one in series:
+        seen = [f"{'no privacy' if p.epsilon is None else f'ε {p.epsilon:g}'} {number(p.mean)}" for p in one.points]
+        parts.append(f"{one.name}: {', '.join(seen)}.")
+    return " ".join(parts) + " All figures are in the table below."
+
+
+def against_seconds(
+    title: str, spots: Sequence[Spot], *, stretched: bool, ceiling: float | None, ceiling_name: str
+) -> Markup:
+    """Return a chart of a figure against the seconds of a fit, on a logarithmic axis; best is the top left."""
+    if not spots:
+        return svg.figure(title, "No run has this figure.", svg.WIDE, 44, svg.text(12, 26, "No run has this figure."))
+    figures = [spot.figure for spot in spots] + ([] if ceiling is None else [ceiling])
+    if any(not math.isfinite(x) for x in (*figures, *(spot.seconds for spot in spots))):
+        raise ValueError("a chart was given a number that is not finite")
+    scale = Scale.over(figures, stretched=stretched)
+    seconds = [max(spot.seconds, 0.01) for spot in spots]
+    low, high = math.floor(math.log10(min(seconds))), math.ceil(math.log10(max(seconds)) + 1e-9)
+    high = max(high, low + 1)
+
+    def across(value: float) -> float:
+        return LEFT + (math.log10(max(value, 0.01)) - low) / (high - low) * (RIGHT - LEFT)
+
+    body = [_frame(scale)]
+    for power in range(low, high + 1):
+        x = across(10.0**power)
+        body.append(svg.line(x, TOP, x, BOTTOM, stroke=svg.LINE))
+        body.append(svg.text(x, BOTTOM + 18, f"{10.0**power:g}", text_anchor="middle", fill=svg.SOFT, font_size=11))
+    body.append(svg.text((LEFT + RIGHT) / 2, BOTTOM + 34, "seconds of a fit (log scale)", text_anchor="middle"))
+    if ceiling is not None:
+        y = scale(ceiling)
+        body.append(svg.line(LEFT, y, RIGHT, y, stroke=svg.SOFT, stroke_dasharray="5 4"))
+        body.append(svg.label(LEFT + 6, y - 5, f"{ceiling_name}: {number(ceiling)}", 300, font_size=11, fill=svg.SOFT))
+    body.append(_spots(spots, {id(spot): (across(spot.seconds), scale(spot.figure)) for spot in spots}))
+    desc = " ".join(f"{s.name}: {number(s.figure)} in {number(s.seconds)} seconds." for s in spots)
+    return svg.figure(title, f"{desc} All figures are in the table below.", svg.WIDE, BOTTOM + 44, "".join(body))
+
+
+def _spots(spots: Sequence[Spot], places: Mapping[int, tuple[float, float]]) -> str:
+    """Return markers with their names beside them; a name that would lie on another moves down."""
+    parts: list[str] = []
+    taken: list[tuple[float, float, float]] = []
+    for spot in sorted(spots, key=lambda spot: places[id(spot)][1]):
+        x, y = places[id(spot)]
+        width = min(len(spot.name) * svg.CHAR * 11 / 12, 230.0)
+        left = x + 10 if x + 10 + width < RIGHT else x - 10 - width
+        line = y + 4
+        while any(abs(line - other) < 12 and left < end and start < left + width for start, end, other in taken):
+            line += 12
+        taken.append((left, left + width, line))
+        parts.append(_marker(spot.place, spot.solid, x, y))
+        parts.append(svg.label(left, line, spot.name, 236, font_size=11))
+    return "".join(parts)

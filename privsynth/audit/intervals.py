@@ -26,7 +26,7 @@ def _z(confidence: float) -> float:
     return float(special.ndtri(0.5 + confidence / 2))
 
 
-def wilson(k: int, n: int, *, confidence: float = 0.95) -> Interval:
+def wilson(k: float, n: float, *, confidence: float = 0.95) -> Interval:
     """Return the Wilson score interval of a share k/n; [0, 1] when n is 0. Source: Wilson (1927)."""
     if n == 0:
         return Interval(0.0, 0.0, 1.0)
@@ -55,7 +55,7 @@ def clopper_pearson(k: int, n: int, *, confidence: float = 0.95) -> Interval:
     return Interval(k / n, lower_bound(k, n, alpha), upper_bound(k, n, alpha))
 
 
-def share_difference(k1: int, n1: int, k2: int, n2: int, *, confidence: float = 0.95) -> Interval:
+def share_difference(k1: float, n1: float, k2: float, n2: float, *, confidence: float = 0.95) -> Interval:
     """Return the interval of k1/n1 - k2/n2 for independent samples. Source: Newcombe (1998), method 10."""
     one, two = wilson(k1, n1, confidence=confidence), wilson(k2, n2, confidence=confidence)
     value = one.value - two.value

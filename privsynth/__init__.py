@@ -15,15 +15,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from privsynth.errors import PrivsynthError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from privsynth.audit.finding import Finding
     from privsynth.generators.model import SyntheticModel
+    from privsynth.pipeline.audit import Audited
     from privsynth.pipeline.plan import Plan
     from privsynth.pipeline.release import Release
     from privsynth.pipeline.sample import Sampled
@@ -87,7 +87,7 @@ def synthesize(
       unit: the column that names the person or account to protect, or "row"; None takes the schema's.
       passphrase: gives the passphrase of an encrypted signing key.
       **options: the fields of `privsynth.pipeline.config.SynthesizeConfig`: delta, max_rows_per_unit, schema, dataset,
-        generator, holdout_fraction, rows, format, key, seed, source_options, audit.
+        generator, holdout_fraction, rows, format, key, seed, source_options, audit, policy.
     Raises:
       PrivsynthError: one sentence that says what is wrong and what to do.
     """
@@ -130,17 +130,22 @@ def audit_table(
     holdout: str | Path | None = None,
     schema: str | Path | None = None,
     claimed: tuple[float, float] | None = None,
+    model: str | Path | None = None,
+    level: Literal["quick", "standard", "deep"] = "standard",
+    policy: str | Path | None = None,
     key: str | None = None,
     passphrase: Callable[[], bytes] | None = None,
     source_options: Mapping[str, Any] | None = None,
-) -> tuple[Path, tuple[Finding, ...]]:
-    """Audit any synthetic table against the real one; return the officer's folder and the findings.
+) -> Audited:
+    """Audit any synthetic table against the real one; return the officer's folder, findings and verdicts.
 
     Guarantee: none. Folder and findings hold exact figures about real people.
     Args:
       real: the rows that the generator saw. synthetic: its rows. holdout: rows that it did not see.
       out: a new folder.
       claimed: the (epsilon, delta) that the synthetic table claims.
+      model: folder of the model that made the rows. level: how much is done.
+      policy: "internal", "trusted-partner", "public", or a YAML file.
     Raises:
       PrivsynthError: one sentence that says what is wrong and what to do.
     """
@@ -155,6 +160,9 @@ def audit_table(
         holdout=None if holdout is None else str(holdout),
         schema=None if schema is None else Path(schema),
         claimed=claimed,
+        model=None if model is None else Path(model),
+        level=level,
+        policy=policy,
         key=key,
         source_options=source_options or {},
     )

@@ -41,13 +41,18 @@ class Entry:
       levels: the levels at which it runs.
       left_out: level -> what it leaves out there, as a sentence for the report; a level at which it does not run
         must have one.
+      whole: whether it is given all rows; others are given at most `MAX_TABLE_ROWS` of each table.
     """
 
     run: Audit
     family: Family
     levels: tuple[Level, ...] = LEVELS
     left_out: Mapping[Level, str] = field(default_factory=dict)
+    whole: bool = False
 
+
+# Rows of a table that the audits of a level are given; a longer table is thinned, and the report says so.
+MAX_TABLE_ROWS: Mapping[Level, int] = {"quick": 50_000, "standard": 200_000, "deep": 500_000}
 
 AUDITS: dict[str, Entry] = {
     "fidelity": Entry(run=fidelity, family="fidelity"),
@@ -56,8 +61,17 @@ AUDITS: dict[str, Entry] = {
     "epsilon": Entry(run=epsilon, family="membership"),
     "bias": Entry(run=bias, family="bias"),
     "rules": Entry(run=rules, family="rules"),
-    "alarms": Entry(run=alarms, family="alarms"),
+    "alarms": Entry(run=alarms, family="alarms", whole=True),
 }
+
+
+def thinning(tables: AuditTables, level: Level) -> str:
+    """Return the sentence that says how the tables were thinned at a level, "" if they were not."""
+    most = MAX_TABLE_ROWS[level]
+    if tables.largest <= most:
+        return ""
+    whole = " and ".join(name for name, entry in AUDITS.items() if entry.whole)
+    return f"At most {most:,} rows of each table, whole units drawn at random, were audited; {whole} saw all rows."
 
 
 def left_out(level: Level) -> dict[str, str]:
@@ -116,13 +130,14 @@ def run_audits(
         refit=refit,
     )
     streams = dict(zip(AUDITS, rng.spawn(len(AUDITS)), strict=True))
+    fewer = tables.thinned(MAX_TABLE_ROWS[level], rng)
     ordered = [name for name in AUDITS if name in wanted and level in AUDITS[name].levels]
     findings: list[Finding] = []
     for number, name in enumerate(ordered, start=1):
         try:
             if progress is not None:
                 progress(name, number, len(ordered))
-            findings += _isolated(name, tables, streams[name], settings)
+            findings += _isolated(name, tables if AUDITS[name].whole else fewer, streams[name], settings)
         except KeyboardInterrupt:
             return findings + [_not_run(missing) for missing in ordered[number - 1 :]]
     return findings

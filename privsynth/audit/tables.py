@@ -5,7 +5,7 @@ run.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -88,6 +88,40 @@ class AuditTables:
         codes = self.unit_train if part == "train" else self.unit_holdout
         frame = self.train if part == "train" else self.holdout
         return np.arange(0 if frame is None else len(frame)) if codes is None else np.asarray(codes)
+
+
+    def thinned(self, at_most: int, rng: np.random.Generator) -> AuditTables:
+        """Return tables of at most `at_most` rows each, or these if they are no longer: whole units, drawn at random."""
+        if self.largest <= at_most:
+            return self
+        train = _rows_of_units(self.units("train"), at_most, rng)
+        held = _rows_of_units(self.units("holdout"), at_most, rng)
+        return replace(
+            self,
+            train=self.train.iloc[train].reset_index(drop=True),
+            holdout=None if self.holdout is None else self.holdout.iloc[held].reset_index(drop=True),
+            synthetic=self.synthetic.iloc[thin(len(self.synthetic), at_most, rng)].reset_index(drop=True),
+            unit_train=None if self.unit_train is None else self.unit_train[train],
+            unit_holdout=None if self.unit_holdout is None else self.unit_holdout[held],
+            pool_in_train=None if self.pool_in_train is None else self.pool_in_train[train],
+        )
+
+    @property
+    def largest(self) -> int:
+        """Rows of the longest table."""
+        return max(len(self.train), len(self.synthetic), 0 if self.holdout is None else len(self.holdout))
+
+
+def _rows_of_units(units: np.ndarray, at_most: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the sorted rows of units drawn at random, as many units as fit into `at_most` rows (at least one)."""
+    if len(units) <= at_most:
+        return np.arange(len(units))
+    codes, sizes = np.unique(units, return_inverse=True, return_counts=True)[1:]
+    order = rng.permutation(len(sizes))
+    fits = max(1, int(np.searchsorted(np.cumsum(sizes[order]), at_most, side="right")))
+    chosen = np.zeros(len(sizes), dtype=bool)
+    chosen[order[:fits]] = True
+    return np.flatnonzero(chosen[codes])
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)

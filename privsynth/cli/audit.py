@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from privsynth.cli.options import source_options, take_source_options
-from privsynth.cli.output import emit_json, print_findings, progress, say
+from privsynth.cli import STOPPED
+from privsynth.cli.options import policy_option, source_options, take_source_options
+from privsynth.cli.output import emit_json, policy_json, print_findings, print_policy, progress, say
 
 
 @click.command("audit")
@@ -19,13 +20,23 @@ from privsynth.cli.output import emit_json, print_findings, progress, say
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="New folder for the officer's report.")
 @click.option("--claimed-epsilon", type=float, help="The epsilon that the synthetic table claims.")
 @click.option("--claimed-delta", type=float, default=1e-6, show_default=True, help="The delta that it claims.")
+@click.option("--model", type=click.Path(path_type=Path), help="Folder 'model' of the release that the rows are from.")
+@click.option(
+    "--audit",
+    "level",
+    type=click.Choice(["quick", "standard", "deep"]),
+    default="standard",
+    show_default=True,
+    help="How much is done; the report says what each level leaves out.",
+)
+@policy_option
 @click.option("--key", metavar="NAME", help="Signing key of the report.")
 @source_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout; it holds exact figures.")
 def command(claimed_epsilon: float | None, claimed_delta: float, out: Path, as_json: bool, **options: Any) -> None:
     """Audit a synthetic table against the real one. The report is the officer's alone: exact figures, never to share.
 
-    Exit code 3 says that a check failed.
+    Exit code 3 says that a check failed. Ctrl-C ends the audits and writes a report of those that had finished.
 
     Example: privsynth audit --real a.csv --synthetic b.csv --holdout c.csv --schema schema.yaml --out audit/
     """
@@ -43,20 +54,27 @@ def command(claimed_epsilon: float | None, claimed_delta: float, out: Path, as_j
     config = AuditConfig(out=out, claimed=claimed, source_options=taken, **options)
     with progress() as steps:
         env = environment(passphrase=ask_passphrase(), progress=lambda stage, share: steps(stage, share, 1.0))
-        folder, findings = audit(config, env)
-    failed = [finding for finding in findings if finding.verdict == "fail"]
+        made = audit(config, env)
+    failed = [finding for finding in made.findings if finding.verdict == "fail"]
     if as_json:
-        verdict = "fail" if failed else "review" if any(f.verdict == "review" for f in findings) else "pass"
         keys = ("name", "group", "value", "low", "high", "n", "visibility", "verdict")
         emit_json(
             {
-                "verdict": verdict,
-                "files": sorted(str(path) for path in folder.iterdir()),
-                "findings": [{key: getattr(finding, key) for key in keys} for finding in findings],
+                "verdict": made.verdict,
+                "policy": policy_json(made.judgement),
+                "unfinished": list(made.unfinished),
+                "files": sorted(str(path) for path in made.folder.iterdir()),
+                "findings": [{key: getattr(finding, key) for key in keys} for finding in made.findings],
             }
         )
     else:
-        print_findings([f for f in findings if f.verdict in ("fail", "review")], officer=True, title="Fail or review")
-        say(f"{len(findings)} findings, {len(failed)} failed. Report: {folder / 'report.html'} (exact: keep it inside)")
-    if failed:
+        print_policy(made.judgement, officer=True)
+        urgent = [finding for finding in made.findings if finding.verdict in ("fail", "review")]
+        print_findings(urgent, officer=True, title="Fail or review")
+        report = made.folder / "report.html"
+        say(f"{len(made.findings)} findings, {len(failed)} failed. Report: {report} (exact: keep it inside)")
+    if made.unfinished:
+        say(f"Stopped before these audits had finished: {', '.join(made.unfinished)}. The report says so.", err=True)
+        click.get_current_context().exit(STOPPED)
+    if made.verdict == "fail":
         click.get_current_context().exit(3)

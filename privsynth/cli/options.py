@@ -36,3 +36,12 @@ def take_source_options(options: dict[str, Any]) -> dict[str, Any]:
     if taken["delimiter"] in ("\\t", "tab"):
         taken["delimiter"] = "\t"
     return {name: value for name, value in taken.items() if value is not None}
+
+
+def policy_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option that names a policy."""
+    return click.option(
+        "--policy",
+        metavar="NAME|FILE",
+        help="Checks to judge by: internal, trusted-partner, public, or a YAML file of your own.",
+    )(command)

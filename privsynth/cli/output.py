@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from privsynth.audit.finding import Finding
+    from privsynth.policy.judge import Judgement
 
 PIPE_WIDTH = 160  # columns of a table that is not printed on a terminal
 
@@ -122,6 +123,41 @@ def print_findings(findings: Iterable[Finding], *, officer: bool = False, title:
         if officer or f.visibility == "public"
     ]
     print_table(("verdict", "finding", "value", "interval", "compare with", "n"), rows, title=title)
+
+
+def print_policy(judgement: Judgement | None, *, officer: bool) -> None:
+    """Print the verdict on each check of a policy; on findings of the officer's only if asked."""
+    if judgement is None:
+        return
+    rows = [
+        (
+            _MARKS[outcome.verdict] if speaks_unicode() else outcome.verdict,
+            outcome.metric if outcome.groups == "*" else f"{outcome.metric} · {outcome.groups}",
+            outcome.demand,
+            _number(outcome.value, ""),
+            ", ".join(outcome.worst[:3]),
+        )
+        for outcome in judgement.outcomes
+        if officer or not outcome.exact
+    ]
+    header = ("verdict", "check", "demand", "value", "where")
+    print_table(
+        header, rows, title=f"Policy '{judgement.policy}', version {judgement.version}: evidence, no conclusion"
+    )
+
+
+def policy_json(judgement: Judgement | None, *, officer: bool = True) -> dict[str, Any] | None:
+    """Return what --json says of a policy; None without one. Verdicts on the officer's findings only if asked."""
+    if judgement is None:
+        return None
+    keys = ("metric", "groups", "demand", "verdict", "value")
+    outcomes = [o for o in judgement.outcomes if officer or not o.exact]
+    return {
+        "policy": judgement.policy,
+        "version": judgement.version,
+        "sha256": judgement.digest,
+        "checks": [{key: getattr(outcome, key) for key in keys} for outcome in outcomes],
+    }
 
 
 def _number(value: float | None, unit: str) -> str:

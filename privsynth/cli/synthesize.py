@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from privsynth.cli.options import source_options, take_source_options
-from privsynth.cli.output import emit_json, frame, plain, print_findings, progress, say
+from privsynth.cli import STOPPED
+from privsynth.cli.options import policy_option, source_options, take_source_options
+from privsynth.cli.output import emit_json, frame, plain, policy_json, print_findings, print_policy, progress, say
 
 if TYPE_CHECKING:
     from privsynth.pipeline.synthesize import Outcome
@@ -57,11 +58,12 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--audit",
-    type=click.Choice(["standard", "none"]),
+    type=click.Choice(["quick", "standard", "deep", "none"]),
     default="standard",
     show_default=True,
-    help="The officer's audit.",
+    help="How much the officer's audit does; the report says what each level leaves out.",
 )
+@policy_option
 @source_options
 @click.option("--officer", is_flag=True, help="Print the officer's findings too: exact figures about real people.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
@@ -70,7 +72,8 @@ def command(out: Path, officer: bool, as_json: bool, format_: str, **options: An
 
     SOURCE is a file (CSV, Parquet, JSON Lines, Excel) or a database URL. The release costs at most the given epsilon
     and delta, which the ledger reserves before the first look. Exit code 3 says that a check of the audit failed; the
-    release is written nevertheless, and a person decides.
+    release is written nevertheless, and a person decides. Ctrl-C during the audit ends the audit alone: the release is
+    made, and the officer's report says what is missing.
 
     Example: privsynth synthesize admissions.csv --unit patient_id --max-rows-per-unit 3 --epsilon 1 --out out/
     """
@@ -87,6 +90,9 @@ def command(out: Path, officer: bool, as_json: bool, format_: str, **options: An
         emit_json(outcome_json(outcome, officer))
     else:
         _say(outcome, officer)
+    if outcome.unfinished:
+        say("Stopped: the release is whole; the officer's report lacks some audits and says which.", err=True)
+        click.get_current_context().exit(STOPPED)
     if outcome.verdict == "fail":
         click.get_current_context().exit(3)
 
@@ -94,7 +100,9 @@ def command(out: Path, officer: bool, as_json: bool, format_: str, **options: An
 def outcome_json(outcome: Outcome, officer: bool) -> dict[str, Any]:
     """Return what --json prints; the verdict is the public one unless the officer asks."""
     findings = [f for f in outcome.findings if officer or f.visibility == "public"]
-    verdicts = {f.verdict for f in findings}
+    verdicts: set[str] = {f.verdict for f in findings}
+    if outcome.judgement is not None:
+        verdicts |= {o.verdict for o in outcome.judgement.outcomes if officer or not o.exact}
     folder = outcome.release.folder.parent
     keys = ("name", "group", "value", "low", "high", "n", "visibility", "verdict")
     return {
@@ -104,6 +112,7 @@ def outcome_json(outcome: Outcome, officer: bool) -> dict[str, Any]:
         "unit": outcome.unit,
         "dataset": outcome.dataset,
         "signer": outcome.signer or None,
+        "policy": policy_json(outcome.judgement, officer=officer),
         "files": sorted(str(path) for path in folder.rglob("*") if path.is_file()),
         "findings": [{key: getattr(finding, key) for key in keys} for finding in findings],
     }
@@ -113,6 +122,7 @@ def _say(outcome: Outcome, officer: bool) -> None:
     folder = outcome.release.folder
     if officer or frame().verbose:
         print_findings(outcome.findings, officer=officer, title="Findings")
+    print_policy(outcome.judgement, officer=officer)
     failed = [f for f in outcome.findings if f.verdict == "fail"]
     review = sum(f.verdict == "review" for f in outcome.findings)
     whose = "each row" if outcome.unit == "row" else f"each {outcome.unit}"

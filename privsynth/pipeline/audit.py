@@ -8,25 +8,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from privsynth import __version__
 from privsynth.audit.finding import Finding
-from privsynth.audit.registry import run_audits
-from privsynth.audit.tables import AuditTables
+from privsynth.audit.registry import not_run, run_audits
+from privsynth.audit.tables import LEVELS, AuditTables, Level
 from privsynth.encoding.facts import Facts, declared_facts, exact_facts, needs_votes
 from privsynth.encoding.parsed import clean_frame, parse_table
 from privsynth.encoding.units import divide
-from privsynth.errors import OutputError, SchemaError
+from privsynth.errors import ConfigError, OutputError, SchemaError
+from privsynth.generators.model import SyntheticModel
 from privsynth.ingestion.source import SourceOptions, open_source, read_table
 from privsynth.pipeline.config import check_out
+from privsynth.pipeline.officer import audit_run
+from privsynth.pipeline.refit import promise_beside, refit_of_model
 from privsynth.pipeline.release import publish
+from privsynth.pipeline.reports import promise_of
 from privsynth.pipeline.synthesize import Environment
+from privsynth.policy.files import load_policy
+from privsynth.policy.judge import Judgement, judge
 from privsynth.randomness import KeyedFunction
-from privsynth.report.hazards import hazards
+from privsynth.report.hazards import ELSEWHERE, hazards
 from privsynth.report.model import GeneratorInfo, OfficerPart, ReportData
 from privsynth.report.render import render
 from privsynth.schema.files import load_schema
@@ -42,9 +48,12 @@ class AuditConfig:
     """One audit of tables from anywhere.
 
     Attributes:
-      real, synthetic, holdout: sources; without a holdout a share of the real rows is held out, which the generator
-        may have seen, so that membership cannot be judged: those findings then say 'insufficient'.
-      claimed: the (ε, δ) that the synthetic table claims, or None.
+      real, synthetic, holdout: sources; without a holdout nobody is known to be no member, so that what needs one says
+        'insufficient evidence'.
+      claimed: the (ε, δ) that the synthetic table claims; None takes what the release says that `model` is part of.
+      model: folder of the model that made the rows, if it is one of ours.
+      level: how much is done.
+      policy: name of a shipped policy or path of a policy file.
     """
 
     real: str
@@ -53,33 +62,78 @@ class AuditConfig:
     holdout: str | None = None
     schema: Path | None = None
     claimed: tuple[float, float] | None = None
+    model: Path | None = None
+    level: Level = "standard"
+    policy: str | Path | None = None
     key: str | None = None
     source_options: Mapping[str, Any]
 
+    def __post_init__(self) -> None:
+        if self.level not in LEVELS:
+            raise ConfigError(f"there is no level '{self.level}' of the audit; choose {', '.join(LEVELS)}")
 
-def audit(config: AuditConfig, env: Environment) -> tuple[Path, tuple[Finding, ...]]:
-    """Write the officer's report on a synthetic table and return its folder and findings.
 
-    Guarantee: none; the folder is personal data.
+class Audited(NamedTuple):
+    """What an audit made.
+
+    Attributes:
+      folder: the officer's.
+      findings: all of them.
+      judgement: of the policy; None without one.
+      unfinished: audits that a person stopped; the report is partial then, and says so.
+    """
+
+    folder: Path
+    findings: tuple[Finding, ...]
+    judgement: Judgement | None
+    unfinished: tuple[str, ...]
+
+    @property
+    def verdict(self) -> str:
+        """`fail` if any check failed, of the findings or of the policy, else `review`, else `pass`."""
+        verdicts: set[str] = {finding.verdict for finding in self.findings}
+        if self.judgement is not None:
+            verdicts |= {outcome.verdict for outcome in self.judgement.outcomes}
+        return next((v for v in ("fail", "review") if v in verdicts), "pass")
+
+
+def audit(config: AuditConfig, env: Environment) -> Audited:
+    """Write the officer's report on a synthetic table.
+
+    Guarantee: none; the folder is personal data. An interrupt during the audits ends them, not the report: what was
+      finished is written, and the report names what is missing.
     """
     check_out(config.out)
     schema = load_schema(config.schema) if config.schema else Schema()
+    policy = load_policy(str(config.policy)) if config.policy is not None else None
+    model = SyntheticModel.load(config.model) if config.model else None
+    beside = promise_beside(config.model) if config.model else None
+    claimed = config.claimed or (beside[:2] if beside else None)
     key, entry = open_key(env.home, config.key, env.passphrase, now=env.now) if config.key else (None, None)
     with Workspace(env.home) as workspace:
         env.progress("reading", 0.0)
         options = SourceOptions(**config.source_options)
-        tables = {"real": read_table(open_source(config.real, options), workspace)[0]}
-        tables["synthetic"] = read_table(open_source(config.synthetic, SourceOptions()), workspace)[0]
+        sources = {"real": read_table(open_source(config.real, options), workspace)[0]}
+        sources["synthetic"] = read_table(open_source(config.synthetic, SourceOptions()), workspace)[0]
         if config.holdout:
-            tables["holdout"] = read_table(open_source(config.holdout, options), workspace)[0]
-        sides, facts = _align(tables, schema)
+            sources["holdout"] = read_table(open_source(config.holdout, options), workspace)[0]
+        sides, facts = _align(sources, schema)
+        tables = _audit_tables(sides, facts, schema, sources["real"])
+        k = beside[2] if beside else schema.max_rows_per_unit or 1
         findings = run_audits(
-            _audit_tables(sides, facts, schema, tables["real"]),
+            tables,
             rng=np.random.default_rng(),
-            claimed=config.claimed,
-            progress=lambda name, number, of: env.progress(f"auditing: {name}", number / of),
+            claimed=claimed,
+            progress=lambda name, number, of: env.progress(f"auditing: {name}", (number - 1) / of),
             rules=_rules(schema, sides["synthetic"]),
+            level=config.level,
+            model=model,
+            refit=refit_of_model(model, promise=claimed, k=k, schema=schema, facts=facts) if model else None,
         )
+        judgement = None
+        if policy is not None:
+            judgement = judge(policy, findings, promise=promise_of(*claimed) if claimed else {})
+        name = model.fitted.name if model else ELSEWHERE
         report = ReportData(
             kind="officer",
             report_id=env.report_id,
@@ -87,7 +141,9 @@ def audit(config: AuditConfig, env: Environment) -> tuple[Path, tuple[Finding, .
             created=env.now.isoformat(),
             tool_version=__version__,
             generator=GeneratorInfo(
-                name="a table from elsewhere", version="unknown", private=config.claimed is not None
+                name=name,
+                version="unknown",
+                private=claimed is not None,
             ),
             guarantee=None,
             unsigned=key is None,
@@ -95,10 +151,12 @@ def audit(config: AuditConfig, env: Environment) -> tuple[Path, tuple[Finding, .
             n_rows_synthetic=len(sides["synthetic"]),
             rules=schema.rules,
             findings=tuple(findings),
-            hazards=hazards("a table from elsewhere", holdout=config.holdout is not None),
+            hazards=hazards(ELSEWHERE, holdout=config.holdout is not None),
             files=("report.html", "report.json"),
-            officer=OfficerPart(),
+            policy=judgement,
+            officer=OfficerPart(audit=audit_run(tables, findings, config.level)),
         )
+        env.progress("writing", 0.0)
         staged = workspace.folder / "audit"
         try:
             staged.mkdir(mode=0o700)
@@ -116,7 +174,7 @@ def audit(config: AuditConfig, env: Environment) -> tuple[Path, tuple[Finding, .
         for path in staged.iterdir():
             path.chmod(0o600)
         publish(staged, config.out)
-    return config.out, tuple(findings)
+    return Audited(config.out, tuple(findings), judgement, tuple(not_run(findings)))
 
 
 def _align(tables: Mapping[str, Table], schema: Schema) -> tuple[dict[str, pd.DataFrame], dict[str, Facts]]:

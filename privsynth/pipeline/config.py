@@ -41,7 +41,8 @@ class SynthesizeConfig:
       key: name of the signing key; None leaves the release unsigned.
       seed: of the synthetic rows; None draws one. It is printed in the report.
       source_options: how to read the source (see `SourceOptions`).
-      audit: "standard", or "none" for paid figures only.
+      audit: how much the officer's audit does: "quick", "standard", "deep", or "none" for paid figures only.
+      policy: name of a shipped policy or path of a policy file; None judges by the findings' own thresholds.
     """
 
     source: str | Path | pd.DataFrame
@@ -59,7 +60,8 @@ class SynthesizeConfig:
     key: str | None = None
     seed: int | None = None
     source_options: dict[str, Any] = field(default_factory=dict)
-    audit: Literal["standard", "none"] = "standard"
+    audit: Literal["quick", "standard", "deep", "none"] = "standard"
+    policy: str | Path | None = None
 
     def __post_init__(self) -> None:
         in_range(0.0, 0.5, holdout_fraction=self.holdout_fraction)
@@ -69,8 +71,8 @@ class SynthesizeConfig:
             in_range(0, 2**63 - 1, seed=self.seed)
         if self.format not in ("parquet", "csv"):
             raise ConfigError(f"there is no format '{self.format}'; choose parquet or csv")
-        if self.audit not in ("standard", "none"):
-            raise ConfigError(f"there is no audit '{self.audit}'; choose standard or none")
+        if self.audit not in ("quick", "standard", "deep", "none"):
+            raise ConfigError(f"there is no audit '{self.audit}'; choose quick, standard, deep or none")
 
     def read_schema(self) -> Schema:
         """Return the schema that was given, or an empty one."""

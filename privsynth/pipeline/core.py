@@ -44,6 +44,7 @@ class Request:
     Attributes:
       n_synthetic: rows of the synthetic table, None for the paid number of rows.
       seed: of sampling and of every other public draw.
+      figures: whether the public figures are bought; without them the budget's share for the report is not spent.
     """
 
     schema: Schema
@@ -54,6 +55,7 @@ class Request:
     holdout_fraction: float
     n_synthetic: int | None
     seed: int
+    figures: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +165,7 @@ def learn(
         protected=tuple(n for n in schema.with_role("protected") if n in layout.modelled),
         in_training=np.arange(len(used)) < t if request.holdout_fraction > 0 else None,
     )
-    findings = paid_findings(inputs, mechanisms, mu_squared=plan.parts["report"], rng=rng)
+    findings = paid_findings(inputs, mechanisms, mu_squared=plan.parts["report"], rng=rng) if request.figures else []
     findings += rule_findings([(rule.text, rule.holds(frame)) for rule in model.parsed_rules()])
     public = Public(
         model=model, frame=frame, facts=facts, layout=layout, findings=tuple(findings), n_rows=model.default_rows

@@ -2,31 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-import pandas as pd
 
 from privsynth.audit.finding import Finding
-from privsynth.audit.registry import AUDITS, run_audits
-from privsynth.audit.tables import AuditTables
+from privsynth.audit.registry import AUDITS, left_out, not_run, run_audits, thinning
+from privsynth.audit.tables import AuditTables, Level
 from privsynth.encoding.codecs import SurrogateCodec
 from privsynth.encoding.parsed import clean_frame
 from privsynth.generators.encoded import Progress
 from privsynth.pipeline.core import Private, Public, Request
+from privsynth.pipeline.refit import Refit, plain_frame
+from privsynth.report.model import AuditRun
 
 
-def officer_findings(public: Public, private: Private, request: Request, *, progress: Progress) -> list[Finding]:
-    """Return the officer's findings of a release.
+def officer_findings(
+    public: Public, private: Private, request: Request, *, level: Level, progress: Progress
+) -> tuple[list[Finding], AuditRun]:
+    """Return the officer's findings of a release, and how much was done.
 
     Guarantee: none. The findings are personal data.
     """
     tables = audit_tables(public, private, request)
-    names = [name for name in AUDITS if name != "rules"]  # rules need no real row and are in the public report
-    return run_audits(
+    findings = run_audits(
         tables,
         rng=np.random.default_rng(),
-        names=names,
+        names=[name for name in AUDITS if name != "rules"],  # rules need no real row and are in the public report
         claimed=(request.budget.epsilon, request.budget.delta),
-        progress=lambda name, number, of: progress(f"auditing: {name}", number / of),
+        progress=lambda name, number, of: progress(f"auditing: {name}", (number - 1) / of),
+        level=level,
+        model=public.model,
+        refit=Refit(
+            generator=public.model.fitted.name,
+            epsilon=request.budget.epsilon,
+            delta=request.budget.delta,
+            max_rows_per_unit=request.budget.max_rows_per_unit,
+            schema=request.schema,
+            facts=public.facts,
+        ),
+    )
+    return findings, audit_run(tables, findings, level)
+
+
+def audit_run(tables: AuditTables, findings: Sequence[Finding], level: Level) -> AuditRun:
+    """Return what the report says of how much was done."""
+    return AuditRun(
+        level=level,
+        left_out=left_out(level),
+        thinned=thinning(tables, level),
+        unfinished=tuple(not_run(findings)),
     )
 
 
@@ -52,15 +77,6 @@ def audit_tables(public: Public, private: Private, request: Request) -> AuditTab
         unit=request.budget.unit,
         pool_in_train=partition.pool[unit_train] if len(partition.pool) else None,
     )
-
-
-def plain_frame(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a synthetic frame with integers as floats, as the audits have them."""
-    out = frame.copy()
-    for name in frame.columns:
-        if pd.api.types.is_integer_dtype(frame[name].dtype):
-            out[name] = frame[name].astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
-    return out
 
 
 def pool_sizes(private: Private) -> dict[str, int]:

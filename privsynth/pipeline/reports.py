@@ -14,6 +14,8 @@ from privsynth.encoding.codecs import CategoryCodec, ColumnCodec, DerivedCodec, 
 from privsynth.encoding.facts import Facts
 from privsynth.pipeline.config import REPORT_SHARE
 from privsynth.pipeline.core import Public, Request
+from privsynth.policy.files import LoadedPolicy
+from privsynth.policy.judge import Judgement, judge
 from privsynth.privacy.accounting import gdp_mu
 from privsynth.privacy.budget import Bill
 from privsynth.report.hazards import hazards
@@ -64,8 +66,13 @@ def public_report(
     created: str,
     signing: Signing,
     files: Sequence[str],
+    policy: LoadedPolicy | None = None,
 ) -> ReportData:
-    """Return the public report: a function of what may leave."""
+    """Return the public report: a function of what may leave.
+
+    Args:
+      policy: judged here only if every check of it looks at public figures alone; else nothing of it is shown.
+    """
     return ReportData(
         kind="public",
         report_id=report_id,
@@ -87,12 +94,22 @@ def public_report(
         hazards=hazards(public.model.fitted.name, holdout=request.holdout_fraction > 0),
         sampling_seed=request.seed,
         files=tuple(files),
+        policy=judge(policy, public.findings, promise=promise_of(request.budget.epsilon, request.budget.delta))
+        if policy is not None and policy.policy.public_only
+        else None,
     )
 
 
-def officer_report(report: ReportData, findings: Sequence[Finding], officer: OfficerPart) -> ReportData:
+def officer_report(
+    report: ReportData, findings: Sequence[Finding], officer: OfficerPart, judgement: Judgement | None = None
+) -> ReportData:
     """Return the officer's report: the public one, with exact findings and what only the officer may see."""
-    return replace(report, kind="officer", findings=(*report.findings, *findings), officer=officer)
+    return replace(report, kind="officer", findings=(*report.findings, *findings), officer=officer, policy=judgement)
+
+
+def promise_of(epsilon: float, delta: float) -> dict[str, float]:
+    """Return the promise as a policy names its parts."""
+    return {"promised_epsilon": epsilon, "promised_delta": delta}
 
 
 def _guarantee(public: Public, request: Request, bill: Bill) -> Guarantee:

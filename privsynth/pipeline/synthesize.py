@@ -29,14 +29,16 @@ from privsynth.pipeline.inputs import open_config_source, physical_types
 from privsynth.pipeline.officer import officer_findings, pool_sizes
 from privsynth.pipeline.public_schema import public_schema
 from privsynth.pipeline.release import Release, publish, write_frame
-from privsynth.pipeline.reports import Signing, officer_report, public_report
+from privsynth.pipeline.reports import Signing, officer_report, promise_of, public_report
 from privsynth.pipeline.spending import make_plan
+from privsynth.policy.files import LoadedPolicy, load_policy
+from privsynth.policy.judge import Judgement, judge
 from privsynth.privacy.budget import Bill
 from privsynth.privacy.ledger import Ledger
 from privsynth.privacy.ledger_events import DELTA_UNITS, EPSILON_UNITS
 from privsynth.privacy.mechanisms import GaussianMechanisms, Mechanisms
 from privsynth.randomness import KeyedFunction, new_sampling_seed
-from privsynth.report.model import LedgerState, OfficerPart, ReportData
+from privsynth.report.model import AuditRun, LedgerState, OfficerPart, ReportData
 from privsynth.report.render import render
 from privsynth.signing.keys import Passphrase, SigningKey
 from privsynth.signing.release import sign_folder
@@ -90,6 +92,8 @@ class Outcome:
       findings: public ones first, then the officer's.
       epsilon, delta, unit, dataset: the promise.
       signer: "" if unsigned.
+      judgement: of the policy on all findings; None without a policy.
+      unfinished: audits that a person stopped; the officer's report is partial then, the release is whole.
     """
 
     release: Release
@@ -100,11 +104,15 @@ class Outcome:
     unit: str
     dataset: str
     signer: str
+    judgement: Judgement | None = None
+    unfinished: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
-        """`fail` if any check failed, else `review` if any asks for a person, else `pass`."""
-        verdicts = {finding.verdict for finding in self.findings}
+        """`fail` if any check failed, of the findings or of the policy, else `review`, else `pass`."""
+        verdicts: set[str] = {finding.verdict for finding in self.findings}
+        if self.judgement is not None:
+            verdicts |= {outcome.verdict for outcome in self.judgement.outcomes}
         return next((v for v in ("fail", "review") if v in verdicts), "pass")
 
 
@@ -119,6 +127,7 @@ class _Job:
     signing: Signing
     key: SigningKey | None
     holder: str
+    policy: LoadedPolicy | None
 
 
 def synthesize(config: SynthesizeConfig, env: Environment) -> Outcome:
@@ -126,7 +135,8 @@ def synthesize(config: SynthesizeConfig, env: Environment) -> Outcome:
 
     Guarantee: the public folder costs at most (config.epsilon, config.delta) at the unit level, reserved in the
       ledger before the first look. A run that fails before any noise was drawn gives the reservation back; any other
-      keeps it. The release appears whole or not at all.
+      keeps it. The release appears whole or not at all. An interrupt during the officer's audit ends the audit alone:
+      what it had finished is written, and the release is made.
     Raises:
       PrivsynthError: one sentence, see `privsynth.errors`.
     """
@@ -147,8 +157,15 @@ def synthesize(config: SynthesizeConfig, env: Environment) -> Outcome:
             public, private = learn(table, job.request, env.mechanisms(bill), env.keyed(), progress=env.progress)
             clock["learn"] = time.monotonic()
             findings: list[Finding] = []
+            done = AuditRun(level="none")
             if config.audit != "none":
-                findings = officer_findings(public, private, job.request, progress=env.progress)
+                findings, done = officer_findings(
+                    public, private, job.request, level=config.audit, progress=env.progress
+                )
+            judgement = None
+            if job.policy is not None:
+                promise = promise_of(budget.epsilon, budget.delta)
+                judgement = judge(job.policy, [*public.findings, *findings], promise=promise)
             clock["audit"] = time.monotonic()
             account = ledger.account(dataset)
             state = LedgerState(
@@ -166,9 +183,10 @@ def synthesize(config: SynthesizeConfig, env: Environment) -> Outcome:
                 pool=pool_sizes(private),
                 source_commitment=_commitment(content_fingerprint(table, secrets.token_bytes(32))),
                 ledger=state,
+                audit=done,
             )
             env.progress("writing", 0.0)
-            staged = _write(job, workspace.folder / "release", public, private, bill, findings, part)
+            staged = _write(job, workspace.folder / "release", public, private, bill, findings, part, judgement)
             publish(staged, config.out)
         reservation.complete(min(bill.epsilon_spent(), budget.epsilon), min(bill.delta_spent(), budget.delta))
     return Outcome(
@@ -180,6 +198,8 @@ def synthesize(config: SynthesizeConfig, env: Environment) -> Outcome:
         unit=budget.unit,
         dataset=dataset,
         signer=job.signing.signer,
+        judgement=judgement,
+        unfinished=done.unfinished,
     )
 
 
@@ -189,6 +209,7 @@ def _prepare(config: SynthesizeConfig, env: Environment) -> _Job:
     schema = config.read_schema()
     budget = config.budget(schema)
     dataset = config.dataset_name(schema)
+    policy = load_policy(str(config.policy)) if config.policy is not None else None
     source = open_config_source(config, schema)
     check_schema_fits(schema, source.names, budget.unit)
     key, holder = None, ""
@@ -210,7 +231,9 @@ def _prepare(config: SynthesizeConfig, env: Environment) -> _Job:
     )
     signer = f"{holder}, key {key.public.fingerprint}" if key is not None else ""
     signing = Signing(signer=signer, demo=config.key == DEMO)
-    return _Job(config=config, env=env, source=source, request=request, signing=signing, key=key, holder=holder)
+    return _Job(
+        config=config, env=env, source=source, request=request, signing=signing, key=key, holder=holder, policy=policy
+    )
 
 
 def _durations(clock: dict[str, float]) -> dict[str, float]:
@@ -229,6 +252,7 @@ def _write(
     bill: Bill,
     findings: Sequence[Finding],
     officer: OfficerPart,
+    judgement: Judgement | None,
 ) -> Path:
     """Write and sign both folders in the private workspace and return the one that holds them."""
     created = job.env.now.isoformat()
@@ -248,10 +272,11 @@ def _write(
             created=created,
             signing=job.signing,
             files=files,
+            policy=job.policy,
         )
         _write_report(folder / "public", report)
         inside = replace(report, files=("report.html", "report.json", "run.json"))
-        _write_report(folder / "officer", officer_report(inside, findings, officer))
+        _write_report(folder / "officer", officer_report(inside, findings, officer, judgement))
         run = {
             "report_id": job.env.report_id,
             "durations_s": dict(officer.durations),

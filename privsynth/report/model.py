@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from privsynth.audit.finding import Finding
+from privsynth.policy.judge import Judgement
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 LARGEST_EXACT_INTEGER = 2**53 - 1  # JSON readers keep larger integers only by luck
 
 ReportKind = Literal["public", "officer"]
@@ -181,6 +182,23 @@ class LedgerState:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AuditRun:
+    """How much the officer's audit did.
+
+    Attributes:
+      level: "quick", "standard", "deep", or "none".
+      left_out: audit -> what it leaves out at this level, as a sentence.
+      thinned: how long tables were thinned, as a sentence; "" if they were not.
+      unfinished: audits that a person stopped before they had finished.
+    """
+
+    level: str
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    thinned: str = ""
+    unfinished: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class OfficerPart:
     """What only the officer may see: exact, and outside every guarantee.
 
@@ -190,6 +208,7 @@ class OfficerPart:
       pool: part of the audit's pool ("training", "holdout", "outside") -> units.
       source_commitment: keyed digest of the source, fresh key for each release; "" if none was made.
       ledger: the dataset's budget before and after; None outside a ledger.
+      audit: how much the audit did; None if that is not known.
     """
 
     skipped: Mapping[str, int] = field(default_factory=dict)
@@ -197,6 +216,7 @@ class OfficerPart:
     pool: Mapping[str, int] = field(default_factory=dict)
     source_commitment: str = ""
     ledger: LedgerState | None = None
+    audit: AuditRun | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,6 +244,7 @@ class ReportData:
       sampling_seed: of the synthetic rows; None if unknown. It says nothing about the noise, which has no seed.
       files: names of the files of the release.
       signer: name and fingerprint of the key that will sign; "" if not known when the report is made.
+      policy: the verdicts of a policy; in a public report only of one that looks at public figures alone.
       officer: None in a public report.
 
     Raises:
@@ -249,6 +270,7 @@ class ReportData:
     files: tuple[str, ...] = ()
     signer: str = ""
     decisions: tuple[Decision, ...] = (Decision(),)
+    policy: Judgement | None = None
     officer: OfficerPart | None = None
 
     def __post_init__(self) -> None:
@@ -267,6 +289,10 @@ class ReportData:
             raise ValueError("a public report needs the guarantee it reports")
         if self.officer is not None:
             raise ValueError("a public report must not hold the officer's part")
+        if self.policy is not None and not (
+            self.policy.public_only and not any(outcome.exact for outcome in self.policy.outcomes)
+        ):
+            raise ValueError("a public report must not hold verdicts on the officer's findings")
         for finding in self.findings:
             if finding.visibility != "public":
                 raise ValueError(f"a public report must not hold the officer's finding {finding.name}")

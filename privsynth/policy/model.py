@@ -1,0 +1,116 @@
+"""`Policy`: a list of demands on findings, each with its threshold and where the threshold comes from."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+
+_FLOAT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+
+
+def _number(value: Any) -> Any:
+    """Return 1e-5 as a number: YAML 1.1 takes it for a text, and nobody expects that."""
+    return float(value) if isinstance(value, str) and _FLOAT.fullmatch(value.strip()) else value
+
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1_000)]
+Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+# What may be demanded of the promise itself, beside the names of findings.
+PROMISES = ("promised_epsilon", "promised_delta")
+FORBIDDEN = ("anonym", "compliant", "compliance")
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Check(_Frozen):
+    """One demand.
+
+    Attributes:
+      metric: name of the findings that it looks at, or one of `PROMISES`.
+      groups: which of their groups, with * and ? as wildcards.
+      at_most, at_least: the threshold; exactly one of them, unless `judge` is "verdict".
+      compare: "value"; "difference", the value minus its baseline; or "distance", the size of that difference.
+      judge: "interval": pass if the whole interval keeps the threshold, fail if none of it does, else review;
+        "estimate": the value alone decides; "verdict": the finding's own verdict is taken over.
+      visibility: "public" or "officer" looks at findings of that kind alone.
+      if_insufficient: the verdict where there is no finding, or one without a figure.
+      source: where the threshold comes from.
+      why: what it is for; "" if that is plain.
+    """
+
+    metric: Text
+    groups: Text = "*"
+    at_most: Number | None = None
+    at_least: Number | None = None
+    compare: Literal["value", "difference", "distance"] = "value"
+    judge: Literal["interval", "estimate", "verdict"] = "interval"
+    visibility: Literal["any", "public", "officer"] = "any"
+    if_insufficient: Literal["insufficient", "review", "fail"] = "insufficient"
+    source: Text
+    why: str = ""
+
+    @model_validator(mode="after")
+    def _one_threshold(self) -> Check:
+        given = sum(bound is not None for bound in (self.at_most, self.at_least))
+        if self.judge == "verdict" and (given or self.compare != "value"):
+            raise ValueError(
+                "judge: verdict takes over the finding's own verdict; leave out at_most, at_least, compare"
+            )
+        if self.judge != "verdict" and given != 1:
+            raise ValueError("give exactly one of at_most and at_least, or judge: verdict")
+        if self.metric in PROMISES and (self.judge == "verdict" or self.compare != "value" or self.groups != "*"):
+            raise ValueError(f"{self.metric} is one number: it takes at_most or at_least, and no groups or compare")
+        return self
+
+    @property
+    def is_public(self) -> bool:
+        """Whether the check looks at nothing but what is public."""
+        return self.visibility == "public" or self.metric in PROMISES
+
+    @property
+    def demand(self) -> str:
+        """The demand in words."""
+        if self.judge == "verdict":
+            return "the finding's own threshold"
+        word, bound = ("at most", self.at_most) if self.at_most is not None else ("at least", self.at_least)
+        what = {
+            "value": "",
+            "difference": "above what it is compared with, ",
+            "distance": "away from what it is compared with, ",
+        }
+        return f"{what[self.compare]}{word} {bound:g}" + (" (estimate alone)" if self.judge == "estimate" else "")
+
+
+class Policy(_Frozen):
+    """A named list of checks.
+
+    Attributes:
+      policy: its name.
+      version: of the policy, chosen by its author.
+      purpose: for which use of the data, in a sentence or two.
+      checks: at least one.
+    """
+
+    policy: Text
+    version: Text
+    purpose: Text
+    checks: tuple[Check, ...] = Field(max_length=500, strict=False)
+
+    @model_validator(mode="after")
+    def _says_something_and_not_too_much(self) -> Policy:
+        if not self.checks:
+            raise ValueError("a policy without checks demands nothing")
+        words = " ".join((self.policy, self.purpose, *(check.why for check in self.checks))).lower()
+        found = next((word for word in FORBIDDEN if word in words), None)
+        if found is not None:
+            raise ValueError(f"'{found}…' is a conclusion that a person draws; a policy gathers evidence for it")
+        return self
+
+    @property
+    def public_only(self) -> bool:
+        """Whether every check looks at nothing but what is public."""
+        return all(check.is_public for check in self.checks)

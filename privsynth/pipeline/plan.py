@@ -14,7 +14,7 @@ import numpy as np
 
 from privsynth.encoding.domain import KEYS_SHARE
 from privsynth.generators.generator import choose, load_generator
-from privsynth.generators.marginal.measure import MEAN_ABS_NORMAL
+from privsynth.generators.marginal.select import MEAN_ABS_NORMAL
 from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
 from privsynth.pipeline.core import number_of_bins
 from privsynth.pipeline.inputs import open_config_source, physical_types

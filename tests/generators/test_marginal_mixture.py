@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -13,81 +14,124 @@ from hypothesis import strategies as st
 from privsynth.encoding.codecs import Attribute
 from privsynth.generators.encoded import Encoded
 from privsynth.generators.generator import choose, load_generator, restore_generator
+from privsynth.generators.marginal.complete import draw_products
 from privsynth.generators.marginal.generator import MarginalGenerator, without_nulls
 from privsynth.generators.marginal.measure import Measured
-from privsynth.generators.marginal.mixture import (
-    FitSettings,
-    _Blocks,
-    _gradient,
-    _groups,
-    _invert,
-    fit_mixture,
-    sample_mixture,
-)
+from privsynth.generators.marginal.mixture import FitSettings, fit_mixture
+from privsynth.generators.marginal.terms import Blocks, Terms, table_of
+from privsynth.generators.marginal.views import View, coarse_groups, whole
 from privsynth.privacy.budget import Budget, plan_spending
 
 SMALL = FitSettings(components=64, max_steps=250)
 PLAN = plan_spending(Budget(epsilon=5.0), {"one_way": 0.3, "selection": 0.1, "measurement": 0.6}, open_domain=False)
 
 
-def chi_square(p: np.ndarray, sizes: list[int], tables: list[Measured], n: float) -> float:
-    """Return Σ over groups of (χ² / cells)-like loss whose gradient `_gradient` follows: ½ Σ w (model − share)²."""
+def naive_table(p: np.ndarray, sizes: list[int], view: View) -> np.ndarray:
+    """Return the mixture's table by summing over every component and every combination of codes."""
     starts = np.concatenate([[0], np.cumsum(sizes)])
-    total = 0.0
-    for table in tables:
-        factors = [p[:, starts[a] : starts[a + 1]] for a in table.attributes]
-        letters = "xyz"[: len(factors)]
-        model = np.einsum(",".join(f"b{c}" for c in letters) + "->" + letters, *factors) / len(p)
-        total += 0.5 * (n / table.sigma) ** 2 * ((model - table.counts / n) ** 2).sum()
-    return float(total)
+    table = np.zeros(view.shape)
+    for cell in itertools.product(*(range(sizes[a]) for a in view.attributes)):
+        mass = np.prod([p[starts[a] + code] for a, code in zip(view.attributes, cell, strict=True)], axis=0).mean()
+        table[tuple(group[code] for group, code in zip(view.groups, cell, strict=True))] += mass
+    return table
 
 
-@pytest.mark.parametrize("attributes", [(0,), (0, 2), (1, 2), (0, 1, 2)])
-def test_the_gradient_is_the_one_of_finite_differences(attributes):
+def chi_square(p: np.ndarray, sizes: list[int], tables: list[Measured], n: float) -> float:
+    """Return Σ((model − measured)/σ)² the slow way; p is (D, B)."""
+    return sum(
+        float((((n * naive_table(p, sizes, table.view) - table.counts) / table.sigma) ** 2).sum()) for table in tables
+    )
+
+
+def views_of(sizes: list[int]) -> list[View]:
+    """Return one view of every kind: single, pair, triple, coarse, coarse beside fine, and one twice."""
+    halves = [np.arange(size) // 2 for size in sizes]
+    return [
+        whole(sizes, (0,)), whole(sizes, (0, 2)), whole(sizes, (1, 2)), whole(sizes, (0, 1, 2)),
+        View((1, 2), (halves[1], halves[2])), View((0, 2), (np.arange(sizes[0]), halves[2])),
+        View((0, 1, 2), tuple(halves)), View((2,), (halves[2],)), whole(sizes, (0, 2)),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("chosen", [[0], [1], [2], [3], [4], [5], [6], [7], list(range(8))])
+def test_the_gradient_is_the_one_of_finite_differences(chosen):
     rng = np.random.default_rng(3)
     sizes, n = [2, 3, 4], 100.0
-    blocks = _Blocks(sizes)
-    shape = tuple(sizes[a] for a in attributes)
-    table = Measured(attributes, rng.uniform(0, 40, shape), 5.0)
-    theta = rng.normal(0, 1, (5, 9))
-    groups = _groups([table], [], n)
-
-    def loss(logits: np.ndarray) -> float:
-        return chi_square(blocks.softmax(logits), sizes, [table], n)
-
+    blocks = Blocks(tuple(sizes))
+    tables = [Measured(view, rng.uniform(0, 40, view.shape), 5.0 + at) for at, view in enumerate(views_of(sizes))]
+    tables = [tables[at] for at in chosen]
+    theta = rng.normal(0, 1, (9, 5))
+    terms = Terms(sizes, [tables], n_rows=n)
     p = blocks.softmax(theta)
-    gradient, _ = _gradient(p, blocks, groups)
+    gradient, chi = terms.gradient(p)
+    assert chi[0] == pytest.approx(chi_square(p, sizes, tables, n) / sum(t.counts.size for t in tables), rel=1e-4)
     analytic = blocks.backward(p, gradient)
-    for b, d in [(0, 0), (1, 3), (2, 5), (3, 8), (4, 1), (0, 6)]:
+    for d, b in [(0, 0), (3, 1), (5, 2), (8, 3), (1, 4), (6, 0)]:
         step = np.zeros_like(theta)
-        step[b, d] = 1e-5
-        numeric = (loss(theta + step) - loss(theta - step)) / 2e-5
-        assert analytic[b, d] == pytest.approx(numeric, rel=1e-3, abs=1e-5)
+        step[d, b] = 1e-5
+        apart = [chi_square(blocks.softmax(theta + sign * step), sizes, tables, n) for sign in (1, -1)]
+        numeric = 0.5 * (apart[0] - apart[1]) / 2e-5
+        assert analytic[d, b] == pytest.approx(numeric, rel=1e-3, abs=1e-4)
+
+
+def test_a_table_measured_twice_counts_as_one_with_less_noise():
+    rng = np.random.default_rng(3)
+    sizes, n = [2, 3, 4], 100.0
+    view = whole(sizes, (0, 2))
+    twice = [Measured(view, rng.uniform(0, 40, view.shape), sigma) for sigma in (5.0, 8.0)]
+    weight = np.array([1 / 25, 1 / 64])
+    mean = (weight[0] * twice[0].counts + weight[1] * twice[1].counts) / weight.sum()
+    once = Measured(view, mean, float(weight.sum() ** -0.5))
+    p = Blocks(tuple(sizes)).softmax(rng.normal(0, 1, (9, 5)))
+    both, chi = Terms(sizes, [[twice[0]], [twice[1]]], n_rows=n).gradient(p)
+    alone, expected = Terms(sizes, [[once]], n_rows=n).gradient(p)
+    assert np.allclose(both, alone, rtol=1e-5)
+    assert chi.sum() == pytest.approx(expected[0], rel=1e-5)  # in the group of the later one
+
+
+@pytest.mark.parametrize("at", range(8))
+def test_the_table_of_a_view_is_the_one_of_a_naive_twin(at):
+    sizes = [2, 3, 4]
+    p = Blocks(tuple(sizes)).softmax(np.random.default_rng(at).normal(0, 1, (9, 5)))
+    view = views_of(sizes)[at]
+    assert np.allclose(table_of(p, Blocks(tuple(sizes)), view), naive_table(p, sizes, view))
 
 
 def test_softmax_blocks_are_probabilities_even_for_huge_logits():
-    p = _Blocks([2, 3]).softmax(np.array([[1e4, -1e4, 0.0, 1e3, -1e3]]))
-    assert np.allclose(p, [[1, 0, 0, 1, 0]])
+    p = Blocks((2, 3)).softmax(np.array([[1e4, -1e4, 0.0, 1e3, -1e3]]).T)
+    assert np.allclose(p.T, [[1, 0, 0, 1, 0]])
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.booleans(), st.integers(3, 9))
+def test_coarse_groups_are_dense_keep_null_apart_and_neighbours_together(shares, ordered, at_most):
+    group = coarse_groups(np.array(shares), ordered=ordered, at_most=at_most)
+    assert len(group) == len(shares)
+    assert sorted(set(group.tolist())) == list(range(group.max() + 1))
+    assert group.max() + 1 <= max(at_most, 1)
+    assert (group == group[-1]).sum() == 1
+    if ordered:
+        assert (np.diff(group) >= 0).all()
+    if len(shares) <= at_most:
+        assert len(set(group.tolist())) == len(shares)
 
 
 def known_model(seed: int = 0, n: float = 20_000.0, sigma: float = 40.0):
     """Return sizes, the shares of a known mixture, and noisy one- and two-way tables of it."""
     rng = np.random.default_rng(seed)
     sizes = [3, 5, 8, 4]
-    blocks = _Blocks(sizes)
-    p = blocks.softmax(rng.normal(0, 1.5, (6, 20)))
+    p = Blocks(tuple(sizes)).softmax(rng.normal(0, 1.5, (20, 6)))
 
     def noisy(*attributes: int) -> Measured:
-        factors = [p[:, blocks.slices[a]] for a in attributes]
-        exact = factors[0].mean(axis=0) if len(factors) == 1 else factors[0].T @ factors[1] / len(p)
-        return Measured(attributes, n * exact + rng.normal(0, sigma, exact.shape), sigma)
+        view = whole(sizes, attributes)
+        exact = naive_table(p, sizes, view)
+        return Measured(view, n * exact + rng.normal(0, sigma, exact.shape), sigma)
 
     pairs = [(0, 1), (0, 2), (1, 2), (2, 3), (1, 3)]
     return sizes, p, [noisy(i) for i in range(4)], [noisy(*pair) for pair in pairs], n
 
 
 def excess(p: np.ndarray, sizes: list[int], tables: list[Measured], n: float) -> float:
-    return 2 * chi_square(p.astype(float), sizes, tables, n) / sum(t.counts.size for t in tables)
+    return chi_square(p.astype(float), sizes, tables, n) / sum(t.counts.size for t in tables)
 
 
 def test_the_fit_reaches_the_noise_and_stops_there():
@@ -95,41 +139,61 @@ def test_the_fit_reaches_the_noise_and_stops_there():
     settings_ = FitSettings(components=128, max_steps=1500)
     steps: list[float] = []
     p = fit_mixture(
-        sizes, one_way, pairs, n_rows=n, settings=settings_, rng=np.random.default_rng(1),
+        sizes, [one_way, pairs], n_rows=n, settings=settings_, rng=np.random.default_rng(1),
         progress=lambda _, share: steps.append(share),
-    )  # fmt: skip
+    ).p  # fmt: skip
     # Each group of tables is explained to within its noise, and not much better: it stopped.
     assert 0.5 < max(excess(p, sizes, one_way, n), excess(p, sizes, pairs, n)) <= 1.01
     assert excess(p, sizes, one_way, n) <= 1.01
     assert excess(p, sizes, pairs, n) <= 1.01
     assert len(steps) < 1500 / 25 / 2
     # What it says of a pair that was not measured is nearer to the truth than independence is.
-    blocks = _Blocks(sizes)
-    exact = truth[:, blocks.slices[0]].T @ truth[:, blocks.slices[3]] / len(truth)
-    fitted = p[:, blocks.slices[0]].T @ p[:, blocks.slices[3]] / len(p)
-    alone = np.outer(truth[:, blocks.slices[0]].mean(0), truth[:, blocks.slices[3]].mean(0))
+    unseen = whole(sizes, (0, 3))
+    exact, fitted = naive_table(truth, sizes, unseen), naive_table(p, sizes, unseen)
+    alone = np.outer(exact.sum(axis=1), exact.sum(axis=0))
     assert np.abs(fitted - exact).sum() < np.abs(alone - exact).sum()
 
 
 def test_one_well_fitted_group_does_not_hide_another():
     sizes, _, one_way, pairs, n = known_model()
     # A wide group that any model fits, beside pairs that are not: the stop waits for the pairs.
-    loose = [Measured(m.attributes, m.counts, 1e6) for m in one_way]
-    groups = _groups(loose, pairs, n)
-    blocks = _Blocks(sizes)
-    start = blocks.softmax(np.zeros((4, 20)))
-    _, worst = _gradient(start, blocks, groups)
-    assert worst == pytest.approx(excess(start, sizes, pairs, n), rel=1e-3)
-    assert worst > 5
+    loose = [Measured(m.view, m.counts, 1e6) for m in one_way]
+    start = Blocks(tuple(sizes)).softmax(np.zeros((20, 4)))
+    _, chi = Terms(sizes, [loose, pairs], n_rows=n).gradient(start)
+    assert chi[1] == pytest.approx(excess(start, sizes, pairs, n), rel=1e-3)
+    assert chi[1] > 5 > chi[0]
+
+
+def test_a_fit_goes_on_where_another_stopped():
+    sizes, _, one_way, pairs, n = known_model()
+    first = fit_mixture(sizes, [one_way], n_rows=n, settings=SMALL, rng=np.random.default_rng(5))
+    steps: list[float] = []
+    second = fit_mixture(
+        sizes, [one_way, pairs], n_rows=n, settings=FitSettings(components=64), rng=np.random.default_rng(6),
+        start=first, progress=lambda _, share: steps.append(share),
+    )  # fmt: skip
+    assert second.theta.shape == first.theta.shape
+    assert excess(second.p, sizes, pairs, n) <= 1.01 < excess(first.p, sizes, pairs, n)
+    again = fit_mixture(sizes, [one_way, pairs], n_rows=n, settings=SMALL, rng=np.random.default_rng(7), start=second)
+    assert np.array_equal(again.p, second.p)  # nothing was left to do
+
+
+def test_many_codes_mean_fewer_components():
+    settings_ = FitSettings(components=768)
+    assert settings_.components_for(0) == settings_.components_for(1_500) == 768
+    assert settings_.components_for(3_000) == 384
+    assert settings_.components_for(10**6) == 256
+    assert FitSettings(components=32).components_for(10**6) == 32
 
 
 def test_the_same_seed_fits_and_samples_the_same():
     sizes, _, one_way, pairs, n = known_model()
     fits = [
-        fit_mixture(sizes, one_way, pairs, n_rows=n, settings=SMALL, rng=np.random.default_rng(5)) for _ in range(2)
+        fit_mixture(sizes, [one_way, pairs], n_rows=n, settings=SMALL, rng=np.random.default_rng(5)).p.T
+        for _ in range(2)
     ]
     assert np.array_equal(*fits)
-    rows = [sample_mixture(fits[0], sizes, 500, np.random.default_rng(seed)) for seed in (6, 6, 7)]
+    rows = [draw_products(fits[0], sizes, 500, np.random.default_rng(seed)) for seed in (6, 6, 7)]
     assert np.array_equal(rows[0], rows[1])
     assert not np.array_equal(rows[0], rows[2])
 
@@ -138,8 +202,8 @@ def test_the_same_seed_fits_and_samples_the_same():
 @given(st.integers(1, 6), st.lists(st.integers(1, 5), min_size=1, max_size=3), st.integers(0, 400), st.integers(0, 99))
 def test_samples_have_no_more_noise_than_rounding(components, sizes, n, seed):
     rng = np.random.default_rng(seed)
-    p = _Blocks(sizes).softmax(rng.normal(0, 2, (components, sum(sizes))))
-    codes = sample_mixture(p, sizes, n, rng)
+    p = Blocks(tuple(sizes)).softmax(rng.normal(0, 2, (sum(sizes), components))).T
+    codes = draw_products(p, sizes, n, rng)
     assert codes.shape == (len(sizes), n)
     assert codes.dtype == np.uint16
     start = 0
@@ -154,9 +218,9 @@ def test_samples_have_no_more_noise_than_rounding(components, sizes, n, seed):
 def test_within_a_component_every_count_is_its_expectation_rounded():
     rng = np.random.default_rng(0)
     sizes = [4, 7]
-    p = _Blocks(sizes).softmax(rng.normal(0, 2, (1, 11)))
+    p = Blocks(tuple(sizes)).softmax(rng.normal(0, 2, (11, 1))).T
     for n in (1, 10, 997):
-        codes = sample_mixture(p, sizes, n, rng)
+        codes = draw_products(p, sizes, n, rng)
         expected = np.split(n * p[0], [4])
         for row, want in zip(codes, expected, strict=True):
             assert (np.abs(np.bincount(row, minlength=len(want)) - want) < 1).all()
@@ -165,34 +229,21 @@ def test_within_a_component_every_count_is_its_expectation_rounded():
 def test_components_are_independent_inside_and_dependent_across():
     # Two components that always agree within themselves: the two attributes must be equal in every row.
     p = np.array([[1.0, 0, 1, 0], [0, 1, 0, 1]])
-    codes = sample_mixture(p, [2, 2], 1_001, np.random.default_rng(0))
+    codes = draw_products(p, [2, 2], 1_001, np.random.default_rng(0))
     assert (codes[0] == codes[1]).all()
     assert abs(int(codes[0].sum()) - 500) <= 1
-    flat = sample_mixture(np.full((1, 4), 0.5), [2, 2], 40_000, np.random.default_rng(1))
+    flat = draw_products(np.full((1, 4), 0.5), [2, 2], 40_000, np.random.default_rng(1))
     assert abs(np.corrcoef(flat)[0, 1]) < 6 / math.sqrt(40_000)
-    weighted = sample_mixture(p, [2, 2], 1_000, np.random.default_rng(0), weights=np.array([9.0, 1.0]))
+    weighted = draw_products(p, [2, 2], 1_000, np.random.default_rng(0), weights=np.array([9.0, 1.0]))
     assert abs(int(weighted[0].sum()) - 100) <= 1
 
 
-@given(st.integers(1, 5), st.integers(1, 6), st.integers(0, 1000))
-def test_inversion_agrees_with_a_naive_twin(components, width, seed):
-    rng = np.random.default_rng(seed)
-    p = rng.dirichlet(np.ones(width), components)
-    p[rng.random(p.shape) < 0.3] = 0.0
-    p[:, 0] += 1e-3
-    cdf = np.cumsum(p / p.sum(axis=1, keepdims=True), axis=1)
-    cdf /= cdf[:, -1:]
-    owner = np.sort(rng.integers(0, components, 40))
-    point = rng.random(40)
-    naive = [next(i for i, edge in enumerate(cdf[o]) if edge > x) for o, x in zip(owner, point, strict=True)]
-    assert _invert(cdf, owner, point).tolist() == naive
-
-
-def test_a_code_without_probability_is_never_drawn_even_at_the_very_end():
-    cdf = np.tile(np.array([[0.0, 0.5, 1.0, 1.0]]), (700, 1))  # the first and the last code have none
-    owner = np.array([0, 3, 699, 699])
-    point = np.array([1 - 2.0**-53, np.nextafter(1, 0), 1 - 1e-15, 0.0])
-    assert _invert(cdf, owner, point).tolist() == [2, 2, 2, 1]
+def test_a_code_without_probability_is_never_drawn():
+    p = np.tile(np.array([[0.0, 0.5, 0.5, 0.0, 1.0, 0.0]]), (50, 1))  # the first and the last code have none
+    for n in (1, 7, 5_000):
+        codes = draw_products(p, [4, 2], n, np.random.default_rng(n))
+        assert set(codes[0].tolist()) <= {1, 2}
+        assert set(codes[1].tolist()) == {0}
 
 
 def encoded(codes: np.ndarray, attributes: list[Attribute]) -> Encoded:

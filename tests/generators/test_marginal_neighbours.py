@@ -15,6 +15,7 @@ from privsynth.encoding.facts import learn_facts
 from privsynth.encoding.parsed import parse_table
 from privsynth.generators.encoded import Encoded
 from privsynth.generators.marginal.generator import buy_tables
+from privsynth.generators.marginal.mixture import FitSettings
 from privsynth.privacy.budget import Budget, plan_spending
 from privsynth.schema import Schema
 from privsynth.table import Table
@@ -45,7 +46,8 @@ def run(table: Table, schema: Schema, mechanisms, *, k: int = K, epsilon: float 
         n_rows=float(N),
         columns=tuple(owners),
     )
-    releases = buy_tables(data, mechanisms, plan)
+    fit = FitSettings(components=8, max_steps=10)
+    releases = buy_tables(data, mechanisms, plan, settings=fit, rng=np.random.default_rng(0))
     tables = [(m.attributes, m.counts.tolist(), m.sigma) for m in (*releases.one_way, *releases.tables)]
     return json.dumps([repr(facts), repr(layout), codec.to_json(), repr(codec.attributes), tables])
 

@@ -161,7 +161,9 @@ class ArnGenerator:
             raise ConfigError("the plan has no training run; make it with the generator's own training_spec()")
         if not data.attributes:
             raise ConfigError("there is no column to model; declare at least one")
-        releases = buy_tables(data, mechanisms, plan)
+        releases = buy_tables(
+            data, mechanisms, plan, settings=self.marginal.fit_settings, rng=rng, progress=progress
+        )
         mixture = self.marginal.fit_releases(data, releases, rng=rng, progress=progress)
         order = sampling_order(data)
         shares = [to_simplex(table.counts / max(data.n_rows, 1.0)) for table in releases.one_way]

@@ -10,19 +10,17 @@ import numpy as np
 
 from privsynth.generators.encoded import Encoded, Progress, no_progress
 from privsynth.generators.marginal.complete import complete_mixture, draw_products
-from privsynth.generators.marginal.measure import (
-    MIN_TABLES,
-    TABLES_PER_ATTRIBUTE,
-    Measured,
-    allocate,
-    candidate_pairs,
-    emphasis,
-    measure_one_way,
-    measure_tables,
-    score_pairs,
-    to_simplex,
+from privsynth.generators.marginal.measure import Measured, measure_one_way, measure_tables, to_simplex
+from privsynth.generators.marginal.mixture import FitSettings, Mixture, fit_mixture
+from privsynth.generators.marginal.select import (
+    choose_views,
+    number_of_groups,
+    pair_views,
+    residual_views,
+    score_views,
 )
-from privsynth.generators.marginal.mixture import FitSettings, fit_mixture
+from privsynth.generators.marginal.terms import Blocks, table_of
+from privsynth.generators.marginal.views import View
 from privsynth.privacy.budget import SpendingPlan, TrainingSpec
 from privsynth.privacy.mechanisms import Mechanisms
 
@@ -61,12 +59,30 @@ class FittedMarginal:
         return {"sizes": list(self.sizes), "fit": asdict(self.fit), "tables": self.tables}
 
 
+# How much of its part each round gets: the first has to see all pairs, the second only what the first left.
+FIRST_OF_SELECTION, FIRST_OF_MEASUREMENT = 0.6, 0.75
+
+
 @dataclass(frozen=True)
 class Releases:
-    """Every paid table of the marginal stage; other generators build on it."""
+    """Every paid table of the marginal stage; other generators build on it.
+
+    Attributes:
+      one_way: a table for each attribute.
+      first: pairs, chosen by their distance from independence.
+      second: pairs and triples, chosen by their distance from the mixture of the first two.
+      mixture: fitted to `one_way` and `first`; None if there are no pairs.
+    """
 
     one_way: list[Measured]
-    tables: list[Measured]
+    first: list[Measured]
+    second: list[Measured]
+    mixture: Mixture | None = None
+
+    @property
+    def tables(self) -> list[Measured]:
+        """Return the tables over two attributes and more."""
+        return [*self.first, *self.second]
 
 
 @dataclass(frozen=True)
@@ -90,49 +106,92 @@ class MarginalGenerator:
         progress: Progress = no_progress,
     ) -> FittedMarginal:
         """Buy the tables and fit the mixture (see `Generator.fit`)."""
-        releases = buy_tables(data, mechanisms, plan)
+        releases = buy_tables(data, mechanisms, plan, settings=self.fit_settings, rng=rng, progress=progress)
         return self.fit_releases(data, releases, rng=rng, progress=progress)
 
     def fit_releases(
         self, data: Encoded, releases: Releases, *, rng: np.random.Generator, progress: Progress = no_progress
     ) -> FittedMarginal:
-        """Fit the mixture to paid tables; free. Uses only public fields of `data`."""
-        p = fit_mixture(
-            data.sizes,
-            releases.one_way,
-            releases.tables,
-            n_rows=data.n_rows,
-            settings=self.fit_settings,
-            rng=rng,
-            progress=progress,
-        )
-        return FittedMarginal(without_nulls(p, data), tuple(data.sizes), self.fit_settings, len(releases.tables))
+        """Fit the mixture to all paid tables; free. Uses only public fields of `data`."""
+        mixture = releases.mixture
+        if mixture is None or releases.second:
+            groups = [group for group in (releases.one_way, releases.first, releases.second) if group]
+            mixture = fit_mixture(
+                data.sizes,
+                groups,
+                n_rows=data.n_rows,
+                settings=self.fit_settings,
+                rng=rng,
+                progress=progress,
+                start=mixture,
+            )
+        p = without_nulls(np.ascontiguousarray(mixture.p.T), data)
+        return FittedMarginal(p, tuple(data.sizes), self.fit_settings, len(releases.tables))
 
 
-def buy_tables(data: Encoded, mechanisms: Mechanisms, plan: SpendingPlan) -> Releases:
-    """Return the one-way tables and the chosen pairs.
+def buy_tables(
+    data: Encoded,
+    mechanisms: Mechanisms,
+    plan: SpendingPlan,
+    *,
+    settings: FitSettings,
+    rng: np.random.Generator,
+    progress: Progress = no_progress,
+) -> Releases:
+    """Return the one-way tables, and those that two rounds chose.
 
-    Guarantee: spends the parts "one_way", "selection" and "measurement" of the plan and nothing else.
+    Guarantee: spends the parts "one_way", "selection" and "measurement" of the plan and nothing else. What the second
+      round looks for is a function of what the first one bought; Gaussian releases may be chosen by earlier ones, and
+      their μ² add up all the same (Dong et al. 2022, composition of μ-GDP).
     """
     one_way = measure_one_way(data, mechanisms, mu_squared=plan.parts["one_way"])
-    pairs = candidate_pairs(data)
-    if not pairs:
-        return Releases(one_way, [])
+    if len(data.sizes) < 2:
+        return Releases(one_way, [], [])
+    selection, measurement = plan.parts["selection"] * (1 - 1e-9), plan.parts["measurement"]
     shares = [to_simplex(table.counts / data.n_rows) for table in one_way]
-    scores = score_pairs(data, pairs, shares, mechanisms, mu_squared=plan.parts["selection"])
-    cells = np.array([data.sizes[i] * data.sizes[j] for i, j in pairs], dtype=np.float64)
-    stress = emphasis(data)
-    weights = np.array([max(stress[i], stress[j]) for i, j in pairs])
-    chosen = allocate(
-        scores,
-        cells,
-        k=data.max_rows_per_unit,
-        mu_squared=plan.parts["measurement"],
-        weights=weights,
-        at_most=max(MIN_TABLES, TABLES_PER_ATTRIBUTE * len(data.sizes)),
+    views = pair_views(data, shares, groups=number_of_groups(data, measurement, width=2))
+    progress("scoring pairs", 0.0)
+    scores = score_views(
+        data,
+        views,
+        lambda view: _independent(shares, view),
+        mechanisms,
+        mu_squared=selection * FIRST_OF_SELECTION,
+        label="distance of each pair from independence",
     )
-    prices: dict[tuple[int, ...], float] = {pairs[r]: price for r, price in chosen.items()}
-    return Releases(one_way, measure_tables(data, prices, mechanisms))
+    budget = measurement * FIRST_OF_MEASUREMENT
+    # If nothing pays for itself, the one table that comes nearest: the budget is not thrown away.
+    bought = choose_views(data, views, scores, mu_squared=budget) or [(views[int(np.argmax(scores))], budget)]
+    progress("counting tables", 0.0)
+    first = measure_tables(data, bought, mechanisms, label="table")
+    mixture = fit_mixture(
+        data.sizes, [one_way, first], n_rows=data.n_rows, settings=settings, rng=rng, progress=progress
+    )
+    blocks = Blocks(tuple(data.sizes))
+    views = residual_views(data, shares, views, scores, groups=number_of_groups(data, measurement, width=3))
+    progress("scoring what is left", 0.0)
+    scores = score_views(
+        data,
+        views,
+        lambda view: table_of(mixture.p, blocks, view),
+        mechanisms,
+        mu_squared=selection * (1 - FIRST_OF_SELECTION),
+        label="distance of each table from the model of the first round",
+    )
+    again = measurement - budget
+    # If nothing is left that pays, the tables of the first round are bought once more, and their noise averages out.
+    chosen = choose_views(data, views, scores, mu_squared=again) or [(v, p * again / budget) for v, p in bought]
+    second = measure_tables(data, chosen, mechanisms, label="second-round table")
+    return Releases(one_way, first, second, mixture)
+
+
+def _independent(shares: list[np.ndarray], view: View) -> np.ndarray:
+    """Return the table of two attributes as if they were independent, as shares."""
+    i, j = (
+        np.bincount(group, weights=shares[a], minlength=size)
+        for a, group, size in zip(view.attributes, view.groups, view.shape, strict=True)
+    )
+    return np.outer(i, j)
 
 
 def without_nulls(p: np.ndarray, data: Encoded) -> np.ndarray:

@@ -1,0 +1,116 @@
+"""`View`: which table is looked at, over which attributes and how finely; and counting it.
+
+A coarse view sees some codes as one group. A coarse table has fewer cells, so less noise at the same price: it is how a
+pair of long code books, or three attributes at once, can be afforded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+LEAST_ROWS, MOST_ROWS = 1 << 15, 1 << 20  # counted at once
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A table over some attributes.
+
+    Attributes:
+      attributes: indices, ascending.
+      groups: for each, (size,) the group 0..g−1 of each code; every group has a code.
+    """
+
+    attributes: tuple[int, ...]
+    groups: tuple[np.ndarray, ...]
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """Number of groups of each attribute."""
+        return tuple(int(group.max()) + 1 for group in self.groups)
+
+    @property
+    def cells(self) -> int:
+        """Number of cells."""
+        return math.prod(self.shape)
+
+    @cached_property
+    def key(self) -> tuple[tuple[int, bytes], ...]:
+        """What tells two views apart."""
+        return tuple((a, group.tobytes()) for a, group in zip(self.attributes, self.groups, strict=True))
+
+    @property
+    def is_coarse(self) -> bool:
+        """Whether some codes are seen as one."""
+        return any(size != len(group) for size, group in zip(self.shape, self.groups, strict=True))
+
+
+def count_views(codes: np.ndarray, views: Sequence[View]) -> list[np.ndarray]:
+    """Return the exact int64 table of each view. Private.
+
+    Rows are taken a few at a time, small enough for the processor's cache, and each coarse column is made once for all
+    views that see it: cost grows linearly with rows, memory does not grow with them.
+
+    Args:
+      codes: (attributes, n).
+    """
+    columns: dict[tuple[int, bytes], int] = {}
+    seen: list[tuple[int, np.ndarray | None]] = []  # attribute, and its groups if they are not the codes themselves
+    used = []
+    for view in views:
+        places = []
+        for key, group, size in zip(view.key, view.groups, view.shape, strict=True):
+            if key not in columns:
+                columns[key] = len(seen)
+                plain = size == len(group) and np.array_equal(group, np.arange(size))
+                seen.append((key[0], None if plain else group.astype(np.int64)))
+            places.append(columns[key])
+        used.append(places)
+    totals = [np.zeros(view.cells, dtype=np.int64) for view in views]
+    largest = max((view.cells for view in views), default=0)
+    at_once = int(np.clip(4 * largest, LEAST_ROWS, MOST_ROWS))
+    for start in range(0, codes.shape[1], at_once):
+        part = codes[:, start : start + at_once]
+        made = [part[a].astype(np.int64) if group is None else group[part[a]] for a, group in seen]
+        for view, places, total in zip(views, used, totals, strict=True):
+            index = made[places[0]]
+            for place, size in zip(places[1:], view.shape[1:], strict=True):
+                index = index * size
+                index += made[place]
+            total += np.bincount(index, minlength=len(total))
+    return [total.reshape(view.shape) for view, total in zip(views, totals, strict=True)]
+
+
+def whole(sizes: Sequence[int], attributes: tuple[int, ...]) -> View:
+    """Return the view that sees every code of some attributes."""
+    return View(attributes, tuple(np.arange(sizes[a]) for a in attributes))
+
+
+def coarse_groups(share: np.ndarray, *, ordered: bool, at_most: int) -> np.ndarray:
+    """Return (size,) groups of the codes of an attribute; NULL, the last code, is always a group of its own.
+
+    Neighbouring cells of a number are joined so that the groups weigh about the same; of categories the heaviest stand
+    alone and the rest is one group. A pure function of a paid one-way table.
+
+    Args:
+      share: (size,) noisy shares.
+      ordered: whether neighbouring codes are alike.
+      at_most: groups, NULL's included; at least 3.
+    """
+    known = len(share) - 1
+    if known < at_most:
+        return np.arange(len(share))
+    weight = share[:known] + 1e-9
+    if ordered:
+        middle = (np.cumsum(weight) - weight / 2) / weight.sum()
+        group = np.minimum((middle * (at_most - 1)).astype(np.int64), at_most - 2)
+    else:
+        heavy = np.sort(np.argsort(-weight, kind="stable")[: at_most - 2])
+        group = np.full(known, at_most - 2)
+        group[heavy] = np.arange(len(heavy))
+    _, dense = np.unique(group, return_inverse=True)
+    return np.append(dense, dense.max() + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -251,9 +252,16 @@ def _line_profile(name: str, known: pd.Series, times: bool) -> ColumnProfile:
     low, high = np.quantile(values, [0.01, 0.99])
     if low == high:
         low, high = float(values.min()), float(values.max()) + 1e-9
-    counts, edges = np.histogram(np.clip(values, low, high), bins=PROFILE_BARS, range=(low, high))
+    whole = not times and np.array_equal(values, np.rint(values))
+    if whole:  # bars that begin at a whole number and hold equally many
+        low, high = math.floor(low), math.ceil(high)
+        step = math.ceil((high - low + 1) / PROFILE_BARS)
+        edges = low + step * np.arange(math.ceil((high - low + 1) / step) + 1, dtype=np.float64)
+        counts = np.histogram(np.clip(values, low, high), bins=edges)[0]
+    else:
+        counts, edges = np.histogram(np.clip(values, low, high), bins=PROFILE_BARS, range=(low, high))
     if times:
         labels = [str(np.datetime64(int(edge), "s"))[:10] for edge in edges[:-1]]
     else:
-        labels = [f"{edge:.4g}" for edge in edges[:-1]]
+        labels = [f"{edge:,.0f}" if whole else f"{edge:.4g}" for edge in edges[:-1]]
     return ColumnProfile(column=name, labels=tuple(labels), counts=tuple(float(c) for c in counts), ordered=True)

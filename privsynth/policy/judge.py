@@ -24,7 +24,8 @@ class CheckOutcome:
       verdict: the worst of the findings it looked at; for a promise, whether it keeps the threshold.
       counts: verdict -> how many findings have it.
       worst: groups that have the verdict, up to the first eight; () for the whole table.
-      value, low, high: of the first finding that has the verdict; None where it has no figure.
+      value, low, high: what was compared with the threshold, of the first finding that has the verdict; None where
+        there is no figure.
       exact: whether a finding of the officer's was looked at.
     """
 
@@ -90,13 +91,11 @@ def judge(loaded: LoadedPolicy, findings: Iterable[Finding], *, promise: Mapping
 def _outcome(check: Check, findings: list[Finding], promise: Mapping[str, float]) -> CheckOutcome:
     seen = _looked_at(check, findings) if check.metric not in PROMISES else []
     decisions = [_decide(check, finding) for finding in seen]
-    shown = None
     if check.metric in promise:
-        value = promise[check.metric]
-        decisions = [_against(check, value, value, value)]
+        decisions = [_against(check, promise[check.metric], promise[check.metric], promise[check.metric])]
     verdict = _worst(decisions) if decisions else check.if_insufficient
     named = [f for f, decision in zip(seen, decisions, strict=False) if decision == verdict]
-    shown = named[0] if named else None
+    value, low, high = _compared(check, named[0]) if named else (promise.get(check.metric), None, None)
     return CheckOutcome(
         metric=check.metric,
         groups=check.groups,
@@ -106,9 +105,9 @@ def _outcome(check: Check, findings: list[Finding], promise: Mapping[str, float]
         verdict=verdict,
         counts={d: decisions.count(d) for d in ORDER if d in decisions},
         worst=tuple(f.group for f in named if f.group)[:8],
-        value=shown.value if shown else promise.get(check.metric),
-        low=shown.low if shown else None,
-        high=shown.high if shown else None,
+        value=value,
+        low=low,
+        high=high,
         exact=any(finding.visibility == "officer" for finding in seen),
     )
 
@@ -127,15 +126,24 @@ def _decide(check: Check, finding: Finding) -> Decision:
     if check.judge == "verdict":
         own: dict[str, Decision] = {"fail": "fail", "review": "review", "insufficient": check.if_insufficient}
         return own.get(finding.verdict, "pass")
-    if finding.value is None or (check.compare != "value" and finding.baseline is None):
+    value, low, high = _compared(check, finding)
+    if value is None:
         return check.if_insufficient
-    base = 0.0 if check.compare == "value" else float(finding.baseline or 0.0)
-    value = finding.value - base
-    low = value if finding.low is None else finding.low - base
-    high = value if finding.high is None else finding.high - base
-    if check.compare == "distance":
-        value, low, high = abs(value), max(low, -high, 0.0), max(abs(low), abs(high))
-    return _against(check, value, low, high)
+    return _against(check, value, value if low is None else low, value if high is None else high)
+
+
+def _compared(check: Check, finding: Finding) -> tuple[float | None, float | None, float | None]:
+    """Return the figure and its interval as the check compares them; None where there is none."""
+    if check.compare == "value" or finding.value is None:
+        return finding.value, finding.low, finding.high
+    if finding.baseline is None:
+        return None, None, None
+    base = finding.baseline
+    value, low, high = (None if end is None else end - base for end in (finding.value, finding.low, finding.high))
+    if check.compare == "difference" or value is None:
+        return value, low, high
+    low, high = value if low is None else low, value if high is None else high
+    return abs(value), max(low, -high, 0.0), max(abs(low), abs(high))
 
 
 def _against(check: Check, value: float, low: float, high: float) -> Decision:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 
+_SCIENTIFIC = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)e([-+]?\d+)(?!\w)")
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 MINUS = "−"
 
@@ -43,6 +45,16 @@ def power(value: float) -> str:
     if exponent <= -3 and math.isclose(value, 10.0**exponent, rel_tol=1e-9):
         return "10" + str(exponent).translate(_SUPERSCRIPT)
     return number(value)
+
+
+def tidy(text: str) -> str:
+    """Return a sentence with numbers such as 1e-06 written as 10⁻⁶, and 2.5e-07 as 2.5 × 10⁻⁷."""
+    return _SCIENTIFIC.sub(_as_power, text)
+
+
+def _as_power(found: re.Match[str]) -> str:
+    mantissa, exponent = found[1], str(int(found[2])).translate(_SUPERSCRIPT)
+    return f"10{exponent}" if mantissa in ("1", "1.0") else f"{mantissa} × 10{exponent}"
 
 
 def share(value: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from privsynth.report import charts, curves, numbers, plain, svg
+from privsynth.report.headlines import headlines
 from privsynth.report.model import ColumnProfile, Guarantee, ReportData
 from privsynth.report.sections import checks, sections, tally, unmeasured, zero_note
-from privsynth.report.titles import GLOSSARY, STATUSES, VERDICTS
+from privsynth.report.titles import GLOSSARY, STATUSES, VERDICTS, title
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 ATTESTATION = Markup('<script type="application/vnd.in-toto.bundle" id="privsynth-attestation"></script>')
@@ -47,7 +49,7 @@ def render(report: ReportData) -> str:
     style = _style()
     digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
     return (
-        _environment()
+        _environment(templates_dir())
         .get_template("report.html")
         .render(
             report=report,
@@ -60,6 +62,7 @@ def render(report: ReportData) -> str:
             unmeasured=unmeasured(report),
             tally=tally(report),
             checks=checks(report),
+            headlines=headlines(report),
             verdicts=VERDICTS,
             statuses=STATUSES,
             glossary=GLOSSARY,
@@ -69,9 +72,11 @@ def render(report: ReportData) -> str:
     )
 
 
-def _environment() -> Environment:
+@cache
+def _environment(folder: Path) -> Environment:
+    """Return the environment of a folder; it keeps compiled templates, which take longer to make than a page."""
     environment = Environment(
-        loader=FileSystemLoader(templates_dir()),
+        loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_clean,
@@ -79,8 +84,10 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(number=numbers.number, share=numbers.share, power=numbers.power, pairs=zip)
-    environment.globals.update(interval=numbers.interval, zero_note=zero_note)
+    environment.filters.update(
+        number=numbers.number, share=numbers.share, power=numbers.power, tidy=numbers.tidy, pairs=zip
+    )
+    environment.globals.update(interval=numbers.interval, title=title, zero_note=zero_note)
     return environment
 
 

@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from privsynth.audit.finding import Finding
+from privsynth.policy.files import parse_policy
+from privsynth.policy.judge import Judgement, judge
 from privsynth.report.hazards import hazards
 from privsynth.report.model import (
+    AuditRun,
     ColumnInfo,
     ColumnProfile,
     GeneratorInfo,
@@ -116,7 +119,38 @@ OFFICER_PART = OfficerPart(
     ledger=LedgerState(
         cap_epsilon=10.0, spent_before_epsilon=2.0, spent_after_epsilon=3.0, cap_delta=1e-5, releases_before=2
     ),
+    audit=AuditRun(
+        level="quick",
+        left_out={"utility": "One draw of synthetic rows instead of three."},
+        thinned="At most 50,000 rows of each table were audited.",
+        unfinished=("bias",),
+    ),
 )
+
+PUBLIC_POLICY = b"""
+policy: ward statistics
+version: "2"
+purpose: Tables for the ward's own planning.
+checks:
+  - {metric: promised_epsilon, at_most: 2, source: "minutes of the board, 2026-03-01"}
+  - {metric: promised_delta, at_most: 1e-7, source: own}
+  - {metric: tvd_2way_mean, at_most: 0.033, visibility: public, source: own, why: Pairs are what we tabulate.}
+  - {metric: representation, groups: "sex=*", at_most: 0.05, compare: distance, visibility: public, source: own}
+"""
+OFFICER_POLICY = (
+    PUBLIC_POLICY
+    + b"""
+  - {metric: membership_auc, at_most: 0.6, source: own}
+  - {metric: exact_copies, judge: verdict, source: own}
+  - {metric: linkability, at_most: 0.09, source: own}
+"""
+)
+PROMISE = {"promised_epsilon": 1.0, "promised_delta": 1e-6}
+
+
+def judged(raw: bytes, findings: tuple[Finding, ...]) -> Judgement:
+    """Return the verdicts of a policy on some findings."""
+    return judge(parse_policy(raw, "policy"), findings, promise=PROMISE)
 
 
 def public() -> ReportData:
@@ -143,12 +177,15 @@ def public() -> ReportData:
         hazards=hazards("marginal", holdout=True),
         sampling_seed=2**63 + 1,
         files=("data.parquet", "report.html"),
+        policy=judged(PUBLIC_POLICY, PUBLIC_FINDINGS),
     )
 
 
 def officer() -> ReportData:
     """Return the officer's report of the same release."""
-    return replace(public(), kind="officer", findings=(*PUBLIC_FINDINGS, *OFFICER_FINDINGS), officer=OFFICER_PART)
+    findings = (*PUBLIC_FINDINGS, *OFFICER_FINDINGS)
+    policy = judged(OFFICER_POLICY, findings)
+    return replace(public(), kind="officer", findings=findings, officer=OFFICER_PART, policy=policy)
 
 
 @pytest.fixture

@@ -1,0 +1,92 @@
+"""The first page: one line for each family of findings, with its most telling figure, and what was left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from privsynth.audit.finding import FAMILIES, Family, Finding, Verdict
+from privsynth.report.model import ReportData
+from privsynth.report.titles import FAMILY_TITLES, title_of
+
+# What stands for a family, the most telling first; of several figures of one name the worst is shown.
+_TELLING: dict[Family, tuple[str, ...]] = {
+    "fidelity": ("tvd_2way_mean", "tvd_1way_mean", "c2st_auroc"),
+    "utility": ("utility_gap", "tstr_auroc", "utility_auc"),
+    "membership": ("epsilon_lower_bound_one_run", "epsilon_lower_bound", "membership_auc"),
+    "disclosure": ("singling_out", "inference", "linkability", "attribute_inference"),
+    "bias": ("true_positive_rate_gap", "selection_rate_gap", "base_rate_gap", "representation"),
+    "rules": ("rule_violations",),
+    "alarms": ("exact_copies", "near_copies"),
+    "coverage": ("recall", "coverage", "missing_combinations"),
+    "decay": ("decay_half_life", "decay_tail_mass"),
+    "pii": ("pii_columns", "pii_synthetic_columns"),
+}
+_COUNTED: tuple[Verdict, ...] = ("fail", "review", "insufficient", "pass")
+
+
+@dataclass(frozen=True)
+class Headline:
+    """One line of the first page.
+
+    Attributes:
+      family: where the rest stands. title: its question.
+      verdict: the worst of its findings that have a figure or fail; "insufficient" if none has one.
+      finding: the figure that stands for the family; None if there is none.
+      name: of that figure, for people.
+      exact: whether the figure is the officer's.
+      counts: how many findings have which verdict, failures first.
+    """
+
+    family: Family
+    title: str
+    verdict: Verdict
+    finding: Finding | None
+    name: str
+    counts: tuple[tuple[Verdict, int], ...]
+
+    @property
+    def exact(self) -> bool:
+        """Whether the figure must stay inside."""
+        return self.finding is not None and self.finding.visibility == "officer"
+
+
+def headlines(report: ReportData) -> list[Headline]:
+    """Return one line for each family, those without any finding included."""
+    return [_headline(family, [f for f in report.findings if f.family == family]) for family in FAMILIES]
+
+
+def _headline(family: Family, findings: Sequence[Finding]) -> Headline:
+    counts = Counter(finding.verdict for finding in findings)
+    verdict = next((v for v in ("fail", "review", "pass", "info") if counts[v]), "insufficient")
+    shown = _telling(family, findings)
+    return Headline(
+        family=family,
+        title=FAMILY_TITLES[family][0],
+        verdict=verdict,  # type: ignore[arg-type]
+        finding=shown,
+        name="" if shown is None else title_of(shown),
+        counts=tuple((v, counts[v]) for v in _COUNTED if counts[v]),
+    )
+
+
+def _telling(family: Family, findings: Sequence[Finding]) -> Finding | None:
+    """Return the figure that stands for a family: exact before noisy, the worst of its name."""
+    measured = [finding for finding in findings if finding.value is not None]
+    for name in _TELLING[family]:
+        own = [finding for finding in measured if finding.name == name]
+        exact = [finding for finding in own if finding.visibility == "officer"]
+        if own:
+            return max(exact or own, key=_badness)
+    return max(measured, key=_badness, default=None)
+
+
+def _badness(finding: Finding) -> tuple[int, float]:
+    order = {"fail": 3, "review": 2, "insufficient": 0}
+    value = finding.value or 0.0
+    if finding.better == "higher":
+        value = -value
+    elif finding.better == "target" and finding.baseline is not None:
+        value = abs(value - finding.baseline)
+    return order.get(finding.verdict, 1), value

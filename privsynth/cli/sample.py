@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,6 +16,20 @@ from privsynth.cli.output import emit_json, progress, say
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="New folder for the rows.")
 @click.option("--seed", type=int, help="Seed of the rows (default: a fresh one, printed).")
 @click.option(
+    "--given",
+    multiple=True,
+    metavar="CONDITION",
+    help="Every row meets this: 'fraud = 1', 'age >= 60 and sex = F', 'ward in (ICU, ER)', 'admitted < 2024-03-01', "
+    "'crp is not null'. May be repeated; all conditions hold together.",
+)
+@click.option(
+    "--balance",
+    metavar="COLUMN[=SHARES]",
+    help="Alter base rates on purpose: 'fraud=0.3' (share of the true value), 'sex' (all categories alike, OTHER and "
+    "missing left out), 'ethnicity=A:0.5,B:0.3' (the other values share the rest). Counts are exact up to rounding.",
+)
+@click.option("--workers", type=int, help="Parts made at once (default: the cores). The bytes do not depend on it.")
+@click.option(
     "--format",
     "format_",
     type=click.Choice(["parquet", "csv"]),
@@ -23,18 +38,27 @@ from privsynth.cli.output import emit_json, progress, say
     help="Format of the rows.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
-def command(model: Path, rows: int | None, out: Path, seed: int | None, format_: str, as_json: bool) -> None:
+def command(model: Path, out: Path, given: tuple[str, ...], format_: str, as_json: bool, **options: Any) -> None:
     """Draw rows from a released MODEL folder. Sampling costs no budget, however many rows are drawn.
 
-    Example: privsynth sample out/public/model --rows 1000000 --out more/
+    Every row keeps the rules of the release, also under --given and --balance, which ask the model alone.
+
+    Example: privsynth sample out/public/model --rows 1000000 --balance fraud=0.3 --given 'age >= 60' --out more/
     """
     from privsynth.pipeline.sample import sample
 
     with progress() as steps:
         made = sample(
-            model, out, rows=rows, seed=seed, suffix=format_, progress=lambda stage, share: steps(stage, share, 1.0)
+            model, out, given=given, suffix=format_, progress=lambda stage, share: steps(stage, share, 1.0), **options
         )
     if as_json:
-        emit_json({"rows": made.rows, "seed": made.seed, "files": [str(path) for path in made.files]})
-    else:
-        say(f"Wrote {made.rows:,} synthetic rows to {out} (seed {made.seed}).")
+        found: dict[str, Any] = {"rows": made.rows, "seed": made.seed, "files": [str(path) for path in made.files]}
+        if made.altered:
+            found |= {"given": list(made.given), "groups": made.groups, "base_rates": made.altered}
+        emit_json(found)
+        return
+    say(f"Wrote {made.rows:,} synthetic rows to {out} (seed {made.seed}).")
+    for label, count in made.groups.items():
+        say(f"  {label}: {count:,} rows")
+    if made.altered:
+        say(f"Mind that {made.altered} (label.json says so too).")

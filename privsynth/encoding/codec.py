@@ -13,6 +13,7 @@ import pyarrow as pa
 from privsynth.encoding.cells import Categories, Grid
 from privsynth.encoding.codecs import (
     DAY,
+    OTHER,
     Attribute,
     CategoryCodec,
     ColumnCodec,
@@ -98,19 +99,33 @@ class TableCodec:
         """Return a synthetic frame of n rows from (attributes, n) codes; surrogates count from `first_row`."""
         return self.frame(self.draw(codes, rng), first_row=first_row)
 
-    def frame(self, rows: DecodedRows, *, first_row: int = 1, names: Collection[str] | None = None) -> pd.DataFrame:
+    def frame(
+        self,
+        rows: DecodedRows,
+        *,
+        first_row: int = 1,
+        names: Collection[str] | None = None,
+        categorical: Collection[str] = (),
+    ) -> pd.DataFrame:
         """Return rows as a frame, or only some of its columns; surrogates count from `first_row`.
 
         Integers are Int64, numbers float64, times datetime64[s], everything else text; null as pandas has it.
+
+        Args:
+          categorical: columns of text that become categoricals, which are quicker to compare with one value.
         """
         columns = {}
         for codec in self.codecs:
-            if names is None or codec.name in names:
-                columns[codec.name] = (
-                    codec.fresh(first_row, rows.n_rows)
-                    if isinstance(codec, SurrogateCodec)
-                    else _to_series(codec, rows.lines[codec.name])
-                )
+            if names is not None and codec.name not in names:
+                continue
+            if isinstance(codec, SurrogateCodec):
+                columns[codec.name] = codec.fresh(first_row, rows.n_rows)
+            elif isinstance(codec, CategoryCodec) and codec.name in categorical and OTHER not in codec.values:
+                line = rows.lines[codec.name]
+                places = np.where(line.null, -1, line.values)
+                columns[codec.name] = pd.Series(pd.Categorical.from_codes(places, pd.Index(codec.texts)))
+            else:
+                columns[codec.name] = _to_series(codec, rows.lines[codec.name])
         return pd.DataFrame(columns, index=pd.RangeIndex(rows.n_rows))
 
     def arrow(self, rows: DecodedRows, *, first_row: int = 1) -> pa.Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,3 +42,17 @@ class DecodedRows:
         for name, line in self.lines.items():
             line.values[rows] = others.lines[name].values
             line.null[rows] = others.lines[name].null
+
+
+def join(parts: Sequence[DecodedRows]) -> DecodedRows:
+    """Return the rows of several tables with the same columns, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    lines = {
+        name: Decoded(
+            np.concatenate([part.lines[name].values for part in parts]),
+            np.concatenate([part.lines[name].null for part in parts]),
+        )
+        for name in parts[0].lines
+    }
+    return DecodedRows(lines, sum(part.n_rows for part in parts))

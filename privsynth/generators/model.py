@@ -7,7 +7,7 @@ is post-processing of paid releases: it costs no budget, however many rows are d
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,15 @@ import pandas as pd
 
 from privsynth._validate import in_range
 from privsynth.encoding.codec import TableCodec
-from privsynth.errors import ConfigError, SourceError
+from privsynth.encoding.decoded import DecodedRows
+from privsynth.errors import SourceError
+from privsynth.generators.draw import Order, draw_part, place_order
 from privsynth.generators.encoded import Progress, no_progress
 from privsynth.generators.generator import FittedGenerator, restore_generator
 from privsynth.randomness import sampling_rng
 from privsynth.schema.rules import Rule, parse_rule
 
 FORMAT = 1
-PART_ROWS = 200_000
-_ROUNDS = 25
 MAX_JSON_BYTES = 256 << 20
 
 
@@ -53,73 +53,48 @@ class SyntheticModel:
         rules = [parse_rule(text, names) for text in self.rules]
         return [rule for rule in rules if set(rule.columns) <= set(names)]
 
-    def sample(
-        self, n_rows: int, *, seed: int, part: int = 0, progress: Progress = no_progress
-    ) -> tuple[pd.DataFrame, np.ndarray]:
-        """Return a frame of n_rows rows in which every rule holds, and its (attributes, n_rows) codes.
+    def order(self, n_rows: int, *, given: Sequence[str] = (), balance: str | None = None, parts: bool = True) -> Order:
+        """Return an order for rows; see `privsynth.generators.draw.place_order`.
 
-        Args:
-          seed: published; the same seed, part and number of rows give the same frame.
-          part: which part of a longer table; parts are independent.
         Raises:
-          ConfigError: no sampled row satisfies the rules.
+          ConfigError: a condition cannot be read, or names what the model does not have.
         """
         in_range(1, 10**12, rows=n_rows)
-        rng = sampling_rng(seed, part)
-        first = part * PART_ROWS + 1
-        codes = self.fitted.sample_codes(n_rows, rng)
-        frame = self.codec.decode(codes, rng, first_row=first)
-        rules = self.parsed_rules()
-        for round_ in range(_ROUNDS):
-            held = _all_hold(rules, frame)
-            if held.all():
-                break
-            progress("applying rules", round_ / _ROUNDS)
-            missing = np.flatnonzero(~held)
-            fresh = self.fitted.sample_codes(len(missing), rng)
-            codes = codes.copy()
-            codes[:, missing] = fresh
-            replaced = self.codec.decode(fresh, rng)
-            frame = frame.copy()
-            for name in frame.columns:
-                column = frame[name].to_numpy(copy=True) if frame[name].dtype == object else frame[name].array.copy()
-                column[missing] = replaced[name].array
-                frame[name] = pd.Series(column, dtype=frame[name].dtype)
-        frame, codes = self._fill(rules, frame, codes, rng)
-        return self._renumber(frame, first), codes
+        return place_order(self.codec, n_rows, given=given, balance=balance, parts=parts)
 
-    def _fill(
-        self, rules: list[Rule], frame: pd.DataFrame, codes: np.ndarray, rng: np.random.Generator
+    def draw(
+        self, order: Order, *, seed: int, part: int = 0, progress: Progress = no_progress
+    ) -> tuple[DecodedRows, np.ndarray]:
+        """Return the rows of one part of an order, in which every rule and condition holds, and their codes.
+
+        Args:
+          seed: published; the same seed, order and part give the same rows. Parts are independent.
+        Raises:
+          ConfigError: no row of the model, or hardly one, satisfies the rules and conditions.
+        """
+        return draw_part(order, part, self.fitted, self.parsed_rules(), sampling_rng(seed, part), progress)
+
+    def sample(
+        self,
+        n_rows: int,
+        *,
+        seed: int,
+        given: Sequence[str] = (),
+        balance: str | None = None,
+        progress: Progress = no_progress,
     ) -> tuple[pd.DataFrame, np.ndarray]:
-        """Return the rows with those that still break a rule replaced by copies of rows that keep them all."""
-        held = _all_hold(rules, frame)
-        if held.all():
-            return frame, codes
-        good = np.flatnonzero(held)
-        if not len(good):
-            raise ConfigError("no synthetic row satisfies the rules; check that they do not contradict each other")
-        rows = np.arange(len(frame))
-        rows[~held] = rng.choice(good, size=int((~held).sum()))
-        return frame.iloc[rows].reset_index(drop=True), codes[:, rows]
+        """Return a frame of n_rows rows in which every rule and condition holds, and its (attributes, n_rows) codes.
 
-    def _renumber(self, frame: pd.DataFrame, first: int) -> pd.DataFrame:
-        from privsynth.encoding.codecs import SurrogateCodec
-
-        for codec in self.codec.codecs:
-            if isinstance(codec, SurrogateCodec):
-                frame[codec.name] = codec.fresh(first, len(frame))
-        return frame
-
-    def sample_parts(
-        self, n_rows: int, *, seed: int, progress: Progress = no_progress
-    ) -> Iterator[tuple[int, pd.DataFrame]]:
-        """Yield (part, frame) of at most `PART_ROWS` rows each; together n_rows rows."""
-        parts = -(-n_rows // PART_ROWS)
-        for part in range(parts):
-            progress("sampling", part / parts)
-            size = min(PART_ROWS, n_rows - part * PART_ROWS)
-            yield part, self.sample(size, seed=seed, part=part)[0]
-        progress("sampling", 1.0)
+        Args:
+          seed: published; the same seed and number of rows give the same frame.
+          given: conditions such as "fraud = 1" or "age >= 60" (see `privsynth.generators.given`).
+          balance: shares such as "fraud=0.3" (see `privsynth.generators.balance`).
+        Raises:
+          ConfigError: no row of the model, or hardly one, satisfies the rules and conditions.
+        """
+        order = self.order(n_rows, given=given, balance=balance, parts=False)
+        rows, codes = self.draw(order, seed=seed, progress=progress)
+        return self.codec.frame(rows), codes
 
     def save(self, folder: Path) -> None:
         """Write model.json and model.safetensors into an existing folder."""
@@ -171,10 +146,3 @@ class SyntheticModel:
             raise SourceError(f"{folder} holds no model: give the folder 'model' of a release") from error
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise SourceError(f"{folder} holds a model that cannot be read ({type(error).__name__})") from error
-
-
-def _all_hold(rules: list[Rule], frame: pd.DataFrame) -> np.ndarray:
-    held = np.ones(len(frame), dtype=bool)
-    for rule in rules:
-        held &= rule.holds(frame)
-    return held

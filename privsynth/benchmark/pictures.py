@@ -18,12 +18,23 @@ from privsynth.report.numbers import number
 
 LEFT, RIGHT, TOP, BOTTOM = 52.0, svg.WIDE - 14.0, 14.0, 286.0
 NO_PRIVACY_SLOT = 84.0  # width of the column at the right, for what has no epsilon
-DODGE = 5.0  # between series at the same epsilon, so that their intervals can be told apart
+DODGE = 3.0  # between series at the same epsilon, so that their intervals can be told apart
 MARKER = 4.5
 _TONES = (svg.BLUE, svg.RUST, "#3d6b35", "#5b3f8c", "#7a5c00", "#0d6e6e", "#a0245e", svg.INK)
 _SHAPES = ("dot", "square", "diamond", "triangle")
 _DASHES = ("none", "7 3", "2 3", "9 3 2 3")
-_STEPS = (0.5, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.04, 0.03, 0.02, 0.015, 0.01)
+MARK_GAP = 26.0  # least distance of two marks of a stretched axis
+# What may be missing from 1 at a mark: 2, 1, 0.9, … 0.1, 0.09, … 0.001.
+_STEPS = (
+    2.0,
+    *(round(digit * 10.0**-power, 4) for power in (1, 2, 3) for digit in range(10 if power == 1 else 9, 0, -1)),
+)
+
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom
+NAME_WIDTH = 230.0
+# Where the name of a spot may stand: right, left or middle of it, and how many lines below; the best place first.
+_PLACES = ((1, 0), (-1, 0), (1, 1), (-1, 1), (1, -1), (-1, -1), (0, 1), (0, -1), (1, 2), (-1, 2), (1, -2), (-1, -2))
 
 
 @dataclass(frozen=True)
@@ -75,13 +86,14 @@ class Scale:
         if not stretched:
             return cls(tuple(svg.ticks(min(figures), max(figures))), False)
         missing = [max(1.0 - x, 0.002) for x in figures]
-        most, least = max(missing), min(missing)
-        fine = (*_STEPS, *(x / 10 for x in _STEPS))
-        low = min((x for x in (*fine, 1.0, 2.0) if x >= most * 1.02), default=most)
-        high = max((x for x in fine if x <= least * 0.98), default=0.001)
-        inner = [x for x in (1.0, *fine) if high < x < low]
-        keep = max(1, math.ceil(len(inner) / 5))
-        return cls(tuple(1.0 - x for x in (low, *inner[keep - 1 : -1 : keep], high)), True)
+        low = min((x for x in _STEPS if x >= max(missing) * 1.02), default=max(missing))
+        high = max((x for x in _STEPS if x <= min(missing) * 0.98), default=_STEPS[-1])
+        gap = MARK_GAP / (BOTTOM - TOP) * math.log(low / high)
+        marks = [low]
+        for x in _STEPS:
+            if math.log(marks[-1] / x) >= gap and math.log(x / high) >= gap:
+                marks.append(x)
+        return cls(tuple(1.0 - x for x in (*marks, high)), True)
 
     def __call__(self, figure: float) -> float:
         bottom, top, at = (self._depth(x) for x in (self.marks[0], self.marks[-1], figure))
@@ -118,10 +130,10 @@ def against_epsilon(
     body = [_frame(scale), _epsilon_marks(points, across)]
     if ceiling is not None:
         body.append(svg.line(LEFT, scale(ceiling), RIGHT, scale(ceiling), stroke=svg.SOFT, stroke_dasharray="5 4"))
-    shift = min(DODGE, 40.0 / max(len(series), 1))
+    shift = min(DODGE, 24.0 / len(series))
     for i, one in enumerate(series):
         body.append(_line(one, scale, across, (i - (len(series) - 1) / 2) * shift))
-    entries = [(_sign(one.place, one.solid), one.name) for one in series]
+    entries = [(_sign(one), one.name) for one in series]
     if ceiling is not None:
         dash = svg.line(0, 0, 28, 0, stroke=svg.SOFT, stroke_dasharray="5 4")
         entries.append((dash, f"{ceiling_name}: {number(ceiling)}"))
@@ -187,7 +199,7 @@ def _line(one: Series, scale: Scale, across: Callable[[float | None], float], sh
 
 
 def _marker(place: int, solid: bool, x: float, y: float) -> str:
-    tone, shape = _TONES[place % len(_TONES)], _SHAPES[place % len(_SHAPES)]
+    tone, shape = _TONES[place % len(_TONES)], _SHAPES[(place + place // len(_TONES)) % len(_SHAPES)]
     style: dict[str, float | str] = {"fill": tone if solid else "#fff", "stroke": tone, "stroke_width": 1.6}
     if shape == "triangle":
         r = MARKER + 1
@@ -195,9 +207,12 @@ def _marker(place: int, solid: bool, x: float, y: float) -> str:
     return svg.marker(shape, x, y, MARKER + (1 if shape == "diamond" else 0), **style)
 
 
-def _sign(place: int, solid: bool) -> str:
-    tone, dash = _TONES[place % len(_TONES)], _DASHES[place // len(_TONES) % len(_DASHES)]
-    return svg.line(0, 0, 28, 0, stroke=tone, stroke_width=2, stroke_dasharray=dash) + _marker(place, solid, 14, 0)
+def _sign(one: Series) -> str:
+    """Return the sign of a series in the legend: its line, if it has one, and its marker."""
+    tone, dash = _TONES[one.place % len(_TONES)], _DASHES[one.place // len(_TONES) % len(_DASHES)]
+    drawn = sum(point.epsilon is not None for point in one.points) > 1
+    line = svg.line(0, 0, 28, 0, stroke=tone, stroke_width=2, stroke_dasharray=dash) if drawn else ""
+    return line + _marker(one.place, one.solid, 14, 0)
 
 
 def _legend(entries: Sequence[tuple[str, str]], top: float) -> tuple[str, float]:
@@ -235,7 +250,7 @@ def against_seconds(
     def across(value: float) -> float:
         return LEFT + (math.log10(max(value, 0.01)) - low) / (high - low) * (RIGHT - LEFT)
 
-    body = [_frame(scale)]
+    body, taken = [_frame(scale)], []
     for power in range(low, high + 1):
         x = across(10.0**power)
         body.append(svg.line(x, TOP, x, BOTTOM, stroke=svg.LINE))
@@ -245,23 +260,40 @@ def against_seconds(
         y = scale(ceiling)
         body.append(svg.line(LEFT, y, RIGHT, y, stroke=svg.SOFT, stroke_dasharray="5 4"))
         body.append(svg.label(LEFT + 6, y - 5, f"{ceiling_name}: {number(ceiling)}", 300, font_size=11, fill=svg.SOFT))
-    body.append(_spots(spots, {id(spot): (across(spot.seconds), scale(spot.figure)) for spot in spots}))
+        taken.append((LEFT, y - 16, LEFT + 150, y))
+    places = {id(spot): (across(spot.seconds), scale(spot.figure)) for spot in spots}
+    body.append(_spots(spots, places, taken))
     desc = " ".join(f"{s.name}: {number(s.figure)} in {number(s.seconds)} seconds." for s in spots)
     return svg.figure(title, f"{desc} All figures are in the table below.", svg.WIDE, BOTTOM + 44, "".join(body))
 
 
-def _spots(spots: Sequence[Spot], places: Mapping[int, tuple[float, float]]) -> str:
-    """Return markers with their names beside them; a name that would lie on another moves down."""
-    parts: list[str] = []
-    taken: list[tuple[float, float, float]] = []
+def _spots(spots: Sequence[Spot], places: Mapping[int, tuple[float, float]], taken: list[Box]) -> str:
+    """Return markers with their names beside them, each where it lies on nothing else if there is such a place."""
+    taken = [*taken, *((x - 7, y - 7, x + 7, y + 7) for x, y in places.values())]
+    parts = []
     for spot in sorted(spots, key=lambda spot: places[id(spot)][1]):
         x, y = places[id(spot)]
-        width = min(len(spot.name) * svg.CHAR * 11 / 12, 230.0)
-        left = x + 10 if x + 10 + width < RIGHT else x - 10 - width
-        line = y + 4
-        while any(abs(line - other) < 12 and left < end and start < left + width for start, end, other in taken):
-            line += 12
-        taken.append((left, left + width, line))
+        width = min(len(spot.name) * svg.CHAR * 11 / 12, NAME_WIDTH)
+        boxes = [box for dx, dy in _PLACES if _inside(box := _box(x, y, dx, dy, width))]
+        box = min(boxes, key=lambda box: sum(_overlap(box, other) for other in taken))
+        taken.append(box)
         parts.append(_marker(spot.place, spot.solid, x, y))
-        parts.append(svg.label(left, line, spot.name, 236, font_size=11))
+        parts.append(svg.label(box[0], box[3] - 3, spot.name, NAME_WIDTH + 4, font_size=11))
     return "".join(parts)
+
+
+def _box(x: float, y: float, dx: int, dy: int, width: float) -> Box:
+    """Return the place of a name to the right (dx 1), left (−1) or middle (0) of a marker, dy lines below it."""
+    left = x + 9 if dx > 0 else x - 9 - width if dx < 0 else x - width / 2
+    return left, y - 7 + 13 * dy, left + width, y + 6 + 13 * dy
+
+
+def _inside(box: Box) -> bool:
+    return box[0] >= LEFT and box[2] <= RIGHT and box[1] >= TOP - 12 and box[3] <= BOTTOM
+
+
+def _overlap(one: Box, other: Box) -> float:
+    """Return the area that two boxes share."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    return width * height if width > 0 and height > 0 else 0.0

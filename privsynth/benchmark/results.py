@@ -13,10 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from privsynth.errors import ConfigError
 
-WATERMARK = (
-    "INTERNAL: exact figures about real people, measured outside the privacy ledger. Do not share, and do not release "
-    "rows chosen by them."
-)
+WATERMARK = "INTERNAL: exact figures about real people, measured outside the privacy ledger. Do not share."
 NOT_PRIVATE = "NOT PRIVATE: a reference without any guarantee"
 MAX_BYTES = 64 << 20
 

@@ -35,7 +35,7 @@ class Scored:
       real_bin, real_label: (n,) of the real rows.
       fake_bin, fake_label: (m,) of the synthetic rows.
       bins: number of bins, in ascending order of the score.
-      predicted: (bins,) mean predicted probability of the synthetic rows of each bin.
+      predicted: (bins,) mean predicted probability of the synthetic rows of each bin that did not train the model.
       selected_from: first bin of the rows that the model would select: as many synthetic rows as are positive.
     """
 
@@ -85,8 +85,8 @@ def score_rows(inputs: PaidInputs, rng: np.random.Generator) -> Scored:
     edges = np.unique(np.append(quantiles, cut))
     fake_bin = np.digitize(fake_score, edges)
     bins = len(edges) + 1
-    chance = 1 / (1 + np.exp(-fake_score))
-    members = np.bincount(fake_bin, minlength=bins)
+    chance = 1 / (1 + np.exp(-fake_score[rest]))  # of rows that did not train the model, as the real ones did not
+    members = np.bincount(fake_bin[rest], minlength=bins)
     return Scored(
         label=name,
         positive=positive,
@@ -95,7 +95,7 @@ def score_rows(inputs: PaidInputs, rng: np.random.Generator) -> Scored:
         fake_bin=fake_bin,
         fake_label=fake_label,
         bins=bins,
-        predicted=np.bincount(fake_bin, weights=chance, minlength=bins) / np.maximum(members, 1),
+        predicted=np.bincount(fake_bin[rest], weights=chance, minlength=bins) / np.maximum(members, 1),
         selected_from=int(np.searchsorted(edges, cut)) + 1,
     )
 

@@ -12,7 +12,7 @@ nothing heavy: pandas and torch come with the first call that needs them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from privsynth.generators.model import SyntheticModel
     from privsynth.pipeline.audit import Audited
+    from privsynth.pipeline.impute import Imputed
     from privsynth.pipeline.plan import Plan
     from privsynth.pipeline.release import Release
     from privsynth.pipeline.sample import Sampled
@@ -41,6 +42,7 @@ __all__ = [
     "SyntheticModel",
     "__version__",
     "audit_table",
+    "impute",
     "plan",
     "sample",
     "synthesize",
@@ -190,7 +192,15 @@ def verify(path: str | Path, *keyrings: Keyring | str | Path) -> Verified:
 
 
 def sample(
-    model: str | Path, *, out: str | Path, rows: int | None = None, seed: int | None = None, format: str = "parquet"
+    model: str | Path,
+    *,
+    out: str | Path,
+    rows: int | None = None,
+    seed: int | None = None,
+    format: str = "parquet",
+    given: Sequence[str] = (),
+    balance: str | None = None,
+    workers: int | None = None,
 ) -> Sampled:
     """Write rows of a released model into a new folder. Sampling costs no budget, however many rows are drawn.
 
@@ -198,12 +208,46 @@ def sample(
       model: a release, its public folder, or the folder `model` in it.
       rows: None takes the paid number of rows. seed: None draws one; the result tells it.
       format: "parquet" or "csv".
+      given: conditions that every row meets, such as "age >= 60" or "ward in (ICU, ER)".
+      balance: base rates to alter on purpose, such as "fraud=0.3", "sex" or "ethnicity=A:0.5,B:0.5".
+      workers: parts made at once, None for the number of cores. The bytes do not depend on it.
     Raises:
-      PrivsynthError: there is no model, or the folder cannot be written.
+      PrivsynthError: there is no model, the folder cannot be written, or the model has no rows like these.
     """
     from privsynth.errors import ConfigError
     from privsynth.pipeline.sample import sample as run
 
     if format not in ("parquet", "csv"):
         raise ConfigError(f"there is no format '{format}'; choose parquet or csv")
-    return run(Path(model), Path(out), rows=rows, seed=seed, suffix=format)
+    if isinstance(given, str):
+        given = (given,)
+    return run(
+        Path(model), Path(out), rows=rows, seed=seed, suffix=format, given=given, balance=balance, workers=workers
+    )
+
+
+def impute(
+    model: str | Path,
+    source: str | Path | pd.DataFrame,
+    *,
+    out: str | Path,
+    seed: int | None = None,
+    draws: int = 1,
+    mark: bool = False,
+    source_options: Mapping[str, Any] | None = None,
+) -> Imputed:
+    """Fill the gaps of your own table from a released model, which is only sampled and costs no budget.
+
+    Guarantee: none. The output holds the real rows of `source`: it is as sensitive as that.
+    Args:
+      model: a release, its public folder, or the folder `model` in it.
+      source: the table with gaps: a path, a database URL or a DataFrame.
+      out: a new .csv or .parquet file; with several draws, "-1", "-2" … is put before the suffix.
+      draws: how many times the gaps are filled, independently. mark: add a column that names what was filled.
+    Raises:
+      PrivsynthError: one sentence that says what is wrong and what to do.
+    """
+    from privsynth.pipeline.impute import impute as run
+
+    options = {"seed": seed, "draws": draws, "mark": mark, "source_options": source_options}
+    return run(Path(model), source, Path(out), **options)  # type: ignore[arg-type]

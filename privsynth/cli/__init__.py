@@ -39,6 +39,7 @@ COMMANDS: dict[str, Lazy] = {
     "verify": Lazy("privsynth.cli.verify:verify", "Check who signed a release, and that not a byte was changed."),
     "audit": Lazy("privsynth.cli.audit:command", "Audit any synthetic table against the real one."),
     "sample": Lazy("privsynth.cli.sample:command", "Draw more rows from a released model; costs no budget."),
+    "impute": Lazy("privsynth.cli.impute:command", "Fill the gaps of your own table from a released model."),
     "schema": Lazy("privsynth.cli.schema:command", "Write a schema to fill in, or check one."),
     "keys": Lazy("privsynth.cli.keys:keys", "Make, list, revoke and hand out signing keys."),
     "budget": Lazy("privsynth.cli.budget:command", "Show or cap what each dataset has spent."),

@@ -117,6 +117,11 @@ class CsvSource:
     def __repr__(self) -> str:
         return f"CsvSource({self.label}, {len(self.names)} columns)"
 
+    @property
+    def delimiter(self) -> str:
+        """The character between the cells."""
+        return self._delimiter or ","
+
     @contextmanager
     def _opened(self) -> Iterator[tuple[_Lines, list[str], str]]:
         """Open the file, read its header and yield the lines after it, the names and the delimiter."""

@@ -38,7 +38,7 @@ def complete_mixture(
     blocks = [slice(a, b) for a, b in pairwise(starts)]
     if not blocks or known.shape[1] == 0:
         return np.zeros(known.shape, dtype=np.uint16)
-    if (known == known[:, :1]).all():
+    if (known == known[:, :1]).all() and known.shape[1] > 1:
         return _draw_alike(p, sizes, blocks, known, evidence, rng)
     tilted = p.astype(np.float64)
     score = np.zeros((len(blocks), len(p)), dtype=np.float32)  # of the evidence on an attribute that is not known
@@ -69,16 +69,19 @@ def _draw_alike(
     rng: np.random.Generator,
 ) -> np.ndarray:
     """Return rows that all know the same."""
-    likelihood = {a: np.asarray(weight, dtype=np.float64) for a, weight in evidence.items()}
-    for attribute in np.flatnonzero(known[:, 0] >= 0).tolist():
-        likelihood[attribute] = (np.arange(sizes[attribute]) == known[attribute, 0]).astype(np.float64)
-    share = np.full(len(p), 1.0 / len(p))
-    tilted = p
-    for attribute, weight in likelihood.items():
-        if tilted is p:
-            tilted = p.astype(np.float64)
-        tilted[:, blocks[attribute]] *= weight
-        share *= tilted[:, blocks[attribute]].sum(axis=1)
+    score = np.zeros(len(p))
+    tilted = p.astype(np.float64) if evidence or (known[:, 0] >= 0).any() else p
+    for attribute, block in enumerate(blocks):
+        code = int(known[attribute, 0])
+        if code >= 0:
+            score += np.log(np.maximum(tilted[:, block.start + code], _FLOOR))
+            tilted[:, block] = np.arange(sizes[attribute]) == code
+    share = np.exp(score - score.max())
+    share /= share.sum()
+    for attribute, weight in evidence.items():
+        if known[attribute, 0] < 0:
+            tilted[:, blocks[attribute]] *= weight
+            share *= tilted[:, blocks[attribute]].sum(axis=1)
     if share.sum() < LEAST_MASS:
         raise ConfigError("the model has no row, or nearly none, that meets the condition; loosen it")
     kept = share > share.max() * 1e-12

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from privsynth.audit.finding import Finding
+from privsynth.audit.group_shares import effective
 from privsynth.audit.intervals import Interval, cluster_variance, normal, share_difference
 from privsynth.audit.tables import AuditTables, numbers
 
@@ -26,11 +27,13 @@ def column_differences(tables: AuditTables) -> list[Finding]:
 
 
 def _missing(tables: AuditTables, name: str) -> Finding | None:
-    k_real, n_real = int(tables.train[name].isna().sum()), len(tables.train)
+    gone = tables.train[name].isna().to_numpy(dtype=bool)
+    k_real, n_real = int(gone.sum()), len(gone)
     k_ours, n_ours = int(tables.synthetic[name].isna().sum()), len(tables.synthetic)
     if k_real == k_ours == 0:
         return None
-    interval = share_difference(k_ours, n_ours, k_real, n_real)
+    real = effective(gone, np.ones(n_real, dtype=bool), tables.units("train"))
+    interval = share_difference(k_ours, n_ours, *real)
     baseline = None
     if tables.holdout is not None and len(tables.holdout):
         baseline = float(tables.holdout[name].isna().mean()) - k_real / n_real
@@ -47,7 +50,7 @@ def _missing(tables: AuditTables, name: str) -> Finding | None:
         baseline_label="holdout" if baseline is not None else "",
         better="target",
         meaning="Share of missing values, synthetic minus real.",
-        source="Newcombe (1998)",
+        source="Newcombe (1998), by unit",
         detail={"synthetic": k_ours / n_ours, "train": k_real / n_real},
     )
 

@@ -5,29 +5,35 @@ real rows.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
+from privsynth.audit.calibration import calibration
 from privsynth.audit.finding import Finding
 from privsynth.audit.groups import MIN_ROWS, Grouping
-from privsynth.audit.intervals import cluster_bootstrap, wilson
-from privsynth.audit.learners import Judged, judged
+from privsynth.audit.intervals import wilson
+from privsynth.audit.learners import TREES, Judged, Task, judged
+from privsynth.audit.measures import with_draws
 from privsynth.audit.tables import AuditSettings, AuditTables
 from privsynth.audit.wording import insufficient
 
-MODEL = "boosted trees"
 DRAWS = 200
+TOLERANCE = 0.05
 MEANINGS = {
     "selection_rate": "Share of the group for which the model says yes.",
     "true_positive_rate": "Share of the group's true cases that the model finds.",
     "false_positive_rate": "Share of the group's other members that the model wrongly takes for cases.",
+    "accuracy": "Share of the group for which the model is right.",
 }
+SHOWN = ("selection_rate", "true_positive_rate", "false_positive_rate")
+SOURCE = "fairlearn; Hardt et al. (2016); bootstrap over units of the holdout, and over training draws"
 
 
 def downstream(
     tables: AuditTables, groups: Grouping, *, rng: np.random.Generator, settings: AuditSettings
 ) -> list[Finding]:
-    """Return selection, true-positive and false-positive rates by group, and their gaps, for each target."""
+    """Return, for each target, rates by group, their gaps, the worst group's accuracy, and calibration by group."""
     findings: list[Finding] = []
     for target in tables.targets:
         if target in groups.columns:
@@ -38,125 +44,248 @@ def downstream(
             name = f"{groups.column} · {target}"
             findings.append(insufficient("bias", "selection_rate_gap", why, group=name))
             continue
-        findings += _one_target(tables, groups, found, rng)
+        case = _Case.of(tables, groups, found)
+        findings += _rates(case)
+        findings += _gaps(case, rng)
+        scores = {part: guess[TREES][:, case.positive] for part, guess in found.parts().items()}
+        findings += calibration(groups, case.event, (case.y, scores), (case.member, case.units))
     return findings
 
 
-def _one_target(tables: AuditTables, groups: Grouping, found: Judged, rng: np.random.Generator) -> list[Finding]:
+@dataclass(frozen=True, repr=False, eq=False)
+class _Case:
+    """One target as yes or no for one grouping.
+
+    Attributes:
+      groups: the grouping; event: the outcome in words; positive: its class.
+      y, member, units: (n,) outcomes 0/1, group numbers, unit codes of the judged holdout rows.
+      said: "synthetic" and "real" -> (1 + draws, n) yes/no of the model, then of the models of draws.
+      shrink: "synthetic" and "real" -> factor from the variance over draws to that of a whole table.
+    """
+
+    groups: Grouping
+    event: str
+    positive: int
+    y: np.ndarray
+    member: np.ndarray
+    units: np.ndarray
+    said: dict[str, np.ndarray]
+    shrink: dict[str, float]
+
+    @classmethod
+    def of(cls, tables: AuditTables, groups: Grouping, found: Judged) -> _Case:
+        assert isinstance(found.task, Task)
+        positive = 1 if len(found.task.classes) == 2 else 0
+        said = {}
+        for part, guess in found.parts().items():
+            every = np.concatenate(
+                [guess[TREES][None], *([found.draws[part].predictions[TREES]] if found.n_draws else [])]
+            )
+            said[part] = (every.argmax(axis=2) == positive).astype(np.int64)
+        return cls(
+            groups,
+            found.task.event(positive),
+            positive,
+            (found.y == positive).astype(np.int64),
+            groups.holdout[found.rows],
+            np.unique(tables.units("holdout")[found.rows], return_inverse=True)[1],
+            said,
+            {part: draws.shrink for part, draws in found.draws.items()},
+        )
+
+    @property
+    def size(self) -> int:
+        """Number of groups."""
+        return len(self.groups.labels)
+
+    def counts(self, part: str, draw: int = 0, weights: np.ndarray | None = None) -> np.ndarray:
+        """Return (groups, 2, 2) weighted rows by outcome and by what the model said."""
+        cell = (self.member * 2 + self.y) * 2 + self.said[part][draw]
+        return np.bincount(cell, weights=weights, minlength=self.size * 4).reshape(-1, 2, 2)
+
+
+def rate_parts(metric: str, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (groups,) hits and rows of a rate, from (groups, 2, 2) counts by outcome and by what the model said."""
+    if metric == "selection_rate":
+        return counts[:, :, 1].sum(axis=1), counts.sum(axis=(1, 2))
+    if metric == "accuracy":
+        return counts[:, 0, 0] + counts[:, 1, 1], counts.sum(axis=(1, 2))
+    row = 1 if metric == "true_positive_rate" else 0
+    return counts[:, row, 1], counts[:, row].sum(axis=1)
+
+
+def _rate(metric: str, counts: np.ndarray, enough: np.ndarray) -> np.ndarray:
+    hits, rows = rate_parts(metric, counts)
+    return np.asarray(hits[enough] / np.maximum(rows[enough], 1e-12))
+
+
+def _rates(case: _Case) -> list[Finding]:
     from fairlearn.metrics import MetricFrame, false_positive_rate, selection_rate, true_positive_rate
 
-    positive = 1 if len(found.task.classes) == 2 else 0
-    name = found.task.classes[positive]
-    event = f"{found.task.target}={name}" if found.task.cut is None else f"{found.task.target} above its "
-    "median"
-    y = (found.y == positive).astype(int)
-    ours = (found.synthetic[MODEL].argmax(axis=1) == positive).astype(int)
-    real = (found.real[MODEL].argmax(axis=1) == positive).astype(int)
-    member = groups.holdout[found.rows]
-    metrics = {
-        "selection_rate": selection_rate,
-        "true_positive_rate": true_positive_rate,
-        "false_positive_rate": false_positive_rate,
+    metrics = dict(zip(SHOWN, (selection_rate, true_positive_rate, false_positive_rate), strict=True))
+    frames = {
+        part: MetricFrame(metrics=metrics, y_true=case.y, y_pred=said[0], sensitive_features=case.member).by_group
+        for part, said in case.said.items()
     }
-    frames = [
-        MetricFrame(metrics=metrics, y_true=y, y_pred=guess, sensitive_features=member).by_group
-        for guess in (ours, real)
-    ]
-    units = tables.units("holdout")[found.rows]
+    counts = case.counts("synthetic")
     findings = []
-    for metric in metrics:
-        among = _among(metric, y)
-        sizes = np.bincount(member[among], minlength=len(groups.labels))
-        in_group = np.bincount(member, minlength=len(groups.labels))
-        enough = (in_group >= MIN_ROWS) & (sizes >= MIN_ROWS)
-        for g, label in enumerate(groups.labels):
-            group = f"{label} · {event}"
-            if not enough[g]:
-                why = f"{sizes[g]} holdout rows of this group count for this rate; {MIN_ROWS} are needed."
-                findings.append(insufficient("bias", metric, why, group=group, n=int(sizes[g])))
+    for metric in SHOWN:
+        hits, rows = rate_parts(metric, counts)
+        for g, label in enumerate(case.groups.labels):
+            group, n = f"{label} · {case.event}", int(rows[g])
+            if n < MIN_ROWS:
+                why = f"{n} holdout rows of this group count for this rate; {MIN_ROWS} are needed."
+                findings.append(insufficient("bias", metric, why, group=group, n=n))
                 continue
-            hits = int(ours[among & (member == g)].sum())
-            interval = wilson(hits, int(sizes[g]))
+            interval = wilson(float(hits[g]), n)
             findings.append(
                 Finding(
                     family="bias",
                     name=metric,
                     group=group,
-                    value=float(frames[0].loc[g, metric]),
+                    value=float(frames["synthetic"].loc[g, metric]),
                     low=interval.low,
                     high=interval.high,
-                    n=int(sizes[g]),
+                    n=n,
                     visibility="officer",
-                    baseline=float(frames[1].loc[g, metric]),
+                    baseline=float(frames["real"].loc[g, metric]),
                     baseline_label="model trained on real rows",
                     better="target",
                     meaning=f"{MEANINGS[metric]} The model was trained on synthetic rows and judged on real ones.",
                     source="fairlearn; Hardt et al. (2016)",
-                    detail={"model": MODEL, "target": found.task.target},
+                    detail={"model": TREES},
                 )
             )
-        findings.append(_gap(groups, metric, event, (y, ours, real), (member, enough), units, rng))
     return findings
 
 
-def _among(metric: str, y: np.ndarray) -> np.ndarray:
-    """Return the mask of the rows over which a rate is taken."""
-    if metric == "true_positive_rate":
-        return np.asarray(y == 1)
-    return np.asarray(y == 0) if metric == "false_positive_rate" else np.ones(len(y), dtype=bool)
+def _gaps(case: _Case, rng: np.random.Generator) -> list[Finding]:
+    """Return the gaps of the rates, equalised odds, and the worst group's accuracy."""
+    whole = case.counts("synthetic")
+    enough = {metric: rate_parts(metric, whole)[1] >= MIN_ROWS for metric in MEANINGS}
+    odds = enough["true_positive_rate"] & enough["false_positive_rate"]
+    plans: list[tuple[str, str, np.ndarray, Callable[[np.ndarray], float]]] = [
+        (f"{metric}_gap", MEANINGS[metric], enough[metric], _spread(metric, enough[metric])) for metric in SHOWN
+    ]
+    plans.append(
+        (
+            "equalized_odds_gap",
+            "The larger of the gaps in the share of true cases found and in the share of others wrongly taken.",
+            odds,
+            lambda counts: max(_spread(metric, odds)(counts) for metric in SHOWN[1:]),
+        )
+    )
+    samples = _samples(case, rng)
+    findings = [_gap(case, name, words, kept, figure, samples) for name, words, kept, figure in plans]
+    return [*findings, _worst(case, enough["accuracy"], samples)]
 
 
-def gap_of(
-    guess: np.ndarray, among: np.ndarray, member: np.ndarray, enough: np.ndarray
-) -> Callable[[np.ndarray], float]:
-    """Return a function from row indices to the largest minus the smallest rate over the groups with enough
-    rows.
-    """
+def _spread(metric: str, enough: np.ndarray) -> Callable[[np.ndarray], float]:
+    return lambda counts: float(np.ptp(_rate(metric, counts, enough)))
 
-    def gap(rows: np.ndarray) -> float:
-        kept = rows[among[rows]]
-        total = np.bincount(member[kept], minlength=len(enough))[enough]
-        hits = np.bincount(member[kept], weights=guess[kept], minlength=len(enough))[enough]
-        return float(np.ptp(hits[total > 0] / total[total > 0])) if (total > 0).sum() > 1 else float("nan")
 
-    return gap
+def _samples(case: _Case, rng: np.random.Generator) -> dict[str, list[np.ndarray]]:
+    """Return the counts of either model on the same DRAWS holdouts, made of whole units drawn with replacement."""
+    n_units = int(case.units.max()) + 1
+    samples: dict[str, list[np.ndarray]] = {part: [] for part in case.said}
+    for _ in range(DRAWS):
+        weights = np.bincount(rng.integers(0, n_units, n_units), minlength=n_units)[case.units].astype(float)
+        for part in case.said:
+            samples[part].append(case.counts(part, weights=weights))
+    return samples
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """A figure of the model trained on synthetic rows, of that trained on real rows, and their difference."""
+
+    ours: float
+    low: float
+    high: float
+    real: float
+    change: tuple[float, float, float]
+
+
+def _compare(case: _Case, figure: Callable[[np.ndarray], float], samples: dict[str, list[np.ndarray]]) -> _Compared:
+    """Return a figure with intervals: bootstrap variance over holdout units plus the variance over training draws."""
+    value = {part: figure(case.counts(part)) for part in case.said}
+    drawn = {
+        part: (np.array([figure(case.counts(part, d)) for d in range(1, len(said))]), case.shrink[part])
+        for part, said in case.said.items()
+    }
+    boot = {part: np.array([figure(counts) for counts in found]) for part, found in samples.items()}
+    own = with_draws(value["synthetic"], float(np.var(boot["synthetic"])), [drawn["synthetic"]])
+    variance = float(np.var(boot["synthetic"] - boot["real"]))
+    change = with_draws(value["synthetic"] - value["real"], variance, list(drawn.values()))
+    low, high = max(0.0, own.low), min(1.0, own.high)
+    return _Compared(own.value, low, high, value["real"], (change.value, change.low, change.high))
 
 
 def _gap(
-    groups: Grouping,
-    metric: str,
-    event: str,
-    outcomes: tuple[np.ndarray, np.ndarray, np.ndarray],
-    grouped: tuple[np.ndarray, np.ndarray],
-    units: np.ndarray,
-    rng: np.random.Generator,
+    case: _Case,
+    name: str,
+    words: str,
+    enough: np.ndarray,
+    figure: Callable[[np.ndarray], float],
+    samples: dict[str, list[np.ndarray]],
 ) -> Finding:
-    y, ours, real = outcomes
-    member, enough = grouped
-    name = f"{groups.column} · {event}"
+    group = f"{case.groups.column} · {case.event}"
     if enough.sum() < 2:
         why = f"fewer than two groups have {MIN_ROWS} holdout rows for this rate."
-        return insufficient("bias", f"{metric}_gap", why, group=name)
-    among = _among(metric, y)
-    gap_ours, gap_real = (gap_of(guess, among, member, enough) for guess in (ours, real))
-    interval = cluster_bootstrap(gap_ours, len(y), rng=rng, units=units, draws=DRAWS)
-    change = cluster_bootstrap(lambda rows: gap_ours(rows) - gap_real(rows), len(y), rng=rng, units=units, draws=DRAWS)
+        return insufficient("bias", name, why, group=group)
+    found = _compare(case, figure, samples)
     return Finding(
         family="bias",
-        name=f"{metric}_gap",
-        group=name,
-        value=interval.value,
-        low=interval.low,
-        high=interval.high,
-        n=int(among.sum()),
+        name=name,
+        group=group,
+        value=found.ours,
+        low=found.low,
+        high=found.high,
+        n=len(case.y),
         visibility="officer",
-        baseline=gap_real(np.arange(len(y))),
+        baseline=found.real,
         baseline_label="model trained on real rows",
         better="lower",
-        verdict="review" if change.low > 0.05 else "pass",
-        threshold="the gap may not exceed that of the model trained on real rows by more than 0.05 (95 %, own)",
-        meaning=f"Difference between the groups with the highest and the lowest rate. {MEANINGS[metric]} "
-        "The baseline is the same model trained on real rows.",
-        source="Hardt et al. (2016); bootstrap over units of the holdout",
-        detail={"change": change.value, "change_low": change.low, "change_high": change.high},
+        verdict="review" if found.change[1] > TOLERANCE else "pass",
+        threshold=f"the gap may not exceed that of the model trained on real rows by more than {TOLERANCE} (95 %, own)",
+        meaning=f"Difference between the groups with the highest and the lowest rate. {words} The baseline is the same "
+        f"model trained on real rows. {int(enough.sum())} of {case.size} groups have enough rows.",
+        source=SOURCE,
+        detail={"change": found.change[0], "change_low": found.change[1], "change_high": found.change[2]},
+    )
+
+
+def _worst(case: _Case, enough: np.ndarray, samples: dict[str, list[np.ndarray]]) -> Finding:
+    group = f"{case.groups.column} · {case.event}"
+    if not enough.any():
+        why = f"no group has {MIN_ROWS} holdout rows."
+        return insufficient("bias", "worst_group_accuracy", why, group=group)
+    found = _compare(case, lambda counts: float(_rate("accuracy", counts, enough).min()), samples)
+    rates = _rate("accuracy", case.counts("synthetic"), enough)
+    return Finding(
+        family="bias",
+        name="worst_group_accuracy",
+        group=group,
+        value=found.ours,
+        low=found.low,
+        high=found.high,
+        n=len(case.y),
+        visibility="officer",
+        baseline=found.real,
+        baseline_label="model trained on real rows",
+        better="higher",
+        verdict="review" if found.change[2] < -TOLERANCE else "pass",
+        threshold=f"the worst group may not be served worse by more than {TOLERANCE} than by the model trained on real "
+        "rows (95 %, own)",
+        meaning="How often a model trained on synthetic rows is right for the group that it serves worst. "
+        f"{int(enough.sum())} of {case.size} groups have enough rows.",
+        source=SOURCE,
+        detail={
+            "worst": [label for label, kept in zip(case.groups.labels, enough, strict=True) if kept][
+                int(rates.argmin())
+            ],
+            "change": found.change[0],
+            "change_low": found.change[1],
+            "change_high": found.change[2],
+        },
     )

@@ -1,5 +1,8 @@
-"""Models that are trained on one table and judged on another. Each model brings encoders fitted on its own
-rows.
+"""Models that are trained on one table and judged on another. Each model brings encoders fitted on its own rows.
+
+Two families: boosted trees, and a linear model (logistic for classes, ridge for numbers). The figures come from models
+trained on all rows, at most `max_rows`; further models trained on rows drawn again, at most 10,000, say how much
+another table of the same size would have changed them.
 """
 
 from __future__ import annotations
@@ -12,12 +15,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from privsynth.audit.tables import AuditSettings, AuditTables, numbers, texts, thin
+from privsynth.audit.tables import AuditSettings, AuditTables, Level, numbers, texts, thin
 
 MAX_CLASSES = 10
 OTHER = "(other)"
-MODELS = ("boosted trees", "logistic regression")
-_LEVELS = {"boosted trees": 200, "logistic regression": 50}
+TREES, LINEAR = "boosted trees", "linear model"
+MODELS = (TREES, LINEAR)
+DRAWS: dict[Level, int] = {"quick": 0, "standard": 2, "deep": 10}
+DRAW_ROWS = 10_000
+QUICK_ROWS = 10_000
+MIN_DISTINCT = 20
+_LEVELS = {TREES: 200, LINEAR: 50}
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -34,6 +42,12 @@ class Task:
     classes: tuple[str, ...]
     cut: float | None = None
 
+    def event(self, positive: int) -> str:
+        """Return the name of a class as an event, "ill=true" or "income above the median"."""
+        if self.cut is not None:
+            return f"{self.target} {self.classes[positive]}"
+        return f"{self.target}={self.classes[positive]}"
+
     def labels(self, frame: pd.DataFrame) -> np.ndarray:
         """Return (n,) class positions; -1 where the target is missing or a value that real rows never have."""
         if self.cut is not None:
@@ -44,6 +58,40 @@ class Task:
         if self.classes[-1] == OTHER:
             codes = np.where(codes < 0, len(self.classes) - 1, codes)
         return np.where(missing, -1, codes)
+
+    def known(self, labels: np.ndarray) -> np.ndarray:
+        """Return (n,) booleans: the label is known."""
+        return np.asarray(labels >= 0)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class NumberTask:
+    """A numeric target as a number, in standard deviations of the real training rows.
+
+    Attributes:
+      target: the column.
+      scale: the standard deviation.
+    """
+
+    target: str
+    scale: float
+
+    def labels(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return (n,) floats; NaN where the target is missing."""
+        return numbers(frame[self.target]) / self.scale
+
+    def known(self, labels: np.ndarray) -> np.ndarray:
+        """Return (n,) booleans: the label is known."""
+        return np.isfinite(labels)
+
+
+def make_number_task(tables: AuditTables, target: str) -> NumberTask | None:
+    """Return the target as a number; None if it is none or has at most 20 different values."""
+    if not tables.is_number(target):
+        return None
+    cells = numbers(tables.train[target])
+    cells = cells[np.isfinite(cells)]
+    return NumberTask(target, float(cells.std())) if len(np.unique(cells)) > MIN_DISTINCT else None
 
 
 def make_task(tables: AuditTables, target: str) -> Task | None:
@@ -67,13 +115,17 @@ def make_task(tables: AuditTables, target: str) -> Task | None:
     return Task(target, tuple(names) if len(names) <= MAX_CLASSES else (*names[: MAX_CLASSES - 1], OTHER))
 
 
-def _trees(frame: pd.DataFrame, tables: AuditTables, features: list[str]) -> Callable[[pd.DataFrame], np.ndarray]:
-    levels = {name: _top(frame[name], "boosted trees") for name in features if not tables.is_number(name)}
+def tree_points(frame: pd.DataFrame, tables: AuditTables, features: list[str]) -> Callable[[pd.DataFrame], np.ndarray]:
+    """Return the encoder of frames to (n, n_features) floats with NaN, categories as codes known from `frame`."""
+    levels = {name: _top(frame[name], TREES) for name in features if not tables.is_number(name)}
+    # The trees refuse a column that is missing in all rows; a constant says as much.
+    empty = {name for name in features if not frame[name].notna().any()}
 
     def points(rows: pd.DataFrame) -> np.ndarray:
-        out = np.empty((len(rows), len(features)))
+        out = np.zeros((len(rows), len(features)))
         for i, name in enumerate(features):
-            out[:, i] = numbers(rows[name]) if name not in levels else _codes(rows[name], levels[name])
+            if name not in empty:
+                out[:, i] = _codes(rows[name], levels[name]) if name in levels else numbers(rows[name])
         return out
 
     return points
@@ -101,7 +153,7 @@ def _onehot(frame: pd.DataFrame, tables: AuditTables, features: list[str]) -> Ca
             low, high = np.quantile(cells, [0.01, 0.99]) if len(cells) else (0.0, 0.0)
             plans.append((name, (middle, float(low), float(high), float(np.std(np.clip(cells, low, high))) or 1.0)))
         else:
-            plans.append((name, _top(frame[name], "logistic regression")))
+            plans.append((name, _top(frame[name], LINEAR)))
 
     def points(rows: pd.DataFrame) -> np.ndarray:
         parts = []
@@ -119,43 +171,84 @@ def _onehot(frame: pd.DataFrame, tables: AuditTables, features: list[str]) -> Ca
     return points
 
 
-def fit_and_score(
-    tables: AuditTables, task: Task, model: str, *, train_on: pd.DataFrame, judge: pd.DataFrame, seed: int
-) -> np.ndarray:
-    """Return (n_judge, n_classes) probabilities of a model trained on one table.
+@dataclass(frozen=True, repr=False, eq=False)
+class Fitted:
+    """A trained model, or the constant that a training table without a choice leaves.
 
-    A training table with one class yields a constant; one without usable rows yields equal probabilities.
+    Attributes:
+      task: what it predicts.
+      features: columns that it sees, in order.
+      points: from a frame to its (n, width) inputs.
+      learner: a scikit-learn model; None for a constant.
+      constant: (n_outputs,) the prediction where there is no learner.
     """
-    from sklearn.ensemble import HistGradientBoostingClassifier
-    from sklearn.linear_model import LogisticRegression
 
-    y = task.labels(train_on)
-    rows, y = train_on[y >= 0], y[y >= 0]
-    out = np.full((len(judge), len(task.classes)), 1 / len(task.classes))
-    seen = np.unique(y)
-    if len(seen) < 2:
-        if len(seen) == 1:
-            out[:] = np.eye(len(task.classes))[seen[0]]
-        return out
+    task: Task | NumberTask
+    features: tuple[str, ...]
+    points: Callable[[pd.DataFrame], np.ndarray]
+    learner: Any
+    constant: np.ndarray
+
+    def predict(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return (n, n_classes) probabilities, or (n, 1) predictions of a number."""
+        return self.predict_points(self.points(frame)) if self.learner is not None else self._same(len(frame))
+
+    def predict_points(self, x: np.ndarray) -> np.ndarray:
+        """Return the predictions for (n, width) inputs made by `points`."""
+        if self.learner is None:
+            return self._same(len(x))
+        with one_thread():
+            if isinstance(self.task, NumberTask):
+                return np.asarray(self.learner.predict(x))[:, None]
+            out = np.zeros((len(x), len(self.constant)))
+            out[:, self.learner.classes_.astype(int)] = self.learner.predict_proba(x)
+            return out
+
+    def _same(self, n: int) -> np.ndarray:
+        return np.tile(self.constant, (n, 1))
+
+
+def fit(tables: AuditTables, task: Task | NumberTask, model: str, train_on: pd.DataFrame, *, seed: int) -> Fitted:
+    """Return a model of one family trained on one table.
+
+    A training table with one class yields a constant; one without usable rows yields equal probabilities, or zero.
+    """
+    labels = task.labels(train_on)
+    known = task.known(labels)
+    rows, y = train_on[known], labels[known]
     features = [name for name in tables.columns if name != task.target]
-    if not features:
-        return out
-    if model == "boosted trees":
-        points = _trees(rows, tables, features)
-        categorical = [i for i, name in enumerate(features) if not tables.is_number(name)]
-        learner: Any = HistGradientBoostingClassifier(
-            max_iter=150 if len(seen) == 2 else 40,
-            early_stopping=False,
-            random_state=seed,
-            categorical_features=categorical or None,
-        )
+    if isinstance(task, Task):
+        constant = np.full(len(task.classes), 1 / len(task.classes))
+        if len(y):
+            constant = np.bincount(y, minlength=len(task.classes)) / len(y)
     else:
-        points = _onehot(rows, tables, features)
-        learner = LogisticRegression(max_iter=150, tol=1e-3)
-    probabilities = _quietly(learner, points(rows), y, points(judge))
-    out[:] = 0.0
-    out[:, learner.classes_.astype(int)] = probabilities
-    return out
+        constant = np.array([float(y.mean()) if len(y) else 0.0])
+    if len(np.unique(y)) < 2 or not features:
+        return Fitted(task, tuple(features), lambda frame: np.zeros((len(frame), 1)), None, constant)
+    points = tree_points(rows, tables, features) if model == TREES else _onehot(rows, tables, features)
+    learner = _trees(tables, task, features, y, seed) if model == TREES else _linear(task)
+    _quietly(learner, points(rows), y)
+    return Fitted(task, tuple(features), points, learner, constant)
+
+
+def _trees(tables: AuditTables, task: Task | NumberTask, features: list[str], y: np.ndarray, seed: int) -> Any:
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    categorical = [i for i, name in enumerate(features) if not tables.is_number(name)]
+    several = isinstance(task, Task) and len(np.unique(y)) > 2
+    kind = HistGradientBoostingClassifier if isinstance(task, Task) else HistGradientBoostingRegressor
+    return kind(
+        max_iter=40 if several else 100,
+        early_stopping=False,
+        random_state=seed,
+        categorical_features=categorical or None,
+    )
+
+
+def _linear(task: Task | NumberTask) -> Any:
+    from sklearn.linear_model import LogisticRegression, Ridge
+
+    return LogisticRegression(max_iter=150, tol=1e-3) if isinstance(task, Task) else Ridge()
 
 
 @contextmanager
@@ -167,13 +260,28 @@ def one_thread() -> Iterator[None]:
         yield
 
 
-def _quietly(learner: Any, x: np.ndarray, y: np.ndarray, judge: np.ndarray) -> np.ndarray:
-    """Fit and predict; that the solver stopped at its limit of steps is of no consequence here."""
+def _quietly(learner: Any, x: np.ndarray, y: np.ndarray) -> None:
+    """Fit; that the solver stopped at its limit of steps is of no consequence here."""
     import warnings
 
     with warnings.catch_warnings(), one_thread():
         warnings.simplefilter("ignore")
-        return np.asarray(learner.fit(x, y).predict_proba(judge))
+        learner.fit(x, y)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Draws:
+    """Predictions by models of rows that were drawn again, (draws, n, n_outputs), at a known smaller size.
+
+    Attributes:
+      predictions: model -> predictions.
+      shrink: rows of a draw over rows of the whole table: the variance over draws times this is that of the table.
+      first: the boosted trees of the first draw; None without draws.
+    """
+
+    predictions: dict[str, np.ndarray]
+    shrink: float
+    first: Fitted | None
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -181,42 +289,112 @@ class Judged:
     """Predictions for the holdout rows whose target is known.
 
     Attributes:
-      task: the classes.
+      task: what is predicted.
       rows: (n,) positions of those rows in the holdout.
-      y: (n,) true classes.
-      synthetic, real: model -> (n, n_classes) probabilities of the model trained on either table.
+      y: (n,) true classes or numbers.
+      synthetic, real: model -> (n, n_outputs) predictions of the model trained on either table.
+      draws: "synthetic" and "real" -> the same from rows drawn again.
+      trees: "synthetic" and "real" -> the boosted trees themselves.
     """
 
-    task: Task
+    task: Task | NumberTask
     rows: np.ndarray
     y: np.ndarray
     synthetic: dict[str, np.ndarray]
     real: dict[str, np.ndarray]
+    draws: dict[str, Draws]
+    trees: dict[str, Fitted]
+
+    def parts(self) -> dict[str, dict[str, np.ndarray]]:
+        """Return "synthetic" and "real" -> model -> predictions."""
+        return {"synthetic": self.synthetic, "real": self.real}
+
+    @property
+    def n_draws(self) -> int:
+        """How often rows were drawn again."""
+        return len(self.draws["real"].predictions[TREES])
 
 
-def judged(tables: AuditTables, target: str, *, rng: np.random.Generator, settings: AuditSettings) -> Judged | None:
-    """Return predictions for the holdout, shared by the audits of a run; None if the target cannot be judged."""
-    found: Judged | None = settings.once(("judged", target), lambda: _judge(tables, target, rng, settings))
+def judged(
+    tables: AuditTables,
+    target: str,
+    *,
+    rng: np.random.Generator,
+    settings: AuditSettings,
+    as_number: bool = False,
+) -> Judged | None:
+    """Return predictions for the holdout, shared by the audits of a run; None if the target cannot be judged.
+
+    Args:
+      as_number: predict a numeric target as a number, not as a side of its median.
+    """
+
+    def compute() -> Judged | None:
+        task = make_number_task(tables, target) if as_number else make_task(tables, target)
+        return None if task is None else _judge(tables, task, rng, settings)
+
+    found: Judged | None = settings.once(("judged", target, as_number), compute)
     return found
 
 
-def _judge(tables: AuditTables, target: str, rng: np.random.Generator, settings: AuditSettings) -> Judged | None:
-    task = make_task(tables, target)
-    if task is None or tables.holdout is None or len(tables.synthetic) == 0:
+def _judge(
+    tables: AuditTables, task: Task | NumberTask, rng: np.random.Generator, settings: AuditSettings
+) -> Judged | None:
+    if tables.holdout is None or len(tables.synthetic) == 0:
         return None
     y = task.labels(tables.holdout)
-    rows = np.flatnonzero(y >= 0)
+    rows = np.flatnonzero(task.known(y))
     if len(rows) == 0:
         return None
     rows = rows[thin(len(rows), settings.max_rows, rng)]
     judge = tables.holdout.iloc[rows]
+    at_most = min(settings.max_rows, QUICK_ROWS) if settings.level == "quick" else settings.max_rows
     sources = {
-        "synthetic": tables.synthetic.iloc[thin(len(tables.synthetic), settings.max_rows, rng)],
-        "real": tables.train.iloc[thin(len(tables.train), settings.max_rows, rng)],
+        "synthetic": (tables.synthetic, np.arange(len(tables.synthetic))),
+        "real": (tables.train, tables.units("train")),
     }
-    seed = int(rng.integers(2**31))
-    found = {
-        part: {m: fit_and_score(tables, task, m, train_on=frame, judge=judge, seed=seed) for m in MODELS}
-        for part, frame in sources.items()
-    }
-    return Judged(task, rows, y[rows], found["synthetic"], found["real"])
+    found, draws, trees = {}, {}, {}
+    for part, (frame, units) in sources.items():
+        used = thin(len(frame), at_most, rng)
+        frame, units = frame.iloc[used], units[used]
+        seed = int(rng.integers(2**31))
+        models = {model: fit(tables, task, model, frame, seed=seed) for model in MODELS}
+        found[part] = {model: fitted.predict(judge) for model, fitted in models.items()}
+        trees[part] = models[TREES]
+        draws[part] = _draw(tables, task, (frame, units), judge, DRAWS[settings.level], rng)
+    return Judged(task, rows, y[rows], found["synthetic"], found["real"], draws, trees)
+
+
+def _draw(
+    tables: AuditTables,
+    task: Task | NumberTask,
+    source: tuple[pd.DataFrame, np.ndarray],
+    judge: pd.DataFrame,
+    draws: int,
+    rng: np.random.Generator,
+) -> Draws:
+    """Train on whole units drawn with replacement, at most 10,000 rows. Source: Bickel, Götze & van Zwet (1997)."""
+    frame, units = source
+    size = min(len(frame), DRAW_ROWS)
+    made: dict[str, list[np.ndarray]] = {model: [] for model in MODELS}
+    first = None
+    for _ in range(draws):
+        again = frame.iloc[draw_units(units, size, rng)]
+        seed = int(rng.integers(2**31))
+        for model in MODELS:
+            fitted = fit(tables, task, model, again, seed=seed)
+            made[model].append(fitted.predict(judge))
+            first = fitted if first is None else first
+    return Draws({m: np.array(p) for m, p in made.items()}, size / max(1, len(frame)), first)
+
+
+def draw_units(units: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Return about `size` row positions: whole units of the (n,) codes, drawn with replacement."""
+    codes = np.unique(units, return_inverse=True)[1]
+    order = np.argsort(codes, kind="stable")
+    sizes = np.bincount(codes)
+    starts = np.cumsum(sizes) - sizes
+    pick = rng.integers(0, len(sizes), max(1, round(size * len(sizes) / len(units))))
+    lengths = sizes[pick]
+    offsets = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return np.asarray(order[np.repeat(starts[pick], lengths) + offsets])

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from privsynth.audit.finding import Finding
-from privsynth.audit.intervals import wilson
+from privsynth.audit.group_shares import beside_real
+from privsynth.audit.intervals import Interval, wilson
 from privsynth.audit.paid_inputs import PaidInputs
 from privsynth.audit.paid_tables import SOURCE, USELESS, NoisyTable, Rate, auroc, no_figure, paid_figure, rate
 from privsynth.audit.paid_utility import Scored
@@ -71,10 +72,10 @@ def _of_groups(table: NoisyTable, fake: np.ndarray, names: list[str], scores: Sc
 
 def _representation(name: str, group: NoisyTable, table: NoisyTable, rows: int, total: int) -> Finding:
     meaning = "Share of the synthetic rows in this group."
-    common = {"family": "bias", "name": "representation", "group": name, "source": SOURCE}
+    common = {"name": "representation", "group": name, "source": SOURCE}
     real = rate(group, table)
     if real is None:
-        return no_figure(meaning, n=max(round(group.total), 0), **common)
+        return no_figure(meaning, family="bias", n=max(round(group.total), 0), **common)
     own = wilson(rows, max(total, 1))
     apart = own.value < real.low / 1.25 or own.value > real.high * 1.25
     return _beside(
@@ -91,10 +92,10 @@ def _representation(name: str, group: NoisyTable, table: NoisyTable, rows: int, 
 
 def _base_rate(name: str, group: NoisyTable, fake: np.ndarray, scores: Scored) -> Finding:
     meaning = f"How often {scores.label} is '{scores.positive}' in this group of the synthetic rows."
-    common = {"family": "bias", "name": "base_rate", "group": name, "source": SOURCE, "n": max(round(group.total), 0)}
+    common = {"name": "base_rate", "group": name, "source": SOURCE, "n": max(round(group.total), 0)}
     real = rate(group[:, 1], group)
     if real is None or real.useless or fake.sum() == 0:
-        return no_figure(meaning, **common)
+        return no_figure(meaning, family="bias", **common)
     own = wilson(int(fake[:, 1].sum()), int(fake.sum()))
     return _beside(
         own,
@@ -107,15 +108,12 @@ def _base_rate(name: str, group: NoisyTable, fake: np.ndarray, scores: Scored) -
     )
 
 
-def _beside(own: Any, real: Rate, word: str, *, apart: bool, meaning: str, **more: Any) -> Finding:
+def _beside(own: Interval, real: Rate, word: str, *, apart: bool, meaning: str, **more: Any) -> Finding:
     """Return a figure of the synthetic rows beside the noisy real one."""
-    return Finding(
-        value=own.value,
-        low=own.low,
-        high=own.high,
-        baseline=real.value,
+    return beside_real(
+        own,
+        real.value,
         baseline_label=f"real {word} (noisy)",
-        better="target",
         visibility="public",
         verdict="review" if apart else "pass",
         meaning=f"{meaning} The real {word} lies between {real.low:.3f} and {real.high:.3f} (95 %, noise included).",

@@ -17,6 +17,7 @@ from privsynth.audit.finding import Family, Finding
 from privsynth.audit.membership import membership
 from privsynth.audit.rules import rules
 from privsynth.audit.tables import LEVELS, AuditSettings, AuditTables, Level
+from privsynth.audit.two_sample import two_sample
 from privsynth.audit.utility import utility
 from privsynth.audit.wording import insufficient
 from privsynth.errors import ConfigError
@@ -55,11 +56,20 @@ class Entry:
 MAX_TABLE_ROWS: Mapping[Level, int] = {"quick": 50_000, "standard": 200_000, "deep": 500_000}
 
 AUDITS: dict[str, Entry] = {
-    "fidelity": Entry(run=fidelity, family="fidelity"),
-    "utility": Entry(run=utility, family="utility"),
+    "fidelity": Entry(
+        run=fidelity, family="fidelity", left_out={"quick": "Fewer triples of columns; no subsample equivalence."}
+    ),
+    "two_sample": Entry(
+        run=two_sample, family="fidelity", left_out={"quick": "At most 3,000 rows a side train the classifier."}
+    ),
+    "utility": Entry(
+        run=utility,
+        family="utility",
+        left_out={"quick": "Models see at most 10,000 rows, none drawn again; no importance of columns."},
+    ),
     "membership": Entry(run=membership, family="membership"),
     "epsilon": Entry(run=epsilon, family="membership"),
-    "bias": Entry(run=bias, family="bias"),
+    "bias": Entry(run=bias, family="bias", left_out={"quick": "Protected columns are not crossed."}),
     "rules": Entry(run=rules, family="rules"),
     "alarms": Entry(run=alarms, family="alarms", whole=True),
 }

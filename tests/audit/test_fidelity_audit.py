@@ -8,12 +8,13 @@ import pytest
 
 from privsynth.audit.codes import cramers_v, discretise, distances
 from privsynth.audit.columns import wasserstein
+from privsynth.audit.fidelity import fidelity as audit
 from privsynth.audit.intervals import cluster_variance
-from privsynth.audit.registry import run_audits
+from privsynth.audit.tables import AuditSettings
 
 
 def fidelity(tables, seed=0):
-    return run_audits(tables, rng=np.random.default_rng(seed), names=["fidelity"])
+    return audit(tables, rng=np.random.default_rng(seed), settings=AuditSettings())
 
 
 def test_distances_equal_the_naive_twin():
@@ -120,10 +121,13 @@ def test_the_matrix_is_symmetric_and_names_its_columns(people, tables_of, pick):
     assert np.isfinite(grid).sum() == 30
 
 
-def test_without_a_holdout_there_is_no_baseline(people, tables_of, pick):
+def test_without_a_holdout_the_baseline_is_sampling_alone(people, tables_of, pick):
     train, _, fresh = people
     findings = fidelity(tables_of(train, None, fresh))
-    assert pick(findings, "tvd_1way_mean").baseline is None
+    for ways in (1, 2, 3):
+        mean = pick(findings, f"tvd_{ways}way_mean")
+        assert mean.baseline_label == "sampling alone"
+        assert mean.baseline == pytest.approx(mean.value, rel=0.2)
     assert not [f for f in findings if "excess" in f.name]
 
 

@@ -15,8 +15,8 @@ Points = tuple[Sequence[float], Sequence[float]]
 LOWEST = 1e-3
 NOTE = "A curve is an estimate without its interval; at few false alarms it rests on single people."
 _SHAPES = ("dot", "square", "diamond", "cross", "tick")
-_DASHES = ("none", "7 3", "2 3", "9 3 2 3", "12 4")
-_TONES = (svg.BLUE, svg.RUST, svg.INK, "#5b3f8c", "#3d6b35")
+DASHES = ("none", "7 3", "2 3", "9 3 2 3", "12 4")
+TONES = (svg.BLUE, svg.RUST, svg.INK, "#5b3f8c", "#3d6b35")
 
 
 @dataclass(frozen=True)
@@ -105,21 +105,22 @@ def _draw(panel: _Panel, curve: Curve, index: int) -> str:
     points = panel.points(curve.fpr, curve.tpr)
     if len(points) < 2:
         return ""
-    body = svg.path(points, stroke=_TONES[index], stroke_width=2, stroke_dasharray=_DASHES[index])
+    body = svg.path(points, stroke=TONES[index], stroke_width=2, stroke_dasharray=DASHES[index])
     marks = sorted({round(len(points) * part / 5) for part in (1, 2, 3, 4)} - {0, len(points)})
-    return body + "".join(_mark(index, *points[at]) for at in marks)
+    return body + "".join(mark(index, *points[at]) for at in marks)
 
 
-def _mark(index: int, x: float, y: float) -> str:
-    tone = {"fill": _TONES[index]} if _SHAPES[index] in ("dot", "square") else {"stroke": _TONES[index]}
+def mark(index: int, x: float, y: float) -> str:
+    """Return the marker of the curve of a number; each has a shape of its own."""
+    tone = {"fill": TONES[index]} if _SHAPES[index] in ("dot", "square") else {"stroke": TONES[index]}
     return svg.marker(_SHAPES[index], x, y, 4, **tone)
 
 
 def _roc_legend(curves: Sequence[Curve], bound: bool) -> str:
     entries = []
     for index, curve in enumerate(curves):
-        stroke = svg.line(0, 0, 28, 0, stroke=_TONES[index], stroke_width=2, stroke_dasharray=_DASHES[index])
-        entries.append((stroke + _mark(index, 14, 0), curve.name))
+        stroke = svg.line(0, 0, 28, 0, stroke=TONES[index], stroke_width=2, stroke_dasharray=DASHES[index])
+        entries.append((stroke + mark(index, 14, 0), curve.name))
     entries.append((svg.line(0, 0, 28, 0, stroke=svg.SOFT, stroke_dasharray="1 4", stroke_width=1.5), "chance"))
     if bound:
         entries.append(

@@ -14,6 +14,7 @@ from privsynth.audit.finding import FAMILIES, Family, Finding, Verdict
 from privsynth.report import charts, curves
 from privsynth.report.charts import Row
 from privsynth.report.curves import Curve
+from privsynth.report.lines import Line, steps
 from privsynth.report.model import ReportData
 from privsynth.report.plain import bound_curve
 from privsynth.report.titles import FAMILY_TITLES, title, title_of
@@ -27,6 +28,13 @@ FULL = 0.5  # share of all pairs from which a matrix is the better picture than 
 _TOGETHER: dict[Family, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "fidelity": (("Mean distance, over all columns", ("tvd_1way_mean", "tvd_2way_mean", "tvd_3way_mean")),),
     "utility": (("Tested on real rows (AUROC), trained on synthetic and on real ones", ("tstr_auroc", "trtr_auroc")),),
+    "disclosure": (
+        (
+            "Attacks on single people: excess over people who were not in the data",
+            ("singling_out", "linkability", "inference", "attribute_inference"),
+        ),
+    ),
+    "coverage": (("Rows of one table among those of the other", ("precision", "recall", "coverage")),),
 }
 _SHORT = {
     "tvd_1way_mean": "single columns",
@@ -290,6 +298,8 @@ def _overviews(family: Family, findings: Sequence[Finding], report: ReportData) 
         pictures += _together("Membership attacks (AUC)", [f for f in attacks if "_tpr_at_" not in f.name])
         pictures += _together("Membership attacks, hits", [f for f in attacks if "_tpr_at_" in f.name])
         pictures += _roc(findings, report)
+    if family == "decay":
+        pictures += _generations(findings)
     return pictures
 
 
@@ -315,6 +325,22 @@ def _roc(findings: Sequence[Finding], report: ReportData) -> list[Markup]:
     if g is not None:
         bound = bound_curve(epsilon=g.epsilon, delta=g.delta, mu=g.mu, mu_delta=g.mu_delta)
     return [curves.roc("Membership attacks, and the most that the promise allows", drawn, bound=bound)]
+
+
+def _generations(findings: Sequence[Finding]) -> list[Markup]:
+    """Return what generations keep, a line a regime, beside plain resampling: from lists in the detail of a finding."""
+    kept = [f for f in findings if f.name == "decay_tail_mass" and len(f.detail.get("generation", ())) > 1]
+    pictures = []
+    for curve, heading in (
+        ("tail", "Mass of rare cells that is kept"),
+        ("distance", "Distance of pairs from the release"),
+    ):
+        own = [f for f in kept if curve in f.detail]
+        drawn = [Line(f.group or title_of(f), f.detail[curve]) for f in own]
+        plain = [Line("resampling without a model", f.detail[f"{curve}_resampled"], soft=True) for f in own[:1]]
+        if drawn:
+            pictures.append(steps(heading, [*drawn, *plain], across="generation"))
+    return pictures
 
 
 def _curve(finding: Finding) -> Curve | None:

@@ -68,6 +68,20 @@ OFFICER_FINDINGS = (
         visibility="officer",
         detail={"fpr": [0, 0.1, 1], "tpr": [0, 0.2, 1]},
     ),
+    *(
+        finding(
+            "decay_tail_mass",
+            kept[-1],
+            family="decay",
+            visibility="officer",
+            group=regime,
+            baseline=0.7,
+            detail={"generation": [0, 1, 2], "tail": kept, "tail_resampled": [1.0, 0.9, 0.7]},
+        )
+        for regime, kept in (("replace", [1.0, 0.6, 0.2]), ("mix", [1.0, 0.95, 0.9]))
+    ),
+    finding("singling_out", 0.02, family="disclosure", visibility="officer", low=0.0, high=0.05, verdict="pass"),
+    finding("linkability", 0.01, family="disclosure", visibility="officer", low=0.0, high=0.03, verdict="pass"),
     finding("exact_copies", 0.0, family="alarms", visibility="officer", verdict="review", unit="rows"),
 )
 

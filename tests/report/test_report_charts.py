@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from privsynth.report import svg
 from privsynth.report.charts import Row, budget_bar, empty, forest, group_bars, heatmap, histogram, worst_rows
 from privsynth.report.curves import Curve, people, roc
+from privsynth.report.lines import Line, steps
 from privsynth.report.plain import bound_curve, risk_cards
 from privsynth.report.titles import title
 
@@ -38,6 +39,8 @@ CHARTS = {
     "roc": roc("t", [CURVE] * 7, bound=bound_curve(epsilon=1.0, delta=1e-6)),
     "no roc": roc("t", []),
     "people": people("t", risk_cards(epsilon=1.0, delta=1e-6)),
+    "steps": steps("t", [Line("a", [1.0, 0.5]), Line("b", [0.0, None, 2.0])], across="generation"),
+    "no steps": steps("t", [], across="generation"),
 }
 
 
@@ -161,3 +164,14 @@ def test_a_curve_is_read_off_at_a_false_positive_rate():
 )
 def test_every_finding_has_a_title(name, words):
     assert title(name) == words
+
+
+def test_lines_are_told_in_words_and_by_shape():
+    kept = [Line("replace", [1.0, 0.5, 0.1]), Line("mix", [1.0, None, 0.9]), Line("plain", [1.0, 0.8, 0.7], soft=True)]
+    text = str(steps("Kept", kept, across="generation"))
+    assert "replace: 1, 0.500, 0.100" in text
+    assert "mix: 1, –, 0.900" in text
+    assert len({line.partition('"')[0] for line in text.split('stroke-dasharray="')[1:]}) == 3
+    assert "Nothing was measured" in steps("Kept", [Line("one", [1.0])], across="generation")
+    with pytest.raises(ValueError, match="not finite"):
+        steps("Kept", [Line("a", [1.0, math.nan])], across="generation")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 import yaml
@@ -136,3 +138,10 @@ def test_no_mapping_gives_another_error(data):
     whole = {"policy": "p", "version": "1", "purpose": "q", "checks": [data], **data}
     words = said(yaml.safe_dump(whole, allow_unicode=True).encode("utf-8", "replace"))
     assert words == "" or "line" in words or "YAML" in words
+
+
+def test_the_page_explains_every_key_and_its_example_is_a_policy():
+    page = (Path(__file__).parents[2] / "docs" / "policy.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yml\n(.*?)```", page, flags=re.S)
+    assert len(parse_policy(example.encode(), "p").policy.checks) == 4
+    assert not [name for name in (*Check.model_fields, *SHIPPED, *PROMISES) if f"`{name}`" not in page]

@@ -30,7 +30,7 @@ MIN_UNIQUE = 50
 OLD = 89
 JANUARY_FIRST = "-01-01"
 SCREENED = (
-    "Screened for the 18 kinds of the Safe Harbor rule by names of columns, shapes of cells and check digits. Names "
+    "Screened for the 18 kinds of the HIPAA list by names of columns, shapes of cells and check digits. Names "
     "and codes that look like ordinary words or numbers are not seen: no hit is no evidence of absence."
 )
 
@@ -109,8 +109,8 @@ def _finding(hit: Hit, name: str, visibility: Visibility) -> Finding:
         baseline_label="by accident" if hit.chance else "",
         better="lower",
         verdict=verdict,
-        threshold="listed by the Safe Harbor rule; a person decides (45 CFR 164.514(b)(2))",
-        meaning=f"Share of the cells that match. {means}{chance} Safe Harbor lists {HIPAA[hit.kind]}.",
+        threshold="on the HIPAA list; a person decides (45 CFR 164.514(b)(2))",
+        meaning=f"Share of the cells that match. {means}{chance} The HIPAA list has it under {HIPAA[hit.kind]}.",
         source="own; 45 CFR 164.514(b)(2)(i)",
         detail={"kind": hit.kind, "by": hit.by, "count": hit.count},
     )

@@ -10,11 +10,16 @@ import numpy as np
 import pandas as pd
 
 from privsynth.audit.alarms import alarms
+from privsynth.audit.attribute_inference import attribute_inference
 from privsynth.audit.bias import bias
+from privsynth.audit.coverage import coverage
+from privsynth.audit.criteria import criteria
+from privsynth.audit.decay import decay
 from privsynth.audit.epsilon import epsilon
 from privsynth.audit.fidelity import fidelity
 from privsynth.audit.finding import Family, Finding
 from privsynth.audit.membership import membership
+from privsynth.audit.pii import pii
 from privsynth.audit.rules import rules
 from privsynth.audit.tables import LEVELS, AuditSettings, AuditTables, Level
 from privsynth.audit.two_sample import two_sample
@@ -72,6 +77,20 @@ AUDITS: dict[str, Entry] = {
     "bias": Entry(run=bias, family="bias", left_out={"quick": "Protected columns are not crossed."}),
     "rules": Entry(run=rules, family="rules"),
     "alarms": Entry(run=alarms, family="alarms", whole=True),
+    "criteria": Entry(
+        run=criteria, family="disclosure", left_out={"quick": "One secret instead of three; a third of the attacks."}
+    ),
+    "attribute_inference": Entry(
+        run=attribute_inference, family="disclosure", left_out={"quick": "One secret; models see 2,000 rows."}
+    ),
+    "coverage": Entry(run=coverage, family="coverage", left_out={"quick": "No triples of columns."}),
+    "decay": Entry(
+        run=decay,
+        family="decay",
+        levels=("deep",),
+        left_out=dict.fromkeys(("quick", "standard"), "Everything: no generator is trained on its own output."),
+    ),
+    "pii": Entry(run=pii, family="pii"),
 }
 
 

@@ -71,6 +71,8 @@ TITLES = {
     "missing_slice": "Worst lacking slices",
     "unseen_slices": "Combinations that the synthetic table makes up",
     "unseen_slice": "Worst combinations made up",
+    "ranges_lacking": "Columns with stretches that the synthetic rows leave out",
+    "ranges_without_evidence": "Columns with stretches without a real row",
     "range_lacking": "Stretches of a number that the synthetic rows leave out",
     "range_without_evidence": "Stretches of a number without a real row",
     "decay_tail_mass": "Rare cells kept after the last generation",

@@ -126,10 +126,10 @@ def _positive(column: ColumnCodec) -> str:
     """Return the value of two that a share alone is about: the true one, or the larger number."""
     values = _values(column)
     true = [value for value in values if value.lower() in TRUE_TEXTS]
-    if len(values) == 2 and len(true) == 1:
-        return true[0]
     if len(values) == 2 and isinstance(column, NumberCodec):
         return values[1]
+    if len(values) == 2 and len(true) == 1:
+        return true[0]
     raise ConfigError(f"say which value of '{column.name}' is meant: --balance '{column.name}={values[-1]}:0.3'")
 
 

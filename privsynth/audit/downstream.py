@@ -11,6 +11,7 @@ import numpy as np
 
 from privsynth.audit.calibration import calibration
 from privsynth.audit.finding import Finding
+from privsynth.audit.group_shares import effective
 from privsynth.audit.groups import MIN_ROWS, Grouping
 from privsynth.audit.intervals import wilson
 from privsynth.audit.learners import TREES, Judged, Task, judged
@@ -114,6 +115,13 @@ def rate_parts(metric: str, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return counts[:, row, 1], counts[:, row].sum(axis=1)
 
 
+def _among(metric: str, y: np.ndarray) -> np.ndarray:
+    """Return the (n,) mask of the rows over which a rate is taken."""
+    if metric == "true_positive_rate":
+        return np.asarray(y == 1)
+    return np.asarray(y == 0) if metric == "false_positive_rate" else np.ones(len(y), dtype=bool)
+
+
 def _rate(metric: str, counts: np.ndarray, enough: np.ndarray) -> np.ndarray:
     hits, rows = rate_parts(metric, counts)
     return np.asarray(hits[enough] / np.maximum(rows[enough], 1e-12))
@@ -130,14 +138,15 @@ def _rates(case: _Case) -> list[Finding]:
     counts = case.counts("synthetic")
     findings = []
     for metric in SHOWN:
-        hits, rows = rate_parts(metric, counts)
+        rows = rate_parts(metric, counts)[1]
         for g, label in enumerate(case.groups.labels):
             group, n = f"{label} · {case.event}", int(rows[g])
             if n < MIN_ROWS:
                 why = f"{n} holdout rows of this group count for this rate; {MIN_ROWS} are needed."
                 findings.append(insufficient("bias", metric, why, group=group, n=n))
                 continue
-            interval = wilson(float(hits[g]), n)
+            among = (case.member == g) & _among(metric, case.y)
+            interval = wilson(*effective(case.said["synthetic"][0] == 1, among, case.units))
             findings.append(
                 Finding(
                     family="bias",

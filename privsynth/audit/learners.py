@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -254,10 +255,17 @@ def _linear(task: Task | NumberTask) -> Any:
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Keep the boosting loops on one thread: on a busy machine their many short barriers cost 10 times more."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(limits=1, user_api="openmp"):
+    with _threads().limit(limits=1, user_api="openmp"):
         yield
+
+
+@cache
+def _threads() -> Any:
+    """Return the handle on the loaded thread pools; to look for them anew costs 10 ms, more than a prediction."""
+    import sklearn.ensemble  # noqa: F401  the pools have to be loaded to be found
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _quietly(learner: Any, x: np.ndarray, y: np.ndarray) -> None:

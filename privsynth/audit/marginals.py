@@ -59,8 +59,7 @@ def chance_distances(
 ) -> np.ndarray:
     """Return the (m,) distances that sampling alone shows: the two tables' rows pooled and dealt out again.
 
-    Exact also where cells hold few rows, where the closed form of `Distances.floors` is too large by up to a
-    half.
+    Right also where cells hold few rows, where the closed form of `Distances.floors` is too small.
 
     Args:
       a, b: (n_columns, n) codes; both with at least one row.

@@ -23,6 +23,7 @@ from privsynth.schema.rules import Condition
 _TEXT = re.compile(r"\s*(?:`(?P<quoted>[^`]+)`|(?P<bare>[^=`]+?))\s*(?:=(?P<shares>.*))?", flags=re.DOTALL)
 _ITEM = re.compile(r"\s*(?P<value>'[^']*'|\"[^\"]*\"|.+?)\s*:\s*(?P<share>[^:,]+?)\s*", flags=re.DOTALL)
 MOST_GROUPS = 1_000
+MOST_NUMBERS = 20  # a line of more is no list of codes
 _SLACK = 1e-9
 
 
@@ -107,7 +108,7 @@ def _values(column: ColumnCodec) -> list[str]:
     """Return the values of a column that has few: the categories, without OTHER, or the only numbers of a line."""
     if isinstance(column, CategoryCodec) and column.values:
         return list(column.values)
-    if isinstance(column, NumberCodec) and column.base is None and len(column.cells.seg_low) <= MOST_GROUPS:
+    if isinstance(column, NumberCodec) and column.base is None and len(column.cells.seg_low) <= MOST_NUMBERS:
         cells = column.cells
         if (cells.seg_low == cells.seg_high).all():
             values = grid_values(cells.seg_low, column.precision)

@@ -206,6 +206,17 @@ def test_comparisons_mean_what_they_say_and_evidence_never_forbids_what_meets_th
         assert (likelihood[cell] > 1 - 1e-12) >= inside.all()
 
 
+def test_a_frame_and_an_arrow_table_say_the_same(model):
+    from privsynth.pipeline.release import as_arrow
+
+    rows, _ = model.draw(model.order(3_000), seed=4)
+    arrow = CODEC.arrow(rows, first_row=99_999_900)  # identifiers grow by a digit on the way
+    assert arrow.equals(as_arrow(CODEC.frame(rows, first_row=99_999_900), CODEC.codecs))
+    assert arrow["id"][-1].as_py() == "S100002899"
+    assert arrow["ward"].null_count
+    assert arrow["age"].null_count
+
+
 # Balance --------------------------------------------------------------------------------------------------------------
 
 

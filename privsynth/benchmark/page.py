@@ -165,6 +165,12 @@ def _utility(document: Document) -> list[Measure]:
         if kind == "tstr":
             words = "AUROC on the holdout of boosted trees trained on synthetic rows to predict this column."
             found.append(Measure(key, f"tstr {target}", f"Predicting {target}", words, ceiling_name="trained on real"))
+        elif kind == "ap":
+            words = (
+                "Average precision of the same trees for the rare values: how many of those that they name are right."
+            )
+            title = f"Finding the rare values of {target}"
+            found.append(Measure(key, f"AP {target}", title, words, stretched=False, ceiling_name="trained on real"))
         elif kind == "r2":
             words = "R² on the holdout of boosted trees trained on synthetic rows; 1 is perfect, 0 predicts nothing."
             title = f"Predicting {target} as a number"

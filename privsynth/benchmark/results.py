@@ -202,10 +202,12 @@ def read_json(path: Path) -> Any:
 def load_runs(path: Path) -> list[Run]:
     """Return the runs of a file: a document of `privsynth benchmark`, one run, or `{"runs": [...]}`.
 
-    All of them count as made elsewhere; a `rows_file` is found beside the file.
+    Of a folder, all its JSON files are read. All runs count as made elsewhere; a `rows_file` is found beside its file.
     Raises:
-      ConfigError: the file is none of these; says what is wrong and where.
+      ConfigError: a file is none of these; says what is wrong and where.
     """
+    if path.is_dir():
+        return [run for file in sorted(path.glob("*.json")) for run in load_runs(file)]
     data = read_json(path)
     listed = data.get("runs", [data]) if isinstance(data, Mapping) else None
     if not isinstance(listed, list):

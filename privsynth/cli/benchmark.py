@@ -35,7 +35,12 @@ COLUMNS = ("acc1", "acc2", "acc3", "c2st")
 @click.option("--holdout", metavar="SOURCE", help="Real rows of the same population that no generator sees.")
 @click.option("--holdout-fraction", type=float, metavar="F", help="Share of the units to hold out (default: 0.2).")
 @click.option("--target", "targets", multiple=True, metavar="COLUMN", help="Column to predict (default: the schema's).")
-@click.option("--compare", multiple=True, type=click.Path(path_type=Path), help="JSON file of runs from elsewhere.")
+@click.option(
+    "--compare",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="JSON file, or a folder of them: runs from elsewhere.",
+)
 @click.option("--timeout-minutes", type=float, default=60.0, show_default=True, help="Stop a run that takes longer.")
 @click.option("--judge-rows", type=int, default=50_000, show_default=True, help="Most rows that train a judge's model.")
 @click.option("--keep-rows", is_flag=True, help="Keep the synthetic rows of each run in OUT/rows.")

@@ -85,7 +85,7 @@ def test_models_learn_from_rows_with_a_signal_only(tables):
     useful = usefulness(tables, "back", max_rows=1000)
     noise = tables.synthetic.assign(back=np.random.default_rng(0).permutation(tables.synthetic["back"]))
     useless = usefulness(replace(tables, synthetic=noise), "back", max_rows=1000)
-    assert list(useful) == ["tstr:back"]
+    assert list(useful) == ["tstr:back"]  # neither value is rare
     assert useful["tstr:back"] > 0.75
     assert useless["tstr:back"] < 0.68
 
@@ -107,6 +107,16 @@ def test_a_number_is_judged_as_two_classes_and_as_a_number(tables):
     assert usefulness(tables, "age", max_rows=1000)["r2:age"] < 0.2
 
 
+def test_rare_values_have_their_average_precision(tables):
+    rare = {}
+    for part in ("train", "holdout", "synthetic"):
+        frame = getattr(tables, part)
+        rare[part] = frame.assign(back=np.where(frame["lab"] > 1.7, "yes", "no"))
+    found = usefulness(AuditTables(**rare, kinds=KINDS), "back", max_rows=1000)
+    assert 0.05 < (rare["holdout"]["back"] == "yes").mean() < 0.2
+    assert found["ap:back"] > 0.9
+
+
 def test_a_target_of_several_classes_has_one_figure(tables):
     three = {}
     for part in ("train", "holdout", "synthetic"):
@@ -114,7 +124,7 @@ def test_a_target_of_several_classes_has_one_figure(tables):
         lab = frame["lab"].fillna(0.0)
         three[part] = frame.assign(level=np.where(lab < 0.7, "low", np.where(lab < 1.3, "middle", "high")))
     found = usefulness(AuditTables(**three, kinds={**KINDS, "level": "categorical"}), "level", max_rows=1000)
-    assert list(found) == ["tstr:level"]
+    assert [key for key in found if key.startswith("tstr")] == ["tstr:level"]
     assert found["tstr:level"] > 0.95
 
 
@@ -127,16 +137,16 @@ def test_numbers_that_a_generator_lost_stop_nobody(tables):
     lost = replace(tables, synthetic=tables.synthetic.assign(age=np.nan, lab=np.nan))
     found = judge(lost, max_rows=1000)
     assert found["tstr:lab"] == 0.5
-    assert found["r2:lab"] == 0.0
+    assert found["r2:lab"] < 0.01
     assert found["c2st"] > 0.9
 
 
 def test_rows_of_one_population_cannot_be_told_apart_and_others_can(tables):
     # 150 rows a side: the AUROC of no difference has a standard deviation of about 0.034.
-    assert 0.3 < told_apart(tables.holdout, tables) < 0.7
+    assert 0.3 < told_apart(tables)["c2st"] < 0.7
     shifted = tables.synthetic.assign(age=tables.synthetic["age"] + 60)
-    assert told_apart(tables.holdout, replace(tables, synthetic=shifted)) > 0.9
-    assert told_apart(tables.holdout.head(4), tables) is None
+    assert told_apart(replace(tables, synthetic=shifted))["c2st"] > 0.9
+    assert told_apart(replace(tables, holdout=tables.holdout.head(4))) == {}
 
 
 def test_the_ceiling_is_what_real_rows_reach(tables):

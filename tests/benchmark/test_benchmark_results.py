@@ -91,6 +91,8 @@ def test_runs_from_elsewhere_are_marked_whatever_they_say_of_themselves(tmp_path
     assert [run.origin for run in load_runs(path)] == ["elsewhere", "elsewhere"]
     path.write_text(json.dumps(a_run().model_dump()))
     assert len(load_runs(path)) == 1
+    (tmp_path / "more.json").write_text(json.dumps(a_run("arn").model_dump()))
+    assert [run.generator for run in load_runs(tmp_path)] == ["arn", "marginal"]
 
 
 @pytest.mark.parametrize(

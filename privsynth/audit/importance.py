@@ -1,7 +1,9 @@
 """Do the same columns matter to a model trained on synthetic rows as to one trained on real rows?
 
 A column matters as much as the loss on the holdout grows when its values are shuffled. The figure is the rank
-correlation of these growths over columns; the baseline is that of two models that were both trained on real rows.
+correlation of these growths over columns, those within chance tied at zero; the baseline is that of two models that
+were both trained on real rows. A model that leans on a column which tells nothing about real people gains nothing by
+it: such a column does not matter here.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import numpy as np
 from scipy import stats
 
 from privsynth.audit.finding import Finding
+from privsynth.audit.intervals import cluster_variance
 from privsynth.audit.learners import Fitted, Judged, NumberTask
 from privsynth.audit.tables import AuditTables, thin
 from privsynth.audit.wording import insufficient
@@ -18,6 +21,7 @@ MAX_JUDGED = 2_000
 MIN_COLUMNS = 3
 DRAWS = 200
 TOP = 5
+SURE = 2.0
 _LEAST = 1e-6
 
 
@@ -40,10 +44,14 @@ def importance_agreement(tables: AuditTables, found: Judged, *, rng: np.random.G
     frame, y, units = tables.holdout.iloc[found.rows[at]], found.y[at], tables.units("holdout")[found.rows[at]]
     orders = [rng.permutation(len(at)) for _ in features]
     growth = {part: loss_growth(model, model.points(frame), y, orders) for part, model in models.items()}
+    growth = {part: np.where(matters(rows, units)[:, None], rows, 0.0) for part, rows in growth.items()}
+    if not growth["real"].any():
+        why = "no column matters beyond chance to the model trained on real rows."
+        return [insufficient("utility", name, why, group=target, n=len(at))]
     value = rank_agreement(growth["real"].mean(axis=1), growth["synthetic"].mean(axis=1))
     low, high = _interval(growth["real"], growth["synthetic"], units, value, rng)
     baseline = rank_agreement(growth["real"].mean(axis=1), growth["again"].mean(axis=1)) if "again" in growth else None
-    tops = {part: [features[i] for i in np.argsort(-growth[part].mean(axis=1), kind="stable")[:TOP]] for part in growth}
+    tops = {part: _top(features, rows.mean(axis=1)) for part, rows in growth.items()}
     return [
         Finding(
             family="utility",
@@ -71,6 +79,10 @@ def importance_agreement(tables: AuditTables, found: Judged, *, rng: np.random.G
     ]
 
 
+def _top(features: tuple[str, ...], growth: np.ndarray) -> list[str]:
+    return [features[i] for i in np.argsort(-growth, kind="stable")[:TOP] if growth[i] > 0]
+
+
 def loss_growth(model: Fitted, x: np.ndarray, y: np.ndarray, orders: list[np.ndarray]) -> np.ndarray:
     """Return (n_columns, n) growth of each row's loss when a column is shuffled.
 
@@ -86,6 +98,14 @@ def loss_growth(model: Fitted, x: np.ndarray, y: np.ndarray, orders: list[np.nda
         shuffled[:, column] = x[order, column]
         out[column] = _loss(model, shuffled, y) - before
     return out
+
+
+def matters(growth: np.ndarray, units: np.ndarray) -> np.ndarray:
+    """Return (n_columns,) booleans: the loss grows by more than two standard deviations of its mean, by unit.
+
+    The others share the last rank: an order among columns that matter to no model would be noise.
+    """
+    return np.array([rows.mean() > SURE * np.sqrt(cluster_variance(rows, units)) for rows in growth])
 
 
 def _loss(model: Fitted, x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -150,9 +150,11 @@ def _onehot(frame: pd.DataFrame, tables: AuditTables, features: list[str]) -> Ca
         if tables.is_number(name):
             cells = numbers(frame[name])
             cells = cells[np.isfinite(cells)]
-            middle = float(np.median(cells)) if len(cells) else 0.0
-            low, high = np.quantile(cells, [0.01, 0.99]) if len(cells) else (0.0, 0.0)
-            plans.append((name, (middle, float(low), float(high), float(np.std(np.clip(cells, low, high))) or 1.0)))
+            if len(cells) == 0:
+                cells = np.zeros(1)
+            low, high = np.quantile(cells, [0.01, 0.99])
+            spread = float(np.std(np.clip(cells, low, high))) or 1.0
+            plans.append((name, (float(np.median(cells)), float(low), float(high), spread)))
         else:
             plans.append((name, _top(frame[name], LINEAR)))
 

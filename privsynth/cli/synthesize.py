@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from privsynth.pipeline.synthesize import Outcome
 
 
+_POLICY_WORDS = {"fail": "failed", "review": "to review", "insufficient": "without evidence", "pass": "passed"}
+
+
 @click.command("synthesize")
 @click.argument("source")
 @click.option(
@@ -135,6 +138,9 @@ def _say(outcome: Outcome, officer: bool) -> None:
     say(f"  officer report   {outcome.officer / 'report.html'}  (exact figures: keep it inside)")
     say(f"  signed by        {outcome.signer or 'nobody: the release is marked UNSIGNED'}")
     say(f"  checks           {len(failed)} failed, {review} for a person to review; see the officer report")
+    if outcome.judgement is not None:
+        counts = (f"{outcome.judgement.count(verdict)} {word}" for verdict, word in _POLICY_WORDS.items())
+        say(f"  policy           {outcome.judgement.policy}: {', '.join(counts)}")
     for finding in failed[:5]:
         what = f"{finding.name} {finding.group}".strip() if officer or finding.visibility == "public" else finding.name
         say(f"  failed           {what}")

@@ -37,6 +37,7 @@ from privsynth.report.model import GeneratorInfo, OfficerPart, ReportData
 from privsynth.report.render import render
 from privsynth.schema.files import load_schema
 from privsynth.schema.model import Schema
+from privsynth.signing.keys import SigningKey
 from privsynth.signing.release import sign_folder
 from privsynth.signing.store import open_key
 from privsynth.table import Table
@@ -133,7 +134,6 @@ def audit(config: AuditConfig, env: Environment) -> Audited:
         judgement = None
         if policy is not None:
             judgement = judge(policy, findings, promise=promise_of(*claimed) if claimed else {})
-        name = model.fitted.name if model else ELSEWHERE
         report = ReportData(
             kind="officer",
             report_id=env.report_id,
@@ -141,9 +141,7 @@ def audit(config: AuditConfig, env: Environment) -> Audited:
             created=env.now.isoformat(),
             tool_version=__version__,
             generator=GeneratorInfo(
-                name=name,
-                version="unknown",
-                private=claimed is not None,
+                name=model.fitted.name if model else ELSEWHERE, version="unknown", private=claimed is not None
             ),
             guarantee=None,
             unsigned=key is None,
@@ -157,24 +155,23 @@ def audit(config: AuditConfig, env: Environment) -> Audited:
             officer=OfficerPart(audit=audit_run(tables, findings, config.level)),
         )
         env.progress("writing", 0.0)
-        staged = workspace.folder / "audit"
-        try:
-            staged.mkdir(mode=0o700)
-            (staged / "report.json").write_text(report.to_json_text(), encoding="utf-8")
-            (staged / "report.html").write_text(render(report), encoding="utf-8")
-        except OSError as error:
-            raise OutputError(f"the audit cannot be written: {error.strerror}") from None
-        sign_folder(
-            staged,
-            predicate={"kind": "officer", "dataset": report.dataset, "created": report.created},
-            signer=key,
-            holder=entry.holder if entry else "",
-            signed_at=env.now,
-        )
-        for path in staged.iterdir():
-            path.chmod(0o600)
-        publish(staged, config.out)
+        _write(report, workspace.folder / "audit", config.out, key, env)
     return Audited(config.out, tuple(findings), judgement, tuple(not_run(findings)))
+
+
+def _write(report: ReportData, staged: Path, out: Path, key: SigningKey | None, env: Environment) -> None:
+    """Write and sign the officer's folder in the private workspace, then let it appear whole at `out`."""
+    try:
+        staged.mkdir(mode=0o700)
+        (staged / "report.json").write_text(report.to_json_text(), encoding="utf-8")
+        (staged / "report.html").write_text(render(report), encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"the audit cannot be written: {error.strerror}") from None
+    predicate = {"kind": "officer", "dataset": report.dataset, "created": report.created}
+    sign_folder(staged, predicate=predicate, signer=key, holder=report.signer, signed_at=env.now)
+    for path in staged.iterdir():
+        path.chmod(0o600)
+    publish(staged, out)
 
 
 def _align(tables: Mapping[str, Table], schema: Schema) -> tuple[dict[str, pd.DataFrame], dict[str, Facts]]:

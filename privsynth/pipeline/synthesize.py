@@ -35,6 +35,7 @@ from privsynth.policy.files import LoadedPolicy, load_policy
 from privsynth.policy.judge import Judgement, judge
 from privsynth.privacy.budget import Bill
 from privsynth.privacy.ledger import Ledger
+from privsynth.privacy.ledger_account import Account
 from privsynth.privacy.ledger_events import DELTA_UNITS, EPSILON_UNITS
 from privsynth.privacy.mechanisms import GaussianMechanisms, Mechanisms
 from privsynth.randomness import KeyedFunction, new_sampling_seed
@@ -156,33 +157,14 @@ def synthesize(config: SynthesizeConfig, env: Environment) -> Outcome:
             bill = Bill(job.request.plan, before_first_draw=reservation.mark_drawn)
             public, private = learn(table, job.request, env.mechanisms(bill), env.keyed(), progress=env.progress)
             clock["learn"] = time.monotonic()
-            findings: list[Finding] = []
-            done = AuditRun(level="none")
-            if config.audit != "none":
-                findings, done = officer_findings(
-                    public, private, job.request, level=config.audit, progress=env.progress
-                )
-            judgement = None
-            if job.policy is not None:
-                promise = promise_of(budget.epsilon, budget.delta)
-                judgement = judge(job.policy, [*public.findings, *findings], promise=promise)
+            findings, done, judgement = _audit(job, public, private)
             clock["audit"] = time.monotonic()
-            account = ledger.account(dataset)
-            state = LedgerState(
-                cap_epsilon=account.cap_epsilon_units / EPSILON_UNITS,
-                cap_delta=account.cap_delta_units / DELTA_UNITS,
-                spent_before_epsilon=before.spent_epsilon_units / EPSILON_UNITS,
-                spent_before_delta=before.spent_delta_units / DELTA_UNITS,
-                spent_after_epsilon=account.spent_epsilon_units / EPSILON_UNITS,
-                spent_after_delta=account.spent_delta_units / DELTA_UNITS,
-                releases_before=before.n_releases,
-            )
             part = OfficerPart(
                 skipped=skipped.as_dict(),
                 durations=_durations(clock),
                 pool=pool_sizes(private),
                 source_commitment=_commitment(content_fingerprint(table, secrets.token_bytes(32))),
-                ledger=state,
+                ledger=_ledger_state(before, ledger.account(dataset)),
                 audit=done,
             )
             env.progress("writing", 0.0)
@@ -233,6 +215,32 @@ def _prepare(config: SynthesizeConfig, env: Environment) -> _Job:
     signing = Signing(signer=signer, demo=config.key == DEMO)
     return _Job(
         config=config, env=env, source=source, request=request, signing=signing, key=key, holder=holder, policy=policy
+    )
+
+
+def _audit(job: _Job, public: Public, private: Private) -> tuple[list[Finding], AuditRun, Judgement | None]:
+    """Return the officer's findings, how much was done, and what the policy says of them and of the public ones."""
+    findings: list[Finding] = []
+    done = AuditRun(level="none")
+    if job.config.audit != "none":
+        findings, done = officer_findings(
+            public, private, job.request, level=job.config.audit, progress=job.env.progress
+        )
+    if job.policy is None:
+        return findings, done, None
+    promise = promise_of(job.request.budget.epsilon, job.request.budget.delta)
+    return findings, done, judge(job.policy, [*public.findings, *findings], promise=promise)
+
+
+def _ledger_state(before: Account, after: Account) -> LedgerState:
+    return LedgerState(
+        cap_epsilon=after.cap_epsilon_units / EPSILON_UNITS,
+        cap_delta=after.cap_delta_units / DELTA_UNITS,
+        spent_before_epsilon=before.spent_epsilon_units / EPSILON_UNITS,
+        spent_before_delta=before.spent_delta_units / DELTA_UNITS,
+        spent_after_epsilon=after.spent_epsilon_units / EPSILON_UNITS,
+        spent_after_delta=after.spent_delta_units / DELTA_UNITS,
+        releases_before=before.n_releases,
     )
 
 

@@ -258,7 +258,7 @@ def _picture(name: str, findings: Sequence[Finding]) -> Markup | None:
 def _matrix(finding: Finding) -> list[tuple[str, str, float]]:
     """Return the pairs of a matrix in the detail: "columns", and "matrix" with None where nothing was measured."""
     columns, grid = finding.detail.get("columns", ()), finding.detail.get("matrix", ())
-    if not columns or len(set(columns)) < len(columns):
+    if not columns or len(grid) != len(columns) or len(set(columns)) < len(columns):
         return []
     pairs = combinations(range(len(columns)), 2)
     return [(columns[a], columns[b], grid[a][b]) for a, b in pairs if grid[a][b] is not None]

@@ -313,6 +313,12 @@ def test_a_matrix_of_pairs_is_drawn_and_a_few_pairs_are_a_list(public_report, ma
     assert "c0 × c1" in blocks[1].picture
 
 
+def test_columns_without_a_matrix_are_no_matrix(public_report, make_finding):
+    found = make_finding("importance_agreement", 0.9, family="utility", detail={"columns": ["a", "b"], "real": [1, 2]})
+    ((block,),) = [section.blocks for section in sections(replace(public_report, findings=(found,)))]
+    assert block.picture is None
+
+
 def test_a_column_whose_name_holds_the_sign_between_names_breaks_no_picture(public_report, make_finding):
     pairs = ("a × b × c", "a × b")
     odd = replace(public_report, findings=tuple(make_finding("tvd_2way", 0.1, group=pair) for pair in pairs))

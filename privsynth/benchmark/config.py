@@ -56,6 +56,7 @@ class BenchmarkConfig:
       source_options: how to read the table and the holdout (see `SourceOptions`).
       judge_rows: at most this many rows of a table train a model of the judge.
       timeout_s: a run that takes longer is stopped and counts as failed.
+      reference_epochs: of references that are trained; None takes their own default.
       keep_rows: keep the synthetic rows of each run in `out/rows`.
       retry_failed: run again what failed before.
       compare: files with runs that were made elsewhere, to be shown beside ours (see `results.load_runs`).
@@ -76,6 +77,7 @@ class BenchmarkConfig:
     source_options: dict[str, Any] = field(default_factory=dict)
     judge_rows: int = 50_000
     timeout_s: float = 3_600.0
+    reference_epochs: int | None = None
     keep_rows: bool = False
     retry_failed: bool = False
     compare: tuple[Path, ...] = ()
@@ -100,6 +102,8 @@ class BenchmarkConfig:
         if self.holdout_fraction is not None:
             inside(0.0, 1.0, holdout_fraction=self.holdout_fraction)
         positive(judge_rows=self.judge_rows, timeout_s=self.timeout_s)
+        if self.reference_epochs is not None:
+            positive(reference_epochs=self.reference_epochs)
 
     @property
     def split(self) -> float | None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from privsynth.benchmark.config import BenchmarkConfig, Case
-from privsynth.benchmark.tables import Sides, budget_of
+from privsynth.benchmark.tables import Sides, budget_of, typed_train
 from privsynth.generators.encoded import Progress
-from privsynth.generators.generator import load_generator
+from privsynth.generators.generator import GENERATORS, load_generator
 from privsynth.pipeline.core import Request, learn
 from privsynth.pipeline.release import write_frame
 from privsynth.pipeline.spending import make_plan
@@ -26,14 +26,14 @@ class Fitted:
     Attributes:
       rows: of the synthetic table.
       fit_s: seconds from the rows in memory to the model, the report's public figures included.
-      sample_s: seconds to sample as many rows from the model.
+      sample_s: seconds to sample as many rows from the model; None where they are part of `fit_s`.
       peak_mib: the most memory that the process has held so far, the table included; None where it cannot be told.
       epsilon_spent: by our accountant; None without privacy.
     """
 
     rows: int
     fit_s: float
-    sample_s: float
+    sample_s: float | None
     peak_mib: int | None
     epsilon_spent: float | None
 
@@ -41,8 +41,11 @@ class Fitted:
 def fit(sides: Sides, config: BenchmarkConfig, case: Case, path: Path, progress: Progress) -> Fitted:
     """Fit the case's generator on the training rows and write as many synthetic rows to `path` (Parquet).
 
-    Guarantee: the rows of one run cost (epsilon, delta); the benchmark as a whole keeps no account of its runs.
+    Guarantee: the rows of a private run cost (epsilon, delta), and the benchmark as a whole keeps no account of its
+      runs; a reference has no guarantee at all.
     """
+    if not GENERATORS[case.generator].private:
+        return _fit_reference(sides, config, case, path, progress)
     assert case.epsilon is not None
     budget = budget_of(config, sides.schema, epsilon=case.epsilon)
     generator = load_generator(case.generator)
@@ -71,6 +74,20 @@ def fit(sides: Sides, config: BenchmarkConfig, case: Case, path: Path, progress:
         peak_mib=peak_mib(),
         epsilon_spent=bill.epsilon_spent(),
     )
+
+
+def _fit_reference(sides: Sides, config: BenchmarkConfig, case: Case, path: Path, progress: Progress) -> Fitted:
+    from privsynth.generators.reference import reference_rows
+
+    frame, kinds = typed_train(sides, budget_of(config, sides.schema, epsilon=1.0).unit)
+    progress("fitting a reference without privacy", 0.0)
+    start = time.monotonic()
+    rows = reference_rows(
+        case.generator, frame, kinds, n_rows=len(frame), seed=case.seed, epochs=config.reference_epochs
+    )
+    seconds = time.monotonic() - start
+    rows.to_parquet(path, index=False)
+    return Fitted(rows=len(rows), fit_s=seconds, sample_s=None, peak_mib=peak_mib(), epsilon_spent=None)
 
 
 def peak_mib() -> int | None:

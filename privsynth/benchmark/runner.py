@@ -232,6 +232,7 @@ def _settings(config: BenchmarkConfig, schema: Schema) -> dict[str, Any]:
         "delta": config.delta,
         "seeds": config.seeds,
         "judge_rows": config.judge_rows,
+        "reference_epochs": config.reference_epochs or "their own default",
         "timeout_s": config.timeout_s,
     }
 
@@ -306,6 +307,7 @@ def _identity(config: BenchmarkConfig, schema: Schema) -> dict[str, Any]:
         "targets": list(config.targets),
         "delta": config.delta,
         "judge_rows": config.judge_rows,
+        "reference_epochs": config.reference_epochs,
         "source_options": options,
     }
 

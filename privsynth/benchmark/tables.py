@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from privsynth.audit.tables import AuditTables
 from privsynth.benchmark.config import BenchmarkConfig
@@ -130,24 +131,40 @@ def align(sides: Sides, synthetic: Table, unit: str) -> AuditTables:
     Raises:
       ConfigError: the synthetic rows lack a column, or nothing can be compared.
     """
-    facts = {n: _facts(sides.train, sides.schema, n) for n in sides.train.names if n != unit}
-    kept = [n for n, fact in facts.items() if fact.kind not in ("id", "text")]
-    if not kept:
-        raise ConfigError("every column is an identifier or free text; there is nothing to measure")
-    missing = [n for n in kept if n not in synthetic.names]
+    facts = _kept_facts(sides, unit)
+    missing = [n for n in facts if n not in synthetic.names]
     if missing:
         raise ConfigError(f"the synthetic rows lack the column '{missing[0]}'")
-    frames = []
-    for table in (sides.train, sides.holdout, synthetic):
-        own = {n: _as_stored(table, facts[n], n) for n in kept}
-        frames.append(clean_frame(parse_table(table, sides.schema, own, kept), own))
+    train, holdout, ours = (_typed(table, sides.schema, facts) for table in (sides.train, sides.holdout, synthetic))
     return AuditTables(
-        train=frames[0],
-        holdout=frames[1],
-        synthetic=frames[2],
-        kinds={n: facts[n].kind for n in kept},
-        targets=tuple(n for n in sides.targets if n in kept),
+        train=train,
+        holdout=holdout,
+        synthetic=ours,
+        kinds={n: fact.kind for n, fact in facts.items()},
+        targets=tuple(n for n in sides.targets if n in facts),
     )
+
+
+def typed_train(sides: Sides, unit: str) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Return the training rows as a frame of numbers, times and texts, and the kind of each column.
+
+    Guarantee: none; the kinds are read off the rows where the schema is silent. For references without privacy.
+    """
+    facts = _kept_facts(sides, unit)
+    return _typed(sides.train, sides.schema, facts), {n: fact.kind for n, fact in facts.items()}
+
+
+def _kept_facts(sides: Sides, unit: str) -> dict[str, Facts]:
+    facts = {n: _facts(sides.train, sides.schema, n) for n in sides.train.names if n != unit}
+    kept = {n: fact for n, fact in facts.items() if fact.kind not in ("id", "text")}
+    if not kept:
+        raise ConfigError("every column is an identifier or free text; there is nothing to measure")
+    return kept
+
+
+def _typed(table: Table, schema: Schema, facts: Mapping[str, Facts]) -> pd.DataFrame:
+    own = {n: _as_stored(table, fact, n) for n, fact in facts.items()}
+    return clean_frame(parse_table(table, schema, own, list(own)), own)
 
 
 def _facts(table: Table, schema: Schema, name: str) -> Facts:

@@ -43,6 +43,7 @@ COLUMNS = ("acc1", "acc2", "acc3", "c2st")
 )
 @click.option("--timeout-minutes", type=float, default=60.0, show_default=True, help="Stop a run that takes longer.")
 @click.option("--judge-rows", type=int, default=50_000, show_default=True, help="Most rows that train a judge's model.")
+@click.option("--reference-epochs", type=int, metavar="N", help="Epochs of sdv: references (default: SDV's).")
 @click.option("--keep-rows", is_flag=True, help="Keep the synthetic rows of each run in OUT/rows.")
 @click.option("--retry-failed", is_flag=True, help="Run again what failed before.")
 @source_options

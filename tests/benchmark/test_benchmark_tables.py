@@ -183,3 +183,29 @@ def test_a_schema_that_does_not_fit_is_refused(table, tmp_path):
     (tmp_path / "s.yaml").write_text("columns: {nothing: {kind: integer}}\n")
     with pytest.raises(SchemaError, match="nothing"):
         settle(config(table, schema=tmp_path / "s.yaml"))
+
+
+def test_a_reference_is_fitted_on_typed_rows_and_has_no_bill(table, tmp_path, monkeypatch):
+    from privsynth.benchmark.fit import fit
+    from privsynth.generators import generator, reference
+
+    asked = {}
+
+    def rows(name, frame, kinds, *, n_rows, seed, epochs):
+        asked.update(name=name, kinds=kinds, n_rows=n_rows, seed=seed, epochs=epochs)
+        return frame.head(n_rows)
+
+    monkeypatch.setattr(reference, "reference_rows", rows)
+    assert not generator.GENERATORS["sdv:tvae"].private
+    wanted = config(table, generators=("sdv:tvae",), epsilons=(), reference_epochs=2)
+    (case,) = [case for case in wanted.cases() if case.seed == 1]
+    with Workspace(privsynth_home()) as workspace:
+        real = read_sides(wanted, workspace)
+        found = fit(real, wanted, case, tmp_path / "rows.parquet", lambda stage, share: None)
+        assert asked["n_rows"] == real.train.n_rows
+    assert asked["kinds"] == {"age": "integer", "ward": "categorical", "lab": "numeric", "back": "categorical"}
+    assert (asked["name"], asked["seed"], asked["epochs"]) == ("sdv:tvae", 1, 2)
+    assert case.epsilon is None
+    assert found.epsilon_spent is None
+    assert found.sample_s is None
+    assert len(pd.read_parquet(tmp_path / "rows.parquet")) == found.rows == asked["n_rows"]

@@ -44,6 +44,8 @@ class Table:
 
     def take(self, rows: np.ndarray) -> Table:
         """Return the rows of a boolean mask or of an index array, in that order."""
+        if is_all(rows, self.n_rows):
+            return self
         if rows.dtype == np.bool_:
             return Table(self.data.filter(pa.array(rows)))
         return Table(self.data.take(pa.array(rows)))
@@ -54,3 +56,10 @@ class Table:
 
     def __reduce__(self) -> tuple[object, ...]:
         raise TypeError("a Table holds private rows and is never pickled")
+
+
+def is_all(rows: np.ndarray, n_rows: int) -> bool:
+    """Return whether a mask or an index array takes every row as it stands, so that nothing need be copied."""
+    if len(rows) != n_rows:
+        return False
+    return bool(rows.all()) if rows.dtype == np.bool_ else np.array_equal(rows, np.arange(n_rows))

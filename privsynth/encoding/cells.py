@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -154,6 +155,28 @@ def as_categories(column: pa.ChunkedArray) -> Categories:
         column = _typed_text(column)
     codes, values = _dictionary(column)
     return Categories(codes, tuple(values))
+
+
+def known_cells(column: pa.ChunkedArray) -> np.ndarray:
+    """Return (n,) booleans: the cell is neither null nor a null token nor NaN."""
+    if is_text(column):
+        return _dictionary(column)[0] >= 0
+    known: np.ndarray = ~pc.is_null(column, nan_is_null=True).to_numpy()
+    return known
+
+
+def cell_words(column: pa.ChunkedArray) -> np.ndarray:
+    """Return (n,) uint64, equal cells get equal words; cell by cell, whatever else is in the column."""
+    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+        kind = pa.uint64() if pa.types.is_unsigned_integer(column.type) else pa.int64()
+        typed = pc.cast(column, pa.float64() if pa.types.is_floating(column.type) else kind)
+        null = pc.is_null(typed, nan_is_null=True)
+        # The null's own word comes after, so that it differs from the word of zero.
+        words = pd.util.hash_array(np.asarray(pc.if_else(null, pa.scalar(0, typed.type), typed).to_numpy()))
+        return np.where(null.to_numpy(), np.uint64(0xA0761D6478BD642F), words)
+    parsed = as_categories(column)
+    of_values = pd.util.hash_array(np.array([*parsed.values, "\0null"], dtype=object), categorize=False)
+    return np.asarray(of_values[parsed.codes], dtype=np.uint64)
 
 
 def _typed_text(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -11,7 +11,7 @@ import pandas as pd
 from privsynth.encoding.cells import Categories, Grid, as_categories, as_numbers, as_times
 from privsynth.encoding.facts import Facts
 from privsynth.schema.model import Schema
-from privsynth.table import Table
+from privsynth.table import Table, is_all
 
 TRUE_TEXTS = ("true", "t", "yes", "y", "1")
 FALSE_TEXTS = ("false", "f", "no", "n", "0")
@@ -31,6 +31,8 @@ class ParsedTable:
 
     def take(self, rows: np.ndarray) -> ParsedTable:
         """Return the rows of a boolean mask or an index array."""
+        if is_all(rows, self.n_rows):
+            return self
 
         def pick(column: Categories | Grid) -> Categories | Grid:
             if isinstance(column, Categories):

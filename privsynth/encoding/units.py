@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from privsynth.encoding.cells import as_categories
+from privsynth.encoding.cells import as_categories, cell_words, known_cells
 from privsynth.randomness import KeyedFunction, uniform_from_words
 from privsynth.table import Table
 
@@ -52,8 +52,9 @@ def divide(table: Table, *, unit: str, k: int, holdout_fraction: float, keyed: K
     """
     if unit == "row":
         codes = np.arange(table.n_rows, dtype=np.int64)
-        words, keep = _row_hashes(table)
-        occurrence = _occurrence(words)
+        keep = _known_rows(table)
+        words = _row_words(table) if holdout_fraction > 0 else np.zeros(table.n_rows, dtype=np.uint64)
+        occurrence = _occurrence(words) if holdout_fraction > 0 else words
     else:
         parsed = as_categories(table.column(unit))
         codes = parsed.codes.astype(np.int64)
@@ -90,21 +91,26 @@ def _draw_rows(codes: np.ndarray, words: np.ndarray, k: int, keyed: KeyedFunctio
     return keep & (codes >= 0)
 
 
-def _row_hashes(table: Table) -> tuple[np.ndarray, np.ndarray]:
-    """Return (n,) uint64, equal rows get equal words, and (n,) booleans: some cell is not null.
+def _known_rows(table: Table) -> np.ndarray:
+    """Return (n,) booleans: some cell is not null.
 
-    The words are not secret by themselves; the keyed function makes them so. A row of nulls belongs to nobody: leaving
-    it out makes 'replace a row by nulls' the same as removing it.
+    A row of nulls belongs to nobody: leaving it out makes 'replace a row by nulls' the same as removing it.
     """
     known = np.zeros(table.n_rows, dtype=bool)
+    for name in table.names:
+        if known.all():
+            break
+        known |= known_cells(table.column(name))
+    return known
+
+
+def _row_words(table: Table) -> np.ndarray:
+    """Return (n,) uint64, equal rows get equal words. They are no secret; the keyed function makes coins of them."""
     total = np.full(table.n_rows, 0x9E3779B97F4A7C15, dtype=np.uint64)
     for name in table.names:
-        parsed = as_categories(table.column(name))
-        of_values = pd.util.hash_array(np.array([*parsed.values, "\0null"], dtype=object), categorize=False)
-        total = total * np.uint64(0xD6E8FEB86659FD93) + of_values[parsed.codes]
+        total = total * np.uint64(0xD6E8FEB86659FD93) + cell_words(table.column(name))
         total ^= total >> np.uint64(32)
-        known |= parsed.codes >= 0
-    return total, known
+    return total
 
 
 def _occurrence(words: np.ndarray) -> np.ndarray:

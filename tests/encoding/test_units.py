@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from privsynth.encoding.cells import cell_words, known_cells
 from privsynth.encoding.units import divide
 from privsynth.randomness import KeyedFunction
 from privsynth.table import Table
@@ -75,3 +76,31 @@ def test_rows_of_nobody_are_left_out(unit):
     assert made.dropped_rows == 2
     nothing = divide(table([], []), unit=unit, k=2, holdout_fraction=0.1, keyed=KeyedFunction())
     assert len(nothing.train) == len(nothing.holdout) == 0
+
+
+def test_typed_cells_have_words_of_their_own():
+    big = 2**53
+    cells = {
+        "i": pa.array([big, big + 1, 0, None, -1], pa.int64()),
+        "u": pa.array([2**64 - 1, 1, 0, None, 2], pa.uint64()),
+        "f": pa.array([0.1, 0.2, 0.0, None, float("inf")], pa.float64()),
+        "b": pa.array([True, False, None, None, None]),
+        "t": pa.array([0, 1, None, None, None], pa.timestamp("us")),
+    }
+    for column in cells.values():
+        words = cell_words(pa.chunked_array([column]))
+        distinct = len(set(column.to_pylist()))
+        assert len(set(words.tolist())) == distinct
+        one_by_one = [cell_words(pa.chunked_array([column[i : i + 1]]))[0] for i in range(len(column))]
+        assert words.tolist() == [int(word) for word in one_by_one]
+    known = known_cells(pa.chunked_array([pa.array([1.0, None, float("nan"), float("inf")])]))
+    assert known.tolist() == [True, False, False, True]
+    assert known_cells(pa.chunked_array([pa.array(["x", "", " NA ", None])])).tolist() == [True, False, False, False]
+
+
+def test_without_a_holdout_every_row_of_somebody_is_used():
+    rows = Table(pa.table({"a": pa.array([1.5, None, 2.5]), "b": pa.array(["x", "", None])}))
+    made = divide(rows, unit="row", k=1, holdout_fraction=0.0, keyed=KeyedFunction())
+    assert made.train.tolist() == [0, 2]
+    assert len(made.holdout) == 0
+    assert not made.pool.any()

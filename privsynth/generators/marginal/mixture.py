@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from privsynth.generators.encoded import Progress, no_progress
 from privsynth.generators.marginal.measure import Measured, to_simplex
@@ -83,6 +84,13 @@ def fit_mixture(
         theta = (np.log(shares + 1e-7)[:, None] + rng.standard_normal((len(shares), components))).astype(np.float32)
     else:
         theta = start.theta.copy()
+    # Its matrices are small: threads would wait for each other more than they work, the more so on a busy machine.
+    with threadpool_limits(1, user_api="blas"):
+        return _descend(terms, theta, settings, progress)
+
+
+def _descend(terms: Terms, theta: np.ndarray, settings: FitSettings, progress: Progress) -> Mixture:
+    """Return the mixture where the fit stops; `theta` is used up."""
     adam = _Adam(theta, settings)
     best: tuple[float, np.ndarray, np.ndarray] | None = None
     mark = (np.inf, 0)

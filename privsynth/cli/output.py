@@ -135,7 +135,7 @@ def print_policy(judgement: Judgement | None, *, officer: bool) -> None:
             outcome.metric if outcome.groups == "*" else f"{outcome.metric} · {outcome.groups}",
             outcome.demand,
             _number(outcome.value, ""),
-            ", ".join(outcome.worst[:3]),
+            "" if outcome.verdict == "pass" else ", ".join(outcome.worst[:3]),
         )
         for outcome in judgement.outcomes
         if officer or not outcome.exact

@@ -141,7 +141,7 @@ def audit(config: AuditConfig, env: Environment) -> Audited:
             created=env.now.isoformat(),
             tool_version=__version__,
             generator=GeneratorInfo(
-                name=model.fitted.name if model else ELSEWHERE, version="unknown", private=claimed is not None
+                name=model.fitted.name if model else ELSEWHERE, version="", private=claimed is not None
             ),
             guarantee=None,
             unsigned=key is None,

@@ -82,11 +82,13 @@ def _draw(
     tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in model.weights.items()}
     columns = tensors["first.weight"].T.contiguous()  # a one-hot input picks a row of this
     before = tensors["first.bias"].repeat(rows, 1)
+    scores = model.interactions.nothing_known(rows)
     out, log_weight = known.astype(np.uint16), np.zeros(rows)
 
     def tell(attribute: int, at: np.ndarray, codes: np.ndarray) -> None:
         index = torch.from_numpy(codes.astype(np.int64) + int(starts[attribute]))
         before[torch.from_numpy(at)] += columns[index] + columns[int(starts[-1]) + attribute]
+        model.interactions.tell(scores, torch.from_numpy(at), attribute, index)
 
     for attribute, codes in enumerate(known):
         there = np.flatnonzero(codes >= 0)
@@ -101,6 +103,7 @@ def _draw(
             hidden = hidden + functional.gelu(hidden @ tensors["middle.weight"].T + tensors["middle.bias"])
             block = slice(starts[attribute], starts[attribute + 1])
             logits = hidden @ tensors["last.weight"][block].T + tensors["last.bias"][block]
+            logits += model.interactions.logits(scores[:, torch.from_numpy(gaps)], attribute, block)
             if model.no_null[attribute] and sizes[attribute] > 1:
                 logits[:, -1] = -torch.inf
             share = torch.softmax(logits.double(), dim=1).numpy()

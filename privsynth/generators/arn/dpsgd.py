@@ -23,15 +23,15 @@ import torch
 from opacus.optimizers import DPOptimizerFastGradientClipping
 
 from privsynth._validate import positive
-from privsynth.generators.arn.adapter import Adapted
 from privsynth.generators.arn.bookkeeping import BookKeepingModule
-from privsynth.generators.arn.network import encode, random_known, row_losses
+from privsynth.generators.arn.interactions import Head
+from privsynth.generators.arn.network import Network, prefix_logits, row_losses
 from privsynth.generators.encoded import Encoded, Progress, no_progress
+from privsynth.privacy.accounting import SubsampledGaussianEvent
 from privsynth.privacy.mechanisms import TrainingNoise, grid_sensitivity, on_grid
-from privsynth.randomness import KeyedFunction, uniform_from_words
 
 MICRO_BATCH = 2_048
-_PURPOSE = 17  # of the coins, apart from other uses of a keyed function
+_CACHED_NUMBERS = 50_000_000  # logits of so many rows × codes are kept from step to step
 _GRID_SLACK = 2.0**-10
 
 
@@ -116,37 +116,37 @@ class Units:
             yield units[at : at + size]
             at += size
 
-    def take(self, units: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return codes (units, most rows of one, attributes) and flags (units, most rows): which rows are there."""
+    def take(self, units: np.ndarray) -> tuple[np.ndarray, torch.Tensor]:
+        """Return places of rows (units, most rows of one) and flags of the same shape: which rows are there."""
         most = int(np.diff(self.start)[units].max())
         place = self.start[units][:, None] + np.arange(most)[None, :]
         present = place < self.start[units + 1][:, None]
-        place = np.where(present, place, self.start[units][:, None])
-        return self.codes[torch.from_numpy(place)], torch.from_numpy(present)
+        return np.where(present, place, self.start[units][:, None]), torch.from_numpy(present)
 
 
 def unit_losses(
-    module: BookKeepingModule, sizes: Sequence[int], codes: torch.Tensor, weight: torch.Tensor, known: torch.Tensor
+    module: BookKeepingModule, sizes: Sequence[int], base: torch.Tensor, codes: torch.Tensor, present: torch.Tensor
 ) -> torch.Tensor:
-    """Return (units,) losses, the weighted sum over the unit's rows.
+    """Return (units,) losses: the sum over a unit's rows of −log p(row), each attribute given those before it.
 
     Args:
-      codes, known: (units, rows, attributes).
-      weight: (units, rows); zero for rows that are not there.
+      base: (units, rows, D) logits of the network.
+      codes: (units, rows, attributes).
+      present: (units, rows); a row that is not there counts nothing.
     """
-    losses = row_losses(module(encode(codes, known, sizes, torch.float64)), codes, known, sizes)
-    return (losses * weight.to(losses.dtype)).sum(dim=1)
+    losses = row_losses(module(base, codes), codes, torch.zeros_like(codes, dtype=torch.bool), sizes)
+    return (losses * present.to(losses.dtype)).sum(dim=1)
 
 
 def clipped_sum(
-    module: BookKeepingModule, sizes: Sequence[int], codes: torch.Tensor, weight: torch.Tensor, known: torch.Tensor
+    module: BookKeepingModule, sizes: Sequence[int], base: torch.Tensor, codes: torch.Tensor, present: torch.Tensor
 ) -> None:
     """Leave in `p.grad` the sum over units of their gradients, each clipped; zeros if there are no units.
 
     Guarantee: each unit's part has norm at most the module's threshold, and depends on no other unit.
     """
     if len(codes):
-        module.clipped_backward(unit_losses(module, sizes, codes, weight, known))
+        module.clipped_backward(unit_losses(module, sizes, base, codes, present))
     else:
         zero_gradients(module)
 
@@ -157,43 +157,89 @@ def zero_gradients(module: torch.nn.Module) -> None:
         parameter.grad = torch.zeros_like(parameter)
 
 
+class SoftThreshold(torch.optim.Optimizer):
+    """Gradient descent whose way, the sum of all noisy gradients, is shrunk by what noise alone would have gone.
+
+    A coefficient stays at zero until its way is longer than `threshold` standard deviations of the noise in it, which
+    is public. So coefficients without signal stay out of the model, however many there are. Post-processing.
+
+    Args:
+      parameters: start at zero.
+      learning_rate: of the noisy mean gradients.
+      sigma: standard deviation of the noise in a coordinate of one mean gradient.
+      threshold: in standard deviations.
+
+    Source: regularised dual averaging (Xiao 2010); soft thresholding (Donoho 1995).
+    """
+
+    def __init__(
+        self, parameters: Sequence[torch.nn.Parameter], *, learning_rate: float, sigma: float, threshold: float
+    ) -> None:
+        super().__init__(parameters, {"lr": learning_rate})
+        self._sigma, self._threshold, self._steps = sigma, threshold, 0
+        self._way = [torch.zeros_like(parameter) for parameter in parameters]
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Take the noisy gradients in `p.grad` and set the parameters."""
+        self._steps += 1
+        noise = self._threshold * self._sigma * math.sqrt(self._steps)
+        group = self.param_groups[0]
+        for way, parameter in zip(self._way, group["params"], strict=True):
+            way += parameter.grad
+            parameter.copy_(-group["lr"] * way.sign() * (way.abs() - noise).clamp(min=0.0))
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
-    """How the cores are trained on real rows; public, and the same for every table.
+    """How the coefficients are trained on real rows; public, and the same for every table.
 
     Attributes:
-      learning_rate: of the noisy mean gradient in whitened coordinates; a cosine to zero.
-      momentum: of the noisy gradients, which are averaged, so that it does not change the size of a step.
+      distance: sum of the learning rates of all steps; the curvature is about one, so 2 goes most of the way.
+      threshold: standard deviations of noise that a coefficient has to exceed, and is shrunk by.
       clip_factor: threshold as a multiple of the median gradient norm on synthetic rows.
-      average_from: share of the steps after which the weights are averaged.
-      ranks: (inputs, outputs) of the core of the first, middle and last layer.
+      most: coefficients at most.
     """
 
-    learning_rate: float = 0.2
-    momentum: float = 0.8
-    clip_factor: float = 2.5
-    average_from: float = 0.6
-    ranks: tuple[tuple[int, int], ...] = ((16, 8), (8, 8), (8, 32))
+    distance: float = 2.0
+    threshold: float = 1.5
+    clip_factor: float = 2.0
+    most: int = 12_000
 
 
-def known_flags(
-    coins: KeyedFunction, units: np.ndarray, rows: int, attributes: int, *, step: int, order: Sequence[int]
-) -> torch.Tensor:
-    """Return (units, rows, attributes) flags of what the network is told of each row in this step.
+def number_of_coefficients(noise: SubsampledGaussianEvent, n_rows: float, settings: TrainSettings) -> int:
+    """Return how many coefficients the budget can tell from noise; from paid and public figures.
 
-    The coins are secret, and a keyed function of unit, row and step: a neighbour has the same coins for the units that
-    both hold. Were they published, or drawn in a row, adding a unit would shift the coins of all later ones.
+    With m of them of unit variance a gradient has norm √m, and the noise in each, over the whole run, is about
+    √m / (μN) standard deviations, where μ ≈ q√T / σ: with m = μN it is 1/√m, near the error of sampling itself.
     """
-    draws = attributes + 2
-    slot = np.arange(rows * draws, dtype=np.uint64) + np.uint64(step << 34)
-    first = np.repeat(units.astype(np.uint64), len(slot))
-    words = coins.words(first, np.tile(slot, len(units)), purpose=_PURPOSE)
-    uniform = uniform_from_words(words).reshape(len(units) * rows, draws)
-    return torch.from_numpy(random_known(uniform, order)).reshape(len(units), rows, attributes)
+    mu = noise.sampling_probability * math.sqrt(noise.steps) / noise.noise_multiplier
+    return int(min(settings.most, max(256.0, mu * n_rows)))
+
+
+def clip_threshold(
+    head: Head, base: torch.Tensor, codes: torch.Tensor, *, factor: float, max_rows_per_unit: int
+) -> float:
+    """Return C: a multiple of the median gradient norm on synthetic rows.
+
+    How many rows a unit has is private, and its gradient is their sum: the threshold grows with √k, which is what k
+    rows as different as those of strangers would come to.
+
+    Args:
+      base: (rows, D) logits of the network.
+      codes: (rows, attributes).
+    """
+    module = BookKeepingModule(head, clip=1.0)
+    module.train()
+    losses = unit_losses(module, head.sizes, base[:, None], codes[:, None], torch.ones((len(codes), 1)))
+    norms = module.clipped_backward(losses)
+    strip(module)
+    return max(factor * float(norms.median()) * math.sqrt(max_rows_per_unit), 1e-3)
 
 
 def train(
-    adapted: Adapted,
+    head: Head,
+    network: Network,
     data: Encoded,
     noise: TrainingNoise,
     *,
@@ -201,63 +247,69 @@ def train(
     order: Sequence[int],
     settings: TrainSettings,
     progress: Progress = no_progress,
-    coins: KeyedFunction | None = None,
 ) -> None:
-    """Train the cores in place on real rows.
+    """Train the head in place on real rows.
 
     Guarantee: exactly `noise.steps` steps; each takes a fresh Poisson sample of units and releases the noisy sum of
       their clipped gradients, also when nobody is in the sample. Nothing else of `data.codes` and `data.unit` has any
       effect. Losses are never looked at.
     Args:
-      adapted: in double precision.
+      head: with coefficients of zero.
+      network: in double precision; it is not changed.
       clip: threshold C for a unit, from synthetic rows.
       order: in which attributes are sampled.
-      coins: secret; what each row shows of itself. Fresh if None.
     """
-    coins = coins if coins is not None else KeyedFunction()
     units = Units.of(data)
-    module = BookKeepingModule(adapted, clip=clip)
+    module = BookKeepingModule(head, clip=clip)
     module.train()
-    parameters = list(adapted.parameters())
-    inner = torch.optim.SGD(parameters, lr=settings.learning_rate, momentum=settings.momentum)
+    parameters = list(head.parameters())
     expected_batch = max(noise.sampling_probability * data.n_rows, 1.0)
+    inner = SoftThreshold(
+        parameters,
+        learning_rate=settings.distance / noise.steps,
+        sigma=noise.noise_multiplier * clip / expected_batch,
+        threshold=settings.threshold,
+    )
     optimizer = SecureOptimizer(inner, noise=noise, clip=clip, expected_batch=expected_batch)
-    mean = [torch.zeros_like(p) for p in parameters]
-    averaged = 0
+    base = BaseLogits(network, order, units)
     for step in range(noise.steps):
-        _one_step(module, adapted.sizes, optimizer, units, step, order, coins)
-        cosine = 0.5 * (1 + math.cos(math.pi * step / noise.steps))
-        inner.param_groups[0]["lr"] = settings.learning_rate * (1 - settings.momentum) * cosine
+        _one_step(module, head.sizes, optimizer, units, base)
         optimizer.step()
-        if step + 1 >= settings.average_from * noise.steps:
-            averaged += 1
-            for total, parameter in zip(mean, parameters, strict=True):
-                total += (parameter.detach() - total) / averaged
         if step % 5 == 0:
             progress("training", step / noise.steps)
     strip(module)
-    with torch.no_grad():
-        for total, parameter in zip(mean, parameters, strict=True):
-            parameter.copy_(total)
     progress("training", 1.0)
 
 
+class BaseLogits:
+    """The network's logits of real rows: kept if they fit into memory, else found again each time. Private."""
+
+    def __init__(self, network: Network, order: Sequence[int], units: Units) -> None:
+        self._network, self._order, self._units = network, order, units
+        self._kept: torch.Tensor | None = None
+        if units.codes.shape[0] * sum(network.sizes) <= _CACHED_NUMBERS:
+            parts = torch.split(units.codes, MICRO_BATCH)
+            width = network.last.weight.new_empty((0, sum(network.sizes)))
+            self._kept = torch.cat([width, *(prefix_logits(network, part, order) for part in parts)])
+
+    def take(self, place: np.ndarray) -> torch.Tensor:
+        """Return (…, D) logits of rows at (…) places."""
+        rows = torch.from_numpy(place)
+        if self._kept is not None:
+            return self._kept[rows]
+        found = prefix_logits(self._network, self._units.codes[rows.flatten()], self._order)
+        return found.reshape(*rows.shape, -1)
+
+
 def _one_step(
-    module: BookKeepingModule,
-    sizes: Sequence[int],
-    optimizer: SecureOptimizer,
-    units: Units,
-    step: int,
-    order: Sequence[int],
-    coins: KeyedFunction,
+    module: BookKeepingModule, sizes: Sequence[int], optimizer: SecureOptimizer, units: Units, base: BaseLogits
 ) -> None:
     """Accumulate the clipped sum of one Poisson sample, in parts that fit into memory; leaves `p.grad` zero."""
     optimizer.zero_grad()
     chosen = np.flatnonzero(optimizer.noise.mask(units.n_units))
     for part in units.parts(chosen):
-        codes, present = units.take(part)
-        known = known_flags(coins, part, codes.shape[1], codes.shape[2], step=step, order=order)
-        clipped_sum(module, sizes, codes, present, known)
+        place, present = units.take(part)
+        clipped_sum(module, sizes, base.take(place), units.codes[torch.from_numpy(place)], present)
         optimizer.accumulate()
     # `optimizer.step` accumulates once more: nothing, which is also all there is when nobody was chosen.
     zero_gradients(module)

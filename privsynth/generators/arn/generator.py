@@ -1,8 +1,8 @@
 """`arn`: an autoregressive network trained with Opacus DP-SGD, anchored to the marginal model before and after.
 
-Buy the marginal generator's tables; fit its mixture; train the network on rows of the mixture (free); train it on the
-real rows with DP-SGD; tilt its rows until the mixture's tables come true again (free). What it adds is what pairs
-cannot carry.
+Buy the marginal generator's tables; fit its mixture; train the network on rows of the mixture (free); train its
+interactions of three and four attributes on the real rows with DP-SGD; tilt its rows until the mixture's tables come
+true again (free). What it adds is what the tables cannot carry.
 """
 
 from __future__ import annotations
@@ -12,12 +12,19 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 
 from privsynth.errors import ConfigError
-from privsynth.generators.arn.adapter import adapt, clip_threshold
 from privsynth.generators.arn.complete import complete_network
-from privsynth.generators.arn.dpsgd import TrainSettings, train
-from privsynth.generators.arn.network import LAYERS, Network, check_weights, hidden_width, to_numpy
+from privsynth.generators.arn.dpsgd import TrainSettings, clip_threshold, number_of_coefficients, train
+from privsynth.generators.arn.interactions import (
+    Head,
+    Interactions,
+    attribute_scores,
+    check_interactions,
+    choose_terms,
+)
+from privsynth.generators.arn.network import Network, check_weights, hidden_width, prefix_logits, to_numpy
 from privsynth.generators.arn.sample import sample_network
 from privsynth.generators.arn.tilt import (
     Potential,
@@ -29,7 +36,7 @@ from privsynth.generators.arn.tilt import (
     log_weights,
     mixture_tables,
 )
-from privsynth.generators.arn.warm import WarmSettings, layer_gradients, warm_start
+from privsynth.generators.arn.warm import WarmSettings, warm_start
 from privsynth.generators.encoded import Encoded, Progress, no_progress
 from privsynth.generators.marginal.generator import MarginalGenerator, buy_tables
 from privsynth.generators.marginal.measure import to_simplex
@@ -46,6 +53,7 @@ class FittedArn:
 
     Attributes:
       weights: float32 arrays of the network.
+      interactions: terms of three and four attributes that are added to the network's logits.
       potentials: tables of the marginal model with log weights of their cells.
       sizes: number of codes of each attribute.
       no_null: attributes whose NULL is never drawn.
@@ -57,6 +65,7 @@ class FittedArn:
 
     name: ClassVar[str] = "arn"
     weights: Mapping[str, np.ndarray]
+    interactions: Interactions
     potentials: tuple[Potential, ...]
     sizes: tuple[int, ...]
     no_null: tuple[bool, ...]
@@ -67,7 +76,7 @@ class FittedArn:
 
     def network_codes(self, n_rows: int, rng: np.random.Generator) -> np.ndarray:
         """Return (attributes, n_rows) uint16 codes of the network as it is, not tilted."""
-        return sample_network(self.weights, self.sizes, self.no_null, self.order, n_rows, rng)
+        return sample_network(self.weights, self.sizes, self.no_null, self.order, self.interactions, n_rows, rng)
 
     def sample_codes(self, n_rows: int, rng: np.random.Generator) -> np.ndarray:
         """Return (attributes, n_rows) uint16 codes, tilted to the marginal model's tables."""
@@ -100,15 +109,16 @@ class FittedArn:
         return replace(self, potentials=found, ceiling=ceiling)
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """Return the network's weights, and potentials and tables, flat and side by side."""
+        """Return the network's weights, the interactions', and potentials and tables, flat and side by side."""
         empty = np.zeros(0, dtype=np.float32)
         values = np.concatenate([empty, *(potential.values.ravel() for potential in self.potentials)])
         shares = np.concatenate([empty, *(potential.shares.ravel() for potential in self.potentials)])
         network = {f"network.{name}": array for name, array in self.weights.items()}
-        return {**network, "tilt.values": values, "tilt.shares": shares}
+        terms = {"interactions.scores": self.interactions.scores, "interactions.values": self.interactions.values}
+        return {**network, **terms, "tilt.values": values, "tilt.shares": shares}
 
     def settings(self) -> dict[str, Any]:
-        """Return sizes, order, the tables that the potentials belong to, and settings."""
+        """Return sizes, order, what the terms and the potentials belong to, and settings."""
         return {
             "sizes": list(self.sizes),
             "no_null": list(self.no_null),
@@ -116,6 +126,8 @@ class FittedArn:
             "hidden": self.hidden,
             "tilt": asdict(self.tilt),
             "ceiling": self.ceiling,
+            "score_owner": self.interactions.owner.tolist(),
+            "terms": self.interactions.terms.tolist(),
             "tables": [list(potential.attributes) for potential in self.potentials],
         }
 
@@ -130,9 +142,9 @@ class ArnGenerator:
     """
 
     name: ClassVar[str] = "arn"
-    share: float = 0.1
-    sampling_probability: float = 1 / 16
-    steps: int = 128
+    share: float = 0.15
+    sampling_probability: float = 1 / 8
+    steps: int = 24
     warm: WarmSettings = field(default_factory=WarmSettings)
     training: TrainSettings = field(default_factory=TrainSettings)
     tilt: TiltSettings = field(default_factory=TiltSettings)
@@ -161,24 +173,17 @@ class ArnGenerator:
             raise ConfigError("the plan has no training run; make it with the generator's own training_spec()")
         if not data.attributes:
             raise ConfigError("there is no column to model; declare at least one")
-        releases = buy_tables(
-            data, mechanisms, plan, settings=self.marginal.fit_settings, rng=rng, progress=progress
-        )
+        releases = buy_tables(data, mechanisms, plan, settings=self.marginal.fit_settings, rng=rng, progress=progress)
         mixture = self.marginal.fit_releases(data, releases, rng=rng, progress=progress)
         order = sampling_order(data)
         shares = [to_simplex(table.counts / max(data.n_rows, 1.0)) for table in releases.one_way]
         network = Network(data.sizes, hidden_width(data.sizes), rng=rng, shares=shares)
         synthetic = mixture.sample_codes(self.warm.rows, rng)
         warm_start(network, synthetic, order, self.warm, rng, progress)
-        network.double()  # see dpsgd: the guarantee rests on double precision
-        seen = layer_gradients(network, synthetic[:, :_CALIBRATION_ROWS], order, rng)
-        adapted = adapt(network, seen, dict(zip(LAYERS, self.training.ranks, strict=True)))
-        clip = clip_threshold(adapted, seen, factor=self.training.clip_factor, max_rows_per_unit=data.max_rows_per_unit)
-        noise = mechanisms.training(clip=clip, label="DP-SGD of the autoregressive network")
-        train(adapted, data, noise, clip=clip, order=order, settings=self.training, progress=progress)
-        adapted.merge_into(network)
+        interactions = self._learn_interactions(network, data, mechanisms, plan, synthetic, order, rng, progress)
         untilted = FittedArn(
             weights=to_numpy(network),
+            interactions=interactions,
             potentials=(),
             sizes=tuple(data.sizes),
             no_null=tuple(not attribute.can_be_null for attribute in data.attributes),
@@ -188,6 +193,41 @@ class ArnGenerator:
         )
         paid = [table.attributes for table in (*releases.one_way, *releases.tables)]
         return untilted.tilted(mixture_tables(mixture.p, data.sizes, paid), rng, progress)
+
+    def _learn_interactions(
+        self,
+        network: Network,
+        data: Encoded,
+        mechanisms: Mechanisms,
+        plan: SpendingPlan,
+        synthetic: np.ndarray,
+        order: tuple[int, ...],
+        rng: np.random.Generator,
+        progress: Progress,
+    ) -> Interactions:
+        """Return the interactions that DP-SGD found.
+
+        Guarantee: spends the plan's training run and nothing else; a table in which no three attributes have two
+          codes each has no interactions, and then nothing is spent.
+        """
+        assert plan.training is not None
+        scores, owner, association = attribute_scores(synthetic, data.sizes)
+        most = number_of_coefficients(plan.training, data.n_rows, self.training)
+        terms = choose_terms(owner, association, order, most=most, rng=rng)
+        head = Head(data.sizes, order, scores, owner, terms)
+        if len(terms):
+            network.double()  # see dpsgd: the guarantee rests on double precision
+            rows = torch.from_numpy(synthetic[:, :_CALIBRATION_ROWS].astype(np.int64).T.copy())
+            clip = clip_threshold(
+                head,
+                prefix_logits(network, rows, order),
+                rows,
+                factor=self.training.clip_factor,
+                max_rows_per_unit=data.max_rows_per_unit,
+            )
+            noise = mechanisms.training(clip=clip, label="DP-SGD of the network's interactions")
+            train(head, network, data, noise, clip=clip, order=order, settings=self.training, progress=progress)
+        return head.interactions()
 
 
 def sampling_order(data: Encoded) -> tuple[int, ...]:
@@ -220,6 +260,13 @@ def restore(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> F
     values, shares = (np.split(array, ends[:-1]) if len(ends) else [] for array in flat)
     return FittedArn(
         weights=check_weights(weights, sizes, hidden),
+        interactions=check_interactions(
+            tensors["interactions.scores"],
+            settings["score_owner"],
+            settings["terms"],
+            tensors["interactions.values"],
+            sizes,
+        ),
         potentials=tuple(
             Potential(attributes, value.reshape(shape), share.reshape(shape))
             for attributes, shape, value, share in zip(tables, shapes, values, shares, strict=True)

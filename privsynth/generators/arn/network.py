@@ -77,6 +77,22 @@ class Network(nn.Module):
         return logits
 
 
+def prefix_logits(network: Network, codes: torch.Tensor, order: Sequence[int]) -> torch.Tensor:
+    """Return (rows, D) logits of every attribute given those before it in `order`, for codes (rows, attributes)."""
+    starts, width = [int(start) for start in offsets(network.sizes)], sum(network.sizes)
+    columns = network.first.weight.T  # a one-hot input picks a row of this
+    logits = columns.new_empty((len(codes), width))
+    with torch.no_grad():
+        before = network.first.bias.repeat(len(codes), 1)
+        for attribute in order:
+            hidden = functional.gelu(before)
+            hidden = hidden + functional.gelu(network.middle(hidden))
+            block = slice(starts[attribute], starts[attribute] + network.sizes[attribute])
+            logits[:, block] = functional.linear(hidden, network.last.weight[block], network.last.bias[block])
+            before = before + columns[codes[:, attribute] + block.start] + columns[width + attribute]
+    return logits
+
+
 def encode(
     codes: torch.Tensor, known: torch.Tensor, sizes: Sequence[int], dtype: torch.dtype = torch.float32
 ) -> torch.Tensor:

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from privsynth.generators.arn.interactions import Interactions
+
 BATCH = 8_192
 
 
@@ -16,6 +18,7 @@ def sample_network(
     sizes: Sequence[int],
     no_null: Sequence[bool],
     order: Sequence[int],
+    interactions: Interactions,
     n_rows: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
@@ -25,6 +28,7 @@ def sample_network(
       weights: of the network, as `to_numpy` returns them.
       no_null: attributes whose last code, NULL, must not be drawn.
       order: in which the attributes are drawn.
+      interactions: added to the network's logits.
       rng: the only source of randomness; torch draws nothing.
     """
     tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in weights.items()}
@@ -32,7 +36,7 @@ def sample_network(
     with torch.no_grad():
         for start in range(0, n_rows, BATCH):
             stop = min(start + BATCH, n_rows)
-            _sample_batch(tensors, sizes, no_null, order, out[:, start:stop], rng)
+            _sample_batch(tensors, sizes, no_null, order, interactions, out[:, start:stop], rng)
     return out
 
 
@@ -41,6 +45,7 @@ def _sample_batch(
     sizes: Sequence[int],
     no_null: Sequence[bool],
     order: Sequence[int],
+    interactions: Interactions,
     out: np.ndarray,
     rng: np.random.Generator,
 ) -> None:
@@ -49,11 +54,13 @@ def _sample_batch(
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(int)
     columns = tensors["first.weight"].T.contiguous()  # a one-hot input picks a row of this
     before = tensors["first.bias"].repeat(rows, 1)
+    scores = interactions.nothing_known(rows)
     for attribute in order:
         hidden = functional.gelu(before)
         hidden = hidden + functional.gelu(hidden @ tensors["middle.weight"].T + tensors["middle.bias"])
         block = slice(starts[attribute], starts[attribute + 1])
         logits = hidden @ tensors["last.weight"][block].T + tensors["last.bias"][block]
+        logits = logits + interactions.logits(scores, attribute, block)
         if no_null[attribute] and sizes[attribute] > 1:
             logits[:, -1] = -torch.inf
         cdf = torch.softmax(logits.double(), dim=1).cumsum(dim=1)
@@ -65,3 +72,4 @@ def _sample_batch(
             code = code.clamp(max=sizes[attribute] - 2)
         out[attribute] = code.numpy()
         before = before + columns[code + int(starts[attribute])] + columns[width + attribute]
+        interactions.tell(scores, slice(None), attribute, code + int(starts[attribute]))

@@ -1,14 +1,14 @@
-"""Stage 1, and what stage 2 needs to know beforehand; on rows sampled from the marginal model, so all of it is free."""
+"""Stage 1: the network is trained on rows sampled from the marginal model, which is free."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from privsynth.generators.arn.network import LAYERS, Network, encode, random_known, row_losses
+from privsynth.generators.arn.network import Network, encode, random_known, row_losses
 from privsynth.generators.encoded import Progress, no_progress
 
 
@@ -57,33 +57,3 @@ def warm_start(
         if step % 25 == 0:
             progress("warm start", step / settings.steps)
     progress("warm start", 1.0)
-
-
-def layer_gradients(
-    network: Network, codes: np.ndarray, order: Sequence[int], rng: np.random.Generator
-) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
-    """Return for each layer its inputs (rows, in) and the gradients of each row's loss at its outputs (rows, out).
-
-    Args:
-      network: in double precision.
-      codes: (attributes, rows) synthetic.
-    """
-    rows = torch.from_numpy(codes.astype(np.int64).T.copy())
-    known = torch.from_numpy(random_known(rng.random((len(rows), rows.shape[1] + 2)), order))
-    seen: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
-
-    def note(name: str) -> Callable[..., None]:
-        def hook(_layer: object, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-            seen[name] = (inputs[0].detach(), output)
-
-        return hook
-
-    handles = [getattr(network, name).register_forward_hook(note(name)) for name in LAYERS]
-    try:
-        inputs = encode(rows, known, network.sizes, torch.float64)
-        losses = row_losses(network(inputs), rows, known, network.sizes)
-    finally:
-        for handle in handles:
-            handle.remove()
-    grads = torch.autograd.grad(losses.sum(), [seen[name][1] for name in LAYERS])
-    return {name: (seen[name][0], grad) for name, grad in zip(LAYERS, grads, strict=True)}

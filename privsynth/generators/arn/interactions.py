@@ -1,0 +1,275 @@
+"""What DP-SGD trains: how an attribute depends on products of two or three others, over and above the network.
+
+The network that the warm start leaves knows what the paid tables say, pairs for the most part. What they cannot say is
+put into one more layer. A *score* is a function of one attribute's code with mean zero and variance one; a *term* is
+the product of scores of three or four attributes, with a coefficient. The logits of an attribute get, from each term
+that it is in, coefficient × scores of the others × its own scores: the conditionals of a log-linear model, so that one
+coefficient serves every order in which attributes become known, and a term waits until all others are.
+
+A coefficient is fitted by the correlation, left over by the network, between a product and a score: a coordinate of a
+table of three or four attributes. In these coordinates the curvature of the loss is about one, noise falls evenly, and
+structure that pairs carry no trace of, such as y = a ⊕ b ⊕ c, is a single large number.
+
+Noise in every coordinate grows with their number, so there are no more of them than the paid budget and number of rows
+can tell apart; if not all terms fit, those of attributes that are associated in pairs come first, and every other one
+is drawn at random. All of it comes from synthetic rows and public figures: free.
+
+Source: log-linear interactions (Bishop, Fienberg & Holland 1975); correspondence analysis for the scores (Greenacre
+1984); parities under privacy: Barak et al. 2007; heredity of interactions: Chipman 1996.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise, product
+from typing import cast
+
+import numpy as np
+import torch
+from torch import nn
+
+from privsynth.generators.arn.network import bare_linear, offsets
+
+MAX_SCORES = 3  # of one attribute
+_RARE = 5e-3  # a code that is rarer weighs as if it were this frequent
+_BOUND = 3.0  # of a score; products of unbounded scores would have heavy tails, and gradients with them
+_MAX_QUADRUPLES = 20_000
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """Terms and their coefficients.
+
+    Attributes:
+      scores: (D, R) float32; column r is a function of the code of attribute owner[r], zero in all other rows.
+      owner: (R,) the attribute of each score.
+      terms: (n, 4) the scores of each term; R, which stands for one, in the last place of a term of three.
+      values: (n,) float32 coefficients.
+    """
+
+    scores: np.ndarray
+    owner: np.ndarray
+    terms: np.ndarray
+    values: np.ndarray
+
+    def nothing_known(self, rows: int) -> torch.Tensor:
+        """Return (R + 1, rows) scores when nothing is known: zeros, and ones in the place that stands for one."""
+        known = torch.zeros((len(self.owner) + 1, rows))
+        known[-1] = 1.0
+        return known
+
+    def tell(self, known: torch.Tensor, rows: torch.Tensor | slice, attribute: int, places: torch.Tensor) -> None:
+        """Write the scores of codes that became known into (R + 1, rows) `known`.
+
+        Args:
+          rows: which rows.
+          places: the codes of these rows, counted over all attributes.
+        """
+        for r in np.flatnonzero(self.owner == attribute).tolist():
+            known[r, rows] = torch.from_numpy(self.scores[:, r].copy())[places]
+
+    def logits(self, known: torch.Tensor, attribute: int, block: slice) -> torch.Tensor:
+        """Return (rows, size) what the terms add to an attribute's logits; a term with an unknown score adds nothing.
+
+        Args:
+          known: (R + 1, rows), see `tell`.
+          block: of the attribute's codes.
+        """
+        added = known.new_zeros((known.shape[1], block.stop - block.start))
+        for r in np.flatnonzero(self.owner == attribute).tolist():
+            at, place = np.nonzero(self.terms == r)
+            if len(at):
+                rest = self.terms[at][np.arange(4)[None, :] != place[:, None]].reshape(-1, 3)
+                a, b, c = torch.from_numpy(rest).T
+                strength = torch.from_numpy(self.values[at]) @ known[a].mul_(known[b]).mul_(known[c])
+                added += torch.outer(strength, torch.from_numpy(self.scores[block, r].copy()))
+        return added
+
+
+def check_interactions(
+    scores: np.ndarray, owner: Sequence[int], terms: Sequence[Sequence[int]], values: np.ndarray, sizes: Sequence[int]
+) -> Interactions:
+    """Return the terms that were saved.
+
+    Raises:
+      ValueError: they do not fit each other or the attributes.
+    """
+    found = Interactions(
+        np.ascontiguousarray(scores, dtype=np.float32),
+        np.array(owner, dtype=np.int64),
+        np.array(terms, dtype=np.int64).reshape(-1, 4),
+        np.ascontiguousarray(values, dtype=np.float32),
+    )
+    count = len(found.owner)
+    fits = found.scores.shape == (sum(sizes), count) and found.values.shape == (len(found.terms),)
+    fits &= bool(((found.owner >= 0) & (found.owner < len(sizes))).all())
+    fits &= bool(((found.terms >= 0) & (found.terms <= count)).all())
+    if not fits:
+        raise ValueError("the terms do not fit the attributes")
+    return found
+
+
+def attribute_scores(codes: np.ndarray, sizes: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return scores (D, R) float64, their owners (R,), and how strongly attributes are associated in pairs.
+
+    An attribute's scores are orthonormal functions of its code, those first that its associations with the others
+    depend on most; an attribute with fewer codes has fewer.
+
+    Args:
+      codes: (attributes, rows) synthetic.
+    """
+    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(int)
+    rows = codes.shape[1]
+    hot = np.zeros((rows, starts[-1]), dtype=np.float32)
+    for at, column in enumerate(codes):
+        hot[np.arange(rows), starts[at] + column] = 1.0
+    share = hot.mean(axis=0, dtype=np.float64)
+    weight = 1 / np.sqrt(np.maximum(share, _RARE))
+    hot = ((hot - share) * weight).astype(np.float32)
+    together = (hot.T @ hot).astype(np.float64) / rows
+    blocks = [slice(a, b) for a, b in pairwise(starts)]
+    association = np.array([[np.square(together[a, b]).sum() for b in blocks] for a in blocks])
+    scores, owner = [], []
+    for at, block in enumerate(blocks):
+        others = np.delete(np.arange(starts[-1]), np.arange(block.start, block.stop))
+        # A little of its own spread, so that an attribute without associations has scores as well.
+        power = together[block, others] @ together[others, block] + 1e-3 * together[block, block]
+        directions = np.linalg.eigh(power)[1][:, ::-1].T
+        for direction in directions[: max(0, min(MAX_SCORES, int((share[block] > _RARE).sum()) - 1))]:
+            score = np.zeros(starts[-1])
+            score[block] = direction * weight[block]
+            score[block] -= score[block] @ share[block]
+            spread = math.sqrt(score[block] ** 2 @ share[block])
+            score[block] = np.clip(score[block] / max(spread, 1e-6), -_BOUND, _BOUND)
+            scores.append(score)
+            owner.append(at)
+    return np.array(scores).reshape(-1, starts[-1]).T.copy(), np.array(owner, dtype=np.int64), association
+
+
+def choose_terms(
+    owner: np.ndarray, association: np.ndarray, order: Sequence[int], *, most: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Return (n, 4) about so many terms at most: first scores of every set of attributes, then further ones.
+
+    The attribute of a set that is drawn last takes part with all of its scores at once.
+
+    Args:
+      owner: (R,) the attribute of each score.
+      association: (attributes, attributes).
+    """
+    of = [np.flatnonzero(owner == at).tolist() for at in range(len(association))]
+    position = np.argsort(np.asarray(order))
+    terms: list[tuple[int, ...]] = []
+    sets = _ranked_sets([at for at, mine in enumerate(of) if mine], association, most, rng)
+    for round_ in range(MAX_SCORES):  # in each round the products in which the highest score is of this rank
+        for subset in sets:
+            *first, last = sorted(subset, key=lambda at: position[at])
+            for ranks in product(*(range(min(round_ + 1, len(of[at]))) for at in first)):
+                if max(ranks) == round_:
+                    scores = [of[at][rank] for at, rank in zip(first, ranks, strict=True)]
+                    scores += [len(owner)] * (3 - len(scores))
+                    terms += [(own, *scores) for own in of[last]]
+                if len(terms) >= most:
+                    return np.array(terms, dtype=np.int64)
+    return np.array(terms, dtype=np.int64).reshape(-1, 4)
+
+
+def _ranked_sets(
+    able: Sequence[int], association: np.ndarray, most: int, rng: np.random.Generator
+) -> list[tuple[int, ...]]:
+    """Return sets of three and four attributes, by turns the most associated and any."""
+    triples = list(combinations(able, 3))
+    if math.comb(len(able), 4) <= _MAX_QUADRUPLES:
+        quadruples = list(combinations(able, 4))
+    else:
+        drawn = rng.random((_MAX_QUADRUPLES, len(able))).argpartition(3, axis=1)[:, :4]
+        quadruples = sorted({tuple(sorted(able[i] for i in row)) for row in drawn.tolist()})
+    sets = [*triples, *quadruples]
+    if len(sets) > most:
+        strength = np.array([sum(association[a, b] for a, b in combinations(s, 2)) / len(s) for s in sets])
+        ranked, drawn = np.argsort(-strength, kind="stable"), rng.permutation(len(sets))
+        order = np.stack([ranked, drawn], axis=1).ravel()
+        sets = [sets[i] for i in dict.fromkeys(order.tolist())]
+    return sets
+
+
+class Head(nn.Module):
+    """The terms as layers: for each attribute, a linear layer from products of earlier attributes' scores to its own.
+
+    Args:
+      sizes: number of codes of each attribute.
+      order: in which attributes are drawn; a term belongs to the attribute of it that comes last.
+      scores, owner: of `attribute_scores`.
+      terms: of `choose_terms`.
+    """
+
+    def __init__(
+        self, sizes: Sequence[int], order: Sequence[int], scores: np.ndarray, owner: np.ndarray, terms: np.ndarray
+    ) -> None:
+        super().__init__()
+        self.sizes = tuple(sizes)
+        self.scores, self.owner = torch.from_numpy(scores), torch.from_numpy(owner)
+        self.places = offsets(sizes)
+        self.layers = nn.ModuleDict()
+        self.inputs: dict[str, torch.Tensor] = {}
+        self.outputs: dict[str, torch.Tensor] = {}
+        position = np.append(np.argsort(np.asarray(order))[owner], -1)
+        for attribute in range(len(sizes)):
+            mine = _products_for(attribute, owner, terms, position)
+            if len(mine):
+                own = np.flatnonzero(owner == attribute)
+                layer = bare_linear(len(mine), len(own), bias=False, dtype=torch.float64)
+                with torch.no_grad():
+                    layer.weight.zero_()
+                name = str(attribute)
+                self.layers[name] = layer
+                self.inputs[name], self.outputs[name] = torch.from_numpy(mine), torch.from_numpy(own)
+
+    def forward(self, base: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+        """Return logits (…, D) for the network's logits (…, D) and codes (…, attributes).
+
+        Each attribute's logits are those given the attributes that come before it.
+        """
+        place = (codes[..., self.owner] + self.places[self.owner]).flatten(0, -2)
+        # One score a row: picking rows is many times faster than picking columns.
+        known = self.scores[place, torch.arange(len(self.owner))].T.contiguous()
+        known = torch.cat([known, torch.ones_like(known[:1])])
+        blocks = list(torch.split(base, list(self.sizes), dim=-1))
+        for name, layer in self.layers.items():
+            a, b, c = self.inputs[name].T
+            products = known[a].mul_(known[b]).mul_(known[c])
+            strength = layer(products.T.reshape(*codes.shape[:-1], len(products)))
+            attribute = int(name)
+            start = int(self.places[attribute])
+            scores = self.scores[start : start + self.sizes[attribute], self.outputs[name]]
+            blocks[attribute] = blocks[attribute] + strength @ scores.T
+        return torch.cat(blocks, dim=-1)
+
+    def interactions(self) -> Interactions:
+        """Return the terms whose coefficients are not zero."""
+        terms: list[list[int]] = []
+        values: list[float] = []
+        for name, layer in self.layers.items():
+            weight = cast(nn.Linear, layer).weight.detach().numpy()
+            for row, column in zip(*np.nonzero(weight), strict=True):
+                term = [int(self.outputs[name][row]), *self.inputs[name][column].tolist()]
+                terms.append(sorted(term))
+                values.append(float(weight[row, column]))
+        return Interactions(
+            self.scores.numpy().astype(np.float32),
+            self.owner.numpy().copy(),
+            np.array(terms, dtype=np.int64).reshape(-1, 4),
+            np.array(values, dtype=np.float32),
+        )
+
+
+def _products_for(attribute: int, owner: np.ndarray, terms: np.ndarray, position: np.ndarray) -> np.ndarray:
+    """Return (n, 3) the products of scores that an attribute's logits depend on, if it is the last in some terms."""
+    found = set()
+    for term in terms.tolist():
+        last = max(term, key=lambda r: position[r])
+        if owner[last] == attribute:
+            found.add(tuple(r for r in term if r != last))
+    return np.array(sorted(found), dtype=np.int64).reshape(-1, 3)

@@ -132,7 +132,7 @@ def test_the_page_shows_figures_spreads_failures_and_where_runs_come_from():
     row = re.search(r"<tr><th scope=\"row\">marginal</th><td class=\"n\">1</td>.*?</tr>", page, flags=re.S)
     assert row is not None
     assert "0.9015" in row[0]
-    assert "± 0.0007" in row[0]
+    assert "±&nbsp;0.0007" in row[0]
     assert "it ran out of luck" in page
     assert "Figures by another judge. Two cores." in page
     assert ">quoted<" in page

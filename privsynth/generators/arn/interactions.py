@@ -78,10 +78,13 @@ class Interactions:
           block: of the attribute's codes.
         """
         added = known.new_zeros((known.shape[1], block.stop - block.start))
+        told = known.ne(0).any(dim=1).numpy()
         for r in np.flatnonzero(self.owner == attribute).tolist():
             at, place = np.nonzero(self.terms == r)
+            rest = self.terms[at][np.arange(4)[None, :] != place[:, None]].reshape(-1, 3)
+            waits = ~told[rest].all(axis=1)
+            at, rest = at[~waits], rest[~waits]
             if len(at):
-                rest = self.terms[at][np.arange(4)[None, :] != place[:, None]].reshape(-1, 3)
                 a, b, c = torch.from_numpy(rest).T
                 strength = torch.from_numpy(self.values[at]) @ known[a].mul_(known[b]).mul_(known[c])
                 added += torch.outer(strength, torch.from_numpy(self.scores[block, r].copy()))

@@ -228,12 +228,12 @@ def _settings(config: BenchmarkConfig, schema: Schema) -> dict[str, Any]:
         "unit": budget.unit,
         "max_rows_per_unit": budget.max_rows_per_unit,
         "generators": list(config.generators),
-        "epsilons": list(config.epsilons),
-        "delta": config.delta,
+        "epsilons": [f"{epsilon:g}" for epsilon in config.epsilons],
+        "delta": f"{config.delta:g}",
         "seeds": config.seeds,
         "judge_rows": config.judge_rows,
         "reference_epochs": config.reference_epochs or "their own default",
-        "timeout_s": config.timeout_s,
+        "timeout_minutes": round(config.timeout_s / 60, 3),
     }
 
 

@@ -1,0 +1,136 @@
+"""The programs in `benchmarks/`: lists of tables, and other people's generators in environments of their own."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from benchmark.invented import a_document, a_run
+
+from privsynth.benchmark.results import WATERMARK, load_runs
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def script(path: str):
+    """Return a program of `benchmarks/` as a module."""
+    name = "script_" + path.replace("/", "_").removesuffix(".py")
+    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_list_becomes_one_benchmark_a_table(tmp_path):
+    entry = {
+        "train": "a.csv",
+        "holdout": "b.csv",
+        "unit": "row",
+        "target": "y",
+        "schema": "s.yaml",
+        "compare": "c.json",
+    }
+    options = argparse.Namespace(
+        list=tmp_path / "list.yaml", tables=Path("t"), compare=[Path("more")], timeout_minutes=2
+    )
+    wanted = {"generators": ["marginal"], "epsilons": ["0.5", 1], "seeds": 3}
+    config = script("run.py").config_of(entry, wanted, options, Path("out/a"))
+    assert (config.table, config.holdout) == ("t/a.csv", "t/b.csv")
+    assert config.schema == tmp_path / "s.yaml"
+    assert config.compare == (tmp_path / "c.json", Path("more"))
+    assert (config.epsilons, config.seeds, config.targets, config.timeout_s) == ((0.5, 1.0), 3, ("y",), 120)
+
+
+def test_the_overview_sets_tables_side_by_side():
+    document = a_document(a_run(), a_run(seed=2, status="failed", reason="x", figures={}), a_run("copula", None))
+    lines = script("run.py").overview({"one": document, "two": document}).splitlines()
+    assert WATERMARK in lines[0]
+    assert lines[2].count("|") == lines[3].count("|") == lines[4].count("|") == 10
+    assert lines[5] == "| one | marginal | 1 | 1, 1 failed | 0.9010 | – | 0.8000 | 0.6000 | 3.0 |"
+    assert lines[6].startswith("| one | not private: copula | none |")
+    assert len(lines) == 10
+
+
+@pytest.fixture
+def peers(tmp_path):
+    """Return the program of peers, its options, and a function that makes a peer's Python out of a shell script."""
+    (tmp_path / "out").mkdir()
+    options = argparse.Namespace(
+        out=tmp_path / "out", train=tmp_path / "train.csv", delta=1e-6, source=None, timeout_minutes=0.5
+    )
+
+    def python(does: str) -> Path:
+        path = tmp_path / "python"
+        path.write_text(f"#!/bin/sh\n{does}\n")
+        path.chmod(0o755)
+        return path
+
+    return script("peers/run.py"), options, python
+
+
+def test_a_run_of_a_peer_is_a_record_that_the_page_takes(peers, tmp_path):
+    program, options, python = peers
+    says = python('cat > /dev/null; echo noise; echo \'{"fit_s": 2.5, "sample_s": 1, "peak_mib": 9, "rows": 7}\'')
+    program.run("mostly", 1.0, 1, says, options)
+    program.run("sdv-tvae", None, 1, says, options)
+    private, reference = load_runs(tmp_path / "out")
+    assert (private.epsilon, private.delta, private.fit_s) == (1.0, 1e-5, 2.5)  # its floor, not what was asked for
+    assert private.rows_file == str(tmp_path / "out" / "mostly_eps1_seed1.csv")
+    assert (reference.private, reference.epsilon, reference.delta) == (False, None, None)
+
+
+def test_a_peer_that_fails_leaves_its_reason_and_is_not_run_again(peers, tmp_path):
+    program, options, python = peers
+    program.run("dpmm-mst", 1.0, 1, python("cat > /dev/null; exit 3"), options)
+    options.timeout_minutes = 0.001
+    program.run("dpmm-mst", 3.0, 1, python("exec sleep 30"), options)
+    program.run("dpmm-mst", 1.0, 1, tmp_path / "nothing", options)
+    assert [run.reason for run in load_runs(tmp_path / "out")] == [
+        "its process ended with exit code 3",
+        "stopped after 0.001 minutes",
+    ]
+
+
+def test_every_peer_has_an_environment_and_an_adapter(peers):
+    program, _, _ = peers
+    adapters = script("peers/adapters.py")
+    for name, peer in program.PEERS.items():
+        assert peer.environment in program.ENVIRONMENTS
+        assert callable(adapters.adapter(name))
+        assert peer.note
+    assert not any(peer.private for name, peer in program.PEERS.items() if name.startswith("sdv"))
+
+
+def test_an_environment_from_a_checkout_needs_to_know_where(peers, tmp_path):
+    program, _, _ = peers
+    with pytest.raises(SystemExit, match="--source"):
+        program.environment("dpsynth", tmp_path, sys.executable, None)
+    ready = tmp_path / "dpmm" / "ready.json"
+    ready.parent.mkdir()
+    ready.write_text(json.dumps([list(call) for call in program.ENVIRONMENTS["dpmm"]]))
+    assert program.environment("dpmm", tmp_path, sys.executable, None) == tmp_path / "dpmm" / "bin" / "python"
+
+
+def test_bins_of_a_peer_lead_back_to_values_in_range():
+    import numpy as np
+    import pandas as pd
+
+    adapters = script("peers/adapters.py")
+    column = pd.Series([*np.arange(100.0), np.nan])
+    codes, size, back = adapters._bins(column, True)
+    assert size == 33
+    assert codes[-1] == 32
+    assert (codes[:-1] < 32).all()
+    found = back(codes, np.random.default_rng(0))
+    assert np.isnan(found[-1])
+    assert np.abs(found[:-1] - column[:-1]).max() < 4.0
+    words, size, back = adapters._bins(pd.Series(["a", "b", None]), False)
+    assert size == 3
+    assert list(back(words, np.random.default_rng(0))[:2]) == ["a", "b"]

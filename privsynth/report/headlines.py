@@ -72,8 +72,11 @@ def _headline(family: Family, findings: Sequence[Finding]) -> Headline:
 
 
 def _telling(family: Family, findings: Sequence[Finding]) -> Finding | None:
-    """Return the figure that stands for a family: exact before noisy, the worst of its name."""
+    """Return the figure that stands for a family: one that failed, if any did; exact before noisy, the worst of its
+    name.
+    """
     measured = [finding for finding in findings if finding.value is not None]
+    measured = [finding for finding in measured if finding.verdict == "fail"] or measured
     for name in _TELLING[family]:
         own = [finding for finding in measured if finding.name == name]
         exact = [finding for finding in own if finding.visibility == "officer"]

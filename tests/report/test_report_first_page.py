@@ -32,6 +32,8 @@ def test_the_exact_figure_and_the_worst_one_stand_for_a_family(officer_report, m
         make_finding("tstr_auroc", 0.6, family="utility", better="higher", group="b"),
         make_finding("membership_auc", 0.6, family="membership", group="a"),
         make_finding("membership_auc", 0.5, family="membership", group="b", verdict="fail"),
+        make_finding("selection_rate_gap", 0.3, family="bias", verdict="review"),
+        make_finding("representation", 0.1, family="bias", verdict="fail"),
         make_finding("something_new", 3.0, family="coverage"),
         make_finding("something_else", None, family="pii", verdict="insufficient"),
     )
@@ -40,6 +42,7 @@ def test_the_exact_figure_and_the_worst_one_stand_for_a_family(officer_report, m
     assert lines["fidelity"].finding.value == 0.1
     assert lines["utility"].finding.group == "b"
     assert lines["membership"].finding.group == "b"
+    assert lines["bias"].finding.name == "representation"
     assert lines["coverage"].finding.value == 3.0
     assert (lines["pii"].finding, lines["pii"].verdict) == (None, "insufficient")
 

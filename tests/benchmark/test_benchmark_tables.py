@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -187,7 +189,7 @@ def test_a_schema_that_does_not_fit_is_refused(table, tmp_path):
 
 def test_a_reference_is_fitted_on_typed_rows_and_has_no_bill(table, tmp_path, monkeypatch):
     from privsynth.benchmark.fit import fit
-    from privsynth.generators import generator, reference
+    from privsynth.generators.generator import GENERATORS, GeneratorInfo
 
     asked = {}
 
@@ -195,8 +197,9 @@ def test_a_reference_is_fitted_on_typed_rows_and_has_no_bill(table, tmp_path, mo
         asked.update(name=name, kinds=kinds, n_rows=n_rows, seed=seed, epochs=epochs)
         return frame.head(n_rows)
 
-    monkeypatch.setattr(reference, "reference_rows", rows)
-    assert not generator.GENERATORS["sdv:tvae"].private
+    where = "privsynth.generators.reference"
+    monkeypatch.setitem(sys.modules, where, SimpleNamespace(reference_rows=rows))
+    monkeypatch.setitem(GENERATORS, "sdv:tvae", GeneratorInfo("sdv:tvae", False, "no privacy", where))
     wanted = config(table, generators=("sdv:tvae",), epsilons=(), reference_epochs=2)
     (case,) = [case for case in wanted.cases() if case.seed == 1]
     with Workspace(privsynth_home()) as workspace:

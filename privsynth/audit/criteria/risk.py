@@ -14,7 +14,7 @@ from privsynth.audit.intervals import Interval
 from privsynth.audit.membership import allowed_tpr
 from privsynth.audit.wording import insufficient, percent
 
-ALPHA = 0.05
+ALPHA = 0.01
 FLOOR = -1.0  # a lower end of the excess risk below this says nothing more
 
 

@@ -27,6 +27,7 @@ MIN_GUESSES = 20
 TRIES = 5
 WINDOW = 0.01
 MISSING = -1
+TOP = 2**31 - 1  # above every code
 MEANING = (
     "An attacker makes statements that fit exactly one synthetic row and claims that each fits exactly one real person."
 )
@@ -87,7 +88,7 @@ def singling_out(tables: AuditTables, *, rng: np.random.Generator, settings: Aud
     codes = order_codes(tables, (synthetic, who.members, who.others))
     is_number = np.array([tables.is_number(name) for name in tables.columns])
     shuffled = np.stack([rng.permutation(row) for row in codes[0]])
-    n = min(GUESSES[settings.level], settings.max_targets)
+    n = min(GUESSES[settings.level], settings.max_targets, len(synthetic))
     kinds: list[tuple[str, Callable[[np.ndarray], list[Predicate]]]] = [
         ("several columns", lambda table: conjunctions(table, is_number, n, rng)),
         ("whole rows", lambda table: whole_rows(table, is_number, n, rng)),
@@ -125,8 +126,7 @@ def one_column(codes: np.ndarray, is_number: np.ndarray, n: int, rng: np.random.
         ranges = [(int(v), int(v)) for v in values[counts == 1]]
         known = values[values != MISSING]
         if is_number[column] and len(known):
-            top = np.iinfo(np.int32).max
-            ranges += [(int(known[-1]), top)] if counts[-1] == 1 else []
+            ranges += [(int(known[-1]), TOP)] if counts[-1] == 1 else []
             ranges += [(0, int(known[0]))] if counts[values == known[0]][0] == 1 else []
         queues.append([_single(column, *ranges[i]) for i in rng.permutation(len(ranges))])
     longest = max((len(queue) for queue in queues), default=0)
@@ -160,7 +160,7 @@ def conjunctions(codes: np.ndarray, is_number: np.ndarray, n: int, rng: np.rando
         row = codes[:, rng.integers(size)]
         half = is_number & (row != MISSING)
         low = np.where(half & (row < middle), 0, row)
-        high = np.where(half & (row >= middle), np.iinfo(np.int32).max, row)
+        high = np.where(half & (row >= middle), TOP, row)
         chosen = _grow(codes, rng.permutation(d), low, high)
         if chosen is not None:
             found.setdefault(chosen.key(), chosen)

@@ -14,7 +14,7 @@ from privsynth.report.titles import FAMILY_TITLES, title_of
 _TELLING: dict[Family, tuple[str, ...]] = {
     "fidelity": ("tvd_2way_mean", "tvd_1way_mean", "c2st_auroc"),
     "utility": ("utility_gap", "tstr_auroc", "utility_auc"),
-    "membership": ("epsilon_lower_bound_one_run", "epsilon_lower_bound", "membership_auc"),
+    "membership": ("membership_headline", "epsilon_lower_bound_one_run", "epsilon_lower_bound", "membership_auc"),
     "disclosure": ("singling_out", "inference", "linkability", "attribute_inference"),
     "bias": ("true_positive_rate_gap", "selection_rate_gap", "base_rate_gap", "representation"),
     "rules": ("rule_violations",),

@@ -19,6 +19,6 @@ def command(as_json: bool) -> None:
     if as_json:
         emit_json({name: {"private": info.private, "summary": info.summary} for name, info in GENERATORS.items()})
         return
-    rows = [(name, "yes" if info.private else "NO", info.summary) for name, info in GENERATORS.items()]
+    rows = [(name, "yes" if info.private else "no privacy", info.summary) for name, info in GENERATORS.items()]
     auto = f"arn from epsilon {AUTO_ARN_EPSILON:g} up, else marginal"
     print_table(("name", "private", "what it is"), [*rows, ("auto", "yes", auto)])

@@ -83,6 +83,36 @@ GENERATORS: Mapping[str, GeneratorInfo] = {
         "autoregressive network trained with Opacus DP-SGD, warm-started from `marginal`; for high-order structure",
         "privsynth.generators.arn.generator",
     ),
+    "tvae": GeneratorInfo(
+        "tvae",
+        True,
+        "variational autoencoder trained with Opacus DP-SGD; a usual name, to compare with",
+        "privsynth.generators.tvae.generator",
+    ),
+    "ctgan": GeneratorInfo(
+        "ctgan",
+        True,
+        "conditional GAN whose critic is trained with Opacus DP-SGD; a usual name, to compare with",
+        "privsynth.generators.ctgan.generator",
+    ),
+    "sdv:gaussian_copula": GeneratorInfo(
+        "sdv:gaussian_copula",
+        False,
+        "no privacy: SDV's Gaussian copula, a reference for `privsynth benchmark` and `privsynth audit`",
+        "privsynth.generators.reference",
+    ),
+    "sdv:ctgan": GeneratorInfo(
+        "sdv:ctgan",
+        False,
+        "no privacy: SDV's conditional GAN, a reference for `privsynth benchmark` and `privsynth audit`",
+        "privsynth.generators.reference",
+    ),
+    "sdv:tvae": GeneratorInfo(
+        "sdv:tvae",
+        False,
+        "no privacy: SDV's autoencoder, a reference for `privsynth benchmark` and `privsynth audit`",
+        "privsynth.generators.reference",
+    ),
 }
 
 AUTO_ARN_EPSILON = 3.0
@@ -92,19 +122,34 @@ def choose(name: str, *, epsilon: float) -> str:
     """Return the generator's name; `auto` is settled by public facts alone.
 
     Raises:
-      ConfigError: an unknown name.
+      ConfigError: an unknown name, or a reference without privacy.
     """
     if name == "auto":
         return "arn" if epsilon >= AUTO_ARN_EPSILON else "marginal"
     if name not in GENERATORS:
-        raise ConfigError(f"there is no generator '{name}'; choose auto, {', '.join(GENERATORS)}")
+        private = ", ".join(known for known, info in GENERATORS.items() if info.private)
+        raise ConfigError(f"there is no generator '{name}'; choose auto, {private}")
+    _refuse_reference(name)
     return name
 
 
+def _refuse_reference(name: str) -> None:
+    if not GENERATORS[name].private:
+        raise ConfigError(
+            f"'{name}' has no privacy guarantee, so that it cannot make a release; it is a reference to compare with, "
+            "through `privsynth benchmark` and `privsynth audit`"
+        )
+
+
 def load_generator(name: str) -> Generator:
-    """Return a generator with its default settings."""
+    """Return a private generator with its default settings.
+
+    Raises:
+      ConfigError: a reference without privacy, which is not a `Generator`.
+    """
     from importlib import import_module
 
+    _refuse_reference(name)
     generator: Generator = import_module(GENERATORS[name].module).GENERATOR
     return generator
 
@@ -117,7 +162,7 @@ def restore_generator(name: str, tensors: Mapping[str, np.ndarray], settings: Ma
     """
     from importlib import import_module
 
-    if name not in GENERATORS:
+    if name not in GENERATORS or not GENERATORS[name].private:
         raise ConfigError(f"the model was made by the generator '{name}', which this version does not know")
     fitted: FittedGenerator = import_module(GENERATORS[name].module).restore(tensors, settings)
     return fitted

@@ -67,7 +67,8 @@ def assert_noise_has_no_seed(one: dict[str, bytes], other: dict[str, bytes]) -> 
 
 
 @pytest.mark.parametrize("generator", ["marginal", *(pytest.param(n, marks=pytest.mark.slow)
-                                                     for n in GENERATORS if n != "marginal")])  # fmt: skip
+                                                     for n, info in GENERATORS.items()
+                                                     if info.private and n != "marginal")])  # fmt: skip
 def test_two_runs_differ_though_every_seed_is_the_same(tmp_path, generator):
     assert_noise_has_no_seed(seeded_run(tmp_path, 1, generator=generator), seeded_run(tmp_path, 2, generator=generator))
 
@@ -174,7 +175,8 @@ def run(*arguments: object) -> str:
 
 
 @pytest.mark.parametrize("generator", ["marginal", *(pytest.param(n, marks=pytest.mark.slow)
-                                                     for n in GENERATORS if n != "marginal")])  # fmt: skip
+                                                     for n, info in GENERATORS.items()
+                                                     if info.private and n != "marginal")])  # fmt: skip
 def test_the_main_job_and_what_recipients_do_call_nobody(tmp_path, no_network, generator):
     source = write_csv(tmp_path / "table.csv", ordinary_rows())
     run("keys", "init", "--name", "office", "--no-passphrase")

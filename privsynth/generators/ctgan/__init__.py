@@ -1,0 +1,1 @@
+"""`ctgan`: a conditional GAN whose critic is trained with Opacus DP-SGD."""

@@ -1,0 +1,1 @@
+"""What `tvae` and `ctgan` share: networks of codes, and DP-SGD on units."""

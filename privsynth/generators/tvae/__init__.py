@@ -1,0 +1,1 @@
+"""`tvae`: a variational autoencoder trained with Opacus DP-SGD."""

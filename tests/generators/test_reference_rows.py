@@ -1,0 +1,124 @@
+"""SDV's synthesizers: without privacy and said so, kept out of the core, silent, offline and repeatable."""
+
+from __future__ import annotations
+
+import ast
+import json
+import socket
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from pipeline.admissions import admissions, run, schema, spent, write
+
+from privsynth.errors import ConfigError
+from privsynth.generators.generator import GENERATORS
+from privsynth.generators.reference import reference_rows
+
+PACKAGE = Path(__file__).parents[2] / "privsynth"
+REFERENCES = [name for name, info in GENERATORS.items() if not info.private]
+KINDS = {
+    "age": "integer", "x": "numeric", "sex": "categorical", "smoker": "boolean", "day": "date", "empty": "numeric",
+    "name": "text", "key": "id",
+}  # fmt: skip
+
+
+def frame(n: int = 60) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "key": range(n),
+            "age": rng.integers(0, 90, n),
+            "x": np.where(rng.random(n) < 0.2, np.nan, rng.normal(size=n)),
+            "sex": rng.choice(["F", "M"], n),
+            "smoker": rng.random(n) < 0.3,
+            "day": pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 99, n), unit="D"),
+            "empty": [None] * n,
+            "name": "needle",
+            "not declared": 1,
+        }
+    )
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    def refuse(*_args, **_more):
+        raise AssertionError("somebody tried to call out")
+
+    for name in ("connect", "connect_ex", "sendto"):
+        monkeypatch.setattr(socket.socket, name, refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+def test_nothing_but_one_module_imports_sdv():
+    found = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if any(name.split(".")[0] in ("sdv", "ctgan", "rdt", "copulas") for name in names):
+                found.add(path.relative_to(PACKAGE).as_posix())
+    assert found == {"generators/reference.py"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["sdv:gaussian_copula", "sdv:ctgan", "sdv:tvae"])
+def test_rows_are_silent_offline_and_repeatable(name, no_network, capfd):
+    before, state = frame(), np.random.get_state()[1].copy()
+    real = frame()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rows = reference_rows(name, real, KINDS, n_rows=25, seed=1, epochs=1)
+    again = reference_rows(name, real, KINDS, n_rows=25, seed=1, epochs=1)
+    pd.testing.assert_frame_equal(rows, again)
+    assert list(rows) == ["age", "x", "sex", "smoker", "day", "empty"]
+    assert len(rows) == 25
+    assert rows["age"].between(0, 89).all()
+    assert set(rows["sex"]) <= {"F", "M"}
+    assert pd.api.types.is_datetime64_any_dtype(rows["day"])
+    assert rows["empty"].isna().all()
+    assert capfd.readouterr() == ("", "")
+    assert np.array_equal(np.random.get_state()[1], state)
+    pd.testing.assert_frame_equal(real, before)
+
+
+def test_tables_that_ask_for_nothing():
+    empty = reference_rows("sdv:ctgan", frame(0), KINDS, n_rows=3, seed=1)
+    assert (list(empty), len(empty)) == (["age", "x", "sex", "smoker", "day", "empty"], 3)
+    assert empty.isna().all(axis=None)
+    assert len(reference_rows("sdv:ctgan", frame(), KINDS, n_rows=0, seed=1)) == 0
+    with pytest.raises(ConfigError, match="no column"):
+        reference_rows("sdv:ctgan", frame(), {"name": "text"}, n_rows=5, seed=1)
+    with pytest.raises(ConfigError, match="no reference 'sdv:magic'"):
+        reference_rows("sdv:magic", frame(), KINDS, n_rows=5, seed=1)
+
+
+def test_without_sdv_the_error_says_what_to_install(monkeypatch):
+    for module in ("sdv", "sdv.single_table", "sdv.metadata"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ConfigError, match=r"privsynth\[sdv\].*licence"):
+        reference_rows("sdv:tvae", frame(), KINDS, n_rows=5, seed=1)
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+@pytest.mark.parametrize("command", ["synthesize", "plan"])
+def test_a_release_refuses_them_before_anything_is_spent(name, command, tmp_path):
+    table, declared = write(tmp_path, "admissions.csv", admissions()), write(tmp_path, "schema.yaml", schema())
+    out = ("--out", tmp_path / "out") if command == "synthesize" else ()
+    made = run(command, table, "--schema", declared, "--epsilon", 1, "--generator", name, *out)
+    assert made.exit_code == 2
+    assert "no privacy guarantee" in made.stderr
+    assert "`privsynth benchmark` and `privsynth audit`" in made.stderr
+    assert made.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+    assert spent() == {}
+
+
+def test_the_list_of_generators_marks_them():
+    told = json.loads(run("generators", "--json").stdout)
+    assert [name for name, info in told.items() if not info["private"]] == REFERENCES
+    assert len(REFERENCES) == 3
+    assert run("generators").stdout.count("no privacy") >= 3

@@ -215,7 +215,7 @@ def _calibration_error(gaps: list[tuple[float, Rate, float]], scores: Scored) ->
     common = {"family": "utility", "name": "calibration_error", "group": scores.label, "source": SOURCE}
     meaning = (
         "Mean distance between the predicted and the observed rate over the bins of the score; 0 is perfect. Noise "
-        "makes it larger, never smaller: the lower end of the interval is what noise cannot explain."
+        "makes it larger on average: the lower end of the interval is what noise cannot explain."
     )
     total = sum(rows for rows, _, _ in gaps)
     if not gaps:

@@ -9,7 +9,7 @@ from privsynth.audit.tables import AuditSettings
 
 
 def bias(tables, level="quick"):
-    return audit(tables, rng=np.random.default_rng(0), settings=AuditSettings(level=level, max_rows=1_500))
+    return audit(tables, rng=np.random.default_rng(0), settings=AuditSettings(level=level, max_rows=800))
 
 
 @pytest.fixture(scope="module")

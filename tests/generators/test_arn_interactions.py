@@ -75,6 +75,15 @@ def test_few_terms_go_to_associated_attributes_first():
     assert len({r for term in terms.tolist() for r in term}) > 8, "the others are drawn at random"
 
 
+def test_wide_tables_look_at_the_associated_and_at_some_others():
+    """300 attributes have 300 million sets of four: neither memory nor time may follow them."""
+    association = np.full((300, 300), 1e-4)
+    association[np.ix_([17, 150, 299], [17, 150, 299])] = 1.0
+    terms = choose_terms(np.arange(300), association, tuple(range(300)), most=400, rng=np.random.default_rng(0))
+    assert [set(term) for term in terms.tolist()].count({17, 150, 299, 300}) == 1
+    assert len({r for term in terms.tolist() for r in term}) > 200
+
+
 def test_no_three_attributes_no_terms():
     assert len(choose_terms(np.array([0, 1]), np.ones((2, 2)), (0, 1), most=9, rng=np.random.default_rng(0))) == 0
 
@@ -132,13 +141,13 @@ def agreement(codes: np.ndarray) -> float:
 
 @pytest.mark.slow
 def test_parity_is_found_where_tables_of_pairs_cannot():
-    """At ε = 3 and 20,000 rows the coefficient stands hundreds of deviations above the noise."""
-    data = parity_table(20_000)
+    """At ε = 3 and 15,000 rows the coefficient stands hundreds of deviations above the noise."""
+    data = parity_table(15_000)
     marginal = MarginalGenerator(FitSettings(components=64, max_steps=100))
     arn = ArnGenerator(
         steps=16,
-        warm=WarmSettings(rows=8_192, steps=60, batch=256),
-        tilt=TiltSettings(rows=16_384),
+        warm=WarmSettings(rows=4_096, steps=30, batch=256),
+        tilt=TiltSettings(rows=8_192),
         marginal=marginal,
     )
     found = {}
@@ -146,7 +155,7 @@ def test_parity_is_found_where_tables_of_pairs_cannot():
         training = generator.training_spec()
         plan = plan_spending(Budget(epsilon=3.0), PARTS, open_domain=False, training=training)
         fit = generator.fit(data, GaussianMechanisms(Bill(plan)), plan, rng=np.random.default_rng(1))
-        found[generator.name] = fit.sample_codes(10_000, np.random.default_rng(2))
+        found[generator.name] = fit.sample_codes(5_000, np.random.default_rng(2))
     assert agreement(data.codes) == pytest.approx(0.9, abs=0.01)
     assert agreement(found["marginal"]) == pytest.approx(0.5, abs=0.03)
     assert agreement(found["arn"]) > 0.78

@@ -35,7 +35,7 @@ from privsynth.generators.arn.network import bare_linear, offsets
 MAX_SCORES = 3  # of one attribute
 _RARE = 5e-3  # a code that is rarer weighs as if it were this frequent
 _BOUND = 3.0  # of a score; products of unbounded scores would have heavy tails, and gradients with them
-_MAX_QUADRUPLES = 20_000
+_MAX_SETS = 20_000  # of three attributes, and of four
 
 
 @dataclass(frozen=True)
@@ -183,19 +183,29 @@ def _ranked_sets(
     able: Sequence[int], association: np.ndarray, most: int, rng: np.random.Generator
 ) -> list[tuple[int, ...]]:
     """Return sets of three and four attributes, by turns the most associated and any."""
-    triples = list(combinations(able, 3))
-    if math.comb(len(able), 4) <= _MAX_QUADRUPLES:
-        quadruples = list(combinations(able, 4))
-    else:
-        drawn = rng.random((_MAX_QUADRUPLES, len(able))).argpartition(3, axis=1)[:, :4]
-        quadruples = sorted({tuple(sorted(able[i] for i in row)) for row in drawn.tolist()})
-    sets = [*triples, *quadruples]
+    sets, strength = [], []
+    for size in (3, 4):
+        found = np.array(_sets(able, size, association, rng), dtype=np.int64).reshape(-1, size)
+        between = sum(association[found[:, a], found[:, b]] for a, b in combinations(range(size), 2))
+        sets += [tuple(row) for row in found.tolist()]
+        strength.append(np.asarray(between, dtype=np.float64) / size)
     if len(sets) > most:
-        strength = np.array([sum(association[a, b] for a, b in combinations(s, 2)) / len(s) for s in sets])
-        ranked, drawn = np.argsort(-strength, kind="stable"), rng.permutation(len(sets))
-        order = np.stack([ranked, drawn], axis=1).ravel()
-        sets = [sets[i] for i in dict.fromkeys(order.tolist())]
+        ranked, drawn = np.argsort(-np.concatenate(strength), kind="stable"), rng.permutation(len(sets))
+        turns = np.stack([ranked, drawn], axis=1).ravel()
+        sets = [sets[i] for i in dict.fromkeys(turns.tolist())]
     return sets
+
+
+def _sets(able: Sequence[int], size: int, association: np.ndarray, rng: np.random.Generator) -> list[tuple[int, ...]]:
+    """Return all sets of so many attributes; if they are too many, those of the most associated and a random draw."""
+    if math.comb(len(able), size) <= _MAX_SETS:
+        return list(combinations(able, size))
+    with_others = association.sum(axis=1) - association.diagonal()
+    strongest = sorted(able, key=lambda at: -with_others[at])
+    few = max(m for m in range(size, len(able)) if math.comb(m, size) <= _MAX_SETS // 2)
+    drawn = rng.random((_MAX_SETS // 2, len(able))).argpartition(size - 1, axis=1)[:, :size]
+    near = combinations(sorted(strongest[:few]), size)
+    return sorted({*near, *(tuple(sorted(able[i] for i in row)) for row in drawn.tolist())})
 
 
 class Head(nn.Module):

@@ -35,11 +35,19 @@ def strengths(
     codes: np.ndarray, sizes: Sequence[int], pairs: Sequence[tuple[int, int]], blocks: np.ndarray
 ) -> np.ndarray:
     """Return (n_pairs, 1 + BLOCKS) values of Cramér's V: of all rows, then without each block."""
-    return np.array([_many_v(left_out_counts(codes, sizes, pair, blocks)) for pair in pairs]).reshape(-1, 1 + BLOCKS)
+    return np.array([cramers_v(left_out_counts(codes, sizes, pair, blocks)) for pair in pairs]).reshape(-1, 1 + BLOCKS)
 
 
-def _many_v(counts: np.ndarray) -> np.ndarray:
-    """Return Cramér's V of each of (k, rows, columns) tables of counts: `cramers_v` for many tables at once."""
+def cramers_v(counts: np.ndarray) -> np.ndarray:
+    """Return the (k,) Cramér's V of (k, rows, columns) tables of counts, corrected for its bias in small samples.
+
+    0 where it cannot be told.
+
+    Args:
+      counts: the first table holds at least what the others hold, cell by cell.
+
+    Source: Bergsma (2013).
+    """
     used = counts[0]  # a cell that is empty in all rows is empty without a block as well
     counts = counts[:, used.sum(axis=1) > 0][:, :, used.sum(axis=0) > 0].astype(np.float64)
     down, across = counts.sum(axis=2), counts.sum(axis=1)

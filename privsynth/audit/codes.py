@@ -160,26 +160,3 @@ def distances(a: np.ndarray, b: np.ndarray, sizes: Sequence[int], marginals: Seq
         pull_a += sign[key_a]
         pull_b -= sign[key_b]
     return Distances(values, pull_a / len(marginals), pull_b / len(marginals), floors)
-
-
-def contingency(codes: np.ndarray, sizes: Sequence[int], first: int, second: int) -> np.ndarray:
-    """Return the (size_first, size_second) counts of two columns."""
-    key, cells = cell_keys(codes, sizes, (first, second))
-    return np.bincount(key, minlength=cells).reshape(sizes[first], sizes[second])
-
-
-def cramers_v(counts: np.ndarray) -> float:
-    """Return Cramér's V of a table of counts, corrected for its bias in small samples; 0 if it cannot be
-    told.
-
-    Source: Bergsma (2013).
-    """
-    counts = counts[counts.sum(axis=1) > 0][:, counts.sum(axis=0) > 0].astype(np.float64)
-    n, (rows, columns) = counts.sum(), counts.shape
-    if n < 2 or min(rows, columns) < 2:
-        return 0.0
-    expected = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / n
-    phi2 = float(((counts - expected) ** 2 / expected).sum() / n)
-    phi2 = max(0.0, phi2 - (rows - 1) * (columns - 1) / (n - 1))
-    least = min(rows - (rows - 1) ** 2 / (n - 1), columns - (columns - 1) ** 2 / (n - 1)) - 1
-    return float(min(1.0, np.sqrt(phi2 / least))) if least > 0 else 0.0

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from privsynth.audit.codes import cramers_v, discretise, distances
+from privsynth.audit.association import cramers_v
+from privsynth.audit.codes import discretise, distances
 from privsynth.audit.columns import wasserstein
 from privsynth.audit.fidelity import fidelity as audit
 from privsynth.audit.intervals import cluster_variance
@@ -150,9 +151,9 @@ def test_wasserstein_equals_scipy():
 
 
 def test_cramers_v_of_equal_and_of_independent_columns():
-    assert cramers_v(np.diag([30, 40, 50])) == pytest.approx(1.0, abs=0.01)
-    assert cramers_v(np.outer([30, 40], [10, 20, 30])) == pytest.approx(0.0)
-    assert cramers_v(np.zeros((3, 3))) == 0.0
+    assert cramers_v(np.diag([30, 40, 50])[None]) == pytest.approx([1.0], abs=0.01)
+    assert cramers_v(np.outer([30, 40], [10, 20, 30])[None]) == pytest.approx([0.0])
+    assert cramers_v(np.zeros((2, 3, 3))).tolist() == [0.0, 0.0]
 
 
 def test_a_repr_shows_no_value():

@@ -13,7 +13,7 @@ from privsynth.encoding.codecs import SurrogateCodec
 from privsynth.encoding.parsed import clean_frame
 from privsynth.generators.encoded import Progress
 from privsynth.pipeline.core import Private, Public, Request
-from privsynth.pipeline.refit import Refit, plain_frame
+from privsynth.pipeline.refit import plain_frame, refit_of_model
 from privsynth.report.model import AuditRun
 
 
@@ -33,11 +33,10 @@ def officer_findings(
         progress=lambda name, number, of: progress(f"auditing: {name}", (number - 1) / of),
         level=level,
         model=public.model,
-        refit=Refit(
-            generator=public.model.fitted.name,
-            epsilon=request.budget.epsilon,
-            delta=request.budget.delta,
-            max_rows_per_unit=request.budget.max_rows_per_unit,
+        refit=refit_of_model(
+            public.model,
+            promise=(request.budget.epsilon, request.budget.delta),
+            k=request.budget.max_rows_per_unit,
             schema=request.schema,
             facts=public.facts,
         ),

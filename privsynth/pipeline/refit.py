@@ -110,8 +110,9 @@ def _arrow(column: pd.Series, fact: Facts) -> pa.Array:
 def refit_of_model(
     model: SyntheticModel, *, promise: tuple[float, float] | None, k: int, schema: Schema, facts: Mapping[str, Facts]
 ) -> Callable[..., pd.DataFrame] | None:
-    """Return the refit of a model that was loaded; None if its promise is not known or its generator is not ours."""
-    if promise is None or promise[0] <= 0 or promise[1] <= 0 or model.fitted.name not in GENERATORS:
+    """Return the refit of a model; None if its promise is not known or its generator keeps none."""
+    generator = GENERATORS.get(model.fitted.name)
+    if promise is None or promise[0] <= 0 or promise[1] <= 0 or generator is None or not generator.private:
         return None
     epsilon, delta = promise
     return Refit(

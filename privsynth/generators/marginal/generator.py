@@ -12,6 +12,7 @@ from privsynth.generators.encoded import Encoded, Progress, no_progress
 from privsynth.generators.marginal.complete import complete_mixture, draw_products
 from privsynth.generators.marginal.measure import Measured, measure_one_way, measure_tables, to_simplex
 from privsynth.generators.marginal.mixture import FitSettings, Mixture, fit_mixture
+from privsynth.generators.marginal.rare import measure_rare, rare_targets
 from privsynth.generators.marginal.select import (
     choose_views,
     number_of_groups,
@@ -61,6 +62,7 @@ class FittedMarginal:
 
 # How much of its part each round gets: the first has to see all pairs, the second only what the first left.
 FIRST_OF_SELECTION, FIRST_OF_MEASUREMENT = 0.6, 0.75
+RARE_OF_MEASUREMENT = 0.3  # where a target has rare values and units have many rows
 
 
 @dataclass(frozen=True)
@@ -70,13 +72,15 @@ class Releases:
     Attributes:
       one_way: a table for each attribute.
       first: pairs, chosen by their distance from independence.
-      second: pairs and triples, chosen by their distance from the mixture of the first two.
-      mixture: fitted to `one_way` and `first`; None if there are no pairs.
+      second: pairs and triples, chosen by their distance from the mixture of all before.
+      rare: tables of rare values of targets, counted by units.
+      mixture: fitted to all but `second`; None if there are no pairs.
     """
 
     one_way: list[Measured]
     first: list[Measured]
     second: list[Measured]
+    rare: list[Measured] = field(default_factory=list)
     mixture: Mixture | None = None
 
     @property
@@ -115,10 +119,10 @@ class MarginalGenerator:
         """Fit the mixture to all paid tables; free. Uses only public fields of `data`."""
         mixture = releases.mixture
         if mixture is None or releases.second:
-            groups = [group for group in (releases.one_way, releases.first, releases.second) if group]
+            groups = [releases.one_way, releases.first, releases.second, releases.rare]
             mixture = fit_mixture(
                 data.sizes,
-                groups,
+                [group for group in groups if group],
                 n_rows=data.n_rows,
                 settings=self.fit_settings,
                 rng=rng,
@@ -159,14 +163,18 @@ def buy_tables(
         mu_squared=selection * FIRST_OF_SELECTION,
         label="distance of each pair from independence",
     )
+    targets = rare_targets(data, shares)
+    rare: list[Measured] = []
+    if targets:
+        rare = measure_rare(data, targets, shares, mechanisms, mu_squared=measurement * RARE_OF_MEASUREMENT)
+        measurement *= 1 - RARE_OF_MEASUREMENT
     budget = measurement * FIRST_OF_MEASUREMENT
     # If nothing pays for itself, the one table that comes nearest: the budget is not thrown away.
     bought = choose_views(data, views, scores, mu_squared=budget) or [(views[int(np.argmax(scores))], budget)]
     progress("counting tables", 0.0)
     first = measure_tables(data, bought, mechanisms, label="table")
-    mixture = fit_mixture(
-        data.sizes, [one_way, first], n_rows=data.n_rows, settings=settings, rng=rng, progress=progress
-    )
+    groups = [group for group in (one_way, first, rare) if group]
+    mixture = fit_mixture(data.sizes, groups, n_rows=data.n_rows, settings=settings, rng=rng, progress=progress)
     blocks = Blocks(tuple(data.sizes))
     views = residual_views(data, shares, views, scores, groups=number_of_groups(data, measurement, width=3))
     progress("scoring what is left", 0.0)
@@ -182,7 +190,7 @@ def buy_tables(
     # If nothing is left that pays, the tables of the first round are bought once more, and their noise averages out.
     chosen = choose_views(data, views, scores, mu_squared=again) or [(v, p * again / budget) for v, p in bought]
     second = measure_tables(data, chosen, mechanisms, label="second-round table")
-    return Releases(one_way, first, second, mixture)
+    return Releases(one_way, first, second, rare, mixture)
 
 
 def _independent(shares: list[np.ndarray], view: View) -> np.ndarray:

@@ -21,12 +21,12 @@ class Measured:
     Attributes:
       view: what it counts.
       counts: float64 noisy counts, shaped by the view.
-      sigma: standard deviation of each cell.
+      sigma: standard deviation of each cell: one number, or one a cell, infinite where it was not measured.
     """
 
     view: View
     counts: np.ndarray
-    sigma: float
+    sigma: float | np.ndarray
 
     @property
     def attributes(self) -> tuple[int, ...]:

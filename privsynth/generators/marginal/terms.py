@@ -56,8 +56,11 @@ class _Bundle:
     left: slice
     right: np.ndarray  # rows of the right blocks, one after the other
     share: np.ndarray  # (left, right) what was measured
-    weight: np.ndarray  # (right,) of squared residuals
+    weight: np.ndarray  # (left, right) of squared residuals, 0 where nothing was measured
     group: np.ndarray  # (right,) which group of tables
+
+
+_Part = tuple[slice, np.ndarray, np.ndarray, int]  # right block, shares, weights, group
 
 
 class Terms:
@@ -76,28 +79,29 @@ class Terms:
         self._coarse: list[tuple[slice, slice, np.ndarray]] = []  # rows, base rows, (groups, codes) zeros and ones
         self._products: list[tuple[slice, slice, slice]] = []
         self._where: dict[object, slice] = {}
-        alone: list[tuple[slice, np.ndarray, float, int]] = []
-        bundles: dict[int, list[tuple[slice, np.ndarray, float, int]]] = {}
+        alone: list[_Part] = []
+        bundles: dict[int, list[_Part]] = {}
         lefts: dict[int, slice] = {}
         for at, group in enumerate(groups):
             for table in group:
                 blocks = self._blocks_of(table.view)
                 share = (table.counts / n_rows).astype(np.float32)
-                weight = float((n_rows / table.sigma) ** 2)
+                weight = np.broadcast_to((n_rows / np.asarray(table.sigma)) ** 2, share.shape).astype(np.float32)
                 if len(blocks) == 1:
                     alone.append((blocks[0], share, weight, at))
                     continue
                 left = blocks[0] if len(blocks) == 2 else self._product(blocks[0], blocks[1])
                 lefts[left.start] = left
-                share = share.reshape(left.stop - left.start, -1)
-                bundles.setdefault(left.start, []).append((blocks[-1], share, weight, at))
+                shape = (left.stop - left.start, -1)
+                bundles.setdefault(left.start, []).append((blocks[-1], share.reshape(shape), weight.reshape(shape), at))
         self._alone = alone
         self._bundles = [_bundle(lefts[start], parts) for start, parts in bundles.items()]
         self.cells = np.zeros(len(groups))
-        for rows, *_, at in alone:
-            self.cells[at] += rows.stop - rows.start
+        for _, _, weight, at in alone:
+            self.cells[at] += np.count_nonzero(weight)
         for bundle in self._bundles:
-            self.cells += len(bundle.share) * np.bincount(bundle.group, minlength=len(groups))
+            measured = np.count_nonzero(bundle.weight, axis=0)
+            self.cells += np.bincount(bundle.group, weights=measured, minlength=len(groups))
 
     def _blocks_of(self, view: View) -> list[slice]:
         return [self._block(a, group) for a, group in zip(view.attributes, view.groups, strict=True)]
@@ -136,18 +140,20 @@ class Terms:
         chi = np.zeros(len(self.cells))
         for rows, target, weight, group in self._alone:
             residual = stack[rows].sum(axis=1) * share - target
-            chi[group] += weight * float(residual @ residual)
-            pull[rows] += (residual * np.float32(weight) * share)[:, None]
+            pulled = residual * weight
+            chi[group] += float(residual @ pulled)
+            pull[rows] += (pulled * share)[:, None]
         for bundle in self._bundles:
             left, right = stack[bundle.left], stack[bundle.right]
             residual = left @ right.T
             residual *= share
             residual -= bundle.share
-            squares = np.einsum("ij,ij->j", residual, residual) * bundle.weight
+            pulled = residual * bundle.weight
+            squares = np.einsum("ij,ij->j", residual, pulled)
             chi += np.bincount(bundle.group, weights=squares, minlength=len(chi))
-            residual *= bundle.weight * share
-            pull[bundle.left] += residual @ right
-            pull[bundle.right] += residual.T @ left
+            pulled *= share
+            pull[bundle.left] += pulled @ right
+            pull[bundle.right] += pulled.T @ left
         return self._unstack(stack, pull), chi / np.maximum(self.cells, 1.0)
 
     def _stack(self, p: np.ndarray) -> np.ndarray:
@@ -172,21 +178,21 @@ class Terms:
         return base
 
 
-def _bundle(left: slice, parts: list[tuple[slice, np.ndarray, float, int]]) -> _Bundle:
+def _bundle(left: slice, parts: list[_Part]) -> _Bundle:
     """Return tables side by side; the same table measured twice becomes one, by inverse variance."""
-    merged: dict[int, tuple[slice, np.ndarray, float, int]] = {}
+    merged: dict[int, _Part] = {}
     for right, share, weight, group in parts:
         if right.start in merged:
             _, before, heavy, _ = merged[right.start]
-            share = (share * np.float32(weight) + before * np.float32(heavy)) / np.float32(weight + heavy)
-            weight += heavy
+            share = (share * weight + before * heavy) / np.maximum(weight + heavy, np.float32(1e-30))
+            weight = weight + heavy
         merged[right.start] = (right, share, weight, group)
     widths = [right.stop - right.start for right, *_ in merged.values()]
     return _Bundle(
         left=left,
         right=np.concatenate([np.arange(right.start, right.stop) for right, *_ in merged.values()]),
         share=np.concatenate([share for _, share, *_ in merged.values()], axis=1),
-        weight=np.repeat([weight for *_, weight, _ in merged.values()], widths).astype(np.float32),
+        weight=np.concatenate([weight for _, _, weight, _ in merged.values()], axis=1),
         group=np.repeat([group for *_, group in merged.values()], widths),
     )
 

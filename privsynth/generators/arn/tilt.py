@@ -38,7 +38,7 @@ class TiltSettings:
     """
 
     rows: int = 98_304
-    max_sweeps: int = 4
+    max_sweeps: int = 8
     close: float = 0.002
     oversample: int = 4
     most: float = 9.0

@@ -41,6 +41,16 @@ class _Block:
         out[np.arange(len(codes)), codes] = np.sqrt(0.5)
         return out
 
+    def compact(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return (n,) one number a row: the rank, or the level's place by frequency; -1 where it is missing."""
+        if self.is_number:
+            cells = numbers(frame[self.name])
+            place = np.interp(np.where(np.isnan(cells), 0.0, cells), self.grid, self.ranks)  # type: ignore[arg-type]
+            return np.where(np.isnan(cells), -1.0, place)
+        words, missing = texts(frame[self.name])
+        codes = self.levels.get_indexer(pd.Index(words, dtype=object))  # type: ignore[union-attr]
+        return np.where(missing, -1.0, np.where(codes < 0, len(self.levels), codes))  # type: ignore[arg-type]
+
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Encoder:
@@ -53,6 +63,12 @@ class Encoder:
         if not self.blocks:
             return np.zeros((len(frame), 1))
         return np.concatenate([block.points(frame) for block in self.blocks], axis=1)
+
+    def compact(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return a frame as (n, columns) float64, one number a column, for trees."""
+        if not self.blocks:
+            return np.zeros((len(frame), 1))
+        return np.stack([block.compact(frame) for block in self.blocks], axis=1)
 
 
 def fit_encoder(tables: AuditTables) -> Encoder:
@@ -84,4 +100,5 @@ def nearest(base: np.ndarray, points: np.ndarray, k: int) -> tuple[np.ndarray, n
     k = min(k, len(base))
     found = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(base)
     distances, positions = found.kneighbors(points)
-    return distances, positions
+    # The products behind it leave some 1e-7 between equal rows; equal rows are at distance 0.
+    return np.where(distances < 1e-6, 0.0, distances), positions

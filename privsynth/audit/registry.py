@@ -72,7 +72,14 @@ AUDITS: dict[str, Entry] = {
         family="utility",
         left_out={"quick": "Models see at most 10,000 rows, none drawn again; no importance of columns."},
     ),
-    "membership": Entry(run=membership, family="membership"),
+    "membership": Entry(
+        run=membership,
+        family="membership",
+        left_out={
+            "quick": "At most 1,000 targets a side, no Gen-LRA, no classifier, no shadow runs.",
+            "standard": "No shadow runs; MAMA-MIA only where the model lists its tables.",
+        },
+    ),
     "epsilon": Entry(run=epsilon, family="membership"),
     "bias": Entry(run=bias, family="bias", left_out={"quick": "Protected columns are not crossed."}),
     "rules": Entry(run=rules, family="rules"),

@@ -187,37 +187,40 @@ class Distinguished:
     non_members: int
 
 
-def distinguish(inside: np.ndarray, outside: np.ndarray, *, delta: float, alpha: float = ALPHA) -> Distinguished:
-    """Return lower bounds from scores of independent runs with and without a unit.
+def distinguish(
+    inside: np.ndarray, outside: np.ndarray, *, delta: float, alpha: float = ALPHA, cut: float | None = None
+) -> Distinguished:
+    """Return lower bounds from scores of independent runs with and without a unit; each is wrong with probability at
+    most alpha.
 
-    The threshold is chosen on the first half of each array and counted on the second, so that each bound is wrong
-    with probability at most alpha.
+    Without a threshold that was fixed beforehand, one is chosen on the first half of each array and counted on the
+    second.
 
     Args:
       inside, outside: (n,) scores of runs with and without the unit, in random order; higher means 'with'.
       delta: of the claim.
+      cut: scores at or above it say 'with'; must not come from these scores.
     """
-    n_in, n_out = len(inside) // 2, len(outside) // 2
-    scores = np.concatenate([inside[:n_in], outside[:n_out]])
-    cut = best_cut(scores, np.arange(len(scores)) < n_in, lambda *c: gdp_mu_bound(*c, alpha=alpha))
-    cut_any = best_cut(scores, np.arange(len(scores)) < n_in, lambda *c: _rates_bound(*c, delta=delta, alpha=alpha))
-    inside, outside = inside[n_in:], outside[n_out:]
-    counts = (int((inside >= cut).sum()), len(inside), int((outside >= cut).sum()), len(outside))
-    any_counts = (int((inside >= cut_any).sum()), len(inside), int((outside >= cut_any).sum()), len(outside))
+    cuts = (cut, cut)
+    if cut is None:
+        n_in, n_out = len(inside) // 2, len(outside) // 2
+        scores, member = np.concatenate([inside[:n_in], outside[:n_out]]), np.arange(n_in + n_out) < n_in
+        cuts = (
+            best_cut(scores, member, lambda *c: clopper_pearson_epsilon(*c, delta=delta, alpha=alpha)),
+            best_cut(scores, member, lambda *c: gdp_mu_bound(*c, alpha=alpha)),
+        )
+        inside, outside = inside[n_in:], outside[n_out:]
+    at_any, at_mu = ((int((inside >= at).sum()), len(inside), int((outside >= at).sum()), len(outside)) for at in cuts)
     perfect = (len(inside), len(inside), 0, len(outside))
-    mu = gdp_mu_bound(*counts, alpha=alpha)
+    mu = gdp_mu_bound(*at_mu, alpha=alpha)
     return Distinguished(
-        clopper_pearson_epsilon(*any_counts, delta=delta, alpha=alpha),
+        clopper_pearson_epsilon(*at_any, delta=delta, alpha=alpha),
         mu,
         epsilon_of_mu(mu, delta),
         clopper_pearson_epsilon(*perfect, delta=delta, alpha=alpha),
         gdp_mu_bound(*perfect, alpha=alpha),
-        *any_counts,
+        *at_any,
     )
-
-
-def _rates_bound(hits: int, members: int, false_alarms: int, non_members: int, *, delta: float, alpha: float) -> float:
-    return clopper_pearson_epsilon(hits, members, false_alarms, non_members, delta=delta, alpha=alpha)
 
 
 def best_cut(guess: np.ndarray, member: np.ndarray, bound: Callable[[int, int, int, int], float]) -> float:

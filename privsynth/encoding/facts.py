@@ -23,6 +23,7 @@ from privsynth.table import Table
 Provenance = Literal["declared", "bought", "fixed"]
 DAY = 86_400.0
 CLEAR = 4.5  # standard deviations: a column's precision is wrong in fewer than one of 100,000 for want of votes
+CAST = 3.0  # standard deviations above which a vote enters a sum
 MAJORITY = 0.9  # share of the known cells that must look like numbers or dates
 
 
@@ -102,7 +103,8 @@ def decide(votes: np.ndarray, sigma: float) -> Facts:
     """Return the facts that noisy votes support; a pure function of the release."""
     # The clock of a time is a sum of four votes: as it came out, since cutting at zero would lift it above its noise.
     clock = votes[cells.DATE_ISO :].reshape(4, 3).sum(axis=0)
-    votes = np.maximum(votes, 0.0)
+    # What is not clear of the noise counts for nothing: many small positive parts of noise would pass for a minority.
+    votes = np.where(votes > CAST * sigma, np.maximum(votes, 0.0), 0.0)
     known = max(votes[1:].sum(), 1.0)
     integers = votes[cells.NUMBER]
     points = votes[cells.NUMBER : cells.NUMBER + 7]
@@ -115,8 +117,7 @@ def decide(votes: np.ndarray, sigma: float) -> Facts:
         cast = np.flatnonzero(counts > max(floor, CLEAR * sigma * math.sqrt(votes_each)))
         return int(cast[-1]) if len(cast) else 0
 
-    comma_sum = float(commas[commas > 2 * sigma].sum())
-    point_sum = float(points[1:][points[1:] > 2 * sigma].sum())
+    comma_sum, point_sum = float(commas.sum()), float(points[1:].sum())
     if comma_sum > point_sum and comma_sum + integers >= MAJORITY * known and comma_sum > floor:
         decimals = 1 + finest(commas)
         return Facts(kind="numeric", precision=_power(decimals), decimal=",", provenance="bought")

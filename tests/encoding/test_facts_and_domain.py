@@ -343,3 +343,16 @@ def test_noise_does_not_give_a_date_a_clock(kind, sigma, n):
     votes[kind] = n
     for _ in range(400):
         assert decide(votes + rng.normal(0, sigma, cells.N_VOTES), sigma).kind == "date"
+
+
+def test_many_small_noises_are_no_minority():
+    """36,000 integers at a deviation of 434 (ε = 0.3): P(one of the other classes beyond 9 σ) is nothing."""
+    rng = np.random.default_rng(0)
+    votes = np.zeros(cells.N_VOTES)
+    votes[cells.NUMBER] = 36_000
+    for _ in range(500):
+        assert decide(votes + rng.normal(0, 434, cells.N_VOTES), 434.0).kind == "integer"
+    mixed = votes.copy()
+    mixed[cells.TEXT] = 9_000  # a fifth of the cells are no numbers
+    for _ in range(500):
+        assert decide(mixed + rng.normal(0, 434, cells.N_VOTES), 434.0).kind == "categorical"

@@ -20,7 +20,7 @@ from privsynth.audit.finding import Finding, Verdict
 from privsynth.audit.game import NO_ROWS
 from privsynth.audit.intervals import auc_interval, clopper_pearson, lower_bound, upper_bound
 from privsynth.audit.membership_groups import by_group
-from privsynth.audit.shadow import RUNS, query_scores, shadow_runs
+from privsynth.audit.shadow import query_scores, shadow_runs
 from privsynth.audit.tables import AuditSettings, AuditTables
 from privsynth.audit.vulnerability import SHARE, most_vulnerable
 from privsynth.audit.wording import insufficient, percent
@@ -332,9 +332,13 @@ def _shadow(
         better="lower",
         verdict=trial.verdict(strict.low, allowed, 0.5),
         threshold=trial.threshold(allowed).partition("; alpha")[0] + f"; alpha = {ALPHA} for this test alone",
-        meaning=f"The generator was run {RUNS} times on other rows of the same people, each time with another half of "
+        meaning=f"The generator was run {len(runs.synthetic)} times on other rows of the same people, each time with another half of "
         f"the {len(runs.targets)} most vulnerable targets; a model learnt from half of the runs who was in, and was "
         "judged on the rest. This measures the generator, not this one table.",
         source="TAPAS, Houssiau et al. (2022); Meeus et al. (2023)",
-        detail={"threat_model": "black-box, shadow models, data fixed", "runs": RUNS, "targets": len(runs.targets)},
+        detail={
+            "threat_model": "black-box, shadow models, data fixed",
+            "runs": len(runs.synthetic),
+            "targets": len(runs.targets),
+        },
     )

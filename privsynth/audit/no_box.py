@@ -16,7 +16,7 @@ from privsynth.audit.tables import AuditTables, thin
 
 MAX_PAIRS = 200
 _CHUNK_CELLS = 1 << 24
-_COPY = 1e-3  # a distance that counts as none: two numbers a thousandth of all ranks apart
+_COPY = 0.01  # a distance that counts as none: a number that was shaken by a hundredth of its range
 _SAME = 1e-6
 
 

@@ -23,7 +23,7 @@ from privsynth.privacy.accounting import gdp_epsilon
 ALPHA = 0.05
 MAX_EPSILON = 50.0
 MAX_MU = 20.0
-_GRID = 2_000
+_GRID = 400
 _TAIL = np.geomspace(1e-4, 0.5, 50)
 _LEVELS = np.concatenate([_TAIL, 1 - _TAIL])  # where thresholds are tried: dense where few are accused
 
@@ -63,6 +63,22 @@ def epsilon_of_mu(mu: float, delta: float) -> float:
     return gdp_epsilon(mu, delta) if mu > 0 else 0.0
 
 
+def epsilon_posterior(
+    epsilon: float, hits: int, members: int, false_alarms: int, non_members: int, *, delta: float
+) -> float:
+    """Return the posterior probability that an attack's epsilon is at most this; see `bayesian_epsilon`."""
+    share = (np.arange(_GRID) + 0.5) / _GRID
+    fpr = special.betaincinv(0.5 + false_alarms, 0.5 + non_members - false_alarms, share)
+    grow = math.exp(epsilon)
+
+    def least(rate: np.ndarray) -> np.ndarray:
+        return np.clip(np.maximum(1 - delta - grow * rate, (1 - delta - rate) / grow), 0.0, 1.0)
+
+    shape, low, high = (0.5 + members - hits, 0.5 + hits), least(fpr), 1 - least(1 - fpr)
+    inside = special.betainc(*shape, high) - special.betainc(*shape, low)
+    return float(np.maximum(inside, 0.0).mean())
+
+
 def bayesian_epsilon(
     hits: int, members: int, false_alarms: int, non_members: int, *, delta: float, confidence: float = 0.95
 ) -> Interval:
@@ -73,19 +89,9 @@ def bayesian_epsilon(
 
     Source: Zanella-Béguelin et al. (2023), section 4.
     """
-    fpr = stats.beta(0.5 + false_alarms, 0.5 + non_members - false_alarms).ppf((np.arange(_GRID) + 0.5) / _GRID)
-    shape = (0.5 + members - hits, 0.5 + hits)
 
     def below(epsilon: float) -> float:
-        """Posterior probability that epsilon is at most this."""
-        grow = math.exp(epsilon)
-
-        def least(rate: np.ndarray) -> np.ndarray:
-            return np.clip(np.maximum(1 - delta - grow * rate, (1 - delta - rate) / grow), 0.0, 1.0)
-
-        low, high = least(fpr), 1 - least(1 - fpr)
-        inside = special.betainc(*shape, high) - special.betainc(*shape, low)
-        return float(np.maximum(inside, 0.0).mean())
+        return epsilon_posterior(epsilon, hits, members, false_alarms, non_members, delta=delta)
 
     half = (1 - confidence) / 2
     low, value, high = (_quantile(below, p) for p in (half, 0.5, 1 - half))
@@ -132,7 +138,7 @@ def _largest(refuted: Callable[[float], bool], top: float) -> float:
     if not refuted(0.0):
         return 0.0
     low, high = 0.0, top
-    for _ in range(40):
+    for _ in range(30):
         middle = (low + high) / 2
         low, high = (middle, high) if refuted(middle) else (low, middle)
     return low

@@ -332,9 +332,9 @@ def _shadow(
         better="lower",
         verdict=trial.verdict(strict.low, allowed, 0.5),
         threshold=trial.threshold(allowed).partition("; alpha")[0] + f"; alpha = {ALPHA} for this test alone",
-        meaning=f"The generator was run {len(runs.synthetic)} times on other rows of the same people, each time with another half of "
-        f"the {len(runs.targets)} most vulnerable targets; a model learnt from half of the runs who was in, and was "
-        "judged on the rest. This measures the generator, not this one table.",
+        meaning=f"The generator was run {len(runs.synthetic)} times on other rows of the same people, each time with "
+        f"another half of the {len(runs.targets)} most vulnerable targets; a model learnt from half of the runs who "
+        "was in, and was judged on the rest. This measures the generator, not this one table.",
         source="TAPAS, Houssiau et al. (2022); Meeus et al. (2023)",
         detail={
             "threat_model": "black-box, shadow models, data fixed",

@@ -56,8 +56,9 @@ class Hit:
 
 def pii(tables: AuditTables, *, rng: np.random.Generator, settings: AuditSettings) -> list[Finding]:
     """Return the columns that look like identifiers: the real ones for the officer, the synthetic ones for all."""
+    real = tables.train if tables.apart is None else pd.concat([tables.train, tables.apart], axis=1)
     return [
-        *screen(tables.train, tables.kinds, visibility="officer"),
+        *screen(real, tables.kinds, visibility="officer"),
         *screen(tables.synthetic, tables.kinds, visibility="public"),
     ]
 

@@ -37,6 +37,7 @@ class AuditTables:
       unit: what a unit is called, "row" or the name of a column.
       pool_in_train: (n_train,) booleans: rows of units that entered the audit pool and whose fair coin sent
         them to training (the holdout is the rest of the pool). None: no such coin is known.
+      apart: some real rows of the columns that are not modelled (identifiers, free text), as text, for the screen.
     """
 
     train: pd.DataFrame
@@ -50,6 +51,7 @@ class AuditTables:
     unit_holdout: np.ndarray | None = None
     unit: str = "row"
     pool_in_train: np.ndarray | None = None
+    apart: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         columns = list(self.train.columns)
@@ -89,9 +91,8 @@ class AuditTables:
         frame = self.train if part == "train" else self.holdout
         return np.arange(0 if frame is None else len(frame)) if codes is None else np.asarray(codes)
 
-
     def thinned(self, at_most: int, rng: np.random.Generator) -> AuditTables:
-        """Return tables of at most `at_most` rows each, or these if they are no longer: whole units, drawn at random."""
+        """Return tables of at most `at_most` rows each, or these if they are no longer: whole units at random."""
         if self.largest <= at_most:
             return self
         train = _rows_of_units(self.units("train"), at_most, rng)

@@ -61,4 +61,4 @@ def command(model: Path, out: Path, given: tuple[str, ...], format_: str, as_jso
     for label, count in made.groups.items():
         say(f"  {label}: {count:,} rows")
     if made.altered:
-        say(f"Mind that {made.altered} (label.json says so too).")
+        say(f"Mind that {made.altered} (_label.json says so too).")

@@ -24,7 +24,7 @@ from privsynth.errors import ConfigError, OutputError, SchemaError
 from privsynth.generators.model import SyntheticModel
 from privsynth.ingestion.source import SourceOptions, open_source, read_table
 from privsynth.pipeline.config import check_out
-from privsynth.pipeline.officer import audit_run
+from privsynth.pipeline.officer import ROWS_APART, audit_run, columns_apart
 from privsynth.pipeline.refit import promise_beside, refit_of_model
 from privsynth.pipeline.release import publish
 from privsynth.pipeline.reports import promise_of
@@ -226,6 +226,7 @@ def _audit_tables(
         protected=tuple(n for n in schema.with_role("protected") if n in names),
         unit_train=codes,
         unit=unit or "row",
+        apart=columns_apart(real, names, np.arange(min(real.n_rows, ROWS_APART))),
     )
 
 

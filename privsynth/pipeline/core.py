@@ -15,8 +15,10 @@ import pandas as pd
 from privsynth.audit.finding import Finding
 from privsynth.audit.paid import paid_findings
 from privsynth.audit.paid_inputs import PaidInputs
+from privsynth.audit.pii import screen
 from privsynth.audit.rules import rule_findings
 from privsynth.encoding.codec import TableCodec
+from privsynth.encoding.codecs import SurrogateCodec
 from privsynth.encoding.domain import Layout, lay_out, learn_codecs
 from privsynth.encoding.facts import Facts, learn_facts
 from privsynth.encoding.parsed import ParsedTable, parse_table
@@ -83,10 +85,12 @@ class Private:
     """What the officer's audit needs; it never leaves.
 
     Attributes:
+      table: all rows, as read.
       parsed: values of all used and unused rows.
       partition: who was in.
     """
 
+    table: Table
     parsed: ParsedTable
     partition: Partition
 
@@ -166,11 +170,17 @@ def learn(
         in_training=np.arange(len(used)) < t if request.holdout_fraction > 0 else None,
     )
     findings = paid_findings(inputs, mechanisms, mu_squared=plan.parts["report"], rng=rng) if request.figures else []
+    findings += screen(without_surrogates(frame, codec), {n: f.kind for n, f in facts.items()}, visibility="public")
     findings += rule_findings([(rule.text, rule.holds(frame)) for rule in model.parsed_rules()])
     public = Public(
         model=model, frame=frame, facts=facts, layout=layout, findings=tuple(findings), n_rows=model.default_rows
     )
-    return public, Private(parsed=parsed, partition=partition)
+    return public, Private(table=table, parsed=parsed, partition=partition)
+
+
+def without_surrogates(frame: pd.DataFrame, codec: TableCodec) -> pd.DataFrame:
+    """Return the columns that say something: a fresh identifier looks like one, and is nobody's."""
+    return frame[[c.name for c in codec.codecs if not isinstance(c, SurrogateCodec)]]
 
 
 def _row_counts(partition: Partition, budget: Budget, request: Request, mechanisms: Mechanisms) -> tuple[float, float]:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from privsynth.audit.finding import Finding
 from privsynth.audit.registry import AUDITS, left_out, not_run, run_audits, thinning
 from privsynth.audit.tables import AuditTables, Level
-from privsynth.encoding.codecs import SurrogateCodec
 from privsynth.encoding.parsed import clean_frame
 from privsynth.generators.encoded import Progress
-from privsynth.pipeline.core import Private, Public, Request
+from privsynth.pipeline.core import Private, Public, Request, without_surrogates
 from privsynth.pipeline.refit import plain_frame, refit_of_model
 from privsynth.report.model import AuditRun
+from privsynth.table import Table
+
+ROWS_APART = 20_000
 
 
 def officer_findings(
@@ -41,7 +44,8 @@ def officer_findings(
             facts=public.facts,
         ),
     )
-    return findings, audit_run(tables, findings, level)
+    # What is public is in the public report already, and the officer's report repeats that.
+    return [f for f in findings if f.visibility == "officer"], audit_run(tables, findings, level)
 
 
 def audit_run(tables: AuditTables, findings: Sequence[Finding], level: Level) -> AuditRun:
@@ -57,8 +61,8 @@ def audit_run(tables: AuditTables, findings: Sequence[Finding], level: Level) ->
 def audit_tables(public: Public, private: Private, request: Request) -> AuditTables:
     """Return the real and the synthetic rows, side by side, in the same columns and types."""
     schema, parsed, partition = request.schema, private.parsed, private.partition
-    surrogates = {c.name for c in public.model.codec.codecs if isinstance(c, SurrogateCodec)}
-    names = [n for n in public.layout.names if n in parsed.columns and n not in surrogates]
+    modelled = set(without_surrogates(public.frame, public.model.codec).columns)
+    names = [n for n in public.layout.names if n in parsed.columns and n in modelled]
     train = clean_frame(parsed.take(partition.train), public.facts)[names]
     holdout = clean_frame(parsed.take(partition.holdout), public.facts)[names] if len(partition.holdout) else None
     row_units = request.budget.unit == "row"
@@ -75,6 +79,16 @@ def audit_tables(public: Public, private: Private, request: Request) -> AuditTab
         unit_holdout=None if row_units or holdout is None else unit_holdout,
         unit=request.budget.unit,
         pool_in_train=partition.pool[unit_train] if len(partition.pool) else None,
+        apart=columns_apart(private.table, names, partition.train[:ROWS_APART]),
+    )
+
+
+def columns_apart(table: Table, modelled: Sequence[str], rows: np.ndarray) -> pd.DataFrame:
+    """Return some rows of the columns that are not modelled, as text, None where a cell is empty. Private."""
+    names = [name for name in table.names if name not in modelled]
+    frame = table.select(names).take(rows).data.to_pandas()
+    return pd.DataFrame({name: frame[name].astype(object).where(frame[name].notna(), None) for name in names}).map(
+        lambda cell: None if cell is None else str(cell)
     )
 
 

@@ -105,7 +105,8 @@ def sample(
             }
             if given or groups:
                 label |= {"given": list(given), "balance": balance, "groups": groups, "base_rates": ALTERED}
-            (staged / "label.json").write_text(json.dumps(label, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            text = json.dumps(label, indent=1, ensure_ascii=False) + "\n"
+            (staged / "_label.json").write_text(text, encoding="utf-8")
             for path in staged.iterdir():
                 path.chmod(0o644)
         except OSError as error:

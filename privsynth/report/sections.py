@@ -344,10 +344,8 @@ def _generations(findings: Sequence[Finding]) -> list[Markup]:
 
 
 def _curve(finding: Finding) -> Curve | None:
-    """Return the ROC curve of an attack from its detail: "fpr" and "tpr" lists, or "roc" points."""
-    points = finding.detail.get("roc")
-    if points is None:
-        points = list(zip(finding.detail.get("fpr", ()), finding.detail.get("tpr", ()), strict=True))
+    """Return the ROC curve of an attack from the points "roc" of its detail."""
+    points = finding.detail.get("roc", ())
     if len(points) < 2:
         return None
     return Curve(finding.group or title_of(finding), [f for f, _ in points], [t for _, t in points])

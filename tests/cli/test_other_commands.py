@@ -109,7 +109,7 @@ def test_sample_draws_rows_and_spends_nothing(released, tmp_path, below):
     rows = pd.read_csv(tmp_path / "s" / "part-00000.csv")
     assert list(rows) == [name for name in COLUMNS if name != "note"]
     assert len(rows) == 50
-    label = json.loads((tmp_path / "s" / "label.json").read_text())
+    label = json.loads((tmp_path / "s" / "_label.json").read_text())
     assert label["synthetic"] is True
     assert label["seed"] == 7
     assert spent() == {}

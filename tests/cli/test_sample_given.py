@@ -49,7 +49,7 @@ def test_every_row_meets_the_condition_and_the_rules(released, tmp_path):
     both = rows["discharged"].notna()
     assert (rows["discharged"][both] >= rows["admitted"][both]).all()
     assert rows["patient"].is_unique
-    label = json.loads((tmp_path / "s" / "label.json").read_text())
+    label = json.loads((tmp_path / "s" / "_label.json").read_text())
     assert label["given"] == ["age >= 40 and ward in (ICU, ER)", "admitted >= 2024-03-01"]
     assert "on purpose" in label["base_rates"]
     assert spent() == {}
@@ -94,7 +94,7 @@ def test_the_bytes_are_the_same_for_any_number_of_workers(released, tmp_path, mo
 def test_without_conditions_nothing_is_said_of_base_rates(released, tmp_path):
     made = run("sample", released, "--rows", 20, "--seed", 5, "--out", tmp_path / "s", "--json")
     assert "base_rates" not in json.loads(made.stdout)
-    assert "base_rates" not in json.loads((tmp_path / "s" / "label.json").read_text())
+    assert "base_rates" not in json.loads((tmp_path / "s" / "_label.json").read_text())
 
 
 @pytest.mark.parametrize(

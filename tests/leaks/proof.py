@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -194,13 +193,7 @@ def assert_within_sensitivity(mine: Sequence[Call], theirs: Sequence[Call], *, k
 
 
 def small_generators(monkeypatch: Any, *, arn: bool = True) -> None:
-    """Make both generators quick: less fitting after the noise, which the proof does not care about.
-
-    The templates of the report are compiled once.
-    """
-    from privsynth.report import render
-
-    monkeypatch.setattr(render, "_environment", cache(render._environment))
+    """Make the generators quick: less fitting after the noise, which the proof does not care about."""
     from privsynth.generators.marginal import generator as marginal
     from privsynth.generators.marginal.mixture import FitSettings
 
@@ -217,6 +210,11 @@ def small_generators(monkeypatch: Any, *, arn: bool = True) -> None:
         tilt=replace(generator.GENERATOR.tilt, rows=1_024, max_sweeps=3),
     )
     monkeypatch.setattr(generator, "GENERATOR", small)
+    from privsynth.generators.ctgan import generator as ctgan
+    from privsynth.generators.tvae import generator as tvae
+
+    monkeypatch.setattr(tvae, "GENERATOR", replace(tvae.GENERATOR, steps=8))
+    monkeypatch.setattr(ctgan, "GENERATOR", replace(ctgan.GENERATOR, steps=8, generated=32, hidden=32))
 
 
 def plan_of(

@@ -66,7 +66,7 @@ OFFICER_FINDINGS = (
         0.5,
         family="membership",
         visibility="officer",
-        detail={"fpr": [0, 0.1, 1], "tpr": [0, 0.2, 1]},
+        detail={"roc": [[0, 0], [0.1, 0.2], [1, 1]]},
     ),
     *(
         finding(

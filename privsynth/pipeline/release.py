@@ -160,9 +160,9 @@ class Release:
 
         return load_schema(self.folder / "schema.yaml")
 
-    def sample(self, n_rows: int, *, seed: int) -> pd.DataFrame:
-        """Return more synthetic rows; free."""
-        return self.model().sample(n_rows, seed=seed)[0]
+    def sample(self, n_rows: int, *, seed: int, given: Sequence[str] = (), balance: str | None = None) -> pd.DataFrame:
+        """Return more synthetic rows, under conditions and with altered shares if asked for; free."""
+        return self.model().sample(n_rows, seed=seed, given=given, balance=balance)[0]
 
     def verify(self, *keyrings: Keyring | str | Path) -> Verified:
         """Return who signed the release.

@@ -34,14 +34,14 @@ class FittedMarginal:
       p: (components, D) float32, one probability vector an attribute, side by side.
       sizes: number of codes of each attribute.
       fit: how it was fitted.
-      tables: names of the tables it was fitted to, for the report.
+      tables: the attributes of each table over several that it was fitted to, for readers and attackers.
     """
 
     name: ClassVar[str] = "marginal"
     p: np.ndarray
     sizes: tuple[int, ...]
     fit: FitSettings
-    tables: int = 0
+    tables: tuple[tuple[int, ...], ...] = ()
 
     def sample_codes(self, n_rows: int, rng: np.random.Generator) -> np.ndarray:
         """Return (attributes, n_rows) uint16 codes."""
@@ -57,7 +57,7 @@ class FittedMarginal:
 
     def settings(self) -> dict[str, Any]:
         """Return sizes and fit settings."""
-        return {"sizes": list(self.sizes), "fit": asdict(self.fit), "tables": self.tables}
+        return {"sizes": list(self.sizes), "fit": asdict(self.fit), "tables": [list(table) for table in self.tables]}
 
 
 # How much of its part each round gets: the first has to see all pairs, the second only what the first left.
@@ -130,7 +130,8 @@ class MarginalGenerator:
                 start=mixture,
             )
         p = without_nulls(np.ascontiguousarray(mixture.p.T), data)
-        return FittedMarginal(p, tuple(data.sizes), self.fit_settings, len(releases.tables))
+        seen = tuple(table.attributes for table in releases.tables)
+        return FittedMarginal(p, tuple(data.sizes), self.fit_settings, seen)
 
 
 def buy_tables(
@@ -223,7 +224,10 @@ def restore(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> F
     p = np.ascontiguousarray(tensors["p"], dtype=np.float32)
     if p.ndim != 2 or p.shape[1] != sum(sizes):
         raise ValueError("the tensor 'p' does not fit the attributes")
-    return FittedMarginal(p, sizes, FitSettings(**settings["fit"]), int(settings["tables"]))
+    tables = tuple(tuple(int(at) for at in table) for table in settings["tables"])
+    if any(not 0 <= at < len(sizes) for table in tables for at in table):
+        raise ValueError("a table names an attribute that is not there")
+    return FittedMarginal(p, sizes, FitSettings(**settings["fit"]), tables)
 
 
 GENERATOR = MarginalGenerator()

@@ -33,13 +33,13 @@ def membership_findings(
     near = measure.bin_of(inputs.data.codes)
     side = inputs.in_training.astype(np.int64)
     release = mechanisms.gaussian(
-        np.bincount(near * 2 + side, minlength=measure.bins * 2),
+        np.bincount(near * 2 + side, minlength=BINS * 2),
         l2_sensitivity=float(inputs.data.max_rows_per_unit),
         part="report",
         mu_squared=mu_squared,
         label="counts of nearness to a synthetic row × training or holdout",
     )
-    return [_finding(NoisyTable.around(release.values.reshape(measure.bins, 2), release.sigma, rng))]
+    return [_finding(NoisyTable.around(release.values.reshape(BINS, 2), release.sigma, rng))]
 
 
 class _Measure:
@@ -50,7 +50,8 @@ class _Measure:
       ordered: of them, those whose neighbouring codes are alike.
       base: (len(used), m) codes of synthetic rows to compare with.
       known: sorted hashes of all synthetic rows.
-      edges: ascending; a row of nearness v is in bin #(edges <= v), and an equal of a synthetic row in the last.
+      edges: ascending; a row of nearness v is in bin #(edges <= v), and an equal of a synthetic row in the last
+        of `BINS`: always as many, however few different edges there are.
     """
 
     def __init__(self, inputs: PaidInputs, rng: np.random.Generator) -> None:
@@ -67,15 +68,10 @@ class _Measure:
             np.unique(np.quantile(seen, np.linspace(0, 1, BINS)[1:-1], method="nearest")) if len(seen) else seen
         )
 
-    @property
-    def bins(self) -> int:
-        """Number of bins."""
-        return len(self.edges) + 2
-
     def bin_of(self, codes: np.ndarray) -> np.ndarray:
         """Return the (n,) bins of rows: the more a row shares with a synthetic one, the higher."""
         bins = np.searchsorted(self.edges, self.count(codes), side="right")
-        return np.where(np.isin(_hashes(codes), self.known), self.bins - 1, bins)
+        return np.where(np.isin(_hashes(codes), self.known), BINS - 1, bins)
 
     def count(self, codes: np.ndarray) -> np.ndarray:
         """Return (n,) the largest number of points that a row shares with one base row.

@@ -74,16 +74,17 @@ def test_credible_intervals_equal_draws_from_the_posterior():
     assert [found.low, found.value, found.high] == pytest.approx(expected, rel=0.02)
 
 
+@pytest.mark.slow
 def test_credible_intervals_cover_over_their_prior():
-    """Rates drawn from the prior: the interval covers in exactly 95 % of draws; more than 39 misses below 1e-4."""
+    """Rates drawn from the prior: the interval covers in 95 % of 120 draws; more than 17 misses below 1e-4."""
     rng = np.random.default_rng(3)
     misses = 0
-    for fnr, fpr in rng.beta(0.5, 0.5, (RUNS, 2)):
+    for fnr, fpr in rng.beta(0.5, 0.5, (120, 2)):
         a, b = sorted((np.clip(fnr, 1e-12, 1 - 1e-12), np.clip(fpr, 1e-12, 1 - 1e-12)))
         truth = max(np.log((1 - a) / b), np.log((1 - b) / a), np.log(b / (1 - a)), np.log(a / (1 - b)), 0.0)
         hits, false = 60 - rng.binomial(60, fnr), rng.binomial(60, fpr)
         misses += not 0.025 <= epsilon_posterior(truth, int(hits), 60, int(false), 60, delta=0.0) <= 0.975
-    assert misses <= ALLOWED
+    assert misses <= 17
 
 
 def naive_refuted(mu, pool, guesses, correct, alpha):

@@ -234,3 +234,13 @@ def test_one_attribute_needs_no_pairs():
     assert releases.tables == []
     assert releases.one_way[0].counts.sum() == 500
     assert measure_one_way(encoded(np.zeros((0, 5)), []), ExactMechanisms(), mu_squared=1.0) == []
+
+
+def test_two_long_code_books_end_without_a_second_look():
+    # Their pair is too large to be scored finely, and there is no triple: a run must not end there, noise drawn.
+    data = random_data([600, 500], n=2_000)
+    plan = plan_spending(Budget(epsilon=1.0), PARTS, open_domain=False)
+    mechanisms = RecordingMechanisms(3)
+    releases = buy_tables(data, mechanisms, plan, settings=FIT, rng=np.random.default_rng(0))
+    assert [m.view.key for m in releases.second] == [m.view.key for m in releases.first]
+    assert math.fsum(c.public[3] for c in mechanisms.calls) <= math.fsum(plan.parts.values())

@@ -179,17 +179,20 @@ def buy_tables(
     blocks = Blocks(tuple(data.sizes))
     views = residual_views(data, shares, views, scores, groups=number_of_groups(data, measurement, width=3))
     progress("scoring what is left", 0.0)
-    scores = score_views(
-        data,
-        views,
-        lambda view: table_of(mixture.p, blocks, view),
-        mechanisms,
-        mu_squared=selection * (1 - FIRST_OF_SELECTION),
-        label="distance of each table from the model of the first round",
-    )
     again = measurement - budget
+    chosen: list[tuple[View, float]] = []
+    if views:  # two long code books alone have no table that is small enough, and no triple
+        scores = score_views(
+            data,
+            views,
+            lambda view: table_of(mixture.p, blocks, view),
+            mechanisms,
+            mu_squared=selection * (1 - FIRST_OF_SELECTION),
+            label="distance of each table from the model of the first round",
+        )
+        chosen = choose_views(data, views, scores, mu_squared=again)
     # If nothing is left that pays, the tables of the first round are bought once more, and their noise averages out.
-    chosen = choose_views(data, views, scores, mu_squared=again) or [(v, p * again / budget) for v, p in bought]
+    chosen = chosen or [(v, p * again / budget) for v, p in bought]
     second = measure_tables(data, chosen, mechanisms, label="second-round table")
     return Releases(one_way, first, second, rare, mixture)
 

@@ -164,7 +164,7 @@ class CtganGenerator:
         """Learn a model (see `Generator.fit`).
 
         Guarantee: spends "one_way" on one-way tables and the plan's training run on the critic. "selection" and
-          "measurement" are left unspent: the ledger gets them back.
+          "measurement" are left unspent; the ledger keeps the whole reservation charged.
         Raises:
           ConfigError: the plan has no training run, or there is nothing to model; nothing is spent.
         """

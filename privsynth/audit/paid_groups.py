@@ -11,7 +11,7 @@ from privsynth.audit.finding import Finding
 from privsynth.audit.group_shares import beside_real
 from privsynth.audit.intervals import Interval, wilson
 from privsynth.audit.paid_inputs import PaidInputs
-from privsynth.audit.paid_tables import SOURCE, USELESS, NoisyTable, Rate, auroc, no_figure, paid_figure, rate
+from privsynth.audit.paid_tables import SOURCE, USELESS, NoisyTable, Rate, area_figure, no_figure, paid_figure, rate
 from privsynth.audit.paid_utility import Scored
 from privsynth.privacy.mechanisms import Mechanisms
 
@@ -124,21 +124,8 @@ def _beside(own: Interval, real: Rate, word: str, *, apart: bool, meaning: str, 
 
 def _group_auroc(group: NoisyTable, name: str, scores: Scored) -> Finding:
     meaning = f"How well a model trained on synthetic rows ranks {scores.label} among the real rows of this group."
-    common = {"family": "bias", "name": "downstream_auroc", "group": name, "source": SOURCE}
-    area, n = auroc(group), max(round(group.total), 0)
-    if area is None:
-        return no_figure(meaning, n=n, **common)
-    return paid_figure(
-        **common,
-        value=area.value,
-        low=area.low,
-        high=area.high,
-        useless=area.useless,
-        n=n,
-        baseline=0.5,
-        baseline_label="chance",
-        better="higher",
-        meaning=meaning,
+    return area_figure(
+        group, meaning=meaning, family="bias", name="downstream_auroc", group=name, source=SOURCE, better="higher"
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from privsynth.audit.finding import Finding
 from privsynth.audit.paid_inputs import PaidInputs
-from privsynth.audit.paid_tables import SOURCE, NoisyTable, auroc, no_figure, paid_figure
+from privsynth.audit.paid_tables import SOURCE, NoisyTable, area_figure
 from privsynth.privacy.mechanisms import Mechanisms
 
 BINS = 8
@@ -109,22 +109,13 @@ def _finding(table: NoisyTable) -> Finding:
         "An attacker who sees the synthetic rows takes a row for a member the more, the nearer it is to one of them. "
         "0.5 is guessing, 1 is knowing who was trained on. An attack that fails proves nothing about other attacks."
     )
-    area, n = auroc(table), max(round(table.total), 0)
-    if area is None:
-        return no_figure(meaning, n=n, source=source, **common)
-    return paid_figure(
-        **common,
-        value=area.value,
-        low=area.low,
-        high=area.high,
-        useless=area.useless,
-        n=n,
-        baseline=0.5,
-        baseline_label="chance",
-        better="lower",
+    return area_figure(
+        table,
         meaning=meaning,
         source=source,
+        better="lower",
         detail={"roc": _roc(table), "threat_model": "no-box"},
+        **common,
     )
 
 

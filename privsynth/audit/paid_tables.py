@@ -120,6 +120,25 @@ def paid_figure(*, useless: bool, meaning: str, value: float, low: float, high: 
     return no_figure(meaning, **{**common, "verdict": "insufficient"})
 
 
+def area_figure(table: NoisyTable, *, meaning: str, detail: dict[str, Any] | None = None, **common: Any) -> Finding:
+    """Return the public finding of the area under the curve of a (bins, 2) table (see `auroc`)."""
+    area, n = auroc(table), max(round(table.total), 0)
+    if area is None:
+        return no_figure(meaning, n=n, **{key: given for key, given in common.items() if key != "better"})
+    return paid_figure(
+        **common,
+        value=area.value,
+        low=area.low,
+        high=area.high,
+        useless=area.useless,
+        n=n,
+        baseline=0.5,
+        baseline_label="chance",
+        meaning=meaning,
+        detail=detail or {},
+    )
+
+
 def no_figure(meaning: str, **more: Any) -> Finding:
     """Return a public finding that says why there is no figure."""
     return Finding(

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from privsynth.cli import STOPPED
 from privsynth.cli.options import source_options, take_source_options
 from privsynth.cli.output import console, emit_json, frame, plain, print_table, say
 
 if TYPE_CHECKING:
     from privsynth.benchmark.results import Document
 
-STOPPED = 130
 COLUMNS = ("acc1", "acc2", "acc3", "c2st")
 
 

@@ -129,7 +129,6 @@ def grow(
     frontier = roots
     done: list[list[tuple[int, int, float]]] = [[] for _ in lines]
     sigma = 0.0
-    sigma = 0.0
     for level in range(levels):
         if not any(len(low) for low, _ in frontier):
             break

@@ -137,11 +137,8 @@ class UnitSteps:
 
 def _rows_of(units: Units, chosen: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
     """Return codes (units, most rows of one, attributes) and flags (units, most rows): which rows are there."""
-    place = units.start[chosen][:, None] + np.arange(int(np.diff(units.start)[chosen].max()))[None, :]
-    present = place < units.start[chosen + 1][:, None]
-    return units.codes[torch.from_numpy(np.where(present, place, units.start[chosen][:, None]))], torch.from_numpy(
-        present
-    )
+    place, present = units.take(chosen)
+    return units.codes[torch.from_numpy(place)], present
 
 
 class Averaged:

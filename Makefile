@@ -40,8 +40,9 @@ lint: $(BIN)/.installed
 types: $(BIN)/.installed
 	$(BIN)/mypy privsynth
 
+# CI=1: the same examples and the same noise in every run.
 tests: $(BIN)/.installed
-	$(BIN)/python -m pytest -n 2 --dist loadfile -q
+	CI=1 $(BIN)/python -m pytest -n 2 --dist loadfile -q
 
 clean:
 	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis

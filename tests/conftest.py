@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 
 import numpy as np
 import pyarrow as pa
@@ -12,10 +13,40 @@ from hypothesis import settings
 from privsynth.schema import Schema
 from privsynth.table import Table
 
-# No time is asserted in a test: a slow machine is no fault of the code. CI takes the same examples every time, so that
-# what it says of a change is about the change; elsewhere they are drawn anew.
-settings.register_profile("patient", deadline=None, derandomize=bool(os.environ.get("CI")))
+# No time is asserted in a test: a slow machine is no fault of the code. With `CI` set, as `make test` sets it, the same
+# examples and the same noise are taken every time, so that what a run says of a change is about the change; elsewhere
+# they are drawn anew.
+REPEATABLE = bool(os.environ.get("CI"))
+settings.register_profile("patient", deadline=None, derandomize=REPEATABLE)
 settings.load_profile("patient")
+
+
+class RepeatableDraws:
+    """What stands for `os.urandom` in this process: a stream that starts anew with each test, from the test's name.
+
+    A forked child keeps to the real one, as it must not draw what its parent draws.
+    """
+
+    def __init__(self) -> None:
+        self._real, self._pid, self._stream = os.urandom, os.getpid(), random.Random(0)
+
+    def start(self, name: str) -> None:
+        """Begin the stream of a test; CI_DRAWS picks another one."""
+        self._stream = random.Random(f"{os.environ.get('CI_DRAWS', '')}{name}")
+
+    def __call__(self, count: int) -> bytes:
+        """Return `count` bytes."""
+        return self._stream.randbytes(count) if os.getpid() == self._pid else self._real(count)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Fix the noise of a test and of the fixtures that it is the first to ask for."""
+    if REPEATABLE:
+        if not isinstance(os.urandom, RepeatableDraws):
+            os.urandom = RepeatableDraws()
+        os.urandom.start(item.nodeid)
+    return (yield)
 
 
 @pytest.fixture(autouse=True)

@@ -24,8 +24,9 @@ NULL, TEXT, BOOLEAN = 0, 1, 2
 NUMBER = 3  # NUMBER + j: a number with j decimals after a point, j = 0..6
 COMMA = NUMBER + MAX_DECIMALS + 1  # COMMA + j: a number with j decimals after a comma, j = 1..6
 DATE_ISO = COMMA + MAX_DECIMALS + 1  # + 0: date, + 1: to the minute, + 2: to the second
-DAY_FIRST, MONTH_FIRST, EITHER_FIRST = DATE_ISO + 3, DATE_ISO + 6, DATE_ISO + 9  # same three steps
-N_VOTES = EITHER_FIRST + 3
+# The same three steps each. With points the day always comes first; with slashes it depends on the country.
+DAY_FIRST, MONTH_FIRST, EITHER_FIRST, POINTED = DATE_ISO + 3, DATE_ISO + 6, DATE_ISO + 9, DATE_ISO + 12
+N_VOTES = POINTED + 3
 
 _INTEGER = r"^[+-]?(0|[1-9]\d{0,17})$"
 _POINT = r"^[+-]?(\d{1,18}\.\d*|\.\d+)$"
@@ -33,7 +34,8 @@ _COMMA = r"^[+-]?\d{1,15},\d+$"
 _SCIENTIFIC = r"^[+-]?\d+(\.\d*)?[eE][+-]?\d{1,3}$"
 _TIME = r"(?:[T ]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
 _ISO = r"^\d{4}-\d{2}-\d{2}" + _TIME + "$"
-_SLASHED = r"^(?P<a>\d{1,2})[/.](?P<b>\d{1,2})[/.](?P<year>\d{4})" + _TIME + "$"
+_SLASHED = r"^(?P<a>\d{1,2})/(?P<b>\d{1,2})/(?P<year>\d{4})" + _TIME + "$"
+_POINTED = r"^\d{1,2}\.\d{1,2}\.\d{4}" + _TIME + "$"
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,9 @@ def _text_votes(values: pa.Array) -> np.ndarray:
     slashed = _matches(values, _SLASHED)
     if slashed.any():
         result[slashed] = _slashed_votes(values.filter(pa.array(slashed)))
+    pointed = _matches(values, _POINTED)
+    if pointed.any():
+        result[pointed] = POINTED + _clock(values.filter(pa.array(pointed)))
     return result
 
 

@@ -101,15 +101,16 @@ def declared_facts(column: Column, physical: pa.DataType) -> Facts:
 
 def decide(votes: np.ndarray, sigma: float) -> Facts:
     """Return the facts that noisy votes support; a pure function of the release."""
-    # The clock of a time is a sum of four votes: as it came out, since cutting at zero would lift it above its noise.
-    clock = votes[cells.DATE_ISO :].reshape(4, 3).sum(axis=0)
+    # The clock of a time is a sum of five votes: as it came out, since cutting at zero would lift it above its noise.
+    clock = votes[cells.DATE_ISO :].reshape(-1, 3).sum(axis=0)
     # What is not clear of the noise counts for nothing: many small positive parts of noise would pass for a minority.
     votes = np.where(votes > CAST * sigma, np.maximum(votes, 0.0), 0.0)
     known = max(votes[1:].sum(), 1.0)
     integers = votes[cells.NUMBER]
     points = votes[cells.NUMBER : cells.NUMBER + 7]
     commas = votes[cells.COMMA + 1 : cells.COMMA + 7]
-    times = votes[cells.DATE_ISO :].reshape(4, 3)  # ISO, day first, month first, either; × date, minutes, seconds
+    # ISO, day first, month first, either, with points; × date, minutes, seconds
+    times = votes[cells.DATE_ISO :].reshape(-1, 3)
     # A vote counts as cast where it stands clear of the noise and above one in a hundred.
     floor = max(0.01 * known, CLEAR * sigma)
 
@@ -125,7 +126,7 @@ def decide(votes: np.ndarray, sigma: float) -> Facts:
         decimals = finest(points)
         return Facts(kind="numeric" if decimals else "integer", precision=_power(decimals), provenance="bought")
     if times.sum() >= MAJORITY * known and times.sum() > floor:
-        step = finest(clock, votes_each=4)
+        step = finest(clock, votes_each=len(times))
         kind: Kind = "date" if step == 0 else "datetime"
         format_ = _format(times, step)
         return Facts(kind=kind, precision=(DAY, 60.0, 1.0)[step], format=format_, provenance="bought")
@@ -142,10 +143,11 @@ def _power(decimals: int) -> float:
 
 
 def _format(times: np.ndarray, step: int) -> str | None:
-    iso, day_first, month_first, either = times.sum(axis=1)
-    if iso >= day_first + month_first + either:
+    iso, day_first, month_first, either, pointed = times.sum(axis=1)
+    if iso >= max(day_first + month_first + either, pointed):
         return None
-    date = "%d/%m/%Y" if day_first >= month_first else "%m/%d/%Y"
+    slashed = "%d/%m/%Y" if day_first >= month_first else "%m/%d/%Y"
+    date = "%d.%m.%Y" if pointed > day_first + month_first + either else slashed
     return date + ("", " %H:%M", " %H:%M:%S")[step]
 
 

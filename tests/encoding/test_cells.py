@@ -22,6 +22,7 @@ from privsynth.encoding.cells import (
     NULL,
     NULL_TOKENS,
     NUMBER,
+    POINTED,
     TEXT,
     as_categories,
     as_numbers,
@@ -112,7 +113,8 @@ def test_whole_columns_mixed_from_everything_are_read_at_once():
         ("1.23456789", NUMBER + 6), ("5.", NUMBER), ("1e3", NUMBER + 6), ("1,5", COMMA + 1), ("1,25", COMMA + 2),
         ("2024-01-31", DATE_ISO), ("2024-01-31T10:30", DATE_ISO + 1), ("2024-01-31 10:30:05", DATE_ISO + 2),
         ("2024-01-31T10:30+02:00", DATE_ISO + 1), ("31/01/2024", DAY_FIRST), ("01/31/2024", MONTH_FIRST),
-        ("01.02.2024", EITHER_FIRST), ("31.01.2024 10:30", DAY_FIRST + 1), ("yes", TEXT), ("", NULL), ("NA", NULL),
+        ("01/02/2024", EITHER_FIRST), ("31/01/2024 10:30", DAY_FIRST + 1), ("yes", TEXT), ("", NULL), ("NA", NULL),
+        ("01.02.2024", POINTED), ("31.01.2024 10:30", POINTED + 1), ("1.2.24", TEXT), ("1/2.2024", TEXT),
         ("  12  ", NUMBER), ("\u0663", TEXT), ("12 345", TEXT), ("9" * 25, TEXT),
     ],
 )  # fmt: skip

@@ -40,6 +40,8 @@ def facts_of(values: list, physical: pa.DataType | None = None, **declared) -> F
         (["12", "abc"] * 300, "categorical", 1.0, {}),
         (["12"] * 950 + ["abc"] * 50, "integer", 1.0, {}),
         (["31/12/2024", "01/02/2024"] * 300, "date", DAY, {"format": "%d/%m/%Y"}),
+        (["29.02.2024", "1.2.2024"] * 300, "date", DAY, {"format": "%d.%m.%Y"}),
+        (["29.02.2024 07:45:01", "1.2.2024 8:00:00"] * 300, "datetime", 1.0, {"format": "%d.%m.%Y %H:%M:%S"}),
         (["12/31/2024", "01/02/2024"] * 300, "date", DAY, {"format": "%m/%d/%Y"}),
         (["31/12/2024 10:30", "01/02/2024 11:00"] * 300, "datetime", 60.0, {"format": "%d/%m/%Y %H:%M"}),
         (["2024-01-01", "2024-05-17"] * 300, "date", DAY, {"format": None}),

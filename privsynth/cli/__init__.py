@@ -27,14 +27,17 @@ from privsynth.errors import PrivsynthError, PrivsynthWarning
 
 
 class Lazy(NamedTuple):
-    """A command that is not imported yet: "module:attribute", and its line in the table of commands."""
+    """A command that is not imported yet: "module:attribute", its line in the table of commands, whether it spends."""
 
     target: str
     help: str
+    spends: bool = False
 
 
 COMMANDS: dict[str, Lazy] = {
-    "synthesize": Lazy("privsynth.cli.synthesize:command", "Make a release: synthetic table, model, signed reports."),
+    "synthesize": Lazy(
+        "privsynth.cli.synthesize:command", "Make a release: synthetic table, model, signed reports.", spends=True
+    ),
     "plan": Lazy("privsynth.cli.plan:command", "Say what a release would cost and reach; spends nothing."),
     "verify": Lazy("privsynth.cli.verify:verify", "Check who signed a release, and that not a byte was changed."),
     "audit": Lazy("privsynth.cli.audit:command", "Audit any synthetic table against the real one."),
@@ -50,7 +53,11 @@ COMMANDS: dict[str, Lazy] = {
 UNEXPECTED = 70
 STOPPED = 130
 READER_GONE = 141
-STOPPED_SENTENCE = "Stopped. Nothing was released; what the ledger had reserved for noise that was drawn stays spent."
+# Said when a command is stopped: of one that spends, and of the others.
+STOPPED_SENTENCES = {
+    True: "Stopped. Nothing was released; what the ledger had reserved for noise that was drawn stays spent.",
+    False: "Stopped. Nothing was spent.",
+}
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -104,10 +111,9 @@ class Main(click.Group):
         except BrokenPipeError:
             _leave_pipe()
             ctx.exit(READER_GONE)
-        except click.Abort:
-            _fail(ctx, STOPPED_SENTENCE, STOPPED, prefix="")
-        except KeyboardInterrupt:
-            _fail(ctx, STOPPED_SENTENCE, STOPPED, prefix="")
+        except (click.Abort, KeyboardInterrupt):
+            spends = ctx.invoked_subcommand in COMMANDS and COMMANDS[str(ctx.invoked_subcommand)].spends
+            _fail(ctx, STOPPED_SENTENCES[spends], STOPPED, prefix="")
         except click.ClickException as error:
             if frame().as_json and not frame().printed:
                 emit_json({"error": plain(error.format_message()), "exit_code": error.exit_code})

@@ -34,7 +34,7 @@ def no_debugging(monkeypatch):
 def run(monkeypatch):
     """Return a function that runs a body as the command `boom` and gives click's result."""
 
-    def go(body, *args):
+    def go(body, *args, spends=False):
         @click.command()
         @click.option("--json", "as_json", is_flag=True)
         @click.option("--number", type=int)
@@ -44,7 +44,7 @@ def run(monkeypatch):
         module = types.ModuleType("privsynth_boom")
         module.command = command
         monkeypatch.setitem(sys.modules, "privsynth_boom", module)
-        monkeypatch.setitem(COMMANDS, "boom", Lazy("privsynth_boom:command", "Fail."))
+        monkeypatch.setitem(COMMANDS, "boom", Lazy("privsynth_boom:command", "Fail.", spends))
         return CliRunner().invoke(main, ["boom", *args])
 
     return go
@@ -224,6 +224,10 @@ def test_an_unexpected_error_says_where_in_privsynth_it_arose(run):
     assert "(ValueError at privsynth/cli/output.py:" in result.stderr
 
 
+def test_only_the_main_job_spends():
+    assert [name for name, lazy in COMMANDS.items() if lazy.spends] == ["synthesize"]
+
+
 def test_a_module_that_is_not_installed_is_named(run):
     result = run(throw(ModuleNotFoundError("No module named 'sdv'", name="sdv")))
     assert result.exit_code == 70
@@ -231,10 +235,12 @@ def test_a_module_that_is_not_installed_is_named(run):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), click.Abort()])
-def test_stopping_says_what_stays_spent(run, error):
-    result = run(throw(error))
+@pytest.mark.parametrize("spends", [True, False])
+def test_stopping_says_what_stays_spent(run, error, spends):
+    result = run(throw(error), spends=spends)
     assert result.exit_code == 130
-    assert result.stderr == cli.STOPPED_SENTENCE + "\n"
+    assert result.stderr == cli.STOPPED_SENTENCES[spends] + "\n"
+    assert ("stays spent" in result.stderr) is spends
     assert json.loads(run(throw(error), "--json").stdout)["exit_code"] == 130
 
 

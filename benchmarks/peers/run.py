@@ -22,7 +22,7 @@ ADAPTERS = Path(__file__).resolve().parent / "adapters.py"
 # Environment -> calls of `pip`, in order. SOURCE is the checkout that --source names: these are on no registry.
 ENVIRONMENTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "dpmm": (("install", "dpmm==0.1.9"),),
-    "smartnoise": (("install", "smartnoise-synth==1.0.8"),),
+    "smartnoise": (("install", "torch==2.13.0"), ("install", "smartnoise-synth==1.0.8")),
     "mostly": (
         ("install", "torch==2.13.0"),
         ("install", "mostlyai-engine[cpu]==2.7.3"),
@@ -30,7 +30,7 @@ ENVIRONMENTS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "private-pgm": (("install", "jax==0.5.3", "pandas", "SOURCE"),),
     "dpsynth": (("install", "pandas", "SOURCE"),),
-    "sdv": (("install", "sdv==2.0.0"),),
+    "sdv": (("install", "torch==2.13.0"), ("install", "sdv==2.0.0")),
 }
 
 
@@ -95,7 +95,10 @@ def main() -> None:
     parser.add_argument("--venvs", type=Path, default=Path("peer-venvs"))
     parser.add_argument("--python", default=sys.executable, help="interpreter of new environments")
     parser.add_argument("--source", type=Path, help="checkout of a peer that is on no registry")
-    parser.add_argument("--timeout-minutes", type=float, default=60.0)
+    parser.add_argument("--timeout-minutes", type=float, default=60.0, help="of the clock on the wall")
+    parser.add_argument(
+        "--cpu-seconds", action="store_true", help="count these, on a machine that others use; set OMP_NUM_THREADS=1"
+    )
     options = parser.parse_args()
     names = options.peers.split(",")
     unknown = [name for name in names if name not in PEERS]
@@ -140,7 +143,7 @@ def run(name: str, epsilon: float | None, seed: int, python: Path, options: argp
     print(f"{peer.label}, {budget}, seed {seed}", flush=True)
     delta = None if epsilon is None else peer.delta or options.delta
     job = {"peer": name, "epsilon": epsilon, "delta": delta, "seed": seed, "source": str(options.source or "")}
-    job |= {"train": str(options.train.absolute()), "rows": str(rows.absolute())}
+    job |= {"train": str(options.train.absolute()), "rows": str(rows.absolute()), "cpu_seconds": options.cpu_seconds}
     found: dict[str, object] = {
         "generator": peer.label,
         "private": peer.private,
@@ -148,7 +151,7 @@ def run(name: str, epsilon: float | None, seed: int, python: Path, options: argp
         "delta": delta,
         "seed": seed,
         "origin": "elsewhere",
-        "note": peer.note,
+        "note": f"{peer.note} CPU seconds." if options.cpu_seconds else peer.note,
     }
     try:
         done = subprocess.run(

@@ -129,7 +129,7 @@ class TableCodec:
         return pd.DataFrame(columns, index=pd.RangeIndex(rows.n_rows))
 
     def arrow(self, rows: DecodedRows, *, first_row: int = 1) -> pa.Table:
-        """Return rows as an Arrow table: dates as date32, times as timestamp[s], texts as string."""
+        """Return rows as an Arrow table: dates as date32, times as timestamp[s], texts as dictionaries of strings."""
         return pa.table(
             {
                 codec.name: codec.fresh_arrow(first_row, rows.n_rows)
@@ -245,8 +245,7 @@ def _to_series(codec: ColumnCodec, line: Decoded) -> pd.Series:
 def _to_arrow(codec: ColumnCodec, line: Decoded) -> pa.Array:
     values, mask = line.values, line.null if line.null.any() else None
     if isinstance(codec, CategoryCodec):
-        places = pa.array(values.astype(np.int32), pa.int32(), mask=mask)
-        return pa.array(codec.texts, pa.string()).take(places)
+        return pa.DictionaryArray.from_arrays(pa.array(values, mask=mask), pa.array(codec.texts, pa.string()))
     if isinstance(codec, TimeCodec):
         if codec.precision == DAY:
             return pa.array((values // DAY).astype(np.int32), pa.int32(), mask=mask).cast(pa.date32())

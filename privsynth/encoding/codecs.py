@@ -92,8 +92,8 @@ class CategoryCodec:
 
         A null code of a column without nulls is its first value.
         """
-        null = codes >= len(self.texts)
-        return np.where(null, 0, codes).astype(np.int32), null & self.nullable
+        places, null = _without_null(codes, len(self.texts))
+        return places.astype(np.int32), null & self.nullable
 
     def decode(self, codes: np.ndarray) -> pd.Series:
         """Return (n,) texts, None for null; a null code of a column without nulls is its first value."""
@@ -130,9 +130,8 @@ class NumberCodec:
 
     def decode(self, codes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Return (n,) grid steps and (n,) booleans for null."""
-        null = codes >= self.cells.size
-        steps = self.cells.decode(np.where(null, 0, codes), rng)
-        return steps, null & self.nullable
+        places, null = _without_null(codes, self.cells.size)
+        return self.cells.decode(places, rng), null & self.nullable
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able data."""
@@ -266,6 +265,12 @@ class DerivedCodec:
             "minuend": self.minuend, "subtrahend": self.subtrahend,
             "precision": self.precision, "integer": self.integer,
         }  # fmt: skip
+
+
+def _without_null(codes: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return (n,) codes below `size`, 0 for null, and (n,) booleans for null. The codes are not copied without need."""
+    null = codes >= size
+    return (np.where(null, 0, codes) if null.any() else codes), null
 
 
 def split_week(day: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

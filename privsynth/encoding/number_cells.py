@@ -42,13 +42,20 @@ class NumberCells:
     def decode(self, codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return (n,) int64: a segment of the cell by weight, then an integer of it, uniformly."""
         first, count, keep, other = self._alias
-        place = rng.random(len(codes)) * count[codes]
-        segment = place.astype(np.int64)
-        place -= segment
-        segment += first[codes]
-        segment = np.where(place < keep[segment], segment, other[segment])
-        inside = rng.random(len(codes)) * self._width[segment]
-        result: np.ndarray = self.seg_low[segment] + inside.astype(np.int64)
+        codes = codes.astype(np.intp)  # once, and not at each look-up
+        segment = first.take(codes)
+        if count.max() > 1:
+            place = rng.random(len(codes))
+            place *= count.take(codes)
+            slot = place.astype(np.intp)
+            place -= slot
+            segment += slot
+            np.copyto(segment, other.take(segment), where=place >= keep.take(segment))
+        result: np.ndarray = self.seg_low.take(segment)
+        if self._width.max() > 1:
+            inside = rng.random(len(codes))
+            inside *= self._width.take(segment)
+            result += inside.astype(np.int64)
         return result
 
     @cached_property

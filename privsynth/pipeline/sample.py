@@ -148,7 +148,9 @@ def _write_parts(
         if suffix == "csv":
             write_frame(model.codec.frame(rows, first_row=first), model.codec.codecs, path)
         else:
-            pq.write_table(model.codec.arrow(rows, first_row=first), path, compression="zstd", write_statistics=False)
+            # Without the schema of Arrow, texts are read as texts and not as the dictionaries that they come from.
+            table = model.codec.arrow(rows, first_row=first)
+            pq.write_table(table, path, compression="zstd", write_statistics=False, store_schema=False)
 
     waiting = iter(range(len(names)))
     running: set[Future[None]] = set()

@@ -7,6 +7,8 @@ import threading
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pipeline.admissions import FAST, admissions, left_in_workspace, run, schema, spent, write
 
@@ -49,6 +51,7 @@ def test_every_row_meets_the_condition_and_the_rules(released, tmp_path):
     both = rows["discharged"].notna()
     assert (rows["discharged"][both] >= rows["admitted"][both]).all()
     assert rows["patient"].is_unique
+    assert pq.read_schema(tmp_path / "s" / "part-00000.parquet").field("ward").type == pa.string()
     label = json.loads((tmp_path / "s" / "_label.json").read_text())
     assert label["given"] == ["age >= 40 and ward in (ICU, ER)", "admitted >= 2024-03-01"]
     assert "on purpose" in label["base_rates"]

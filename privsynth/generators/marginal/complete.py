@@ -15,6 +15,7 @@ from privsynth.errors import ConfigError
 
 LEAST_MASS = 1e-12  # of the model; below it float32 probabilities carry no information
 _FLOOR = 1e-30
+_RANDOM_BITS = np.uint64(0x0000_FFFF_FFFF_0000)  # of a key; the component stands above them, the code below
 _ROWS_AT_ONCE = 512  # whose scores of all components fit into the cache
 
 
@@ -108,7 +109,7 @@ def draw_products(
     count = np.diff(np.minimum(edges, n_rows))
     used = np.flatnonzero(count)
     count = count[used]
-    owner = np.repeat(np.arange(len(used), dtype=np.uint64), count) << np.uint64(48)
+    owner = np.arange(len(used), dtype=np.uint64)[:, None] << np.uint64(48)
     out = np.empty((len(sizes), n_rows), dtype=np.uint16)
     start = 0
     for attribute, size in enumerate(sizes):
@@ -116,15 +117,14 @@ def draw_products(
         cdf /= cdf[:, -1:]
         # One offset a component: then every code's count is its expectation, rounded up or down.
         ends = np.minimum(np.floor(cdf * count[:, None] + rng.random((len(used), 1))).astype(np.int64), count[:, None])
-        codes = np.repeat(
-            np.tile(np.arange(size, dtype=np.uint64), len(used)), np.diff(ends, axis=1, prepend=0).ravel()
-        )
-        keys = owner | codes
-        keys |= rng.integers(0, 2**32, n_rows, dtype=np.uint32).astype(np.uint64) << np.uint64(16)
+        keys = rng.integers(0, 2**64, n_rows, dtype=np.uint64)
+        keys &= _RANDOM_BITS
+        labels = (owner | np.arange(size, dtype=np.uint64)).ravel()
+        keys |= np.repeat(labels, np.diff(ends, axis=1, prepend=0).ravel())
         keys.sort()
         out[attribute] = keys  # the low 16 bits
         start += size
-    return out[:, rng.permutation(n_rows)]
+    return out.take(rng.permutation(n_rows), axis=1, mode="clip")  # every index is in range; no check is made
 
 
 def _choose_components(

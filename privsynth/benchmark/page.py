@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from privsynth.benchmark.pictures import Point, Series, Spot, against_epsilon, against_seconds
+from privsynth.benchmark.pictures import Kind, Point, Series, Spot, against_epsilon, against_seconds
 from privsynth.benchmark.results import NOT_PRIVATE, Document, Spread, Summary
 from privsynth.report import numbers, svg
 from privsynth.report.render import templates_dir
@@ -85,7 +85,7 @@ def render(document: Document) -> str:
             fidelity=[(m, _chart(document, m)) for m in _FIDELITY if _has(document, m)],
             utility=[(m, _chart(document, m)) for m in utility],
             apart=[(m, _chart(document, m)) for m in (_APART,) if _has(document, m)],
-            seconds=_seconds(document, [_FIDELITY[0], *utility[:1]]),
+            seconds=_seconds(document, [*_FIDELITY[:2], *utility[:1], _APART]),
             reference=_reference_epsilon(document),
             measures=[m for m in measures if _has(document, m)],
             lines=document.summary,
@@ -137,10 +137,14 @@ def label(line: Summary) -> str:
 
 
 def _marks(line: Summary) -> list[str]:
-    quoted = line.origin == "elsewhere" and line.judge != "privsynth"
+    quoted = _quoted(line)
     words = [(not line.private, "not private"), (quoted, "quoted"), (line.origin == "elsewhere", "elsewhere")]
     marks = [word for true, word in words if true]
     return marks[:-1] if "quoted" in marks else marks
+
+
+def _quoted(line: Summary) -> bool:
+    return line.origin == "elsewhere" and line.judge != "privsynth"
 
 
 def _key(line: Summary) -> tuple[Any, ...]:
@@ -185,7 +189,7 @@ def _chart(document: Document, measure: Measure) -> Markup:
         lines = [line for line in document.summary if _key(line) == key and measure.key in line.figures]
         if lines:
             points = [Point(s.epsilon, s.figures[measure.key].mean, s.figures[measure.key].sd) for s in lines]
-            series.append(Series(label(lines[0]), place, _solid(lines[0]), tuple(points)))
+            series.append(Series(label(lines[0]), place, _kind(lines[0]), tuple(points)))
     return against_epsilon(
         measure.title,
         series,
@@ -195,8 +199,12 @@ def _chart(document: Document, measure: Measure) -> Markup:
     )
 
 
-def _solid(line: Summary) -> bool:
-    return line.private and line.origin == "here"
+def _kind(line: Summary) -> Kind:
+    if not line.private:
+        return Kind.NOT_PRIVATE
+    if line.origin == "here":
+        return Kind.OURS
+    return Kind.QUOTED if _quoted(line) else Kind.ELSEWHERE
 
 
 def _reference_epsilon(document: Document) -> float | None:
@@ -215,12 +223,12 @@ def _seconds(document: Document, measures: Sequence[Measure]) -> list[tuple[Meas
     found = []
     for measure in measures:
         spots = [
-            Spot(label(s), places[_key(s)], _solid(s), s.fit_s.mean, s.figures[measure.key].mean)
+            Spot(label(s), places[_key(s)], _kind(s), s.fit_s.mean, s.figures[measure.key].mean)
             for s in document.summary
             if s.epsilon in (None, epsilon) and s.fit_s is not None and measure.key in s.figures
         ]
         if spots:
-            at = "" if epsilon is None else f" at ε = {epsilon:g}"
+            at = "" if epsilon is None else f" (ε = {epsilon:g})"
             title = f"{measure.title}{at}, against seconds"
             ceiling = document.ceiling.get(measure.key)
             chart = against_seconds(

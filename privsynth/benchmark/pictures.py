@@ -2,7 +2,8 @@
 
 Scores whose best is 1 are drawn on an axis that is stretched towards 1: equal steps are equal factors of what is
 missing, so that 0.97 and 0.98 are as far apart as 0.4 and 0.6. Every generator has a colour, a shape and a dash of its
-own, the same in all charts; what is not private, and what was measured elsewhere, has a hollow shape.
+own, the same in all charts. Only our own shapes are filled and our lines heavy; a shape of a quoted figure is drawn in
+dots; what is not private says so in rust. Legends are in groups of these kinds.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from markupsafe import Markup
 
@@ -34,7 +36,16 @@ _STEPS = (
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 NAME_WIDTH = 230.0
 # Where the name of a spot may stand: right, left or middle of it, and how many lines below; the best place first.
-_PLACES = ((1, 0), (-1, 0), (1, 1), (-1, 1), (1, -1), (-1, -1), (0, 1), (0, -1), (1, 2), (-1, 2), (1, -2), (-1, -2))
+_PLACES = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
+
+
+class Kind(Enum):
+    """Where figures come from; the value heads a group of a legend."""
+
+    OURS = "privsynth"
+    ELSEWHERE = "other programs, judged here"
+    QUOTED = "other programs, figures quoted"
+    NOT_PRIVATE = "without any privacy"
 
 
 @dataclass(frozen=True)
@@ -53,12 +64,12 @@ class Series:
     Attributes:
       name: as in the legend.
       place: its number among all generators of the page; decides colour, shape and dash.
-      solid: False for what is not private or was measured elsewhere.
+      kind: where its figures come from.
     """
 
     name: str
     place: int
-    solid: bool
+    kind: Kind
     points: tuple[Point, ...]
 
 
@@ -68,7 +79,7 @@ class Spot:
 
     name: str
     place: int
-    solid: bool
+    kind: Kind
     seconds: float
     figure: float
 
@@ -131,13 +142,10 @@ def against_epsilon(
     if ceiling is not None:
         body.append(svg.line(LEFT, scale(ceiling), RIGHT, scale(ceiling), stroke=svg.SOFT, stroke_dasharray="5 4"))
     shift = min(DODGE, 24.0 / len(series))
-    for i, one in enumerate(series):
-        body.append(_line(one, scale, across, (i - (len(series) - 1) / 2) * shift))
-    entries = [(_sign(one), one.name) for one in series]
-    if ceiling is not None:
-        dash = svg.line(0, 0, 28, 0, stroke=svg.SOFT, stroke_dasharray="5 4")
-        entries.append((dash, f"{ceiling_name}: {number(ceiling)}"))
-    legend, height = _legend(entries, BOTTOM + 52)
+    drawn = [_line(one, scale, across, (i - (len(series) - 1) / 2) * shift) for i, one in enumerate(series)]
+    body += [part for part, one in zip(drawn, series, strict=True) if one.kind != Kind.OURS]
+    body += [part for part, one in zip(drawn, series, strict=True) if one.kind == Kind.OURS]  # ours lie on top
+    legend, height = _legend([(one.kind, _sign(one), one.name) for one in series], BOTTOM + 56, ceiling, ceiling_name)
     return svg.figure(title, _words(series, ceiling, ceiling_name), svg.WIDE, height, "".join(body) + legend)
 
 
@@ -188,19 +196,25 @@ def _line(one: Series, scale: Scale, across: Callable[[float | None], float], sh
     parts = []
     if len(private) > 1:
         dash = _DASHES[one.place // len(_TONES) % len(_DASHES)]
-        parts.append(svg.path(private, stroke=tone, stroke_width=2, stroke_dasharray=dash))
+        parts.append(svg.path(private, stroke=tone, stroke_width=_weight(one.kind), stroke_dasharray=dash))
     for x, y, point in places:
         if point.sd:
             low, high = scale(point.mean - point.sd), scale(point.mean + point.sd)
             parts.append(svg.line(x, low, x, high, stroke=tone, stroke_width=1.6))
             parts += [svg.line(x - 3, end, x + 3, end, stroke=tone, stroke_width=1.6) for end in (low, high)]
-        parts.append(_marker(one.place, one.solid, x, y))
+        parts.append(_marker(one.place, one.kind, x, y))
     return "".join(parts)
 
 
-def _marker(place: int, solid: bool, x: float, y: float) -> str:
+def _weight(kind: Kind) -> float:
+    return 2.8 if kind == Kind.OURS else 1.4
+
+
+def _marker(place: int, kind: Kind, x: float, y: float) -> str:
     tone, shape = _TONES[place % len(_TONES)], _SHAPES[(place + place // len(_TONES)) % len(_SHAPES)]
-    style: dict[str, float | str] = {"fill": tone if solid else "#fff", "stroke": tone, "stroke_width": 1.6}
+    style: dict[str, float | str] = {"fill": tone if kind == Kind.OURS else "#fff", "stroke": tone, "stroke_width": 1.6}
+    if kind == Kind.QUOTED:
+        style["stroke_dasharray"] = "1.6 1.6"
     if shape == "triangle":
         r = MARKER + 1
         return svg.path([(x, y - r), (x + r, y + r * 0.8), (x - r, y + r * 0.8), (x, y - r)], **style)
@@ -211,18 +225,36 @@ def _sign(one: Series) -> str:
     """Return the sign of a series in the legend: its line, if it has one, and its marker."""
     tone, dash = _TONES[one.place % len(_TONES)], _DASHES[one.place // len(_TONES) % len(_DASHES)]
     drawn = sum(point.epsilon is not None for point in one.points) > 1
-    line = svg.line(0, 0, 28, 0, stroke=tone, stroke_width=2, stroke_dasharray=dash) if drawn else ""
-    return line + _marker(one.place, one.solid, 14, 0)
+    weight = _weight(one.kind)
+    line = svg.line(0, 0, 28, 0, stroke=tone, stroke_width=weight, stroke_dasharray=dash) if drawn else ""
+    return line + _marker(one.place, one.kind, 14, 0)
 
 
-def _legend(entries: Sequence[tuple[str, str]], top: float) -> tuple[str, float]:
-    """Return the legend in two columns, and where it ends."""
-    parts = []
-    for i, (sign, name) in enumerate(entries):
-        x, y = (LEFT, LEFT + 305)[i % 2], top + 20 * (i // 2)
-        parts.append(f'<g transform="translate({svg.coordinate(x)} {svg.coordinate(y)})">{sign}</g>')
-        parts.append(svg.label(x + 36, y + 4, name, 258))
-    return "".join(parts), top + 20 * math.ceil(len(entries) / 2)
+def _legend(
+    entries: Sequence[tuple[Kind, str, str]], top: float, ceiling: float | None, ceiling_name: str
+) -> tuple[str, float]:
+    """Return the legend, in two columns below the name of each kind, and where it ends."""
+    parts, y = [], top
+    if ceiling is not None:
+        parts.append(svg.line(LEFT, y, LEFT + 28, y, stroke=svg.SOFT, stroke_dasharray="5 4"))
+        parts.append(svg.text(LEFT + 36, y + 4, f"{ceiling_name}: {number(ceiling)}"))
+        y += 22
+    for kind in Kind:
+        of_kind = [(sign, name) for other, sign, name in entries if other == kind]
+        if of_kind:
+            parts.append(svg.text(LEFT, y + 4, kind.value, font_size=11, fill=svg.SOFT, font_weight="bold"))
+        for i, (sign, name) in enumerate(of_kind):
+            x, row = (LEFT, LEFT + 305)[i % 2], y + 20 + 20 * (i // 2)
+            parts.append(f'<g transform="translate({svg.coordinate(x)} {svg.coordinate(row)})">{sign}</g>')
+            parts.append(svg.label(x + 36, row + 4, name, 258, **_tone_of_name(kind)))
+        y += 26 + 20 * math.ceil(len(of_kind) / 2) if of_kind else 0
+    return "".join(parts), y
+
+
+def _tone_of_name(kind: Kind) -> dict[str, float | str]:
+    if kind == Kind.OURS:
+        return {"font_weight": "bold"}
+    return {"fill": svg.RUST} if kind == Kind.NOT_PRIVATE else {}
 
 
 def _words(series: Sequence[Series], ceiling: float | None, ceiling_name: str) -> str:
@@ -236,7 +268,10 @@ def _words(series: Sequence[Series], ceiling: float | None, ceiling_name: str) -
 def against_seconds(
     title: str, spots: Sequence[Spot], *, stretched: bool, ceiling: float | None, ceiling_name: str
 ) -> Markup:
-    """Return a chart of a figure against the seconds of a fit, on a logarithmic axis; best is the top left."""
+    """Return a chart of a figure against the seconds of a fit, on a logarithmic axis.
+
+    A name stands beside its shape where there is room for it; the legend holds all of them.
+    """
     if not spots:
         return svg.figure(title, "No run has this figure.", svg.WIDE, 44, svg.text(12, 26, "No run has this figure."))
     figures = [spot.figure for spot in spots] + ([] if ceiling is None else [ceiling])
@@ -259,41 +294,43 @@ def against_seconds(
     if ceiling is not None:
         y = scale(ceiling)
         body.append(svg.line(LEFT, y, RIGHT, y, stroke=svg.SOFT, stroke_dasharray="5 4"))
-        body.append(svg.label(LEFT + 6, y - 5, f"{ceiling_name}: {number(ceiling)}", 300, font_size=11, fill=svg.SOFT))
-        taken.append((LEFT, y - 16, LEFT + 150, y))
+        taken.append((LEFT, y - 2, RIGHT, y + 2))
     places = {id(spot): (across(spot.seconds), scale(spot.figure)) for spot in spots}
     body.append(_spots(spots, places, taken))
     desc = " ".join(f"{s.name}: {number(s.figure)} in {number(s.seconds)} seconds." for s in spots)
-    return svg.figure(title, f"{desc} All figures are in the table below.", svg.WIDE, BOTTOM + 44, "".join(body))
+    entries = [(s.kind, _marker(s.place, s.kind, 14, 0), s.name) for s in spots]
+    legend, height = _legend(entries, BOTTOM + 56, ceiling, ceiling_name)
+    return svg.figure(title, f"{desc} All figures are in the table below.", svg.WIDE, height, "".join(body) + legend)
 
 
 def _spots(spots: Sequence[Spot], places: Mapping[int, tuple[float, float]], taken: list[Box]) -> str:
-    """Return markers with their names beside them, each where it lies on nothing else if there is such a place."""
-    taken = [*taken, *((x - 7, y - 7, x + 7, y + 7) for x, y in places.values())]
-    parts = []
-    for spot in sorted(spots, key=lambda spot: places[id(spot)][1]):
-        x, y = places[id(spot)]
+    """Return shapes, and the names that can stand beside them and near nothing else; ours are placed first."""
+    shapes = {key: (x - 14, y - 7, x + 14, y + 7) for key, (x, y) in places.items()}
+    parts = [_marker(spot.place, spot.kind, *places[id(spot)]) for spot in spots]
+    for spot in sorted(spots, key=lambda spot: (spot.kind != Kind.OURS, places[id(spot)][1])):
+        others = [*taken, *(box for key, box in shapes.items() if key != id(spot))]
         width = min(len(spot.name) * svg.CHAR * 11 / 12, NAME_WIDTH)
-        boxes = [box for dx, dy in _PLACES if _inside(box := _box(x, y, dx, dy, width))]
-        box = min(boxes, key=lambda box: sum(_overlap(box, other) for other in taken))
-        taken.append(box)
-        parts.append(_marker(spot.place, spot.solid, x, y))
-        parts.append(svg.label(box[0], box[3] - 3, spot.name, NAME_WIDTH + 4, font_size=11))
+        for dx, dy in _PLACES:
+            at, box = _name_place(*places[id(spot)], dx, dy, width)
+            if _inside(box) and not any(_overlap(box, other) for other in others):
+                taken.append(box)
+                more = {"text_anchor": ("middle", "start", "end")[dx], **_tone_of_name(spot.kind)}
+                parts.append(svg.label(at, box[3] - 3, spot.name, NAME_WIDTH + 4, font_size=11, **more))
+                break
     return "".join(parts)
 
 
-def _box(x: float, y: float, dx: int, dy: int, width: float) -> Box:
-    """Return the place of a name to the right (dx 1), left (−1) or middle (0) of a marker, dy lines below it."""
+def _name_place(x: float, y: float, dx: int, dy: int, width: float) -> tuple[float, Box]:
+    """Return anchor and box of a name right (dx 1), left (−1) or in the middle (0) of a shape, dy lines below it."""
     left = x + 9 if dx > 0 else x - 9 - width if dx < 0 else x - width / 2
-    return left, y - 7 + 13 * dy, left + width, y + 6 + 13 * dy
+    return x + 9 * dx, (left, y - 7 + 13 * dy, left + width, y + 6 + 13 * dy)
 
 
 def _inside(box: Box) -> bool:
     return box[0] >= LEFT and box[2] <= RIGHT and box[1] >= TOP - 12 and box[3] <= BOTTOM
 
 
-def _overlap(one: Box, other: Box) -> float:
-    """Return the area that two boxes share."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    return width * height if width > 0 and height > 0 else 0.0
+def _overlap(one: Box, other: Box) -> bool:
+    """Return whether two boxes share a point."""
+    across = min(one[2], other[2]) > max(one[0], other[0])
+    return across and min(one[3], other[3]) > max(one[1], other[1])

@@ -10,7 +10,7 @@ import pytest
 from benchmark.invented import a_document, a_run
 
 from privsynth.benchmark.page import render
-from privsynth.benchmark.pictures import BOTTOM, TOP, Point, Scale, Series, Spot, against_epsilon, against_seconds
+from privsynth.benchmark.pictures import BOTTOM, TOP, Kind, Point, Scale, Series, Spot, against_epsilon, against_seconds
 from privsynth.benchmark.results import WATERMARK
 
 HOSTILE = '<script>alert("x")</script>'
@@ -43,7 +43,7 @@ def test_marks_hold_all_figures_and_do_not_crowd(figures, stretched):
 
 
 def test_a_line_rises_with_its_figures_and_its_whiskers_are_one_standard_deviation():
-    one = Series("marginal", 0, True, (Point(1.0, 0.6, 0.1), Point(3.0, 0.8, None)))
+    one = Series("marginal", 0, Kind.OURS, (Point(1.0, 0.6, 0.1), Point(3.0, 0.8, None)))
     drawn = chart(one, stretched=False, ceiling=0.9)
     (path,) = re.findall(r'<path d="M([\d.]+) ([\d.]+) L([\d.]+) ([\d.]+)"', drawn)
     x1, y1, x2, y2 = map(float, path)
@@ -58,8 +58,8 @@ def test_a_line_rises_with_its_figures_and_its_whiskers_are_one_standard_deviati
 
 def test_what_has_no_epsilon_stands_apart():
     drawn = chart(
-        Series("marginal", 0, True, (Point(1.0, 0.9), Point(10.0, 0.95))),
-        Series("not private: copula", 1, False, (Point(None, 0.8),)),
+        Series("marginal", 0, Kind.OURS, (Point(1.0, 0.9), Point(10.0, 0.95))),
+        Series("not private: copula", 1, Kind.NOT_PRIVATE, (Point(None, 0.8),)),
     )
     assert "no privacy" in drawn
     assert len(re.findall(r'<path d="M[^"]*L[^"]*" fill="none"', drawn)) == 1  # no line for the reference
@@ -69,13 +69,15 @@ def test_a_chart_without_figures_says_so_and_one_without_numbers_is_refused():
     assert "No run has this figure" in chart()
     for wrong in (math.nan, math.inf):
         with pytest.raises(ValueError, match="not finite"):
-            chart(Series("marginal", 0, True, (Point(1.0, wrong),)))
+            chart(Series("marginal", 0, Kind.OURS, (Point(1.0, wrong),)))
         with pytest.raises(ValueError, match="not finite"):
-            against_seconds("t", [Spot("m", 0, True, wrong, 0.5)], stretched=True, ceiling=None, ceiling_name="holdout")
+            against_seconds(
+                "t", [Spot("m", 0, Kind.OURS, wrong, 0.5)], stretched=True, ceiling=None, ceiling_name="holdout"
+            )
 
 
 def test_seconds_go_to_the_right_and_figures_up():
-    spots = [Spot("slow", 0, True, 100.0, 0.9), Spot("fast", 1, True, 1.0, 0.95)]
+    spots = [Spot("slow", 0, Kind.OURS, 100.0, 0.9), Spot("fast", 1, Kind.OURS, 1.0, 0.95)]
     drawn = against_seconds("t", spots, stretched=True, ceiling=0.97, ceiling_name="holdout")
     circle = re.search(r'<circle cx="([\d.]+)" cy="([\d.]+)"', drawn)
     square = re.search(r'<rect x="([\d.]+)" y="([\d.]+)"', drawn)
@@ -85,13 +87,37 @@ def test_seconds_go_to_the_right_and_figures_up():
     assert float(circle[2]) > float(square[2])
 
 
-def test_names_of_spots_keep_off_each_other():
-    spots = [Spot(f"generator number {i}", i, True, 10.0 + i / 10, 0.9 + i / 1000) for i in range(4)]
-    drawn = against_seconds("t", spots, stretched=True, ceiling=None, ceiling_name="holdout")
-    places = [tuple(map(float, p)) for p in re.findall(r'<text x="([\d.-]+)" y="([\d.-]+)"[^>]*>generator', drawn)]
-    assert len(places) == 4
-    for i, (x, y) in enumerate(places):
-        assert all(abs(x - a) > 60 or abs(y - b) > 9 for a, b in places[:i])
+def named(drawn: str) -> list[tuple[str, float, float]]:
+    """Return (anchor, x, y) of the names beside shapes; those of the legend have another size."""
+    found = re.findall(
+        r'<text x="([\d.-]+)" y="([\d.-]+)"[^>]*font-size="11" text-anchor="(\w+)"[^>]*>generator', drawn
+    )
+    return [(anchor, float(x), float(y)) for x, y, anchor in found]
+
+
+def test_a_name_stands_beside_its_shape_or_in_the_legend_alone():
+    def draw(*seconds: float) -> str:
+        spots = [Spot(f"generator number {i}", i, Kind.OURS, s, 0.9) for i, s in enumerate(seconds)]
+        return against_seconds("t", spots, stretched=True, ceiling=None, ceiling_name="holdout")
+
+    assert [anchor for anchor, _, _ in named(draw(10.0, 90_000.0))] == ["start", "end"]  # the last one has no room
+    crowded = draw(*(10.0 + i / 100 for i in range(9)))
+    assert len(named(crowded)) < 9
+    for i in range(9):
+        assert f">generator number {i}</text>" in crowded
+    rows = sorted(named(crowded))
+    assert all(one[0] != two[0] or abs(one[2] - two[2]) > 12 for one, two in pairwise(rows))
+
+
+def test_only_our_own_marks_are_filled_and_quoted_ones_are_dotted():
+    shapes = {}
+    for kind in Kind:
+        drawn = chart(Series("generator", 0, kind, (Point(None if kind == Kind.NOT_PRIVATE else 1.0, 0.9),)))
+        shapes[kind] = re.findall(r"<circle[^>]*>", drawn)[0]
+        assert f">{kind.value}</text>" in drawn
+        assert [other.value in drawn for other in Kind].count(True) == 1
+    assert [kind for kind in Kind if 'fill="#fff"' not in shapes[kind]] == [Kind.OURS]
+    assert [kind for kind in Kind if "dasharray" in shapes[kind]] == [Kind.QUOTED]
 
 
 def document():

@@ -63,7 +63,12 @@ def peers(tmp_path):
     """Return the program of peers, its options, and a function that makes a peer's Python out of a shell script."""
     (tmp_path / "out").mkdir()
     options = argparse.Namespace(
-        out=tmp_path / "out", train=tmp_path / "train.csv", delta=1e-6, source=None, timeout_minutes=0.5
+        out=tmp_path / "out",
+        train=tmp_path / "train.csv",
+        delta=1e-6,
+        source=None,
+        timeout_minutes=0.5,
+        cpu_seconds=True,
     )
 
     def python(does: str) -> Path:
@@ -82,6 +87,7 @@ def test_a_run_of_a_peer_is_a_record_that_the_page_takes(peers, tmp_path):
     program.run("sdv-tvae", None, 1, says, options)
     private, reference = load_runs(tmp_path / "out")
     assert (private.epsilon, private.delta, private.fit_s) == (1.0, 1e-5, 2.5)  # its floor, not what was asked for
+    assert private.note.endswith("CPU seconds.")
     assert private.rows_file == str(tmp_path / "out" / "mostly_eps1_seed1.csv")
     assert (reference.private, reference.epsilon, reference.delta) == (False, None, None)
 

@@ -143,7 +143,8 @@ def run(name: str, epsilon: float | None, seed: int, python: Path, options: argp
     print(f"{peer.label}, {budget}, seed {seed}", flush=True)
     delta = None if epsilon is None else peer.delta or options.delta
     job = {"peer": name, "epsilon": epsilon, "delta": delta, "seed": seed, "source": str(options.source or "")}
-    job |= {"train": str(options.train.absolute()), "rows": str(rows.absolute()), "cpu_seconds": options.cpu_seconds}
+    job |= {"train": str(options.train.absolute()), "rows": str(rows.absolute())}
+    job |= {"cpu_seconds": options.cpu_seconds, "minutes": options.timeout_minutes}
     found: dict[str, object] = {
         "generator": peer.label,
         "private": peer.private,

@@ -90,8 +90,7 @@ def smartnoise(frame: pd.DataFrame, job: Mapping[str, Any]) -> Sample:
     numbers = numeric(frame)
     others = [name for name in frame if name not in numbers]
     frame[others] = frame[others].astype(str)
-    more = {"delta": job["delta"]} if kind in ("mst", "aim") else {}
-    model = Synthesizer.create(kind, epsilon=job["epsilon"], verbose=False, **more)
+    model = Synthesizer.create(kind, epsilon=job["epsilon"], delta=job["delta"], verbose=False)
     model.fit(
         frame,
         preprocessor_eps=min(1.0, 0.2 * job["epsilon"]),

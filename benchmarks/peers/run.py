@@ -22,7 +22,10 @@ ADAPTERS = Path(__file__).resolve().parent / "adapters.py"
 # Environment -> calls of `pip`, in order. SOURCE is the checkout that --source names: these are on no registry.
 ENVIRONMENTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "dpmm": (("install", "dpmm==0.1.9"),),
-    "smartnoise": (("install", "torch==2.13.0"), ("install", "smartnoise-synth==1.0.8")),
+    "smartnoise": (
+        ("install", "torch==2.13.0"),
+        ("install", "smartnoise-synth==1.0.8", "packaging"),  # it imports the last and does not ask for it
+    ),
     "mostly": (
         ("install", "torch==2.13.0"),
         ("install", "mostlyai-engine[cpu]==2.7.3"),
@@ -55,18 +58,15 @@ class Peer:
 
 _FROM_DATA = "Categories and bounds are taken from the rows, outside its ε."
 _GIVEN = "Bins or bounds and categories are taken from the rows and given to it as if they were public: generous."
+_FIFTH = "smartnoise-synth 1.0.8; a fifth of ε for preprocessing."
 PEERS: dict[str, Peer] = {
     "dpmm-mst": Peer("MST (dpmm)", "dpmm", f"dpmm 0.1.9, 20 bins. {_FROM_DATA}"),
     "dpmm-aim": Peer("AIM (dpmm)", "dpmm", f"dpmm 0.1.9, 20 bins. {_FROM_DATA}"),
     "dpmm-privbayes": Peer("PrivBayes (dpmm)", "dpmm", f"dpmm 0.1.9, 20 bins. {_FROM_DATA}"),
-    "smartnoise-mst": Peer("MST (smartnoise)", "smartnoise", "smartnoise-synth 1.0.8; a fifth of ε for preprocessing."),
-    "smartnoise-aim": Peer("AIM (smartnoise)", "smartnoise", "smartnoise-synth 1.0.8; a fifth of ε for preprocessing."),
-    "smartnoise-dpctgan": Peer(
-        "DP-CTGAN (smartnoise)", "smartnoise", "smartnoise-synth 1.0.8; a fifth of ε for preprocessing; its own δ."
-    ),
-    "smartnoise-patectgan": Peer(
-        "PATE-CTGAN (smartnoise)", "smartnoise", "smartnoise-synth 1.0.8; a fifth of ε for preprocessing; its own δ."
-    ),
+    "smartnoise-mst": Peer("MST (smartnoise)", "smartnoise", _FIFTH),
+    "smartnoise-aim": Peer("AIM (smartnoise)", "smartnoise", _FIFTH),
+    "smartnoise-dpctgan": Peer("DP-CTGAN (smartnoise)", "smartnoise", _FIFTH),
+    "smartnoise-patectgan": Peer("PATE-CTGAN (smartnoise)", "smartnoise", _FIFTH),
     "mostly": Peer(
         "TabularARGN DP (mostlyai)",
         "mostly",

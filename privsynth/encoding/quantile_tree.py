@@ -20,6 +20,7 @@ FIRST_PARTS = 128
 DECLARED_LEVELS = 8
 OPEN_LEVELS = 12
 SOLID = 4.0  # standard deviations above which a leaf is surely not empty
+FAR = 4.75  # the same, where several hundred leaves and runs of leaves are tried, on every line of a table
 
 
 @dataclass(frozen=True)
@@ -65,18 +66,21 @@ class Leaves:
         """Return the leaves without the empty ends of a line of which an end was not declared.
 
         An open line reaches to ±2**52, and noise alone would spread rows over all of it. It ends where the leaves stand
-        clear of the noise, or at the last atom; values beyond belong to the last cell.
+        clear of the noise, or at the last atom; values beyond belong to the last cell. Where no leaf stands clear, as
+        on a line of a few codes that are all atoms, it holds the atoms alone; without atoms, the likeliest leaf.
         """
-        first, last = self._solid()
-        start, end = int(self.low[first]), int(self.high[last])
-        start = int(self.low[0]) if low is not None else min([start, *atoms])
-        end = int(self.high[-1]) if high is not None else max([end, *atoms])
+        solid = self._solid()
+        if solid is None and not atoms:
+            solid = (int(np.argmax(self.weight)),) * 2
+        inside = list(atoms) if solid is None else [int(self.low[solid[0]]), int(self.high[solid[1]]), *atoms]
+        start = int(self.low[0]) if low is not None else min(inside)
+        end = int(self.high[-1]) if high is not None else max(inside)
         keep = (self.high >= start) & (self.low <= end)
         return Leaves(
             np.maximum(self.low[keep], start), np.minimum(self.high[keep], end), self.weight[keep], self.sigma
         )
 
-    def _solid(self) -> tuple[int, int]:
+    def _solid(self) -> tuple[int, int] | None:
         """Return the first and the last leaf of the runs of 1, 2, 4, … leaves whose sum stands clear of the noise."""
         total = np.concatenate([[0.0], np.cumsum(self.weight)])
         starts, ends = [], []
@@ -84,13 +88,12 @@ class Leaves:
             if length > len(self.weight):
                 break
             sums = total[length:] - total[:-length]
-            clear = np.flatnonzero(sums >= SOLID * self.sigma * math.sqrt(length))
+            clear = np.flatnonzero(sums >= FAR * self.sigma * math.sqrt(length))
             if len(clear):
                 starts.append(int(clear[0]))
                 ends.append(int(clear[-1]) + length - 1)
         if not starts:
-            top = int(np.argmax(self.weight))
-            return top, top
+            return None
         first, last = min(starts), max(ends)
         # A run may begin and end with leaves that are empty themselves: at most the length of the longest.
         first += _empty_end(self.weight[first : last + 1], self.sigma)

@@ -337,6 +337,26 @@ def test_a_line_on_which_nothing_stands_out_still_has_a_leaf():
     assert tile(kept.low, kept.high)
 
 
+def test_a_line_whose_rows_are_all_frequent_values_ends_at_them():
+    """A constant, or a flag of 0 and 1: the noise around it must not become rows.
+
+    Stated false-alarm rate: 500 runs of leaves at 1e-6 each in one draw, 20 draws.
+    """
+    for seed in range(20):
+        (leaves,) = grow(
+            [Line("x", np.zeros(0, np.int64))],
+            RecordingMechanisms(seed),
+            k=1,
+            part="d",
+            mu_squared=0.02,
+            split_above=40,
+        )
+        kept = leaves.trimmed(None, None, [0, 1])
+        assert (kept.low[0], kept.high[-1]) == (0, 1)
+        half = leaves.trimmed(None, cells.GRID_LIMIT, [0, 1])
+        assert (half.low[0], half.high[-1]) == (0, cells.GRID_LIMIT)
+
+
 @pytest.mark.parametrize(("kind", "sigma", "n"), [(cells.DATE_ISO, 7.0, 2_000), (cells.EITHER_FIRST, 30.0, 10_000)])
 def test_noise_does_not_give_a_date_a_clock(kind, sigma, n):
     """Stated false-alarm rate: three sums above 4.5 standard deviations have 1e-5 each; 400 draws allow none."""

@@ -21,6 +21,7 @@ DECLARED_LEVELS = 8
 OPEN_LEVELS = 12
 SOLID = 4.0  # standard deviations above which a leaf is surely not empty
 FAR = 4.75  # the same, where several hundred leaves and runs of leaves are tried, on every line of a table
+FAINT = 2.0  # the same, below which leaves at the end of a run that stands clear add nothing to it
 
 
 @dataclass(frozen=True)
@@ -55,24 +56,29 @@ class Line:
 
 @dataclass(frozen=True)
 class Leaves:
-    """What a tree says: inclusive ranges that tile the line, and the noisy rows in each, of deviation `sigma`."""
+    """What a tree says: inclusive ranges that tile the line, and the noisy rows in each, of deviation `sigma`.
+
+    `halved` are the nodes that were cut into two, with their noisy rows: (low, high, rows).
+    """
 
     low: np.ndarray
     high: np.ndarray
     weight: np.ndarray
     sigma: float
+    halved: tuple[tuple[int, int, float], ...] = ()
 
     def trimmed(self, low: int | None, high: int | None, atoms: Collection[int]) -> Leaves:
         """Return the leaves without the empty ends of a line of which an end was not declared.
 
         An open line reaches to ±2**52, and noise alone would spread rows over all of it. It ends where the leaves stand
-        clear of the noise, or at the last atom; values beyond belong to the last cell. Where no leaf stands clear, as
-        on a line of a few codes that are all atoms, it holds the atoms alone; without atoms, the likeliest leaf.
+        clear of the noise, or at the last atom; values beyond belong to the last cell. Where nothing stands clear, as
+        on a line of a few codes that are all atoms, it holds the atoms alone; without atoms, the likeliest node.
         """
         solid = self._solid()
         if solid is None and not atoms:
-            solid = (int(np.argmax(self.weight)),) * 2
-        inside = list(atoms) if solid is None else [int(self.low[solid[0]]), int(self.high[solid[1]]), *atoms]
+            leaves = zip(self.low.tolist(), self.high.tolist(), self.weight.tolist(), strict=True)
+            solid = max((*leaves, *self.halved), key=lambda node: node[2])[:2]
+        inside = [*(solid or ()), *atoms]
         start = int(self.low[0]) if low is not None else min(inside)
         end = int(self.high[-1]) if high is not None else max(inside)
         keep = (self.high >= start) & (self.low <= end)
@@ -81,31 +87,34 @@ class Leaves:
         )
 
     def _solid(self) -> tuple[int, int] | None:
-        """Return the first and the last leaf of the runs of 1, 2, 4, … leaves whose sum stands clear of the noise."""
+        """Return where the runs of 1, 2, 4, … leaves whose sum stands clear of the noise begin and end.
+
+        So does a node that stood clear before it was halved: its rows do not get fewer by being spread over leaves.
+        """
         total = np.concatenate([[0.0], np.cumsum(self.weight)])
-        starts, ends = [], []
+        lows, highs = [], []
         for length in (1, 2, 4, 8, 16):
             if length > len(self.weight):
                 break
             sums = total[length:] - total[:-length]
-            clear = np.flatnonzero(sums >= FAR * self.sigma * math.sqrt(length))
-            if len(clear):
-                starts.append(int(clear[0]))
-                ends.append(int(clear[-1]) + length - 1)
-        if not starts:
-            return None
-        first, last = min(starts), max(ends)
-        # A run may begin and end with leaves that are empty themselves: at most the length of the longest.
-        first += _empty_end(self.weight[first : last + 1], self.sigma)
-        last -= _empty_end(self.weight[first : last + 1][::-1], self.sigma)
-        return first, last
+            clear = np.flatnonzero(sums >= FAR * self.sigma * math.sqrt(length)).tolist()
+            if clear:
+                first, last = slice(clear[0], clear[0] + length), slice(clear[-1], clear[-1] + length)
+                lows.append(int(self.low[first][_empty_start(self.weight[first], self.sigma)]))
+                highs.append(int(self.high[last][::-1][_empty_start(self.weight[last][::-1], self.sigma)]))
+        nodes = [(low, high) for low, high, weight in self.halved if weight >= FAR * self.sigma]
+        for low, high in nodes:
+            if not any(low <= a and b <= high for a, b in nodes if (a, b) != (low, high)):
+                lows.append(low)
+                highs.append(high)
+        return (min(lows), max(highs)) if lows else None
 
 
-def _empty_end(weight: np.ndarray, sigma: float) -> int:
-    """Return how many leaves at the start of a run to drop: those whose sum falls farthest behind 1.5 sigma each."""
-    behind = np.cumsum(weight[:15] - 1.5 * sigma)
-    most = int(np.argmin(behind))
-    return most + 1 if behind[most] < 0 and most + 1 < len(weight) else 0
+def _empty_start(weight: np.ndarray, sigma: float) -> int:
+    """Return how many leaves to drop at the start of a run: as many as do not stand out together."""
+    length = np.arange(1, len(weight))
+    faint = np.flatnonzero(np.cumsum(weight[:-1]) <= FAINT * sigma * np.sqrt(length))
+    return int(faint[-1]) + 1 if len(faint) else 0
 
 
 def levels_of(lines: Sequence[Line]) -> int:
@@ -131,6 +140,7 @@ def grow(
     roots = [line.roots() for line in lines]
     frontier = roots
     done: list[list[tuple[int, int, float]]] = [[] for _ in lines]
+    halved: list[list[tuple[int, int, float]]] = [[] for _ in lines]
     sigma = 0.0
     for level in range(levels):
         if not any(len(low) for low, _ in frontier):
@@ -147,10 +157,10 @@ def grow(
         sigma = release.sigma
         heavy = max(split_above, SOLID * sigma)
         frontier = [
-            _split(low, high, weight, heavy if level + 1 < levels else math.inf, finished)
-            for (low, high), weight, finished in zip(frontier, noisy, done, strict=True)
+            _split(low, high, weight, heavy if level + 1 < levels else math.inf, finished, cut)
+            for (low, high), weight, finished, cut in zip(frontier, noisy, done, halved, strict=True)
         ]
-    return [_leaves(finished, sigma) for finished in done]
+    return [_leaves(finished, cut, sigma) for finished, cut in zip(done, halved, strict=True)]
 
 
 def _count(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
@@ -168,12 +178,14 @@ def _split(
     weight: np.ndarray,
     heavy: float,
     finished: list[tuple[int, int, float]],
+    halved: list[tuple[int, int, float]],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Halve the heavy nodes; put the others with the finished ones."""
+    """Halve the heavy nodes, and note them; put the others with the finished ones."""
     lows, highs = [], []
     for a, b, w in zip(low.tolist(), high.tolist(), weight.tolist(), strict=True):
         if w > heavy and b > a:
             middle = (a + b) // 2
+            halved.append((a, b, w))
             lows += [a, middle + 1]
             highs += [middle, b]
         else:
@@ -181,11 +193,12 @@ def _split(
     return np.array(lows, dtype=np.int64), np.array(highs, dtype=np.int64)
 
 
-def _leaves(finished: list[tuple[int, int, float]], sigma: float) -> Leaves:
+def _leaves(finished: list[tuple[int, int, float]], halved: list[tuple[int, int, float]], sigma: float) -> Leaves:
     ordered = sorted(finished)
     return Leaves(
         np.array([a for a, _, _ in ordered], dtype=np.int64),
         np.array([b for _, b, _ in ordered], dtype=np.int64),
         np.array([w for _, _, w in ordered], dtype=np.float64),
         sigma,
+        tuple(halved),
     )

@@ -328,6 +328,21 @@ def test_open_lines_end_where_the_noise_begins():
     assert np.array_equal(declared.high, leaves.high)
 
 
+def test_rows_that_stood_clear_before_a_node_was_halved_are_kept():
+    """Halved again and again, no leaf stands clear any more; a leaf of noise far away must not pass for the column.
+
+    Stated false-alarm rate: a node of twenty standard deviations is not missed; a leaf of noise reaches 4.75 of them
+    in fewer than one line of a thousand, and would have to stand where it widens a range, not where it moves one.
+    """
+    values = np.random.default_rng(2).normal(750, 140, 2_300).astype(np.int64)
+    for seed in range(100):
+        (leaves,) = grow(
+            [Line("x", values)], RecordingMechanisms(seed), k=1, part="d", mu_squared=12 / 100**2, split_above=24
+        )
+        kept = leaves.trimmed(None, None, [])
+        assert np.mean((values >= kept.low[0]) & (values <= kept.high[-1])) > 0.6
+
+
 def test_a_line_on_which_nothing_stands_out_still_has_a_leaf():
     (leaves,) = grow(
         [Line("x", np.zeros(0, np.int64))], RecordingMechanisms(1), k=1, part="d", mu_squared=0.01, split_above=5

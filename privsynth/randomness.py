@@ -18,6 +18,7 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 _REKEY_BYTES = 1 << 30
+_ZEROS = memoryview(bytes(1 << 16))  # the key stream is what zeros are encrypted to
 
 
 class BitSource(Protocol):
@@ -44,19 +45,23 @@ class SecureStream:
 
     def bytes(self, count: int) -> bytes:
         """Return `count` uniform bytes."""
-        parts = []
-        while count > 0:
-            if self._left <= 0 or self._pid != os.getpid():
-                self._rekey()
-            take = min(count, self._left)
-            parts.append(self._encryptor.update(b"\0" * take))
-            self._left -= take
-            count -= take
-        return b"".join(parts)
+        return self._fill(np.empty(count, dtype=np.uint8)).tobytes()
 
     def uint64(self, count: int) -> np.ndarray:
         """Return (count,) independent uniform uint64."""
-        return np.frombuffer(self.bytes(8 * count), dtype="<u8").astype(np.uint64)
+        return self._fill(np.empty(8 * count, dtype=np.uint8)).view("<u8").astype(np.uint64, copy=False)
+
+    def _fill(self, out: np.ndarray) -> np.ndarray:
+        """Fill (n,) uint8 with the key stream, and return it."""
+        view, at = out.data, 0
+        while at < len(out):
+            if self._left <= 0 or self._pid != os.getpid():
+                self._rekey()
+            take = min(len(out) - at, self._left, len(_ZEROS))
+            self._encryptor.update_into(_ZEROS[:take], view[at : at + take])
+            self._left -= take
+            at += take
+        return out
 
     def __repr__(self) -> str:
         return "SecureStream()"

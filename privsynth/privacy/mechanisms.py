@@ -219,7 +219,7 @@ def stable_threshold(*, k: int, columns: int, sigma: float, delta: float) -> int
 def _integers(values: np.ndarray) -> np.ndarray:
     if not np.issubdtype(values.dtype, np.integer):
         raise TypeError("mechanisms take integers; put sums of fractions on a grid first")
-    return values.astype(np.int64)
+    return values.astype(np.int64, copy=False)
 
 
 def on_grid(values: np.ndarray, step: float) -> np.ndarray:

@@ -13,6 +13,8 @@ for μ-GDP under post-processing.
 from __future__ import annotations
 
 import math
+import os
+from concurrent.futures import ThreadPoolExecutor
 
 import mpmath
 import numpy as np
@@ -25,7 +27,11 @@ from privsynth.randomness import BitSource
 MAX_SIGMA = 2.0**40
 # Bound on the error of |ndtri(p)| in double precision, relative to 1 + |z|; tests/privacy/test_noise.py measures it.
 _NDTRI_ERROR = 1e-13
-_CHUNK = 1 << 20
+_CHUNK = 1 << 20  # words drawn at once
+_PART = 1 << 14  # words inverted at once
+_MAX_THREADS = 4
+_RARE = np.uint64(1 << 50)  # tails below 2**-14 are looked at one by one; all others lie within _COMMON_SIZE of zero
+_COMMON_SIZE = 4.0
 
 
 def rounded_gaussian(count: int, sigma: float, bits: BitSource) -> np.ndarray:
@@ -40,7 +46,7 @@ def rounded_gaussian(count: int, sigma: float, bits: BitSource) -> np.ndarray:
     out = np.empty(count, dtype=np.int64)
     for start in range(0, count, _CHUNK):
         stop = min(start + _CHUNK, count)
-        out[start:stop] = _draw(stop - start, sigma, bits)
+        _draw(sigma, bits, out[start:stop])
     return out
 
 
@@ -54,24 +60,70 @@ def check_sigma(sigma: float) -> None:
         )
 
 
-def _draw(count: int, sigma: float, bits: BitSource) -> np.ndarray:
-    words = bits.uint64(count)
-    negative = (words & np.uint64(1)).astype(bool)
-    mantissa = words >> np.uint64(1)  # 63 bits: the tail probability lies in [m, m + 1) / 2**64, below one half
-    tail = (mantissa.astype(np.float64) + 0.5) * 2.0**-64
-    size = -ndtri(np.minimum(tail, 0.5))
-    error = _NDTRI_ERROR * (1.0 + size)
-    # Far out, one step of the 63 bits is wider than the error of the inversion: its width is 2**-64 / φ(z).
-    rare = mantissa < np.uint64(1 << 50)
-    error[rare] += 2.0**-63 / (np.exp(-0.5 * size[rare] ** 2) / math.sqrt(2 * math.pi))
+def _draw(sigma: float, bits: BitSource, out: np.ndarray) -> None:
+    """Fill `out`. Only words and refinements take bits, one after the other, whatever the number of threads is."""
+    words = bits.uint64(len(out))
+    threads = min(_MAX_THREADS, _processors(), len(out) // _PART)
+    if threads > 1:
+        ends = np.linspace(0, len(out), threads + 1).astype(np.int64).tolist()
+        with ThreadPoolExecutor(threads) as pool:
+            halves = pool.map(lambda start, stop: _invert(words, sigma, out, start, stop), ends[:-1], ends[1:])
+            open_ = [index for half in halves for index in half]
+    else:
+        open_ = _invert(words, sigma, out, 0, len(out))
+    for index in open_:
+        word = int(words[index])
+        size = _refine(word >> 1, abs(int(out[index])), sigma, bits)
+        out[index] = -size if word & 1 else size
+
+
+def _processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _invert(words: np.ndarray, sigma: float, out: np.ndarray, start: int, stop: int) -> list[int]:
+    """Write the draws of words start … stop to `out` and return the places that double precision leaves open.
+
+    Works through the words in parts that stay in the processor's cache, and without the interpreter's lock.
+    """
+    size = min(_PART, stop - start)
+    bits, scaled, rounded = np.empty(size, dtype=np.uint64), np.empty(size), np.empty(size)
+    close = sigma * (_NDTRI_ERROR * (1 + _COMMON_SIZE) * 1.01 + 4e-16 * _COMMON_SIZE)
+    open_: list[int] = []
+    for at in range(start, stop, _PART):
+        part = words[at : min(at + _PART, stop)]
+        m, z, r = bits[: len(part)], scaled[: len(part)], rounded[: len(part)]
+        np.right_shift(part, np.uint64(1), out=m)  # 63 bits: the tail probability lies in [m, m + 1) / 2**64
+        rare = np.flatnonzero(m < _RARE)
+        np.add(m, 0.5, out=z)
+        np.multiply(z, 2.0**-64, out=z)  # at most one half
+        ndtri(z, out=z)
+        np.multiply(z, -sigma, out=z)
+        np.rint(z, out=r)
+        np.subtract(z, r, out=z)
+        np.abs(z, out=z)
+        common = np.flatnonzero(z >= 0.5 - close)
+        unsure = np.union1d(common, rare[_rare_is_open(m[rare], sigma)])
+        np.left_shift(part, np.uint64(63), out=m)  # the lowest bit is the sign
+        np.copysign(r, m.view(np.float64), out=r)
+        np.copyto(out[at : at + len(part)], r, casting="unsafe")
+        open_ += (unsure + at).tolist()
+    return open_
+
+
+def _rare_is_open(mantissa: np.ndarray, sigma: float) -> np.ndarray:
+    """Return whether the rounding is open far out, where one step of the 63 bits is wider than the inversion's error.
+
+    Its width is 2**-64 / φ(z).
+    """
+    size = -ndtri((mantissa.astype(np.float64) + 0.5) * 2.0**-64)
+    error = _NDTRI_ERROR * (1.0 + size) + 2.0**-63 / (np.exp(-0.5 * size**2) / math.sqrt(2 * math.pi))
     scaled = sigma * size
-    rounded = np.rint(scaled)
-    open_ = np.abs(np.abs(scaled - rounded) - 0.5) <= sigma * error * 1.01 + 4e-16 * scaled
-    open_ |= mantissa == 0  # this cell of the tail reaches to infinity: no bound holds
-    result: np.ndarray = rounded.astype(np.int64)
-    for index in np.flatnonzero(open_):
-        result[index] = _refine(int(mantissa[index]), int(result[index]), sigma, bits)
-    return np.where(negative, -result, result)
+    open_ = np.abs(np.abs(scaled - np.rint(scaled)) - 0.5) <= sigma * error * 1.01 + 4e-16 * scaled
+    # The last cell of the tail reaches to infinity: no bound holds.
+    result: np.ndarray = open_ | (mantissa == 0)
+    return result
 
 
 def _refine(mantissa: int, guess: int, sigma: float, bits: BitSource) -> int:

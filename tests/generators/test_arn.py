@@ -11,6 +11,7 @@ import torch
 
 from privsynth.encoding.codecs import Attribute
 from privsynth.errors import ConfigError
+from privsynth.generators.arn import generator as arn
 from privsynth.generators.arn.dpsgd import TrainSettings
 from privsynth.generators.arn.generator import ArnGenerator, FittedArn, restore, sampling_order
 from privsynth.generators.arn.network import hidden_width, random_known
@@ -186,6 +187,18 @@ def test_a_model_that_does_not_fit_itself_is_refused(model, name, value):
     fit, _, _ = model
     with pytest.raises(ValueError, match=r"attribute|table|terms"):
         restore(fit.tensors(), {**fit.settings(), name: value})
+
+
+def test_torch_keeps_to_one_thread_and_gives_the_callers_number_back(monkeypatch):
+    before, seen = torch.get_num_threads(), []
+    monkeypatch.setattr(arn, "sampling_order", lambda _data: seen.append(torch.get_num_threads()) or 1 / 0)
+    try:
+        torch.set_num_threads(2)
+        with pytest.raises(ZeroDivisionError):
+            fitted(table((3, 2), 50))
+        assert (seen, torch.get_num_threads()) == ([1], 2)
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_targets_are_drawn_last():

@@ -230,6 +230,23 @@ def test_opacus_own_noise_is_never_used():
         optimizer.step()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_parts_of_a_batch_are_added_and_nothing_stays_for_the_next_step(dtype):
+    first, second = (torch.nn.Parameter(torch.zeros(size, dtype=dtype)) for size in ((2, 3), (4,)))
+    noise = ExactMechanisms().training(clip=1.0, label="test")
+    optimizer = SecureOptimizer(torch.optim.SGD([first, second], lr=1.0), noise=noise, clip=1.0, expected_batch=2.0)
+    for step in (1, 2):
+        optimizer.zero_grad()
+        noise.mask(0)
+        first.grad, second.grad = torch.full_like(first, 0.25), torch.full_like(second, 0.5)
+        optimizer.accumulate()
+        first.grad, second.grad = torch.full_like(first, 0.5), None  # a parameter that took no part
+        optimizer.step()
+        assert np.allclose(first.detach().numpy(), -0.375 * step, atol=2e-3)
+        assert np.allclose(second.detach().numpy(), -0.25 * step, atol=2e-3)
+    assert first.grad.dtype == dtype
+
+
 def test_a_sum_that_is_not_finite_does_not_leave():
     parameter = torch.nn.Parameter(torch.zeros(3, dtype=torch.float64))
     noise = ExactMechanisms().training(clip=1.0, label="test")

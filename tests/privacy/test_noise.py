@@ -151,6 +151,33 @@ def test_draws_do_not_depend_on_where_chunks_end(monkeypatch):
     assert (whole == pieces).all()
 
 
+def test_draws_do_not_depend_on_the_number_of_threads(monkeypatch):
+    whole = rounded_gaussian(5_000, 12.3, SeededBits(4))
+    monkeypatch.setattr(noise, "_PART", 64)
+    monkeypatch.setattr(noise, "_processors", lambda: 3)
+    assert (rounded_gaussian(5_000, 12.3, SeededBits(4)) == whole).all()
+    # Words that double precision cannot decide take further bits in their own order, whichever thread saw them.
+    words = [word for integer in (0, 40, 90) for word in boundary_words(40.0, integer)] * 50
+    more = [2**63 + at for at in range(len(words))]
+    monkeypatch.setattr(noise, "_processors", lambda: 1)
+    bits = ScriptedBits([*words, *more])
+    alone = rounded_gaussian(len(words), 40.0, bits)
+    assert bits.taken > len(words), "the test needs refinements"
+    monkeypatch.setattr(noise, "_processors", lambda: 3)
+    assert (rounded_gaussian(len(words), 40.0, ScriptedBits([*words, *more])) == alone).all()
+
+
+def test_an_error_in_a_thread_is_an_error(monkeypatch):
+    def broken(*_args: object, **_named: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(noise, "_PART", 64)
+    monkeypatch.setattr(noise, "_processors", lambda: 3)
+    monkeypatch.setattr(noise, "ndtri", broken)
+    with pytest.raises(MemoryError):
+        rounded_gaussian(500, 3.0, SeededBits(4))
+
+
 def test_counts_of_none_and_one():
     assert rounded_gaussian(0, 1.0, ScriptedBits([])).shape == (0,)
     assert rounded_gaussian(1, 1.0, SeededBits(5)).dtype == np.int64

@@ -33,6 +33,7 @@ from privsynth.privacy.mechanisms import TrainingNoise, grid_sensitivity, on_gri
 MICRO_BATCH = 2_048
 _CACHED_NUMBERS = 50_000_000  # logits of so many rows × codes are kept from step to step
 _GRID_SLACK = 2.0**-10
+_NUMPY_OF = {torch.float32: np.float32, torch.float64: np.float64}
 
 
 class SecureOptimizer(DPOptimizerFastGradientClipping):
@@ -60,22 +61,50 @@ class SecureOptimizer(DPOptimizerFastGradientClipping):
         size = sum(p.numel() for p in self.params)
         self.grid_step = 2.0 ** math.floor(math.log2(clip * _GRID_SLACK / math.sqrt(size)))
         self.sensitivity = grid_sensitivity(clip, size, self.grid_step)
+        self._sums: np.ndarray | None = None
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Drop the gradients and what was accumulated."""
+        self._sums = None
+        for parameter in self.params:
+            parameter.grad = None
+
+    def accumulate(self) -> None:
+        """Add the clipped sums in `p.grad` to those of this step so far."""
+        first = self._sums is None
+        if self._sums is None:
+            self._sums = np.zeros(sum(p.numel() for p in self.params))
+        at = 0
+        for parameter in self.params:
+            part = self._sums[at : at + parameter.numel()]
+            at += parameter.numel()
+            if parameter.grad is not None:
+                found = parameter.grad.reshape(-1).numpy()
+                np.copyto(part, found) if first else np.add(part, found, out=part)
 
     def add_noise(self) -> None:
-        """Put the clipped sum on the grid, add noise, and leave the result in `p.grad`.
+        """Put the clipped sums on the grid, add noise, and leave the noisy mean in `p.grad`.
 
-        Guarantee: one step of the plan's training run, if each unit's part of `summed_grad` has norm at most `clip`.
+        All parameters are one vector here, and numpy works on it: for so few numbers, waking torch's threads once for
+        each parameter and operation costs more than the operations do.
+
+        Guarantee: one step of the plan's training run, if each unit's part of the sums has norm at most `clip`.
         """
         if self.noise_multiplier != self.noise.noise_multiplier:
             raise RuntimeError("the noise multiplier is the plan's and cannot be changed")
-        sums = torch.cat([p.summed_grad.reshape(-1) for p in self.params]).to(torch.float64).numpy()
+        assert self._sums is not None
+        sums, self._sums = self._sums, None
         # Cannot happen after clipping; but a sum that is not finite must never decide what leaves.
-        sums = np.where(np.isfinite(sums), sums, 0.0)
+        sums[~np.isfinite(sums)] = 0.0
         noisy = self.noise.add(on_grid(sums, self.grid_step), l2_sensitivity=self.sensitivity)
-        values = torch.from_numpy(noisy.astype(np.float64) * self.grid_step)
+        np.multiply(noisy, self.grid_step, out=sums)
+        np.divide(sums, self.expected_batch_size, out=sums)
+        values = torch.from_numpy(sums.astype(_NUMPY_OF[self.params[0].dtype], copy=False))
         for parameter, part in zip(self.params, torch.split(values, [p.numel() for p in self.params]), strict=True):
-            parameter.grad = part.reshape(parameter.shape).to(parameter.dtype)
-            parameter.summed_grad = None
+            parameter.grad = part.reshape(parameter.shape)
+
+    def scale_grad(self) -> None:
+        """Do nothing: `add_noise` leaves the mean."""
 
 
 @dataclass(frozen=True, repr=False)

@@ -26,6 +26,7 @@ from privsynth.generators.arn.interactions import (
 )
 from privsynth.generators.arn.network import Network, check_weights, hidden_width, prefix_logits, to_numpy
 from privsynth.generators.arn.sample import sample_network
+from privsynth.generators.arn.threads import one_thread
 from privsynth.generators.arn.tilt import (
     Potential,
     Table,
@@ -74,6 +75,7 @@ class FittedArn:
     tilt: TiltSettings
     ceiling: float = 0.0
 
+    @one_thread()
     def network_codes(self, n_rows: int, rng: np.random.Generator) -> np.ndarray:
         """Return (attributes, n_rows) uint16 codes of the network as it is, not tilted."""
         return sample_network(self.weights, self.sizes, self.no_null, self.order, self.interactions, n_rows, rng)
@@ -97,6 +99,7 @@ class FittedArn:
             rng,
         )
 
+    @one_thread()
     def complete(self, known: np.ndarray, evidence: Mapping[int, np.ndarray], rng: np.random.Generator) -> np.ndarray:
         """Return rows that agree with what is known (see `generators.conditional.complete`)."""
         return complete_network(self, known, evidence, rng)
@@ -154,6 +157,7 @@ class ArnGenerator:
         """Return the public shape of the DP-SGD run."""
         return TrainingSpec(share=self.share, sampling_probability=self.sampling_probability, steps=self.steps)
 
+    @one_thread()
     def fit(
         self,
         data: Encoded,

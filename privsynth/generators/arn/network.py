@@ -86,10 +86,10 @@ def prefix_logits(network: Network, codes: torch.Tensor, order: Sequence[int]) -
         before = network.first.bias.repeat(len(codes), 1)
         for attribute in order:
             hidden = functional.gelu(before)
-            hidden = hidden + functional.gelu(network.middle(hidden))
+            hidden += functional.gelu(network.middle(hidden))
             block = slice(starts[attribute], starts[attribute] + network.sizes[attribute])
             logits[:, block] = functional.linear(hidden, network.last.weight[block], network.last.bias[block])
-            before = before + columns[codes[:, attribute] + block.start] + columns[width + attribute]
+            before += (columns[block] + columns[width + attribute])[codes[:, attribute]]
     return logits
 
 

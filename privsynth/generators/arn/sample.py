@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from privsynth.generators.arn.interactions import Interactions
 
-BATCH = 8_192
+BATCH = 4_096
 
 
 def sample_network(
@@ -57,10 +57,10 @@ def _sample_batch(
     scores = interactions.nothing_known(rows)
     for attribute in order:
         hidden = functional.gelu(before)
-        hidden = hidden + functional.gelu(hidden @ tensors["middle.weight"].T + tensors["middle.bias"])
+        hidden += functional.gelu(functional.linear(hidden, tensors["middle.weight"], tensors["middle.bias"]))
         block = slice(starts[attribute], starts[attribute + 1])
-        logits = hidden @ tensors["last.weight"][block].T + tensors["last.bias"][block]
-        logits = logits + interactions.logits(scores, attribute, block)
+        logits = functional.linear(hidden, tensors["last.weight"][block], tensors["last.bias"][block])
+        logits += interactions.logits(scores, attribute, block)
         if no_null[attribute] and sizes[attribute] > 1:
             logits[:, -1] = -torch.inf
         cdf = torch.softmax(logits.double(), dim=1).cumsum(dim=1)
@@ -71,5 +71,5 @@ def _sample_batch(
         if no_null[attribute] and sizes[attribute] > 1:
             code = code.clamp(max=sizes[attribute] - 2)
         out[attribute] = code.numpy()
-        before = before + columns[code + int(starts[attribute])] + columns[width + attribute]
+        before += (columns[block] + columns[width + attribute])[code]
         interactions.tell(scores, slice(None), attribute, code + int(starts[attribute]))

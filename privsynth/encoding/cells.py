@@ -18,6 +18,7 @@ from privsynth.encoding.texts import read_numbers, read_seconds
 NULL_TOKENS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "#N/A")
 MAX_DECIMALS = 6
 GRID_LIMIT = 2**52  # integers of the value grid stay exact in double precision
+MAX_DIGITS = 15  # of a number on the grid; longer ones are account numbers and the like
 
 # What a cell votes for. One cell casts one vote.
 NULL, TEXT, BOOLEAN = 0, 1, 2
@@ -28,13 +29,15 @@ DATE_ISO = COMMA + MAX_DECIMALS + 1  # + 0: date, + 1: to the minute, + 2: to th
 DAY_FIRST, MONTH_FIRST, EITHER_FIRST, POINTED = DATE_ISO + 3, DATE_ISO + 6, DATE_ISO + 9, DATE_ISO + 12
 N_VOTES = POINTED + 3
 
-_INTEGER = r"^[+-]?(0|[1-9]\d{0,17})$"
+_INTEGER = rf"^[+-]?(0|[1-9]\d{{0,{MAX_DIGITS - 1}}})$"
 _POINT = r"^[+-]?(\d{1,18}\.\d*|\.\d+)$"
-_COMMA = r"^[+-]?\d{1,15},\d+$"
+_COMMA = r"^[+-]?(\d{1,15}|\d{1,3}(\.\d{3}){1,4}),\d+$"  # points between groups of three, as they are read
 _SCIENTIFIC = r"^[+-]?\d+(\.\d*)?[eE][+-]?\d{1,3}$"
 _TIME = r"(?:[T ]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
 _ISO = r"^\d{4}-\d{2}-\d{2}" + _TIME + "$"
 _SLASHED = r"^(?P<a>\d{1,2})/(?P<b>\d{1,2})/(?P<year>\d{4})" + _TIME + "$"
+_MIDNIGHT = r"[T ]00:00(?::00(?:\.0+)?)?Z?$"
+_WHOLE_MINUTE = r":\d{2}:00(?:\.0+)?(?:Z|[+-]\d{2}:?\d{2})?$"
 _POINTED = r"^\d{1,2}\.\d{1,2}\.\d{4}" + _TIME + "$"
 
 
@@ -74,7 +77,10 @@ def votes(column: pa.ChunkedArray) -> np.ndarray:
         result = DATE_ISO + np.where(known % 86_400 == 0, 0, np.where(known % 60 == 0, 1, 2)).astype(np.uint8)
     else:
         floats = _floats(column)
-        result = np.where(np.isfinite(floats), NUMBER + _decimals(floats), TEXT)
+        decimals = _decimals(floats)
+        with np.errstate(invalid="ignore", over="ignore"):
+            fits = np.abs(floats) * 10.0**decimals < 10.0**MAX_DIGITS
+        result = np.where(fits, NUMBER + decimals, TEXT)
     return np.where(null, NULL, result).astype(np.uint8)
 
 
@@ -108,7 +114,9 @@ def _text_votes(values: pa.Array) -> np.ndarray:
     if point.any():
         texts = pc.utf8_rtrim(values.filter(pa.array(point)), characters="0")
         decimals = pc.subtract(pc.utf8_length(texts), pc.add(pc.find_substring(texts, "."), 1)).to_numpy()
-        result[point] = NUMBER + np.minimum(decimals, MAX_DECIMALS)
+        before = pc.utf8_length(pc.utf8_ltrim(pc.list_element(pc.split_pattern(texts, "."), 0), characters="+-"))
+        decimals = np.minimum(decimals, MAX_DECIMALS)
+        result[point] = np.where(before.to_numpy() + decimals <= MAX_DIGITS, NUMBER + decimals, TEXT)
     comma = _matches(values, _COMMA)
     if comma.any():
         texts = values.filter(pa.array(comma))
@@ -117,7 +125,7 @@ def _text_votes(values: pa.Array) -> np.ndarray:
     result[_matches(values, _SCIENTIFIC)] = NUMBER + MAX_DECIMALS
     iso = _matches(values, _ISO)
     if iso.any():
-        result[iso] = DATE_ISO + _clock(values.filter(pa.array(iso)))
+        result[iso] = DATE_ISO + _iso_clock(values.filter(pa.array(iso)))
     slashed = _matches(values, _SLASHED)
     if slashed.any():
         result[slashed] = _slashed_votes(values.filter(pa.array(slashed)))
@@ -132,6 +140,15 @@ def _clock(values: pa.Array) -> np.ndarray:
     colons = pc.count_substring(values, ":").to_numpy()
     zone = _matches(values, r"[+-]\d{2}:\d{2}$")
     return np.clip(colons - zone, 0, 2).astype(np.uint8)
+
+
+def _iso_clock(values: pa.Array) -> np.ndarray:
+    """Return the same of ISO texts, in which zeros say nothing: 10:30:00 is to the minute and 00:00:00 a date.
+
+    A typed time votes alike. Other formats are read by what is written, so that there the zeros count.
+    """
+    clock = np.minimum(_clock(values), np.where(_matches(values, _WHOLE_MINUTE), 1, 2))
+    return np.where(_matches(values, _MIDNIGHT), 0, clock).astype(np.uint8)
 
 
 def _slashed_votes(values: pa.Array) -> np.ndarray:

@@ -116,6 +116,12 @@ def test_whole_columns_mixed_from_everything_are_read_at_once():
         ("01/02/2024", EITHER_FIRST), ("31/01/2024 10:30", DAY_FIRST + 1), ("yes", TEXT), ("", NULL), ("NA", NULL),
         ("01.02.2024", POINTED), ("31.01.2024 10:30", POINTED + 1), ("1.2.24", TEXT), ("1/2.2024", TEXT),
         ("  12  ", NUMBER), ("\u0663", TEXT), ("12 345", TEXT), ("9" * 25, TEXT),
+        ("9" * 15, NUMBER), ("9" * 16, TEXT), ("-" + "9" * 13 + ".25", NUMBER + 2), ("9" * 14 + ".25", TEXT),
+        ("0.1234567890123456789", NUMBER + 6), ("1.234,50", COMMA + 2), ("-12.345.678,9", COMMA + 1),
+        ("1.23,50", TEXT), ("2024-01-31 10:30:00", DATE_ISO + 1), ("2024-01-31 10:30:00.000", DATE_ISO + 1),
+        ("2024-01-31T10:00:00+02:00", DATE_ISO + 1), ("2024-01-31 10:30:05+02:00", DATE_ISO + 2),
+        ("2024-01-31 00:00:00", DATE_ISO), ("2024-01-31T00:00", DATE_ISO), ("2024-01-31T00:00:00+02:00", DATE_ISO + 1),
+        ("31.01.2024 10:30:00", POINTED + 2), ("31/01/2024 00:00:00", DAY_FIRST + 2),
     ],
 )  # fmt: skip
 def test_what_a_text_looks_like(text, vote):
@@ -125,7 +131,7 @@ def test_what_a_text_looks_like(text, vote):
 
 def test_what_typed_cells_look_like():
     assert votes(column([1.0, 0.25, math.pi, math.inf, math.nan, 1e300], "float")).tolist() == [
-        NUMBER, NUMBER + 2, NUMBER + 6, TEXT, TEXT, NUMBER
+        NUMBER, NUMBER + 2, NUMBER + 6, TEXT, TEXT, TEXT
     ]  # fmt: skip
     noon = datetime(2024, 1, 1, 12)
     times = [datetime(2024, 1, 1), noon, noon + timedelta(seconds=1)]

@@ -16,28 +16,35 @@ from privsynth.privacy.mechanisms import Mechanisms, grid_sensitivity, on_grid
 MAX_TABLES = 300
 MAX_CELLS = 1 << 22  # of a table
 STEP = 2.0**-8
+ONE_VALUE = 2  # codes of an attribute that tells values from missing cells, but no value from another
 
 
 def mean_findings(
     data: Encoded, synthetic: np.ndarray, mechanisms: Mechanisms, *, mu_squared: float, rng: np.random.Generator
 ) -> list[Finding]:
-    """Return the mean distance of single columns, pairs and triples.
+    """Return the mean distance of single columns, pairs and triples, over the columns with values to tell apart.
 
     Guarantee: one Gaussian release of `mu_squared` of the part "report".
     """
     sizes = data.sizes
-    singles: list[tuple[int, ...]] = [(i,) for i in range(len(sizes))]
-    pairs = _some(list(combinations(range(len(sizes)), 2)), MAX_TABLES, rng)
-    triples = _some_triples(len(sizes), MAX_TABLES // 2, rng)
-    lists = {"single columns": singles, "pairs of columns": pairs, "triples of columns": triples}
+    told = [i for i, size in enumerate(sizes) if size > ONE_VALUE] or list(range(len(sizes)))
+    singles: list[tuple[int, ...]] = [(i,) for i in told]
+    pairs = _some(list(combinations(told, 2)), MAX_TABLES, rng)
+    triples = [tuple(told[i] for i in triple) for triple in _some_triples(len(told), MAX_TABLES // 2, rng)]
+    lists = {
+        ("tvd_1way_mean", "single columns"): singles,
+        ("tvd_2way_mean", "pairs of columns"): pairs,
+        ("tvd_3way_mean", "triples of columns"): triples,
+    }
     lists = {words: _countable(sizes, tables) for words, tables in lists.items()}
     lists = {words: tables for words, tables in lists.items() if tables}
     means = np.array([_distances(data, synthetic, tables).mean() for tables in lists.values()])
     rows, sigma = _release(data, mechanisms, means, mu_squared, "mean distances of 1-, 2- and 3-way tables")
-    names = ("tvd_1way_mean", "tvd_2way_mean", "tvd_3way_mean")
+    left = len(sizes) - len(told)
+    note = f" {left} of {len(sizes)} have one cell alone and are left out." if left else ""
     return [
-        _distance_finding(name, "", value, sigma, data.n_rows, words)
-        for name, words, value in zip(names, lists, rows, strict=False)
+        _distance_finding(name, "", value, sigma, data, words, note, useless=max(sizes) <= ONE_VALUE)
+        for (name, words), value in zip(lists, rows, strict=True)
     ]
 
 
@@ -51,7 +58,7 @@ def column_findings(
     distances = _distances(data, synthetic, [(i,) for i in range(len(data.sizes))])
     rows, sigma = _release(data, mechanisms, distances, mu_squared, "distance of each column")
     return [
-        _distance_finding("tvd_1way", attribute.name, value, sigma, data.n_rows, "this column")
+        _column_finding(attribute.name, attribute.size, value, sigma, data)
         for attribute, value in zip(data.attributes, rows, strict=True)
     ]
 
@@ -97,8 +104,17 @@ def _countable(sizes: list[int], tables: list[tuple[int, ...]]) -> list[tuple[in
     return [table for table in tables if math.prod(sizes[a] for a in table) <= MAX_CELLS]
 
 
-def _distance_finding(name: str, group: str, rows: float, sigma: float, n_rows: float, what: str) -> Finding:
-    value, half = rows / n_rows, 1.96 * sigma / n_rows
+def _column_finding(name: str, size: int, rows: float, sigma: float, data: Encoded) -> Finding:
+    """Return the distance of a column; no figure where the run knows one cell of values, whatever they are."""
+    one = size <= ONE_VALUE
+    note = " All its values are in one cell, so that nothing could be compared but missing cells." if one else ""
+    return _distance_finding("tvd_1way", name, rows, sigma, data, "this column", note, useless=one)
+
+
+def _distance_finding(
+    name: str, group: str, rows: float, sigma: float, data: Encoded, what: str, note: str, *, useless: bool
+) -> Finding:
+    value, half = rows / data.n_rows, 1.96 * sigma / data.n_rows
     return paid_figure(
         family="fidelity",
         name=name,
@@ -106,10 +122,10 @@ def _distance_finding(name: str, group: str, rows: float, sigma: float, n_rows: 
         value=min(max(value, 0.0), 1.0),
         low=min(max(value - half, 0.0), 1.0),
         high=min(max(value + half, 0.0), 1.0),
-        useless=2 * half > USELESS,
-        n=round(n_rows),
+        useless=useless or 2 * half > USELESS,
+        n=round(data.n_rows),
         better="lower",
-        meaning=f"Share of rows that would have to change for {what} to be distributed as in the real table; "
-        "0 is a perfect match. The interval is the noise of the release.",
+        meaning=f"Share of rows that would have to change cells for {what} to be distributed as in the real table; "
+        f"0 is a perfect match, as far as the cells of this run show. The interval is the noise of the release.{note}",
         source=SOURCE,
     )

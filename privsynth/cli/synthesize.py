@@ -115,6 +115,7 @@ def outcome_json(outcome: Outcome, officer: bool) -> dict[str, Any]:
         "unit": outcome.unit,
         "dataset": outcome.dataset,
         "signer": outcome.signer or None,
+        "unresolved": list(outcome.unresolved),
         "policy": policy_json(outcome.judgement, officer=officer),
         "files": sorted(str(path) for path in folder.rglob("*") if path.is_file()),
         "findings": [{key: getattr(finding, key) for key in keys} for finding in findings],
@@ -138,6 +139,10 @@ def _say(outcome: Outcome, officer: bool) -> None:
     say(f"  officer report   {outcome.officer / 'report.html'}  (exact figures: keep it inside)")
     say(f"  signed by        {outcome.signer or 'nobody: the release is marked UNSIGNED'}")
     say(f"  checks           {len(failed)} failed, {review} for a person to review; see the officer report")
+    if outcome.unresolved:
+        names, more = ", ".join(plain(name) for name in outcome.unresolved[:5]), len(outcome.unresolved) - 5
+        say(f"  not resolved     {names}{f' and {more} more' if more > 0 else ''}")
+        say("                   at this budget no value of these stands out: declare their bounds or categories")
     if outcome.judgement is not None:
         counts = (f"{outcome.judgement.count(verdict)} {word}" for verdict, word in _POLICY_WORDS.items())
         say(f"  policy           {outcome.judgement.policy}: {', '.join(counts)}")

@@ -13,6 +13,7 @@ from privsynth import __version__
 from privsynth.audit.finding import Finding
 from privsynth.encoding.codecs import CategoryCodec, ColumnCodec, DerivedCodec, NumberCodec, SurrogateCodec, TimeCodec
 from privsynth.encoding.facts import Facts
+from privsynth.encoding.number_cells import NumberCells
 from privsynth.pipeline.config import REPORT_SHARE
 from privsynth.pipeline.core import Public, Request
 from privsynth.policy.files import LoadedPolicy
@@ -175,7 +176,7 @@ def column_infos(public: Public, schema: Schema) -> tuple[ColumnInfo, ...]:
                 kind=fact.kind,
                 domain=domain,
                 provenance=provenance,
-                treatment=public.layout.dropped.get(name) or _treatment(codec),
+                treatment=public.layout.dropped.get(name) or _treatment(codec, column),
                 roles=column.roles,
                 nullable=column.nullable,
                 note=column.description or "",
@@ -184,7 +185,24 @@ def column_infos(public: Public, schema: Schema) -> tuple[ColumnInfo, ...]:
     return tuple(infos)
 
 
-def _treatment(codec: ColumnCodec | None) -> str:
+def unresolved(codec: ColumnCodec | None, column: Column) -> bool:
+    """Return whether no value of the column stood clear of the noise, so that what it holds is arbitrary."""
+    if isinstance(codec, CategoryCodec):
+        return codec.other and not codec.values
+    line = _line(codec)
+    if line is None or (column.minimum is not None and column.maximum is not None):
+        return False
+    return line.size == 1 and int(line.seg_high[-1]) > int(line.seg_low[0])
+
+
+def _line(codec: ColumnCodec | None) -> NumberCells | None:
+    return codec.days if isinstance(codec, TimeCodec) else codec.cells if isinstance(codec, NumberCodec) else None
+
+
+def _treatment(codec: ColumnCodec | None, column: Column) -> str:
+    if unresolved(codec, column):
+        missing = "its categories" if isinstance(codec, CategoryCodec) else "its minimum and maximum"
+        return f"not resolved: at this budget no value stands out, and what is written is arbitrary; declare {missing}"
     if isinstance(codec, SurrogateCodec):
         return "fresh surrogate, one a row: rows of one unit are not linked"
     if isinstance(codec, DerivedCodec):
@@ -198,19 +216,20 @@ def _domain(codec: ColumnCodec | None, column: Column, fact: Facts) -> tuple[str
     if codec is None or isinstance(codec, SurrogateCodec):
         return "none", fact.provenance
     if isinstance(codec, CategoryCodec):
+        count = f"{len(codec.values)} {'category' if len(codec.values) == 1 else 'categories'}"
         if fact.kind == "boolean":
             return " or ".join(codec.values), fact.provenance
         if column.categories is not None:
-            return f"{len(codec.values)} declared categories", "declared"
-        return f"{len(codec.values)} categories that enough units share; the rest is OTHER", "bought"
+            return f"{count}, declared", "declared"
+        return f"{count} that enough units share; the rest is OTHER", "bought"
     if isinstance(codec, DerivedCodec):
         return "computed", "declared"
     low, high = column.minimum, column.maximum
     bounds = f"{_bound(low)} to {_bound(high)}" if low is not None or high is not None else "no declared bounds"
     provenance: Provenance = "declared" if low is not None and high is not None else "bought"
-    line = codec.days if isinstance(codec, TimeCodec) else codec.cells if isinstance(codec, NumberCodec) else None
+    line = _line(codec)
     cells = line.size if line is not None else 0
-    return f"{bounds}; {cells} cells, cut with noise", provenance
+    return f"{bounds}; {cells} {'cell' if cells == 1 else 'cells'}, cut with noise", provenance
 
 
 def _bound(value: object) -> str:

@@ -29,7 +29,7 @@ from privsynth.pipeline.inputs import open_config_source, physical_types
 from privsynth.pipeline.officer import officer_findings, pool_sizes
 from privsynth.pipeline.public_schema import public_schema
 from privsynth.pipeline.release import Release, publish, write_frame
-from privsynth.pipeline.reports import Signing, officer_report, promise_of, public_report
+from privsynth.pipeline.reports import Signing, officer_report, promise_of, public_report, unresolved
 from privsynth.pipeline.spending import make_plan
 from privsynth.policy.files import LoadedPolicy, load_policy
 from privsynth.policy.judge import Judgement, judge
@@ -95,6 +95,7 @@ class Outcome:
       signer: "" if unsigned.
       judgement: of the policy on all findings; None without a policy.
       unfinished: audits that a person stopped; the officer's report is partial then, the release is whole.
+      unresolved: columns of which the budget shows no value, see `reports.unresolved`.
     """
 
     release: Release
@@ -107,6 +108,7 @@ class Outcome:
     signer: str
     judgement: Judgement | None = None
     unfinished: tuple[str, ...] = ()
+    unresolved: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -182,6 +184,11 @@ def synthesize(config: SynthesizeConfig, env: Environment) -> Outcome:
         signer=job.signing.signer,
         judgement=judgement,
         unfinished=done.unfinished,
+        unresolved=tuple(
+            codec.name
+            for codec in public.model.codec.codecs
+            if unresolved(codec, job.request.schema.column(codec.name))
+        ),
     )
 
 

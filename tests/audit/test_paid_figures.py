@@ -26,6 +26,7 @@ CODEC = TableCodec(
     )
 )
 K = 3
+EXACT = ExactMechanisms()
 
 
 def people(n, seed):
@@ -233,6 +234,20 @@ def test_too_little_budget_is_insufficient_evidence():
         f.name for f in found if f.verdict == "insufficient"
     }
     assert all("the noise leaves no useful figure" in f.meaning for f in found if f.value is None)
+
+
+def test_a_column_of_one_cell_gets_no_distance_and_is_left_out_of_the_means():
+    """Whatever its values are, they are all in the one cell: 0 would read as a perfect match."""
+    codec = TableCodec((*CODEC.codecs, CategoryCodec(name="note", values=(), other=True, nullable=True)))
+    inputs = inputs_of(FIRST, SYNTHETIC)
+    real, fake = (np.concatenate([t, np.zeros((1, t.shape[1]), t.dtype)]) for t in (FIRST, SYNTHETIC))
+    data = replace(inputs.data, codes=real, attributes=tuple(codec.attributes), columns=tuple(range(5)))
+    found = {(f.name, f.group): f for f in figures(replace(inputs, data=data, synthetic=fake, codec=codec), EXACT)}
+    alone = {(f.name, f.group): f for f in figures(inputs, EXACT)}
+    assert (found["tvd_1way", "note"].value, found["tvd_1way", "note"].verdict) == (None, "insufficient")
+    for name in ("tvd_1way_mean", "tvd_2way_mean", "tvd_3way_mean"):
+        assert found[name, ""].value == pytest.approx(alone[name, ""].value)
+        assert "1 of 5 have one cell alone" in found[name, ""].meaning
 
 
 @pytest.mark.parametrize("target", [None, "ill"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 
 import numpy as np
@@ -38,6 +39,21 @@ def test_one_row(release):
     rows, _ = release("age,ward\n41,Quillfeather\n")
     assert list(rows) == ["age", "ward"]
     assert "Quillfeather" not in set(rows["ward"])
+
+
+def test_columns_of_which_nothing_is_known_are_named(tmp_path):
+    """Far too few rows: what comes out is arbitrary, and everybody who looks is told."""
+    rows = "".join(f"{i * 1_000},w{i},{i % 2}\n" for i in range(20))
+    source = write(tmp_path, "table.csv", "pay,ward,sex\n" + rows)
+    declared = {"unit": "row", "columns": {"pay": {"kind": "integer"}, "sex": {"kind": "boolean"}}}
+    schema = write(tmp_path, "schema.yaml", declared)
+    made = run("synthesize", source, "--schema", schema, "--epsilon", 1, "--out", tmp_path / "out", *FAST)
+    assert made.exit_code == 0, made.output
+    assert re.search(r"not resolved     (pay, )?ward\n", made.stdout)  # one leaf of noise in thirty holds one number
+    report = json.loads((tmp_path / "out" / "public" / "report.json").read_text())
+    treatment = {column["name"]: column["treatment"] for column in report["columns"]}
+    assert treatment["ward"].endswith("declare its categories")
+    assert treatment["sex"] == "modelled"
 
 
 def test_one_column(release):

@@ -78,7 +78,7 @@ class Interactions:
           block: of the attribute's codes.
         """
         added = known.new_zeros((known.shape[1], block.stop - block.start))
-        told = known.ne(0).any(dim=1).numpy()
+        told = known.any(dim=1).numpy()
         for r in np.flatnonzero(self.owner == attribute).tolist():
             at, place = np.nonzero(self.terms == r)
             rest = self.terms[at][np.arange(4)[None, :] != place[:, None]].reshape(-1, 3)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from privsynth.encoding.codecs import Attribute
 from privsynth.generators.encoded import Encoded
 from privsynth.generators.marginal.generator import buy_tables
-from privsynth.generators.marginal.measure import measure_one_way, to_simplex
+from privsynth.generators.marginal.measure import Measured, measure_one_way, smooth_shares, to_simplex
 from privsynth.generators.marginal.mixture import FitSettings
 from privsynth.generators.marginal.select import (
     MEAN_ABS_NORMAL,
@@ -61,6 +61,39 @@ def test_the_nearest_probability_vector_is_the_one_of_a_naive_twin(values):
     assert np.allclose(found, naive, atol=1e-9)
     assert found.sum() == pytest.approx(1.0)
     assert (found >= 0).all()
+
+
+@given(
+    st.lists(st.floats(-1e4, 1e5), min_size=1, max_size=40),
+    st.sampled_from([1e-9, 0.5, 30.0, 1e4]),
+    st.sampled_from([0.0, 1.0, 5e4]),
+)
+def test_smooth_shares_are_positive_and_keep_the_order(counts, sigma, n_rows):
+    table = Measured(whole([len(counts)], (0,)), np.array(counts), sigma)
+    found = smooth_shares(table, n_rows=n_rows)
+    assert found.sum() == pytest.approx(1.0)
+    assert (found >= 0).all()
+    if (np.array(counts) >= 0).all() or n_rows > 0:
+        assert np.isfinite(found).all()
+
+
+def test_smoothing_finds_rare_codes_that_noise_drowns():
+    true = np.array([29_000.0, 400.0, *np.full(30, 20.0)])
+    rng = np.random.default_rng(0)
+    sharp, smooth = [], []
+    for _ in range(50):
+        table = Measured(whole([32], (0,)), true + rng.normal(0, 300, 32), 300.0)
+        shares = smooth_shares(table, n_rows=30_000)
+        assert (shares > 0).all()
+        smooth.append(np.abs(shares - true / 30_000).sum())
+        sharp.append(np.abs(to_simplex(table.counts / 30_000) - true / 30_000).sum())
+    assert np.mean(smooth) < 0.7 * np.mean(sharp)
+
+
+def test_smoothing_leaves_what_is_known_alone():
+    counts = np.array([500.0, 300.0, 150.0, 50.0])
+    table = Measured(whole([4], (0,)), counts, 1.0)
+    assert np.allclose(smooth_shares(table, n_rows=1_000), counts / 1_000, atol=1e-4)
 
 
 def test_counting_agrees_with_counting_by_hand(monkeypatch):

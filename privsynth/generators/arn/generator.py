@@ -196,6 +196,7 @@ class ArnGenerator:
             tilt=self.tilt,
         )
         paid = [table.attributes for table in (*releases.one_way, *releases.tables)]
+        paid += releases.pairs_of_rare
         return untilted.tilted(mixture_tables(mixture.p, data.sizes, paid), rng, progress)
 
     def _learn_interactions(

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from privsynth.generators.encoded import Encoded, Progress, no_progress
 from privsynth.generators.marginal.complete import complete_mixture, draw_products
-from privsynth.generators.marginal.measure import Measured, measure_one_way, measure_tables, to_simplex
+from privsynth.generators.marginal.measure import Measured, measure_one_way, measure_tables, smooth_shares
 from privsynth.generators.marginal.mixture import FitSettings, Mixture, fit_mixture
-from privsynth.generators.marginal.rare import measure_rare, rare_targets
+from privsynth.generators.marginal.rare import (
+    RareRows,
+    common_tables,
+    measure_rare,
+    rare_targets,
+    with_rare_rows,
+)
 from privsynth.generators.marginal.select import (
     choose_views,
     number_of_groups,
@@ -62,7 +68,7 @@ class FittedMarginal:
 
 # How much of its part each round gets: the first has to see all pairs, the second only what the first left.
 FIRST_OF_SELECTION, FIRST_OF_MEASUREMENT = 0.6, 0.75
-RARE_OF_MEASUREMENT = 0.3  # where a target has rare values and units have many rows
+RARE_OF_MEASUREMENT = 0.6  # where a target has rare values and units have many rows
 
 
 @dataclass(frozen=True)
@@ -70,23 +76,29 @@ class Releases:
     """Every paid table of the marginal stage; other generators build on it.
 
     Attributes:
-      one_way: a table for each attribute.
+      one_way: a table for each attribute, smoothed.
       first: pairs, chosen by their distance from independence.
       second: pairs and triples, chosen by their distance from the mixture of all before.
-      rare: tables of rare values of targets, counted by units.
-      mixture: fitted to all but `second`; None if there are no pairs.
+      rare: what the rows with rare values of targets look like, counted by units.
+      mixture: of all other rows, fitted to all but `second`; None if there are no pairs.
     """
 
     one_way: list[Measured]
     first: list[Measured]
     second: list[Measured]
-    rare: list[Measured] = field(default_factory=list)
+    rare: list[RareRows] = field(default_factory=list)
     mixture: Mixture | None = None
 
     @property
     def tables(self) -> list[Measured]:
         """Return the tables over two attributes and more."""
         return [*self.first, *self.second]
+
+    @property
+    def pairs_of_rare(self) -> list[tuple[int, int]]:
+        """Return the pairs of a target that has rare values and another attribute."""
+        targets = sorted({r.target for r in self.rare})
+        return [(min(a, t), max(a, t)) for t in targets for a in range(len(self.one_way)) if a != t]
 
 
 @dataclass(frozen=True)
@@ -119,18 +131,11 @@ class MarginalGenerator:
         """Fit the mixture to all paid tables; free. Uses only public fields of `data`."""
         mixture = releases.mixture
         if mixture is None or releases.second:
-            groups = [releases.one_way, releases.first, releases.second, releases.rare]
-            mixture = fit_mixture(
-                data.sizes,
-                [group for group in groups if group],
-                n_rows=data.n_rows,
-                settings=self.fit_settings,
-                rng=rng,
-                progress=progress,
-                start=mixture,
-            )
-        p = without_nulls(np.ascontiguousarray(mixture.p.T), data)
-        seen = tuple(table.attributes for table in releases.tables)
+            tables = [releases.first, releases.second]
+            mixture = _fit(data, releases.one_way, tables, releases.rare, self.fit_settings, rng, progress, mixture)
+        p = with_rare_rows(np.ascontiguousarray(mixture.p.T), Blocks(tuple(data.sizes)).starts, releases.rare)
+        p = without_nulls(p, data)
+        seen = (*(table.attributes for table in releases.tables), *releases.pairs_of_rare)
         return FittedMarginal(p, tuple(data.sizes), self.fit_settings, seen)
 
 
@@ -150,11 +155,22 @@ def buy_tables(
       their μ² add up all the same (Dong et al. 2022, composition of μ-GDP).
     """
     one_way = measure_one_way(data, mechanisms, mu_squared=plan.parts["one_way"])
+    shares = [smooth_shares(table, n_rows=data.n_rows) for table in one_way]
+    targets = rare_targets(data, one_way)
+    one_way = [replace(t, counts=data.n_rows * share) for t, share in zip(one_way, shares, strict=True)]
     if len(data.sizes) < 2:
         return Releases(one_way, [], [])
     selection, measurement = plan.parts["selection"] * (1 - 1e-9), plan.parts["measurement"]
-    shares = [to_simplex(table.counts / data.n_rows) for table in one_way]
+    rare: list[RareRows] = []
+    if targets:
+        rare = measure_rare(data, targets, shares, mechanisms, mu_squared=measurement * RARE_OF_MEASUREMENT)
+        measurement *= 1 - RARE_OF_MEASUREMENT
+    # What goes with a rare value is known from its rows; a table over all rows would drown it.
+    apart = {target for target, _ in targets}
     views = pair_views(data, shares, groups=number_of_groups(data, measurement, width=2))
+    views = [view for view in views if apart.isdisjoint(view.attributes)]
+    if not views:
+        return Releases(one_way, [], [], rare)
     progress("scoring pairs", 0.0)
     scores = score_views(
         data,
@@ -164,20 +180,15 @@ def buy_tables(
         mu_squared=selection * FIRST_OF_SELECTION,
         label="distance of each pair from independence",
     )
-    targets = rare_targets(data, shares)
-    rare: list[Measured] = []
-    if targets:
-        rare = measure_rare(data, targets, shares, mechanisms, mu_squared=measurement * RARE_OF_MEASUREMENT)
-        measurement *= 1 - RARE_OF_MEASUREMENT
     budget = measurement * FIRST_OF_MEASUREMENT
     # If nothing pays for itself, the one table that comes nearest: the budget is not thrown away.
     bought = choose_views(data, views, scores, mu_squared=budget) or [(views[int(np.argmax(scores))], budget)]
     progress("counting tables", 0.0)
     first = measure_tables(data, bought, mechanisms, label="table")
-    groups = [group for group in (one_way, first, rare) if group]
-    mixture = fit_mixture(data.sizes, groups, n_rows=data.n_rows, settings=settings, rng=rng, progress=progress)
+    mixture = _fit(data, one_way, [first], rare, settings, rng, progress)
     blocks = Blocks(tuple(data.sizes))
     views = residual_views(data, shares, views, scores, groups=number_of_groups(data, measurement, width=3))
+    views = [view for view in views if apart.isdisjoint(view.attributes)]
     progress("scoring what is left", 0.0)
     again = measurement - budget
     chosen: list[tuple[View, float]] = []
@@ -195,6 +206,24 @@ def buy_tables(
     chosen = chosen or [(v, p * again / budget) for v, p in bought]
     second = measure_tables(data, chosen, mechanisms, label="second-round table")
     return Releases(one_way, first, second, rare, mixture)
+
+
+def _fit(
+    data: Encoded,
+    one_way: list[Measured],
+    tables: Sequence[list[Measured]],
+    rare: Sequence[RareRows],
+    settings: FitSettings,
+    rng: np.random.Generator,
+    progress: Progress,
+    start: Mixture | None = None,
+) -> Mixture:
+    """Return a mixture of all rows but the rare ones."""
+    common = 1.0 - sum(r.share for r in rare)
+    groups = [common_tables(one_way, rare, n_rows=data.n_rows), *(group for group in tables if group)]
+    return fit_mixture(
+        data.sizes, groups, n_rows=data.n_rows * common, settings=settings, rng=rng, progress=progress, start=start
+    )
 
 
 def _independent(shares: list[np.ndarray], view: View) -> np.ndarray:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import log_ndtr
 
 from privsynth.generators.encoded import Encoded
 from privsynth.generators.marginal.views import View, count_views, whole
 from privsynth.privacy.mechanisms import Mechanisms
 
 EMPHASIS = 3.0  # of targets and protected columns
+SEEN_SIGMAS = 3.0  # a count of fewer is drowned in noise
+LEAST_LEFT = 0.25  # of a standard deviation, for all drowned codes together
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,39 @@ def emphasis(data: Encoded) -> np.ndarray:
     """Return (attributes,) weights of an error in each attribute: what people will predict or compare counts more."""
     marked = {*data.targets, *data.protected}
     return np.array([EMPHASIS if i in marked else 1.0 for i in range(len(data.sizes))])
+
+
+def smooth_shares(table: Measured, *, n_rows: float) -> np.ndarray:
+    """Return (size,) shares of a noisy one-way table, none of them zero; post-processing.
+
+    The nearest probability vector would give nothing to most codes that noise drowns, as if they never occurred. They
+    are some of the many that are rare: their true counts are taken to be exponentially distributed, about the mean that
+    the noisy total leaves them, and each gets its expectation given its noisy count. Where there is little noise
+    nothing changes.
+
+    Args:
+      table: of one attribute.
+      n_rows: the paid number of rows.
+    """
+    counts, sigma = np.asarray(table.counts, dtype=np.float64), float(np.max(table.sigma))
+    drowned = counts < SEEN_SIGMAS * sigma
+    if not drowned.any() or not sigma > 0:
+        return to_simplex(counts / max(n_rows, 1.0))
+    many, few = int(drowned.sum()), max(len(counts) - int(drowned.sum()), 1)
+    # Two guesses of what is left for them: their own sum, and what the others leave; by inverse variance.
+    left = float((counts[drowned].sum() * few + (n_rows - counts[~drowned].sum()) * many) / (few + many))
+    left = max(left, LEAST_LEFT * sigma)
+    mean = left / many
+    place = (counts[drowned] - sigma**2 / mean) / sigma
+    # The mean of a normal distribution cut off at zero; far below it the difference would lose all its digits.
+    near = np.maximum(place, -50.0)
+    hazard = near + np.exp(-(near**2) / 2 - log_ndtr(near)) / math.sqrt(2 * math.pi)
+    expected = sigma * np.where(place < -50.0, -1.0 / np.minimum(place, -1.0), hazard)
+    smooth = np.maximum(counts, 0.0)
+    smooth[drowned] = np.maximum(expected, 1e-9 * mean)
+    smooth[drowned] *= left / smooth[drowned].sum()
+    share: np.ndarray = smooth / smooth.sum()
+    return share
 
 
 def to_simplex(values: np.ndarray) -> np.ndarray:

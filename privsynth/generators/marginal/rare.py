@@ -1,35 +1,66 @@
 """Rare values of a target where a unit has many rows: fraud among payments, a complication among visits.
 
 With k rows a unit, noise as large as k drowns what happens to few units only. But a unit with such rows has few of
-them, and they may be counted apart: the rows' number clipped at a small bound, and their look with every unit counting
-as one, however many rows it has. So a table of the rare rows costs noise of one unit instead of k rows.
+them, and they may be counted apart: the rows' number clipped at a small bound, and their look with each unit's rows
+scaled down to a norm of one. So the rare rows cost noise of one unit instead of k rows. They become components of their
+own in the mixture, in which the target has the rare value for certain and the other columns are independent; all other
+components never have it. So what is known of them cannot be lost among the others.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from privsynth.generators.encoded import Encoded
-from privsynth.generators.marginal.measure import Measured
-from privsynth.generators.marginal.views import View, coarse_groups, whole
-from privsynth.privacy.mechanisms import Mechanisms, grid_sensitivity, on_grid
+from privsynth.generators.marginal.measure import Measured, to_simplex
+from privsynth.privacy.mechanisms import Mechanisms
 
-RARE_SHARE = 0.1  # of the rows: less than this beside the commonest value counts as rare
+RARE_SHARE = 0.02  # of the rows: less than this beside the commonest value counts as rare
+MOST_SHARE = 0.2  # of the rows, where noise says more
 ROWS_CLIP = 4.0  # rows of a unit that count for how many rare rows there are
-LEVEL_PRICE = 0.3  # of the budget, for how many there are; the rest tells what they look like
-STEP = 2.0**-16
-MOST_GROUPS = 12
+LEVEL_PRICE = 0.15  # of the budget, for how many there are; the rest tells what they look like
+STEPS = 2**20  # of the grid, to one unit
+LEAST_GROUPS, MOST_GROUPS = 4, 12
+LEAST_TAIL = 0.02  # of the rows: the group of the rarest codes
+ROWS_OF_UNIT = 2.5  # that are rare, where one is; a guess that only decides how finely they are looked at
+LEAST_COMPONENTS, MOST_COPIES = 3, 8
 
 
-def rare_targets(data: Encoded, shares: list[np.ndarray]) -> list[tuple[int, int]]:
-    """Return (attribute, commonest code) of the targets that have rare values; from paid shares and public facts.
+@dataclass(frozen=True)
+class RareRows:
+    """What was paid to know of the rows in which a target has a rare value.
 
-    Where a unit has one row only, counting by units gains nothing.
+    Attributes:
+      target, code: the attribute and its value.
+      share: of all rows.
+      looks: for each attribute, (size,) shares of its codes among these rows; of the target, all on `code`.
+    """
+
+    target: int
+    code: int
+    share: float
+    looks: tuple[np.ndarray, ...]
+
+
+def rare_targets(data: Encoded, one_way: list[Measured]) -> list[tuple[int, int]]:
+    """Return (attribute, commonest code) of the targets that have rare values; from paid tables and public facts.
+
+    Where a unit has one row only, counting by units gains nothing. Where noise hides how rare a value is, it does.
     """
     if data.max_rows_per_unit == 1:
         return []
-    common = [(target, int(np.argmax(shares[target]))) for target in data.targets]
-    return [(target, code) for target, code in common if shares[target][code] > 1 - RARE_SHARE]
+    found = []
+    for target in data.targets:
+        counts = one_way[target].counts
+        common = int(np.argmax(counts))
+        noise = 2 * float(np.max(one_way[target].sigma))
+        if data.sizes[target] > 2 and data.n_rows - counts[common] < RARE_SHARE * data.n_rows + noise:
+            found.append((target, common))
+    return found
 
 
 def measure_rare(
@@ -39,19 +70,18 @@ def measure_rare(
     mechanisms: Mechanisms,
     *,
     mu_squared: float,
-) -> list[Measured]:
-    """Return tables of each target's rare codes alone and with each other attribute.
+) -> list[RareRows]:
+    """Return how many rows have each rare code of each target, and what they look like.
 
-    Cells of the commonest code are not measured: their sigma is infinite.
-
-    Guarantee: Gaussian releases of part "measurement" that add up to `mu_squared`. Of the numbers of rare rows a unit
-      moves a vector of norm at most `ROWS_CLIP`; of each table of looks one of norm at most 1, because its rare rows
-      weigh one together.
+    Guarantee: two Gaussian releases of part "measurement" a target, which add up to `mu_squared`. Neighbours differ by
+      all rows of one unit. Of the numbers of rare rows it moves a vector of norm at most `ROWS_CLIP`; of all looks
+      together one of norm at most 1, because its rows are scaled to that. Both are sums of whole steps of a grid, each
+      unit's rounded down by itself, so that these bounds hold exactly.
     """
-    measured: list[Measured] = []
+    found: list[RareRows] = []
     for target, common in targets:
-        measured += _of_target(data, target, common, shares, mechanisms, mu_squared=mu_squared / len(targets))
-    return measured
+        found += _of_target(data, target, common, shares, mechanisms, mu_squared=mu_squared / len(targets))
+    return found
 
 
 def _of_target(
@@ -62,100 +92,190 @@ def _of_target(
     mechanisms: Mechanisms,
     *,
     mu_squared: float,
-) -> list[Measured]:
-    rows = np.flatnonzero(data.codes[target] != common)
-    codes = data.codes[:, rows]
+) -> list[RareRows]:
+    attribute = data.attributes[target]
+    rare = [c for c in range(attribute.size - (not attribute.can_be_null)) if c != common]
+    rows = np.flatnonzero(np.isin(data.codes[target], rare))
+    kind = np.searchsorted(rare, data.codes[target, rows])
     _, unit = np.unique(data.unit[rows], return_inverse=True)
-    size = data.sizes[target]
-    name = data.attributes[target].name
-    bound = min(ROWS_CLIP, float(data.max_rows_per_unit))
-    level, sigma = _release(
-        _clipped(codes[target], unit, size, bound),
+    (level,), sigma = _release(
+        [_histograms(unit, kind, len(rare))],
+        np.ones(1),
         mechanisms,
-        sensitivity=bound,
+        bound=min(ROWS_CLIP, float(data.max_rows_per_unit)),
         mu_squared=mu_squared * LEVEL_PRICE,
-        label=f"number of rare rows of {name}",
+        label=f"number of rare rows of {attribute.name}",
     )
-    rare = np.arange(size) != common
-    found = [Measured(whole(data.sizes, (target,)), np.where(rare, level, 0.0), np.where(rare, sigma, np.inf))]
+    level = np.maximum(level, 0.0)
     others = [a for a in range(len(data.sizes)) if a != target]
-    views = [_view(data, shares, a, target) for a in others]
-    price = np.array([view.cells ** (2 / 3) for view in views])
-    looks = []
-    weight = 1.0 / np.maximum(np.bincount(unit), 1)[unit] if len(unit) else np.zeros(0)
-    for a, view, share in zip(others, views, price / max(price.sum(), 1e-12), strict=True):
-        looks.append(
-            _release(
-                _weighted(view, codes, weight),
-                mechanisms,
-                sensitivity=1.0,
-                mu_squared=mu_squared * (1 - LEVEL_PRICE) * (1 - 1e-9) * float(share),
-                label=f"rare rows of {name} by {data.attributes[a].name}, a unit counting once",
-            )
+    price = mu_squared * (1 - LEVEL_PRICE) * (1 - 1e-9)
+    wanted = _number_of_groups(max(float(level.sum()), sigma) / ROWS_OF_UNIT, math.sqrt(max(len(others), 1) / price))
+    groups = [tail_groups(shares[a], ordered=data.attributes[a].ordered, groups=wanted) for a in others]
+    looks: list[list[np.ndarray]] = [[] for _ in rare]
+    if others:
+        weight = np.array([(int(group.max()) + 1) ** (2 / 3) for group in groups])
+        tables, sigma = _release(
+            [
+                _histograms(unit, kind * (group.max() + 1) + group[data.codes[a, rows]], (group.max() + 1) * len(rare))
+                for a, group in zip(others, groups, strict=True)
+            ],
+            np.sqrt(weight / weight.sum()),
+            mechanisms,
+            bound=1.0,
+            mu_squared=price,
+            label=f"looks of the rare rows of {attribute.name}, a unit counting once",
         )
-    if looks:
-        found += _as_rows(views, looks, target, rare, total=max(float(level[rare].sum()), 0.0), sigma=sigma)
+        noise = sigma / np.sqrt(weight / weight.sum())
+        tables = [table.reshape(len(rare), -1) for table in tables]
+        looks = [
+            _looks([table[i] for table in tables], noise, [shares[a] for a in others], groups) for i in range(len(rare))
+        ]
+    found = []
+    for code, n_rows, look in zip(rare, level.tolist(), looks, strict=True):
+        look.insert(target, (np.arange(attribute.size) == code).astype(np.float64))
+        found.append(RareRows(target, code, min(n_rows / data.n_rows, MOST_SHARE / len(rare)), tuple(look)))
     return found
 
 
-def _view(data: Encoded, shares: list[np.ndarray], attribute: int, target: int) -> View:
-    groups = coarse_groups(shares[attribute], ordered=data.attributes[attribute].ordered, at_most=MOST_GROUPS)
-    own = np.arange(data.sizes[target])
-    return View((attribute, target), (groups, own)) if attribute < target else View((target, attribute), (own, groups))
+def _number_of_groups(units: float, sigma: float) -> int:
+    """Return into how many groups a column is seen, so that a group of average size stands out of the noise."""
+    return int(np.clip(units / (2 * sigma), LEAST_GROUPS, MOST_GROUPS))
 
 
-def _clipped(codes: np.ndarray, unit: np.ndarray, size: int, bound: float) -> np.ndarray:
-    """Return (size,) sums of the units' counts, each unit's vector scaled down to norm `bound`. Private."""
-    each = np.bincount(unit * size + codes, minlength=(int(unit.max(initial=-1)) + 1) * size).reshape(-1, size)
-    norm = np.sqrt((each.astype(np.float64) ** 2).sum(axis=1))
-    total: np.ndarray = (each * np.minimum(1.0, bound / np.maximum(norm, 1e-12))[:, None]).sum(axis=0)
-    return total
+def tail_groups(share: np.ndarray, *, ordered: bool, groups: int) -> np.ndarray:
+    """Return (size,) groups of the codes of an attribute; NULL, the last code, is always a group of its own.
+
+    Rare rows stand out where other rows are rare, so the groups get ever lighter, from the commonest codes to the
+    rarest. Of many groups of an ordered attribute neighbours are joined instead, and light codes get more of them. A
+    pure function of a paid one-way table.
+
+    Args:
+      share: (size,) noisy shares.
+      groups: at most, without NULL's; at least 2.
+    """
+    known = len(share) - 1
+    if known <= groups:
+        return np.arange(len(share))
+    weight = share[:known] + 1e-9
+    order = np.arange(known) if ordered and groups >= 2 * LEAST_GROUPS else np.argsort(weight, kind="stable")
+    if ordered and groups >= 2 * LEAST_GROUPS:
+        weight, cuts = np.sqrt(weight), np.arange(1, groups) / groups
+    else:
+        cuts = LEAST_TAIL ** (np.arange(groups - 1, 0, -1) / (groups - 1))
+    weight = weight[order]
+    middle = (np.cumsum(weight) - weight / 2) / weight.sum()
+    _, dense = np.unique(np.searchsorted(cuts, middle), return_inverse=True)
+    found = np.empty(len(share), dtype=np.int64)
+    found[order] = dense
+    found[-1] = dense.max() + 1
+    return found
 
 
-def _weighted(view: View, codes: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Return the table of weighted rows. Private."""
-    index = np.zeros(codes.shape[1], dtype=np.int64)
-    for attribute, size, group in zip(view.attributes, view.shape, view.groups, strict=True):
-        index = index * size + group[codes[attribute]]
-    return np.bincount(index, weights=weight, minlength=view.cells).reshape(view.shape)
+def _histograms(unit: np.ndarray, cell: np.ndarray, cells: int) -> np.ndarray:
+    """Return (units, cells) how many rows of each unit lie in each cell. Private."""
+    units = int(unit.max(initial=-1)) + 1
+    return np.bincount(unit * cells + cell, minlength=units * cells).reshape(units, cells)
 
 
 def _release(
-    table: np.ndarray, mechanisms: Mechanisms, *, sensitivity: float, mu_squared: float, label: str
-) -> tuple[np.ndarray, float]:
-    """Return noisy values and their standard deviation."""
+    histograms: list[np.ndarray],
+    scales: np.ndarray,
+    mechanisms: Mechanisms,
+    *,
+    bound: float,
+    mu_squared: float,
+    label: str,
+) -> tuple[list[np.ndarray], float]:
+    """Return the noisy sums over units of tables, and the standard deviation of a scaled one.
+
+    A unit's tables, each times its scale, are one vector. Where its norm exceeds `bound` it is scaled down to it, by
+    the same factor in all tables, so that they keep to agree on how many units there are. Each entry is rounded down to
+    whole steps, which makes no vector longer.
+
+    Args:
+      histograms: tables of (units, cells).
+      scales: how much each is weighed; its noise is σ / scale.
+    """
+    each = np.concatenate([table * scale for table, scale in zip(histograms, scales, strict=True)], axis=1)
+    norm = np.sqrt((each**2).sum(axis=1))
+    # The last factor outweighs what floating point may round up.
+    factor = np.minimum(1.0, bound / np.maximum(norm, 1e-12)) * (STEPS * (1 - 1e-9))
     release = mechanisms.gaussian(
-        on_grid(table, STEP),
-        l2_sensitivity=grid_sensitivity(sensitivity, table.size, STEP),
+        np.floor(each * factor[:, None]).astype(np.int64).sum(axis=0),
+        l2_sensitivity=bound * STEPS,
         part="measurement",
         mu_squared=mu_squared,
         label=label,
     )
-    return release.values * STEP, release.sigma * STEP
+    ends = np.cumsum([table.shape[1] for table in histograms])[:-1]
+    parts = np.split(release.values / STEPS, ends)
+    return [part / scale for part, scale in zip(parts, scales, strict=True)], release.sigma / STEPS
 
 
-def _as_rows(
-    views: list[View],
-    looks: list[tuple[np.ndarray, float]],
-    target: int,
-    rare: np.ndarray,
-    *,
-    total: float,
-    sigma: float,
-) -> list[Measured]:
-    """Return the looks scaled from units to rows, the commonest code left out; post-processing.
+def _looks(
+    tables: list[np.ndarray], noise: np.ndarray, shares: list[np.ndarray], groups: list[np.ndarray]
+) -> list[np.ndarray]:
+    """Return for each attribute (size,) shares of its codes in the rare rows; post-processing.
 
-    Every look sums to the number of units with rare rows, so their noisy sums together tell it.
+    All tables sum to the same weight of units, so their noisy sums together tell it. Each table is pulled towards what
+    it would be if the rare rows looked like all, as far as noise explains the difference (James & Stein 1961, the
+    positive part). Within a group the codes keep their shares among all rows.
+
+    Args:
+      tables, noise: for each attribute its noisy groups and their standard deviation.
+      shares, groups: for each attribute the share and the group of each code.
     """
-    masks = [np.moveaxis(np.broadcast_to(rare, np.moveaxis(t, v.attributes.index(target), -1).shape), -1,
-                         v.attributes.index(target)) for v, (t, _) in zip(views, looks, strict=True)]  # fmt: skip
-    sums = np.array([table[mask].sum() for (table, _), mask in zip(looks, masks, strict=True)])
-    spread = np.array([noise**2 * mask.sum() for (_, noise), mask in zip(looks, masks, strict=True)])
-    units = float((sums / spread).sum() / (1 / spread).sum())
-    if units <= 2 * float((1 / spread).sum()) ** -0.5 or total <= 2 * sigma:
-        return []  # what cannot be told from nothing has no look
-    scale = total / units
-    return [
-        Measured(view, np.where(mask, table * scale, 0.0), np.where(mask, noise * scale, np.inf))
-        for view, (table, noise), mask in zip(views, looks, masks, strict=True)
+    spread = noise**2 * np.array([len(table) for table in tables])
+    total = float((np.array([table.sum() for table in tables]) / spread).sum() / (1 / spread).sum())
+    total = max(total, float((1 / spread).sum()) ** -0.5)
+    looks = []
+    for table, sigma, share, group in zip(tables, noise, shares, groups, strict=True):
+        inside = share + 1e-12
+        alike: np.ndarray = np.bincount(group, weights=inside)
+        alike = alike / alike.sum()
+        away = table / total - alike
+        keep = max(0.0, 1.0 - (len(table) - 1) * (sigma / total) ** 2 / max(float((away**2).sum()), 1e-12))
+        seen = to_simplex(alike + keep * away)
+        look = inside * (seen / np.bincount(group, weights=inside))[group]
+        looks.append(look / look.sum())
+    return looks
+
+
+def common_tables(one_way: list[Measured], rare: Sequence[RareRows], *, n_rows: float) -> list[Measured]:
+    """Return the one-way tables without the rare rows; post-processing."""
+    found = []
+    for a, table in enumerate(one_way):
+        gone = sum((n_rows * r.share * r.looks[a] for r in rare if r.target != a), np.zeros(len(table.counts)))
+        counts = np.maximum(table.counts - gone, 0.0)
+        for r in rare:
+            if r.target == a:
+                counts = np.where(np.arange(len(counts)) == r.code, 0.0, counts)
+        found.append(replace(table, counts=counts))
+    return found
+
+
+def with_rare_rows(p: np.ndarray, starts: np.ndarray, rare: Sequence[RareRows]) -> np.ndarray:
+    """Return (components, D) a mixture's probabilities with components for rare rows beside its own; post-processing.
+
+    Components weigh alike, so the rare ones are as many as their share asks for; where that would be hardly one, all
+    others are there several times.
+
+    Args:
+      p: (components, D) of a mixture of the common rows.
+      starts: (attributes + 1,) where each attribute's codes begin.
+    """
+    if not rare:
+        return p
+    p = p.copy()
+    for r in rare:
+        block = p[:, starts[r.target] : starts[r.target + 1]]
+        block[:, r.code] = 0.0
+        block /= np.maximum(block.sum(axis=1, keepdims=True), np.float32(1e-30))
+    common = 1.0 - math.fsum(r.share for r in rare)
+    wanted = np.array([r.share / common * len(p) for r in rare])
+    copies = int(np.clip(np.ceil(LEAST_COMPONENTS / max(float(wanted.max()), 1e-12)), 1, MOST_COPIES))
+    own = [
+        np.tile(np.concatenate(r.looks).astype(np.float32), (max(1, round(n * copies)), 1))
+        for r, n in zip(rare, wanted.tolist(), strict=True)
     ]
+    return np.concatenate([np.tile(p, (copies, 1)), *own])

@@ -10,7 +10,7 @@ import numpy as np
 
 from privsynth.generators.encoded import Encoded, Progress, no_progress
 from privsynth.generators.marginal.complete import complete_mixture, draw_products
-from privsynth.generators.marginal.measure import Measured, measure_one_way, measure_tables, smooth_shares
+from privsynth.generators.marginal.measure import Measured, measure_one_way, measure_tables, smooth_shares, to_simplex
 from privsynth.generators.marginal.mixture import FitSettings, Mixture, fit_mixture
 from privsynth.generators.marginal.rare import (
     RareRows,
@@ -76,7 +76,7 @@ class Releases:
     """Every paid table of the marginal stage; other generators build on it.
 
     Attributes:
-      one_way: a table for each attribute, smoothed.
+      one_way: a table for each attribute, smoothed where a target has rare values.
       first: pairs, chosen by their distance from independence.
       second: pairs and triples, chosen by their distance from the mixture of all before.
       rare: what the rows with rare values of targets look like, counted by units.
@@ -155,9 +155,11 @@ def buy_tables(
       their μ² add up all the same (Dong et al. 2022, composition of μ-GDP).
     """
     one_way = measure_one_way(data, mechanisms, mu_squared=plan.parts["one_way"])
-    shares = [smooth_shares(table, n_rows=data.n_rows) for table in one_way]
+    shares = [to_simplex(table.counts / data.n_rows) for table in one_way]
     targets = rare_targets(data, one_way)
-    one_way = [replace(t, counts=data.n_rows * share) for t, share in zip(one_way, shares, strict=True)]
+    if targets:  # their rows stand out by codes that are rare elsewhere, which noise must not have made impossible
+        shares = [smooth_shares(table, n_rows=data.n_rows) for table in one_way]
+        one_way = [replace(t, counts=data.n_rows * share) for t, share in zip(one_way, shares, strict=True)]
     if len(data.sizes) < 2:
         return Releases(one_way, [], [])
     selection, measurement = plan.parts["selection"] * (1 - 1e-9), plan.parts["measurement"]

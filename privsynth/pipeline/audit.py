@@ -6,7 +6,7 @@ It spends no budget because nothing of it may leave: the report is watermarked, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -82,12 +82,14 @@ class Audited(NamedTuple):
       findings: all of them.
       judgement: of the policy; None without one.
       unfinished: audits that a person stopped; the report is partial then, and says so.
+      not_compared: columns of the real table that the synthetic one lacks.
     """
 
     folder: Path
     findings: tuple[Finding, ...]
     judgement: Judgement | None
     unfinished: tuple[str, ...]
+    not_compared: tuple[str, ...]
 
     @property
     def verdict(self) -> str:
@@ -120,6 +122,7 @@ def audit(config: AuditConfig, env: Environment) -> Audited:
             sources["holdout"] = read_table(open_source(config.holdout, options), workspace)[0]
         sides, facts = _align(sources, schema)
         tables = _audit_tables(sides, facts, schema, sources["real"])
+        lacking = tuple(n for n in sources["real"].names if n not in sources["synthetic"].names)
         k = beside[2] if beside else schema.max_rows_per_unit or 1
         findings = run_audits(
             tables,
@@ -152,11 +155,11 @@ def audit(config: AuditConfig, env: Environment) -> Audited:
             hazards=hazards(ELSEWHERE, holdout=config.holdout is not None),
             files=("report.html", "report.json"),
             policy=judgement,
-            officer=OfficerPart(audit=audit_run(tables, findings, config.level)),
+            officer=OfficerPart(audit=replace(audit_run(tables, findings, config.level), not_compared=lacking)),
         )
         env.progress("writing", 0.0)
         _write(report, workspace.folder / "audit", config.out, key, env)
-    return Audited(config.out, tuple(findings), judgement, tuple(not_run(findings)))
+    return Audited(config.out, tuple(findings), judgement, tuple(not_run(findings)), lacking)
 
 
 def _write(report: ReportData, staged: Path, out: Path, key: SigningKey | None, env: Environment) -> None:
@@ -175,10 +178,16 @@ def _write(report: ReportData, staged: Path, out: Path, key: SigningKey | None, 
 
 
 def _align(tables: Mapping[str, Table], schema: Schema) -> tuple[dict[str, pd.DataFrame], dict[str, Facts]]:
-    """Return clean frames with the columns that all tables have, typed by the real table."""
-    shared = [n for n in tables["real"].names if all(n in table.names for table in tables.values())]
+    """Return clean frames with the columns that the real and the synthetic table share, typed by the real table."""
+    shared = [n for n in tables["real"].names if n in tables["synthetic"].names]
     if not shared:
         raise SchemaError("the real and the synthetic table have no column in common")
+    lost = [n for n in shared if "holdout" in tables and n not in tables["holdout"].names]
+    if lost:
+        more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+        raise SchemaError(
+            f"the holdout lacks the column '{lost[0]}'{more}; give rows with the columns of the real table"
+        )
     facts = {n: _exact_facts(tables["real"], schema, n) for n in shared}
     kept = [n for n in shared if facts[n].kind not in ("id", "text") and n != schema.unit]
     if not kept:

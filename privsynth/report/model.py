@@ -190,12 +190,14 @@ class AuditRun:
       left_out: audit -> what it leaves out at this level, as a sentence.
       thinned: how long tables were thinned, as a sentence; "" if they were not.
       unfinished: audits that a person stopped before they had finished.
+      not_compared: columns of the real table that the synthetic one lacks.
     """
 
     level: str
     left_out: Mapping[str, str] = field(default_factory=dict)
     thinned: str = ""
     unfinished: tuple[str, ...] = ()
+    not_compared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -92,13 +92,28 @@ def test_the_report_says_what_a_level_leaves_out(audits, sides, tmp_path):
     assert made.exit_code == 0, made.output
     data, html = report_of(tmp_path / "a")
     done = data["officer"]["audit"]
-    assert done == {"level": "quick", "left_out": {"alarms": "Half of the rows."}, "thinned": "", "unfinished": []}
+    left_out = {"alarms": "Half of the rows."}
+    assert done == {"level": "quick", "left_out": left_out, "thinned": "", "unfinished": [], "not_compared": []}
     assert "Half of the rows." in html
     whole = run("audit", *sides, "--audit", "deep", "--out", tmp_path / "b")
     assert whole.exit_code == 0, whole.output
     assert "This level leaves nothing out." in report_of(tmp_path / "b")[1]
     with pytest.raises(ConfigError, match="no level"):
         run_audits(AuditTables(**two_frames()), rng=np.random.default_rng(0), level="all")
+
+
+def test_a_column_that_a_table_lacks_is_named(audits, tmp_path):
+    """An audit of half of the columns must not look like one of all."""
+    real, less = (write(tmp_path, f"{name}.csv", rows) for name, rows in (("real", "a,b\n1,2\n"), ("less", "a\n1\n")))
+    made = run("audit", "--real", real, "--synthetic", less, "--out", tmp_path / "a")
+    assert made.exit_code == 0, made.output
+    assert "lacks it: b\n" in made.stdout
+    data, html = report_of(tmp_path / "a")
+    assert data["officer"]["audit"]["not_compared"] == ["b"]
+    assert "<b>Not compared</b>" in html
+    refused = run("audit", "--real", real, "--synthetic", real, "--holdout", less, "--out", tmp_path / "b")
+    assert refused.exit_code == 2
+    assert "the holdout lacks the column 'b'; give" in refused.stderr
 
 
 def two_frames(n=3):

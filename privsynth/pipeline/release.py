@@ -84,12 +84,20 @@ def publish(staged: Path, out: Path) -> None:
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-            shutil.copytree(staged, partial)
+            _copy(staged, partial)
             os.rename(partial, out)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
-        reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else (error.strerror or "I/O error")
-        raise OutputError(f"the release cannot be written to {out}: {reason}") from None
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        reason = "the disk is full; free some space, or choose another disk" if full else error.strerror or "I/O error"
+        raise OutputError(f"the folder cannot be written to {out}: {reason}") from None
+
+
+def _copy(folder: Path, place: Path) -> None:
+    """Copy a folder to a new place on another disk; the first error is raised as it is, and ends the copying."""
+    shutil.copytree(folder, place, copy_function=lambda _source, _target: None)
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        shutil.copy2(path, place / path.relative_to(folder))
 
 
 @dataclass(frozen=True)

@@ -426,9 +426,8 @@ def test_a_full_disk_at_the_end_leaves_nothing_but_the_charge(job, tmp_path, mon
     def full(*args, **more):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    def half_a_copy(source, target):
-        target.mkdir()
-        write(target, "data.parquet", "half")
+    def half_a_copy(source, target, **more):
+        target.write_text("half")
         full()
 
     if at == "write":
@@ -441,7 +440,7 @@ def test_a_full_disk_at_the_end_leaves_nothing_but_the_charge(job, tmp_path, mon
             raise OSError(errno.EXDEV, "Invalid cross-device link")
 
         monkeypatch.setattr(release_module.os, "rename", other_disk)
-        monkeypatch.setattr(release_module.shutil, "copytree", half_a_copy)
+        monkeypatch.setattr(release_module.shutil, "copy2", half_a_copy)
     result = job()
     assert result.exit_code == 2, result.output
     assert result.stderr.count("\n") == 1

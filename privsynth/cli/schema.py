@@ -47,15 +47,17 @@ def check(schema: Path, as_json: bool) -> None:
 
     Example: privsynth schema check schema.yaml
     """
+    from privsynth.pipeline.config import check_rules
     from privsynth.schema.files import load_schema
 
     loaded = load_schema(schema)
+    check_rules(loaded)
     blanks = [name for name, column in loaded.columns.items() if column.kind is None]
     observed = [name for name, column in loaded.columns.items() if column.observed]
     if as_json:
         emit_json({"columns": len(loaded.columns), "blank": blanks, "observed": observed, "rules": list(loaded.rules)})
         return
-    say(f"{schema} is valid: {len(loaded.columns)} columns, {len(loaded.rules)} rules.")
+    say(f"{schema} is valid. Columns: {len(loaded.columns)}. Rules: {len(loaded.rules)}.")
     if blanks:
         say(f"No kind declared, so it will be bought: {', '.join(blanks)}")
     if observed:

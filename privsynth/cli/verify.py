@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from privsynth.errors import ConfigError
+
 if TYPE_CHECKING:
     from privsynth.signing.keyring import Keyring
     from privsynth.signing.release import Verified
@@ -35,6 +37,8 @@ def verify(path: Path, keyring_files: tuple[Path, ...], as_json: bool) -> None:
 
     from privsynth.signing.release import verify_folder, verify_report
 
+    if not (path / "manifest.json").exists() and (path / "public" / "manifest.json").exists():
+        raise ConfigError(f"{path} holds a whole run, each part signed by itself; verify {path / 'public'}")
     check = verify_folder if path.is_dir() else verify_report
     verified = check(path, _keyrings(keyring_files), datetime.now(UTC))
     if as_json:

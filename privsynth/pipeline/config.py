@@ -137,9 +137,10 @@ def check_schema_fits(schema: Schema, names: list[str], unit: str) -> None:
         raise SchemaError("every column is free text; declare at least one as something else")
     observed = [name for name, column in schema.columns.items() if column.observed]
     if observed:
+        more = f" and {len(observed) - 1} more" if len(observed) > 1 else ""
         raise SchemaError(
-            f"the schema holds suggestions that were observed in the data ('{observed[0]}' and {len(observed) - 1} "
-            "more): compare each with a code book, then remove 'observed: true' to declare it"
+            f"the schema holds suggestions that were observed in the data ('{observed[0]}'{more}): compare each with a "
+            "code book, then remove 'observed: true' to declare it"
         )
     check_rules(schema)
 

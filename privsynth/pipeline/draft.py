@@ -8,7 +8,7 @@ import numpy as np
 
 from privsynth.encoding.cells import Categories
 from privsynth.encoding.facts import Facts, declared_facts, exact_facts
-from privsynth.encoding.parsed import parse_table
+from privsynth.encoding.parsed import grid_values, parse_table
 from privsynth.ingestion.source import SourceOptions, open_source, read_table
 from privsynth.schema.files import dump_schema
 from privsynth.schema.model import Column, Schema
@@ -59,7 +59,7 @@ def _suggest(table: Table, name: str) -> Column:
         known = parsed.steps[~parsed.null]
         low, high = int(known.min()), int(known.max())
         if fact.kind in ("numeric", "integer"):
-            found["minimum"], found["maximum"] = low * fact.precision, high * fact.precision
+            found["minimum"], found["maximum"] = grid_values(np.array([low, high]), fact.precision).tolist()
         else:
             step = int(fact.precision)
             found["minimum"], found["maximum"] = (str(np.datetime64(v * step, "s")) for v in (low, high))

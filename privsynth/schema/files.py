@@ -76,6 +76,10 @@ def load_schema(path: Path) -> Schema:
         mark = getattr(error, "problem_mark", None)
         place = f" (line {mark.line + 1})" if mark is not None else ""
         raise SchemaError(f"{path} is not valid YAML{place}") from None
+    except ValueError:  # of a date that YAML recognises by its shape
+        raise SchemaError(
+            f"{path} holds a date or a number that does not exist, such as 2024-13-01; correct it"
+        ) from None
     if isinstance(data, dict) and ("METADATA_SPEC_VERSION" in data or "tables" in data):
         data = from_sdv(data)
     return schema_from(data, str(path))

@@ -7,6 +7,7 @@ measurement of it. What it leaves out is bought with noisy votes and thresholds,
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -117,6 +118,8 @@ class Column(BaseModel):
                 raise ValueError("categories holds a value twice")
             if not 1 <= len(self.categories) <= MAX_CATEGORIES:
                 raise ValueError(f"categories must hold between 1 and {MAX_CATEGORIES} values")
+        if self.format is not None and not _is_time_format(self.format):
+            raise ValueError("format is not one of strptime, such as '%d.%m.%Y %H:%M'")
         if (self.true_values is None) != (self.false_values is None):
             raise ValueError("true_values and false_values must be given together")
         if self.true_values and set(self.true_values) & set(self.false_values or ()):
@@ -126,6 +129,15 @@ class Column(BaseModel):
     def has_role(self, role: Role) -> bool:
         """Return whether the column was declared to play this role."""
         return role in self.roles
+
+
+def _is_time_format(format: str) -> bool:
+    """Return whether a time that is written in the format can be read back."""
+    try:
+        datetime.strptime(datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC).strftime(format), format)
+    except (ValueError, re.error):
+        return False
+    return "%" in format
 
 
 def _category_text(value: Any) -> str:

@@ -194,6 +194,12 @@ def test_observed_suggestions_are_marked_and_refused(tmp_path, files):
     assert run("plan", files[0], "--schema", declared, "--unit", "row", "--epsilon", 1).exit_code == 0
 
 
+def test_observed_bounds_are_spelled_as_in_the_table(tmp_path):
+    made = run("schema", "init", write(tmp_path, "t.csv", "a\n134.2\n205.2\n150.1\n"), "--observe")
+    assert "minimum: 134.2\n" in made.stdout
+    assert "maximum: 205.2\n" in made.stdout
+
+
 def test_observed_blanks_of_an_empty_column_can_be_read_back(tmp_path):
     made = run("schema", "init", write(tmp_path, "t.csv", "a,b\n,1\n,2.5\n"), "--observe")
     assert made.exit_code == 0, made.output
@@ -207,6 +213,10 @@ def test_observed_blanks_of_an_empty_column_can_be_read_back(tmp_path):
         ("a: [", "not valid YAML"),
         (b"\xff", "not UTF-8"),
         ("", "is no schema"),
+        ("columns: {born: {kind: date, minimum: 2024-13-01}}", "does not exist, such as"),
+        ("columns: {born: {kind: date, format: '%Q'}}", "format is not one of strptime"),
+        ("columns: {born: {kind: date, format: 'DD.MM.YYYY'}}", "format is not one of strptime"),
+        ("columns: {sex: {kind: categorical, categories: [F, M]}}\nrules: ['sex != X']", "a value that it cannot have"),
     ],
 )
 def test_schema_check_refuses(tmp_path, content, words):
@@ -278,6 +288,9 @@ def test_verify_of_what_is_no_release(tmp_path):
     (tmp_path / "empty").mkdir()
     assert run("verify", tmp_path / "empty").exit_code == 5
     assert run("verify", tmp_path / "nothing").exit_code == 2
+    (tmp_path / "run" / "public").mkdir(parents=True)
+    write(tmp_path / "run" / "public", "manifest.json", "{}")
+    refused(run("verify", tmp_path / "run"), 2, f"verify {tmp_path / 'run' / 'public'}")
     page = write(tmp_path, "report.html", f"<html>{NEEDLE} {datetime.now(UTC)}</html>")
     result = run("verify", page)
     assert result.exit_code == 5

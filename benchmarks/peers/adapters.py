@@ -98,7 +98,24 @@ def smartnoise(frame: pd.DataFrame, job: Mapping[str, Any]) -> Sample:
         categorical_columns=others,
         nullable=bool(frame[numbers].isna().any().any()),
     )
-    return lambda n: model.sample(n)
+    whole = [name for name in numbers if pd.api.types.is_integer_dtype(frame[name])]
+    rng = np.random.default_rng(job["seed"])
+
+    def sample(n: int) -> pd.DataFrame:
+        drawn = model.sample(n)
+        if kind in ("mst", "aim"):
+            drawn[numbers] = drawn[numbers].apply(spread, rng=rng)
+        drawn[whole] = drawn[whole].round()
+        return drawn
+
+    return sample
+
+
+def spread(middles: pd.Series, rng: np.random.Generator) -> pd.Series:
+    """Return numbers drawn evenly from bins of equal width whose middles are given: else they would stand on a comb."""
+    kinds = np.sort(middles.dropna().unique())
+    width = float(np.diff(kinds).min()) if len(kinds) > 1 else 0.0
+    return middles + width * rng.uniform(-0.5, 0.5, len(middles))
 
 
 def mostly(frame: pd.DataFrame, job: Mapping[str, Any]) -> Sample:

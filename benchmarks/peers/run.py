@@ -59,12 +59,13 @@ class Peer:
 _FROM_DATA = "Categories and bounds are taken from the rows, outside its ε."
 _GIVEN = "Bins or bounds and categories are taken from the rows and given to it as if they were public: generous."
 _FIFTH = "smartnoise-synth 1.0.8; a fifth of ε for preprocessing."
+_EVENLY = f"{_FIFTH} Numbers are drawn evenly from its 10 bins; it gives their middles."
 PEERS: dict[str, Peer] = {
     "dpmm-mst": Peer("MST (dpmm)", "dpmm", f"dpmm 0.1.9, 20 bins. {_FROM_DATA}"),
     "dpmm-aim": Peer("AIM (dpmm)", "dpmm", f"dpmm 0.1.9, 20 bins. {_FROM_DATA}"),
     "dpmm-privbayes": Peer("PrivBayes (dpmm)", "dpmm", f"dpmm 0.1.9, 20 bins. {_FROM_DATA}"),
-    "smartnoise-mst": Peer("MST (smartnoise)", "smartnoise", _FIFTH),
-    "smartnoise-aim": Peer("AIM (smartnoise)", "smartnoise", _FIFTH),
+    "smartnoise-mst": Peer("MST (smartnoise)", "smartnoise", _EVENLY),
+    "smartnoise-aim": Peer("AIM (smartnoise)", "smartnoise", _EVENLY),
     "smartnoise-dpctgan": Peer("DP-CTGAN (smartnoise)", "smartnoise", _FIFTH),
     "smartnoise-patectgan": Peer("PATE-CTGAN (smartnoise)", "smartnoise", _FIFTH),
     "mostly": Peer(

@@ -142,7 +142,7 @@ def _say(outcome: Outcome, officer: bool) -> None:
     if outcome.unresolved:
         names, more = ", ".join(plain(name) for name in outcome.unresolved[:5]), len(outcome.unresolved) - 5
         say(f"  not resolved     {names}{f' and {more} more' if more > 0 else ''}")
-        say("                   at this budget no value of these stands out: declare their bounds or categories")
+        say("                   at this budget no value of these stands out: declare bounds or categories, or kind: id")
     if outcome.judgement is not None:
         counts = (f"{outcome.judgement.count(verdict)} {word}" for verdict, word in _POLICY_WORDS.items())
         say(f"  policy           {outcome.judgement.policy}: {', '.join(counts)}")

@@ -20,7 +20,7 @@ FIRST_PARTS = 128
 DECLARED_LEVELS = 8
 OPEN_LEVELS = 12
 SOLID = 4.0  # standard deviations above which a leaf is surely not empty
-FAR = 4.75  # the same, where several hundred leaves and runs of leaves are tried, on every line of a table
+LIKELY = 3.5  # the same for the likeliest node, where nothing is solid: noise alone gets there in one line of forty
 FAINT = 2.0  # the same, below which leaves at the end of a run that stands clear add nothing to it
 
 
@@ -71,13 +71,15 @@ class Leaves:
         """Return the leaves without the empty ends of a line of which an end was not declared.
 
         An open line reaches to ±2**52, and noise alone would spread rows over all of it. It ends where the leaves stand
-        clear of the noise, or at the last atom; values beyond belong to the last cell. Where nothing stands clear, as
-        on a line of a few codes that are all atoms, it holds the atoms alone; without atoms, the likeliest node.
+        clear of the noise, or at the last atom; values beyond belong to the last cell. Where nothing stands clear, it
+        reaches to the likeliest node; if that is faint, as where the atoms are all there is, it holds them alone.
         """
         solid = self._solid()
-        if solid is None and not atoms:
+        if solid is None:
             leaves = zip(self.low.tolist(), self.high.tolist(), self.weight.tolist(), strict=True)
-            solid = max((*leaves, *self.halved), key=lambda node: node[2])[:2]
+            *ends, weight = max((*leaves, *self.halved), key=lambda node: node[2])
+            if not atoms or weight >= LIKELY * self.sigma:
+                solid = ends[0], ends[1]
         inside = [*(solid or ()), *atoms]
         start = int(self.low[0]) if low is not None else min(inside)
         end = int(self.high[-1]) if high is not None else max(inside)
@@ -97,12 +99,12 @@ class Leaves:
             if length > len(self.weight):
                 break
             sums = total[length:] - total[:-length]
-            clear = np.flatnonzero(sums >= FAR * self.sigma * math.sqrt(length)).tolist()
+            clear = np.flatnonzero(sums >= SOLID * self.sigma * math.sqrt(length)).tolist()
             if clear:
                 first, last = slice(clear[0], clear[0] + length), slice(clear[-1], clear[-1] + length)
                 lows.append(int(self.low[first][_empty_start(self.weight[first], self.sigma)]))
                 highs.append(int(self.high[last][::-1][_empty_start(self.weight[last][::-1], self.sigma)]))
-        nodes = [(low, high) for low, high, weight in self.halved if weight >= FAR * self.sigma]
+        nodes = [(low, high) for low, high, weight in self.halved if weight >= SOLID * self.sigma]
         for low, high in nodes:
             if not any(low <= a and b <= high for a, b in nodes if (a, b) != (low, high)):
                 lows.append(low)

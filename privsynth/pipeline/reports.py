@@ -201,7 +201,7 @@ def _line(codec: ColumnCodec | None) -> NumberCells | None:
 
 def _treatment(codec: ColumnCodec | None, column: Column) -> str:
     if unresolved(codec, column):
-        missing = "its categories" if isinstance(codec, CategoryCodec) else "its minimum and maximum"
+        missing = "its categories, or kind: id" if isinstance(codec, CategoryCodec) else "its minimum and maximum"
         return f"not resolved: at this budget no value stands out, and what is written is arbitrary; declare {missing}"
     if isinstance(codec, SurrogateCodec):
         return "fresh surrogate, one a row: rows of one unit are not linked"

@@ -331,8 +331,8 @@ def test_open_lines_end_where_the_noise_begins():
 def test_rows_that_stood_clear_before_a_node_was_halved_are_kept():
     """Halved again and again, no leaf stands clear any more; a leaf of noise far away must not pass for the column.
 
-    Stated false-alarm rate: a node of twenty standard deviations is not missed; a leaf of noise reaches 4.75 of them
-    in fewer than one line of a thousand, and would have to stand where it widens a range, not where it moves one.
+    Stated false-alarm rate: a node of twenty standard deviations is not missed; a leaf of noise reaches four of
+    them in fewer than one line of fifty, and would have to stand where it widens a range, not where it moves one.
     """
     values = np.random.default_rng(2).normal(750, 140, 2_300).astype(np.int64)
     for seed in range(100):
@@ -355,9 +355,10 @@ def test_a_line_on_which_nothing_stands_out_still_has_a_leaf():
 def test_a_line_whose_rows_are_all_frequent_values_ends_at_them():
     """A constant, or a flag of 0 and 1: the noise around it must not become rows.
 
-    Stated false-alarm rate: 500 runs of leaves at 1e-6 each in one draw, 20 draws.
+    A node of noise is likely in one line of forty: of 40 seeded draws (always the same ones) at most 4 may be wider.
     """
-    for seed in range(20):
+    wide = 0
+    for seed in range(40):
         (leaves,) = grow(
             [Line("x", np.zeros(0, np.int64))],
             RecordingMechanisms(seed),
@@ -367,9 +368,10 @@ def test_a_line_whose_rows_are_all_frequent_values_ends_at_them():
             split_above=40,
         )
         kept = leaves.trimmed(None, None, [0, 1])
-        assert (kept.low[0], kept.high[-1]) == (0, 1)
+        wide += (kept.low[0], kept.high[-1]) != (0, 1)
         half = leaves.trimmed(None, cells.GRID_LIMIT, [0, 1])
-        assert (half.low[0], half.high[-1]) == (0, cells.GRID_LIMIT)
+        assert half.high[-1] == cells.GRID_LIMIT
+    assert wide <= 4
 
 
 @pytest.mark.parametrize(("kind", "sigma", "n"), [(cells.DATE_ISO, 7.0, 2_000), (cells.EITHER_FIRST, 30.0, 10_000)])

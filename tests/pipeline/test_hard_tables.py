@@ -52,7 +52,7 @@ def test_columns_of_which_nothing_is_known_are_named(tmp_path):
     assert re.search(r"not resolved     (pay, )?ward\n", made.stdout)  # one leaf of noise in thirty holds one number
     report = json.loads((tmp_path / "out" / "public" / "report.json").read_text())
     treatment = {column["name"]: column["treatment"] for column in report["columns"]}
-    assert treatment["ward"].endswith("declare its categories")
+    assert treatment["ward"].endswith("declare its categories, or kind: id")
     assert treatment["sex"] == "modelled"
 
 

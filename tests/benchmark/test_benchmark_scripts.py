@@ -140,3 +140,51 @@ def test_bins_of_a_peer_lead_back_to_values_in_range():
     words, size, back = adapters._bins(pd.Series(["a", "b", None]), False)
     assert size == 3
     assert list(back(words, np.random.default_rng(0))[:2]) == ["a", "b"]
+
+
+@pytest.mark.slow
+def test_every_case_of_the_ablation_runs_and_puts_back_what_it_replaced(tmp_path):
+    from dataclasses import replace
+
+    import numpy as np
+    import pandas as pd
+
+    from privsynth.benchmark.config import BenchmarkConfig
+    from privsynth.benchmark.tables import read_sides
+    from privsynth.encoding import domain
+    from privsynth.generators.marginal import generator, mixture
+    from privsynth.generators.marginal.terms import Terms
+    from privsynth.workspace import Workspace
+
+    program = script("ablation.py")
+    rng = np.random.default_rng(0)
+    x = np.where(rng.random(1_200) < 0.5, 0, rng.integers(0, 1_000, 1_200))
+    pd.DataFrame({"x": x, "z": rng.integers(0, 40, 1_200), "y": np.where(x > 300, "high", "low")}).to_csv(
+        tmp_path / "rows.csv", index=False
+    )
+    config = BenchmarkConfig(
+        table=str(tmp_path / "rows.csv"),
+        holdout=str(tmp_path / "rows.csv"),
+        out=tmp_path,
+        generators=("marginal",),
+        epsilons=(5.0,),
+        unit="row",
+        targets=("y",),
+    )
+    owners = (domain, generator, mixture, Terms)
+    found, replaced = {}, {}
+    quick = replace(generator.GENERATOR, fit_settings=mixture.FitSettings(components=16, max_steps=30))
+    with Workspace(tmp_path / "home") as workspace, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(generator, "GENERATOR", quick)
+        sides = read_sides(config, workspace)
+        before = [dict(vars(owner)) for owner in owners]
+        for case, without in program.CASES.items():
+            with without():
+                replaced[case] = sum(
+                    vars(o)[key] is not b[key] for o, b in zip(owners, before, strict=True) for key in b
+                )
+            found[case] = [program.run(case, sides, config, workspace, 5.0, seed=1)]
+            assert [dict(vars(owner)) for owner in owners] == before
+    assert [case for case, count in replaced.items() if count == 0] == ["as it is"]
+    assert all(0 <= figures["acc2"] <= 1 for (figures,) in found.values())
+    assert program.page(found).count("\n") == 4 + len(program.CASES)

@@ -88,7 +88,7 @@ TITLES = {
     "decay_entropy": "Entropy kept after the last generation",
     "decay_distance": "Distance of pairs from the release",
     "decay_minority_share": "Share of the smallest group kept",
-    "decay_half_life": "Generations until half of the rare cells are gone",
+    "decay_half_life": "Generations until half of the rare cells are gone, beside resampling",
     "pii_columns": "Columns that look like identifiers",
     "pii_column": "Identifiers among the real columns",
     "pii_synthetic_columns": "Synthetic columns that look like identifiers",

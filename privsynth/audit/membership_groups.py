@@ -32,23 +32,24 @@ def by_group(tables: AuditTables, scores: AttackScores, *, rng: np.random.Genera
     accused = guess > others[int(RATE * len(others))]
     overall = float(accused[member & ~first].mean()) if (member & ~first).any() else 0.0
     findings = []
-    for column in tables.protected:
-        groups = grouping(tables, (column,))
+    every = [grouping(tables, (column,)) for column in tables.protected]
+    tests = sum(len(groups.labels) for groups in every)
+    for column, groups in zip(tables.protected, every, strict=True):
         codes = groups.of(label_rows(tables, column, scores.rows))
         for g, label in enumerate(groups.labels):
             own = (codes == g) & ~first
-            findings.append(_group(label, accused[own], member[own], attack, overall, len(groups.labels)))
+            findings.append(_group(label, accused[own], member[own], attack, overall, tests))
     return findings
 
 
-def _group(label: str, accused: np.ndarray, member: np.ndarray, attack: str, overall: float, groups: int) -> Finding:
+def _group(label: str, accused: np.ndarray, member: np.ndarray, attack: str, overall: float, tests: int) -> Finding:
     n, n_others = int(member.sum()), int((~member).sum())
     if min(n, n_others) < MIN_MEMBERS:
         why = f"fewer than {MIN_MEMBERS} members or non-members of this group are counted."
         return insufficient("membership", "membership_tpr_by_group", why, group=label, n=n)
     hits, false = int(accused[member].sum()), int(accused[~member].sum())
     interval = clopper_pearson(hits, n)
-    share = ALPHA / groups / 2
+    share = ALPHA / tests / 2
     low, chance = lower_bound(hits, n, share), upper_bound(false, n_others, share)
     return Finding(
         family="membership",
@@ -64,7 +65,7 @@ def _group(label: str, accused: np.ndarray, member: np.ndarray, attack: str, ove
         better="lower",
         verdict="review" if low > max(overall, chance) else "info",
         threshold="no group is recognised more often than all targets together, and than its own false alarms "
-        f"explain; alpha = {ALPHA} shared by {groups} groups",
+        f"explain; alpha = {ALPHA} shared by the {tests} groups of all protected columns",
         meaning=f"Share of the group's members whom the attack '{attack}' recognises, at the threshold that "
         f"{percent(RATE)} of all others pass. In this group {percent(false / n_others)} of the others pass it.",
         source="Clopper & Pearson (1934)",

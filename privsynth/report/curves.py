@@ -33,6 +33,14 @@ class Curve:
         if any(not 0 <= x <= 1 for x in (*self.fpr, *self.tpr)):
             raise ValueError(f"the curve {self.name} leaves the range from 0 to 1")
 
+    @property
+    def area(self) -> float:
+        """Area under the curve, straight between its points."""
+        return sum(
+            (right - left) * (low + high) / 2
+            for left, right, low, high in zip(self.fpr, self.fpr[1:], self.tpr, self.tpr[1:], strict=False)
+        )
+
     def at(self, rate: float) -> float:
         """Return the largest true positive rate at a false positive rate of at most `rate`."""
         return max((t for f, t in zip(self.fpr, self.tpr, strict=True) if f <= rate), default=0.0)
@@ -42,10 +50,11 @@ def roc(title: str, curves: Sequence[Curve], *, bound: Points | None = None) -> 
     """Return two panels: the whole ROC, and its low end on logarithmic axes, where privacy is lost or kept.
 
     Args:
-      curves: at most five are drawn; each has a dash and a marker of its own.
+      curves: at most five are drawn, those with the largest areas, so that the strongest attack is among them; the
+        picture says how many are not. Each has a dash and a marker of its own.
       bound: the largest rates that the promised (epsilon, delta) allows; drawn as a grey edge.
     """
-    drawn = curves[: len(_SHAPES)]
+    drawn = sorted(curves, key=lambda curve: -curve.area)[: len(_SHAPES)]
     if not drawn:
         return svg.figure(title, "No attack gave a curve.", svg.WIDE, 44, svg.text(12, 26, "No attack gave a curve."))
     left, right = _Panel(50, 270, False), _Panel(390, 270, True)
@@ -60,8 +69,11 @@ def roc(title: str, curves: Sequence[Curve], *, bound: Points | None = None) -> 
             body.append(_draw(panel, curve, index))
     body.append(_roc_legend(drawn, bound is not None))
     rows = -(-(len(drawn) + 1 + (bound is not None)) // 2)
-    body.append(svg.text(50, 340 + 20 * rows, NOTE, font_size=11, fill=svg.SOFT))
-    return svg.figure(title, _roc_words(drawn, bound, len(curves)), svg.WIDE, 352 + 20 * rows, "".join(body))
+    notes = [NOTE] + ([_left_out(len(drawn), len(curves))] if len(curves) > len(drawn) else [])
+    for line, note in enumerate(notes):
+        body.append(svg.text(50, 340 + 20 * rows + 16 * line, note, font_size=11, fill=svg.SOFT))
+    height = 336 + 20 * rows + 16 * len(notes)
+    return svg.figure(title, _roc_words(drawn, bound, len(curves)), svg.WIDE, height, "".join(body))
 
 
 @dataclass(frozen=True)
@@ -140,8 +152,11 @@ def _roc_words(curves: Sequence[Curve], bound: Points | None, total: int) -> str
         seen = "; ".join(f"{curve.name} {percent(curve.at(rate))}" for curve in curves)
         allowed = "" if limit is None else f"; the bound allows about {percent(limit.at(rate))}"
         parts.append(f"At a false positive rate of {percent(rate)}, true positives: {seen}{allowed}.")
-    more = f" {total - len(curves)} more curves are in the table." if total > len(curves) else ""
-    return " ".join(parts) + more
+    return " ".join(parts) + (f" {_left_out(len(curves), total)}" if total > len(curves) else "")
+
+
+def _left_out(drawn: int, total: int) -> str:
+    return f"{drawn} of {total} curves are drawn, those with the largest areas; the others are in the table alone."
 
 
 def people(title: str, cards: Sequence[RiskCard]) -> Markup:

@@ -317,8 +317,7 @@ def _together(heading: str, findings: Sequence[Finding]) -> list[Markup]:
 
 
 def _roc(findings: Sequence[Finding], report: ReportData) -> list[Markup]:
-    ranked = sorted(findings, key=lambda f: -(f.value or 0.0))  # the picture holds five: the best attacks
-    drawn = [curve for finding in ranked if (curve := _curve(finding)) is not None]
+    drawn = [curve for finding in findings if (curve := _curve(finding)) is not None]
     if not drawn:
         return []
     bound, g = None, report.guarantee

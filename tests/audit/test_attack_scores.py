@@ -226,3 +226,14 @@ def test_members_of_protected_groups_are_counted_apart(people, tables_of, pick):
     assert women.low > men.high
     assert men.verdict == "info"
     assert pick(findings, "membership_tpr_by_group", "sex=X").n < 200
+
+
+def test_groups_of_all_protected_columns_share_alpha(people, tables_of, pick):
+    """Fresh rows know nobody: the chance that any group of any column is named is at most alpha; none is here."""
+    train, holdout, fresh = people
+    findings = attack(tables_of(train, holdout, fresh, protected=("sex", "region")))
+    found = [f for f in findings if f.name == "membership_tpr_by_group"]
+    counted = [f for f in found if f.verdict != "insufficient"]
+    assert len(counted) >= 4
+    assert {f.verdict for f in counted} == {"info"}
+    assert all(f"shared by the {len(found)} groups of all protected columns" in f.threshold for f in counted)

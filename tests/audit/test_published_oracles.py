@@ -63,8 +63,8 @@ def test_missing_values_of_a_category_are_counted_here_and_left_out_there(pair, 
 
 
 def test_deciles_see_at_least_the_largest_gap_at_a_decile(pair, tables_of):
-    """Numbers differ by definition: sdmetrics takes the largest gap of the distribution functions at any cut, here it is
-    total variation over deciles, which is at least the gap at any decile. The Wasserstein distance is that of scipy.
+    """Numbers differ by definition: sdmetrics takes the largest gap of the distribution functions at any cut, here it
+    is total variation over deciles, which is at least the gap at any decile. The Wasserstein distance is that of scipy.
     """
     train, ours = (frame[NUMBERS].dropna().reset_index(drop=True) for frame in pair)
     codes = discretise(tables_of(train, None, ours, kinds=dict.fromkeys(NUMBERS, "numeric"), targets=(), protected=()))

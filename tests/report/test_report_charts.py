@@ -175,3 +175,14 @@ def test_lines_are_told_in_words_and_by_shape():
     assert "Nothing was measured" in steps("Kept", [Line("one", [1.0])], across="generation")
     with pytest.raises(ValueError, match="not finite"):
         steps("Kept", [Line("a", [1.0, math.nan])], across="generation")
+
+
+def test_the_strongest_attacks_are_drawn_and_the_picture_says_how_many_are_not():
+    weak = [Curve(f"weak {i}", [0, 0.5, 1], [0, 0.5 + i / 100, 1]) for i in range(6)]
+    strong = Curve("strong", [0, 0.1, 1], [0, 0.9, 1])
+    picture = roc("t", [*weak, strong])
+    assert strong.area == pytest.approx(0.9)
+    for name, drawn in (("strong", True), ("weak 5", True), ("weak 1", False), ("weak 0", False)):
+        assert (name in picture) == drawn
+    assert picture.count("5 of 7 curves are drawn") == 2, "in the words and in the picture"
+    assert "curves are drawn" not in roc("t", [*weak[:4], strong])

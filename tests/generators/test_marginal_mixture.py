@@ -179,8 +179,9 @@ def test_a_fit_goes_on_where_another_stopped():
 
 
 def test_many_codes_mean_fewer_components():
-    settings_ = FitSettings(components=768)
-    assert settings_.components_for(0) == settings_.components_for(1_500) == 768
+    settings_ = FitSettings(components=1536)
+    assert settings_.components_for(0) == settings_.components_for(750) == 1536
+    assert settings_.components_for(1_500) == 768
     assert settings_.components_for(3_000) == 384
     assert settings_.components_for(10**6) == 256
     assert FitSettings(components=32).components_for(10**6) == 32

@@ -18,7 +18,10 @@ from privsynth.generators.encoded import Progress, no_progress
 from privsynth.generators.marginal.measure import Measured, to_simplex
 from privsynth.generators.marginal.terms import Terms
 
-MODEST_HEIGHT, LEAST_COMPONENTS = 1_500, 256
+MODEST_HEIGHT, LEAST_COMPONENTS = 750, 256
+# Of the logits at the start. Components that start far apart explain noise by being unlike each other: with a spread of
+# one the pairs are a little worse, and three columns together, and what follows from many of them, much more so.
+SPREAD = 0.5
 PLATEAU_STEPS, PLATEAU_GAIN = 60, 2e-3  # stop when so many steps did not bring the excess down by this part
 
 
@@ -33,7 +36,7 @@ class FitSettings:
       hold: steps at the full rate.
     """
 
-    components: int = 768
+    components: int = 1536
     max_steps: int = 1500
     learning_rate: float = 0.06
     hold: int = 200
@@ -73,7 +76,7 @@ def fit_mixture(
         group is explained, so that no one hides another.
       n_rows: the paid number of rows, which turns counts into shares.
       rng: published randomness; breaks the symmetry of the components.
-      start: a mixture to go on from, else the noisy one-way shares and a spread of one.
+      start: a mixture to go on from, else the noisy one-way shares, with logits spread by `SPREAD`.
     """
     components = settings.components_for(sum(sizes))
     if not sizes:
@@ -81,7 +84,8 @@ def fit_mixture(
     terms = Terms(sizes, groups, n_rows=n_rows)
     if start is None:
         shares = np.concatenate([to_simplex(table.counts / n_rows) for table in groups[0]])
-        theta = (np.log(shares + 1e-7)[:, None] + rng.standard_normal((len(shares), components))).astype(np.float32)
+        apart = SPREAD * rng.standard_normal((len(shares), components))
+        theta = (np.log(shares + 1e-7)[:, None] + apart).astype(np.float32)
     else:
         theta = start.theta.copy()
     # Its matrices are small: threads would wait for each other more than they work, the more so on a busy machine.

@@ -193,6 +193,7 @@ def learn_codecs(
         part="domain",
         mu_squared=mu_squared * (1 - keys_share),
         split_above=target / 3,
+        n_rows=n_rows,
     )
     cells = {(p.column, p.part): _cells(p, leaf, target) for p, leaf in zip(pieces, leaves, strict=True)}
     return [_codec(name, schema, layout, facts, kept_texts, cells) for name in layout.names]

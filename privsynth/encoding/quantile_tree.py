@@ -2,7 +2,7 @@
 
 The first level cuts a declared range into equal parts, or, where nothing was declared, the whole line by sign and
 power of two. Each further level halves the nodes that are still heavy. Nothing is learned that was not paid for: which
-nodes are heavy is read off the noisy counts of the level above.
+nodes are heavy is read off the noisy counts of the level above. At the end all levels together say what a leaf weighs.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from privsynth.privacy.mechanisms import Mechanisms
 FIRST_PARTS = 128
 DECLARED_LEVELS = 8
 OPEN_LEVELS = 12
+FEWEST_LEVELS = 5
+SPARE_LEVELS = 4  # for rows that crowd in a corner of their root
 SOLID = 4.0  # standard deviations above which a leaf is surely not empty
 LIKELY = 3.5  # the same for the likeliest node, where nothing is solid: noise alone gets there in one line of forty
 FAINT = 2.0  # the same, below which leaves at the end of a run that stands clear add nothing to it
@@ -56,7 +58,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Leaves:
-    """What a tree says: inclusive ranges that tile the line, and the noisy rows in each, of deviation `sigma`.
+    """What a tree says: inclusive ranges that tile the line, and the noisy rows in each, of deviation `sigma` at most.
 
     `halved` are the nodes that were cut into two, with their noisy rows: (low, high, rows).
     """
@@ -119,17 +121,35 @@ def _empty_start(weight: np.ndarray, sigma: float) -> int:
     return int(faint[-1]) + 1 if len(faint) else 0
 
 
-def levels_of(lines: Sequence[Line]) -> int:
-    """Return how many levels will be grown, a public number."""
+def levels_of(lines: Sequence[Line], *, n_rows: float, noise: float) -> int:
+    """Return how many levels will be grown; from public facts and the paid number of rows.
+
+    Where noise is large nothing can be cut as finely, and levels that find nothing to cut are paid for all the same.
+
+    Args:
+      noise: standard deviation of a count if one level cost the whole budget.
+    """
     if not lines:
         return 0
     if all(line.declared and (line.high or 0) - (line.low or 0) < FIRST_PARTS for line in lines):
         return 1
-    return DECLARED_LEVELS if all(line.declared for line in lines) else OPEN_LEVELS
+    most = DECLARED_LEVELS if all(line.declared for line in lines) else OPEN_LEVELS
+    for levels in range(FEWEST_LEVELS, most):
+        # Enough if rows that lay evenly in one root, or in a corner of it, are by then too few in a node to be halved.
+        if n_rows / 2 ** (levels - SPARE_LEVELS) <= SOLID * noise * math.sqrt(levels):
+            return levels
+    return most
 
 
 def grow(
-    lines: Sequence[Line], mechanisms: Mechanisms, *, k: int, part: str, mu_squared: float, split_above: float
+    lines: Sequence[Line],
+    mechanisms: Mechanisms,
+    *,
+    k: int,
+    part: str,
+    mu_squared: float,
+    split_above: float,
+    n_rows: float,
 ) -> list[Leaves]:
     """Return the leaves of one tree a line.
 
@@ -137,32 +157,84 @@ def grow(
       most one node of each line, so a unit of k rows moves the counts by at most k·√lines in L2.
     Args:
       split_above: a node with more noisy rows than this is halved; also four standard deviations are needed.
+      n_rows: the paid number of rows.
     """
-    levels = levels_of(lines)
-    roots = [line.roots() for line in lines]
-    frontier = roots
-    done: list[list[tuple[int, int, float]]] = [[] for _ in lines]
-    halved: list[list[tuple[int, int, float]]] = [[] for _ in lines]
+    sensitivity = k * math.sqrt(len(lines))
+    levels = levels_of(lines, n_rows=n_rows, noise=sensitivity / max(mu_squared, 1e-12) ** 0.5)
+    trees = [_Tree(*line.roots()) for line in lines]
     sigma = 0.0
     for level in range(levels):
-        if not any(len(low) for low, _ in frontier):
+        fresh = [tree.fresh() for tree in trees]
+        if not any(len(low) for low, _ in fresh):
             break
-        counts = [_count(line.values, low, high) for line, (low, high) in zip(lines, frontier, strict=True)]
+        counts = [_count(line.values, low, high) for line, (low, high) in zip(lines, fresh, strict=True)]
         release = mechanisms.gaussian(
             np.concatenate(counts),
-            l2_sensitivity=k * math.sqrt(len(lines)),
+            l2_sensitivity=sensitivity,
             part=part,
             mu_squared=mu_squared / levels,
             label=f"level {level + 1} of the quantile trees",
         )
-        noisy = np.split(release.values.astype(np.float64), np.cumsum([len(c) for c in counts])[:-1])
         sigma = release.sigma
+        noisy = np.split(release.values.astype(np.float64), np.cumsum([len(c) for c in counts])[:-1])
         heavy = max(split_above, SOLID * sigma)
-        frontier = [
-            _split(low, high, weight, heavy if level + 1 < levels else math.inf, finished, cut)
-            for (low, high), weight, finished, cut in zip(frontier, noisy, done, halved, strict=True)
-        ]
-    return [_leaves(finished, cut, sigma) for finished, cut in zip(done, halved, strict=True)]
+        for tree, weight in zip(trees, noisy, strict=True):
+            tree.add(weight, heavy if level + 1 < levels else math.inf)
+    return [tree.leaves(sigma) for tree in trees]
+
+
+class _Tree:
+    """The nodes of one line, parents before children, two of which follow each other."""
+
+    def __init__(self, low: np.ndarray, high: np.ndarray) -> None:
+        self._low, self._high = low.tolist(), high.tolist()
+        self._weight: list[float] = []
+        self._child: list[int] = []  # the first child of each node that has a weight, 0 if it is a leaf
+
+    def fresh(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the inclusive ranges of the nodes that have no weight yet."""
+        start = len(self._weight)
+        return np.array(self._low[start:], dtype=np.int64), np.array(self._high[start:], dtype=np.int64)
+
+    def add(self, weight: np.ndarray, heavy: float) -> None:
+        """Give the fresh nodes their noisy weights, and halve those that are heavy."""
+        for w in weight.tolist():
+            low, high = self._low[len(self._weight)], self._high[len(self._weight)]
+            split = w > heavy and high > low
+            self._child.append(len(self._low) if split else 0)
+            self._weight.append(w)
+            if split:
+                middle = (low + high) // 2
+                self._low += [low, middle + 1]
+                self._high += [middle, high]
+
+    def leaves(self, sigma: float) -> Leaves:
+        """Return the leaves in order, with the weights of least variance that all levels together give.
+
+        Source: Hay et al. (2010), *Boosting the accuracy of differentially private histograms through consistency*:
+          up the tree each node is averaged with the sum of its children by inverse variance, then down the tree what a
+          node has over its children is shared out by their variances.
+        """
+        weight, variance = list(self._weight), [1.0] * len(self._weight)
+        for node in reversed(range(len(weight))):
+            if at := self._child[node]:
+                below = variance[at] + variance[at + 1]
+                weight[node] = (weight[node] * below + weight[at] + weight[at + 1]) / (1 + below)
+                variance[node] = below / (1 + below)
+        for node, at in enumerate(self._child):
+            if at:
+                below = variance[at] + variance[at + 1]
+                over = weight[node] - weight[at] - weight[at + 1]
+                weight[at], weight[at + 1] = (weight[c] + over * variance[c] / below for c in (at, at + 1))
+        nodes = list(zip(self._low, self._high, weight, strict=True))
+        ordered = sorted(node for node, at in zip(nodes, self._child, strict=True) if not at)
+        return Leaves(
+            np.array([a for a, _, _ in ordered], dtype=np.int64),
+            np.array([b for _, b, _ in ordered], dtype=np.int64),
+            np.array([w for _, _, w in ordered], dtype=np.float64),
+            sigma,
+            tuple(node for node, at in zip(nodes, self._child, strict=True) if at),
+        )
 
 
 def _count(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
@@ -172,35 +244,3 @@ def _count(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     at = np.searchsorted(low, values, side="right") - 1
     inside = (at >= 0) & (values <= high[np.maximum(at, 0)])
     return np.bincount(at[inside], minlength=len(low)).astype(np.int64)
-
-
-def _split(
-    low: np.ndarray,
-    high: np.ndarray,
-    weight: np.ndarray,
-    heavy: float,
-    finished: list[tuple[int, int, float]],
-    halved: list[tuple[int, int, float]],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Halve the heavy nodes, and note them; put the others with the finished ones."""
-    lows, highs = [], []
-    for a, b, w in zip(low.tolist(), high.tolist(), weight.tolist(), strict=True):
-        if w > heavy and b > a:
-            middle = (a + b) // 2
-            halved.append((a, b, w))
-            lows += [a, middle + 1]
-            highs += [middle, b]
-        else:
-            finished.append((a, b, w))
-    return np.array(lows, dtype=np.int64), np.array(highs, dtype=np.int64)
-
-
-def _leaves(finished: list[tuple[int, int, float]], halved: list[tuple[int, int, float]], sigma: float) -> Leaves:
-    ordered = sorted(finished)
-    return Leaves(
-        np.array([a for a, _, _ in ordered], dtype=np.int64),
-        np.array([b for _, b, _ in ordered], dtype=np.int64),
-        np.array([w for _, _, w in ordered], dtype=np.float64),
-        sigma,
-        tuple(halved),
-    )

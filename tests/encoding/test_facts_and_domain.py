@@ -16,7 +16,7 @@ from privsynth.encoding.domain import declared_steps, lay_out, learn_codecs
 from privsynth.encoding.facts import Facts, decide, learn_facts, needs_votes
 from privsynth.encoding.number_cells import NumberCells, build_cells
 from privsynth.encoding.parsed import parse_table
-from privsynth.encoding.quantile_tree import DECLARED_LEVELS, OPEN_LEVELS, Line, grow, levels_of
+from privsynth.encoding.quantile_tree import Line, grow, levels_of
 from privsynth.errors import SchemaError
 from privsynth.schema import Column, Schema
 from privsynth.table import Table
@@ -125,14 +125,14 @@ def test_leaves_tile_the_line_and_cost_the_stated_levels(columns, seed):
         low, high = (min(a, b), max(a, b)) if a is not None and b is not None else (a, b)
         lines.append(Line("x", np.array(values, dtype=np.int64), low, high))
     mechanisms = RecordingMechanisms(seed)
-    trees = grow(lines, mechanisms, k=2, part="domain", mu_squared=8.0, split_above=1.0)
+    trees = grow(lines, mechanisms, k=2, part="domain", mu_squared=8.0, split_above=1.0, n_rows=60.0)
     for line, leaves in zip(lines, trees, strict=True):
         assert tile(leaves.low, leaves.high)
         assert leaves.low[0] == (line.low if line.low is not None else -cells.GRID_LIMIT)
         assert leaves.high[-1] == (line.high if line.high is not None else cells.GRID_LIMIT)
         assert len(leaves.weight) == len(leaves.low)
     spent = [call.public[3] for call in mechanisms.calls]
-    assert len(spent) <= levels_of(lines)
+    assert len(spent) <= levels_of(lines, n_rows=60.0, noise=2 * math.sqrt(len(lines) / 8.0))
     assert math.fsum(spent) <= 8.0 * (1 + 1e-12)
     assert all(call.l2_sensitivity == 2 * math.sqrt(len(lines)) for call in mechanisms.calls)
 
@@ -140,18 +140,10 @@ def test_leaves_tile_the_line_and_cost_the_stated_levels(columns, seed):
 def test_exact_leaves_count_every_value_once():
     rng = np.random.default_rng(0)
     values = rng.lognormal(8, 2, 5_000).astype(np.int64)
-    (leaves,) = grow([Line("x", values)], ExactMechanisms(), k=1, part="d", mu_squared=1e6, split_above=50)
+    (leaves,) = grow([Line("x", values)], ExactMechanisms(), k=1, part="d", mu_squared=1e6, split_above=50, n_rows=5e3)
     assert leaves.weight.sum() == 5_000
     # Heavy leaves are only those that can be cut no further.
     assert leaves.weight[leaves.high - leaves.low > 2**6].max() <= 50
-
-
-def test_levels_are_fixed_by_what_is_declared():
-    empty = np.zeros(0, dtype=np.int64)
-    assert levels_of([]) == 0
-    assert levels_of([Line("x", empty, 0, 50)]) == 1
-    assert levels_of([Line("x", empty, 0, 5_000)]) == DECLARED_LEVELS
-    assert levels_of([Line("x", empty, 0, 5_000), Line("y", empty)]) == OPEN_LEVELS
 
 
 @st.composite
@@ -316,7 +308,7 @@ def test_open_lines_end_where_the_noise_begins():
     rng = np.random.default_rng(11)
     values = rng.normal(40, 12, 3_000).astype(np.int64)
     mechanisms = RecordingMechanisms(11)
-    (leaves,) = grow([Line("x", values)], mechanisms, k=1, part="d", mu_squared=0.02, split_above=20)
+    (leaves,) = grow([Line("x", values)], mechanisms, k=1, part="d", mu_squared=0.02, split_above=20, n_rows=3e3)
     kept = leaves.trimmed(None, None, [])
     assert tile(kept.low, kept.high)
     assert -100 < kept.low[0] <= 40 <= kept.high[-1] < 200
@@ -337,7 +329,13 @@ def test_rows_that_stood_clear_before_a_node_was_halved_are_kept():
     values = np.random.default_rng(2).normal(750, 140, 2_300).astype(np.int64)
     for seed in range(100):
         (leaves,) = grow(
-            [Line("x", values)], RecordingMechanisms(seed), k=1, part="d", mu_squared=12 / 100**2, split_above=24
+            [Line("x", values)],
+            RecordingMechanisms(seed),
+            k=1,
+            part="d",
+            mu_squared=12 / 100**2,
+            split_above=24,
+            n_rows=2300.0,
         )
         kept = leaves.trimmed(None, None, [])
         assert np.mean((values >= kept.low[0]) & (values <= kept.high[-1])) > 0.6
@@ -345,7 +343,13 @@ def test_rows_that_stood_clear_before_a_node_was_halved_are_kept():
 
 def test_a_line_on_which_nothing_stands_out_still_has_a_leaf():
     (leaves,) = grow(
-        [Line("x", np.zeros(0, np.int64))], RecordingMechanisms(1), k=1, part="d", mu_squared=0.01, split_above=5
+        [Line("x", np.zeros(0, np.int64))],
+        RecordingMechanisms(1),
+        k=1,
+        part="d",
+        mu_squared=0.01,
+        split_above=5,
+        n_rows=0.0,
     )
     kept = leaves.trimmed(None, None, [])
     assert len(kept.low) >= 1
@@ -366,6 +370,7 @@ def test_a_line_whose_rows_are_all_frequent_values_ends_at_them():
             part="d",
             mu_squared=0.02,
             split_above=40,
+            n_rows=0.0,
         )
         kept = leaves.trimmed(None, None, [0, 1])
         wide += (kept.low[0], kept.high[-1]) != (0, 1)

@@ -19,6 +19,7 @@ from privsynth.generators.marginal.rare import (
     rare_targets,
     with_rare_rows,
 )
+from privsynth.generators.marginal.rare_tables import measure_uncommon, uncommon_targets
 from privsynth.generators.marginal.select import (
     choose_views,
     number_of_groups,
@@ -68,6 +69,7 @@ class FittedMarginal:
 
 # How much of its part each round gets: the first has to see all pairs, the second only what the first left.
 FIRST_OF_SELECTION, FIRST_OF_MEASUREMENT = 0.6, 0.75
+UNCOMMON_OF_MEASUREMENT = 0.3  # where a target has rare values and units have a few rows
 RARE_OF_MEASUREMENT = 0.6  # where a target has rare values and units have many rows
 
 
@@ -80,6 +82,7 @@ class Releases:
       first: pairs, chosen by their distance from independence.
       second: pairs and triples, chosen by their distance from the mixture of all before.
       rare: what the rows with rare values of targets look like, counted by units.
+      uncommon: tables of rare values where units have a few rows.
       mixture: of all other rows, fitted to all but `second`; None if there are no pairs.
     """
 
@@ -87,6 +90,7 @@ class Releases:
     first: list[Measured]
     second: list[Measured]
     rare: list[RareRows] = field(default_factory=list)
+    uncommon: list[Measured] = field(default_factory=list)
     mixture: Mixture | None = None
 
     @property
@@ -131,7 +135,7 @@ class MarginalGenerator:
         """Fit the mixture to all paid tables; free. Uses only public fields of `data`."""
         mixture = releases.mixture
         if mixture is None or releases.second:
-            tables = [releases.first, releases.second]
+            tables = [releases.first, releases.second, releases.uncommon]
             mixture = _fit(data, releases.one_way, tables, releases.rare, self.fit_settings, rng, progress, mixture)
         p = with_rare_rows(np.ascontiguousarray(mixture.p.T), Blocks(tuple(data.sizes)).starts, releases.rare)
         p = without_nulls(p, data)
@@ -167,12 +171,16 @@ def buy_tables(
     if targets:
         rare = measure_rare(data, targets, shares, mechanisms, mu_squared=measurement * RARE_OF_MEASUREMENT)
         measurement *= 1 - RARE_OF_MEASUREMENT
+    uncommon: list[Measured] = []
+    if few := uncommon_targets(data, shares):
+        uncommon = measure_uncommon(data, few, shares, mechanisms, mu_squared=measurement * UNCOMMON_OF_MEASUREMENT)
+        measurement *= 1 - UNCOMMON_OF_MEASUREMENT
     # What goes with a rare value is known from its rows; a table over all rows would drown it.
     apart = {target for target, _ in targets}
     views = pair_views(data, shares, groups=number_of_groups(data, measurement, width=2))
     views = [view for view in views if apart.isdisjoint(view.attributes)]
     if not views:
-        return Releases(one_way, [], [], rare)
+        return Releases(one_way, [], [], rare, uncommon)
     progress("scoring pairs", 0.0)
     scores = score_views(
         data,
@@ -187,7 +195,7 @@ def buy_tables(
     bought = choose_views(data, views, scores, mu_squared=budget) or [(views[int(np.argmax(scores))], budget)]
     progress("counting tables", 0.0)
     first = measure_tables(data, bought, mechanisms, label="table")
-    mixture = _fit(data, one_way, [first], rare, settings, rng, progress)
+    mixture = _fit(data, one_way, [first, uncommon], rare, settings, rng, progress)
     blocks = Blocks(tuple(data.sizes))
     views = residual_views(data, shares, views, scores, groups=number_of_groups(data, measurement, width=3))
     views = [view for view in views if apart.isdisjoint(view.attributes)]
@@ -207,7 +215,7 @@ def buy_tables(
     # If nothing is left that pays, the tables of the first round are bought once more, and their noise averages out.
     chosen = chosen or [(v, p * again / budget) for v, p in bought]
     second = measure_tables(data, chosen, mechanisms, label="second-round table")
-    return Releases(one_way, first, second, rare, mixture)
+    return Releases(one_way, first, second, rare, uncommon, mixture)
 
 
 def _fit(

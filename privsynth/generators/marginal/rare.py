@@ -19,6 +19,7 @@ from privsynth.generators.encoded import Encoded
 from privsynth.generators.marginal.measure import Measured, to_simplex
 from privsynth.privacy.mechanisms import Mechanisms
 
+MANY_ROWS = 10  # of a unit, from which on counting rows tells nothing of rare values
 RARE_SHARE = 0.02  # of the rows: less than this beside the commonest value counts as rare
 MOST_SHARE = 0.2  # of the rows, where noise says more
 ROWS_CLIP = 4.0  # rows of a unit that count for how many rare rows there are
@@ -49,9 +50,10 @@ class RareRows:
 def rare_targets(data: Encoded, one_way: list[Measured]) -> list[tuple[int, int]]:
     """Return (attribute, commonest code) of the targets that have rare values; from paid tables and public facts.
 
-    Where a unit has one row only, counting by units gains nothing. Where noise hides how rare a value is, it does.
+    Where a unit has few rows, counting by units gains little (see `rare_tables`). A value that noise may hide counts as
+    rare.
     """
-    if data.max_rows_per_unit == 1:
+    if data.max_rows_per_unit < MANY_ROWS:
         return []
     found = []
     for target in data.targets:

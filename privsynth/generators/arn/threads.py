@@ -13,8 +13,7 @@ def one_thread() -> Iterator[None]:
     """Let torch work in one thread, and give the caller's number back, whatever happens.
 
     The network's operations take well under a millisecond. Where another process works on the same cores, torch's
-    threads wait for each other, spinning, after every one of them, and a fit takes several times as long; on a quiet
-    machine a second thread saves little.
+    threads wait for each other, spinning, after every one of them, and two of them take twice as long as one.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)

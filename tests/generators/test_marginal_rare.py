@@ -15,6 +15,7 @@ from privsynth.generators.marginal.generator import MarginalGenerator
 from privsynth.generators.marginal.measure import Measured
 from privsynth.generators.marginal.mixture import FitSettings
 from privsynth.generators.marginal.rare import (
+    MOST_SHARE,
     ROWS_CLIP,
     RareRows,
     common_tables,
@@ -173,6 +174,13 @@ def test_components_of_rare_rows_have_their_share_and_no_other_has_the_value():
         assert set(found[:, 3].tolist()) == {0.0, 1.0}
         assert (found[found[:, 3] == 1, 0] == 1).all()
     assert with_rare_rows(p, np.array([0, 2, 5]), []) is p
+
+
+def test_rare_rows_of_many_targets_leave_room_for_the_others():
+    data = replace(log_of(), targets=(0, 1, 2), n_rows=1.0)  # as noise may have it: fewer rows than rare ones
+    found = measure_rare(data, [(0, 0), (1, 0), (2, 0)], SHARES, ExactMechanisms(), mu_squared=1e12)
+    assert {r.target for r in found} == {0, 1, 2}
+    assert 0 < sum(r.share for r in found) <= MOST_SHARE * (1 + 1e-12)
 
 
 def test_common_rows_are_what_the_rare_ones_leave():

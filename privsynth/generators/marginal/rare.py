@@ -21,7 +21,7 @@ from privsynth.privacy.mechanisms import Mechanisms
 
 MANY_ROWS = 10  # of a unit, from which on counting rows tells nothing of rare values
 RARE_SHARE = 0.02  # of the rows: less than this beside the commonest value counts as rare
-MOST_SHARE = 0.2  # of the rows, where noise says more
+MOST_SHARE = 0.2  # of the rows for all rare values of all targets together, where noise says more
 ROWS_CLIP = 4.0  # rows of a unit that count for how many rare rows there are
 LEVEL_PRICE = 0.15  # of the budget, for how many there are; the rest tells what they look like
 STEPS = 2**20  # of the grid, to one unit
@@ -82,7 +82,8 @@ def measure_rare(
     """
     found: list[RareRows] = []
     for target, common in targets:
-        found += _of_target(data, target, common, shares, mechanisms, mu_squared=mu_squared / len(targets))
+        rows = _of_target(data, target, common, shares, mechanisms, mu_squared=mu_squared / len(targets))
+        found += [replace(r, share=min(r.share, MOST_SHARE / (len(rows) * len(targets)))) for r in rows]
     return found
 
 
@@ -135,7 +136,7 @@ def _of_target(
     found = []
     for code, n_rows, look in zip(rare, level.tolist(), looks, strict=True):
         look.insert(target, (np.arange(attribute.size) == code).astype(np.float64))
-        found.append(RareRows(target, code, min(n_rows / data.n_rows, MOST_SHARE / len(rare)), tuple(look)))
+        found.append(RareRows(target, code, n_rows / data.n_rows, tuple(look)))
     return found
 
 

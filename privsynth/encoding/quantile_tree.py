@@ -106,11 +106,12 @@ class Leaves:
                 first, last = slice(clear[0], clear[0] + length), slice(clear[-1], clear[-1] + length)
                 lows.append(int(self.low[first][_empty_start(self.weight[first], self.sigma)]))
                 highs.append(int(self.high[last][::-1][_empty_start(self.weight[last][::-1], self.sigma)]))
-        nodes = [(low, high) for low, high, weight in self.halved if weight >= SOLID * self.sigma]
-        for low, high in nodes:
-            if not any(low <= a and b <= high for a, b in nodes if (a, b) != (low, high)):
+        # Nodes are nested or apart: in this order one that holds others is followed by one of them.
+        nodes = sorted((low, -high) for low, high, weight in self.halved if weight >= SOLID * self.sigma)
+        for i, (low, end) in enumerate(nodes):
+            if i + 1 == len(nodes) or nodes[i + 1][1] < end:
                 lows.append(low)
-                highs.append(high)
+                highs.append(-end)
         return (min(lows), max(highs)) if lows else None
 
 

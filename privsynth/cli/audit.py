@@ -9,7 +9,7 @@ import click
 
 from privsynth.cli import STOPPED
 from privsynth.cli.options import policy_option, source_options, take_source_options
-from privsynth.cli.output import emit_json, plain, policy_json, print_findings, print_policy, progress, say
+from privsynth.cli.output import emit_json, first_names, policy_json, print_findings, print_policy, progress, say
 
 
 @click.command("audit")
@@ -73,8 +73,7 @@ def command(claimed_epsilon: float | None, claimed_delta: float, out: Path, as_j
         urgent = [finding for finding in made.findings if finding.verdict in ("fail", "review")]
         print_findings(urgent, officer=True, title="Fail or review")
         if made.not_compared:
-            names, more = ", ".join(plain(name) for name in made.not_compared[:5]), len(made.not_compared) - 5
-            say(f"Not compared, because the synthetic table lacks it: {names}{f' and {more} more' if more > 0 else ''}")
+            say(f"Not compared, because the synthetic table lacks it: {first_names(made.not_compared)}")
         report = made.folder / "report.html"
         say(f"{len(made.findings)} findings, {len(failed)} failed. Report: {report} (exact: keep it inside)")
     if made.unfinished:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
@@ -52,6 +52,12 @@ def frame() -> Frame:
 def plain(text: str) -> str:
     """Return text without characters that drive a terminal; line breaks stay."""
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def first_names(names: Sequence[str], at_most: int = 5) -> str:
+    """Return the first few names of columns, and how many more there are."""
+    more = len(names) - at_most
+    return ", ".join(plain(name) for name in names[:at_most]) + (f" and {more} more" if more > 0 else "")
 
 
 def say(text: str, *, err: bool = False) -> None:

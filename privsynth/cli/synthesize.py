@@ -9,7 +9,17 @@ import click
 
 from privsynth.cli import STOPPED
 from privsynth.cli.options import policy_option, source_options, take_source_options
-from privsynth.cli.output import emit_json, frame, plain, policy_json, print_findings, print_policy, progress, say
+from privsynth.cli.output import (
+    emit_json,
+    first_names,
+    frame,
+    plain,
+    policy_json,
+    print_findings,
+    print_policy,
+    progress,
+    say,
+)
 
 if TYPE_CHECKING:
     from privsynth.pipeline.synthesize import Outcome
@@ -140,8 +150,7 @@ def _say(outcome: Outcome, officer: bool) -> None:
     say(f"  signed by        {outcome.signer or 'nobody: the release is marked UNSIGNED'}")
     say(f"  checks           {len(failed)} failed, {review} for a person to review; see the officer report")
     if outcome.unresolved:
-        names, more = ", ".join(plain(name) for name in outcome.unresolved[:5]), len(outcome.unresolved) - 5
-        say(f"  not resolved     {names}{f' and {more} more' if more > 0 else ''}")
+        say(f"  not resolved     {first_names(outcome.unresolved)}")
         say("                   at this budget no value of these stands out: declare bounds or categories, or kind: id")
     if outcome.judgement is not None:
         counts = (f"{outcome.judgement.count(verdict)} {word}" for verdict, word in _POLICY_WORDS.items())

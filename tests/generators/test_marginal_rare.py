@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 from doubles import ExactMechanisms, RecordingMechanisms, ReplayMechanisms, StubMechanisms, distance
+from generators import rare_log
+from generators.rare_log import SHARES, SIZES
 
-from privsynth.encoding.codecs import Attribute
 from privsynth.generators.encoded import Encoded
 from privsynth.generators.marginal.generator import MarginalGenerator
 from privsynth.generators.marginal.measure import Measured
@@ -27,35 +29,9 @@ from privsynth.generators.marginal.rare import (
 from privsynth.generators.marginal.views import whole
 from privsynth.privacy.budget import Budget, plan_spending
 
-SIZES = [4, 3, 6]
 K = 20
-SHARES = [np.full(4, 0.25), np.array([0.97, 0.02, 0.01]), np.full(6, 1 / 6)]
 
-
-def log_of(units: int = 60, seed: int = 0, *, k: int = K, target: int = 1) -> Encoded:
-    """Return a log in which a few units have a few rare rows, which look like no other row."""
-    rng = np.random.default_rng(seed)
-    unit = np.repeat(np.arange(units), rng.integers(1, k + 1, units))
-    codes = np.stack([rng.integers(0, size, len(unit)) for size in SIZES])
-    codes[1] = 0
-    first = np.flatnonzero(np.diff(unit, prepend=-1))
-    for at in first[: units // 5]:
-        rows = at + np.arange(min(5, (unit == unit[at]).sum()))
-        codes[1, rows] = rng.integers(1, 3, len(rows))
-        codes[0, rows] = 3
-    return encoded(codes, unit, k=k, target=target)
-
-
-def encoded(codes: np.ndarray, unit: np.ndarray, *, k: int = K, target: int = 1) -> Encoded:
-    return Encoded(
-        codes=codes.astype(np.uint16),
-        unit=unit,
-        attributes=tuple(Attribute(f"a{i}", size, True, i == 2) for i, size in enumerate(SIZES)),
-        max_rows_per_unit=k,
-        n_rows=float(max(codes.shape[1], 1)),
-        columns=(0, 1, 2),
-        targets=(target,),
-    )
+log_of, encoded = partial(rare_log.log_of, k=K), partial(rare_log.encoded, k=K)
 
 
 def one_way_of(data: Encoded, sigma: float = 1.0) -> list[Measured]:

@@ -10,12 +10,11 @@ import numpy as np
 
 from privsynth.generators.encoded import Encoded
 from privsynth.generators.marginal.measure import Measured
-from privsynth.generators.marginal.rare import MANY_ROWS
+from privsynth.generators.marginal.rare import MANY_ROWS, ROWS_CLIP
 from privsynth.generators.marginal.views import View, coarse_groups, whole
 from privsynth.privacy.mechanisms import Mechanisms, grid_sensitivity, on_grid
 
 RARE_SHARE = 0.1  # of the rows: less than this beside the commonest value counts as rare
-ROWS_CLIP = 4.0  # rows of a unit that count for how many rare rows there are
 LEVEL_PRICE = 0.3  # of the budget, for how many there are; the rest tells what they look like
 STEP = 2.0**-16
 MOST_GROUPS = 12

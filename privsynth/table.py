@@ -6,7 +6,7 @@ spill file so that a million rows do not live in memory. Nothing else in the pac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -19,10 +19,16 @@ class Table:
       data: the Arrow table, of (n_rows, n_columns).
     """
 
-    __slots__ = ("data",)
+    __slots__ = ("_let_go", "data")
 
-    def __init__(self, data: pa.Table) -> None:
+    def __init__(self, data: pa.Table, let_go: Callable[[], None] | None = None) -> None:
         self.data = data
+        self._let_go = let_go
+
+    def let_go(self) -> None:
+        """Take what was read of a spill file out of memory; nothing changes but that. To be called between columns."""
+        if self._let_go is not None:
+            self._let_go()
 
     @property
     def names(self) -> list[str]:
@@ -40,7 +46,7 @@ class Table:
 
     def select(self, names: Sequence[str]) -> Table:
         """Return the table with these columns only, in this order."""
-        return Table(self.data.select(list(names)))
+        return Table(self.data.select(list(names)), self._let_go)
 
     def take(self, rows: np.ndarray) -> Table:
         """Return the rows of a boolean mask or of an index array, in that order."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import mmap
 import os
 import re
 import secrets
@@ -75,6 +76,7 @@ class Workspace:
         self._lock: int | None = None
         self._owner = 0
         self._files = 0
+        self._mapped: list[mmap.mmap] = []
 
     @property
     def folder(self) -> Path:
@@ -156,8 +158,18 @@ class Workspace:
         finally:
             with contextlib.suppress(OSError):  # closing flushes what a full disk refused already
                 file.close()
-        with pa.memory_map(str(path), "r") as mapped:
-            return pa.ipc.open_file(mapped).read_all()
+        with path.open("rb") as written:
+            pages = mmap.mmap(written.fileno(), 0, access=mmap.ACCESS_READ)
+        self._mapped.append(pages)
+        return pa.ipc.open_file(pa.py_buffer(pages)).read_all()
+
+    def let_go(self) -> None:
+        """Take the pages of spilled rows that were read so far out of memory; what is read again comes back.
+
+        The system would do so itself when memory is short, but until then they count as ours.
+        """
+        for pages in self._mapped:
+            pages.madvise(mmap.MADV_DONTNEED)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -43,7 +43,7 @@ _POINTED = r"^\d{1,2}\.\d{1,2}\.\d{4}" + _TIME + "$"
 
 @dataclass(frozen=True)
 class Categories:
-    """A parsed column of texts: (n,) int32 codes into `values`, −1 for null."""
+    """A parsed column of texts: (n,) signed integer codes into `values`, −1 for null; int8 where that is enough."""
 
     codes: np.ndarray
     values: tuple[str, ...]
@@ -85,7 +85,7 @@ def votes(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def _dictionary(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:
-    """Return (n,) codes (−1 for null tokens) and the distinct texts, trimmed of blanks at both ends."""
+    """Return (n,) signed codes (−1 for null tokens) and the distinct texts, trimmed of blanks at both ends."""
     trimmed = pc.utf8_trim_whitespace(column)
     encoded = pc.dictionary_encode(trimmed).combine_chunks()
     if isinstance(encoded, pa.ChunkedArray):
@@ -98,7 +98,8 @@ def _dictionary(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:
         recode = np.where(blank, -1, keep).astype(np.int32)
         codes = np.where(codes >= 0, recode[codes], -1).astype(np.int32)
         values = [value for value, drop in zip(values, blank, strict=True) if not drop]
-    return codes, values
+    # The narrowest type: the codes of all columns are in memory together.
+    return codes.astype(np.min_scalar_type(-max(len(values), 1))), values
 
 
 def _matches(values: pa.Array, pattern: str) -> np.ndarray:

@@ -67,7 +67,7 @@ def learn_facts(
     noisy = np.zeros((len(open_names), cells.N_VOTES))
     sigma = 0.0
     if open_names:
-        counts = np.stack([np.bincount(cells.votes(table.column(n)), minlength=cells.N_VOTES) for n in open_names])
+        counts = np.stack([_votes(table, name) for name in open_names])
         release = mechanisms.gaussian(
             counts,
             l2_sensitivity=k * math.sqrt(len(open_names)),
@@ -84,6 +84,13 @@ def learn_facts(
         else:
             facts[name] = declared_facts(column, physical)
     return facts
+
+
+def _votes(table: Table, name: str) -> np.ndarray:
+    """Return (N_VOTES,) how many cells look like what."""
+    counts = np.bincount(cells.votes(table.column(name)), minlength=cells.N_VOTES)
+    table.let_go()
+    return counts
 
 
 def declared_facts(column: Column, physical: pa.DataType) -> Facts:

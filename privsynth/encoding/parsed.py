@@ -62,6 +62,7 @@ def parse_table(table: Table, schema: Schema, facts: Mapping[str, Facts], names:
             columns[name] = _booleans(as_categories(column), schema, name)
         elif fact.kind == "categorical":
             columns[name] = as_categories(column)
+        table.let_go()  # one column of a spill file at a time is in memory
     return ParsedTable(columns, table.n_rows)
 
 

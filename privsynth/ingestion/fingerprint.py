@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -28,20 +29,30 @@ def content_fingerprint(table: Table, key: bytes) -> bytes:
       table: the rows; read in batches, so that memory does not grow with them.
       key: secret of the installation, at least 16 bytes.
     """
-    if len(key) < 16:
-        raise ValueError("key must have at least 16 bytes")
-    total = squares = np.uint64(0)
+    return content_fingerprints(table, [key])[0]
+
+
+def content_fingerprints(table: Table, keys: Sequence[bytes]) -> list[bytes]:
+    """Return `content_fingerprint` under each of the keys, for one reading of the rows."""
+    if any(len(key) < 16 for key in keys):
+        raise ValueError("a key must have at least 16 bytes")
     names = sorted(table.names)
+    subkeys = {name: [_subkey(key, name) for key in keys] for name in names}
+    sums = np.zeros((len(keys), 2), np.uint64)  # of the rows, and of their squares
     with np.errstate(over="ignore"):
         for batch in table.data.to_batches(max_chunksize=_BATCH_ROWS):
-            rows = np.zeros(batch.num_rows, np.uint64)
+            rows = np.zeros((len(keys), batch.num_rows), np.uint64)
             for name in names:
-                rows += _cell_hashes(batch.column(name), _subkey(key, name))
+                _add_cell_hashes(rows, batch.column(name), subkeys[name])
             rows = _mixed(rows)
-            total += rows.sum(dtype=np.uint64)
-            squares += (rows * rows).sum(dtype=np.uint64)
+            sums += np.stack([rows.sum(axis=1, dtype=np.uint64), (rows * rows).sum(axis=1, dtype=np.uint64)], axis=1)
+    table.let_go()
+    return [_digest(table, names, key, sums[at].tolist()) for at, key in enumerate(keys)]
+
+
+def _digest(table: Table, names: Sequence[str], key: bytes, sums: Sequence[int]) -> bytes:
     digest = hmac.new(key, b"privsynth content fingerprint 1", hashlib.sha256)
-    for number in (table.n_rows, int(total), int(squares), len(names)):
+    for number in (table.n_rows, *sums, len(names)):
         digest.update(number.to_bytes(8, "big"))
     for name in names:
         digest.update(len(name.encode()).to_bytes(8, "big") + name.encode())
@@ -53,16 +64,16 @@ def _subkey(key: bytes, name: str) -> str:
     return hmac.new(key, b"column " + name.encode(), hashlib.sha256).hexdigest()[:16]
 
 
-def _cell_hashes(cells: pa.Array, subkey: str) -> np.ndarray:
-    """Return (n,) uint64 hashes of the cells as text; a null hashes as no text can."""
+def _add_cell_hashes(rows: np.ndarray, cells: pa.Array, subkeys: Sequence[str]) -> None:
+    """Add to (keys, n) uint64 the hashes of the cells as text; a null hashes as no text can."""
     from pandas.util import hash_array
 
     codes = cells.cast(pa.string()).dictionary_encode()
     # A missing cell is a text with a NUL, which ingestion lets into no cell.
-    texts = [*codes.dictionary.to_pylist(), "\0missing"]
-    hashes = hash_array(np.array(texts, dtype=object), hash_key=subkey, categorize=False)
-    rows: np.ndarray = hashes[pc.fill_null(codes.indices, len(texts) - 1).to_numpy(zero_copy_only=False)]
-    return rows
+    texts = np.array([*codes.dictionary.to_pylist(), "\0missing"], dtype=object)
+    indices = pc.fill_null(codes.indices, len(texts) - 1).to_numpy(zero_copy_only=False)
+    for row, subkey in zip(rows, subkeys, strict=True):
+        row += hash_array(texts, hash_key=subkey, categorize=False)[indices]
 
 
 def _mixed(rows: np.ndarray) -> np.ndarray:

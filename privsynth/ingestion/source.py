@@ -124,7 +124,7 @@ def read_table(source: Source, workspace: Workspace) -> tuple[Table, SkippedCell
     data = workspace.spill(_guarded_batches(source, skipped), source.arrow_schema)
     if data.num_rows == 0:
         raise SourceError(f"{source.label} has a header but no rows; there is nothing to protect or to learn from")
-    return Table(data), skipped
+    return Table(data, workspace.let_go), skipped
 
 
 def _guarded_batches(source: Source, skipped: SkippedCells) -> Iterator[pa.RecordBatch]:

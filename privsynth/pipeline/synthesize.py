@@ -21,7 +21,7 @@ from privsynth.audit.finding import Finding
 from privsynth.errors import OutputError
 from privsynth.generators.encoded import Progress, no_progress
 from privsynth.generators.generator import choose, load_generator
-from privsynth.ingestion.fingerprint import content_fingerprint
+from privsynth.ingestion.fingerprint import content_fingerprints
 from privsynth.ingestion.source import Source, read_table
 from privsynth.pipeline.config import SynthesizeConfig, check_out, check_schema_fits
 from privsynth.pipeline.core import Private, Public, Request, learn
@@ -154,7 +154,8 @@ def synthesize(config: SynthesizeConfig, env: Environment) -> Outcome:
             clock = {"start": time.monotonic()}
             env.progress("reading", 0.0)
             table, skipped = read_table(job.source, workspace)
-            reservation.bind(content_fingerprint(table, ledger.fingerprint_key()))
+            fingerprint, commitment = content_fingerprints(table, [ledger.fingerprint_key(), secrets.token_bytes(32)])
+            reservation.bind(fingerprint)
             clock["read"] = time.monotonic()
             bill = Bill(job.request.plan, before_first_draw=reservation.mark_drawn)
             public, private = learn(table, job.request, env.mechanisms(bill), env.keyed(), progress=env.progress)
@@ -165,7 +166,7 @@ def synthesize(config: SynthesizeConfig, env: Environment) -> Outcome:
                 skipped=skipped.as_dict(),
                 durations=_durations(clock),
                 pool=pool_sizes(private),
-                source_commitment=_commitment(content_fingerprint(table, secrets.token_bytes(32))),
+                source_commitment=_commitment(commitment),
                 ledger=_ledger_state(before, ledger.account(dataset)),
                 audit=done,
             )

@@ -483,7 +483,7 @@ def test_a_run_that_a_person_stops_while_it_reads_costs_nothing(job, tmp_path, m
     def stopped(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(synthesize_module, "content_fingerprint", stopped)
+    monkeypatch.setattr(synthesize_module, "content_fingerprints", stopped)
     result = job()
     assert result.exit_code == 130
     assert tree(tmp_path) == {"admissions.csv", "schema.yaml"}

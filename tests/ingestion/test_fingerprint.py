@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privsynth.ingestion import content_fingerprint, fingerprint, open_source, read_table
+from privsynth.ingestion.fingerprint import content_fingerprints
 from privsynth.table import Table
 
 KEY = bytes(range(32))
@@ -56,6 +57,8 @@ def test_what_differs_is_seen(other):
 def test_the_key_matters_and_must_be_one():
     rows = table([("x", 1)])
     assert content_fingerprint(rows, KEY) != content_fingerprint(rows, KEY[::-1])
+    both = [content_fingerprint(rows, key) for key in (KEY, KEY[::-1])]
+    assert content_fingerprints(rows, [KEY, KEY[::-1]]) == both
     with pytest.raises(ValueError, match="16 bytes"):
         content_fingerprint(rows, b"short")
 

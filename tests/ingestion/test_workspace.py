@@ -51,6 +51,28 @@ def test_spilled_rows_come_back_mapped(tmp_path):
     assert table.column("a").to_pylist()[0] == "x"
 
 
+def test_pages_that_were_read_can_be_let_go_and_come_back(tmp_path):
+    with Workspace(tmp_path) as workspace:
+        table = workspace.spill((batch("x" * 100_000) for _ in range(200)), SCHEMA)
+        read = table.column("a").to_pylist()
+        held = resident(workspace.folder)
+        workspace.let_go()
+        assert held > 15_000
+        assert resident(workspace.folder) < 1_000
+        assert table.column("a").to_pylist() == read
+
+
+def resident(folder):
+    """Return how much of the files in a folder is mapped into memory, in KiB."""
+    total, ours = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if not line.split()[0].endswith(":"):
+            ours = str(folder) in line
+        elif ours and line.startswith("Rss:"):
+            total += int(line.split()[1])
+    return total
+
+
 def test_batches_are_written_one_at_a_time(tmp_path):
     with Workspace(tmp_path) as workspace:
 

@@ -24,6 +24,13 @@ N, K = 240, 3
 PARTS = {"votes": 0.1, "domain": 0.3, "one_way": 0.2, "selection": 0.1, "measurement": 0.3}
 
 
+def units_of(table: Table) -> np.ndarray:
+    """Return the unit of each row; all rows that have none of the usual names belong to the one that was added."""
+    known = {str(u) for i in range(N) for u in (f"u{i}", i)}
+    texts = [str(u) for u in table.column("u").to_pylist()]
+    return np.array([int(u.removeprefix("u")) if u in known else -1 for u in texts], dtype=np.int64)
+
+
 def run(table: Table, schema: Schema, mechanisms, *, k: int = K, epsilon: float = 3.0) -> str:
     """Run everything from cells to noisy tables, and return all that could become public, as text."""
     budget = Budget(epsilon=epsilon, unit="u", max_rows_per_unit=k)
@@ -40,7 +47,7 @@ def run(table: Table, schema: Schema, mechanisms, *, k: int = K, epsilon: float 
     owners = [i for i, name in enumerate(codec.names) for _ in codec.attributes_of(name)]
     data = Encoded(
         codes=codec.encode(parsed),
-        unit=np.arange(table.n_rows),
+        unit=units_of(table),
         attributes=tuple(codec.attributes),
         max_rows_per_unit=k,
         n_rows=float(N),

@@ -10,7 +10,14 @@ import numpy as np
 
 from privsynth.generators.encoded import Encoded, Progress, no_progress
 from privsynth.generators.marginal.complete import complete_mixture, draw_products
-from privsynth.generators.marginal.measure import Measured, measure_one_way, measure_tables, smooth_shares, to_simplex
+from privsynth.generators.marginal.measure import (
+    Measured,
+    measure_one_way,
+    measure_tables,
+    rows_of_unit,
+    smooth_shares,
+    to_simplex,
+)
 from privsynth.generators.marginal.mixture import FitSettings, Mixture, fit_mixture
 from privsynth.generators.marginal.rare import (
     RareRows,
@@ -164,6 +171,7 @@ def buy_tables(
     if targets:  # their rows stand out by codes that are rare elsewhere, which noise must not have made impossible
         shares = [smooth_shares(table, n_rows=data.n_rows) for table in one_way]
         one_way = [replace(t, counts=data.n_rows * share) for t, share in zip(one_way, shares, strict=True)]
+    unit = rows_of_unit(one_way, plan.parts["one_way"])
     if len(data.sizes) < 2:
         return Releases(one_way, [], [])
     selection, measurement = plan.parts["selection"] * (1 - 1e-9), plan.parts["measurement"]
@@ -177,7 +185,7 @@ def buy_tables(
         measurement *= 1 - UNCOMMON_OF_MEASUREMENT
     # What goes with a rare value is known from its rows; a table over all rows would drown it.
     apart = {target for target, _ in targets}
-    views = pair_views(data, shares, groups=number_of_groups(data, measurement, width=2))
+    views = pair_views(data, shares, groups=number_of_groups(data, measurement, width=2, unit=unit))
     views = [view for view in views if apart.isdisjoint(view.attributes)]
     if not views:
         return Releases(one_way, [], [], rare, uncommon)
@@ -192,12 +200,15 @@ def buy_tables(
     )
     budget = measurement * FIRST_OF_MEASUREMENT
     # If nothing pays for itself, the one table that comes nearest: the budget is not thrown away.
-    bought = choose_views(data, views, scores, mu_squared=budget) or [(views[int(np.argmax(scores))], budget)]
+    bought = choose_views(data, views, scores, mu_squared=budget, unit=unit) or [
+        (views[int(np.argmax(scores))], budget)
+    ]
     progress("counting tables", 0.0)
     first = measure_tables(data, bought, mechanisms, label="table")
+    unit = rows_of_unit(first, budget)
     mixture = _fit(data, one_way, [first, uncommon], rare, settings, rng, progress)
     blocks = Blocks(tuple(data.sizes))
-    views = residual_views(data, shares, views, scores, groups=number_of_groups(data, measurement, width=3))
+    views = residual_views(data, shares, views, scores, groups=number_of_groups(data, measurement, width=3, unit=unit))
     views = [view for view in views if apart.isdisjoint(view.attributes)]
     progress("scoring what is left", 0.0)
     again = measurement - budget
@@ -211,7 +222,7 @@ def buy_tables(
             mu_squared=selection * (1 - FIRST_OF_SELECTION),
             label="distance of each table from the model of the first round",
         )
-        chosen = choose_views(data, views, scores, mu_squared=again)
+        chosen = choose_views(data, views, scores, mu_squared=again, unit=unit)
     # If nothing is left that pays, the tables of the first round are bought once more, and their noise averages out.
     chosen = chosen or [(v, p * again / budget) for v, p in bought]
     second = measure_tables(data, chosen, mechanisms, label="second-round table")

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import log_ndtr
 
 from privsynth.generators.encoded import Encoded
+from privsynth.generators.marginal.units import release_tables
 from privsynth.generators.marginal.views import View, count_views, whole
 from privsynth.privacy.mechanisms import Mechanisms
 
@@ -44,13 +45,12 @@ def measure_one_way(data: Encoded, mechanisms: Mechanisms, *, mu_squared: float)
     The prices minimise the summed L1 error, weighted: proportional to (weight · cells)^(2/3), so that neither a long
     code book nor a small protected group is drowned.
 
-    Guarantee: one Gaussian release an attribute, of part "one_way"; a unit's k rows may all lie in one cell, so the
-      sensitivity of each is k in L2, and the prices add up to `mu_squared`.
+    Guarantee: Gaussian releases of part "one_way", whose prices add up to `mu_squared` (see `_measure`).
     """
     weight = np.array([(size * w) ** (2 / 3) for size, w in zip(data.sizes, emphasis(data), strict=True)])
     prices = mu_squared * (1 - 1e-9) * weight / max(weight.sum(), 1e-12)
     bought = [(whole(data.sizes, (i,)), float(price)) for i, price in enumerate(prices)]
-    return _measure(data, bought, mechanisms, part="one_way", label="one-way table of")
+    return _measure(data, bought, mechanisms, part="one_way", label="one-way table")
 
 
 def measure_tables(
@@ -58,8 +58,7 @@ def measure_tables(
 ) -> list[Measured]:
     """Return the noisy tables of some views, each at its price in μ².
 
-    Guarantee: one Gaussian release each of part "measurement"; a unit's k rows may all lie in one cell, so the
-      sensitivity is k in L2.
+    Guarantee: Gaussian releases of part "measurement", whose prices add up to those of the views (see `_measure`).
     """
     return _measure(data, bought, mechanisms, part="measurement", label=label)
 
@@ -67,17 +66,32 @@ def measure_tables(
 def _measure(
     data: Encoded, bought: Sequence[tuple[View, float]], mechanisms: Mechanisms, *, part: str, label: str
 ) -> list[Measured]:
+    """Return tables, one release each where a unit has one row, which moves one cell by one; else see `units`."""
+    if data.max_rows_per_unit > 1 and bought:
+        counts_of, sigmas = release_tables(data, bought, mechanisms, part=part, label=label)
+        return [Measured(v, n, sigma) for (v, _), n, sigma in zip(bought, counts_of, sigmas, strict=True)]
     measured = []
     for (view, mu_squared), counts in zip(bought, count_views(data.codes, [v for v, _ in bought]), strict=True):
         release = mechanisms.gaussian(
             counts,
-            l2_sensitivity=float(data.max_rows_per_unit),
+            l2_sensitivity=1.0,
             part=part,
             mu_squared=mu_squared,
             label=f"{label} {' × '.join(data.attributes[a].name for a in view.attributes)}",
         )
         measured.append(Measured(view, release.values.astype(np.float64), release.sigma))
     return measured
+
+
+def rows_of_unit(tables: Sequence[Measured], mu_squared: float) -> float:
+    """Return by how many rows a unit may have moved tables, from the noise in them; post-processing.
+
+    Args:
+      tables: of one release.
+      mu_squared: what they cost.
+    """
+    precision = math.fsum(float(np.max(table.sigma)) ** -2 for table in tables)
+    return math.sqrt(mu_squared / precision) if tables else 1.0
 
 
 def emphasis(data: Encoded) -> np.ndarray:

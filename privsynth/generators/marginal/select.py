@@ -21,11 +21,13 @@ import numpy as np
 
 from privsynth.generators.encoded import Encoded
 from privsynth.generators.marginal.measure import emphasis
+from privsynth.generators.marginal.units import weigh_rows
 from privsynth.generators.marginal.views import View, coarse_groups, count_views, whole
 from privsynth.privacy.mechanisms import Mechanisms, grid_sensitivity, on_grid
 
 MEAN_ABS_NORMAL = math.sqrt(2 / math.pi)
 SCORE_STEP = 2.0**-8
+WEIGHT_PRICE = 0.06  # of the budget of scores, for how much rows weigh where a unit has several
 MAX_PAIRS = 50_000
 MAX_CELLS = 250_000
 TWO_RESOLUTIONS_PAIRS = 1_000  # with more pairs a second score of each would drown in its own noise
@@ -35,13 +37,14 @@ PAIR_GROUPS, TRIPLE_GROUPS = 8, 5
 ROWS_PER_CELL_SIGMA = 12.0
 
 
-def number_of_groups(data: Encoded, mu_squared: float, *, width: int) -> int:
+def number_of_groups(data: Encoded, mu_squared: float, *, width: int, unit: float) -> int:
     """Return into how many groups an attribute is seen in coarse tables over `width` attributes; from public facts.
 
     Args:
       mu_squared: of all measured tables together.
+      unit: rows that a unit moves a table by, as of the last tables that were paid.
     """
-    noise = data.max_rows_per_unit / max(mu_squared, 1e-12) ** 0.5
+    noise = unit / max(mu_squared, 1e-12) ** 0.5
     affordable = (data.n_rows / noise / ROWS_PER_CELL_SIGMA) ** (1 / width)
     least, most = (5, 16) if width == 2 else (4, 12)
     return int(np.clip(affordable * (0.4 if width == 2 else 0.6), least, most))
@@ -128,19 +131,26 @@ def score_views(
 
     Args:
       table_of: the model's table of a view, as shares.
-    Guarantee: one Gaussian release of part "selection". A row moves one cell of a table by one, so a unit moves each
-      distance by at most k, and all of them by k·√views in L2; the grid's rounding is added.
+    Guarantee: Gaussian releases of part "selection", which add up to `mu_squared`. A row moves one cell of a table by
+      its weight, so a unit moves each distance by at most what its rows weigh together (1 where a unit has one row,
+      else see `units.weigh_rows`), and all of them by √views of that in L2; the grid's rounding is added.
     """
-    counts = count_views(data.codes, views)
-    exact = np.array([np.abs(n - data.n_rows * table_of(view)).sum() for n, view in zip(counts, views, strict=True)])
+    most, weight, held, step = 1.0, None, data.n_rows, SCORE_STEP
+    if data.max_rows_per_unit > 1:
+        price = mu_squared * WEIGHT_PRICE
+        weight, most, held = weigh_rows(data, mechanisms, part="selection", mu_squared=price)
+        mu_squared, step = mu_squared - price, 1.0
+    counts = count_views(data.codes, views, weight)
+    exact = np.array([np.abs(n - held * table_of(view)).sum() for n, view in zip(counts, views, strict=True)])
     release = mechanisms.gaussian(
-        on_grid(exact, SCORE_STEP),
-        l2_sensitivity=grid_sensitivity(data.max_rows_per_unit * math.sqrt(len(views)), len(views), SCORE_STEP),
+        on_grid(exact, step),
+        l2_sensitivity=grid_sensitivity(most * math.sqrt(len(views)), len(views), step),
         part="selection",
         mu_squared=mu_squared,
         label=label,
     )
-    return shrink_scores(release.values * SCORE_STEP, release.sigma * SCORE_STEP, most=2.0 * data.n_rows)
+    in_rows = step * data.n_rows / held
+    return shrink_scores(release.values * in_rows, release.sigma * in_rows, most=2.0 * data.n_rows)
 
 
 def shrink_scores(noisy: np.ndarray, sigma: float, *, most: float) -> np.ndarray:
@@ -155,14 +165,18 @@ def shrink_scores(noisy: np.ndarray, sigma: float, *, most: float) -> np.ndarray
 
 
 def choose_views(
-    data: Encoded, views: Sequence[View], scores: np.ndarray, *, mu_squared: float
+    data: Encoded, views: Sequence[View], scores: np.ndarray, *, mu_squared: float, unit: float
 ) -> list[tuple[View, float]]:
-    """Return the views to buy and the μ² of each, every set of attributes at one resolution; empty if none pays."""
+    """Return the views to buy and the μ² of each, every set of attributes at one resolution; empty if none pays.
+
+    Args:
+      unit: see `number_of_groups`.
+    """
     stress = emphasis(data)
     chosen = allocate(
         scores,
         np.array([view.cells for view in views], dtype=np.float64),
-        k=data.max_rows_per_unit,
+        k=unit,
         mu_squared=mu_squared,
         weights=np.array([stress[list(view.attributes)].max() for view in views]),
         of=[view.attributes for view in views],
@@ -175,7 +189,7 @@ def allocate(
     scores: np.ndarray,
     cells: np.ndarray,
     *,
-    k: int,
+    k: float,
     mu_squared: float,
     weights: np.ndarray | None = None,
     of: Sequence[object] | None = None,

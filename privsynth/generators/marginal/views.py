@@ -49,7 +49,7 @@ class View:
         return any(size != len(group) for size, group in zip(self.shape, self.groups, strict=True))
 
 
-def count_views(codes: np.ndarray, views: Sequence[View]) -> list[np.ndarray]:
+def count_views(codes: np.ndarray, views: Sequence[View], weight: np.ndarray | None = None) -> list[np.ndarray]:
     """Return the exact int64 table of each view. Private.
 
     Rows are taken a few at a time, small enough for the processor's cache, and each coarse column is made once for all
@@ -57,6 +57,7 @@ def count_views(codes: np.ndarray, views: Sequence[View]) -> list[np.ndarray]:
 
     Args:
       codes: (attributes, n).
+      weight: (n,) whole numbers that sum to less than 2^53, how much each row counts; one each if None.
     """
     columns: dict[tuple[int, bytes], int] = {}
     seen: list[tuple[int, np.ndarray | None]] = []  # attribute, and its groups if they are not the codes themselves
@@ -81,7 +82,8 @@ def count_views(codes: np.ndarray, views: Sequence[View]) -> list[np.ndarray]:
             for place, size in zip(places[1:], view.shape[1:], strict=True):
                 index = index * size
                 index += made[place]
-            total += np.bincount(index, minlength=len(total))
+            of = None if weight is None else weight[start : start + at_once]
+            total += np.bincount(index, weights=of, minlength=len(total)).astype(np.int64, copy=False)
     return [total.reshape(view.shape) for view, total in zip(views, totals, strict=True)]
 
 

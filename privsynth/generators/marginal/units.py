@@ -1,0 +1,150 @@
+"""Several rows a unit: rows weighed so that no unit moves the tables of a release by more than a bound below k.
+
+A unit's k rows may all lie in one cell of every table, so that only noise of k rows hides it. But hardly any unit has k
+rows, and theirs lie in many cells: over the tables of one release together most units move a vector of a few rows'
+length. Where that length exceeds a bound, all rows of the unit weigh less, by the same factor in all tables. So tables
+still agree with each other, noise shrinks by k over the bound, and what is lost is some weight of the units that have
+many rows alike. How long the units' vectors are is told by a small release of its own, in which a unit counts once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from privsynth.generators.encoded import Encoded
+from privsynth.generators.marginal.views import View, count_views
+from privsynth.privacy.mechanisms import Mechanisms
+
+LENGTHS_PRICE = 0.03  # of the budget of a release, for how long the units' vectors are
+BINS_PER_DOUBLING, LEAST_BINS = 2, 4
+MOST_NAMED = 5  # tables, in the label of a release
+STEPS = 2**20  # of the grid, to the weight of a row of a unit that is not scaled down
+_SLACK = 1 - 1e-9  # outweighs what floating point may round up
+
+
+def units_of(data: Encoded) -> tuple[np.ndarray, int]:
+    """Return (n,) indices of units without gaps, and how many there are. Private."""
+    found, unit = np.unique(data.unit, return_inverse=True)
+    return unit, len(found)
+
+
+def choose_bound(lengths: np.ndarray, k: int, mechanisms: Mechanisms, *, part: str, mu_squared: float) -> float:
+    """Return the bound for units' vectors of such lengths: the best trade of noise for weight of long ones.
+
+    Noise beside what is counted grows as the bound over the units' length that it leaves. The choice minimises by how
+    much that exceeds the least possible, relatively, plus the share of the units' length that is cut off.
+
+    Guarantee: one Gaussian release, a histogram of lengths in which a unit is one count: sensitivity 1.
+
+    Args:
+      lengths: (units,) between 1 and k. Private.
+    """
+    bins = max(LEAST_BINS, math.ceil(BINS_PER_DOUBLING * math.log2(k)))
+    ends = k ** (np.arange(bins + 1) / bins)
+    release = mechanisms.gaussian(
+        np.bincount(np.minimum(np.searchsorted(ends, lengths * _SLACK), bins), minlength=bins + 1),
+        l2_sensitivity=1.0,
+        part=part,
+        mu_squared=mu_squared,
+        label="numbers of units by how much they hold",
+    )
+    units = np.maximum(release.values - release.sigma, 0.0)  # what may be noise would pull the bound up to k
+    if not units.any():
+        return math.sqrt(k)
+    kept = np.minimum(ends[:, None], ends) @ units
+    noise = ends / kept
+    return float(ends[np.argmin(noise / noise[0] + 1 - kept / kept[-1])])
+
+
+def release_tables(
+    data: Encoded,
+    bought: Sequence[tuple[View, float]],
+    mechanisms: Mechanisms,
+    *,
+    part: str,
+    label: str,
+) -> tuple[list[np.ndarray], list[float]]:
+    """Return the noisy counts of tables and the standard deviation of each, in rows.
+
+    Guarantee: two Gaussian releases of `part`, which add up to the tables' prices. For the first see `choose_bound`. In
+      the second, all tables are one vector, each times the root of its part of the price; a unit whose rows move it by
+      more than the bound is scaled down to that. Rows weigh whole steps of a grid, rounded down, so that this holds
+      exactly.
+    """
+    views = [view for view, _ in bought]
+    price = math.fsum(mu_squared for _, mu_squared in bought) * _SLACK
+    scales = np.sqrt([mu_squared / price for _, mu_squared in bought])
+    unit, units = units_of(data)
+    squares = np.zeros(units)
+    for view, scale in zip(views, scales, strict=True):
+        squares += scale**2 * _squares(data.codes, unit, units, view)
+    lengths = np.sqrt(squares)
+    bound = choose_bound(lengths, data.max_rows_per_unit, mechanisms, part=part, mu_squared=price * LENGTHS_PRICE)
+    weight = np.minimum(1.0, bound * _SLACK / np.maximum(lengths, 1e-12))
+    values = [
+        count_views(data.codes, [view], np.floor(weight * (scale * STEPS))[unit])[0].ravel()
+        for view, scale in zip(views, scales, strict=True)
+    ]
+    release = mechanisms.gaussian(
+        np.concatenate(values),
+        l2_sensitivity=bound * STEPS,
+        part=part,
+        mu_squared=price * (1 - LENGTHS_PRICE),
+        label=f"{len(views)} {label}s, {_names(data, views)}",
+    )
+    noisy = np.split(release.values / STEPS, np.cumsum([view.cells for view in views])[:-1])
+    sigmas = release.sigma / STEPS / scales
+    counts = [table.reshape(view.shape) / scale for table, view, scale in zip(noisy, views, scales, strict=True)]
+    # Every table sums to the same weight, so that all of them tell it.
+    spread = sigmas**2 * np.array([view.cells for view in views])
+    held = float((np.array([table.sum() for table in counts]) / spread).sum() / (1 / spread).sum())
+    in_rows = data.n_rows / float(np.clip(held, data.n_rows * bound / data.max_rows_per_unit, data.n_rows))
+    return [table * in_rows for table in counts], [float(sigma * in_rows) for sigma in sigmas]
+
+
+def _names(data: Encoded, views: Sequence[View]) -> str:
+    """Return what the first few tables count."""
+    names = [" × ".join(data.attributes[a].name for a in view.attributes) for view in views[:MOST_NAMED]]
+    return ", ".join([*names, "…"] if len(views) > MOST_NAMED else names)
+
+
+def weigh_rows(
+    data: Encoded, mechanisms: Mechanisms, *, part: str, mu_squared: float
+) -> tuple[np.ndarray, float, float]:
+    """Return (n,) whole weights of rows, how many steps of a unit's rows weigh at most, and what all rows weigh.
+
+    Units of many rows are scaled down to a bound. All is in steps of 1 / `STEPS`.
+
+    Guarantee: two Gaussian releases of `part`, which add up to `mu_squared`: see `choose_bound`; and the weight of all
+      rows, which a unit moves by at most the bound.
+    """
+    unit, units = units_of(data)
+    rows = np.bincount(unit, minlength=units).astype(np.float64)
+    bound = choose_bound(rows, data.max_rows_per_unit, mechanisms, part=part, mu_squared=mu_squared / 2)
+    weight = np.floor(np.minimum(1.0, bound * _SLACK / np.maximum(rows, 1.0)) * STEPS)[unit]
+    release = mechanisms.gaussian(
+        np.array([weight.sum()]).astype(np.int64),
+        l2_sensitivity=bound * STEPS,
+        part=part,
+        mu_squared=mu_squared / 2 * _SLACK,
+        label="weight of all rows",
+    )
+    rows_of_all = data.n_rows * STEPS
+    held = np.clip(release.values[0], rows_of_all * bound / data.max_rows_per_unit, rows_of_all)
+    # Sums of distances of many rows are rounded by floating point.
+    return weight, bound * STEPS * (1 + 1e-6), float(held)
+
+
+def _squares(codes: np.ndarray, unit: np.ndarray, units: int, view: View) -> np.ndarray:
+    """Return (units,) squared lengths of the units' tables."""
+    cell = np.zeros(codes.shape[1], dtype=np.int64)
+    for attribute, group, size in zip(view.attributes, view.groups, view.shape, strict=True):
+        cell = cell * size + group[codes[attribute]]
+    cell += unit * view.cells
+    cell.sort()
+    starts = np.flatnonzero(np.diff(cell, prepend=-1))
+    rows = np.diff(starts, append=len(cell))
+    return np.bincount(cell[starts] // view.cells, weights=(rows**2).astype(np.float64), minlength=units)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 import venv
@@ -97,6 +98,7 @@ def main() -> None:
     parser.add_argument("--python", default=sys.executable, help="interpreter of new environments")
     parser.add_argument("--source", type=Path, help="checkout of a peer that is on no registry")
     parser.add_argument("--timeout-minutes", type=float, default=60.0, help="of the clock on the wall")
+    parser.add_argument("--cpu-minutes", type=int, help="stop a run that has used as many of the processor")
     parser.add_argument(
         "--cpu-seconds", action="store_true", help="count these, on a machine that others use; set OMP_NUM_THREADS=1"
     )
@@ -155,6 +157,12 @@ def run(name: str, epsilon: float | None, seed: int, python: Path, options: argp
         "origin": "elsewhere",
         "note": f"{peer.note} CPU seconds." if options.cpu_seconds else peer.note,
     }
+    before = cpu_seconds()
+
+    def limit() -> None:
+        if options.cpu_minutes is not None:
+            resource.setrlimit(resource.RLIMIT_CPU, (60 * options.cpu_minutes,) * 2)
+
     try:
         done = subprocess.run(
             [python, ADAPTERS],
@@ -163,13 +171,24 @@ def run(name: str, epsilon: float | None, seed: int, python: Path, options: argp
             text=True,
             timeout=60 * options.timeout_minutes,
             check=True,
+            preexec_fn=limit,
         )
         found |= {**json.loads(done.stdout.splitlines()[-1]), "rows_file": rows.name}
     except subprocess.TimeoutExpired:
-        found |= {"status": "failed", "reason": f"stopped after {options.timeout_minutes:g} minutes"}
+        used = f"{options.timeout_minutes:g} minutes, {cpu_seconds() - before:.0f} s of them on the processor"
+        found |= {"status": "failed", "reason": f"stopped after {used}"}
     except subprocess.CalledProcessError as error:
-        found |= {"status": "failed", "reason": f"its process ended with exit code {error.returncode}"}
+        reason = f"its process ended with exit code {error.returncode}"
+        if options.cpu_minutes is not None and cpu_seconds() - before > 59 * options.cpu_minutes:
+            reason = f"stopped after {options.cpu_minutes} minutes of the processor"
+        found |= {"status": "failed", "reason": reason}
     record.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def cpu_seconds() -> float:
+    """Return what all ended processes of ours have used of the processor."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":

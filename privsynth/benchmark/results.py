@@ -34,6 +34,7 @@ class Run(_Strict):
       figures: by name, see `privsynth.benchmark.judge`.
       rows: of the synthetic table.
       fit_s, sample_s, peak_mib: what it cost; None where nobody measured it.
+      fit_cpu_s: seconds of the processor in `fit_s`, of all threads together.
       epsilon_spent: by our accountant.
       origin: "here", or "elsewhere" for a run of another program.
       judge: who measured the figures: "privsynth", or another program that `note` names.
@@ -51,6 +52,7 @@ class Run(_Strict):
     figures: dict[str, float] = Field(default_factory=dict)
     rows: int | None = Field(default=None, ge=0)
     fit_s: float | None = Field(default=None, ge=0)
+    fit_cpu_s: float | None = Field(default=None, ge=0)
     sample_s: float | None = Field(default=None, ge=0)
     peak_mib: int | None = Field(default=None, ge=0)
     epsilon_spent: float | None = None
@@ -90,6 +92,7 @@ class Summary(_Strict):
     failed: int
     figures: dict[str, Spread]
     fit_s: Spread | None
+    fit_cpu_s: Spread | None
     sample_s: Spread | None
     peak_mib: Spread | None
 
@@ -171,6 +174,7 @@ def _summary(runs: Sequence[Run]) -> Summary:
         failed=len(runs) - len(done),
         figures={name: found for name, found in figures.items() if found is not None},
         fit_s=over("fit_s"),
+        fit_cpu_s=over("fit_cpu_s"),
         sample_s=over("sample_s"),
         peak_mib=over("peak_mib"),
     )

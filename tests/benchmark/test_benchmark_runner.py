@@ -224,6 +224,8 @@ def test_a_small_table_from_end_to_end(wanted, tmp_path):
         assert 0 < run.epsilon_spent <= 3.0
         assert run.fit_s is not None
         assert run.fit_s > 0
+        assert run.fit_cpu_s is not None
+        assert run.fit_cpu_s > 0
         assert run.peak_mib is None or run.peak_mib > 20
         assert run.figures["acc1"] <= 1.0
     assert document.runs[0].figures != document.runs[1].figures

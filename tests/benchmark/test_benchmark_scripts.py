@@ -69,6 +69,7 @@ def peers(tmp_path):
         source=None,
         timeout_minutes=0.5,
         cpu_seconds=True,
+        cpu_minutes=None,
     )
 
     def python(does: str) -> Path:
@@ -98,9 +99,12 @@ def test_a_peer_that_fails_leaves_its_reason_and_is_not_run_again(peers, tmp_pat
     options.timeout_minutes = 0.001
     program.run("dpmm-mst", 3.0, 1, python("exec sleep 30"), options)
     program.run("dpmm-mst", 1.0, 1, tmp_path / "nothing", options)
+    options.cpu_minutes = 0
+    program.run("dpmm-mst", 10.0, 1, python("while :; do :; done"), options)
     assert [run.reason for run in load_runs(tmp_path / "out")] == [
+        "stopped after 0 minutes of the processor",
         "its process ended with exit code 3",
-        "stopped after 0.001 minutes",
+        "stopped after 0.001 minutes, 0 s of them on the processor",
     ]
 
 

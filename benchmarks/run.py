@@ -8,6 +8,7 @@ gets a folder with its page. It may be stopped at any time; the same command goe
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -32,6 +33,7 @@ def main() -> None:
     parser.add_argument("--epsilons", help="instead of those of the list")
     parser.add_argument("--seeds", type=int, help="instead of that of the list")
     parser.add_argument("--compare", type=Path, action="append", default=[], help="more runs from elsewhere")
+    parser.add_argument("--peers", type=Path, help="folder with a file NAME.json or a folder NAME for each table")
     parser.add_argument("--timeout-minutes", type=float, default=60.0)
     options = parser.parse_args()
     wanted = yaml.safe_load(options.list.read_text(encoding="utf-8"))
@@ -43,6 +45,7 @@ def main() -> None:
     found: dict[str, Document] = {}
     for name in names:
         config = config_of(wanted["tables"][name], wanted, options, options.out / name)
+        config = dataclasses.replace(config, compare=(*config.compare, *peers_of(name, options.peers)))
         found[name] = benchmark(config, partial(tell, name))
         (options.out / "overview.md").write_text(overview(found), encoding="utf-8")
 
@@ -66,11 +69,17 @@ def config_of(
         epsilons=tuple(float(epsilon) for epsilon in wanted["epsilons"]),
         seeds=int(wanted["seeds"]),
         unit=entry["unit"],
+        max_rows_per_unit=entry.get("max_rows_per_unit"),
         schema=beside / entry["schema"] if "schema" in entry else None,
         targets=(entry["target"],) if "target" in entry else (),
         compare=(*named, *options.compare),
         timeout_s=60 * options.timeout_minutes,
     )
+
+
+def peers_of(name: str, folder: Path | None) -> list[Path]:
+    """Return where runs of others on one table lie."""
+    return [] if folder is None else [path for path in (folder / f"{name}.json", folder / name) if path.exists()]
 
 
 def overview(documents: Mapping[str, Document]) -> str:

@@ -92,7 +92,7 @@ class Summary(_Strict):
     failed: int
     figures: dict[str, Spread]
     fit_s: Spread | None
-    fit_cpu_s: Spread | None
+    fit_cpu_s: Spread | None = None  # twins that are older have none
     sample_s: Spread | None
     peak_mib: Spread | None
 

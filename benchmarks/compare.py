@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,12 +160,11 @@ def read(results: Path) -> list[Table]:
 def filled(page: str, written: Mapping[str, str]) -> str:
     """Return a page with the text between `<!-- NAME -->` and `<!-- end -->` written anew."""
     for name, text in written.items():
-        page = re.sub(
-            rf"(<!-- {name} -->\n).*?(<!-- end -->)",
-            lambda hit, new=text: f"{hit[1]}\n{new}\n{hit[2]}",
-            page,
-            flags=re.S,
-        )
+        before, found, rest = page.partition(f"<!-- {name} -->\n")
+        _, ended, after = rest.partition("<!-- end -->")
+        if not found or not ended:
+            raise SystemExit(f"the page has no place for '{name}'")
+        page = f"{before}{found}\n{text}\n{ended}{after}"
     return page
 
 
@@ -177,11 +175,10 @@ def parts(tables: Sequence[Table]) -> dict[str, str]:
 
 def at_one(tables: Sequence[Table]) -> str:
     """Return for each table a line: real rows, ours, and the best other for each figure; and one with a code book."""
-    head = ("Table", "rows × columns", "acc2: real", "ours", "best other", "useful: real", "ours", "best other")
-    head = (*head, "c2st: ours", "best other", "s: ours", "others")
+    first = ("Table", "rows × columns", "acc2: real", "ours", "best other", "useful: real", "ours", "best other")
     plain = {table.name: table for table in tables if not table.name.endswith(DECLARED)}
     declared = {table.name.removesuffix(DECLARED): table for table in tables if table.name.endswith(DECLARED)}
-    lines = _head(head)
+    lines = _head((*first, "c2st: ours", "best other", "s: ours", "others"))
     for name, table in plain.items():
         size = f"{table.info.train_rows:,} × {table.info.columns}"
         told = declared[name].at(OURS, EPSILON) if name in declared else None

@@ -20,6 +20,8 @@ from privsynth.generators.marginal.select import (
     MEAN_ABS_NORMAL,
     allocate,
     choose_views,
+    live_cells,
+    live_codes,
     number_of_groups,
     pair_views,
     residual_views,
@@ -247,8 +249,28 @@ def test_every_set_of_attributes_is_bought_once():
     sizes = [9, 9, 9]
     data = random_data(sizes, n=3_000, seed=2)
     views = pair_views(data, flat_shares(sizes), groups=4)
-    bought = choose_views(data, views, np.full(len(views), 2_500.0), mu_squared=5.0, unit=1.0)
+    live = [np.ones(9, dtype=bool)] * 3
+    bought = choose_views(data, views, np.full(len(views), 2_500.0), live, mu_squared=5.0, unit=1.0)
     assert len({view.attributes for view, _ in bought}) == len(bought) == 3
+
+
+def test_codes_that_nobody_has_make_no_table_dearer():
+    sizes = [4, 16, 16]
+    data = random_data(sizes, n=3_000, seed=2)
+    views = [whole(sizes, (0, 1)), whole(sizes, (1, 2))]
+    one_way = [
+        Measured(whole(sizes, (a,)), np.where(np.arange(size) < 2 + 14 * (a > 0), 500.0, -3.0), 10.0)
+        for a, size in enumerate(sizes)
+    ]
+    live = live_codes(one_way)
+    assert [int(codes.sum()) for codes in live] == [2, 16, 16]
+    assert [live_cells(view, live) for view in views] == [32, 256]
+    assert live_cells(View((0, 1), (np.array([0, 0, 1, 1]), np.zeros(16, dtype=int))), live) == 1
+    cheap, dear = (
+        dict(choose_views(data, views, np.array([700.0, 700.0]), of, mu_squared=1.0, unit=1.0))
+        for of in (live, [np.ones(size, dtype=bool) for size in sizes])
+    )
+    assert cheap[views[0]] < dear[views[0]]  # fewer cells need less for the same error of a cell, and the rest more
 
 
 def test_where_the_first_round_left_nothing_its_tables_are_bought_again():

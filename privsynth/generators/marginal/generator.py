@@ -29,6 +29,7 @@ from privsynth.generators.marginal.rare import (
 from privsynth.generators.marginal.rare_tables import measure_uncommon, uncommon_targets
 from privsynth.generators.marginal.select import (
     choose_views,
+    live_codes,
     number_of_groups,
     pair_views,
     residual_views,
@@ -183,6 +184,7 @@ def buy_tables(
     if few := uncommon_targets(data, shares):
         uncommon = measure_uncommon(data, few, shares, mechanisms, mu_squared=measurement * UNCOMMON_OF_MEASUREMENT)
         measurement *= 1 - UNCOMMON_OF_MEASUREMENT
+    live = live_codes(one_way)
     # What goes with a rare value is known from its rows; a table over all rows would drown it.
     apart = {target for target, _ in targets}
     views = pair_views(data, shares, groups=number_of_groups(data, measurement, width=2, unit=unit))
@@ -200,7 +202,7 @@ def buy_tables(
     )
     budget = measurement * FIRST_OF_MEASUREMENT
     # If nothing pays for itself, the one table that comes nearest: the budget is not thrown away.
-    bought = choose_views(data, views, scores, mu_squared=budget, unit=unit) or [
+    bought = choose_views(data, views, scores, live, mu_squared=budget, unit=unit) or [
         (views[int(np.argmax(scores))], budget)
     ]
     progress("counting tables", 0.0)
@@ -222,7 +224,7 @@ def buy_tables(
             mu_squared=selection * (1 - FIRST_OF_SELECTION),
             label="distance of each table from the model of the first round",
         )
-        chosen = choose_views(data, views, scores, mu_squared=again, unit=unit)
+        chosen = choose_views(data, views, scores, live, mu_squared=again, unit=unit)
     # If nothing is left that pays, the tables of the first round are bought once more, and their noise averages out.
     chosen = chosen or [(v, p * again / budget) for v, p in bought]
     second = measure_tables(data, chosen, mechanisms, label="second-round table")

@@ -20,7 +20,7 @@ from itertools import combinations
 import numpy as np
 
 from privsynth.generators.encoded import Encoded
-from privsynth.generators.marginal.measure import emphasis
+from privsynth.generators.marginal.measure import Measured, emphasis
 from privsynth.generators.marginal.units import weigh_rows
 from privsynth.generators.marginal.views import View, coarse_groups, count_views, whole
 from privsynth.privacy.mechanisms import Mechanisms, grid_sensitivity, on_grid
@@ -35,6 +35,7 @@ AGAIN_PAIRS, TRIPLES = 300, 500  # that round two scores
 MIN_TABLES, TABLES_PER_ATTRIBUTE = 300, 2  # the fit takes time for each table
 PAIR_GROUPS, TRIPLE_GROUPS = 8, 5
 ROWS_PER_CELL_SIGMA = 12.0
+LIVE_SIGMAS = 1.0
 
 
 def number_of_groups(data: Encoded, mu_squared: float, *, width: int, unit: float) -> int:
@@ -165,17 +166,24 @@ def shrink_scores(noisy: np.ndarray, sigma: float, *, most: float) -> np.ndarray
 
 
 def choose_views(
-    data: Encoded, views: Sequence[View], scores: np.ndarray, *, mu_squared: float, unit: float
+    data: Encoded,
+    views: Sequence[View],
+    scores: np.ndarray,
+    live: Sequence[np.ndarray],
+    *,
+    mu_squared: float,
+    unit: float,
 ) -> list[tuple[View, float]]:
     """Return the views to buy and the μ² of each, every set of attributes at one resolution; empty if none pays.
 
     Args:
+      live: see `live_codes`; noise in a cell of which it is known that it is empty does no harm, and is not counted.
       unit: see `number_of_groups`.
     """
     stress = emphasis(data)
     chosen = allocate(
         scores,
-        np.array([view.cells for view in views], dtype=np.float64),
+        np.array([live_cells(view, live) for view in views], dtype=np.float64),
         k=unit,
         mu_squared=mu_squared,
         weights=np.array([stress[list(view.attributes)].max() for view in views]),
@@ -183,6 +191,20 @@ def choose_views(
         at_most=max(MIN_TABLES, TABLES_PER_ATTRIBUTE * len(data.sizes)),
     )
     return [(views[r], price) for r, price in sorted(chosen.items())]
+
+
+def live_codes(one_way: Sequence[Measured]) -> list[np.ndarray]:
+    """Return for each attribute (size,) booleans: a code that stands above its noise; post-processing.
+
+    NULL and OTHER are codes of every column that may have them, and mostly nobody does.
+    """
+    return [np.asarray(table.counts).ravel() > LIVE_SIGMAS * np.asarray(table.sigma).ravel() for table in one_way]
+
+
+def live_cells(view: View, live: Sequence[np.ndarray]) -> int:
+    """Return the number of cells of a view in which there may be rows."""
+    groups = (len(np.unique(group[live[a]])) for a, group in zip(view.attributes, view.groups, strict=True))
+    return math.prod(max(n, 1) for n in groups)
 
 
 def allocate(

@@ -86,6 +86,9 @@ class _Doubles:
         self.calls.append(Call(public, [dict(c) for c in counts], l2_sensitivity, gave))
         return gave
 
+    def share_out(self, parts: Mapping[str, float]) -> None:
+        self.calls.append(Call(("share_out", tuple(parts.items())), np.zeros(0, dtype=np.int64), 0.0, None))
+
     def training(self, *, clip: float, label: str) -> RecordedTraining:
         return RecordedTraining(self, clip, label)
 

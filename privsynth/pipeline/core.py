@@ -27,6 +27,7 @@ from privsynth.errors import SchemaError
 from privsynth.generators.encoded import Encoded, Progress, no_progress
 from privsynth.generators.generator import Generator
 from privsynth.generators.model import SyntheticModel
+from privsynth.pipeline.spending import respread
 from privsynth.privacy.budget import Budget, SpendingPlan
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.randomness import KeyedFunction, sampling_rng
@@ -122,6 +123,9 @@ def learn(
     )
     used = np.concatenate([partition.train, partition.holdout])
     rows_train, rows_used = _row_counts(partition, budget, request, mechanisms)
+    columns = [n for n in table.names if n != budget.unit and schema.column(n).kind not in ("id", "text")]
+    plan = respread(plan, n_rows=rows_train, columns=len(columns))
+    mechanisms.share_out(plan.parts)
     progress("learning the columns", 0.0)
     bounded = table.take(np.sort(used))
     facts = _facts(bounded, table.names, schema, budget, plan, mechanisms)

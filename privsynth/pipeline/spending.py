@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -14,6 +16,10 @@ from privsynth.schema.model import Schema
 
 # Shares of the generator's μ². What a schema declares is not bought, and its share goes to the tables.
 VOTES, ROWS, DOMAIN, DOMAIN_DECLARED, ONE_WAY, ONE_WAY_DECLARED, SELECTION = 0.015, 0.005, 0.13, 0.06, 0.05, 0.1, 0.08
+
+MOVABLE = ("votes", "domain", "one_way", "selection", "measurement")
+# Part -> the strength of a table below which its share grows in inverse measure, and how far; see `respread`.
+CLEAR_AT = {"votes": (120.0, 0.15), "domain": (150.0, 0.45), "one_way": (120.0, 0.2)}
 
 
 def weights(schema: Schema, physical: Mapping[str, pa.DataType], budget: Budget) -> dict[str, float]:
@@ -66,3 +72,29 @@ def make_plan(
     report = REPORT_SHARE / gaussian
     parts = {name: weight * (1.0 - report) for name, weight in relative.items()} | {"report": report}
     return plan_spending(budget, parts, open_domain=open_domain(schema, physical, budget), training=training)
+
+
+def respread(plan: SpendingPlan, *, n_rows: float, columns: int) -> SpendingPlan:
+    """Return the plan with shares that suit the paid number of rows; the whole and the parts are the same.
+
+    Where rows are few against the noise, what is not known of the columns is lost first: it gets more, in the measure
+    in which it is missing, and what cannot be told of pairs then pays for it. What has been spent stays as it is.
+
+    Args:
+      n_rows: the paid number of rows.
+      columns: how many the generator models.
+    """
+    movable = [part for part in MOVABLE if part in plan.parts]
+    whole = math.fsum(plan.parts[part] for part in movable)
+    k = plan.budget.max_rows_per_unit
+    # Rows for each standard deviation of one histogram a column that cost everything.
+    strength = n_rows * whole**0.5 / (k * max(columns, 1) ** 0.5)
+    wanted = {part: plan.parts[part] / whole for part in movable}
+    for part, (clear, most) in CLEAR_AT.items():
+        if part in wanted:
+            wanted[part] = max(wanted[part], min(most, wanted[part] * clear / max(strength, 1e-9)))
+    first = [part for part in CLEAR_AT if part in wanted]
+    rest = [part for part in movable if part not in first]
+    left = (1.0 - math.fsum(wanted[part] for part in first)) / math.fsum(wanted[part] for part in rest)
+    shares = {part: wanted[part] * (left if part in rest else 1.0) * whole for part in movable}
+    return replace(plan, parts={part: shares.get(part, mu2) for part, mu2 in plan.parts.items()})

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from privsynth._validate import in_range, non_negative, positive
 from privsynth.errors import BudgetExceeded, ConfigError
@@ -196,6 +196,26 @@ class Bill:
         if not 0 <= spend.delta <= self.plan.discovery_delta * (1 + 1e-9) - deltas:
             raise BudgetExceeded(f"'{spend.label}' would pass the delta that is set aside for thresholds")
         self._enter(spend)
+
+    def share_out(self, parts: Mapping[str, float]) -> None:
+        """Cut what the plan may spend into its parts anew; nothing is added to the whole, or taken from what was spent.
+
+        Later prices may depend on earlier releases: μ² of Gaussian releases add up all the same, as long as their sum
+        was fixed before the first.
+
+        Args:
+          parts: the plan's parts -> μ²; from public facts and paid releases alone.
+        Raises:
+          BudgetExceeded: other parts than the plan's, more than its whole, or less than a part has spent.
+        Source: Smith & Thakurta (2022), *Fully adaptive composition for Gaussian differential privacy*.
+        """
+        known = parts.keys() == self.plan.parts.keys() and all(0 <= mu2 < math.inf for mu2 in parts.values())
+        if not known or math.fsum(parts.values()) > math.fsum(self.plan.parts.values()) * (1 + 1e-12):
+            raise BudgetExceeded("the parts of a plan can be cut anew, but neither added to nor renamed")
+        for part, mu2 in parts.items():
+            if math.fsum(s.mu_squared for s in self.spends if s.part == part) > mu2 * (1 + 1e-9):
+                raise BudgetExceeded(f"the part '{part}' has spent more than it would have")
+        self.plan = replace(self.plan, parts=dict(parts))
 
     def charge_training(self, label: str, l2_sensitivity: float) -> SubsampledGaussianEvent:
         """Enter the whole training run of the plan, once, and return its event."""

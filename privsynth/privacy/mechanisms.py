@@ -81,6 +81,10 @@ class Mechanisms(Protocol):
         """Release the frequent keys of open domains with their noisy counts."""
         ...
 
+    def share_out(self, parts: Mapping[str, float]) -> None:
+        """Cut the plan's μ² into its parts anew, see `Bill.share_out`."""
+        ...
+
     def training(self, *, clip: float, label: str) -> TrainingNoise:
         """Pay for the plan's training run and return its noise."""
         ...
@@ -174,6 +178,10 @@ class GaussianMechanisms:
             noisy = exact + rounded_gaussian(len(keys), sigma, self._bits)
             kept.append({key: int(n) for key, n in zip(keys, noisy, strict=True) if n >= threshold})
         return StableKeys(kept, sigma, threshold)
+
+    def share_out(self, parts: Mapping[str, float]) -> None:
+        """Cut the plan's μ² into its parts anew, see `Bill.share_out`."""
+        self._bill.share_out(parts)
 
     def training(self, *, clip: float, label: str) -> TrainingNoise:
         """Pay for the plan's DP-SGD run.

@@ -1,7 +1,7 @@
 """Noisy trees over integer lines, grown for many columns at once: one Gaussian release a level.
 
 The first level cuts a declared range into equal parts, or, where nothing was declared, the whole line by sign and
-power of two. Each further level halves the nodes that are still heavy. Nothing is learned that was not paid for: which
+power of two. Each further level cuts the nodes that are still heavy into `WAYS` parts. Nothing is learned that was not paid for: which
 nodes are heavy is read off the noisy counts of the level above. At the end all levels together say what a leaf weighs.
 """
 
@@ -17,10 +17,11 @@ from privsynth.encoding.cells import GRID_LIMIT
 from privsynth.privacy.mechanisms import Mechanisms
 
 FIRST_PARTS = 128
-DECLARED_LEVELS = 8
-OPEN_LEVELS = 12
-FEWEST_LEVELS = 5
-SPARE_LEVELS = 4  # for rows that crowd in a corner of their root
+WAYS = 4  # into which a node is cut: fewer levels with less noise each
+DECLARED_LEVELS = 4
+OPEN_LEVELS = 6
+FEWEST_LEVELS = 2
+SPARE_LEVELS = 2  # for rows that crowd in a corner of their root
 SOLID = 4.0  # standard deviations above which a leaf is surely not empty
 LIKELY = 3.5  # the same for the likeliest node, where nothing is solid: noise alone gets there in one line of forty
 FAINT = 2.0  # the same, below which leaves at the end of a run that stands clear add nothing to it
@@ -60,14 +61,14 @@ class Line:
 class Leaves:
     """What a tree says: inclusive ranges that tile the line, and the noisy rows in each, of deviation `sigma` at most.
 
-    `halved` are the nodes that were cut into two, with their noisy rows: (low, high, rows).
+    `cut` are the nodes that were cut further, with their noisy rows: (low, high, rows).
     """
 
     low: np.ndarray
     high: np.ndarray
     weight: np.ndarray
     sigma: float
-    halved: tuple[tuple[int, int, float], ...] = ()
+    cut: tuple[tuple[int, int, float], ...] = ()
 
     def trimmed(self, low: int | None, high: int | None, atoms: Collection[int]) -> Leaves:
         """Return the leaves without the empty ends of a line of which an end was not declared.
@@ -79,7 +80,7 @@ class Leaves:
         solid = self._solid()
         if solid is None:
             leaves = zip(self.low.tolist(), self.high.tolist(), self.weight.tolist(), strict=True)
-            *ends, weight = max((*leaves, *self.halved), key=lambda node: node[2])
+            *ends, weight = max((*leaves, *self.cut), key=lambda node: node[2])
             if not atoms or weight >= LIKELY * self.sigma:
                 solid = ends[0], ends[1]
         inside = [*(solid or ()), *atoms]
@@ -93,7 +94,7 @@ class Leaves:
     def _solid(self) -> tuple[int, int] | None:
         """Return where the runs of 1, 2, 4, … leaves whose sum stands clear of the noise begin and end.
 
-        So does a node that stood clear before it was halved: its rows do not get fewer by being spread over leaves.
+        So does a node that stood clear before it was cut: its rows do not get fewer by being spread over leaves.
         """
         total = np.concatenate([[0.0], np.cumsum(self.weight)])
         lows, highs = [], []
@@ -107,7 +108,7 @@ class Leaves:
                 lows.append(int(self.low[first][_empty_start(self.weight[first], self.sigma)]))
                 highs.append(int(self.high[last][::-1][_empty_start(self.weight[last][::-1], self.sigma)]))
         # Nodes are nested or apart: in this order one that holds others is followed by one of them.
-        nodes = sorted((low, -high) for low, high, weight in self.halved if weight >= SOLID * self.sigma)
+        nodes = sorted((low, -high) for low, high, weight in self.cut if weight >= SOLID * self.sigma)
         for i, (low, end) in enumerate(nodes):
             if i + 1 == len(nodes) or nodes[i + 1][1] < end:
                 lows.append(low)
@@ -136,8 +137,8 @@ def levels_of(lines: Sequence[Line], *, n_rows: float, noise: float) -> int:
         return 1
     most = DECLARED_LEVELS if all(line.declared for line in lines) else OPEN_LEVELS
     for levels in range(FEWEST_LEVELS, most):
-        # Enough if rows that lay evenly in one root, or in a corner of it, are by then too few in a node to be halved.
-        if n_rows / 2 ** (levels - SPARE_LEVELS) <= SOLID * noise * math.sqrt(levels):
+        # Enough if rows that lay evenly in one root, or in a corner of it, are by then too few in a node to be cut.
+        if n_rows / WAYS ** (levels - SPARE_LEVELS) <= SOLID * noise * math.sqrt(levels):
             return levels
     return most
 
@@ -157,7 +158,7 @@ def grow(
     Guarantee: `levels_of(lines)` Gaussian releases that share `mu_squared` equally. In a level each row lies in at
       most one node of each line, so a unit of k rows moves the counts by at most k·√lines in L2.
     Args:
-      split_above: a node with more noisy rows than this is halved; also four standard deviations are needed.
+      split_above: a node with more noisy rows than this is cut; also four standard deviations are needed.
       n_rows: the paid number of rows.
     """
     sensitivity = k * math.sqrt(len(lines))
@@ -185,12 +186,12 @@ def grow(
 
 
 class _Tree:
-    """The nodes of one line, parents before children, two of which follow each other."""
+    """The nodes of one line, parents before children, which follow each other."""
 
     def __init__(self, low: np.ndarray, high: np.ndarray) -> None:
         self._low, self._high = low.tolist(), high.tolist()
         self._weight: list[float] = []
-        self._child: list[int] = []  # the first child of each node that has a weight, 0 if it is a leaf
+        self._children: list[range] = []  # of each node that has a weight; none if it is a leaf
 
     def fresh(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the inclusive ranges of the nodes that have no weight yet."""
@@ -198,16 +199,17 @@ class _Tree:
         return np.array(self._low[start:], dtype=np.int64), np.array(self._high[start:], dtype=np.int64)
 
     def add(self, weight: np.ndarray, heavy: float) -> None:
-        """Give the fresh nodes their noisy weights, and halve those that are heavy."""
+        """Give the fresh nodes their noisy weights, and cut those that are heavy."""
         for w in weight.tolist():
             low, high = self._low[len(self._weight)], self._high[len(self._weight)]
-            split = w > heavy and high > low
-            self._child.append(len(self._low) if split else 0)
+            width, first = high - low + 1, len(self._low)
+            if w > heavy and width > 1:
+                parts = min(WAYS, width)
+                starts = [low + width * i // parts for i in range(parts)]
+                self._low += starts
+                self._high += [*(start - 1 for start in starts[1:]), high]
+            self._children.append(range(first, len(self._low)))
             self._weight.append(w)
-            if split:
-                middle = (low + high) // 2
-                self._low += [low, middle + 1]
-                self._high += [middle, high]
 
     def leaves(self, sigma: float) -> Leaves:
         """Return the leaves in order, with the weights of least variance that all levels together give.
@@ -218,23 +220,24 @@ class _Tree:
         """
         weight, variance = list(self._weight), [1.0] * len(self._weight)
         for node in reversed(range(len(weight))):
-            if at := self._child[node]:
-                below = variance[at] + variance[at + 1]
-                weight[node] = (weight[node] * below + weight[at] + weight[at + 1]) / (1 + below)
+            if children := self._children[node]:
+                below = sum(variance[c] for c in children)
+                weight[node] = (weight[node] * below + sum(weight[c] for c in children)) / (1 + below)
                 variance[node] = below / (1 + below)
-        for node, at in enumerate(self._child):
-            if at:
-                below = variance[at] + variance[at + 1]
-                over = weight[node] - weight[at] - weight[at + 1]
-                weight[at], weight[at + 1] = (weight[c] + over * variance[c] / below for c in (at, at + 1))
+        for node, children in enumerate(self._children):
+            if children:
+                below = sum(variance[c] for c in children)
+                over = weight[node] - sum(weight[c] for c in children)
+                for c in children:
+                    weight[c] += over * variance[c] / below
         nodes = list(zip(self._low, self._high, weight, strict=True))
-        ordered = sorted(node for node, at in zip(nodes, self._child, strict=True) if not at)
+        ordered = sorted(node for node, at in zip(nodes, self._children, strict=True) if not at)
         return Leaves(
             np.array([a for a, _, _ in ordered], dtype=np.int64),
             np.array([b for _, b, _ in ordered], dtype=np.int64),
             np.array([w for _, _, w in ordered], dtype=np.float64),
             sigma,
-            tuple(node for node, at in zip(nodes, self._child, strict=True) if at),
+            tuple(node for node, at in zip(nodes, self._children, strict=True) if at),
         )
 
 

@@ -24,13 +24,15 @@ from privsynth.encoding.codecs import (
     split_week,
 )
 from privsynth.encoding.facts import Facts
+from privsynth.encoding.location import Missing
 from privsynth.encoding.number_cells import NumberCells, build_cells
 from privsynth.encoding.parsed import ParsedTable, boolean_values
 from privsynth.encoding.quantile_tree import FIRST_PARTS, Leaves, Line, grow
 from privsynth.errors import SchemaError
-from privsynth.privacy.mechanisms import Mechanisms
+from privsynth.privacy.mechanisms import Mechanisms, stable_threshold
 from privsynth.schema.model import Schema
 
+RARE_ATOM = 0.2  # share of the rows: where only more frequent values come out, no numbers are looked for
 KEYS_SHARE = 0.6  # of the domain's μ², for categories and atoms; the trees get the rest
 
 
@@ -156,6 +158,7 @@ def learn_codecs(
     *,
     k: int,
     n_rows: float,
+    rows_sigma: float = 0.0,
     mu_squared: float,
     delta: float,
     bins: int,
@@ -164,14 +167,21 @@ def learn_codecs(
 
     Guarantee: part "domain" at `mu_squared`, and `delta` for all thresholds together (see `stable_keys`, `grow`).
     Args:
-      n_rows: the paid number of rows.
+      n_rows: the paid number of rows, and its standard deviation.
       bins: about how many cells a numeric line is cut into.
     """
     pieces = [p for name in layout.modelled for p in _pieces(name, parsed, schema, layout, facts)]
     texts = [n for n in layout.modelled if facts[n].kind == "categorical" and schema.column(n).categories is None]
     keyed = [p for p in pieces if p.wants_keys and delta > 0]
     kept_texts: dict[str, tuple[str, ...]] = {}
+    keys_sigma = 0.0
     keys_share = KEYS_SHARE if texts or keyed else 0.0
+    if keyed and mu_squared > 0:
+        sigma = k * math.sqrt((len(texts) + len(keyed)) / (mu_squared * keys_share))
+        if stable_threshold(k=k, columns=len(texts) + len(keyed), sigma=sigma, delta=delta) > RARE_ATOM * n_rows:
+            # No value of a number is that frequent: the texts have the release to themselves, the trees their share.
+            keyed = []
+            keys_share = len(texts) / (len(texts) + len(pieces))
     if texts or keyed:
         release = mechanisms.stable_keys(
             [_text_counts(parsed.columns[n]) for n in texts] + [p.key_counts() for p in keyed],
@@ -181,6 +191,7 @@ def learn_codecs(
             delta=delta,
             label="frequent categories and values",
         )
+        keys_sigma = release.sigma
         for name, counts in zip(texts, release.counts[: len(texts)], strict=True):
             kept_texts[name] = tuple(sorted(counts))
         for piece, counts in zip(keyed, release.counts[len(texts) :], strict=True):
@@ -195,7 +206,10 @@ def learn_codecs(
         split_above=target / 3,
         n_rows=n_rows,
     )
-    cells = {(p.column, p.part): _cells(p, leaf, target) for p, leaf in zip(pieces, leaves, strict=True)}
+    cells = {
+        (p.column, p.part): _cells(p, leaf, target, _missing(p, facts[p.column], n_rows, keys_sigma, rows_sigma))
+        for p, leaf in zip(pieces, leaves, strict=True)
+    }
     return [_codec(name, schema, layout, facts, kept_texts, cells) for name in layout.names]
 
 
@@ -205,9 +219,17 @@ def _text_counts(column: Categories | Grid) -> dict[str, int]:
     return {value: int(n) for value, n in zip(column.values, counts.tolist(), strict=True) if n}
 
 
-def _cells(piece: _Piece, leaves: Leaves, target: float) -> NumberCells:
-    kept = leaves.trimmed(piece.low, piece.high, piece.atoms)
+def _cells(piece: _Piece, leaves: Leaves, target: float, missing: Missing | None) -> NumberCells:
+    kept = leaves.trimmed(piece.low, piece.high, piece.atoms, missing)
     return build_cells(kept.low, kept.high, kept.weight, piece.atoms, target=target, sigma=kept.sigma)
+
+
+def _missing(piece: _Piece, fact: Facts, n_rows: float, keys_sigma: float, rows_sigma: float) -> Missing | None:
+    """Return how many rows lie on a line besides its atoms, from the paid number of rows; None if nulls are unknown."""
+    if fact.nulls is None:
+        return None
+    rows = n_rows * (1.0 - fact.nulls) - math.fsum(piece.atoms.values())
+    return Missing(rows, math.hypot(rows_sigma, n_rows * fact.doubt, keys_sigma * math.sqrt(len(piece.atoms))))
 
 
 def declared_steps(schema: Schema, name: str, fact: Facts) -> tuple[int | None, int | None]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -25,6 +25,14 @@ DAY = 86_400.0
 CLEAR = 4.5  # standard deviations: a column's precision is wrong in fewer than one of 100,000 for want of votes
 CAST = 3.0  # standard deviations above which a vote enters a sum
 MAJORITY = 0.9  # share of the known cells that must look like numbers or dates
+POINTS = slice(cells.NUMBER, cells.COMMA)
+COMMAS = slice(cells.COMMA + 1, cells.DATE_ISO)
+# ISO; day first, month first or either; with points. Each format has a place for dates, minutes and seconds.
+TIMES = (
+    slice(cells.DATE_ISO, cells.DAY_FIRST),
+    slice(cells.DAY_FIRST, cells.POINTED),
+    slice(cells.POINTED, cells.N_VOTES),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +45,7 @@ class Facts:
       decimal: decimal sign of numbers in text.
       format: strptime format of times, None for ISO 8601.
       provenance: where the kind comes from.
+      nulls: share of the cells that are null, as far as noise shows, or None if nobody counted; and its deviation.
     """
 
     kind: Kind
@@ -44,6 +53,8 @@ class Facts:
     decimal: str = "."
     format: str | None = None
     provenance: Provenance = "declared"
+    nulls: float | None = field(default=None, compare=False)
+    doubt: float = field(default=0.0, compare=False)
 
 
 def needs_votes(column: Column, physical: pa.DataType) -> bool:
@@ -80,7 +91,7 @@ def learn_facts(
     for name in names:
         column, physical = schema.column(name), table.column(name).type
         if name in open_names:
-            facts[name] = _combine(column, decide(noisy[open_names.index(name)], sigma))
+            facts[name] = _combine(column, _with_nulls(noisy[open_names.index(name)], sigma))
         else:
             facts[name] = declared_facts(column, physical)
     return facts
@@ -91,6 +102,13 @@ def _votes(table: Table, name: str) -> np.ndarray:
     counts = np.bincount(cells.votes(table.column(name)), minlength=cells.N_VOTES)
     table.let_go()
     return counts
+
+
+def _with_nulls(votes: np.ndarray, sigma: float) -> Facts:
+    """Return the facts that noisy votes support, with the share of nulls."""
+    total = max(float(np.where(votes > CAST * sigma, votes, 0.0).sum()), 1.0)
+    null = float(votes[cells.NULL])
+    return replace(decide(votes, sigma), nulls=min(max(null, 0.0) / total, 1.0), doubt=min(sigma / total, 1.0))
 
 
 def declared_facts(column: Column, physical: pa.DataType) -> Facts:
@@ -108,34 +126,41 @@ def declared_facts(column: Column, physical: pa.DataType) -> Facts:
 
 def decide(votes: np.ndarray, sigma: float) -> Facts:
     """Return the facts that noisy votes support; a pure function of the release."""
-    # The clock of a time is a sum of five votes: as it came out, since cutting at zero would lift it above its noise.
-    clock = votes[cells.DATE_ISO :].reshape(-1, 3).sum(axis=0)
     # What is not clear of the noise counts for nothing: many small positive parts of noise would pass for a minority.
-    votes = np.where(votes > CAST * sigma, np.maximum(votes, 0.0), 0.0)
-    known = max(votes[1:].sum(), 1.0)
-    integers = votes[cells.NUMBER]
-    points = votes[cells.NUMBER : cells.NUMBER + 7]
-    commas = votes[cells.COMMA + 1 : cells.COMMA + 7]
-    # ISO, day first, month first, either, with points; × date, minutes, seconds
-    times = votes[cells.DATE_ISO :].reshape(-1, 3)
+    clear = np.where(votes > CAST * sigma, np.maximum(votes, 0.0), 0.0)
+
+    def cast(group: slice) -> float:
+        """Return the votes of a group: those that stand clear one by one, or all of them if they do together."""
+        together = float(votes[group].sum())
+        stand_out = together > CLEAR * sigma * math.sqrt(len(votes[group]))
+        return max(float(clear[group].sum()), together if stand_out else 0.0)
+
+    points, commas, times = cast(POINTS), cast(COMMAS), [cast(group) for group in TIMES]
+    known = max(float(clear[cells.TEXT : cells.NUMBER].sum()) + points + commas + sum(times), 1.0)
     # A vote counts as cast where it stands clear of the noise and above one in a hundred.
     floor = max(0.01 * known, CLEAR * sigma)
 
     def finest(counts: np.ndarray, votes_each: int = 1) -> int:
-        cast = np.flatnonzero(counts > max(floor, CLEAR * sigma * math.sqrt(votes_each)))
-        return int(cast[-1]) if len(cast) else 0
+        """Return the last place that votes were cast for, or that they were cast for or beyond."""
+        beyond = np.cumsum(counts[::-1])[::-1]
+        noise = CLEAR * sigma * np.sqrt(votes_each * np.arange(len(counts), 0, -1))
+        here = counts > max(floor, CLEAR * sigma * math.sqrt(votes_each))
+        found = np.flatnonzero(here | (beyond > np.maximum(floor, noise)))
+        return int(found[-1]) if len(found) else 0
 
-    comma_sum, point_sum = float(commas.sum()), float(points[1:].sum())
-    if comma_sum > point_sum and comma_sum + integers >= MAJORITY * known and comma_sum > floor:
-        decimals = 1 + finest(commas)
+    integers = float(clear[cells.NUMBER])
+    if commas > points - integers and commas + integers >= MAJORITY * known and commas > floor:
+        decimals = 1 + finest(votes[COMMAS])
         return Facts(kind="numeric", precision=_power(decimals), decimal=",", provenance="bought")
-    if points.sum() >= MAJORITY * known and points.sum() > floor:
-        decimals = finest(points)
+    if points >= MAJORITY * known and points > floor:
+        decimals = finest(votes[POINTS])
         return Facts(kind="numeric" if decimals else "integer", precision=_power(decimals), provenance="bought")
-    if times.sum() >= MAJORITY * known and times.sum() > floor:
-        step = finest(clock, votes_each=len(times))
+    if sum(times) >= MAJORITY * known and sum(times) > floor:
+        # The clock is read off one family of formats: what others add is noise.
+        family = votes[TIMES[int(np.argmax(times))]].reshape(-1, 3)
+        step = finest(family.sum(axis=0), votes_each=len(family))
         kind: Kind = "date" if step == 0 else "datetime"
-        format_ = _format(times, step)
+        format_ = _format(clear[cells.DATE_ISO :].reshape(-1, 3), step)
         return Facts(kind=kind, precision=(DAY, 60.0, 1.0)[step], format=format_, provenance="bought")
     return Facts(kind="categorical", provenance="bought")
 
@@ -170,4 +195,6 @@ def _combine(column: Column, bought: Facts) -> Facts:
         precision=column.precision or (min(precision, 60.0) if column.kind == "datetime" else precision),
         decimal=column.decimal or (bought.decimal if fits else "."),
         format=column.format or (bought.format if fits else None),
+        nulls=bought.nulls,
+        doubt=bought.doubt,
     )

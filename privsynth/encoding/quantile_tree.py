@@ -1,8 +1,9 @@
 """Noisy trees over integer lines, grown for many columns at once: one Gaussian release a level.
 
 The first level cuts a declared range into equal parts, or, where nothing was declared, the whole line by sign and
-power of two. Each further level cuts the nodes that are still heavy into `WAYS` parts. Nothing is learned that was not paid for: which
-nodes are heavy is read off the noisy counts of the level above. At the end all levels together say what a leaf weighs.
+power of two. Each further level cuts the nodes that are still heavy into `WAYS` parts. Nothing is learned that was not
+paid for: which nodes are heavy is read off the noisy counts of the level above. At the end all levels together say what
+a leaf weighs.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import norm
 
 from privsynth.encoding.cells import GRID_LIMIT
+from privsynth.encoding.location import OCTAVES, Missing, likeliest, octaves
 from privsynth.privacy.mechanisms import Mechanisms
 
 FIRST_PARTS = 128
@@ -21,9 +24,10 @@ WAYS = 4  # into which a node is cut: fewer levels with less noise each
 DECLARED_LEVELS = 4
 OPEN_LEVELS = 6
 FEWEST_LEVELS = 2
-SPARE_LEVELS = 2  # for rows that crowd in a corner of their root
-SOLID = 4.0  # standard deviations above which a leaf is surely not empty
-LIKELY = 3.5  # the same for the likeliest node, where nothing is solid: noise alone gets there in one line of forty
+SPARE_LEVELS = 1  # for rows that crowd in a corner of their root
+SOLID = 4.0  # standard deviations above which a node is worth cutting
+FALSE_ALARM = 1e-3  # probability that noise alone makes an open line reach further, all its runs and nodes together
+RUNS = (1, 2, 4, 8, 16)  # leaves whose sum is looked at
 FAINT = 2.0  # the same, below which leaves at the end of a run that stands clear add nothing to it
 
 
@@ -70,26 +74,48 @@ class Leaves:
     sigma: float
     cut: tuple[tuple[int, int, float], ...] = ()
 
-    def trimmed(self, low: int | None, high: int | None, atoms: Collection[int]) -> Leaves:
+    def trimmed(
+        self, low: int | None, high: int | None, atoms: Collection[int], missing: Missing | None = None
+    ) -> Leaves:
         """Return the leaves without the empty ends of a line of which an end was not declared.
 
         An open line reaches to ±2**52, and noise alone would spread rows over all of it. It ends where the leaves stand
-        clear of the noise, or at the last atom; values beyond belong to the last cell. Where nothing stands clear, it
-        reaches to the likeliest node; if that is faint, as where the atoms are all there is, it holds them alone.
+        clear of the noise, or at the last atom; values beyond belong to the last cell. Where more rows are known to be
+        on the line than these hold, it reaches to where the others are likeliest (see `location`); where nothing is
+        known and nothing stands out, the atoms are all there is, or else the likeliest place.
+
+        Args:
+          missing: how many rows lie on the line besides the atoms, and how well that is known.
         """
         solid = self._solid()
-        if solid is None:
-            leaves = zip(self.low.tolist(), self.high.tolist(), self.weight.tolist(), strict=True)
-            *ends, weight = max((*leaves, *self.cut), key=lambda node: node[2])
-            if not atoms or weight >= LIKELY * self.sigma:
-                solid = ends[0], ends[1]
-        inside = [*(solid or ()), *atoms]
+        weight, inside = self.weight, [*(solid or ()), *atoms]
+        within = (self.high >= solid[0]) & (self.low <= solid[1]) if solid else np.zeros(len(self.low), dtype=bool)
+        if (left := self._left(within, missing)) is not None or not inside:
+            place, rows = likeliest(self.low, np.where(within, 0.0, self.weight), self.sigma, left)
+            place &= ~within
+            weight = np.where(place, self._spread(place, rows), weight)
+            inside += [int(self.low[place].min()), int(self.high[place].max())] if place.any() else []
         start = int(self.low[0]) if low is not None else min(inside)
         end = int(self.high[-1]) if high is not None else max(inside)
         keep = (self.high >= start) & (self.low <= end)
-        return Leaves(
-            np.maximum(self.low[keep], start), np.minimum(self.high[keep], end), self.weight[keep], self.sigma
-        )
+        return Leaves(np.maximum(self.low[keep], start), np.minimum(self.high[keep], end), weight[keep], self.sigma)
+
+    def _left(self, within: np.ndarray, missing: Missing | None) -> Missing | None:
+        """Return how many rows are missing outside of some leaves, None if that may be none."""
+        if missing is None:
+            return None
+        parts = len(np.unique(octaves(self.low[within])))
+        sigma = math.hypot(missing.sigma, self.sigma * parts**0.5)
+        rows = missing.rows - float(self.weight[within].sum())
+        return Missing(rows, sigma) if rows > float(norm.isf(FALSE_ALARM)) * sigma else None
+
+    def _spread(self, place: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Return (l,) weights whose sum in each octave of the place is what is expected there."""
+        at = octaves(self.low) + OCTAVES
+        width = (self.high - self.low + 1) * place
+        total, count = np.bincount(at, weights=self.weight * place), np.bincount(at, weights=width)
+        result: np.ndarray = self.weight + (rows - total[at]) * width / np.maximum(count[at], 1)
+        return result
 
     def _solid(self) -> tuple[int, int] | None:
         """Return where the runs of 1, 2, 4, … leaves whose sum stands clear of the noise begin and end.
@@ -98,17 +124,17 @@ class Leaves:
         """
         total = np.concatenate([[0.0], np.cumsum(self.weight)])
         lows, highs = [], []
-        for length in (1, 2, 4, 8, 16):
-            if length > len(self.weight):
-                break
+        lengths = [length for length in RUNS if length <= len(self.weight)]
+        solid = float(norm.isf(FALSE_ALARM / (len(lengths) * len(self.weight) + len(self.cut))))
+        for length in lengths:
             sums = total[length:] - total[:-length]
-            clear = np.flatnonzero(sums >= SOLID * self.sigma * math.sqrt(length)).tolist()
+            clear = np.flatnonzero(sums >= solid * self.sigma * math.sqrt(length)).tolist()
             if clear:
                 first, last = slice(clear[0], clear[0] + length), slice(clear[-1], clear[-1] + length)
                 lows.append(int(self.low[first][_empty_start(self.weight[first], self.sigma)]))
                 highs.append(int(self.high[last][::-1][_empty_start(self.weight[last][::-1], self.sigma)]))
         # Nodes are nested or apart: in this order one that holds others is followed by one of them.
-        nodes = sorted((low, -high) for low, high, weight in self.cut if weight >= SOLID * self.sigma)
+        nodes = sorted((low, -high) for low, high, weight in self.cut if weight >= solid * self.sigma)
         for i, (low, end) in enumerate(nodes):
             if i + 1 == len(nodes) or nodes[i + 1][1] < end:
                 lows.append(low)

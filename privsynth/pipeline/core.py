@@ -143,6 +143,7 @@ def learn(
                 mechanisms,
                 k=budget.max_rows_per_unit,
                 n_rows=rows_train,
+                rows_sigma=budget.max_rows_per_unit * plan.parts["rows"] ** -0.5 if "rows" in plan.parts else 0.0,
                 mu_squared=plan.parts.get("domain", 0.0),
                 delta=plan.discovery_delta,
                 bins=number_of_bins(rows_train, budget, plan),

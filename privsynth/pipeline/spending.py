@@ -19,7 +19,7 @@ VOTES, ROWS, DOMAIN, DOMAIN_DECLARED, ONE_WAY, ONE_WAY_DECLARED, SELECTION = 0.0
 
 MOVABLE = ("votes", "domain", "one_way", "selection", "measurement")
 # Part -> the strength of a table below which its share grows in inverse measure, and how far; see `respread`.
-CLEAR_AT = {"votes": (120.0, 0.15), "domain": (150.0, 0.45), "one_way": (120.0, 0.2)}
+CLEAR_AT = {"votes": (200.0, 0.25), "domain": (150.0, 0.45), "one_way": (120.0, 0.2)}
 
 
 def weights(schema: Schema, physical: Mapping[str, pa.DataType], budget: Budget) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from doubles import RecordingMechanisms
 
-from privsynth.encoding.quantile_tree import DECLARED_LEVELS, FEWEST_LEVELS, OPEN_LEVELS, Line, grow, levels_of
+from privsynth.encoding.quantile_tree import DECLARED_LEVELS, FEWEST_LEVELS, OPEN_LEVELS, WAYS, Line, grow, levels_of
 
 
 def test_levels_follow_from_what_is_declared_and_from_the_noise():
@@ -38,8 +38,10 @@ def test_leaves_weigh_what_least_squares_over_all_levels_gives():
             equations.append((leaves.low >= low) & (leaves.high <= high))
             noisy.append(weight)
             if equations[-1].sum() > 1:
-                middle = (low + high) // 2
-                children += [(low, middle), (middle + 1, high)]
+                width = high - low + 1
+                parts = min(WAYS, width)
+                starts = [low + width * i // parts for i in range(parts)]
+                children += zip(starts, [*(start - 1 for start in starts[1:]), high], strict=True)
         nodes = children
     solved, *_ = np.linalg.lstsq(np.array(equations, dtype=float), np.array(noisy), rcond=None)
     assert len(mechanisms.calls) > 1

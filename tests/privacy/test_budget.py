@@ -178,3 +178,38 @@ def test_training_is_charged_once_and_only_if_planned():
 def test_an_unspent_bill_costs_nothing():
     assert Bill(plan()).epsilon_spent() == 0.0
     assert mu_of(Budget(epsilon=1.0)) == pytest.approx(0.2367, abs=5e-5)
+
+
+def test_a_plan_can_be_cut_anew_but_never_made_larger():
+    made = plan()
+    bill = Bill(made)
+    bill.charge(spend("votes", made.parts["votes"] / 2))
+    whole = made.parts["votes"] + made.parts["domain"]
+    anew = {"votes": 0.3 * whole, "domain": 0.7 * whole, "report": made.parts["report"]}
+    bill.share_out(anew)
+    bill.charge(spend("domain", anew["domain"]))
+    with pytest.raises(BudgetExceeded):
+        bill.charge(spend("votes", anew["votes"] - made.parts["votes"] / 4))
+    bill.charge(spend("votes", anew["votes"] - made.parts["votes"] / 2))
+    bill.charge(spend("report", anew["report"]))
+    assert bill.epsilon_spent() <= 1.0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda parts: {**parts, "domain": parts["domain"] * 1.001},  # more than the whole
+        lambda parts: {**parts, "more": 0.0},
+        lambda parts: {name: mu2 for name, mu2 in parts.items() if name != "report"},
+        lambda parts: {**parts, "votes": 0.0, "report": 0.0},  # less than was spent
+        lambda parts: {**parts, "domain": math.nan},
+        lambda parts: {**parts, "domain": -1.0, "report": parts["report"] + 1.0},
+    ],
+)
+def test_a_plan_is_not_cut_into_what_it_is_not(change):
+    made = plan()
+    bill = Bill(made)
+    bill.charge(spend("votes", made.parts["votes"]))
+    with pytest.raises(BudgetExceeded):
+        bill.share_out(change(dict(made.parts)))
+    assert bill.plan is made

@@ -87,7 +87,9 @@ class _Doubles:
         return gave
 
     def share_out(self, parts: Mapping[str, float]) -> None:
-        self.calls.append(Call(("share_out", tuple(parts.items())), np.zeros(0, dtype=np.int64), 0.0, None))
+        self.calls.append(
+            Call(("share_out", "parts of the plan", "", tuple(parts.items())), np.zeros(0, dtype=np.int64), 0.0, None)
+        )
 
     def training(self, *, clip: float, label: str) -> RecordedTraining:
         return RecordedTraining(self, clip, label)

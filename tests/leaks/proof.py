@@ -73,6 +73,10 @@ class Charged:
         answer: StableKeys = self.double.stable_keys(counts, **told)
         return answer
 
+    def share_out(self, parts: Mapping[str, float]) -> None:
+        self.real.share_out(parts)
+        self.double.share_out(parts)
+
     def training(self, *, clip: float, label: str) -> RecordedTraining:
         self.real.training(clip=clip, label=label)
         training: RecordedTraining = self.double.training(clip=clip, label=label)

@@ -21,7 +21,9 @@ TYPES = {f"c{i}": pa.string() for i in range(9)}
     st.floats(0, 1e9),
     st.floats(1e-4, 100),
     st.integers(0, 400),
-    st.sampled_from([{}, {"c0": {"kind": "integer", "minimum": 0, "maximum": 9}}, {n: {"kind": "boolean"} for n in TYPES}]),
+    st.sampled_from(
+        [{}, {"c0": {"kind": "integer", "minimum": 0, "maximum": 9}}, {n: {"kind": "boolean"} for n in TYPES}]
+    ),
 )
 def test_respreading_keeps_the_whole_and_what_is_not_for_moving(n_rows, epsilon, columns, declared):
     schema = Schema.model_validate({"columns": declared})

@@ -79,6 +79,7 @@ class FittedMarginal:
 FIRST_OF_SELECTION, FIRST_OF_MEASUREMENT = 0.6, 0.75
 UNCOMMON_OF_MEASUREMENT = 0.3  # where a target has rare values and units have a few rows
 RARE_OF_MEASUREMENT = 0.6  # where a target has rare values and units have many rows
+FIRST_STEPS = 400  # the fit of the first round says where to look, and is gone on with
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,8 @@ def buy_tables(
     progress("counting tables", 0.0)
     first = measure_tables(data, bought, mechanisms, label="table")
     unit = rows_of_unit(first, budget)
-    mixture = _fit(data, one_way, [first, uncommon], rare, settings, rng, progress)
+    rough = replace(settings, max_steps=min(settings.max_steps, FIRST_STEPS))
+    mixture = _fit(data, one_way, [first, uncommon], rare, rough, rng, progress)
     blocks = Blocks(tuple(data.sizes))
     views = residual_views(data, shares, views, scores, groups=number_of_groups(data, measurement, width=3, unit=unit))
     views = [view for view in views if apart.isdisjoint(view.attributes)]

@@ -52,7 +52,8 @@ def _say(made: Plan) -> None:
     say(f"Generator {made.generator}. All parts together cost epsilon {made.epsilon_of_events:.4f}; nothing was spent.")
     fancy = speaks_unicode()
     rows = [(p.name, f"{p.share:.1%}", bar(p.share, fancy=fancy), f"{p.noise_multiplier:.4g}") for p in made.parts]
-    print_table(("part", "share", "", "noise multiplier"), rows, title="What each part costs")
+    last = made.outlooks[-1]
+    print_table(("part", "share", "", "noise multiplier"), rows, title=f"What each part costs, at {last.rows:,} rows")
     sizes = [
         (f"{o.rows:,}", f"{o.rarest:,}" if o.rarest else "none is merged", str(o.bins), f"{o.pair_tvd:.3f}")
         for o in made.outlooks
@@ -62,7 +63,6 @@ def _say(made: Plan) -> None:
         sizes,
         title="What the budget can resolve",
     )
-    last = made.outlooks[-1]
     columns = [(c.name, c.known, f"{c.codes:,}", f"{c.expected_tvd:.4f}") for c in last.columns[:SHOWN_COLUMNS]]
     print_table(("column", "domain", "codes", "error (TVD)"), columns, title=f"Each column, at {last.rows:,} rows")
     if len(last.columns) > SHOWN_COLUMNS:

@@ -18,7 +18,7 @@ from privsynth.generators.marginal.select import MEAN_ABS_NORMAL
 from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
 from privsynth.pipeline.core import number_of_bins
 from privsynth.pipeline.inputs import open_config_source, physical_types
-from privsynth.pipeline.spending import make_plan
+from privsynth.pipeline.spending import make_plan, respread
 from privsynth.privacy.accounting import epsilon_of
 from privsynth.privacy.budget import Budget, SpendingPlan
 from privsynth.privacy.mechanisms import stable_threshold
@@ -68,7 +68,7 @@ class Outlook:
 
 @dataclass(frozen=True)
 class Plan:
-    """What `privsynth plan` says."""
+    """What `privsynth plan` says; `parts` are those of the last outlook."""
 
     dataset: str
     epsilon: float
@@ -103,6 +103,8 @@ def plan(config: SynthesizeConfig, *, expect_rows: int | None = None) -> Plan:
     spending = make_plan(schema, types, budget, generator.training_spec())
     modelled = [n for n in types if n != budget.unit and schema.column(n).kind not in ("id", "text")]
     guesses = (expect_rows or schema.rows,) if expect_rows or schema.rows else GUESSED_ROWS
+    # As in a run: what is left after the rows were counted is shared out by their number.
+    plans = {int(rows): respread(spending, n_rows=rows, columns=len(modelled)) for rows in guesses if rows}
     return Plan(
         dataset=config.dataset_name(schema),
         epsilon=budget.epsilon,
@@ -112,8 +114,8 @@ def plan(config: SynthesizeConfig, *, expect_rows: int | None = None) -> Plan:
         neighbours=budget.neighbours,
         generator=name,
         epsilon_of_events=epsilon_of(spending.events(), spending.gaussian_delta),
-        parts=_parts(spending, generator.training_spec().share if spending.training else 0.0),  # type: ignore[union-attr]
-        outlooks=tuple(_outlook(int(rows), modelled, schema, budget, spending) for rows in guesses if rows),
+        parts=_parts(plans[max(plans)], generator.training_spec().share if spending.training else 0.0),  # type: ignore[union-attr]
+        outlooks=tuple(_outlook(rows, modelled, schema, budget, of) for rows, of in plans.items()),
     )
 
 

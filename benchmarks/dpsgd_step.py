@@ -3,8 +3,9 @@
 A network of 240-256-256-160, batches of 2,048 units, one row each. Times the same step without privacy, with our
 book-keeping (clipped sum, noise from the secure stream, update), with Opacus' ghost clipping and, if asked for, with
 Opacus' hooks; each in single and in double precision. Prints one JSON line for each way and precision: seconds of the
-fastest step, ratio to the step without privacy in the same precision, and the noise's share of a step. Steps of the
-ways take turns, so that whatever else the machine does falls on all of them. `arn` trains in double precision.
+fastest step, ratio to the step without privacy in the same precision, the same ratio of processor seconds of all
+threads (of the step that took fewest), and the noise's share of a step. Steps of the ways take turns, so that whatever
+else the machine does falls on all of them. `arn` trains in double precision.
 """
 
 from __future__ import annotations
@@ -145,24 +146,26 @@ class _Timed:
 def measure(ways: dict[str, Step], dtype: torch.dtype, steps: int) -> Iterator[dict[str, object]]:
     """Yield one line for each way."""
     rng = np.random.default_rng(0)
-    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    taken: dict[str, list[tuple[float, float, float]]] = {name: [] for name in ways}
     for at in range(steps + 2):
         rows = torch.from_numpy(rng.standard_normal((BATCH, WIDTHS[0]))).to(dtype)
         wanted = torch.from_numpy(rng.integers(0, WIDTHS[-1], BATCH))
         for name, step in ways.items():
-            start = time.perf_counter()
+            start, start_cpu = time.perf_counter(), time.process_time()
             noise = step(rows, wanted)
             if at >= 2:  # the first steps allocate
-                taken[name].append((time.perf_counter() - start, noise))
-    base = min(seconds for seconds, _ in taken["without privacy"])
+                taken[name].append((time.perf_counter() - start, time.process_time() - start_cpu, noise))
+    base = min(seconds for seconds, _, _ in taken["without privacy"])
+    base_cpu = min(cpu for _, cpu, _ in taken["without privacy"])
     for name, found in taken.items():
-        seconds = min(s for s, _ in found)
+        seconds = min(s for s, _, _ in found)
         yield {
             "way": name,
             "precision": str(dtype).removeprefix("torch."),
             "step_s": round(seconds, 4),
             "ratio": round(seconds / base, 2),
-            "noise_share": round(median(n / s for s, n in found), 3),
+            "cpu_ratio": round(min(cpu for _, cpu, _ in found) / base_cpu, 2),
+            "noise_share": round(median(n / s for s, _, n in found), 3),
         }
 
 

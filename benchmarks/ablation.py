@@ -135,8 +135,8 @@ def _no_atoms() -> Any:
 def _equal_width() -> Any:
     """Numbers are cut into as many cells of equal width, between the ends that the tree found; atoms stay."""
 
-    def cells(piece: Any, leaves: Leaves, target: float) -> NumberCells:
-        kept = leaves.trimmed(piece.low, piece.high, piece.atoms)
+    def cells(piece: Any, leaves: Leaves, target: float, missing: Any) -> NumberCells:
+        kept = leaves.trimmed(piece.low, piece.high, piece.atoms, missing)
         low, high = int(kept.low[0]), int(kept.high[-1])
         bins = max(round(float(np.maximum(kept.weight, 0).sum()) / target), 1)
         lows = np.unique(np.linspace(low, high + 1, bins + 1).astype(np.int64)[:-1])

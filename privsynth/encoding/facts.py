@@ -22,8 +22,9 @@ from privsynth.table import Table
 
 Provenance = Literal["declared", "bought", "fixed"]
 DAY = 86_400.0
-CLEAR = 4.5  # standard deviations: a column's precision is wrong in fewer than one of 100,000 for want of votes
-CAST = 3.0  # standard deviations above which a vote enters a sum
+# Standard deviations above which a vote counts as cast. A column's precision is wrong in fewer than one of 100,000 for
+# want of votes; and of some thirty sorts of votes none is noise alone, which would pass for a minority of other cells.
+CLEAR = 4.5
 MAJORITY = 0.9  # share of the known cells that must look like numbers or dates
 POINTS = slice(cells.NUMBER, cells.COMMA)
 COMMAS = slice(cells.COMMA + 1, cells.DATE_ISO)
@@ -106,7 +107,7 @@ def _votes(table: Table, name: str) -> np.ndarray:
 
 def _with_nulls(votes: np.ndarray, sigma: float) -> Facts:
     """Return the facts that noisy votes support, with the share of nulls."""
-    total = max(float(np.where(votes > CAST * sigma, votes, 0.0).sum()), 1.0)
+    total = max(float(np.where(votes > CLEAR * sigma, votes, 0.0).sum()), 1.0)
     null = float(votes[cells.NULL])
     return replace(decide(votes, sigma), nulls=min(max(null, 0.0) / total, 1.0), doubt=min(sigma / total, 1.0))
 
@@ -126,8 +127,8 @@ def declared_facts(column: Column, physical: pa.DataType) -> Facts:
 
 def decide(votes: np.ndarray, sigma: float) -> Facts:
     """Return the facts that noisy votes support; a pure function of the release."""
-    # What is not clear of the noise counts for nothing: many small positive parts of noise would pass for a minority.
-    clear = np.where(votes > CAST * sigma, np.maximum(votes, 0.0), 0.0)
+    # What is not clear of the noise counts for nothing: positive parts of noise would pass for a minority.
+    clear = np.where(votes > CLEAR * sigma, np.maximum(votes, 0.0), 0.0)
 
     def cast(group: slice) -> float:
         """Return the votes of a group: those that stand clear one by one, or all of them if they do together."""

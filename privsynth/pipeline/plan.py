@@ -97,7 +97,7 @@ def plan(config: SynthesizeConfig, *, expect_rows: int | None = None) -> Plan:
     budget = config.budget(schema)
     source = open_config_source(config, schema)
     check_schema_fits(schema, source.names, budget.unit)
-    name = choose(config.generator, epsilon=budget.epsilon)
+    name = choose(config.generator, epsilon=budget.epsilon, rows=schema.rows)
     generator = load_generator(name)
     types = physical_types(source)
     spending = make_plan(schema, types, budget, generator.training_spec())

@@ -60,6 +60,10 @@ class _Doubles:
     def _keys(self, counts: Sequence[Mapping[str, int]], sigma: float, threshold: int) -> list[dict[str, int]]:
         raise NotImplementedError
 
+    def _known(self, counts: Sequence[Mapping[str, int]], sigma: float, known: tuple[str, ...]) -> list[dict[str, int]]:
+        exact = [np.array([column.get(key, 0) for key in known], dtype=np.int64) for column in counts]
+        return [dict(zip(known, self._answer(n, sigma).tolist(), strict=True)) for n in exact]
+
     def gaussian(self, values: np.ndarray, *, l2_sensitivity: float, part: str, mu_squared: float, label: str) -> Noisy:
         assert np.issubdtype(values.dtype, np.integer)
         sigma = l2_sensitivity * mu_squared**-0.5
@@ -77,12 +81,15 @@ class _Doubles:
         mu_squared: float,
         delta: float,
         label: str,
+        known: Sequence[str] = (),
     ) -> StableKeys:
         l2_sensitivity = max_rows_per_unit * math.sqrt(len(counts))
         sigma = l2_sensitivity * mu_squared**-0.5
         threshold = stable_threshold(k=max_rows_per_unit, columns=len(counts), sigma=sigma, delta=delta)
-        public = ("stable_keys", label, part, mu_squared, delta, max_rows_per_unit, len(counts))
-        gave = StableKeys(self._keys(counts, sigma, threshold), sigma, threshold)
+        public = ("stable_keys", label, part, mu_squared, delta, max_rows_per_unit, len(counts), tuple(known))
+        gave = StableKeys(
+            self._keys(counts, sigma, threshold), sigma, threshold, self._known(counts, sigma, tuple(known))
+        )
         self.calls.append(Call(public, [dict(c) for c in counts], l2_sensitivity, gave))
         return gave
 
@@ -164,6 +171,10 @@ class ReplayMechanisms(_Doubles):
 
     def _keys(self, counts: Sequence[Mapping[str, int]], sigma: float, threshold: int) -> list[dict[str, int]]:
         answer: list[dict[str, int]] = self._next().gave.counts
+        return answer
+
+    def _known(self, counts: Sequence[Mapping[str, int]], sigma: float, known: tuple[str, ...]) -> list[dict[str, int]]:
+        answer: list[dict[str, int]] = self._next().gave.known
         return answer
 
     def violations(self) -> list[str]:

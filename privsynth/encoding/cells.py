@@ -19,6 +19,9 @@ NULL_TOKENS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "#N/A")
 MAX_DECIMALS = 6
 GRID_LIMIT = 2**52  # integers of the value grid stay exact in double precision
 MAX_DIGITS = 15  # of a number on the grid; longer ones are account numbers and the like
+# A number that passed through single precision is off by this much of itself at most. Below the other it hardly ever
+# happens that another number is so near to a round one.
+HALF_SINGLE, SINGLE_TELLS = 2.0**-24, 2.0**19
 
 # What a cell votes for. One cell casts one vote.
 NULL, TEXT, BOOLEAN = 0, 1, 2
@@ -116,7 +119,10 @@ def _text_votes(values: pa.Array) -> np.ndarray:
         texts = pc.utf8_rtrim(values.filter(pa.array(point)), characters="0")
         decimals = pc.subtract(pc.utf8_length(texts), pc.add(pc.find_substring(texts, "."), 1)).to_numpy()
         before = pc.utf8_length(pc.utf8_ltrim(pc.list_element(pc.split_pattern(texts, "."), 0), characters="+-"))
-        decimals = np.minimum(decimals, MAX_DECIMALS)
+        long = decimals > MAX_DECIMALS
+        decimals = np.where(long, MAX_DECIMALS, decimals)
+        if long.any():
+            decimals[long] = _decimals(read_numbers(texts.filter(pa.array(long)).to_pylist(), decimal="."))
         result[point] = np.where(before.to_numpy() + decimals <= MAX_DIGITS, NUMBER + decimals, TEXT)
     comma = _matches(values, _COMMA)
     if comma.any():
@@ -161,12 +167,20 @@ def _slashed_votes(values: pa.Array) -> np.ndarray:
 
 
 def _decimals(values: np.ndarray) -> np.ndarray:
-    """Return (n,) uint8: the fewest decimals, 0..6, that write a float to within 1e-9 of itself."""
+    """Return (n,) uint8: the fewest decimals, 0..6, that write a float to within 1e-9 of itself.
+
+    Where six are too few, the fewest that write it as well as single precision could: 3.200000047683716 was 3.2.
+    """
     result = np.full(len(values), MAX_DECIMALS, np.uint8)
+    short = np.zeros(len(values), dtype=bool)
     with np.errstate(invalid="ignore", over="ignore"):
-        for decimals in range(MAX_DECIMALS - 1, -1, -1):
-            scaled = values * 10.0**decimals
-            result[np.abs(scaled - np.rint(scaled)) <= 1e-9 * np.maximum(1.0, np.abs(scaled))] = decimals
+        for decimals in range(MAX_DECIMALS, -1, -1):
+            size = np.abs(values * 10.0**decimals)
+            off = np.abs(size - np.rint(size))
+            exact = off <= 1e-9 * np.maximum(1.0, size)
+            short |= exact
+            single = ~short & (off <= HALF_SINGLE * size) & (size < SINGLE_TELLS)
+            result[exact | single] = decimals
     return result
 
 

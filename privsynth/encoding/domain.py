@@ -1,7 +1,8 @@
 """The domain stage: from facts to codecs. What nobody declared is bought here: categories, atoms, bins.
 
-Order of releases: frequent keys of all open columns at once (thresholded), then one tree a numeric line, level by level
-for all lines at once. Everything after them is a pure function of what came out.
+Order of releases: frequent texts of all open columns at once (thresholded, but for those of a public list), frequent
+values of all lines at once (thresholded), then one tree a numeric line, level by level for all lines at once.
+Everything after them is a pure function of what came out.
 """
 
 from __future__ import annotations
@@ -28,12 +29,15 @@ from privsynth.encoding.location import Missing
 from privsynth.encoding.number_cells import NumberCells, build_cells
 from privsynth.encoding.parsed import ParsedTable, boolean_values
 from privsynth.encoding.quantile_tree import FIRST_PARTS, Leaves, Line, grow
+from privsynth.encoding.vocabulary import likely, words
 from privsynth.errors import SchemaError
 from privsynth.privacy.mechanisms import Mechanisms, stable_threshold
 from privsynth.schema.model import Schema
 
 RARE_ATOM = 0.2  # share of the rows: where only more frequent values come out, no numbers are looked for
-KEYS_SHARE = 0.6  # of the domain's μ², for categories and atoms; the trees get the rest
+# How much of the domain's μ² is for each column of texts, each line's frequent values, and each line's tree. What a
+# tree misses of a number is less than what a column of texts loses whose categories do not come out.
+TEXT, ATOMS, TREE = 1.0, 0.25, 0.75
 
 
 @dataclass(frozen=True)
@@ -173,28 +177,26 @@ def learn_codecs(
     pieces = [p for name in layout.modelled for p in _pieces(name, parsed, schema, layout, facts)]
     texts = [n for n in layout.modelled if facts[n].kind == "categorical" and schema.column(n).categories is None]
     keyed = [p for p in pieces if p.wants_keys and delta > 0]
-    kept_texts: dict[str, tuple[str, ...]] = {}
+    prices = domain_prices(texts=len(texts), keyed=len(keyed), lines=len(pieces), mu_squared=mu_squared)
+    of_texts = delta * len(texts) / max(len(texts) + len(keyed), 1)
+    kept_texts = _frequent_texts(parsed, texts, mechanisms, k=k, mu_squared=prices[0], delta=of_texts)
     keys_sigma = 0.0
-    keys_share = KEYS_SHARE if texts or keyed else 0.0
-    if keyed and mu_squared > 0:
-        sigma = k * math.sqrt((len(texts) + len(keyed)) / (mu_squared * keys_share))
-        if stable_threshold(k=k, columns=len(texts) + len(keyed), sigma=sigma, delta=delta) > RARE_ATOM * n_rows:
-            # No value of a number is that frequent: the texts have the release to themselves, the trees their share.
-            keyed = []
-            keys_share = len(texts) / (len(texts) + len(pieces))
-    if texts or keyed:
+    if keyed:
+        sigma = k * math.sqrt(len(keyed) / prices[1]) if prices[1] > 0 else math.inf
+        if stable_threshold(k=k, columns=len(keyed), sigma=sigma, delta=delta - of_texts) > RARE_ATOM * n_rows:
+            # No value of a number is that frequent: the trees have it all.
+            keyed, prices = [], (prices[0], 0.0, prices[1] + prices[2])
+    if keyed:
         release = mechanisms.stable_keys(
-            [_text_counts(parsed.columns[n]) for n in texts] + [p.key_counts() for p in keyed],
+            [p.key_counts() for p in keyed],
             max_rows_per_unit=k,
             part="domain",
-            mu_squared=mu_squared * keys_share,
-            delta=delta,
-            label="frequent categories and values",
+            mu_squared=prices[1],
+            delta=delta - of_texts,
+            label="frequent values of numbers",
         )
         keys_sigma = release.sigma
-        for name, counts in zip(texts, release.counts[: len(texts)], strict=True):
-            kept_texts[name] = tuple(sorted(counts))
-        for piece, counts in zip(keyed, release.counts[len(texts) :], strict=True):
+        for piece, counts in zip(keyed, release.counts, strict=True):
             piece.atoms = {int(key): float(count) for key, count in counts.items()}
     target = max(n_rows / bins, 1.0)
     leaves = grow(
@@ -202,7 +204,7 @@ def learn_codecs(
         mechanisms,
         k=k,
         part="domain",
-        mu_squared=mu_squared * (1 - keys_share),
+        mu_squared=prices[2],
         split_above=target / 3,
         n_rows=n_rows,
     )
@@ -213,6 +215,39 @@ def learn_codecs(
     return [_codec(name, schema, layout, facts, kept_texts, cells) for name in layout.names]
 
 
+def domain_prices(*, texts: int, keyed: int, lines: int, mu_squared: float) -> tuple[float, float, float]:
+    """Return the μ² of the texts, of frequent values of numbers, and of the trees; from public and paid facts.
+
+    Args:
+      texts: number of open columns of texts.
+      keyed, lines: number of lines whose frequent values are looked for, and of all lines.
+    """
+    wanted = (TEXT * texts, ATOMS * keyed, TREE * lines)
+    each = mu_squared * (1 - 1e-9) / max(math.fsum(wanted), 1e-12)
+    return wanted[0] * each, wanted[1] * each, wanted[2] * each
+
+
+def _frequent_texts(
+    parsed: ParsedTable, names: Sequence[str], mechanisms: Mechanisms, *, k: int, mu_squared: float, delta: float
+) -> dict[str, tuple[str, ...]]:
+    """Return the categories of each open column of texts: those above the threshold, and those of the public list."""
+    if not names:
+        return {}
+    release = mechanisms.stable_keys(
+        [_text_counts(parsed.columns[name]) for name in names],
+        max_rows_per_unit=k,
+        part="domain",
+        mu_squared=mu_squared,
+        delta=delta,
+        label="frequent categories",
+        known=words(),
+    )
+    return {
+        name: tuple(sorted({*counts, *likely(known, release.sigma)}))
+        for name, counts, known in zip(names, release.counts, release.known, strict=True)
+    }
+
+
 def _text_counts(column: Categories | Grid) -> dict[str, int]:
     assert isinstance(column, Categories)
     counts = np.bincount(column.codes[column.codes >= 0], minlength=len(column.values))
@@ -221,7 +256,8 @@ def _text_counts(column: Categories | Grid) -> dict[str, int]:
 
 def _cells(piece: _Piece, leaves: Leaves, target: float, missing: Missing | None) -> NumberCells:
     kept = leaves.trimmed(piece.low, piece.high, piece.atoms, missing)
-    return build_cells(kept.low, kept.high, kept.weight, piece.atoms, target=target, sigma=kept.sigma)
+    sigma = float(np.sqrt(np.mean(kept.sigma**2)))
+    return build_cells(kept.low, kept.high, kept.weight, piece.atoms, target=target, sigma=sigma)
 
 
 def _missing(piece: _Piece, fact: Facts, n_rows: float, keys_sigma: float, rows_sigma: float) -> Missing | None:

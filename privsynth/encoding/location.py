@@ -62,13 +62,13 @@ def octaves(values: np.ndarray) -> np.ndarray:
 
 
 def likeliest(
-    low: np.ndarray, weight: np.ndarray, sigma: float, missing: Missing | None
+    low: np.ndarray, weight: np.ndarray, sigma: np.ndarray, missing: Missing | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return which (l,) leaves the likeliest shape covers, and what each of its octaves weighs by all that is known.
 
     Args:
       low: (l,) where each leaf begins; leaves do not cross octaves.
-      weight: (l,) noisy rows, of deviation `sigma` an octave.
+      weight, sigma: (l,) noisy rows, and their standard deviation.
       missing: how many rows there are in all, if known.
     Returns:
       (l,) booleans, and (l,) rows to expect in the leaf's octave, 0 outside of the shape.
@@ -76,15 +76,19 @@ def likeliest(
     at = octaves(low) + OCTAVES
     noisy = np.bincount(at, weights=weight, minlength=2 * OCTAVES + 1)
     reachable = np.bincount(at, minlength=2 * OCTAVES + 1) > 0
+    # Leaves that were cut off one root know together what it weighs: an octave is as good as its best leaf.
+    best = np.full(2 * OCTAVES + 1, np.inf)
+    np.minimum.at(best, at, sigma)
+    variance = np.where(reachable, best, 1.0) ** 2
     shapes, handicap = _shapes()
-    agree, length = shapes @ noisy / sigma**2, (shapes**2).sum(axis=1) / sigma**2
+    agree, length = shapes @ (noisy / variance), shapes**2 @ (1 / variance)
     known = Missing(0.0, 1e9) if missing is None else missing
     precision = 1.0 / max(known.sigma, 1e-3) ** 2
     rows = np.maximum((agree + known.rows * precision) / (length + precision), 0.0)
     gain = rows * agree - rows**2 * length / 2 - (rows - known.rows) ** 2 * precision / 2
-    best = int(np.argmax(np.where((shapes @ ~reachable) > 0.5, -np.inf, gain - handicap)))
-    expected = rows[best] * shapes[best]
+    likely = int(np.argmax(np.where((shapes @ ~reachable) > 0.5, -np.inf, gain - handicap)))
+    expected = rows[likely] * shapes[likely]
     # A shape is right to within about half of what it says of an octave; the rest is what was counted there.
     doubt = (expected / 2) ** 2
-    seen = np.where(expected > 0, (noisy * doubt + expected * sigma**2) / (doubt + sigma**2), 0.0)
-    return shapes[best][at] > 0, np.maximum(seen, 0.0)[at]
+    seen = np.where(expected > 0, (noisy * doubt + expected * variance) / (doubt + variance), 0.0)
+    return shapes[likely][at] > 0, np.maximum(seen, 0.0)[at]

@@ -1,9 +1,9 @@
 """Noisy trees over integer lines, grown for many columns at once: one Gaussian release a level.
 
 The first level cuts a declared range into equal parts, or, where nothing was declared, the whole line by sign and
-power of two. Each further level cuts the nodes that are still heavy into `WAYS` parts. Nothing is learned that was not
-paid for: which nodes are heavy is read off the noisy counts of the level above. At the end all levels together say what
-a leaf weighs.
+power of two. Each further level cuts the nodes that are still heavy into `WAYS` parts, and counts the others again,
+which costs nothing: a row is in one node of a level either way. Nothing is learned that was not paid for: which nodes
+are heavy is read off the noisy counts of the levels above. At the end all levels together say what a leaf weighs.
 """
 
 from __future__ import annotations
@@ -20,10 +20,14 @@ from privsynth.encoding.location import OCTAVES, Missing, likeliest, octaves
 from privsynth.privacy.mechanisms import Mechanisms
 
 FIRST_PARTS = 128
-WAYS = 4  # into which a node is cut: fewer levels with less noise each
+# Into which a node is cut: fewer levels with less noise each (Qardaji, Yang & Li 2013, *Understanding hierarchical
+# methods for differentially private histograms*).
+WAYS = 8
+# Numbers of years lie close together, far from nought: a root of an open line, which is cut into years at once.
+YEARS = (1900, 2047)
 DECLARED_LEVELS = 4
 OPEN_LEVELS = 6
-FEWEST_LEVELS = 2
+FEWEST_LEVELS = 3
 SPARE_LEVELS = 1  # for rows that crowd in a corner of their root
 SOLID = 4.0  # standard deviations above which a node is worth cutting
 FALSE_ALARM = 1e-3  # probability that noise alone makes an open line reach further, all its runs and nodes together
@@ -54,7 +58,8 @@ class Line:
             return starts, np.append(starts[1:] - 1, self.high)
         powers = [0, *(2**b for b in range(GRID_LIMIT.bit_length()))]
         positive = [(a, b - 1) for a, b in zip(powers[1:], [*powers[2:], GRID_LIMIT + 1], strict=True) if b > a]
-        ranges = [(-b, -a) for a, b in reversed(positive)] + [(0, 0)] + positive
+        with_years = [(a, YEARS[0] - 1) if b == YEARS[1] else (a, b) for a, b in positive]
+        ranges = [(-b, -a) for a, b in reversed(positive)] + [(0, 0)] + sorted([*with_years, YEARS])
         low = -GRID_LIMIT if self.low is None else self.low
         high = GRID_LIMIT if self.high is None else self.high
         ranges = [(max(a, low), min(b, high)) for a, b in ranges if b >= low and a <= high]
@@ -63,16 +68,19 @@ class Line:
 
 @dataclass(frozen=True)
 class Leaves:
-    """What a tree says: inclusive ranges that tile the line, and the noisy rows in each, of deviation `sigma` at most.
+    """What a tree says.
 
-    `cut` are the nodes that were cut further, with their noisy rows: (low, high, rows).
+    Attributes:
+      low, high: (l,) inclusive ranges that tile the line.
+      weight, sigma: (l,) noisy rows in each, and their standard deviation at most.
+      cut: the nodes that were cut further: (low, high, noisy rows, deviation).
     """
 
     low: np.ndarray
     high: np.ndarray
     weight: np.ndarray
-    sigma: float
-    cut: tuple[tuple[int, int, float], ...] = ()
+    sigma: np.ndarray
+    cut: tuple[tuple[int, int, float, float], ...] = ()
 
     def trimmed(
         self, low: int | None, high: int | None, atoms: Collection[int], missing: Missing | None = None
@@ -98,14 +106,16 @@ class Leaves:
         start = int(self.low[0]) if low is not None else min(inside)
         end = int(self.high[-1]) if high is not None else max(inside)
         keep = (self.high >= start) & (self.low <= end)
-        return Leaves(np.maximum(self.low[keep], start), np.minimum(self.high[keep], end), weight[keep], self.sigma)
+        low_kept, high_kept = np.maximum(self.low[keep], start), np.minimum(self.high[keep], end)
+        return Leaves(low_kept, high_kept, weight[keep], self.sigma[keep])
 
     def _left(self, within: np.ndarray, missing: Missing | None) -> Missing | None:
         """Return how many rows are missing outside of some leaves, None if that may be none."""
         if missing is None:
             return None
+        # The leaves of an octave sum to what its root weighs, which is as good as one leaf that was counted once.
         parts = len(np.unique(octaves(self.low[within])))
-        sigma = math.hypot(missing.sigma, self.sigma * parts**0.5)
+        sigma = math.hypot(missing.sigma, float(self.sigma.max(initial=0.0)) * parts**0.5)
         rows = missing.rows - float(self.weight[within].sum())
         return Missing(rows, sigma) if rows > float(norm.isf(FALSE_ALARM)) * sigma else None
 
@@ -122,19 +132,20 @@ class Leaves:
 
         So does a node that stood clear before it was cut: its rows do not get fewer by being spread over leaves.
         """
-        total = np.concatenate([[0.0], np.cumsum(self.weight)])
+        total, variance = (np.concatenate([[0.0], np.cumsum(part)]) for part in (self.weight, self.sigma**2))
         lows, highs = [], []
         lengths = [length for length in RUNS if length <= len(self.weight)]
         solid = float(norm.isf(FALSE_ALARM / (len(lengths) * len(self.weight) + len(self.cut))))
         for length in lengths:
-            sums = total[length:] - total[:-length]
-            clear = np.flatnonzero(sums >= solid * self.sigma * math.sqrt(length)).tolist()
+            sums, noise = total[length:] - total[:-length], np.sqrt(variance[length:] - variance[:-length])
+            clear = np.flatnonzero(sums >= solid * noise).tolist()
             if clear:
                 first, last = slice(clear[0], clear[0] + length), slice(clear[-1], clear[-1] + length)
-                lows.append(int(self.low[first][_empty_start(self.weight[first], self.sigma)]))
-                highs.append(int(self.high[last][::-1][_empty_start(self.weight[last][::-1], self.sigma)]))
+                lows.append(int(self.low[first][_empty_start(self.weight[first], self.sigma[first])]))
+                back = _empty_start(self.weight[last][::-1], self.sigma[last][::-1])
+                highs.append(int(self.high[last][::-1][back]))
         # Nodes are nested or apart: in this order one that holds others is followed by one of them.
-        nodes = sorted((low, -high) for low, high, weight in self.cut if weight >= solid * self.sigma)
+        nodes = sorted((low, -high) for low, high, weight, sigma in self.cut if weight >= solid * sigma)
         for i, (low, end) in enumerate(nodes):
             if i + 1 == len(nodes) or nodes[i + 1][1] < end:
                 lows.append(low)
@@ -142,10 +153,9 @@ class Leaves:
         return (min(lows), max(highs)) if lows else None
 
 
-def _empty_start(weight: np.ndarray, sigma: float) -> int:
+def _empty_start(weight: np.ndarray, sigma: np.ndarray) -> int:
     """Return how many leaves to drop at the start of a run: as many as do not stand out together."""
-    length = np.arange(1, len(weight))
-    faint = np.flatnonzero(np.cumsum(weight[:-1]) <= FAINT * sigma * np.sqrt(length))
+    faint = np.flatnonzero(np.cumsum(weight[:-1]) <= FAINT * np.sqrt(np.cumsum(sigma[:-1] ** 2)))
     return int(faint[-1]) + 1 if len(faint) else 0
 
 
@@ -182,7 +192,7 @@ def grow(
     """Return the leaves of one tree a line.
 
     Guarantee: `levels_of(lines)` Gaussian releases that share `mu_squared` equally. In a level each row lies in at
-      most one node of each line, so a unit of k rows moves the counts by at most k·√lines in L2.
+      most one node of each line, cut or counted again, so a unit of k rows moves the counts by at most k·√lines in L2.
     Args:
       split_above: a node with more noisy rows than this is cut; also four standard deviations are needed.
       n_rows: the paid number of rows.
@@ -193,8 +203,6 @@ def grow(
     sigma = 0.0
     for level in range(levels):
         fresh = [tree.fresh() for tree in trees]
-        if not any(len(low) for low, _ in fresh):
-            break
         counts = [_count(line.values, low, high) for line, (low, high) in zip(lines, fresh, strict=True)]
         release = mechanisms.gaussian(
             np.concatenate(counts),
@@ -205,37 +213,52 @@ def grow(
         )
         sigma = release.sigma
         noisy = np.split(release.values.astype(np.float64), np.cumsum([len(c) for c in counts])[:-1])
-        heavy = max(split_above, SOLID * sigma)
         for tree, weight in zip(trees, noisy, strict=True):
-            tree.add(weight, heavy if level + 1 < levels else math.inf)
+            tree.add(weight, split_above, sigma, last=level + 1 == levels)
     return [tree.leaves(sigma) for tree in trees]
 
 
 class _Tree:
-    """The nodes of one line, parents before children, which follow each other."""
+    """The nodes of one line, parents before children, which follow each other. An only child is its parent again."""
 
     def __init__(self, low: np.ndarray, high: np.ndarray) -> None:
         self._low, self._high = low.tolist(), high.tolist()
         self._weight: list[float] = []
         self._children: list[range] = []  # of each node that has a weight; none if it is a leaf
+        self._mean, self._times = [0.0] * len(low), [0] * len(low)  # of the same range so far
 
     def fresh(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the inclusive ranges of the nodes that have no weight yet."""
+        """Return the inclusive ranges of the nodes that have no weight yet, which are disjoint and ascending."""
         start = len(self._weight)
         return np.array(self._low[start:], dtype=np.int64), np.array(self._high[start:], dtype=np.int64)
 
-    def add(self, weight: np.ndarray, heavy: float) -> None:
-        """Give the fresh nodes their noisy weights, and cut those that are heavy."""
+    def add(self, weight: np.ndarray, split_above: float, sigma: float, *, last: bool) -> None:
+        """Give the fresh nodes their noisy weights; cut those that are heavy, and ask for the others again."""
         for w in weight.tolist():
-            low, high = self._low[len(self._weight)], self._high[len(self._weight)]
-            width, first = high - low + 1, len(self._low)
-            if w > heavy and width > 1:
-                parts = min(WAYS, width)
-                starts = [low + width * i // parts for i in range(parts)]
-                self._low += starts
-                self._high += [*(start - 1 for start in starts[1:]), high]
+            node, first = len(self._weight), len(self._low)
+            times = self._times[node] + 1
+            mean = self._mean[node] + (w - self._mean[node]) / times
+            if not last and mean > max(split_above, SOLID * sigma / math.sqrt(times)):
+                self._cut(node)
+            elif not last:
+                self._append(self._low[node], self._high[node], mean, times)
+            self._mean[node], self._times[node] = mean, times
             self._children.append(range(first, len(self._low)))
             self._weight.append(w)
+
+    def _cut(self, node: int) -> None:
+        low, high = self._low[node], self._high[node]
+        width = high - low + 1
+        parts = width if (low, high) == YEARS else min(WAYS, width)
+        starts = [low + width * i // parts for i in range(parts)]
+        for start, end in zip(starts, [*(start - 1 for start in starts[1:]), high], strict=True):
+            self._append(start, end, *((self._mean[node], self._times[node]) if width == 1 else (0.0, 0)))
+
+    def _append(self, low: int, high: int, mean: float, times: int) -> None:
+        self._low.append(low)
+        self._high.append(high)
+        self._mean.append(mean)
+        self._times.append(times)
 
     def leaves(self, sigma: float) -> Leaves:
         """Return the leaves in order, with the weights of least variance that all levels together give.
@@ -256,15 +279,13 @@ class _Tree:
                 over = weight[node] - sum(weight[c] for c in children)
                 for c in children:
                     weight[c] += over * variance[c] / below
-        nodes = list(zip(self._low, self._high, weight, strict=True))
+        spread = [sigma / math.sqrt(times) for times in self._times]
+        nodes = list(zip(self._low, self._high, weight, spread, strict=True))
         ordered = sorted(node for node, at in zip(nodes, self._children, strict=True) if not at)
-        return Leaves(
-            np.array([a for a, _, _ in ordered], dtype=np.int64),
-            np.array([b for _, b, _ in ordered], dtype=np.int64),
-            np.array([w for _, _, w in ordered], dtype=np.float64),
-            sigma,
-            tuple(node for node, at in zip(nodes, self._children, strict=True) if at),
-        )
+        low, high = (np.array([node[i] for node in ordered], dtype=np.int64) for i in (0, 1))
+        rows, noise = (np.array([node[i] for node in ordered], dtype=np.float64) for i in (2, 3))
+        cut = tuple(node for node, at in zip(nodes, self._children, strict=True) if len(at) > 1)
+        return Leaves(low, high, rows, noise, cut)
 
 
 def _count(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:

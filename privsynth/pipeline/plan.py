@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from privsynth.encoding.domain import KEYS_SHARE
+from privsynth.encoding.domain import domain_prices
 from privsynth.generators.generator import choose, load_generator
 from privsynth.generators.marginal.select import MEAN_ABS_NORMAL
 from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
@@ -53,7 +53,8 @@ class Outlook:
 
     Attributes:
       rows: a guess, not a measurement.
-      rarest: a category or value with fewer rows than this is merged into OTHER, about (half come through).
+      rarest: a category with fewer rows than this is merged into OTHER, about (half come through), unless it is a
+        common word such as yes, no or a country. Of numbers alone: the rarest value with a code of its own.
       bins: cells of a numeric line.
       columns: each modelled column.
       pair_tvd: expected error of a pair's table if every pair were bought; strong pairs are bought at a better price.
@@ -137,11 +138,16 @@ def _outlook(rows: int, modelled: list[str], schema: Schema, budget: Budget, spe
     for name, (known, size), part in zip(modelled, codes, share, strict=True):
         sigma = k / math.sqrt(spending.parts["one_way"] * float(part))
         columns.append(ColumnPlan(name, known, size, min(1.0, 0.5 * MEAN_ABS_NORMAL * sigma * size / rows)))
-    open_columns = sum(known != "declared" for known, _ in codes)
+    lines = sum(schema.column(n).kind in ("numeric", "integer", "datetime", "date") for n in modelled)
+    texts = sum(known != "declared" for known, _ in codes) - lines
     rarest = 0
-    if open_columns and "domain" in spending.parts and spending.discovery_delta > 0:
-        sigma = k * math.sqrt(open_columns) / math.sqrt(spending.parts["domain"] * KEYS_SHARE)
-        rarest = stable_threshold(k=k, columns=open_columns, sigma=sigma, delta=spending.discovery_delta)
+    if texts + lines and "domain" in spending.parts and spending.discovery_delta > 0:
+        of_texts, of_values, _ = domain_prices(
+            texts=texts, keyed=lines, lines=lines, mu_squared=spending.parts["domain"]
+        )
+        columns_of, mu_squared = (texts, of_texts) if texts else (lines, of_values)
+        delta = spending.discovery_delta * columns_of / (texts + lines)
+        rarest = stable_threshold(k=k, columns=columns_of, sigma=k * math.sqrt(columns_of / mu_squared), delta=delta)
     pairs = np.array([float(a * b) for (_, a), (_, b) in combinations(codes, 2)])
     pair_tvd = 0.0
     if len(pairs):

@@ -32,17 +32,19 @@ class Noisy:
 
 @dataclass(frozen=True)
 class StableKeys:
-    """A paid, thresholded histogram of an open domain, one mapping a column.
+    """A paid histogram of an open domain, one mapping a column.
 
     Attributes:
       counts: for each column, key -> noisy count, only keys at or above `threshold`.
       sigma: standard deviation of each count.
       threshold: what a noisy count had to reach.
+      known: for each column, the noisy count of every key that was known beforehand, however small.
     """
 
     counts: list[dict[str, int]]
     sigma: float
     threshold: int
+    known: list[dict[str, int]]
 
 
 class TrainingNoise(Protocol):
@@ -77,8 +79,9 @@ class Mechanisms(Protocol):
         mu_squared: float,
         delta: float,
         label: str,
+        known: Sequence[str] = (),
     ) -> StableKeys:
-        """Release the frequent keys of open domains with their noisy counts."""
+        """Release the frequent keys of open domains with their noisy counts, and those of all known keys."""
         ...
 
     def share_out(self, parts: Mapping[str, float]) -> None:
@@ -137,17 +140,23 @@ class GaussianMechanisms:
         mu_squared: float,
         delta: float,
         label: str,
+        known: Sequence[str] = (),
     ) -> StableKeys:
         """Return the keys whose noisy count reaches a threshold, for each of several open domains.
+
+        Keys that are known beforehand, whoever is in the table, need no threshold: the noisy counts of all of them are
+        released in every column, also of those that no row holds.
 
         Guarantee: μ-GDP with μ² = mu_squared on the keys that both neighbours hold, and probability at most `delta`
           in all that a key which only one unit holds comes out. A unit has at most k = `max_rows_per_unit` rows and
           each row at most one key a column: the counts move by at most k·√columns in L2. A key held by one unit
           alone has a count of at most k and passes T = k + σ·Φ⁻¹(1 − delta / (columns·k)) + ½ with probability at
-          most delta / (columns·k); a unit alone holds at most k such keys a column.
+          most delta / (columns·k); a unit alone holds at most k such keys a column. Known keys are held by both
+          neighbours, with a count of nought if nobody has them.
         Args:
           counts: for each column, key -> exact count of rows.
           delta: for the whole call.
+          known: keys from a public list that does not depend on any row; sorted, each once.
         Raises:
           BudgetExceeded: before any noise is drawn.
         Source: Wilkins, Kifer, Zhang & Karrer (2024), Gaussian sparse histogram; design §2.
@@ -170,14 +179,15 @@ class GaussianMechanisms:
                 delta=delta,
             )
         )
-        kept = []
+        kept, told = [], []
         for column in counts:
             # In the keys' own order, so that the order of rows cannot show.
-            keys = sorted(column)
-            exact = np.fromiter((column[key] for key in keys), dtype=np.int64, count=len(keys))
-            noisy = exact + rounded_gaussian(len(keys), sigma, self._bits)
-            kept.append({key: int(n) for key, n in zip(keys, noisy, strict=True) if n >= threshold})
-        return StableKeys(kept, sigma, threshold)
+            keys = sorted({*column, *known})
+            exact = np.fromiter((column.get(key, 0) for key in keys), dtype=np.int64, count=len(keys))
+            noisy = dict(zip(keys, (exact + rounded_gaussian(len(keys), sigma, self._bits)).tolist(), strict=True))
+            kept.append({key: n for key, n in noisy.items() if n >= threshold})
+            told.append({key: noisy[key] for key in known})
+        return StableKeys(kept, sigma, threshold, told)
 
     def share_out(self, parts: Mapping[str, float]) -> None:
         """Cut the plan's μ² into its parts anew, see `Bill.share_out`."""

@@ -191,3 +191,19 @@ def test_leap_seconds_and_days_that_do_not_exist():
 def test_times_fall_to_the_grid_below():
     parsed = as_times(column(["1969-12-31T23:59:59", "1970-01-01T00:00:59"]), precision=60.0)
     assert parsed.steps.tolist() == [-1, 0]
+
+
+@pytest.mark.parametrize("typed", [False, True])
+def test_numbers_that_passed_through_single_precision_have_the_decimals_that_were_written(typed):
+    written = np.array([3.2, 0.221, 45.123, 100.25, 7.0, 0.05])
+    single = written.astype(np.float32).astype(np.float64)
+    column = pa.chunked_array([pa.array(single if typed else [repr(v) for v in single.tolist()])])
+    assert (votes(column) - NUMBER).tolist() == [1, 3, 3, 2, 0, 2]
+
+
+def test_numbers_with_many_decimals_are_not_taken_for_rounded_ones():
+    """Chance makes one number in some thirty look like single precision at five decimals, and hardly any at four."""
+    values = np.random.default_rng(0).random(20_000) + 1.0
+    decimals = votes(pa.chunked_array([pa.array(values)])) - NUMBER
+    assert (decimals < 6).mean() < 0.04
+    assert (decimals < 5).mean() < 0.01

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from privsynth.encoding.cells import GRID_LIMIT
 from privsynth.encoding.location import OCTAVES, Missing, likeliest, octaves
-from privsynth.encoding.quantile_tree import Line, grow
+from privsynth.encoding.quantile_tree import YEARS, Line, grow
 
 
 @given(st.integers(-GRID_LIMIT, GRID_LIMIT))
@@ -18,9 +18,14 @@ def test_the_octave_of_an_integer_is_its_number_of_bits(value):
     assert octaves(np.array([value]))[0] == (value > 0) * value.bit_length() - (value < 0) * abs(value).bit_length()
 
 
-def test_roots_of_an_open_line_are_its_octaves():
+def test_roots_of_an_open_line_are_its_octaves_and_the_years():
     low, high = Line("x", np.zeros(0, np.int64)).roots()
-    assert octaves(low).tolist() == octaves(high).tolist() == list(range(-OCTAVES, OCTAVES + 1))
+    assert octaves(low).tolist() == octaves(high).tolist()
+    assert (low[1:] == high[:-1] + 1).all()
+    years = octaves(np.array(YEARS))
+    assert years[0] == years[1]
+    assert sorted([*range(-OCTAVES, OCTAVES + 1), years[0]]) == octaves(low).tolist()
+    assert YEARS in set(zip(low.tolist(), high.tolist(), strict=True))
 
 
 def leaves_of(values: np.ndarray, seed: int, sigma: float):
@@ -76,7 +81,7 @@ def test_noise_does_not_make_an_open_line_reach_further():
 def test_any_line_has_a_likeliest_place(seed, rows, sigma):
     low, _ = Line("x", np.zeros(0, np.int64), -5, None).roots()
     noisy = np.random.default_rng(seed).normal(0, sigma, len(low))
-    place, expected = likeliest(low, noisy, sigma, None if rows is None else Missing(rows, sigma))
+    place, expected = likeliest(low, noisy, np.full(len(low), sigma), None if rows is None else Missing(rows, sigma))
     assert place.any()
     assert np.isfinite(expected).all()
     assert (expected >= 0).all()

@@ -109,10 +109,17 @@ class Watching(GaussianMechanisms):
         mu_squared: float,
         delta: float,
         label: str,
+        known: Sequence[str] = (),
     ) -> StableKeys:
         self.before()
         kept = super().stable_keys(
-            counts, max_rows_per_unit=max_rows_per_unit, part=part, mu_squared=mu_squared, delta=delta, label=label
+            counts,
+            max_rows_per_unit=max_rows_per_unit,
+            part=part,
+            mu_squared=mu_squared,
+            delta=delta,
+            label=label,
+            known=known,
         )
         self.draws += [kept.sigma] * len(counts)
         # Worked out anew: a unit has k rows, and each has a key in every column.

@@ -121,6 +121,20 @@ def test_frequent_keys_come_out_sorted_and_rare_ones_do_not():
     assert release.sigma == pytest.approx(4 * math.sqrt(3) / math.sqrt(0.5), rel=1e-5)
 
 
+def test_known_keys_come_out_with_noise_whether_they_are_there_or_not():
+    """The noise of absent keys is that of present ones: a Kolmogorov–Smirnov test with a false alarm in a million."""
+    known = tuple(sorted(f"word{i:04d}" for i in range(2_000)))
+    column = {"word0001": 90_000, "often": 70_000, "word0002": 2, "rare": 2}
+    release = GaussianMechanisms(bill(), SeededBits(5)).stable_keys(
+        [column, {}], max_rows_per_unit=4, part="a", mu_squared=0.5, delta=1e-6, label="keys", known=known
+    )
+    assert [tuple(of) for of in release.known] == [known, known]
+    assert list(release.counts[0]) == ["often", "word0001"]
+    assert release.known[0]["word0001"] == release.counts[0]["word0001"]
+    noise = [n - column.get(key, 0) for key, n in release.known[0].items()] + list(release.known[1].values())
+    assert kstest(np.array(noise) / release.sigma, "norm").pvalue > 1e-6
+
+
 def test_the_order_of_keys_in_memory_does_not_show():
     one = keys(GaussianMechanisms(bill(), SeededBits(3)), [{"a": 900, "b": 905, "c": 910}])
     other = keys(GaussianMechanisms(bill(), SeededBits(3)), [{"c": 910, "a": 900, "b": 905}])

@@ -82,11 +82,15 @@ class _Doubles:
         delta: float,
         label: str,
         known: Sequence[str] = (),
+        unit_weight: int | None = None,
     ) -> StableKeys:
-        l2_sensitivity = max_rows_per_unit * math.sqrt(len(counts))
+        most = max_rows_per_unit if unit_weight is None else unit_weight
+        l2_sensitivity = most * math.sqrt(len(counts))
         sigma = l2_sensitivity * mu_squared**-0.5
-        threshold = stable_threshold(k=max_rows_per_unit, columns=len(counts), sigma=sigma, delta=delta)
-        public = ("stable_keys", label, part, mu_squared, delta, max_rows_per_unit, len(counts), tuple(known))
+        threshold = stable_threshold(
+            k=max_rows_per_unit, columns=len(counts), sigma=sigma, delta=delta, unit_weight=most
+        )
+        public = ("stable_keys", label, part, mu_squared, delta, max_rows_per_unit, len(counts), tuple(known), most)
         gave = StableKeys(
             self._keys(counts, sigma, threshold), sigma, threshold, self._known(counts, sigma, tuple(known))
         )

@@ -29,6 +29,7 @@ from privsynth.encoding.location import Missing
 from privsynth.encoding.number_cells import NumberCells, build_cells
 from privsynth.encoding.parsed import ParsedTable, boolean_values
 from privsynth.encoding.quantile_tree import FIRST_PARTS, Leaves, Line, grow
+from privsynth.encoding.units import STEPS, Weights, count
 from privsynth.encoding.vocabulary import likely, words
 from privsynth.errors import SchemaError
 from privsynth.privacy.mechanisms import Mechanisms, stable_threshold
@@ -136,21 +137,24 @@ class _Piece:
     low: int | None = None
     high: int | None = None
     wants_keys: bool = False
+    weight: np.ndarray | None = None
     atoms: dict[int, float] = field(default_factory=dict)
 
     def key_counts(self) -> dict[str, int]:
         assert self.steps is not None
         assert self.known is not None
-        values, counts = np.unique(self.steps[self.known], return_counts=True)
+        values, at = np.unique(self.steps[self.known], return_inverse=True)
+        counts = count(at, len(values), None if self.weight is None else self.weight[self.known])
         return {str(v): int(c) for v, c in zip(values.tolist(), counts.tolist(), strict=True)}
 
     def line(self) -> Line:
         assert self.steps is not None
         assert self.known is not None
-        values = self.steps[self.known]
+        kept = self.known
         if self.atoms:
-            values = values[~np.isin(values, np.fromiter(self.atoms, dtype=np.int64))]
-        return Line(f"{self.column}·{self.part}", values, self.low, self.high)
+            kept = kept & ~np.isin(self.steps, np.fromiter(self.atoms, dtype=np.int64))
+        weight = None if self.weight is None else self.weight[kept]
+        return Line(f"{self.column}·{self.part}", self.steps[kept], self.low, self.high, weight)
 
 
 def learn_codecs(
@@ -166,6 +170,7 @@ def learn_codecs(
     mu_squared: float,
     delta: float,
     bins: int,
+    weights: Weights | None = None,
 ) -> list[ColumnCodec]:
     """Return the codec of each column of the layout, in table order.
 
@@ -173,17 +178,22 @@ def learn_codecs(
     Args:
       n_rows: the paid number of rows, and its standard deviation.
       bins: about how many cells a numeric line is cut into.
+      weights: of the rows; if None they weigh one each.
     """
     pieces = [p for name in layout.modelled for p in _pieces(name, parsed, schema, layout, facts)]
+    look = _Look(k, weights)
+    for piece in pieces:
+        piece.weight = look.rows
     texts = [n for n in layout.modelled if facts[n].kind == "categorical" and schema.column(n).categories is None]
     keyed = [p for p in pieces if p.wants_keys and delta > 0]
     prices = domain_prices(texts=len(texts), keyed=len(keyed), lines=len(pieces), mu_squared=mu_squared)
     of_texts = delta * len(texts) / max(len(texts) + len(keyed), 1)
-    kept_texts = _frequent_texts(parsed, texts, mechanisms, k=k, mu_squared=prices[0], delta=of_texts)
+    kept_texts = _frequent_texts(parsed, texts, mechanisms, look, mu_squared=prices[0], delta=of_texts)
     keys_sigma = 0.0
     if keyed:
-        sigma = k * math.sqrt(len(keyed) / prices[1]) if prices[1] > 0 else math.inf
-        if stable_threshold(k=k, columns=len(keyed), sigma=sigma, delta=delta - of_texts) > RARE_ATOM * n_rows:
+        sigma = look.of_unit * math.sqrt(len(keyed) / prices[1]) if prices[1] > 0 else math.inf
+        least = stable_threshold(k=k, columns=len(keyed), sigma=sigma, delta=delta - of_texts, unit_weight=look.of_unit)
+        if least * look.in_rows > RARE_ATOM * n_rows:
             # No value of a number is that frequent: the trees have it all.
             keyed, prices = [], (prices[0], 0.0, prices[1] + prices[2])
     if keyed:
@@ -194,25 +204,48 @@ def learn_codecs(
             mu_squared=prices[1],
             delta=delta - of_texts,
             label="frequent values of numbers",
+            unit_weight=look.of_unit,
         )
-        keys_sigma = release.sigma
+        keys_sigma = release.sigma * look.in_rows
         for piece, counts in zip(keyed, release.counts, strict=True):
-            piece.atoms = {int(key): float(count) for key, count in counts.items()}
+            piece.atoms = {int(key): n * look.in_rows for key, n in counts.items()}
     target = max(n_rows / bins, 1.0)
     leaves = grow(
         [p.line() for p in pieces],
         mechanisms,
-        k=k,
+        k=look.of_unit,
         part="domain",
         mu_squared=prices[2],
         split_above=target / 3,
         n_rows=n_rows,
+        in_rows=look.in_rows,
     )
     cells = {
         (p.column, p.part): _cells(p, leaf, target, _missing(p, facts[p.column], n_rows, keys_sigma, rows_sigma))
         for p, leaf in zip(pieces, leaves, strict=True)
     }
     return [_codec(name, schema, layout, facts, kept_texts, cells) for name in layout.names]
+
+
+@dataclass(frozen=True, repr=False)
+class _Look:
+    """How rows are counted where columns are learned: one each, or by weights (see `units.Weights`)."""
+
+    k: int
+    weights: Weights | None
+
+    @property
+    def rows(self) -> np.ndarray | None:
+        return None if self.weights is None else self.weights.rows
+
+    @property
+    def of_unit(self) -> int:
+        """What the rows of a unit weigh at most, together."""
+        return self.k if self.weights is None else STEPS
+
+    @property
+    def in_rows(self) -> float:
+        return 1.0 if self.weights is None else self.weights.in_rows
 
 
 def domain_prices(*, texts: int, keyed: int, lines: int, mu_squared: float) -> tuple[float, float, float]:
@@ -228,19 +261,20 @@ def domain_prices(*, texts: int, keyed: int, lines: int, mu_squared: float) -> t
 
 
 def _frequent_texts(
-    parsed: ParsedTable, names: Sequence[str], mechanisms: Mechanisms, *, k: int, mu_squared: float, delta: float
+    parsed: ParsedTable, names: Sequence[str], mechanisms: Mechanisms, look: _Look, *, mu_squared: float, delta: float
 ) -> dict[str, tuple[str, ...]]:
     """Return the categories of each open column of texts: those above the threshold, and those of the public list."""
     if not names:
         return {}
     release = mechanisms.stable_keys(
-        [_text_counts(parsed.columns[name]) for name in names],
-        max_rows_per_unit=k,
+        [_text_counts(parsed.columns[name], look.rows) for name in names],
+        max_rows_per_unit=look.k,
         part="domain",
         mu_squared=mu_squared,
         delta=delta,
         label="frequent categories",
         known=words(),
+        unit_weight=look.of_unit,
     )
     return {
         name: tuple(sorted({*counts, *likely(known, release.sigma)}))
@@ -248,9 +282,10 @@ def _frequent_texts(
     }
 
 
-def _text_counts(column: Categories | Grid) -> dict[str, int]:
+def _text_counts(column: Categories | Grid, weight: np.ndarray | None) -> dict[str, int]:
     assert isinstance(column, Categories)
-    counts = np.bincount(column.codes[column.codes >= 0], minlength=len(column.values))
+    there = column.codes >= 0
+    counts = count(column.codes[there], len(column.values), None if weight is None else weight[there])
     return {value: int(n) for value, n in zip(column.values, counts.tolist(), strict=True) if n}
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from privsynth.encoding import cells
+from privsynth.encoding.units import STEPS, Weights, count
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.schema.model import Column, Kind, Schema
 from privsynth.table import Table
@@ -68,26 +69,35 @@ def needs_votes(column: Column, physical: pa.DataType) -> bool:
 
 
 def learn_facts(
-    table: Table, schema: Schema, names: Sequence[str], mechanisms: Mechanisms, *, k: int, mu_squared: float
+    table: Table,
+    schema: Schema,
+    names: Sequence[str],
+    mechanisms: Mechanisms,
+    *,
+    k: int,
+    mu_squared: float,
+    weights: Weights | None = None,
 ) -> dict[str, Facts]:
     """Return the facts of each named column, buying those that nobody declared.
 
     Guarantee: one Gaussian release of part "votes" at `mu_squared`: each row casts one vote in each open column, so a
-      unit of k rows moves the votes by at most k·√columns in L2. Nothing is spent where all is declared.
+      unit of k rows moves the votes by at most k·√columns in L2, or by √columns units where its votes weigh one
+      together. Nothing is spent where all is declared.
     """
     open_names = [n for n in names if needs_votes(schema.column(n), table.column(n).type)]
     noisy = np.zeros((len(open_names), cells.N_VOTES))
     sigma = 0.0
     if open_names:
-        counts = np.stack([_votes(table, name) for name in open_names])
+        counts = np.stack([_votes(table, name, weights) for name in open_names])
         release = mechanisms.gaussian(
             counts,
-            l2_sensitivity=k * math.sqrt(len(open_names)),
+            l2_sensitivity=(k if weights is None else STEPS) * math.sqrt(len(open_names)),
             part="votes",
             mu_squared=mu_squared,
             label="what the cells of each column look like",
         )
-        noisy, sigma = release.values.astype(np.float64), release.sigma
+        in_rows = 1.0 if weights is None else weights.in_rows
+        noisy, sigma = release.values * in_rows, release.sigma * in_rows
     facts = {}
     for name in names:
         column, physical = schema.column(name), table.column(name).type
@@ -98,9 +108,9 @@ def learn_facts(
     return facts
 
 
-def _votes(table: Table, name: str) -> np.ndarray:
-    """Return (N_VOTES,) how many cells look like what."""
-    counts = np.bincount(cells.votes(table.column(name)), minlength=cells.N_VOTES)
+def _votes(table: Table, name: str, weights: Weights | None) -> np.ndarray:
+    """Return (N_VOTES,) how many cells look like what, or what they weigh."""
+    counts = count(cells.votes(table.column(name)), cells.N_VOTES, None if weights is None else weights.rows)
     table.let_go()
     return counts
 

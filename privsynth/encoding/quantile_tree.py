@@ -17,6 +17,7 @@ from scipy.stats import norm
 
 from privsynth.encoding.cells import GRID_LIMIT
 from privsynth.encoding.location import OCTAVES, Missing, likeliest, octaves
+from privsynth.encoding.units import count
 from privsynth.privacy.mechanisms import Mechanisms
 
 FIRST_PARTS = 128
@@ -37,12 +38,16 @@ FAINT = 2.0  # the same, below which leaves at the end of a run that stands clea
 
 @dataclass(frozen=True)
 class Line:
-    """One column to be cut: (n,) integers without nulls and atoms, and its public range, if declared."""
+    """One column to be cut: (n,) integers without nulls and atoms, and its public range, if declared.
+
+    `weight` is what each of them weighs, in whole steps; None for one each.
+    """
 
     name: str
     values: np.ndarray
     low: int | None = None
     high: int | None = None
+    weight: np.ndarray | None = None
 
     @property
     def declared(self) -> bool:
@@ -188,22 +193,25 @@ def grow(
     mu_squared: float,
     split_above: float,
     n_rows: float,
+    in_rows: float = 1.0,
 ) -> list[Leaves]:
     """Return the leaves of one tree a line.
 
     Guarantee: `levels_of(lines)` Gaussian releases that share `mu_squared` equally. In a level each row lies in at
       most one node of each line, cut or counted again, so a unit of k rows moves the counts by at most k·√lines in L2.
     Args:
+      k: rows of a unit; where rows weigh, what those of a unit weigh together.
       split_above: a node with more noisy rows than this is cut; also four standard deviations are needed.
       n_rows: the paid number of rows.
+      in_rows: how many rows a step of the weights stands for.
     """
     sensitivity = k * math.sqrt(len(lines))
-    levels = levels_of(lines, n_rows=n_rows, noise=sensitivity / max(mu_squared, 1e-12) ** 0.5)
+    levels = levels_of(lines, n_rows=n_rows, noise=in_rows * sensitivity / max(mu_squared, 1e-12) ** 0.5)
     trees = [_Tree(*line.roots()) for line in lines]
     sigma = 0.0
     for level in range(levels):
         fresh = [tree.fresh() for tree in trees]
-        counts = [_count(line.values, low, high) for line, (low, high) in zip(lines, fresh, strict=True)]
+        counts = [_count(line, low, high) for line, (low, high) in zip(lines, fresh, strict=True)]
         release = mechanisms.gaussian(
             np.concatenate(counts),
             l2_sensitivity=sensitivity,
@@ -211,8 +219,8 @@ def grow(
             mu_squared=mu_squared / levels,
             label=f"level {level + 1} of the quantile trees",
         )
-        sigma = release.sigma
-        noisy = np.split(release.values.astype(np.float64), np.cumsum([len(c) for c in counts])[:-1])
+        sigma = release.sigma * in_rows
+        noisy = np.split(release.values * in_rows, np.cumsum([len(c) for c in counts])[:-1])
         for tree, weight in zip(trees, noisy, strict=True):
             tree.add(weight, split_above, sigma, last=level + 1 == levels)
     return [tree.leaves(sigma) for tree in trees]
@@ -288,10 +296,8 @@ class _Tree:
         return Leaves(low, high, rows, noise, cut)
 
 
-def _count(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Return how many values lie in each of the disjoint inclusive ranges (ascending)."""
-    if not len(low):
-        return np.zeros(0, dtype=np.int64)
-    at = np.searchsorted(low, values, side="right") - 1
-    inside = (at >= 0) & (values <= high[np.maximum(at, 0)])
-    return np.bincount(at[inside], minlength=len(low)).astype(np.int64)
+def _count(line: Line, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Return how many values lie in each of the disjoint inclusive ranges (ascending), or what they weigh."""
+    at = np.searchsorted(low, line.values, side="right") - 1
+    inside = (at >= 0) & (line.values <= high[np.maximum(at, 0)])
+    return count(at[inside], len(low), None if line.weight is None else line.weight[inside])

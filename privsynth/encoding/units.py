@@ -17,6 +17,7 @@ from privsynth.randomness import KeyedFunction, uniform_from_words
 from privsynth.table import Table
 
 _ROW, _POOL, _SIDE = 1, 2, 3  # purposes of the keyed function
+STEPS = 2**20  # that a unit's rows weigh together
 
 
 @dataclass(frozen=True, repr=False)
@@ -39,6 +40,41 @@ class Partition:
 
     def __repr__(self) -> str:
         return "Partition()"
+
+
+@dataclass(frozen=True, repr=False)
+class Weights:
+    """Rows that weigh less the more of them their unit has, where it matters where rows lie and not how many there are.
+
+    So a unit moves a histogram of a column by no more than one row would, whatever k is.
+
+    Attributes:
+      rows: (n,) int64 steps, private; those of a unit add up to `STEPS` at most.
+      in_rows: how many rows a step stands for, from paid numbers.
+    """
+
+    rows: np.ndarray
+    in_rows: float
+
+    def __repr__(self) -> str:
+        return "Weights()"
+
+
+def row_weights(unit: np.ndarray) -> np.ndarray:
+    """Return (n,) int64 steps of rows by their unit's number of rows, rounded down.
+
+    Args:
+      unit: (n,) int64 unit of each row, 0 or more.
+    """
+    return STEPS // np.maximum(np.bincount(unit), 1)[unit]
+
+
+def count(at: np.ndarray, size: int, weight: np.ndarray | None) -> np.ndarray:
+    """Return (size,) int64: how many of (n,) indices are each, or what they weigh in whole steps."""
+    if weight is None:
+        return np.bincount(at, minlength=size).astype(np.int64, copy=False)
+    # Sums of whole numbers below 2**53 are exact in floating point.
+    return np.bincount(at, weights=weight, minlength=size).astype(np.int64)
 
 
 def divide(table: Table, *, unit: str, k: int, holdout_fraction: float, keyed: KeyedFunction) -> Partition:

@@ -22,7 +22,7 @@ from privsynth.encoding.codecs import SurrogateCodec
 from privsynth.encoding.domain import Layout, lay_out, learn_codecs
 from privsynth.encoding.facts import Facts, learn_facts
 from privsynth.encoding.parsed import ParsedTable, parse_table
-from privsynth.encoding.units import Partition, divide
+from privsynth.encoding.units import STEPS, Partition, Weights, divide, row_weights
 from privsynth.errors import SchemaError
 from privsynth.generators.encoded import Encoded, Progress, no_progress
 from privsynth.generators.generator import Generator
@@ -38,6 +38,7 @@ from privsynth.table import Table
 MIN_BINS, MAX_BINS = 8, 32
 FITTING_PART = 2**32 - 1  # of the seed, apart from the parts of a sampled table
 ROWS_PER_BIN_SIGMA = 12.0
+UNITS_OF_ROWS = 0.4  # of the part "rows", for the number of units where they have several rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,12 +124,17 @@ def learn(
     )
     used = np.concatenate([partition.train, partition.holdout])
     rows_train, rows_used = _row_counts(partition, budget, request, mechanisms)
+    units = _units(partition, budget, rows_train, request, mechanisms)
+    of_unit = budget.max_rows_per_unit if units is None else rows_train / units
     columns = [n for n in table.names if n != budget.unit and schema.column(n).kind not in ("id", "text")]
-    plan = respread(plan, n_rows=rows_train, columns=len(columns))
+    plan = respread(plan, n_rows=rows_train, columns=len(columns), of_unit=of_unit)
     mechanisms.share_out(plan.parts)
     progress("learning the columns", 0.0)
-    bounded = table.take(np.sort(used))
-    facts = _facts(bounded, table.names, schema, budget, plan, mechanisms)
+    used_rows = np.sort(used)
+    weights = None
+    if units is not None:
+        weights = Weights(row_weights(partition.unit[used_rows]), rows_train / (units * STEPS))
+    facts = _facts(table.take(used_rows), table.names, schema, budget, plan, mechanisms, weights)
     layout = lay_out(table.names, schema, facts, budget.unit)
     if not layout.names:
         raise SchemaError("every column is free text; declare at least one as something else")
@@ -143,10 +149,13 @@ def learn(
                 mechanisms,
                 k=budget.max_rows_per_unit,
                 n_rows=rows_train,
-                rows_sigma=budget.max_rows_per_unit * plan.parts["rows"] ** -0.5 if "rows" in plan.parts else 0.0,
+                rows_sigma=budget.max_rows_per_unit * _rows_price(plan) ** -0.5 if "rows" in plan.parts else 0.0,
                 mu_squared=plan.parts.get("domain", 0.0),
                 delta=plan.discovery_delta,
-                bins=number_of_bins(rows_train, budget, plan),
+                bins=number_of_bins(rows_train, plan, of_unit=of_unit),
+                weights=None
+                if weights is None
+                else replace(weights, rows=row_weights(partition.unit[partition.train])),
             )
         )
     )
@@ -199,27 +208,67 @@ def _row_counts(partition: Partition, budget: Budget, request: Request, mechanis
         np.array([len(partition.train), len(partition.holdout)], dtype=np.int64),
         l2_sensitivity=float(budget.max_rows_per_unit),
         part="rows",
-        mu_squared=request.plan.parts["rows"],
+        mu_squared=_rows_price(request.plan),
         label="number of rows in training and holdout",
     )
     train, holdout = (max(float(n), 0.0) for n in release.values)
     return max(train, 1.0), max(train + (holdout if request.holdout_fraction > 0 else 0.0), 1.0)
 
 
+def _rows_price(plan: SpendingPlan) -> float:
+    """Return what the number of rows costs; the number of units has the rest of the part."""
+    return plan.parts["rows"] * (1.0 - UNITS_OF_ROWS if plan.budget.max_rows_per_unit > 1 else 1.0)
+
+
+def _units(
+    partition: Partition, budget: Budget, n_rows: float, request: Request, mechanisms: Mechanisms
+) -> float | None:
+    """Return the paid number of units in training, None where a unit has one row or the number of rows is declared.
+
+    Guarantee: one Gaussian release of part "rows"; a unit moves it by one.
+    """
+    if budget.max_rows_per_unit == 1 or budget.rows is not None:
+        return None
+    release = mechanisms.gaussian(
+        np.array([len(np.unique(partition.unit[partition.train]))], dtype=np.int64),
+        l2_sensitivity=1.0,
+        part="rows",
+        mu_squared=request.plan.parts["rows"] * UNITS_OF_ROWS * (1 - 1e-9),
+        label="number of units in training",
+    )
+    return float(np.clip(release.values[0], n_rows / budget.max_rows_per_unit, n_rows))
+
+
 def _facts(
-    table: Table, names: list[str], schema: Schema, budget: Budget, plan: SpendingPlan, mechanisms: Mechanisms
+    table: Table,
+    names: list[str],
+    schema: Schema,
+    budget: Budget,
+    plan: SpendingPlan,
+    mechanisms: Mechanisms,
+    weights: Weights | None,
 ) -> dict[str, Facts]:
     """Return the facts of every column; the unit column is an identifier whatever it looks like."""
     others = [n for n in names if n != budget.unit]
     facts = learn_facts(
-        table, schema, others, mechanisms, k=budget.max_rows_per_unit, mu_squared=plan.parts.get("votes", 0.0)
+        table,
+        schema,
+        others,
+        mechanisms,
+        k=budget.max_rows_per_unit,
+        mu_squared=plan.parts.get("votes", 0.0),
+        weights=weights,
     )
     return {n: facts[n] if n in facts else Facts(kind="id", provenance="fixed") for n in names}
 
 
-def number_of_bins(n_rows: float, budget: Budget, plan: SpendingPlan) -> int:
-    """Return about how many cells a numeric line is cut into; from paid and public numbers."""
-    noise = budget.max_rows_per_unit / max(plan.parts["measurement"], 1e-12) ** 0.5
+def number_of_bins(n_rows: float, plan: SpendingPlan, *, of_unit: float) -> int:
+    """Return about how many cells a numeric line is cut into; from paid and public numbers.
+
+    Args:
+      of_unit: rows that a unit has, on average where that is known, else at most.
+    """
+    noise = of_unit / max(plan.parts["measurement"], 1e-12) ** 0.5
     return int(np.clip((n_rows / noise / ROWS_PER_BIN_SIGMA) ** 0.5, MIN_BINS, MAX_BINS))
 
 

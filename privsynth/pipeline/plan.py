@@ -105,7 +105,11 @@ def plan(config: SynthesizeConfig, *, expect_rows: int | None = None) -> Plan:
     modelled = [n for n in types if n != budget.unit and schema.column(n).kind not in ("id", "text")]
     guesses = (expect_rows or schema.rows,) if expect_rows or schema.rows else GUESSED_ROWS
     # As in a run: what is left after the rows were counted is shared out by their number.
-    plans = {int(rows): respread(spending, n_rows=rows, columns=len(modelled)) for rows in guesses if rows}
+    plans = {
+        int(rows): respread(spending, n_rows=rows, columns=len(modelled), of_unit=budget.max_rows_per_unit)
+        for rows in guesses
+        if rows
+    }
     return Plan(
         dataset=config.dataset_name(schema),
         epsilon=budget.epsilon,
@@ -130,7 +134,7 @@ def _parts(spending: SpendingPlan, training_share: float) -> tuple[Part, ...]:
 
 def _outlook(rows: int, modelled: list[str], schema: Schema, budget: Budget, spending: SpendingPlan) -> Outlook:
     k = budget.max_rows_per_unit
-    bins = number_of_bins(rows, budget, spending)
+    bins = number_of_bins(rows, spending, of_unit=k)
     codes = [_codes(schema, n, bins) for n in modelled]
     weight = np.array([size ** (2 / 3) for _, size in codes])
     share = weight / weight.sum() if len(weight) else weight

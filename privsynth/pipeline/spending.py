@@ -17,6 +17,7 @@ from privsynth.schema.model import Schema
 # Shares of the generator's μ². What a schema declares is not bought, and its share goes to the tables.
 VOTES, ROWS, DOMAIN, DOMAIN_DECLARED, ONE_WAY, ONE_WAY_DECLARED, SELECTION = 0.015, 0.005, 0.13, 0.06, 0.05, 0.1, 0.08
 
+ROWS_AND_UNITS = 0.01  # where a unit has several rows, which makes their number dearer
 MOVABLE = ("votes", "domain", "one_way", "selection", "measurement")
 # Part -> the strength of a table below which its share grows in inverse measure, and how far; see `respread`.
 CLEAR_AT = {"votes": (200.0, 0.25), "domain": (150.0, 0.45), "one_way": (120.0, 0.2)}
@@ -29,7 +30,7 @@ def weights(schema: Schema, physical: Mapping[str, pa.DataType], budget: Budget)
     if any(needs_votes(schema.column(n), physical[n]) for n in modelled):
         found["votes"] = VOTES
     if budget.rows is None:
-        found["rows"] = ROWS
+        found["rows"] = ROWS if budget.max_rows_per_unit == 1 else ROWS_AND_UNITS
     open_texts = any(_open_text(schema, n) for n in modelled)
     lines = any(_line(schema, n) for n in modelled)
     if open_texts or lines:
@@ -74,7 +75,7 @@ def make_plan(
     return plan_spending(budget, parts, open_domain=open_domain(schema, physical, budget), training=training)
 
 
-def respread(plan: SpendingPlan, *, n_rows: float, columns: int) -> SpendingPlan:
+def respread(plan: SpendingPlan, *, n_rows: float, columns: int, of_unit: float) -> SpendingPlan:
     """Return the plan with shares that suit the paid number of rows; the whole and the parts are the same.
 
     Where rows are few against the noise, what is not known of the columns is lost first: it gets more, in the measure
@@ -83,12 +84,12 @@ def respread(plan: SpendingPlan, *, n_rows: float, columns: int) -> SpendingPlan
     Args:
       n_rows: the paid number of rows.
       columns: how many the generator models.
+      of_unit: rows that a unit has, on average where that is known, else at most.
     """
     movable = [part for part in MOVABLE if part in plan.parts]
     whole = math.fsum(plan.parts[part] for part in movable)
-    k = plan.budget.max_rows_per_unit
     # Rows for each standard deviation of one histogram a column that cost everything.
-    strength = n_rows * whole**0.5 / (k * max(columns, 1) ** 0.5)
+    strength = n_rows * whole**0.5 / (of_unit * max(columns, 1) ** 0.5)
     wanted = {part: plan.parts[part] / whole for part in movable}
     for part, (clear, most) in CLEAR_AT.items():
         if part in wanted:

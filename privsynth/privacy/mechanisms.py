@@ -80,6 +80,7 @@ class Mechanisms(Protocol):
         delta: float,
         label: str,
         known: Sequence[str] = (),
+        unit_weight: int | None = None,
     ) -> StableKeys:
         """Release the frequent keys of open domains with their noisy counts, and those of all known keys."""
         ...
@@ -141,6 +142,7 @@ class GaussianMechanisms:
         delta: float,
         label: str,
         known: Sequence[str] = (),
+        unit_weight: int | None = None,
     ) -> StableKeys:
         """Return the keys whose noisy count reaches a threshold, for each of several open domains.
 
@@ -148,14 +150,16 @@ class GaussianMechanisms:
         released in every column, also of those that no row holds.
 
         Guarantee: μ-GDP with μ² = mu_squared on the keys that both neighbours hold, and probability at most `delta`
-          in all that a key which only one unit holds comes out. A unit has at most k = `max_rows_per_unit` rows and
-          each row at most one key a column: the counts move by at most k·√columns in L2. A key held by one unit
-          alone has a count of at most k and passes T = k + σ·Φ⁻¹(1 − delta / (columns·k)) + ½ with probability at
-          most delta / (columns·k); a unit alone holds at most k such keys a column. Known keys are held by both
-          neighbours, with a count of nought if nobody has them.
+          in all that a key which only one unit holds comes out. A unit has at most k = `max_rows_per_unit` rows, which
+          weigh at most w = `unit_weight` together, and each row at most one key a column: the counts move by at most
+          w·√columns in L2. A key held by one unit alone has a count of at most w and passes
+          T = w + σ·Φ⁻¹(1 − delta / (columns·k)) + ½ with probability at most delta / (columns·k); a unit alone holds
+          at most k such keys a column. Known keys are held by both neighbours, with a count of nought if nobody has
+          them.
         Args:
-          counts: for each column, key -> exact count of rows.
+          counts: for each column, key -> exact count of rows, or what they weigh in whole steps.
           delta: for the whole call.
+          unit_weight: k if None, for rows that weigh one each.
           known: keys from a public list that does not depend on any row; sorted, each once.
         Raises:
           BudgetExceeded: before any noise is drawn.
@@ -163,11 +167,13 @@ class GaussianMechanisms:
         """
         positive(mu_squared=mu_squared, delta=delta)
         columns, k = len(counts), max_rows_per_unit
-        sensitivity = round_up(k * math.sqrt(columns), 12)
+        most = k if unit_weight is None else unit_weight
+        positive(unit_weight=most)
+        sensitivity = round_up(most * math.sqrt(columns), 12)
         noise_multiplier = round_up(mu_squared**-0.5)
         sigma = round_up(noise_multiplier * sensitivity, 12)
         check_sigma(sigma)
-        threshold = stable_threshold(k=k, columns=columns, sigma=sigma, delta=delta)
+        threshold = stable_threshold(k=k, columns=columns, sigma=sigma, delta=delta, unit_weight=most)
         self._bill.charge(
             Spend(
                 label=label,
@@ -228,10 +234,10 @@ class _GaussianTraining:
         return noisy
 
 
-def stable_threshold(*, k: int, columns: int, sigma: float, delta: float) -> int:
+def stable_threshold(*, k: int, columns: int, sigma: float, delta: float, unit_weight: int | None = None) -> int:
     """Return the threshold of `GaussianMechanisms.stable_keys`; a public number."""
     quantile = -float(norm.ppf(delta / (columns * k))) * (1 + 1e-12)
-    return math.ceil(k + sigma * quantile + 0.5)
+    return math.ceil((k if unit_weight is None else unit_weight) + sigma * quantile + 0.5)
 
 
 def _integers(values: np.ndarray) -> np.ndarray:

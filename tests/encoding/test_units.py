@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from privsynth.encoding.cells import cell_words, known_cells
-from privsynth.encoding.units import divide
+from privsynth.encoding.units import STEPS, count, divide, row_weights
 from privsynth.randomness import KeyedFunction
 from privsynth.table import Table
 
@@ -104,3 +106,20 @@ def test_without_a_holdout_every_row_of_somebody_is_used():
     assert made.train.tolist() == [0, 2]
     assert len(made.holdout) == 0
     assert not made.pool.any()
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=300))
+def test_the_rows_of_a_unit_weigh_one_together_and_never_more(units):
+    unit = np.array(units)
+    together = np.bincount(unit, weights=row_weights(unit))
+    there = np.bincount(unit) > 0
+    assert (together <= STEPS).all()
+    assert (together[there] > STEPS * (1 - 1e-3)).all()
+    assert len(set(zip(unit.tolist(), row_weights(unit).tolist(), strict=True))) == there.sum()
+
+
+def test_weights_and_counts_are_counted_alike():
+    at, weight = np.array([0, 2, 2, 1, 2]), np.array([5, 1, 2, 7, 4])
+    assert count(at, 4, None).tolist() == [1, 1, 3, 0]
+    assert count(at, 4, weight).tolist() == [5, 7, 7, 0]
+    assert count(at, 4, weight).dtype == count(at[:0], 4, None).dtype == np.int64

@@ -110,6 +110,7 @@ class Watching(GaussianMechanisms):
         delta: float,
         label: str,
         known: Sequence[str] = (),
+        unit_weight: int | None = None,
     ) -> StableKeys:
         self.before()
         kept = super().stable_keys(
@@ -120,10 +121,11 @@ class Watching(GaussianMechanisms):
             delta=delta,
             label=label,
             known=known,
+            unit_weight=unit_weight,
         )
         self.draws += [kept.sigma] * len(counts)
-        # Worked out anew: a unit has k rows, and each has a key in every column.
-        self.paid.append((part, kept.sigma / (max_rows_per_unit * len(counts) ** 0.5), delta))
+        # Worked out anew: a unit has k rows, or they weigh so much, and each has a key in every column.
+        self.paid.append((part, kept.sigma / ((unit_weight or max_rows_per_unit) * len(counts) ** 0.5), delta))
         return kept
 
     def training(self, *, clip: float, label: str) -> TrainingNoise:
@@ -198,9 +200,10 @@ def assert_within_sensitivity(mine: Sequence[Call], theirs: Sequence[Call], *, k
             for a, b in zip(one.given, other.given, strict=True):
                 alone = a.keys() ^ b.keys()
                 assert len(alone) <= k, "more keys than rows came with one unit"
-                assert all(max(a.get(key, 0), b.get(key, 0)) <= k for key in alone)
+                most = limit / len(one.given) ** 0.5
+                assert all(max(a.get(key, 0), b.get(key, 0)) <= most for key in alone)
                 changed = sum(abs(a.get(key, 0) - b.get(key, 0)) for key in a.keys() | b.keys())
-                assert changed <= k, f"a column of '{one.public[1]}' moved by {changed} rows"
+                assert changed <= most, f"a column of '{one.public[1]}' moved by {changed}"
 
 
 def small_generators(monkeypatch: Any, *, arn: bool = True) -> None:

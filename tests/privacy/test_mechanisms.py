@@ -135,6 +135,18 @@ def test_known_keys_come_out_with_noise_whether_they_are_there_or_not():
     assert kstest(np.array(noise) / release.sigma, "norm").pvalue > 1e-6
 
 
+def test_where_rows_weigh_noise_and_threshold_are_those_of_a_units_weight():
+    counts = [{"often": 9_000_000, "mine": 1_000}, {}]
+    release = GaussianMechanisms(bill(), SeededBits(6)).stable_keys(
+        counts, max_rows_per_unit=4, part="a", mu_squared=0.5, delta=1e-6, label="keys", unit_weight=1_000
+    )
+    assert release.sigma == pytest.approx(1_000 * math.sqrt(2 / 0.5), rel=1e-5)
+    assert release.threshold == stable_threshold(k=4, columns=2, sigma=release.sigma, delta=1e-6, unit_weight=1_000)
+    # Up to four keys a column may be one unit's alone, each with all of its weight.
+    assert release.threshold >= 1_000 + release.sigma * norm.isf(1e-6 / 8)
+    assert list(release.counts[0]) == ["often"]
+
+
 def test_the_order_of_keys_in_memory_does_not_show():
     one = keys(GaussianMechanisms(bill(), SeededBits(3)), [{"a": 900, "b": 905, "c": 910}])
     other = keys(GaussianMechanisms(bill(), SeededBits(3)), [{"c": 910, "a": 900, "b": 905}])

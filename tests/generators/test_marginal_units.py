@@ -107,13 +107,15 @@ def test_without_noise_and_long_units_tables_are_counts():
 
 
 def test_the_bound_follows_the_units():
-    def bound(lengths: np.ndarray, k: int) -> float:
-        return choose_bound(lengths, k, ExactMechanisms(), part="measurement", mu_squared=100.0)
+    def bound(lengths: np.ndarray, k: int, noise: float = 0.3) -> float:
+        return choose_bound(lengths, k, ExactMechanisms(), part="measurement", mu_squared=100.0, noise_of_one=noise)
 
     assert bound(np.ones(5_000), 20) == 1.0
     assert bound(np.full(5_000, 20.0), 20) == pytest.approx(20.0)
     assert 1.0 < bound(np.repeat([1.0, 4.0, 20.0], [2_000, 3_000, 5]), 20) < 8.0
     assert bound(np.zeros(0), 9) == 3.0
+    # Where there is little noise nothing is cut off.
+    assert bound(np.repeat([1.0, 4.0, 20.0], [2_000, 3_000, 500]), 20, noise=1e-4) == 20.0
 
 
 def test_noise_is_that_of_the_rows_which_units_have():

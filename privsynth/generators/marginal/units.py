@@ -21,6 +21,9 @@ from privsynth.privacy.mechanisms import Mechanisms
 LENGTHS_PRICE = 0.03  # of the budget of a release, for how long the units' vectors are
 BINS_PER_DOUBLING, LEAST_BINS = 2, 4
 MOST_NAMED = 5  # tables, in the label of a release
+CUT = 0.06  # how much the share of rows that is cut off counts, in total variation distance
+HALF_MEAN_ABS = 0.4  # of a standard normal number: a cell's noise in total variation distance
+SCORES = 27.0  # the same of scores, at the price of the weights: tables differ little in theirs
 STEPS = 2**20  # of the grid, to the weight of a row of a unit that is not scaled down
 _SLACK = 1 - 1e-9  # outweighs what floating point may round up
 
@@ -31,16 +34,20 @@ def units_of(data: Encoded) -> tuple[np.ndarray, int]:
     return unit, len(found)
 
 
-def choose_bound(lengths: np.ndarray, k: int, mechanisms: Mechanisms, *, part: str, mu_squared: float) -> float:
+def choose_bound(
+    lengths: np.ndarray, k: int, mechanisms: Mechanisms, *, part: str, mu_squared: float, noise_of_one: float
+) -> float:
     """Return the bound for units' vectors of such lengths: the best trade of noise for weight of long ones.
 
-    Noise beside what is counted grows as the bound over the units' length that it leaves. The choice minimises by how
-    much that exceeds the least possible, relatively, plus the share of the units' length that is cut off.
+    Noise beside what is counted grows as the bound over the units' length that it leaves. What is cut off does harm as
+    far as the rows of units that have many differ from those of others, which nobody knows: it counts for `CUT` of its
+    share. So where there is little noise, little is cut off.
 
     Guarantee: one Gaussian release, a histogram of lengths in which a unit is one count: sensitivity 1.
 
     Args:
       lengths: (units,) between 1 and k. Private.
+      noise_of_one: total variation distance, about, that noise would make at a bound of one; from paid numbers.
     """
     bins = max(LEAST_BINS, math.ceil(BINS_PER_DOUBLING * math.log2(k)))
     ends = k ** (np.arange(bins + 1) / bins)
@@ -55,8 +62,8 @@ def choose_bound(lengths: np.ndarray, k: int, mechanisms: Mechanisms, *, part: s
     if not units.any():
         return math.sqrt(k)
     kept = np.minimum(ends[:, None], ends) @ units
-    noise = ends / kept
-    return float(ends[np.argmin(noise / noise[0] + 1 - kept / kept[-1])])
+    left = kept / kept[-1]
+    return float(ends[np.argmin(noise_of_one * ends / left + CUT * (1 - left))])
 
 
 def release_tables(
@@ -82,7 +89,14 @@ def release_tables(
     for view, scale in zip(views, scales, strict=True):
         squares += scale**2 * _squares(data.codes, unit, units, view)
     lengths = np.sqrt(squares)
-    bound = choose_bound(lengths, data.max_rows_per_unit, mechanisms, part=part, mu_squared=price * LENGTHS_PRICE)
+    bound = choose_bound(
+        lengths,
+        data.max_rows_per_unit,
+        mechanisms,
+        part=part,
+        mu_squared=price * LENGTHS_PRICE,
+        noise_of_one=float(np.mean([HALF_MEAN_ABS * view.cells / mu**0.5 for view, mu in bought])) / data.n_rows,
+    )
     weight = np.minimum(1.0, bound * _SLACK / np.maximum(lengths, 1e-12))
     values = [
         count_views(data.codes, [view], np.floor(weight * (scale * STEPS))[unit])[0].ravel()
@@ -123,7 +137,14 @@ def weigh_rows(
     """
     unit, units = units_of(data)
     rows = np.bincount(unit, minlength=units).astype(np.float64)
-    bound = choose_bound(rows, data.max_rows_per_unit, mechanisms, part=part, mu_squared=mu_squared / 2)
+    bound = choose_bound(
+        rows,
+        data.max_rows_per_unit,
+        mechanisms,
+        part=part,
+        mu_squared=mu_squared / 2,
+        noise_of_one=SCORES / mu_squared**0.5 / data.n_rows,
+    )
     weight = np.floor(np.minimum(1.0, bound * _SLACK / np.maximum(rows, 1.0)) * STEPS)[unit]
     release = mechanisms.gaussian(
         np.array([weight.sum()]).astype(np.int64),

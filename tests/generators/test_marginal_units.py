@@ -107,7 +107,7 @@ def test_without_noise_and_long_units_tables_are_counts():
 
 
 def test_the_bound_follows_the_units():
-    def bound(lengths: np.ndarray, k: int, noise: float = 0.3) -> float:
+    def bound(lengths: np.ndarray, k: int, noise: float = 0.015) -> float:
         return choose_bound(lengths, k, ExactMechanisms(), part="measurement", mu_squared=100.0, noise_of_one=noise)
 
     assert bound(np.ones(5_000), 20) == 1.0

@@ -55,7 +55,9 @@ def run(table: Table, schema: Schema, mechanisms, *, k: int = K, epsilon: float 
     )
     fit = FitSettings(components=8, max_steps=10)
     releases = buy_tables(data, mechanisms, plan, settings=fit, rng=np.random.default_rng(0))
-    tables = [(m.attributes, m.counts.tolist(), m.sigma) for m in (*releases.one_way, *releases.tables)]
+    tables = [
+        (m.attributes, m.counts.tolist(), np.asarray(m.sigma).tolist()) for m in (*releases.one_way, *releases.tables)
+    ]
     return json.dumps([repr(facts), repr(layout), codec.to_json(), repr(codec.attributes), tables])
 
 

@@ -14,7 +14,14 @@ from privsynth.generators.marginal.generator import buy_tables
 from privsynth.generators.marginal.measure import measure_one_way, measure_tables, rows_of_unit
 from privsynth.generators.marginal.mixture import FitSettings
 from privsynth.generators.marginal.select import score_views
-from privsynth.generators.marginal.units import STEPS, choose_bound, release_tables, weigh_rows
+from privsynth.generators.marginal.units import (
+    LEAST_SHARE,
+    STEPS,
+    cell_scales,
+    choose_bound,
+    release_tables,
+    weigh_rows,
+)
 from privsynth.generators.marginal.views import View, whole
 from privsynth.privacy.budget import Budget, plan_spending
 
@@ -162,7 +169,40 @@ def test_weighed_scores_are_distances_from_the_model():
 def test_tables_of_several_prices_share_the_noise_by_price():
     data = log_of(np.full(100, 3), k=3)
     cheap, dear = measure_tables(data, PAIRS, RecordingMechanisms(0), label="table")
-    assert cheap.sigma / dear.sigma == pytest.approx(math.sqrt(3.0))
+    assert np.ravel(cheap.sigma) / np.ravel(dear.sigma) == pytest.approx(math.sqrt(3.0))
+
+
+def test_cells_that_hardly_anybody_is_in_weigh_more():
+    expected = np.array([0.6, 0.3, 0.09, 0.01])
+    scale = cell_scales(expected, 20)
+    assert (np.diff(scale) > 0).all()
+    assert np.allclose(scale, cell_scales(1e4 * expected, 20))
+    assert np.isfinite(cell_scales(np.zeros((2, 3)), 5)).all()
+    share = (expected + LEAST_SHARE / 4) / (1 + LEAST_SHARE)
+    assert (share * scale**2).sum() == pytest.approx(1.0)
+
+
+def test_expected_tables_make_rare_cells_quieter_and_no_unit_moves_further():
+    rng = np.random.default_rng(2)
+    rows = rng.integers(1, 21, 3_000)
+    a = rng.choice(4, rows.sum(), p=[0.9, 0.08, 0.015, 0.005])
+    codes = np.stack([a, rng.integers(0, 3, len(a)), rng.integers(0, 6, len(a))])
+    data = encoded(codes, np.repeat(np.arange(3_000), rows), k=20, n_rows=float(len(a)))
+    bought, counts = [(whole(SIZES, (0,)), 0.1)], np.bincount(a, minlength=4)
+    _, (plain,) = release_tables(data, bought, RecordingMechanisms(0), part="measurement", label="table")
+    record = RecordingMechanisms(0)
+    _, (noise,) = release_tables(data, bought, record, part="measurement", label="table", expected=[counts])
+    assert noise[3] < 0.6 * plain[3]
+    assert (np.diff(noise) < 0).all()
+    (exact,), _ = release_tables(data, bought, ExactMechanisms(), part="measurement", label="table", expected=[counts])
+    assert exact == pytest.approx(counts, rel=0.25)
+    alike = np.full((3, 20), 3) // [[1], [2], [1]]
+    more = encoded(np.concatenate([codes, alike], axis=1), np.append(data.unit, [9_999] * 20), k=20, n_rows=data.n_rows)
+    replay = ReplayMechanisms(record)
+    release_tables(more, bought, replay, part="measurement", label="table", expected=[counts])
+    assert replay.violations() == []
+    moved = distance(record.calls[1].given, replay.calls[1].given) / record.calls[1].l2_sensitivity
+    assert 0.999 < moved <= 1.0
 
 
 def test_no_rows_and_no_attributes():

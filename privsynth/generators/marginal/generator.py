@@ -207,7 +207,9 @@ def buy_tables(
         (views[int(np.argmax(scores))], budget)
     ]
     progress("counting tables", 0.0)
-    first = measure_tables(data, bought, mechanisms, label="table")
+    first = measure_tables(
+        data, bought, mechanisms, label="table", expected=[_independent(shares, view) for view, _ in bought]
+    )
     unit = rows_of_unit(first, budget)
     rough = replace(settings, max_steps=min(settings.max_steps, FIRST_STEPS))
     mixture = _fit(data, one_way, [first, uncommon], rare, rough, rng, progress)
@@ -229,7 +231,8 @@ def buy_tables(
         chosen = choose_views(data, views, scores, live, mu_squared=again, unit=unit)
     # If nothing is left that pays, the tables of the first round are bought once more, and their noise averages out.
     chosen = chosen or [(v, p * again / budget) for v, p in bought]
-    second = measure_tables(data, chosen, mechanisms, label="second-round table")
+    guess = [table_of(mixture.p, blocks, view) for view, _ in chosen]
+    second = measure_tables(data, chosen, mechanisms, label="second-round table", expected=guess)
     return Releases(one_way, first, second, rare, uncommon, mixture)
 
 

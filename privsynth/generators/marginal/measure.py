@@ -10,12 +10,13 @@ import numpy as np
 from scipy.special import log_ndtr
 
 from privsynth.generators.encoded import Encoded
-from privsynth.generators.marginal.units import release_tables
+from privsynth.generators.marginal.units import MANY_ROWS, release_tables
 from privsynth.generators.marginal.views import View, count_views, whole
 from privsynth.privacy.mechanisms import Mechanisms
 
 EMPHASIS = 3.0  # of targets and protected columns
 SEEN_SIGMAS = 3.0  # a count of fewer is drowned in noise
+FIRST_LOOK = 0.35  # of the price of one-way tables, where units have many rows; the rest by what it shows
 LEAST_LEFT = 0.25  # of a standard deviation, for all drowned codes together
 
 
@@ -45,30 +46,54 @@ def measure_one_way(data: Encoded, mechanisms: Mechanisms, *, mu_squared: float)
     The prices minimise the summed L1 error, weighted: proportional to (weight · cells)^(2/3), so that neither a long
     code book nor a small protected group is drowned.
 
+    Where units have many rows there are two looks, and the second weighs the cells by what the first showed.
+
     Guarantee: Gaussian releases of part "one_way", whose prices add up to `mu_squared` (see `_measure`).
     """
     weight = np.array([(size * w) ** (2 / 3) for size, w in zip(data.sizes, emphasis(data), strict=True)])
     prices = mu_squared * (1 - 1e-9) * weight / max(weight.sum(), 1e-12)
-    bought = [(whole(data.sizes, (i,)), float(price)) for i, price in enumerate(prices)]
-    return _measure(data, bought, mechanisms, part="one_way", label="one-way table")
+    views = [whole(data.sizes, (i,)) for i in range(len(data.sizes))]
+
+    def look(share: float, expected: list[np.ndarray] | None = None) -> list[Measured]:
+        bought = [(view, share * price) for view, price in zip(views, prices.tolist(), strict=True)]
+        return _measure(data, bought, mechanisms, part="one_way", label="one-way table", expected=expected)
+
+    if data.max_rows_per_unit < MANY_ROWS:
+        return look(1.0)
+    first = look(FIRST_LOOK)
+    again = look(1.0 - FIRST_LOOK, [smooth_shares(table, n_rows=data.n_rows) for table in first])
+    return [_merged(one, other) for one, other in zip(first, again, strict=True)]
 
 
 def measure_tables(
-    data: Encoded, bought: Sequence[tuple[View, float]], mechanisms: Mechanisms, *, label: str
+    data: Encoded,
+    bought: Sequence[tuple[View, float]],
+    mechanisms: Mechanisms,
+    *,
+    label: str,
+    expected: Sequence[np.ndarray] | None = None,
 ) -> list[Measured]:
     """Return the noisy tables of some views, each at its price in μ².
 
     Guarantee: Gaussian releases of part "measurement", whose prices add up to those of the views (see `_measure`).
+    Args:
+      expected: see `units.release_tables`.
     """
-    return _measure(data, bought, mechanisms, part="measurement", label=label)
+    return _measure(data, bought, mechanisms, part="measurement", label=label, expected=expected)
 
 
 def _measure(
-    data: Encoded, bought: Sequence[tuple[View, float]], mechanisms: Mechanisms, *, part: str, label: str
+    data: Encoded,
+    bought: Sequence[tuple[View, float]],
+    mechanisms: Mechanisms,
+    *,
+    part: str,
+    label: str,
+    expected: Sequence[np.ndarray] | None = None,
 ) -> list[Measured]:
     """Return tables, one release each where a unit has one row, which moves one cell by one; else see `units`."""
     if data.max_rows_per_unit > 1 and bought:
-        counts_of, sigmas = release_tables(data, bought, mechanisms, part=part, label=label)
+        counts_of, sigmas = release_tables(data, bought, mechanisms, part=part, label=label, expected=expected)
         return [Measured(v, n, sigma) for (v, _), n, sigma in zip(bought, counts_of, sigmas, strict=True)]
     measured = []
     for (view, mu_squared), counts in zip(bought, count_views(data.codes, [v for v, _ in bought]), strict=True):
@@ -83,14 +108,21 @@ def _measure(
     return measured
 
 
+def _merged(one: Measured, other: Measured) -> Measured:
+    """Return two measurements of a table as one, by inverse variance; post-processing."""
+    precision, more = np.asarray(one.sigma) ** -2.0, np.asarray(other.sigma) ** -2.0
+    counts = (one.counts * precision + other.counts * more) / (precision + more)
+    return Measured(one.view, counts, np.broadcast_to((precision + more) ** -0.5, counts.shape))
+
+
 def rows_of_unit(tables: Sequence[Measured], mu_squared: float) -> float:
-    """Return by how many rows a unit may have moved tables, from the noise in them; post-processing.
+    """Return by how many rows a unit may have moved tables, from the mean noise in them; post-processing.
 
     Args:
       tables: of one release.
       mu_squared: what they cost.
     """
-    precision = math.fsum(float(np.max(table.sigma)) ** -2 for table in tables)
+    precision = math.fsum(float(np.mean(table.sigma)) ** -2 for table in tables)
     return math.sqrt(mu_squared / precision) if tables else 1.0
 
 
@@ -112,15 +144,17 @@ def smooth_shares(table: Measured, *, n_rows: float) -> np.ndarray:
       table: of one attribute.
       n_rows: the paid number of rows.
     """
-    counts, sigma = np.asarray(table.counts, dtype=np.float64), float(np.max(table.sigma))
-    drowned = counts < SEEN_SIGMAS * sigma
-    if not drowned.any() or not sigma > 0:
+    counts = np.asarray(table.counts, dtype=np.float64)
+    noise = np.broadcast_to(np.asarray(table.sigma, dtype=np.float64), counts.shape)
+    drowned = counts < SEEN_SIGMAS * noise
+    if not drowned.any() or not (noise > 0).all():
         return to_simplex(counts / max(n_rows, 1.0))
-    many, few = int(drowned.sum()), max(len(counts) - int(drowned.sum()), 1)
     # Two guesses of what is left for them: their own sum, and what the others leave; by inverse variance.
-    left = float((counts[drowned].sum() * few + (n_rows - counts[~drowned].sum()) * many) / (few + many))
-    left = max(left, LEAST_LEFT * sigma)
-    mean = left / many
+    own, others = float((noise[drowned] ** 2).sum()), float((noise[~drowned] ** 2).sum()) or float(noise.max() ** 2)
+    left = float((counts[drowned].sum() * others + (n_rows - counts[~drowned].sum()) * own) / (own + others))
+    sigma = noise[drowned]
+    left = max(left, LEAST_LEFT * float(sigma.mean()))
+    mean = left / len(sigma)
     place = (counts[drowned] - sigma**2 / mean) / sigma
     # The mean of a normal distribution cut off at zero; far below it the difference would lose all its digits.
     near = np.maximum(place, -50.0)

@@ -17,9 +17,9 @@ import numpy as np
 
 from privsynth.generators.encoded import Encoded
 from privsynth.generators.marginal.measure import Measured, to_simplex
+from privsynth.generators.marginal.units import MANY_ROWS
 from privsynth.privacy.mechanisms import Mechanisms
 
-MANY_ROWS = 10  # of a unit, from which on counting rows tells nothing of rare values
 RARE_SHARE = 0.02  # of the rows: less than this beside the commonest value counts as rare
 MOST_SHARE = 0.2  # of the rows for all rare values of all targets together, where noise says more
 ROWS_CLIP = 4.0  # rows of a unit that count for how many rare rows there are

@@ -10,7 +10,8 @@ import numpy as np
 
 from privsynth.generators.encoded import Encoded
 from privsynth.generators.marginal.measure import Measured
-from privsynth.generators.marginal.rare import MANY_ROWS, ROWS_CLIP
+from privsynth.generators.marginal.rare import ROWS_CLIP
+from privsynth.generators.marginal.units import MANY_ROWS
 from privsynth.generators.marginal.views import View, coarse_groups, whole
 from privsynth.privacy.mechanisms import Mechanisms, grid_sensitivity, on_grid
 

@@ -5,6 +5,9 @@ rows, and theirs lie in many cells: over the tables of one release together most
 length. Where that length exceeds a bound, all rows of the unit weigh less, by the same factor in all tables. So tables
 still agree with each other, noise shrinks by k over the bound, and what is lost is some weight of the units that have
 many rows alike. How long the units' vectors are is told by a small release of its own, in which a unit counts once.
+
+Most of a vector's length lies in the few cells that hold most rows. Where it is known what to expect of a table, its
+cells are weighed: those that hardly anybody is in count for more, and their noise shrinks by as much.
 """
 
 from __future__ import annotations
@@ -15,9 +18,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from privsynth.generators.encoded import Encoded
-from privsynth.generators.marginal.views import View, count_views
+from privsynth.generators.marginal.views import View
 from privsynth.privacy.mechanisms import Mechanisms
 
+MANY_ROWS = 10  # of a unit, from which on cells are weighed, and rare values of a target are counted by units
 LENGTHS_PRICE = 0.03  # of the budget of a release, for how long the units' vectors are
 BINS_PER_DOUBLING, LEAST_BINS = 2, 4
 MOST_NAMED = 5  # tables, in the label of a release
@@ -25,6 +29,9 @@ CUT = 0.06  # how much the share of rows that is cut off counts, in total variat
 HALF_MEAN_ABS = 0.4  # of a standard normal number: a cell's noise in total variation distance
 SCORES = 27.0  # the same of scores, at the price of the weights: tables differ little in theirs
 STEPS = 2**20  # of the grid, to the weight of a row of a unit that is not scaled down
+USUAL_ROWS = 0.5  # of the most that a unit may have; a guess that only decides how cells are weighed
+SCALE_POWER = 1 / 3  # see `cell_scales`
+LEAST_SHARE = 0.02  # of the rows, for all cells alike, whatever is expected
 _SLACK = 1 - 1e-9  # outweighs what floating point may round up
 
 
@@ -46,7 +53,7 @@ def choose_bound(
     Guarantee: one Gaussian release, a histogram of lengths in which a unit is one count: sensitivity 1.
 
     Args:
-      lengths: (units,) between 1 and k. Private.
+      lengths: (units,) those beyond k are taken for k, those below 1 for 1. Private.
       noise_of_one: total variation distance, about, that noise would make at a bound of one; from paid numbers.
     """
     bins = max(LEAST_BINS, math.ceil(BINS_PER_DOUBLING * math.log2(k)))
@@ -66,6 +73,25 @@ def choose_bound(
     return float(ends[np.argmin(noise_of_one * ends / left + CUT * (1 - left))])
 
 
+def cell_scales(expected: np.ndarray, k: int) -> np.ndarray:
+    """Return how much each cell of a table is weighed: more where hardly anybody is expected.
+
+    Noise of an entry is that of the whole vector over its scale. A unit of m rows holds about m·p of a cell of share p,
+    in squares v = m·p + (m·p)²; the summed noise is least, given the mean square of a unit's vector, where scales are
+    proportional to v^(-1/3). One row's mean squared scale is one. A pure function of paid shares.
+
+    Args:
+      expected: what the table is expected to be, in any unit.
+      k: the most rows of a unit.
+    """
+    share = np.maximum(np.asarray(expected, dtype=np.float64), 0.0)
+    share = share / max(float(share.sum()), 1e-300)
+    share = (share + LEAST_SHARE / share.size) / (share.sum() + LEAST_SHARE)
+    rows = share * (k * USUAL_ROWS)
+    scale = (rows + rows**2) ** -SCALE_POWER
+    return np.asarray(scale / math.sqrt(float((share * scale**2).sum())))
+
+
 def release_tables(
     data: Encoded,
     bought: Sequence[tuple[View, float]],
@@ -73,21 +99,28 @@ def release_tables(
     *,
     part: str,
     label: str,
-) -> tuple[list[np.ndarray], list[float]]:
-    """Return the noisy counts of tables and the standard deviation of each, in rows.
+    expected: Sequence[np.ndarray] | None = None,
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return the noisy counts of tables and the standard deviation of each cell, in rows.
 
     Guarantee: two Gaussian releases of `part`, which add up to the tables' prices. For the first see `choose_bound`. In
-      the second, all tables are one vector, each times the root of its part of the price; a unit whose rows move it by
-      more than the bound is scaled down to that. Rows weigh whole steps of a grid, rounded down, so that this holds
-      exactly.
+      the second, all tables are one vector, each times the root of its part of the price and each cell times its scale;
+      a unit whose rows move it by more than the bound is scaled down to that. Rows weigh whole steps of a grid, rounded
+      down, so that this holds exactly.
+
+    Args:
+      expected: what the tables are expected to be, from what was paid before; None if nothing was (see `cell_scales`).
+        Not looked at where units have few rows: a vector of two or three is short wherever they lie.
     """
     views = [view for view, _ in bought]
     price = math.fsum(mu_squared for _, mu_squared in bought) * _SLACK
-    scales = np.sqrt([mu_squared / price for _, mu_squared in bought])
+    scales = [np.full(view.cells, math.sqrt(mu_squared / price)) for view, mu_squared in bought]
+    if expected is not None and data.max_rows_per_unit >= MANY_ROWS:
+        scales = [s * cell_scales(e, data.max_rows_per_unit).ravel() for s, e in zip(scales, expected, strict=True)]
     unit, units = units_of(data)
     squares = np.zeros(units)
     for view, scale in zip(views, scales, strict=True):
-        squares += scale**2 * _squares(data.codes, unit, units, view)
+        squares += _squares(_cells(data.codes, view), scale, unit, units)
     lengths = np.sqrt(squares)
     bound = choose_bound(
         lengths,
@@ -95,13 +128,14 @@ def release_tables(
         mechanisms,
         part=part,
         mu_squared=price * LENGTHS_PRICE,
-        noise_of_one=float(np.mean([HALF_MEAN_ABS * view.cells / mu**0.5 for view, mu in bought])) / data.n_rows,
+        noise_of_one=HALF_MEAN_ABS * float(np.mean([(1 / s).sum() for s in scales])) / price**0.5 / data.n_rows,
     )
-    weight = np.minimum(1.0, bound * _SLACK / np.maximum(lengths, 1e-12))
-    values = [
-        count_views(data.codes, [view], np.floor(weight * (scale * STEPS))[unit])[0].ravel()
-        for view, scale in zip(views, scales, strict=True)
-    ]
+    weight = np.minimum(1.0, bound * _SLACK / np.maximum(lengths, 1e-12))[unit]
+    values = []
+    for view, scale in zip(views, scales, strict=True):
+        cell = _cells(data.codes, view)
+        steps = np.floor(weight * (scale * STEPS)[cell])
+        values.append(np.bincount(cell, weights=steps, minlength=view.cells).astype(np.int64))
     release = mechanisms.gaussian(
         np.concatenate(values),
         l2_sensitivity=bound * STEPS,
@@ -110,13 +144,17 @@ def release_tables(
         label=f"{len(views)} {label}s, {_names(data, views)}",
     )
     noisy = np.split(release.values / STEPS, np.cumsum([view.cells for view in views])[:-1])
-    sigmas = release.sigma / STEPS / scales
-    counts = [table.reshape(view.shape) / scale for table, view, scale in zip(noisy, views, scales, strict=True)]
+    sigmas = [release.sigma / STEPS / scale for scale in scales]
+    counts = [table / scale for table, scale in zip(noisy, scales, strict=True)]
     # Every table sums to the same weight, so that all of them tell it.
-    spread = sigmas**2 * np.array([view.cells for view in views])
+    spread = np.array([(sigma**2).sum() for sigma in sigmas])
     held = float((np.array([table.sum() for table in counts]) / spread).sum() / (1 / spread).sum())
-    in_rows = data.n_rows / float(np.clip(held, data.n_rows * bound / data.max_rows_per_unit, data.n_rows))
-    return [table * in_rows for table in counts], [float(sigma * in_rows) for sigma in sigmas]
+    longest = data.max_rows_per_unit * math.sqrt(math.fsum(float(scale.max()) ** 2 for scale in scales))
+    in_rows = data.n_rows / float(np.clip(held, data.n_rows * min(1.0, bound / longest), data.n_rows))
+    return (
+        [(table * in_rows).reshape(view.shape) for table, view in zip(counts, views, strict=True)],
+        [(sigma * in_rows).reshape(view.shape) for sigma, view in zip(sigmas, views, strict=True)],
+    )
 
 
 def _names(data: Encoded, views: Sequence[View]) -> str:
@@ -159,13 +197,19 @@ def weigh_rows(
     return weight, bound * STEPS * (1 + 1e-6), float(held)
 
 
-def _squares(codes: np.ndarray, unit: np.ndarray, units: int, view: View) -> np.ndarray:
-    """Return (units,) squared lengths of the units' tables."""
+def _cells(codes: np.ndarray, view: View) -> np.ndarray:
+    """Return (n,) the cell of each row. Private."""
     cell = np.zeros(codes.shape[1], dtype=np.int64)
     for attribute, group, size in zip(view.attributes, view.groups, view.shape, strict=True):
         cell = cell * size + group[codes[attribute]]
-    cell += unit * view.cells
-    cell.sort()
-    starts = np.flatnonzero(np.diff(cell, prepend=-1))
-    rows = np.diff(starts, append=len(cell))
-    return np.bincount(cell[starts] // view.cells, weights=(rows**2).astype(np.float64), minlength=units)
+    return cell
+
+
+def _squares(cell: np.ndarray, scale: np.ndarray, unit: np.ndarray, units: int) -> np.ndarray:
+    """Return (units,) squared lengths of the units' tables, each cell times its scale. Private."""
+    cells = len(scale)
+    place = cell + unit * cells
+    place.sort()
+    starts = np.flatnonzero(np.diff(place, prepend=-1))
+    rows = np.diff(starts, append=len(place)) * scale[place[starts] % cells]
+    return np.bincount(place[starts] // cells, weights=rows**2, minlength=units)

@@ -13,13 +13,13 @@ for μ-GDP under post-processing.
 from __future__ import annotations
 
 import math
-import os
-from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import mpmath
 import numpy as np
 from scipy.special import ndtri
 
+from privsynth import threads
 from privsynth._validate import positive
 from privsynth.errors import ConfigError
 from privsynth.randomness import BitSource
@@ -29,7 +29,6 @@ MAX_SIGMA = 2.0**40
 _NDTRI_ERROR = 1e-13
 _CHUNK = 1 << 20  # words drawn at once
 _PART = 1 << 14  # words inverted at once
-_MAX_THREADS = 4
 _RARE = np.uint64(1 << 50)  # tails below 2**-14 are looked at one by one; all others lie within _COMMON_SIZE of zero
 _COMMON_SIZE = 4.0
 
@@ -63,23 +62,15 @@ def check_sigma(sigma: float) -> None:
 def _draw(sigma: float, bits: BitSource, out: np.ndarray) -> None:
     """Fill `out`. Only words and refinements take bits, one after the other, whatever the number of threads is."""
     words = bits.uint64(len(out))
-    threads = min(_MAX_THREADS, _processors(), len(out) // _PART)
-    if threads > 1:
-        ends = np.linspace(0, len(out), threads + 1).astype(np.int64).tolist()
-        with ThreadPoolExecutor(threads) as pool:
-            halves = pool.map(lambda start, stop: _invert(words, sigma, out, start, stop), ends[:-1], ends[1:])
-            open_ = [index for half in halves for index in half]
-    else:
-        open_ = _invert(words, sigma, out, 0, len(out))
+    parts = max(1, min(threads.most_threads(), len(out) // _PART))
+    ends = np.linspace(0, len(out), parts + 1).astype(np.int64).tolist()
+    with threads.threads(parts) as run:
+        found = run(lambda part: _invert(words, sigma, out, *part), list(pairwise(ends)))
+    open_ = [index for part in found for index in part]
     for index in open_:
         word = int(words[index])
         size = _refine(word >> 1, abs(int(out[index])), sigma, bits)
         out[index] = -size if word & 1 else size
-
-
-def _processors() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _invert(words: np.ndarray, sigma: float, out: np.ndarray, start: int, stop: int) -> list[int]:

@@ -11,6 +11,7 @@ from doubles import ScriptedBits, SeededBits
 from scipy.special import ndtri
 from scipy.stats import chi2, norm
 
+from privsynth import threads
 from privsynth.errors import ConfigError
 from privsynth.privacy import noise
 from privsynth.privacy.noise import MAX_SIGMA, rounded_gaussian
@@ -154,16 +155,16 @@ def test_draws_do_not_depend_on_where_chunks_end(monkeypatch):
 def test_draws_do_not_depend_on_the_number_of_threads(monkeypatch):
     whole = rounded_gaussian(5_000, 12.3, SeededBits(4))
     monkeypatch.setattr(noise, "_PART", 64)
-    monkeypatch.setattr(noise, "_processors", lambda: 3)
+    monkeypatch.setattr(threads, "most_threads", lambda: 3)
     assert (rounded_gaussian(5_000, 12.3, SeededBits(4)) == whole).all()
     # Words that double precision cannot decide take further bits in their own order, whichever thread saw them.
     words = [word for integer in (0, 40, 90) for word in boundary_words(40.0, integer)] * 50
     more = [2**63 + at for at in range(len(words))]
-    monkeypatch.setattr(noise, "_processors", lambda: 1)
+    monkeypatch.setattr(threads, "most_threads", lambda: 1)
     bits = ScriptedBits([*words, *more])
     alone = rounded_gaussian(len(words), 40.0, bits)
     assert bits.taken > len(words), "the test needs refinements"
-    monkeypatch.setattr(noise, "_processors", lambda: 3)
+    monkeypatch.setattr(threads, "most_threads", lambda: 3)
     assert (rounded_gaussian(len(words), 40.0, ScriptedBits([*words, *more])) == alone).all()
 
 
@@ -172,7 +173,7 @@ def test_an_error_in_a_thread_is_an_error(monkeypatch):
         raise MemoryError
 
     monkeypatch.setattr(noise, "_PART", 64)
-    monkeypatch.setattr(noise, "_processors", lambda: 3)
+    monkeypatch.setattr(threads, "most_threads", lambda: 3)
     monkeypatch.setattr(noise, "ndtri", broken)
     with pytest.raises(MemoryError):
         rounded_gaussian(500, 3.0, SeededBits(4))

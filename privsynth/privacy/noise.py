@@ -13,6 +13,8 @@ for μ-GDP under post-processing.
 from __future__ import annotations
 
 import math
+import os
+import threading
 from itertools import pairwise
 
 import mpmath
@@ -47,6 +49,65 @@ def rounded_gaussian(count: int, sigma: float, bits: BitSource) -> np.ndarray:
         stop = min(start + _CHUNK, count)
         _draw(sigma, bits, out[start:stop])
     return out
+
+
+class NoiseAhead:
+    """Draws like `rounded_gaussian`, again and again of the same size; the next ones while the caller computes.
+
+    Noise depends on no data, so it may be drawn before it is known what it will be added to. Each array is handed out
+    once. What was drawn for another size or scale, or before a fork, is dropped: nobody has seen it. At most one array
+    is drawn ahead, and an error in doing so is raised by the call that would have got it.
+
+    Args:
+      bits: a source that nobody else draws from, since a thread does so at any time.
+    """
+
+    def __init__(self, bits: BitSource) -> None:
+        self._bits = bits
+        self._next: _Drawing | None = None
+
+    def draw(self, count: int, sigma: float, *, again: bool) -> np.ndarray:
+        """Return (count,) int64 draws (see `rounded_gaussian`).
+
+        Args:
+          again: whether the same will be wanted again.
+        """
+        waiting, self._next = self._next, None
+        drawn = waiting.take(count, sigma) if waiting is not None else None
+        if drawn is None:
+            drawn = rounded_gaussian(count, sigma, self._bits)
+        if again:
+            self._next = _Drawing(count, sigma, self._bits)
+        return drawn
+
+
+class _Drawing(threading.Thread):
+    """One array on its way."""
+
+    def __init__(self, count: int, sigma: float, bits: BitSource) -> None:
+        super().__init__(name="noise")
+        self._wanted = (count, sigma)
+        self._bits = bits
+        self._process = os.getpid()
+        self._drawn: np.ndarray | None = None
+        self._error: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        """Draw."""
+        try:
+            self._drawn = rounded_gaussian(*self._wanted, self._bits)
+        except BaseException as error:  # raised where it is waited for
+            self._error = error
+
+    def take(self, count: int, sigma: float) -> np.ndarray | None:
+        """Return the array when it is there, or None if it is not what is wanted; the source is free afterwards."""
+        if self._process != os.getpid():  # the thread stayed with the parent, and so must what it drew
+            return None
+        self.join()
+        if self._error is not None:
+            raise self._error
+        return self._drawn if self._wanted == (count, sigma) else None
 
 
 def check_sigma(sigma: float) -> None:

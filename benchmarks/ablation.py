@@ -30,7 +30,6 @@ from privsynth.encoding.number_cells import NumberCells, build_cells
 from privsynth.encoding.quantile_tree import Leaves
 from privsynth.generators.encoded import no_progress
 from privsynth.generators.marginal import generator, mixture
-from privsynth.generators.marginal.terms import Terms
 from privsynth.workspace import Workspace, privsynth_home
 
 ALL = 1 - 1e-6  # of a budget whose other part nothing may be left of
@@ -171,13 +170,12 @@ def _no_triples() -> Any:
 
 def _no_stop() -> Any:
     """The fit takes all its steps, however little is left beside the noise."""
-    gradient = Terms.gradient
+    excess = mixture._excess
 
-    def far(self: Terms, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        pull, chi = gradient(self, p)
-        return pull, chi + 1.0
+    def far(chi: np.ndarray, cells: np.ndarray) -> float:
+        return excess(chi, cells) + 1.0
 
-    return _replaced((Terms, "gradient", far), (mixture, "PLATEAU_STEPS", 10**9))
+    return _replaced((mixture, "_excess", far), (mixture, "PLATEAU_STEPS", 10**9))
 
 
 CASES: dict[str, Callable[[], Any]] = {

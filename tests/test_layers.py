@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "privsynth"
-BASE = {"errors", "_validate", "randomness"}
+BASE = {"errors", "_validate", "randomness", "threads"}
 DATA = BASE | {"schema", "table"}
 MAY_IMPORT = {
     "errors": set(),
+    "threads": set(),
     "_validate": {"errors"},
     "randomness": {"errors", "_validate"},
     "schema": BASE,

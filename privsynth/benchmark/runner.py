@@ -31,6 +31,7 @@ from privsynth.errors import ConfigError, OutputError
 from privsynth.generators.generator import GENERATORS
 from privsynth.ingestion.source import SourceOptions, open_source
 from privsynth.schema.model import Schema
+from privsynth.threads import processors
 
 Progress = Callable[[str, int, int], None]
 _VERSIONS = ("numpy", "pandas", "scikit-learn", "torch", "opacus", "sdv")
@@ -248,7 +249,7 @@ def _versions() -> dict[str, str]:
 
 
 def _machine() -> dict[str, str]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = processors()
     found = {"cores": str(cores), "system": f"{platform.system()} {platform.machine()}"}
     if threads := os.environ.get("OMP_NUM_THREADS"):
         found["OMP_NUM_THREADS"] = threads

@@ -7,7 +7,6 @@ of its own: so the bytes are the same however many workers share the parts, and 
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -25,6 +24,7 @@ from privsynth.generators.model import SyntheticModel
 from privsynth.pipeline.config import check_out
 from privsynth.pipeline.release import publish, write_frame
 from privsynth.randomness import new_sampling_seed
+from privsynth.threads import processors
 from privsynth.workspace import Workspace, privsynth_home
 
 MAX_WORKERS = 64
@@ -118,7 +118,7 @@ def sample(
 
 def available_cores() -> int:
     """Return on how many cores this process may run."""
-    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, MAX_WORKERS)
+    return min(processors(), MAX_WORKERS)
 
 
 class _Stopped(Exception):

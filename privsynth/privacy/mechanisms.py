@@ -18,7 +18,7 @@ from privsynth._validate import positive
 from privsynth.errors import BudgetExceeded
 from privsynth.privacy.accounting import round_up
 from privsynth.privacy.budget import Bill, Spend
-from privsynth.privacy.noise import check_sigma, rounded_gaussian
+from privsynth.privacy.noise import NoiseAhead, check_sigma, rounded_gaussian
 from privsynth.randomness import BitSource, SecureStream, poisson_mask
 
 
@@ -95,10 +95,15 @@ class Mechanisms(Protocol):
 
 
 class GaussianMechanisms:
-    """The real thing: exactly rounded Gaussian noise from a secure stream, entered in a bill."""
+    """The real thing: exactly rounded Gaussian noise from a secure stream, entered in a bill.
+
+    Args:
+      bits: of everything, in the order in which it is asked for; None for secure streams.
+    """
 
     def __init__(self, bill: Bill, bits: BitSource | None = None) -> None:
         self._bill = bill
+        self._given = bits
         self._bits = bits if bits is not None else SecureStream()
 
     def gaussian(self, values: np.ndarray, *, l2_sensitivity: float, part: str, mu_squared: float, label: str) -> Noisy:
@@ -206,15 +211,25 @@ class GaussianMechanisms:
           units, each clipped to `clip`, and calls `add` with its true sensitivity, in integers.
         """
         event = self._bill.charge_training(label, clip)
-        return _GaussianTraining(event.steps, event.sampling_probability, event.noise_multiplier, self._bits)
+        # Noise of the next step is drawn while this one computes: from a stream of its own, unless all comes from one.
+        ahead = NoiseAhead(SecureStream()) if self._given is None else None
+        return _GaussianTraining(event.steps, event.sampling_probability, event.noise_multiplier, self._bits, ahead)
 
 
 class _GaussianTraining:
-    def __init__(self, steps: int, sampling_probability: float, noise_multiplier: float, bits: BitSource) -> None:
+    def __init__(
+        self,
+        steps: int,
+        sampling_probability: float,
+        noise_multiplier: float,
+        bits: BitSource,
+        ahead: NoiseAhead | None,
+    ) -> None:
         self.steps = steps
         self.sampling_probability = sampling_probability
         self.noise_multiplier = noise_multiplier
         self._bits = bits
+        self._ahead = ahead
         self._masks = self._adds = 0
 
     def mask(self, n_units: int) -> np.ndarray:
@@ -230,7 +245,11 @@ class _GaussianTraining:
         positive(l2_sensitivity=l2_sensitivity)
         sums = _integers(sums)
         sigma = round_up(self.noise_multiplier * l2_sensitivity, 12)
-        noisy: np.ndarray = sums + rounded_gaussian(sums.size, sigma, self._bits).reshape(sums.shape)
+        if self._ahead is None:
+            drawn = rounded_gaussian(sums.size, sigma, self._bits)
+        else:
+            drawn = self._ahead.draw(sums.size, sigma, again=self._adds < self.steps)
+        noisy: np.ndarray = sums + drawn.reshape(sums.shape)
         return noisy
 
 

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import math
 import os
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from itertools import pairwise
 
 import mpmath
 import numpy as np
 from scipy.special import ndtri
 
+from privsynth import threads
 from privsynth._validate import positive
 from privsynth.errors import ConfigError
 from privsynth.randomness import BitSource
@@ -29,7 +31,6 @@ MAX_SIGMA = 2.0**40
 _NDTRI_ERROR = 1e-13
 _CHUNK = 1 << 20  # words drawn at once
 _PART = 1 << 14  # words inverted at once
-_MAX_THREADS = 4
 _RARE = np.uint64(1 << 50)  # tails below 2**-14 are looked at one by one; all others lie within _COMMON_SIZE of zero
 _COMMON_SIZE = 4.0
 
@@ -50,6 +51,65 @@ def rounded_gaussian(count: int, sigma: float, bits: BitSource) -> np.ndarray:
     return out
 
 
+class NoiseAhead:
+    """Draws like `rounded_gaussian`, again and again of the same size; the next ones while the caller computes.
+
+    Noise depends on no data, so it may be drawn before it is known what it will be added to. Each array is handed out
+    once. What was drawn for another size or scale, or before a fork, is dropped: nobody has seen it. At most one array
+    is drawn ahead, and an error in doing so is raised by the call that would have got it.
+
+    Args:
+      bits: a source that nobody else draws from, since a thread does so at any time.
+    """
+
+    def __init__(self, bits: BitSource) -> None:
+        self._bits = bits
+        self._next: _Drawing | None = None
+
+    def draw(self, count: int, sigma: float, *, again: bool) -> np.ndarray:
+        """Return (count,) int64 draws (see `rounded_gaussian`).
+
+        Args:
+          again: whether the same will be wanted again.
+        """
+        waiting, self._next = self._next, None
+        drawn = waiting.take(count, sigma) if waiting is not None else None
+        if drawn is None:
+            drawn = rounded_gaussian(count, sigma, self._bits)
+        if again:
+            self._next = _Drawing(count, sigma, self._bits)
+        return drawn
+
+
+class _Drawing(threading.Thread):
+    """One array on its way."""
+
+    def __init__(self, count: int, sigma: float, bits: BitSource) -> None:
+        super().__init__(name="noise")
+        self._wanted = (count, sigma)
+        self._bits = bits
+        self._process = os.getpid()
+        self._drawn: np.ndarray | None = None
+        self._error: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        """Draw."""
+        try:
+            self._drawn = rounded_gaussian(*self._wanted, self._bits)
+        except BaseException as error:  # raised where it is waited for
+            self._error = error
+
+    def take(self, count: int, sigma: float) -> np.ndarray | None:
+        """Return the array when it is there, or None if it is not what is wanted; the source is free afterwards."""
+        if self._process != os.getpid():  # the thread stayed with the parent, and so must what it drew
+            return None
+        self.join()
+        if self._error is not None:
+            raise self._error
+        return self._drawn if self._wanted == (count, sigma) else None
+
+
 def check_sigma(sigma: float) -> None:
     """Raise `ConfigError` unless noise of this standard deviation can be drawn."""
     positive(sigma=sigma)
@@ -63,23 +123,15 @@ def check_sigma(sigma: float) -> None:
 def _draw(sigma: float, bits: BitSource, out: np.ndarray) -> None:
     """Fill `out`. Only words and refinements take bits, one after the other, whatever the number of threads is."""
     words = bits.uint64(len(out))
-    threads = min(_MAX_THREADS, _processors(), len(out) // _PART)
-    if threads > 1:
-        ends = np.linspace(0, len(out), threads + 1).astype(np.int64).tolist()
-        with ThreadPoolExecutor(threads) as pool:
-            halves = pool.map(lambda start, stop: _invert(words, sigma, out, start, stop), ends[:-1], ends[1:])
-            open_ = [index for half in halves for index in half]
-    else:
-        open_ = _invert(words, sigma, out, 0, len(out))
+    parts = max(1, min(threads.most_threads(), len(out) // _PART))
+    ends = np.linspace(0, len(out), parts + 1).astype(np.int64).tolist()
+    with threads.threads(parts) as run:
+        found = run(lambda part: _invert(words, sigma, out, *part), list(pairwise(ends)))
+    open_ = [index for part in found for index in part]
     for index in open_:
         word = int(words[index])
         size = _refine(word >> 1, abs(int(out[index])), sigma, bits)
         out[index] = -size if word & 1 else size
-
-
-def _processors() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _invert(words: np.ndarray, sigma: float, out: np.ndarray, start: int, stop: int) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import threading
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ from doubles import ExactMechanisms, RecordingMechanisms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from privsynth import threads
 from privsynth.encoding.codecs import Attribute
 from privsynth.generators.encoded import Encoded
 from privsynth.generators.generator import choose, load_generator, restore_generator
+from privsynth.generators.marginal import mixture
 from privsynth.generators.marginal.complete import draw_products
 from privsynth.generators.marginal.generator import MarginalGenerator, without_nulls
 from privsynth.generators.marginal.measure import Measured
@@ -87,6 +90,96 @@ def test_a_table_measured_twice_counts_as_one_with_less_noise():
     alone, expected = Terms(sizes, [[once]], n_rows=n).gradient(p)
     assert np.allclose(both, alone, rtol=1e-5)
     assert chi.sum() == pytest.approx(expected[0], rel=1e-5)  # in the group of the later one
+
+
+def slow_gradient(p: np.ndarray, sizes: list[int], tables: list[Measured], n: float) -> np.ndarray:
+    """Return half the gradient of the sum of all χ² with respect to p (D, B), cell by cell."""
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    found = np.zeros_like(p)
+    for table in tables:
+        view = table.view
+        pull = (naive_table(p, sizes, view) - table.counts / n) * (n / np.asarray(table.sigma)) ** 2 / p.shape[1]
+        pull = np.broadcast_to(pull, view.shape)
+        for cell in itertools.product(*(range(sizes[a]) for a in view.attributes)):
+            rows = [starts[a] + code for a, code in zip(view.attributes, cell, strict=True)]
+            at = pull[tuple(group[code] for group, code in zip(view.groups, cell, strict=True))]
+            for row in rows:
+                found[row] += at * np.prod([p[other] for other in rows if other != row], axis=0)
+    return found
+
+
+def many_tables(rng: np.random.Generator) -> tuple[list[int], list[Measured]]:
+    """Return pairs that leave gaps, triples that share pairs in every way, coarse ones and some measured in part."""
+    sizes = [2, 3, 2, 4, 3]
+    halves = [np.arange(size) // 2 for size in sizes]
+    fine = [(0, 2), (0, 4), (1, 4), (3, 4), (0, 1, 2), (1, 2, 3), (0, 2, 4), (1, 3, 4), (2, 3, 4)]
+    views = [whole(sizes, (a,)) for a in range(5)] + [whole(sizes, attributes) for attributes in fine]
+    views += [View((1, 3, 4), (halves[1], halves[3], np.arange(3))), View((0, 3), (np.arange(2), halves[3]))]
+    tables = [Measured(view, rng.uniform(0, 40, view.shape), 5.0 + at) for at, view in enumerate(views)]
+    unequal = np.where(rng.random((2, 2)) < 0.5, np.inf, 4.0)
+    return sizes, [*tables, Measured(whole(sizes, (0, 2)), rng.uniform(0, 40, (2, 2)), unequal)]
+
+
+@pytest.mark.parametrize("shards", [1, 2, 5])
+def test_the_gradient_in_shards_is_the_one_of_a_naive_twin(shards):
+    """In double precision; of tables that take every way through the layout."""
+    rng = np.random.default_rng(8)
+    sizes, tables = many_tables(rng)
+    p = Blocks(tuple(sizes)).softmax(rng.normal(0, 1, (14, 11)))
+    terms = Terms(sizes, [tables[::2], tables[1::2]], n_rows=100.0, dtype=np.float64)
+    gradient, chi = terms.gradient(p, shards)
+    assert np.allclose(gradient, slow_gradient(p, sizes, tables, 100.0), rtol=1e-9, atol=1e-9)
+    # A table that was measured twice is one, so what its two measurements differ by is in no χ².
+    alone = Terms(sizes, [tables[:-1]], n_rows=100.0, dtype=np.float64).gradient(p, shards)[1]
+    assert alone[0] * sum(t.counts.size for t in tables[:-1]) == pytest.approx(
+        chi_square(p, sizes, tables[:-1], 100.0), rel=1e-9
+    )
+    assert chi.shape == (2,)
+
+
+def test_the_fit_has_the_same_bits_for_any_number_of_threads(monkeypatch):
+    rng = np.random.default_rng(8)
+    sizes, tables = many_tables(rng)
+    fits, at_work = [], set()
+    step = mixture._Shard.step
+
+    def noted(self, **named):
+        at_work.add(threading.get_ident())
+        step(self, **named)
+
+    monkeypatch.setattr(mixture._Shard, "step", noted)
+    for count in (1, 2, 3):
+        monkeypatch.setattr(threads, "most_threads", lambda count=count: count)
+        fits.append(
+            fit_mixture(
+                sizes, [tables[:5], tables[5:]], n_rows=100.0, settings=FitSettings(components=1_100, max_steps=40),
+                rng=np.random.default_rng(5),
+            )
+        )  # fmt: skip
+    assert len(at_work) > 3, "the test needs threads"
+    assert all(np.array_equal(fits[0].p, other.p) and np.array_equal(fits[0].theta, other.theta) for other in fits[1:])
+
+
+def test_few_pairs_are_not_hidden_by_many_triples():
+    """In one group: 4 cells ten times off, beside 60 that are right. The group is explained, its pair is not."""
+    cells = np.array([2.0, 4.0, 60.0])
+    assert mixture._excess(np.array([0.5, 10.0, 0.2]), cells) == pytest.approx(10.0 - mixture.CHANCE * math.sqrt(0.5))
+    # What chance allows few cells is no excess; but no group as a whole may be off.
+    assert mixture._excess(np.array([0.5, 1.9, 0.9]), cells) <= 1.0
+    assert mixture._excess(np.array([1.1, 1.1, 1.1]), cells) == pytest.approx(1.1)
+
+
+def test_a_fit_that_cannot_get_there_ends_after_a_given_amount_of_work(monkeypatch):
+    sizes, _, one_way, pairs, n = known_model(sigma=1e-3)
+    monkeypatch.setattr(mixture, "MOST_WORK", 1.0)
+    monkeypatch.setattr(mixture, "LEAST_STEPS", 30)
+    steps: list[int] = []
+    step = mixture._Shard.step
+    monkeypatch.setattr(
+        mixture._Shard, "step", lambda self, **named: (steps.append(named["step"]), step(self, **named))
+    )
+    fit_mixture(sizes, [one_way, pairs], n_rows=n, settings=SMALL, rng=np.random.default_rng(1))
+    assert max(steps) == 30
 
 
 @pytest.mark.parametrize("at", range(8))

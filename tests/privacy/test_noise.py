@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import threading
 
 import mpmath
 import numpy as np
@@ -11,9 +13,10 @@ from doubles import ScriptedBits, SeededBits
 from scipy.special import ndtri
 from scipy.stats import chi2, norm
 
+from privsynth import threads
 from privsynth.errors import ConfigError
 from privsynth.privacy import noise
-from privsynth.privacy.noise import MAX_SIGMA, rounded_gaussian
+from privsynth.privacy.noise import MAX_SIGMA, NoiseAhead, rounded_gaussian
 from privsynth.randomness import SecureStream
 
 FALSE_ALARM = 1e-6  # of each statistical test, if the noise is right
@@ -154,16 +157,16 @@ def test_draws_do_not_depend_on_where_chunks_end(monkeypatch):
 def test_draws_do_not_depend_on_the_number_of_threads(monkeypatch):
     whole = rounded_gaussian(5_000, 12.3, SeededBits(4))
     monkeypatch.setattr(noise, "_PART", 64)
-    monkeypatch.setattr(noise, "_processors", lambda: 3)
+    monkeypatch.setattr(threads, "most_threads", lambda: 3)
     assert (rounded_gaussian(5_000, 12.3, SeededBits(4)) == whole).all()
     # Words that double precision cannot decide take further bits in their own order, whichever thread saw them.
     words = [word for integer in (0, 40, 90) for word in boundary_words(40.0, integer)] * 50
     more = [2**63 + at for at in range(len(words))]
-    monkeypatch.setattr(noise, "_processors", lambda: 1)
+    monkeypatch.setattr(threads, "most_threads", lambda: 1)
     bits = ScriptedBits([*words, *more])
     alone = rounded_gaussian(len(words), 40.0, bits)
     assert bits.taken > len(words), "the test needs refinements"
-    monkeypatch.setattr(noise, "_processors", lambda: 3)
+    monkeypatch.setattr(threads, "most_threads", lambda: 3)
     assert (rounded_gaussian(len(words), 40.0, ScriptedBits([*words, *more])) == alone).all()
 
 
@@ -172,10 +175,63 @@ def test_an_error_in_a_thread_is_an_error(monkeypatch):
         raise MemoryError
 
     monkeypatch.setattr(noise, "_PART", 64)
-    monkeypatch.setattr(noise, "_processors", lambda: 3)
+    monkeypatch.setattr(threads, "most_threads", lambda: 3)
     monkeypatch.setattr(noise, "ndtri", broken)
     with pytest.raises(MemoryError):
         rounded_gaussian(500, 3.0, SeededBits(4))
+
+
+def test_what_is_drawn_ahead_is_what_would_be_drawn_then():
+    """The same source, the same draws in the same order, none twice and none left out."""
+    ahead, bits = NoiseAhead(SeededBits(6)), SeededBits(6)
+    for at in range(5):
+        assert np.array_equal(ahead.draw(300, 9.0, again=at < 4), rounded_gaussian(300, 9.0, bits))
+    assert np.array_equal(ahead.draw(7, 2.0, again=False), rounded_gaussian(7, 2.0, bits)), "nothing was drawn for it"
+
+
+def test_what_was_drawn_for_something_else_is_dropped():
+    ahead, bits = NoiseAhead(SeededBits(6)), SeededBits(6)
+    first = ahead.draw(300, 9.0, again=True)
+    other = ahead.draw(300, 90.0, again=True)
+    smaller = ahead.draw(200, 90.0, again=False)
+    expected = [rounded_gaussian(n, sigma, bits) for n, sigma in ((300, 9.0), (300, 9.0), (300, 90.0), (300, 90.0))]
+    assert np.array_equal(first, expected[0])
+    assert np.array_equal(other, expected[2])
+    assert np.array_equal(smaller, rounded_gaussian(200, 90.0, bits))
+    assert p_value(NoiseAhead(SecureStream()).draw(DRAWS, 3.0, again=False), 3.0) > FALSE_ALARM
+
+
+def test_an_error_in_drawing_ahead_is_raised_by_the_next_call():
+    class Broken(SeededBits):
+        def uint64(self, count):
+            if threading.current_thread() is not threading.main_thread():
+                raise OSError("no randomness")
+            return super().uint64(count)
+
+    ahead = NoiseAhead(Broken(6))
+    ahead.draw(300, 9.0, again=True)
+    with pytest.raises(OSError, match="no randomness"):
+        ahead.draw(300, 9.0, again=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_after_a_fork_parent_and_child_draw_different_noise():
+    ahead = NoiseAhead(SecureStream())
+    ahead.draw(50, 1000.0, again=True)
+    ahead._next.join()  # it is there before the fork, so that the child could have it
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(write, ahead.draw(50, 1000.0, again=False).tobytes())
+        os._exit(0)
+    os.waitpid(child, 0)
+    theirs = np.frombuffer(os.read(read, 400), dtype=np.int64)
+    os.close(read)
+    os.close(write)
+    ours = ahead.draw(50, 1000.0, again=False)
+    assert len(theirs) == 50
+    assert (theirs != ours).sum() > 40
 
 
 def test_counts_of_none_and_one():

@@ -4,12 +4,14 @@ The model is B components of equal weight; in each, the attributes are independe
 an attribute. A pair's table is P_i P_jᵀ / B, so there is no junction tree and no limit on which pairs are measured
 (RAP-softmax, Aydore et al. 2021; MixtureOfProducts of private-pgm). The fit stops when Σ((model − measured)/σ)² of each
 group of tables reaches its number of cells, beyond which it would follow the noise, or when it no longer gets nearer.
+Where there are so many rows that it never gets there, it ends after a given amount of work.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -17,12 +19,20 @@ from threadpoolctl import threadpool_limits
 from privsynth.generators.encoded import Progress, no_progress
 from privsynth.generators.marginal.measure import Measured, to_simplex
 from privsynth.generators.marginal.terms import Terms
+from privsynth.threads import Run, threads
 
 MODEST_HEIGHT, LEAST_COMPONENTS = 750, 256
 # Of the logits at the start. Components that start far apart explain noise by being unlike each other: with a spread of
 # one the pairs are a little worse, and three columns together, and what follows from many of them, much more so.
 SPREAD = 0.5
 PLATEAU_STEPS, PLATEAU_GAIN = 60, 2e-3  # stop when so many steps did not bring the excess down by this part
+# Tables of one width within a group may miss by what chance allows, so many standard deviations of √(2 / cells) a cell:
+# to meet the last of it in a few cells the fit would follow the noise of all others.
+CHANCE = 3.0
+MOST_WORK, LEAST_STEPS = 2e12, 400  # multiplications in all; some 40 seconds of one processor
+WIDTHS = (1, 2, 3)  # of tables
+SHARD_COLUMNS, LEAST_SHARDS = 384, 2
+CENTRE_STEPS = 32  # in which no logit can rise by more than 32 learning rates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +54,10 @@ class FitSettings:
     def components_for(self, height: int) -> int:
         """Return B for attributes with so many codes together."""
         return min(self.components, max(LEAST_COMPONENTS, self.components * MODEST_HEIGHT // max(height, 1)))
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate of a step."""
+        return self.learning_rate * min(1.0, (self.hold / step) ** 0.5)
 
 
 @dataclass(frozen=True)
@@ -69,11 +83,11 @@ def fit_mixture(
     progress: Progress = no_progress,
     start: Mixture | None = None,
 ) -> Mixture:
-    """Return the mixture that explains noisy tables to within their noise.
+    """Return the mixture that explains noisy tables to within their noise; the same for any number of threads.
 
     Args:
       groups: tables by group, the first of them one table for each attribute, in order; the fit goes on until each
-        group is explained, so that no one hides another.
+        group is explained, and in each those over one, two and three attributes, so that none hides others.
       n_rows: the paid number of rows, which turns counts into shares.
       rng: published randomness; breaks the symmetry of the components.
       start: a mixture to go on from, else the noisy one-way shares, with logits spread by `SPREAD`.
@@ -81,59 +95,106 @@ def fit_mixture(
     components = settings.components_for(sum(sizes))
     if not sizes:
         return Mixture(np.zeros((0, components), np.float32), np.zeros((0, components), np.float32))
-    terms = Terms(sizes, groups, n_rows=n_rows)
+    divided = [[table for table in group if len(table.attributes) == n] for group in groups for n in WIDTHS]
+    terms = Terms(sizes, divided, n_rows=n_rows)
     if start is None:
         shares = np.concatenate([to_simplex(table.counts / n_rows) for table in groups[0]])
         apart = SPREAD * rng.standard_normal((len(shares), components))
         theta = (np.log(shares + 1e-7)[:, None] + apart).astype(np.float32)
     else:
-        theta = start.theta.copy()
-    # Its matrices are small: threads would wait for each other more than they work, the more so on a busy machine.
-    with threadpool_limits(1, user_api="blas"):
-        return _descend(terms, theta, settings, progress)
+        theta = start.theta
+    shards = max(LEAST_SHARDS, round(theta.shape[1] / SHARD_COLUMNS))
+    parts = [_Shard(part, terms, settings) for part in np.array_split(theta, shards, axis=1)]
+    # Matrix products are too small for threads of their own: those would wait for each other more than they work.
+    with threadpool_limits(1, user_api="blas"), threads(shards) as run:
+        _descend(terms, parts, settings, progress, run)
+    theta = np.concatenate([shard.best for shard in parts], axis=1)
+    terms.blocks.centre(theta)
+    return Mixture(theta, terms.blocks.shares(theta))
 
 
-def _descend(terms: Terms, theta: np.ndarray, settings: FitSettings, progress: Progress) -> Mixture:
-    """Return the mixture where the fit stops; `theta` is used up."""
-    adam = _Adam(theta, settings)
-    best: tuple[float, np.ndarray, np.ndarray] | None = None
+def _descend(terms: Terms, shards: Sequence[_Shard], settings: FitSettings, progress: Progress, run: Run) -> None:
+    """Move the shards until the fit stops; leaves the best logits in them."""
+    stacks = [shard.stack for shard in shards]
+    affordable = int(MOST_WORK / (terms.work * sum(stack.shape[1] for stack in stacks)))
+    steps = min(settings.max_steps, max(LEAST_STEPS, affordable))
+    best = np.inf
     mark = (np.inf, 0)
-    for step in range(1, settings.max_steps + 1):
-        p = terms.blocks.softmax(theta)
-        grad, chi = terms.gradient(p)
-        excess = float(chi.max())
-        if best is None or excess < best[0]:
-            best = (excess, theta.copy(), p)
+    for step in range(1, steps + 1):
+        excess = _excess(terms.compare(stacks, run), terms.cells)
+        better = excess < best or step == 1
+        best = min(best, excess)
         if excess < mark[0] * (1 - PLATEAU_GAIN):
             mark = (excess, step)
         # Where noise drowns the tables no model comes nearer than chance lets it, which may be just above one.
-        if excess <= 1.0 or step - mark[1] > PLATEAU_STEPS:
+        last = excess <= 1.0 or step - mark[1] > PLATEAU_STEPS or step == steps
+        run(partial(_Shard.step, step=step, keep=better, stay=last), shards)
+        if last:
             break
-        adam.step(theta, terms.blocks.backward(p, grad), step)
         if step % 25 == 0:
-            progress("fitting", step / settings.max_steps)
+            progress("fitting", step / steps)
     progress("fitting", 1.0)
-    assert best is not None
-    return Mixture(best[1], best[2])
 
 
-class _Adam:
-    """Adam (Kingma & Ba 2015) in place, with a rate that falls as 1/√step after a while."""
+def _excess(chi: np.ndarray, cells: np.ndarray) -> float:
+    """Return the largest χ² / cells of a group, or of tables of one width in it less what chance allows.
 
-    def __init__(self, theta: np.ndarray, settings: FitSettings) -> None:
-        self._settings = settings
-        self._first = np.zeros_like(theta)
-        self._second = np.zeros_like(theta)
+    Args:
+      chi: χ² / cells, by group and width.
+      cells: likewise.
+    """
+    by_group, number = (values.reshape(-1, len(WIDTHS)).sum(axis=1) for values in (chi * cells, cells))
+    allowed = CHANCE * np.sqrt(2.0 / np.maximum(cells, 1.0))
+    return float(max((by_group / np.maximum(number, 1.0)).max(), (chi - allowed).max()))
 
-    def step(self, theta: np.ndarray, grad: np.ndarray, step: int) -> None:
-        """Move `theta`; `grad` is used up."""
-        self._first += np.float32(0.1) * (grad - self._first)
+
+class _Shard:
+    """Some of the components, and Adam (Kingma & Ba 2015) on them, with a rate that falls as 1/√step after a while.
+
+    Args:
+      theta: (D, …) logits at the start.
+    Attributes:
+      stack: (height, …) probabilities, see `Terms`.
+      best: (D, …) the logits that were to be kept.
+    """
+
+    def __init__(self, theta: np.ndarray, terms: Terms, settings: FitSettings) -> None:
+        self._terms, self._settings = terms, settings
+        self._theta = theta.copy()
+        self.best = np.empty_like(self._theta)
+        self._first, self._second = np.zeros_like(self._theta), np.zeros_like(self._theta)
+        self.stack = np.empty((terms.height, theta.shape[1]), np.float32)
+        self._pull = np.empty_like(self.stack)
+        terms.blocks.centre(self._theta)
+        self._fill()
+
+    def _fill(self) -> None:
+        self._terms.blocks.shares(self._theta, out=self.stack[: len(self._theta)])
+        self._terms.coarsen(self.stack)
+
+    def step(self, *, step: int, keep: bool, stay: bool) -> None:
+        """Move by what the last comparison found, unless this is the last one; before that keep the logits."""
+        if keep:
+            np.copyto(self.best, self._theta)
+        if stay:
+            return
+        grad = self._terms.pull(self.stack, self._pull)
+        self._adam(self._terms.blocks.backward(self.stack[: len(self._theta)], grad), step)
+        if step % CENTRE_STEPS == 0:
+            self._terms.blocks.centre(self._theta)
+        self._fill()
+
+    def _adam(self, grad: np.ndarray, step: int) -> None:
+        """Move the logits; `grad` is used up. The moments are kept as sums, ten and a hundred times the means."""
+        first, second = self._first, self._second
+        first *= 0.9
+        first += grad
         np.square(grad, out=grad)
-        self._second += np.float32(0.01) * (grad - self._second)
-        rate = self._settings.learning_rate * min(1.0, (self._settings.hold / step) ** 0.5)
-        np.sqrt(self._second, out=grad)
-        grad *= np.float32((1 - 0.99**step) ** -0.5)
-        grad += np.float32(1e-10)
-        np.divide(self._first, grad, out=grad)
-        grad *= np.float32(rate / (1 - 0.9**step))
-        theta -= grad
+        second *= 0.99
+        second += grad
+        unbiased = (1 - 0.99**step) ** 0.5
+        np.sqrt(second, out=grad)
+        grad += 1e-9 * unbiased
+        np.divide(first, grad, out=grad)
+        grad *= self._settings.rate(step) * unbiased / (1 - 0.9**step)
+        self._theta -= grad

@@ -1,20 +1,29 @@
 """How far a mixture of products is from noisy tables, and the pull of what is left; the inner loop of the fit.
 
 The mixture is (D, B): a row for each code of each attribute, a column for each component. A coarse attribute is sums of
-its rows, two attributes of a triple are products of their rows; so everything is a stack of blocks of rows, and every
-table of two or three attributes is one block times another. All tables that share their left block are one matrix
-product, and so are their pulls.
+its rows; so everything is a stack of blocks of rows, and every table is a product of blocks (see `tables`).
+
+The columns come in shards, each small enough for the processor's cache. What is found of a table is added up over
+shards in their order; all else concerns one shard alone. So threads can work at several, and how many has no part in
+the result.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from privsynth.generators.marginal.measure import Measured
+from privsynth.generators.marginal.tables import Block, Frame, Panel, Product, Term, panels, products
 from privsynth.generators.marginal.views import View
+from privsynth.threads import Run, one_by_one
+
+LISTS = 8  # of tables that are compared by one thread after the other
 
 
 @dataclass(frozen=True)
@@ -23,22 +32,32 @@ class Blocks:
 
     sizes: tuple[int, ...]
 
-    @property
+    @cached_property
     def starts(self) -> np.ndarray:
         """Return (attributes + 1,) first rows."""
         return np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.int64)
 
-    @property
+    @cached_property
     def owner(self) -> np.ndarray:
         """Return (D,) attribute of each row."""
         return np.repeat(np.arange(len(self.sizes)), self.sizes)
 
+    def centre(self, theta: np.ndarray) -> None:
+        """Bring the largest logit of each attribute to zero in each column, in place; the model stays the same."""
+        theta -= np.maximum.reduceat(theta, self.starts[:-1], axis=0)[self.owner]
+
     def softmax(self, theta: np.ndarray) -> np.ndarray:
-        """Return probabilities: each attribute's rows sum to one in each column."""
-        first, owner = self.starts[:-1], self.owner
-        p = theta - np.maximum.reduceat(theta, first, axis=0)[owner]
-        np.exp(p, out=p)
-        p /= np.add.reduceat(p, first, axis=0)[owner]
+        """Return (D, B) probabilities: each attribute's rows sum to one in each column."""
+        theta = theta.copy()
+        self.centre(theta)
+        return self.shares(theta)
+
+    def shares(self, theta: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Return the same of logits that are nowhere far above zero, as they are once centred, and soon after."""
+        p = np.exp(theta, out=out)
+        total = np.add.reduceat(p, self.starts[:-1], axis=0)
+        np.reciprocal(total, out=total)
+        p *= total[self.owner]
         return p
 
     def backward(self, p: np.ndarray, grad: np.ndarray) -> np.ndarray:
@@ -49,152 +68,152 @@ class Blocks:
         return grad
 
 
-@dataclass
-class _Bundle:
-    """Tables with one left block."""
-
-    left: slice
-    right: np.ndarray  # rows of the right blocks, one after the other
-    share: np.ndarray  # (left, right) what was measured
-    weight: np.ndarray  # (left, right) of squared residuals, 0 where nothing was measured
-    group: np.ndarray  # (right,) which group of tables
-
-
-_Part = tuple[slice, np.ndarray, np.ndarray, int]  # right block, shares, weights, group
-
-
 class Terms:
     """Noisy tables as terms of Σ((model − measured)/σ)², in groups whose χ² are told apart.
+
+    Holds what the last comparison found; so it serves one fit at a time.
 
     Args:
       sizes: number of codes of each attribute.
       groups: tables by group, each over one to three attributes.
       n_rows: the paid number of rows, which turns counts into shares.
+      dtype: of every array.
+    Attributes:
+      height: rows of a stack: those of the probabilities and of coarse attributes.
+      cells: (groups,) number of cells that were measured.
+      work: multiplications that one step takes for each component.
     """
 
-    def __init__(self, sizes: Sequence[int], groups: Sequence[Sequence[Measured]], *, n_rows: float) -> None:
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        groups: Sequence[Sequence[Measured]],
+        *,
+        n_rows: float,
+        dtype: type[np.floating[Any]] = np.float32,
+    ) -> None:
         self.blocks = Blocks(tuple(sizes))
-        self._starts = self.blocks.starts
-        self._height = int(self._starts[-1])
-        self._coarse: list[tuple[slice, slice, np.ndarray]] = []  # rows, base rows, (groups, codes) zeros and ones
-        self._products: list[tuple[slice, slice, slice]] = []
-        self._where: dict[object, slice] = {}
-        alone: list[_Part] = []
-        bundles: dict[int, list[_Part]] = {}
-        lefts: dict[int, slice] = {}
+        self.height = int(self.blocks.starts[-1])
+        self._coarse: list[tuple[Block, Block, np.ndarray]] = []  # rows, base rows, (groups, codes) zeros and ones
+        self._where: dict[tuple[int, bytes], Block] = {}
+        self._frame = Frame(len(groups), dtype)
+        terms: dict[int, list[Term]] = {1: [], 2: [], 3: []}
         for at, group in enumerate(groups):
             for table in group:
-                blocks = self._blocks_of(table.view)
-                share = (table.counts / n_rows).astype(np.float32)
-                weight = np.broadcast_to((n_rows / np.asarray(table.sigma)) ** 2, share.shape).astype(np.float32)
-                if len(blocks) == 1:
-                    alone.append((blocks[0], share, weight, at))
-                    continue
-                left = blocks[0] if len(blocks) == 2 else self._product(blocks[0], blocks[1])
-                lefts[left.start] = left
-                shape = (left.stop - left.start, -1)
-                bundles.setdefault(left.start, []).append((blocks[-1], share.reshape(shape), weight.reshape(shape), at))
-        self._alone = alone
-        self._bundles = [_bundle(lefts[start], parts) for start, parts in bundles.items()]
-        self.cells = np.zeros(len(groups))
-        for _, _, weight, at in alone:
-            self.cells[at] += np.count_nonzero(weight)
-        for bundle in self._bundles:
-            measured = np.count_nonzero(bundle.weight, axis=0)
-            self.cells += np.bincount(bundle.group, weights=measured, minlength=len(groups))
+                blocks = tuple(self._block(a, g) for a, g in zip(table.view.attributes, table.view.groups, strict=True))
+                weight = (n_rows / np.asarray(table.sigma, dtype=np.float64)) ** 2
+                terms[len(blocks)].append(Term(blocks, table.counts / n_rows, weight, at))
+        self._singles = _Singles(terms[1], self.height, self._frame)
+        self._panels = panels(terms[2], self._frame)
+        self._products = products(terms[3], self._frame)
+        of = {panel.block for panel in self._panels}
+        blocks_ = [Block(int(a), int(b)) for a, b in pairwise(self.blocks.starts)] + [rows for rows, *_ in self._coarse]
+        self._alone = [block.rows for block in blocks_ if block not in of]  # no table of two blocks has them
+        parts: list[Panel | Product] = [*self._panels, *self._products]
+        self.work = 3 * sum(part.cost for part in parts) + self.height
+        self._lists = _balanced(parts)
+        self.cells = sum((part.cells() for part in parts), self._singles.cells())
 
-    def _blocks_of(self, view: View) -> list[slice]:
-        return [self._block(a, group) for a, group in zip(view.attributes, view.groups, strict=True)]
-
-    def _block(self, attribute: int, group: np.ndarray) -> slice:
-        size, first = self.blocks.sizes[attribute], int(self._starts[attribute])
+    def _block(self, attribute: int, group: np.ndarray) -> Block:
+        size, first = self.blocks.sizes[attribute], int(self.blocks.starts[attribute])
         if int(group.max()) + 1 == size and np.array_equal(group, np.arange(size)):
-            return slice(first, first + size)
+            return Block(first, first + size)
         key = (attribute, group.tobytes())
         if key not in self._where:
-            self._where[key] = self._grow(int(group.max()) + 1)
-            self._coarse.append((self._where[key], slice(first, first + size), joining(group)))
+            self._where[key] = Block(self.height, self.height + int(group.max()) + 1)
+            self.height = self._where[key].stop
+            join = joining(group).astype(self._frame.dtype, copy=False)
+            self._coarse.append((self._where[key], Block(first, first + size), join))
         return self._where[key]
 
-    def _product(self, one: slice, other: slice) -> slice:
-        key = (one.start, other.start)
-        if key not in self._where:
-            self._where[key] = self._grow((one.stop - one.start) * (other.stop - other.start))
-            self._products.append((self._where[key], one, other))
-        return self._where[key]
+    def coarsen(self, stack: np.ndarray) -> None:
+        """Fill the rows of coarse attributes, below the probabilities, of a (height, B) stack."""
+        for rows, base, join in self._coarse:
+            np.matmul(join, stack[base.rows], out=stack[rows.rows])
 
-    def _grow(self, rows: int) -> slice:
-        start = self._height
-        self._height += rows
-        return slice(start, self._height)
+    def compare(self, stacks: Sequence[np.ndarray], run: Run = one_by_one) -> np.ndarray:
+        """Compare the mixture with what was measured and return (groups,) χ² / cells.
 
-    def gradient(self, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        Args:
+          stacks: shards of the components, each (height, …).
+        """
+        share = 1.0 / sum(stack.shape[1] for stack in stacks)
+        chi = self._singles.compare(stacks, share)
+        for found in run(lambda parts: [part.compare(stacks, share) for part in parts], self._lists):
+            chi = sum(found, chi)
+        return chi / np.maximum(self.cells, 1.0)
+
+    def pull(self, stack: np.ndarray, out: np.ndarray) -> np.ndarray:
+        """Return (D, …) half the gradient of the sum of all χ², by what `compare` found, at the columns of a shard.
+
+        Args:
+          out: of the stack's shape, overwritten; the result is a part of it.
+        """
+        for rows in self._alone:
+            out[rows] = 0.0
+        for panel in self._panels:
+            panel.pull(stack, out)
+        out += self._singles.pull[:, None]
+        for product in self._products:
+            product.pull(stack, out)
+        for rows_, base, join in self._coarse:
+            out[base.rows] += join.T @ out[rows_.rows]
+        return out[: self.blocks.starts[-1]]
+
+    def gradient(self, p: np.ndarray, shards: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """Return (D, B) half the gradient of the sum of all χ², and (groups,) χ² / cells.
 
         Args:
-          p: (D, B) float32 probabilities.
+          p: (D, B) probabilities.
+          shards: in how many parts the columns are taken.
         """
-        share = np.float32(1.0 / p.shape[1])
-        stack = self._stack(p)
-        pull = np.zeros_like(stack)
-        chi = np.zeros(len(self.cells))
-        for rows, target, weight, group in self._alone:
-            residual = stack[rows].sum(axis=1) * share - target
-            pulled = residual * weight
-            chi[group] += float(residual @ pulled)
-            pull[rows] += (pulled * share)[:, None]
-        for bundle in self._bundles:
-            left, right = stack[bundle.left], stack[bundle.right]
-            residual = left @ right.T
-            residual *= share
-            residual -= bundle.share
-            pulled = residual * bundle.weight
-            squares = np.einsum("ij,ij->j", residual, pulled)
-            chi += np.bincount(bundle.group, weights=squares, minlength=len(chi))
-            pulled *= share
-            pull[bundle.left] += pulled @ right
-            pull[bundle.right] += pulled.T @ left
-        return self._unstack(stack, pull), chi / np.maximum(self.cells, 1.0)
-
-    def _stack(self, p: np.ndarray) -> np.ndarray:
-        stack = np.empty((self._height, p.shape[1]), dtype=p.dtype)
-        stack[: len(p)] = p
-        for rows, base, join in self._coarse:
-            np.matmul(join, p[base], out=stack[rows])
-        for rows, one, other in self._products:
-            shape = (one.stop - one.start, other.stop - other.start, p.shape[1])
-            np.multiply(stack[one][:, None], stack[other][None], out=stack[rows].reshape(shape))
-        return stack
-
-    def _unstack(self, stack: np.ndarray, pull: np.ndarray) -> np.ndarray:
-        for rows, one, other in self._products:
-            shape = (one.stop - one.start, other.stop - other.start, stack.shape[1])
-            of = pull[rows].reshape(shape)
-            pull[one] += np.einsum("ijb,jb->ib", of, stack[other])
-            pull[other] += np.einsum("ijb,ib->jb", of, stack[one])
-        base = pull[: self._starts[-1]]
-        for rows, codes, join in self._coarse:
-            base[codes] += join.T @ pull[rows]
-        return base
+        stacks = [np.empty((self.height, part.shape[1]), p.dtype) for part in np.array_split(p, shards, axis=1)]
+        for stack, part in zip(stacks, np.array_split(p, shards, axis=1), strict=True):
+            stack[: len(p)] = part
+            self.coarsen(stack)
+        chi = self.compare(stacks)
+        return np.concatenate([self.pull(stack, np.empty_like(stack)) for stack in stacks], axis=1), chi
 
 
-def _bundle(left: slice, parts: list[_Part]) -> _Bundle:
-    """Return tables side by side; the same table measured twice becomes one, by inverse variance."""
-    merged: dict[int, _Part] = {}
-    for right, share, weight, group in parts:
-        if right.start in merged:
-            _, before, heavy, _ = merged[right.start]
-            share = (share * weight + before * heavy) / np.maximum(weight + heavy, np.float32(1e-30))
-            weight = weight + heavy
-        merged[right.start] = (right, share, weight, group)
-    widths = [right.stop - right.start for right, *_ in merged.values()]
-    return _Bundle(
-        left=left,
-        right=np.concatenate([np.arange(right.start, right.stop) for right, *_ in merged.values()]),
-        share=np.concatenate([share for _, share, *_ in merged.values()], axis=1),
-        weight=np.concatenate([weight for _, _, weight, _ in merged.values()], axis=1),
-        group=np.repeat([group for *_, group in merged.values()], widths),
-    )
+class _Singles:
+    """Tables of one block, as one vector of cells.
+
+    Attributes:
+      pull: (height,) what the last comparison found, the same for all components.
+    """
+
+    def __init__(self, terms: Sequence[Term], height: int, frame: Frame) -> None:
+        empty: list[np.ndarray] = [np.zeros(0)]
+        self._rows = np.concatenate(empty + [np.arange(t.blocks[0].start, t.blocks[0].stop) for t in terms]).astype(int)
+        self._share = np.concatenate(empty + [term.share for term in terms])
+        self._weight = np.concatenate(empty + [np.broadcast_to(term.weight, term.share.shape) for term in terms])
+        self._group = np.concatenate(empty + [np.full(len(term.share), term.group) for term in terms]).astype(int)
+        self._frame = frame
+        self.pull = np.zeros(height, frame.dtype)
+
+    def cells(self) -> np.ndarray:
+        """Return (groups,) cells that were measured."""
+        found: np.ndarray = np.bincount(self._group, weights=self._weight != 0, minlength=self._frame.groups)
+        return found
+
+    def compare(self, stacks: Sequence[np.ndarray], share: float) -> np.ndarray:
+        """Compare the model's tables with the measured ones and return (groups,) χ²."""
+        total = sum(stack.sum(axis=1, dtype=np.float64) for stack in stacks)
+        residual = total[self._rows] * share - self._share
+        pulled = residual * self._weight
+        self.pull[:] = np.bincount(self._rows, weights=pulled * share, minlength=len(self.pull))
+        return np.bincount(self._group, weights=residual * pulled, minlength=self._frame.groups)
+
+
+def _balanced(parts: Sequence[Panel | Product]) -> list[list[Panel | Product]]:
+    """Return the parts in lists that take about the same time; the lists do not depend on the machine."""
+    lists: list[list[Panel | Product]] = [[] for _ in range(LISTS)]
+    load = [0] * LISTS
+    for part in sorted(parts, key=lambda part: -part.cost):
+        least = load.index(min(load))
+        lists[least].append(part)
+        load[least] += part.cost + 2_000
+    return [found for found in lists if found]
 
 
 def joining(group: np.ndarray) -> np.ndarray:

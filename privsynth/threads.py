@@ -1,0 +1,65 @@
+"""Work in several threads: numpy and the matrix products let go of the interpreter's lock while they compute."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+MAX_THREADS = 4
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
+
+
+class Run(Protocol):
+    """Do the same to several things."""
+
+    def __call__(self, work: Callable[[_In], _Out], things: Iterable[_In], /) -> list[_Out]:
+        """Return what came of each thing, in their order; the first error is raised."""
+        ...
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def most_threads() -> int:
+    """Return how many threads may work at once: `OMP_NUM_THREADS` holds for these too."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, min(processors(), MAX_THREADS, int(asked) if asked.isdecimal() else MAX_THREADS))
+
+
+def one_by_one(work: Callable[[_In], _Out], things: Iterable[_In], /) -> list[_Out]:
+    """Return what came of each thing, in this thread."""
+    return [work(thing) for thing in things]
+
+
+@contextmanager
+def threads(at_most: int) -> Iterator[Run]:
+    """Yield what does the same to several things, in `most_threads` threads or fewer."""
+    count = min(at_most, most_threads())
+    if count < 2:
+        yield one_by_one
+        return
+    with ThreadPoolExecutor(count) as pool:
+        yield lambda work, things: list(pool.map(work, things))
+
+
+class Scratch:
+    """Memory that one thread uses again and again, by name."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, np.ndarray] = {}
+
+    def get(self, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        """Return an array of this shape with anything in it; it is the same memory as that of the same name before."""
+        size = int(np.prod(shape))
+        kept = self._kept.get(name)
+        if kept is None or kept.size < size or kept.dtype != dtype:
+            kept = self._kept[name] = np.empty(size, dtype)
+        return kept[:size].reshape(shape)

@@ -4,6 +4,14 @@ The model is B components of equal weight; in each, the attributes are independe
 an attribute. A pair's table is P_i P_jᵀ / B, so there is no junction tree and no limit on which pairs are measured
 (RAP-softmax, Aydore et al. 2021; MixtureOfProducts of private-pgm). The fit stops when Σ((model − measured)/σ)² of each
 group of tables reaches its number of cells, beyond which it would follow the noise, or when it no longer gets nearer.
+
+Many mixtures explain the same tables, and most of them hold dependence that nobody measured: between two attributes
+whose pair was not bought, and of a third on two together. The fit therefore minimises
+
+    ½ χ²  +  pull · N / σ · Σ_attributes I(component; code)
+
+where I is mutual information: of the mixtures that explain the tables the one that depends least, as the distribution
+of maximum entropy does (Jaynes 1957). A dependence of strength one then bends a cell by about pull · σ.
 """
 
 from __future__ import annotations
@@ -34,12 +42,14 @@ class FitSettings:
       max_steps: steps of Adam at most.
       learning_rate: of Adam; falls as 1/√step after `hold` steps.
       hold: steps at the full rate.
+      pull: towards components that are all alike, as a part of the noise in a cell of a typical table.
     """
 
     components: int = 1536
     max_steps: int = 1500
     learning_rate: float = 0.06
     hold: int = 200
+    pull: float = 0.4
 
     def components_for(self, height: int) -> int:
         """Return B for attributes with so many codes together."""
@@ -90,11 +100,21 @@ def fit_mixture(
         theta = start.theta.copy()
     # Its matrices are small: threads would wait for each other more than they work, the more so on a busy machine.
     with threadpool_limits(1, user_api="blas"):
-        return _descend(terms, theta, settings, progress)
+        return _descend(terms, theta, settings, settings.pull * n_rows / _typical_sigma(groups), progress)
 
 
-def _descend(terms: Terms, theta: np.ndarray, settings: FitSettings, progress: Progress) -> Mixture:
-    """Return the mixture where the fit stops; `theta` is used up."""
+def _typical_sigma(groups: Sequence[Sequence[Measured]]) -> float:
+    """Return the median over tables of the noise in a cell, in rows; those of one attribute alone count for nothing."""
+    sigmas = [float(np.min(table.sigma)) for group in groups[1:] for table in group]
+    return max(float(np.median(sigmas)), 1.0) if sigmas else np.inf
+
+
+def _descend(terms: Terms, theta: np.ndarray, settings: FitSettings, pull: float, progress: Progress) -> Mixture:
+    """Return the mixture where the fit stops; `theta` is used up.
+
+    Args:
+      pull: how much the mutual information of component and codes, in nats, counts beside half of χ².
+    """
     adam = _Adam(theta, settings)
     best: tuple[float, np.ndarray, np.ndarray] | None = None
     mark = (np.inf, 0)
@@ -107,14 +127,29 @@ def _descend(terms: Terms, theta: np.ndarray, settings: FitSettings, progress: P
         if excess < mark[0] * (1 - PLATEAU_GAIN):
             mark = (excess, step)
         # Where noise drowns the tables no model comes nearer than chance lets it, which may be just above one.
-        if excess <= 1.0 or step - mark[1] > PLATEAU_STEPS:
+        stuck = step - mark[1] > PLATEAU_STEPS
+        if excess <= 1.0 or (stuck and not pull):
             break
+        if stuck:  # it may be the pull that holds it back
+            pull, mark = 0.0, (mark[0], step)
+        if pull:
+            grad += _apart(theta, p, pull)
         adam.step(theta, terms.blocks.backward(p, grad), step)
         if step % 25 == 0:
             progress("fitting", step / settings.max_steps)
     progress("fitting", 1.0)
     assert best is not None
     return Mixture(best[1], best[2])
+
+
+def _apart(theta: np.ndarray, p: np.ndarray, pull: float) -> np.ndarray:
+    """Return (D, B) the gradient of pull · Σ_attributes I(component; code) in p, up to a constant in each block.
+
+    It is log p − log mean(p) a component; `Blocks.backward` drops the constant by which θ differs from log p.
+    """
+    apart = theta - np.log(p.mean(axis=1, keepdims=True) + np.float32(1e-9))
+    apart *= np.float32(pull / p.shape[1])
+    return apart
 
 
 class _Adam:

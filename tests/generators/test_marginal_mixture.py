@@ -247,6 +247,22 @@ def test_the_fit_reaches_the_noise_and_stops_there():
     assert np.abs(fitted - exact).sum() < np.abs(alone - exact).sum()
 
 
+def test_of_the_mixtures_that_explain_the_tables_one_is_fitted_that_depends_little():
+    sizes, _, one_way, pairs, n = known_model()
+    measured, unseen = [pairs[0], pairs[3]], [(0, 2), (0, 3), (1, 2), (1, 3)]
+
+    def invented(pull: float) -> float:
+        settings_ = FitSettings(components=128, pull=pull)
+        p = fit_mixture(sizes, [one_way, measured], n_rows=n, settings=settings_, rng=np.random.default_rng(1)).p
+        assert excess(p, sizes, measured, n) <= 1.01
+        tables = [naive_table(p, sizes, whole(sizes, pair)) for pair in unseen]
+        return float(np.mean([np.abs(t - np.outer(t.sum(axis=1), t.sum(axis=0))).sum() for t in tables]))
+
+    assert invented(0.4) < 0.7 * invented(0.0)
+    # A pull that noise cannot bear is given up: the tables are explained all the same.
+    invented(100.0)
+
+
 def test_one_well_fitted_group_does_not_hide_another():
     sizes, _, one_way, pairs, n = known_model()
     # A wide group that any model fits, beside pairs that are not: the stop waits for the pairs.

@@ -5,6 +5,14 @@ an attribute. A pair's table is P_i P_jᵀ / B, so there is no junction tree and
 (RAP-softmax, Aydore et al. 2021; MixtureOfProducts of private-pgm). The fit stops when Σ((model − measured)/σ)² of each
 group of tables reaches its number of cells, beyond which it would follow the noise, or when it no longer gets nearer.
 Where there are so many rows that it never gets there, it ends after a given amount of work.
+
+Many mixtures explain the same tables, and most of them hold dependence that nobody measured: between two attributes
+whose pair was not bought, and of a third on two together. The fit therefore minimises
+
+    ½ χ²  +  pull · N / σ · Σ_attributes I(component; code)
+
+where I is mutual information: of the mixtures that explain the tables the one that depends least, as the distribution
+of maximum entropy does (Jaynes 1957). A dependence of strength one then bends a cell by about pull · σ.
 """
 
 from __future__ import annotations
@@ -25,6 +33,7 @@ MODEST_HEIGHT, LEAST_COMPONENTS = 750, 256
 # Of the logits at the start. Components that start far apart explain noise by being unlike each other: with a spread of
 # one the pairs are a little worse, and three columns together, and what follows from many of them, much more so.
 SPREAD = 0.5
+PULL_STEPS = 100  # after so many steps the pull fades as 1/step: a wide table must not wait for it
 PLATEAU_STEPS, PLATEAU_GAIN = 60, 2e-3  # stop when so many steps did not bring the excess down by this part
 # Tables of one width within a group may miss by what chance allows, so many standard deviations of √(2 / cells) a cell:
 # to meet the last of it in a few cells the fit would follow the noise of all others.
@@ -44,12 +53,14 @@ class FitSettings:
       max_steps: steps of Adam at most.
       learning_rate: of Adam; falls as 1/√step after `hold` steps.
       hold: steps at the full rate.
+      pull: towards components that are all alike, as a part of the noise in a cell of a typical table.
     """
 
     components: int = 1536
     max_steps: int = 1500
     learning_rate: float = 0.06
     hold: int = 200
+    pull: float = 0.4
 
     def components_for(self, height: int) -> int:
         """Return B for attributes with so many codes together."""
@@ -107,14 +118,26 @@ def fit_mixture(
     parts = [_Shard(part, terms, settings) for part in np.array_split(theta, shards, axis=1)]
     # Matrix products are too small for threads of their own: those would wait for each other more than they work.
     with threadpool_limits(1, user_api="blas"), threads(shards) as run:
-        _descend(terms, parts, settings, progress, run)
+        _descend(terms, parts, settings, settings.pull * n_rows / _typical_sigma(groups), progress, run)
     theta = np.concatenate([shard.best for shard in parts], axis=1)
     terms.blocks.centre(theta)
     return Mixture(theta, terms.blocks.shares(theta))
 
 
-def _descend(terms: Terms, shards: Sequence[_Shard], settings: FitSettings, progress: Progress, run: Run) -> None:
-    """Move the shards until the fit stops; leaves the best logits in them."""
+def _typical_sigma(groups: Sequence[Sequence[Measured]]) -> float:
+    """Return the median over tables of the noise in a cell, in rows; those of one attribute alone count for nothing."""
+    sigmas = [float(np.min(table.sigma)) for group in groups[1:] for table in group]
+    return max(float(np.median(sigmas)), 1.0) if sigmas else np.inf
+
+
+def _descend(
+    terms: Terms, shards: Sequence[_Shard], settings: FitSettings, pull: float, progress: Progress, run: Run
+) -> None:
+    """Move the shards until the fit stops; leaves the best logits in them.
+
+    Args:
+      pull: how much the mutual information of component and codes, in nats, counts beside half of χ².
+    """
     stacks = [shard.stack for shard in shards]
     affordable = int(MOST_WORK / (terms.work * sum(stack.shape[1] for stack in stacks)))
     steps = min(settings.max_steps, max(LEAST_STEPS, affordable))
@@ -127,8 +150,12 @@ def _descend(terms: Terms, shards: Sequence[_Shard], settings: FitSettings, prog
         if excess < mark[0] * (1 - PLATEAU_GAIN):
             mark = (excess, step)
         # Where noise drowns the tables no model comes nearer than chance lets it, which may be just above one.
-        last = excess <= 1.0 or step - mark[1] > PLATEAU_STEPS or step == steps
-        run(partial(_Shard.step, step=step, keep=better, stay=last), shards)
+        stuck = step - mark[1] > PLATEAU_STEPS
+        last = excess <= 1.0 or (stuck and not pull) or step == steps
+        if stuck:  # it may be the pull that holds it back
+            pull, mark = 0.0, (mark[0], step)
+        apart = pull * min(1.0, PULL_STEPS / step) / sum(stack.shape[1] for stack in stacks)
+        run(partial(_Shard.step, step=step, keep=better, stay=last, apart=apart), shards)
         if last:
             break
         if step % 25 == 0:
@@ -172,13 +199,21 @@ class _Shard:
         self._terms.blocks.shares(self._theta, out=self.stack[: len(self._theta)])
         self._terms.coarsen(self.stack)
 
-    def step(self, *, step: int, keep: bool, stay: bool) -> None:
-        """Move by what the last comparison found, unless this is the last one; before that keep the logits."""
+    def step(self, *, step: int, keep: bool, stay: bool, apart: float) -> None:
+        """Move by what the last comparison found, unless this is the last one; before that keep the logits.
+
+        Args:
+          apart: how much the mutual information counts, for each component. Its gradient in p is log p − log mean(p);
+            `Blocks.backward` drops the constant by which a block of logits differs from log p.
+        """
         if keep:
             np.copyto(self.best, self._theta)
         if stay:
             return
         grad = self._terms.pull(self.stack, self._pull)
+        if apart:
+            log_mean = np.log(self._terms.mean + 1e-9).astype(np.float32)
+            grad += np.float32(apart) * (self._theta - log_mean[:, None])
         self._adam(self._terms.blocks.backward(self.stack[: len(self._theta)], grad), step)
         if step % CENTRE_STEPS == 0:
             self._terms.blocks.centre(self._theta)

@@ -143,6 +143,11 @@ class Terms:
             chi = sum(found, chi)
         return chi / np.maximum(self.cells, 1.0)
 
+    @property
+    def mean(self) -> np.ndarray:
+        """(D,) shares of the codes, by what `compare` found."""
+        return self._singles.mean[: self.blocks.starts[-1]]
+
     def pull(self, stack: np.ndarray, out: np.ndarray) -> np.ndarray:
         """Return (D, …) half the gradient of the sum of all χ², by what `compare` found, at the columns of a shard.
 
@@ -180,6 +185,7 @@ class _Singles:
 
     Attributes:
       pull: (height,) what the last comparison found, the same for all components.
+      mean: (height,) the model's shares.
     """
 
     def __init__(self, terms: Sequence[Term], height: int, frame: Frame) -> None:
@@ -190,6 +196,7 @@ class _Singles:
         self._group = np.concatenate(empty + [np.full(len(term.share), term.group) for term in terms]).astype(int)
         self._frame = frame
         self.pull = np.zeros(height, frame.dtype)
+        self.mean = np.zeros(height)
 
     def cells(self) -> np.ndarray:
         """Return (groups,) cells that were measured."""
@@ -199,7 +206,8 @@ class _Singles:
     def compare(self, stacks: Sequence[np.ndarray], share: float) -> np.ndarray:
         """Compare the model's tables with the measured ones and return (groups,) χ²."""
         total = sum(stack.sum(axis=1, dtype=np.float64) for stack in stacks)
-        residual = total[self._rows] * share - self._share
+        self.mean[:] = total * share
+        residual = self.mean[self._rows] - self._share
         pulled = residual * self._weight
         self.pull[:] = np.bincount(self._rows, weights=pulled * share, minlength=len(self.pull))
         return np.bincount(self._group, weights=residual * pulled, minlength=self._frame.groups)

@@ -3,8 +3,8 @@
 With k rows a unit, noise as large as k drowns what happens to few units only. But a unit with such rows has few of
 them, and they may be counted apart: the rows' number clipped at a small bound, and their look with each unit's rows
 scaled down to a norm of one. So the rare rows cost noise of one unit instead of k rows. They become components of their
-own in the mixture, in which the target has the rare value for certain and the other columns are independent; all other
-components never have it. So what is known of them cannot be lost among the others.
+own in the mixture, in which the target has the rare value for certain: those of all other rows, tilted to the look that
+was paid for (`tilted`). All other components never have it. So what is known of them cannot be lost among the others.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 
 from privsynth.generators.encoded import Encoded
 from privsynth.generators.marginal.measure import Measured, to_simplex
+from privsynth.generators.marginal.tilted import tilted
 from privsynth.generators.marginal.units import MANY_ROWS
 from privsynth.privacy.mechanisms import Mechanisms
 
@@ -28,7 +29,7 @@ STEPS = 2**20  # of the grid, to one unit
 LEAST_GROUPS, MOST_GROUPS = 4, 12
 LEAST_TAIL = 0.02  # of the rows: the group of the rarest codes
 ROWS_OF_UNIT = 2.5  # that are rare, where one is; a guess that only decides how finely they are looked at
-LEAST_COMPONENTS, MOST_COPIES = 3, 8
+LEAST_COMPONENTS, MOST_COPIES = 12, 8
 
 
 @dataclass(frozen=True)
@@ -277,8 +278,9 @@ def with_rare_rows(p: np.ndarray, starts: np.ndarray, rare: Sequence[RareRows]) 
     common = 1.0 - math.fsum(r.share for r in rare)
     wanted = np.array([r.share / common * len(p) for r in rare])
     copies = int(np.clip(np.ceil(LEAST_COMPONENTS / max(float(wanted.max()), 1e-12)), 1, MOST_COPIES))
+    targets = {r.target for r in rare}
     own = [
-        np.tile(np.concatenate(r.looks).astype(np.float32), (max(1, round(n * copies)), 1))
+        tilted(p, starts, r.looks, targets, max(1, round(n * copies)))
         for r, n in zip(rare, wanted.tolist(), strict=True)
     ]
     return np.concatenate([np.tile(p, (copies, 1)), *own])

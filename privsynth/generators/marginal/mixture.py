@@ -30,6 +30,7 @@ MODEST_HEIGHT, LEAST_COMPONENTS = 750, 256
 # Of the logits at the start. Components that start far apart explain noise by being unlike each other: with a spread of
 # one the pairs are a little worse, and three columns together, and what follows from many of them, much more so.
 SPREAD = 0.5
+PULL_STEPS = 100  # after so many steps the pull fades as 1/step: a wide table must not wait for it
 PLATEAU_STEPS, PLATEAU_GAIN = 60, 2e-3  # stop when so many steps did not bring the excess down by this part
 
 
@@ -133,7 +134,7 @@ def _descend(terms: Terms, theta: np.ndarray, settings: FitSettings, pull: float
         if stuck:  # it may be the pull that holds it back
             pull, mark = 0.0, (mark[0], step)
         if pull:
-            grad += _apart(theta, p, pull)
+            grad += _apart(theta, p, pull * min(1.0, PULL_STEPS / step))
         adam.step(theta, terms.blocks.backward(p, grad), step)
         if step % 25 == 0:
             progress("fitting", step / settings.max_steps)

@@ -178,6 +178,16 @@ def _no_stop() -> Any:
     return _replaced((mixture, "_excess", far), (mixture, "PLATEAU_STEPS", 10**9))
 
 
+def _no_pull() -> Any:
+    """Of the mixtures that explain the tables any will do."""
+    return _replaced((mixture, "PULL_STEPS", 0.0))
+
+
+def _no_likely_targets() -> Any:
+    """Targets that nobody declared are not guessed, and pairs with a target are offered coarsely too."""
+    return _replaced((generator, "likely_targets", lambda *_: ()))
+
+
 CASES: dict[str, Callable[[], Any]] = {
     "as it is": _replaced,
     "no atoms": _no_atoms,
@@ -186,6 +196,8 @@ CASES: dict[str, Callable[[], Any]] = {
     "no coarse pairs": _fine_pairs,
     "no triples": _no_triples,
     "no stop by chi squared": _no_stop,
+    "no pull": _no_pull,
+    "no likely targets": _no_likely_targets,
 }
 
 if __name__ == "__main__":

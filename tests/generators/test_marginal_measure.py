@@ -14,7 +14,13 @@ from hypothesis import strategies as st
 from privsynth.encoding.codecs import Attribute
 from privsynth.generators.encoded import Encoded
 from privsynth.generators.marginal.generator import buy_tables
-from privsynth.generators.marginal.measure import Measured, measure_one_way, smooth_shares, to_simplex
+from privsynth.generators.marginal.measure import (
+    Measured,
+    likely_targets,
+    measure_one_way,
+    smooth_shares,
+    to_simplex,
+)
 from privsynth.generators.marginal.mixture import FitSettings
 from privsynth.generators.marginal.select import (
     MEAN_ABS_NORMAL,
@@ -217,6 +223,21 @@ def test_pairs_are_seen_coarsely_and_where_they_are_not_too_large_finely():
     }  # fmt: skip
 
 
+def test_pairs_with_a_short_target_are_seen_finely():
+    sizes = [4, 40, 600, 40]
+    plain, likely = (
+        {
+            (view.attributes, view.shape)
+            for view in pair_views(random_data(sizes), flat_shares(sizes), groups=5, likely=of)
+        }
+        for of in ((), (0, 3))
+    )
+    # The coarse table of the short target is gone, but not that of a long code book, nor those of a long target.
+    assert plain - likely == {((0, 1), (4, 5)), ((0, 3), (4, 5))}
+    assert likely < plain
+    assert ((0, 2), (4, 5)) in likely
+
+
 def test_a_wide_table_is_scored_at_one_resolution():
     sizes = [30] * 60
     views = pair_views(random_data(sizes, n=5), flat_shares(sizes), groups=5)
@@ -297,3 +318,20 @@ def test_two_long_code_books_end_without_a_second_look():
     releases = buy_tables(data, mechanisms, plan, settings=FIT, rng=np.random.default_rng(0))
     assert [m.view.key for m in releases.second] == [m.view.key for m in releases.first]
     assert math.fsum(c.public[3] for c in mechanisms.calls) <= math.fsum(plan.parts.values())
+
+
+def test_where_no_target_is_declared_a_yes_or_no_is_taken_for_one():
+    sizes = [4, 6, 4, 6]
+    counts = [[900.0, 100.0, 12.0, -9.0], [500.0, 480.0, 29.0, 31.0, 7.0, 2.0], [990.0, 3.0, 5.0, 2.0], [250.0] * 6]
+    one_way = [Measured(whole(sizes, (a,)), np.array(n), 10.0) for a, n in enumerate(counts)]
+    data = random_data(sizes, n=1_000)
+    assert likely_targets(data, one_way) == (0,)  # the second has a third value, the third but one
+    assert likely_targets(random_data(sizes, n=1_000, targets=(3,)), one_way) == (3,)
+    views = [whole(sizes, (0, 1)), whole(sizes, (1, 2))]
+    live = [np.ones(size, dtype=bool) for size in sizes]
+    plain, marked = (
+        dict(choose_views(data, views, np.array([700.0, 700.0]), live, mu_squared=1.0, unit=1.0, likely=likely))
+        for likely in ((), (0,))
+    )
+    assert plain[views[0]] == pytest.approx(plain[views[1]])
+    assert marked[views[0]] > 1.5 * marked[views[1]]

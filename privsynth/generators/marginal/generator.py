@@ -12,6 +12,7 @@ from privsynth.generators.encoded import Encoded, Progress, no_progress
 from privsynth.generators.marginal.complete import complete_mixture, draw_products
 from privsynth.generators.marginal.measure import (
     Measured,
+    likely_targets,
     measure_one_way,
     measure_tables,
     rows_of_unit,
@@ -79,7 +80,11 @@ class FittedMarginal:
 FIRST_OF_SELECTION, FIRST_OF_MEASUREMENT = 0.6, 0.75
 UNCOMMON_OF_MEASUREMENT = 0.3  # where a target has rare values and units have a few rows
 RARE_OF_MEASUREMENT = 0.6  # where a target has rare values and units have many rows
-FIRST_STEPS = 400  # the fit of the first round says where to look, and is gone on with
+FIRST_STEPS = 400  # the fit of the first round says where to look
+# Groups into which an attribute is seen, by what the budget can tell apart: from so many on likely targets get more
+# than others; and up to so few the fit is begun anew after the second round, since that of the first has stopped so
+# early that its pull blurs ties which all tables together show.
+CLEAR_GROUPS, FEW_GROUPS = 12, 5
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,7 @@ class Releases:
       second: pairs and triples, chosen by their distance from the mixture of all before.
       rare: what the rows with rare values of targets look like, counted by units.
       uncommon: tables of rare values where units have a few rows.
-      mixture: of all other rows, fitted to all but `second`; None if there are no pairs.
+      mixture: of all other rows, fitted to all but `second`, to go on from; None where the fit is to begin anew.
     """
 
     one_way: list[Measured]
@@ -185,10 +190,12 @@ def buy_tables(
     if few := uncommon_targets(data, shares):
         uncommon = measure_uncommon(data, few, shares, mechanisms, mu_squared=measurement * UNCOMMON_OF_MEASUREMENT)
         measurement *= 1 - UNCOMMON_OF_MEASUREMENT
-    live = live_codes(one_way)
+    live, likely = live_codes(one_way), likely_targets(data, one_way)
     # What goes with a rare value is known from its rows; a table over all rows would drown it.
     apart = {target for target, _ in targets}
-    views = pair_views(data, shares, groups=number_of_groups(data, measurement, width=2, unit=unit))
+    groups = number_of_groups(data, measurement, width=2, unit=unit)
+    views = pair_views(data, shares, groups=groups, likely=likely)
+    likely, anew = likely if groups >= CLEAR_GROUPS else (), groups <= FEW_GROUPS
     views = [view for view in views if apart.isdisjoint(view.attributes)]
     if not views:
         return Releases(one_way, [], [], rare, uncommon)
@@ -203,7 +210,7 @@ def buy_tables(
     )
     budget = measurement * FIRST_OF_MEASUREMENT
     # If nothing pays for itself, the one table that comes nearest: the budget is not thrown away.
-    bought = choose_views(data, views, scores, live, mu_squared=budget, unit=unit) or [
+    bought = choose_views(data, views, scores, live, mu_squared=budget, unit=unit, likely=likely) or [
         (views[int(np.argmax(scores))], budget)
     ]
     progress("counting tables", 0.0)
@@ -214,7 +221,8 @@ def buy_tables(
     rough = replace(settings, max_steps=min(settings.max_steps, FIRST_STEPS))
     mixture = _fit(data, one_way, [first, uncommon], rare, rough, rng, progress)
     blocks = Blocks(tuple(data.sizes))
-    views = residual_views(data, shares, views, scores, groups=number_of_groups(data, measurement, width=3, unit=unit))
+    groups = number_of_groups(data, measurement, width=3, unit=unit)
+    views = residual_views(data, shares, views, scores, groups=groups, likely=likely)
     views = [view for view in views if apart.isdisjoint(view.attributes)]
     progress("scoring what is left", 0.0)
     again = measurement - budget
@@ -228,12 +236,12 @@ def buy_tables(
             mu_squared=selection * (1 - FIRST_OF_SELECTION),
             label="distance of each table from the model of the first round",
         )
-        chosen = choose_views(data, views, scores, live, mu_squared=again, unit=unit)
+        chosen = choose_views(data, views, scores, live, mu_squared=again, unit=unit, likely=likely)
     # If nothing is left that pays, the tables of the first round are bought once more, and their noise averages out.
     chosen = chosen or [(v, p * again / budget) for v, p in bought]
     guess = [table_of(mixture.p, blocks, view) for view, _ in chosen]
     second = measure_tables(data, chosen, mechanisms, label="second-round table", expected=guess)
-    return Releases(one_way, first, second, rare, uncommon, mixture)
+    return Releases(one_way, first, second, rare, uncommon, None if anew else mixture)
 
 
 def _fit(

@@ -126,9 +126,25 @@ def rows_of_unit(tables: Sequence[Measured], mu_squared: float) -> float:
     return math.sqrt(mu_squared / precision) if tables else 1.0
 
 
-def emphasis(data: Encoded) -> np.ndarray:
-    """Return (attributes,) weights of an error in each attribute: what people will predict or compare counts more."""
-    marked = {*data.targets, *data.protected}
+def likely_targets(data: Encoded, one_way: Sequence[Measured]) -> tuple[int, ...]:
+    """Return the declared targets; if there are none, the attributes of two values; post-processing.
+
+    What people predict mostly is a yes or no. Tables of it have few cells, so that to see them better costs the others
+    little; counting a table's summed error alone would leave them with less than their part.
+    """
+    if data.targets:
+        return data.targets
+    clear = [np.asarray(t.counts).ravel() > SEEN_SIGMAS * np.asarray(t.sigma).ravel() for t in one_way]
+    return tuple(a for a, codes in enumerate(clear) if codes.sum() == 2)
+
+
+def emphasis(data: Encoded, likely: Sequence[int] = ()) -> np.ndarray:
+    """Return (attributes,) weights of an error in each attribute: what people will predict or compare counts more.
+
+    Args:
+      likely: see `likely_targets`.
+    """
+    marked = {*data.targets, *data.protected, *likely}
     return np.array([EMPHASIS if i in marked else 1.0 for i in range(len(data.sizes))])
 
 

@@ -33,7 +33,7 @@ MAX_CELLS = 250_000
 TWO_RESOLUTIONS_PAIRS = 1_000  # with more pairs a second score of each would drown in its own noise
 AGAIN_PAIRS, TRIPLES = 300, 500  # that round two scores
 MIN_TABLES, TABLES_PER_ATTRIBUTE = 300, 2  # the fit takes time for each table
-PAIR_GROUPS, TRIPLE_GROUPS = 8, 5
+SHORT_TARGET, SHORT_TABLE = 6, 256  # codes of a target, and cells of a table with it, that is seen finely only
 ROWS_PER_CELL_SIGMA = 12.0
 LIVE_SIGMAS = 1.0
 
@@ -51,12 +51,19 @@ def number_of_groups(data: Encoded, mu_squared: float, *, width: int, unit: floa
     return int(np.clip(affordable * (0.4 if width == 2 else 0.6), least, most))
 
 
-def pair_views(data: Encoded, shares: Sequence[np.ndarray], *, groups: int) -> list[View]:
+def pair_views(data: Encoded, shares: Sequence[np.ndarray], *, groups: int, likely: Sequence[int] = ()) -> list[View]:
     """Return the pairs of round one: finely where the table is not too large, and coarsely.
 
-    Chosen by sizes alone; the groups are a function of the paid one-way shares.
+    With a target of few codes only finely: such a table is short however fine it is, and where along the other
+    attribute the target changes is what a model of it lives on.
+
+    Chosen by sizes and `likely` alone; the groups are a function of the paid one-way shares.
+
+    Args:
+      likely: see `likely_targets`.
     """
     sizes = data.sizes
+    short = {a for a in likely if sizes[a] <= SHORT_TARGET}
     pairs = list(combinations(range(len(sizes)), 2))
     if len(pairs) > MAX_PAIRS:
         pairs = sorted(pairs, key=lambda pair: (sizes[pair[0]] * sizes[pair[1]], pair))[:MAX_PAIRS]
@@ -67,21 +74,28 @@ def pair_views(data: Encoded, shares: Sequence[np.ndarray], *, groups: int) -> l
         fine, rough = whole(sizes, (i, j)), View((i, j), (coarse[i], coarse[j]))
         if fine.cells <= MAX_CELLS and (both or not rough.is_coarse):
             views.append(fine)
-        if rough.is_coarse:
+        if rough.is_coarse and (short.isdisjoint((i, j)) or fine.cells > SHORT_TABLE or not both):
             views.append(rough)
     return views
 
 
 def residual_views(
-    data: Encoded, shares: Sequence[np.ndarray], first: Sequence[View], scores: np.ndarray, *, groups: int
+    data: Encoded,
+    shares: Sequence[np.ndarray],
+    first: Sequence[View],
+    scores: np.ndarray,
+    *,
+    groups: int,
+    likely: Sequence[int] = (),
 ) -> list[View]:
     """Return the pairs and triples of round two: those whose pairs scored highest in round one.
 
     Args:
       first, scores: what round one scored; noisy, so this is post-processing.
+      likely: see `likely_targets`.
     """
     sizes = data.sizes
-    stress = emphasis(data)
+    stress = emphasis(data, likely)
     best: dict[tuple[int, ...], float] = {}
     for view, score in zip(first, scores, strict=True):
         best[view.attributes] = max(best.get(view.attributes, -math.inf), float(score))
@@ -173,14 +187,16 @@ def choose_views(
     *,
     mu_squared: float,
     unit: float,
+    likely: Sequence[int] = (),
 ) -> list[tuple[View, float]]:
     """Return the views to buy and the μ² of each, every set of attributes at one resolution; empty if none pays.
 
     Args:
       live: see `live_codes`; noise in a cell of which it is known that it is empty does no harm, and is not counted.
       unit: see `number_of_groups`.
+      likely: see `likely_targets`.
     """
-    stress = emphasis(data)
+    stress = emphasis(data, likely)
     chosen = allocate(
         scores,
         np.array([live_cells(view, live) for view in views], dtype=np.float64),

@@ -2,7 +2,7 @@
 
 A fact is declared by the schema, fixed by a default or by the container's own type (a Parquet file says that a column
 holds booleans, as a header says its name), or bought: each cell casts one vote for what it looks like, and the votes
-are released with noise. A unit moves at most k votes a column.
+are released with noise. A unit moves at most k votes a column, or one where its rows weigh one together.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from privsynth.encoding import cells
 from privsynth.encoding.units import STEPS, Weights, count
+from privsynth.privacy.accounting import round_up
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.schema.model import Column, Kind, Schema
 from privsynth.table import Table
@@ -91,7 +92,7 @@ def learn_facts(
         counts = np.stack([_votes(table, name, weights) for name in open_names])
         release = mechanisms.gaussian(
             counts,
-            l2_sensitivity=(k if weights is None else STEPS) * math.sqrt(len(open_names)),
+            l2_sensitivity=round_up((k if weights is None else STEPS) * math.sqrt(len(open_names)), 12),
             part="votes",
             mu_squared=mu_squared,
             label="what the cells of each column look like",

@@ -18,6 +18,7 @@ from scipy.stats import norm
 from privsynth.encoding.cells import GRID_LIMIT
 from privsynth.encoding.location import OCTAVES, Missing, likeliest, octaves
 from privsynth.encoding.units import count
+from privsynth.privacy.accounting import round_up
 from privsynth.privacy.mechanisms import Mechanisms
 
 FIRST_PARTS = 128
@@ -205,7 +206,7 @@ def grow(
       n_rows: the paid number of rows.
       in_rows: how many rows a step of the weights stands for.
     """
-    sensitivity = k * math.sqrt(len(lines))
+    sensitivity = round_up(k * math.sqrt(len(lines)), 12)
     levels = levels_of(lines, n_rows=n_rows, noise=in_rows * sensitivity / max(mu_squared, 1e-12) ** 0.5)
     trees = [_Tree(*line.roots()) for line in lines]
     sigma = 0.0

@@ -2,8 +2,8 @@
 
 The name of a category that few people share may not come out, for it may be known from their rows alone. A text of this
 list is known without any row. So it needs no threshold: its noisy count is released whatever it is, also where nobody
-has it, and a category far too rare for the threshold can still be told from noise. What the list holds was written
-down without a look at any table.
+has it, and a category far too rare for the threshold can still be told from noise. What the list holds does not depend
+on the table that is released, which is all that the guarantee needs.
 """
 
 from __future__ import annotations

@@ -35,8 +35,9 @@ from privsynth.schema.model import Column, Schema
 
 PROFILE_BARS = 12
 _WHAT = {
-    "votes": "What the cells look like: numbers, dates, texts, and how many decimals.",
-    "rows": "How many rows there are.",
+    "votes": "What the cells look like: numbers, dates, texts, and how many decimals. Where a unit has several "
+    "rows, its votes weigh one together, in 1,048,576 steps.",
+    "rows": "How many rows there are, and how many units where a unit has several.",
     "domain": "Frequent categories and values, and where numbers are cut into cells.",
     "one_way": "How often each code of each column occurs.",
     "selection": "Which pairs of columns depend on each other.",

@@ -175,7 +175,7 @@ def _holds(condition: Condition, frame: pd.DataFrame, *, unknown: bool) -> np.nd
         missing = left.isna().to_numpy(dtype=bool)
         return missing if condition.operator == "is null" else ~missing
     if condition.other is not None:
-        other = frame[condition.other]
+        left, other = _alike(left, frame[condition.other])
         known = (left.notna() & other.notna()).to_numpy(dtype=bool)
         b: Any = other[known]
     else:
@@ -191,6 +191,26 @@ def _holds(condition: Condition, frame: pd.DataFrame, *, unknown: bool) -> np.nd
     }  # fmt: skip
     result[known] = np.asarray(compare[condition.operator](), dtype=bool)
     return result
+
+
+def _alike(left: pd.Series, right: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Return two columns in one type; what cannot be read in the other's is missing.
+
+    Where nobody declared kinds, noise may have made texts of one of two columns that a rule compares.
+    """
+    import pandas as pd
+
+    read = (
+        (
+            pd.api.types.is_datetime64_any_dtype,
+            lambda column: pd.to_datetime(column, errors="coerce", format="ISO8601"),
+        ),
+        (pd.api.types.is_numeric_dtype, lambda column: pd.to_numeric(column, errors="coerce")),
+    )
+    for is_kind, reader in read:
+        if is_kind(left) != is_kind(right):
+            return (left, reader(right)) if is_kind(left) else (reader(left), right)
+    return left, right
 
 
 def literal_for(column: pd.Series, text: str) -> object | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -136,3 +137,23 @@ def test_a_literal_of_another_kind_is_refused_without_naming_a_cell(frame):
         parse_rule("a > tall", ()).holds(frame)
     with pytest.raises(ValueError, match="the rule on 't'"):
         parse_rule("t > someday", ()).holds(frame)
+
+
+@pytest.mark.parametrize("rule", ["a >= b", "b <= a", "a = b", "b != a"])
+def test_a_number_and_a_text_that_a_rule_compares_are_compared_as_numbers(rule):
+    """Without declared kinds noise may have made texts of one of them; that must not end a run that has paid."""
+    frame = pd.DataFrame({"a": [3.0, 1.0, np.nan, 2.0], "b": pd.Series(["2", "4", "1", "OTHER"], dtype="object")})
+    held = parse_rule(rule, ["a", "b"]).holds(frame)
+    expected = {"a >= b": [True, False], "b <= a": [True, False], "a = b": [False, False], "b != a": [True, True]}
+    assert held[:2].tolist() == expected[rule]
+    assert held[2:].all()  # what is missing, or no number, breaks no rule
+
+
+def test_a_time_and_a_text_that_a_rule_compares_are_compared_as_times():
+    frame = pd.DataFrame(
+        {
+            "a": pd.to_datetime(["2024-01-02", "2024-01-02", "2024-01-02"]),
+            "b": pd.Series(["2024-01-01", "2024-01-03", "soon"], dtype="object"),
+        }
+    )
+    assert parse_rule("a >= b", ["a", "b"]).holds(frame).tolist() == [True, False, True]

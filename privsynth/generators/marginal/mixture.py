@@ -38,7 +38,7 @@ PLATEAU_STEPS, PLATEAU_GAIN = 60, 2e-3  # stop when so many steps did not bring 
 # Tables of one width within a group may miss by what chance allows, so many standard deviations of √(2 / cells) a cell:
 # to meet the last of it in a few cells the fit would follow the noise of all others.
 CHANCE = 3.0
-MOST_WORK, LEAST_STEPS = 2e12, 400  # multiplications in all; some 40 seconds of one processor
+MOST_WORK, LEAST_STEPS = 1e12, 400  # multiplications in all: about a minute of one processor
 WIDTHS = (1, 2, 3)  # of tables
 SHARD_COLUMNS, LEAST_SHARDS = 384, 2
 CENTRE_STEPS = 32  # in which no logit can rise by more than 32 learning rates

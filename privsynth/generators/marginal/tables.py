@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,8 +39,7 @@ class Frame:
     scratch: Scratch = field(default_factory=_Scratch)
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(NamedTuple):
     """Rows start … stop of the stack: the codes of an attribute, or groups of them."""
 
     start: int
@@ -117,7 +116,7 @@ class _Rows:
             return stack[self._span.start + first : self._span.stop]
         index = self._index[first:]
         out = self._scratch.get("rows", (len(index), stack.shape[1]), stack.dtype)
-        return np.take(stack, index, axis=0, out=out, mode="clip")
+        return stack.take(index, axis=0, out=out, mode="clip")
 
     def add(self, stack: np.ndarray, values: np.ndarray) -> None:
         """Add to the rows."""
@@ -228,7 +227,7 @@ class Product:
 
     def __init__(self, one: Block, two: Block, terms: Sequence[Term], frame: Frame) -> None:
         self._one, self._two, self._scratch = one, two, frame.scratch
-        self._rows = _Rows(sorted((term.blocks[2] for term in terms), key=_start), frame.scratch)
+        self._rows = _Rows(sorted(term.blocks[2] for term in terms), frame.scratch)
         height, width = one.size * two.size, self._rows.width
         parts = [(self._rows.place[term.blocks[2]], term) for term in terms]
         self._measured = _Measured.of(height, width, parts, frame)
@@ -261,15 +260,15 @@ class Product:
 
 def panels(terms: Sequence[Term], frame: Frame) -> list[Panel]:
     """Return the panels of tables of two blocks."""
-    terms = together([term.along(tuple(sorted(term.blocks, key=_start))) for term in terms])
+    terms = together([term.along(tuple(sorted(term.blocks))) for term in terms])
     partners: dict[Block, set[Block]] = {}
+    later: dict[Block, list[Term]] = {}
     for term in terms:
-        for block, other in (term.blocks, term.blocks[::-1]):
-            partners.setdefault(block, set()).add(other)
-    found = {}
-    for block in sorted(partners, key=_start):
-        others = sorted(partners[block], key=_start)
-        found[block] = Panel(block, others, [term for term in terms if term.blocks[0] == block], frame)
+        one, two = term.blocks
+        partners.setdefault(one, set()).add(two)
+        partners.setdefault(two, set()).add(one)
+        later.setdefault(one, []).append(term)
+    found = {b: Panel(b, sorted(partners[b]), later.get(b, []), frame) for b in sorted(partners)}
     for term in terms:
         found[term.blocks[0]].mirror(found[term.blocks[1]])
     return list(found.values())
@@ -277,21 +276,17 @@ def panels(terms: Sequence[Term], frame: Frame) -> list[Panel]:
 
 def products(terms: Sequence[Term], frame: Frame) -> list[Product]:
     """Return tables of three blocks by two of them, chosen greedily so that few products of rows are made."""
-    left = together([term.along(tuple(sorted(term.blocks, key=_start))) for term in terms])
+    left = together([term.along(tuple(sorted(term.blocks))) for term in terms])
     found = []
     while left:
         pairs = Counter(pair for term in left for pair in combinations(term.blocks, 2))
-        one, two = min(pairs, key=lambda p: (-pairs[p], p[0].size * p[1].size, p[0].start, p[1].start))
+        one, two = min(pairs, key=lambda p: (-pairs[p], p[0].size * p[1].size, p))
         taken = [term for term in left if one in term.blocks and two in term.blocks]
         left = [term for term in left if term not in taken]
         thirds = [next(block for block in term.blocks if block not in (one, two)) for term in taken]
         turned = [term.along((one, two, third)) for term, third in zip(taken, thirds, strict=True)]
         found.append(Product(one, two, turned, frame))
     return found
-
-
-def _start(block: Block) -> int:
-    return block.start
 
 
 def _model(

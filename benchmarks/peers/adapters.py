@@ -30,7 +30,7 @@ IMPORTS = {
     "dpmm": ("dpmm.pipelines.aim", "dpmm.pipelines.mst", "dpmm.pipelines.priv_bayes"),
     "smartnoise": ("torch", "snsynth", "snsynth.mst", "snsynth.aim", "snsynth.pytorch.nn"),
     "mostly": ("torch", "mostlyai.engine", "mostlyai.engine.domain"),
-    "private": ("pandas",),
+    "private": ("mbi",),
     "dpsynth": ("pandas",),
     "sdv": ("torch", "sdv.single_table"),
 }
@@ -163,7 +163,8 @@ def private_pgm(frame: pd.DataFrame, job: Mapping[str, Any]) -> Sample:
         sizes.append(size)
     domain = mbi.Domain(list(frame), sizes)
     pairs = [pair for pair in itertools.combinations(frame, 2) if domain.size(pair) <= 10_000]
-    model = aim.AIM(job["epsilon"], job["delta"], max_model_size=80, max_iters=1_000)
+    size = 5 if job["peer"].endswith("-5mb") else 80
+    model = aim.AIM(job["epsilon"], job["delta"], max_model_size=size, max_iters=1_000)
     _, synthetic = model.run(mbi.Dataset(codes, domain), [(pair, 1.0) for pair in pairs], num_synth_rows=len(frame))
     rng = np.random.default_rng(job["seed"])
 

@@ -180,14 +180,16 @@ def _bins(column: pd.Series, number: bool) -> tuple[np.ndarray, int, Callable[..
     if not number:
         levels, codes = np.unique(column.astype(str), return_inverse=True)
         return codes, len(levels), lambda drawn, rng: levels[drawn]
-    edges = np.unique(np.quantile(column.dropna(), np.linspace(0, 1, PGM_BINS + 1)))
+    edges, times = np.unique(np.quantile(column.dropna(), np.linspace(0, 1, PGM_BINS + 1)), return_counts=True)
+    often = edges[times > 1]  # a value of many rows is a bin of its own
+    edges = np.union1d(edges, np.nextafter(often, np.inf))
     last = len(edges) - 2
     missing = column.isna().to_numpy()
     inside = np.clip(np.searchsorted(edges, column.fillna(edges[0]), side="right") - 1, 0, last)
 
     def back(drawn: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         at = np.clip(drawn, 0, last)
-        values = rng.uniform(edges[at], edges[at + 1])
+        values = np.where(np.isin(edges[at], often), edges[at], rng.uniform(edges[at], edges[at + 1]))
         whole = pd.api.types.is_integer_dtype(column.dtype)
         return np.where(drawn > last, np.nan, np.floor(values) if whole else values)
 

@@ -151,6 +151,9 @@ def test_bins_of_a_peer_lead_back_to_values_in_range():
     found = back(codes, np.random.default_rng(0))
     assert np.isnan(found[-1])
     assert np.abs(found[:-1] - column[:-1]).max() < 4.0
+    spent = pd.Series([0.0] * 50 + [*np.arange(1.0, 51.0)])
+    codes, _, back = adapters._bins(spent, True)
+    assert (back(codes, np.random.default_rng(0)) == 0).sum() == 50  # the zeros, and they alone
     words, size, back = adapters._bins(pd.Series(["a", "b", None]), False)
     assert size == 3
     assert list(back(words, np.random.default_rng(0))[:2]) == ["a", "b"]

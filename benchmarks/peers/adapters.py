@@ -178,7 +178,8 @@ def private_pgm(frame: pd.DataFrame, job: Mapping[str, Any]) -> Sample:
 def _bins(column: pd.Series, number: bool) -> tuple[np.ndarray, int, Callable[..., np.ndarray]]:
     """Return the codes of a column, how many there are, and the way back from codes to values."""
     if not number:
-        levels, codes = np.unique(column.astype(str), return_inverse=True)
+        words = np.where(column.isna(), "nan", column.astype(str))  # of pandas 3, `astype` leaves what is missing
+        levels, codes = np.unique(words.astype(str), return_inverse=True)
         return codes, len(levels), lambda drawn, rng: levels[drawn]
     edges, times = np.unique(np.quantile(column.dropna(), np.linspace(0, 1, PGM_BINS + 1)), return_counts=True)
     often = edges[times > 1]  # a value of many rows is a bin of its own

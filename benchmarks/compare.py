@@ -31,6 +31,7 @@ SHORT = {
     "MST (dpmm)": "MST-d",
     "AIM (smartnoise)": "AIM-s",
     "AIM (dpmm)": "AIM-d",
+    "AIM (private-pgm)": "AIM-p",
     "PrivBayes (dpmm)": "PB",
     "PATE-CTGAN (smartnoise)": "PATE",
     "DP-CTGAN (smartnoise)": "DPCT",

@@ -8,7 +8,6 @@ gets a folder with its page. It may be stopped at any time; the same command goe
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -34,6 +33,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, help="instead of that of the list")
     parser.add_argument("--compare", type=Path, action="append", default=[], help="more runs from elsewhere")
     parser.add_argument("--peers", type=Path, help="folder with a file NAME.json or a folder NAME for each table")
+    parser.add_argument("--peers-only", action="store_true", help="judge their rows, and run none of ours")
     parser.add_argument("--timeout-minutes", type=float, default=60.0)
     options = parser.parse_args()
     wanted = yaml.safe_load(options.list.read_text(encoding="utf-8"))
@@ -44,8 +44,7 @@ def main() -> None:
     names = options.only.split(",") if options.only else list(wanted["tables"])
     found: dict[str, Document] = {}
     for name in names:
-        config = config_of(wanted["tables"][name], wanted, options, options.out / name)
-        config = dataclasses.replace(config, compare=(*config.compare, *peers_of(name, options.peers)))
+        config = config_of(name, wanted, options)
         found[name] = benchmark(config, partial(tell, name))
         (options.out / "overview.md").write_text(overview(found), encoding="utf-8")
 
@@ -55,24 +54,23 @@ def tell(name: str, text: str, done: int, of: int) -> None:
     print(f"{name} {done}/{of} {text}", flush=True)
 
 
-def config_of(
-    entry: Mapping[str, Any], wanted: Mapping[str, Any], options: argparse.Namespace, out: Path
-) -> BenchmarkConfig:
+def config_of(name: str, wanted: Mapping[str, Any], options: argparse.Namespace) -> BenchmarkConfig:
     """Return the benchmark of one table. Tables lie in the folder of the tables, all else beside the list."""
+    entry = wanted["tables"][name]
     beside = options.list.parent
     named = [beside / entry["compare"]] if "compare" in entry else []
     return BenchmarkConfig(
         table=str(options.tables / entry["train"]),
         holdout=str(options.tables / entry["holdout"]),
-        out=out,
-        generators=tuple(wanted["generators"]),
+        out=options.out / name,
+        generators=() if options.peers_only else tuple(wanted["generators"]),
         epsilons=tuple(float(epsilon) for epsilon in wanted["epsilons"]),
         seeds=int(wanted["seeds"]),
         unit=entry["unit"],
         max_rows_per_unit=entry.get("max_rows_per_unit"),
         schema=beside / entry["schema"] if "schema" in entry else None,
         targets=(entry["target"],) if "target" in entry else (),
-        compare=(*named, *options.compare),
+        compare=(*named, *options.compare, *peers_of(name, options.peers)),
         timeout_s=60 * options.timeout_minutes,
     )
 

@@ -30,7 +30,7 @@ IMPORTS = {
     "dpmm": ("dpmm.pipelines.aim", "dpmm.pipelines.mst", "dpmm.pipelines.priv_bayes"),
     "smartnoise": ("torch", "snsynth", "snsynth.mst", "snsynth.aim", "snsynth.pytorch.nn"),
     "mostly": ("torch", "mostlyai.engine", "mostlyai.engine.domain"),
-    "private": ("pandas",),
+    "private": ("mbi",),
     "dpsynth": ("pandas",),
     "sdv": ("torch", "sdv.single_table"),
 }
@@ -163,7 +163,8 @@ def private_pgm(frame: pd.DataFrame, job: Mapping[str, Any]) -> Sample:
         sizes.append(size)
     domain = mbi.Domain(list(frame), sizes)
     pairs = [pair for pair in itertools.combinations(frame, 2) if domain.size(pair) <= 10_000]
-    model = aim.AIM(job["epsilon"], job["delta"], max_model_size=80, max_iters=1_000)
+    size = 5 if job["peer"].endswith("-5mb") else 80
+    model = aim.AIM(job["epsilon"], job["delta"], max_model_size=size, max_iters=1_000)
     _, synthetic = model.run(mbi.Dataset(codes, domain), [(pair, 1.0) for pair in pairs], num_synth_rows=len(frame))
     rng = np.random.default_rng(job["seed"])
 
@@ -177,16 +178,19 @@ def private_pgm(frame: pd.DataFrame, job: Mapping[str, Any]) -> Sample:
 def _bins(column: pd.Series, number: bool) -> tuple[np.ndarray, int, Callable[..., np.ndarray]]:
     """Return the codes of a column, how many there are, and the way back from codes to values."""
     if not number:
-        levels, codes = np.unique(column.astype(str), return_inverse=True)
+        words = np.where(column.isna(), "nan", column.astype(str))  # of pandas 3, `astype` leaves what is missing
+        levels, codes = np.unique(words.astype(str), return_inverse=True)
         return codes, len(levels), lambda drawn, rng: levels[drawn]
-    edges = np.unique(np.quantile(column.dropna(), np.linspace(0, 1, PGM_BINS + 1)))
+    edges, times = np.unique(np.quantile(column.dropna(), np.linspace(0, 1, PGM_BINS + 1)), return_counts=True)
+    often = edges[times > 1]  # a value of many rows is a bin of its own
+    edges = np.union1d(edges, np.nextafter(often, np.inf))
     last = len(edges) - 2
     missing = column.isna().to_numpy()
     inside = np.clip(np.searchsorted(edges, column.fillna(edges[0]), side="right") - 1, 0, last)
 
     def back(drawn: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         at = np.clip(drawn, 0, last)
-        values = rng.uniform(edges[at], edges[at + 1])
+        values = np.where(np.isin(edges[at], often), edges[at], rng.uniform(edges[at], edges[at + 1]))
         whole = pd.api.types.is_integer_dtype(column.dtype)
         return np.where(drawn > last, np.nan, np.floor(values) if whole else values)
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 ADAPTERS = Path(__file__).resolve().parent / "adapters.py"
 
-# Environment -> calls of `pip`, in order. SOURCE is the checkout that --source names: these are on no registry.
+# Environment -> calls of `pip`, in order. SOURCE is the checkout that --source names.
 ENVIRONMENTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "dpmm": (("install", "dpmm==0.1.9"),),
     "smartnoise": (
@@ -32,10 +32,11 @@ ENVIRONMENTS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("install", "mostlyai-engine[cpu]==2.7.3"),
         ("uninstall", "--yes", "torchvision", "torchaudio"),  # they do not fit that torch, and are not needed
     ),
-    "private-pgm": (("install", "jax==0.5.3", "pandas", "SOURCE"),),
+    "private-pgm": (("install", "jax==0.5.3", "mbi==1.1.0", "pandas"),),
     "dpsynth": (("install", "pandas", "SOURCE"),),
     "sdv": (("install", "torch==2.13.0"), ("install", "sdv==2.0.0")),
 }
+CHECKOUTS = ("private-pgm", "dpsynth")  # their mechanisms are on no registry
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Peer:
 
 _FROM_DATA = "Categories and bounds are taken from the rows, outside its ε."
 _GIVEN = "Bins or bounds and categories are taken from the rows and given to it as if they were public: generous."
+_PGM = "mechanisms/aim.py with mbi 1.1.0, a model"
 _FIFTH = "smartnoise-synth 1.0.8; a fifth of ε for preprocessing."
 _EVENLY = f"{_FIFTH} Numbers are drawn evenly from its 10 bins; it gives their middles."
 PEERS: dict[str, Peer] = {
@@ -75,7 +77,8 @@ PEERS: dict[str, Peer] = {
         "mostlyai-engine 2.7.3; ε split 80/20 between training and value ranges; noise multiplier 1.5.",
         delta=1e-5,
     ),
-    "private-pgm-aim": Peer("AIM (private-pgm)", "private-pgm", f"mechanisms/aim.py, model of 80 MB. {_GIVEN}"),
+    "private-pgm-aim": Peer("AIM (private-pgm)", "private-pgm", f"{_PGM} of 80 MB. {_GIVEN}"),
+    "private-pgm-aim-5mb": Peer("AIM, 5 MB (private-pgm)", "private-pgm", f"{_PGM} of 5 MB. {_GIVEN}"),
     "dpsynth-mst": Peer("MST (dpsynth)", "dpsynth", f"google/dpsynth, defaults. {_GIVEN}"),
     "dpsynth-aimgdp": Peer("AIM-GDP (dpsynth)", "dpsynth", f"google/dpsynth, defaults. {_GIVEN}"),
     "dpsynth-swift": Peer("SWIFT (dpsynth)", "dpsynth", f"google/dpsynth, defaults. {_GIVEN}"),
@@ -121,8 +124,8 @@ def environment(name: str, folder: Path, interpreter: str, source: Path | None) 
     home = folder.absolute() / name
     python, ready = home / "bin" / "python", home / "ready.json"
     calls = [[str(source) if word == "SOURCE" else word for word in call] for call in ENVIRONMENTS[name]]
-    if source is None and any("SOURCE" in call for call in ENVIRONMENTS[name]):
-        raise SystemExit(f"the environment {name} is built from a checkout; name it with --source")
+    if source is None and name in CHECKOUTS:
+        raise SystemExit(f"what runs in the environment {name} is on no registry; name a checkout with --source")
     if ready.exists() and json.loads(ready.read_text(encoding="utf-8")) == calls:
         return python
     print(f"making the environment {name}", flush=True)

@@ -45,7 +45,7 @@ class BenchmarkConfig:
     Attributes:
       table: the rows to learn from: a path or a database URL.
       out: folder of the results. One that holds a benchmark with the same settings is carried on with.
-      generators: names of the registry.
+      generators: names of the registry; none where only runs from elsewhere are judged (`compare`).
       epsilons, delta: the promises that private generators are run with.
       seeds: each case is run with the seeds 1 … seeds.
       holdout: rows of the same population that no generator sees; None splits them off the table.
@@ -83,7 +83,7 @@ class BenchmarkConfig:
     compare: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.generators:
+        if not self.generators and not self.compare:
             raise ConfigError("name at least one generator with --generators")
         for name in self.generators:
             if name not in GENERATORS:

@@ -70,7 +70,7 @@ def benchmark(config: BenchmarkConfig, progress: Progress = lambda text, done, o
 
 def _jobs(config: BenchmarkConfig, others: list[Run], folder: Path) -> dict[str, dict[str, Any]]:
     """Return key -> job for the ceiling, our cases, and the rows from elsewhere that are still to be judged."""
-    asked = dataclasses.asdict(config) | {"out": str(config.out), "compare": ()}
+    asked = dataclasses.asdict(config) | {"out": str(config.out), "compare": [str(path) for path in config.compare]}
     asked["schema"] = None if config.schema is None else str(config.schema)
     jobs: dict[str, dict[str, Any]] = {"ceiling": {"config": asked}}
     for case in config.cases():

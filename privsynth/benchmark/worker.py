@@ -79,8 +79,9 @@ def run_job(job: Mapping[str, Any], progress: Any) -> dict[str, Any]:
 
 def _as_config(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a `BenchmarkConfig` after a round trip through JSON."""
-    paths = {"out": Path(data["out"]), "schema": Path(data["schema"]) if data["schema"] else None, "compare": ()}
+    paths = {"out": Path(data["out"]), "schema": Path(data["schema"]) if data["schema"] else None}
     lists = {name: tuple(data[name]) for name in ("generators", "epsilons", "targets")}
+    lists["compare"] = tuple(Path(path) for path in data["compare"])
     options = dict(data["source_options"])
     if options.get("columns") is not None:
         options["columns"] = tuple(options["columns"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import stat
 import sys
@@ -170,6 +171,10 @@ def test_runs_from_elsewhere_are_shown_and_their_rows_judged(workers, wanted, tm
     failed = benchmark(wanted(compare=(tmp_path / "others.json",))).runs[-1]
     assert workers.jobs == ["rows"]
     assert "lack the column 'lab'" in failed.reason
+    workers.jobs.clear()
+    alone = benchmark(wanted(generators=(), compare=(tmp_path / "others.json",)))  # none of ours is run for it
+    assert [run.generator for run in alone.runs] == ["quoted", "with rows"]
+    assert (workers.jobs, alone.planned) == ([], 0)
 
 
 def python_that(does: str, tmp_path: Path, monkeypatch) -> None:
@@ -236,3 +241,7 @@ def test_a_small_table_from_end_to_end(wanted, tmp_path):
     assert [path.name for path in rows] == ["marginal_eps3_seed1.parquet", "marginal_eps3_seed2.parquet"]
     written = (tmp_path / "out" / "benchmark.html").read_text(encoding="utf-8")
     assert "2 of 2 here" in written
+    record = {"generator": "same", "private": True, "epsilon": 3.0, "rows_file": f"out/rows/{rows[0].name}"}
+    (tmp_path / "same.json").write_text(json.dumps(record))
+    (judged,) = benchmark(dataclasses.replace(kept, generators=(), compare=(tmp_path / "same.json",))).runs
+    assert judged.figures == document.runs[0].figures  # the same rows, the same judge, and no fit

@@ -37,14 +37,24 @@ def test_a_list_becomes_one_benchmark_a_table(tmp_path):
         "schema": "s.yaml",
         "compare": "c.json",
     }
+    (tmp_path / "peers" / "a").mkdir(parents=True)
     options = argparse.Namespace(
-        list=tmp_path / "list.yaml", tables=Path("t"), compare=[Path("more")], timeout_minutes=2
+        list=tmp_path / "list.yaml",
+        tables=Path("t"),
+        out=Path("out"),
+        compare=[Path("more")],
+        peers=tmp_path / "peers",
+        peers_only=False,
+        timeout_minutes=2,
     )
-    wanted = {"generators": ["marginal"], "epsilons": ["0.5", 1], "seeds": 3}
-    config = script("run.py").config_of(entry, wanted, options, Path("out/a"))
-    assert (config.table, config.holdout) == ("t/a.csv", "t/b.csv")
+    wanted = {"generators": ["marginal"], "epsilons": ["0.5", 1], "seeds": 3, "tables": {"a": entry}}
+    config = script("run.py").config_of("a", wanted, options)
+    assert (config.table, config.holdout, config.out) == ("t/a.csv", "t/b.csv", Path("out/a"))
     assert config.schema == tmp_path / "s.yaml"
-    assert config.compare == (tmp_path / "c.json", Path("more"))
+    assert config.compare == (tmp_path / "c.json", Path("more"), tmp_path / "peers" / "a")
+    assert config.generators == ("marginal",)
+    options.peers_only = True
+    assert script("run.py").config_of("a", wanted, options).cases() == []
     assert (config.epsilons, config.seeds, config.targets, config.timeout_s) == ((0.5, 1.0), 3, ("y",), 120)
 
 
@@ -121,7 +131,7 @@ def test_every_peer_has_an_environment_and_an_adapter(peers):
 def test_an_environment_from_a_checkout_needs_to_know_where(peers, tmp_path):
     program, _, _ = peers
     with pytest.raises(SystemExit, match="--source"):
-        program.environment("dpsynth", tmp_path, sys.executable, None)
+        program.environment("private-pgm", tmp_path, sys.executable, None)
     ready = tmp_path / "dpmm" / "ready.json"
     ready.parent.mkdir()
     ready.write_text(json.dumps([list(call) for call in program.ENVIRONMENTS["dpmm"]]))
@@ -141,9 +151,12 @@ def test_bins_of_a_peer_lead_back_to_values_in_range():
     found = back(codes, np.random.default_rng(0))
     assert np.isnan(found[-1])
     assert np.abs(found[:-1] - column[:-1]).max() < 4.0
+    spent = pd.Series([0.0] * 50 + [*np.arange(1.0, 51.0)])
+    codes, _, back = adapters._bins(spent, True)
+    assert (back(codes, np.random.default_rng(0)) == 0).sum() == 50  # the zeros, and they alone
     words, size, back = adapters._bins(pd.Series(["a", "b", None]), False)
     assert size == 3
-    assert list(back(words, np.random.default_rng(0))[:2]) == ["a", "b"]
+    assert list(back(words, np.random.default_rng(0))) == ["a", "b", "nan"]
 
 
 @pytest.mark.slow

@@ -200,16 +200,10 @@ def _alike(left: pd.Series, right: pd.Series) -> tuple[pd.Series, pd.Series]:
     """
     import pandas as pd
 
-    read = (
-        (
-            pd.api.types.is_datetime64_any_dtype,
-            lambda column: pd.to_datetime(column, errors="coerce", format="ISO8601"),
-        ),
-        (pd.api.types.is_numeric_dtype, lambda column: pd.to_numeric(column, errors="coerce")),
-    )
-    for is_kind, reader in read:
-        if is_kind(left) != is_kind(right):
-            return (left, reader(right)) if is_kind(left) else (reader(left), right)
+    if pd.api.types.is_datetime64_any_dtype(left) != pd.api.types.is_datetime64_any_dtype(right):
+        left, right = (pd.to_datetime(column, errors="coerce", format="ISO8601") for column in (left, right))
+    elif pd.api.types.is_numeric_dtype(left) != pd.api.types.is_numeric_dtype(right):
+        left, right = (pd.to_numeric(column, errors="coerce") for column in (left, right))
     return left, right
 
 

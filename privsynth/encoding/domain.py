@@ -37,8 +37,10 @@ from privsynth.schema.model import Schema
 
 RARE_ATOM = 0.2  # share of the rows: where only more frequent values come out, no numbers are looked for
 # How much of the domain's μ² is for each column of texts, each line's frequent values, and each line's tree. What a
-# tree misses of a number is less than what a column of texts loses whose categories do not come out.
+# tree misses of a number is less than what a column of texts loses whose categories do not come out; so frequent values
+# get as much as texts only where texts of this share of the rows come out all the same.
 TEXT, ATOMS, TREE = 1.0, 0.25, 0.75
+EVEN = 0.02
 
 
 @dataclass(frozen=True)
@@ -188,14 +190,14 @@ def learn_codecs(
     keyed = [p for p in pieces if p.wants_keys and delta > 0]
     prices = domain_prices(texts=len(texts), keyed=len(keyed), lines=len(pieces), mu_squared=mu_squared)
     of_texts = delta * len(texts) / max(len(texts) + len(keyed), 1)
+    even = domain_prices(texts=len(texts), keyed=len(keyed), lines=len(pieces), mu_squared=mu_squared, atoms=TEXT)
+    if keyed and look.least(len(keyed), even[1], delta - of_texts) <= EVEN * n_rows:
+        prices = even
     kept_texts = _frequent_texts(parsed, texts, mechanisms, look, mu_squared=prices[0], delta=of_texts)
     keys_sigma = 0.0
-    if keyed:
-        sigma = look.of_unit * math.sqrt(len(keyed) / prices[1]) if prices[1] > 0 else math.inf
-        least = stable_threshold(k=k, columns=len(keyed), sigma=sigma, delta=delta - of_texts, unit_weight=look.of_unit)
-        if least * look.in_rows > RARE_ATOM * n_rows:
-            # No value of a number is that frequent: the trees have it all.
-            keyed, prices = [], (prices[0], 0.0, prices[1] + prices[2])
+    if keyed and look.least(len(keyed), prices[1], delta - of_texts) > RARE_ATOM * n_rows:
+        # No value of a number is that frequent: the trees have it all.
+        keyed, prices = [], (prices[0], 0.0, prices[1] + prices[2])
     if keyed:
         release = mechanisms.stable_keys(
             [p.key_counts() for p in keyed],
@@ -247,15 +249,26 @@ class _Look:
     def in_rows(self) -> float:
         return 1.0 if self.weights is None else self.weights.in_rows
 
+    def least(self, columns: int, mu_squared: float, delta: float) -> float:
+        """Return how many rows a key must have to come out, where so many columns are looked at at a price."""
+        if mu_squared <= 0:
+            return math.inf
+        sigma = self.of_unit * math.sqrt(columns / mu_squared)
+        threshold = stable_threshold(k=self.k, columns=columns, sigma=sigma, delta=delta, unit_weight=self.of_unit)
+        return threshold * self.in_rows
 
-def domain_prices(*, texts: int, keyed: int, lines: int, mu_squared: float) -> tuple[float, float, float]:
+
+def domain_prices(
+    *, texts: int, keyed: int, lines: int, mu_squared: float, atoms: float = ATOMS
+) -> tuple[float, float, float]:
     """Return the μ² of the texts, of frequent values of numbers, and of the trees; from public and paid facts.
 
     Args:
       texts: number of open columns of texts.
       keyed, lines: number of lines whose frequent values are looked for, and of all lines.
+      atoms: weight of a line's frequent values.
     """
-    wanted = (TEXT * texts, ATOMS * keyed, TREE * lines)
+    wanted = (TEXT * texts, atoms * keyed, TREE * lines)
     each = mu_squared * (1 - 1e-9) / max(math.fsum(wanted), 1e-12)
     return wanted[0] * each, wanted[1] * each, wanted[2] * each
 

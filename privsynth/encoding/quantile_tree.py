@@ -206,6 +206,8 @@ def grow(
       n_rows: the paid number of rows.
       in_rows: how many rows a step of the weights stands for.
     """
+    if not lines:
+        return []
     sensitivity = round_up(k * math.sqrt(len(lines)), 12)
     levels = levels_of(lines, n_rows=n_rows, noise=in_rows * sensitivity / max(mu_squared, 1e-12) ** 0.5)
     trees = [_Tree(*line.roots()) for line in lines]

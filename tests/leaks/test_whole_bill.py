@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 
+import numpy as np
 import pytest
 from leaks.proof import NOW, FixedKey, Watching, config, small_generators
 from leaks.world import BARE, DECLARED, ordinary_rows, write_csv
 
 from privsynth.generators.generator import GENERATORS
 from privsynth.pipeline.synthesize import Environment, synthesize
-from privsynth.privacy import mechanisms
+from privsynth.privacy import mechanisms, noise
 from privsynth.privacy.accounting import GaussianEvent, SubsampledGaussianEvent, epsilon_of
 from privsynth.privacy.budget import Bill
 from privsynth.privacy.ledger import Ledger
@@ -67,6 +68,22 @@ def run(tmp_path, monkeypatch):
         return draw(count, sigma, bits)
 
     monkeypatch.setattr(mechanisms, "rounded_gaussian", noted)
+    # Noise of a training step may be drawn ahead: what counts is what is handed out, and that each array is so once.
+    ahead: dict[int, tuple[float, np.ndarray]] = {}
+    hand_out = noise.NoiseAhead.draw
+
+    def made(count, sigma, bits):
+        array = draw(count, sigma, bits)
+        ahead[id(array)] = (sigma, array)
+        return array
+
+    def handed_out(self, count, sigma, *, again):
+        array = hand_out(self, count, sigma, again=again)
+        drawn.append(ahead.pop(id(array))[0])
+        return array
+
+    monkeypatch.setattr(noise, "rounded_gaussian", made)
+    monkeypatch.setattr(noise.NoiseAhead, "draw", handed_out)
 
     def release(watcher=Watching, **changes):
         ledger = Ledger(tmp_path / "home")

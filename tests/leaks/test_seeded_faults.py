@@ -25,6 +25,7 @@ from leaks.world import (
 from privsynth.encoding.cells import Categories, Grid
 from privsynth.encoding.codecs import CategoryCodec, NumberCodec
 from privsynth.encoding.number_cells import NumberCells
+from privsynth.encoding.units import STEPS
 from privsynth.pipeline import core, synthesize
 
 FILES = "these public files depend on the rows"
@@ -211,9 +212,14 @@ def alike_unit() -> tuple[list, list]:
 
 def test_a_sensitivity_of_one_row_where_a_unit_has_three(monkeypatch):
     lines, more = alike_unit()
-    for name in ("learn_facts", "learn_codecs"):
+    with monkeypatch.context() as patch:  # where columns are learned: each row weighs what a unit may
+        patch.setattr(core, "row_weights", lambda unit: np.full(len(unit), STEPS))
+        with pytest.raises(AssertionError, match="moved by"):
+            replayed(text_table(lines), text_table(more), BARE, holdout=0.0)
+    for name in ("learn_facts", "learn_codecs"):  # and where the number of rows is declared, rows weigh one each
         real = getattr(core, name)
         with monkeypatch.context() as patch:
+            patch.setattr(core, "_units", lambda *_: None)
             patch.setattr(core, name, lambda *a, real=real, **told: real(*a, **{**told, "k": 1}))
             with pytest.raises(AssertionError, match="moved by"):
                 replayed(text_table(lines), text_table(more), BARE, holdout=0.0)

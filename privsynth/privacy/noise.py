@@ -72,8 +72,14 @@ class NoiseAhead:
         Args:
           again: whether the same will be wanted again.
         """
-        waiting, self._next = self._next, None
-        drawn = waiting.take(count, sigma) if waiting is not None else None
+        drawn = None
+        if (waiting := self._next) is not None:
+            try:
+                drawn = waiting.take(count, sigma)
+            finally:
+                # Who is interrupted while it draws has to wait for it again: the source has one user at a time.
+                if not waiting.is_alive():
+                    self._next = None
         if drawn is None:
             drawn = rounded_gaussian(count, sigma, self._bits)
         if again:
@@ -181,25 +187,25 @@ def _rare_is_open(mantissa: np.ndarray, sigma: float) -> np.ndarray:
 def _refine(mantissa: int, guess: int, sigma: float, bits: BitSource) -> int:
     """Return round(|Z|) for the tail probability that starts with these 63 bits, drawing more bits as needed."""
     low, width_bits = mantissa, 64
+    exact = mpmath.MPContext()  # of this call: mpmath's own precision belongs to all threads
     while True:
-        precision = 2 * width_bits + 64
-        with mpmath.workprec(precision):
-            at_least = _round_at(mpmath.mpf(low + 1) / mpmath.power(2, width_bits), guess, sigma)
-            at_most = _round_at(mpmath.mpf(low) / mpmath.power(2, width_bits), guess, sigma)
+        exact.prec = 2 * width_bits + 64
+        at_least = _round_at(exact, exact.mpf(low + 1) / exact.power(2, width_bits), guess, sigma)
+        at_most = _round_at(exact, exact.mpf(low) / exact.power(2, width_bits), guess, sigma)
         if at_least is not None and at_least == at_most:
             return at_least
         low = (low << 64) | int(bits.uint64(1)[0])
         width_bits += 64
 
 
-def _round_at(tail: mpmath.mpf, guess: int, sigma: float) -> int | None:
+def _round_at(exact: mpmath.MPContext, tail: mpmath.mpf, guess: int, sigma: float) -> int | None:
     """Return the integer r with Q((r + ½)/σ) < tail <= Q((r − ½)/σ); None where the tail is zero."""
     if tail <= 0:
         return None
-    scale = mpmath.mpf(sigma) * mpmath.sqrt(2)
+    scale = exact.mpf(sigma) * exact.sqrt(2)
 
     def beyond(value: int) -> bool:
-        return bool(mpmath.erfc((value + mpmath.mpf(1) / 2) / scale) / 2 >= tail)
+        return bool(exact.erfc((value + exact.mpf(1) / 2) / scale) / 2 >= tail)
 
     # The smallest value >= 0 that is not beyond: a bracket around the guess, then bisection.
     step, low, high = 1, guess - 1, guess

@@ -243,3 +243,34 @@ def test_counts_of_none_and_one():
 def test_a_sigma_that_cannot_be_drawn_is_refused(sigma):
     with pytest.raises(ConfigError, match=r"sigma|standard deviation"):
         rounded_gaussian(1, sigma, ScriptedBits([]))
+
+
+def test_who_is_interrupted_while_noise_is_drawn_waits_for_it_again(monkeypatch):
+    """The source would otherwise be used by two at once."""
+    gate = threading.Event()
+
+    class Slow(SeededBits):
+        def uint64(self, count):
+            assert threading.current_thread() is threading.main_thread() or gate.wait(30)
+            return super().uint64(count)
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    ahead, bits = NoiseAhead(Slow(6)), SeededBits(6)
+    expected = [rounded_gaussian(300, 9.0, bits) for _ in range(2)]
+    assert np.array_equal(ahead.draw(300, 9.0, again=True), expected[0])
+    with monkeypatch.context() as patch:
+        patch.setattr(ahead._next, "join", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            ahead.draw(300, 9.0, again=True)
+    gate.set()
+    assert np.array_equal(ahead.draw(300, 9.0, again=False), expected[1])
+
+
+def test_refining_leaves_the_precision_of_others_alone():
+    before = mpmath.mp.prec
+    with mpmath.workprec(17):
+        assert rounded_gaussian(1, 100.0, ScriptedBits([0, 0, 2**64 - 1, 2**63]))[0] > 900
+        assert mpmath.mp.prec == 17
+    assert mpmath.mp.prec == before

@@ -120,7 +120,7 @@ def _text_votes(values: pa.Array) -> np.ndarray:
         decimals = pc.subtract(pc.utf8_length(texts), pc.add(pc.find_substring(texts, "."), 1)).to_numpy()
         before = pc.utf8_length(pc.utf8_ltrim(pc.list_element(pc.split_pattern(texts, "."), 0), characters="+-"))
         long = decimals > MAX_DECIMALS
-        decimals = np.where(long, MAX_DECIMALS, decimals)
+        decimals = np.minimum(decimals, MAX_DECIMALS)
         if long.any():
             decimals[long] = _decimals(read_numbers(texts.filter(pa.array(long)).to_pylist(), decimal="."))
         result[point] = np.where(before.to_numpy() + decimals <= MAX_DIGITS, NUMBER + decimals, TEXT)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -29,10 +30,10 @@ from privsynth.encoding.location import Missing
 from privsynth.encoding.number_cells import NumberCells, build_cells
 from privsynth.encoding.parsed import ParsedTable, boolean_values
 from privsynth.encoding.quantile_tree import FIRST_PARTS, Leaves, Line, grow
-from privsynth.encoding.units import STEPS, Weights, count
+from privsynth.encoding.units import Look, Weights, count
 from privsynth.encoding.vocabulary import likely, words
 from privsynth.errors import SchemaError
-from privsynth.privacy.mechanisms import Mechanisms, stable_threshold
+from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.schema.model import Schema
 
 RARE_ATOM = 0.2  # share of the rows: where only more frequent values come out, no numbers are looked for
@@ -183,14 +184,14 @@ def learn_codecs(
       weights: of the rows; if None they weigh one each.
     """
     pieces = [p for name in layout.modelled for p in _pieces(name, parsed, schema, layout, facts)]
-    look = _Look(k, weights)
+    look = Look(k, weights)
     for piece in pieces:
         piece.weight = look.rows
     texts = [n for n in layout.modelled if facts[n].kind == "categorical" and schema.column(n).categories is None]
     keyed = [p for p in pieces if p.wants_keys and delta > 0]
-    prices = domain_prices(texts=len(texts), keyed=len(keyed), lines=len(pieces), mu_squared=mu_squared)
+    shared = partial(domain_prices, texts=len(texts), keyed=len(keyed), lines=len(pieces), mu_squared=mu_squared)
+    prices, even = shared(), shared(atoms=TEXT)
     of_texts = delta * len(texts) / max(len(texts) + len(keyed), 1)
-    even = domain_prices(texts=len(texts), keyed=len(keyed), lines=len(pieces), mu_squared=mu_squared, atoms=TEXT)
     if keyed and look.least(len(keyed), even[1], delta - of_texts) <= EVEN * n_rows:
         prices = even
     kept_texts = _frequent_texts(parsed, texts, mechanisms, look, mu_squared=prices[0], delta=of_texts)
@@ -229,35 +230,6 @@ def learn_codecs(
     return [_codec(name, schema, layout, facts, kept_texts, cells) for name in layout.names]
 
 
-@dataclass(frozen=True, repr=False)
-class _Look:
-    """How rows are counted where columns are learned: one each, or by weights (see `units.Weights`)."""
-
-    k: int
-    weights: Weights | None
-
-    @property
-    def rows(self) -> np.ndarray | None:
-        return None if self.weights is None else self.weights.rows
-
-    @property
-    def of_unit(self) -> int:
-        """What the rows of a unit weigh at most, together."""
-        return self.k if self.weights is None else STEPS
-
-    @property
-    def in_rows(self) -> float:
-        return 1.0 if self.weights is None else self.weights.in_rows
-
-    def least(self, columns: int, mu_squared: float, delta: float) -> float:
-        """Return how many rows a key must have to come out, where so many columns are looked at at a price."""
-        if mu_squared <= 0:
-            return math.inf
-        sigma = self.of_unit * math.sqrt(columns / mu_squared)
-        threshold = stable_threshold(k=self.k, columns=columns, sigma=sigma, delta=delta, unit_weight=self.of_unit)
-        return threshold * self.in_rows
-
-
 def domain_prices(
     *, texts: int, keyed: int, lines: int, mu_squared: float, atoms: float = ATOMS
 ) -> tuple[float, float, float]:
@@ -274,7 +246,7 @@ def domain_prices(
 
 
 def _frequent_texts(
-    parsed: ParsedTable, names: Sequence[str], mechanisms: Mechanisms, look: _Look, *, mu_squared: float, delta: float
+    parsed: ParsedTable, names: Sequence[str], mechanisms: Mechanisms, look: Look, *, mu_squared: float, delta: float
 ) -> dict[str, tuple[str, ...]]:
     """Return the categories of each open column of texts: those above the threshold, and those of the public list."""
     if not names:

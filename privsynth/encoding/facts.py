@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from privsynth.encoding import cells
-from privsynth.encoding.units import STEPS, Weights, count
+from privsynth.encoding.units import Look, Weights, count
 from privsynth.privacy.accounting import round_up
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.schema.model import Column, Kind, Schema
@@ -86,19 +86,19 @@ def learn_facts(
       together. Nothing is spent where all is declared.
     """
     open_names = [n for n in names if needs_votes(schema.column(n), table.column(n).type)]
+    look = Look(k, weights)
     noisy = np.zeros((len(open_names), cells.N_VOTES))
     sigma = 0.0
     if open_names:
-        counts = np.stack([_votes(table, name, weights) for name in open_names])
+        counts = np.stack([_votes(table, name, look.rows) for name in open_names])
         release = mechanisms.gaussian(
             counts,
-            l2_sensitivity=round_up((k if weights is None else STEPS) * math.sqrt(len(open_names)), 12),
+            l2_sensitivity=round_up(look.of_unit * math.sqrt(len(open_names)), 12),
             part="votes",
             mu_squared=mu_squared,
             label="what the cells of each column look like",
         )
-        in_rows = 1.0 if weights is None else weights.in_rows
-        noisy, sigma = release.values * in_rows, release.sigma * in_rows
+        noisy, sigma = release.values * look.in_rows, release.sigma * look.in_rows
     facts = {}
     for name in names:
         column, physical = schema.column(name), table.column(name).type
@@ -109,9 +109,9 @@ def learn_facts(
     return facts
 
 
-def _votes(table: Table, name: str, weights: Weights | None) -> np.ndarray:
+def _votes(table: Table, name: str, weight: np.ndarray | None) -> np.ndarray:
     """Return (N_VOTES,) how many cells look like what, or what they weigh."""
-    counts = count(cells.votes(table.column(name)), cells.N_VOTES, None if weights is None else weights.rows)
+    counts = count(cells.votes(table.column(name)), cells.N_VOTES, weight)
     table.let_go()
     return counts
 

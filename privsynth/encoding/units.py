@@ -7,12 +7,14 @@ on who else is in the table: the neighbour without one unit has the same coins f
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from privsynth.encoding.cells import as_categories, cell_words, known_cells
+from privsynth.privacy.mechanisms import stable_threshold
 from privsynth.randomness import KeyedFunction, uniform_from_words
 from privsynth.table import Table
 
@@ -58,6 +60,40 @@ class Weights:
 
     def __repr__(self) -> str:
         return "Weights()"
+
+
+@dataclass(frozen=True, repr=False)
+class Look:
+    """How rows are counted where columns are learned: one each, at most `k` of a unit, or by weights."""
+
+    k: int
+    weights: Weights | None
+
+    @property
+    def rows(self) -> np.ndarray | None:
+        """(n,) what rows weigh, in whole steps; None for one each. Private."""
+        return None if self.weights is None else self.weights.rows
+
+    @property
+    def of_unit(self) -> int:
+        """What the rows of a unit weigh at most, together."""
+        return self.k if self.weights is None else STEPS
+
+    @property
+    def in_rows(self) -> float:
+        """How many rows what one of them weighs, or a step of it, stands for."""
+        return 1.0 if self.weights is None else self.weights.in_rows
+
+    def least(self, columns: int, mu_squared: float, delta: float) -> float:
+        """Return how many rows a key must have to come out, where so many columns are looked at at a price."""
+        if mu_squared <= 0:
+            return math.inf
+        sigma = self.of_unit * math.sqrt(columns / mu_squared)
+        threshold = stable_threshold(k=self.k, columns=columns, sigma=sigma, delta=delta, unit_weight=self.of_unit)
+        return threshold * self.in_rows
+
+    def __repr__(self) -> str:
+        return "Look()"
 
 
 def row_weights(unit: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from privsynth.encoding.domain import domain_prices
+from privsynth.encoding.units import Look
 from privsynth.generators.generator import choose, load_generator
 from privsynth.generators.marginal.select import MEAN_ABS_NORMAL
 from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
@@ -21,7 +22,6 @@ from privsynth.pipeline.inputs import open_config_source, physical_types
 from privsynth.pipeline.spending import make_plan, respread
 from privsynth.privacy.accounting import epsilon_of
 from privsynth.privacy.budget import Budget, SpendingPlan
-from privsynth.privacy.mechanisms import stable_threshold
 from privsynth.schema.model import Schema
 
 GUESSED_ROWS = (1_000, 10_000, 100_000)
@@ -151,7 +151,7 @@ def _outlook(rows: int, modelled: list[str], schema: Schema, budget: Budget, spe
         )
         columns_of, mu_squared = (texts, of_texts) if texts else (lines, of_values)
         delta = spending.discovery_delta * columns_of / (texts + lines)
-        rarest = stable_threshold(k=k, columns=columns_of, sigma=k * math.sqrt(columns_of / mu_squared), delta=delta)
+        rarest = int(Look(k, None).least(columns_of, mu_squared, delta))
     pairs = np.array([float(a * b) for (_, a), (_, b) in combinations(codes, 2)])
     pair_tvd = 0.0
     if len(pairs):

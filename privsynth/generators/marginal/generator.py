@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -200,10 +201,11 @@ def buy_tables(
     if not views:
         return Releases(one_way, [], [], rare, uncommon)
     progress("scoring pairs", 0.0)
+    independent = partial(_independent, shares)
     scores = score_views(
         data,
         views,
-        lambda view: _independent(shares, view),
+        independent,
         mechanisms,
         mu_squared=selection * FIRST_OF_SELECTION,
         label="distance of each pair from independence",
@@ -214,13 +216,11 @@ def buy_tables(
         (views[int(np.argmax(scores))], budget)
     ]
     progress("counting tables", 0.0)
-    first = measure_tables(
-        data, bought, mechanisms, label="table", expected=[_independent(shares, view) for view, _ in bought]
-    )
+    first = measure_tables(data, bought, mechanisms, label="table", expected=independent)
     unit = rows_of_unit(first, budget)
     rough = replace(settings, max_steps=min(settings.max_steps, FIRST_STEPS))
     mixture = _fit(data, one_way, [first, uncommon], rare, rough, rng, progress)
-    blocks = Blocks(tuple(data.sizes))
+    of_mixture = partial(table_of, mixture.p, Blocks(tuple(data.sizes)))
     groups = number_of_groups(data, measurement, width=3, unit=unit)
     views = residual_views(data, shares, views, scores, groups=groups, likely=likely)
     views = [view for view in views if apart.isdisjoint(view.attributes)]
@@ -231,7 +231,7 @@ def buy_tables(
         scores = score_views(
             data,
             views,
-            lambda view: table_of(mixture.p, blocks, view),
+            of_mixture,
             mechanisms,
             mu_squared=selection * (1 - FIRST_OF_SELECTION),
             label="distance of each table from the model of the first round",
@@ -239,8 +239,7 @@ def buy_tables(
         chosen = choose_views(data, views, scores, live, mu_squared=again, unit=unit, likely=likely)
     # If nothing is left that pays, the tables of the first round are bought once more, and their noise averages out.
     chosen = chosen or [(v, p * again / budget) for v, p in bought]
-    guess = [table_of(mixture.p, blocks, view) for view, _ in chosen]
-    second = measure_tables(data, chosen, mechanisms, label="second-round table", expected=guess)
+    second = measure_tables(data, chosen, mechanisms, label="second-round table", expected=of_mixture)
     return Releases(one_way, first, second, rare, uncommon, None if anew else mixture)
 
 

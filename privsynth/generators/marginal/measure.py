@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,14 +54,14 @@ def measure_one_way(data: Encoded, mechanisms: Mechanisms, *, mu_squared: float)
     prices = mu_squared * (1 - 1e-9) * weight / max(weight.sum(), 1e-12)
     views = [whole(data.sizes, (i,)) for i in range(len(data.sizes))]
 
-    def look(share: float, expected: list[np.ndarray] | None = None) -> list[Measured]:
+    def look(share: float, expected: Callable[[View], np.ndarray] | None = None) -> list[Measured]:
         bought = [(view, share * price) for view, price in zip(views, prices.tolist(), strict=True)]
         return _measure(data, bought, mechanisms, part="one_way", label="one-way table", expected=expected)
 
     if data.max_rows_per_unit < MANY_ROWS:
         return look(1.0)
     first = look(FIRST_LOOK)
-    again = look(1.0 - FIRST_LOOK, [smooth_shares(table, n_rows=data.n_rows) for table in first])
+    again = look(1.0 - FIRST_LOOK, lambda view: smooth_shares(first[view.attributes[0]], n_rows=data.n_rows))
     return [_merged(one, other) for one, other in zip(first, again, strict=True)]
 
 
@@ -71,7 +71,7 @@ def measure_tables(
     mechanisms: Mechanisms,
     *,
     label: str,
-    expected: Sequence[np.ndarray] | None = None,
+    expected: Callable[[View], np.ndarray] | None = None,
 ) -> list[Measured]:
     """Return the noisy tables of some views, each at its price in μ².
 
@@ -89,7 +89,7 @@ def _measure(
     *,
     part: str,
     label: str,
-    expected: Sequence[np.ndarray] | None = None,
+    expected: Callable[[View], np.ndarray] | None = None,
 ) -> list[Measured]:
     """Return tables, one release each where a unit has one row, which moves one cell by one; else see `units`."""
     if data.max_rows_per_unit > 1 and bought:

@@ -139,7 +139,8 @@ def _descend(
       pull: how much the mutual information of component and codes, in nats, counts beside half of χ².
     """
     stacks = [shard.stack for shard in shards]
-    affordable = int(MOST_WORK / (terms.work * sum(stack.shape[1] for stack in stacks)))
+    components = sum(stack.shape[1] for stack in stacks)
+    affordable = int(MOST_WORK / (terms.work * components))
     steps = min(settings.max_steps, max(LEAST_STEPS, affordable))
     best = np.inf
     mark = (np.inf, 0)
@@ -154,7 +155,7 @@ def _descend(
         last = excess <= 1.0 or (stuck and not pull) or step == steps
         if stuck:  # it may be the pull that holds it back
             pull, mark = 0.0, (mark[0], step)
-        apart = pull * min(1.0, PULL_STEPS / step) / sum(stack.shape[1] for stack in stacks)
+        apart = pull * min(1.0, PULL_STEPS / step) / components
         run(partial(_Shard.step, step=step, keep=better, stay=last, apart=apart), shards)
         if last:
             break

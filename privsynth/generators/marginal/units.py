@@ -13,10 +13,11 @@ cells are weighed: those that hardly anybody is in count for more, and their noi
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from privsynth.encoding.units import count
 from privsynth.generators.encoded import Encoded
 from privsynth.generators.marginal.views import View
 from privsynth.privacy.mechanisms import Mechanisms
@@ -99,7 +100,7 @@ def release_tables(
     *,
     part: str,
     label: str,
-    expected: Sequence[np.ndarray] | None = None,
+    expected: Callable[[View], np.ndarray] | None = None,
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Return the noisy counts of tables and the standard deviation of each cell, in rows.
 
@@ -109,14 +110,17 @@ def release_tables(
       down, so that this holds exactly.
 
     Args:
-      expected: what the tables are expected to be, from what was paid before; None if nothing was (see `cell_scales`).
-        Not looked at where units have few rows: a vector of two or three is short wherever they lie.
+      expected: what a table is expected to be, from what was paid before; None if nothing was (see `cell_scales`).
+        Not asked where units have few rows: a vector of two or three is short wherever they lie.
     """
     views = [view for view, _ in bought]
     price = math.fsum(mu_squared for _, mu_squared in bought) * _SLACK
     scales = [np.full(view.cells, math.sqrt(mu_squared / price)) for view, mu_squared in bought]
     if expected is not None and data.max_rows_per_unit >= MANY_ROWS:
-        scales = [s * cell_scales(e, data.max_rows_per_unit).ravel() for s, e in zip(scales, expected, strict=True)]
+        scales = [
+            scale * cell_scales(expected(view), data.max_rows_per_unit).ravel()
+            for scale, view in zip(scales, views, strict=True)
+        ]
     unit, units = units_of(data)
     squares = np.zeros(units)
     for view, scale in zip(views, scales, strict=True):
@@ -134,8 +138,7 @@ def release_tables(
     values = []
     for view, scale in zip(views, scales, strict=True):
         cell = _cells(data.codes, view)
-        steps = np.floor(weight * (scale * STEPS)[cell])
-        values.append(np.bincount(cell, weights=steps, minlength=view.cells).astype(np.int64))
+        values.append(count(cell, view.cells, np.floor(weight * (scale * STEPS)[cell])))
     release = mechanisms.gaussian(
         np.concatenate(values),
         l2_sensitivity=bound * STEPS,

@@ -55,6 +55,16 @@ class TableCodec:
             at += count
         return found
 
+    def books(self) -> dict[int, tuple[np.ndarray, ...]]:
+        """Return attribute -> (size,) groups of its codes by each column that follows from it, NULL apart; declared."""
+        found: dict[int, tuple[np.ndarray, ...]] = {}
+        for codec in self.codecs:
+            if isinstance(codec, CategoryCodec) and codec.source is not None:
+                (at,) = self.attributes_of(codec.source)
+                _, groups = np.unique([*codec.places, len(codec.values)], return_inverse=True)
+                found[at] = (*found.get(at, ()), groups)
+        return found
+
     def encode(self, parsed: ParsedTable) -> np.ndarray:
         """Return (attributes, n) uint16 codes of private rows. A row-by-row function."""
         out = np.empty((len(self.attributes), parsed.n_rows), dtype=np.uint16)
@@ -87,6 +97,8 @@ class TableCodec:
                 continue
             if isinstance(codec, DerivedCodec):
                 line = _derive(codec, lines, by_name)
+            elif isinstance(codec, CategoryCodec) and codec.source is not None:
+                line = Decoded(*codec.look_up(lines[codec.source].values, lines[codec.source].null))
             else:
                 line = _decode_column(codec, slices[codec.name], lines, rng)
             if known is not None and codec.name in known:
@@ -166,6 +178,8 @@ def _needs(codec: ColumnCodec) -> list[str]:
         return [codec.minuend, codec.subtrahend]
     if isinstance(codec, NumberCodec | TimeCodec) and codec.base:
         return [codec.base]
+    if isinstance(codec, CategoryCodec) and codec.source is not None:
+        return [codec.source]
     return []
 
 
@@ -177,6 +191,8 @@ def _bounded(codec: NumberCodec | TimeCodec, column: Grid) -> np.ndarray:
 
 def _encode_column(codec: ColumnCodec, parsed: ParsedTable, by_name: dict[str, ColumnCodec]) -> list[np.ndarray]:
     if isinstance(codec, CategoryCodec):
+        if codec.source is not None:
+            return []
         column = parsed.columns[codec.name]
         assert isinstance(column, Categories)
         return [codec.encode(column.codes, column.values)]

@@ -6,6 +6,7 @@ may be null: a cell that cannot be read has to go somewhere. `decode` never emit
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -62,16 +63,25 @@ class ColumnCodec(Protocol):
 
 @dataclass(frozen=True)
 class CategoryCodec:
-    """Texts of a closed list, or of an open one with OTHER."""
+    """Texts of a closed list, or of an open one with OTHER; with `source`, another column of categories says which.
+
+    Attributes:
+      source: the column that says which value it is, by a declared code book.
+      places: for each value of that column, the place in `values`; −1 where the code book says nothing.
+    """
 
     type: ClassVar[str] = "category"
     name: str
     values: tuple[str, ...]
     other: bool
     nullable: bool
+    source: str | None = None
+    places: tuple[int, ...] = ()
 
     def attributes(self) -> list[Attribute]:
-        """Return the one attribute: values, OTHER if open, NULL."""
+        """Return the one attribute: values, OTHER if open, NULL; none where another column says the value."""
+        if self.source is not None:
+            return []
         return [Attribute(self.name, len(self.texts) + 1, self.nullable, False)]
 
     def encode(self, codes: np.ndarray, values: tuple[str, ...]) -> np.ndarray:
@@ -95,6 +105,12 @@ class CategoryCodec:
         places, null = _without_null(codes, len(self.texts))
         return places.astype(np.int32), null & self.nullable
 
+    def look_up(self, places: np.ndarray, null: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (n,) places in `values` and (n,) booleans for null, from those of the column that says the value."""
+        found = np.asarray(self.places, dtype=np.int32)[places]
+        unsaid = null | (found < 0)
+        return np.where(unsaid, 0, found), unsaid
+
     def decode(self, codes: np.ndarray) -> pd.Series:
         """Return (n,) texts, None for null; a null code of a column without nulls is its first value."""
         places, null = self.draw(codes)
@@ -102,7 +118,8 @@ class CategoryCodec:
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able data."""
-        return {"values": list(self.values), "other": self.other, "nullable": self.nullable}
+        book = {} if self.source is None else {"source": self.source, "places": list(self.places)}
+        return {"values": list(self.values), "other": self.other, "nullable": self.nullable, **book}
 
 
 @dataclass(frozen=True)
@@ -267,6 +284,24 @@ class DerivedCodec:
         }  # fmt: skip
 
 
+def following_codec(
+    name: str,
+    values: tuple[str, ...],
+    nullable: bool,
+    source: str,
+    said_by: Sequence[str],
+    book: Mapping[str, Sequence[str]],
+) -> CategoryCodec:
+    """Return the codec of a column whose value another says.
+
+    Args:
+      said_by: the values of the other column.
+      book: value -> the values of the other column that say it; see `schema.model.Follows`.
+    """
+    place = {said: values.index(value) for value, all_ in book.items() for said in all_}
+    return CategoryCodec(name, values, False, nullable, source, tuple(place.get(value, -1) for value in said_by))
+
+
 def _without_null(codes: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Return (n,) codes below `size`, 0 for null, and (n,) booleans for null. The codes are not copied without need."""
     null = codes >= size
@@ -297,7 +332,9 @@ def codec_from_json(data: dict[str, Any]) -> ColumnCodec:
     fields = {key: value for key, value in data.items() if key != "type"}
     match data["type"]:
         case "category":
-            return CategoryCodec(**{**fields, "values": tuple(fields["values"])})
+            return CategoryCodec(
+                **{**fields, "values": tuple(fields["values"]), "places": tuple(fields.get("places", ()))}
+            )
         case "number":
             return NumberCodec(**{**fields, "cells": NumberCells.from_json(fields["cells"])})
         case "time":

@@ -23,6 +23,7 @@ from privsynth.encoding.codecs import (
     NumberCodec,
     SurrogateCodec,
     TimeCodec,
+    following_codec,
     split_week,
 )
 from privsynth.encoding.facts import Facts
@@ -53,6 +54,7 @@ class Layout:
       dropped: column -> why it is not in the synthetic table.
       surrogates: identifiers that are replaced by fresh ones.
       derived: column -> (minuend, subtrahend).
+      follows: column -> the column that says its value, by a code book.
       bases: column -> the column that it never falls below, by a rule; it is coded as the amount above it.
       modelled: columns that become attributes, bases before what stands on them.
     """
@@ -61,6 +63,7 @@ class Layout:
     dropped: Mapping[str, str]
     surrogates: tuple[str, ...]
     derived: Mapping[str, tuple[str, str]]
+    follows: Mapping[str, str]
     bases: Mapping[str, str]
     modelled: tuple[str, ...]
 
@@ -78,7 +81,9 @@ def lay_out(names: Sequence[str], schema: Schema, facts: Mapping[str, Facts], un
     dropped = {n: "free text is not synthesised" for n in names if facts[n].kind == "text" and n != unit}
     surrogates = [n for n in names if facts[n].kind == "id" or n == unit]
     derived = _derived(names, schema, facts, {*dropped, *surrogates})
-    plain = [n for n in names if n not in dropped and n not in surrogates and n not in derived]
+    follows = _follows(names, schema, facts, {*dropped, *surrogates})
+    aside = {*dropped, *surrogates, *derived, *follows}
+    plain = [n for n in names if n not in aside]
     bases: dict[str, str] = {}
     for rule in schema.parsed_rules():
         if rule.order:
@@ -90,7 +95,19 @@ def lay_out(names: Sequence[str], schema: Schema, facts: Mapping[str, Facts], un
     while len(modelled) < len(plain):
         modelled += [n for n in plain if n not in modelled and (n not in bases or bases[n] in modelled)]
     kept = tuple(n for n in names if n not in dropped)
-    return Layout(kept, dropped, tuple(surrogates), derived, bases, tuple(modelled))
+    return Layout(kept, dropped, tuple(surrogates), derived, follows, bases, tuple(modelled))
+
+
+def _follows(names: Sequence[str], schema: Schema, facts: Mapping[str, Facts], gone: set[str]) -> dict[str, str]:
+    found = {}
+    for name in names:
+        book = schema.column(name).follows
+        if book is None or name in gone:
+            continue
+        if book.column not in names or book.column in gone or facts[book.column].kind != "categorical":
+            raise SchemaError(f"'{name}' follows from '{book.column}', which is no modelled column of categories")
+        found[name] = book.column
+    return found
 
 
 def _derived(
@@ -366,6 +383,12 @@ def _codec(
         minuend, subtrahend = layout.derived[name]
         precision = column.precision or (1.0 if fact.kind == "integer" else fact.precision)
         return DerivedCodec(name, minuend, subtrahend, precision, fact.kind == "integer")
+    if name in layout.follows:
+        book = column.follows
+        assert book is not None
+        values = boolean_values(schema, name) if fact.kind == "boolean" else column.categories or ()
+        said_by = schema.column(book.column).categories or ()
+        return following_codec(name, values, column.nullable, book.column, said_by, book.values)
     if fact.kind == "boolean":
         return CategoryCodec(name, boolean_values(schema, name), False, column.nullable)
     if fact.kind == "categorical":

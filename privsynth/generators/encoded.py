@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -29,6 +29,7 @@ class Encoded:
       columns: for each attribute, the index of its column.
       targets: attributes whose dependence on the others matters most.
       protected: attributes of protected columns.
+      books: attribute -> (size,) groups of its codes, by each declared code book over it; NULL is a group of its own.
     """
 
     codes: np.ndarray
@@ -39,6 +40,7 @@ class Encoded:
     columns: tuple[int, ...]
     targets: tuple[int, ...] = ()
     protected: tuple[int, ...] = ()
+    books: Mapping[int, tuple[np.ndarray, ...]] = field(default_factory=dict)
 
     @property
     def sizes(self) -> list[int]:

@@ -86,7 +86,10 @@ class _Builder:
             values = [*codec.texts, None]
             met = truth.of(pd.Series(np.array(values, dtype=object), dtype="object")).astype(np.float64)
             met[-1] *= codec.nullable
-            self._weigh(self.first[name], met)
+            if codec.source is None:
+                self._weigh(self.first[name], met)
+            else:  # place −1, of nothing said, is the last: that of a missing value
+                self._weigh(self.first[codec.source], met[[*codec.places, -1]])
         elif isinstance(codec, NumberCodec) and codec.base is None:
             cells, likelihood = _restrict(
                 codec.cells,

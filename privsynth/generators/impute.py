@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from privsynth.encoding.cells import Categories, Grid
 from privsynth.encoding.codec import TableCodec
-from privsynth.encoding.codecs import DAY, DerivedCodec, NumberCodec, SurrogateCodec, TimeCodec
+from privsynth.encoding.codecs import DAY, CategoryCodec, DerivedCodec, NumberCodec, TimeCodec
 from privsynth.encoding.decoded import Decoded, DecodedRows
 from privsynth.encoding.parsed import ParsedTable
 from privsynth.generators.conditional import complete
@@ -184,13 +184,14 @@ def _draw(
         nothing = held[derived.minuend].null & held[derived.subtrahend].null & ~held[derived.name].null
         open_[derived] = np.flatnonzero(nothing)
         _tell_amount(codec, derived, held[derived.name].values, open_[derived], known)
-    codes = complete(model.fitted, known, evidence, rng)
+    told = _told(codec, lines, known)
+    codes = _complete(model, known, told, evidence, rng)
     for column in codec.codecs:
         if isinstance(column, NumberCodec | TimeCodec) and column.base and {column.base, column.name} <= lines.keys():
             below = np.flatnonzero(held[column.base].null & ~held[column.name].null)
             if len(below):
                 near = np.repeat(below, CANDIDATES)
-                candidates = complete(model.fitted, known[:, near], evidence, rng)
+                candidates = _complete(model, known[:, near], {c: v[near] for c, v in told.items()}, evidence, rng)
                 codes[:, below] = _fit_below(codec, column, candidates, held, below, rng)
     rows = codec.draw(codes, rng, held)
     for derived, at in open_.items():
@@ -198,6 +199,41 @@ def _draw(
         high.values[at] = _part_of(codec, derived, derived.minuend, low.values[at], difference.values[at])
         high.null[at] = low.null[at]
     return rows
+
+
+def _told(codec: TableCodec, lines: Mapping[str, Decoded], known: np.ndarray) -> dict[CategoryCodec, np.ndarray]:
+    """Return column that follows from another -> (n,) its value where only that is known, −1 elsewhere."""
+    found = {}
+    for column in codec.codecs:
+        if isinstance(column, CategoryCodec) and column.source is not None and column.name in lines:
+            (at,) = codec.attributes_of(column.source)
+            line = lines[column.name]
+            alone = ~line.null & (known[at] < 0) & np.isin(line.values, column.places)
+            found[column] = np.where(alone, line.values, -1)
+    return found
+
+
+def _complete(
+    model: SyntheticModel,
+    known: np.ndarray,
+    told: Mapping[CategoryCodec, np.ndarray],
+    evidence: Mapping[int, np.ndarray],
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Return codes as `complete` does, in rows that are told a value by the codes that say it."""
+    if not told:
+        return complete(model.fitted, known, evidence, rng)
+    kinds, kind = np.unique(np.stack(list(told.values())), axis=1, return_inverse=True)
+    codes = np.empty(known.shape, dtype=np.uint16)
+    for values, rows in ((kinds[:, k], np.flatnonzero(kind == k)) for k in range(kinds.shape[1])):
+        allowed = dict(evidence)
+        for column, value in zip(told, values.tolist(), strict=True):
+            (at,) = model.codec.attributes_of(column.source or "")
+            narrow = np.append(np.array(column.places) == value, False) * allowed.get(at, 1.0)
+            if value >= 0 and narrow.any():
+                allowed[at] = narrow
+        codes[:, rows] = complete(model.fitted, known[:, rows], allowed, rng)
+    return codes
 
 
 def _tell_amount(
@@ -249,7 +285,7 @@ def _known_codes(codec: TableCodec, lines: Mapping[str, Decoded], n: int) -> np.
     columns: dict[str, Categories | Grid] = {}
     nulls = {}
     for column in codec.codecs:
-        if isinstance(column, SurrogateCodec | DerivedCodec):
+        if not column.attributes():
             continue
         line = lines.get(column.name) or Decoded(np.zeros(n, dtype=np.int64), np.ones(n, dtype=bool))
         columns[column.name] = as_parsed(column, line)

@@ -135,6 +135,9 @@ def check_schema_fits(schema: Schema, names: list[str], unit: str) -> None:
         raise SchemaError(f"the unit column '{unit}' is not in the header; {hint}")
     if all(schema.column(name).kind == "text" and name != unit for name in names):
         raise SchemaError("every column is free text; declare at least one as something else")
+    for name, column in schema.columns.items():
+        if column.follows is not None and column.follows.column == unit:
+            raise SchemaError(f"'{name}' follows from '{unit}', which is the unit and not in the synthetic table")
     observed = [name for name, column in schema.columns.items() if column.observed]
     if observed:
         more = f" and {len(observed) - 1} more" if len(observed) > 1 else ""

@@ -27,7 +27,7 @@ from privsynth.errors import SchemaError
 from privsynth.generators.encoded import Encoded, Progress, no_progress
 from privsynth.generators.generator import Generator
 from privsynth.generators.model import SyntheticModel
-from privsynth.pipeline.spending import respread
+from privsynth.pipeline.spending import modelled_columns, respread
 from privsynth.privacy.budget import Budget, SpendingPlan
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.randomness import KeyedFunction, sampling_rng
@@ -126,7 +126,7 @@ def learn(
     rows_train, rows_used = _row_counts(partition, budget, request, mechanisms)
     units = _units(partition, budget, rows_train, request, mechanisms)
     of_unit = budget.max_rows_per_unit if units is None else rows_train / units
-    columns = [n for n in table.names if n != budget.unit and schema.column(n).kind not in ("id", "text")]
+    columns = modelled_columns(table.names, schema, budget.unit)
     plan = respread(plan, n_rows=rows_train, columns=len(columns), of_unit=of_unit)
     mechanisms.share_out(plan.parts)
     progress("learning the columns", 0.0)
@@ -138,7 +138,7 @@ def learn(
     layout = lay_out(table.names, schema, facts, budget.unit)
     if not layout.names:
         raise SchemaError("every column is free text; declare at least one as something else")
-    parsed = parse_table(table, schema, facts, [*layout.modelled, *layout.derived])
+    parsed = parse_table(table, schema, facts, [*layout.modelled, *layout.derived, *layout.follows])
     codec = TableCodec(
         tuple(
             learn_codecs(
@@ -277,9 +277,10 @@ def _encode(
 ) -> Encoded:
     columns = [i for i, column in enumerate(codec.codecs) for _ in column.attributes()]
     position = {name: i for i, name in enumerate(codec.names)}
+    source = {name: (book.column if (book := schema.column(name).follows) else name) for name in position}
 
     def attributes_of(role: str) -> tuple[int, ...]:
-        wanted = {position[n] for n in schema.with_role(role) if n in position}  # type: ignore[arg-type]
+        wanted = {position[source[n]] for n in schema.with_role(role) if n in position}  # type: ignore[arg-type]
         return tuple(a for a, c in enumerate(columns) if c in wanted)
 
     _, dense = np.unique(unit, return_inverse=True)
@@ -292,4 +293,5 @@ def _encode(
         columns=tuple(columns),
         targets=attributes_of("target"),
         protected=attributes_of("protected"),
+        books=codec.books(),
     )

@@ -19,7 +19,7 @@ from privsynth.generators.marginal.select import MEAN_ABS_NORMAL
 from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
 from privsynth.pipeline.core import number_of_bins
 from privsynth.pipeline.inputs import open_config_source, physical_types
-from privsynth.pipeline.spending import make_plan, respread
+from privsynth.pipeline.spending import make_plan, modelled_columns, respread
 from privsynth.privacy.accounting import epsilon_of
 from privsynth.privacy.budget import Budget, SpendingPlan
 from privsynth.schema.model import Schema
@@ -102,7 +102,7 @@ def plan(config: SynthesizeConfig, *, expect_rows: int | None = None) -> Plan:
     generator = load_generator(name)
     types = physical_types(source)
     spending = make_plan(schema, types, budget, generator.training_spec())
-    modelled = [n for n in types if n != budget.unit and schema.column(n).kind not in ("id", "text")]
+    modelled = modelled_columns(types, schema, budget.unit)
     guesses = (expect_rows or schema.rows,) if expect_rows or schema.rows else GUESSED_ROWS
     # As in a run: what is left after the rows were counted is shared out by their number.
     plans = {

@@ -6,7 +6,7 @@ In memory and outside the ledger: what it makes is for the audit of this run alo
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +56,7 @@ class Refit:
         """
         names = [str(name) for name in frame.columns]
         table = Table(pa.table({name: _arrow(frame[name], self.facts[name]) for name in names}))
-        schema = Schema(columns={name: self._column(name) for name in names}, rules=self._rules(names))
+        schema = Schema(columns={name: self._column(name, names) for name in names}, rules=self._rules(names))
         mu = gdp_mu(self.epsilon, self.delta) / self.max_rows_per_unit
         epsilon = float(np.clip(gdp_epsilon(mu, self.delta), MIN_EPSILON, MAX_EPSILON))
         budget = Budget(epsilon=epsilon, delta=self.delta)
@@ -77,11 +77,13 @@ class Refit:
         public, _ = learn(table, request, GaussianMechanisms(Bill(plan)), KeyedFunction())
         return plain_frame(public.frame[names])
 
-    def _column(self, name: str) -> Column:
-        fact = self.facts[name]
+    def _column(self, name: str, names: Sequence[str]) -> Column:
+        fact, book = self.facts[name], self.schema.column(name).follows
         changes: dict[str, object] = {"kind": fact.kind, "format": None, "decimal": None, "observed": False}
         if fact.kind in ("numeric", "datetime"):
             changes["precision"] = fact.precision
+        if book is not None and book.column not in names:
+            changes["follows"] = None
         return self.schema.column(name).model_copy(update=changes)
 
     def _rules(self, names: list[str]) -> tuple[str, ...]:

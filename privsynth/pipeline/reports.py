@@ -206,6 +206,8 @@ def _treatment(codec: ColumnCodec | None, column: Column) -> str:
         return f"not resolved: at this budget no value stands out, and what is written is arbitrary; declare {missing}"
     if isinstance(codec, SurrogateCodec):
         return "fresh surrogate, one a row: rows of one unit are not linked"
+    if isinstance(codec, CategoryCodec) and codec.source is not None:
+        return f"follows from {codec.source}, by the declared code book"
     if isinstance(codec, DerivedCodec):
         return f"derived by rule: {codec.minuend} − {codec.subtrahend}"
     if isinstance(codec, NumberCodec | TimeCodec) and codec.base:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import pyarrow as pa
@@ -23,9 +23,15 @@ MOVABLE = ("votes", "domain", "one_way", "selection", "measurement")
 CLEAR_AT = {"votes": (200.0, 0.25), "domain": (150.0, 0.45), "one_way": (120.0, 0.2)}
 
 
+def modelled_columns(names: Iterable[str], schema: Schema, unit: str) -> list[str]:
+    """Return the columns that a generator may have to model, from public facts: no identifiers, texts or code books."""
+    declared = ((name, schema.column(name)) for name in names if name != unit)
+    return [name for name, column in declared if column.kind not in ("id", "text") and column.follows is None]
+
+
 def weights(schema: Schema, physical: Mapping[str, pa.DataType], budget: Budget) -> dict[str, float]:
     """Return part -> relative weight, without the report's; from the schema and the header's types alone."""
-    modelled = [n for n in physical if n != budget.unit and schema.column(n).kind not in ("id", "text")]
+    modelled = modelled_columns(physical, schema, budget.unit)
     found: dict[str, float] = {}
     if any(needs_votes(schema.column(n), physical[n]) for n in modelled):
         found["votes"] = VOTES
@@ -52,7 +58,7 @@ def _line(schema: Schema, name: str) -> bool:
 
 def open_domain(schema: Schema, physical: Mapping[str, pa.DataType], budget: Budget) -> bool:
     """Return whether any threshold may be needed, so that δ has to be set aside for it."""
-    modelled = [n for n in physical if n != budget.unit and schema.column(n).kind not in ("id", "text")]
+    modelled = modelled_columns(physical, schema, budget.unit)
     return any(_open_text(schema, n) or (_line(schema, n) and not _small(schema, n)) for n in modelled)
 
 

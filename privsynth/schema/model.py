@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -31,6 +32,36 @@ def _as_tuple(value: Any) -> Any:
 Roles = Annotated[tuple[Role, ...], BeforeValidator(_as_tuple)]
 
 
+class Follows(BaseModel):
+    """A code book by which the value of one column says that of another: a merchant its trade, a country its currency.
+
+    Attributes:
+      column: the column that says it.
+      values: value of the column that follows -> the values of the other that say it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    column: str
+    values: dict[str, tuple[str, ...]]
+
+    @field_validator("values", mode="before")
+    @classmethod
+    def _texts(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or not value:
+            raise ValueError("must map each value to a list of values of the other column")
+        lists = {_category_text(k): v if isinstance(v, list | tuple) else [v] for k, v in value.items()}
+        return {key: tuple(_category_text(item) for item in items) for key, items in lists.items()}
+
+    @model_validator(mode="after")
+    def _once(self) -> Self:
+        found = [item for items in self.values.values() for item in items]
+        if len(found) > len(set(found)):
+            twice = Counter(found).most_common(1)[0][0]
+            raise ValueError(f"'{twice}' of '{self.column}' is given two values")
+        return self
+
+
 class Column(BaseModel):
     """What is publicly known of one column.
 
@@ -45,6 +76,7 @@ class Column(BaseModel):
       decimal: the decimal sign of a numeric column that is stored as text.
       true_values, false_values: spellings of a boolean.
       observed: True while a suggestion of `schema init --observe` waits for a person; `synthesize` refuses it.
+      follows: the code book by which another column says this one, which then is not modelled.
       description, unit: for the reader.
     """
 
@@ -62,6 +94,7 @@ class Column(BaseModel):
     true_values: tuple[str, ...] | None = None
     false_values: tuple[str, ...] | None = None
     observed: bool = False
+    follows: Follows | None = None
     description: str | None = None
     unit: str | None = None
 
@@ -73,6 +106,16 @@ class Column(BaseModel):
         if not isinstance(value, list | tuple):
             raise ValueError("must be a list")
         return tuple(_category_text(item) for item in value)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _categories_of_book(cls, data: Any) -> Any:
+        """A column of categories that follows from another has those that the code book names."""
+        if isinstance(data, dict) and data.get("kind") == "categorical" and data.get("categories") is None:
+            values = data["follows"].get("values") if isinstance(data.get("follows"), dict) else None
+            if isinstance(values, dict) and values:
+                return {**data, "categories": list(values)}
+        return data
 
     @field_validator("minimum", "maximum", mode="before")
     @classmethod
@@ -124,7 +167,19 @@ class Column(BaseModel):
             raise ValueError("true_values and false_values must be given together")
         if self.true_values and set(self.true_values) & set(self.false_values or ()):
             raise ValueError("true_values and false_values overlap")
+        if self.follows is not None:
+            self._check_book(self.follows)
         return self
+
+    def _check_book(self, follows: Follows) -> None:
+        if self.kind not in ("categorical", "boolean"):
+            raise ValueError("follows needs kind: categorical or boolean")
+        if self.has_role("target"):
+            raise ValueError("a target cannot follow from another column: there would be nothing to predict")
+        own = self.categories or ((self.false_values or ("false",))[0], (self.true_values or ("true",))[0])
+        strange = next((value for value in follows.values if value not in own), None)
+        if strange is not None:
+            raise ValueError(f"follows holds '{strange}', which the column does not have")
 
     def has_role(self, role: Role) -> bool:
         """Return whether the column was declared to play this role."""
@@ -188,7 +243,27 @@ class Schema(BaseModel):
             for name in rule.columns:
                 if self.columns and name not in self.columns:
                     raise ValueError(f"rule '{rule.text}' names the column '{name}', which the schema lacks")
+        for name, column in self.columns.items():
+            if column.follows is not None:
+                self._check_follows(name, column, column.follows)
         return self
+
+    def _check_follows(self, name: str, column: Column, follows: Follows) -> None:
+        if follows.column not in self.columns or follows.column in (name, self.unit):
+            raise ValueError(f"'{name}' follows from '{follows.column}', which is no other column of the schema")
+        source = self.columns[follows.column]
+        if source.categories is None or source.follows is not None:
+            raise ValueError(
+                f"'{name}' follows from '{follows.column}', which must have declared categories and follow from none"
+            )
+        named = {value for values in follows.values.values() for value in values}
+        if strange := sorted(named - set(source.categories)):
+            raise ValueError(f"'{name}' follows from '{strange[0]}', which is no category of '{follows.column}'")
+        if not column.nullable and (source.nullable or named < set(source.categories)):
+            raise ValueError(
+                f"'{name}' cannot be missing, so '{follows.column}' must not be either, and each of its categories "
+                f"must say a value of '{name}'"
+            )
 
     def parsed_rules(self) -> tuple[Rule, ...]:
         """Return the rules, parsed; a ValueError says which one cannot be read."""

@@ -30,6 +30,7 @@ class Column:
     maximum: float | str | None = None
     precision: float | None = None
     categories: Sequence[str] | None = None
+    follows: tuple[str, Mapping[str, Sequence[str]]] | None = None
 
 
 HOSPITAL = {
@@ -101,6 +102,15 @@ HOSPITAL_RULES = (
     "pregnant = yes => age >= 12",
 )
 
+
+def _book(says: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return value -> the values of another column that say it, from the value that each of them says."""
+    found: dict[str, list[str]] = {}
+    for value, said in says.items():
+        found.setdefault(said, []).append(value)
+    return found
+
+
 TRANSACTIONS = {
     "transaction_id": Column("Number of the transaction", "id", roles=["identifier"]),
     "account": Column("Number of the account", "id", roles=["identifier"]),
@@ -116,9 +126,16 @@ TRANSACTIONS = {
         maximum=15000,
         precision=0.01,
     ),
-    "currency": Column("Currency in which the merchant asked for it", "categorical", categories=merchants.CURRENCIES),
+    "currency": Column(
+        "Currency in which the merchant asked for it: that of the country",
+        "categorical",
+        follows=("country", _book(dict(zip(merchants.COUNTRY_CODES, merchants.CURRENCY_OF.tolist(), strict=True)))),
+    ),
     "merchant_category": Column(
-        "What the merchant sells", "categorical", roles=["sensitive"], categories=merchants.CATEGORY_NAMES
+        "What the merchant sells",
+        "categorical",
+        roles=["sensitive"],
+        follows=("merchant", _book({name: name.rpartition("_")[0] for name in merchants.MERCHANT_NAMES})),
     ),
     "merchant": Column("Merchant, by category and size", "categorical", categories=merchants.MERCHANT_NAMES),
     "country": Column(
@@ -128,7 +145,11 @@ TRANSACTIONS = {
         categories=merchants.COUNTRY_CODES,
     ),
     "channel": Column("How the card was used", "categorical", categories=merchants.CHANNELS),
-    "card_present": Column("Whether the card was at the till; false for every online payment", "boolean"),
+    "card_present": Column(
+        "Whether the card was at the till; false for every online payment",
+        "boolean",
+        follows=("channel", _book({name: str(name != "online").lower() for name in merchants.CHANNELS})),
+    ),
     "age_band": Column(
         "Age of the account holder",
         "categorical",
@@ -193,7 +214,11 @@ def _schema(head: Mapping[str, str | int], columns: Mapping[str, Column], rules:
         lines.append(f"  {name}:")
         for field in fields(Column):
             value = getattr(column, field.name)
-            if value is not None and value != ():
+            if field.name == "follows" and value is not None:
+                source, book = value
+                lines += ["    follows:", f"      column: {source}", "      values:"]
+                lines += [line for said, values in book.items() for line in _listed(f"{_quoted(said)}:", values, 8)]
+            elif value is not None and value != ():
                 lines += _entry(field.name, value)
     lines += ["", "rules:", *(f"  - {rule}" for rule in rules)]
     return "\n".join(lines) + "\n"
@@ -209,8 +234,13 @@ def _entry(key: str, value: str | float | Sequence[str]) -> list[str]:
         return [f"    {key}: {value if key == 'kind' else _quoted(value)}"]
     if key == "roles":
         return [f"    {key}: [{', '.join(value)}]"]
-    items = ", ".join(_quoted(item) for item in value)
-    return [f"    {key}:", *textwrap.wrap(f"[{items}]", 108, initial_indent=" " * 6, subsequent_indent=" " * 7)]
+    return [f"    {key}:", *_listed("", value, 6)]
+
+
+def _listed(head: str, values: Sequence[str], indent: int) -> list[str]:
+    """Return the lines of a list after its key."""
+    text = f"{head} [{', '.join(_quoted(value) for value in values)}]".strip()
+    return textwrap.wrap(text, 108, initial_indent=" " * indent, subsequent_indent=" " * (indent + 1))
 
 
 def _quoted(text: str) -> str:

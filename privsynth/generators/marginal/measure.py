@@ -11,7 +11,7 @@ from scipy.special import log_ndtr
 
 from privsynth.generators.encoded import Encoded
 from privsynth.generators.marginal.units import MANY_ROWS, release_tables
-from privsynth.generators.marginal.views import View, count_views, whole
+from privsynth.generators.marginal.views import View, count_views, middle, whole
 from privsynth.privacy.mechanisms import Mechanisms
 
 EMPHASIS = 3.0  # of targets and protected columns
@@ -46,23 +46,37 @@ def measure_one_way(data: Encoded, mechanisms: Mechanisms, *, mu_squared: float)
     The prices minimise the summed L1 error, weighted: proportional to (weight · cells)^(2/3), so that neither a long
     code book nor a small protected group is drowned.
 
+    Where a code book joins many codes, their groups are counted as well, and the codes' counts made to agree.
+
     Where units have many rows there are two looks, and the second weighs the cells by what the first showed.
 
     Guarantee: Gaussian releases of part "one_way", whose prices add up to `mu_squared` (see `_measure`).
     """
-    weight = np.array([(size * w) ** (2 / 3) for size, w in zip(data.sizes, emphasis(data), strict=True)])
+    fine = [whole(data.sizes, (i,)) for i in range(len(data.sizes))]
+    views = [*fine, *(view for i in range(len(fine)) if (view := middle(data, (i,))))]
+    stress = emphasis(data)
+    weight = np.array([(view.cells * stress[view.attributes[0]]) ** (2 / 3) for view in views])
     prices = mu_squared * (1 - 1e-9) * weight / max(weight.sum(), 1e-12)
-    views = [whole(data.sizes, (i,)) for i in range(len(data.sizes))]
 
     def look(share: float, expected: Callable[[View], np.ndarray] | None = None) -> list[Measured]:
         bought = [(view, share * price) for view, price in zip(views, prices.tolist(), strict=True)]
         return _measure(data, bought, mechanisms, part="one_way", label="one-way table", expected=expected)
 
     if data.max_rows_per_unit < MANY_ROWS:
-        return look(1.0)
-    first = look(FIRST_LOOK)
-    again = look(1.0 - FIRST_LOOK, lambda view: smooth_shares(first[view.attributes[0]], n_rows=data.n_rows))
-    return [_merged(one, other) for one, other in zip(first, again, strict=True)]
+        tables = look(1.0)
+    else:
+        first = look(FIRST_LOOK)
+
+        def seen(view: View) -> np.ndarray:
+            share = smooth_shares(first[view.attributes[0]], n_rows=data.n_rows)
+            return np.bincount(view.groups[0], weights=share)
+
+        tables = [_merged(one, other) for one, other in zip(first, look(1.0 - FIRST_LOOK, seen), strict=True)]
+    found = tables[: len(fine)]
+    for joined in tables[len(fine) :]:
+        (a,) = joined.attributes
+        found[a] = _agreeing(found[a], joined)
+    return found
 
 
 def measure_tables(
@@ -113,6 +127,20 @@ def _merged(one: Measured, other: Measured) -> Measured:
     precision, more = np.asarray(one.sigma) ** -2.0, np.asarray(other.sigma) ** -2.0
     counts = (one.counts * precision + other.counts * more) / (precision + more)
     return Measured(one.view, counts, np.broadcast_to((precision + more) ** -0.5, counts.shape))
+
+
+def _agreeing(fine: Measured, joined: Measured) -> Measured:
+    """Return a one-way table moved towards what was measured of groups of its codes; post-processing.
+
+    The best linear estimate: each code takes part of its group's difference in proportion to its variance.
+    """
+    group = joined.view.groups[0]
+    variance = np.broadcast_to(np.asarray(fine.sigma, dtype=np.float64) ** 2, fine.counts.shape)
+    own = np.bincount(group, weights=variance)
+    both = own + np.asarray(joined.sigma) ** 2
+    difference = (joined.counts - np.bincount(group, weights=fine.counts)) / both
+    counts = fine.counts + variance * difference[group]
+    return Measured(fine.view, counts, np.sqrt(variance * (1 - variance / both[group])))
 
 
 def rows_of_unit(tables: Sequence[Measured], mu_squared: float) -> float:

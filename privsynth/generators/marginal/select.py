@@ -22,7 +22,7 @@ import numpy as np
 from privsynth.generators.encoded import Encoded
 from privsynth.generators.marginal.measure import Measured, emphasis
 from privsynth.generators.marginal.units import weigh_rows
-from privsynth.generators.marginal.views import View, coarse_groups, count_views, whole
+from privsynth.generators.marginal.views import View, count_views, groups_of, middle, whole
 from privsynth.privacy.mechanisms import Mechanisms, grid_sensitivity, on_grid
 
 MEAN_ABS_NORMAL = math.sqrt(2 / math.pi)
@@ -52,7 +52,7 @@ def number_of_groups(data: Encoded, mu_squared: float, *, width: int, unit: floa
 
 
 def pair_views(data: Encoded, shares: Sequence[np.ndarray], *, groups: int, likely: Sequence[int] = ()) -> list[View]:
-    """Return the pairs of round one: finely where the table is not too large, and coarsely.
+    """Return the pairs of round one: finely where the table is not too large, by code books, and coarsely.
 
     With a target of few codes only finely: such a table is short however fine it is, and where along the other
     attribute the target changes is what a model of it lives on.
@@ -74,6 +74,9 @@ def pair_views(data: Encoded, shares: Sequence[np.ndarray], *, groups: int, like
         fine, rough = whole(sizes, (i, j)), View((i, j), (coarse[i], coarse[j]))
         if fine.cells <= MAX_CELLS and (both or not rough.is_coarse):
             views.append(fine)
+        between = middle(data, (i, j)) if both else None
+        if between is not None and between.cells <= MAX_CELLS:
+            views.append(between)
         if rough.is_coarse and (short.isdisjoint((i, j)) or fine.cells > SHORT_TABLE or not both):
             views.append(rough)
     return views
@@ -104,9 +107,9 @@ def residual_views(
     pairs = [pair for pair in ranked if sizes[pair[0]] * sizes[pair[1]] <= MAX_CELLS][:AGAIN_PAIRS]
     coarse = _coarse(data, shares, groups)
     triples = _triples(len(sizes), weighted)
-    return [whole(sizes, pair) for pair in sorted(pairs)] + [
-        View(triple, tuple(coarse[a] for a in triple)) for triple in triples
-    ]
+    fine = [whole(sizes, pair) for pair in sorted(pairs)]
+    between = [joined for pair in sorted(pairs) if (joined := middle(data, pair))]
+    return [*fine, *between] + [View(triple, tuple(coarse[a] for a in triple)) for triple in triples]
 
 
 def _triples(attributes: int, weighted: dict[tuple[int, ...], float]) -> list[tuple[int, ...]]:
@@ -127,10 +130,7 @@ def _triples(attributes: int, weighted: dict[tuple[int, ...], float]) -> list[tu
 
 
 def _coarse(data: Encoded, shares: Sequence[np.ndarray], groups: int) -> list[np.ndarray]:
-    return [
-        coarse_groups(share, ordered=attribute.ordered, at_most=groups)
-        for share, attribute in zip(shares, data.attributes, strict=True)
-    ]
+    return [groups_of(data, a, share, at_most=groups) for a, share in enumerate(shares)]
 
 
 def score_views(

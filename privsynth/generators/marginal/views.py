@@ -14,8 +14,10 @@ from functools import cached_property
 
 import numpy as np
 
+from privsynth.generators.encoded import Encoded
 from privsynth.threads import threads
 
+JOINED = 3  # codes a group, on average, from which on a code book makes a view of its own
 LEAST_ROWS, MOST_ROWS = 1 << 15, 1 << 20  # counted at once
 
 
@@ -102,6 +104,30 @@ def count_views(codes: np.ndarray, views: Sequence[View], weight: np.ndarray | N
 def whole(sizes: Sequence[int], attributes: tuple[int, ...]) -> View:
     """Return the view that sees every code of some attributes."""
     return View(attributes, tuple(np.arange(sizes[a]) for a in attributes))
+
+
+def book_groups(data: Encoded, attribute: int) -> np.ndarray | None:
+    """Return (size,) groups of an attribute's codes by a declared code book, the finest that joins many; else None."""
+    size = data.sizes[attribute]
+    books = [b for b in data.books.get(attribute, ()) if (int(b.max()) + 1) * JOINED <= size and b.max() > 1]
+    return max(books, key=lambda book: int(book.max())) if books else None
+
+
+def middle(data: Encoded, attributes: tuple[int, ...]) -> View | None:
+    """Return the view of some attributes by their code books, all codes of those that have none; None if none has."""
+    books = [book_groups(data, a) for a in attributes]
+    if all(book is None for book in books):
+        return None
+    groups = (np.arange(data.sizes[a]) if b is None else b for a, b in zip(attributes, books, strict=True))
+    return View(attributes, tuple(groups))
+
+
+def groups_of(data: Encoded, attribute: int, share: np.ndarray, *, at_most: int) -> np.ndarray:
+    """Return (size,) groups of an attribute's codes: those of its code book joined, else by `coarse_groups`."""
+    book, ordered = book_groups(data, attribute), data.attributes[attribute].ordered
+    if book is None:
+        return coarse_groups(share, ordered=ordered, at_most=at_most)
+    return coarse_groups(np.bincount(book, weights=share), ordered=False, at_most=at_most)[book]
 
 
 def coarse_groups(share: np.ndarray, *, ordered: bool, at_most: int) -> np.ndarray:

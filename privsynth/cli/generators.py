@@ -14,13 +14,14 @@ def command(as_json: bool) -> None:
 
     Example: privsynth generators
     """
-    from privsynth.generators.generator import AUTO_ARN_EPSILON, AUTO_ARN_ROWS, GENERATORS
+    from privsynth.generators.generator import AUTO_ARN_EPSILON, AUTO_ARN_ROWS, AUTO_ARN_ROWS_OF_UNIT, GENERATORS
 
     if as_json:
         emit_json({name: {"private": info.private, "summary": info.summary} for name, info in GENERATORS.items()})
         return
     rows = [(name, "yes" if info.private else "no privacy", info.summary) for name, info in GENERATORS.items()]
     auto = (
-        f"arn from epsilon {AUTO_ARN_EPSILON:g} up unless fewer than {AUTO_ARN_ROWS:,} rows are declared, else marginal"
+        f"arn from epsilon {AUTO_ARN_EPSILON:g} up unless fewer than {AUTO_ARN_ROWS:,} rows are declared "
+        f"or a unit may have more than {AUTO_ARN_ROWS_OF_UNIT}, else marginal"
     )
     print_table(("name", "private", "what it is"), [*rows, ("auto", "yes", auto)])

@@ -98,7 +98,7 @@ def plan(config: SynthesizeConfig, *, expect_rows: int | None = None) -> Plan:
     budget = config.budget(schema)
     source = open_config_source(config, schema)
     check_schema_fits(schema, source.names, budget.unit)
-    name = choose(config.generator, epsilon=budget.epsilon, rows=schema.rows)
+    name = choose(config.generator, epsilon=budget.epsilon, rows=schema.rows, rows_of_unit=budget.max_rows_per_unit)
     generator = load_generator(name)
     types = physical_types(source)
     spending = make_plan(schema, types, budget, generator.training_spec())

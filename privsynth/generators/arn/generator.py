@@ -183,7 +183,7 @@ class ArnGenerator:
         shares = [to_simplex(table.counts / max(data.n_rows, 1.0)) for table in releases.one_way]
         network = Network(data.sizes, hidden_width(data.sizes), rng=rng, shares=shares)
         synthetic = mixture.sample_codes(self.warm.rows, rng)
-        warm_start(network, synthetic, order, self.warm, rng, progress)
+        warm_start(network, synthetic, order, self.warm, rng, progress, targets=data.targets)
         interactions = self._learn_interactions(network, data, mechanisms, plan, synthetic, order, rng, progress)
         untilted = FittedArn(
             weights=to_numpy(network),

@@ -30,7 +30,7 @@ from privsynth.generators.encoded import no_progress
 from privsynth.generators.generator import Generator
 from privsynth.generators.marginal.generator import MarginalGenerator
 from privsynth.pipeline.core import Request, learn
-from privsynth.pipeline.release import write_frame
+from privsynth.pipeline.release import write_rows
 from privsynth.pipeline.spending import make_plan
 from privsynth.privacy.budget import Bill
 from privsynth.privacy.mechanisms import GaussianMechanisms
@@ -94,7 +94,7 @@ def main() -> None:
                 public, _ = learn(sides.train, request, mechanisms, KeyedFunction(), progress=no_progress)
                 seconds = time.monotonic() - start
                 path = Path(home) / "rows.parquet"
-                write_frame(public.frame, public.model.codec.codecs, path)
+                write_rows(public.rows, path)
                 rows = read_rows(path, workspace, sides.train.names)
                 figures = judge(align(sides, rows, budget.unit), max_rows=config.judge_rows)
                 found = {name: round(value, 4) for name, value in figures.items()}

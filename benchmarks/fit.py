@@ -18,7 +18,7 @@ from privsynth.generators.generator import choose, load_generator
 from privsynth.ingestion.source import SourceOptions, open_source, read_table
 from privsynth.pipeline.core import Request, learn
 from privsynth.pipeline.inputs import physical_types
-from privsynth.pipeline.release import as_text
+from privsynth.pipeline.release import write_rows
 from privsynth.pipeline.spending import make_plan
 from privsynth.privacy.budget import Bill, Budget
 from privsynth.privacy.mechanisms import GaussianMechanisms
@@ -61,9 +61,9 @@ def main() -> None:
         )
         public, _ = learn(table, request, GaussianMechanisms(bill), KeyedFunction())
         learned = time.monotonic()
-        frame, _ = public.model.sample(len(public.frame), seed=2)
+        public.model.draw_all(public.model.order(public.rows.n_rows), seed=2)
         sampled = time.monotonic()
-    as_text(public.frame, public.model.codec.codecs).to_csv(options.out, index=False)
+    write_rows(public.rows, options.out)
     print(
         json.dumps(
             {
@@ -72,7 +72,7 @@ def main() -> None:
                 "schema": bool(options.schema),
                 "epsilon": options.epsilon,
                 "epsilon_spent": round(bill.epsilon_spent(), 4),
-                "rows": len(frame),
+                "rows": public.rows.n_rows,
                 "fit_s": round(learned - start - (sampled - learned), 1),
                 "sample_s": round(sampled - learned, 2),
                 "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,

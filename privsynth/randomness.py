@@ -18,6 +18,7 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 _REKEY_BYTES = 1 << 30
+_PAIRS_AT_ONCE = 1 << 18
 _ZEROS = memoryview(bytes(1 << 16))  # the key stream is what zeros are encrypted to
 
 
@@ -90,13 +91,17 @@ class KeyedFunction:
           second: (n,) or scalar uint64 below 2**56, for example the occurrence of an equal row.
           purpose: 0..255, which coin is meant.
         """
-        block = np.empty((len(first), 2), dtype="<u8")
-        block[:, 0] = first
-        block[:, 1] = (np.asarray(second, dtype=np.uint64) << np.uint64(8)) | np.uint64(purpose)
         # One block a pair: ECB over distinct blocks is exactly the block cipher as a function.
         encryptor = Cipher(algorithms.AES(self._key), modes.ECB()).encryptor()
-        out = np.frombuffer(encryptor.update(block.tobytes()) + encryptor.finalize(), dtype="<u8")
-        return out.reshape(-1, 2)[:, 0].astype(np.uint64)
+        second = np.broadcast_to(np.asarray(second, dtype=np.uint64), len(first))
+        out = np.empty(len(first), dtype=np.uint64)
+        for start in range(0, len(first), _PAIRS_AT_ONCE):
+            some = slice(start, start + _PAIRS_AT_ONCE)
+            block = np.empty((len(out[some]), 2), dtype="<u8")
+            block[:, 0] = first[some]
+            block[:, 1] = (second[some] << np.uint64(8)) | np.uint64(purpose)
+            out[some] = np.frombuffer(encryptor.update(block.tobytes()), dtype="<u8")[::2]
+        return out
 
     def hash_texts(self, texts: list[bytes]) -> np.ndarray:
         """Return (n,) uint64 keyed hashes of byte strings (BLAKE2b under the same key)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,17 @@ from privsynth.audit.finding import Finding
 from privsynth.audit.group_shares import beside_real
 from privsynth.audit.intervals import Interval, wilson
 from privsynth.audit.paid_inputs import PaidInputs
-from privsynth.audit.paid_tables import SOURCE, USELESS, NoisyTable, Rate, area_figure, no_figure, paid_figure, rate
+from privsynth.audit.paid_tables import (
+    SOURCE,
+    USELESS,
+    NoisyTable,
+    Rate,
+    area_figure,
+    counts_of,
+    no_figure,
+    paid_figure,
+    rate,
+)
 from privsynth.audit.paid_utility import Scored
 from privsynth.privacy.mechanisms import Mechanisms
 
@@ -39,10 +48,10 @@ def group_findings(
     found: list[Finding] = []
     for column, attribute in sides.items():
         shape = (scores.bins, 2, data.sizes[attribute])
-        real = np.ravel_multi_index((scores.real_bin, scores.real_label, data.codes[attribute]), shape)
-        fake = np.ravel_multi_index((scores.fake_bin, scores.fake_label, inputs.synthetic[attribute]), shape)
+        real = counts_of((scores.real_bin, scores.real_label, data.codes[attribute]), shape)
+        own = counts_of((scores.fake_bin, scores.fake_label, inputs.synthetic[attribute]), shape)
         release = mechanisms.gaussian(
-            np.bincount(real, minlength=math.prod(shape)),
+            real.ravel(),
             l2_sensitivity=float(data.max_rows_per_unit),
             part="report",
             mu_squared=mu_squared / len(sides),
@@ -50,7 +59,6 @@ def group_findings(
         )
         table = NoisyTable.around(release.values.reshape(shape), release.sigma, rng)
         names = [f"{column}={text}" for text in inputs.texts_of(column)[: shape[2]]]
-        own = np.bincount(fake, minlength=math.prod(shape)).reshape(shape)
         found += _of_groups(table, own, names, scores)
         if scores.ranks:
             found += _gaps(table, column, scores, len(names))

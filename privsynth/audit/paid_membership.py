@@ -10,7 +10,7 @@ import numpy as np
 
 from privsynth.audit.finding import Finding
 from privsynth.audit.paid_inputs import PaidInputs
-from privsynth.audit.paid_tables import SOURCE, NoisyTable, area_figure
+from privsynth.audit.paid_tables import SOURCE, NoisyTable, area_figure, counts_of
 from privsynth.privacy.mechanisms import Mechanisms
 
 BINS = 8
@@ -18,6 +18,7 @@ MAX_BASE = 2_000
 WORK = 1e8  # comparisons of rows, about; decides how many synthetic rows are compared with
 MAX_ATTRIBUTES = 40
 CHUNK = 2_048
+AT_ONCE = 1 << 18
 
 
 def membership_findings(
@@ -31,9 +32,9 @@ def membership_findings(
     assert inputs.in_training is not None
     measure = _Measure(inputs, rng)
     near = measure.bin_of(inputs.data.codes)
-    side = inputs.in_training.astype(np.int64)
+    side = inputs.in_training.astype(np.uint16)
     release = mechanisms.gaussian(
-        np.bincount(near * 2 + side, minlength=BINS * 2),
+        counts_of((near, side), (BINS, 2)).ravel(),
         l2_sensitivity=float(inputs.data.max_rows_per_unit),
         part="report",
         mu_squared=mu_squared,
@@ -48,7 +49,7 @@ class _Measure:
     Attributes:
       used: attributes that are compared.
       ordered: of them, those whose neighbouring codes are alike.
-      base: (len(used), m) codes of synthetic rows to compare with.
+      base: (len(used), m) uint16 codes of synthetic rows to compare with.
       known: sorted hashes of all synthetic rows.
       edges: ascending; a row of nearness v is in bin #(edges <= v), and an equal of a synthetic row in the last
         of `BINS`: always as many, however few different edges there are.
@@ -61,7 +62,7 @@ class _Measure:
         rows = rng.permutation(inputs.synthetic.shape[1])
         size = int(np.clip(WORK / max(inputs.data.n_rows, 1.0), 200, MAX_BASE))
         base, rest = np.sort(rows[: min(size, len(rows) // 2)]), rows[len(rows) // 2 :][: 4 * MAX_BASE]
-        self.base = inputs.synthetic[np.ix_(self.used, base)].astype(np.int32)
+        self.base = inputs.synthetic[np.ix_(self.used, base)]
         self.known = np.unique(_hashes(inputs.synthetic))
         seen = self.count(inputs.synthetic[:, rest])
         self.edges = (
@@ -69,27 +70,42 @@ class _Measure:
         )
 
     def bin_of(self, codes: np.ndarray) -> np.ndarray:
-        """Return the (n,) bins of rows: the more a row shares with a synthetic one, the higher."""
-        bins = np.searchsorted(self.edges, self.count(codes), side="right")
-        return np.where(np.isin(_hashes(codes), self.known), BINS - 1, bins)
+        """Return the (n,) uint16 bins of rows: the more a row shares with a synthetic one, the higher."""
+        bins = np.empty(codes.shape[1], dtype=np.uint16)
+        for start in range(0, codes.shape[1], AT_ONCE):
+            some = codes[:, start : start + AT_ONCE]
+            found = np.searchsorted(self.edges, self.count(some), side="right")
+            bins[start : start + AT_ONCE] = np.where(self._has(_hashes(some)), BINS - 1, found)
+        return bins
+
+    def _has(self, words: np.ndarray) -> np.ndarray:
+        """Return (n,) booleans: a synthetic row has the hash."""
+        if not len(self.known):
+            return np.zeros(len(words), dtype=bool)
+        order = np.argsort(words)  # neighbours are looked for in neighbouring places of memory
+        there = np.empty(len(words), dtype=bool)
+        there[order] = self.known.take(np.searchsorted(self.known, words[order]), mode="clip") == words[order]
+        return there
 
     def count(self, codes: np.ndarray) -> np.ndarray:
         """Return (n,) the largest number of points that a row shares with one base row.
 
         Two for each attribute with the same code, one for neighbouring codes of an ordered one.
         """
-        own, best = codes[self.used].astype(np.int32), np.zeros(codes.shape[1], dtype=np.int64)
+        own, best = codes[self.used], np.zeros(codes.shape[1], dtype=np.int64)
         if not self.base.shape[1]:
             return best
         for start in range(0, own.shape[1], CHUNK):
             part = own[:, start : start + CHUNK]
-            points = np.zeros((part.shape[1], self.base.shape[1]), dtype=np.uint8)
+            points = np.zeros((self.base.shape[1], part.shape[1]), dtype=np.uint8)
             for row, base, ordered in zip(part, self.base, self.ordered, strict=True):
-                apart = row[:, None] - base[None, :]
-                points += np.uint8(2) * (apart == 0).astype(np.uint8)
-                if ordered:
-                    points += (np.abs(apart) == 1).astype(np.uint8)
-            best[start : start + CHUNK] = points.max(axis=1)
+                equal = (base[:, None] == row).view(np.uint8)
+                points += equal
+                points += equal
+                if ordered:  # of few cells: the ends of the type do not meet
+                    points += (base[:, None] + np.uint16(1) == row).view(np.uint8)
+                    points += (base[:, None] - np.uint16(1) == row).view(np.uint8)
+            best[start : start + CHUNK] = points.max(axis=0)
         return best
 
 

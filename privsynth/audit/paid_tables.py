@@ -7,12 +7,14 @@ cancel. What is a rate is cut to [0, 1] at the very end.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from privsynth.audit.finding import Finding
+from privsynth.generators.marginal.views import count_views, whole
 
 SOURCE = "sums released with Gaussian noise, divided by the paid number of rows"
 DRAWS = 400
@@ -73,6 +75,12 @@ class Rate:
     def useless(self) -> bool:
         """Whether the interval is so wide that the figure says nothing."""
         return self.high - self.low > USELESS
+
+
+def counts_of(columns: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+    """Return the exact int64 table of (n,) uint16 columns, of `shape`, in bounded memory. Private where rows are."""
+    (table,) = count_views(np.stack(columns), [whole(shape, tuple(range(len(shape))))])
+    return table
 
 
 def rate(part: NoisyTable, whole: NoisyTable, *, confidence: float = 0.95) -> Rate | None:

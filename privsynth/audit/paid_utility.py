@@ -14,6 +14,7 @@ from privsynth.audit.paid_tables import (
     NoisyTable,
     Rate,
     auroc,
+    counts_of,
     no_figure,
     paid_figure,
     rate,
@@ -23,6 +24,7 @@ from privsynth.privacy.mechanisms import Mechanisms
 SCORE_BINS = 8
 MAX_ROWS = 50_000
 MIN_ROWS = 50
+AT_ONCE = 1 << 17  # rows that are scored at once
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
@@ -32,8 +34,8 @@ class Scored:
     Attributes:
       label: name of the target; "" if there is none, and then all labels are 0 and there is one bin.
       positive: what label 1 means.
-      real_bin, real_label: (n,) of the real rows.
-      fake_bin, fake_label: (m,) of the synthetic rows.
+      real_bin, real_label: (n,) uint16 of the real rows.
+      fake_bin, fake_label: (m,) uint16 of the synthetic rows.
       bins: number of bins, in ascending order of the score.
       predicted: (bins,) mean predicted probability of the synthetic rows of each bin that did not train the model.
       selected_from: first bin of the rows that the model would select: as many synthetic rows as are positive.
@@ -60,8 +62,7 @@ def score_rows(inputs: PaidInputs, rng: np.random.Generator) -> Scored:
     n_real, n_fake = inputs.data.codes.shape[1], inputs.synthetic.shape[1]
     target = inputs.single_attribute((inputs.target,)) if inputs.target else {}
     if not target:
-        zero = np.zeros(n_real, np.int64), np.zeros(n_fake, np.int64)
-        return _unranked("", "", zero[0], zero[1])
+        return _unranked("", "", np.zeros(n_real, np.uint16), np.zeros(n_fake, np.uint16))
     ((name, attribute),) = target.items()
     real_label, fake_label, positive = _labels(inputs, name, attribute)
     own = set(inputs.codec.attributes_of(name))
@@ -72,32 +73,42 @@ def score_rows(inputs: PaidInputs, rng: np.random.Generator) -> Scored:
         return _unranked(name, positive, real_label, fake_label)
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    features = inputs.synthetic[used].T.astype(np.float32)
     model = HistGradientBoostingClassifier(max_iter=80, early_stopping=False, random_state=0)
-    model.fit(features[half], fake_label[half])
-    # Sums of leaves: a row's score is the same to the last bit whoever else is in the table, as no matrix product is.
-    fake_score = model.decision_function(features)
-    # scikit-learn refuses an empty table; a run must not end because nobody was there.
-    real = inputs.data.codes[used].T.astype(np.float32)
-    real_score = model.decision_function(real) if n_real else np.zeros(0)
-    cut = float(np.quantile(fake_score[rest], 1 - fake_label[rest].mean()))
-    quantiles = np.quantile(fake_score[rest], np.linspace(0, 1, SCORE_BINS)[1:-1])
+    model.fit(_features(inputs.synthetic[:, half], used), fake_label[half])
+    score = model.decision_function(_features(inputs.synthetic[:, rest], used))
+    cut = float(np.quantile(score, 1 - fake_label[rest].mean()))
+    quantiles = np.quantile(score, np.linspace(0, 1, SCORE_BINS)[1:-1])
     edges = np.unique(np.append(quantiles, cut))
-    fake_bin = np.digitize(fake_score, edges)
     bins = len(edges) + 1
-    chance = 1 / (1 + np.exp(-fake_score[rest]))  # of rows that did not train the model, as the real ones did not
-    members = np.bincount(fake_bin[rest], minlength=bins)
+    chance = 1 / (1 + np.exp(-score))  # of rows that did not train the model, as the real ones did not
+    of_rest = np.digitize(score, edges)
+    members = np.bincount(of_rest, minlength=bins)
+
+    def bins_of(codes: np.ndarray) -> np.ndarray:
+        # Sums of leaves: a row's score is the same to the last bit whoever else is in the table, as no matrix product
+        # is. So rows are taken a few at a time; scikit-learn makes eight bytes of each code.
+        found = np.empty(codes.shape[1], dtype=np.uint16)
+        for start in range(0, codes.shape[1], AT_ONCE):
+            some = slice(start, start + AT_ONCE)
+            found[some] = np.digitize(model.decision_function(_features(codes[:, some], used)), edges)
+        return found
+
     return Scored(
         label=name,
         positive=positive,
-        real_bin=np.digitize(real_score, edges),
+        real_bin=bins_of(inputs.data.codes),
         real_label=real_label,
-        fake_bin=fake_bin,
+        fake_bin=bins_of(inputs.synthetic),
         fake_label=fake_label,
         bins=bins,
-        predicted=np.bincount(fake_bin[rest], weights=chance, minlength=bins) / np.maximum(members, 1),
+        predicted=np.bincount(of_rest, weights=chance, minlength=bins) / np.maximum(members, 1),
         selected_from=int(np.searchsorted(edges, cut)) + 1,
     )
+
+
+def _features(codes: np.ndarray, used: list[int]) -> np.ndarray:
+    """Return (n, len(used)) float32 features of (attributes, n) codes."""
+    return codes[used].T.astype(np.float32)
 
 
 def _unranked(label: str, positive: str, real: np.ndarray, fake: np.ndarray) -> Scored:
@@ -117,16 +128,16 @@ def _unranked(label: str, positive: str, real: np.ndarray, fake: np.ndarray) -> 
 def _labels(inputs: PaidInputs, name: str, attribute: int) -> tuple[np.ndarray, np.ndarray, str]:
     """Return real and synthetic labels (0/1), and what 1 means; chosen on synthetic rows."""
     facts = inputs.data.attributes[attribute]
-    fake, real = inputs.synthetic[attribute].astype(np.int64), inputs.data.codes[attribute].astype(np.int64)
+    fake, real = inputs.synthetic[attribute], inputs.data.codes[attribute]
     if facts.ordered:
         middle = int(np.median(fake)) if len(fake) else 0
-        return (real > middle).astype(np.int64), (fake > middle).astype(np.int64), "above the synthetic median"
+        return (real > middle).astype(np.uint16), (fake > middle).astype(np.uint16), "above the synthetic median"
     counts = np.bincount(fake, minlength=facts.size)
     order = np.argsort(-counts, kind="stable")
     chosen = int(order[1]) if len(order) > 1 and counts[order[1]] > 0 else int(order[0])
     texts = inputs.texts_of(name)
     words = texts[min(chosen, len(texts) - 1)]
-    return (real == chosen).astype(np.int64), (fake == chosen).astype(np.int64), words
+    return (real == chosen).astype(np.uint16), (fake == chosen).astype(np.uint16), words
 
 
 def utility_findings(
@@ -136,9 +147,8 @@ def utility_findings(
 
     Guarantee: one Gaussian release of `mu_squared` of the part "report".
     """
-    exact = np.bincount(scores.real_bin * 2 + scores.real_label, minlength=scores.bins * 2)
     release = mechanisms.gaussian(
-        exact,
+        counts_of((scores.real_bin, scores.real_label), (scores.bins, 2)).ravel(),
         l2_sensitivity=float(inputs.data.max_rows_per_unit),
         part="report",
         mu_squared=mu_squared,

@@ -10,7 +10,7 @@ What is said of the synthetic rows is a function of them, of the names and of th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from scipy import stats
 from privsynth.audit.finding import Finding, Verdict, Visibility
 from privsynth.audit.identifiers import HIPAA, INDIRECT, ISBN10_X, SHAPES, Shape, kind_of_name, matches, words_of
 from privsynth.audit.intervals import clopper_pearson
-from privsynth.audit.tables import AuditSettings, AuditTables, numbers, texts
+from privsynth.audit.tables import AuditSettings, AuditTables, numbers
 from privsynth.schema.model import NUMERIC_KINDS, TIME_KINDS
 
 FALSE_ALARM = 1e-6  # of one column and one checksum
@@ -58,20 +58,26 @@ def pii(tables: AuditTables, *, rng: np.random.Generator, settings: AuditSetting
     """Return the columns that look like identifiers: the real ones for the officer, the synthetic ones for all."""
     real = tables.train if tables.apart is None else pd.concat([tables.train, tables.apart], axis=1)
     return [
-        *screen(real, tables.kinds, visibility="officer"),
-        *screen(tables.synthetic, tables.kinds, visibility="public"),
+        *screen(real.items(), tables.kinds, visibility="officer"),
+        *screen(tables.synthetic.items(), tables.kinds, visibility="public"),
     ]
 
 
-def screen(frame: pd.DataFrame, kinds: Mapping[str, str], *, visibility: Visibility) -> list[Finding]:
+def screen(
+    columns: Iterable[tuple[Hashable, pd.Series]], kinds: Mapping[str, str], *, visibility: Visibility
+) -> list[Finding]:
     """Return a finding for each column and kind of identifier, and one that counts the columns.
 
     Args:
-      frame: rows, real ones for the officer only.
+      columns: name and cells of each, taken one after the other; real ones for the officer only.
       kinds: column -> kind; a column without one is text.
       visibility: of the findings; "public" is right for synthetic rows alone, and needs kinds that are public.
     """
-    found = [hit for name in frame.columns for hit in hits(frame[name], str(name), kinds.get(str(name), "text"))]
+    found: list[Hit] = []
+    count = 0
+    for name, series in columns:
+        found += hits(series, str(name), kinds.get(str(name), "text"))
+        count += 1
     suffix = "pii_column" if visibility == "officer" else "pii_synthetic_column"
     direct = {hit.column for hit in found if hit.kind not in INDIRECT}
     side = "real" if visibility == "officer" else "synthetic"
@@ -80,11 +86,11 @@ def screen(frame: pd.DataFrame, kinds: Mapping[str, str], *, visibility: Visibil
         name=f"{suffix}s",
         value=float(len(direct)),
         visibility=visibility,
-        n=frame.shape[1],
+        n=count,
         better="lower",
         verdict="review" if direct else "info",
         threshold="a person must look at any column that looks like a direct identifier (45 CFR 164.514(b)(2))",
-        meaning=f"Columns of {frame.shape[1]} whose {side} cells or names look like direct identifiers. {SCREENED}",
+        meaning=f"Columns of {count} whose {side} cells or names look like direct identifiers. {SCREENED}",
         source="own; 45 CFR 164.514(b)(2)(i)",
         unit="columns",
         detail={"kinds": sorted({hit.kind for hit in found}), "screened": list(HIPAA)},
@@ -173,8 +179,11 @@ def _values(series: pd.Series, kind: str) -> pd.Series:
         whole = np.isfinite(cells) & (cells == np.floor(cells)) & (cells >= 1e8) & (cells < 2**53)
         words = cells[whole].astype(np.int64).astype(str)
     else:
-        cells, missing = texts(series)
-        words = np.array([str(word).strip() for word in cells[~missing]], dtype=object)
+        # Different cells first: a long column has many cells, and few of them differ.
+        counts = series.value_counts(sort=False)
+        counts = counts[counts > 0]
+        trimmed = counts.groupby([str(cell).strip() for cell in counts.index], sort=False).sum()
+        return trimmed.sort_values(ascending=False, kind="stable")[:MAX_VALUES]
     return pd.Series(words, dtype=object).value_counts()[:MAX_VALUES]
 
 

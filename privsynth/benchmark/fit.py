@@ -12,7 +12,7 @@ from privsynth.benchmark.tables import Sides, budget_of, typed_train
 from privsynth.generators.encoded import Progress
 from privsynth.generators.generator import GENERATORS, load_generator
 from privsynth.pipeline.core import Request, learn
-from privsynth.pipeline.release import write_frame
+from privsynth.pipeline.release import write_rows
 from privsynth.pipeline.spending import make_plan
 from privsynth.privacy.budget import Bill
 from privsynth.privacy.mechanisms import GaussianMechanisms
@@ -66,13 +66,13 @@ def fit(sides: Sides, config: BenchmarkConfig, case: Case, path: Path, progress:
     )
     public, _ = learn(sides.train, request, GaussianMechanisms(bill), KeyedFunction(), progress=progress)
     learned = _clocks()
-    public.model.sample(len(public.frame), seed=case.seed)
+    public.model.draw_all(public.model.order(public.rows.n_rows), seed=case.seed)
     sampled = _clocks()
-    write_frame(public.frame, public.model.codec.codecs, path)
+    write_rows(public.rows, path)
     # `learn` samples once as well.
     fit_s, fit_cpu_s = (max(2 * b - a - c, 0.0) for a, b, c in zip(start, learned, sampled, strict=True))
     return Fitted(
-        rows=len(public.frame),
+        rows=public.rows.n_rows,
         fit_s=fit_s,
         fit_cpu_s=fit_cpu_s,
         sample_s=sampled[0] - learned[0],

@@ -54,10 +54,27 @@ class Categories:
 
 @dataclass(frozen=True)
 class Grid:
-    """A parsed column of numbers or times: (n,) int64 multiples of the precision, and (n,) booleans for null."""
+    """A parsed column of numbers or times.
 
-    steps: np.ndarray
+    Attributes:
+      packed: (n,) signed integers, multiples of the precision, of any width: all columns are in memory together.
+      null: (n,) booleans.
+    """
+
+    packed: np.ndarray
     null: np.ndarray
+
+    @property
+    def steps(self) -> np.ndarray:
+        """(n,) int64 multiples of the precision, to calculate with."""
+        return self.packed.astype(np.int64, copy=False)
+
+
+def narrowest(values: np.ndarray) -> np.ndarray:
+    """Return (n,) integers in the narrowest signed type that holds them and −1."""
+    lowest, highest = (int(values.min()), int(values.max())) if len(values) else (0, 0)
+    least, most = np.min_scalar_type(min(lowest, -1)), np.min_scalar_type(-max(highest, 1) - 1)
+    return values.astype(np.promote_types(least, most), copy=False)
 
 
 def is_text(column: pa.ChunkedArray) -> bool:
@@ -264,4 +281,4 @@ def _seconds(column: pa.ChunkedArray) -> np.ndarray:
 
 def _on_grid(scaled: np.ndarray, known: np.ndarray) -> Grid:
     clipped = np.clip(np.where(known, scaled, 0.0), -GRID_LIMIT, GRID_LIMIT)
-    return Grid(np.rint(clipped).astype(np.int64), ~known)
+    return Grid(narrowest(np.rint(clipped).astype(np.int64)), ~known)

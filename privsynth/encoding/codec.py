@@ -251,8 +251,9 @@ def _to_series(codec: ColumnCodec, line: Decoded) -> pd.Series:
     if isinstance(codec, CategoryCodec):
         return pd.Series(np.array([*codec.texts, None], dtype=object)[np.where(null, -1, values)], dtype="object")
     if isinstance(codec, TimeCodec):
-        return pd.Series(np.where(null, np.datetime64("NaT", "s"), values.astype("datetime64[s]")))
+        return pd.Series(np.where(null, np.datetime64("NaT", "s"), values.astype(np.int64).astype("datetime64[s]")))
     assert isinstance(codec, NumberCodec | DerivedCodec)
+    values = values.astype(np.int64, copy=False)  # packed rows are narrower
     if codec.integer:
         return pd.Series(pd.arrays.IntegerArray(whole_values(np.where(null, 0, values), codec.precision), null.copy()))
     return pd.Series(np.where(null, np.nan, grid_values(values, codec.precision)))
@@ -261,7 +262,9 @@ def _to_series(codec: ColumnCodec, line: Decoded) -> pd.Series:
 def _to_arrow(codec: ColumnCodec, line: Decoded) -> pa.Array:
     values, mask = line.values, line.null if line.null.any() else None
     if isinstance(codec, CategoryCodec):
-        return pa.DictionaryArray.from_arrays(pa.array(values, mask=mask), pa.array(codec.texts, pa.string()))
+        places = values.astype(np.int32, copy=False)  # of one type, however narrow a part is packed
+        return pa.DictionaryArray.from_arrays(pa.array(places, mask=mask), pa.array(codec.texts, pa.string()))
+    values = values.astype(np.int64, copy=False)  # packed rows are narrower
     if isinstance(codec, TimeCodec):
         if codec.precision == DAY:
             return pa.array((values // DAY).astype(np.int32), pa.int32(), mask=mask).cast(pa.date32())

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from privsynth.encoding.cells import narrowest
+
 
 @dataclass(frozen=True, repr=False)
 class Decoded:
@@ -20,6 +22,11 @@ class Decoded:
     values: np.ndarray
     null: np.ndarray
 
+    def packed(self) -> Decoded:
+        """Return the same cells in few bytes, not to be written to: the narrowest type, and no mask without a null."""
+        null = self.null if self.null.any() else np.broadcast_to(np.False_, len(self.null))
+        return Decoded(narrowest(self.values), null)
+
 
 @dataclass(frozen=True, repr=False)
 class DecodedRows:
@@ -32,6 +39,14 @@ class DecodedRows:
 
     lines: Mapping[str, Decoded]
     n_rows: int
+
+    def packed(self) -> DecodedRows:
+        """Return the same rows in few bytes, not to be written to."""
+        return DecodedRows({name: line.packed() for name, line in self.lines.items()}, self.n_rows)
+
+    def only(self, name: str) -> DecodedRows:
+        """Return one column of the rows."""
+        return DecodedRows({name: self.lines[name]}, self.n_rows)
 
     def take(self, rows: np.ndarray) -> DecodedRows:
         """Return the rows of an index array, in that order."""

@@ -14,7 +14,7 @@ from functools import partial
 
 import numpy as np
 
-from privsynth.encoding.cells import GRID_LIMIT, Categories, Grid
+from privsynth.encoding.cells import GRID_LIMIT, Categories, Grid, narrowest
 from privsynth.encoding.codecs import (
     DAY,
     CategoryCodec,
@@ -163,18 +163,24 @@ class _Piece:
     def key_counts(self) -> dict[str, int]:
         assert self.steps is not None
         assert self.known is not None
-        values, at = np.unique(self.steps[self.known], return_inverse=True)
-        counts = count(at, len(values), None if self.weight is None else self.weight[self.known])
+        if self.weight is None:
+            values, counts = np.unique(self.steps[self.known], return_counts=True)
+        else:
+            values, at = np.unique(self.steps[self.known], return_inverse=True)
+            counts = count(at, len(values), self.weight[self.known])
         return {str(v): int(c) for v, c in zip(values.tolist(), counts.tolist(), strict=True)}
 
     def line(self) -> Line:
+        """Return what is to be cut into cells; the rows themselves are the line's from then on."""
         assert self.steps is not None
         assert self.known is not None
-        kept = self.known
+        steps, kept = self.steps, self.known
         if self.atoms:
-            kept = kept & ~np.isin(self.steps, np.fromiter(self.atoms, dtype=np.int64))
+            kept = kept & ~np.isin(steps, np.fromiter(self.atoms, dtype=np.int64))
+        self.steps = self.known = None
         weight = None if self.weight is None else self.weight[kept]
-        return Line(f"{self.column}·{self.part}", self.steps[kept], self.low, self.high, weight)
+        values = steps if kept.all() else steps[kept]
+        return Line(f"{self.column}·{self.part}", values, self.low, self.high, weight)
 
 
 def learn_codecs(
@@ -343,7 +349,7 @@ def _pieces(name: str, parsed: ParsedTable, schema: Schema, layout: Layout, fact
             known = known & ~base.null
             low, high = 0, (max(high - base_low, 0) if high is not None and base_low is not None else None)
         wide = low is None or high is None or high - low >= FIRST_PARTS
-        return [_Piece(name, "number", steps, known, low, high, wants_keys=wide)]
+        return [_Piece(name, "number", narrowest(steps), known, low, high, wants_keys=wide)]
     precision = int(fact.precision)
     seconds = clip_steps(column.steps * precision, low, high)
     day = seconds // DAY
@@ -353,13 +359,13 @@ def _pieces(name: str, parsed: ParsedTable, schema: Schema, layout: Layout, fact
         base_seconds = clip_steps(base.steps * int(base_fact.precision), base_low, base_high)
         above = np.maximum(day - base_seconds // DAY, 0)
         span = max(high // DAY - base_low // DAY, 0) if high is not None and base_low is not None else None
-        pieces = [_Piece(name, "days", above, known & ~base.null, 0, span, wants_keys=True)]
+        pieces = [_Piece(name, "days", narrowest(above), known & ~base.null, 0, span, wants_keys=True)]
     else:
         weeks = [int(split_week(np.array([b // DAY]))[0][0]) if b is not None else None for b in (low, high)]
-        pieces = [_Piece(name, "days", split_week(day)[0], known, weeks[0], weeks[1])]
+        pieces = [_Piece(name, "days", narrowest(split_week(day)[0]), known, weeks[0], weeks[1])]
     if fact.kind == "datetime":
         clock = seconds % DAY // precision
-        pieces.append(_Piece(name, "clock", clock, known, 0, DAY // precision - 1, wants_keys=True))
+        pieces.append(_Piece(name, "clock", narrowest(clock), known, 0, DAY // precision - 1, wants_keys=True))
     return pieces
 
 

@@ -78,19 +78,22 @@ def learn_facts(
     k: int,
     mu_squared: float,
     weights: Weights | None = None,
+    rows: np.ndarray | None = None,
 ) -> dict[str, Facts]:
     """Return the facts of each named column, buying those that nobody declared.
 
     Guarantee: one Gaussian release of part "votes" at `mu_squared`: each row casts one vote in each open column, so a
       unit of k rows moves the votes by at most k·√columns in L2, or by √columns units where its votes weigh one
       together. Nothing is spent where all is declared.
+    Args:
+      rows: indices of the rows that vote; all of the table if None.
     """
     open_names = [n for n in names if needs_votes(schema.column(n), table.column(n).type)]
     look = Look(k, weights)
     noisy = np.zeros((len(open_names), cells.N_VOTES))
     sigma = 0.0
     if open_names:
-        counts = np.stack([_votes(table, name, look.rows) for name in open_names])
+        counts = np.stack([_votes(table, name, look.rows, rows) for name in open_names])
         release = mechanisms.gaussian(
             counts,
             l2_sensitivity=round_up(look.of_unit * math.sqrt(len(open_names)), 12),
@@ -109,9 +112,10 @@ def learn_facts(
     return facts
 
 
-def _votes(table: Table, name: str, weight: np.ndarray | None) -> np.ndarray:
-    """Return (N_VOTES,) how many cells look like what, or what they weigh."""
-    counts = count(cells.votes(table.column(name)), cells.N_VOTES, weight)
+def _votes(table: Table, name: str, weight: np.ndarray | None, rows: np.ndarray | None) -> np.ndarray:
+    """Return (N_VOTES,) how many cells of some rows look like what, or what they weigh."""
+    votes = cells.votes(table.column(name))  # cell by cell: what rows are left out does not matter
+    counts = count(votes if rows is None else votes[rows], cells.N_VOTES, weight)
     table.let_go()
     return counts
 

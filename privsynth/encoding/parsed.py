@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,20 +30,33 @@ class ParsedTable:
     n_rows: int
 
     def take(self, rows: np.ndarray) -> ParsedTable:
-        """Return the rows of a boolean mask or an index array."""
+        """Return the rows of a boolean mask or an index array; those of a column are picked when it is asked for."""
         if is_all(rows, self.n_rows):
             return self
-
-        def pick(column: Categories | Grid) -> Categories | Grid:
-            if isinstance(column, Categories):
-                return Categories(column.codes[rows], column.values)
-            return Grid(column.steps[rows], column.null[rows])
-
         n_rows = int(rows.sum()) if rows.dtype == np.bool_ else len(rows)
-        return ParsedTable({name: pick(column) for name, column in self.columns.items()}, n_rows)
+        return ParsedTable(_Picked(self.columns, rows), n_rows)
 
     def __repr__(self) -> str:
         return f"ParsedTable({len(self.columns)} columns)"
+
+
+class _Picked(Mapping[str, Categories | Grid]):
+    """Some rows of columns; a long table is not copied as a whole."""
+
+    def __init__(self, columns: Mapping[str, Categories | Grid], rows: np.ndarray) -> None:
+        self._columns, self._rows = columns, rows
+
+    def __getitem__(self, name: str) -> Categories | Grid:
+        column = self._columns[name]
+        if isinstance(column, Categories):
+            return Categories(column.codes[self._rows], column.values)
+        return Grid(column.packed[self._rows], column.null[self._rows])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
 
 
 def parse_table(table: Table, schema: Schema, facts: Mapping[str, Facts], names: Sequence[str]) -> ParsedTable:

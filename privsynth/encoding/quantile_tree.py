@@ -35,12 +35,14 @@ SOLID = 4.0  # standard deviations above which a node is worth cutting
 FALSE_ALARM = 1e-3  # probability that noise alone makes an open line reach further, all its runs and nodes together
 RUNS = (1, 2, 4, 8, 16)  # leaves whose sum is looked at
 FAINT = 2.0  # the same, below which leaves at the end of a run that stands clear add nothing to it
+AT_ONCE = 1 << 18  # rows that are counted at once
 
 
 @dataclass(frozen=True)
 class Line:
-    """One column to be cut: (n,) integers without nulls and atoms, and its public range, if declared.
+    """One column to be cut: (n,) signed integers of any width, and its public range, if declared.
 
+    Nulls and atoms are not among them.
     `weight` is what each of them weighs, in whole steps; None for one each.
     """
 
@@ -301,6 +303,11 @@ class _Tree:
 
 def _count(line: Line, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Return how many values lie in each of the disjoint inclusive ranges (ascending), or what they weigh."""
-    at = np.searchsorted(low, line.values, side="right") - 1
-    inside = (at >= 0) & (line.values <= high[np.maximum(at, 0)])
-    return count(at[inside], len(low), None if line.weight is None else line.weight[inside])
+    total = np.zeros(len(low), dtype=np.int64)
+    for start in range(0, len(line.values), AT_ONCE):
+        some = slice(start, start + AT_ONCE)
+        values = line.values[some].astype(np.int64)
+        at = np.searchsorted(low, values, side="right") - 1
+        inside = (at >= 0) & (values <= high[np.maximum(at, 0)])
+        total += count(at[inside], len(low), None if line.weight is None else line.weight[some][inside])
+    return total

@@ -173,6 +173,7 @@ def _known_rows(table: Table) -> np.ndarray:
         if known.all():
             break
         known |= known_cells(table.column(name))
+        table.let_go()  # one column of a spill file at a time is in memory
     return known
 
 
@@ -182,8 +183,19 @@ def _row_words(table: Table) -> np.ndarray:
     for name in table.names:
         total = total * np.uint64(0xD6E8FEB86659FD93) + cell_words(table.column(name))
         total ^= total >> np.uint64(32)
+        table.let_go()
     return total
 
 
 def _occurrence(words: np.ndarray) -> np.ndarray:
-    return pd.Series(words).groupby(words, sort=False).cumcount().to_numpy().astype(np.uint64)
+    """Return (n,) uint64: how many equal words stand before each."""
+    order = np.argsort(words, kind="stable")
+    first = np.ones(len(words), dtype=bool)  # of its run in the sorted words
+    ordered = words[order]
+    first[1:] = ordered[1:] != ordered[:-1]
+    del ordered
+    before = np.arange(len(words))
+    before -= np.maximum.accumulate(np.where(first, before, 0))
+    out = np.empty(len(words), dtype=np.uint64)
+    out[order] = before
+    return out

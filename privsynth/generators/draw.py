@@ -47,22 +47,18 @@ class Order:
         return dict(zip((g.label for g in self.groups), self.split.sum(axis=0).tolist(), strict=True))
 
 
-def place_order(
-    codec: TableCodec, n_rows: int, *, given: Sequence[str] = (), balance: str | None = None, parts: bool = True
-) -> Order:
-    """Return an order for rows that meet conditions, in groups of given shares.
+def place_order(codec: TableCodec, n_rows: int, *, given: Sequence[str] = (), balance: str | None = None) -> Order:
+    """Return an order for rows that meet conditions, in groups of given shares, cut into parts of `PART_ROWS`.
 
     Args:
       given: conditions, all of which hold in every row (see `privsynth.generators.given`).
       balance: see `privsynth.generators.balance`.
-      parts: whether the table is cut into parts of `PART_ROWS`.
     Raises:
       ConfigError: a condition or share cannot be read, or names what the model does not have.
     """
     always = parse_given(given, codec)
     groups = parse_balance(balance, codec) if balance is not None else (Group("", 1.0, ()),)
-    step = PART_ROWS if parts else n_rows
-    sizes = [min(step, n_rows - start) for start in range(0, n_rows, step)]
+    sizes = [min(PART_ROWS, n_rows - start) for start in range(0, n_rows, PART_ROWS)]
     return Order(
         n_rows,
         groups,

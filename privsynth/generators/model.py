@@ -18,6 +18,7 @@ import pandas as pd
 from privsynth._validate import in_range
 from privsynth.encoding.codec import TableCodec
 from privsynth.encoding.decoded import DecodedRows
+from privsynth.encoding.synthetic import SyntheticRows
 from privsynth.errors import SourceError
 from privsynth.generators.draw import Order, draw_part, place_order
 from privsynth.generators.encoded import Progress, no_progress
@@ -53,14 +54,14 @@ class SyntheticModel:
         rules = [parse_rule(text, names) for text in self.rules]
         return [rule for rule in rules if set(rule.columns) <= set(names)]
 
-    def order(self, n_rows: int, *, given: Sequence[str] = (), balance: str | None = None, parts: bool = True) -> Order:
+    def order(self, n_rows: int, *, given: Sequence[str] = (), balance: str | None = None) -> Order:
         """Return an order for rows; see `privsynth.generators.draw.place_order`.
 
         Raises:
           ConfigError: a condition cannot be read, or names what the model does not have.
         """
         in_range(1, 10**12, rows=n_rows)
-        return place_order(self.codec, n_rows, given=given, balance=balance, parts=parts)
+        return place_order(self.codec, n_rows, given=given, balance=balance)
 
     def draw(
         self, order: Order, *, seed: int, part: int = 0, progress: Progress = no_progress
@@ -74,27 +75,41 @@ class SyntheticModel:
         """
         return draw_part(order, part, self.fitted, self.parsed_rules(), sampling_rng(seed, part), progress)
 
-    def sample(
-        self,
-        n_rows: int,
-        *,
-        seed: int,
-        given: Sequence[str] = (),
-        balance: str | None = None,
-        progress: Progress = no_progress,
-    ) -> tuple[pd.DataFrame, np.ndarray]:
-        """Return a frame of n_rows rows in which every rule and condition holds, and its (attributes, n_rows) codes.
+    def draw_all(
+        self, order: Order, *, seed: int, progress: Progress = no_progress
+    ) -> tuple[SyntheticRows, np.ndarray]:
+        """Return the rows of all parts of an order and their (attributes, rows) uint16 codes.
+
+        One part at a time is in memory as it is drawn; what is kept takes few bytes a cell.
 
         Args:
-          seed: published; the same seed and number of rows give the same frame.
+          seed: published; the same seed and order give the same rows, which are those of `draw`, part by part.
+        Raises:
+          ConfigError: no row of the model, or hardly one, satisfies the rules and conditions.
+        """
+        parts: list[DecodedRows] = []
+        codes = np.empty((len(self.codec.attributes), order.n_rows), dtype=np.uint16)
+        at = 0
+        for part in range(len(order.split)):
+            progress("sampling", at / order.n_rows)
+            rows, drawn = self.draw(order, seed=seed, part=part, progress=progress)
+            parts.append(rows.packed())
+            codes[:, at : at + rows.n_rows] = drawn
+            at += rows.n_rows
+        return SyntheticRows(self.codec, parts), codes
+
+    def sample(self, n_rows: int, *, seed: int, given: Sequence[str] = (), balance: str | None = None) -> pd.DataFrame:
+        """Return a frame of n_rows rows in which every rule and condition holds.
+
+        Args:
+          seed: published; the same seed, conditions and number of rows give the same frame, and the same rows as
+            `privsynth sample` writes.
           given: conditions such as "fraud = 1" or "age >= 60" (see `privsynth.generators.given`).
           balance: shares such as "fraud=0.3" (see `privsynth.generators.balance`).
         Raises:
           ConfigError: no row of the model, or hardly one, satisfies the rules and conditions.
         """
-        order = self.order(n_rows, given=given, balance=balance, parts=False)
-        rows, codes = self.draw(order, seed=seed, progress=progress)
-        return self.codec.frame(rows), codes
+        return self.draw_all(self.order(n_rows, given=given, balance=balance), seed=seed)[0].frame()
 
     def save(self, folder: Path) -> None:
         """Write model.json and model.safetensors into an existing folder."""

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 
 from privsynth.audit.finding import Finding
 from privsynth.audit.paid import paid_findings
@@ -18,10 +17,10 @@ from privsynth.audit.paid_inputs import PaidInputs
 from privsynth.audit.pii import screen
 from privsynth.audit.rules import rule_findings
 from privsynth.encoding.codec import TableCodec
-from privsynth.encoding.codecs import SurrogateCodec
 from privsynth.encoding.domain import Layout, lay_out, learn_codecs
 from privsynth.encoding.facts import Facts, learn_facts
 from privsynth.encoding.parsed import ParsedTable, parse_table
+from privsynth.encoding.synthetic import SyntheticRows
 from privsynth.encoding.units import STEPS, Partition, Weights, divide, row_weights
 from privsynth.errors import SchemaError
 from privsynth.generators.encoded import Encoded, Progress, no_progress
@@ -32,6 +31,7 @@ from privsynth.privacy.budget import Budget, SpendingPlan
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.randomness import KeyedFunction, sampling_rng
 from privsynth.schema.model import Schema
+from privsynth.schema.rules import Rule
 from privsynth.table import Table
 
 # How finely a numeric line is cut: about one cell for each of so many cell's-worth of noise, within these limits.
@@ -68,14 +68,14 @@ class Public:
 
     Attributes:
       model: to sample from.
-      frame: the synthetic rows.
+      rows: the synthetic table.
       facts, layout: what each column is and became.
       findings: the public findings.
       n_rows: paid number of rows that were used (training and holdout).
     """
 
     model: SyntheticModel
-    frame: pd.DataFrame
+    rows: SyntheticRows
     facts: Mapping[str, Facts]
     layout: Layout
     findings: tuple[Finding, ...]
@@ -88,12 +88,10 @@ class Private:
 
     Attributes:
       table: all rows, as read.
-      parsed: values of all used and unused rows.
       partition: who was in.
     """
 
     table: Table
-    parsed: ParsedTable
     partition: Partition
 
     def __repr__(self) -> str:
@@ -122,7 +120,6 @@ def learn(
         holdout_fraction=request.holdout_fraction,
         keyed=keyed,
     )
-    used = np.concatenate([partition.train, partition.holdout])
     rows_train, rows_used = _row_counts(partition, budget, request, mechanisms)
     units = _units(partition, budget, rows_train, request, mechanisms)
     of_unit = budget.max_rows_per_unit if units is None else rows_train / units
@@ -130,11 +127,12 @@ def learn(
     plan = respread(plan, n_rows=rows_train, columns=len(columns), of_unit=of_unit)
     mechanisms.share_out(plan.parts)
     progress("learning the columns", 0.0)
+    used = np.concatenate([partition.train, partition.holdout])
     used_rows = np.sort(used)
     weights = None
     if units is not None:
         weights = Weights(row_weights(partition.unit[used_rows]), rows_train / (units * STEPS))
-    facts = _facts(table.take(used_rows), table.names, schema, budget, plan, mechanisms, weights)
+    facts = _facts(table, used_rows, schema, budget, plan, mechanisms, weights)
     layout = lay_out(table.names, schema, facts, budget.unit)
     if not layout.names:
         raise SchemaError("every column is free text; declare at least one as something else")
@@ -161,6 +159,7 @@ def learn(
     )
     progress("encoding", 0.0)
     everyone = _encode(codec, parsed.take(used), partition.unit[used], budget, rows_used, schema)
+    del parsed, used, used_rows, weights  # of a long table these are gigabytes
     t = len(partition.train)
     training = replace(everyone, codes=everyone.codes[:, :t], unit=everyone.unit[:t], n_rows=rows_train)
     rng = sampling_rng(request.seed, FITTING_PART)
@@ -172,8 +171,8 @@ def learn(
         default_rows=max(round(rows_used), 1),
         dataset=request.dataset,
     )
-    progress("sampling", 0.0)
-    frame, codes = model.sample(request.n_synthetic or model.default_rows, seed=request.seed, progress=progress)
+    order = model.order(request.n_synthetic or model.default_rows)
+    rows, codes = model.draw_all(order, seed=request.seed, progress=progress)
     progress("measuring the public figures", 0.0)
     inputs = PaidInputs(
         data=everyone,
@@ -181,20 +180,20 @@ def learn(
         codec=codec,
         target=next((n for n in schema.with_role("target") if n in layout.modelled), None),
         protected=tuple(n for n in schema.with_role("protected") if n in layout.modelled),
-        in_training=np.arange(len(used)) < t if request.holdout_fraction > 0 else None,
+        in_training=np.arange(everyone.codes.shape[1]) < t if request.holdout_fraction > 0 else None,
     )
     findings = paid_findings(inputs, mechanisms, mu_squared=plan.parts["report"], rng=rng) if request.figures else []
-    findings += screen(without_surrogates(frame, codec), {n: f.kind for n, f in facts.items()}, visibility="public")
-    findings += rule_findings([(rule.text, rule.holds(frame)) for rule in model.parsed_rules()])
+    findings += screen(rows.columns(), {n: f.kind for n, f in facts.items()}, visibility="public")
+    findings += rule_findings([(rule.text, _held(rule, rows)) for rule in model.parsed_rules()])
     public = Public(
-        model=model, frame=frame, facts=facts, layout=layout, findings=tuple(findings), n_rows=model.default_rows
+        model=model, rows=rows, facts=facts, layout=layout, findings=tuple(findings), n_rows=model.default_rows
     )
-    return public, Private(table=table, parsed=parsed, partition=partition)
+    return public, Private(table=table, partition=partition)
 
 
-def without_surrogates(frame: pd.DataFrame, codec: TableCodec) -> pd.DataFrame:
-    """Return the columns that say something: a fresh identifier looks like one, and is nobody's."""
-    return frame[[c.name for c in codec.codecs if not isinstance(c, SurrogateCodec)]]
+def _held(rule: Rule, rows: SyntheticRows) -> np.ndarray:
+    """Return (n,) booleans: the rule holds in the synthetic row."""
+    return np.concatenate([rule.holds(frame) for frame in rows.frames(rule.columns)])
 
 
 def _row_counts(partition: Partition, budget: Budget, request: Request, mechanisms: Mechanisms) -> tuple[float, float]:
@@ -241,7 +240,7 @@ def _units(
 
 def _facts(
     table: Table,
-    names: list[str],
+    rows: np.ndarray,
     schema: Schema,
     budget: Budget,
     plan: SpendingPlan,
@@ -249,7 +248,7 @@ def _facts(
     weights: Weights | None,
 ) -> dict[str, Facts]:
     """Return the facts of every column; the unit column is an identifier whatever it looks like."""
-    others = [n for n in names if n != budget.unit]
+    others = [n for n in table.names if n != budget.unit]
     facts = learn_facts(
         table,
         schema,
@@ -258,8 +257,9 @@ def _facts(
         k=budget.max_rows_per_unit,
         mu_squared=plan.parts.get("votes", 0.0),
         weights=weights,
+        rows=rows,
     )
-    return {n: facts[n] if n in facts else Facts(kind="id", provenance="fixed") for n in names}
+    return {n: facts[n] if n in facts else Facts(kind="id", provenance="fixed") for n in table.names}
 
 
 def number_of_bins(n_rows: float, plan: SpendingPlan, *, of_unit: float) -> int:
@@ -283,10 +283,11 @@ def _encode(
         wanted = {position[source[n]] for n in schema.with_role(role) if n in position}  # type: ignore[arg-type]
         return tuple(a for a, c in enumerate(columns) if c in wanted)
 
-    _, dense = np.unique(unit, return_inverse=True)
+    there = np.zeros(int(unit.max(initial=-1)) + 1, dtype=bool)
+    there[unit] = True
     return Encoded(
         codes=codec.encode(parsed),
-        unit=dense.astype(np.int64),
+        unit=(np.cumsum(there) - 1)[unit],  # numbered without gaps, in the same order
         attributes=tuple(codec.attributes),
         max_rows_per_unit=budget.max_rows_per_unit,
         n_rows=n_rows,

@@ -10,9 +10,9 @@ import pandas as pd
 from privsynth.audit.finding import Finding
 from privsynth.audit.registry import AUDITS, left_out, not_run, run_audits, thinning
 from privsynth.audit.tables import AuditTables, Level
-from privsynth.encoding.parsed import clean_frame
+from privsynth.encoding.parsed import clean_frame, parse_table
 from privsynth.generators.encoded import Progress
-from privsynth.pipeline.core import Private, Public, Request, without_surrogates
+from privsynth.pipeline.core import Private, Public, Request
 from privsynth.pipeline.refit import plain_frame, refit_of_model
 from privsynth.report.model import AuditRun
 from privsynth.table import Table
@@ -60,9 +60,9 @@ def audit_run(tables: AuditTables, findings: Sequence[Finding], level: Level) ->
 
 def audit_tables(public: Public, private: Private, request: Request) -> AuditTables:
     """Return the real and the synthetic rows, side by side, in the same columns and types."""
-    schema, parsed, partition = request.schema, private.parsed, private.partition
-    modelled = set(without_surrogates(public.frame, public.model.codec).columns)
-    names = [n for n in public.layout.names if n in parsed.columns and n in modelled]
+    schema, layout, partition = request.schema, public.layout, private.partition
+    parsed = parse_table(private.table, schema, public.facts, [*layout.modelled, *layout.derived])
+    names = [n for n in layout.names if n in parsed.columns and n in public.rows.names]
     train = clean_frame(parsed.take(partition.train), public.facts)[names]
     holdout = clean_frame(parsed.take(partition.holdout), public.facts)[names] if len(partition.holdout) else None
     row_units = request.budget.unit == "row"
@@ -70,7 +70,7 @@ def audit_tables(public: Public, private: Private, request: Request) -> AuditTab
     return AuditTables(
         train=train,
         holdout=holdout,
-        synthetic=plain_frame(public.frame[names]),
+        synthetic=plain_frame(public.rows.frame(names)[names]),
         kinds={n: public.facts[n].kind for n in names},
         roles={n: schema.column(n).roles for n in names},
         targets=tuple(n for n in schema.with_role("target") if n in names),

@@ -75,7 +75,7 @@ class Refit:
             figures=False,
         )
         public, _ = learn(table, request, GaussianMechanisms(Bill(plan)), KeyedFunction())
-        return plain_frame(public.frame[names])
+        return plain_frame(public.rows.frame(names)[names])
 
     def _column(self, name: str, names: Sequence[str]) -> Column:
         fact, book = self.facts[name], self.schema.column(name).follows

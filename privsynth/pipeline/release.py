@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from privsynth.encoding.codecs import DAY, ColumnCodec, TimeCodec
+from privsynth.encoding.synthetic import SyntheticRows
 from privsynth.errors import OutputError, SourceError
 from privsynth.generators.model import SyntheticModel
 from privsynth.signing.keyring import Keyring
@@ -28,12 +28,24 @@ if TYPE_CHECKING:
 _PARTIAL = ".privsynth-partial"
 
 
-def write_frame(frame: pd.DataFrame, codecs: Sequence[ColumnCodec], path: Path) -> None:
-    """Write synthetic rows as Parquet or CSV, by the suffix; times in the format of their column."""
+def write_rows(rows: SyntheticRows, path: Path) -> None:
+    """Write synthetic rows as Parquet or CSV, by the suffix, part by part; times of CSV in the format of their column.
+
+    A part is a row group of Parquet. Without the schema of Arrow, texts are read as texts and not as the dictionaries
+    that they come from.
+    """
     if path.suffix == ".csv":
-        as_text(frame, codecs).to_csv(path, index=False, lineterminator="\n")
+        with path.open("w", encoding="utf-8", newline="") as file:
+            for number, frame in enumerate(rows.frames()):
+                text = as_text(frame, rows.codec.codecs)
+                text.to_csv(file, index=False, header=number == 0, lineterminator="\n")
         return
-    pq.write_table(as_arrow(frame, codecs), path, compression="zstd", write_statistics=False)
+    tables = rows.tables()
+    first = next(tables)
+    more: dict[str, Any] = {"compression": "zstd", "write_statistics": False, "store_schema": False}
+    with pq.ParquetWriter(path, first.schema, **more) as writer:
+        for table in (first, *tables):
+            writer.write_table(table)
 
 
 def as_text(frame: pd.DataFrame, codecs: Sequence[ColumnCodec]) -> pd.DataFrame:
@@ -46,24 +58,6 @@ def as_text(frame: pd.DataFrame, codecs: Sequence[ColumnCodec]) -> pd.DataFrame:
                 default += ":%S"
             out[codec.name] = frame[codec.name].dt.strftime(codec.format or default)
     return out
-
-
-def as_arrow(frame: pd.DataFrame, codecs: Sequence[ColumnCodec]) -> pa.Table:
-    """Return the frame as Arrow: dates as date32, times as timestamp[s], texts as string."""
-    columns = {}
-    times = {codec.name: codec for codec in codecs if isinstance(codec, TimeCodec)}
-    for name in frame.columns:
-        column = frame[name]
-        if name in times:
-            stamps = pa.array(column.to_numpy(dtype="datetime64[s]"), pa.timestamp("s"))
-            columns[name] = stamps.cast(pa.date32()) if times[name].precision == DAY else stamps
-        elif pd.api.types.is_integer_dtype(column.dtype):
-            columns[name] = pa.array(column, pa.int64())
-        elif pd.api.types.is_float_dtype(column.dtype):
-            columns[name] = pa.array(column.to_numpy(), pa.float64(), from_pandas=True)
-        else:
-            columns[name] = pa.array(column.to_list(), pa.string(), from_pandas=True)
-    return pa.table(columns)
 
 
 def publish(staged: Path, out: Path) -> None:
@@ -170,7 +164,7 @@ class Release:
 
     def sample(self, n_rows: int, *, seed: int, given: Sequence[str] = (), balance: str | None = None) -> pd.DataFrame:
         """Return more synthetic rows, under conditions and with altered shares if asked for; free."""
-        return self.model().sample(n_rows, seed=seed, given=given, balance=balance)[0]
+        return self.model().sample(n_rows, seed=seed, given=given, balance=balance)
 
     def verify(self, *keyrings: Keyring | str | Path) -> Verified:
         """Return who signed the release.

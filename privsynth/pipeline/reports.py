@@ -14,6 +14,7 @@ from privsynth.audit.finding import Finding
 from privsynth.encoding.codecs import CategoryCodec, ColumnCodec, DerivedCodec, NumberCodec, SurrogateCodec, TimeCodec
 from privsynth.encoding.facts import Facts
 from privsynth.encoding.number_cells import NumberCells
+from privsynth.encoding.synthetic import SyntheticRows
 from privsynth.pipeline.config import REPORT_SHARE
 from privsynth.pipeline.core import Public, Request
 from privsynth.policy.files import LoadedPolicy
@@ -89,11 +90,11 @@ def public_report(
         unsigned=signing.unsigned,
         demo=signing.demo,
         signer=signing.signer,
-        n_rows_synthetic=len(public.frame),
+        n_rows_synthetic=public.rows.n_rows,
         columns=column_infos(public, request.schema),
         rules=tuple(rule.text for rule in public.model.parsed_rules()),
         findings=public.findings,
-        synthetic_profile=profiles(public.frame, public.model.codec.codecs),
+        synthetic_profile=profiles(public.rows),
         hazards=hazards(public.model.fitted.name, holdout=request.holdout_fraction > 0),
         sampling_seed=request.seed,
         files=tuple(files),
@@ -241,25 +242,26 @@ def _bound(value: object) -> str:
     return value.isoformat(sep=" ") if hasattr(value, "isoformat") else f"{value:g}"
 
 
-def profiles(frame: pd.DataFrame, codecs: Sequence[ColumnCodec]) -> tuple[ColumnProfile, ...]:
+def profiles(rows: SyntheticRows) -> tuple[ColumnProfile, ...]:
     """Return a small histogram of the synthetic rows of each modelled column."""
+    codecs = {codec.name: codec for codec in rows.codec.codecs}
     found = []
-    for codec in codecs:
-        if isinstance(codec, SurrogateCodec):
-            continue
-        column = frame[codec.name]
+    for name, column in rows.columns():
         known = column.dropna()
         if not len(known):
-            found.append(ColumnProfile(column=codec.name, labels=("missing",), counts=(float(len(column)),)))
-        elif isinstance(codec, CategoryCodec):
-            found.append(_category_profile(codec.name, column))
+            found.append(ColumnProfile(column=name, labels=("missing",), counts=(float(len(column)),)))
+        elif isinstance(codecs[name], CategoryCodec):
+            found.append(_category_profile(name, known, len(column) - len(known)))
         else:
-            found.append(_line_profile(codec.name, known, isinstance(codec, TimeCodec)))
+            found.append(_line_profile(name, known, isinstance(codecs[name], TimeCodec)))
     return tuple(found)
 
 
-def _category_profile(name: str, column: pd.Series) -> ColumnProfile:
-    counts = column.fillna("missing").value_counts()
+def _category_profile(name: str, known: pd.Series, missing: int) -> ColumnProfile:
+    counts = known.astype("category").value_counts()
+    counts = pd.Series(counts.to_numpy(), index=counts.index.astype(object))[counts.to_numpy() > 0]
+    if missing:
+        counts["missing"] = counts.get("missing", 0) + missing
     counts = counts.sort_index().sort_values(ascending=False, kind="stable")
     shown, rest = counts.iloc[:PROFILE_BARS], counts.iloc[PROFILE_BARS:]
     labels, numbers = [str(x) for x in shown.index], [float(x) for x in shown]

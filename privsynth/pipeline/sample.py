@@ -14,15 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from privsynth._validate import in_range
+from privsynth.encoding.synthetic import SyntheticRows
 from privsynth.errors import OutputError
 from privsynth.generators.draw import PART_ROWS, Order
 from privsynth.generators.encoded import Progress, no_progress
 from privsynth.generators.model import SyntheticModel
 from privsynth.pipeline.config import check_out
-from privsynth.pipeline.release import publish, write_frame
+from privsynth.pipeline.release import publish, write_rows
 from privsynth.randomness import new_sampling_seed
 from privsynth.threads import processors
 from privsynth.workspace import Workspace, privsynth_home
@@ -144,13 +143,7 @@ def _write_parts(
         unless_stopped("", 0.0)
         rows, _ = model.draw(order, seed=seed, part=part, progress=unless_stopped)
         unless_stopped("", 0.0)
-        first, path = part * PART_ROWS + 1, folder / names[part]
-        if suffix == "csv":
-            write_frame(model.codec.frame(rows, first_row=first), model.codec.codecs, path)
-        else:
-            # Without the schema of Arrow, texts are read as texts and not as the dictionaries that they come from.
-            table = model.codec.arrow(rows, first_row=first)
-            pq.write_table(table, path, compression="zstd", write_statistics=False, store_schema=False)
+        write_rows(SyntheticRows(model.codec, (rows,), part * PART_ROWS + 1), folder / names[part])
 
     waiting = iter(range(len(names)))
     running: set[Future[None]] = set()

@@ -28,7 +28,7 @@ from privsynth.pipeline.core import Private, Public, Request, learn
 from privsynth.pipeline.inputs import open_config_source, physical_types
 from privsynth.pipeline.officer import officer_findings, pool_sizes
 from privsynth.pipeline.public_schema import public_schema
-from privsynth.pipeline.release import Release, publish, write_frame
+from privsynth.pipeline.release import Release, publish, write_rows
 from privsynth.pipeline.reports import Signing, officer_report, promise_of, public_report, unresolved
 from privsynth.pipeline.spending import make_plan
 from privsynth.policy.files import LoadedPolicy, load_policy
@@ -278,7 +278,7 @@ def _write(
     try:
         (folder / "public" / "model").mkdir(parents=True)
         (folder / "officer").mkdir(mode=0o700)
-        write_frame(public.frame, public.model.codec.codecs, folder / "public" / data)
+        write_rows(public.rows, folder / "public" / data)
         public.model.save(folder / "public" / "model")
         (folder / "public" / "schema.yaml").write_text(public_schema(public, job.request), encoding="utf-8")
         files = [data, "model/model.json", "model/model.safetensors", "report.html", "report.json", "schema.yaml"]

@@ -9,6 +9,7 @@ import pytest
 from doubles import ExactMechanisms, RecordingMechanisms, ReplayMechanisms, StubMechanisms
 from sklearn.metrics import roc_auc_score
 
+from privsynth.audit import paid_membership, paid_utility
 from privsynth.audit.paid import WEIGHTS, allocation, paid_findings
 from privsynth.audit.paid_inputs import PaidInputs
 from privsynth.audit.paid_membership import _hashes, _Measure, membership_findings
@@ -119,6 +120,31 @@ def test_the_score_of_a_row_does_not_depend_on_the_other_rows():
     assert one.bins == other.bins > 2
     near, far = (_Measure(inputs, np.random.default_rng(0)).bin_of(inputs.data.codes) for inputs in (whole, few))
     assert near[some].tolist() == far.tolist()
+
+
+def test_figures_are_the_same_however_few_rows_are_looked_at_at_once(monkeypatch):
+    inputs = inputs_of(FIRST, SYNTHETIC)
+    record = RecordingMechanisms(2)
+    whole = shown(figures(inputs, record))
+    monkeypatch.setattr(paid_utility, "AT_ONCE", 7)
+    monkeypatch.setattr(paid_membership, "AT_ONCE", 11)
+    monkeypatch.setattr(paid_membership, "CHUNK", 3)
+    replay = ReplayMechanisms(record)
+    assert shown(figures(inputs, replay)) == whole
+    assert all((a.given == b.given).all() for a, b in zip(replay.calls, record.calls, strict=True))
+
+
+def test_points_are_those_of_a_naive_count():
+    inputs = inputs_of(FIRST, SYNTHETIC)
+    ordered = [replace(a, ordered=i in (0, 2)) for i, a in enumerate(CODEC.attributes)]
+    inputs = replace(inputs, data=replace(inputs.data, attributes=tuple(ordered)))
+    measure = _Measure(inputs, np.random.default_rng(0))
+    apart = np.abs(FIRST[measure.used].astype(int)[:, :, None] - measure.base.astype(int)[:, None, :])
+    points = 2 * (apart == 0) + (apart == 1) * measure.ordered[:, None, None]
+    assert measure.count(FIRST).tolist() == points.sum(axis=0).max(axis=1).tolist()
+    own = {tuple(row) for row in SYNTHETIC.T.tolist()}
+    last = measure.bin_of(FIRST) == 7
+    assert all(last[i] for i, row in enumerate(FIRST.T.tolist()) if tuple(row) in own)
 
 
 def test_the_budget_is_cut_by_public_facts_and_never_passed():

@@ -130,7 +130,7 @@ def test_names_that_promise_nothing(name):
 
 
 def found(frame, kinds=None, visibility="officer"):
-    return {f.group: f for f in screen(frame, kinds or {}, visibility=visibility) if f.group}
+    return {f.group: f for f in screen(frame.items(), kinds or {}, visibility=visibility) if f.group}
 
 
 def cards(n, rng):
@@ -234,5 +234,5 @@ def test_the_synthetic_side_is_public_and_knows_no_real_row(people, tables_of):
 
 def test_empty_columns_and_tables():
     assert found(pd.DataFrame({"email": [None, None]})) == {}
-    assert screen(pd.DataFrame(), {}, visibility="public")[0].value == 0.0
+    assert screen([], {}, visibility="public")[0].value == 0.0
     assert identifiers.words_of("homePhone_2") == ["home", "phone"]

@@ -431,7 +431,7 @@ def test_a_full_disk_at_the_end_leaves_nothing_but_the_charge(job, tmp_path, mon
         full()
 
     if at == "write":
-        monkeypatch.setattr(synthesize_module, "write_frame", full)
+        monkeypatch.setattr(synthesize_module, "write_rows", full)
     elif at == "rename":
         monkeypatch.setattr(release_module.os, "rename", full)
     else:
@@ -469,7 +469,7 @@ def test_an_unforeseen_error_quotes_nothing_and_stays_spent(job, tmp_path, monke
     def broken(*args, **more):
         raise ValueError(f"cannot handle {NEEDLE}")
 
-    monkeypatch.setattr(synthesize_module, "write_frame", broken)
+    monkeypatch.setattr(synthesize_module, "write_rows", broken)
     monkeypatch.delenv("PRIVSYNTH_DEBUG", raising=False)
     result = job()
     assert result.exit_code == 70

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from privsynth.encoding.cells import cell_words, known_cells
-from privsynth.encoding.units import STEPS, count, divide, row_weights
+from privsynth.encoding.units import STEPS, _occurrence, count, divide, row_weights
 from privsynth.randomness import KeyedFunction
 from privsynth.table import Table
 
@@ -78,6 +78,15 @@ def test_rows_of_nobody_are_left_out(unit):
     assert made.dropped_rows == 2
     nothing = divide(table([], []), unit=unit, k=2, holdout_fraction=0.1, keyed=KeyedFunction())
     assert len(nothing.train) == len(nothing.holdout) == 0
+
+
+def test_equal_words_are_counted_in_their_order():
+    words = np.array([7, 3, 7, 2**64 - 1, 7, 3, 0], dtype=np.uint64)
+    assert _occurrence(words).tolist() == [0, 0, 1, 0, 2, 1, 0]
+    assert _occurrence(words[:0]).tolist() == []
+    many = np.random.default_rng(0).integers(0, 90, 1_000).astype(np.uint64)
+    naive = [int((many[:i] == word).sum()) for i, word in enumerate(many)]
+    assert _occurrence(many).tolist() == naive
 
 
 def test_typed_cells_have_words_of_their_own():

@@ -66,6 +66,14 @@ def test_coins_of_a_unit_do_not_depend_on_the_other_units():
     assert keyed.words(units[::-1], 3, purpose=1).tolist() == all_words[::-1].tolist()
 
 
+def test_words_are_the_same_however_many_are_made_at_once(monkeypatch):
+    keyed, units = KeyedFunction(), np.arange(100, dtype=np.uint64)
+    whole = [keyed.words(units, second, purpose=2).tolist() for second in (units[::-1], 5)]
+    monkeypatch.setattr(randomness, "_PAIRS_AT_ONCE", 7)
+    assert [keyed.words(units, second, purpose=2).tolist() for second in (units[::-1], 5)] == whole
+    assert len({*whole[0], *whole[1]}) == 199  # a pair of both lists is the same: (94, 5)
+
+
 def test_coins_of_other_purposes_occurrences_and_keys_differ():
     keyed = KeyedFunction()
     units = np.arange(50, dtype=np.uint64)

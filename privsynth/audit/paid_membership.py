@@ -50,7 +50,7 @@ class _Measure:
       used: attributes that are compared.
       ordered: of them, those whose neighbouring codes are alike.
       base: (len(used), m) uint16 codes of synthetic rows to compare with.
-      known: sorted hashes of all synthetic rows.
+      known: sorted hashes of all synthetic rows, equal ones too.
       edges: ascending; a row of nearness v is in bin #(edges <= v), and an equal of a synthetic row in the last
         of `BINS`: always as many, however few different edges there are.
     """
@@ -63,7 +63,8 @@ class _Measure:
         size = int(np.clip(WORK / max(inputs.data.n_rows, 1.0), 200, MAX_BASE))
         base, rest = np.sort(rows[: min(size, len(rows) // 2)]), rows[len(rows) // 2 :][: 4 * MAX_BASE]
         self.base = inputs.synthetic[np.ix_(self.used, base)]
-        self.known = np.unique(_hashes(inputs.synthetic))
+        self.known = _hashes(inputs.synthetic)
+        self.known.sort()
         seen = self.count(inputs.synthetic[:, rest])
         self.edges = (
             np.unique(np.quantile(seen, np.linspace(0, 1, BINS)[1:-1], method="nearest")) if len(seen) else seen
@@ -112,9 +113,12 @@ class _Measure:
 def _hashes(codes: np.ndarray) -> np.ndarray:
     """Return (n,) words of whole rows; equal rows get equal words."""
     words = np.full(codes.shape[1], 0x9E3779B97F4A7C15, dtype=np.uint64)
-    for row in codes:
-        words = (words ^ row.astype(np.uint64)) * np.uint64(0xD6E8FEB86659FD93)
-        words ^= words >> np.uint64(32)
+    for start in range(0, codes.shape[1], AT_ONCE):
+        some = words[start : start + AT_ONCE]
+        for row in codes[:, start : start + AT_ONCE]:
+            some ^= row
+            some *= np.uint64(0xD6E8FEB86659FD93)
+            some ^= some >> np.uint64(32)
     return words
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from privsynth.encoding.facts import needs_votes
 from privsynth.encoding.quantile_tree import FIRST_PARTS
+from privsynth.errors import ConfigError
 from privsynth.pipeline.config import REPORT_SHARE
 from privsynth.privacy.budget import Budget, SpendingPlan, TrainingSpec, plan_spending
 from privsynth.schema.model import Schema
@@ -17,6 +18,7 @@ from privsynth.schema.model import Schema
 # Shares of the generator's μ². What a schema declares is not bought, and its share goes to the tables.
 VOTES, ROWS, DOMAIN, DOMAIN_DECLARED, ONE_WAY, ONE_WAY_DECLARED, SELECTION = 0.015, 0.005, 0.13, 0.06, 0.05, 0.1, 0.08
 
+MOST_NOISE = 1e8  # rows, in their number: a table of that many would be made of nothing
 ROWS_AND_UNITS = 0.01  # where a unit has several rows, which makes their number dearer
 MOVABLE = ("votes", "domain", "one_way", "selection", "measurement")
 # Part -> the strength of a table below which its share grows in inverse measure, and how far; see `respread`.
@@ -73,12 +75,23 @@ def _small(schema: Schema, name: str) -> bool:
 def make_plan(
     schema: Schema, physical: Mapping[str, pa.DataType], budget: Budget, training: TrainingSpec | None
 ) -> SpendingPlan:
-    """Return the plan of a release: the generator's parts, and the report's fixed share of the whole."""
+    """Return the plan of a release: the generator's parts, and the report's fixed share of the whole.
+
+    Raises:
+      ConfigError: not even the number of rows could be told, so that nothing should be spent.
+    """
     relative = weights(schema, physical, budget)
     gaussian = 1.0 - (training.share if training else 0.0)
     report = REPORT_SHARE / gaussian
     parts = {name: weight * (1.0 - report) for name, weight in relative.items()} | {"report": report}
-    return plan_spending(budget, parts, open_domain=open_domain(schema, physical, budget), training=training)
+    plan = plan_spending(budget, parts, open_domain=open_domain(schema, physical, budget), training=training)
+    noise = budget.max_rows_per_unit * plan.parts["rows"] ** -0.5 if "rows" in plan.parts else 0.0
+    if noise > MOST_NOISE:
+        raise ConfigError(
+            f"at this budget noise of {noise:.1g} rows would hide how many rows there are; choose a larger epsilon or "
+            "fewer rows a unit, or declare the number of rows"
+        )
+    return plan
 
 
 def respread(plan: SpendingPlan, *, n_rows: float, columns: int, of_unit: float) -> SpendingPlan:

@@ -18,13 +18,18 @@ from privsynth._validate import positive
 from privsynth.errors import BudgetExceeded
 from privsynth.privacy.accounting import round_up
 from privsynth.privacy.budget import Bill, Spend
-from privsynth.privacy.noise import NoiseAhead, check_sigma, rounded_gaussian
+from privsynth.privacy.noise import MAX_SIGMA, NoiseAhead, check_sigma, rounded_gaussian
 from privsynth.randomness import BitSource, SecureStream, poisson_mask
+
+COARSE_SIGMA = 2.0**36  # steps of a coarse grid, at most
 
 
 @dataclass(frozen=True)
 class Noisy:
-    """A paid release: integers with Gaussian noise of standard deviation `sigma` each."""
+    """A paid release: whole numbers with Gaussian noise of standard deviation `sigma` each.
+
+    They are int64, or float64 and multiples of a power of two where noise beyond 2**40 asked for a coarse grid.
+    """
 
     values: np.ndarray
     sigma: float
@@ -110,7 +115,9 @@ class GaussianMechanisms:
         """Return `values` plus Gaussian noise, rounded to integers.
 
         Guarantee: μ-GDP with μ² = mu_squared (rounded down), if neighbouring tables move `values`, a vector of
-          integers, by at most `l2_sensitivity` in L2 norm. The sum and its rounding are exact.
+          integers, by at most `l2_sensitivity` in L2 norm. The sum and its rounding are exact. Where noise is larger
+          than can be drawn, the integers are rounded to a coarse grid before, and the noise is that of the grid's
+          larger sensitivity (`grid_sensitivity`); the grid follows from the price and public numbers.
         Args:
           values: integers of any shape, at most 2**53 in size.
           l2_sensitivity: in the units of `values`.
@@ -124,6 +131,10 @@ class GaussianMechanisms:
         values = _integers(values)
         noise_multiplier = round_up(mu_squared**-0.5)
         sigma = round_up(noise_multiplier * l2_sensitivity, 12)
+        step = _coarse_step(sigma)
+        if step > 1:
+            values = on_grid(values, step)
+            sigma = round_up(noise_multiplier * grid_sensitivity(l2_sensitivity, values.size, step), 12)
         check_sigma(sigma)
         self._bill.charge(
             Spend(
@@ -135,7 +146,8 @@ class GaussianMechanisms:
                 mu_squared=noise_multiplier**-2,
             )
         )
-        return Noisy(values + rounded_gaussian(values.size, sigma, self._bits).reshape(values.shape), sigma)
+        noisy = values + rounded_gaussian(values.size, sigma, self._bits).reshape(values.shape)
+        return Noisy(noisy, sigma) if step == 1 else Noisy(noisy * float(step), sigma * step)
 
     def stable_keys(
         self,
@@ -160,7 +172,9 @@ class GaussianMechanisms:
           w·√columns in L2. A key held by one unit alone has a count of at most w and passes
           T = w + σ·Φ⁻¹(1 − delta / (columns·k)) + ½ with probability at most delta / (columns·k); a unit alone holds
           at most k such keys a column. Known keys are held by both neighbours, with a count of nought if nobody has
-          them.
+          them. Where noise is larger than can be drawn, counts are rounded to a coarse grid of step s before: the at
+          most k·columns of them that a unit moves go by √(k·columns) steps more, and a count of w is ⌊w/s⌋ + 1 steps
+          at most.
         Args:
           counts: for each column, key -> exact count of rows, or what they weigh in whole steps.
           delta: for the whole call.
@@ -177,6 +191,11 @@ class GaussianMechanisms:
         sensitivity = round_up(most * math.sqrt(columns), 12)
         noise_multiplier = round_up(mu_squared**-0.5)
         sigma = round_up(noise_multiplier * sensitivity, 12)
+        step = _coarse_step(sigma)
+        if step > 1:
+            most = most // step + 1
+            steps = sensitivity / step * (1 + 1e-9) + math.sqrt(k * columns)
+            sigma = round_up(noise_multiplier * round_up(steps, 12), 12)
         check_sigma(sigma)
         threshold = stable_threshold(k=k, columns=columns, sigma=sigma, delta=delta, unit_weight=most)
         self._bill.charge(
@@ -195,10 +214,11 @@ class GaussianMechanisms:
             # In the keys' own order, so that the order of rows cannot show.
             keys = sorted({*column, *known})
             exact = np.fromiter((column.get(key, 0) for key in keys), dtype=np.int64, count=len(keys))
+            exact = exact if step == 1 else on_grid(exact, step)
             noisy = dict(zip(keys, (exact + rounded_gaussian(len(keys), sigma, self._bits)).tolist(), strict=True))
-            kept.append({key: n for key, n in noisy.items() if n >= threshold})
-            told.append({key: noisy[key] for key in known})
-        return StableKeys(kept, sigma, threshold, told)
+            kept.append({key: n * step for key, n in noisy.items() if n >= threshold})
+            told.append({key: noisy[key] * step for key in known})
+        return StableKeys(kept, sigma * step, threshold * step, told)
 
     def share_out(self, parts: Mapping[str, float]) -> None:
         """Cut the plan's μ² into its parts anew, see `Bill.share_out`."""
@@ -257,6 +277,13 @@ def stable_threshold(*, k: int, columns: int, sigma: float, delta: float, unit_w
     """Return the threshold of `GaussianMechanisms.stable_keys`; a public number."""
     quantile = -float(norm.ppf(delta / (columns * k))) * (1 + 1e-12)
     return math.ceil((k if unit_weight is None else unit_weight) + sigma * quantile + 0.5)
+
+
+def _coarse_step(sigma: float) -> int:
+    """Return the step of the grid for noise of this standard deviation: 1, or a power of two if it cannot be drawn."""
+    if not MAX_SIGMA < sigma < math.inf:
+        return 1
+    return int(2 ** math.ceil(math.log2(sigma / COARSE_SIGMA)))
 
 
 def _integers(values: np.ndarray) -> np.ndarray:

@@ -62,6 +62,30 @@ def test_one_column(release):
     assert (rows["ward"] == "ICU").mean() > 0.9
 
 
+@pytest.mark.parametrize("epsilon", [1e-3, 2e-4])
+def test_noise_that_drowns_everything_ends_no_run_that_has_paid(release, epsilon):
+    """Sums of weights, in steps of a row, would need more noise than can be drawn in such steps."""
+    rng = np.random.default_rng(0)
+    columns = {"who": np.arange(1_200) // 3} | {f"c{i}": rng.integers(0, 40, 1_200) for i in range(20)}
+    declared = {"unit": "who", "max_rows_per_unit": 3}
+    text = pd.DataFrame(columns).to_csv(index=False)
+    rows, run_json = release(text, declared, "--rows", "40", "--generator", "marginal", epsilon=epsilon)
+    assert rows.shape == (40, 21)
+    parts = {spend["part"] for spend in run_json["bill"]}
+    assert {"rows", "votes", "domain", "one_way", "selection", "report"} <= parts
+
+
+def test_a_budget_that_cannot_tell_the_number_of_rows_is_refused_before_it_is_spent(tmp_path):
+    source = write(tmp_path, "table.csv", "who,age\n" + "".join(f"{i},{i % 90}\n" for i in range(60)))
+    args = ("--unit", "who", "--max-rows-per-unit", 90_000, "--epsilon", "1e-4")
+    for command in (("synthesize", source, "--out", tmp_path / "out", *FAST), ("plan", source)):
+        refused = run(*command, *args)
+        assert refused.exit_code == 2
+        assert "larger epsilon" in refused.stderr
+    assert spent() == {}
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_column_of_nulls(release):
     rows, _ = release("ward,empty\n" + "ICU,\nER,\n" * 200)
     assert (rows["empty"] == "").mean() > 0.9

@@ -98,8 +98,48 @@ def test_absurd_prices_are_refused_before_anything_is_entered(l2, mu_squared):
 def test_noise_that_cannot_be_drawn_costs_nothing():
     account = bill()
     with pytest.raises(ConfigError, match="standard deviation"):
-        gaussian(GaussianMechanisms(account, ScriptedBits([])), np.zeros(1, int), l2=1e15)
+        gaussian(GaussianMechanisms(account, ScriptedBits([])), np.zeros(1, int), mu_squared=1e-26)
+    with pytest.raises(ConfigError, match="standard deviation"):
+        keys(GaussianMechanisms(account, ScriptedBits([])), [{"a": 1}], mu_squared=1e-26)
     assert account.spends == []
+
+
+def test_noise_beyond_what_can_be_drawn_goes_onto_a_coarse_grid_and_is_no_less():
+    account = bill()
+    values = np.full(50_000, 2**50)
+    release = gaussian(GaussianMechanisms(account, SeededBits(4)), values, l2=2.0**42, mu_squared=1e-6)
+    assert 1000 * 2.0**42 < release.sigma < 1000 * 2.0**42 * (1 + 1e-4)
+    assert account.spends[0].l2_sensitivity == 2.0**42
+    noise = (release.values - values) / (1000 * 2.0**42)
+    for scale, fits in ((1.0, True), (0.8, False), (1.25, False)):
+        assert (kstest(noise, norm(0, scale).cdf).pvalue > FALSE_ALARM) == fits
+
+
+@given(st.lists(st.tuples(st.integers(-(2**50), 2**50), st.integers(-(2**41), 2**41)), min_size=1, max_size=6))
+def test_neighbours_on_the_coarse_grid_differ_by_what_the_noise_is_for(pairs):
+    """The noise is made of the same bits for both: what differs is what went in."""
+    values, moves = (np.array(column) for column in zip(*pairs, strict=True))
+    l2 = float(np.linalg.norm(moves)) + 1.0
+    one, other = (
+        gaussian(GaussianMechanisms(bill(), SeededBits(8)), table, l2=l2, mu_squared=1e-12)
+        for table in (values, values + moves)
+    )
+    assert one.sigma == other.sigma >= 1e6 * l2
+    assert np.linalg.norm(one.values - other.values) <= one.sigma / 1e6
+
+
+def test_keys_under_noise_beyond_what_can_be_drawn_come_out_as_seldom():
+    weight = 2**40
+    release = GaussianMechanisms(bill(), SeededBits(6)).stable_keys(
+        [{"often": 2**52, "mine": weight}, {}], max_rows_per_unit=4, part="a", mu_squared=1e-4, delta=1e-6,
+        label="keys", unit_weight=weight,
+    )  # fmt: skip
+    sigma = weight * math.sqrt(2) * 100
+    assert sigma < release.sigma < sigma * (1 + 1e-4)
+    assert release.threshold >= weight + release.sigma * norm.isf(1e-6 / 8)
+    assert release.threshold == pytest.approx(weight + release.sigma * norm.isf(1e-6 / 8), rel=1e-4)
+    assert list(release.counts[0]) == ["often"]
+    assert abs(release.counts[0]["often"] - 2**52) < 6 * release.sigma
 
 
 def test_fractions_are_refused():

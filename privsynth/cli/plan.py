@@ -50,6 +50,9 @@ def command(expect_rows: int | None, as_json: bool, **options: Any) -> None:
 def _say(made: Plan) -> None:
     say(f"{made.dataset}: ({made.epsilon:g}, {made.delta:g})-differential privacy, {made.neighbours}.")
     say(f"Generator {made.generator}. All parts together cost epsilon {made.epsilon_of_events:.4f}; nothing was spent.")
+    if made.max_rows_per_unit > 1:
+        half = made.max_rows_per_unit / 2
+        say(f"Errors are estimates for units of {half:g} rows; a run pays for what units really have.")
     fancy = speaks_unicode()
     rows = [(p.name, f"{p.share:.1%}", bar(p.share, fancy=fancy), f"{p.noise_multiplier:.4g}") for p in made.parts]
     last = made.outlooks[-1]

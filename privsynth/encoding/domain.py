@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 
@@ -212,11 +211,16 @@ def learn_codecs(
         piece.weight = look.rows
     texts = [n for n in layout.modelled if facts[n].kind == "categorical" and schema.column(n).categories is None]
     keyed = [p for p in pieces if p.wants_keys and delta > 0]
-    shared = partial(domain_prices, texts=len(texts), keyed=len(keyed), lines=len(pieces), mu_squared=mu_squared)
-    prices, even = shared(), shared(atoms=TEXT)
     of_texts = delta * len(texts) / max(len(texts) + len(keyed), 1)
-    if keyed and look.least(len(keyed), even[1], delta - of_texts) <= EVEN * n_rows:
-        prices = even
+    prices = domain_prices(
+        look,
+        texts=len(texts),
+        keyed=len(keyed),
+        lines=len(pieces),
+        mu_squared=mu_squared,
+        delta_of_values=delta - of_texts,
+        n_rows=n_rows,
+    )
     kept_texts = _frequent_texts(parsed, texts, mechanisms, look, mu_squared=prices[0], delta=of_texts)
     keys_sigma = 0.0
     if keyed and look.least(len(keyed), prices[1], delta - of_texts) > RARE_ATOM * n_rows:
@@ -254,18 +258,25 @@ def learn_codecs(
 
 
 def domain_prices(
-    *, texts: int, keyed: int, lines: int, mu_squared: float, atoms: float = ATOMS
+    look: Look, *, texts: int, keyed: int, lines: int, mu_squared: float, delta_of_values: float, n_rows: float
 ) -> tuple[float, float, float]:
     """Return the μ² of the texts, of frequent values of numbers, and of the trees; from public and paid facts.
 
     Args:
+      look: how rows are counted.
       texts: number of open columns of texts.
       keyed, lines: number of lines whose frequent values are looked for, and of all lines.
-      atoms: weight of a line's frequent values.
+      delta_of_values: for the threshold of frequent values.
+      n_rows: the paid number of rows, or a guess.
     """
-    wanted = (TEXT * texts, atoms * keyed, TREE * lines)
-    each = mu_squared * (1 - 1e-9) / max(math.fsum(wanted), 1e-12)
-    return wanted[0] * each, wanted[1] * each, wanted[2] * each
+
+    def cut(atoms: float) -> tuple[float, float, float]:
+        wanted = (TEXT * texts, atoms * keyed, TREE * lines)
+        each = mu_squared * (1 - 1e-9) / max(math.fsum(wanted), 1e-12)
+        return wanted[0] * each, wanted[1] * each, wanted[2] * each
+
+    even = cut(TEXT)
+    return even if keyed and look.least(keyed, even[1], delta_of_values) <= EVEN * n_rows else cut(ATOMS)
 
 
 def _frequent_texts(

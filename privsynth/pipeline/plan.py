@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from privsynth.encoding.domain import domain_prices
-from privsynth.encoding.units import Look
+from privsynth.encoding.units import STEPS, Look, Weights
 from privsynth.generators.generator import choose, load_generator
 from privsynth.generators.marginal.select import MEAN_ABS_NORMAL
+from privsynth.generators.marginal.units import LENGTHS_PRICE, USUAL_ROWS, expected_length
 from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
 from privsynth.pipeline.core import number_of_bins
 from privsynth.pipeline.inputs import open_config_source, physical_types
@@ -49,7 +50,10 @@ class ColumnPlan:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What a table of so many rows would get.
+    """What a table of so many rows would get: estimates.
+
+    Where units may have several rows they are guessed to have half the most, which meet by chance alone: a run pays for
+    what they really have.
 
     Attributes:
       rows: a guess, not a measurement.
@@ -106,7 +110,7 @@ def plan(config: SynthesizeConfig, *, expect_rows: int | None = None) -> Plan:
     guesses = (expect_rows or schema.rows,) if expect_rows or schema.rows else GUESSED_ROWS
     # As in a run: what is left after the rows were counted is shared out by their number.
     plans = {
-        int(rows): respread(spending, n_rows=rows, columns=len(modelled), of_unit=budget.max_rows_per_unit)
+        int(rows): respread(spending, n_rows=rows, columns=len(modelled), of_unit=_of_unit(budget))
         for rows in guesses
         if rows
     }
@@ -124,6 +128,30 @@ def plan(config: SynthesizeConfig, *, expect_rows: int | None = None) -> Plan:
     )
 
 
+def _of_unit(budget: Budget) -> float:
+    """Return how many rows a unit has, about; the most where a run does not buy the number of units."""
+    return float(budget.max_rows_per_unit) if budget.rows is not None else _usual_rows(budget)
+
+
+def _usual_rows(budget: Budget) -> float:
+    return max(USUAL_ROWS * budget.max_rows_per_unit, 1.0)
+
+
+def _look(budget: Budget) -> Look:
+    """Return how rows are counted where columns are learned (see `privsynth.pipeline.core.learn`)."""
+    if budget.max_rows_per_unit == 1 or budget.rows is not None:
+        return Look(budget.max_rows_per_unit, None)
+    return Look(budget.max_rows_per_unit, Weights(np.zeros(0, dtype=np.int64), _of_unit(budget) / STEPS))
+
+
+def _noise(budget: Budget, codes: list[float], share: np.ndarray) -> float:
+    """Return the noise of tables, in rows, that are bought together at a price of one; see `release_tables`."""
+    if budget.max_rows_per_unit == 1:
+        return 1.0
+    length = expected_length(_usual_rows(budget), codes, share.tolist())
+    return min(length, float(budget.max_rows_per_unit)) / math.sqrt(1 - LENGTHS_PRICE)
+
+
 def _parts(spending: SpendingPlan, training_share: float) -> tuple[Part, ...]:
     total = sum(spending.parts.values()) / (1 - training_share)
     parts = [Part(name, mu2 / total, mu2**-0.5) for name, mu2 in spending.parts.items()]
@@ -133,30 +161,37 @@ def _parts(spending: SpendingPlan, training_share: float) -> tuple[Part, ...]:
 
 
 def _outlook(rows: int, modelled: list[str], schema: Schema, budget: Budget, spending: SpendingPlan) -> Outlook:
-    k = budget.max_rows_per_unit
-    bins = number_of_bins(rows, spending, of_unit=k)
+    bins = number_of_bins(rows, spending, of_unit=_of_unit(budget))
     codes = [_codes(schema, n, bins) for n in modelled]
     weight = np.array([size ** (2 / 3) for _, size in codes])
     share = weight / weight.sum() if len(weight) else weight
+    noise = _noise(budget, [float(size) for _, size in codes], share)
     columns = []
     for name, (known, size), part in zip(modelled, codes, share, strict=True):
-        sigma = k / math.sqrt(spending.parts["one_way"] * float(part))
+        sigma = noise / math.sqrt(spending.parts["one_way"] * float(part))
         columns.append(ColumnPlan(name, known, size, min(1.0, 0.5 * MEAN_ABS_NORMAL * sigma * size / rows)))
     lines = sum(schema.column(n).kind in ("numeric", "integer", "datetime", "date") for n in modelled)
     texts = sum(known != "declared" for known, _ in codes) - lines
     rarest = 0
     if texts + lines and "domain" in spending.parts and spending.discovery_delta > 0:
+        look, delta = _look(budget), spending.discovery_delta / (texts + lines)
         of_texts, of_values, _ = domain_prices(
-            texts=texts, keyed=lines, lines=lines, mu_squared=spending.parts["domain"]
+            look,
+            texts=texts,
+            keyed=lines,
+            lines=lines,
+            mu_squared=spending.parts["domain"],
+            delta_of_values=delta * lines,
+            n_rows=rows,
         )
         columns_of, mu_squared = (texts, of_texts) if texts else (lines, of_values)
-        delta = spending.discovery_delta * columns_of / (texts + lines)
-        rarest = int(Look(k, None).least(columns_of, mu_squared, delta))
+        rarest = int(look.least(columns_of, mu_squared, delta * columns_of))
     pairs = np.array([float(a * b) for (_, a), (_, b) in combinations(codes, 2)])
     pair_tvd = 0.0
     if len(pairs):
         price = pairs ** (2 / 3)
-        sigma_of = k / np.sqrt(spending.parts["measurement"] * price / price.sum())
+        noise = _noise(budget, pairs.tolist(), price / price.sum())
+        sigma_of = noise / np.sqrt(spending.parts["measurement"] * price / price.sum())
         pair_tvd = float(np.mean(np.minimum(1.0, 0.5 * MEAN_ABS_NORMAL * sigma_of * pairs / rows)))
     return Outlook(rows, rarest, bins, tuple(columns), pair_tvd)
 

@@ -74,6 +74,14 @@ def choose_bound(
     return float(ends[np.argmin(noise_of_one * ends / left + CUT * (1 - left))])
 
 
+def expected_length(rows: float, codes: Sequence[float], share: Sequence[float]) -> float:
+    """Return about how long the vector of a unit with so many rows is, over tables of given shares of the price.
+
+    A guess from public facts, for `privsynth plan`: rows of a unit meet in a code as if all codes were as common.
+    """
+    return math.sqrt(math.fsum(s * (rows + rows * (rows - 1) / c) for c, s in zip(codes, share, strict=True)))
+
+
 def cell_scales(expected: np.ndarray, k: int) -> np.ndarray:
     """Return how much each cell of a table is weighed: more where hardly anybody is expected.
 

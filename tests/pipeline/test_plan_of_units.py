@@ -1,0 +1,63 @@
+"""What `privsynth plan` guesses where units have several rows, beside what a run pays."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from pipeline.admissions import FAST, run, write
+
+from privsynth.generators.marginal.units import STEPS, expected_length
+from privsynth.pipeline.plan import _look, _noise, _of_unit
+from privsynth.privacy.budget import Budget
+
+K = 20
+
+
+def table(n_units: int = 400) -> pd.DataFrame:
+    """Return units of 1 to K rows."""
+    rng = np.random.default_rng(2)
+    who = np.repeat(np.arange(n_units), rng.integers(1, K + 1, n_units))
+    return pd.DataFrame({"who": who} | {f"c{i}": rng.choice(["a", "b", "c", "d"], len(who)) for i in range(6)})
+
+
+def outlook(source, k: int, *more) -> dict:
+    args = ("--unit", "who", "--max-rows-per-unit", k, "--epsilon", 1, "--expect-rows", 4_000, *more, "--json")
+    return json.loads(run("plan", source, *args).stdout)["outlooks"][0]
+
+
+def test_a_guess_lies_between_one_row_and_the_most(tmp_path):
+    source = write(tmp_path, "t.csv", table().to_csv(index=False))
+    one, many = outlook(source, 1), outlook(source, K)
+    for figure in ("rarest", "pair_tvd"):
+        assert one[figure] < many[figure]
+    assert many["rarest"] < 0.75 * K * one["rarest"]
+    said = run("plan", source, "--unit", "who", "--max-rows-per-unit", K, "--epsilon", 1).stdout
+    assert "estimates for units of 10 rows" in said
+
+
+def test_noise_is_guessed_within_a_factor_of_two_of_what_a_run_pays(tmp_path):
+    source = write(tmp_path, "t.csv", table().to_csv(index=False))
+    args = ("--unit", "who", "--max-rows-per-unit", K, "--epsilon", 3, "--out", tmp_path / "out", *FAST)
+    assert run("synthesize", source, *args).exit_code == 0
+    bill = json.loads((tmp_path / "out" / "officer" / "run.json").read_text())["bill"]
+    paid = [spend["l2_sensitivity"] / STEPS for spend in bill if spend["part"] == "one_way"]
+    guess = _noise(Budget(epsilon=3.0, unit="who", max_rows_per_unit=K), [6.0] * 6, np.full(6, 1 / 6))
+    assert any(guess / 2 < bound < guess * 2 for bound in paid)
+    assert guess < K / 1.5
+
+
+def test_a_run_that_buys_no_units_is_planned_so():
+    declared = Budget(epsilon=1.0, unit="who", max_rows_per_unit=K, rows=1_000)
+    assert _of_unit(declared) == K
+    assert _look(declared).weights is None
+    assert _of_unit(Budget(epsilon=1.0)) == 1.0
+    assert _noise(Budget(epsilon=1.0), [5.0], np.ones(1)) == 1.0
+
+
+def test_the_length_of_a_unit_lies_between_rows_apart_and_rows_alike():
+    assert expected_length(9, [1], [1.0]) == 9.0
+    assert expected_length(9, [10**9], [1.0]) == pytest.approx(3.0)
+    assert expected_length(1, [5, 7], [0.5, 0.5]) == pytest.approx(1.0)

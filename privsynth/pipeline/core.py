@@ -136,7 +136,7 @@ def learn(
     layout = lay_out(table.names, schema, facts, budget.unit)
     if not layout.names:
         raise SchemaError("every column is free text; declare at least one as something else")
-    parsed = parse_table(table, schema, facts, [*layout.modelled, *layout.derived, *layout.follows])
+    parsed = parse_table(table, schema, facts, [*layout.modelled, *layout.derived])
     codec = TableCodec(
         tuple(
             learn_codecs(

@@ -61,7 +61,7 @@ def audit_run(tables: AuditTables, findings: Sequence[Finding], level: Level) ->
 def audit_tables(public: Public, private: Private, request: Request) -> AuditTables:
     """Return the real and the synthetic rows, side by side, in the same columns and types."""
     schema, layout, partition = request.schema, public.layout, private.partition
-    parsed = parse_table(private.table, schema, public.facts, [*layout.modelled, *layout.derived])
+    parsed = parse_table(private.table, schema, public.facts, [*layout.modelled, *layout.derived, *layout.follows])
     names = [n for n in layout.names if n in parsed.columns and n in public.rows.names]
     train = clean_frame(parsed.take(partition.train), public.facts)[names]
     holdout = clean_frame(parsed.take(partition.holdout), public.facts)[names] if len(partition.holdout) else None

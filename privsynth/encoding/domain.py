@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -25,23 +26,19 @@ from privsynth.encoding.codecs import (
     following_codec,
     split_week,
 )
+from privsynth.encoding.domain_prices import FIRST_LOOK, SCARCE, choose_prices, domain_prices
 from privsynth.encoding.facts import Facts
 from privsynth.encoding.location import Missing
 from privsynth.encoding.number_cells import NumberCells, build_cells
+from privsynth.encoding.open_texts import OpenTexts
 from privsynth.encoding.parsed import ParsedTable, boolean_values
 from privsynth.encoding.quantile_tree import FIRST_PARTS, Leaves, Line, grow
 from privsynth.encoding.units import Look, Weights, count
-from privsynth.encoding.vocabulary import likely, words
 from privsynth.errors import SchemaError
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.schema.model import Schema
 
 RARE_ATOM = 0.2  # share of the rows: where only more frequent values come out, no numbers are looked for
-# How much of the domain's μ² is for each column of texts, each line's frequent values, and each line's tree. What a
-# tree misses of a number is less than what a column of texts loses whose categories do not come out; so frequent values
-# get as much as texts only where texts of this share of the rows come out all the same.
-TEXT, ATOMS, TREE = 1.0, 0.25, 0.75
-EVEN = 0.02
 
 
 @dataclass(frozen=True)
@@ -169,7 +166,7 @@ class _Piece:
             counts = count(at, len(values), self.weight[self.known])
         return {str(v): int(c) for v, c in zip(values.tolist(), counts.tolist(), strict=True)}
 
-    def line(self) -> Line:
+    def line(self, rows: float | None) -> Line:
         """Return what is to be cut into cells; the rows themselves are the line's from then on."""
         assert self.steps is not None
         assert self.known is not None
@@ -179,7 +176,7 @@ class _Piece:
         self.steps = self.known = None
         weight = None if self.weight is None else self.weight[kept]
         values = steps if kept.all() else steps[kept]
-        return Line(f"{self.column}·{self.part}", values, self.low, self.high, weight)
+        return Line(f"{self.column}·{self.part}", values, self.low, self.high, weight, rows)
 
 
 def learn_codecs(
@@ -212,7 +209,7 @@ def learn_codecs(
     texts = [n for n in layout.modelled if facts[n].kind == "categorical" and schema.column(n).categories is None]
     keyed = [p for p in pieces if p.wants_keys and delta > 0]
     of_texts = delta * len(texts) / max(len(texts) + len(keyed), 1)
-    prices = domain_prices(
+    each = choose_prices(
         look,
         texts=len(texts),
         keyed=len(keyed),
@@ -221,17 +218,27 @@ def learn_codecs(
         delta_of_values=delta - of_texts,
         n_rows=n_rows,
     )
-    kept_texts = _frequent_texts(parsed, texts, mechanisms, look, mu_squared=prices[0], delta=of_texts)
+    shared = partial(domain_prices, keyed=len(keyed), lines=len(pieces), each=each)
+    left, again = texts, of_texts
+    categories = OpenTexts(parsed, facts, mechanisms, look, n_rows)
+    if each is SCARCE:
+        first, again = FIRST_LOOK * shared(texts=len(texts), mu_squared=mu_squared)[0], (1 - FIRST_LOOK) * of_texts
+        categories.look(texts, mu_squared=first, delta=FIRST_LOOK * of_texts)
+        mu_squared -= first
+        price = partial(shared, mu_squared=mu_squared)
+        left = categories.unexplained(texts, price=lambda columns: price(texts=columns)[0], delta=again)
+    of_left, of_atoms, of_trees = shared(texts=len(left), mu_squared=mu_squared)
+    categories.look(left, mu_squared=of_left, delta=again)
     keys_sigma = 0.0
-    if keyed and look.least(len(keyed), prices[1], delta - of_texts) > RARE_ATOM * n_rows:
+    if keyed and look.least(len(keyed), of_atoms, delta - of_texts) > RARE_ATOM * n_rows:
         # No value of a number is that frequent: the trees have it all.
-        keyed, prices = [], (prices[0], 0.0, prices[1] + prices[2])
+        keyed, of_trees = [], of_atoms + of_trees
     if keyed:
         release = mechanisms.stable_keys(
             [p.key_counts() for p in keyed],
             max_rows_per_unit=k,
             part="domain",
-            mu_squared=prices[1],
+            mu_squared=of_atoms,
             delta=delta - of_texts,
             label="frequent values of numbers",
             unit_weight=look.of_unit,
@@ -240,72 +247,22 @@ def learn_codecs(
         for piece, counts in zip(keyed, release.counts, strict=True):
             piece.atoms = {int(key): n * look.in_rows for key, n in counts.items()}
     target = max(n_rows / bins, 1.0)
+    missing = [_missing(p, facts[p.column], n_rows, keys_sigma, rows_sigma) for p in pieces]
     leaves = grow(
-        [p.line() for p in pieces],
+        [p.line(None if m is None else m.rows) for p, m in zip(pieces, missing, strict=True)],
         mechanisms,
         k=look.of_unit,
         part="domain",
-        mu_squared=prices[2],
+        mu_squared=of_trees,
         split_above=target / 3,
         n_rows=n_rows,
         in_rows=look.in_rows,
     )
     cells = {
-        (p.column, p.part): _cells(p, leaf, target, _missing(p, facts[p.column], n_rows, keys_sigma, rows_sigma))
-        for p, leaf in zip(pieces, leaves, strict=True)
+        (p.column, p.part): _cells(p, leaf, target, left) for p, leaf, left in zip(pieces, leaves, missing, strict=True)
     }
-    return [_codec(name, schema, layout, facts, kept_texts, cells) for name in layout.names]
-
-
-def domain_prices(
-    look: Look, *, texts: int, keyed: int, lines: int, mu_squared: float, delta_of_values: float, n_rows: float
-) -> tuple[float, float, float]:
-    """Return the μ² of the texts, of frequent values of numbers, and of the trees; from public and paid facts.
-
-    Args:
-      look: how rows are counted.
-      texts: number of open columns of texts.
-      keyed, lines: number of lines whose frequent values are looked for, and of all lines.
-      delta_of_values: for the threshold of frequent values.
-      n_rows: the paid number of rows, or a guess.
-    """
-
-    def cut(atoms: float) -> tuple[float, float, float]:
-        wanted = (TEXT * texts, atoms * keyed, TREE * lines)
-        each = mu_squared * (1 - 1e-9) / max(math.fsum(wanted), 1e-12)
-        return wanted[0] * each, wanted[1] * each, wanted[2] * each
-
-    even = cut(TEXT)
-    return even if keyed and look.least(keyed, even[1], delta_of_values) <= EVEN * n_rows else cut(ATOMS)
-
-
-def _frequent_texts(
-    parsed: ParsedTable, names: Sequence[str], mechanisms: Mechanisms, look: Look, *, mu_squared: float, delta: float
-) -> dict[str, tuple[str, ...]]:
-    """Return the categories of each open column of texts: those above the threshold, and those of the public list."""
-    if not names:
-        return {}
-    release = mechanisms.stable_keys(
-        [_text_counts(parsed.columns[name], look.rows) for name in names],
-        max_rows_per_unit=look.k,
-        part="domain",
-        mu_squared=mu_squared,
-        delta=delta,
-        label="frequent categories",
-        known=words(),
-        unit_weight=look.of_unit,
-    )
-    return {
-        name: tuple(sorted({*counts, *likely(known, release.sigma)}))
-        for name, counts, known in zip(names, release.counts, release.known, strict=True)
-    }
-
-
-def _text_counts(column: Categories | Grid, weight: np.ndarray | None) -> dict[str, int]:
-    assert isinstance(column, Categories)
-    there = column.codes >= 0
-    counts = count(column.codes[there], len(column.values), None if weight is None else weight[there])
-    return {value: int(n) for value, n in zip(column.values, counts.tolist(), strict=True) if n}
+    found = categories.found()
+    return [_codec(name, schema, layout, facts, found, cells) for name in layout.names]
 
 
 def _cells(piece: _Piece, leaves: Leaves, target: float, missing: Missing | None) -> NumberCells:

@@ -42,8 +42,8 @@ AT_ONCE = 1 << 18  # rows that are counted at once
 class Line:
     """One column to be cut: (n,) signed integers of any width, and its public range, if declared.
 
-    Nulls and atoms are not among them.
-    `weight` is what each of them weighs, in whole steps; None for one each.
+    Nulls and atoms are not among them. `weight` is what each of them weighs, in whole steps; None for one each. `rows`
+    is how many rows are known to be on the line, from paid numbers; None if nulls are unknown.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Line:
     low: int | None = None
     high: int | None = None
     weight: np.ndarray | None = None
+    rows: float | None = None
 
     @property
     def declared(self) -> bool:
@@ -200,8 +201,9 @@ def grow(
 ) -> list[Leaves]:
     """Return the leaves of one tree a line.
 
-    Guarantee: `levels_of(lines)` Gaussian releases that share `mu_squared` equally. In a level each row lies in at
-      most one node of each line, cut or counted again, so a unit of k rows moves the counts by at most k·√lines in L2.
+    Guarantee: at most `levels_of(lines)` Gaussian releases that share `mu_squared` equally. In a level each row lies in
+      at most one node of each line that still grows, cut or counted again, so a unit of k rows moves the counts by at
+      most k·√(such lines) in L2. Which lines those are is told by the levels above and by paid numbers.
     Args:
       k: rows of a unit; where rows weigh, what those of a unit weigh together.
       split_above: a node with more noisy rows than this is cut; also four standard deviations are needed.
@@ -210,25 +212,28 @@ def grow(
     """
     if not lines:
         return []
-    sensitivity = round_up(k * math.sqrt(len(lines)), 12)
-    levels = levels_of(lines, n_rows=n_rows, noise=in_rows * sensitivity / max(mu_squared, 1e-12) ** 0.5)
+    whole = round_up(k * math.sqrt(len(lines)), 12)
+    levels = levels_of(lines, n_rows=n_rows, noise=in_rows * whole / max(mu_squared, 1e-12) ** 0.5)
     trees = [_Tree(*line.roots()) for line in lines]
-    sigma = 0.0
+    growing = list(range(len(lines)))
     for level in range(levels):
-        fresh = [tree.fresh() for tree in trees]
-        counts = [_count(line, low, high) for line, (low, high) in zip(lines, fresh, strict=True)]
+        fresh = [trees[i].fresh() for i in growing]
+        counts = [_count(lines[i], low, high) for i, (low, high) in zip(growing, fresh, strict=True)]
         release = mechanisms.gaussian(
             np.concatenate(counts),
-            l2_sensitivity=sensitivity,
+            l2_sensitivity=round_up(k * math.sqrt(len(growing)), 12),
             part=part,
             mu_squared=mu_squared / levels,
             label=f"level {level + 1} of the quantile trees",
         )
         sigma = release.sigma * in_rows
         noisy = np.split(release.values * in_rows, np.cumsum([len(c) for c in counts])[:-1])
-        for tree, weight in zip(trees, noisy, strict=True):
-            tree.add(weight, split_above, sigma, last=level + 1 == levels)
-    return [tree.leaves(sigma) for tree in trees]
+        for i, weight in zip(growing, noisy, strict=True):
+            trees[i].add(weight, split_above, sigma, last=level + 1 == levels)
+        growing = [i for i in growing if not trees[i].finish(lines[i].rows, sigma)]
+        if not growing:
+            break
+    return [tree.leaves() for tree in trees]
 
 
 class _Tree:
@@ -237,8 +242,9 @@ class _Tree:
     def __init__(self, low: np.ndarray, high: np.ndarray) -> None:
         self._low, self._high = low.tolist(), high.tolist()
         self._weight: list[float] = []
+        self._variance: list[float] = []
         self._children: list[range] = []  # of each node that has a weight; none if it is a leaf
-        self._mean, self._times = [0.0] * len(low), [0] * len(low)  # of the same range so far
+        self._mean, self._precision = [0.0] * len(low), [0.0] * len(low)  # of the same range so far
 
     def fresh(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the inclusive ranges of the nodes that have no weight yet, which are disjoint and ascending."""
@@ -249,15 +255,34 @@ class _Tree:
         """Give the fresh nodes their noisy weights; cut those that are heavy, and ask for the others again."""
         for w in weight.tolist():
             node, first = len(self._weight), len(self._low)
-            times = self._times[node] + 1
-            mean = self._mean[node] + (w - self._mean[node]) / times
-            if not last and mean > max(split_above, SOLID * sigma / math.sqrt(times)):
+            precision = self._precision[node] + sigma**-2
+            mean = self._mean[node] + (w - self._mean[node]) * sigma**-2 / precision
+            self._mean[node], self._precision[node] = mean, precision
+            if not last and mean > max(split_above, SOLID * precision**-0.5):
                 self._cut(node)
             elif not last:
-                self._append(self._low[node], self._high[node], mean, times)
-            self._mean[node], self._times[node] = mean, times
+                self._append(self._low[node], self._high[node], mean, precision)
             self._children.append(range(first, len(self._low)))
             self._weight.append(w)
+            self._variance.append(sigma**2)
+
+    def finish(self, rows: float | None, sigma: float) -> bool:
+        """Return whether so few rows lie beside single values that no node of them would be cut; then grow no more.
+
+        Args:
+          rows: how many are known to be on the line.
+        """
+        asked = range(len(self._weight), len(self._low))
+        if rows is None or any(self._precision[node] == 0.0 for node in asked):  # not told, or some were cut just now
+            return False
+        enough = SOLID * sigma
+        single = [self._mean[node] for node in asked if self._low[node] == self._high[node]]
+        if rows - math.fsum(weight for weight in single if weight >= enough) > enough:
+            return False
+        for parts in (self._low, self._high, self._mean, self._precision):
+            del parts[asked.start :]
+        self._children = [range(0) if at.start >= asked.start else at for at in self._children]
+        return True
 
     def _cut(self, node: int) -> None:
         low, high = self._low[node], self._high[node]
@@ -265,34 +290,34 @@ class _Tree:
         parts = width if (low, high) == YEARS else min(WAYS, width)
         starts = [low + width * i // parts for i in range(parts)]
         for start, end in zip(starts, [*(start - 1 for start in starts[1:]), high], strict=True):
-            self._append(start, end, *((self._mean[node], self._times[node]) if width == 1 else (0.0, 0)))
+            self._append(start, end, *((self._mean[node], self._precision[node]) if width == 1 else (0.0, 0.0)))
 
-    def _append(self, low: int, high: int, mean: float, times: int) -> None:
+    def _append(self, low: int, high: int, mean: float, precision: float) -> None:
         self._low.append(low)
         self._high.append(high)
         self._mean.append(mean)
-        self._times.append(times)
+        self._precision.append(precision)
 
-    def leaves(self, sigma: float) -> Leaves:
+    def leaves(self) -> Leaves:
         """Return the leaves in order, with the weights of least variance that all levels together give.
 
         Source: Hay et al. (2010), *Boosting the accuracy of differentially private histograms through consistency*:
           up the tree each node is averaged with the sum of its children by inverse variance, then down the tree what a
           node has over its children is shared out by their variances.
         """
-        weight, variance = list(self._weight), [1.0] * len(self._weight)
+        weight, variance = list(self._weight), list(self._variance)
         for node in reversed(range(len(weight))):
             if children := self._children[node]:
-                below = sum(variance[c] for c in children)
-                weight[node] = (weight[node] * below + sum(weight[c] for c in children)) / (1 + below)
-                variance[node] = below / (1 + below)
+                own, below = variance[node], sum(variance[c] for c in children)
+                weight[node] = (weight[node] * below + sum(weight[c] for c in children) * own) / (own + below)
+                variance[node] = own * below / (own + below)
         for node, children in enumerate(self._children):
             if children:
                 below = sum(variance[c] for c in children)
                 over = weight[node] - sum(weight[c] for c in children)
                 for c in children:
                     weight[c] += over * variance[c] / below
-        spread = [sigma / math.sqrt(times) for times in self._times]
+        spread = [precision**-0.5 for precision in self._precision]
         nodes = list(zip(self._low, self._high, weight, spread, strict=True))
         ordered = sorted(node for node, at in zip(nodes, self._children, strict=True) if not at)
         low, high = (np.array([node[i] for node in ordered], dtype=np.int64) for i in (0, 1))

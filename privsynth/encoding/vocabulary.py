@@ -200,7 +200,7 @@ def words() -> tuple[str, ...]:
     return tuple(sorted({text for group, _ in _groups() for text in group}))
 
 
-def likely(noisy: Mapping[str, int], sigma: float) -> tuple[str, ...]:
+def likely(noisy: Mapping[str, float], sigma: float) -> tuple[str, ...]:
     """Return the texts that a column seems to hold; a pure function of a paid release.
 
     A text that stands clear of the noise of the whole list is in. It brings in those of its family that stand clear of

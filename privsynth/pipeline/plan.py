@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from privsynth.encoding.domain import domain_prices
+from privsynth.encoding.domain_prices import FIRST_LOOK, SCARCE, choose_prices, domain_prices
 from privsynth.encoding.units import STEPS, Look, Weights
 from privsynth.generators.generator import choose, load_generator
 from privsynth.generators.marginal.select import MEAN_ABS_NORMAL
@@ -175,16 +175,14 @@ def _outlook(rows: int, modelled: list[str], schema: Schema, budget: Budget, spe
     rarest = 0
     if texts + lines and "domain" in spending.parts and spending.discovery_delta > 0:
         look, delta = _look(budget), spending.discovery_delta / (texts + lines)
-        of_texts, of_values, _ = domain_prices(
-            look,
-            texts=texts,
-            keyed=lines,
-            lines=lines,
-            mu_squared=spending.parts["domain"],
-            delta_of_values=delta * lines,
-            n_rows=rows,
+        whole = spending.parts["domain"]
+        each = choose_prices(
+            look, texts=texts, keyed=lines, lines=lines, mu_squared=whole, delta_of_values=delta * lines, n_rows=rows
         )
+        of_texts, of_values, _ = domain_prices(texts=texts, keyed=lines, lines=lines, mu_squared=whole, each=each)
         columns_of, mu_squared = (texts, of_texts) if texts else (lines, of_values)
+        if texts and each is SCARCE:  # the second look, as if it were at all of them
+            mu_squared, delta = (1 - FIRST_LOOK) * mu_squared, (1 - FIRST_LOOK) * delta
         rarest = int(look.least(columns_of, mu_squared, delta * columns_of))
     pairs = np.array([float(a * b) for (_, a), (_, b) in combinations(codes, 2)])
     pair_tvd = 0.0

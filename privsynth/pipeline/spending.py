@@ -22,7 +22,7 @@ MOST_NOISE = 1e8  # rows, in their number: a table of that many would be made of
 ROWS_AND_UNITS = 0.01  # where a unit has several rows, which makes their number dearer
 MOVABLE = ("votes", "domain", "one_way", "selection", "measurement")
 # Part -> the strength of a table below which its share grows in inverse measure, and how far; see `respread`.
-CLEAR_AT = {"votes": (200.0, 0.25), "domain": (150.0, 0.45), "one_way": (120.0, 0.2)}
+CLEAR_AT = {"votes": (200.0, 0.25), "domain": (300.0, 0.45), "one_way": (120.0, 0.2)}
 
 
 def modelled_columns(names: Iterable[str], schema: Schema, unit: str) -> list[str]:

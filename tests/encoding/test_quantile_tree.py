@@ -71,7 +71,8 @@ def test_what_is_light_is_counted_again_and_better_known_for_it():
     (leaves,) = grow(
         [Line("x", np.full(5_000, 3))], RecordingMechanisms(1), k=1, part="d", mu_squared=0.03, split_above=9, n_rows=10
     )
-    assert leaves.sigma.min() < leaves.sigma.max() / 1.7
+    assert np.allclose(leaves.sigma.min(), 10 / 3**0.5)
+    assert np.allclose(leaves.sigma[leaves.low == 3], 10 / 2**0.5)
     empty = (leaves.high < 3) | (leaves.low > 3)
     looks = leaves.weight[empty & (leaves.sigma == leaves.sigma.min())] / leaves.sigma.min()
     assert len(looks) > 90
@@ -86,3 +87,30 @@ def test_years_are_told_one_by_one_from_two_levels():
     )
     of_years = (leaves.low >= 2003) & (leaves.high <= 2009)
     assert leaves.low[of_years].tolist() == leaves.high[of_years].tolist() == list(range(2003, 2010))
+
+
+def test_a_line_of_few_values_grows_no_further_and_the_others_have_less_noise():
+    rng = np.random.default_rng(3)
+    flags, sums = rng.integers(0, 2, 4_000), rng.integers(0, 2**20, 4_000)
+    lines = [Line("flag", flags, rows=4e3), Line("sum", sums, rows=4e3), Line("who knows", flags)]
+    mechanisms = RecordingMechanisms(3)
+    leaves = grow(lines, mechanisms, k=1, part="d", mu_squared=0.02, split_above=50, n_rows=4e3)
+    roots = len(lines[0].roots()[0])
+    assert mechanisms.calls[0].given.shape == (3 * roots,)
+    moved = [call.l2_sensitivity for call in mechanisms.calls]
+    assert np.allclose(moved, [3**0.5] + [2**0.5] * (len(moved) - 1))
+    assert all(found.low.size == found.weight.size == found.sigma.size for found in leaves)
+    first = mechanisms.calls[0].gave
+    assert np.allclose(leaves[0].weight, first.values[:roots])
+    assert np.allclose(leaves[0].sigma, first.sigma)
+    # Counted again at a better price: by inverse variance, which least squares is.
+    same = [np.flatnonzero(leaves[2].low == value)[0] for value in (0, 1)]
+    assert (leaves[2].sigma[same] < first.sigma / len(moved) ** 0.5).all()
+
+
+def test_a_line_on_which_rows_are_missing_grows_on():
+    """A tenth of the rows lies somewhere else, in nodes that may be cut."""
+    values = np.concatenate([np.zeros(3_600, np.int64), np.arange(400) + 2**20])
+    mechanisms = RecordingMechanisms(5)
+    grow([Line("x", values, rows=4e3)], mechanisms, k=1, part="d", mu_squared=0.02, split_above=50, n_rows=4e3)
+    assert len(mechanisms.calls) > 1

@@ -18,6 +18,7 @@ from privsynth.encoding.codec import TableCodec
 from privsynth.encoding.codecs import CategoryCodec, codec_from_json, codec_to_json
 from privsynth.encoding.decoded import Decoded
 from privsynth.pipeline.core import learn
+from privsynth.pipeline.officer import audit_tables
 from privsynth.schema import Schema
 from privsynth.schema.files import dump_schema, load_schema
 from privsynth.table import Table
@@ -147,13 +148,17 @@ def test_what_stands_in_such_a_column_is_never_looked_at():
         record = Recording(7)
         frame = pd.DataFrame([{k: str(v) for k, v in row.items()} for row in payments(odd=odd)])
         frame[["shop", "way", "amount"]] = pd.DataFrame(payments())[["shop", "way", "amount"]].astype(str)
-        public, _ = learn(
+        public, private = learn(
             Table(pa.table({n: pa.array(frame[n], pa.string()) for n in told})), request, record, FixedKey()
         )
         shown.append(everything_public(public))
         given.append([repr(call.given) for call in record.calls])
     assert shown[0] == shown[1]
     assert given[0] == given[1]
+    # The officer alone compares it with what stands in the rows, and sees that they contradict the book.
+    tables = audit_tables(public, private, request)
+    assert_kept(tables.synthetic)
+    assert (tables.train["trade"] != tables.train["shop"].map(TRADE)).mean() > 0.4
 
 
 def test_a_value_that_the_book_leaves_out_is_missing():

@@ -39,6 +39,6 @@ def test_respreading_keeps_the_whole_and_what_is_not_for_moving(n_rows, epsilon,
 @pytest.mark.parametrize("part", list(CLEAR_AT))
 def test_what_is_lost_first_gets_more_where_rows_are_few(part):
     made = make_plan(Schema(), TYPES, Budget(epsilon=1.0), None)
-    many, some, few = (respread(made, n_rows=n, columns=9, of_unit=1.0).parts[part] for n in (1e6, 800.0, 100.0))
+    many, some, few = (respread(made, n_rows=n, columns=9, of_unit=1.0).parts[part] for n in (1e6, 1_400.0, 100.0))
     assert many == pytest.approx(made.parts[part])
     assert many < some < few

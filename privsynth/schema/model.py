@@ -252,9 +252,11 @@ class Schema(BaseModel):
         if follows.column not in self.columns or follows.column in (name, self.unit):
             raise ValueError(f"'{name}' follows from '{follows.column}', which is no other column of the schema")
         source = self.columns[follows.column]
-        if source.categories is None or source.follows is not None:
+        # A kind that has to be bought may come out as another, and the run would end after it has paid.
+        if source.kind != "categorical" or source.categories is None or source.follows is not None:
             raise ValueError(
-                f"'{name}' follows from '{follows.column}', which must have declared categories and follow from none"
+                f"'{name}' follows from '{follows.column}', which must be declared with kind: categorical and its "
+                "categories, and follow from none"
             )
         named = {value for values in follows.values.values() for value in values}
         if strange := sorted(named - set(source.categories)):

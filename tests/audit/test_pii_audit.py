@@ -7,7 +7,6 @@ import pandas as pd
 
 from privsynth.audit.pii import pii
 from privsynth.audit.tables import AuditSettings, AuditTables
-from privsynth.pipeline.core import without_surrogates
 from privsynth.pipeline.officer import columns_apart
 from privsynth.table import Table
 
@@ -41,7 +40,10 @@ def test_columns_apart_are_texts_of_the_rows_asked_for():
 def test_fresh_identifiers_are_no_hits():
     from privsynth.encoding.codec import TableCodec
     from privsynth.encoding.codecs import CategoryCodec, SurrogateCodec
+    from privsynth.encoding.synthetic import SyntheticRows
 
     codec = TableCodec((SurrogateCodec("id"), CategoryCodec("ward", ("A", "B"), other=False, nullable=False)))
-    frame = pd.DataFrame({"id": ["S1", "S2"], "ward": ["A", "B"]})
-    assert list(without_surrogates(frame, codec).columns) == ["ward"]
+    drawn = codec.draw(np.array([[0, 1]], dtype=np.uint16), rng=np.random.default_rng(0))
+    rows = SyntheticRows(codec, [drawn])
+    assert list(rows.frame().columns) == ["id", "ward"]
+    assert rows.names == list(rows.frame(rows.names).columns) == ["ward"]

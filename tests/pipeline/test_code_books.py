@@ -140,7 +140,7 @@ def test_a_table_without_the_column_that_says_it_still_learns_from_the_one_that_
     assert middle["travel"] > 2 * middle["food"]
 
 
-def test_what_stands_in_such_a_column_is_never_looked_at():
+def test_what_stands_in_such_a_column_is_never_counted():
     told = {name: pa.string() for name in BOOK["columns"]}
     request = plan_of(Schema.model_validate(BOOK), told, generator="marginal", unit="row", k=1, holdout_fraction=0.0)
     shown, given = [], []
@@ -189,8 +189,9 @@ def test_the_schema_survives_its_file(tmp_path):
     [
         (changed("trade", follows={"column": "trade", "values": TRADES}), "no other column"),
         (changed("trade", follows={"column": "nowhere", "values": TRADES}), "no other column"),
-        (changed("trade", follows={"column": "amount", "values": TRADES}), "declared categories"),
-        (changed("trade", follows={"column": "till", "values": {"food": ["true"]}}), "declared categories"),
+        (changed("trade", follows={"column": "amount", "values": TRADES}), "kind: categorical and its categories"),
+        (changed("trade", follows={"column": "till", "values": {"food": ["true"]}}), "kind: categorical and its"),
+        (changed("shop", kind=None), "kind: categorical and its categories"),
         (changed("trade", follows={"column": "shop", "values": TRADES | {"no": ["cash", "strange"]}}), "no category"),
         (changed("trade", follows={"column": "shop", "values": TRADES | {"no": ["food_1"]}}), "two values"),
         (changed("trade", follows={"column": "shop", "values": {"food": ["food_1"]}}), "cannot be missing"),

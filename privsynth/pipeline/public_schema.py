@@ -24,7 +24,7 @@ def public_schema(public: Public, request: Request) -> str:
             "roles": column.roles,
             "minimum": column.minimum,
             "maximum": column.maximum,
-            "follows": column.follows if isinstance(codec, CategoryCodec) and codec.source is not None else None,
+            "follows": column.follows if name in public.layout.follows else None,
             "description": column.description,
             "unit": column.unit,
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ from privsynth.generators.marginal.select import (
     residual_views,
     score_views,
 )
-from privsynth.generators.marginal.views import View, book_groups, count_views, groups_of, middle, whole
+from privsynth.generators.marginal.views import View, book_groups, coarse_groups, count_views, groups_of, middle, whole
 from privsynth.privacy.budget import Budget, plan_spending
 
 FIT = FitSettings(components=16, max_steps=40)
@@ -347,7 +348,7 @@ def test_a_code_book_makes_a_view_of_its_own_where_it_joins_many():
     assert np.array_equal(book_groups(data, 1), BOOKS[1][0])
     assert middle(data, (0, 2)) is None
     assert middle(data, (0, 1)).shape == (4, 5)
-    groups = groups_of(data, 1, np.arange(40.0), at_most=3)
+    groups = groups_of(data, 1, np.arange(40.0), partial(coarse_groups, at_most=3))
     assert groups.max() == 2
     for value in range(5):  # no group of the book is cut
         assert len(set(groups[BOOKS[1][0] == value])) == 1

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from privsynth.generators.encoded import Encoded
 from privsynth.generators.marginal.measure import Measured, to_simplex
 from privsynth.generators.marginal.tilted import tilted
 from privsynth.generators.marginal.units import MANY_ROWS
-from privsynth.generators.marginal.views import book_groups
+from privsynth.generators.marginal.views import groups_of
 from privsynth.privacy.mechanisms import Mechanisms
 
 RARE_SHARE = 0.02  # of the rows: less than this beside the commonest value counts as rare
@@ -115,7 +116,7 @@ def _of_target(
     others = [a for a in range(len(data.sizes)) if a != target]
     price = mu_squared * (1 - LEVEL_PRICE) * (1 - 1e-9)
     wanted = _number_of_groups(max(float(level.sum()), sigma) / ROWS_OF_UNIT, math.sqrt(max(len(others), 1) / price))
-    groups = [_groups(data, a, shares[a], wanted) for a in others]
+    groups = [groups_of(data, a, shares[a], partial(tail_groups, groups=wanted)) for a in others]
     looks: list[list[np.ndarray]] = [[] for _ in rare]
     if others:
         weight = np.array([(int(group.max()) + 1) ** (2 / 3) for group in groups])
@@ -140,14 +141,6 @@ def _of_target(
         look.insert(target, (np.arange(attribute.size) == code).astype(np.float64))
         found.append(RareRows(target, code, n_rows / data.n_rows, tuple(look)))
     return found
-
-
-def _groups(data: Encoded, attribute: int, share: np.ndarray, wanted: int) -> np.ndarray:
-    """Return (size,) groups of an attribute's codes; by its code book, where that joins many codes."""
-    book = book_groups(data, attribute)
-    if book is None:
-        return tail_groups(share, ordered=data.attributes[attribute].ordered, groups=wanted)
-    return tail_groups(np.bincount(book, weights=share), ordered=False, groups=wanted)[book]
 
 
 def _number_of_groups(units: float, sigma: float) -> int:

@@ -6,13 +6,15 @@ tables here are fitted beside them. Where units have many rows, `rare` takes ove
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from privsynth.generators.encoded import Encoded
 from privsynth.generators.marginal.measure import Measured
 from privsynth.generators.marginal.rare import ROWS_CLIP
 from privsynth.generators.marginal.units import MANY_ROWS
-from privsynth.generators.marginal.views import View, groups_of, whole
+from privsynth.generators.marginal.views import View, coarse_groups, groups_of, whole
 from privsynth.privacy.mechanisms import Mechanisms, grid_sensitivity, on_grid
 
 RARE_SHARE = 0.1  # of the rows: less than this beside the commonest value counts as rare
@@ -99,7 +101,7 @@ def _of_target(
 
 
 def _view(data: Encoded, shares: list[np.ndarray], attribute: int, target: int) -> View:
-    groups = groups_of(data, attribute, shares[attribute], at_most=MOST_GROUPS)
+    groups = groups_of(data, attribute, shares[attribute], partial(coarse_groups, at_most=MOST_GROUPS))
     own = np.arange(data.sizes[target])
     return View((attribute, target), (groups, own)) if attribute < target else View((target, attribute), (own, groups))
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -22,7 +23,7 @@ import numpy as np
 from privsynth.generators.encoded import Encoded
 from privsynth.generators.marginal.measure import Measured, emphasis
 from privsynth.generators.marginal.units import weigh_rows
-from privsynth.generators.marginal.views import View, count_views, groups_of, middle, whole
+from privsynth.generators.marginal.views import View, coarse_groups, count_views, groups_of, middle, whole
 from privsynth.privacy.mechanisms import Mechanisms, grid_sensitivity, on_grid
 
 MEAN_ABS_NORMAL = math.sqrt(2 / math.pi)
@@ -130,7 +131,8 @@ def _triples(attributes: int, weighted: dict[tuple[int, ...], float]) -> list[tu
 
 
 def _coarse(data: Encoded, shares: Sequence[np.ndarray], groups: int) -> list[np.ndarray]:
-    return [groups_of(data, a, share, at_most=groups) for a, share in enumerate(shares)]
+    coarse = partial(coarse_groups, at_most=groups)
+    return [groups_of(data, a, share, coarse) for a, share in enumerate(shares)]
 
 
 def score_views(

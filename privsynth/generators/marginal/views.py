@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -122,12 +122,17 @@ def middle(data: Encoded, attributes: tuple[int, ...]) -> View | None:
     return View(attributes, tuple(groups))
 
 
-def groups_of(data: Encoded, attribute: int, share: np.ndarray, *, at_most: int) -> np.ndarray:
-    """Return (size,) groups of an attribute's codes: those of its code book joined, else by `coarse_groups`."""
-    book, ordered = book_groups(data, attribute), data.attributes[attribute].ordered
+def groups_of(data: Encoded, attribute: int, share: np.ndarray, group: Callable[..., np.ndarray]) -> np.ndarray:
+    """Return (size,) groups of an attribute's codes; where a code book joins many, those of its values.
+
+    Args:
+      share: (size,) of the codes.
+      group: (n,) shares and `ordered` -> (n,) groups, such as `coarse_groups` with its number of groups.
+    """
+    book = book_groups(data, attribute)
     if book is None:
-        return coarse_groups(share, ordered=ordered, at_most=at_most)
-    return coarse_groups(np.bincount(book, weights=share), ordered=False, at_most=at_most)[book]
+        return group(share, ordered=data.attributes[attribute].ordered)
+    return group(np.bincount(book, weights=share), ordered=False)[book]
 
 
 def coarse_groups(share: np.ndarray, *, ordered: bool, at_most: int) -> np.ndarray:

@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from privsynth.generators.model import SyntheticModel
-    from privsynth.pipeline.audit import Audited
-    from privsynth.pipeline.impute import Imputed
+    from privsynth.pipeline.audit import AuditResult
+    from privsynth.pipeline.impute import ImputationResult
     from privsynth.pipeline.plan import Plan
     from privsynth.pipeline.release import Release
-    from privsynth.pipeline.sample import Sampled
-    from privsynth.pipeline.synthesize import Outcome
+    from privsynth.pipeline.sample import SampleResult
+    from privsynth.pipeline.synthesize import SynthesisResult
     from privsynth.schema.model import Schema
     from privsynth.signing.keyring import Keyring
-    from privsynth.signing.release import Verified
+    from privsynth.signing.release import VerificationResult
 
 __version__ = "0.1.0"
 
@@ -77,7 +77,7 @@ def synthesize(
     unit: str | None = None,
     passphrase: Callable[[], bytes] | None = None,
     **options: Any,
-) -> Outcome:
+) -> SynthesisResult:
     """Make a release of a sensitive table: synthetic rows, the model that made them, and two signed reports.
 
     Guarantee: the folder `out/public` costs at most (epsilon, delta) for each unit, whatever it holds. What this
@@ -138,7 +138,7 @@ def audit_table(
     key: str | None = None,
     passphrase: Callable[[], bytes] | None = None,
     source_options: Mapping[str, Any] | None = None,
-) -> Audited:
+) -> AuditResult:
     """Audit any synthetic table against the real one; return the officer's folder, findings and verdicts.
 
     Guarantee: none. Folder and findings hold exact figures about real people.
@@ -171,7 +171,7 @@ def audit_table(
     return run(config, environment(passphrase=passphrase))
 
 
-def verify(path: str | Path, *keyrings: Keyring | str | Path) -> Verified:
+def verify(path: str | Path, *keyrings: Keyring | str | Path) -> VerificationResult:
     """Return who signed a release folder, or a report.html that came alone. Works offline.
 
     Args:
@@ -201,7 +201,7 @@ def sample(
     given: Sequence[str] = (),
     balance: str | None = None,
     workers: int | None = None,
-) -> Sampled:
+) -> SampleResult:
     """Write rows of a released model into a new folder. Sampling costs no budget, however many rows are drawn.
 
     Args:
@@ -235,7 +235,7 @@ def impute(
     draws: int = 1,
     mark: bool = False,
     source_options: Mapping[str, Any] | None = None,
-) -> Imputed:
+) -> ImputationResult:
     """Fill the gaps of your own table from a released model, which is only sampled and costs no budget.
 
     Guarantee: none. The output holds the real rows of `source`: it is as sensitive as that.

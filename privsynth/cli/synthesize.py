@@ -22,7 +22,7 @@ from privsynth.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from privsynth.pipeline.synthesize import Outcome
+    from privsynth.pipeline.synthesize import SynthesisResult
 
 
 _POLICY_WORDS = {"fail": "failed", "review": "to review", "insufficient": "without evidence", "pass": "passed"}
@@ -98,63 +98,61 @@ def command(out: Path, officer: bool, as_json: bool, format_: str, **options: An
     config = SynthesizeConfig(out=out, format=format_, source_options=source_opts, **options)  # type: ignore[arg-type]
     with progress() as steps:
         env = environment(passphrase=ask_passphrase(), progress=lambda stage, share: steps(stage, share, 1.0))
-        outcome = synthesize(config, env)
+        result = synthesize(config, env)
     if as_json:
-        emit_json(outcome_json(outcome, officer))
+        emit_json(result_json(result, officer))
     else:
-        _say(outcome, officer)
-    if outcome.unfinished:
+        _say(result, officer)
+    if result.unfinished:
         say("Stopped: the release is whole; the officer's report lacks some audits and says which.", err=True)
         click.get_current_context().exit(STOPPED)
-    if outcome.verdict == "fail":
+    if result.verdict == "fail":
         click.get_current_context().exit(3)
 
 
-def outcome_json(outcome: Outcome, officer: bool) -> dict[str, Any]:
+def result_json(result: SynthesisResult, officer: bool) -> dict[str, Any]:
     """Return what --json prints; the verdict is the public one unless the officer asks."""
-    findings = [f for f in outcome.findings if officer or f.visibility == "public"]
+    findings = [f for f in result.findings if officer or f.visibility == "public"]
     verdicts: set[str] = {f.verdict for f in findings}
-    if outcome.judgement is not None:
-        verdicts |= {o.verdict for o in outcome.judgement.outcomes if officer or not o.exact}
-    folder = outcome.release.folder.parent
+    if result.judgement is not None:
+        verdicts |= {o.verdict for o in result.judgement.outcomes if officer or not o.exact}
+    folder = result.release.folder.parent
     keys = ("name", "group", "value", "low", "high", "n", "visibility", "verdict")
     return {
         "verdict": next((v for v in ("fail", "review") if v in verdicts), "pass"),
-        "epsilon": outcome.epsilon,
-        "delta": outcome.delta,
-        "unit": outcome.unit,
-        "dataset": outcome.dataset,
-        "signer": outcome.signer or None,
-        "unresolved": list(outcome.unresolved),
-        "policy": policy_json(outcome.judgement, officer=officer),
+        "epsilon": result.epsilon,
+        "delta": result.delta,
+        "unit": result.unit,
+        "dataset": result.dataset,
+        "signer": result.signer or None,
+        "unresolved": list(result.unresolved),
+        "policy": policy_json(result.judgement, officer=officer),
         "files": sorted(str(path) for path in folder.rglob("*") if path.is_file()),
         "findings": [{key: getattr(finding, key) for key in keys} for finding in findings],
     }
 
 
-def _say(outcome: Outcome, officer: bool) -> None:
-    folder = outcome.release.folder
+def _say(result: SynthesisResult, officer: bool) -> None:
+    folder = result.release.folder
     if officer or frame().verbose:
-        print_findings(outcome.findings, officer=officer, title="Findings")
-    print_policy(outcome.judgement, officer=officer)
-    failed = [f for f in outcome.findings if f.verdict == "fail"]
-    review = sum(f.verdict == "review" for f in outcome.findings)
-    whose = "each row" if outcome.unit == "row" else f"each {outcome.unit}"
+        print_findings(result.findings, officer=officer, title="Findings")
+    print_policy(result.judgement, officer=officer)
+    failed = [f for f in result.findings if f.verdict == "fail"]
+    review = sum(f.verdict == "review" for f in result.findings)
+    whose = "each row" if result.unit == "row" else f"each {result.unit}"
     data = next((p for p in sorted(folder.iterdir()) if p.name.startswith("data")), folder)
-    say(
-        f"Released {outcome.dataset}: ({outcome.epsilon:g}, {outcome.delta:g})-differential privacy for {plain(whose)}."
-    )
+    say(f"Released {result.dataset}: ({result.epsilon:g}, {result.delta:g})-differential privacy for {plain(whose)}.")
     say(f"  synthetic data   {data}")
     say(f"  public report    {folder / 'report.html'}")
-    say(f"  officer report   {outcome.officer / 'report.html'}  (exact figures: keep it inside)")
-    say(f"  signed by        {outcome.signer or 'nobody: the release is marked UNSIGNED'}")
+    say(f"  officer report   {result.officer / 'report.html'}  (exact figures: keep it inside)")
+    say(f"  signed by        {result.signer or 'nobody: the release is marked UNSIGNED'}")
     say(f"  checks           {len(failed)} failed, {review} for a person to review; see the officer report")
-    if outcome.unresolved:
-        say(f"  not resolved     {first_names(outcome.unresolved)}")
+    if result.unresolved:
+        say(f"  not resolved     {first_names(result.unresolved)}")
         say("                   at this budget no value of these stands out: declare bounds or categories, or kind: id")
-    if outcome.judgement is not None:
-        counts = (f"{outcome.judgement.count(verdict)} {word}" for verdict, word in _POLICY_WORDS.items())
-        say(f"  policy           {outcome.judgement.policy}: {', '.join(counts)}")
+    if result.judgement is not None:
+        counts = (f"{result.judgement.count(verdict)} {word}" for verdict, word in _POLICY_WORDS.items())
+        say(f"  policy           {result.judgement.policy}: {', '.join(counts)}")
     for finding in failed[:5]:
         what = f"{finding.name} {finding.group}".strip() if officer or finding.visibility == "public" else finding.name
         say(f"  failed           {what}")

@@ -12,7 +12,7 @@ from privsynth.errors import ConfigError
 
 if TYPE_CHECKING:
     from privsynth.signing.keyring import Keyring
-    from privsynth.signing.release import Verified
+    from privsynth.signing.release import VerificationResult
 
 
 @click.command()
@@ -56,7 +56,7 @@ def _keyrings(files: tuple[Path, ...]) -> list[Keyring]:
     return [Keyring.load(file) for file in files] or [load_keyring(privsynth_home())]
 
 
-def _text(path: Path, verified: Verified) -> str:
+def _text(path: Path, verified: VerificationResult) -> str:
     dataset = verified.dataset if verified.dataset.isprintable() else ascii(verified.dataset)
     lines = [
         f"{path} verifies.",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -74,7 +74,8 @@ class AuditConfig:
             raise ConfigError(f"there is no level '{self.level}' of the audit; choose {', '.join(LEVELS)}")
 
 
-class Audited(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class AuditResult:
     """What an audit made.
 
     Attributes:
@@ -100,7 +101,7 @@ class Audited(NamedTuple):
         return next((v for v in ("fail", "review") if v in verdicts), "pass")
 
 
-def audit(config: AuditConfig, env: Environment) -> Audited:
+def audit(config: AuditConfig, env: Environment) -> AuditResult:
     """Write the officer's report on a synthetic table.
 
     Guarantee: none; the folder is personal data. An interrupt during the audits ends them, not the report: what was
@@ -159,7 +160,13 @@ def audit(config: AuditConfig, env: Environment) -> Audited:
         )
         env.progress("writing", 0.0)
         _write(report, workspace.folder / "audit", config.out, key, env)
-    return Audited(config.out, tuple(findings), judgement, tuple(not_run(findings)), lacking)
+    return AuditResult(
+        folder=config.out,
+        findings=tuple(findings),
+        judgement=judgement,
+        unfinished=tuple(not_run(findings)),
+        not_compared=lacking,
+    )
 
 
 def _write(report: ReportData, staged: Path, out: Path, key: SigningKey | None, env: Environment) -> None:

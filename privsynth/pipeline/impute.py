@@ -40,7 +40,7 @@ SENSITIVE = (
 
 
 @dataclass(frozen=True, repr=False)
-class Imputed:
+class ImputationResult:
     """What was written. The counts are exact figures about the input, for whoever may see it.
 
     Attributes:
@@ -64,7 +64,7 @@ def impute(
     mark: bool = False,
     source_options: Mapping[str, Any] | None = None,
     progress: Progress = no_progress,
-) -> Imputed:
+) -> ImputationResult:
     """Write a table with its gaps filled from a model, and a label beside it that says how private it is.
 
     Guarantee: none for the output, which holds real rows. The model's dataset pays nothing: the model is only sampled.
@@ -107,7 +107,7 @@ def impute(
             written.write_text(_label(loaded, counts, chosen, number, draws), encoding="utf-8")
             _place(written, label)
             _place(path, file)
-    return Imputed(tuple(files), chosen, draws, counts)
+    return ImputationResult(tuple(files), chosen, draws, counts)
 
 
 def _parts(

@@ -20,7 +20,7 @@ from privsynth.encoding.synthetic import SyntheticRows
 from privsynth.errors import OutputError, SourceError
 from privsynth.generators.model import SyntheticModel
 from privsynth.signing.keyring import Keyring
-from privsynth.signing.release import Verified, verify_folder
+from privsynth.signing.release import VerificationResult, verify_folder
 
 if TYPE_CHECKING:
     from privsynth.schema.model import Schema
@@ -166,7 +166,7 @@ class Release:
         """Return more synthetic rows, under conditions and with altered shares if asked for; free."""
         return self.model().sample(n_rows, seed=seed, given=given, balance=balance)
 
-    def verify(self, *keyrings: Keyring | str | Path) -> Verified:
+    def verify(self, *keyrings: Keyring | str | Path) -> VerificationResult:
         """Return who signed the release.
 
         Raises:

@@ -31,7 +31,7 @@ ALTERED = "base rates were altered on purpose: shares in this table are not thos
 
 
 @dataclass(frozen=True)
-class Sampled:
+class SampleResult:
     """What was written.
 
     Attributes:
@@ -67,7 +67,7 @@ def sample(
     balance: str | None = None,
     workers: int | None = None,
     progress: Progress = no_progress,
-) -> Sampled:
+) -> SampleResult:
     """Write rows of a model into a new folder, part by part, with a label that says what they are.
 
     Args:
@@ -112,7 +112,7 @@ def sample(
             raise OutputError(f"the rows cannot be written: {error.strerror}") from None
         staged.chmod(0o755)
         publish(staged, out)
-    return Sampled(n_rows, chosen, tuple(out / name for name in names), tuple(given), groups)
+    return SampleResult(n_rows, chosen, tuple(out / name for name in names), tuple(given), groups)
 
 
 def available_cores() -> int:

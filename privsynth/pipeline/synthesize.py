@@ -84,7 +84,7 @@ def environment(*, passphrase: Passphrase | None = None, progress: Progress = no
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class SynthesisResult:
     """What a run made.
 
     Attributes:
@@ -133,7 +133,7 @@ class _Job:
     policy: LoadedPolicy | None
 
 
-def synthesize(config: SynthesizeConfig, env: Environment) -> Outcome:
+def synthesize(config: SynthesizeConfig, env: Environment) -> SynthesisResult:
     """Make a release.
 
     Guarantee: the public folder costs at most (config.epsilon, config.delta) at the unit level, reserved in the
@@ -174,7 +174,7 @@ def synthesize(config: SynthesizeConfig, env: Environment) -> Outcome:
             staged = _write(job, workspace.folder / "release", public, private, bill, findings, part, judgement)
             publish(staged, config.out)
         reservation.complete(min(bill.epsilon_spent(), budget.epsilon), min(bill.delta_spent(), budget.delta))
-    return Outcome(
+    return SynthesisResult(
         release=Release.open(config.out),
         officer=config.out / "officer",
         findings=(*public.findings, *findings),

@@ -39,7 +39,7 @@ from privsynth.signing.keyring import KeyEntry, Keyring, entries_by_key
 from privsynth.signing.keys import PublicKey
 from privsynth.signing.statement import PAYLOAD_TYPE, Statement, Subject
 
-__all__ = ["EMPTY_ELEMENT", "Verified", "sign_folder", "verify_folder", "verify_report"]
+__all__ = ["EMPTY_ELEMENT", "VerificationResult", "sign_folder", "verify_folder", "verify_report"]
 
 REPORT = "report.html"
 MANIFEST = "manifest.json"
@@ -48,7 +48,7 @@ CLOCK_SKEW = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
-class Verified:
+class VerificationResult:
     """A release that holds.
 
     Attributes:
@@ -161,7 +161,7 @@ class _Opened:
     entries: tuple[KeyEntry, ...]
 
 
-def verify_folder(folder: Path, keyrings: Sequence[Keyring], now: datetime) -> Verified:
+def verify_folder(folder: Path, keyrings: Sequence[Keyring], now: datetime) -> VerificationResult:
     """Check every file of a release against its signature, and the signer against the reader's keyrings.
 
     Args:
@@ -193,7 +193,7 @@ def verify_folder(folder: Path, keyrings: Sequence[Keyring], now: datetime) -> V
     return _conclude(folder, opened, problems, now=now, files=len(opened.statement.subjects))
 
 
-def verify_report(html_file: Path, keyrings: Sequence[Keyring], now: datetime) -> Verified:
+def verify_report(html_file: Path, keyrings: Sequence[Keyring], now: datetime) -> VerificationResult:
     """Check a report.html that came alone; its name does not matter. The other files were not there to check.
 
     Args, Raises: as `verify_folder`.
@@ -335,7 +335,7 @@ def _check_files(tree: Tree, page: Page | None, statement: Statement, problems: 
 
 def _conclude(
     what: Path, opened: _Opened, problems: Problems, *, now: datetime, files: int, unchecked: int = 0
-) -> Verified:
+) -> VerificationResult:
     """Judge the signer, after every digest was checked."""
     key, claims = opened.key, opened.claims
     if key is None:
@@ -352,7 +352,7 @@ def _conclude(
             f"says that it is from '{shown(claims.holder or '')}', which anyone can write. Ask them for the "
             "fingerprint and the keyring by another way than the release came, then pass --keyring"
         )
-    return Verified(
+    return VerificationResult(
         keyid=key.keyid,
         fingerprint=key.fingerprint,
         holder=entry.holder,

@@ -12,20 +12,23 @@ import click
 from privsynth.errors import ConfigError
 
 PASSPHRASE_VARIABLE = "PRIVSYNTH_PASSPHRASE"
+NEW_PASSPHRASE_VARIABLE = "PRIVSYNTH_NEW_PASSPHRASE"
 
 
-def ask_passphrase(*, confirm: bool = False) -> Callable[[], bytes]:
-    """Return a function that gives the passphrase: from PRIVSYNTH_PASSPHRASE, else from a prompt.
+def ask_passphrase(
+    *, confirm: bool = False, variable: str = PASSPHRASE_VARIABLE, prompt: str = "Passphrase"
+) -> Callable[[], bytes]:
+    """Return a function that gives the passphrase: from a variable of the environment, else from a prompt.
 
     Args:
-      confirm: have it typed twice, for a new key.
+      confirm: have it typed twice, for a new passphrase.
     """
 
     def ask() -> bytes:
-        given = os.environ.get(PASSPHRASE_VARIABLE)
+        given = os.environ.get(variable)
         if given == "":
-            raise ConfigError(f"{PASSPHRASE_VARIABLE} is set but empty; give a passphrase or unset it")
-        text = given or click.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm, err=True)
+            raise ConfigError(f"{variable} is set but empty; give a passphrase or unset it")
+        text = given or click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True)
         return str(text).encode("utf-8")
 
     return ask
@@ -54,7 +57,7 @@ def keys() -> None:
 def init(name: str, holder: str | None, no_passphrase: bool, days: int) -> None:
     """Make a signing key and enter it in the keyring.
 
-    The passphrase comes from PRIVSYNTH_PASSPHRASE, or is asked for twice.
+    The passphrase comes from PRIVSYNTH_PASSPHRASE, or is asked for twice; it needs at least 15 characters.
 
     Example: privsynth keys init --name office --holder "Data office, St Mary"
     """
@@ -68,6 +71,25 @@ def init(name: str, holder: str | None, no_passphrase: bool, days: int) -> None:
     click.echo(f"Holder      {entry.holder}")
     click.echo(f"Valid until {entry.not_after:%Y-%m-%d}")
     click.echo(f"Recipients need its public half: privsynth keys export {name} > keyring.json")
+
+
+@keys.command()
+@click.argument("name", default="default")
+@click.option("--no-passphrase", is_flag=True, help="Leave the key unencrypted, for machines without a person.")
+def passphrase(name: str, no_passphrase: bool) -> None:
+    """Change the passphrase of a key, and encrypt its file as this version does.
+
+    The old one comes from PRIVSYNTH_PASSPHRASE and the new one from PRIVSYNTH_NEW_PASSPHRASE, or they are asked for.
+    The key stays the same: what it signed verifies as before.
+
+    Example: privsynth keys passphrase office
+    """
+    from privsynth.signing.store import change_passphrase, key_path
+
+    home = _home()
+    new = ask_passphrase(confirm=True, variable=NEW_PASSPHRASE_VARIABLE, prompt="New passphrase")
+    change_passphrase(home, name, old=ask_passphrase(), new=None if no_passphrase else new)
+    click.echo(f"Written again: {key_path(home, name)}. Older copies of the file still open with the old passphrase.")
 
 
 @keys.command("list")

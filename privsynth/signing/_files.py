@@ -144,27 +144,39 @@ def path_problems(names: Iterable[str]) -> list[str]:
     return problems
 
 
+def anyone_may_write(path: Path) -> bool:
+    """Say whether everybody on this machine may replace a file, or what is in a folder without a sticky bit."""
+    mode = path.stat().st_mode
+    return os.name == "posix" and bool(mode & stat.S_IWOTH) and not mode & stat.S_ISVTX
+
+
 def shown(text: str) -> str:
     """Return text from a file or folder so that a terminal shows it and does not obey it."""
     return text if text.isprintable() else ascii(text)
 
 
-def atomic_write(path: Path, data: bytes) -> None:
-    """Write a file in one step: a reader sees the old bytes or the new ones. An old file keeps its mode.
+def atomic_write(path: Path, data: bytes, *, mode: int | None = None) -> None:
+    """Write a file in one step: a reader sees the old bytes or the new ones.
 
+    Args:
+      mode: of the file from its first moment; None keeps that of an old file, and leaves a new one to the umask.
     Raises:
       OSError: if it cannot be written; no half-written file is left.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else None
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    if mode is None and path.exists():
+        kept: int | None = stat.S_IMODE(path.stat().st_mode)
+    else:
+        kept = mode
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(temporary, flags, 0o666 if mode is None else mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        if mode is not None:
-            temporary.chmod(mode)
+        if kept is not None:
+            temporary.chmod(kept)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -81,7 +81,8 @@ class Envelope:
 
         Raises:
           VerificationError: over 10 MB, not JSON, a repeated, missing or unknown field, base64 in any
-            spelling but the standard one, or more than 16 signatures.
+            spelling but the standard one, more than 16 signatures, or any other bytes than `to_json` writes: one
+            envelope has one form, so that nobody can make another file that says the same.
         """
         document = loads(data, what="the envelope", max_bytes=MAX_ENVELOPE_BYTES, error=VerificationError)
         fields = _fields(document, {"payload", "payloadType", "signatures"}, "the envelope")
@@ -89,11 +90,14 @@ class Envelope:
         if not isinstance(items, list) or len(items) > MAX_SIGNATURES:
             raise VerificationError(f"the envelope must have a list of at most {MAX_SIGNATURES} signatures")
         parsed = [_fields(item, {"keyid", "sig"}, "a signature in the envelope") for item in items]
-        return cls(
+        envelope = cls(
             payload=_from_base64(fields["payload"]),
             payload_type=_text(fields["payloadType"]),
             signatures=tuple(Signature(_text(item["keyid"]), _from_base64(item["sig"])) for item in parsed),
         )
+        if envelope.to_json() != data:
+            raise VerificationError("the envelope is not written as privsynth writes one; it was changed on the way")
+        return envelope
 
 
 def pae(payload_type: str, payload: bytes) -> bytes:

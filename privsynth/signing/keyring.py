@@ -23,7 +23,7 @@ from pydantic import (
 
 from privsynth.errors import KeyFileError
 from privsynth.signing import _time
-from privsynth.signing._files import atomic_write
+from privsynth.signing._files import anyone_may_write, atomic_write
 from privsynth.signing._strict_json import dumps, loads
 from privsynth.signing.keys import PublicKey, fingerprint
 
@@ -122,9 +122,13 @@ class KeyEntry(BaseModel):
         return fingerprint(self.keyid)
 
     def problem(self, at: datetime) -> str:
-        """Return a sentence why the key may not sign at that time, or "" if it may."""
+        """Return a sentence why the key may not sign at that time, or "" if it may.
+
+        A revoked key may not at any time: neither the clock of a reader nor the time that a signer claims can be
+        relied on to tell a signature from before the theft.
+        """
         name = f"key {self.fingerprint} of {self.holder}"
-        if self.revoked_at is not None and at >= self.revoked_at:
+        if self.revoked_at is not None:
             reason = f" ({self.reason})" if self.reason else ""
             return f"{name} was revoked on {_time.to_text(self.revoked_at)}{reason}"
         if at < self.not_before:
@@ -181,9 +185,14 @@ class Keyring(BaseModel):
         """Read a keyring file.
 
         Raises:
-          KeyFileError: missing, unreadable, over 10 MB, or not a keyring.
+          KeyFileError: missing, unreadable, over 10 MB, not a keyring, or a file that anybody may change.
         """
         try:
+            if anyone_may_write(path):
+                raise KeyFileError(
+                    f"the keyring {path} can be changed by everybody on this machine, who could then sign as anyone; "
+                    f"look through it, then run 'chmod 600 {path}'"
+                )
             with path.open("rb") as file:
                 data = file.read(MAX_KEYRING_BYTES + 1)
         except FileNotFoundError:
@@ -193,13 +202,13 @@ class Keyring(BaseModel):
         return cls.from_json(data, what=str(path))
 
     def save(self, path: Path) -> None:
-        """Write the keyring in one step: a reader sees the old file or the new one.
+        """Write the keyring in one step, for its owner alone: a reader sees the old file or the new one.
 
         Raises:
           KeyFileError: if it cannot be written.
         """
         try:
-            atomic_write(path, self.to_json())
+            atomic_write(path, self.to_json(), mode=0o600)
         except OSError as problem:
             raise KeyFileError(f"the keyring {path} cannot be written: {problem.strerror}") from None
 
@@ -225,14 +234,14 @@ class Keyring(BaseModel):
         raise KeyFileError(f"key {fingerprint(keyid)} is not in the keyring; see 'privsynth keys list'")
 
     def revoke(self, keyid: str, *, at: datetime, reason: str) -> Keyring:
-        """Return the keyring with one key revoked from `at` on.
+        """Return the keyring with one key revoked.
 
         Raises:
           KeyFileError: if the key is unknown or revoked already, or the reason is not one printable line.
         """
         entry = self.get(keyid)
         if entry.status == "revoked":
-            raise KeyFileError(f"{entry.problem(at) or 'the key is revoked'} already")
+            raise KeyFileError(f"{entry.problem(at)} already")
         changes = {"status": "revoked", "revoked_at": at.replace(microsecond=0), "reason": reason}
         try:
             revoked = KeyEntry.model_validate({**dict(entry), **changes})

@@ -1,4 +1,4 @@
-"""Ed25519 keys: a private one in an encrypted PEM file, and the public one that others verify with."""
+"""Ed25519 keys: a private one in an encrypted file, and the public one that others verify with."""
 
 from __future__ import annotations
 
@@ -15,9 +15,19 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from privsynth.errors import KeyFileError, PrivsynthWarning, VerificationError
+from privsynth.signing import _key_file
+from privsynth.signing._files import atomic_write
 
-MAX_KEY_BYTES = 65_536
 Passphrase = Callable[[], bytes]
+
+# RFC 8032, section 5.1: the field of edwards25519, and the curve's d = -121665 / 121666 in it.
+_FIELD = 2**255 - 19
+# y of the eight points whose order divides 8. Order 1: (0, 1); 2: (0, -1); 4: y = 0; 8: d·y⁴ + 2y² - 1 = 0, which
+# follows from y = 0 for twice the point. A signature by such a "key" fits nearly any message.
+_Y_OF_ORDER_8 = int.from_bytes(
+    bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little"
+)
+_SMALL_ORDER = {0, 1, _FIELD - 1, _Y_OF_ORDER_8, _FIELD - _Y_OF_ORDER_8}
 
 
 class PublicKey:
@@ -25,11 +35,15 @@ class PublicKey:
 
     Attributes:
       spki: SubjectPublicKeyInfo in DER, the form that the key id is the digest of.
+    Raises:
+      KeyFileError: a point of small order, or written in another than its one form.
     """
 
     __slots__ = ("_key", "spki")
 
     def __init__(self, key: Ed25519PublicKey) -> None:
+        if _is_weak(key.public_bytes_raw()):
+            raise KeyFileError("a public key is one for which anybody can make signatures; refuse whoever sent it")
         self._key = key
         self.spki: bytes = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
@@ -38,7 +52,7 @@ class PublicKey:
         """Parse SubjectPublicKeyInfo in DER.
 
         Raises:
-          KeyFileError: if it is not an Ed25519 key in exactly this form.
+          KeyFileError: if it is not an Ed25519 key in exactly this form, or one for which anybody can sign.
         """
         try:
             key = serialization.load_der_public_key(spki)
@@ -123,40 +137,48 @@ class SigningKey:
         """Read a key file.
 
         Args:
-          path: a PKCS#8 PEM file.
+          path: a file that `save` wrote, or a PKCS#8 PEM file.
           passphrase: asked once, and only if the file is encrypted; None where nobody can be asked.
         Raises:
           KeyFileError: missing, unreadable, not a key, not Ed25519, or the passphrase is missing or wrong.
         """
-        data = _read(path)
-        key = _parse(path, data, None)
-        if key is None:
-            if passphrase is None:
-                raise KeyFileError(f"the key {path} is encrypted; set PRIVSYNTH_PASSPHRASE or run in a terminal")
-            key = _parse(path, data, passphrase())
-        else:
+        data = _key_file.read(path)
+        key = None if _key_file.is_encrypted(data) else _parse(path, data, None)
+        if key is not None:
             _warn_if_exposed(path)
+        elif passphrase is None:
+            raise KeyFileError(f"the key {path} is encrypted; set PRIVSYNTH_PASSPHRASE or run in a terminal")
+        elif _key_file.is_encrypted(data):
+            key = _key_file.from_pem(path, data, passphrase())
+        else:
+            key = _parse(path, data, passphrase())
+            _warn_of_old_encryption(path)
         if not isinstance(key, Ed25519PrivateKey):
             raise KeyFileError(f"{path} is not an Ed25519 key; make one with 'privsynth keys init'")
         return cls(key)
 
     def save(self, path: Path, passphrase: bytes | None) -> None:
-        """Write the key to a new file of mode 0600, as PKCS#8 PEM.
+        """Write the key to a new file of mode 0600; the form is that of `privsynth.signing._key_file`.
 
         Args:
           path: must not exist: a key is never overwritten.
-          passphrase: at least one byte; None writes the key unencrypted, for those who asked for that.
+          passphrase: at least 15 characters; None writes the key unencrypted, for those who asked for that.
         Raises:
-          KeyFileError: the file exists or cannot be written, or the passphrase is empty.
+          KeyFileError: the file exists or cannot be written, or the passphrase is empty or too short.
         """
-        if passphrase is not None and not passphrase:
-            raise KeyFileError("the passphrase is empty; give one, or ask for no passphrase")
-        data = self._key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption() if passphrase is None else serialization.BestAvailableEncryption(passphrase),
-        )
-        _write_new(path, data)
+        _key_file.write_new(path, _key_file.to_pem(self._key, passphrase))
+
+    def encrypt_again(self, path: Path, passphrase: bytes | None) -> None:
+        """Replace the file of this key, in one step, by one under another passphrase.
+
+        Raises:
+          KeyFileError: the file cannot be written, or the passphrase is empty or too short. The old one stays then.
+        """
+        data = _key_file.to_pem(self._key, passphrase)
+        try:
+            atomic_write(path, data, mode=0o600)
+        except OSError as problem:
+            raise KeyFileError(f"the key {path} cannot be written: {problem.strerror}") from None
 
     def sign(self, data: bytes) -> bytes:
         """Return the 64 bytes of the signature over `data`."""
@@ -169,22 +191,15 @@ class SigningKey:
         raise TypeError("a SigningKey is never pickled")
 
 
+def _is_weak(raw: bytes) -> bool:
+    """Say whether the 32 bytes of a public key are a point of small order, or no canonical form of a point."""
+    y = int.from_bytes(raw, "little") & ((1 << 255) - 1)  # the highest bit is the sign of x
+    return y >= _FIELD or y in _SMALL_ORDER
+
+
 def fingerprint(keyid: str) -> str:
     """Return a key id in groups of eight hex digits."""
     return " ".join(keyid[start : start + 8] for start in range(0, len(keyid), 8))
-
-
-def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_KEY_BYTES + 1)
-    except FileNotFoundError:
-        raise KeyFileError(f"there is no key at {path}; make one with 'privsynth keys init'") from None
-    except OSError as problem:
-        raise KeyFileError(f"the key {path} cannot be read: {problem.strerror}") from None
-    if len(data) > MAX_KEY_BYTES:
-        raise KeyFileError(f"{path} is too big to be a key file; name the .pem file that 'keys init' wrote")
-    return data
 
 
 def _parse(path: Path, data: bytes, passphrase: bytes | None) -> object | None:
@@ -199,24 +214,6 @@ def _parse(path: Path, data: bytes, passphrase: bytes | None) -> object | None:
         raise KeyFileError(f"{path} is not a private key in PEM form; name the file 'keys init' wrote") from None
 
 
-def _write_new(path: Path, data: bytes) -> None:
-    """Create the file for its owner alone from the first moment, or raise."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise KeyFileError(f"{path} exists already and a key is never overwritten; choose another name") from None
-    except OSError as problem:
-        raise KeyFileError(f"the key {path} cannot be written: {problem.strerror}") from None
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as problem:
-        path.unlink(missing_ok=True)
-        raise KeyFileError(f"the key {path} cannot be written: {problem.strerror}") from None
-
-
 def _warn_if_exposed(path: Path) -> None:
     if os.name == "posix" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         warnings.warn(
@@ -224,3 +221,11 @@ def _warn_if_exposed(path: Path) -> None:
             PrivsynthWarning,
             stacklevel=3,
         )
+
+
+def _warn_of_old_encryption(path: Path) -> None:
+    warnings.warn(
+        f"the key {path} was encrypted by an earlier version, weakly; run 'privsynth keys passphrase {path.stem}'",
+        PrivsynthWarning,
+        stacklevel=3,
+    )

@@ -168,8 +168,8 @@ def verify_folder(folder: Path, keyrings: Sequence[Keyring], now: datetime) -> V
       folder: as `sign_folder` left it. It may be reached by a link; links inside it are refused, never
         followed.
       keyrings: the reader's own. A revocation in any of them holds.
-      now: the time, with a zone. A key that is revoked by now is refused whatever time of signing it claims;
-        its period has to cover the time of signing only.
+      now: the time, with a zone. A revoked key is refused whatever the clock and the time of signing say; a
+        period has to cover the time of signing only.
     Returns:
       Who signed what, and how many files were checked.
     Raises:
@@ -366,15 +366,15 @@ def _conclude(
 
 def _judge(entries: Sequence[KeyEntry], signed_at: datetime, now: datetime) -> tuple[KeyEntry | None, str]:
     """Return the entry that vouches for a signature, or a sentence why none does; or neither."""
+    for entry in entries:
+        if entry.status == "revoked":
+            # Without a time stamp from a third party a thief could claim an earlier time of signing.
+            return None, f"{entry.problem(now)}; signatures that claim an earlier time are refused as well"
     if signed_at > now + CLOCK_SKEW:
         return (
             None,
             f"it says it was signed on {_time.to_text(signed_at)}, which is later than this computer's clock",
         )
-    for entry in entries:
-        if entry.revoked_at is not None and now >= entry.revoked_at:
-            # Without a time stamp from a third party a thief could claim an earlier time of signing.
-            return None, f"{entry.problem(now)}; signatures that claim an earlier time are refused as well"
     for entry in entries:
         if not entry.problem(signed_at):
             return entry, ""

@@ -6,12 +6,13 @@ The `.pub` file lets the name of an encrypted key be matched with its keyring en
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from privsynth.errors import KeyFileError
-from privsynth.signing._files import atomic_write
+from privsynth.errors import KeyFileError, PrivsynthWarning
+from privsynth.signing._files import anyone_may_write, atomic_write
 from privsynth.signing.keyring import DEFAULT_DAYS, KeyEntry, Keyring
 from privsynth.signing.keys import Passphrase, PublicKey, SigningKey
 
@@ -37,9 +38,18 @@ def key_path(home: Path, name: str) -> Path:
 def load_keyring(home: Path) -> Keyring:
     """Return the keyring of this folder; empty if there is none yet.
 
+    Warns if everybody may replace what is in the folder. It does not stop: a folder that a container mounts is often
+    of that kind, and no other user may be there.
+
     Raises:
-      KeyFileError: if it cannot be read.
+      KeyFileError: if it cannot be read, or everybody may change it.
     """
+    if home.exists() and anyone_may_write(home):
+        warnings.warn(
+            f"everybody on this machine may replace the keys and the ledger in {home}; run 'chmod go-w {home}'",
+            PrivsynthWarning,
+            stacklevel=2,
+        )
     path = keyring_path(home)
     return Keyring.load(path) if path.exists() else Keyring()
 
@@ -75,7 +85,7 @@ def create_key(
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         key.save(path, None if passphrase is None else passphrase())
-        atomic_write(path.with_suffix(".pub"), f"{key.public.to_base64()}\n".encode("ascii"))
+        atomic_write(path.with_suffix(".pub"), f"{key.public.to_base64()}\n".encode("ascii"), mode=0o600)
     except OSError as problem:
         raise KeyFileError(f"no key can be written under {home}: {problem.strerror}") from None
     keyring.save(keyring_path(home))
@@ -98,6 +108,22 @@ def open_key(home: Path, name: str, passphrase: Passphrase | None, *, now: datet
     entry = keyring.get(key.public.keyid)
     entry.require_valid(now)
     return key, entry
+
+
+def change_passphrase(home: Path, name: str, *, old: Passphrase | None, new: Passphrase | None) -> None:
+    """Write the key of that name again, under another passphrase and the encryption of this version.
+
+    Args:
+      old: asked only if the file is encrypted.
+      new: asked once, after the file was opened; None leaves the key unencrypted.
+    Raises:
+      KeyFileError: missing, a wrong or weak passphrase, or the file cannot be written. The old file stays then.
+    """
+    path = key_path(home, name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PrivsynthWarning)  # that the old file is weak is why this is done
+        key = SigningKey.load(path, old)
+    key.encrypt_again(path, None if new is None else new())
 
 
 def names(home: Path) -> dict[str, str]:

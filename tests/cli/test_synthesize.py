@@ -167,7 +167,7 @@ def job(tmp_path):
 
 
 def test_csv_rows_formats_and_a_key_with_a_passphrase(job, tmp_path, monkeypatch):
-    monkeypatch.setenv("PRIVSYNTH_PASSPHRASE", "horse")
+    monkeypatch.setenv("PRIVSYNTH_PASSPHRASE", "horse battery staple")
     assert run("keys", "init", "--name", "office").exit_code == 0
     declared = schema(**column("admitted", kind="datetime", precision=60, format="%d.%m.%Y %H:%M"), rules=[])
     table = "patient,ward,age,admitted,discharged,note\n" + "".join(
@@ -374,10 +374,10 @@ def test_json_lines_work_with_names_given(job, tmp_path):
 def test_keys_that_cannot_sign_stop_the_run(job, tmp_path, privsynth_home, monkeypatch):
     old = datetime.now(UTC) - timedelta(days=400)
     create_key(privsynth_home, "expired", holder="x", passphrase=None, now=old, days=30)
-    create_key(privsynth_home, "locked", holder="x", passphrase=lambda: b"right", now=datetime.now(UTC))
+    create_key(privsynth_home, "locked", holder="x", passphrase=lambda: b"the right passphrase", now=datetime.now(UTC))
     create_key(privsynth_home, "stolen", holder="x", passphrase=None, now=datetime.now(UTC))
     assert run("keys", "revoke", "stolen", "--reason", "laptop gone").exit_code == 0
-    monkeypatch.setenv("PRIVSYNTH_PASSPHRASE", "wrong")
+    monkeypatch.setenv("PRIVSYNTH_PASSPHRASE", "a wrong passphrase")
     for key, words in (("expired", "expired"), ("locked", "passphrase"), ("stolen", "revoked")):
         assert_stopped(job("--key", key), tmp_path, set(), words=words)
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from privsynth.cli.keys import ask_passphrase, keys
 from privsynth.cli.verify import verify
-from privsynth.errors import ConfigError, KeyFileError, UnknownSigner, VerificationError
+from privsynth.errors import ConfigError, KeyFileError, PrivsynthWarning, UnknownSigner, VerificationError
 from privsynth.signing.keyring import Keyring
 from privsynth.signing.store import create_key, find, open_key
 
@@ -17,7 +17,7 @@ from privsynth.signing.store import create_key, find, open_key
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("PRIVSYNTH_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("PRIVSYNTH_PASSPHRASE", "horse")
+    monkeypatch.setenv("PRIVSYNTH_PASSPHRASE", "horse battery staple")
     return tmp_path / "home"
 
 
@@ -104,10 +104,10 @@ def test_init_without_passphrase(home, monkeypatch):
 
 def test_init_asks_twice_and_does_not_print_the_answer(home, monkeypatch):
     monkeypatch.delenv("PRIVSYNTH_PASSPHRASE")
-    printed = run(keys, "init", input="donkey\ndonkey\n")
+    printed = run(keys, "init", input="donkeys in a row\ndonkeys in a row\n")
     assert "donkey" not in printed
-    open_key(home, "default", lambda: b"donkey", now=datetime.now(UTC))
-    result = CliRunner().invoke(keys, ["init", "--name", "typo"], input="donkey\nmonkey\n")
+    open_key(home, "default", lambda: b"donkeys in a row", now=datetime.now(UTC))
+    result = CliRunner().invoke(keys, ["init", "--name", "typo"], input="donkeys in a row\nmonkeys in a row\n")
     assert result.exit_code != 0
     assert not (home / "keys" / "typo.pem").exists()
 
@@ -117,6 +117,36 @@ def test_an_empty_passphrase_variable_is_refused(home, monkeypatch):
     with pytest.raises(ConfigError, match="empty"):
         run(keys, "init")
     assert not (home / "keys" / "default.pem").exists()
+
+
+def test_init_refuses_a_short_passphrase_and_leaves_no_key(home, monkeypatch):
+    monkeypatch.setenv("PRIVSYNTH_PASSPHRASE", "x")
+    with pytest.raises(KeyFileError, match="at least 15 characters"):
+        run(keys, "init")
+    assert not any(path.is_file() for path in home.rglob("*"))
+
+
+def test_passphrase_changes_it_and_keeps_the_key(home, monkeypatch):
+    run(keys, "init")
+    monkeypatch.setenv("PRIVSYNTH_NEW_PASSPHRASE", "short")
+    with pytest.raises(KeyFileError, match="at least 15 characters"):
+        run(keys, "passphrase")
+    monkeypatch.setenv("PRIVSYNTH_NEW_PASSPHRASE", "donkeys in a row")
+    assert "donkey" not in run(keys, "passphrase")
+    with pytest.raises(KeyFileError, match="wrong passphrase"):
+        open_key(home, "default", lambda: b"horse battery staple", now=datetime.now(UTC))
+    assert open_key(home, "default", lambda: b"donkeys in a row", now=datetime.now(UTC))[1] == find(home, "default")
+    with pytest.raises(KeyFileError, match="no key at"):
+        run(keys, "passphrase", "other")
+
+
+def test_a_home_that_everybody_may_change_warns(home):
+    run(keys, "init", "--no-passphrase")
+    home.chmod(0o777)
+    with pytest.warns(PrivsynthWarning, match="chmod go-w"):
+        run(keys, "list")
+    home.chmod(0o1777)  # as /tmp: nobody may replace what others own
+    run(keys, "list")
 
 
 def test_revoke_needs_a_known_key(home):

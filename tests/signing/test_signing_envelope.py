@@ -91,6 +91,11 @@ def document(**changes):
     return {**fields, **changes}
 
 
+def written(fields):
+    """Return a document in the one form of bytes that is read."""
+    return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -99,19 +104,19 @@ def document(**changes):
         b"[]",
         b"null",
         b"[" * 100_000,
-        json.dumps(document(extra=1)).encode(),
-        json.dumps({"payload": "aGk=", "signatures": []}).encode(),
-        json.dumps(document(payload="aGk")).encode(),
-        json.dumps(document(payload="aGl=")).encode(),  # decodes like aGk=, but is not the standard spelling
-        json.dumps(document(payload="aG k=")).encode(),
-        json.dumps(document(payload="-_8=")).encode(),
-        json.dumps(document(payload=1)).encode(),
-        json.dumps(document(payloadType=None)).encode(),
-        json.dumps(document(payloadType="t" * 201)).encode(),
-        json.dumps(document(signatures={})).encode(),
-        json.dumps(document(signatures=[1])).encode(),
-        json.dumps(document(signatures=[{"keyid": "k"}])).encode(),
-        json.dumps(document(signatures=[{"keyid": "k", "sig": "AA=="}] * 17)).encode(),
+        written(document(extra=1)),
+        written({"payload": "aGk=", "signatures": []}),
+        written(document(payload="aGk")),
+        written(document(payload="aGl=")),  # decodes like aGk=, but is not the standard spelling
+        written(document(payload="aG k=")),
+        written(document(payload="-_8=")),
+        written(document(payload=1)),
+        written(document(payloadType=None)),
+        written(document(payloadType="t" * 201)),
+        written(document(signatures={})),
+        written(document(signatures=[1])),
+        written(document(signatures=[{"keyid": "k"}])),
+        written(document(signatures=[{"keyid": "k", "sig": "AA=="}] * 17)),
         b'{"payload":"aGk=","payload":"aGk=","payloadType":"t","signatures":[]}',
         b'{"payload":"aGk=","payloadType":"t","signatures":[{"keyid":"a","keyid":"a","sig":"AA=="}]}',
         b'{"payload":NaN,"payloadType":"t","signatures":[]}',
@@ -124,13 +129,30 @@ def test_parser_refuses(data):
 
 
 def test_parser_accepts_the_document_that_the_refusals_change():
-    assert Envelope.from_json(json.dumps(document()).encode()) == Envelope(b"hi", "t", (Signature("k", b"\0"),))
+    assert Envelope.from_json(written(document())) == Envelope(b"hi", "t", (Signature("k", b"\0"),))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        json.dumps(document()).encode() + b"\n",  # spaces
+        json.dumps(document(), indent=2, sort_keys=True).encode() + b"\n",
+        written(document())[:-1],
+        written(document()) + b"\n",
+        written(document()).replace(b'"t"', b'"\\u0074"'),
+        written(dict(reversed(document().items()))).replace(b'"payload"', b'"\\u0070ayload"'),
+    ],
+)
+def test_one_envelope_has_one_form(data):
+    assert json.loads(data) == document()
+    with pytest.raises(VerificationError, match="not written as privsynth writes one"):
+        Envelope.from_json(data)
 
 
 def test_size_limit_comes_before_parsing():
     payload = base64.b64encode(bytes(MAX_ENVELOPE_BYTES)).decode()
     with pytest.raises(VerificationError, match="10,000,000"):
-        Envelope.from_json(json.dumps(document(payload=payload)).encode())
+        Envelope.from_json(written(document(payload=payload)))
 
 
 @given(st.binary(max_size=200))

@@ -1,6 +1,10 @@
 """Keyrings: strict files, and validity at a time that is passed in."""
 
+import base64
+import hashlib
 import json
+import os
+import stat
 from datetime import timedelta
 
 import pytest
@@ -75,9 +79,41 @@ def test_validity_says_which(keyring, key, now):
         entry.require_valid(entry.not_after + second)
     stolen = now + timedelta(days=3)
     revoked = keyring.revoke(key.public.keyid, at=stolen, reason="laptop stolen").get(key.public.keyid)
-    revoked.require_valid(stolen - second)
-    with pytest.raises(KeyFileError, match=r"revoked on 2026-11-25.*laptop stolen"):
-        revoked.require_valid(stolen)
+    for moment in (stolen, stolen - second, entry.not_before, entry.not_after + second):
+        with pytest.raises(KeyFileError, match=r"revoked on 2026-11-25.*laptop stolen"):
+            revoked.require_valid(moment)
+
+
+def test_a_keyring_is_its_owners_alone_whatever_the_umask(tmp_path, keyring):
+    path = tmp_path / "keyring.json"
+    old = os.umask(0)
+    try:
+        keyring.save(path)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        path.chmod(0o666)
+        keyring.save(path)
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_keyring_that_everybody_may_change_is_not_read(tmp_path, keyring):
+    path = tmp_path / "keyring.json"
+    keyring.save(path)
+    path.chmod(0o646)
+    with pytest.raises(KeyFileError, match="chmod 600"):
+        Keyring.load(path)
+    path.chmod(0o664)
+    assert Keyring.load(path) == keyring
+
+
+def test_a_key_of_small_order_is_not_read(keyring):
+    document = json.loads(keyring.to_json())
+    spki = bytes.fromhex("302a300506032b6570032100") + bytes(32)  # y = 0: a point of order 4
+    public, keyid = base64.b64encode(spki).decode(), hashlib.sha256(spki).hexdigest()
+    document["keys"][0] |= {"public_key": public, "keyid": keyid}
+    with pytest.raises(KeyFileError, match="anybody can make signatures"):
+        Keyring.from_json(json.dumps(document).encode())
 
 
 @pytest.mark.parametrize("days", [0, -1, 10**9])

@@ -265,11 +265,22 @@ def test_period_of_the_key_is_judged_at_the_time_of_signing(tmp_path, key, make_
 def test_a_revoked_key_is_refused_whatever_time_it_claims(release, keyring, key, now):
     stolen = now + timedelta(days=5)
     revoked = keyring.revoke(key.public.keyid, at=stolen, reason="laptop stolen")
-    assert verify_folder(release, [revoked], stolen - timedelta(seconds=1)).holder == "Data office"
+    behind = timedelta(days=400)  # a clock that was never set
     for keyrings in ([revoked], [keyring, revoked], [revoked, keyring]):
-        with pytest.raises(VerificationError, match=r"revoked on 2026-11-27.*laptop stolen") as caught:
-            verify_folder(release, keyrings, stolen)
-        assert caught.value.exit_code == 5
+        for clock in (stolen, stolen - timedelta(seconds=1), now - behind):
+            with pytest.raises(VerificationError, match=r"revoked on 2026-11-27.*laptop stolen") as caught:
+                verify_folder(release, keyrings, clock)
+            assert caught.value.exit_code == 5
+
+
+def test_both_copies_of_the_envelope_spelt_anew_are_refused(release, keyring, now):
+    text = (release / "attestation.dsse.json").read_bytes()
+    html = (release / "report.html").read_bytes()
+    indented = json.dumps(json.loads(text), indent=2).encode() + b"\n"
+    (release / "attestation.dsse.json").write_bytes(indented)
+    (release / "report.html").write_bytes(html.replace(text, indented))
+    with pytest.raises(VerificationError, match="not written as privsynth writes one"):
+        verify_folder(release, [keyring], now)
 
 
 def test_a_time_of_signing_in_the_future_is_refused(release, keyring, now):

@@ -16,15 +16,67 @@
 
 Messages are for the person at the keyboard: what is wrong, then what to do. They name columns, options, files and
 counts that the user typed or that the header shows; never the value of a cell.
+
+An option has two names: `dataset=…` for who calls the library, `--dataset` for who types a command. A message names it
+by an `Option` among its parts, and whoever shows the message picks the name.
 """
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option, as a part of a message.
+
+    Attributes:
+      name: of the keyword argument; the option of the command line has hyphens for its underscores.
+      value: an example of what to give; in capitals it stands for whatever fits.
+      python: how it is written in Python, where that is not a keyword argument.
+
+    >>> Option("unit", "row").in_python(), Option("unit", "row").in_shell()
+    ('unit="row"', '--unit row')
+    """
+
+    name: str
+    value: str | float | None = None
+    python: str = ""
+
+    def in_python(self) -> str:
+        """Return it as one writes it in a call."""
+        if self.python:
+            return self.python
+        quoted = isinstance(self.value, str) and not self.value.isupper()
+        value = f'"{self.value}"' if quoted else "…" if self.value is None else self.value
+        return f"{self.name}={value}"
+
+    def in_shell(self) -> str:
+        """Return it as one types it in a command."""
+        flag = f"--{self.name.replace('_', '-')}"
+        return flag if self.value is None else f"{flag} {shlex.quote(str(self.value))}"
+
 
 class PrivsynthError(Exception):
-    """Base of every error that privsynth raises on purpose."""
+    """Base of every error that privsynth raises on purpose. `str` speaks to who calls the library.
+
+    Args:
+      *parts: the message, in pieces: texts, and an `Option` wherever one is named.
+    """
 
     exit_code = 2
+
+    def __init__(self, *parts: str | Option) -> None:
+        super().__init__(*parts)
+        self.parts = parts
+
+    def __str__(self) -> str:
+        return "".join(part.in_python() if isinstance(part, Option) else part for part in self.parts)
+
+    def in_shell(self) -> str:
+        """Return the message for who typed a command."""
+        return "".join(part.in_shell() if isinstance(part, Option) else part for part in self.parts)
 
 
 class InputError(PrivsynthError):

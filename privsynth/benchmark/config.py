@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from privsynth._validate import inside, positive
-from privsynth.errors import ConfigError
+from privsynth.errors import ConfigError, Option
 from privsynth.generators.generator import GENERATORS
 from privsynth.privacy.budget import DEFAULT_DELTA, Budget
 
@@ -84,7 +84,7 @@ class BenchmarkConfig:
 
     def __post_init__(self) -> None:
         if not self.generators and not self.compare:
-            raise ConfigError("name at least one generator with --generators")
+            raise ConfigError("name at least one generator with ", Option("generators"))
         for name in self.generators:
             if name not in GENERATORS:
                 raise ConfigError(f"there is no generator '{name}'; choose from {', '.join(GENERATORS)}")
@@ -92,13 +92,13 @@ class BenchmarkConfig:
             if len(set(values)) != len(values):
                 raise ConfigError(f"{label} holds a value twice; name each one once")
         if not self.epsilons and any(GENERATORS[name].private for name in self.generators):
-            raise ConfigError("name at least one epsilon with --epsilons")
+            raise ConfigError("name at least one epsilon with ", Option("epsilons"))
         for epsilon in self.epsilons:
             Budget(epsilon=epsilon, delta=self.delta)
         if not 1 <= self.seeds <= MAX_SEEDS:
             raise ConfigError(f"seeds must lie between 1 and {MAX_SEEDS}, not {self.seeds}")
         if self.holdout is not None and self.holdout_fraction is not None:
-            raise ConfigError("give either --holdout or --holdout-fraction, not both")
+            raise ConfigError("give either ", Option("holdout"), " or ", Option("holdout_fraction"), ", not both")
         if self.holdout_fraction is not None:
             inside(0.0, 1.0, holdout_fraction=self.holdout_fraction)
         positive(judge_rows=self.judge_rows, timeout_s=self.timeout_s)

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from privsynth.errors import ConfigError
+from privsynth.errors import ConfigError, Option
 
 WATERMARK = "INTERNAL: exact figures about real people, measured outside the privacy ledger. Do not share."
 NOT_PRIVATE = "NOT PRIVATE: a reference without any guarantee"
@@ -198,7 +198,7 @@ def read_json(path: Path) -> Any:
             raise ConfigError(f"{path} is too large for the results of a benchmark")
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}; check --compare") from None
+        raise ConfigError(f"{path} cannot be read: {error.strerror}; check ", Option("compare")) from None
     except (ValueError, RecursionError):
         raise ConfigError(f"{path} is not JSON; write it again") from None
 

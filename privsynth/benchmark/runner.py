@@ -27,7 +27,7 @@ from privsynth.benchmark.config import BenchmarkConfig, Case
 from privsynth.benchmark.page import render
 from privsynth.benchmark.results import Document, Run, TableInfo, load_runs, read_json, summarise
 from privsynth.benchmark.tables import budget_of, settle
-from privsynth.errors import ConfigError, OutputError
+from privsynth.errors import ConfigError, Option, OutputError
 from privsynth.generators.generator import GENERATORS
 from privsynth.ingestion.source import SourceOptions, open_source
 from privsynth.schema.model import Schema
@@ -269,12 +269,13 @@ def _folder(config: BenchmarkConfig, schema: Schema) -> Iterator[Path]:
     folder = config.out
     try:
         if folder.exists() and not (folder / _SETTINGS).exists() and any(folder.iterdir()):
-            raise OutputError(f"the folder {folder} holds something else; choose a new one with --out")
+            raise OutputError(f"the folder {folder} holds something else; choose a new one with ", Option("out"))
         for path in (folder, folder / "runs", *([folder / "rows"] if config.keep_rows else [])):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise OutputError(f"the folder {folder} cannot be used: {error.strerror}; choose another with --out") from None
+        reason = f"the folder {folder} cannot be used: {error.strerror}; choose another with "
+        raise OutputError(reason, Option("out")) from None
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -284,7 +285,8 @@ def _folder(config: BenchmarkConfig, schema: Schema) -> Iterator[Path]:
         if (folder / _SETTINGS).exists():
             if read_json(folder / _SETTINGS) != identity:
                 raise ConfigError(
-                    f"{folder} holds a benchmark of another table or with other settings; choose another with --out"
+                    f"{folder} holds a benchmark of another table or with other settings; choose another with ",
+                    Option("out"),
                 )
         else:
             _replace(folder / _SETTINGS, json.dumps(identity, indent=1) + "\n")

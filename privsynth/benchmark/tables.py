@@ -15,7 +15,7 @@ from privsynth.benchmark.config import BenchmarkConfig
 from privsynth.encoding.cells import as_categories
 from privsynth.encoding.facts import Facts, declared_facts, exact_facts, needs_votes
 from privsynth.encoding.parsed import clean_frame, parse_table
-from privsynth.errors import ConfigError, SchemaError
+from privsynth.errors import ConfigError, Option, SchemaError
 from privsynth.ingestion.source import SourceOptions, open_source, read_table
 from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
 from privsynth.pipeline.inputs import physical_types
@@ -62,7 +62,7 @@ def settle(config: BenchmarkConfig) -> Schema:
     check_schema_fits(schema, source.names, unit)
     for name in _targets(config, schema):
         if name not in source.names or name == unit:
-            raise ConfigError(f"the target '{name}' is not a column that can be predicted; check --target")
+            raise ConfigError(f"the target '{name}' is not a column that can be predicted; check ", Option("target"))
     if config.holdout is not None:
         held = open_source(config.holdout, SourceOptions(**config.source_options))
         missing = [name for name in source.names if name not in held.names]
@@ -104,7 +104,7 @@ def read_sides(config: BenchmarkConfig, workspace: Workspace) -> Sides:
         if schema.rows is not None:
             schema = schema.model_copy(update={"rows": max(round(schema.rows * (1 - config.split)), 1)})
     if min(train.n_rows, holdout.n_rows) == 0:
-        raise ConfigError("no rows are left on one side; give a larger table, or another --holdout-fraction")
+        raise ConfigError("no rows are left on one side; give a larger table, or another ", Option("holdout_fraction"))
     return Sides(
         train=train,
         holdout=holdout,

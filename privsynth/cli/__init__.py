@@ -120,7 +120,7 @@ class Main(click.Group):
             raise
         except PrivsynthError as error:
             _show_trace()
-            _fail(ctx, str(error), error.exit_code)
+            _fail(ctx, error.in_shell(), error.exit_code)
         except Exception as error:
             _show_trace()
             _fail(ctx, unexpected_sentence(error), UNEXPECTED)

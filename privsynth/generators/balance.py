@@ -16,7 +16,7 @@ import numpy as np
 from privsynth.encoding.codec import TableCodec
 from privsynth.encoding.codecs import CategoryCodec, ColumnCodec, NumberCodec
 from privsynth.encoding.parsed import TRUE_TEXTS, grid_values
-from privsynth.errors import ConfigError
+from privsynth.errors import ConfigError, Option
 from privsynth.generators.given import Clause, category, column_codec
 from privsynth.schema.rules import Condition
 
@@ -113,7 +113,8 @@ def _values(column: ColumnCodec) -> list[str]:
         if (cells.seg_low == cells.seg_high).all():
             values = grid_values(cells.seg_low, column.precision)
             return [str(round(v)) if column.integer else repr(float(v)) for v in values.tolist()]
-    raise ConfigError(f"'{column.name}' has no list of values; name them, as in --balance '{column.name}=VALUE:0.3'")
+    example = Option("balance", f"{column.name}=VALUE:0.3")
+    raise ConfigError(f"'{column.name}' has no list of values; name them, as in ", example)
 
 
 def _others(column: ColumnCodec, values: Collection[str]) -> list[str] | None:
@@ -131,7 +132,8 @@ def _positive(column: ColumnCodec) -> str:
         return values[1]
     if len(values) == 2 and len(true) == 1:
         return true[0]
-    raise ConfigError(f"say which value of '{column.name}' is meant: --balance '{column.name}={values[-1]}:0.3'")
+    example = Option("balance", f"{column.name}={values[-1]}:0.3")
+    raise ConfigError(f"say which value of '{column.name}' is meant: ", example)
 
 
 def _listed(column: ColumnCodec, text: str) -> dict[str, float]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from privsynth._validate import in_range
-from privsynth.errors import ConfigError, OutputError, SchemaError
+from privsynth.errors import ConfigError, Option, OutputError, SchemaError
 from privsynth.privacy.budget import DEFAULT_DELTA, Budget
 from privsynth.schema.files import load_schema, schema_from
 from privsynth.schema.model import Schema
@@ -93,16 +93,21 @@ class SynthesizeConfig:
         unit = _agree("unit", self.unit, schema.unit)
         if unit is None:
             raise ConfigError(
-                "say whose privacy is protected: --unit COLUMN names the person or account, --unit row says that each "
-                "row is somebody else"
+                "say whose privacy is protected: ",
+                Option("unit", "COLUMN"),
+                " names the person or account, ",
+                Option("unit", "row"),
+                " says that each row is somebody else",
             )
         k = _agree("max_rows_per_unit", self.max_rows_per_unit, schema.max_rows_per_unit)
         if unit == "row":
             k = 1 if k is None else k
         elif k is None:
             raise ConfigError(
-                f"say how many rows of one {unit} may be used: --max-rows-per-unit K, or max_rows_per_unit in the "
-                "schema; choose K so that most have no more, without looking at the largest"
+                f"say how many rows of one {unit} may be used: ",
+                Option("max_rows_per_unit", "K"),
+                ", or max_rows_per_unit in the schema; choose K so that most have no more, without looking at the "
+                "largest",
             )
         return Budget(epsilon=self.epsilon, delta=self.delta, unit=unit, max_rows_per_unit=k, rows=schema.rows)
 
@@ -112,13 +117,15 @@ class SynthesizeConfig:
         if name is None and isinstance(self.source, str | Path) and "://" not in str(self.source):
             name = Path(self.source).name.split(".")[0]
         if not name:
-            raise ConfigError("give the dataset a name with --dataset, under which the ledger keeps its budget")
+            raise ConfigError(
+                "give the dataset a name with ", Option("dataset"), ", under which the ledger keeps its budget"
+            )
         return name
 
 
 def _agree(name: str, option: Any, declared: Any) -> Any:
     if option is not None and declared is not None and option != declared:
-        raise ConfigError(f"{name} is {option} on the command line and {declared} in the schema; make them agree")
+        raise ConfigError(Option(name, option), f" contradicts the schema, where it is {declared}; make them agree")
     return declared if option is None else option
 
 
@@ -193,7 +200,9 @@ def check_out(out: Path) -> None:
             parent = parent.parent
     except (OSError, ValueError) as error:  # a name that is too long, a folder that may not be searched, a NUL
         reason = (isinstance(error, OSError) and error.strerror) or "not a path"
-        raise OutputError(f"no folder can be made at the place given with --out: {reason}; choose another") from None
+        raise OutputError(
+            "no folder can be made at the place given with ", Option("out"), f": {reason}; choose another"
+        ) from None
     if not parent.is_dir():
         raise OutputError(f"no folder can be made in {parent}: it is a file")
     if not os.access(parent, os.W_OK | os.X_OK):

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from privsynth._validate import in_range
-from privsynth.errors import ConfigError, OutputError
+from privsynth.errors import ConfigError, Option, OutputError
 from privsynth.generators.encoded import Progress, no_progress
 from privsynth.generators.impute import Counts, impute_rows
 from privsynth.generators.model import SyntheticModel
@@ -187,7 +187,7 @@ def _check_file(path: Path) -> None:
         if not path.absolute().parent.is_dir():
             raise OutputError(f"there is no folder {path.absolute().parent}; make it first")
     except (OSError, ValueError):
-        raise OutputError("no file can be made at the place given with --out; choose another") from None
+        raise OutputError("no file can be made at the place given with ", Option("out"), "; choose another") from None
     if not os.access(path.absolute().parent, os.W_OK | os.X_OK):
         raise OutputError(f"no file can be made in {path.absolute().parent}: it is read-only for you")
 

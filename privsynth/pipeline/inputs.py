@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from privsynth.errors import ConfigError
+from privsynth.errors import ConfigError, Option
 from privsynth.ingestion.source import Source, SourceOptions, open_source
 from privsynth.pipeline.config import SynthesizeConfig
 from privsynth.schema.model import Schema
@@ -18,8 +18,9 @@ def open_config_source(config: SynthesizeConfig, schema: Schema) -> Source:
         return source
     if not schema.columns:
         raise ConfigError(
-            "this format has no header, and the names in its rows are private: name the columns with --columns, or in "
-            "a schema"
+            "this format has no header, and the names in its rows are private: name the columns with ",
+            Option("columns", python="SourceOptions(columns=…)"),
+            ", or in a schema",
         )
     return open_source(config.source, SourceOptions(**{**options, "columns": tuple(schema.columns)}))
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from privsynth._validate import in_range, non_negative, positive
-from privsynth.errors import BudgetExceeded, ConfigError
+from privsynth.errors import BudgetExceeded, ConfigError, Option
 from privsynth.privacy.accounting import (
     Event,
     GaussianEvent,
@@ -60,7 +60,9 @@ class Budget:
             raise ConfigError(f"delta must lie between 1e-30 and 0.01, not {self.delta:g}; 1e-6 is usual")
         in_range(1, 100_000, max_rows_per_unit=self.max_rows_per_unit)
         if self.unit == "row" and self.max_rows_per_unit != 1:
-            raise ConfigError("with --unit row each row is a unit of its own, so max_rows_per_unit is 1")
+            raise ConfigError(
+                "with ", Option("unit", "row"), " each row is a unit of its own, so max_rows_per_unit is 1"
+            )
 
     @property
     def neighbours(self) -> str:

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from privsynth.errors import BudgetError, BudgetExceeded, ConfigError, LedgerError
+from privsynth.errors import BudgetError, BudgetExceeded, ConfigError, LedgerError, Option
 from privsynth.privacy.ledger_account import Account, account_of, amount_text, over_cap_text
 from privsynth.privacy.ledger_events import (
     Draft,
@@ -224,10 +224,9 @@ class Reservation:
         if event is not None and event.kind == "refunded":
             raise BudgetError(
                 f"The same content is in the ledger already, as dataset {event.payload['other']!r}; under "
-                "the name "
-                f"{self.dataset!r} its cost would be counted apart. Nothing was spent. Run again with "
-                "--dataset and "
-                "that name."
+                f"the name {self.dataset!r} its cost would be counted apart. Nothing was spent. Run again with ",
+                Option("dataset"),
+                " and that name.",
             )
 
     def mark_drawn(self) -> None:

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from privsynth.errors import ConfigError, InputError, OutputError, UnknownSigner, VerificationError
+from privsynth.errors import ConfigError, InputError, Option, OutputError, UnknownSigner, VerificationError
 from privsynth.signing import _claims, _manifest, _time
 from privsynth.signing._embedding import EMPTY_ELEMENT, MAX_REPORT_BYTES, Page
 from privsynth.signing._files import (
@@ -350,7 +350,8 @@ def _conclude(
         raise UnknownSigner(
             f"{what} is intact, but no keyring that was given knows its signer, key {key.fingerprint}. It "
             f"says that it is from '{shown(claims.holder or '')}', which anyone can write. Ask them for the "
-            "fingerprint and the keyring by another way than the release came, then pass --keyring"
+            "fingerprint and the keyring by another way than the release came, then verify it with ",
+            Option("keyring", python="that keyring"),
         )
     return VerificationResult(
         keyid=key.keyid,

@@ -4,11 +4,12 @@
       .sweep                held while a folder is made or left-over folders are wiped
       run-<16 hex digits>/  0700, one for each run
         lock                held (flock) as long as the run lives
-        00000.arrow …       0600, spilled rows
 
-A run that ends, fails or is interrupted wipes its own folder. A run that was killed cannot: its lock is free from that
-moment on, and the next run that starts wipes the folder. Wiping removes files; on SSDs and journalling file systems
-overwriting them first would promise more than it does, so the disk itself should be encrypted.
+Spilled rows lie in files (0600) that have no name any more when the first row is written: the system frees them when
+the process ends, however it ends. What else a run puts into its folder it wipes when it ends, fails or is interrupted.
+A run that was killed cannot: its lock is free from that moment on, and the next run that starts wipes the folder.
+Wiping removes files; on SSDs and journalling file systems overwriting them first would promise more than it does, so
+the disk itself should be encrypted.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 from privsynth.errors import OutputError
 
@@ -125,23 +126,22 @@ class Workspace:
         return path
 
     def spill(self, batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
-        """Write batches to a private file, one at a time, and return them mapped from it.
+        """Write batches to a private file without a name, one at a time, and return them mapped from it.
 
         Args:
           batches: record batches of `schema`; only one is in memory at a time.
           schema: the schema of every batch.
 
         Returns:
-          A table whose buffers are pages of the file, so that it costs address space and not memory. It stays readable
-          after the folder was wiped, until the last reference to it goes.
+          A table whose buffers are pages of the file, so that it costs address space and not memory. The file is gone
+          when the last reference to the table goes, or the process ends, also by SIGKILL.
 
         Raises:
           OutputError: the disk or the quota is full, or the file cannot be written.
         """
         import pyarrow as pa
 
-        path = self.new_file(".arrow")
-        file = path.open("r+b")
+        file = self._nameless()
         try:
             # Only the writing is guarded: an OSError of the source must not be reported as a full disk.
             with self._writing():
@@ -152,16 +152,20 @@ class Workspace:
             with self._writing():
                 writer.close()
                 file.flush()
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
+            pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         finally:
             with contextlib.suppress(OSError):  # closing flushes what a full disk refused already
                 file.close()
-        with path.open("rb") as written:
-            pages = mmap.mmap(written.fileno(), 0, access=mmap.ACCESS_READ)
         self._mapped.append(pages)
         return pa.ipc.open_file(pa.py_buffer(pages)).read_all()
+
+    def _nameless(self) -> BinaryIO:
+        """Open a new file of the folder and take its name away before anything is in it."""
+        path = self.new_file(".arrow")
+        with self._writing():
+            file = path.open("r+b")
+            path.unlink()
+        return file
 
     def let_go(self) -> None:
         """Take the pages of spilled rows that were read so far out of memory; what is read again comes back.

@@ -16,6 +16,7 @@ DATA = BASE | {"schema", "table"}
 MAY_IMPORT = {
     "errors": set(),
     "threads": set(),
+    "interrupts": set(),
     "_validate": {"errors"},
     "randomness": {"errors", "_validate"},
     "schema": BASE,
@@ -30,7 +31,18 @@ MAY_IMPORT = {
     "policy": BASE | {"audit"},  # findings only: a verdict cannot come from a row
     "report": BASE | {"schema", "privacy", "audit", "policy"},  # no raw row can reach the page by import
     "pipeline": DATA
-    | {"workspace", "privacy", "signing", "ingestion", "encoding", "generators", "audit", "policy", "report"},
+    | {
+        "interrupts",
+        "workspace",
+        "privacy",
+        "signing",
+        "ingestion",
+        "encoding",
+        "generators",
+        "audit",
+        "policy",
+        "report",
+    },
     "benchmark": DATA
     | {"workspace", "privacy", "signing", "ingestion", "encoding", "generators", "audit", "report", "pipeline"},
     "api": DATA
@@ -38,6 +50,7 @@ MAY_IMPORT = {
     "service": DATA | {"workspace", "privacy", "signing", "ingestion", "audit", "pipeline"},
     "cli": DATA
     | {
+        "interrupts",
         "workspace",
         "privacy",
         "signing",

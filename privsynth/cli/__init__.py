@@ -1,8 +1,8 @@
 """The command line's frame: the table of commands, and the one place where errors become sentences.
 
 A command's module is imported when it runs, so that `privsynth --help` needs neither torch nor pandas. Exit codes are
-those of `privsynth.errors`; besides: 2 wrong usage (click's own), 70 an error that nobody expected, 130 stopped by the
-person, 141 the reader of the output went away.
+those of `privsynth.errors`; besides: 2 wrong usage (click's own), 70 an error that nobody expected, 130 stopped by a
+person or the system (Ctrl-C, SIGTERM, SIGHUP), 141 the reader of the output went away.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import click
 
 from privsynth.cli.output import Frame, emit_json, frame, plain
 from privsynth.errors import PrivsynthError, PrivsynthWarning
+from privsynth.interrupts import signals_as_interrupts
 
 
 class Lazy(NamedTuple):
@@ -102,7 +103,7 @@ class Main(click.Group):
         with suppress(AttributeError):
             sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
         try:
-            with quiet_libraries():
+            with quiet_libraries(), signals_as_interrupts():
                 result = super().invoke(ctx)
                 sys.stdout.flush()
                 return result

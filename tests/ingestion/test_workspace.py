@@ -47,7 +47,7 @@ def test_spilled_rows_come_back_mapped(tmp_path):
         table = workspace.spill(iter([batch("x", None), batch("y" * 100_000)]), SCHEMA)
         assert pa.total_allocated_bytes() - before < 100_000
         assert table.column("a").to_pylist() == ["x", None, "y" * 100_000]
-    # The file is gone and its pages are not: a table that outlives the block can still be read.
+    # The pages live as long as the table: one that outlives the block can still be read.
     assert table.column("a").to_pylist()[0] == "x"
 
 
@@ -91,6 +91,19 @@ def test_an_empty_spill_is_an_empty_table(tmp_path):
         assert (table.num_rows, table.schema) == (0, SCHEMA)
 
 
+def test_spilled_rows_never_have_a_name(tmp_path):
+    with Workspace(tmp_path) as workspace:
+
+        def batches():
+            for _ in range(3):
+                yield batch("SECRET" * 10_000)
+                assert [path.name for path in workspace.folder.iterdir()] == ["lock"]
+
+        table = workspace.spill(batches(), SCHEMA)
+        assert [path.name for path in workspace.folder.iterdir()] == ["lock"]
+        assert table.num_rows == 3
+
+
 def test_everything_is_private(tmp_path, open_umask):
     home = tmp_path / "home"
     with Workspace(home) as workspace:
@@ -98,7 +111,7 @@ def test_everything_is_private(tmp_path, open_umask):
         workspace.new_file(".tmp")
         assert mode(home / "work") == mode(workspace.folder) == 0o700
         files = list(workspace.folder.iterdir())
-        assert len(files) == 3
+        assert len(files) == 2
         assert {mode(path) for path in files} == {0o600}
 
 
@@ -169,10 +182,11 @@ def test_a_killed_run_is_wiped_by_the_next_and_a_living_one_is_not(tmp_path, oth
     assert len(runs(tmp_path)) == 2
     killed.send_signal(signal.SIGKILL)
     killed.wait()
-    assert len(runs(tmp_path)) == 2  # nobody could wipe it yet
+    assert len(runs(tmp_path)) == 2  # nobody could wipe it yet, but no row is in it
+    assert not [path for path in (tmp_path / "work").rglob("*") if path.is_file() and path.stat().st_size]
     with Workspace(tmp_path) as workspace:
         (left,) = set(runs(tmp_path)) - {workspace.folder}
-        assert any(b"SECRET" in path.read_bytes() for path in left.glob("*.arrow"))
+        assert f"{left}/00000.arrow (deleted)" in Path(f"/proc/{living.pid}/maps").read_text()
     assert runs(tmp_path) == [left]
     living.communicate("")
     assert living.returncode == 0

@@ -1,4 +1,7 @@
-"""A run that is killed at any moment: no folder, no rows left behind, and the budget stays spent."""
+"""A run that is killed at any moment: no folder, no rows left behind, and the budget stays spent.
+
+One that is asked to end (SIGTERM, SIGHUP, Ctrl-C) cleans up itself, and gives back what it has not drawn on.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ from click.testing import CliRunner
 from leaks.needles import assert_no_needle, files_of
 from leaks.world import TEXTS, csv_bytes, rows_with_needles
 
-from privsynth.cli import main
+from privsynth.cli import STOPPED_SENTENCES, main
+from privsynth.privacy.ledger import Ledger
 from privsynth.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,8 +44,8 @@ main(sys.argv[1:], prog_name="privsynth")
 """
 
 
-def killed(stage: str, folder: Path, home: Path) -> None:
-    """Start a run, and kill it when it has come to a stage."""
+def stopped(stage: str, folder: Path, home: Path, by: signal.Signals, code: int) -> bytes:
+    """Start a run, send it a signal when it has come to a stage, and return what it said after that."""
     source = folder / "table.csv"
     source.write_bytes(csv_bytes(rows_with_needles()))
     line = ["-v", "synthesize", source, "--unit", "patient", "--max-rows-per-unit", "3", "--epsilon", "2",
@@ -67,12 +71,31 @@ def killed(stage: str, folder: Path, home: Path) -> None:
                 break
         else:
             pytest.fail(f"the run never came to '{stage}': {seen}")
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
+        process.send_signal(by)
+        said = process.stderr.read()
+        assert process.wait() == code, said
+        return said
     finally:
         limit.cancel()
         process.kill()
         process.stderr.close()
+
+
+def killed(stage: str, folder: Path, home: Path) -> None:
+    stopped(stage, folder, home, signal.SIGKILL, -signal.SIGKILL)
+
+
+def rows_in(home: Path) -> list[Path]:
+    """Return the files of the private workspace that hold anything of a row."""
+    texts = [text.encode() for text in TEXTS]
+    files = [path for path in (home / "work").rglob("*") if path.is_file()]
+    return [path for path in files if any(text in path.read_bytes() for text in texts)]
+
+
+def accounts() -> list[dict]:
+    shown = CliRunner().invoke(main, ["budget", "show", "--json"])
+    assert shown.exit_code == 0
+    return json.loads(shown.stdout)["accounts"]
 
 
 @pytest.mark.parametrize(
@@ -90,18 +113,17 @@ def killed(stage: str, folder: Path, home: Path) -> None:
 def test_a_killed_run_leaves_nothing_but_its_bill(tmp_path, privsynth_home, stage):
     killed(stage, tmp_path, privsynth_home)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["table.csv"]
+    assert not list((privsynth_home / "work").rglob("*.arrow"))
+    assert not rows_in(privsynth_home)
     # The next start wipes what the killed run could not.
     with Workspace(privsynth_home):
         pass
     assert not list((privsynth_home / "work").glob("run-*"))
     assert_no_needle(TEXTS, [], files_of(privsynth_home))
-    shown = CliRunner().invoke(main, ["budget", "show", "--json"])
-    assert shown.exit_code == 0
-    accounts = json.loads(shown.stdout)["accounts"]
     if stage == "planning":  # before the reservation
-        assert not accounts
+        assert not accounts()
         return
-    (account,) = accounts
+    (account,) = accounts()
     assert account["dataset"] == "admissions"
     assert account["spent_epsilon"] == 2.0
     assert account["spent_delta"] == 1e-6
@@ -110,8 +132,7 @@ def test_a_killed_run_leaves_nothing_but_its_bill(tmp_path, privsynth_home, stag
 
 def test_the_next_run_after_a_kill_is_whole(tmp_path, privsynth_home):
     killed("dividing", tmp_path, privsynth_home)
-    # The killed run's rows are still there: this is what the next start is for.
-    assert list((privsynth_home / "work").glob("run-*/*.arrow"))
+    assert list((privsynth_home / "work").glob("run-*"))
     line = ["synthesize", str(tmp_path / "table.csv"), "--unit", "row", "--epsilon", "2",
             "--out", str(tmp_path / "out"), "--audit", "none", "--generator", "marginal",
             "--dataset", "admissions"]  # fmt: skip
@@ -119,5 +140,17 @@ def test_the_next_run_after_a_kill_is_whole(tmp_path, privsynth_home):
     assert done.exit_code == 0, done.output
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "table.csv"]
     assert not list((privsynth_home / "work").glob("run-*"))
-    (account,) = json.loads(CliRunner().invoke(main, ["budget", "show", "--json"]).stdout)["accounts"]
+    (account,) = accounts()
     assert 2.0 < account["spent_epsilon"] <= 4.0
+
+
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("stage", ["dividing", pytest.param("writing", marks=pytest.mark.slow)])
+def test_a_run_that_is_asked_to_end_cleans_up_and_settles(tmp_path, privsynth_home, stage, by):
+    said = stopped(stage, tmp_path, privsynth_home, by, 130)
+    assert said.decode().strip() == STOPPED_SENTENCES[True]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["table.csv"]
+    assert os.listdir(privsynth_home / "work") == [".sweep"]
+    events = [event.kind for event in Ledger(privsynth_home).history("admissions")]
+    assert events[-1] == ("refunded" if stage == "dividing" else "failed")
+    assert sum(account["spent_epsilon"] for account in accounts()) == (0 if stage == "dividing" else 2)

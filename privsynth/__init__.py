@@ -126,10 +126,10 @@ def plan(
 
 def audit_table(
     *,
-    real: str | Path,
-    synthetic: str | Path,
+    real: str | Path | pd.DataFrame,
+    synthetic: str | Path | pd.DataFrame,
     out: str | Path,
-    holdout: str | Path | None = None,
+    holdout: str | Path | pd.DataFrame | None = None,
     schema: str | Path | None = None,
     claimed: tuple[float, float] | None = None,
     model: str | Path | None = None,
@@ -143,7 +143,8 @@ def audit_table(
 
     Guarantee: none. Folder and findings hold exact figures about real people.
     Args:
-      real: the rows that the generator saw. synthetic: its rows. holdout: rows that it did not see.
+      real, synthetic, holdout: the rows that the generator saw, its rows, and rows that it did not see; each a path, a
+        database URL or a DataFrame.
       out: a new folder.
       claimed: the (epsilon, delta) that the synthetic table claims.
       model: folder of the model that made the rows. level: how much is done.
@@ -156,10 +157,10 @@ def audit_table(
     from privsynth.pipeline.synthesize import environment
 
     config = AuditConfig(
-        real=str(real),
-        synthetic=str(synthetic),
+        real=real,
+        synthetic=synthetic,
         out=Path(out),
-        holdout=None if holdout is None else str(holdout),
+        holdout=holdout,
         schema=None if schema is None else Path(schema),
         claimed=claimed,
         model=None if model is None else Path(model),
@@ -214,9 +215,11 @@ def sample(
     Raises:
       PrivsynthError: there is no model, the folder cannot be written, or the model has no rows like these.
     """
+    from privsynth._validate import texts
     from privsynth.errors import ConfigError
     from privsynth.pipeline.sample import sample as run
 
+    texts(format=format)
     if format not in ("parquet", "csv"):
         raise ConfigError(f"there is no format '{format}'; choose parquet or csv")
     if isinstance(given, str):

@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 import math
+from pathlib import PurePath
 
 from privsynth.errors import ConfigError
+
+
+def texts(**values: object) -> None:
+    """Raise `ConfigError` unless each value is a text or None; a message would show whatever else was given."""
+    for name, value in values.items():
+        if value is not None and not isinstance(value, str):
+            raise ConfigError(f"{name} must be a text, not a {type(value).__name__}")
+
+
+def paths(**values: object) -> None:
+    """Raise `ConfigError` unless each value is a text, a path or None."""
+    for name, value in values.items():
+        if value is not None and not isinstance(value, str | PurePath):
+            raise ConfigError(f"{name} must be a path, not a {type(value).__name__}")
 
 
 def positive(**values: float) -> None:

@@ -102,6 +102,59 @@ def test_errors_of_the_functions_are_sentences(tmp_path):
         privsynth.Release.open(tmp_path)
 
 
+def words_of_error(function, arguments):
+    """Return what a function says when it fails; nothing when it does not."""
+    try:
+        function(**arguments)
+    except Exception as error:
+        return f"{function.__name__}: {error}"
+    return ""
+
+
+def test_no_message_shows_an_object_that_was_given(tmp_path):
+    """A DataFrame in the wrong place must not print its rows, nor anything else its cells."""
+    import pandas as pd
+
+    frame = pd.DataFrame({"name": ["SECRET"] * 3})
+    source = tmp_path / "visits.csv"
+    source.write_text("ward,age\nICU,40\n", encoding="utf-8")
+    right = {
+        privsynth.plan: {"source": source, "epsilon": 1, "unit": "row"},
+        privsynth.audit_table: {"real": source, "synthetic": source, "out": tmp_path / "a", "model": tmp_path},
+        privsynth.sample: {"model": tmp_path, "out": tmp_path / "b"},
+        privsynth.impute: {"model": tmp_path, "source": source, "out": tmp_path / "c.csv"},
+        privsynth.verify: {"path": tmp_path},
+    }
+    said = []
+    for function, arguments in right.items():
+        named = [p.name for p in inspect.signature(function).parameters.values() if p.kind != p.VAR_POSITIONAL]
+        if function is privsynth.plan:
+            named += [
+                "delta",
+                "max_rows_per_unit",
+                "schema",
+                "dataset",
+                "generator",
+                "format",
+                "audit",
+                "policy",
+                "key",
+            ]
+        for name in named:
+            for wrong in (frame, frame["name"], ["SECRET"], b"SECRET"):
+                said.append(words_of_error(function, {**arguments, name: wrong}))
+    assert not [words for words in said if "SECRET" in words]
+    assert sum(bool(words) for words in said) > 100
+
+
+def test_tables_to_audit_may_be_data_frames(tmp_path):
+    import pandas as pd
+
+    frame = pd.DataFrame({"ward": ["ICU", "ER"] * 60, "age": range(120)})
+    audited = privsynth.audit_table(real=frame, synthetic=frame[::-1], out=tmp_path / "audit", level="quick")
+    assert (audited.folder / "report.html").exists()
+
+
 def test_verify_takes_a_folder_a_page_and_keyrings(tmp_path, privsynth_home):
     from datetime import UTC, datetime
 

@@ -33,12 +33,9 @@ def command(expect_rows: int | None, as_json: bool, **options: Any) -> None:
 
     Example: privsynth plan admissions.csv --schema schema.yaml --unit patient_id --epsilon 1
     """
-    from privsynth._validate import in_range
     from privsynth.pipeline.config import SynthesizeConfig
     from privsynth.pipeline.plan import plan
 
-    if expect_rows is not None:
-        in_range(1, 10**12, expect_rows=expect_rows)
     taken = take_source_options(options)
     made = plan(SynthesizeConfig(out=Path("plan"), source_options=taken, **options), expect_rows=expect_rows)
     if as_json:

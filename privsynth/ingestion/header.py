@@ -32,7 +32,7 @@ _MAGIC = {
 }
 
 
-def refuse_unreadable(path: Path) -> None:
+def refuse_unreadable(path: Path, *, may_be_empty: bool = False) -> None:
     """Raise `SourceError` unless `path` is a regular file that can be opened and holds something."""
     try:
         status = path.stat()
@@ -49,7 +49,7 @@ def refuse_unreadable(path: Path) -> None:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "not a path"
         raise SourceError(f"{path!s} cannot be opened ({reason})".replace("\0", "?")) from None
-    if status.st_size == 0:
+    if status.st_size == 0 and not may_be_empty:
         raise SourceError(f"{path} is empty; it needs a header and rows")
 
 

@@ -30,7 +30,8 @@ class JsonlSource:
     """
 
     def __init__(self, path: Path, options: SourceOptions) -> None:
-        refuse_unreadable(path)
+        # Where the names are declared, no row is a table without rows, as a header alone is.
+        refuse_unreadable(path, may_be_empty=options.columns is not None)
         self.label = str(path)
         self._path = path
         self._options = options

@@ -27,14 +27,18 @@ __all__ = ["SOURCES", "SkippedCells", "Source", "SourceOptions", "open_source", 
 
 
 class Adapter(NamedTuple):
-    """How a kind of source is opened, and which options mean something to it (besides `columns` and the limits)."""
+    """How a kind of source is opened, and which options mean something to it (besides `columns` and the limits).
+
+    `has_header` tells whether names stand in front of the rows, or only in them.
+    """
 
     open: Callable[[Any, SourceOptions], Source]
     options: tuple[str, ...] = ()
+    has_header: bool = True
 
 
 _CSV = Adapter(open_csv, ("delimiter", "encoding"))
-_JSONL = Adapter(open_jsonl, ("encoding",))
+_JSONL = Adapter(open_jsonl, ("encoding",), has_header=False)
 _SQL = Adapter(open_sql, ("table", "query"))
 
 # Suffix of a file, scheme of a URL, or type of an object -> adapter. This is all that privsynth can read.
@@ -82,6 +86,11 @@ def open_source(origin: str | Path | pd.DataFrame, options: SourceOptions | None
         return adapter.open(target, options)
 
 
+def has_header(origin: str | Path | pd.DataFrame) -> bool:
+    """Return whether the names of columns stand in front of the rows: without a look at the source."""
+    return SOURCES[_adapter_key(origin)[0]].has_header
+
+
 def _adapter_key(origin: Any) -> tuple[str, Any]:
     """Return the key of the adapter in `SOURCES`, and what to hand to it."""
     if not isinstance(origin, str | Path):
@@ -104,7 +113,7 @@ def _adapter_key(origin: Any) -> tuple[str, Any]:
     return max(fitting, key=len), path
 
 
-def read_table(source: Source, workspace: Workspace) -> tuple[Table, SkippedCells]:
+def read_table(source: Source, workspace: Workspace, *, may_be_empty: bool = False) -> tuple[Table, SkippedCells]:
     """Read all rows into the private folder.
 
     Guarantee: none; the table is the private input. The counts are for the officer only.
@@ -112,17 +121,19 @@ def read_table(source: Source, workspace: Workspace) -> tuple[Table, SkippedCell
     Args:
       source: what to read.
       workspace: an open workspace; the table lies in a file of it.
+      may_be_empty: take a table without rows like any other. A release must: whether it appears may not depend on
+        rows, and "is there anybody at all?" would be answered exactly.
 
     Returns:
       The table, mapped from the file so that its size is not bounded by memory, and what could not be read.
 
     Raises:
-      SourceError: there is no row at all, or the container of the source is damaged on the way.
+      SourceError: there is no row at all, unless there may be none; or the container is damaged on the way.
       OutputError: the disk is full.
     """
     skipped = SkippedCells()
     data = workspace.spill(_guarded_batches(source, skipped), source.arrow_schema)
-    if data.num_rows == 0:
+    if data.num_rows == 0 and not may_be_empty:
         raise SourceError(f"{source.label} has a header but no rows; there is nothing to protect or to learn from")
     return Table(data, workspace.let_go), skipped
 

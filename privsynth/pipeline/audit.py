@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from privsynth import __version__
+from privsynth._validate import paths, texts
 from privsynth.audit.finding import Finding
 from privsynth.audit.registry import not_run, run_audits
 from privsynth.audit.tables import LEVELS, AuditTables, Level
@@ -49,18 +50,18 @@ class AuditConfig:
     """One audit of tables from anywhere.
 
     Attributes:
-      real, synthetic, holdout: sources; without a holdout nobody is known to be no member, so that what needs one says
-        'insufficient evidence'.
+      real, synthetic, holdout: paths, database URLs or DataFrames; without a holdout nobody is known to be no member,
+        so that what needs one says 'insufficient evidence'.
       claimed: the (ε, δ) that the synthetic table claims; None takes what the release says that `model` is part of.
       model: folder of the model that made the rows, if it is one of ours.
       level: how much is done.
       policy: name of a shipped policy or path of a policy file.
     """
 
-    real: str
-    synthetic: str
+    real: str | Path | pd.DataFrame
+    synthetic: str | Path | pd.DataFrame
     out: Path
-    holdout: str | None = None
+    holdout: str | Path | pd.DataFrame | None = None
     schema: Path | None = None
     claimed: tuple[float, float] | None = None
     model: Path | None = None
@@ -70,6 +71,8 @@ class AuditConfig:
     source_options: Mapping[str, Any]
 
     def __post_init__(self) -> None:
+        texts(level=self.level, key=self.key)
+        paths(out=self.out, schema=self.schema, model=self.model, policy=self.policy)
         if self.level not in LEVELS:
             raise ConfigError(f"there is no level '{self.level}' of the audit; choose {', '.join(LEVELS)}")
 
@@ -119,7 +122,7 @@ def audit(config: AuditConfig, env: Environment) -> AuditResult:
         options = SourceOptions(**config.source_options)
         sources = {"real": read_table(open_source(config.real, options), workspace)[0]}
         sources["synthetic"] = read_table(open_source(config.synthetic, SourceOptions()), workspace)[0]
-        if config.holdout:
+        if config.holdout is not None:
             sources["holdout"] = read_table(open_source(config.holdout, options), workspace)[0]
         sides, facts = _align(sources, schema)
         tables = _audit_tables(sides, facts, schema, sources["real"])
@@ -141,7 +144,7 @@ def audit(config: AuditConfig, env: Environment) -> AuditResult:
         report = ReportData(
             kind="officer",
             report_id=env.report_id,
-            dataset=schema.dataset or Path(config.real).name.split(".")[0],
+            dataset=schema.dataset or _name(config.real),
             created=env.now.isoformat(),
             tool_version=__version__,
             generator=GeneratorInfo(
@@ -167,6 +170,13 @@ def audit(config: AuditConfig, env: Environment) -> AuditResult:
         unfinished=tuple(not_run(findings)),
         not_compared=lacking,
     )
+
+
+def _name(source: str | Path | pd.DataFrame) -> str:
+    """Return what to call a table; a URL may hold a password."""
+    if not isinstance(source, str | Path):
+        return "data frame"
+    return "database" if "://" in str(source) else Path(source).name.split(".")[0]
 
 
 def _write(report: ReportData, staged: Path, out: Path, key: SigningKey | None, env: Environment) -> None:

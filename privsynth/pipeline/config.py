@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from privsynth._validate import in_range
+from privsynth._validate import in_range, paths, texts
 from privsynth.errors import ConfigError, Option, OutputError, SchemaError
 from privsynth.privacy.budget import DEFAULT_DELTA, Budget
 from privsynth.schema.files import load_schema, schema_from
@@ -64,6 +64,9 @@ class SynthesizeConfig:
     policy: str | Path | None = None
 
     def __post_init__(self) -> None:
+        texts(unit=self.unit, dataset=self.dataset, generator=self.generator, format=self.format, key=self.key)
+        texts(audit=self.audit)
+        paths(out=self.out, policy=self.policy)
         in_range(0.0, 0.5, holdout_fraction=self.holdout_fraction)
         if self.rows is not None:
             in_range(1, 10**10, rows=self.rows)

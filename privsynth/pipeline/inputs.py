@@ -5,24 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from privsynth.errors import ConfigError, Option
-from privsynth.ingestion.source import Source, SourceOptions, open_source
+from privsynth.ingestion.source import Source, SourceOptions, has_header, open_source
 from privsynth.pipeline.config import SynthesizeConfig
 from privsynth.schema.model import Schema
 
 
 def open_config_source(config: SynthesizeConfig, schema: Schema) -> Source:
-    """Return the source of a run. Names of a table without a header come from the schema."""
+    """Return the source of a run. Names of a table without a header come from the options or the schema."""
     options = dict(config.source_options)
-    source = open_source(config.source, SourceOptions(**options))
-    if source.names_are_public:
-        return source
-    if not schema.columns:
-        raise ConfigError(
-            "this format has no header, and the names in its rows are private: name the columns with ",
-            Option("columns", python="SourceOptions(columns=…)"),
-            ", or in a schema",
-        )
-    return open_source(config.source, SourceOptions(**{**options, "columns": tuple(schema.columns)}))
+    if options.get("columns") is None and not has_header(config.source):
+        if not schema.columns:
+            raise ConfigError(
+                "this format has no header, and the names in its rows are private: name the columns with ",
+                Option("columns", python="SourceOptions(columns=…)"),
+                ", or in a schema",
+            )
+        options["columns"] = tuple(schema.columns)
+    return open_source(config.source, SourceOptions(**options))
 
 
 def physical_types(source: Source) -> dict[str, Any]:

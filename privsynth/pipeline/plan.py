@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from privsynth._validate import in_range
 from privsynth.encoding.domain_prices import FIRST_LOOK, SCARCE, choose_prices, domain_prices
 from privsynth.encoding.units import STEPS, Look, Weights
 from privsynth.generators.generator import choose, load_generator
@@ -98,6 +99,8 @@ def plan(config: SynthesizeConfig, *, expect_rows: int | None = None) -> Plan:
     Raises:
       PrivsynthError: the same as `synthesize` for what can be told from public facts.
     """
+    if expect_rows is not None:
+        in_range(1, 10**12, expect_rows=expect_rows)
     schema = config.read_schema()
     budget = config.budget(schema)
     source = open_config_source(config, schema)

@@ -153,7 +153,7 @@ def synthesize(config: SynthesizeConfig, env: Environment) -> SynthesisResult:
         with Workspace(env.home) as workspace:
             clock = {"start": time.monotonic()}
             env.progress("reading", 0.0)
-            table, skipped = read_table(job.source, workspace)
+            table, skipped = read_table(job.source, workspace, may_be_empty=True)
             fingerprint, commitment = content_fingerprints(table, [ledger.fingerprint_key(), secrets.token_bytes(32)])
             reservation.bind(fingerprint)
             clock["read"] = time.monotonic()

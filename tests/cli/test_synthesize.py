@@ -218,7 +218,6 @@ def assert_stopped(result, folder, before, *, code=2, words=""):
 TABLES = {
     "empty": (b"", "is empty"),
     "blank lines": ("\n\n\n", "is empty"),
-    "header only": (",".join(COLUMNS) + "\n", "no rows"),
     "duplicate names": (admissions().replace("ward", "age", 1), "same name"),
     "blank name": (admissions().replace("ward", " ", 1), "blank name"),
     "a PDF": (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n" + NEEDLE.encode(), "a PDF"),

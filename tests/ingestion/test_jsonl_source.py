@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from privsynth.errors import SchemaError, SourceError
-from privsynth.ingestion import SkippedCells, SourceOptions, open_source
+from privsynth.ingestion import SkippedCells, SourceOptions, open_source, read_table
 
 
 @pytest.fixture
@@ -100,6 +100,12 @@ def test_a_file_without_objects_is_refused(jsonl_file, read):
         open_source(jsonl_file("[1]\n[2]\n"))
     with pytest.raises(SourceError, match="no rows"):
         read(jsonl_file("[1]\n[2]\n"), columns=("a",))
+
+
+def test_declared_names_are_the_header_of_a_file_without_rows(jsonl_file, workspace):
+    for content in ("", "\n", "[1]\n"):
+        source = open_source(jsonl_file(content), SourceOptions(columns=("a",)))
+        assert read_table(source, workspace, may_be_empty=True)[0].n_rows == 0
 
 
 def test_declared_names_are_checked(jsonl_file):

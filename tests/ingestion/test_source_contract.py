@@ -211,7 +211,7 @@ def test_what_is_no_table_is_refused(suffix, content, tmp_path):
     assert str(path) in str(caught.value)
 
 
-def test_a_header_without_rows_is_refused(tmp_path, workspace, csv_file):
+def test_a_header_without_rows_is_refused_unless_there_may_be_none(tmp_path, workspace, csv_file):
     origins = [(csv_file("a,b\n"), {}), (pd.DataFrame({"a": [], "b": []}), {})]
     path = tmp_path / "t.parquet"
     pq.write_table(arrow().slice(0, 0), path)
@@ -228,6 +228,8 @@ def test_a_header_without_rows_is_refused(tmp_path, workspace, csv_file):
         source = open_source(origin, SourceOptions(**options))
         with pytest.raises(SourceError, match="no rows"):
             read_table(source, workspace)
+        table, _ = read_table(source, workspace, may_be_empty=True)
+        assert (table.n_rows, table.names) == (0, source.names)
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,31 @@ def test_one_row(release):
     assert "Quillfeather" not in set(rows["ward"])
 
 
+def test_a_header_alone_is_released_like_any_table(release):
+    """Whether a folder appears would tell if there is anybody at all, and could be asked again and again."""
+    rows, _ = release("age,ward\n")
+    assert list(rows) == ["age", "ward"]
+
+
+def test_json_lines_without_objects_are_released_like_any_table(tmp_path):
+    for number, content in enumerate(("", "[1]\n")):
+        source = write(tmp_path, f"t{number}.jsonl", content)
+        args = (
+            "--columns",
+            "age",
+            "--unit",
+            "row",
+            "--epsilon",
+            2,
+            "--dataset",
+            "t",
+            "--out",
+            tmp_path / f"out{number}",
+        )
+        made = run("synthesize", source, *args, *FAST)
+        assert made.exit_code == 0, made.output
+
+
 def test_columns_of_which_nothing_is_known_are_named(tmp_path):
     """Far too few rows: what comes out is arbitrary, and everybody who looks is told."""
     rows = "".join(f"{i * 1_000},w{i},{i % 2}\n" for i in range(20))

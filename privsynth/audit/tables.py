@@ -92,11 +92,14 @@ class AuditTables:
         return np.arange(0 if frame is None else len(frame)) if codes is None else np.asarray(codes)
 
     def thinned(self, at_most: int, rng: np.random.Generator) -> AuditTables:
-        """Return tables of at most `at_most` rows each, or these if they are no longer: whole units at random."""
+        """Return tables of at most `at_most` rows each, or these if they are no longer: whole units at random.
+
+        Units of a known pool are drawn from training and holdout together, before all others, so that being drawn
+        does not depend on the coin: those that are left were sent to training by a fair coin as before.
+        """
         if self.largest <= at_most:
             return self
-        train = _rows_of_units(self.units("train"), at_most, rng)
-        held = _rows_of_units(self.units("holdout"), at_most, rng)
+        train, held = self._drawn(at_most, rng)
         return replace(
             self,
             train=self.train.iloc[train].reset_index(drop=True),
@@ -106,6 +109,19 @@ class AuditTables:
             unit_holdout=None if self.unit_holdout is None else self.unit_holdout[held],
             pool_in_train=None if self.pool_in_train is None else self.pool_in_train[train],
         )
+
+    def _drawn(self, at_most: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Return the sorted rows of training and of holdout that are drawn, at most `at_most` each."""
+        train, held = self.units("train"), self.units("holdout")
+        if self.pool_in_train is None:
+            return _rows_of_units(train, at_most, rng), _rows_of_units(held, at_most, rng)
+        pool, rest = np.flatnonzero(self.pool_in_train), np.flatnonzero(~self.pool_in_train)
+        # A unit is on one side; apart by sign, so that equal numbers of rows that are their own units stay two units.
+        drawn = _rows_of_units(np.concatenate([train[pool], -1 - held]), at_most, rng)
+        inside, outside = pool[drawn[drawn < len(pool)]], drawn[drawn >= len(pool)] - len(pool)
+        left = at_most - len(inside)
+        others = rest[_rows_of_units(train[rest], left, rng)] if left > 0 else rest[:0]
+        return np.sort(np.concatenate([inside, others])), outside
 
     @property
     def largest(self) -> int:

@@ -254,7 +254,7 @@ def test_long_tables_are_thinned_by_whole_units_and_said_so(monkeypatch):
     assert fewer.train["a"].tolist() == fewer.unit_train.tolist()
     assert np.array_equal(fewer.pool_in_train, fewer.unit_train % 2 == 0)
     assert len(fewer.synthetic) == 100
-    assert len(fewer.holdout) == 30
+    assert 0 < len(fewer.holdout) < 15, "as small a share of the holdout is drawn as of the pool in training"
     assert tables.thinned(1_200, np.random.default_rng(0)) is tables
     seen = {}
 

@@ -89,7 +89,8 @@ def synthesize(
       unit: the column that names the person or account to protect, or "row"; None takes the schema's.
       passphrase: gives the passphrase of an encrypted signing key.
       **options: the fields of `privsynth.pipeline.config.SynthesizeConfig`: delta, max_rows_per_unit, schema, dataset,
-        generator, holdout_fraction, rows, format, key, seed, source_options, audit, policy.
+        generator, holdout_fraction, rows, format, key, seed, source_options, audit, policy, header_is_public,
+        sdv_is_declared.
     Raises:
       PrivsynthError: one sentence that says what is wrong and what to do.
     """

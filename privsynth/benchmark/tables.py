@@ -56,7 +56,8 @@ def settle(config: BenchmarkConfig) -> Schema:
     Raises:
       InputError: the table, the schema, the unit or a target does not fit.
     """
-    schema = load_schema(config.schema) if config.schema else Schema()
+    # What a benchmark writes stays with the officer, so that it may use what was detected from the rows.
+    schema = load_schema(config.schema, sdv_is_declared=True) if config.schema else Schema()
     source = open_source(config.table, SourceOptions(**config.source_options))
     unit = budget_of(config, schema, epsilon=1.0).unit
     check_schema_fits(schema, source.names, unit)

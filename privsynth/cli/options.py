@@ -38,6 +38,22 @@ def take_source_options(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in taken.items() if value is not None}
 
 
+def header_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option that says that names which look like values are names."""
+    return click.option(
+        "--header-is-public", is_flag=True, help="Take names of columns that look like values: numbers, dates, e-mails."
+    )(command)
+
+
+def declared_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option that says where SDV metadata came from."""
+    return click.option(
+        "--sdv-is-declared",
+        is_flag=True,
+        help="The SDV metadata of --schema came from a code book: nothing in it was detected from the rows.",
+    )(command)
+
+
 def policy_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the option that names a policy."""
     return click.option(

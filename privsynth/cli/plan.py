@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from privsynth.cli.options import source_options, take_source_options
+from privsynth.cli.options import declared_option, header_option, source_options, take_source_options
 from privsynth.cli.output import bar, emit_json, print_table, say, speaks_unicode
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ SHOWN_COLUMNS = 40
 @click.option("--generator", default="auto", show_default=True, metavar="NAME", help="auto, or one of the generators.")
 @click.option("--expect-rows", type=int, metavar="N", help="Your guess of the number of rows (default: three sizes).")
 @source_options
+@header_option
+@declared_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 def command(expect_rows: int | None, as_json: bool, **options: Any) -> None:
     """Say what a release of SOURCE would cost and reach. Reads the header only, and spends nothing.

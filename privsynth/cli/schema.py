@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from privsynth.cli.options import source_options, take_source_options
+from privsynth.cli.options import header_option, source_options, take_source_options
 from privsynth.cli.output import emit_json, say
 
 
@@ -22,10 +22,11 @@ def command() -> None:
 @command.command("init")
 @click.argument("source")
 @source_options
+@header_option
 @click.option(
     "--observe", is_flag=True, help="Add suggestions read off the data; they are private until a person declares them."
 )
-def init(source: str, observe: bool, **options: Any) -> None:
+def init(source: str, observe: bool, header_is_public: bool, **options: Any) -> None:
     """Write names and blanks of SOURCE's columns to stdout.
 
     With --observe each column gets a suggested kind, bounds or categories, marked `observed: true`. They are read off
@@ -36,7 +37,8 @@ def init(source: str, observe: bool, **options: Any) -> None:
     """
     from privsynth.pipeline.draft import draft_schema
 
-    click.echo(draft_schema(source, take_source_options(options), observe=observe), nl=False)
+    taken = take_source_options(options)
+    click.echo(draft_schema(source, taken, observe=observe, header_is_public=header_is_public), nl=False)
 
 
 @command.command("check")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from privsynth.cli import STOPPED
-from privsynth.cli.options import policy_option, source_options, take_source_options
+from privsynth.cli.options import declared_option, header_option, policy_option, source_options, take_source_options
 from privsynth.cli.output import (
     emit_json,
     first_names,
@@ -78,6 +78,8 @@ _POLICY_WORDS = {"fail": "failed", "review": "to review", "insufficient": "witho
 )
 @policy_option
 @source_options
+@header_option
+@declared_option
 @click.option("--officer", is_flag=True, help="Print the officer's findings too: exact figures about real people.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 def command(out: Path, officer: bool, as_json: bool, format_: str, **options: Any) -> None:

@@ -43,6 +43,8 @@ class SynthesizeConfig:
       source_options: how to read the source (see `SourceOptions`).
       audit: how much the officer's audit does: "quick", "standard", "deep", or "none" for paid figures only.
       policy: name of a shipped policy or path of a policy file; None judges by the findings' own thresholds.
+      header_is_public: take names of columns that look like values; without it they are refused.
+      sdv_is_declared: the SDV metadata came from a code book; without it all of it counts as observed in the rows.
     """
 
     source: str | Path | pd.DataFrame
@@ -62,6 +64,8 @@ class SynthesizeConfig:
     source_options: dict[str, Any] = field(default_factory=dict)
     audit: Literal["quick", "standard", "deep", "none"] = "standard"
     policy: str | Path | None = None
+    header_is_public: bool = False
+    sdv_is_declared: bool = False
 
     def __post_init__(self) -> None:
         texts(unit=self.unit, dataset=self.dataset, generator=self.generator, format=self.format, key=self.key)
@@ -85,7 +89,7 @@ class SynthesizeConfig:
             return self.schema
         if isinstance(self.schema, dict):
             return schema_from(self.schema, "the schema")
-        return load_schema(Path(self.schema))
+        return load_schema(Path(self.schema), sdv_is_declared=self.sdv_is_declared)
 
     def budget(self, schema: Schema) -> Budget:
         """Return the promise: the unit and k from the options or the schema, which must not contradict each other.
@@ -153,7 +157,8 @@ def check_schema_fits(schema: Schema, names: list[str], unit: str) -> None:
         more = f" and {len(observed) - 1} more" if len(observed) > 1 else ""
         raise SchemaError(
             f"the schema holds suggestions that were observed in the data ('{observed[0]}'{more}): compare each with a "
-            "code book, then remove 'observed: true' to declare it"
+            "code book, then remove 'observed: true' to declare it; SDV metadata that came from a code book needs ",
+            Option("sdv_is_declared", python="sdv_is_declared=True"),
         )
     check_rules(schema)
 

@@ -10,6 +10,7 @@ from privsynth.encoding.cells import Categories
 from privsynth.encoding.facts import Facts, declared_facts, exact_facts
 from privsynth.encoding.parsed import grid_values, parse_table
 from privsynth.ingestion.source import SourceOptions, open_source, read_table
+from privsynth.pipeline.public_names import refuse_values_for_names
 from privsynth.schema.files import dump_schema
 from privsynth.schema.model import Column, Schema
 from privsynth.table import Table
@@ -28,12 +29,14 @@ Compare each with a code book, correct it, and remove `observed: true`: only the
 privsynth synthesize refuses a schema that still holds `observed: true`."""
 
 
-def draft_schema(source: str, options: dict[str, Any], *, observe: bool) -> str:
+def draft_schema(source: str, options: dict[str, Any], *, observe: bool, header_is_public: bool = False) -> str:
     """Return YAML: names and blanks, or, with `observe`, exact (private) suggestions marked `observed`.
 
     Guarantee: without `observe`, a function of the header; with it none: the text is private.
     """
     opened = open_source(source, SourceOptions(**options))
+    if not (observe or header_is_public or options.get("columns")):
+        refuse_values_for_names(opened.names, opened.label)
     blanks = Schema(columns={name: Column() for name in opened.names})
     if not observe:
         return dump_schema(blanks, comment=_BLANKS)

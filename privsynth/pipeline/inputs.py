@@ -7,12 +7,14 @@ from typing import Any
 from privsynth.errors import ConfigError, Option
 from privsynth.ingestion.source import Source, SourceOptions, has_header, open_source
 from privsynth.pipeline.config import SynthesizeConfig
+from privsynth.pipeline.public_names import refuse_values_for_names
 from privsynth.schema.model import Schema
 
 
 def open_config_source(config: SynthesizeConfig, schema: Schema) -> Source:
     """Return the source of a run. Names of a table without a header come from the options or the schema."""
     options = dict(config.source_options)
+    typed = options.get("columns") is not None
     if options.get("columns") is None and not has_header(config.source):
         if not schema.columns:
             raise ConfigError(
@@ -21,7 +23,11 @@ def open_config_source(config: SynthesizeConfig, schema: Schema) -> Source:
                 ", or in a schema",
             )
         options["columns"] = tuple(schema.columns)
-    return open_source(config.source, SourceOptions(**options))
+        typed = True
+    source = open_source(config.source, SourceOptions(**options))
+    if not (typed or config.header_is_public):
+        refuse_values_for_names(source.names, source.label)
+    return source
 
 
 def physical_types(source: Source) -> dict[str, Any]:

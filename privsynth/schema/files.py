@@ -54,8 +54,23 @@ def _mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
 _UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
-def load_schema(path: Path) -> Schema:
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object, in which a key may stand only once: which of two is meant, nobody can know."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
+        raise SchemaError(f"the schema holds the key '{twice}' twice; take one away")
+    return found
+
+
+def load_schema(path: Path, *, sdv_is_declared: bool = False) -> Schema:
     """Return the schema of a YAML file, or of an SDV metadata JSON file.
+
+    Args:
+      path: of the file.
+      sdv_is_declared: SDV metadata came from a code book. Otherwise its columns are marked `observed`: SDV's usual way
+        to make it is to detect it from the rows, and one row can flip what it says.
 
     Raises:
       SchemaError: the file is missing, is no schema, or says something that cannot be; with the place.
@@ -69,7 +84,11 @@ def load_schema(path: Path) -> Schema:
     except UnicodeDecodeError:
         raise SchemaError(f"the schema {path} is not UTF-8 text") from None
     try:
-        data = json.loads(text) if path.suffix == ".json" else yaml.load(text, Loader=_UniqueKeys)
+        data = (
+            json.loads(text, object_pairs_hook=_unique)
+            if path.suffix == ".json"
+            else yaml.load(text, Loader=_UniqueKeys)
+        )
     except json.JSONDecodeError as error:
         raise SchemaError(f"{path} is not valid JSON (line {error.lineno})") from None
     except (yaml.YAMLError, RecursionError) as error:
@@ -81,7 +100,7 @@ def load_schema(path: Path) -> Schema:
             f"{path} holds a date or a number that does not exist, such as 2024-13-01; correct it"
         ) from None
     if isinstance(data, dict) and ("METADATA_SPEC_VERSION" in data or "tables" in data):
-        data = from_sdv(data)
+        data = from_sdv(data, declared=sdv_is_declared)
     return schema_from(data, str(path))
 
 
@@ -110,8 +129,12 @@ def _reason(item: Any) -> str:
     return f"{place}: {message}" if place else message
 
 
-def from_sdv(data: dict[str, Any]) -> dict[str, Any]:
+def from_sdv(data: dict[str, Any], *, declared: bool = False) -> dict[str, Any]:
     """Return schema data from SDV metadata (V1 of SDV 1 and 2, one table). Needs no SDV.
+
+    Args:
+      data: the metadata, parsed.
+      declared: it came from a code book; otherwise every column is marked `observed`.
 
     Raises:
       SchemaError: it describes several tables, or none.
@@ -135,7 +158,8 @@ def from_sdv(data: dict[str, Any]) -> dict[str, Any]:
             found["kind"] = "integer"
         if kind == "id":
             found["roles"] = ["identifier"]
-        columns[column] = found
+        # That a kind is unknown was seen in the rows as well; but it is bought, and nothing is said.
+        columns[column] = found if declared or sdtype == "unknown" else found | {"observed": True}
     return {"columns": columns} | ({"dataset": name} if name else {})
 
 

@@ -30,3 +30,26 @@ def test_a_key_that_stands_twice_is_named(tmp_path):
     path.write_text("columns:\n  a: {kind: id}\n  a: {kind: text}\n")
     with pytest.raises(SchemaError, match="'a' twice"):
         load_schema(path)
+
+
+def test_a_key_that_stands_twice_in_json_is_named(tmp_path):
+    path = tmp_path / "schema.json"
+    path.write_text('{"columns": {"a": {"kind": "id"}, "b": {"kind": "id", "kind": "numeric"}}}')
+    with pytest.raises(SchemaError, match="'kind' twice"):
+        load_schema(path)
+
+
+SDV = """{"METADATA_SPEC_VERSION": "V1", "columns": {
+  "lab": {"sdtype": "categorical"}, "day": {"sdtype": "datetime", "datetime_format": "%d.%m.%Y"},
+  "mail": {"sdtype": "email"}, "odd": {"sdtype": "unknown"}}}"""
+
+
+def test_sdv_metadata_counts_as_observed_unless_it_is_said_to_be_declared(tmp_path):
+    path = tmp_path / "metadata.json"
+    path.write_text(SDV)
+    observed = {name: column.observed for name, column in load_schema(path).columns.items()}
+    assert observed == {"lab": True, "day": True, "mail": True, "odd": False}
+    declared = load_schema(path, sdv_is_declared=True)
+    assert not any(column.observed for column in declared.columns.values())
+    assert declared.column("day").format == "%d.%m.%Y"
+    assert declared.column("mail").roles == ("identifier",)

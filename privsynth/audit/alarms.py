@@ -14,12 +14,13 @@ import pandas as pd
 
 from privsynth.audit.features import fit_encoder, nearest
 from privsynth.audit.finding import Finding, Verdict
-from privsynth.audit.intervals import clopper_pearson, normal
+from privsynth.audit.intervals import clopper_pearson, lower_bound, normal, upper_bound
 from privsynth.audit.tables import AuditSettings, AuditTables, numbers, texts, thin
 from privsynth.audit.wording import insufficient
 
 MAX_PROBES = 3_000
 MAX_BASE = 5_000
+ALONE = 0.01  # false alarms of the test that has no holdout, two bounds together (own)
 NOTE = "This is an alarm, never evidence of safety."  # the one sentence each of these findings must carry
 
 
@@ -78,12 +79,15 @@ def _exact(tables: AuditTables, rng: np.random.Generator) -> Finding:
         "source": "own; sign test over different rows",
     }
     if len(holdout) == 0:
+        all_copied = copies == n and _beyond_chance(ours, train)
         return Finding(
             **common,
-            verdict="review" if copies else "info",
-            threshold="no holdout to compare with: any copy asks for a look",
+            verdict="fail" if all_copied else "review" if copies else "info",
+            threshold="no holdout to compare with: any copy asks for a look, and copies of everything fail where more "
+            f"rows equal a row that occurs once than new people would ({1 - ALONE:.0%}, Good 1953)",
             meaning=f"Share of synthetic rows that equal a training row in every column. {NOTE} Without a "
-            "holdout, chance cannot be told from copying.",
+            "holdout, chance cannot be told from copying"
+            + (", but so many rows of single people are no chance." if all_copied else "."),
             detail={"copies": copies},
         )
     rows_t, rows_h = _control(tables, rng, len(train))
@@ -102,6 +106,20 @@ def _exact(tables: AuditTables, rng: np.random.Generator) -> Finding:
         f"of the rows. {NOTE}",
         detail={"copies": copies, "excess_at_equal_size": excess, "excess_low": low, "compared": len(rows_h)},
     )
+
+
+def _beyond_chance(ours: np.ndarray, train: np.ndarray) -> bool:
+    """Return whether more synthetic rows equal a training row that occurs once than rows of new people would.
+
+    A new row equals one of those with the probability 2 * (values that occur twice) / n, which the training rows
+    themselves tell. Rows of few, common values that coincide by chance equal rows that occur often.
+
+    Source: Good (1953), the population frequency of what occurred once; intervals of Clopper & Pearson (1934).
+    """
+    patterns, times = np.unique(train, return_counts=True)
+    hits = int(np.isin(ours, patterns[times == 1]).sum())
+    expected = 2 * upper_bound(int((times == 2).sum()), len(train), ALONE / 2)
+    return lower_bound(hits, len(ours), ALONE / 2) > expected
 
 
 def _excess(sign: np.ndarray, weight: np.ndarray, n: int) -> tuple[float, float]:

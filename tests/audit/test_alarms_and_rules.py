@@ -54,8 +54,25 @@ def test_the_copy_alarm_keeps_its_false_alarm_rate(draw, tables_of):
 
 def test_without_a_holdout_any_copy_asks_for_a_look(people, tables_of, pick):
     train, _, fresh = people
-    assert pick(alarms(tables_of(train, None, train)), "exact_copies").verdict == "review"
+    mixed = pd.concat([fresh.iloc[150:], train.iloc[:150]], ignore_index=True)
+    assert pick(alarms(tables_of(train, None, mixed)), "exact_copies").verdict == "review"
     assert pick(alarms(tables_of(train, None, fresh)), "exact_copies").verdict == "info"
+
+
+def test_without_a_holdout_copies_of_everything_fail(people, tables_of, pick):
+    train = people[0]
+    assert pick(alarms(tables_of(train, None, train)), "exact_copies").verdict == "fail"
+    assert pick(alarms(tables_of(train, None, train.sample(500, random_state=1))), "exact_copies").verdict == "fail"
+
+
+def test_without_a_holdout_common_rows_of_narrow_tables_are_no_copies(draw, tables_of, pick):
+    """Every synthetic row equals a training row, as new people do; a false alarm in 1 % of seeds."""
+    columns = ["sex", "region", "ill"]
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        train, fresh = draw(3_000, rng)[columns], draw(300, rng)[columns]
+        fresh = fresh[fresh.apply(tuple, axis=1).isin(train.apply(tuple, axis=1))].reset_index(drop=True)
+        assert pick(alarms(tables_of(train, None, fresh), seed), "exact_copies").verdict == "review"
 
 
 def test_rows_are_equal_after_rounding_and_missing_equals_missing(tables_of):

@@ -116,6 +116,13 @@ def test_a_column_that_a_table_lacks_is_named(audits, tmp_path):
     assert "the holdout lacks the column 'b'; give" in refused.stderr
 
 
+def test_a_table_given_as_its_own_synthetic_one_fails(audits, sides, tmp_path):
+    audits(alarms=AUDITS["alarms"])
+    made = run("audit", *sides[:2], "--synthetic", sides[1], *sides[4:], "--out", tmp_path / "a")
+    assert made.exit_code == 3, made.output
+    assert report_of(tmp_path / "a")[0]["findings"][0]["verdict"] == "fail"
+
+
 def two_frames(n=3):
     frame = pd.DataFrame({"a": np.arange(float(n))})
     return {"train": frame, "holdout": frame, "synthetic": frame, "kinds": {"a": "numeric"}}

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from privsynth.pipeline.synthesize import SynthesisResult
     from privsynth.schema.model import Schema
     from privsynth.signing.keyring import Keyring
-    from privsynth.signing.release import VerificationResult
+    from privsynth.signing.verification import VerificationResult
 
 __version__ = "0.1.0"
 
@@ -173,24 +173,29 @@ def audit_table(
     return run(config, environment(passphrase=passphrase))
 
 
-def verify(path: str | Path, *keyrings: Keyring | str | Path) -> VerificationResult:
+def verify(
+    path: str | Path, *keyrings: Keyring | str | Path, kind: str | None = None, dataset: str | None = None
+) -> VerificationResult:
     """Return who signed a release folder, or a report.html that came alone. Works offline.
 
     Args:
       keyrings: the reader's own, or paths of them; none takes the keyring of this machine.
+      kind: "public" or "officer", where no other will do.
+      dataset: the dataset that it has to be of.
     Raises:
-      VerificationError: a byte was changed, added or removed. UnknownSigner: intact, but no keyring knows the signer.
+      VerificationError: a byte was changed, added or removed, or it is not what was asked for.
+      UnknownSigner: intact, but no keyring knows the signer.
     """
     from datetime import UTC, datetime
 
     from privsynth.signing.keyring import Keyring
-    from privsynth.signing.release import verify_folder, verify_report
     from privsynth.signing.store import load_keyring
+    from privsynth.signing.verification import Expected, verify_folder, verify_report
     from privsynth.workspace import privsynth_home
 
     known = [ring if isinstance(ring, Keyring) else Keyring.load(Path(ring)) for ring in keyrings]
     check = verify_folder if Path(path).is_dir() else verify_report
-    return check(Path(path), known or [load_keyring(privsynth_home())], datetime.now(UTC))
+    return check(Path(path), known or [load_keyring(privsynth_home())], datetime.now(UTC), Expected(kind, dataset))
 
 
 def sample(

@@ -12,7 +12,7 @@ from privsynth.errors import ConfigError
 
 if TYPE_CHECKING:
     from privsynth.signing.keyring import Keyring
-    from privsynth.signing.release import VerificationResult
+    from privsynth.signing.verification import Promise, VerificationResult
 
 
 @click.command()
@@ -24,23 +24,27 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Keyring with the keys that you trust; may be given again. [default: your own keyring]",
 )
+@click.option("--kind", type=click.Choice(["public", "officer"]), help="Refuse a folder of another kind.")
+@click.option("--dataset", help="Refuse a release of another dataset.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def verify(path: Path, keyring_files: tuple[Path, ...], as_json: bool) -> None:
+def verify(path: Path, keyring_files: tuple[Path, ...], kind: str | None, dataset: str | None, as_json: bool) -> None:
     """Check who signed a release, and that not a byte of it was changed.
 
     PATH is a folder, or a report.html that came alone: then the other files cannot be checked. Works offline.
     The exit code is 0 if it verifies, 5 if it does not, 6 if it is intact but no keyring knows the signer.
 
-    Example: privsynth verify out/public --keyring st-mary.json
+    An older release of the same key verifies as well: name what you expect, and look at the time of signing.
+
+    Example: privsynth verify out/public --keyring st-mary.json --kind public --dataset admissions
     """
     import json
 
-    from privsynth.signing.release import verify_folder, verify_report
+    from privsynth.signing.verification import Expected, verify_folder, verify_report
 
     if not (path / "manifest.json").exists() and (path / "public" / "manifest.json").exists():
         raise ConfigError(f"{path} holds a whole run, each part signed by itself; verify {path / 'public'}")
     check = verify_folder if path.is_dir() else verify_report
-    verified = check(path, _keyrings(keyring_files), datetime.now(UTC))
+    verified = check(path, _keyrings(keyring_files), datetime.now(UTC), Expected(kind, dataset))
     if as_json:
         click.echo(json.dumps({"verified": True, **verified.to_json()}, indent=2))
     else:
@@ -66,6 +70,14 @@ def _text(path: Path, verified: VerificationResult) -> str:
         f"Release     {verified.kind}, of {dataset}",
         f"Files       {verified.files} checked",
     ]
+    if verified.promise:
+        lines.append(f"Promise     {_promise(verified.promise)}")
     if verified.unchecked:
         lines.append(f"The report alone was checked; {verified.unchecked} other signed files were not there to check.")
     return "\n".join(lines)
+
+
+def _promise(promise: Promise) -> str:
+    unit = promise.unit if promise.unit.isprintable() else ascii(promise.unit)
+    rows = "" if promise.max_rows_per_unit is None else f", at most {promise.max_rows_per_unit:,} rows each"
+    return f"ε = {promise.epsilon}, δ = {promise.delta}; the unit is {unit}{rows} (the signer's word)"

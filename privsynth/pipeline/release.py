@@ -20,7 +20,7 @@ from privsynth.encoding.synthetic import SyntheticRows
 from privsynth.errors import OutputError, SourceError
 from privsynth.generators.model import SyntheticModel
 from privsynth.signing.keyring import Keyring
-from privsynth.signing.release import VerificationResult, verify_folder
+from privsynth.signing.verification import Expected, VerificationResult, verify_folder
 
 if TYPE_CHECKING:
     from privsynth.schema.model import Schema
@@ -166,12 +166,15 @@ class Release:
         """Return more synthetic rows, under conditions and with altered shares if asked for; free."""
         return self.model().sample(n_rows, seed=seed, given=given, balance=balance)
 
-    def verify(self, *keyrings: Keyring | str | Path) -> VerificationResult:
+    def verify(self, *keyrings: Keyring | str | Path, dataset: str | None = None) -> VerificationResult:
         """Return who signed the release.
 
+        Args:
+          dataset: the dataset that it has to be of.
         Raises:
-          VerificationError: something was changed, added or removed; the message says what.
+          VerificationError: something was changed, added or removed, or this is no public folder of that dataset;
+            the message says what.
           UnknownSigner: intact, but no keyring knows the signer.
         """
         loaded = [k if isinstance(k, Keyring) else Keyring.load(Path(k)) for k in keyrings]
-        return verify_folder(self.folder, loaded, datetime.now(UTC))
+        return verify_folder(self.folder, loaded, datetime.now(UTC), Expected("public", dataset))

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-MAX_PATH_CHARACTERS = 1_024
+MAX_PATH_CHARACTERS = 1_024  # fewer than PATH_MAX of Linux (4,096) and macOS (1,024 bytes with the folder before it)
+# An envelope of 10 MB has room for some 75,000 files.
+MAX_ENTRIES = 200_000
 _CHUNK_BYTES = 1 << 20
 _FORBIDDEN = re.compile(r'[\\:*?"<>|]')
 
@@ -32,22 +34,26 @@ class Tree:
 
     Attributes:
       files: path with forward slashes -> where it is; ordinary files only.
-      strange: paths of links, pipes, sockets and devices; none of them was opened.
+      strange: paths of links, pipes, sockets, devices, and of folders too deep to have a name; none was opened.
     """
 
     files: dict[str, Path]
     strange: tuple[str, ...]
+
+    def problems(self) -> list[str]:
+        """Return a sentence for each path that no release may hold."""
+        return [f"{shown(name)} is a link, a device or a folder that lies too deep" for name in self.strange]
 
 
 def list_tree(folder: Path) -> Tree:
     """Return everything under a folder, links not followed. Empty folders carry no bytes and are left out.
 
     Raises:
-      OSError: if a folder cannot be listed.
+      OSError: if a folder cannot be listed, or there are more than 200,000 entries.
     """
     files: dict[str, Path] = {}
     strange: list[str] = []
-    for name, entry in _walk(folder, ""):
+    for name, entry in _walk(folder):
         if entry.is_file(follow_symlinks=False):
             files[name] = Path(entry.path)
         else:
@@ -55,14 +61,21 @@ def list_tree(folder: Path) -> Tree:
     return Tree(files, tuple(sorted(strange)))
 
 
-def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            name = f"{prefix}{entry.name}"
-            if entry.is_dir(follow_symlinks=False):
-                yield from _walk(Path(entry.path), f"{name}/")
-            else:
-                yield name, entry
+def _walk(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Yield path and entry of all that is no folder, and of folders that lie too deep to be looked into."""
+    waiting, seen = [("", folder)], 0
+    while waiting:
+        prefix, here = waiting.pop()
+        with os.scandir(here) as entries:
+            for entry in entries:
+                seen += 1
+                if seen > MAX_ENTRIES:
+                    raise OSError(0, f"more than {MAX_ENTRIES:,} files and folders")
+                name = f"{prefix}{entry.name}"
+                if entry.is_dir(follow_symlinks=False) and len(name) < MAX_PATH_CHARACTERS:
+                    waiting.append((f"{name}/", Path(entry.path)))
+                else:
+                    yield name, entry
 
 
 def open_regular(path: Path) -> BinaryIO:

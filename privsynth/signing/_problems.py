@@ -8,6 +8,9 @@ from pathlib import Path
 from privsynth.errors import VerificationError
 from privsynth.signing._files import shown
 
+# What macOS and Windows leave in a folder that somebody opens. Only a name tells: what is in such a file is anybody's.
+LEFT_BY_SYSTEMS = {".DS_Store", "Thumbs.db", "desktop.ini"}
+
 
 @dataclass
 class Problems:
@@ -34,6 +37,11 @@ class Problems:
             if names
         ]
         lines += [f"  {sentence}" for sentence in self.other]
-        return VerificationError(
-            "\n".join([f"{what} does not verify:", *lines, "Do not rely on it; ask the sender for a fresh copy."])
-        )
+        advice = "Do not rely on it; ask the sender for a fresh copy."
+        others = self.changed or self.missing or self.other
+        if not others and all(name.rpartition("/")[2] in LEFT_BY_SYSTEMS for name in self.added):
+            advice = (
+                "Everything that was signed is unchanged. Files of these names are left by macOS and Windows where "
+                "somebody opens a folder; nobody signed them. Delete them, then verify again."
+            )
+        return VerificationError("\n".join([f"{what} does not verify:", *lines, advice]))

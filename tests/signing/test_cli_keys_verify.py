@@ -1,7 +1,10 @@
 """`keys` and `verify` from end to end, each in a home of its own."""
 
+import ast
 import json
 import stat
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -199,6 +202,40 @@ def test_verify_as_a_recipient(signed, tmp_path, monkeypatch):
     assert "Data office" in run(verify, signed, "--keyring", tmp_path / "office.json")
     with pytest.raises(KeyFileError, match="no keyring at"):
         run(verify, signed, "--keyring", tmp_path / "none.json")
+
+
+def test_verify_prints_the_promise_and_refuses_what_was_not_asked_for(home, tmp_path, make_release):
+    run(keys, "init", "--no-passphrase")
+    now = datetime.now(UTC)
+    guarantee = {"epsilon": 1.5, "delta": 1e-6, "unit": "patient\x1b", "max_rows_per_unit": 3}
+    report = json.dumps({"guarantee": guarantee}).encode()
+    key = open_key(home, "default", None, now=now)[0]
+    folder = make_release(tmp_path / "public", key, signed_at=now, extra={"report.json": report})
+    printed = run(verify, folder, "--kind", "public", "--dataset", "admissions")
+    assert r"ε = 1.5, δ = 1e-06; the unit is 'patient\x1b', at most 3 rows each" in printed
+    assert json.loads(run(verify, folder, "--json"))["promise"] == guarantee
+    for wrong in (("--kind", "officer"), ("--dataset", "payments")):
+        with pytest.raises(VerificationError, match="was asked for"):
+            run(verify, folder, *wrong)
+
+
+def test_verify_loads_no_library_of_tables(home, tmp_path, make_release):
+    """In a fresh interpreter, from the command line: what a recipient needs besides Python."""
+    run(keys, "init", "--no-passphrase")
+    key = open_key(home, "default", None, now=datetime.now(UTC))[0]
+    folder = make_release(tmp_path / "public", key, signed_at=datetime.now(UTC))
+    code = (
+        "import sys; from privsynth.cli import main; main(standalone_mode=False); "
+        "print({n.split('.')[0] for n, m in sys.modules.items() if 'site-packages' in str(getattr(m, '__file__', ''))})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "verify", str(folder)], capture_output=True, text=True, timeout=60, check=True
+    )
+    printed, loaded = done.stdout.splitlines()[:-1], ast.literal_eval(done.stdout.splitlines()[-1])
+    assert printed[0].endswith("verifies.")
+    known = {"click", "cryptography", "pydantic", "pydantic_core", "annotated_types", "typing_extensions"}
+    known |= {"typing_inspection", "_cffi_backend", "cffi", "_distutils_hack"}
+    assert loaded <= known, "privsynth verify should need nothing but click, cryptography and pydantic"
 
 
 def test_verify_with_given_keyrings_leaves_the_own_one_aside(signed, tmp_path):

@@ -5,6 +5,7 @@
     │   ├── SourceError            a file or table cannot be read as a table
     │   ├── SchemaError            the schema is wrong, or does not fit the header
     │   ├── ConfigError            an option is missing, absurd or contradicts another
+    │   ├── NotFittedError         a Synthesizer was asked for something before it was fitted
     │   ├── OutputError            the output folder exists, is read-only or full
     │   └── KeyFileError           a key is missing, unreadable, expired, or its passphrase is wrong
     ├── CheckFailed                3: a check of the audit failed
@@ -93,6 +94,10 @@ class SchemaError(InputError):
 
 class ConfigError(InputError):
     """An option is missing, absurd, or contradicts another."""
+
+
+class NotFittedError(InputError):
+    """A `Synthesizer` was asked for something before it was fitted."""
 
 
 class OutputError(InputError):

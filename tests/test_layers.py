@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "privsynth"
-BASE = {"errors", "_validate", "randomness", "threads"}
+BASE = {"errors", "_validate", "notebook", "randomness", "threads"}
 DATA = BASE | {"schema", "table"}
 MAY_IMPORT = {
     "errors": set(),
+    "notebook": set(),
     "threads": set(),
     "interrupts": set(),
     "_validate": {"errors"},

@@ -17,6 +17,7 @@ from privsynth.cli.output import emit_json, first_names, policy_json, print_find
 @click.option("--synthetic", required=True, metavar="SOURCE", help="The synthetic rows, from any tool.")
 @click.option("--holdout", metavar="SOURCE", help="Real rows of the same population that the generator did not see.")
 @click.option("--schema", type=click.Path(path_type=Path), help="Kinds, roles (target, protected), unit and rules.")
+@click.option("--dataset", metavar="NAME", help="Name in the report (default: the schema's, else the file's stem).")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="New folder for the officer's report.")
 @click.option("--claimed-epsilon", type=float, help="The epsilon that the synthetic table claims.")
 @click.option("--claimed-delta", type=float, default=1e-6, show_default=True, help="The delta that it claims.")
@@ -40,16 +41,11 @@ def command(claimed_epsilon: float | None, claimed_delta: float, out: Path, as_j
 
     Example: privsynth audit --real a.csv --synthetic b.csv --holdout c.csv --schema schema.yaml --out audit/
     """
-    from privsynth._validate import inside, non_negative
     from privsynth.cli.keys import ask_passphrase
     from privsynth.pipeline.audit import AuditConfig, audit
     from privsynth.pipeline.synthesize import environment
 
-    claimed = None
-    if claimed_epsilon is not None:
-        non_negative(claimed_epsilon=claimed_epsilon)
-        inside(0, 1, claimed_delta=claimed_delta)
-        claimed = (claimed_epsilon, claimed_delta)
+    claimed = None if claimed_epsilon is None else (claimed_epsilon, claimed_delta)
     taken = take_source_options(options)
     config = AuditConfig(out=out, claimed=claimed, source_options=taken, **options)
     with progress() as steps:

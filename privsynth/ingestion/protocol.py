@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -52,11 +52,29 @@ class SourceOptions:
             raise ConfigError("delimiter must be one character, and neither a quote nor a line break")
         if self.table is not None and self.query is not None:
             raise ConfigError("table and query cannot both be given; leave one out")
+        if isinstance(self.columns, str):
+            raise ConfigError("columns must be a list of names, not one text")
+        if self.columns is not None:
+            object.__setattr__(self, "columns", tuple(self.columns))
         if self.columns is not None and (not self.columns or len(set(self.columns)) != len(self.columns)):
             raise ConfigError("columns must name at least one column, and none twice")
         for field in fields(self):
             if field.name.startswith(("max_", "batch_")):
                 positive(**{field.name: getattr(self, field.name)})
+
+    @classmethod
+    def of(cls, options: SourceOptions | Mapping[str, Any] | None) -> SourceOptions:
+        """Return the options themselves, those that a mapping names, or the usual ones.
+
+        Raises:
+          ConfigError: an option is absurd, or there is none of that name.
+        """
+        if isinstance(options, SourceOptions):
+            return options
+        known = [field.name for field in fields(cls)]
+        if options is not None and not (isinstance(options, Mapping) and set(options) <= set(known)):
+            raise ConfigError(f"source_options can be {', '.join(known)}; leave out what is none of them")
+        return cls(**(options or {}))
 
     def rows_per_batch(self, n_columns: int) -> int:
         """Return how many rows of `n_columns` cells a batch may hold."""

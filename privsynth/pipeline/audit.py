@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from privsynth import __version__
-from privsynth._validate import paths, texts
+from privsynth import __version__, _validate
 from privsynth.audit.finding import Finding
 from privsynth.audit.registry import not_run, run_audits
 from privsynth.audit.tables import LEVELS, AuditTables, Level
@@ -24,11 +23,13 @@ from privsynth.encoding.units import divide
 from privsynth.errors import ConfigError, OutputError, SchemaError
 from privsynth.generators.model import SyntheticModel
 from privsynth.ingestion.source import SourceOptions, open_source, read_table
-from privsynth.pipeline.config import check_out
+from privsynth.notebook import card, checks_text, worst_text
+from privsynth.pipeline.config import check_out, read_schema, stem
 from privsynth.pipeline.officer import ROWS_APART, audit_run, columns_apart
 from privsynth.pipeline.refit import promise_beside, refit_of_model
 from privsynth.pipeline.release import publish
 from privsynth.pipeline.reports import promise_of
+from privsynth.pipeline.sample import model_folder
 from privsynth.pipeline.synthesize import Environment
 from privsynth.policy.files import load_policy
 from privsynth.policy.judge import Judgement, judge
@@ -36,7 +37,6 @@ from privsynth.randomness import KeyedFunction
 from privsynth.report.hazards import ELSEWHERE, hazards
 from privsynth.report.model import GeneratorInfo, OfficerPart, ReportData
 from privsynth.report.render import render
-from privsynth.schema.files import load_schema
 from privsynth.schema.model import Schema
 from privsynth.signing.keys import SigningKey
 from privsynth.signing.release import sign_folder
@@ -50,36 +50,46 @@ class AuditConfig:
     """One audit of tables from anywhere.
 
     Attributes:
-      real, synthetic, holdout: paths, database URLs or DataFrames; without a holdout nobody is known to be no member,
-        so that what needs one says 'insufficient evidence'.
+      real, synthetic, holdout: paths, database URLs or DataFrames; without a holdout no non-members are known, so that
+        what needs them says 'insufficient evidence'.
+      schema: a path to a schema file, a `Schema`, a mapping, or None.
+      dataset: name in the report; None takes the schema's, else the stem of the real file.
       claimed: the (ε, δ) that the synthetic table claims; None takes what the release says that `model` is part of.
       model: folder of the model that made the rows, if it is one of ours.
       level: how much is done.
       policy: name of a shipped policy or path of a policy file.
+      source_options: how to read `real` and `holdout`.
     """
 
     real: str | Path | pd.DataFrame
     synthetic: str | Path | pd.DataFrame
     out: Path
     holdout: str | Path | pd.DataFrame | None = None
-    schema: Path | None = None
+    schema: str | Path | Schema | Mapping[str, Any] | None = None
+    dataset: str | None = None
     claimed: tuple[float, float] | None = None
     model: Path | None = None
     level: Level = "standard"
     policy: str | Path | None = None
     key: str | None = None
-    source_options: Mapping[str, Any]
+    source_options: SourceOptions | Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        texts(level=self.level, key=self.key)
-        paths(out=self.out, schema=self.schema, model=self.model, policy=self.policy)
-        if self.level not in LEVELS:
-            raise ConfigError(f"there is no level '{self.level}' of the audit; choose {', '.join(LEVELS)}")
+        _validate.paths(out=self.out, model=self.model, policy=self.policy)
+        _validate.texts(key=self.key, dataset=self.dataset)
+        SourceOptions.of(self.source_options)
+        if self.claimed is not None:
+            if not (isinstance(self.claimed, tuple | list) and len(self.claimed) == 2):
+                raise ConfigError("claimed must be a pair of numbers, (epsilon, delta)")
+            epsilon, delta = self.claimed
+            _validate.non_negative(claimed_epsilon=epsilon)
+            _validate.inside(0, 1, claimed_delta=delta)
+        _validate.one_of(LEVELS, level=self.level)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class AuditResult:
-    """What an audit made.
+    """What an audit made: exact figures, for the officer alone.
 
     Attributes:
       folder: the officer's.
@@ -87,6 +97,8 @@ class AuditResult:
       judgement: of the policy; None without one.
       unfinished: audits that a person stopped; the report is partial then, and says so.
       not_compared: columns of the real table that the synthetic one lacks.
+      dataset: name in the report.
+      claimed: the (ε, δ) that was judged; None if nothing is promised.
     """
 
     folder: Path
@@ -94,14 +106,36 @@ class AuditResult:
     judgement: Judgement | None
     unfinished: tuple[str, ...]
     not_compared: tuple[str, ...]
+    dataset: str
+    claimed: tuple[float, float] | None
+
+    def __repr__(self) -> str:
+        found = f"findings={len(self.findings)}, verdict={self.verdict!r}"
+        return f"AuditResult({str(self.folder)!r}, dataset={self.dataset!r}, {found})"
+
+    def _repr_html_(self) -> str:
+        findings = [finding.to_json() for finding in self.findings]
+        promise = "none is claimed" if self.claimed is None else "({:g}, {:g}) is claimed".format(*self.claimed)
+        return card(
+            f"Audit of {self.dataset}",
+            [
+                ("Promise", promise),
+                ("Checks", checks_text(findings)),
+                ("Worst finding", worst_text(findings, officer=True)),
+                ("Stopped audits", ", ".join(self.unfinished)),
+                ("Not compared", ", ".join(self.not_compared)),
+                ("Officer's report", str(self.folder / "report.html")),
+            ],
+            note="Exact figures about real people: keep this notebook inside.",
+        )
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Literal["pass", "review", "fail"]:
         """`fail` if any check failed, of the findings or of the policy, else `review`, else `pass`."""
         verdicts: set[str] = {finding.verdict for finding in self.findings}
         if self.judgement is not None:
             verdicts |= {outcome.verdict for outcome in self.judgement.outcomes}
-        return next((v for v in ("fail", "review") if v in verdicts), "pass")
+        return "fail" if "fail" in verdicts else "review" if "review" in verdicts else "pass"
 
 
 def audit(config: AuditConfig, env: Environment) -> AuditResult:
@@ -111,15 +145,17 @@ def audit(config: AuditConfig, env: Environment) -> AuditResult:
       finished is written, and the report names what is missing.
     """
     check_out(config.out)
-    schema = load_schema(config.schema) if config.schema else Schema()
+    schema = read_schema(config.schema)
+    dataset = config.dataset or schema.dataset or stem(config.real) or "table"
     policy = load_policy(str(config.policy)) if config.policy is not None else None
-    model = SyntheticModel.load(config.model) if config.model else None
-    beside = promise_beside(config.model) if config.model else None
+    folder = model_folder(config.model) if config.model else None
+    model = SyntheticModel.load(folder) if folder else None
+    beside = promise_beside(folder) if folder else None
     claimed = config.claimed or (beside[:2] if beside else None)
     key, entry = open_key(env.home, config.key, env.passphrase, now=env.now) if config.key else (None, None)
     with Workspace(env.home) as workspace:
         env.progress("reading", 0.0)
-        options = SourceOptions(**config.source_options)
+        options = SourceOptions.of(config.source_options)
         sources = {"real": read_table(open_source(config.real, options), workspace)[0]}
         sources["synthetic"] = read_table(open_source(config.synthetic, SourceOptions()), workspace)[0]
         if config.holdout is not None:
@@ -144,7 +180,7 @@ def audit(config: AuditConfig, env: Environment) -> AuditResult:
         report = ReportData(
             kind="officer",
             report_id=env.report_id,
-            dataset=schema.dataset or _name(config.real),
+            dataset=dataset,
             created=env.now.isoformat(),
             tool_version=__version__,
             generator=GeneratorInfo(
@@ -169,14 +205,9 @@ def audit(config: AuditConfig, env: Environment) -> AuditResult:
         judgement=judgement,
         unfinished=tuple(not_run(findings)),
         not_compared=lacking,
+        dataset=dataset,
+        claimed=claimed,
     )
-
-
-def _name(source: str | Path | pd.DataFrame) -> str:
-    """Return what to call a table; a URL may hold a password."""
-    if not isinstance(source, str | Path):
-        return "data frame"
-    return "database" if "://" in str(source) else Path(source).name.split(".")[0]
 
 
 def _write(report: ReportData, staged: Path, out: Path, key: SigningKey | None, env: Environment) -> None:

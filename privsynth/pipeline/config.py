@@ -5,19 +5,25 @@ from __future__ import annotations
 import difflib
 import math
 import os
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from privsynth._validate import in_range, paths, texts
+from privsynth import _validate
+from privsynth._validate import in_range
 from privsynth.errors import ConfigError, Option, OutputError, SchemaError
+from privsynth.ingestion.protocol import SourceOptions
 from privsynth.privacy.budget import DEFAULT_DELTA, Budget
 from privsynth.schema.files import load_schema, schema_from
 from privsynth.schema.model import Schema
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Format = Literal["parquet", "csv"]
+AuditLevel = Literal["quick", "standard", "deep", "none"]
 
 REPORT_SHARE = 0.05
 
@@ -40,7 +46,7 @@ class SynthesizeConfig:
       format: "parquet" or "csv".
       key: name of the signing key; None leaves the release unsigned.
       seed: of the synthetic rows; None draws one. It is printed in the report.
-      source_options: how to read the source (see `SourceOptions`).
+      source_options: how to read the source; None leaves it to the source itself.
       audit: how much the officer's audit does: "quick", "standard", "deep", or "none" for paid figures only.
       policy: name of a shipped policy or path of a policy file; None judges by the findings' own thresholds.
       header_is_public: take names of columns that look like values; without it they are refused.
@@ -53,43 +59,37 @@ class SynthesizeConfig:
     epsilon: float
     delta: float = DEFAULT_DELTA
     max_rows_per_unit: int | None = None
-    schema: Path | str | Schema | dict[str, Any] | None = None
+    schema: str | Path | Schema | Mapping[str, Any] | None = None
     dataset: str | None = None
     generator: str = "auto"
     holdout_fraction: float = 0.1
     rows: int | None = None
-    format: Literal["parquet", "csv"] = "parquet"
+    format: Format = "parquet"
     key: str | None = None
     seed: int | None = None
-    source_options: dict[str, Any] = field(default_factory=dict)
-    audit: Literal["quick", "standard", "deep", "none"] = "standard"
+    source_options: SourceOptions | Mapping[str, Any] | None = None
+    audit: AuditLevel = "standard"
     policy: str | Path | None = None
     header_is_public: bool = False
     sdv_is_declared: bool = False
 
     def __post_init__(self) -> None:
-        texts(unit=self.unit, dataset=self.dataset, generator=self.generator, format=self.format, key=self.key)
-        texts(audit=self.audit)
-        paths(out=self.out, policy=self.policy)
+        _validate.paths(out=self.out, policy=self.policy)
+        _validate.texts(unit=self.unit, dataset=self.dataset, generator=self.generator, key=self.key)
+        _validate.flags(header_is_public=self.header_is_public, sdv_is_declared=self.sdv_is_declared)
+        _validate.whole_numbers(max_rows_per_unit=self.max_rows_per_unit, rows=self.rows, seed=self.seed)
+        SourceOptions.of(self.source_options)
+        _validate.one_of(get_args(Format), format=self.format)
+        _validate.one_of(get_args(AuditLevel), audit=self.audit)
         in_range(0.0, 0.5, holdout_fraction=self.holdout_fraction)
         if self.rows is not None:
             in_range(1, 10**10, rows=self.rows)
         if self.seed is not None:
             in_range(0, 2**63 - 1, seed=self.seed)
-        if self.format not in ("parquet", "csv"):
-            raise ConfigError(f"there is no format '{self.format}'; choose parquet or csv")
-        if self.audit not in ("quick", "standard", "deep", "none"):
-            raise ConfigError(f"there is no audit '{self.audit}'; choose quick, standard, deep or none")
 
     def read_schema(self) -> Schema:
         """Return the schema that was given, or an empty one."""
-        if self.schema is None:
-            return Schema()
-        if isinstance(self.schema, Schema):
-            return self.schema
-        if isinstance(self.schema, dict):
-            return schema_from(self.schema, "the schema")
-        return load_schema(Path(self.schema), sdv_is_declared=self.sdv_is_declared)
+        return read_schema(self.schema, sdv_is_declared=self.sdv_is_declared)
 
     def budget(self, schema: Schema) -> Budget:
         """Return the promise: the unit and k from the options or the schema, which must not contradict each other.
@@ -120,14 +120,35 @@ class SynthesizeConfig:
 
     def dataset_name(self, schema: Schema) -> str:
         """Return the name under which the ledger keeps the budget."""
-        name = self.dataset or schema.dataset
-        if name is None and isinstance(self.source, str | Path) and "://" not in str(self.source):
-            name = Path(self.source).name.split(".")[0]
+        name = self.dataset or schema.dataset or stem(self.source)
         if not name:
             raise ConfigError(
                 "give the dataset a name with ", Option("dataset"), ", under which the ledger keeps its budget"
             )
         return name
+
+
+def read_schema(schema: str | Path | Schema | Mapping[str, Any] | None, *, sdv_is_declared: bool = False) -> Schema:
+    """Return the schema that was given as itself, as its keys, or as the path of its file; an empty one for None.
+
+    Args:
+      sdv_is_declared: SDV metadata came from a code book; else all of it counts as observed in the rows.
+    Raises:
+      SchemaError: it is none, or not valid.
+    """
+    if schema is None:
+        return Schema()
+    if isinstance(schema, Schema):
+        return schema
+    if isinstance(schema, Mapping):
+        return schema_from(dict(schema), "the schema")
+    _validate.paths(schema=schema)
+    return load_schema(Path(schema), sdv_is_declared=sdv_is_declared)
+
+
+def stem(source: object) -> str:
+    """Return the name of a file without its suffixes; "" for a database or a table in memory."""
+    return Path(source).name.split(".")[0] if isinstance(source, str | Path) and "://" not in str(source) else ""
 
 
 def _agree(name: str, option: Any, declared: Any) -> Any:

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from privsynth import _validate
 from privsynth._validate import in_range
 from privsynth.errors import ConfigError, Option, OutputError
 from privsynth.generators.encoded import Progress, no_progress
@@ -53,6 +54,9 @@ class ImputationResult:
     draws: int
     counts: Counts
 
+    def __repr__(self) -> str:
+        return f"ImputationResult(files={len(self.files)}, seed={self.seed}, draws={self.draws})"
+
 
 def impute(
     model: Path,
@@ -62,7 +66,7 @@ def impute(
     seed: int | None = None,
     draws: int = 1,
     mark: bool = False,
-    source_options: Mapping[str, Any] | None = None,
+    source_options: SourceOptions | Mapping[str, Any] | None = None,
     progress: Progress = no_progress,
 ) -> ImputationResult:
     """Write a table with its gaps filled from a model, and a label beside it that says how private it is.
@@ -78,7 +82,9 @@ def impute(
       SourceError: there is no model, or no table. OutputError: the file exists or cannot be written.
       ConfigError: model and table have no column in common, or an option is absurd.
     """
+    _validate.whole_numbers(draws=draws, seed=seed)
     in_range(1, MAX_DRAWS, draws=draws)
+    options = SourceOptions.of(source_options)
     chosen = new_sampling_seed() if seed is None else seed
     in_range(0, 2**63 - 1, seed=chosen)
     files = [out] if draws == 1 else [out.with_name(f"{out.stem}-{draw}{out.suffix}") for draw in range(1, draws + 1)]
@@ -86,7 +92,6 @@ def impute(
     for path in (*files, *labels):
         _check_file(path)
     loaded = SyntheticModel.load(model_folder(model))
-    options = SourceOptions(**(source_options or {}))
     opened = open_source(source, options)
     if mark and MARK in opened.names:
         raise ConfigError(f"the table has a column '{MARK}' already; leave the mark out, or rename the column")

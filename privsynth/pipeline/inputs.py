@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from privsynth.errors import ConfigError, Option
@@ -13,18 +14,18 @@ from privsynth.schema.model import Schema
 
 def open_config_source(config: SynthesizeConfig, schema: Schema) -> Source:
     """Return the source of a run. Names of a table without a header come from the options or the schema."""
-    options = dict(config.source_options)
-    typed = options.get("columns") is not None
-    if options.get("columns") is None and not has_header(config.source):
+    options = SourceOptions.of(config.source_options)
+    typed = options.columns is not None
+    if not typed and not has_header(config.source):
         if not schema.columns:
             raise ConfigError(
                 "this format has no header, and the names in its rows are private: name the columns with ",
                 Option("columns", python="SourceOptions(columns=…)"),
                 ", or in a schema",
             )
-        options["columns"] = tuple(schema.columns)
+        options = replace(options, columns=tuple(schema.columns))
         typed = True
-    source = open_source(config.source, SourceOptions(**options))
+    source = open_source(config.source, options)
     if not (typed or config.header_is_public):
         refuse_values_for_names(source.names, source.label)
     return source

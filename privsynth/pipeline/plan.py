@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from privsynth import _validate
 from privsynth._validate import in_range
 from privsynth.encoding.domain_prices import FIRST_LOOK, SCARCE, choose_prices, domain_prices
 from privsynth.encoding.units import STEPS, Look, Weights
 from privsynth.generators.generator import choose, load_generator
 from privsynth.generators.marginal.select import MEAN_ABS_NORMAL
 from privsynth.generators.marginal.units import LENGTHS_PRICE, USUAL_ROWS, expected_length
+from privsynth.notebook import card, promise_text
 from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
 from privsynth.pipeline.core import number_of_bins
 from privsynth.pipeline.inputs import open_config_source, physical_types
@@ -72,9 +74,9 @@ class Outlook:
     pair_tvd: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
-    """What `privsynth plan` says; `parts` are those of the last outlook."""
+    """What a release would cost and reach; `parts` are those of the last outlook."""
 
     dataset: str
     epsilon: float
@@ -86,6 +88,27 @@ class Plan:
     epsilon_of_events: float
     parts: tuple[Part, ...]
     outlooks: tuple[Outlook, ...]
+
+    def __repr__(self) -> str:
+        promise = f"epsilon={self.epsilon:g}, delta={self.delta:g}, unit={self.unit!r}"
+        rows = tuple(outlook.rows for outlook in self.outlooks)
+        return f"Plan(dataset={self.dataset!r}, {promise}, generator={self.generator!r}, rows={rows})"
+
+    def _repr_html_(self) -> str:
+        sizes = [
+            (f"If it has {o.rows:,} rows", f"expected error of a pair's table {o.pair_tvd:.3f}, {o.bins} bins a number")
+            for o in self.outlooks
+        ]
+        return card(
+            f"Plan of a release of {self.dataset}",
+            [
+                ("Promise", promise_text(self.epsilon, self.delta, self.unit, self.max_rows_per_unit)),
+                ("Generator", self.generator),
+                ("Shares", ", ".join(f"{part.name} {part.share:.0%}" for part in self.parts)),
+                *sizes,
+            ],
+            note="Nothing was read beyond the header, and nothing was spent.",
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able data."""
@@ -99,8 +122,8 @@ def plan(config: SynthesizeConfig, *, expect_rows: int | None = None) -> Plan:
     Raises:
       PrivsynthError: the same as `synthesize` for what can be told from public facts.
     """
-    if expect_rows is not None:
-        in_range(1, 10**12, expect_rows=expect_rows)
+    _validate.whole_numbers(expect_rows=expect_rows)
+    in_range(1, 10**12, expect_rows=1 if expect_rows is None else expect_rows)
     schema = config.read_schema()
     budget = config.budget(schema)
     source = open_config_source(config, schema)

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +15,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow.parquet as pq
 
+from privsynth import _validate
+from privsynth._validate import in_range
 from privsynth.encoding.codecs import DAY, ColumnCodec, TimeCodec
 from privsynth.encoding.synthetic import SyntheticRows
-from privsynth.errors import OutputError, SourceError
+from privsynth.errors import ConfigError, OutputError, SourceError
 from privsynth.generators.model import SyntheticModel
+from privsynth.notebook import card, checks_text, promise_text, worst_text
+from privsynth.randomness import new_sampling_seed
 from privsynth.signing.keyring import Keyring
 from privsynth.signing.verification import Expected, VerificationResult, verify_folder
 
@@ -94,17 +98,32 @@ def _copy(folder: Path, place: Path) -> None:
         shutil.copy2(path, place / path.relative_to(folder))
 
 
-@dataclass(frozen=True)
+def as_conditions(given: str | Sequence[str]) -> tuple[str, ...]:
+    """Return conditions as texts; one alone need not be in a list.
+
+    Raises:
+      ConfigError: they are something else.
+    """
+    if isinstance(given, str):
+        return (given,)
+    if not (isinstance(given, list | tuple) and all(isinstance(text, str) for text in given)):
+        raise ConfigError("given must be a text such as 'age >= 60', or a list of such texts")
+    return tuple(given)
+
+
+@dataclass(frozen=True, repr=False)
 class Release:
     """A release on disk.
 
     Attributes:
       folder: its public folder.
       report: report.json, parsed.
+      keep: what has to live as long as the release: the owner of a temporary folder.
     """
 
     folder: Path
     report: dict[str, Any]
+    keep: object = field(default=None, compare=False)
 
     @classmethod
     def open(cls, path: str | Path) -> Release:
@@ -120,9 +139,44 @@ class Release:
             folder = folder / "public"
         try:
             report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            release = cls(folder, report)
+            whole = isinstance(release.findings, list) and all(isinstance(f, dict) for f in release.findings)
+            promised = min(release.epsilon, release.delta) >= 0 and bool(release.dataset) and bool(release.unit)
+        except (OSError, ValueError, RecursionError):
             raise SourceError(f"{path} holds no release: it has no readable report.json") from None
-        return cls(folder, report)
+        except (KeyError, TypeError, AttributeError):
+            whole = promised = False
+        if not (whole and promised):
+            raise SourceError(f"{path} holds another report than that of a release; give a public folder")
+        return release
+
+    def __repr__(self) -> str:
+        promise = f"epsilon={self.epsilon:g}, delta={self.delta:g}, unit={self.unit!r}"
+        return f"Release({str(self.folder)!r}, dataset={self.dataset!r}, {promise}, findings={len(self.findings)})"
+
+    def _repr_html_(self) -> str:
+        most = self.report["guarantee"].get("max_rows_per_unit")
+        return card(
+            f"Release of {self.dataset}",
+            [
+                ("Promise", promise_text(self.epsilon, self.delta, self.unit, most if isinstance(most, int) else None)),
+                ("Public checks", checks_text(self.findings)),
+                ("Worst public finding", worst_text(self.findings)),
+                ("Signature", "UNSIGNED" if self.report.get("unsigned") else "there is one"),
+                ("Report", str(self.folder / "report.html")),
+            ],
+            note="Opened, not verified: verify(keyring) says who signed these bytes.",
+        )
+
+    @property
+    def dataset(self) -> str:
+        """Name of the dataset."""
+        return str(self.report["dataset"])
+
+    @property
+    def unit(self) -> str:
+        """Whose privacy is protected: a column, or "row"."""
+        return str(self.report["guarantee"]["unit"])
 
     @property
     def epsilon(self) -> float:
@@ -162,9 +216,28 @@ class Release:
 
         return load_schema(self.folder / "schema.yaml")
 
-    def sample(self, n_rows: int, *, seed: int, given: Sequence[str] = (), balance: str | None = None) -> pd.DataFrame:
-        """Return more synthetic rows, under conditions and with altered shares if asked for; free."""
-        return self.model().sample(n_rows, seed=seed, given=given, balance=balance)
+    def sample(
+        self,
+        n_rows: int | None = None,
+        *,
+        seed: int | None = None,
+        given: str | Sequence[str] = (),
+        balance: str | None = None,
+    ) -> pd.DataFrame:
+        """Return more synthetic rows, under conditions and with altered shares if asked for; they cost nothing.
+
+        Args:
+          n_rows: None takes the paid number of rows.
+          seed: the same seed and arguments give the same rows; None draws one.
+          given, balance: as for `privsynth.sample`.
+        """
+        _validate.whole_numbers(n_rows=n_rows, seed=seed)
+        _validate.texts(balance=balance)
+        model = self.model()
+        wanted = model.default_rows if n_rows is None else n_rows
+        chosen = new_sampling_seed() if seed is None else seed
+        in_range(0, 2**63 - 1, seed=chosen)
+        return model.sample(wanted, seed=chosen, given=as_conditions(given), balance=balance)
 
     def verify(self, *keyrings: Keyring | str | Path, dataset: str | None = None) -> VerificationResult:
         """Return who signed the release.

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from privsynth import _validate
 from privsynth._validate import in_range
 from privsynth.encoding.synthetic import SyntheticRows
 from privsynth.errors import OutputError
@@ -30,11 +31,12 @@ MAX_WORKERS = 64
 ALTERED = "base rates were altered on purpose: shares in this table are not those of the dataset"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SampleResult:
     """What was written.
 
     Attributes:
+      rows, seed, files: how many rows, of which seed, in which files.
       given: the conditions that every row meets.
       groups: rows of each balanced group; empty where nothing was balanced.
     """
@@ -44,6 +46,9 @@ class SampleResult:
     files: tuple[Path, ...]
     given: tuple[str, ...] = ()
     groups: dict[str, int] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"SampleResult(rows={self.rows}, seed={self.seed}, files={len(self.files)})"
 
     @property
     def altered(self) -> str:
@@ -82,6 +87,7 @@ def sample(
       ConfigError: a condition cannot be read, or (nearly) no row of the model meets it.
     """
     check_out(out)
+    _validate.whole_numbers(rows=rows, seed=seed, workers=workers)
     in_range(1, MAX_WORKERS, workers=1 if workers is None else workers)
     loaded = SyntheticModel.load(model_folder(model))
     n_rows = loaded.default_rows if rows is None else rows

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from privsynth.generators.encoded import Progress, no_progress
 from privsynth.generators.generator import choose, load_generator
 from privsynth.ingestion.fingerprint import content_fingerprints
 from privsynth.ingestion.source import Source, read_table
+from privsynth.notebook import card, checks_text, promise_text, worst_text
 from privsynth.pipeline.config import SynthesizeConfig, check_out, check_schema_fits
 from privsynth.pipeline.core import Private, Public, Request, learn
 from privsynth.pipeline.inputs import open_config_source, physical_types
@@ -83,9 +84,9 @@ def environment(*, passphrase: Passphrase | None = None, progress: Progress = no
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class SynthesisResult:
-    """What a run made.
+    """What a run made. It is the officer's: findings hold exact figures.
 
     Attributes:
       release: the public folder, opened.
@@ -96,6 +97,9 @@ class SynthesisResult:
       judgement: of the policy on all findings; None without a policy.
       unfinished: audits that a person stopped; the officer's report is partial then, the release is whole.
       unresolved: columns of which the budget shows no value, see `reports.unresolved`.
+      columns: of the table that was read.
+      ledger: the budget of the dataset, before and after the run.
+      audit_level: how much the officer's audit did; "none" if it was not run.
     """
 
     release: Release
@@ -109,14 +113,40 @@ class SynthesisResult:
     judgement: Judgement | None = None
     unfinished: tuple[str, ...] = ()
     unresolved: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    ledger: LedgerState | None = None
+    audit_level: str = "none"
+
+    def __repr__(self) -> str:
+        promise = f"epsilon={self.epsilon:g}, delta={self.delta:g}, unit={self.unit!r}"
+        return f"SynthesisResult(dataset={self.dataset!r}, {promise}, verdict={self.verdict!r})"
+
+    def _repr_html_(self) -> str:
+        findings = [finding.to_json() for finding in self.findings]
+        checks = "the officer's audit was not run" if self.audit_level == "none" else checks_text(findings)
+        most = self.release.report["guarantee"].get("max_rows_per_unit")
+        return card(
+            f"Release of {self.dataset}",
+            [
+                ("Promise", promise_text(self.epsilon, self.delta, self.unit, most)),
+                ("Budget left", "" if self.ledger is None else _left_text(self.ledger)),
+                ("Checks", checks),
+                ("Worst finding", worst_text(findings)),
+                ("Stopped audits", ", ".join(self.unfinished)),
+                ("Not resolved", ", ".join(self.unresolved)),
+                ("Signed by", self.signer or "nobody: the release is marked UNSIGNED"),
+                ("Public report", str(self.release.folder / "report.html")),
+                ("Officer's report", f"{self.officer / 'report.html'} (exact figures: keep it inside)"),
+            ],
+        )
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Literal["pass", "review", "fail"]:
         """`fail` if any check failed, of the findings or of the policy, else `review`, else `pass`."""
         verdicts: set[str] = {finding.verdict for finding in self.findings}
         if self.judgement is not None:
             verdicts |= {outcome.verdict for outcome in self.judgement.outcomes}
-        return next((v for v in ("fail", "review") if v in verdicts), "pass")
+        return "fail" if "fail" in verdicts else "review" if "review" in verdicts else "pass"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,6 +220,9 @@ def synthesize(config: SynthesizeConfig, env: Environment) -> SynthesisResult:
             for codec in public.model.codec.codecs
             if unresolved(codec, job.request.schema.column(codec.name))
         ),
+        columns=tuple(job.source.names),
+        ledger=part.ledger,
+        audit_level=done.level,
     )
 
 
@@ -252,6 +285,11 @@ def _ledger_state(before: Account, after: Account) -> LedgerState:
         spent_after_delta=after.spent_delta_units / DELTA_UNITS,
         releases_before=before.n_releases,
     )
+
+
+def _left_text(state: LedgerState) -> str:
+    left = max(state.cap_epsilon - state.spent_after_epsilon, 0.0)
+    return f"epsilon {left:g} of {state.cap_epsilon:g} for this dataset, after this release"
 
 
 def _durations(clock: dict[str, float]) -> dict[str, float]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from privsynth.errors import ConfigError, InputError, Option, UnknownSigner, VerificationError
+from privsynth.notebook import card, promise_text
 from privsynth.signing import _claims, _manifest, _time
 from privsynth.signing._embedding import MAX_REPORT_BYTES, START, Page
 from privsynth.signing._files import (
@@ -72,6 +73,21 @@ class VerificationResult:
         """Return JSON-able data, every field present."""
         promise = None if self.promise is None else dict(self.promise.__dict__)
         return {**self.__dict__, "signed_at": _time.to_text(self.signed_at), "promise": promise}
+
+    def _repr_html_(self) -> str:
+        alone = f"; {self.unchecked} more were not there to check" if self.unchecked else ""
+        said = self.promise
+        promise = "" if said is None else promise_text(said.epsilon, said.delta, said.unit, said.max_rows_per_unit)
+        return card(
+            f"Verified: {self.kind} release of {self.dataset}",
+            [
+                ("Promise", promise),
+                ("Signed by", self.holder),
+                ("Fingerprint", self.fingerprint),
+                ("Signed at", f"{_time.to_text(self.signed_at)} (the signer's word)"),
+                ("Files", f"{self.files} checked{alone}"),
+            ],
+        )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,319 @@
+"""The public functions: the commands of the same names, called from Python (`audit_table` is `privsynth audit`).
+
+Each takes a path, a database URL or a pandas DataFrame wherever it takes a table, and raises `PrivsynthError` alone:
+one sentence that says what is wrong and what to do. The modules that do the work are imported by the call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from privsynth import _validate
+from privsynth.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from privsynth.ingestion.protocol import SourceOptions
+    from privsynth.pipeline.audit import AuditResult
+    from privsynth.pipeline.impute import ImputationResult
+    from privsynth.pipeline.plan import Plan
+    from privsynth.pipeline.sample import SampleResult
+    from privsynth.pipeline.synthesize import SynthesisResult
+    from privsynth.schema.model import Schema
+    from privsynth.signing.keyring import Keyring
+    from privsynth.signing.verification import VerificationResult
+
+
+def synthesize(
+    source: str | Path | pd.DataFrame,
+    *,
+    epsilon: float,
+    out: str | Path,
+    unit: str | None = None,
+    max_rows_per_unit: int | None = None,
+    delta: float = 1e-6,
+    schema: str | Path | Schema | Mapping[str, Any] | None = None,
+    dataset: str | None = None,
+    generator: str = "auto",
+    holdout_fraction: float = 0.1,
+    rows: int | None = None,
+    format: Literal["parquet", "csv"] = "parquet",
+    key: str | None = None,
+    passphrase: Callable[[], bytes] | None = None,
+    seed: int | None = None,
+    audit: Literal["quick", "standard", "deep", "none"] = "standard",
+    policy: str | Path | None = None,
+    source_options: SourceOptions | Mapping[str, Any] | None = None,
+    header_is_public: bool = False,
+    sdv_is_declared: bool = False,
+) -> SynthesisResult:
+    """Make a release of a sensitive table: synthetic rows, the model that made them, and two signed reports.
+
+    Guarantee: the folder `out/public` costs at most (epsilon, delta) for each unit, whatever it holds; the ledger
+      reserves both before the first look at a row. The result itself is the officer's: its findings hold exact
+      figures. `result.release` is the public part.
+    Args:
+      source: a path, a database URL or a DataFrame.
+      epsilon, delta: the total budget of the release, everything included.
+      out: a new folder.
+      unit: the column that names the person or account to protect, or "row" if each row is a different person; None
+        takes the schema's.
+      max_rows_per_unit: at most so many rows of a unit are used, drawn at random; None takes the schema's.
+      schema: what is publicly known of the columns: a path, a `Schema`, or its keys as a mapping.
+      dataset: name in the ledger; None takes the schema's, else the file's stem. A DataFrame needs one.
+      generator: "auto", or one of those that `privsynth generators` lists.
+      holdout_fraction: share of the units kept from training for the audit, 0 to 0.5; 0 switches that off.
+      rows: how many synthetic rows; None takes the noisy number of rows.
+      format: of the synthetic table.
+      key: name of the signing key (see `privsynth keys init`); None leaves the release unsigned.
+      passphrase: called for the passphrase of an encrypted key.
+      seed: of the synthetic rows; None draws one. It is printed in the report and has no part in the noise.
+      audit: how much the officer's audit does; "none" leaves the figures that were paid for.
+      policy: "internal", "trusted-partner", "public", or the path of a policy file.
+      source_options: how to read the source, such as `SourceOptions(delimiter=";")`.
+      header_is_public: take names of columns that look like values; without it they are refused.
+      sdv_is_declared: the schema is SDV metadata that came from a code book; without it all of it counts as observed in
+        the rows, and is refused.
+    Raises:
+      InputError: what was given cannot be used; nothing is spent.
+      BudgetError: the cap of the dataset would be passed, or the ledger cannot be used; nothing is spent.
+    """
+    from privsynth.pipeline.config import SynthesizeConfig
+    from privsynth.pipeline.synthesize import environment
+    from privsynth.pipeline.synthesize import synthesize as run
+
+    config = SynthesizeConfig(
+        source=source,
+        epsilon=epsilon,
+        out=_path("out", out),
+        unit=unit,
+        max_rows_per_unit=max_rows_per_unit,
+        delta=delta,
+        schema=schema,
+        dataset=dataset,
+        generator=generator,
+        holdout_fraction=holdout_fraction,
+        rows=rows,
+        format=format,
+        key=key,
+        seed=seed,
+        audit=audit,
+        policy=policy,
+        source_options=source_options,
+        header_is_public=header_is_public,
+        sdv_is_declared=sdv_is_declared,
+    )
+    return run(config, environment(passphrase=passphrase))
+
+
+def plan(
+    source: str | Path | pd.DataFrame,
+    *,
+    epsilon: float,
+    unit: str | None = None,
+    max_rows_per_unit: int | None = None,
+    delta: float = 1e-6,
+    schema: str | Path | Schema | Mapping[str, Any] | None = None,
+    dataset: str | None = None,
+    generator: str = "auto",
+    expect_rows: int | None = None,
+    source_options: SourceOptions | Mapping[str, Any] | None = None,
+    header_is_public: bool = False,
+    sdv_is_declared: bool = False,
+) -> Plan:
+    """Return what a release would cost and reach. Reads the header only and spends nothing.
+
+    Args:
+      expect_rows: your guess of the number of rows; None shows three sizes.
+      source, epsilon, unit, max_rows_per_unit, delta, schema, dataset, generator, source_options,
+        header_is_public, sdv_is_declared: as for `synthesize`.
+    Raises:
+      InputError: the same as `synthesize`, for what public facts can tell.
+    """
+    from privsynth.pipeline.config import SynthesizeConfig
+    from privsynth.pipeline.plan import plan as run
+
+    config = SynthesizeConfig(
+        source=source,
+        epsilon=epsilon,
+        out=Path("plan"),
+        unit=unit,
+        max_rows_per_unit=max_rows_per_unit,
+        delta=delta,
+        schema=schema,
+        dataset=dataset,
+        generator=generator,
+        source_options=source_options,
+        header_is_public=header_is_public,
+        sdv_is_declared=sdv_is_declared,
+    )
+    return run(config, expect_rows=expect_rows)
+
+
+def audit_table(
+    *,
+    real: str | Path | pd.DataFrame,
+    synthetic: str | Path | pd.DataFrame,
+    out: str | Path,
+    holdout: str | Path | pd.DataFrame | None = None,
+    schema: str | Path | Schema | Mapping[str, Any] | None = None,
+    dataset: str | None = None,
+    claimed: tuple[float, float] | None = None,
+    model: str | Path | None = None,
+    level: Literal["quick", "standard", "deep"] = "standard",
+    policy: str | Path | None = None,
+    key: str | None = None,
+    passphrase: Callable[[], bytes] | None = None,
+    source_options: SourceOptions | Mapping[str, Any] | None = None,
+) -> AuditResult:
+    """Audit any synthetic table, also from another tool, against the real one, for the officer.
+
+    Guarantee: none. Folder and result hold exact figures about real people.
+    Args:
+      real: the rows that the generator saw.
+      synthetic: its rows.
+      out: a new folder for the officer's report.
+      holdout: rows of the same population that the generator did not see; without them several audits can say nothing.
+      schema: kinds, roles (target, protected), unit and rules: a path, a `Schema`, or its keys as a mapping.
+      dataset: name in the report; None takes the schema's, else the stem of the real file.
+      claimed: the (epsilon, delta) that the synthetic table claims; None takes those of the release of `model`.
+      model: the release that the rows are from, or its folder `model`.
+      level: how much is done; the report says what each level leaves out.
+      policy: "internal", "trusted-partner", "public", or the path of a policy file.
+      key, passphrase: as for `synthesize`.
+      source_options: how to read `real` and `holdout`.
+    Raises:
+      InputError: what was given cannot be used.
+    """
+    from privsynth.pipeline.audit import AuditConfig
+    from privsynth.pipeline.audit import audit as run
+    from privsynth.pipeline.synthesize import environment
+
+    config = AuditConfig(
+        real=real,
+        synthetic=synthetic,
+        out=_path("out", out),
+        holdout=holdout,
+        schema=schema,
+        dataset=dataset,
+        claimed=claimed,
+        model=None if model is None else _path("model", model),
+        level=level,
+        policy=policy,
+        key=key,
+        source_options=source_options,
+    )
+    return run(config, environment(passphrase=passphrase))
+
+
+def verify(
+    path: str | Path,
+    *keyrings: Keyring | str | Path,
+    kind: Literal["public", "officer"] | None = None,
+    dataset: str | None = None,
+) -> VerificationResult:
+    """Return who signed a release folder, or a report.html that came alone. Works offline.
+
+    Args:
+      path: the folder `public` of a release, or the page.
+      *keyrings: the reader's own, or paths of them; none takes the keyring of this machine.
+      kind: what it has to be; None takes either.
+      dataset: the dataset that it has to be of; None takes any.
+    Raises:
+      VerificationError: a byte was changed, added or removed, or it is not what was asked for.
+      UnknownSigner: intact, but no keyring knows the signer.
+    """
+    from datetime import UTC, datetime
+
+    from privsynth.signing.keyring import Keyring
+    from privsynth.signing.store import load_keyring
+    from privsynth.signing.verification import Expected, verify_folder, verify_report
+    from privsynth.workspace import privsynth_home
+
+    _validate.texts(kind=kind, dataset=dataset)
+    where = _path("path", path)
+    known = [ring if isinstance(ring, Keyring) else Keyring.load(_path("keyrings", ring)) for ring in keyrings]
+    check = verify_folder if where.is_dir() else verify_report
+    return check(where, known or [load_keyring(privsynth_home())], datetime.now(UTC), Expected(kind, dataset))
+
+
+def sample(
+    model: str | Path,
+    *,
+    out: str | Path,
+    rows: int | None = None,
+    seed: int | None = None,
+    format: Literal["parquet", "csv"] = "parquet",
+    given: str | Sequence[str] = (),
+    balance: str | None = None,
+    workers: int | None = None,
+) -> SampleResult:
+    """Write rows of a released model into a new folder. Sampling costs no budget, however many rows are drawn.
+
+    `Release.sample` returns a DataFrame instead.
+
+    Args:
+      model: a release, its public folder, or the folder `model` in it.
+      out: a new folder.
+      rows: None takes the paid number of rows.
+      seed: None draws one; the result tells it.
+      format: of the files.
+      given: conditions that every row meets, such as "age >= 60" or "ward in (ICU, ER)".
+      balance: base rates to alter on purpose, such as "fraud=0.3", "sex" or "ethnicity=A:0.5,B:0.5".
+      workers: parts made at once, None for the number of cores. The bytes do not depend on it.
+    Raises:
+      SourceError: there is no model.
+      OutputError: the folder exists already, or cannot be written.
+      ConfigError: a condition cannot be read, or (nearly) no row of the model meets it.
+    """
+    from privsynth.pipeline.release import as_conditions
+    from privsynth.pipeline.sample import sample as run
+
+    _validate.one_of(("parquet", "csv"), format=format)
+    _validate.texts(balance=balance)
+    where, place, conditions = _path("model", model), _path("out", out), as_conditions(given)
+    return run(where, place, rows=rows, seed=seed, suffix=format, given=conditions, balance=balance, workers=workers)
+
+
+def impute(
+    model: str | Path,
+    source: str | Path | pd.DataFrame,
+    *,
+    out: str | Path,
+    seed: int | None = None,
+    draws: int = 1,
+    mark: bool = False,
+    source_options: SourceOptions | Mapping[str, Any] | None = None,
+) -> ImputationResult:
+    """Fill the gaps of your own table from a released model, which is only sampled and costs no budget.
+
+    Guarantee: none. The output holds the real rows of `source`: it is as sensitive as that.
+    Args:
+      model: a release, its public folder, or the folder `model` in it.
+      source: the table with gaps: a path, a database URL or a DataFrame.
+      out: a new .csv or .parquet file; with several draws, "-1", "-2" … is put before the suffix.
+      seed: of the values that are drawn; None draws one, and the result tells it.
+      draws: how many times the gaps are filled, independently.
+      mark: add a column that names, row by row, the columns that were filled.
+      source_options: how to read the source.
+    Raises:
+      SourceError: there is no model, or no table.
+      OutputError: the file exists already, or cannot be written.
+      ConfigError: model and table have no column in common, or an option is absurd.
+    """
+    from privsynth.pipeline.impute import impute as run
+
+    _validate.flags(mark=mark)
+    where, place = _path("model", model), _path("out", out)
+    return run(where, source, place, seed=seed, draws=draws, mark=mark, source_options=source_options)
+
+
+def _path(name: str, value: str | Path) -> Path:
+    """Return a path; a `ConfigError` says which argument is none."""
+    if value is None:
+        raise ConfigError(f"{name} must be a path, not None")
+    _validate.paths(**{name: value})
+    return Path(value)

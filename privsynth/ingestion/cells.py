@@ -152,9 +152,10 @@ def plain_array(array: pa.Array, skipped: SkippedCells, options: SourceOptions) 
     kind = array.type
     if isinstance(kind, pa.BaseExtensionType):
         return plain_array(array.storage, skipped, options)
-    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
-        decoded = array.dictionary_decode() if pa.types.is_dictionary(kind) else pc.run_end_decode(array)
-        return plain_array(decoded, skipped, options)
+    if pa.types.is_dictionary(kind):
+        return plain_array(_decoded(array, skipped, options), skipped, options)
+    if pa.types.is_run_end_encoded(kind):
+        return plain_array(pc.run_end_decode(array), skipped, options)
     target = plain_type(kind)
     if pa.types.is_string(target):
         return _plain_text(array, skipped, options)
@@ -171,6 +172,37 @@ def plain_array(array: pa.Array, skipped: SkippedCells, options: SourceOptions) 
         skipped.out_of_range_cells += n_out
         return array.cast(pa.date32(), safe=False)
     return array.cast(target)
+
+
+def _decoded(array: pa.DictionaryArray, skipped: SkippedCells, options: SourceOptions) -> pa.Array:
+    """Return a dictionary array as the array of its cells.
+
+    Texts go through bytes, because Arrow would raise on one that is not UTF-8. One that is too long for certain becomes
+    null beforehand: a short file may say it in every row.
+    """
+    kind = array.type.value_type
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return pc.if_else(array.indices.is_valid(), pa.scalar(b""), pa.scalar(None, pa.binary()))  # only counted
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        return array.dictionary_decode()
+    is_large = pa.types.is_large_string(kind)
+    values = array.dictionary.view(pa.large_binary() if is_large else pa.binary()).cast(pa.large_binary())
+    # A character has at most four bytes in UTF-8.
+    too_long = pc.fill_null(pc.greater(pc.binary_length(values), 4 * options.max_cell_chars), False)
+    skipped.long_cells += pc.sum(too_long.take(array.indices)).as_py() or 0
+    values = _null_where(values, too_long)[0]
+    return values.take(array.indices).view(pa.large_string())
+
+
+def most_bytes(array: pa.Array, options: SourceOptions) -> int:
+    """Return how many bytes a cell of a dictionary array has at most, once it is decoded; 0 for other arrays."""
+    if not pa.types.is_dictionary(array.type):
+        return 0
+    kind = array.type.value_type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        return 8
+    values = array.dictionary.view(pa.large_binary() if pa.types.is_large_string(kind) else pa.binary())
+    return min(int(pc.max(pc.binary_length(values)).as_py() or 0), 4 * options.max_cell_chars)
 
 
 def _outside_calendar(array: pa.Array, units_per_s: float) -> pa.Array:

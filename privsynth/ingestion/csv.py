@@ -33,7 +33,7 @@ class _Lines:
     """The physical lines of a file, for `csv.reader`, with a memory of the lines of the current record."""
 
     def __init__(self, text: io.TextIOWrapper, delimiter: str | None, options: SourceOptions) -> None:
-        self._physical = physical_lines(text, options.max_record_chars)
+        self._physical = physical_lines(text, options.max_record_chars, max(1_000, 2 * options.max_record_lines))
         self._max_lines = options.max_record_lines
         self._max_chars = options.max_record_chars
         self._again: deque[str] = deque()

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from privsynth.errors import SourceError
-from privsynth.ingestion.cells import plain_array, plain_type
+from privsynth.ingestion.cells import most_bytes, plain_array, plain_type
+from privsynth.ingestion.container_limits import refuse_parquet_bomb
 from privsynth.ingestion.header import check_names, chosen_positions, refuse_unreadable
 from privsynth.ingestion.protocol import SkippedCells, SourceOptions
 
@@ -39,8 +40,13 @@ class ParquetSource:
         return f"ParquetSource({self.label}, {len(self.names)} columns)"
 
     def _opened(self) -> pq.ParquetFile:
+        """Open the file. Texts that it keeps as dictionaries stay so: one long text may stand in millions of rows."""
         try:
-            return pq.ParquetFile(self._path, pre_buffer=False)
+            metadata = pq.read_metadata(self._path)
+            refuse_parquet_bomb(metadata, self.label)
+            return pq.ParquetFile(self._path, pre_buffer=False, read_dictionary=_dictionaries(metadata))
+        except SourceError:
+            raise
         except (pa.ArrowException, OSError):  # the message of Arrow may quote bytes of the file
             raise SourceError(
                 f"{self.label} is no Parquet file, or a damaged or encrypted one; copy it again"
@@ -51,8 +57,34 @@ class ParquetSource:
         with self._opened() as file:
             # All columns are decoded and then chosen: to `columns=` the name "a.b" is a path into a struct.
             for batch in file.iter_batches(batch_size=self._rows_per_batch, use_threads=False):
-                arrays = [plain_array(batch.column(name), skipped, self._options) for name in self.names]
-                yield pa.RecordBatch.from_arrays(arrays, schema=self.arrow_schema)
+                for part in self._parts(batch):
+                    arrays = [plain_array(part.column(name), skipped, self._options) for name in self.names]
+                    yield pa.RecordBatch.from_arrays(arrays, schema=self.arrow_schema)
+
+    def _parts(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        """Yield slices of a batch that stay small once their dictionaries are looked up."""
+        row_bytes = sum(most_bytes(batch.column(name), self._options) for name in self.names)
+        n_rows = max(1, _BATCH_BYTES // max(1, row_bytes))
+        for start in range(0, batch.num_rows, n_rows):
+            yield batch.slice(start, n_rows)
+
+
+def _dictionaries(metadata: pq.FileMetaData) -> list[str]:
+    """Return the columns of texts and bytes of which some chunk has a dictionary."""
+    kinds = {field.name: field.type for field in metadata.schema.to_arrow_schema()}
+    found = set()
+    for group in range(metadata.num_row_groups):
+        for column in range(metadata.num_columns):
+            chunk = metadata.row_group(group).column(column)
+            is_text = kinds.get(chunk.path_in_schema) in (
+                pa.string(),
+                pa.large_string(),
+                pa.binary(),
+                pa.large_binary(),
+            )
+            if is_text and {"PLAIN_DICTIONARY", "RLE_DICTIONARY"} & set(chunk.encodings):
+                found.add(chunk.path_in_schema)
+    return sorted(found)
 
 
 def _rows_per_batch(metadata: pq.FileMetaData, options: SourceOptions) -> int:

@@ -90,6 +90,7 @@ class SkippedCells:
     Attributes:
       short_rows: rows with fewer cells than the header; the rest is null.
       long_rows: rows with more cells than the header; the rest is dropped.
+      surplus_rows: rows beyond the most that a sheet of Excel has; left out.
       long_lines: physical lines beyond the limit, cut (delimited files) or left out (JSON Lines).
       runaway_quotes: records with an opening quote that does not close in time; the first line was read without quotes.
       undecodable_cells: cells with bytes that the encoding does not know; null.
@@ -107,6 +108,7 @@ class SkippedCells:
 
     short_rows: int = 0
     long_rows: int = 0
+    surplus_rows: int = 0
     long_lines: int = 0
     runaway_quotes: int = 0
     undecodable_cells: int = 0

@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from privsynth.errors import ConfigError, PrivsynthError, SourceError
 from privsynth.ingestion.csv import open_csv
-from privsynth.ingestion.excel import open_excel
 from privsynth.ingestion.frame import open_frame
 from privsynth.ingestion.jsonl import open_jsonl
 from privsynth.ingestion.parquet import open_parquet
@@ -37,6 +36,12 @@ class Adapter(NamedTuple):
     has_header: bool = True
 
 
+def _open_excel(path: Path, options: SourceOptions) -> Source:
+    from privsynth.ingestion.excel import open_excel  # openpyxl takes its time, and most tables are no workbooks
+
+    return open_excel(path, options)
+
+
 _CSV = Adapter(open_csv, ("delimiter", "encoding"))
 _JSONL = Adapter(open_jsonl, ("encoding",), has_header=False)
 _SQL = Adapter(open_sql, ("table", "query"))
@@ -52,7 +57,7 @@ SOURCES: dict[str, Adapter] = {
     ".jsonl.gz": _JSONL,
     ".ndjson": _JSONL,
     ".parquet": Adapter(open_parquet),
-    ".xlsx": Adapter(open_excel, ("sheet",)),
+    ".xlsx": Adapter(_open_excel, ("sheet",)),
     "sqlite://": _SQL,
     "postgresql://": _SQL,
     "mysql://": _SQL,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,12 +13,16 @@ from pathlib import Path
 from typing import IO, cast
 
 from privsynth.errors import ConfigError, SourceError
+from privsynth.ingestion.container_limits import CountedBytes
 from privsynth.ingestion.header import refuse_other_formats
 from privsynth.ingestion.protocol import SourceOptions
 
 # A lone surrogate: no valid text decodes to it, so that a cell that really holds U+FFFD is not mistaken for a bad one.
 UNDECODABLE = "\udcff"
 _BLOCK_CHARS = 1 << 18
+_HEAD_BYTES = 16
+# A run of more line breaks than this in a block is cut to it: no record that is read as one spans so many lines.
+_MAX_BLANK_LINES = 1_000
 _HANDLER = "privsynth_undecodable"
 # UTF-32 first: its mark begins with that of UTF-16.
 _MARKS = {
@@ -49,10 +54,9 @@ def open_text(path: Path, options: SourceOptions) -> Iterator[io.TextIOWrapper]:
     packed = path.name.lower().endswith(".gz")
     try:
         with gzip.open(path, "rb") if packed else path.open("rb") as opened:
-            raw = cast(IO[bytes], opened)
-            head = raw.read(16)
+            raw = cast(IO[bytes], io.BufferedReader(CountedBytes(opened, path)) if packed else opened)
+            head = raw.peek(_HEAD_BYTES)[:_HEAD_BYTES]  # type: ignore[attr-defined]
             refuse_other_formats(head, str(path))
-            raw.seek(0)
             with io.TextIOWrapper(raw, _encoding(head, options), errors=_HANDLER, newline="") as text:
                 yield text
     except (EOFError, gzip.BadGzipFile, zlib.error):
@@ -72,14 +76,25 @@ def _encoding(head: bytes, options: SourceOptions) -> str:
     return chosen
 
 
-def physical_lines(text: io.TextIOWrapper, max_chars: int) -> Iterator[str]:
+def _shorter(block: str, max_blank: int) -> str:
+    """Return the block with each run of more than `max_blank` line breaks cut to that many."""
+    for end in ("\r\n", "\n", "\r"):
+        block = re.sub(f"(?:{end}){{{max_blank + 1},}}", end * max_blank, block)
+    return block
+
+
+def physical_lines(text: io.TextIOWrapper, max_chars: int, max_blank: int = _MAX_BLANK_LINES) -> Iterator[str]:
     """Yield the lines of a file with their ends, `\\n`, `\\r` or `\\r\\n`.
 
     A line of more than `max_chars` characters is cut to `max_chars` + 1, and its rest is skipped: that length tells. So
-    memory is bounded, whatever the file holds.
+    memory is bounded, whatever the file holds. Of a run of blank lines at least `max_blank` are yielded, and not all:
+    hundreds of megabytes of them take no time.
     """
+    runs = [end * (max_blank + 1) for end in ("\n", "\r\n", "\r")]
     carry, skipping = "", False
     while block := text.read(_BLOCK_CHARS):
+        if any(run in block for run in runs):
+            block = _shorter(block, max_blank)
         lines = io.StringIO(carry + block, newline="").readlines()
         # A carriage return at the end of a block waits in `carry` for its line feed.
         carry = "" if lines[-1].endswith("\n") else lines.pop()

@@ -122,6 +122,47 @@ def test_wide_rows_come_in_small_batches(tmp_path):
     assert max(sizes) < 80e6
 
 
+def test_bad_texts_in_a_dictionary_become_null(tmp_path, read):
+    """The same cells, kept as a dictionary: Arrow itself would raise on looking one up."""
+    values = pa.array([b"good", b"M\xfcller", b"nul\0", b"long" * 3_000], pa.binary()).view(pa.string())
+    column = pa.DictionaryArray.from_arrays(pa.array([0, 1, 0, None, 1, 2, 3, 3], pa.int32()), values)
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"a": column, "b": list(range(8))}), path)
+    result = read(path)
+    assert result.columns["a"] == ["good", None, "good", None, None, None, None, None]
+    assert result.skipped == {"undecodable_cells": 2, "nul_cells": 1, "long_cells": 2}
+    assert result.table.column("b").to_pylist() == list(range(8))
+
+
+def test_bytes_in_a_dictionary_are_counted(tmp_path, read):
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"a": pa.array([b"x", b"y", None, b"x"], pa.binary())}), path)
+    result = read(path)
+    assert result.columns == {"a": [None] * 4}
+    assert result.skipped == {"binary_cells": 3}
+
+
+def test_a_dictionary_of_long_texts_does_not_unfold_at_once(tmp_path, read):
+    """A short file says a text of 9,000 signs in 40,000 rows: 360 MB, were they looked up together."""
+    path = tmp_path / "t.parquet"
+    values = pa.array(["x" * 9_000, "y" * 9_000])
+    column = pa.DictionaryArray.from_arrays(pa.array(np.zeros(40_000, np.int32)), values)
+    pq.write_table(pa.table({"a": column}), path)
+    assert path.stat().st_size < 100_000
+    sizes = [batch.nbytes for batch in open_source(path).batches(SkippedCells())]
+    assert len(sizes) > 1
+    assert max(sizes) < 80 << 20
+
+
+def test_a_parquet_file_that_unfolds_to_gigabytes_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "t.parquet"
+    table = pa.table({"a": pa.array(["x" * 1_000]).take(pa.array(np.zeros(300_000, np.int64)))})
+    pq.write_table(table, path, compression="zstd", use_dictionary=False)
+    assert path.stat().st_size < 1 << 20
+    with pytest.raises(SourceError, match="unfolds to far more bytes"):
+        open_source(path)
+
+
 def test_a_cut_parquet_file_is_refused(tmp_path):
     pq.write_table(pa.table({"a": ["SECRET"]}), tmp_path / "t.parquet")
     content = (tmp_path / "t.parquet").read_bytes()

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import privsynth.errors
 from privsynth.errors import ConfigError, SourceError
 from privsynth.ingestion import SkippedCells, SourceOptions, open_source, textfile
+from privsynth.ingestion import csv as csv_source
 from privsynth.ingestion.csv import header_delimiter
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30) | st.text(
@@ -220,6 +221,27 @@ def test_a_header_takes_no_name_from_the_rows(csv_file):
     with pytest.raises(SourceError, match="goes on beyond its line") as caught:
         open_source(csv_file('a,"b\nAnna,"x"\n'))
     assert "Anna" not in str(caught.value)
+
+
+def test_a_gzip_file_that_unfolds_without_end_is_refused(tmp_path):
+    path = tmp_path / "t.csv.gz"
+    with gzip.open(path, "wb", compresslevel=1) as big:
+        big.write(b"a,b\n")
+        for _ in range(160):
+            big.write(b"0," * (1 << 19))
+    with pytest.raises(SourceError, match="unfolds to far more bytes"):
+        for _ in open_source(path).batches(SkippedCells()):
+            pass
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_many_blank_lines_are_not_looked_at_one_by_one(csv_file, read, end, monkeypatch):
+    text = f"a,b{end}1,2{end}" + end * 400_000 + f'"x{end}{end}y",4{end}' + end * 400_000 + "5,6"
+    seen = []
+    next_line = csv_source._Lines.next_line
+    monkeypatch.setattr(csv_source._Lines, "next_line", lambda lines: seen.append(1) or next_line(lines))
+    assert read(csv_file(text)).columns == {"a": ["1", f"x{end}{end}y", "5"], "b": ["2", "4", "6"]}
+    assert len(seen) < 30_000
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@
     ├── CheckFailed                3: a check of the audit failed
     ├── BudgetError                4: the privacy budget says no
     │   ├── BudgetExceeded         the cap or the reservation would be passed
-    │   └── LedgerError            the ledger is locked, damaged, or an older copy of itself
+    │   └── LedgerError            the ledger is damaged, or an older copy of itself
+    │       └── LedgerUnavailable  7: the ledger cannot be read or written now: its disk, rights or lock
     └── VerificationError          5: a signature or a digest does not fit
         └── UnknownSigner          6: intact, but the signer is in no keyring that was given
 
@@ -125,7 +126,16 @@ class BudgetExceeded(BudgetError):
 
 
 class LedgerError(BudgetError):
-    """The ledger is locked, damaged, or an older copy of itself."""
+    """The ledger is damaged, or an older copy of itself."""
+
+
+class LedgerUnavailable(LedgerError):
+    """The ledger cannot be read or written now: its disk is full or failing, its rights are wrong, or it is in use.
+
+    No refusal of the budget: the same command can succeed when the cause is gone.
+    """
+
+    exit_code = 7
 
 
 class VerificationError(PrivsynthError):

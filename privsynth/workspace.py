@@ -2,6 +2,7 @@
 
     <home>/work/            0700
       .sweep                held while a folder is made or left-over folders are wiped
+      out-<16 hex digits>   where a run is about to write its output (see `privsynth.pipeline.out_folder`)
       run-<16 hex digits>/  0700, one for each run
         lock                held (flock) as long as the run lives
 
@@ -33,7 +34,9 @@ from privsynth.errors import OutputError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+PARTIAL = ".privsynth-partial"  # ends the name of a folder in which an output is written before it appears
 _RUN_FOLDER = re.compile(r"run-[0-9a-f]{16}")
+_RECORD = re.compile(r"out-[0-9a-f]{16}")
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -56,7 +59,7 @@ def privsynth_home() -> Path:
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise _folder_error(home, error) from None
+        raise folder_error(home, error) from None
     return home
 
 
@@ -88,19 +91,14 @@ class Workspace:
 
     def __enter__(self) -> Self:
         try:
-            self._work.mkdir(mode=0o700, parents=True, exist_ok=True)
-            sweep = _open_locked(self._work / ".sweep", wait=True)
-            try:
-                _wipe_left_overs(self._work)
-                # Named only after the lock is ours: `.sweep` keeps another run from wiping the folder before that.
-                folder = self._work / f"run-{secrets.token_hex(8)}"
+            with sweeping(self._work.parent) as work:
+                # Named only after the lock is ours: the lock of sweeping keeps another run from wiping it before that.
+                folder = work / f"run-{secrets.token_hex(8)}"
                 folder.mkdir(mode=0o700)
-                self._lock = _open_locked(folder / "lock", wait=True)
+                self._lock = open_locked(folder / "lock", wait=True)
                 self._folder, self._owner = folder, os.getpid()
-            finally:
-                os.close(sweep)
         except OSError as error:
-            raise _folder_error(self._work, error) from None
+            raise folder_error(self._work, error) from None
         return self
 
     def __exit__(
@@ -122,7 +120,7 @@ class Workspace:
         try:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         except OSError as error:
-            raise _folder_error(self.folder, error) from None
+            raise folder_error(self.folder, error) from None
         return path
 
     def spill(self, batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
@@ -180,10 +178,10 @@ class Workspace:
         try:
             yield
         except OSError as error:
-            raise _folder_error(self.folder, error) from None
+            raise folder_error(self.folder, error) from None
 
 
-def _open_locked(path: Path, *, wait: bool) -> int:
+def open_locked(path: Path, *, wait: bool) -> int:
     """Open a lock file and lock it; `BlockingIOError` when `wait` is False and somebody else holds it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -194,22 +192,58 @@ def _open_locked(path: Path, *, wait: bool) -> int:
     return descriptor
 
 
+@contextmanager
+def sweeping(home: Path) -> Iterator[Path]:
+    """Wipe what killed runs left, then hold other sweeps off inside the block; yields the folder of all runs.
+
+    Raises:
+      OutputError: the folder cannot be made or locked.
+    """
+    work = home / "work"
+    try:
+        work.mkdir(mode=0o700, parents=True, exist_ok=True)
+        sweep = open_locked(work / ".sweep", wait=True)
+    except OSError as error:
+        raise folder_error(work, error) from None
+    try:
+        _wipe_left_overs(work)
+        yield work
+    finally:
+        os.close(sweep)
+
+
 def _wipe_left_overs(work: Path) -> None:
     """Wipe the folders of runs that live no more; nothing that does not look like one is ever touched."""
     for entry in list(os.scandir(work)):
-        if not (_RUN_FOLDER.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)):
-            continue
-        try:
-            lock = _open_locked(Path(entry.path) / "lock", wait=False)
-        except OSError:
-            continue  # held by a run that lives, or just wiped by its owner
-        try:
-            shutil.rmtree(entry.path, ignore_errors=True)
-        finally:
-            os.close(lock)
+        if _RUN_FOLDER.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+            _wipe_unless_held(Path(entry.path))
+        elif _RECORD.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+            with contextlib.suppress(OSError):  # a disk that is away or not for us: the next start tries again
+                _wipe_recorded(Path(entry.path))
 
 
-def _folder_error(folder: Path, error: OSError) -> OutputError:
+def _wipe_recorded(record: Path) -> None:
+    partial = Path(os.fsdecode(record.read_bytes()))
+    looks_right = partial.name.endswith(PARTIAL) and partial.is_dir() and not partial.is_symlink()
+    if (not looks_right or _wipe_unless_held(partial)) and partial.parent.exists():
+        record.unlink(missing_ok=True)
+
+
+def _wipe_unless_held(folder: Path) -> bool:
+    """Wipe a folder with a lock in it, unless a run that lives holds the lock; return whether it is gone."""
+    try:
+        lock = open_locked(folder / "lock", wait=False)
+    except OSError:
+        return not folder.exists()  # held, or just wiped by its owner
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(lock)
+    return not folder.exists()
+
+
+def folder_error(folder: Path, error: OSError) -> OutputError:
+    """Return what to say of an error in the private folder."""
     if error.errno in _DISK_FULL:
         return OutputError(
             f"the disk with the private folder {folder} is full; free some space, or set PRIVSYNTH_HOME "

@@ -60,6 +60,8 @@ STOPPED_SENTENCES = {
     False: "Stopped. Nothing was spent.",
 }
 
+STOPPED_LATE = "Stopped after the release was made: it is whole."
+
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -114,7 +116,7 @@ class Main(click.Group):
             ctx.exit(READER_GONE)
         except (click.Abort, KeyboardInterrupt):
             spends = ctx.invoked_subcommand in COMMANDS and COMMANDS[str(ctx.invoked_subcommand)].spends
-            _fail(ctx, STOPPED_SENTENCES[spends], STOPPED, prefix="")
+            _fail(ctx, STOPPED_LATE if frame().released else STOPPED_SENTENCES[spends], STOPPED, prefix="")
         except click.ClickException as error:
             if frame().as_json and not frame().printed:
                 emit_json({"error": plain(error.format_message()), "exit_code": error.exit_code})
@@ -148,7 +150,8 @@ def main(ctx: click.Context, verbose: bool) -> None:
 
     \b
     Exit codes: 0 done, 2 bad input or usage, 3 a check failed, 4 refused by the
-    budget, 5 does not verify, 6 intact but the signer is unknown.
+    budget, 5 does not verify, 6 intact but the signer is unknown, 7 the ledger
+    cannot be read or written.
     """
     ctx.obj.verbose = verbose
 

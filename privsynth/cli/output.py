@@ -35,11 +35,13 @@ class Frame:
       as_json: stdout is for one JSON object.
       verbose: say more about progress; never a private value.
       printed: the JSON object is out.
+      released: the command has made what it spends budget for.
     """
 
     as_json: bool = False
     verbose: bool = False
     printed: bool = False
+    released: bool = False
 
 
 def frame() -> Frame:

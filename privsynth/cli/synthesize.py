@@ -101,6 +101,7 @@ def command(out: Path, officer: bool, as_json: bool, format_: str, **options: An
     with progress() as steps:
         env = environment(passphrase=ask_passphrase(), progress=lambda stage, share: steps(stage, share, 1.0))
         result = synthesize(config, env)
+        frame().released = True
     if as_json:
         emit_json(result_json(result, officer))
     else:

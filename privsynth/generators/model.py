@@ -112,11 +112,16 @@ class SyntheticModel:
         return self.draw_all(self.order(n_rows, given=given, balance=balance), seed=seed)[0].frame()
 
     def save(self, folder: Path) -> None:
-        """Write model.json and model.safetensors into an existing folder."""
-        from safetensors.numpy import save_file
+        """Write model.json and model.safetensors into an existing folder.
+
+        Raises:
+          OSError: the disk is full or failing.
+        """
+        from safetensors.numpy import save
 
         arrays = {name: np.ascontiguousarray(array) for name, array in self.fitted.tensors().items()}
-        save_file(arrays, folder / "model.safetensors")
+        # Not `save_file`, which tells of a full disk by an error of its own.
+        (folder / "model.safetensors").write_bytes(save(arrays))
         text = json.dumps(
             {
                 "format": FORMAT,

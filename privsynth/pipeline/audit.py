@@ -26,8 +26,8 @@ from privsynth.ingestion.source import SourceOptions, open_source, read_table
 from privsynth.notebook import card, checks_text, worst_text
 from privsynth.pipeline.config import check_out, read_schema, stem
 from privsynth.pipeline.officer import ROWS_APART, audit_run, columns_apart
+from privsynth.pipeline.out_folder import OutFolder
 from privsynth.pipeline.refit import promise_beside, refit_of_model
-from privsynth.pipeline.release import publish
 from privsynth.pipeline.reports import promise_of
 from privsynth.pipeline.sample import model_folder
 from privsynth.pipeline.synthesize import Environment
@@ -153,7 +153,7 @@ def audit(config: AuditConfig, env: Environment) -> AuditResult:
     beside = promise_beside(folder) if folder else None
     claimed = config.claimed or (beside[:2] if beside else None)
     key, entry = open_key(env.home, config.key, env.passphrase, now=env.now) if config.key else (None, None)
-    with Workspace(env.home) as workspace:
+    with OutFolder(config.out, env.home) as place, Workspace(env.home) as workspace:
         env.progress("reading", 0.0)
         options = SourceOptions.of(config.source_options)
         sources = {"real": read_table(open_source(config.real, options), workspace)[0]}
@@ -198,7 +198,9 @@ def audit(config: AuditConfig, env: Environment) -> AuditResult:
             officer=OfficerPart(audit=replace(audit_run(tables, findings, config.level), not_compared=lacking)),
         )
         env.progress("writing", 0.0)
-        _write(report, workspace.folder / "audit", config.out, key, env)
+        _write(report, workspace.folder / "audit", key, env)
+        place.bring(workspace.folder / "audit")
+        place.publish()
     return AuditResult(
         folder=config.out,
         findings=tuple(findings),
@@ -210,8 +212,8 @@ def audit(config: AuditConfig, env: Environment) -> AuditResult:
     )
 
 
-def _write(report: ReportData, staged: Path, out: Path, key: SigningKey | None, env: Environment) -> None:
-    """Write and sign the officer's folder in the private workspace, then let it appear whole at `out`."""
+def _write(report: ReportData, staged: Path, key: SigningKey | None, env: Environment) -> None:
+    """Write and sign the officer's folder in the private workspace."""
     try:
         staged.mkdir(mode=0o700)
         (staged / "report.json").write_text(report.to_json_text(), encoding="utf-8")
@@ -222,7 +224,6 @@ def _write(report: ReportData, staged: Path, out: Path, key: SigningKey | None, 
     sign_folder(staged, predicate=predicate, signer=key, holder=report.signer, signed_at=env.now)
     for path in staged.iterdir():
         path.chmod(0o600)
-    publish(staged, out)
 
 
 def _align(tables: Mapping[str, Table], schema: Schema) -> tuple[dict[str, pd.DataFrame], dict[str, Facts]]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,7 +16,7 @@ from privsynth import _validate
 from privsynth._validate import in_range
 from privsynth.encoding.codecs import DAY, ColumnCodec, TimeCodec
 from privsynth.encoding.synthetic import SyntheticRows
-from privsynth.errors import ConfigError, OutputError, SourceError
+from privsynth.errors import ConfigError, SourceError
 from privsynth.generators.model import SyntheticModel
 from privsynth.notebook import card, checks_text, promise_text, worst_text
 from privsynth.randomness import new_sampling_seed
@@ -28,8 +25,6 @@ from privsynth.signing.verification import Expected, VerificationResult, verify_
 
 if TYPE_CHECKING:
     from privsynth.schema.model import Schema
-
-_PARTIAL = ".privsynth-partial"
 
 
 def write_rows(rows: SyntheticRows, path: Path) -> None:
@@ -62,40 +57,6 @@ def as_text(frame: pd.DataFrame, codecs: Sequence[ColumnCodec]) -> pd.DataFrame:
                 default += ":%S"
             out[codec.name] = frame[codec.name].dt.strftime(codec.format or default)
     return out
-
-
-def publish(staged: Path, out: Path) -> None:
-    """Move a finished folder to its place in one step; what a killed run left beside it is wiped first.
-
-    Raises:
-      OutputError: the place was taken meanwhile, is read-only, or the disk is full.
-    """
-    out = out.absolute()
-    partial = out.parent / f".{out.name}{_PARTIAL}"
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(partial, ignore_errors=True)
-        if out.exists():
-            raise OutputError(f"the output folder {out} appeared while the run was going on; nothing was overwritten")
-        try:
-            os.rename(staged, out)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-            _copy(staged, partial)
-            os.rename(partial, out)
-    except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        reason = "the disk is full; free some space, or choose another disk" if full else error.strerror or "I/O error"
-        raise OutputError(f"the folder cannot be written to {out}: {reason}") from None
-
-
-def _copy(folder: Path, place: Path) -> None:
-    """Copy a folder to a new place on another disk; the first error is raised as it is, and ends the copying."""
-    shutil.copytree(folder, place, copy_function=lambda _source, _target: None)
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        shutil.copy2(path, place / path.relative_to(folder))
 
 
 def as_conditions(given: str | Sequence[str]) -> tuple[str, ...]:

@@ -21,12 +21,15 @@ from privsynth.policy.files import LoadedPolicy
 from privsynth.policy.judge import Judgement, judge
 from privsynth.privacy.accounting import gdp_mu
 from privsynth.privacy.budget import Bill
+from privsynth.privacy.ledger_account import Account
+from privsynth.privacy.ledger_events import DELTA_UNITS, EPSILON_UNITS
 from privsynth.report.hazards import hazards
 from privsynth.report.model import (
     ColumnInfo,
     ColumnProfile,
     GeneratorInfo,
     Guarantee,
+    LedgerState,
     OfficerPart,
     Provenance,
     ReportData,
@@ -289,3 +292,16 @@ def _line_profile(name: str, known: pd.Series, times: bool) -> ColumnProfile:
     else:
         labels = [f"{edge:,.0f}" if whole else f"{edge:.4g}" for edge in edges[:-1]]
     return ColumnProfile(column=name, labels=tuple(labels), counts=tuple(float(c) for c in counts), ordered=True)
+
+
+def ledger_state(before: Account, after: Account) -> LedgerState:
+    """Return what the officer's report says of the budget of the dataset, before and after the run."""
+    return LedgerState(
+        cap_epsilon=after.cap_epsilon_units / EPSILON_UNITS,
+        cap_delta=after.cap_delta_units / DELTA_UNITS,
+        spent_before_epsilon=before.spent_epsilon_units / EPSILON_UNITS,
+        spent_before_delta=before.spent_delta_units / DELTA_UNITS,
+        spent_after_epsilon=after.spent_epsilon_units / EPSILON_UNITS,
+        spent_after_delta=after.spent_delta_units / DELTA_UNITS,
+        releases_before=before.n_releases,
+    )

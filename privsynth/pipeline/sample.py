@@ -22,7 +22,8 @@ from privsynth.generators.draw import PART_ROWS, Order
 from privsynth.generators.encoded import Progress, no_progress
 from privsynth.generators.model import SyntheticModel
 from privsynth.pipeline.config import check_out
-from privsynth.pipeline.release import publish, write_rows
+from privsynth.pipeline.out_folder import OutFolder
+from privsynth.pipeline.release import write_rows
 from privsynth.randomness import new_sampling_seed
 from privsynth.threads import processors
 from privsynth.workspace import Workspace, privsynth_home
@@ -96,7 +97,8 @@ def sample(
     in_range(0, 2**63 - 1, seed=chosen)
     order = loaded.order(n_rows, given=given, balance=balance)
     groups = order.counts if balance is not None else {}
-    with Workspace(privsynth_home()) as workspace:
+    home = privsynth_home()
+    with OutFolder(out, home) as place, Workspace(home) as workspace:
         staged = workspace.folder / "rows"
         try:
             staged.mkdir()
@@ -117,7 +119,8 @@ def sample(
         except OSError as error:
             raise OutputError(f"the rows cannot be written: {error.strerror}") from None
         staged.chmod(0o755)
-        publish(staged, out)
+        place.bring(staged)
+        place.publish()
     return SampleResult(n_rows, chosen, tuple(out / name for name in names), tuple(given), groups)
 
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import hmac
-import json
-import os
 import secrets
+import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
+from typing import Literal
 
 from privsynth import __version__
 from privsynth.audit.finding import Finding
@@ -26,28 +24,33 @@ from privsynth.ingestion.source import Source, read_table
 from privsynth.notebook import card, checks_text, promise_text, worst_text
 from privsynth.pipeline.config import SynthesizeConfig, check_out, check_schema_fits
 from privsynth.pipeline.core import Private, Public, Request, learn
+from privsynth.pipeline.deliver import deliver
 from privsynth.pipeline.inputs import open_config_source, physical_types
 from privsynth.pipeline.officer import officer_findings, pool_sizes
+from privsynth.pipeline.out_folder import OutFolder
 from privsynth.pipeline.public_schema import public_schema
-from privsynth.pipeline.release import Release, publish, write_rows
-from privsynth.pipeline.reports import Signing, officer_report, promise_of, public_report, unresolved
+from privsynth.pipeline.release import Release, write_rows
+from privsynth.pipeline.reports import Signing, ledger_state, officer_report, promise_of, public_report, unresolved
 from privsynth.pipeline.spending import make_plan
+from privsynth.pipeline.staging import set_permissions, write_json, write_report
 from privsynth.policy.files import LoadedPolicy, load_policy
 from privsynth.policy.judge import Judgement, judge
 from privsynth.privacy.budget import Bill
-from privsynth.privacy.ledger import Ledger
+from privsynth.privacy.ledger import Ledger, Reservation
 from privsynth.privacy.ledger_account import Account
-from privsynth.privacy.ledger_events import DELTA_UNITS, EPSILON_UNITS
 from privsynth.privacy.mechanisms import GaussianMechanisms, Mechanisms
 from privsynth.randomness import KeyedFunction, new_sampling_seed
-from privsynth.report.model import AuditRun, LedgerState, OfficerPart, ReportData
-from privsynth.report.render import render
+from privsynth.report.model import AuditRun, LedgerState, OfficerPart
 from privsynth.signing.keys import Passphrase, SigningKey
 from privsynth.signing.release import sign_folder
 from privsynth.signing.store import open_key
 from privsynth.workspace import Workspace, privsynth_home
 
 DEMO = "DEMO"
+# One column and no audit make 0.2 MB, and more columns more; a disk with less than this left is as good as full.
+LEAST_BYTES = 1 << 20
+# A CSV cell is a character and a separator or more; Parquet may hold a column of one value in next to nothing.
+LEAST_BYTES_OF_CELL = {"csv": 2.0, "parquet": 0.0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,53 +180,105 @@ def synthesize(config: SynthesizeConfig, env: Environment) -> SynthesisResult:
     budget, dataset = job.request.budget, job.request.dataset
     ledger = Ledger(env.home)
     before = ledger.account(dataset)
-    with ledger.reserve(
-        dataset, epsilon=budget.epsilon, delta=budget.delta, unit=budget.unit, run_id=env.report_id, now=env.now
-    ) as reservation:
-        with Workspace(env.home) as workspace:
-            clock = {"start": time.monotonic()}
-            env.progress("reading", 0.0)
-            table, skipped = read_table(job.source, workspace, may_be_empty=True)
-            fingerprint, commitment = content_fingerprints(table, [ledger.fingerprint_key(), secrets.token_bytes(32)])
-            reservation.bind(fingerprint)
-            clock["read"] = time.monotonic()
-            bill = Bill(job.request.plan, before_first_draw=reservation.mark_drawn)
-            public, private = learn(table, job.request, env.mechanisms(bill), env.keyed(), progress=env.progress)
-            clock["learn"] = time.monotonic()
-            findings, done, judgement = _audit(job, public, private)
-            clock["audit"] = time.monotonic()
-            part = OfficerPart(
-                skipped=skipped.as_dict(),
-                durations=_durations(clock),
-                pool=pool_sizes(private),
-                source_commitment=_commitment(commitment),
-                ledger=_ledger_state(before, ledger.account(dataset)),
-                audit=done,
-            )
+    with ExitStack() as last, OutFolder(config.out, env.home, least_bytes=_least_bytes(job)) as place:
+        with (
+            ledger.reserve(
+                dataset, epsilon=budget.epsilon, delta=budget.delta, unit=budget.unit, run_id=env.report_id, now=env.now
+            ) as reservation,
+            Workspace(env.home) as workspace,
+        ):
+            made = _make(job, workspace, reservation, ledger, before)
             env.progress("writing", 0.0)
-            staged = _write(job, workspace.folder / "release", public, private, bill, findings, part, judgement)
-            publish(staged, config.out)
-        reservation.complete(min(bill.epsilon_spent(), budget.epsilon), min(bill.delta_spent(), budget.delta))
+            staged = _stage(job, made, workspace, place)
+            deliver(staged, place, reservation, made.bill, name=env.report_id, last=last)
+        return _result(job, made)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Made:
+    """What a run has made before anything of it is written."""
+
+    public: Public
+    private: Private
+    bill: Bill
+    findings: list[Finding]
+    audited: AuditRun
+    officer: OfficerPart
+    judgement: Judgement | None
+
+
+def _make(job: _Job, workspace: Workspace, reservation: Reservation, ledger: Ledger, before: Account) -> _Made:
+    """Read, learn and audit. The ledger is read before the first noise: later a fault of its disk would be dear."""
+    env = job.env
+    clock = {"start": time.monotonic()}
+    env.progress("reading", 0.0)
+    table, skipped = read_table(job.source, workspace, may_be_empty=True)
+    fingerprint, commitment = content_fingerprints(table, [ledger.fingerprint_key(), secrets.token_bytes(32)])
+    reservation.bind(fingerprint)
+    state = ledger_state(before, ledger.account(job.request.dataset))
+    clock["read"] = time.monotonic()
+    bill = Bill(job.request.plan, before_first_draw=reservation.mark_drawn)
+    public, private = learn(table, job.request, env.mechanisms(bill), env.keyed(), progress=env.progress)
+    clock["learn"] = time.monotonic()
+    findings, done, judgement = _audit(job, public, private)
+    clock["audit"] = time.monotonic()
+    officer = OfficerPart(
+        skipped=skipped.as_dict(),
+        durations=_durations(clock),
+        pool=pool_sizes(private),
+        source_commitment=_commitment(commitment),
+        ledger=state,
+        audit=done,
+    )
+    return _Made(
+        public=public,
+        private=private,
+        bill=bill,
+        findings=findings,
+        audited=done,
+        officer=officer,
+        judgement=judgement,
+    )
+
+
+def _stage(job: _Job, made: _Made, workspace: Workspace, place: OutFolder) -> Path:
+    """Write and sign the release in the private workspace, or, if that is full, beside its place."""
+    try:
+        return _write(job, made, workspace.folder / "release")
+    except OutputError:
+        shutil.rmtree(workspace.folder / "release", ignore_errors=True)
+        return _write(job, made, place.whole)
+
+
+def _result(job: _Job, made: _Made) -> SynthesisResult:
+    public, budget = made.public, job.request.budget
     return SynthesisResult(
-        release=Release.open(config.out),
-        officer=config.out / "officer",
-        findings=(*public.findings, *findings),
+        release=Release.open(job.config.out),
+        officer=job.config.out / "officer",
+        findings=(*public.findings, *made.findings),
         epsilon=budget.epsilon,
         delta=budget.delta,
         unit=budget.unit,
-        dataset=dataset,
+        dataset=job.request.dataset,
         signer=job.signing.signer,
-        judgement=judgement,
-        unfinished=done.unfinished,
+        judgement=made.judgement,
+        unfinished=made.audited.unfinished,
         unresolved=tuple(
             codec.name
             for codec in public.model.codec.codecs
             if unresolved(codec, job.request.schema.column(codec.name))
         ),
         columns=tuple(job.source.names),
-        ledger=part.ledger,
-        audit_level=done.level,
+        ledger=made.officer.ledger,
+        audit_level=made.audited.level,
     )
+
+
+def _least_bytes(job: _Job) -> int:
+    """Return what the release takes at the very least, by public facts alone."""
+    rows = job.config.rows or job.request.schema.rows or 0
+    columns = sum(job.request.schema.column(name).kind != "text" for name in job.source.names)
+    return LEAST_BYTES + int(rows * columns * LEAST_BYTES_OF_CELL[job.config.format])
 
 
 def _prepare(config: SynthesizeConfig, env: Environment) -> _Job:
@@ -275,18 +330,6 @@ def _audit(job: _Job, public: Public, private: Private) -> tuple[list[Finding], 
     return findings, done, judge(job.policy, [*public.findings, *findings], promise=promise)
 
 
-def _ledger_state(before: Account, after: Account) -> LedgerState:
-    return LedgerState(
-        cap_epsilon=after.cap_epsilon_units / EPSILON_UNITS,
-        cap_delta=after.cap_delta_units / DELTA_UNITS,
-        spent_before_epsilon=before.spent_epsilon_units / EPSILON_UNITS,
-        spent_before_delta=before.spent_delta_units / DELTA_UNITS,
-        spent_after_epsilon=after.spent_epsilon_units / EPSILON_UNITS,
-        spent_after_delta=after.spent_delta_units / DELTA_UNITS,
-        releases_before=before.n_releases,
-    )
-
-
 def _left_text(state: LedgerState) -> str:
     left = max(state.cap_epsilon - state.spent_after_epsilon, 0.0)
     return f"epsilon {left:g} of {state.cap_epsilon:g} for this dataset, after this release"
@@ -300,17 +343,9 @@ def _commitment(fingerprint: bytes) -> str:
     return hmac.new(secrets.token_bytes(32), fingerprint, "sha256").hexdigest()
 
 
-def _write(
-    job: _Job,
-    folder: Path,
-    public: Public,
-    private: Private,
-    bill: Bill,
-    findings: Sequence[Finding],
-    officer: OfficerPart,
-    judgement: Judgement | None,
-) -> Path:
-    """Write and sign both folders in the private workspace and return the one that holds them."""
+def _write(job: _Job, made: _Made, folder: Path) -> Path:
+    """Write and sign both folders in a new one and return that."""
+    public, private, bill, officer = made.public, made.private, made.bill, made.officer
     created = job.env.now.isoformat()
     data = "data.csv" if job.config.format == "csv" else "data.parquet"
     try:
@@ -330,9 +365,9 @@ def _write(
             files=files,
             policy=job.policy,
         )
-        _write_report(folder / "public", report)
+        write_report(folder / "public", report)
         inside = replace(report, files=("report.html", "report.json", "run.json"))
-        _write_report(folder / "officer", officer_report(inside, findings, officer, judgement))
+        write_report(folder / "officer", officer_report(inside, made.findings, officer, made.judgement))
         run = {
             "report_id": job.env.report_id,
             "durations_s": dict(officer.durations),
@@ -343,8 +378,7 @@ def _write(
             },
             "bill": [s.__dict__ for s in bill.spends],
         }
-        text = json.dumps(run, indent=1, default=_plain_number) + "\n"
-        (folder / "officer" / "run.json").write_text(text, encoding="utf-8")
+        write_json(folder / "officer" / "run.json", run)
     except OSError as error:
         raise OutputError(f"the release cannot be prepared: {error.strerror}") from None
     for kind in ("public", "officer"):
@@ -355,30 +389,5 @@ def _write(
             holder=job.holder,
             signed_at=job.env.now,
         )
-    _set_permissions(folder, job.env.now)
+    set_permissions(folder, job.env.now)
     return folder
-
-
-def _plain_number(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else str(value)
-
-
-def _write_report(folder: Path, report: ReportData) -> None:
-    (folder / "report.json").write_text(report.to_json_text(), encoding="utf-8")
-    (folder / "report.html").write_text(render(report), encoding="utf-8")
-
-
-def _set_permissions(folder: Path, now: datetime) -> None:
-    """The public folder is for everyone whom the umask allows; the officer's is for its owner.
-
-    Every file carries the one time of the release: when it was written would tell how long the run took.
-    """
-    mask = os.umask(0)
-    os.umask(mask)
-    for root, _dirs, names in os.walk(folder, topdown=False):
-        private = Path(root) == folder / "officer"
-        for name in names:
-            os.chmod(Path(root) / name, 0o600 if private else 0o666 & ~mask)
-            os.utime(Path(root) / name, (now.timestamp(), now.timestamp()))
-        os.chmod(root, 0o700 if private else 0o777 & ~mask)
-        os.utime(root, (now.timestamp(), now.timestamp()))

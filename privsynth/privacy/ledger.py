@@ -85,7 +85,8 @@ class Ledger:
           ConfigError: an amount or a name is absurd.
           BudgetExceeded: less than that is left of the dataset's cap.
           BudgetError: the run is in the ledger already.
-          LedgerError: the ledger is in use, cannot be written, is damaged or is an older copy of itself.
+          LedgerUnavailable: the ledger is in use or cannot be written.
+          LedgerError: it is damaged or an older copy of itself.
         """
         cost = spend_units(epsilon=epsilon, delta=delta)
         for what, name in (("dataset", dataset), ("unit", unit), ("run_id", run_id)):
@@ -186,6 +187,7 @@ class Reservation:
         self._ledger = ledger
         self.dataset = dataset
         self.run_id = run_id
+        self._used: tuple[float | None, float | None] | None = None  # of a release that is whole
 
     def __repr__(self) -> str:
         return f"Reservation(dataset={self.dataset!r}, run_id={self.run_id!r})"
@@ -248,34 +250,37 @@ class Reservation:
     def complete(self, epsilon_spent: float | None = None, delta_spent: float | None = None) -> None:
         """Record that the release is whole. The full reservation stays charged, also where less was used.
 
+        Where the ledger cannot be written, the run stays charged, and `close` tries to record the same once more: a
+        release that is whole is never called failed.
+
         Args:
           epsilon_spent, delta_spent: what the mechanisms cost in the end, for the record; None means all of
             it.
         Raises:
           BudgetExceeded: they cost more than was reserved; the release must not leave.
           BudgetError: nothing was drawn, or the run has ended.
+          LedgerError: it could not be recorded.
         """
+        self._used = (epsilon_spent, delta_spent)
+        try:
+            self._ledger._append(lambda state: self._completed(self._expect(state, "complete", "drawn")))
+        except LedgerError:
+            raise
+        except BudgetError:
+            self._used = None
+            raise
 
-        def decide(state: State) -> Draft:
-            run = self._expect(state, "complete", "drawn")
-            held = (run.epsilon_units, run.delta_units)
-            rounded = spend_units(
-                epsilon=1.0 if epsilon_spent is None else epsilon_spent,
-                delta=0.0 if delta_spent is None else delta_spent,
+    def _completed(self, run: Run) -> Draft:
+        held = (run.epsilon_units, run.delta_units)
+        epsilon, delta = self._used or (None, None)
+        rounded = spend_units(epsilon=1.0 if epsilon is None else epsilon, delta=0.0 if delta is None else delta)
+        used = (held[0] if epsilon is None else rounded[0], held[1] if delta is None else rounded[1])
+        if used[0] > held[0] or used[1] > held[1]:
+            raise BudgetExceeded(
+                f"The run {self.run_id!r} used {amount_text(used)} where it had reserved {amount_text(held)}. "
+                "The release must not leave."
             )
-            used = (
-                held[0] if epsilon_spent is None else rounded[0],
-                held[1] if delta_spent is None else rounded[1],
-            )
-            if used[0] > held[0] or used[1] > held[1]:
-                raise BudgetExceeded(
-                    f"The run {self.run_id!r} used {amount_text(used)} where it had reserved "
-                    f"{amount_text(held)}. "
-                    "The release must not leave."
-                )
-            return self._draft("completed", {"epsilon_units_used": used[0], "delta_units_used": used[1]})
-
-        self._ledger._append(decide)
+        return self._draft("completed", {"epsilon_units_used": used[0], "delta_units_used": used[1]})
 
     def refund(self) -> None:
         """Give the reservation back.
@@ -294,13 +299,17 @@ class Reservation:
         self._ledger._append(decide)
 
     def close(self) -> None:
-        """End the run wherever it stands: refunded if nothing was drawn, failed and spent otherwise."""
+        """End the run wherever it stands: refunded if nothing was drawn, completed if the release is whole, else failed
+        and spent.
+        """
 
         def decide(state: State) -> Draft | None:
-            status = _run(state, self.run_id).status
-            if status == "reserved":
+            run = _run(state, self.run_id)
+            if run.status == "reserved":
                 return self._draft("refunded", {"reason": "nothing was drawn"})
-            return self._draft("failed") if status == "drawn" else None
+            if run.status != "drawn":
+                return None
+            return self._draft("failed") if self._used is None else self._completed(run)
 
         self._ledger._append(decide)
 
@@ -310,10 +319,11 @@ class Reservation:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None:
+        if error is None and self._used is None:
             self.close()
             return
-        with suppress(LedgerError):  # the first error is the one to tell; what cannot be written stays spent
+        # The first error is the one to tell, and a whole release is none; what cannot be written stays spent.
+        with suppress(BudgetError):
             self.close()
 
     def _expect(self, state: State, what: str, *allowed: Status) -> Run:

@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
 
-from privsynth.errors import BudgetError, LedgerError
+from privsynth.errors import BudgetError, LedgerError, LedgerUnavailable
 from privsynth.privacy.ledger_events import (
     KINDS,
     Draft,
@@ -116,7 +116,8 @@ class LedgerStore:
         """Return all events, checked. Creates nothing.
 
         Raises:
-          LedgerError: the ledger is in use, cannot be read, is damaged or is an older copy of itself.
+          LedgerUnavailable: the ledger is in use or cannot be read.
+          LedgerError: it is damaged or an older copy of itself.
         """
         with self._plain_errors():
             begun = self._head.exists()  # asked first: a table always exists before its head
@@ -301,32 +302,32 @@ class LedgerStore:
         try:
             yield
         except sqlite3.Error as error:
-            raise LedgerError(self._explain(getattr(error, "sqlite_errorcode", None) or 0)) from error
+            raise self._explained(getattr(error, "sqlite_errorcode", None) or 0) from error
         except OSError as error:
-            raise LedgerError(
+            raise LedgerUnavailable(
                 f"The ledger in {self.home} cannot be read or written "
                 f"({error.strerror or 'input/output error'}). "
                 "Check the folder's rights and space, or set PRIVSYNTH_HOME to another folder."
             ) from error
 
-    def _explain(self, code: int) -> str:
+    def _explained(self, code: int) -> LedgerError:
         primary = code & 0xFF
         if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            return (
-                f"The ledger is in use by another process and stayed so for {self._timeout_s:g} s. Wait "
-                "for the other "
+            return LedgerUnavailable(
+                f"The ledger is in use by another process and stayed so for {self._timeout_s:g} s. Wait for the other "
                 f"run to end, or end it, and try again (folder {self.home})."
             )
         if primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-            return (
+            return LedgerUnavailable(
                 f"The ledger in {self.home} cannot be opened for writing. Check the folder's rights, or set "
                 "PRIVSYNTH_HOME to another folder."
             )
-        if primary in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
-            return f"The ledger in {self.home} cannot be written: the disk is full or failing. Free some space."
-        return (
-            f"The ledger in {self.home} is damaged: ledger.db is not a readable database. Put the newest "
-            "copy of it "
+        if primary in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOLFS, sqlite3.SQLITE_PROTOCOL):
+            return LedgerUnavailable(
+                f"The ledger in {self.home} cannot be written: the disk is full or failing. Free some space."
+            )
+        return LedgerError(
+            f"The ledger in {self.home} is damaged: ledger.db is not a readable database. Put the newest copy of it "
             "back (from a backup), or move it away, and then run `privsynth budget accept-restored`."
         )
 

@@ -1,23 +1,36 @@
 # make demo   set up, and make a signed release of the sample hospital table
 # make test   set up, and run every check and test
-# Both make their own virtual environment in $(VENV).
+# make docs   build the reference of the library into build/reference, from its docstrings
+# make lock   renew requirements/, the tested versions with their hashes; UPGRADE=--upgrade takes newer ones
+# Each makes its own virtual environment in $(VENV).
 
 PYTHON ?= python3
 VENV ?= .venv
 DEMO ?= demo-out
 BIN = $(VENV)/bin
+REFERENCE ?= build/reference
+ROOMS = $(sort $(subst /,.,$(patsubst %/__init__.py,%,$(wildcard privsynth/*/__init__.py)) \
+	$(patsubst %.py,%,$(wildcard privsynth/[a-z]*.py))))
+TORCH = torch==2.13.0
+UPGRADE ?=
+# torch has a file of its own and is left out of the others: which build of it, with which drivers, is yours to say.
+LOCK = $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command "make lock" $(UPGRADE)
+LOCK_EXTRAS = echo torch | $(LOCK) --excludes - pyproject.toml
 
-.PHONY: demo test check lint types tests clean help
+.PHONY: demo test check lint types tests docs lock clean help
 
 help:
 	@sed -n 's/^# //p' Makefile
 
-# torch first and by itself: any later package is content with the build that is there.
-$(BIN)/.installed: pyproject.toml
+# torch first and by itself: any later package is content with the build that is there. The versions are those of
+# requirements/dev.txt; its hashes are left out, since pip would ask for one of this folder too.
+$(BIN)/.installed: pyproject.toml requirements/dev.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "privsynth needs Python 3.11 or newer: make demo PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev,sdv]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	sed -e '/--hash=/d' -e 's/ *\\$$//' requirements/dev.txt > $(VENV)/constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(VENV)/constraints.txt -e ".[dev,sdv]"
 	touch $@
 
 # The demonstration keeps its key and its ledger to itself, so that it can be run again and again.
@@ -44,5 +57,17 @@ types: $(BIN)/.installed
 tests: $(BIN)/.installed
 	CI=1 $(BIN)/python -m pytest -n 2 --dist loadfile -q
 
+# The public names on the first page, and every room of the package after it, for those who work on it.
+docs: $(BIN)/.installed
+	rm -rf $(REFERENCE)
+	$(BIN)/pdoc --docformat google --no-show-source --output-directory $(REFERENCE) privsynth $(ROOMS)
+
+lock: $(BIN)/.installed
+	$(LOCK_EXTRAS) --extra dev --extra sdv --output-file requirements/dev.txt
+	$(LOCK_EXTRAS) --constraint requirements/dev.txt --output-file requirements/verify.txt
+	$(LOCK_EXTRAS) --constraint requirements/dev.txt --extra sample --output-file requirements/sample.txt
+	$(LOCK_EXTRAS) --constraint requirements/dev.txt --extra synthesize --output-file requirements/synthesize.txt
+	echo "$(TORCH)" | $(LOCK) --constraint requirements/dev.txt --output-file requirements/torch.txt -
+
 clean:
-	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(DEMO) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -27,6 +27,7 @@ from privsynth.errors import (
     KeyFileError,
     LedgerError,
     LedgerUnavailable,
+    MissingPackageError,
     NotFittedError,
     OutputError,
     PrivsynthError,
@@ -36,6 +37,7 @@ from privsynth.errors import (
     UnknownSigner,
     VerificationError,
 )
+from privsynth.extras import needs
 
 if TYPE_CHECKING:
     from privsynth.audit.finding import Finding
@@ -68,6 +70,7 @@ __all__ = [
     "Keyring",
     "LedgerError",
     "LedgerUnavailable",
+    "MissingPackageError",
     "NotFittedError",
     "OutputError",
     "Plan",
@@ -94,28 +97,31 @@ __all__ = [
     "verify",
 ]
 
-# Public classes that live in modules which import pandas or pydantic: loaded when they are first asked for.
+# Public classes that live in modules which import pandas or pydantic, loaded when they are first asked for: name ->
+# module and the extra that it belongs to.
 _LAZY = {
-    "AuditResult": "privsynth.pipeline.audit",
-    "Finding": "privsynth.audit.finding",
-    "ImputationResult": "privsynth.pipeline.impute",
-    "Judgement": "privsynth.policy.judge",
-    "Keyring": "privsynth.signing.keyring",
-    "Plan": "privsynth.pipeline.plan",
-    "Release": "privsynth.pipeline.release",
-    "SampleResult": "privsynth.pipeline.sample",
-    "Schema": "privsynth.schema.model",
-    "SourceOptions": "privsynth.ingestion.protocol",
-    "SynthesisResult": "privsynth.pipeline.synthesize",
-    "SyntheticModel": "privsynth.generators.model",
-    "VerificationResult": "privsynth.signing.verification",
+    "AuditResult": ("privsynth.pipeline.audit", "synthesize"),
+    "Finding": ("privsynth.audit.finding", ""),
+    "ImputationResult": ("privsynth.pipeline.impute", "synthesize"),
+    "Judgement": ("privsynth.policy.judge", ""),
+    "Keyring": ("privsynth.signing.keyring", ""),
+    "Plan": ("privsynth.pipeline.plan", "synthesize"),
+    "Release": ("privsynth.pipeline.release", "sample"),
+    "SampleResult": ("privsynth.pipeline.sample", "sample"),
+    "Schema": ("privsynth.schema.model", ""),
+    "SourceOptions": ("privsynth.ingestion.protocol", "sample"),
+    "SynthesisResult": ("privsynth.pipeline.synthesize", "synthesize"),
+    "SyntheticModel": ("privsynth.generators.model", "sample"),
+    "VerificationResult": ("privsynth.signing.verification", ""),
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 'privsynth' has no attribute {name!r}")
-    found = getattr(import_module(_LAZY[name]), name)
+    module, extra = _LAZY[name]
+    with needs(extra):
+        found = getattr(import_module(module), name)
     globals()[name] = found
     return found
 

@@ -8,6 +8,7 @@
     │   ├── NotFittedError         a Synthesizer was asked for something before it was fitted
     │   ├── OutputError            the output folder exists, is read-only or full
     │   └── KeyFileError           a key is missing, unreadable, expired, or its passphrase is wrong
+    ├── MissingPackageError        an extra of privsynth is not installed
     ├── CheckFailed                3: a check of the audit failed
     ├── BudgetError                4: the privacy budget says no
     │   ├── BudgetExceeded         the cap or the reservation would be passed
@@ -107,6 +108,10 @@ class OutputError(InputError):
 
 class KeyFileError(InputError):
     """A signing key or keyring is missing, unreadable or expired, or its passphrase is wrong."""
+
+
+class MissingPackageError(PrivsynthError):
+    """A package that this needs is not installed; the message names the extra that brings it."""
 
 
 class CheckFailed(PrivsynthError):

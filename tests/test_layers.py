@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "notebook": set(),
     "threads": set(),
     "interrupts": set(),
+    "extras": {"errors"},
     "_validate": {"errors"},
     "randomness": {"errors", "_validate"},
     "schema": BASE,
@@ -47,10 +48,22 @@ MAY_IMPORT = {
     "benchmark": DATA
     | {"workspace", "privacy", "signing", "ingestion", "encoding", "generators", "audit", "report", "pipeline"},
     "api": DATA
-    | {"workspace", "privacy", "signing", "ingestion", "encoding", "generators", "audit", "report", "pipeline"},
+    | {
+        "extras",
+        "workspace",
+        "privacy",
+        "signing",
+        "ingestion",
+        "encoding",
+        "generators",
+        "audit",
+        "report",
+        "pipeline",
+    },
     "service": DATA | {"workspace", "privacy", "signing", "ingestion", "audit", "pipeline"},
     "cli": DATA
     | {
+        "extras",
         "interrupts",
         "workspace",
         "privacy",

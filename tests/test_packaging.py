@@ -11,6 +11,7 @@ from email import message_from_bytes
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import privsynth
 
@@ -66,19 +67,27 @@ def test_the_wheel_holds_templates_and_the_schema_of_the_report(wheel):
     assert "privsynth/report/report.schema.json" in names
 
 
-def test_the_metadata_names_licence_command_and_the_optional_sdv(wheel):
+def test_the_metadata_names_licence_command_and_what_each_extra_needs(wheel):
     info = f"privsynth-{privsynth.__version__}.dist-info"
     metadata = message_from_bytes(wheel.read(f"{info}/METADATA"))
     assert metadata["License-Expression"] == "Apache-2.0"
     assert f"{info}/licenses/LICENSE" in wheel.namelist()
     assert "privsynth = privsynth.cli:main" in wheel.read(f"{info}/entry_points.txt").decode()
-    sdv = [line for line in metadata.get_all("Requires-Dist") or [] if line.lower().startswith("sdv")]
-    assert sdv
-    assert all("extra == 'sdv'" in line for line in sdv)
+    needed = [Requirement(line) for line in metadata.get_all("Requires-Dist") or []]
+    assert {r.name for r in needed if r.marker is None} == {"click", "cryptography", "pydantic"}
+    of_extra = {
+        extra: {r.name for r in needed if r.marker is not None and r.marker.evaluate({"extra": extra})}
+        - {r.name for r in needed if r.marker is None}
+        for extra in ("sample", "synthesize", "sdv")
+    }
+    assert of_extra["sample"] == {"numpy", "pandas", "pyarrow", "pyyaml", "safetensors"}
+    assert of_extra["sample"] | {"torch", "opacus"} < of_extra["synthesize"]
+    assert of_extra["sdv"] == of_extra["synthesize"] | {"sdv"}
 
 
 def test_the_source_distribution_holds_what_make_needs(sdist):
-    for name in ("Makefile", "README.md", "SECURITY.md", "LICENSE", "CHANGELOG.md", "docs/cli.md", "tests/conftest.py",
+    for name in ("Makefile", "requirements/dev.txt", "requirements/sample.txt", "README.md", "CONTRIBUTING.md",
+                 "SECURITY.md", "LICENSE", "CHANGELOG.md", "docs/cli.md", "tests/conftest.py",
                  "sample_data/hospital.csv", "sample_data/hospital.schema.yaml", "templates/report.html"):  # fmt: skip
         assert (sdist / name).is_file(), name
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from privsynth import _validate
 from privsynth.errors import ConfigError
+from privsynth.extras import needs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from privsynth.signing.verification import VerificationResult
 
 
+@needs("synthesize")
 def synthesize(
     source: str | Path | pd.DataFrame,
     *,
@@ -109,6 +111,7 @@ def synthesize(
     return run(config, environment(passphrase=passphrase))
 
 
+@needs("synthesize")
 def plan(
     source: str | Path | pd.DataFrame,
     *,
@@ -153,6 +156,7 @@ def plan(
     return run(config, expect_rows=expect_rows)
 
 
+@needs("synthesize")
 def audit_table(
     *,
     real: str | Path | pd.DataFrame,
@@ -209,6 +213,7 @@ def audit_table(
     return run(config, environment(passphrase=passphrase))
 
 
+@needs("")
 def verify(
     path: str | Path,
     *keyrings: Keyring | str | Path,
@@ -240,6 +245,7 @@ def verify(
     return check(where, known or [load_keyring(privsynth_home())], datetime.now(UTC), Expected(kind, dataset))
 
 
+@needs("sample")
 def sample(
     model: str | Path,
     *,
@@ -278,6 +284,7 @@ def sample(
     return run(where, place, rows=rows, seed=seed, suffix=format, given=conditions, balance=balance, workers=workers)
 
 
+@needs("synthesize")
 def impute(
     model: str | Path,
     source: str | Path | pd.DataFrame,

@@ -24,31 +24,49 @@ import click
 
 from privsynth.cli.output import Frame, emit_json, frame, plain
 from privsynth.errors import PrivsynthError, PrivsynthWarning
+from privsynth.extras import missing_package
 from privsynth.interrupts import signals_as_interrupts
 
 
 class Lazy(NamedTuple):
-    """A command that is not imported yet: "module:attribute", its line in the table of commands, whether it spends."""
+    """A command that is not imported yet.
+
+    Attributes:
+      target: "module:attribute".
+      help: its line in the table of commands.
+      extra: what must be installed for it; empty if nothing is beyond privsynth itself.
+      spends: whether it spends budget.
+    """
 
     target: str
     help: str
+    extra: str = ""
     spends: bool = False
 
 
 COMMANDS: dict[str, Lazy] = {
     "synthesize": Lazy(
-        "privsynth.cli.synthesize:command", "Make a release: synthetic table, model, signed reports.", spends=True
+        "privsynth.cli.synthesize:command",
+        "Make a release: synthetic table, model, signed reports.",
+        "synthesize",
+        spends=True,
     ),
-    "plan": Lazy("privsynth.cli.plan:command", "Say what a release would cost and reach; spends nothing."),
+    "plan": Lazy(
+        "privsynth.cli.plan:command", "Say what a release would cost and reach; spends nothing.", "synthesize"
+    ),
     "verify": Lazy("privsynth.cli.verify:verify", "Check who signed a release, and that not a byte was changed."),
-    "audit": Lazy("privsynth.cli.audit:command", "Audit any synthetic table against the real one."),
-    "sample": Lazy("privsynth.cli.sample:command", "Draw more rows from a released model; costs no budget."),
-    "impute": Lazy("privsynth.cli.impute:command", "Fill the gaps of your own table from a released model."),
-    "schema": Lazy("privsynth.cli.schema:command", "Write a schema to fill in, or check one."),
+    "audit": Lazy("privsynth.cli.audit:command", "Audit any synthetic table against the real one.", "synthesize"),
+    "sample": Lazy("privsynth.cli.sample:command", "Draw more rows from a released model; costs no budget.", "sample"),
+    "impute": Lazy(
+        "privsynth.cli.impute:command", "Fill the gaps of your own table from a released model.", "synthesize"
+    ),
+    "schema": Lazy("privsynth.cli.schema:command", "Write a schema to fill in, or check one.", "synthesize"),
     "keys": Lazy("privsynth.cli.keys:keys", "Make, list, revoke and hand out signing keys."),
-    "budget": Lazy("privsynth.cli.budget:command", "Show or cap what each dataset has spent."),
-    "generators": Lazy("privsynth.cli.generators:command", "List the generators and what each is for."),
-    "benchmark": Lazy("privsynth.cli.benchmark:command", "Compare generators on a table over seeds and budgets."),
+    "budget": Lazy("privsynth.cli.budget:command", "Show or cap what each dataset has spent.", "synthesize"),
+    "generators": Lazy("privsynth.cli.generators:command", "List the generators and what each is for.", "synthesize"),
+    "benchmark": Lazy(
+        "privsynth.cli.benchmark:command", "Compare generators on a table over seeds and budgets.", "synthesize"
+    ),
 }
 
 UNEXPECTED = 70
@@ -126,6 +144,10 @@ class Main(click.Group):
             _fail(ctx, error.in_shell(), error.exit_code)
         except Exception as error:
             _show_trace()
+            command = COMMANDS.get(str(ctx.invoked_subcommand))
+            missing = missing_package(error, command.extra if command else "")
+            if missing is not None:
+                _fail(ctx, missing.in_shell(), missing.exit_code)
             _fail(ctx, unexpected_sentence(error), UNEXPECTED)
 
 
@@ -161,8 +183,6 @@ def unexpected_sentence(error: BaseException) -> str:
 
     Its own text is left out, since it may quote a cell; its type and the place in privsynth are not.
     """
-    if isinstance(error, ImportError):
-        return f"The Python module {error.name!r} cannot be loaded. Install privsynth again, with the extra you need."
     if isinstance(error, MemoryError):
         return "There is not enough memory for this table. Use a machine with more, or fewer rows or columns."
     return (

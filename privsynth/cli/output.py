@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -201,10 +202,14 @@ class Steps:
 def progress() -> Iterator[Steps]:
     """Yield a `Steps` that draws bars on stderr.
 
-    Where stderr is no terminal it is silent, or prints one line for each step with --verbose.
+    Where stderr is no terminal it is silent, or prints one line for each step with --verbose. It prints those as well
+    where rich is not installed, which those who only draw from a model can do without.
     """
     if not sys.stderr.isatty():
         yield Steps(None, lines=frame().verbose)
+        return
+    if find_spec("rich") is None:
+        yield Steps(None, lines=True)
         return
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 

@@ -44,7 +44,7 @@ def run(monkeypatch):
         module = types.ModuleType("privsynth_boom")
         module.command = command
         monkeypatch.setitem(sys.modules, "privsynth_boom", module)
-        monkeypatch.setitem(COMMANDS, "boom", Lazy("privsynth_boom:command", "Fail.", spends))
+        monkeypatch.setitem(COMMANDS, "boom", Lazy("privsynth_boom:command", "Fail.", spends=spends))
         return CliRunner().invoke(main, ["boom", *args])
 
     return go
@@ -230,7 +230,7 @@ def test_only_the_main_job_spends():
 
 def test_a_module_that_is_not_installed_is_named(run):
     result = run(throw(ModuleNotFoundError("No module named 'sdv'", name="sdv")))
-    assert result.exit_code == 70
+    assert result.exit_code == 2
     assert "'sdv'" in result.stderr
 
 

@@ -12,17 +12,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import pyarrow as pa
 
-from privsynth.errors import ConfigError, SourceError
+from privsynth.errors import ConfigError, Option, SourceError
 from privsynth.ingestion.cells import cell_text, text_batch, text_schema
 from privsynth.ingestion.header import check_names, chosen_positions, refuse_unreadable
 from privsynth.ingestion.protocol import SkippedCells, SourceOptions
+from privsynth.ingestion.sql_session import begin_reading, reading_engine, why_not_connected
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Connection, CursorResult, Engine
+    from sqlalchemy import URL, Connection, CursorResult
+
+SHOWN_TABLES = 20
 
 
 class SqlSource:
@@ -33,13 +35,18 @@ class SqlSource:
 
     names_are_public = True
 
-    def __init__(self, uri: str, options: SourceOptions) -> None:
-        url = _parsed(uri)
+    def __init__(self, url: URL, options: SourceOptions) -> None:
         self.label = _label(url)
-        if options.table is None and options.query is None:
-            raise ConfigError(f"{self.label} needs to know what to read; name a table, or give a query")
         self._options = options
-        self._engine = _engine(url, self.label)
+        self._engine = reading_engine(url, self.label)
+        if options.table is None and options.query is None:
+            raise ConfigError(
+                f"{self.label} needs to know what to read; name a table with ",
+                Option("table", python="SourceOptions(table=…)"),
+                f", or give a query{self._tables()}",
+            )
+        if options.query is not None:
+            _refuse_several(options.query)
         with self._result() as result:
             header = [str(name) for name in result.keys()]  # noqa: SIM118 - a result is no dict
         check_names(header, self.label, options)
@@ -56,8 +63,8 @@ class SqlSource:
         from sqlalchemy import exc
 
         try:
-            with self._engine.connect() as connection:
-                _make_read_only(connection)
+            with self._connected() as connection:
+                begin_reading(connection)
                 streaming = connection.execution_options(stream_results=True, max_row_buffer=5_000)
                 result = streaming.execute(_statement(self._options))
                 if not result.returns_rows:
@@ -65,6 +72,31 @@ class SqlSource:
                 yield result
         except (exc.SQLAlchemyError, sqlite3.Error) as error:
             raise SourceError(self._why(error)) from None
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        from sqlalchemy import exc
+
+        try:
+            connection = self._engine.connect()
+        except (exc.SQLAlchemyError, sqlite3.Error) as error:
+            raise SourceError(why_not_connected(error, self.label)) from None
+        with connection:
+            yield connection
+
+    def _tables(self) -> str:
+        """Return the end of a sentence that lists the tables of the database; nothing if they cannot be listed."""
+        from sqlalchemy import exc, inspect
+
+        try:
+            with self._connected() as connection:
+                begin_reading(connection)
+                looked = inspect(connection)
+                names = sorted([*looked.get_table_names(), *looked.get_view_names()])
+        except (exc.SQLAlchemyError, sqlite3.Error):
+            return ""
+        more = f" and {len(names) - SHOWN_TABLES} more" if len(names) > SHOWN_TABLES else ""
+        return f"; it has {', '.join(names[:SHOWN_TABLES])}{more}" if names else ""
 
     def _why(self, error: Exception) -> str:
         what = f"the table {self._options.table}" if self._options.table else "the query"
@@ -97,48 +129,18 @@ def _parsed(uri: str) -> URL:
 
 
 def _label(url: URL) -> str:
-    """Return kind, host and database; the other parts of a URL can all hold a secret."""
-    return f"{url.get_backend_name()}://{url.host or ''}/{url.database or ''}"
+    """Return kind, host, port and database; the other parts of a URL can all hold a secret."""
+    port = f":{url.port}" if url.port else ""
+    return f"{url.get_backend_name()}://{url.host or ''}{port}/{url.database or ''}"
 
 
-def _engine(url: URL, label: str) -> Engine:
-    from sqlalchemy import create_engine, exc, pool
+def _refuse_several(query: str) -> None:
+    """Raise `ConfigError` for more than one statement: a COMMIT between two would end the transaction that only reads.
 
-    options: dict[str, Any] = {"poolclass": pool.NullPool, "hide_parameters": True}
-    if url.drivername in ("sqlite", "sqlite+pysqlite"):
-        if not url.database or url.database == ":memory:":
-            raise SourceError("an SQLite database in memory has no tables; give the path: sqlite:///file.db")
-        path = Path(url.database)
-        refuse_unreadable(path)
-        options["creator"] = lambda: _open_sqlite(path)
-    try:
-        return create_engine(url, **options)
-    except exc.NoSuchModuleError:
-        raise SourceError(
-            f"there is no adapter for {url.drivername}://; check the spelling, or install its SQLAlchemy dialect"
-        ) from None
-    except ModuleNotFoundError as error:
-        raise SourceError(f"{label} needs the Python package {error.name}; install it") from None
-    except (exc.SQLAlchemyError, TypeError, ValueError):
-        raise SourceError(f"the options in the URL of {label} are not known to its driver; correct them") from None
-
-
-def _open_sqlite(path: Path) -> sqlite3.Connection:
-    """Open a file read-only. A text that is not UTF-8 is marked: sqlite3 would raise, and quote it."""
-    connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)
-    connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
-    return connection
-
-
-def _make_read_only(connection: Connection) -> None:
-    """Begin a transaction that cannot write and sees one state of the database, where the database knows of such."""
-    backend = connection.dialect.name
-    if backend == "postgresql":
-        connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-    elif backend in ("mysql", "mariadb"):
-        connection.exec_driver_sql("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
-        connection.rollback()  # the two hold from the next transaction on
+    Where a text ends is told differently by each database, so that no semicolon is let through.
+    """
+    if ";" in query.strip().removesuffix(";"):
+        raise ConfigError("the query must be one SELECT statement without semicolons; in a text write one as chr(59)")
 
 
 def _statement(options: SourceOptions) -> Any:
@@ -146,7 +148,7 @@ def _statement(options: SourceOptions) -> Any:
 
     if options.query is not None:
         # To SQLAlchemy `:name` is a parameter; in the user's query it is part of a text or a time.
-        return text(re.sub(r"(?<![:\\]):(?=\w)", r"\\:", options.query))
+        return text(re.sub(r"(?<![:\\]):(?=\w)", r"\\:", options.query.strip().removesuffix(";")))
     assert options.table is not None
     schema, _, name = options.table.rpartition(".")
     return select(literal_column("*")).select_from(table(name, schema=schema or None))
@@ -154,4 +156,12 @@ def _statement(options: SourceOptions) -> Any:
 
 def open_sql(uri: str, options: SourceOptions) -> SqlSource:
     """Open a table or a query of a database."""
-    return SqlSource(uri, options)
+    return SqlSource(_parsed(uri), options)
+
+
+def open_sqlite_file(path: Path, options: SourceOptions) -> SqlSource:
+    """Open a table or a query of an SQLite database by the path of its file."""
+    from sqlalchemy import URL
+
+    refuse_unreadable(path)
+    return SqlSource(URL.create("sqlite", database=str(path)), options)

@@ -76,16 +76,30 @@ def test_a_query_that_fails_on_the_way_is_told_without_the_cell(database, read):
 
 
 @pytest.mark.parametrize(
-    "query", ["DELETE FROM visits", "CREATE TABLE x (a)", "DROP TABLE visits", "SELECT 1; SELECT 2"]
+    "query",
+    [
+        "DELETE FROM visits",
+        "CREATE TABLE x (a)",
+        "DROP TABLE visits",
+        "SELECT 1; SELECT 2",
+        "VACUUM INTO 'copy.db'",
+        "ATTACH 'new.db' AS new",
+        "PRAGMA writable_schema = 1",
+        "PRAGMA journal_mode = DELETE",
+        "SELECT load_extension('x')",
+    ],
 )
-def test_nothing_can_be_written(database, read, query):
-    with pytest.raises(SourceError):
+def test_nothing_can_be_written(database, read, query, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises((SourceError, ConfigError)):
         open_source(database, SourceOptions(query=query))
+    assert sorted(tmp_path.iterdir()) == before
     assert read(database, table="visits").table.n_rows == 3
 
 
 def test_something_to_read_must_be_named(database):
-    with pytest.raises(ConfigError, match="name a table, or give a query"):
+    with pytest.raises(ConfigError, match=r"name a table with .*, or give a query; it has visits$"):
         open_source(database)
 
 

@@ -40,19 +40,19 @@ from privsynth.errors import (
 from privsynth.extras import needs
 
 if TYPE_CHECKING:
-    from privsynth.audit.finding import Finding
-    from privsynth.generators.model import SyntheticModel
-    from privsynth.ingestion.protocol import SourceOptions
+    from privsynth.findings.finding import Finding
     from privsynth.pipeline.audit import AuditResult
-    from privsynth.pipeline.impute import ImputationResult
     from privsynth.pipeline.plan import Plan
-    from privsynth.pipeline.release import Release
-    from privsynth.pipeline.sample import SampleResult
     from privsynth.pipeline.synthesize import SynthesisResult
     from privsynth.policy.judge import Judgement
-    from privsynth.schema.model import Schema
+    from privsynth.release.folder import Release
+    from privsynth.release.impute import ImputationResult
+    from privsynth.release.sample import SampleResult
+    from privsynth.sampling.synthetic_model import SyntheticModel
+    from privsynth.schema.definition import Schema
     from privsynth.signing.keyring import Keyring
     from privsynth.signing.verification import VerificationResult
+    from privsynth.sources.protocol import SourceOptions
 
 __version__ = "0.1.0"
 
@@ -101,17 +101,17 @@ __all__ = [
 # module and the extra that it belongs to.
 _LAZY = {
     "AuditResult": ("privsynth.pipeline.audit", "synthesize"),
-    "Finding": ("privsynth.audit.finding", ""),
-    "ImputationResult": ("privsynth.pipeline.impute", "synthesize"),
+    "Finding": ("privsynth.findings.finding", ""),
+    "ImputationResult": ("privsynth.release.impute", "synthesize"),
     "Judgement": ("privsynth.policy.judge", ""),
     "Keyring": ("privsynth.signing.keyring", ""),
     "Plan": ("privsynth.pipeline.plan", "synthesize"),
-    "Release": ("privsynth.pipeline.release", "sample"),
-    "SampleResult": ("privsynth.pipeline.sample", "sample"),
-    "Schema": ("privsynth.schema.model", ""),
-    "SourceOptions": ("privsynth.ingestion.protocol", "sample"),
+    "Release": ("privsynth.release.folder", "sample"),
+    "SampleResult": ("privsynth.release.sample", "sample"),
+    "Schema": ("privsynth.schema.definition", ""),
+    "SourceOptions": ("privsynth.sources.protocol", "sample"),
     "SynthesisResult": ("privsynth.pipeline.synthesize", "synthesize"),
-    "SyntheticModel": ("privsynth.generators.model", "sample"),
+    "SyntheticModel": ("privsynth.sampling.synthetic_model", "sample"),
     "VerificationResult": ("privsynth.signing.verification", ""),
 }
 

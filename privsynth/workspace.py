@@ -2,7 +2,7 @@
 
     <home>/work/            0700
       .sweep                held while a folder is made or left-over folders are wiped
-      out-<16 hex digits>   where a run is about to write its output (see `privsynth.pipeline.out_folder`)
+      out-<16 hex digits>   where a run is about to write its output (see `privsynth.release.out_folder`)
       run-<16 hex digits>/  0700, one for each run
         lock                held (flock) as long as the run lives
 

@@ -182,7 +182,7 @@ def test_links_and_named_files_exist(page):
 
 @pytest.mark.parametrize("page", TEXTS)
 def test_named_functions_exist(page):
-    # `privsynth/privacy/noise.py::rounded_gaussian` and `tests/x/test_y.py::test_z`
+    # `privsynth/privacy/rounded_gaussian.py::rounded_gaussian` and `tests/x/test_y.py::test_z`
     for file, name in re.findall(r"`([\w./]+\.py)::(\w+)`", TEXTS[page]):
         tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
         defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
@@ -207,7 +207,8 @@ def test_every_finding_is_explained():
     page = TEXTS["docs/report.md"]
     measured = {
         name
-        for path in (ROOT / "privsynth" / "audit").glob("*.py")
+        for room in ("audit", "public_figures", "findings")
+        for path in (ROOT / "privsynth" / room).rglob("*.py")
         for name in re.findall(r'name="([a-z][a-z0-9_]+)"', path.read_text(encoding="utf-8"))
     }
     assert measured
@@ -227,7 +228,7 @@ def test_every_section_of_the_report_is_explained():
 
 
 def test_every_key_of_a_schema_is_explained():
-    from privsynth.schema.model import Column
+    from privsynth.schema.definition import Column
 
     page = TEXTS["docs/schema.md"]
     for name in (*Schema.model_fields, *Column.model_fields):
@@ -253,7 +254,7 @@ def test_the_table_of_exit_codes_is_that_of_the_errors():
 
 
 def test_the_table_of_generators_is_complete():
-    from privsynth.generators.generator import AUTO_ARN_EPSILON, GENERATORS
+    from privsynth.generators.registry import AUTO_ARN_EPSILON, GENERATORS
 
     section = TEXTS["README.md"].partition("## Generators")[2].partition("##")[0]
     assert re.findall(r"^\| `([\w:]+)` \|", section, flags=re.M) == [*GENERATORS, "auto"]
@@ -261,7 +262,7 @@ def test_the_table_of_generators_is_complete():
 
 
 def test_the_list_of_sources_is_complete():
-    from privsynth.ingestion.source import SOURCES
+    from privsynth.sources.registry import SOURCES
 
     section = TEXTS["README.md"].partition("## Sources")[2].partition("##")[0]
     listed = set(re.findall(r"`(\.[a-z.]+)`", section)) | set(re.findall(r"`(\w+://)", section))

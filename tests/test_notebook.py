@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import privsynth
-from privsynth.audit.finding import Finding
+from privsynth.findings.finding import Finding
 from privsynth.notebook import MOST_CHARACTERS, card, promise_text, worst_text
-from privsynth.report.model import LedgerState
+from privsynth.report.report_data import LedgerState
 
 HOSTILE = "<script>alert(1)</script>\"'&" + "x" * 100_000
 

@@ -79,7 +79,7 @@ def test_importing_the_package_loads_nothing_heavy():
 
 
 def test_a_lazy_class_is_the_class_itself():
-    from privsynth.pipeline.release import Release
+    from privsynth.release.folder import Release
     from privsynth.schema import Schema
 
     assert privsynth.Release is Release
@@ -197,8 +197,8 @@ def test_no_message_holds_a_table_that_stands_in_the_place_of_another_argument(f
 
 @pytest.mark.parametrize("stored", ["paths", "frames"])
 def test_an_audit_takes_tables_in_memory_and_says_the_same_of_them(tmp_path, monkeypatch, stored):
-    from privsynth.audit.finding import Finding
-    from privsynth.audit.tables import AuditTables
+    from privsynth.audit.common.audit_tables import AuditTables
+    from privsynth.findings.finding import Finding
     from privsynth.pipeline import audit as module
 
     seen: list[AuditTables] = []

@@ -17,15 +17,15 @@ from privsynth.extras import needs
 if TYPE_CHECKING:
     import pandas as pd
 
-    from privsynth.ingestion.protocol import SourceOptions
     from privsynth.pipeline.audit import AuditResult
-    from privsynth.pipeline.impute import ImputationResult
     from privsynth.pipeline.plan import Plan
-    from privsynth.pipeline.sample import SampleResult
     from privsynth.pipeline.synthesize import SynthesisResult
-    from privsynth.schema.model import Schema
+    from privsynth.release.impute import ImputationResult
+    from privsynth.release.sample import SampleResult
+    from privsynth.schema.definition import Schema
     from privsynth.signing.keyring import Keyring
     from privsynth.signing.verification import VerificationResult
+    from privsynth.sources.protocol import SourceOptions
 
 
 @needs("synthesize")
@@ -275,8 +275,8 @@ def sample(
       OutputError: the folder exists already, or cannot be written.
       ConfigError: a condition cannot be read, or (nearly) no row of the model meets it.
     """
-    from privsynth.pipeline.release import as_conditions
-    from privsynth.pipeline.sample import sample as run
+    from privsynth.release.folder import as_conditions
+    from privsynth.release.sample import sample as run
 
     _validate.one_of(("parquet", "csv"), format=format)
     _validate.texts(balance=balance)
@@ -311,7 +311,7 @@ def impute(
       OutputError: the file exists already, or cannot be written.
       ConfigError: model and table have no column in common, or an option is absurd.
     """
-    from privsynth.pipeline.impute import impute as run
+    from privsynth.release.impute import impute as run
 
     _validate.flags(mark=mark)
     where, place = _path("model", model), _path("out", out)

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from privsynth.ingestion.protocol import SourceOptions
-    from privsynth.pipeline.release import Release
     from privsynth.pipeline.synthesize import SynthesisResult
-    from privsynth.schema.model import Schema
+    from privsynth.release.folder import Release
+    from privsynth.schema.definition import Schema
+    from privsynth.sources.protocol import SourceOptions
 
 
 class Synthesizer:
@@ -185,8 +185,8 @@ class Synthesizer:
           OutputError: the folder exists already, or cannot be written.
         """
         from privsynth._validate import paths
-        from privsynth.pipeline.config import check_out
-        from privsynth.pipeline.release import Release, publish
+        from privsynth.release.folder import Release, publish
+        from privsynth.release.out_folder import check_out
         from privsynth.workspace import Workspace, privsynth_home
 
         release = self._fitted()

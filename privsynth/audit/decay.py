@@ -19,11 +19,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from privsynth.audit.codes import cell_keys, encode, fit_coders
-from privsynth.audit.finding import Finding
-from privsynth.audit.intervals import Interval
-from privsynth.audit.tables import AuditSettings, AuditTables, texts, thin
-from privsynth.audit.wording import insufficient, percent
+from privsynth.audit.common.audit_tables import AuditSettings, AuditTables, texts, thin
+from privsynth.audit.common.discretise import cell_keys, encode, fit_coders
+from privsynth.findings.finding import Finding
+from privsynth.findings.insufficient import insufficient, percent
+from privsynth.stats.intervals import Interval
 
 REGIMES = {
     "replace": "each generation is trained on the one before alone",

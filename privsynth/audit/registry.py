@@ -9,24 +9,24 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from privsynth.audit.alarms import alarms
-from privsynth.audit.attribute_inference import attribute_inference
-from privsynth.audit.bias import bias
-from privsynth.audit.coverage import coverage
-from privsynth.audit.criteria import criteria
+from privsynth.audit.common.audit_tables import LEVELS, AuditSettings, AuditTables, Level
+from privsynth.audit.coverage.coverage import coverage
 from privsynth.audit.decay import decay
-from privsynth.audit.epsilon import epsilon
-from privsynth.audit.fidelity import fidelity
-from privsynth.audit.finding import Family, Finding
-from privsynth.audit.membership import membership
-from privsynth.audit.pii import pii
+from privsynth.audit.disclosure.attribute_inference import attribute_inference
+from privsynth.audit.disclosure.copies import alarms
+from privsynth.audit.disclosure.criteria import criteria
+from privsynth.audit.disclosure.pii_screen import pii
+from privsynth.audit.fairness.bias import bias
+from privsynth.audit.fidelity.marginal_distance import fidelity
+from privsynth.audit.fidelity.two_sample_test import two_sample
+from privsynth.audit.membership.epsilon_lower_bound import epsilon
+from privsynth.audit.membership.membership import membership
 from privsynth.audit.rules import rules
-from privsynth.audit.tables import LEVELS, AuditSettings, AuditTables, Level
-from privsynth.audit.two_sample import two_sample
-from privsynth.audit.utility import utility
-from privsynth.audit.wording import insufficient
+from privsynth.audit.utility.train_synthetic_test_real import utility
 from privsynth.errors import ConfigError
-from privsynth.generators.model import SyntheticModel
+from privsynth.findings.finding import Family, Finding
+from privsynth.findings.insufficient import insufficient
+from privsynth.sampling.synthetic_model import SyntheticModel
 
 _NOT_RUN = "_not_run"
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from privsynth.audit.finding import Finding
-from privsynth.audit.intervals import clopper_pearson
-from privsynth.audit.tables import AuditSettings, AuditTables
-from privsynth.audit.wording import insufficient
+from privsynth.audit.common.audit_tables import AuditSettings, AuditTables
+from privsynth.findings.finding import Finding
+from privsynth.findings.insufficient import insufficient
+from privsynth.stats.intervals import clopper_pearson
 
 
 def rules(tables: AuditTables, *, rng: np.random.Generator, settings: AuditSettings) -> list[Finding]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from privsynth._validate import inside, positive
 from privsynth.errors import ConfigError, Option
-from privsynth.generators.generator import GENERATORS
+from privsynth.generators.registry import GENERATORS
 from privsynth.privacy.budget import DEFAULT_DELTA, Budget
 
 DEFAULT_EPSILONS = (0.5, 1.0, 3.0, 10.0)

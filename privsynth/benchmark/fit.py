@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from privsynth.benchmark.config import BenchmarkConfig, Case
-from privsynth.benchmark.tables import Sides, budget_of, typed_train
-from privsynth.generators.encoded import Progress
-from privsynth.generators.generator import GENERATORS, load_generator
-from privsynth.pipeline.core import Request, learn
-from privsynth.pipeline.release import write_rows
-from privsynth.pipeline.spending import make_plan
+from privsynth.benchmark.splits import Sides, budget_of, typed_train
+from privsynth.generators.registry import GENERATORS, load_generator
+from privsynth.pipeline.learn import Request, learn
+from privsynth.pipeline.spending_plan import make_plan
 from privsynth.privacy.budget import Bill
 from privsynth.privacy.mechanisms import GaussianMechanisms
+from privsynth.progress import Progress
 from privsynth.randomness import KeyedFunction
+from privsynth.release.folder import write_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ def fit(sides: Sides, config: BenchmarkConfig, case: Case, path: Path, progress:
 
 
 def _fit_reference(sides: Sides, config: BenchmarkConfig, case: Case, path: Path, progress: Progress) -> Fitted:
-    from privsynth.generators.reference import reference_rows
+    from privsynth.generators.sdv import reference_rows
 
     frame, kinds = typed_train(sides, budget_of(config, sides.schema, epsilon=1.0).unit)
     progress("fitting a reference without privacy", 0.0)

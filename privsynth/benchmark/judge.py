@@ -1,13 +1,13 @@
 """The judge of a benchmark: a handful of figures for a synthetic table, by the definitions of the audit.
 
     acc1, acc2, acc3   1 − mean total variation distance over single columns, pairs, and 200 fixed triples of columns;
-                       numbers in deciles of the training rows (`privsynth.audit.codes`)
+                       numbers in deciles of the training rows (`privsynth.audit.common.discretise`)
     tstr:COLUMN        AUROC on the holdout of boosted trees trained on the synthetic rows; mean of one class against
-                       the rest; a number is split at its median (`privsynth.audit.learners`)
+                       the rest; a number is split at its median (`privsynth.audit.common.predictors`)
     ap:COLUMN          average precision of the same trees for the rare classes, where there are any
     r2:COLUMN          for numbers: R² on the holdout of boosted trees trained on the synthetic rows
     c2st               AUROC of boosted trees that tell synthetic from holdout rows, cross-fitted; 0.5 is best
-                       (`privsynth.audit.two_sample`)
+                       (`privsynth.audit.fidelity.two_sample_test`)
 
 Real rows judged in the same way give the ceiling: the holdout in place of the synthetic rows for acc, the training rows
 for the others.
@@ -19,13 +19,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from privsynth.audit.codes import discretise, distances
-from privsynth.audit.learners import TREES, fit, make_number_task, make_task
-from privsynth.audit.marginals import choose_marginals
-from privsynth.audit.measures import macro_auc, r2, rare_classes, rare_precision
-from privsynth.audit.tables import AuditTables, thin
-from privsynth.audit.two_sample import tell_apart
-from privsynth.generators.encoded import Progress, no_progress
+from privsynth.audit.common.audit_tables import AuditTables, thin
+from privsynth.audit.common.discretise import discretise, distances
+from privsynth.audit.common.marginals import choose_marginals
+from privsynth.audit.common.predictors import TREES, fit, make_number_task, make_task
+from privsynth.audit.fidelity.two_sample_test import tell_apart
+from privsynth.progress import Progress, no_progress
+from privsynth.stats.prediction_metrics import macro_auc, r2, rare_classes, rare_precision
 
 MAX_MARGINALS = {1: 2_000, 2: 1_500, 3: 200}
 APART_ROWS = 10_000

@@ -13,7 +13,8 @@ from markupsafe import Markup
 
 from privsynth.benchmark.pictures import Kind, Point, Series, Spot, against_epsilon, against_seconds
 from privsynth.benchmark.results import NOT_PRIVATE, Document, Spread, Summary
-from privsynth.report import numbers, svg
+from privsynth.report import format_numbers
+from privsynth.report.charts import svg
 from privsynth.report.render import templates_dir
 
 REFERENCE_EPSILON = 1.0
@@ -109,7 +110,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(whole=whole, power=numbers.power)
+    environment.filters.update(whole=whole, power=format_numbers.power)
     return environment
 
 

@@ -15,8 +15,8 @@ from enum import Enum
 
 from markupsafe import Markup
 
-from privsynth.report import svg
-from privsynth.report.numbers import number
+from privsynth.report.charts import svg
+from privsynth.report.format_numbers import number
 
 LEFT, RIGHT, TOP, BOTTOM = 52.0, svg.WIDE - 14.0, 14.0, 286.0
 NO_PRIVACY_SLOT = 84.0  # width of the column at the right, for what has no epsilon

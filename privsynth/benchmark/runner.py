@@ -26,12 +26,12 @@ from privsynth import __version__
 from privsynth.benchmark.config import BenchmarkConfig, Case
 from privsynth.benchmark.page import render
 from privsynth.benchmark.results import Document, Run, TableInfo, load_runs, read_json, summarise
-from privsynth.benchmark.tables import budget_of, settle
+from privsynth.benchmark.splits import budget_of, settle
 from privsynth.errors import ConfigError, Option, OutputError
-from privsynth.generators.generator import GENERATORS
-from privsynth.ingestion.source import SourceOptions, open_source
-from privsynth.schema.model import Schema
-from privsynth.threads import processors
+from privsynth.generators.registry import GENERATORS
+from privsynth.parallel import processors
+from privsynth.schema.definition import Schema
+from privsynth.sources.registry import SourceOptions, open_source
 
 Progress = Callable[[str, int, int], None]
 _VERSIONS = ("numpy", "pandas", "scikit-learn", "torch", "opacus", "sdv")

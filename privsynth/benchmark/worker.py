@@ -54,7 +54,7 @@ def run_job(job: Mapping[str, Any], progress: Any) -> dict[str, Any]:
     from privsynth.benchmark.config import BenchmarkConfig, Case
     from privsynth.benchmark.fit import fit
     from privsynth.benchmark.judge import ceiling, judge
-    from privsynth.benchmark.tables import align, budget_of, read_rows, read_sides
+    from privsynth.benchmark.splits import align, budget_of, read_rows, read_sides
     from privsynth.workspace import Workspace, privsynth_home
 
     config = BenchmarkConfig(**_as_config(job["config"]))

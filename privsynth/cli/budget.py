@@ -10,7 +10,7 @@ from privsynth.cli.output import bar, emit_json, print_table, say, speaks_unicod
 from privsynth.errors import ConfigError
 
 if TYPE_CHECKING:
-    from privsynth.privacy.ledger import Account, Event, Ledger
+    from privsynth.ledger.ledger import Account, Event, Ledger
 
 _WORDS = {
     "cap": "cap set",
@@ -25,7 +25,7 @@ _WORDS = {
 
 
 def _ledger() -> Ledger:
-    from privsynth.privacy.ledger import Ledger
+    from privsynth.ledger.ledger import Ledger
     from privsynth.workspace import privsynth_home
 
     return Ledger(privsynth_home())
@@ -68,7 +68,7 @@ def set_(dataset: str, epsilon: float | None, delta: float | None) -> None:
 
     Example: privsynth budget set admissions --epsilon 3
     """
-    from privsynth.privacy.ledger_account import amount_text
+    from privsynth.ledger.account import amount_text
 
     if epsilon is None and delta is None:
         raise ConfigError("Give --epsilon, --delta or both.")
@@ -124,7 +124,7 @@ def _known(accounts: list[Account], dataset: str | None) -> list[Account]:
 
 
 def _row(account: Account) -> tuple[str, ...]:
-    from privsynth.privacy.ledger_events import delta_text, epsilon_text
+    from privsynth.ledger.events import delta_text, epsilon_text
 
     def pair(what: str) -> str:
         epsilon, delta = (getattr(account, f"{what}_{name}_units") for name in ("epsilon", "delta"))
@@ -141,7 +141,7 @@ def _row(account: Account) -> tuple[str, ...]:
 
 
 def _line(event: Event) -> tuple[str, ...]:
-    from privsynth.privacy.ledger_events import delta_text, epsilon_text
+    from privsynth.ledger.events import delta_text, epsilon_text
 
     amounts = (epsilon_text(event.epsilon_units), delta_text(event.delta_units))
     epsilon, delta = amounts if event.kind in ("cap", "reserved") else ("", "")

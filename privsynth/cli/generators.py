@@ -14,7 +14,7 @@ def command(as_json: bool) -> None:
 
     Example: privsynth generators
     """
-    from privsynth.generators.generator import AUTO_ARN_EPSILON, AUTO_ARN_ROWS, AUTO_ARN_ROWS_OF_UNIT, GENERATORS
+    from privsynth.generators.registry import AUTO_ARN_EPSILON, AUTO_ARN_ROWS, AUTO_ARN_ROWS_OF_UNIT, GENERATORS
 
     if as_json:
         emit_json({name: {"private": info.private, "summary": info.summary} for name, info in GENERATORS.items()})

@@ -34,7 +34,7 @@ def command(model: Path, source: str, out: Path, as_json: bool, **options: Any) 
 
     Example: privsynth impute out/public/model --input incomplete.csv --out complete.csv --draws 5
     """
-    from privsynth.pipeline.impute import SENSITIVE, impute
+    from privsynth.release.impute import SENSITIVE, impute
 
     source_opts = take_source_options(options)
     with progress() as steps:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-    from privsynth.audit.finding import Finding
+    from privsynth.findings.finding import Finding
     from privsynth.policy.judge import Judgement
 
 PIPE_WIDTH = 160  # columns of a table that is not printed on a terminal

@@ -45,7 +45,7 @@ def command(model: Path, out: Path, given: tuple[str, ...], format_: str, as_jso
 
     Example: privsynth sample out/public/model --rows 1000000 --balance fraud=0.3 --given 'age >= 60' --out more/
     """
-    from privsynth.pipeline.sample import sample
+    from privsynth.release.sample import sample
 
     with progress() as steps:
         made = sample(

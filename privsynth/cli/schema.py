@@ -35,7 +35,7 @@ def init(source: str, observe: bool, header_is_public: bool, **options: Any) -> 
 
     Example: privsynth schema init admissions.csv > schema.yaml
     """
-    from privsynth.pipeline.draft import draft_schema
+    from privsynth.pipeline.suggest_schema import draft_schema
 
     taken = take_source_options(options)
     click.echo(draft_schema(source, taken, observe=observe, header_is_public=header_is_public), nl=False)

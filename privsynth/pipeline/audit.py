@@ -14,33 +14,33 @@ import numpy as np
 import pandas as pd
 
 from privsynth import __version__, _validate
-from privsynth.audit.finding import Finding
+from privsynth.audit.common.audit_tables import LEVELS, AuditTables, Level
 from privsynth.audit.registry import not_run, run_audits
-from privsynth.audit.tables import LEVELS, AuditTables, Level
-from privsynth.encoding.facts import Facts, declared_facts, exact_facts, needs_votes
-from privsynth.encoding.parsed import clean_frame, parse_table
-from privsynth.encoding.units import divide
+from privsynth.codecs.column_facts import Facts, declared_facts, exact_facts, needs_votes
+from privsynth.codecs.parsed_table import clean_frame, parse_table
+from privsynth.domain.bounding import divide
 from privsynth.errors import ConfigError, OutputError, SchemaError
-from privsynth.generators.model import SyntheticModel
-from privsynth.ingestion.source import SourceOptions, open_source, read_table
+from privsynth.findings.finding import Finding
 from privsynth.notebook import card, checks_text, worst_text
-from privsynth.pipeline.config import check_out, read_schema, stem
-from privsynth.pipeline.officer import ROWS_APART, audit_run, columns_apart
-from privsynth.pipeline.out_folder import OutFolder
+from privsynth.pipeline.config import read_schema, stem
+from privsynth.pipeline.officer_audit import ROWS_APART, audit_run, columns_apart
 from privsynth.pipeline.refit import promise_beside, refit_of_model
-from privsynth.pipeline.reports import promise_of
-from privsynth.pipeline.sample import model_folder
+from privsynth.pipeline.report_records import promise_of
 from privsynth.pipeline.synthesize import Environment
 from privsynth.policy.files import load_policy
 from privsynth.policy.judge import Judgement, judge
 from privsynth.randomness import KeyedFunction
+from privsynth.release.out_folder import OutFolder, check_out
+from privsynth.release.sample import model_folder
 from privsynth.report.hazards import ELSEWHERE, hazards
-from privsynth.report.model import GeneratorInfo, OfficerPart, ReportData
 from privsynth.report.render import render
-from privsynth.schema.model import Schema
+from privsynth.report.report_data import GeneratorInfo, OfficerPart, ReportData
+from privsynth.sampling.synthetic_model import SyntheticModel
+from privsynth.schema.definition import Schema
 from privsynth.signing.keys import SigningKey
 from privsynth.signing.release import sign_folder
 from privsynth.signing.store import open_key
+from privsynth.sources.registry import SourceOptions, open_source, read_table
 from privsynth.table import Table
 from privsynth.workspace import Workspace
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from privsynth import _validate
 from privsynth._validate import in_range
-from privsynth.errors import ConfigError, Option, OutputError, SchemaError
-from privsynth.ingestion.protocol import SourceOptions
+from privsynth.errors import ConfigError, Option, SchemaError
 from privsynth.privacy.budget import DEFAULT_DELTA, Budget
+from privsynth.schema.definition import Schema
 from privsynth.schema.files import load_schema, schema_from
-from privsynth.schema.model import Schema
+from privsynth.sources.protocol import SourceOptions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -217,22 +216,3 @@ def _literal_fits(schema: Schema, name: str, literal: str) -> bool:
     if column.kind == "boolean":
         return literal in ((column.false_values or ("false",))[0], (column.true_values or ("true",))[0])
     return column.categories is None or literal in column.categories
-
-
-def check_out(out: Path) -> None:
-    """Raise `OutputError` unless a new folder can be made at `out`."""
-    try:
-        if out.exists() or out.is_symlink():
-            raise OutputError(f"the output folder {out} exists already; choose a new one, nothing is ever overwritten")
-        parent = out.absolute().parent
-        while not parent.exists():
-            parent = parent.parent
-    except (OSError, ValueError) as error:  # a name that is too long, a folder that may not be searched, a NUL
-        reason = (isinstance(error, OSError) and error.strerror) or "not a path"
-        raise OutputError(
-            "no folder can be made at the place given with ", Option("out"), f": {reason}; choose another"
-        ) from None
-    if not parent.is_dir():
-        raise OutputError(f"no folder can be made in {parent}: it is a file")
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise OutputError(f"no folder can be made in {parent}: it is read-only for you")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from privsynth.errors import BudgetError, OutputError, PrivsynthWarning
 from privsynth.interrupts import no_interrupts
-from privsynth.pipeline.out_folder import OutFolder
+from privsynth.ledger.ledger import Reservation
 from privsynth.privacy.budget import Bill
-from privsynth.privacy.ledger import Reservation
+from privsynth.release.out_folder import OutFolder
 
 
 def deliver(

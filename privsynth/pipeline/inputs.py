@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from privsynth.errors import ConfigError, Option
-from privsynth.ingestion.source import Source, SourceOptions, has_header, open_source
 from privsynth.pipeline.config import SynthesizeConfig
 from privsynth.pipeline.public_names import refuse_values_for_names
-from privsynth.schema.model import Schema
+from privsynth.schema.definition import Schema
+from privsynth.sources.registry import Source, SourceOptions, has_header, open_source
 
 
 def open_config_source(config: SynthesizeConfig, schema: Schema) -> Source:

@@ -14,19 +14,19 @@ import numpy as np
 
 from privsynth import _validate
 from privsynth._validate import in_range
-from privsynth.encoding.domain_prices import FIRST_LOOK, SCARCE, choose_prices, domain_prices
-from privsynth.encoding.units import STEPS, Look, Weights
-from privsynth.generators.generator import choose, load_generator
+from privsynth.domain.budget_split import FIRST_LOOK, SCARCE, choose_prices, domain_prices
+from privsynth.generators.marginal.clip_units import LENGTHS_PRICE, USUAL_ROWS, expected_length
 from privsynth.generators.marginal.select import MEAN_ABS_NORMAL
-from privsynth.generators.marginal.units import LENGTHS_PRICE, USUAL_ROWS, expected_length
+from privsynth.generators.registry import choose, load_generator
 from privsynth.notebook import card, promise_text
 from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
-from privsynth.pipeline.core import number_of_bins
 from privsynth.pipeline.inputs import open_config_source, physical_types
-from privsynth.pipeline.spending import make_plan, modelled_columns, respread
+from privsynth.pipeline.learn import number_of_bins
+from privsynth.pipeline.spending_plan import make_plan, modelled_columns, respread
 from privsynth.privacy.accounting import epsilon_of
 from privsynth.privacy.budget import Budget, SpendingPlan
-from privsynth.schema.model import Schema
+from privsynth.privacy.unit_weights import STEPS, Look, Weights
+from privsynth.schema.definition import Schema
 
 GUESSED_ROWS = (1_000, 10_000, 100_000)
 GUESSED_CATEGORIES = 10  # for a column of which nothing is declared
@@ -164,7 +164,7 @@ def _usual_rows(budget: Budget) -> float:
 
 
 def _look(budget: Budget) -> Look:
-    """Return how rows are counted where columns are learned (see `privsynth.pipeline.core.learn`)."""
+    """Return how rows are counted where columns are learned (see `privsynth.pipeline.learn.learn`)."""
     if budget.max_rows_per_unit == 1 or budget.rows is not None:
         return Look(budget.max_rows_per_unit, None)
     return Look(budget.max_rows_per_unit, Weights(np.zeros(0, dtype=np.int64), _of_unit(budget) / STEPS))

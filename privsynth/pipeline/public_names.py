@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from privsynth.audit.identifiers import SHAPES, matches
+from privsynth.audit.disclosure.pii_patterns import SHAPES, matches
 from privsynth.errors import Option, SchemaError
 
 # What a cell looks like that holds a number, an amount, a share, a date or a time, in the usual spellings.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from privsynth.encoding.codecs import OTHER, CategoryCodec, TimeCodec
-from privsynth.pipeline.core import Public, Request
+from privsynth.codecs.columns import OTHER, CategoryCodec, TimeCodec
+from privsynth.pipeline.learn import Public, Request
+from privsynth.schema.definition import Column, Schema
 from privsynth.schema.files import dump_schema
-from privsynth.schema.model import Column, Schema
 
 _HEAD = """The public schema of a release of privsynth.
 Every line was declared by a person or bought with the release's budget; see the report's table of columns."""

@@ -14,16 +14,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from privsynth.encoding.facts import Facts
-from privsynth.generators.generator import GENERATORS, load_generator
-from privsynth.generators.model import SyntheticModel
-from privsynth.pipeline.core import Request, learn
-from privsynth.pipeline.spending import make_plan
+from privsynth.codecs.column_facts import Facts
+from privsynth.generators.registry import GENERATORS, load_generator
+from privsynth.pipeline.learn import Request, learn
+from privsynth.pipeline.spending_plan import make_plan
 from privsynth.privacy.accounting import gdp_epsilon, gdp_mu
 from privsynth.privacy.budget import MAX_EPSILON, MIN_EPSILON, Bill, Budget
 from privsynth.privacy.mechanisms import GaussianMechanisms
 from privsynth.randomness import KeyedFunction
-from privsynth.schema.model import Column, Schema
+from privsynth.sampling.synthetic_model import SyntheticModel
+from privsynth.schema.definition import Column, Schema
 from privsynth.table import Table
 
 

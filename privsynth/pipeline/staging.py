@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from privsynth.report.model import ReportData
 from privsynth.report.render import render
+from privsynth.report.report_data import ReportData
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:

@@ -15,35 +15,41 @@ from pathlib import Path
 from typing import Literal
 
 from privsynth import __version__
-from privsynth.audit.finding import Finding
 from privsynth.errors import OutputError
-from privsynth.generators.encoded import Progress, no_progress
-from privsynth.generators.generator import choose, load_generator
-from privsynth.ingestion.fingerprint import content_fingerprints
-from privsynth.ingestion.source import Source, read_table
+from privsynth.findings.finding import Finding
+from privsynth.generators.registry import choose, load_generator
+from privsynth.ledger.account import Account
+from privsynth.ledger.ledger import Ledger, Reservation
 from privsynth.notebook import card, checks_text, promise_text, worst_text
-from privsynth.pipeline.config import SynthesizeConfig, check_out, check_schema_fits
-from privsynth.pipeline.core import Private, Public, Request, learn
+from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits, open_config_source, physical_types
 from privsynth.pipeline.deliver import deliver
-from privsynth.pipeline.inputs import open_config_source, physical_types
-from privsynth.pipeline.officer import officer_findings, pool_sizes
-from privsynth.pipeline.out_folder import OutFolder
+from privsynth.pipeline.learn import Private, Public, Request, learn
+from privsynth.pipeline.officer_audit import officer_findings, pool_sizes
 from privsynth.pipeline.public_schema import public_schema
-from privsynth.pipeline.release import Release, write_rows
-from privsynth.pipeline.reports import Signing, ledger_state, officer_report, promise_of, public_report, unresolved
-from privsynth.pipeline.spending import make_plan
+from privsynth.pipeline.report_records import (
+    Signing,
+    ledger_state,
+    officer_report,
+    promise_of,
+    public_report,
+    unresolved,
+)
+from privsynth.pipeline.spending_plan import make_plan
 from privsynth.pipeline.staging import set_permissions, write_json, write_report
 from privsynth.policy.files import LoadedPolicy, load_policy
 from privsynth.policy.judge import Judgement, judge
 from privsynth.privacy.budget import Bill
-from privsynth.privacy.ledger import Ledger, Reservation
-from privsynth.privacy.ledger_account import Account
 from privsynth.privacy.mechanisms import GaussianMechanisms, Mechanisms
+from privsynth.progress import Progress, no_progress
 from privsynth.randomness import KeyedFunction, new_sampling_seed
-from privsynth.report.model import AuditRun, LedgerState, OfficerPart
+from privsynth.release.folder import Release, write_rows
+from privsynth.release.out_folder import OutFolder, check_out
+from privsynth.report.report_data import AuditRun, LedgerState, OfficerPart
 from privsynth.signing.keys import Passphrase, SigningKey
 from privsynth.signing.release import sign_folder
 from privsynth.signing.store import open_key
+from privsynth.sources.fingerprint import content_fingerprints
+from privsynth.sources.registry import Source, read_table
 from privsynth.workspace import Workspace, privsynth_home
 
 DEMO = "DEMO"

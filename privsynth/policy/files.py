@@ -12,7 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from privsynth.errors import ConfigError
-from privsynth.policy.model import Policy
+from privsynth.policy.definition import Policy
 
 SHIPPED = ("internal", "trusted-partner", "public")
 MAX_BYTES = 1 << 20

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from privsynth.audit.finding import Finding
+from privsynth.findings.finding import Finding
+from privsynth.policy.definition import PROMISES, Check
 from privsynth.policy.files import LoadedPolicy
-from privsynth.policy.model import PROMISES, Check
 
 Decision = Literal["fail", "review", "insufficient", "pass"]
 ORDER: tuple[Decision, ...] = ("fail", "review", "insufficient", "pass")

@@ -18,7 +18,7 @@ from privsynth._validate import positive
 from privsynth.errors import BudgetExceeded
 from privsynth.privacy.accounting import round_up
 from privsynth.privacy.budget import Bill, Spend
-from privsynth.privacy.noise import MAX_SIGMA, NoiseAhead, check_sigma, rounded_gaussian
+from privsynth.privacy.rounded_gaussian import MAX_SIGMA, NoiseAhead, check_sigma, rounded_gaussian
 from privsynth.randomness import BitSource, SecureStream, poisson_mask
 
 COARSE_SIGMA = 2.0**36  # steps of a coarse grid, at most

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from privsynth.audit.finding import FAMILIES, Family, Finding, Verdict
-from privsynth.report.model import ReportData
+from privsynth.findings.finding import FAMILIES, Family, Finding, Verdict
+from privsynth.report.report_data import ReportData
 from privsynth.report.titles import FAMILY_TITLES, title_of
 
 # What stands for a family, the most telling first; of several figures of one name the worst is shown.

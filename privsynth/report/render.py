@@ -11,9 +11,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from privsynth.report import charts, curves, numbers, plain, svg
+from privsynth.report import explain_epsilon, format_numbers
+from privsynth.report.charts import plots, roc, svg
 from privsynth.report.headlines import headlines
-from privsynth.report.model import ColumnProfile, Guarantee, ReportData
+from privsynth.report.report_data import ColumnProfile, Guarantee, ReportData
 from privsynth.report.sections import checks, sections, tally, unmeasured, zero_note
 from privsynth.report.titles import GLOSSARY, STATUSES, VERDICTS, title
 
@@ -85,9 +86,13 @@ def _environment(folder: Path) -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters.update(
-        number=numbers.number, share=numbers.share, power=numbers.power, tidy=numbers.tidy, pairs=zip
+        number=format_numbers.number,
+        share=format_numbers.share,
+        power=format_numbers.power,
+        tidy=format_numbers.tidy,
+        pairs=zip,
     )
-    environment.globals.update(interval=numbers.interval, title=title, zero_note=zero_note)
+    environment.globals.update(interval=format_numbers.interval, title=title, zero_note=zero_note)
     return environment
 
 
@@ -104,17 +109,17 @@ def _style() -> str:
 def _promise(g: Guarantee) -> dict[str, Any]:
     """Return the pictures and words that explain the guarantee."""
     bounds: dict[str, Any] = {"epsilon": g.epsilon, "delta": g.delta, "mu": g.mu, "mu_delta": g.mu_delta}
-    cards = plain.risk_cards(**bounds)
+    cards = explain_epsilon.risk_cards(**bounds)
     return {
-        "budget": charts.budget_bar("Where the budget went", [(spend.label, spend.share) for spend in g.spends]),
+        "budget": plots.budget_bar("Where the budget went", [(spend.label, spend.share) for spend in g.spends]),
         "cards": cards,
-        "people": curves.people("What an attacker can gain, in 100 guesses", cards),
-        "membership": plain.membership_sentence(**bounds),
-        "delta": plain.delta_sentence(g.delta),
-        "percent": plain.percent,
+        "people": roc.people("What an attacker can gain, in 100 guesses", cards),
+        "membership": explain_epsilon.membership_sentence(**bounds),
+        "delta": explain_epsilon.delta_sentence(g.delta),
+        "percent": explain_epsilon.percent,
     }
 
 
 def _picture(profile: ColumnProfile) -> Markup:
     heading = f"{profile.column}, synthetic rows"
-    return charts.histogram(heading, profile.labels, profile.counts, ordered=profile.ordered)
+    return plots.histogram(heading, profile.labels, profile.counts, ordered=profile.ordered)

@@ -10,13 +10,13 @@ from itertools import combinations
 
 from markupsafe import Markup
 
-from privsynth.audit.finding import FAMILIES, Family, Finding, Verdict
-from privsynth.report import charts, curves
-from privsynth.report.charts import Row
-from privsynth.report.curves import Curve
-from privsynth.report.lines import Line, steps
-from privsynth.report.model import ReportData
-from privsynth.report.plain import bound_curve
+from privsynth.findings.finding import FAMILIES, Family, Finding, Verdict
+from privsynth.report.charts import plots, roc
+from privsynth.report.charts.plots import Row
+from privsynth.report.charts.roc import Curve
+from privsynth.report.charts.steps import Line, steps
+from privsynth.report.explain_epsilon import bound_curve
+from privsynth.report.report_data import ReportData
 from privsynth.report.titles import FAMILY_TITLES, title, title_of
 
 URGENCY: tuple[Verdict, ...] = ("fail", "review", "insufficient", "pass", "info")
@@ -244,15 +244,15 @@ def _picture(name: str, findings: Sequence[Finding]) -> Markup | None:
         return None
     if len(findings) == 1:
         cells = _matrix(findings[0])
-        return charts.heatmap("Distance of every pair of columns", cells, better=findings[0].better) if cells else None
+        return plots.heatmap("Distance of every pair of columns", cells, better=findings[0].better) if cells else None
     if name == "tvd_2way" and (pairs := _pairs(findings)) and _fills(pairs):
-        return charts.heatmap(title(name), pairs, better=findings[0].better)
+        return plots.heatmap(title(name), pairs, better=findings[0].better)
     label = next((f.baseline_label for f in findings if f.baseline_label), "")
     rest = _ending([finding.group for finding in findings])
     rows = [_row(finding, finding.group.removesuffix(rest) or title_of(finding)) for finding in findings]
     if name in _BARS:
-        return charts.group_bars(title(name), rows, better=findings[0].better, baseline_label=label or "real rows")
-    return charts.forest(title(name), rows, better=findings[0].better, baseline_label=label)
+        return plots.group_bars(title(name), rows, better=findings[0].better, baseline_label=label or "real rows")
+    return plots.forest(title(name), rows, better=findings[0].better, baseline_label=label)
 
 
 def _matrix(finding: Finding) -> list[tuple[str, str, float]]:
@@ -313,7 +313,7 @@ def _together(heading: str, findings: Sequence[Finding]) -> list[Markup]:
         group = f" ({finding.group})" if finding.group else ""
         rows.append(_row(finding, _SHORT.get(finding.name, title_of(finding)) + group + kind))
     label = next((f.baseline_label for f in findings if f.baseline_label), "")
-    return [charts.forest(heading, rows, better=findings[0].better, baseline_label=label)]
+    return [plots.forest(heading, rows, better=findings[0].better, baseline_label=label)]
 
 
 def _roc(findings: Sequence[Finding], report: ReportData) -> list[Markup]:
@@ -323,7 +323,7 @@ def _roc(findings: Sequence[Finding], report: ReportData) -> list[Markup]:
     bound, g = None, report.guarantee
     if g is not None:
         bound = bound_curve(epsilon=g.epsilon, delta=g.delta, mu=g.mu, mu_delta=g.mu_delta)
-    return [curves.roc("Membership attacks, and the most that the promise allows", drawn, bound=bound)]
+    return [roc.roc("Membership attacks, and the most that the promise allows", drawn, bound=bound)]
 
 
 def _generations(findings: Sequence[Finding]) -> list[Markup]:

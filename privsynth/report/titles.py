@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from privsynth.audit.finding import Family, Finding
+from privsynth.findings.finding import Family, Finding
 
 TITLES = {
     "tvd_1way_mean": "Mean distance, single columns",

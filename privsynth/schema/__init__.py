@@ -1,6 +1,6 @@
 """The public shape of a table: what a code book says, declared by a person. Every field may be printed."""
 
-from privsynth.schema.model import Column, Kind, Role, Schema
+from privsynth.schema.definition import Column, Kind, Role, Schema
 from privsynth.schema.rules import Rule, parse_rule
 
 __all__ = ["Column", "Kind", "Role", "Rule", "Schema", "parse_rule"]

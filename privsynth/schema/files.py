@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from privsynth.errors import SchemaError
-from privsynth.schema.model import Schema
+from privsynth.schema.definition import Schema
 
 MAX_BYTES = 32 << 20
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from privsynth.errors import VerificationError
 from privsynth.signing._files import Digest, path_problems, shown
-from privsynth.signing._strict_json import dumps, loads
+from privsynth.strict.json import dumps, loads
 
 MAX_MANIFEST_BYTES = 10_000_000
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from privsynth.errors import VerificationError
 from privsynth.signing._files import digest_bytes, read_limited
-from privsynth.signing._strict_json import loads
+from privsynth.strict.json import loads
 
 MAX_REPORT_JSON_BYTES = 64_000_000  # as much as the page that is made of it may have
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from privsynth.errors import VerificationError
-from privsynth.signing._strict_json import dumps, loads
 from privsynth.signing.keys import PublicKey
+from privsynth.strict.json import dumps, loads
 
 MAX_ENVELOPE_BYTES = 10_000_000
 MAX_SIGNATURES = 16

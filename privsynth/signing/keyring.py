@@ -24,8 +24,8 @@ from pydantic import (
 from privsynth.errors import KeyFileError
 from privsynth.signing import _time
 from privsynth.signing._files import anyone_may_write, atomic_write
-from privsynth.signing._strict_json import dumps, loads
 from privsynth.signing.keys import PublicKey, fingerprint
+from privsynth.strict.json import dumps, loads
 
 MAX_KEYRING_BYTES = 10_000_000
 DEFAULT_DAYS = 730

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from privsynth.errors import VerificationError
-from privsynth.signing._strict_json import dumps, loads
+from privsynth.strict.json import dumps, loads
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://privsynth.org/attestation/release/v1"

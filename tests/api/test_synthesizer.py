@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 import privsynth
 from privsynth.errors import BudgetExceeded, ConfigError, NotFittedError, OutputError
-from privsynth.privacy.ledger import Ledger
+from privsynth.ledger.ledger import Ledger
 
 SCHEMA = {
     "columns": {

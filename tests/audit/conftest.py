@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from privsynth.audit.tables import AuditTables
+from privsynth.audit.common.audit_tables import AuditTables
 
 KINDS = {
     "age": "integer",

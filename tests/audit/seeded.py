@@ -1,7 +1,8 @@
 """Faults that are put into our mechanisms and our DP-SGD, and the worst-case tables that show them.
 
 Each audit runs the real code many times with a unit and without it, on the tables where that unit shows most, and
-hands the scores to `privsynth.audit.bounds.distinguish`. Bits come from a seed, so that a bound is the same each time.
+hands the scores to `privsynth.stats.epsilon_bounds.distinguish`. Bits come from a seed, so that a bound is the same
+each time.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from unittest.mock import patch
 import numpy as np
 from doubles import SeededBits
 
-from privsynth.audit.bounds import Distinguished, distinguish
-from privsynth.encoding.codecs import Attribute
-from privsynth.generators.arn.dpsgd import TrainSettings, train
+from privsynth.codecs.columns import Attribute
+from privsynth.codecs.encoded_table import Encoded
 from privsynth.generators.arn.interactions import Head, attribute_scores, choose_terms
 from privsynth.generators.arn.network import Network
-from privsynth.generators.encoded import Encoded
+from privsynth.generators.arn.training import TrainSettings, train
 from privsynth.privacy import mechanisms
 from privsynth.privacy.accounting import SubsampledGaussianEvent, epsilon_of, gdp_mu
 from privsynth.privacy.budget import Bill, Budget, SpendingPlan
 from privsynth.privacy.mechanisms import GaussianMechanisms, TrainingNoise
+from privsynth.stats.epsilon_bounds import Distinguished, distinguish
 
 ALPHA = 1e-4  # a bound exceeds the truth with at most this probability: the false-alarm rate of each audit
 DELTA = 1e-6

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from privsynth.audit.common.audit_tables import LEVELS, AuditTables
 from privsynth.audit.registry import AUDITS, Entry, left_out, not_run, run_audits
-from privsynth.audit.tables import LEVELS, AuditTables
 from privsynth.errors import ConfigError
 
 KINDS = {"n": "numeric", "c": "categorical", "t": "datetime"}

@@ -11,14 +11,14 @@ from sdmetrics.single_column import KSComplement, MissingValueSimilarity, TVComp
 from sdmetrics.single_table.privacy.dcr_utils import calculate_dcr
 from sklearn import metrics
 
-from privsynth.audit.association import cramers_v, pearson
-from privsynth.audit.bounds import epsilon_of_mu
-from privsynth.audit.codes import discretise, distances
-from privsynth.audit.columns import wasserstein
-from privsynth.audit.downstream import rate_parts
-from privsynth.audit.features import fit_encoder, nearest
-from privsynth.audit.intervals import auc_influence, clopper_pearson, wilson
-from privsynth.audit.measures import average_precision, r2, rmse
+from privsynth.audit.common.discretise import discretise, distances
+from privsynth.audit.common.row_points import fit_encoder, nearest
+from privsynth.audit.fairness.downstream_gaps import rate_parts
+from privsynth.audit.fidelity.association import cramers_v, pearson
+from privsynth.audit.fidelity.univariate import wasserstein
+from privsynth.stats.epsilon_bounds import epsilon_of_mu
+from privsynth.stats.intervals import auc_influence, clopper_pearson, wilson
+from privsynth.stats.prediction_metrics import average_precision, r2, rmse
 
 WORDS = ["sex", "region", "ill"]
 NUMBERS = ["age", "income"]

@@ -1,4 +1,4 @@
-"""`benchmarks/compare.py`: results of runs, and the pages that are written from them."""
+"""`experiments/compare.py`: results of runs, and the pages that are written from them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 
 import pytest
 from benchmark.invented import a_document, a_run
-from benchmark.test_benchmark_scripts import BENCHMARKS, script
+from benchmark.test_benchmark_scripts import EXPERIMENTS, script
 
 from privsynth.benchmark.results import load_runs
 
@@ -103,7 +103,7 @@ def test_a_page_without_a_place_for_a_part_is_refused(compare):
 def test_the_pages_hold_what_the_results_say(compare):
     tables = compare.read(compare.RESULTS)
     page = (compare.DOCS / "benchmark.md").read_text(encoding="utf-8")
-    assert page == compare.filled(page, compare.parts(tables)), "run benchmarks/compare.py"
+    assert page == compare.filled(page, compare.parts(tables)), "run experiments/compare.py"
     written = (compare.DOCS / "benchmark-tables.md").read_text(encoding="utf-8")
-    assert written == compare.details(tables), "run benchmarks/compare.py"
-    assert BENCHMARKS == compare.HERE
+    assert written == compare.details(tables), "run experiments/compare.py"
+    assert EXPERIMENTS == compare.HERE

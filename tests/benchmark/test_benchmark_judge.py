@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from privsynth.audit.tables import AuditTables
+from privsynth.audit.common.audit_tables import AuditTables
 from privsynth.benchmark.judge import accuracy, ceiling, judge, told_apart, usefulness
 
 KINDS = {"age": "integer", "ward": "categorical", "lab": "numeric", "back": "categorical"}

@@ -1,4 +1,4 @@
-"""The programs in `benchmarks/`: lists of tables, and other people's generators in environments of their own."""
+"""The programs in `experiments/`: lists of tables, and other people's generators in environments of their own."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from benchmark.invented import a_document, a_run
 
 from privsynth.benchmark.results import WATERMARK, load_runs
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
 
 def script(path: str):
-    """Return a program of `benchmarks/` as a module."""
+    """Return a program of `experiments/` as a module."""
     name = "script_" + path.replace("/", "_").removesuffix(".py")
-    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / path)
+    spec = importlib.util.spec_from_file_location(name, EXPERIMENTS / path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -167,10 +167,10 @@ def test_every_case_of_the_ablation_runs_and_puts_back_what_it_replaced(tmp_path
     import pandas as pd
 
     from privsynth.benchmark.config import BenchmarkConfig
-    from privsynth.benchmark.tables import read_sides
-    from privsynth.encoding import domain
+    from privsynth.benchmark.splits import read_sides
+    from privsynth.domain import learn_codecs
     from privsynth.generators.marginal import generator, mixture
-    from privsynth.generators.marginal.terms import Terms
+    from privsynth.generators.marginal.loss import Terms
     from privsynth.workspace import Workspace
 
     program = script("ablation.py")
@@ -188,7 +188,7 @@ def test_every_case_of_the_ablation_runs_and_puts_back_what_it_replaced(tmp_path
         unit="row",
         targets=("y",),
     )
-    owners = (domain, generator, mixture, Terms)
+    owners = (learn_codecs, generator, mixture, Terms)
     found, replaced = {}, {}
     quick = replace(generator.GENERATOR, fit_settings=mixture.FitSettings(components=16, max_steps=30))
     with Workspace(tmp_path / "home") as workspace, pytest.MonkeyPatch.context() as patch:

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pytest
 
 from privsynth.benchmark.config import BenchmarkConfig, Case
-from privsynth.benchmark.tables import Sides, align, read_sides, settle
+from privsynth.benchmark.splits import Sides, align, read_sides, settle
 from privsynth.errors import ConfigError, InputError, SchemaError
-from privsynth.schema.model import Schema
+from privsynth.schema.definition import Schema
 from privsynth.table import Table
 from privsynth.workspace import Workspace, privsynth_home
 
@@ -130,8 +130,8 @@ def test_rows_that_lack_a_column_are_refused():
 
 @pytest.fixture(scope="module")
 def exports():
-    """Return `benchmarks/tables.py` as a module."""
-    spec = importlib.util.spec_from_file_location("benchmark_tables", ROOT / "benchmarks" / "tables.py")
+    """Return `experiments/tables.py` as a module."""
+    spec = importlib.util.spec_from_file_location("benchmark_tables", ROOT / "experiments" / "tables.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -165,7 +165,7 @@ def test_the_parity_table_hides_its_rule_from_pairs(exports):
 def test_a_list_of_tables_names_files_that_are_there():
     import yaml
 
-    folder = ROOT / "benchmarks"
+    folder = ROOT / "experiments"
     listed = yaml.safe_load((folder / "published.yaml").read_text(encoding="utf-8"))
     for entry in listed["tables"].values():
         for key in ("schema", "compare"):
@@ -175,7 +175,7 @@ def test_a_list_of_tables_names_files_that_are_there():
 def test_results_of_others_can_be_read():
     from privsynth.benchmark.results import load_runs
 
-    for path in sorted((ROOT / "benchmarks" / "results").glob("*.json")):
+    for path in sorted((ROOT / "experiments" / "results").glob("*.json")):
         runs = load_runs(path)
         assert runs
         assert all(run.note and run.judge for run in runs)
@@ -189,7 +189,7 @@ def test_a_schema_that_does_not_fit_is_refused(table, tmp_path):
 
 def test_a_reference_is_fitted_on_typed_rows_and_has_no_bill(table, tmp_path, monkeypatch):
     from privsynth.benchmark.fit import fit
-    from privsynth.generators.generator import GENERATORS, GeneratorInfo
+    from privsynth.generators.registry import GENERATORS, GeneratorInfo
 
     asked = {}
 
@@ -197,7 +197,7 @@ def test_a_reference_is_fitted_on_typed_rows_and_has_no_bill(table, tmp_path, mo
         asked.update(name=name, kinds=kinds, n_rows=n_rows, seed=seed, epochs=epochs)
         return frame.head(n_rows)
 
-    where = "privsynth.generators.reference"
+    where = "privsynth.generators.sdv"
     monkeypatch.setitem(sys.modules, where, SimpleNamespace(reference_rows=rows))
     monkeypatch.setitem(GENERATORS, "sdv:tvae", GeneratorInfo("sdv:tvae", False, "no privacy", where))
     wanted = config(table, generators=("sdv:tvae",), epsilons=(), reference_epochs=2)

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from privsynth.cli import main
-from privsynth.privacy.ledger import Ledger
+from privsynth.ledger.ledger import Ledger
 
 
 @pytest.fixture

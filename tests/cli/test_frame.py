@@ -17,9 +17,9 @@ import pytest
 from click.testing import CliRunner
 
 from privsynth import cli, errors
-from privsynth.audit.finding import Finding
 from privsynth.cli import COMMANDS, Lazy, main
 from privsynth.cli.output import bar, emit_json, plain, print_findings, progress, say
+from privsynth.findings.finding import Finding
 
 ROOT = Path(__file__).parents[2]
 CELL = "Mrs-Needle-1947"

@@ -13,7 +13,7 @@ import pytest
 from pipeline.admissions import FAST, NEEDLE, left_in_workspace, run, schema, spent, write
 
 import privsynth
-import privsynth.pipeline.impute as impute_module
+import privsynth.release.impute as impute_module
 
 COLUMNS = {
     "patient": {"kind": "id"},

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from pipeline.admissions import COLUMNS, FAST, NEEDLE, admissions, column, left_in_workspace, run, schema, spent, write
 
-from privsynth.privacy.ledger import Ledger
+from privsynth.ledger.ledger import Ledger
 
 
 @pytest.fixture

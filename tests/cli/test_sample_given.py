@@ -13,9 +13,9 @@ import pytest
 from pipeline.admissions import FAST, admissions, left_in_workspace, run, schema, spent, write
 
 import privsynth
-import privsynth.generators.draw as draw_module
-import privsynth.pipeline.sample as sample_module
-from privsynth.generators.model import SyntheticModel
+import privsynth.release.sample as sample_module
+import privsynth.sampling.draw as draw_module
+from privsynth.sampling.synthetic_model import SyntheticModel
 
 
 @pytest.fixture(scope="module")

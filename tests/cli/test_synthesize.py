@@ -28,9 +28,9 @@ from pipeline.admissions import (
     write,
 )
 
+from privsynth.ledger.ledger import Ledger
 from privsynth.pipeline import synthesize as synthesize_module
-from privsynth.pipeline.release import Release
-from privsynth.privacy.ledger import Ledger
+from privsynth.release.folder import Release
 from privsynth.signing.store import create_key
 
 PUBLIC_FILES = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from privsynth.encoding.codecs import Attribute
-from privsynth.generators.encoded import Encoded
+from privsynth.codecs.columns import Attribute
+from privsynth.codecs.encoded_table import Encoded
 
 SIZES = [4, 3, 6]
 SHARES = [np.full(4, 0.25), np.array([0.97, 0.02, 0.01]), np.full(6, 1 / 6)]

@@ -11,13 +11,14 @@ from doubles import ExactMechanisms, StubMechanisms
 from leaks.proof import small_generators
 from safetensors.numpy import load, save
 
-from privsynth.encoding.codecs import Attribute
+from privsynth.codecs.columns import Attribute
+from privsynth.codecs.encoded_table import Encoded
 from privsynth.errors import ConfigError
-from privsynth.generators.encoded import Encoded, no_progress
-from privsynth.generators.generator import GENERATORS, choose, load_generator, restore_generator
+from privsynth.generators.registry import GENERATORS, choose, load_generator, restore_generator
 from privsynth.privacy.accounting import SubsampledGaussianEvent
 from privsynth.privacy.budget import Bill, Budget, SpendingPlan
 from privsynth.privacy.mechanisms import GaussianMechanisms
+from privsynth.progress import no_progress
 
 PRIVATE = [name for name, info in GENERATORS.items() if info.private]
 REFERENCES = [name for name, info in GENERATORS.items() if not info.private]

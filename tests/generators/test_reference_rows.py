@@ -15,8 +15,8 @@ import pytest
 from pipeline.admissions import admissions, run, schema, spent, write
 
 from privsynth.errors import ConfigError
-from privsynth.generators.generator import GENERATORS
-from privsynth.generators.reference import reference_rows
+from privsynth.generators.registry import GENERATORS
+from privsynth.generators.sdv import reference_rows
 
 PACKAGE = Path(__file__).parents[2] / "privsynth"
 REFERENCES = [name for name, info in GENERATORS.items() if not info.private]

@@ -9,11 +9,11 @@ import pytest
 import torch
 from doubles import ExactMechanisms, RecordingMechanisms, ReplayMechanisms
 
-from privsynth.encoding.codecs import Attribute
+from privsynth.codecs.columns import Attribute
+from privsynth.codecs.encoded_table import Encoded
 from privsynth.generators.ctgan.generator import CtganGenerator
-from privsynth.generators.encoded import Encoded
-from privsynth.generators.neural.blocks import draw_codes
-from privsynth.generators.neural.training import RowCoins, UnitSteps, clip_threshold, public_rows
+from privsynth.generators.dpsgd.layers import draw_codes
+from privsynth.generators.dpsgd.loop import RowCoins, UnitSteps, clip_threshold, public_rows
 from privsynth.generators.tvae.generator import TvaeGenerator
 from privsynth.generators.tvae.network import Autoencoder
 from privsynth.generators.tvae.prior import buy_prior

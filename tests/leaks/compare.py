@@ -24,8 +24,8 @@ from leaks.proof import (
 )
 from leaks.world import BARE, COLUMNS, DECLARED, K, csv_bytes, jsonl_bytes, ordinary_rows, parquet_bytes, texts
 
-from privsynth.pipeline.core import learn
-from privsynth.privacy.ledger import Ledger
+from privsynth.ledger.ledger import Ledger
+from privsynth.pipeline.learn import learn
 from privsynth.schema import Schema
 from privsynth.table import Table
 

@@ -235,9 +235,9 @@ def plan_of(
     schema: Any, types: Any, *, generator: str, unit: str, k: int, epsilon: float = EPSILON, **more: Any
 ) -> Any:
     """Return a request of the private core, as the pipeline makes it."""
-    from privsynth.generators.generator import load_generator
-    from privsynth.pipeline.core import Request
-    from privsynth.pipeline.spending import make_plan
+    from privsynth.generators.registry import load_generator
+    from privsynth.pipeline.learn import Request
+    from privsynth.pipeline.spending_plan import make_plan
     from privsynth.privacy.budget import Budget
 
     budget = Budget(epsilon=epsilon, unit=unit, max_rows_per_unit=k)

@@ -10,7 +10,7 @@ from leaks.compare import SCHEMAS, Lines, replayed, text_table
 from leaks.proof import small_generators
 from leaks.world import COLUMNS, DECLARED, FAR, LONG, K, Rows, ordinary_rows, parquet_table, random_row, texts
 
-from privsynth.generators.generator import GENERATORS
+from privsynth.generators.registry import GENERATORS
 from privsynth.table import Table
 
 # Cells that stretch whatever is learned from a column.

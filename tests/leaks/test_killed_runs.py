@@ -19,7 +19,7 @@ from leaks.needles import assert_no_needle, files_of
 from leaks.world import TEXTS, csv_bytes, rows_with_needles
 
 from privsynth.cli import STOPPED_SENTENCES, main
-from privsynth.privacy.ledger import Ledger
+from privsynth.ledger.ledger import Ledger
 from privsynth.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]

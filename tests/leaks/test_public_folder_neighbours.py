@@ -21,7 +21,7 @@ from leaks.world import (
     parquet_bytes,
 )
 
-from privsynth.generators.generator import GENERATORS
+from privsynth.generators.registry import GENERATORS
 
 
 @pytest.fixture(scope="module")

@@ -30,10 +30,10 @@ from leaks.proof import (
 from leaks.world import DECLARED, csv_bytes, ordinary_rows, write_csv
 
 from privsynth.cli import main
-from privsynth.generators.generator import GENERATORS
+from privsynth.generators.registry import GENERATORS
+from privsynth.ledger.ledger import Ledger
 from privsynth.pipeline.synthesize import Environment, synthesize
 from privsynth.privacy.budget import Bill
-from privsynth.privacy.ledger import Ledger
 from privsynth.privacy.mechanisms import GaussianMechanisms
 from privsynth.schema import Schema
 

@@ -22,11 +22,11 @@ from leaks.world import (
     texts,
 )
 
-from privsynth.encoding.cells import Categories, Grid
-from privsynth.encoding.codecs import CategoryCodec, NumberCodec
-from privsynth.encoding.number_cells import NumberCells
-from privsynth.encoding.units import STEPS
-from privsynth.pipeline import core, synthesize
+from privsynth.codecs.bins import NumberCells
+from privsynth.codecs.columns import CategoryCodec, NumberCodec
+from privsynth.codecs.parse import Categories, Grid
+from privsynth.pipeline import learn, synthesize
+from privsynth.privacy.unit_weights import STEPS
 
 FILES = "these public files depend on the rows"
 
@@ -51,13 +51,13 @@ def differs(tmp_path):
 
 def changed_codecs(monkeypatch, change) -> None:
     """Let `change(codec, column)` see each codec beside the private values that it was made for."""
-    real = core.learn_codecs
+    real = learn.learn_codecs
 
     def learn_codecs(parsed, *arguments, **told):
         codecs = real(parsed, *arguments, **told)
         return [change(codec, parsed.columns.get(codec.name)) or codec for codec in codecs]
 
-    monkeypatch.setattr(core, "learn_codecs", learn_codecs)
+    monkeypatch.setattr(learn, "learn_codecs", learn_codecs)
 
 
 def test_bounds_that_come_from_the_data(monkeypatch, differs):
@@ -117,24 +117,24 @@ def test_the_exact_number_of_rows(monkeypatch, differs):
     def exact(partition, *_others):
         return float(len(partition.train)), float(len(partition.train) + len(partition.holdout))
 
-    monkeypatch.setattr(core, "_row_counts", exact)
+    monkeypatch.setattr(learn, "_row_counts", exact)
     differs("one row removed", "depends? on the rows")
 
 
 def test_a_figure_that_was_not_paid_for(monkeypatch, differs):
-    real = core.paid_findings
+    real = learn.paid_findings
 
     def paid_findings(inputs, mechanisms, **told):
         found = real(inputs, mechanisms, **told)
         share = float((inputs.data.codes[0] == 0).mean())
         return [replace(found[0], name="share", value=share, low=share, high=share), *found]
 
-    monkeypatch.setattr(core, "paid_findings", paid_findings)
+    monkeypatch.setattr(learn, "paid_findings", paid_findings)
     differs("one row removed", FILES)
 
 
 def test_a_release_that_is_only_made_where_there_is_something_to_release(monkeypatch, differs):
-    real = core.learn_facts
+    real = learn.learn_facts
 
     def learn_facts(table, schema, names, mechanisms, **told):
         facts = real(table, schema, names, mechanisms, **told)
@@ -143,18 +143,18 @@ def test_a_release_that_is_only_made_where_there_is_something_to_release(monkeyp
             mechanisms.gaussian(values, l2_sensitivity=3.0, part="votes", mu_squared=1e-9, label="nulls")
         return facts
 
-    monkeypatch.setattr(core, "learn_facts", learn_facts)
+    monkeypatch.setattr(learn, "learn_facts", learn_facts)
     differs("no nulls", "told depends on the rows")
 
 
 def test_a_run_that_stops_at_a_cell(monkeypatch, differs):
-    real = core.parse_table
+    real = learn.parse_table
 
     def parse_table(table, *arguments, **told):
         assert "X" not in table.column("sex").to_pylist(), "a category that is not in the code book"
         return real(table, *arguments, **told)
 
-    monkeypatch.setattr(core, "parse_table", parse_table)
+    monkeypatch.setattr(learn, "parse_table", parse_table)
     differs("a new category", "not in the code book")
 
 
@@ -199,7 +199,7 @@ def test_an_officers_figure_among_the_public_ones(monkeypatch, differs):
         object.__setattr__(public, "n_rows", len(private.partition.train))
         return real(public, private, *arguments, **told)
 
-    monkeypatch.setattr("privsynth.pipeline.officer.AUDITS", {})
+    monkeypatch.setattr("privsynth.pipeline.officer_audit.AUDITS", {})
     monkeypatch.setattr(synthesize, "officer_findings", officer_findings)
     differs("one row removed", FILES, audit="standard")
 
@@ -213,18 +213,18 @@ def alike_unit() -> tuple[list, list]:
 def test_a_sensitivity_of_one_row_where_a_unit_has_three(monkeypatch):
     lines, more = alike_unit()
     with monkeypatch.context() as patch:  # where columns are learned: each row weighs what a unit may
-        patch.setattr(core, "row_weights", lambda unit: np.full(len(unit), STEPS))
+        patch.setattr(learn, "row_weights", lambda unit: np.full(len(unit), STEPS))
         with pytest.raises(AssertionError, match="moved by"):
             replayed(text_table(lines), text_table(more), BARE, holdout=0.0)
     for name in ("learn_facts", "learn_codecs"):  # and where the number of rows is declared, rows weigh one each
-        real = getattr(core, name)
+        real = getattr(learn, name)
         with monkeypatch.context() as patch:
-            patch.setattr(core, "_units", lambda *_: None)
-            patch.setattr(core, name, lambda *a, real=real, **told: real(*a, **{**told, "k": 1}))
+            patch.setattr(learn, "_units", lambda *_: None)
+            patch.setattr(learn, name, lambda *a, real=real, **told: real(*a, **{**told, "k": 1}))
             with pytest.raises(AssertionError, match="moved by"):
                 replayed(text_table(lines), text_table(more), BARE, holdout=0.0)
-    real_encode = core._encode
-    monkeypatch.setattr(core, "_encode", lambda *a: replace(real_encode(*a), max_rows_per_unit=1))
+    real_encode = learn._encode
+    monkeypatch.setattr(learn, "_encode", lambda *a: replace(real_encode(*a), max_rows_per_unit=1))
     with pytest.raises(AssertionError, match="moved by"):
         replayed(text_table(lines), text_table(more), DECLARED, holdout=0.0)
 
@@ -232,8 +232,8 @@ def test_a_sensitivity_of_one_row_where_a_unit_has_three(monkeypatch):
 def test_a_unit_with_more_rows_than_it_may_have(monkeypatch):
     lines, _ = alike_unit()
     more = [*lines, *[["P99999", *lines[5][1:]]] * (10 * K)]
-    real = core.divide
-    monkeypatch.setattr(core, "divide", lambda *a, **told: real(*a, **{**told, "k": 10 * K}))
+    real = learn.divide
+    monkeypatch.setattr(learn, "divide", lambda *a, **told: real(*a, **{**told, "k": 10 * K}))
     with pytest.raises(AssertionError, match="moved by"):
         replayed(text_table(lines), text_table(more), DECLARED, holdout=0.0)
 
@@ -248,8 +248,8 @@ def test_coins_that_depend_on_who_else_is_there(monkeypatch):
         rows = np.arange(table.n_rows)
         return replace(partition, train=rows[~held], holdout=rows[held])
 
-    real = core.divide
-    monkeypatch.setattr(core, "divide", divide)
+    real = learn.divide
+    monkeypatch.setattr(learn, "divide", divide)
     with pytest.raises(AssertionError, match="moved by"):
         replayed(text_table(lines), text_table(more[::-1]), DECLARED)
 
@@ -257,7 +257,7 @@ def test_coins_that_depend_on_who_else_is_there(monkeypatch):
 def test_a_value_of_one_column_that_changes_how_the_others_are_read(monkeypatch):
     lines, _ = alike_unit()
     odd = ["P99999", *["x" if name == "lab" else cell for name, cell in zip(COLUMNS, lines[5], strict=True)][1:]]
-    real = core.parse_table
+    real = learn.parse_table
 
     def parse_table(table, schema, facts, names):
         parsed = real(table, schema, facts, names)
@@ -266,7 +266,7 @@ def test_a_value_of_one_column_that_changes_how_the_others_are_read(monkeypatch)
             parsed.columns["lab"] = Grid(column.steps, np.ones_like(column.null))
         return parsed
 
-    monkeypatch.setattr(core, "parse_table", parse_table)
+    monkeypatch.setattr(learn, "parse_table", parse_table)
     with pytest.raises(AssertionError, match="moved by"):
         replayed(text_table(lines), text_table([*lines, odd]), DECLARED, holdout=0.0)
 

@@ -9,13 +9,14 @@ import pytest
 from leaks.proof import NOW, FixedKey, Watching, config, small_generators
 from leaks.world import BARE, DECLARED, ordinary_rows, write_csv
 
-from privsynth.generators.generator import GENERATORS
+from privsynth.generators.registry import GENERATORS
+from privsynth.ledger.events import DELTA_UNITS, EPSILON_UNITS
+from privsynth.ledger.ledger import Ledger
 from privsynth.pipeline.synthesize import Environment, synthesize
-from privsynth.privacy import mechanisms, noise
+from privsynth.privacy import mechanisms
+from privsynth.privacy import rounded_gaussian as noise
 from privsynth.privacy.accounting import GaussianEvent, SubsampledGaussianEvent, epsilon_of
 from privsynth.privacy.budget import Bill
-from privsynth.privacy.ledger import Ledger
-from privsynth.privacy.ledger_events import DELTA_UNITS, EPSILON_UNITS
 
 EPSILON, DELTA = 3.0, 1e-6
 

@@ -10,7 +10,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from privsynth.cli import main
-from privsynth.privacy.ledger import Ledger
+from privsynth.ledger.ledger import Ledger
 from privsynth.workspace import privsynth_home
 
 NEEDLE = "Quillfeather"  # in every row of `note`, which is never declared as categories

@@ -13,11 +13,11 @@ from leaks.proof import config as job
 from leaks.world import DECLARED, ordinary_rows, write_csv
 from pipeline.admissions import admissions, run, schema, spent, write
 
-from privsynth.audit.finding import Finding
+from privsynth.audit.common.audit_tables import AuditTables
 from privsynth.audit.registry import AUDITS, MAX_TABLE_ROWS, Entry, run_audits, thinning
-from privsynth.audit.tables import AuditTables
-from privsynth.encoding.facts import Facts
+from privsynth.codecs.column_facts import Facts
 from privsynth.errors import ConfigError
+from privsynth.findings.finding import Finding
 from privsynth.pipeline import refit
 from privsynth.pipeline.refit import Refit, promise_beside, refit_of_model
 from privsynth.privacy.accounting import gdp_mu
@@ -42,7 +42,7 @@ def audits(monkeypatch):
 
     def put(**entries):
         monkeypatch.setattr("privsynth.audit.registry.AUDITS", entries)
-        monkeypatch.setattr("privsynth.pipeline.officer.AUDITS", entries)
+        monkeypatch.setattr("privsynth.pipeline.officer_audit.AUDITS", entries)
 
     put(alarms=Entry(run=quick, family="alarms", left_out={"quick": "Half of the rows."}))
     return put

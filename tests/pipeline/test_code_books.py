@@ -14,11 +14,11 @@ from leaks.proof import FixedKey, Recording, everything_public, plan_of
 from pipeline.admissions import run, write
 from pydantic import ValidationError
 
-from privsynth.encoding.codec import TableCodec
-from privsynth.encoding.codecs import CategoryCodec, codec_from_json, codec_to_json
-from privsynth.encoding.decoded import Decoded
-from privsynth.pipeline.core import learn
-from privsynth.pipeline.officer import audit_tables
+from privsynth.codecs.columns import CategoryCodec, codec_from_json, codec_to_json
+from privsynth.codecs.decoded_rows import Decoded
+from privsynth.codecs.table import TableCodec
+from privsynth.pipeline.learn import learn
+from privsynth.pipeline.officer_audit import audit_tables
 from privsynth.schema import Schema
 from privsynth.schema.files import dump_schema, load_schema
 from privsynth.table import Table

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from pipeline.admissions import FAST, run, write
 
-from privsynth.generators.marginal.units import STEPS, expected_length
+from privsynth.generators.marginal.clip_units import STEPS, expected_length
 from privsynth.pipeline.plan import _look, _noise, _of_unit
 from privsynth.privacy.budget import Budget
 

@@ -15,12 +15,12 @@ from pipeline.admissions import FAST, admissions, left_in_workspace, run, schema
 
 from privsynth.cli import STOPPED_LATE
 from privsynth.errors import LedgerUnavailable
+from privsynth.ledger.ledger import Ledger
+from privsynth.ledger.store import LedgerStore
 from privsynth.pipeline import out_folder
 from privsynth.pipeline import synthesize as synthesize_module
-from privsynth.pipeline.out_folder import OutFolder
-from privsynth.pipeline.release import Release
-from privsynth.privacy.ledger import Ledger
-from privsynth.privacy.ledger_store import LedgerStore
+from privsynth.release.folder import Release
+from privsynth.release.out_folder import OutFolder
 from privsynth.workspace import Workspace
 
 INPUTS = {"admissions.csv", "schema.yaml"}

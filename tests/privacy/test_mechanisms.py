@@ -14,7 +14,7 @@ from scipy.stats import binom, kstest, norm
 from privsynth.errors import BudgetExceeded, ConfigError
 from privsynth.privacy.budget import Bill, Budget, TrainingSpec, plan_spending
 from privsynth.privacy.mechanisms import GaussianMechanisms, grid_sensitivity, on_grid, stable_threshold
-from privsynth.privacy.noise import rounded_gaussian
+from privsynth.privacy.rounded_gaussian import rounded_gaussian
 
 FALSE_ALARM = 1e-6
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from privsynth.audit.finding import Finding
+from privsynth.findings.finding import Finding
 from privsynth.policy.files import parse_policy
 from privsynth.policy.judge import Judgement, judge
 from privsynth.report.hazards import hazards
-from privsynth.report.model import (
+from privsynth.report.report_data import (
     AuditRun,
     ColumnInfo,
     ColumnProfile,

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from privsynth.report import svg
-from privsynth.report.charts import Row, budget_bar, empty, forest, group_bars, heatmap, histogram, worst_rows
-from privsynth.report.curves import Curve, people, roc
-from privsynth.report.lines import Line, steps
-from privsynth.report.plain import bound_curve, risk_cards
+from privsynth.report.charts import svg
+from privsynth.report.charts.plots import Row, budget_bar, empty, forest, group_bars, heatmap, histogram, worst_rows
+from privsynth.report.charts.roc import Curve, people, roc
+from privsynth.report.charts.steps import Line, steps
+from privsynth.report.explain_epsilon import bound_curve, risk_cards
 from privsynth.report.titles import title
 
 ROWS = [Row(label=f"column {i}", value=i / 1000, low=i / 2000, high=i / 500, baseline=0.01) for i in range(400)]

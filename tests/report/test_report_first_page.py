@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from privsynth.audit.finding import FAMILIES
+from privsynth.findings.finding import FAMILIES
+from privsynth.report.format_numbers import tidy
 from privsynth.report.headlines import headlines
-from privsynth.report.model import AuditRun, OfficerPart
-from privsynth.report.numbers import tidy
 from privsynth.report.render import _environment, render, templates_dir
+from privsynth.report.report_data import AuditRun, OfficerPart
 from privsynth.report.sections import sections
 
 

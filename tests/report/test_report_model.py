@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from privsynth.report.hazards import ELSEWHERE, hazards
-from privsynth.report.model import GeneratorInfo, Guarantee, OfficerPart, Spend, json_schema
+from privsynth.report.report_data import GeneratorInfo, Guarantee, OfficerPart, Spend, json_schema
 
 
 def test_a_public_report_refuses_a_finding_of_the_officer(public_report, make_finding):

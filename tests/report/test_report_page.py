@@ -15,9 +15,9 @@ import pytest
 from jinja2 import UndefinedError
 
 from privsynth.report import render as rendering
-from privsynth.report.model import ColumnInfo, ColumnProfile, Decision, GeneratorInfo
-from privsynth.report.numbers import number
+from privsynth.report.format_numbers import number
 from privsynth.report.render import ATTESTATION, render, templates_dir
+from privsynth.report.report_data import ColumnInfo, ColumnProfile, Decision, GeneratorInfo
 from privsynth.report.sections import SHOWN, checks, sections, unmeasured, zero_note
 from privsynth.report.titles import title
 

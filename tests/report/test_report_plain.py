@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from privsynth.report.numbers import interval, number, power, share
-from privsynth.report.plain import (
+from privsynth.report.explain_epsilon import (
     bound_curve,
     delta_sentence,
     highest_accuracy,
@@ -21,6 +20,7 @@ from privsynth.report.plain import (
     percent,
     risk_cards,
 )
+from privsynth.report.format_numbers import interval, number, power, share
 
 PRIORS = st.floats(0, 1)
 EPSILONS = st.floats(0, 20)

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from privsynth.schema.model import Schema
+from privsynth.schema.definition import Schema
 
 FOLDER = Path(__file__).resolve().parents[2] / "sample_data"
 NAMES = ("hospital.csv", "hospital.schema.yaml", "transactions.jsonl.gz", "transactions.schema.yaml")

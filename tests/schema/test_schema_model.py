@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from privsynth.schema import Column, Schema
-from privsynth.schema.model import MAX_COLUMNS
+from privsynth.schema.definition import MAX_COLUMNS
 
 GOOD = """
 dataset: admissions

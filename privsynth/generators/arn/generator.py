@@ -14,20 +14,9 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
+from privsynth.codecs.encoded_table import Encoded
 from privsynth.errors import ConfigError
-from privsynth.generators.arn.complete import complete_network
-from privsynth.generators.arn.dpsgd import TrainSettings, clip_threshold, number_of_coefficients, train
-from privsynth.generators.arn.interactions import (
-    Head,
-    Interactions,
-    attribute_scores,
-    check_interactions,
-    choose_terms,
-)
-from privsynth.generators.arn.network import Network, check_weights, hidden_width, prefix_logits, to_numpy
-from privsynth.generators.arn.sample import sample_network
-from privsynth.generators.arn.threads import one_thread
-from privsynth.generators.arn.tilt import (
+from privsynth.generators.arn.calibration import (
     Potential,
     Table,
     TiltSettings,
@@ -37,12 +26,24 @@ from privsynth.generators.arn.tilt import (
     log_weights,
     mixture_tables,
 )
-from privsynth.generators.arn.warm import WarmSettings, warm_start
-from privsynth.generators.encoded import Encoded, Progress, no_progress
+from privsynth.generators.arn.conditional import complete_network
+from privsynth.generators.arn.interactions import (
+    Head,
+    Interactions,
+    attribute_scores,
+    check_interactions,
+    choose_terms,
+)
+from privsynth.generators.arn.network import Network, check_weights, hidden_width, prefix_logits, to_numpy
+from privsynth.generators.arn.pretraining import WarmSettings, warm_start
+from privsynth.generators.arn.sampling import sample_network
+from privsynth.generators.arn.training import TrainSettings, clip_threshold, number_of_coefficients, train
+from privsynth.generators.dpsgd.torch_threads import one_thread
 from privsynth.generators.marginal.generator import MarginalGenerator, buy_tables
 from privsynth.generators.marginal.measure import to_simplex
 from privsynth.privacy.budget import SpendingPlan, TrainingSpec
 from privsynth.privacy.mechanisms import Mechanisms
+from privsynth.progress import Progress, no_progress
 
 _CALIBRATION_ROWS = 4_096
 _PART_ROWS = 50_000

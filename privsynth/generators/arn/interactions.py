@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from privsynth.generators.arn.network import bare_linear, offsets
+from privsynth.generators.dpsgd.layers import bare_linear, offsets
 
 MAX_SCORES = 3  # of one attribute
 _RARE = 5e-3  # a code that is rarer weighs as if it were this frequent

@@ -18,6 +18,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from privsynth.generators.dpsgd.layers import bare_linear, offsets
+
 LAYERS = ("first", "middle", "last")
 PARAMETER_BUDGET = 160_000
 MAX_HIDDEN = 192
@@ -33,12 +35,6 @@ def hidden_width(sizes: Sequence[int]) -> int:
     around = 2 * sum(sizes) + len(sizes) + 3
     width = (math.sqrt(around**2 + 4 * PARAMETER_BUDGET) - around) / 2
     return int(min(MAX_HIDDEN, max(MIN_HIDDEN, width)))
-
-
-def bare_linear(inputs: int, outputs: int, *, bias: bool = True, dtype: torch.dtype = torch.float32) -> nn.Linear:
-    """Return a linear layer with no values yet: the usual constructor would draw from torch's global generator."""
-    layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs, bias=bias, dtype=dtype)
-    return layer
 
 
 class Network(nn.Module):
@@ -101,11 +97,6 @@ def encode(
     inputs = flags.new_zeros((*codes.shape[:-1], sum(sizes)))
     inputs.scatter_(-1, codes + offsets(sizes), flags)
     return torch.cat([inputs, flags], dim=-1)
-
-
-def offsets(sizes: Sequence[int]) -> torch.Tensor:
-    """Return (attributes,) the place of each attribute's first code."""
-    return torch.from_numpy(np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64))
 
 
 def row_losses(logits: torch.Tensor, codes: torch.Tensor, known: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor:

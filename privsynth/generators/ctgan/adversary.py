@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from privsynth.generators.arn.network import offsets
-from privsynth.generators.neural.blocks import Perceptron, one_hot
-from privsynth.generators.neural.training import Averaged
+from privsynth.generators.dpsgd.layers import Perceptron, offsets, one_hot
+from privsynth.generators.dpsgd.loop import Averaged
 
 Conditions = Callable[[int], tuple[np.ndarray, np.ndarray]]
 

@@ -26,11 +26,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from privsynth.codecs.encoded_table import Encoded
 from privsynth.errors import ConfigError
 from privsynth.generators.ctgan.adversary import Critic, GeneratorSteps, real_losses
-from privsynth.generators.encoded import Encoded, Progress, no_progress
-from privsynth.generators.marginal.measure import measure_one_way
-from privsynth.generators.neural.blocks import (
+from privsynth.generators.dpsgd.layers import (
     Perceptron,
     apply_arrays,
     batches,
@@ -40,16 +39,11 @@ from privsynth.generators.neural.blocks import (
     to_arrays,
     without_null,
 )
-from privsynth.generators.neural.training import (
-    PUBLIC_ROWS,
-    RowCoins,
-    UnitSteps,
-    clip_threshold,
-    public_rows,
-    shares_of,
-)
+from privsynth.generators.dpsgd.loop import PUBLIC_ROWS, RowCoins, UnitSteps, clip_threshold, public_rows, shares_of
+from privsynth.generators.marginal.measure import measure_one_way
 from privsynth.privacy.budget import SpendingPlan, TrainingSpec
 from privsynth.privacy.mechanisms import Mechanisms
+from privsynth.progress import Progress, no_progress
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from privsynth.generators.encoded import Encoded, Progress, no_progress
-from privsynth.generators.marginal.complete import complete_mixture, draw_products
+from privsynth.codecs.contingency import View
+from privsynth.codecs.encoded_table import Encoded
+from privsynth.generators.marginal.conditional import complete_mixture, draw_products
+from privsynth.generators.marginal.loss import Blocks, table_of
 from privsynth.generators.marginal.measure import (
     Measured,
     likely_targets,
@@ -21,13 +23,7 @@ from privsynth.generators.marginal.measure import (
     to_simplex,
 )
 from privsynth.generators.marginal.mixture import FitSettings, Mixture, fit_mixture
-from privsynth.generators.marginal.rare import (
-    RareRows,
-    common_tables,
-    measure_rare,
-    rare_targets,
-    with_rare_rows,
-)
+from privsynth.generators.marginal.rare_rows import RareRows, common_tables, measure_rare, rare_targets, with_rare_rows
 from privsynth.generators.marginal.rare_tables import measure_uncommon, uncommon_targets
 from privsynth.generators.marginal.select import (
     choose_views,
@@ -37,10 +33,9 @@ from privsynth.generators.marginal.select import (
     residual_views,
     score_views,
 )
-from privsynth.generators.marginal.terms import Blocks, table_of
-from privsynth.generators.marginal.views import View
 from privsynth.privacy.budget import SpendingPlan, TrainingSpec
 from privsynth.privacy.mechanisms import Mechanisms
+from privsynth.progress import Progress, no_progress
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import log_ndtr
 
-from privsynth.generators.encoded import Encoded
-from privsynth.generators.marginal.units import MANY_ROWS, release_tables
-from privsynth.generators.marginal.views import View, count_views, middle, whole
+from privsynth.codecs.contingency import View, count_views, middle, whole
+from privsynth.codecs.encoded_table import Encoded
+from privsynth.generators.marginal.clip_units import MANY_ROWS, release_tables
 from privsynth.privacy.mechanisms import Mechanisms
 
 EMPHASIS = 3.0  # of targets and protected columns

@@ -24,10 +24,10 @@ from functools import partial
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from privsynth.generators.encoded import Progress, no_progress
+from privsynth.generators.marginal.loss import Terms
 from privsynth.generators.marginal.measure import Measured, to_simplex
-from privsynth.generators.marginal.terms import Terms
-from privsynth.threads import Run, threads
+from privsynth.parallel import Run, threads
+from privsynth.progress import Progress, no_progress
 
 MODEST_HEIGHT, LEAST_COMPONENTS = 750, 256
 # Of the logits at the start. Components that start far apart explain noise by being unlike each other: with a spread of

@@ -10,11 +10,11 @@ from functools import partial
 
 import numpy as np
 
-from privsynth.generators.encoded import Encoded
+from privsynth.codecs.contingency import View, coarse_groups, groups_of, whole
+from privsynth.codecs.encoded_table import Encoded
+from privsynth.generators.marginal.clip_units import MANY_ROWS
 from privsynth.generators.marginal.measure import Measured
-from privsynth.generators.marginal.rare import ROWS_CLIP
-from privsynth.generators.marginal.units import MANY_ROWS
-from privsynth.generators.marginal.views import View, coarse_groups, groups_of, whole
+from privsynth.generators.marginal.rare_rows import ROWS_CLIP
 from privsynth.privacy.mechanisms import Mechanisms, grid_sensitivity, on_grid
 
 RARE_SHARE = 0.1  # of the rows: less than this beside the commonest value counts as rare

@@ -20,10 +20,10 @@ from itertools import combinations
 
 import numpy as np
 
-from privsynth.generators.encoded import Encoded
+from privsynth.codecs.contingency import View, coarse_groups, count_views, groups_of, middle, whole
+from privsynth.codecs.encoded_table import Encoded
+from privsynth.generators.marginal.clip_units import weigh_rows
 from privsynth.generators.marginal.measure import Measured, emphasis
-from privsynth.generators.marginal.units import weigh_rows
-from privsynth.generators.marginal.views import View, coarse_groups, count_views, groups_of, middle, whole
 from privsynth.privacy.mechanisms import Mechanisms, grid_sensitivity, on_grid
 
 MEAN_ABS_NORMAL = math.sqrt(2 / math.pi)

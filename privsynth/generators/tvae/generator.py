@@ -19,10 +19,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from privsynth.codecs.encoded_table import Encoded
 from privsynth.errors import ConfigError
-from privsynth.generators.encoded import Encoded, Progress, no_progress
-from privsynth.generators.marginal.measure import measure_one_way
-from privsynth.generators.neural.blocks import (
+from privsynth.generators.dpsgd.layers import (
     apply_arrays,
     batches,
     check_arrays,
@@ -32,7 +31,7 @@ from privsynth.generators.neural.blocks import (
     to_arrays,
     without_null,
 )
-from privsynth.generators.neural.training import (
+from privsynth.generators.dpsgd.loop import (
     PUBLIC_ROWS,
     Averaged,
     RowCoins,
@@ -41,10 +40,12 @@ from privsynth.generators.neural.training import (
     public_rows,
     shares_of,
 )
+from privsynth.generators.marginal.measure import measure_one_way
 from privsynth.generators.tvae.network import Autoencoder
 from privsynth.generators.tvae.prior import buy_prior
 from privsynth.privacy.budget import SpendingPlan, TrainingSpec
 from privsynth.privacy.mechanisms import Mechanisms
+from privsynth.progress import Progress, no_progress
 
 _DRAWS = 4_096  # public normal draws a step, of which each row takes one
 

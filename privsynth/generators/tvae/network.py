@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from privsynth.generators.neural.blocks import Perceptron, cross_entropy, one_hot
+from privsynth.generators.dpsgd.layers import Perceptron, cross_entropy, one_hot
 
 _LOG_SCALE_RANGE = 4.0
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from privsynth.generators.encoded import Encoded
+from privsynth.codecs.encoded_table import Encoded
 from privsynth.privacy.budget import SpendingPlan
 from privsynth.privacy.mechanisms import Mechanisms, grid_sensitivity, on_grid
 

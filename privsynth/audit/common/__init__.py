@@ -1,0 +1,1 @@
+"""What several audits need: the tables, discretised columns, predictors, groups."""

@@ -1,0 +1,162 @@
+"""Shared discretisation to integer codes, and total variation distances between coded tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from privsynth.audit.common.audit_tables import AuditTables, numbers, texts
+
+DENSE_CELLS = 1 << 20
+FEW_VALUES = 20
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Coder:
+    """How the values of one column become codes 0 … size-1; the last two codes are 'not seen before' and
+    'missing'.
+    """
+
+    is_number: bool
+    edges: np.ndarray | None = None
+    values: pd.Index | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of codes."""
+        return (len(self.edges) + 1 if self.edges is not None else len(self.values)) + 2  # type: ignore[arg-type]
+
+    def apply(self, series: pd.Series) -> np.ndarray:
+        """Return the (n,) int32 codes of a column."""
+        if self.is_number:
+            cells = numbers(series)
+            missing = np.isnan(cells)
+            if self.edges is not None:
+                codes = np.searchsorted(self.edges, np.where(missing, 0.0, cells), side="left")
+            else:
+                codes = self.values.get_indexer(pd.Index(np.round(cells, 6)))  # type: ignore[union-attr]
+        else:
+            words, missing = texts(series)
+            codes = self.values.get_indexer(pd.Index(words, dtype=object))  # type: ignore[union-attr]
+        codes = np.where(codes < 0, self.size - 2, codes)
+        return np.where(missing, self.size - 1, codes).astype(np.int32)
+
+
+def fit_coder(series: pd.Series, *, is_number: bool, bins: int = 10) -> Coder:
+    """Return the coder of a column: quantile bins if it has more than 20 different numbers, else its values."""
+    if is_number:
+        cells = numbers(series)
+        cells = cells[np.isfinite(cells)]
+        distinct = np.unique(np.round(cells, 6))
+        if len(distinct) > FEW_VALUES:
+            return Coder(True, edges=np.unique(np.quantile(cells, np.linspace(0, 1, bins + 1)[1:-1])))
+        return Coder(True, values=pd.Index(distinct))
+    words, missing = texts(series)
+    return Coder(False, values=pd.Index(sorted(set(words[~missing])), dtype=object))
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Coded:
+    """The three tables as codes: arrays of (n_columns, n_rows) int32, and the number of codes of each column."""
+
+    columns: tuple[str, ...]
+    sizes: tuple[int, ...]
+    train: np.ndarray
+    holdout: np.ndarray | None
+    synthetic: np.ndarray
+
+
+def fit_coders(tables: AuditTables, *, fit: Literal["train", "synthetic"] = "train", bins: int = 10) -> list[Coder]:
+    """Return a coder for each column, fitted on the training rows (officer figures) or on the synthetic rows
+    only.
+    """
+    source = tables.train if fit == "train" else tables.synthetic
+    return [fit_coder(source[name], is_number=tables.is_number(name), bins=bins) for name in tables.columns]
+
+
+def encode(frame: pd.DataFrame, coders: Sequence[Coder]) -> np.ndarray:
+    """Return a table as (n_columns, n_rows) int32 codes."""
+    if not coders:
+        return np.zeros((0, len(frame)), dtype=np.int32)
+    return np.stack([coder.apply(frame.iloc[:, i]) for i, coder in enumerate(coders)])
+
+
+def discretise(tables: AuditTables, *, fit: Literal["train", "synthetic"] = "train", bins: int = 10) -> Coded:
+    """Return the three tables as codes under one set of coders."""
+    coders = fit_coders(tables, fit=fit, bins=bins)
+    return Coded(
+        columns=tuple(tables.columns),
+        sizes=tuple(coder.size for coder in coders),
+        train=encode(tables.train, coders),
+        holdout=None if tables.holdout is None else encode(tables.holdout, coders),
+        synthetic=encode(tables.synthetic, coders),
+    )
+
+
+def cell_keys(codes: np.ndarray, sizes: Sequence[int], columns: Sequence[int]) -> tuple[np.ndarray, int]:
+    """Return the (n,) joint cell of each row over some columns, and the number of cells there could be."""
+    key = codes[columns[0]].astype(np.int64)
+    total = int(sizes[columns[0]])
+    for column in columns[1:]:
+        key = key * int(sizes[column]) + codes[column]
+        total *= int(sizes[column])
+    return key, total
+
+
+def _dense(a: np.ndarray, b: np.ndarray, cells: int) -> tuple[np.ndarray, np.ndarray, int]:
+    if cells <= DENSE_CELLS:
+        return a, b, cells
+    seen, inverse = np.unique(np.concatenate([a, b]), return_inverse=True)
+    return inverse[: len(a)], inverse[len(a) :], len(seen)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Distances:
+    """Total variation distances of a list of marginals between two tables.
+
+    Attributes:
+      values: (m,) distances in 0 … 1.
+      influence_a, influence_b: (n,) influence of each row on the mean of `values` (see `cluster_variance`).
+      floors: (m,) what sampling alone would show on average if both tables came from one distribution.
+    """
+
+    values: np.ndarray
+    influence_a: np.ndarray
+    influence_b: np.ndarray
+    floors: np.ndarray
+
+    @property
+    def mean(self) -> float:
+        """Mean distance."""
+        return float(self.values.mean())
+
+
+def distances(a: np.ndarray, b: np.ndarray, sizes: Sequence[int], marginals: Sequence[Sequence[int]]) -> Distances:
+    """Return the total variation distance of each marginal between two coded tables.
+
+    Args:
+      a, b: (n_columns, n_rows) codes; both with at least one row.
+      sizes: number of codes of each column.
+      marginals: column positions, one sequence a marginal; at least one.
+    """
+    n_a, n_b = a.shape[1], b.shape[1]
+    pull_a, pull_b = np.zeros(n_a), np.zeros(n_b)
+    values, floors = np.empty(len(marginals)), np.empty(len(marginals))
+    for i, columns in enumerate(marginals):
+        key_a, cells = cell_keys(a, sizes, columns)
+        key_b, _ = cell_keys(b, sizes, columns)
+        key_a, key_b, cells = _dense(key_a, key_b, cells)
+        count_a, count_b = np.bincount(key_a, minlength=cells), np.bincount(key_b, minlength=cells)
+        gap = count_a / n_a - count_b / n_b
+        values[i] = 0.5 * np.abs(gap).sum()
+        pooled = (count_a + count_b) / (n_a + n_b)
+        spread = np.sqrt(pooled * (1 - pooled)).sum()
+        floors[i] = min(1.0, 0.5 * spread * np.sqrt(2 / np.pi * (1 / n_a + 1 / n_b)))
+        sign = 0.5 * np.sign(gap)
+        pull_a += sign[key_a]
+        pull_b -= sign[key_b]
+    return Distances(values, pull_a / len(marginals), pull_b / len(marginals), floors)

@@ -1,0 +1,347 @@
+"""Coverage: which kinds of real rows have no counterpart among the synthetic ones, and the reverse.
+
+Four looks, each beside fresh real rows (the holdout), which have holes too: neighbourhoods (precision, improved recall,
+density, coverage), combinations of values, slices that are surely lacking or surely made up, and stretches of numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from privsynth.audit.common.audit_tables import AuditSettings, AuditTables, Level, numbers, thin
+from privsynth.audit.common.discretise import Coder, encode, fit_coders
+from privsynth.audit.common.row_points import fit_encoder
+from privsynth.audit.coverage.precision_recall import MEASURES, NEIGHBOURS, measures, radii
+from privsynth.audit.coverage.slices import LACKING, LEAST_EXPECTED, Search, Slice, label, lacking_slices, unseen
+from privsynth.audit.coverage.value_gaps import Gap, clump_of, fullest_gap
+from privsynth.findings.finding import Finding
+from privsynth.findings.insufficient import insufficient, percent
+from privsynth.stats.intervals import Interval, clopper_pearson, cluster_variance, normal
+
+BLOCK, MIN_BLOCK, MIN_BLOCKS = 1_000, 100, 4
+MAX_BLOCKS: dict[Level, int] = {"quick": 4, "standard": 8, "deep": 20}
+BINS = 5
+MAX_TRIPLES: dict[Level, int] = {"quick": 0, "standard": 200, "deep": 2_000}
+MAX_PAIRS = 1_000
+WORST = 10
+SHORT_BY = 0.1  # a neighbourhood measure this far below that of fresh real rows asks for a look
+BEYOND_CHANCE = 0.02  # so does this share of rows in combinations, beyond chance
+GAP_ALPHA = 1e-3
+FRESH = "fresh real rows (holdout)"
+WAYS = {2: "pairs", 3: "triples"}
+
+
+def coverage(tables: AuditTables, *, rng: np.random.Generator, settings: AuditSettings) -> list[Finding]:
+    """Return neighbourhoods, combinations, slices and ranges; all for the officer."""
+    if not tables.columns or min(len(tables.train), len(tables.synthetic)) == 0:
+        return [insufficient("coverage", "coverage", "a table has no rows or no columns.")]
+    codes = _Codes(tables, 5 * settings.max_rows, rng)
+    return [
+        *neighbourhoods(tables, settings, rng),
+        *_combinations(codes, MAX_TRIPLES[settings.level], rng),
+        *_slices(codes, MAX_TRIPLES[settings.level], rng),
+        *_ranges(tables),
+    ]
+
+
+# --- neighbourhoods
+
+
+def neighbourhoods(tables: AuditTables, settings: AuditSettings, rng: np.random.Generator) -> list[Finding]:
+    """Return precision, recall, density and coverage: means over disjoint blocks of rows, with t intervals."""
+    frames = [tables.train, tables.synthetic]
+    has_holdout = tables.holdout is not None and len(tables.holdout) >= MIN_BLOCKS * MIN_BLOCK
+    if has_holdout and tables.holdout is not None:
+        frames.append(tables.holdout)
+    least = min(len(frame) for frame in frames)
+    size = min(BLOCK, least // MIN_BLOCKS)
+    if size < MIN_BLOCK:
+        why = f"needs {MIN_BLOCKS * MIN_BLOCK} rows of each table."
+        return [insufficient("coverage", name, why) for name in MEASURES]
+    blocks = min(MAX_BLOCKS[settings.level], least // size)
+    encoder = fit_encoder(tables)
+    parts = [encoder.points(f.iloc[rng.permutation(len(f))[: blocks * size]]).reshape(blocks, size, -1) for f in frames]
+    far = [[radii(block) for block in part] for part in parts]
+    found = [
+        np.stack(
+            [measures(parts[0][b], part[b], real_radii=far[0][b], other_radii=own[b]) for b in range(blocks)], axis=1
+        )
+        for part, own in zip(parts[1:], far[1:], strict=True)
+    ]
+    return [_measure(i, found[0][i], found[1][i] if has_holdout else None, size) for i in range(len(MEASURES))]
+
+
+_MEANINGS = {
+    "precision": "Share of synthetic rows that lie among real rows. Low: rows of kinds that do not exist.",
+    "recall": "Share of real rows that lie among synthetic rows (improved recall). Low: kinds of rows are missing.",
+    "density": "How many real neighbourhoods a synthetic row lies in, over what is usual; above 1 in crowded places.",
+    "coverage": "Share of real rows with a synthetic row in their neighbourhood. Low: kinds of rows are missing.",
+}
+
+
+def _t_interval(values: np.ndarray) -> Interval:
+    mean = float(values.mean())
+    half = float(stats.t.ppf(0.975, len(values) - 1)) * float(values.std(ddof=1)) / math.sqrt(len(values))
+    return Interval(mean, mean - half, mean + half)
+
+
+def _measure(which: int, ours: np.ndarray, real: np.ndarray | None, size: int) -> Finding:
+    name = MEASURES[which]
+    n = size * len(ours)
+    interval = _t_interval(ours)
+    if name != "density":
+        exact = clopper_pearson(round(interval.value * n), n)  # blocks that all say 1 have no spread, but an error
+        interval = Interval(
+            interval.value, max(0.0, min(interval.low, exact.low)), min(1.0, max(interval.high, exact.high))
+        )
+    gap = None if real is None else _t_interval(ours - real)
+    short = gap is not None and gap.high < -SHORT_BY
+    versus = "" if gap is None else f" Against fresh real rows: {gap.value:+.3f} ({gap.low:+.3f} to {gap.high:+.3f})."
+    return Finding(
+        family="coverage",
+        name=name,
+        value=interval.value,
+        low=interval.low,
+        high=interval.high,
+        n=n,
+        visibility="officer",
+        baseline=None if real is None else float(real.mean()),
+        baseline_label="" if real is None else FRESH,
+        better="target" if real is not None else "higher",
+        verdict="review" if short else "info",
+        threshold=f"not surely more than {SHORT_BY:g} below fresh real rows (own)" if real is not None else "",
+        meaning=f"{_MEANINGS[name]} {len(ours)} blocks of {size} rows, {NEIGHBOURS} neighbours; to be compared, not to "
+        f"be read by itself.{versus}",
+        source="Kynkäänniemi et al. (2019)" if which < 2 else "Naeem et al. (2020)",
+        detail={} if gap is None else {"difference": gap.value, "difference_low": gap.low, "difference_high": gap.high},
+    )
+
+
+# --- combinations and slices
+
+
+class _Codes:
+    """The tables as codes of five bins, at most `at_most` rows each."""
+
+    def __init__(self, tables: AuditTables, at_most: int, rng: np.random.Generator) -> None:
+        self.names = tables.columns
+        self.coders: list[Coder] = fit_coders(tables, bins=BINS)
+        self.sizes = [coder.size for coder in self.coders]
+        rows = thin(len(tables.train), at_most, rng)
+        self.train, self.units = encode(tables.train.iloc[rows], self.coders), tables.units("train")[rows]
+        self.synthetic = encode(tables.synthetic.iloc[thin(len(tables.synthetic), at_most, rng)], self.coders)
+        self.holdout, self.held = np.zeros((len(self.coders), 0), dtype=np.int32), np.zeros(0)
+        if tables.holdout is not None:
+            rows = thin(len(tables.holdout), at_most, rng)
+            self.holdout, self.held = encode(tables.holdout.iloc[rows], self.coders), tables.units("holdout")[rows]
+
+
+def _marginals(d: int, ways: int, at_most: int, rng: np.random.Generator) -> list[tuple[int, ...]]:
+    """Return `at_most` combinations of columns, all of them if there are no more."""
+    if math.comb(d, ways) <= 100_000:
+        every = list(combinations(range(d), ways))
+        return [every[i] for i in thin(len(every), at_most, rng)]
+    return sorted({tuple(sorted(map(int, rng.choice(d, ways, replace=False)))) for _ in range(at_most)})
+
+
+def _combinations(codes: _Codes, triples: int, rng: np.random.Generator) -> list[Finding]:
+    """Return the shares of rows in combinations that the other side lacks, for pairs and triples."""
+    size = min(codes.train.shape[1], codes.synthetic.shape[1])
+    few_train = codes.train[:, thin(codes.train.shape[1], size, rng)]
+    few_ours = codes.synthetic[:, thin(codes.synthetic.shape[1], size, rng)]
+    findings = []
+    for ways, at_most in ((2, MAX_PAIRS), (3, triples)):
+        marginals = _marginals(len(codes.names), ways, at_most, rng)
+        if not marginals:
+            continue
+        fresh, held = codes.holdout, codes.held
+        if fresh.shape[1] == 0:
+            why = "needs a holdout: only fresh real rows show what chance leaves out."
+            for name in ("missing_combinations", "unseen_combinations"):
+                findings.append(insufficient("coverage", name, why, group=WAYS[ways]))
+            continue
+        chance = unseen(fresh, few_train, codes.sizes, marginals)
+        missing = unseen(fresh, few_ours, codes.sizes, marginals)
+        made_up = unseen(codes.synthetic, few_train, codes.sizes, marginals)
+        paired = normal(missing.share - chance.share, cluster_variance(missing.influence - chance.influence, held))
+        apart = normal(made_up.share - chance.share, made_up.variance() + chance.variance(held))
+        least = f"Mean over {len(marginals)} {WAYS[ways]} of columns, numbers in {BINS} bins; {size} rows to look in."
+        findings += [
+            _combination(
+                "missing_combinations", WAYS[ways], missing.share,
+                normal(missing.share, missing.variance(held)), paired, chance.share, fresh.shape[1],
+                f"Share of fresh real rows whose combination of values no synthetic row has. {least}",
+                codes, marginals, missing.each - chance.each,
+            ),
+            _combination(
+                "unseen_combinations", WAYS[ways], made_up.share,
+                normal(made_up.share, made_up.variance()), apart, chance.share, codes.synthetic.shape[1],
+                f"Share of synthetic rows whose combination of values no training row has: impossible or rare. {least}",
+                codes, marginals, made_up.each - chance.each,
+            ),
+        ]  # fmt: skip
+    return findings
+
+
+def _combination(
+    name: str,
+    group: str,
+    share: float,
+    interval: Interval,
+    excess: Interval,
+    chance: float,
+    n: int,
+    meaning: str,
+    codes: _Codes,
+    marginals: list[tuple[int, ...]],
+    each: np.ndarray,
+) -> Finding:
+    worst = [int(i) for i in np.argsort(-each, kind="stable")[:WORST] if each[i] > 0]
+    return Finding(
+        family="coverage",
+        name=name,
+        group=group,
+        value=share,
+        low=max(0.0, interval.low),
+        high=min(1.0, interval.high),
+        n=n,
+        visibility="officer",
+        baseline=chance,
+        baseline_label="chance: fresh real rows against as many training rows",
+        better="target",
+        verdict="review" if excess.low > BEYOND_CHANCE else "info",
+        threshold=f"not surely more than {percent(BEYOND_CHANCE, 0)} of rows beyond chance (own)",
+        meaning=f"{meaning} Beyond chance: {percent(excess.value, 2)} ({percent(excess.low, 2)} to "
+        f"{percent(excess.high, 2)}).",
+        detail={
+            "excess": excess.value,
+            "excess_low": excess.low,
+            "excess_high": excess.high,
+            "worst": [[" × ".join(codes.names[c] for c in marginals[i]), float(each[i])] for i in worst],
+        },
+    )
+
+
+def _slices(codes: _Codes, triples: int, rng: np.random.Generator) -> list[Finding]:
+    """Return the slices that one side lacks, in both directions, and how many fresh real rows would lack."""
+    d = len(codes.names)
+    marginals = [m for ways, most in ((1, d), (2, MAX_PAIRS), (3, triples)) for m in _marginals(d, ways, most, rng)]
+    real, held = clump_of(codes.units), clump_of(codes.held)
+    missing = lacking_slices(codes.train, codes.synthetic, codes.sizes, marginals, clumps=(real, 1.0))
+    made_up = lacking_slices(codes.synthetic, codes.train, codes.sizes, marginals, clumps=(1.0, real))
+    usual = None
+    if codes.holdout.shape[1]:
+        usual = lacking_slices(codes.train, codes.holdout, codes.sizes, marginals, clumps=(real, held))
+    return [
+        *_searched("missing_slice", missing, usual, codes, "real", "synthetic"),
+        *_searched("unseen_slice", made_up, usual, codes, "synthetic", "real"),
+    ]
+
+
+def _searched(name: str, found: Search, usual: Search | None, codes: _Codes, there: str, here: str) -> list[Finding]:
+    what = f"slices (1 to 3 columns) that hold real evidence on one side only: common among the {there} rows, lacking "
+    summary = Finding(
+        family="coverage",
+        name=f"{name}s",
+        value=float(len(found.lacking)),
+        n=found.tested,
+        visibility="officer",
+        baseline=None if usual is None else float(len(usual.lacking)),
+        baseline_label="" if usual is None else "slices that fresh real rows lack",
+        better="lower",
+        verdict="review" if found.lacking else "info",
+        threshold=f"no slice with less than {percent(LACKING, 0)} of its rows; alpha = 0.05 over all slices (own)",
+        meaning=f"Number of {what}among the {here} ones. Of {found.tested} slices in which {LEAST_EXPECTED} rows and "
+        "more were to be expected; slices within a lacking slice are not counted again.",
+        unit="slices",
+        detail={"tested": found.tested, "fresh_tested": None if usual is None else usual.tested},
+    )
+    return [summary, *(_slice(name, one, codes, there, here) for one in found.lacking[:WORST])]
+
+
+def _slice(name: str, one: Slice, codes: _Codes, there: str, here: str) -> Finding:
+    return Finding(
+        family="coverage",
+        name=name,
+        group=label(one, codes.names, codes.coders),
+        value=one.ratio.value,
+        low=one.ratio.low,
+        high=one.ratio.high,
+        n=one.there,
+        visibility="officer",
+        baseline=1.0,
+        baseline_label="as common on both sides",
+        better="target",
+        meaning=f"Share of this slice among the {here} rows over its share among the {there} rows, surest first. "
+        "The interval allows for the search.",
+        source="own; exact conditional binomial test, Przyborowski & Wilenski (1940)",
+        detail={there: one.there, here: one.here},
+    )
+
+
+# --- ranges
+
+
+def _ranges(tables: AuditTables) -> list[Finding]:
+    """Return the columns with stretches where one side has rows and the other, surely not by chance, has none."""
+    names = [name for name in tables.columns if tables.is_number(name)]
+    clump = clump_of(tables.units("train"))
+    found: dict[str, list[tuple[str, Gap]]] = {"range_lacking": [], "range_without_evidence": []}
+    for name in names:
+        real, ours = (numbers(frame[name]) for frame in (tables.train, tables.synthetic))
+        real, ours = real[np.isfinite(real)], ours[np.isfinite(ours)]
+        if min(len(real), len(ours)) == 0:
+            continue
+        alpha = GAP_ALPHA / len(names)
+        for kind, rows, base, clumped in (
+            ("range_lacking", real, ours, clump),
+            ("range_without_evidence", ours, real, 1.0),
+        ):
+            gap = fullest_gap(rows, base, alpha=alpha, clump=clumped)
+            if gap is not None and gap.gaps:
+                found[kind].append((name, gap))
+    return [finding for kind, gaps in found.items() for finding in _range_findings(kind, gaps, len(names))]
+
+
+def _range_findings(kind: str, gaps: list[tuple[str, Gap]], n_columns: int) -> list[Finding]:
+    rows, base = ("real", "synthetic") if kind == "range_lacking" else ("synthetic", "real")
+    text = f"stretches that hold {rows} rows and no {base} row, more of them than chance leaves"
+    summary: dict[str, Any] = {"family": "coverage", "visibility": "officer", "better": "lower"}
+    findings = [
+        Finding(
+            **summary,
+            name=kind.replace("range_", "ranges_"),
+            value=float(len(gaps)),
+            n=n_columns,
+            baseline=0.0,
+            baseline_label="none",
+            verdict="review" if gaps else "info",
+            threshold=f"none, with a false alarm in one of {1 / GAP_ALPHA:,.0f} tables (own)",
+            meaning=f"Number of columns of numbers or times with {text}.",
+            unit="columns",
+        )
+    ]
+    for name, gap in gaps:
+        interval = clopper_pearson(gap.inside, gap.n)
+        findings.append(
+            Finding(
+                **summary,
+                name=kind,
+                group=name,
+                value=interval.value,
+                low=interval.low,
+                high=interval.high,
+                n=gap.n,
+                meaning=f"Share of {rows} rows in {text}. There are {gap.gaps} such stretches; the fullest holds "
+                f"{gap.count} rows.",
+                source="own; runs in the pooled order",
+                detail={"stretches": gap.gaps, "fullest": gap.count, "log_p": gap.log_p}
+                | ({"from": gap.low, "to": gap.high} if rows == "synthetic" else {}),
+            )
+        )
+    return findings

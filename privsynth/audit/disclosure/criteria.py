@@ -1,0 +1,25 @@
+"""The three criteria of WP216: singling out, linkability and inference, each against people outside the data.
+
+An attack that works as well on people who were never in the data is knowledge about a population, not a leak. So each
+attack is run twice, on rows of the training table and on as many rows of the holdout, and once by an attacker who has
+no release at all. What counts is the excess.
+
+Source: Article 29 Working Party, Opinion 05/2014 (WP216); the frame of attack, control and naive attacker is that of
+Giomi et al. (2023).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from privsynth.audit.common.audit_tables import AuditSettings, AuditTables
+from privsynth.audit.disclosure.inference import inference
+from privsynth.audit.disclosure.linkability import linkability
+from privsynth.audit.disclosure.singling_out import singling_out
+from privsynth.findings.finding import Finding
+
+
+def criteria(tables: AuditTables, *, rng: np.random.Generator, settings: AuditSettings) -> list[Finding]:
+    """Return the excess risk of each criterion; `insufficient` without a holdout. All for the officer."""
+    parts = zip((singling_out, linkability, inference), rng.spawn(3), strict=True)
+    return [finding for audit, stream in parts for finding in audit(tables, rng=stream, settings=settings)]

@@ -1,0 +1,114 @@
+"""Linkability: two sources hold different columns of the same people; which records belong together?
+
+Ten people, their records cut in two. The attacker takes one half of a record and must pick its other half among the
+ten: the pair that, put together, is nearest to some synthetic row. Guessing is right in one of ten cases. Equal pairs
+are drawn by lot, so that the order of rows never helps.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from privsynth.audit.common.audit_tables import AuditSettings, AuditTables, Level, thin
+from privsynth.audit.disclosure.attacker_knowledge import SAME, Space, near, space_of, usable, with_role
+from privsynth.audit.disclosure.excess_risk import Arm, Attack, arm, risk_finding
+from privsynth.audit.disclosure.targets import NO_ROWS, sides
+from privsynth.findings.finding import Finding
+from privsynth.findings.insufficient import insufficient
+
+CANDIDATES = 10
+ROUNDS = 4
+TARGETS: dict[Level, int] = {"quick": 300, "standard": 1_000, "deep": 3_000}
+MEANING = (
+    f"Half of a person's record is known, and the other half has to be picked among those of {CANDIDATES} people. "
+    "The attacker takes the pair that is nearest to a synthetic row."
+)
+
+
+def linkability(tables: AuditTables, *, rng: np.random.Generator, settings: AuditSettings) -> list[Finding]:
+    """Return the excess risk that two halves of a record are linked."""
+    who = sides(tables, rng=rng, at_most=min(TARGETS[settings.level], settings.max_targets))
+    if who is None:
+        return [insufficient("disclosure", "linkability", NO_ROWS)]
+    cuts, how = _cuts(tables, rng)
+    if not cuts:
+        return [insufficient("disclosure", "linkability", "a record of fewer than two columns cannot be cut in two.")]
+    synthetic = tables.synthetic.iloc[thin(len(tables.synthetic), settings.max_rows, rng)]
+    space = space_of(tables, settings)
+    members = _attack(space, cuts, synthetic, who.members, rng)
+    others = _attack(space, cuts, synthetic, who.others, rng)
+    population = _attack(space, cuts, who.reference, who.others, rng)
+    return [
+        risk_finding(
+            Attack(
+                name="linkability",
+                group="",
+                members=members,
+                others=others,
+                naive=population.rate,
+                naive_label=f"uses {len(who.reference)} real rows of other people in place of the release",
+                meaning=f"{MEANING} {how}",
+                source="own; WP216; the risk is that of Giomi et al. (2023)",
+                bounded=True,
+                detail={"chance": 1 / CANDIDATES, "synthetic_rows": len(synthetic), "cuts": len(cuts)},
+            ),
+            claimed=settings.claimed,
+            tests=1,
+        )
+    ]
+
+
+def _cuts(tables: AuditTables, rng: np.random.Generator) -> tuple[list[tuple[list[str], list[str]]], str]:
+    """Return the ways of cutting a record in two, and a sentence on them."""
+    columns = usable(tables)
+    declared = with_role(tables, "quasi_identifier")
+    rest = [name for name in columns if name not in declared]
+    if declared and rest:
+        return [(declared, rest)], "The cut is between the declared quasi-identifiers and the other columns."
+    if len(columns) < 2:
+        return [], ""
+    halves = []
+    for _ in range(ROUNDS):
+        mixed = [columns[i] for i in rng.permutation(len(columns))]
+        halves.append((mixed[: len(mixed) // 2], mixed[len(mixed) // 2 :]))
+    return halves, f"Records are cut at random, in {ROUNDS} ways, each tried on a part of the people."
+
+
+def _attack(
+    space: Space,
+    cuts: list[tuple[list[str], list[str]]],
+    base: pd.DataFrame,
+    targets: pd.DataFrame,
+    rng: np.random.Generator,
+) -> Arm:
+    """Return how often the right half was picked; people of one group of ten hang together."""
+    right: list[np.ndarray] = []
+    groups: list[np.ndarray] = []
+    at, to = space.points(targets), space.points(base)
+    for turn, cut in enumerate(cuts):
+        own = np.arange(len(targets))[turn :: len(cuts)]
+        own = own[: len(own) // CANDIDATES * CANDIDATES]
+        if len(own) == 0:
+            continue
+        one, two = (space.axes(columns) for columns in cut)
+        costs = pair_costs((to[:, one], at[own][:, one]), (to[:, two], at[own][:, two]))
+        lots = rng.random(costs.shape)
+        picked = np.argmin(np.where(costs <= costs.min(axis=1, keepdims=True) + SAME, lots, 2.0), axis=1)
+        right.append(picked == np.arange(len(own)) % CANDIDATES)
+        groups.append(len(groups) * len(targets) + np.arange(len(own)) // CANDIDATES)
+    return arm(np.concatenate(right), np.concatenate(groups)) if right else Arm(0, 0)
+
+
+def pair_costs(one: tuple[np.ndarray, np.ndarray], two: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """Return (n, 10) squared distances from (first half of i, second half of the j-th of i's group) to the base.
+
+    Args:
+      one, two: (base, targets) as points of either half, the n targets in groups of ten.
+    """
+    costs = np.empty((len(one[1]), CANDIDATES), dtype=np.float32)
+    for a, b in zip(near(*one, multiple=CANDIDATES), near(*two, multiple=CANDIDATES), strict=True):
+        for i in range(len(a.own)):
+            group = slice(i // CANDIDATES * CANDIDATES, i // CANDIDATES * CANDIDATES + CANDIDATES)
+            costs[a.rows.start + i] = (b.partial[group] + a.partial[i]).min(axis=1) + a.own[i] + b.own[group]
+    return costs

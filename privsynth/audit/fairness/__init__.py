@@ -1,0 +1,1 @@
+"""How groups of people fare: base rates, calibration, models trained on synthetic rows."""

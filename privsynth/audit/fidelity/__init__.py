@@ -1,0 +1,1 @@
+"""How far synthetic rows are from real ones: columns, pairs, tails, subgroups. Exact, for the officer."""

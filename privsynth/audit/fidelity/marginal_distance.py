@@ -1,0 +1,182 @@
+"""Fidelity: how far the synthetic table is from the training rows, one, two and three columns at a time.
+
+The holdout says what is possible: fresh real rows are not at distance zero either. Without one, the baseline is what
+sampling alone shows. The excess compares equal sample sizes, so that a large synthetic table is not flattered. Bins are
+deciles of the training rows: officer figures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from privsynth.audit.common.audit_tables import AuditSettings, AuditTables, Level, thin
+from privsynth.audit.common.discretise import Coded, distances
+from privsynth.audit.common.marginals import WAYS, chance_distances, choose_marginals, coded, distance_interval
+from privsynth.audit.fidelity.association import associations
+from privsynth.audit.fidelity.subsample_equivalence import subsample_equivalence
+from privsynth.audit.fidelity.tails_and_calendar import shapes
+from privsynth.audit.fidelity.univariate import column_differences
+from privsynth.findings.finding import Finding
+from privsynth.findings.insufficient import insufficient
+from privsynth.stats.intervals import Interval, cluster_variance, normal
+
+MAX_TRIPLES: dict[Level, int] = {"quick": 50, "standard": 200, "deep": 1_000}
+MAX_MARGINALS = {1: 2_000, 2: 1_500}
+MAX_DRAWS, DRAWN_MARGINALS = 10, 300
+WORST_PAIRS = 20
+
+
+def fidelity(tables: AuditTables, *, rng: np.random.Generator, settings: AuditSettings) -> list[Finding]:
+    """Return distances of marginals, associations, missing shares and shapes of columns; all for the officer."""
+    if not tables.columns or min(len(tables.train), len(tables.synthetic)) == 0:
+        return [insufficient("fidelity", "tvd_1way_mean", "a table has no rows or no columns.")]
+    parts = _Parts(coded(tables, settings), tables)
+    findings: list[Finding] = []
+    for ways in (1, 2, 3):
+        if ways <= len(parts.codes.columns):
+            marginals = choose_marginals(
+                len(parts.codes.columns), ways, rng, MAX_MARGINALS.get(ways, MAX_TRIPLES[settings.level])
+            )
+            findings += _marginals(parts, ways, marginals, rng)
+            if settings.level != "quick":
+                findings += subsample_equivalence(parts.codes, tables, marginals, rng=rng)
+    findings += associations(tables, parts.codes, rng=rng)
+    findings += column_differences(tables)
+    findings += shapes(tables, rng=rng)
+    return findings
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class _Parts:
+    """Codes, and the tables that they were made of."""
+
+    codes: Coded
+    tables: AuditTables
+
+
+def _marginals(parts: _Parts, ways: int, marginals: list[tuple[int, ...]], rng: np.random.Generator) -> list[Finding]:
+    codes = parts.codes
+    found = distances(codes.train, codes.synthetic, codes.sizes, marginals)
+    draws = min(MAX_DRAWS, max(1, DRAWN_MARGINALS // len(marginals)))  # many marginals average out within a draw
+    chance = chance_distances(codes.train, codes.synthetic, codes.sizes, marginals, rng=rng, draws=draws)
+    ceiling = None
+    if codes.holdout is not None:
+        ceiling = distances(codes.train, codes.holdout, codes.sizes, marginals).values
+    shown = _Shown(parts, marginals, found.values, chance, ceiling)
+    order = np.argsort(chance - found.values, kind="stable")
+    findings = [_mean(shown, ways, distance_interval(found, parts.tables.units("train")))]
+    worst = shown.one(int(order[0]), shared=len(marginals))
+    findings.append(
+        replace(
+            worst,
+            name=f"tvd_{ways}way_worst",
+            meaning=f"The worst of {len(marginals)} {WAYS[ways]}, counted beyond what sampling alone shows. Picked for "
+            "being the worst, so partly by chance; the interval allows for that.",
+        )
+    )
+    if ceiling is not None:
+        findings.append(_excess(parts, ways, marginals, rng))
+    if ways < 3:
+        findings += [shown.one(int(i)) for i in order[: len(order) if ways == 1 else WORST_PAIRS]]
+    return findings
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class _Shown:
+    """Marginals with their (m,) distances, what chance alone would show, and the holdout's distances if any."""
+
+    parts: _Parts
+    marginals: list[tuple[int, ...]]
+    values: np.ndarray
+    chance: np.ndarray
+    ceiling: np.ndarray | None
+
+    def shared(self, at: slice | int) -> dict[str, Any]:
+        """Return the fields of a finding about some of the marginals: the rows, and the baseline."""
+        bound = self.chance if self.ceiling is None else self.ceiling
+        return {
+            "family": "fidelity",
+            "visibility": "officer",
+            "n": self.parts.codes.synthetic.shape[1],
+            "baseline": float(np.mean(bound[at])),
+            "baseline_label": "sampling alone" if self.ceiling is None else "holdout",
+            "better": "lower",
+            "source": "own; research on k-way marginals, for example McKenna et al. (2021)",
+        }
+
+    def one(self, i: int, shared: int = 1) -> Finding:
+        """Return the finding of one marginal; its interval holds together with those of `shared` marginals."""
+        codes, marginal = self.parts.codes, self.marginals[i]
+        found = distances(codes.train, codes.synthetic, codes.sizes, [marginal])
+        interval = distance_interval(found, self.parts.tables.units("train"), confidence=1 - 0.05 / shared)
+        return Finding(
+            name=f"tvd_{len(marginal)}way",
+            group=" × ".join(codes.columns[c] for c in marginal),
+            value=interval.value,
+            low=interval.low,
+            high=interval.high,
+            meaning="Share of rows that would have to change for the synthetic counts to equal the real ones.",
+            detail={"sampling_alone": float(self.chance[i])},
+            **self.shared(i),
+        )
+
+
+def _mean(shown: _Shown, ways: int, interval: Interval) -> Finding:
+    codes = shown.parts.codes
+    detail: dict[str, Any] = {"marginals": len(shown.marginals), "sampling_alone": float(shown.chance.mean())}
+    if ways == 2:
+        detail |= _matrix(codes, shown.marginals, shown.values)
+    return Finding(
+        name=f"tvd_{ways}way_mean",
+        value=interval.value,
+        low=interval.low,
+        high=interval.high,
+        meaning=f"Share of rows that would have to change, on average over {len(shown.marginals)} {WAYS[ways]}, for "
+        "the synthetic counts to equal the real ones. Fresh real rows would reach the baseline; sampling alone, at "
+        f"these numbers of rows, shows {shown.chance.mean():.4f}.",
+        detail=detail,
+        **shown.shared(slice(None)),
+    )
+
+
+def _excess(parts: _Parts, ways: int, marginals: list[tuple[int, ...]], rng: np.random.Generator) -> Finding:
+    """The distance beyond that of real rows, both measured on equally many rows."""
+    codes = parts.codes
+    assert codes.holdout is not None
+    size = min(codes.holdout.shape[1], codes.synthetic.shape[1])
+    rows_h = thin(codes.holdout.shape[1], size, rng)
+    rows_s = thin(codes.synthetic.shape[1], size, rng)
+    ours = distances(codes.train, codes.synthetic[:, rows_s], codes.sizes, marginals)
+    real = distances(codes.train, codes.holdout[:, rows_h], codes.sizes, marginals)
+    variance = (
+        cluster_variance(ours.influence_a - real.influence_a, parts.tables.units("train"))
+        + cluster_variance(ours.influence_b)
+        + cluster_variance(real.influence_b, parts.tables.units("holdout")[rows_h])
+    )
+    interval = normal(ours.mean - real.mean, variance)
+    return Finding(
+        family="fidelity",
+        name=f"tvd_{ways}way_excess",
+        value=interval.value,
+        low=interval.low,
+        high=interval.high,
+        n=size,
+        visibility="officer",
+        baseline=0.0,
+        baseline_label="as near as fresh real rows",
+        better="lower",
+        meaning="How much further the synthetic rows are from the training rows than the holdout is, over "
+        f"{WAYS[ways]}, both cut to the same number of rows. Below zero is nearer than fresh real rows: a "
+        "sign of copying.",
+        detail={"synthetic": ours.mean, "holdout": real.mean},
+    )
+
+
+def _matrix(codes: Coded, marginals: list[tuple[int, ...]], values: np.ndarray) -> dict[str, Any]:
+    grid: list[list[float | None]] = [[None] * len(codes.columns) for _ in codes.columns]
+    for (a, b), value in zip(marginals, values, strict=True):
+        grid[a][b] = grid[b][a] = round(float(value), 5)
+    return {"columns": list(codes.columns), "matrix": grid}

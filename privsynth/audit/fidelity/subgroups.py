@@ -1,0 +1,99 @@
+"""Fidelity inside groups: is the synthetic table as faithful to each group as to the others?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from privsynth.audit.common.audit_tables import AuditTables
+from privsynth.audit.common.discretise import Coded, distances
+from privsynth.audit.common.marginals import chance_distances, choose_marginals, distance_interval
+from privsynth.audit.common.protected_groups import MIN_ROWS, Grouping
+from privsynth.findings.finding import Finding
+from privsynth.findings.insufficient import insufficient
+from privsynth.stats.intervals import cluster_variance, normal
+
+MAX_MARGINALS = 60
+CHANCE_DRAWS = 2
+
+
+def subgroup_fidelity(
+    tables: AuditTables, codes: Coded, groups: Grouping, *, rng: np.random.Generator
+) -> list[Finding]:
+    """Return the distance of the synthetic to the real rows inside each group, and the gap between groups.
+
+    Args:
+      codes: of `tables`, row for row.
+    """
+    others = [i for i, name in enumerate(codes.columns) if name not in groups.columns]
+    if not others:
+        return [insufficient("bias", "subgroup_fidelity", "there is no other column.", group=groups.column)]
+    marginals = choose_marginals(len(others), 1, rng, MAX_MARGINALS)
+    if len(others) > 1:
+        marginals += choose_marginals(len(others), 2, rng, MAX_MARGINALS)
+    sets = [tuple(others[i] for i in marginal) for marginal in marginals]
+    findings, excess = [], {}
+    for g, label in enumerate(groups.labels):
+        rows_t, rows_s = groups.train == g, groups.synthetic == g
+        n = int(min(rows_t.sum(), rows_s.sum()))
+        if n < MIN_ROWS:
+            why = (
+                f"the group has {int(rows_t.sum())} real and {int(rows_s.sum())} synthetic rows; {MIN_ROWS} are needed."
+            )
+            findings.append(insufficient("bias", "subgroup_fidelity", why, group=label, n=n))
+            continue
+        real, ours = codes.train[:, rows_t], codes.synthetic[:, rows_s]
+        found = distances(real, ours, codes.sizes, sets)
+        units = tables.units("train")[rows_t]
+        interval = distance_interval(found, units)
+        floor = float(chance_distances(real, ours, codes.sizes, sets, rng=rng, draws=CHANCE_DRAWS).mean())
+        excess[label] = (found.mean - floor, cluster_variance(found.influence_a, units))
+        excess[label] = (excess[label][0], excess[label][1] + cluster_variance(found.influence_b))
+        findings.append(
+            Finding(
+                family="bias",
+                name="subgroup_fidelity",
+                group=label,
+                value=interval.value,
+                low=interval.low,
+                high=interval.high,
+                n=int(rows_s.sum()),
+                visibility="officer",
+                baseline=floor,
+                baseline_label="sampling alone, at this group's size",
+                better="lower",
+                meaning="Distance of the synthetic to the real rows inside this group, over single "
+                "columns and pairs. Small groups are further away by chance alone; the baseline says how "
+                "far.",
+                detail={"column": groups.column, "excess": excess[label][0]},
+            )
+        )
+    if len(excess) > 1:
+        findings.append(_gap(groups, excess))
+    else:
+        why = f"fewer than two groups have {MIN_ROWS} rows on both sides."
+        findings.append(insufficient("bias", "subgroup_fidelity_gap", why, group=groups.column))
+    return findings
+
+
+def _gap(groups: Grouping, excess: dict[str, tuple[float, float]]) -> Finding:
+    worst = max(excess, key=lambda label: excess[label][0])
+    best = min(excess, key=lambda label: excess[label][0])
+    value = excess[worst][0] - excess[best][0]
+    pairs = len(excess) * (len(excess) - 1) / 2
+    interval = normal(value, excess[worst][1] + excess[best][1], floor=0.0, confidence=1 - 0.05 / pairs)
+    return Finding(
+        family="bias",
+        name="subgroup_fidelity_gap",
+        group=groups.column,
+        value=interval.value,
+        low=interval.low,
+        high=interval.high,
+        n=len(excess),
+        visibility="officer",
+        baseline=0.0,
+        baseline_label="all groups alike",
+        better="lower",
+        meaning=f"How much less faithful the synthetic rows are for the worst of {len(excess)} groups than for the "
+        "best, beyond what their sizes explain. The interval allows for the choice of the two.",
+        detail={"worst": worst, "best": best},
+    )

@@ -1,0 +1,141 @@
+"""Membership attacks on one deal of the game, by name. Which of them run is settled before anything is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from privsynth.audit.common.audit_tables import AuditSettings, AuditTables, thin
+from privsynth.audit.common.row_points import Encoder, fit_encoder, nearest
+from privsynth.audit.membership import data_only_scores
+from privsynth.audit.membership.blind_baseline import blind_scores
+from privsynth.audit.membership.focal_points import focal_points, has_focal_points
+from privsynth.audit.membership.inference_game import Game, deal
+from privsynth.audit.membership.vulnerable_rows import achilles
+
+NEIGHBOURS = 10
+LRA_ROWS = 5
+MAX_BASE = 40_000
+MAX_PROBES = 1_000
+QUICK_TARGETS = 1_000
+
+ATTACKS = {
+    "distance": "nearer to a synthetic row than to a reference row (calibrated DCR)",
+    "ratio": "many times nearer to a synthetic row than to a reference row; finds copies, also shaken ones",
+    "density": "denser in the synthetic rows than in the reference, by 10 neighbours (DOMIAS)",
+    "plagiarism": "more of the nearest rows are synthetic than reference rows (data plagiarism index, DPI)",
+    "pairs": "values of column pairs more frequent in the synthetic rows than in the reference",
+    "gen_lra": "the synthetic rows nearby become more likely if the target joins the reference (Gen-LRA)",
+    "classifier": "taken for synthetic by a classifier of synthetic against reference rows (LOGAN style)",
+    "mama_mia": "values of the tables that the generator looked at more frequent than in the reference (MAMA-MIA)",
+}
+QUICK = ("distance", "ratio", "density", "plagiarism", "pairs")
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class AttackScores:
+    """What the attacks said about each target, and the truth.
+
+    Attributes:
+      member: (n,) booleans: the target was in the training rows.
+      scores: attack -> (n,) scores; higher means 'was a member'.
+      rows: (n, ...) the attacked rows, in the order of `member`.
+      n_reference: rows of the reference sample.
+      coins: whether membership was decided by known fair coins; otherwise a random split is assumed.
+      blind: (scores, member) of a classifier that never saw a synthetic row, on targets it was not trained on.
+      vulnerability: (n,) how far each target stands apart from the reference rows.
+      game: the deal, for attacks that go on from here; None where scores come from elsewhere.
+    """
+
+    member: np.ndarray
+    scores: Mapping[str, np.ndarray]
+    rows: pd.DataFrame
+    n_reference: int
+    coins: bool
+    blind: tuple[np.ndarray, np.ndarray] | None
+    vulnerability: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    game: Game | None = None
+
+    @property
+    def n_members(self) -> int:
+        """Number of targets that were in the training rows."""
+        return int(self.member.sum())
+
+    @property
+    def n_non_members(self) -> int:
+        """Number of targets that were not."""
+        return int(len(self.member) - self.member.sum())
+
+
+def pre_registered(settings: AuditSettings) -> tuple[str, ...]:
+    """Return the attacks of a run; a function of its settings and of what is known of the model, never of a row."""
+    names = QUICK if settings.level == "quick" else tuple(name for name in ATTACKS if name != "mama_mia")
+    return (*names, "mama_mia") if has_focal_points(settings) else names
+
+
+def attack_scores(tables: AuditTables, *, rng: np.random.Generator, settings: AuditSettings) -> AttackScores | None:
+    """Return the scores of all attacks on one deal, shared by the audits of a run; None without enough rows."""
+    found: AttackScores | None = settings.once("attack_scores", lambda: _attack(tables, rng, settings))
+    return found
+
+
+def _attack(tables: AuditTables, rng: np.random.Generator, settings: AuditSettings) -> AttackScores | None:
+    at_most = min(settings.max_targets, QUICK_TARGETS) if settings.level == "quick" else settings.max_targets
+    game = deal(tables, rng=rng, max_targets=at_most)
+    if game is None or not tables.columns:
+        return None
+    encoder = fit_encoder(tables)
+    near_r, scores = _scores(tables, game, encoder, rng, settings)
+    return AttackScores(
+        member=game.member,
+        scores=scores,
+        rows=game.targets,
+        n_reference=len(game.reference),
+        coins=game.coins,
+        blind=blind_scores(encoder.compact(game.targets), game.member, rng),
+        vulnerability=achilles(near_r),
+        game=game,
+    )
+
+
+def _scores(
+    tables: AuditTables, game: Game, encoder: Encoder, rng: np.random.Generator, settings: AuditSettings
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Return the distances of the targets to the nearest reference rows, and attack -> scores."""
+    names = pre_registered(settings)
+    base = min(MAX_BASE, settings.max_rows)
+    synthetic = tables.synthetic.iloc[thin(len(tables.synthetic), base, rng)]
+    reference = game.reference.iloc[thin(len(game.reference), base, rng)]
+    s, r, x = encoder.points(synthetic), encoder.points(reference), encoder.points(game.targets)
+    (near_s, at), near_r = nearest(s, x, NEIGHBOURS), nearest(r, x, NEIGHBOURS)[0]
+    scores = {
+        "distance": data_only_scores.distance(near_s, near_r),
+        "ratio": _ratio(tables, synthetic, reference, game),
+        "density": data_only_scores.density(near_s, near_r),
+        "plagiarism": data_only_scores.plagiarism(near_s, near_r, n_synthetic=len(s), n_reference=len(r)),
+        "pairs": data_only_scores.marginals(tables, reference, game.targets, rng),
+    }
+    if "gen_lra" in names:
+        # A row's nearest reference row is itself, so the second one tells how dense they are.
+        gaps = nearest(r, r[thin(len(r), MAX_PROBES, rng)], 2)[0][:, -1]
+        scores["gen_lra"] = data_only_scores.gen_lra(
+            s, r, x, at[:, :LRA_ROWS], bandwidth=data_only_scores.kernel_bandwidth(gaps)
+        )
+    if "classifier" in names:
+        ours, theirs, judge = (encoder.compact(frame) for frame in (synthetic, reference, game.targets))
+        scores["classifier"] = data_only_scores.classifier(ours, theirs, judge, rng)
+    if "mama_mia" in names:
+        weights = focal_points(tables, game, achilles(near_r), settings, rng)
+        scores["mama_mia"] = data_only_scores.marginals(tables, reference, game.targets, rng, weights=weights)
+    return near_r, {name: scores[name] for name in names}
+
+
+def _ratio(tables: AuditTables, synthetic: pd.DataFrame, reference: pd.DataFrame, game: Game) -> np.ndarray:
+    """Return the scores of `ratio`, in plain units: there a copy whose numbers were shaken a little stays near."""
+    encoder = fit_encoder(tables, linear=True)
+    x = encoder.points(game.targets)
+    near_s, near_r = (nearest(encoder.points(frame), x, 1)[0] for frame in (synthetic, reference))
+    return data_only_scores.ratio(near_s, near_r)

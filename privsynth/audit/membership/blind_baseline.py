@@ -1,0 +1,63 @@
+"""Is the membership game fair? Members and non-members must come from one population, else no attack says anything.
+
+A *blind* classifier sees the targets' rows alone, never a synthetic one. If it tells members from others (because the
+holdout is later in time, or from another place), then so would every attack, whatever the generator did.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from privsynth.audit.membership.data_only_scores import boosted_scores
+from privsynth.findings.finding import Finding
+from privsynth.findings.insufficient import insufficient
+from privsynth.stats.intervals import auc_interval
+
+CONFIDENCE = 0.99
+
+
+def blind_scores(
+    points: np.ndarray, member: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return scores and truth of targets that a blind classifier was not trained on; None with too few targets.
+
+    Args:
+      points: (n, width) the targets' rows.
+      member: (n,) booleans.
+    """
+    half = rng.random(len(member)) < 0.5
+    if min(member[half].sum(), (~member[half]).sum()) < 5 or len(np.unique(member[~half])) < 2:
+        return None
+    guess = boosted_scores(points[half], member[half].astype(float), points[~half], iterations=40, rng=rng)
+    return guess, member[~half]
+
+
+def is_fair(blind: tuple[np.ndarray, np.ndarray] | None) -> bool:
+    """Return whether the blind classifier's AUC may be a half (one-sided, false alarm in 0.5 % of fair games)."""
+    return blind is None or auc_interval(*blind, confidence=CONFIDENCE).low <= 0.5
+
+
+def blind_finding(blind: tuple[np.ndarray, np.ndarray] | None) -> Finding:
+    """Return what the blind classifier found."""
+    if blind is None:
+        return insufficient("membership", "membership_blind_auc", "there are too few targets for the fairness check.")
+    interval, fair = auc_interval(*blind), is_fair(blind)
+    return Finding(
+        family="membership",
+        name="membership_blind_auc",
+        value=interval.value,
+        low=interval.low,
+        high=interval.high,
+        n=len(blind[1]),
+        visibility="officer",
+        baseline=0.5,
+        baseline_label="chance",
+        better="target",
+        verdict="pass" if fair else "review",
+        threshold="the 99 % interval must reach down to 0.5 (own)",
+        meaning="A classifier that saw no synthetic row tried to tell members from non-members and could not: the "
+        "game is fair."
+        if fair
+        else "A classifier that saw no synthetic row can tell members from non-members. The two groups differ of "
+        "themselves (for example in time), so the attacks below overstate or understate.",
+    )

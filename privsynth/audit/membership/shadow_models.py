@@ -1,0 +1,116 @@
+"""Shadow models: run the generator itself on other rows, and learn what a target leaves in the synthetic table.
+
+The game is played with the data fixed: every run trains on the same base rows and on its own half of the targets,
+drawn by fair coins, so that one run serves all targets. Queries count the synthetic rows that agree with a target on
+random sets of columns; a linear model learns from half of the runs which queries tell 'in' from 'out', and is judged on
+the other half. It measures the generator on these people, not this one release.
+
+Source: query-based attack of TAPAS, Houssiau et al. (2022); targets by Meeus et al. (2023); model-seeded game, Guépin
+et al. (2024).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from privsynth.audit.common.audit_tables import AuditSettings, AuditTables
+from privsynth.audit.common.discretise import encode, fit_coders
+from privsynth.audit.membership.data_only_scores import log_ratio
+from privsynth.audit.membership.inference_game import Game
+
+RUNS = 32
+TARGETS = 100
+BASE_ROWS = 2_000
+QUERIES = 64
+MAX_QUERY_COLUMNS = 4
+MIN_BASE = 50
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class ShadowRuns:
+    """Synthetic tables of runs whose training rows are known.
+
+    Attributes:
+      synthetic: one frame a run.
+      inside: (runs, targets) booleans: the run trained on the target.
+      targets: the targets' rows, the most vulnerable of the game.
+      base: rows that every run trained on.
+      spare: as many rows of the same population that no run trained on.
+    """
+
+    synthetic: Sequence[pd.DataFrame]
+    inside: np.ndarray
+    targets: pd.DataFrame
+    base: pd.DataFrame
+    spare: pd.DataFrame
+
+
+def shadow_runs(
+    game: Game, vulnerability: np.ndarray, settings: AuditSettings, rng: np.random.Generator
+) -> ShadowRuns | None:
+    """Return the shadow runs of an audit, made once; None if the generator is not at hand or rows are too few."""
+    found: ShadowRuns | None = settings.once("shadow_runs", lambda: _run(game, vulnerability, settings, rng))
+    return found
+
+
+def _run(game: Game, vulnerability: np.ndarray, settings: AuditSettings, rng: np.random.Generator) -> ShadowRuns | None:
+    half = min(BASE_ROWS, len(game.reference) // 2)
+    if settings.refit is None or settings.level != "deep" or half < MIN_BASE:
+        return None
+    mixed = game.reference.iloc[rng.permutation(len(game.reference))]
+    base, spare = mixed.iloc[:half].reset_index(drop=True), mixed.iloc[half : 2 * half].reset_index(drop=True)
+    chosen = np.sort(np.argsort(-vulnerability, kind="stable")[:TARGETS])
+    targets = game.targets.iloc[chosen].reset_index(drop=True)
+    inside = rng.random((RUNS, len(targets))) < 0.5
+    frames = []
+    for row in inside:
+        rows = pd.concat([base, targets[row]], ignore_index=True)
+        frames.append(settings.refit(rows, seed=int(rng.integers(2**31)))[list(targets.columns)])
+    return ShadowRuns(frames, inside, targets, base, spare)
+
+
+def query_scores(
+    tables: AuditTables, runs: ShadowRuns, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return scores, truth and run of every (run, target) of the judged half of the runs, as flat arrays."""
+    from sklearn.linear_model import LogisticRegression
+
+    answers = _answers(tables, runs, rng)
+    learn = np.arange(len(runs.synthetic)) < len(runs.synthetic) // 2
+    # What a target's queries say on average is about the people, not about the runs: it is taken off.
+    answers = answers - answers[learn].mean(axis=0)
+    answers /= answers[learn].std(axis=(0, 1)) + 1e-9
+    flat = answers.reshape(len(answers), -1, answers.shape[2])
+    model = LogisticRegression(C=0.01, max_iter=200)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the solver's limit of steps is of no consequence
+        model.fit(flat[learn].reshape(-1, flat.shape[2]), runs.inside[learn].reshape(-1))
+    scores = model.decision_function(flat[~learn].reshape(-1, flat.shape[2]))
+    judged = np.repeat(np.arange((~learn).sum()), runs.inside.shape[1])
+    return np.asarray(scores), runs.inside[~learn].reshape(-1), judged
+
+
+def _answers(tables: AuditTables, runs: ShadowRuns, rng: np.random.Generator) -> np.ndarray:
+    """Return (runs, targets, queries) log ratios: how much likelier the target's values are in a run's table than among
+    rows that no run saw.
+    """
+    coders = fit_coders(tables, fit="synthetic", bins=20)
+    sizes = [coder.size for coder in coders]
+    d = len(coders)
+    queries = [
+        tuple(rng.choice(d, size=rng.integers(1, min(MAX_QUERY_COLUMNS, d) + 1), replace=False).tolist())
+        for _ in range(QUERIES)
+    ]
+    spare = encode(runs.spare, coders).astype(np.int64)
+    targets = encode(runs.targets, coders).astype(np.int64)
+    out = np.empty((len(runs.synthetic), targets.shape[1], QUERIES))
+    for i, frame in enumerate(runs.synthetic):
+        ours = encode(frame, coders).astype(np.int64)
+        for q, columns in enumerate(queries):
+            out[i, :, q] = log_ratio(ours, spare, targets, sizes, columns)
+    return out

@@ -1,0 +1,1 @@
+"""What a model that is trained on synthetic rows is worth on real ones."""

@@ -1,0 +1,134 @@
+"""Do the same columns matter to a model trained on synthetic rows as to one trained on real rows?
+
+A column matters as much as the loss on the holdout grows when its values are shuffled. The figure is the rank
+correlation of these growths over columns, those within chance tied at zero; the baseline is that of two models that
+were both trained on real rows. A model that leans on a column which tells nothing about real people gains nothing by
+it: such a column does not matter here.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import stats
+
+from privsynth.audit.common.audit_tables import AuditTables, thin
+from privsynth.audit.common.predictors import Fitted, Judged, NumberTask
+from privsynth.findings.finding import Finding
+from privsynth.findings.insufficient import insufficient
+from privsynth.stats.intervals import cluster_variance
+
+MAX_JUDGED = 2_000
+MIN_COLUMNS = 3
+DRAWS = 200
+TOP = 5
+SURE = 2.0
+_LEAST = 1e-6
+
+
+def importance_agreement(tables: AuditTables, found: Judged, *, rng: np.random.Generator) -> list[Finding]:
+    """Return the agreement of the two boosted trees' rankings of columns for one target."""
+    name, target = "importance_agreement", found.task.target
+    models = {part: found.trees[part] for part in ("real", "synthetic")}
+    features = models["real"].features
+    if len(features) < MIN_COLUMNS:
+        why = f"a ranking needs at least {MIN_COLUMNS} columns beside the target."
+        return [insufficient("utility", name, why, group=target)]
+    if any(model.learner is None for model in models.values()):
+        why = "one of the two models is a constant, to which no column matters."
+        return [insufficient("utility", name, why, group=target)]
+    again = found.draws["real"].first
+    if again is not None and again.learner is not None:
+        models["again"] = again
+    assert tables.holdout is not None
+    at = thin(len(found.rows), MAX_JUDGED, rng)
+    frame, y, units = tables.holdout.iloc[found.rows[at]], found.y[at], tables.units("holdout")[found.rows[at]]
+    orders = [rng.permutation(len(at)) for _ in features]
+    growth = {part: loss_growth(model, model.points(frame), y, orders) for part, model in models.items()}
+    growth = {part: np.where(matters(rows, units)[:, None], rows, 0.0) for part, rows in growth.items()}
+    if not growth["real"].any():
+        why = "no column matters beyond chance to the model trained on real rows."
+        return [insufficient("utility", name, why, group=target, n=len(at))]
+    value = rank_agreement(growth["real"].mean(axis=1), growth["synthetic"].mean(axis=1))
+    low, high = _interval(growth["real"], growth["synthetic"], units, value, rng)
+    baseline = rank_agreement(growth["real"].mean(axis=1), growth["again"].mean(axis=1)) if "again" in growth else None
+    tops = {part: _top(features, rows.mean(axis=1)) for part, rows in growth.items()}
+    return [
+        Finding(
+            family="utility",
+            name=name,
+            group=target,
+            value=value,
+            low=low,
+            high=high,
+            n=len(at),
+            visibility="officer",
+            baseline=baseline,
+            baseline_label="two models trained on real rows" if baseline is not None else "",
+            better="higher",
+            meaning="Whether the same columns matter to a model (boosted trees) trained on synthetic rows as to one "
+            "trained on real rows: rank correlation, 1 is the same order, 0 no relation.",
+            source="permutation importance: Breiman (2001); Spearman; bootstrap over units of the holdout",
+            detail={
+                "columns": list(features),
+                "real": growth["real"].mean(axis=1).tolist(),
+                "synthetic": growth["synthetic"].mean(axis=1).tolist(),
+                "top_real": tops["real"],
+                "top_synthetic": tops["synthetic"],
+            },
+        )
+    ]
+
+
+def _top(features: tuple[str, ...], growth: np.ndarray) -> list[str]:
+    return [features[i] for i in np.argsort(-growth, kind="stable")[:TOP] if growth[i] > 0]
+
+
+def loss_growth(model: Fitted, x: np.ndarray, y: np.ndarray, orders: list[np.ndarray]) -> np.ndarray:
+    """Return (n_columns, n) growth of each row's loss when a column is shuffled.
+
+    The loss is -log of the probability of the true class, or the squared error of a number.
+
+    Args:
+      x: (n, n_columns) inputs of the model; orders: for each column the (n,) order of its shuffled rows.
+    """
+    before = _loss(model, x, y)
+    out = np.empty((x.shape[1], len(y)))
+    for column, order in enumerate(orders):
+        shuffled = x.copy()
+        shuffled[:, column] = x[order, column]
+        out[column] = _loss(model, shuffled, y) - before
+    return out
+
+
+def matters(growth: np.ndarray, units: np.ndarray) -> np.ndarray:
+    """Return (n_columns,) booleans: the loss grows by more than two standard deviations of its mean, by unit.
+
+    The others share the last rank: an order among columns that matter to no model would be noise.
+    """
+    return np.array([rows.mean() > SURE * np.sqrt(cluster_variance(rows, units)) for rows in growth])
+
+
+def _loss(model: Fitted, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    guess = model.predict_points(x)
+    if isinstance(model.task, NumberTask):
+        return np.asarray((guess[:, 0] - y) ** 2)
+    return np.asarray(-np.log(np.maximum(guess[np.arange(len(y)), y], _LEAST)))
+
+
+def rank_agreement(one: np.ndarray, two: np.ndarray) -> float:
+    """Return Spearman's rank correlation; 0 where one side has no order at all."""
+    if np.ptp(one) == 0 or np.ptp(two) == 0:
+        return 0.0
+    return float(np.clip(np.corrcoef(stats.rankdata(one), stats.rankdata(two))[0, 1], -1.0, 1.0))
+
+
+def _interval(
+    real: np.ndarray, ours: np.ndarray, units: np.ndarray, value: float, rng: np.random.Generator
+) -> tuple[float, float]:
+    codes = np.unique(units, return_inverse=True)[1]
+    found = []
+    for _ in range(DRAWS):
+        weights = np.bincount(rng.integers(0, codes.max() + 1, codes.max() + 1), minlength=codes.max() + 1)[codes]
+        found.append(rank_agreement(real @ weights, ours @ weights))
+    low, high = np.quantile(found, [0.025, 0.975])
+    return min(value, float(low)), max(value, float(high))

@@ -1,0 +1,165 @@
+"""Utility: does a model trained on the synthetic rows serve on real ones as well as one trained on real rows?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from privsynth.audit.common.audit_tables import AuditSettings, AuditTables
+from privsynth.audit.common.predictors import MODELS, Judged, NumberTask, Task, judged
+from privsynth.audit.utility.feature_importance import importance_agreement
+from privsynth.findings.finding import Finding
+from privsynth.findings.insufficient import insufficient
+from privsynth.stats.intervals import cluster_variance
+from privsynth.stats.prediction_metrics import Measure, macro_auc, r2, rare_classes, rare_precision, rmse, with_draws
+
+MIN_ROWS = 30
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """A measure, and how to speak of it."""
+
+    name: str
+    gap: str
+    measure: Measure
+    better: Literal["higher", "lower"]
+    words: str
+    bounded: bool
+    unit: str = ""
+
+
+_AUC = _Scale(
+    "utility_auc",
+    "utility_gap",
+    macro_auc,
+    "higher",
+    "How well a model trained on synthetic rows ranks real people by this target (AUROC, the mean over classes if "
+    "there are more than two; 0.5 is guessing, 1 is perfect).",
+    True,
+)
+_PRECISION = _Scale(
+    "utility_average_precision",
+    "utility_average_precision_gap",
+    rare_precision,
+    "higher",
+    "How many of the people that a model trained on synthetic rows names are true cases of the rare outcome, on "
+    "average over all lengths of its list (average precision; guessing gives the share of cases).",
+    True,
+)
+_R2 = _Scale(
+    "utility_r2",
+    "utility_r2_gap",
+    r2,
+    "higher",
+    "Share of the variance of this number among real people that a model trained on synthetic rows explains (R²; 0 is "
+    "no better than the mean, below 0 worse).",
+    False,
+)
+_RMSE = _Scale(
+    "utility_rmse",
+    "utility_rmse_gap",
+    rmse,
+    "lower",
+    "Typical error of a model trained on synthetic rows when it predicts this number for real people, in standard "
+    "deviations of the real column.",
+    False,
+    "standard deviations",
+)
+
+
+def utility(tables: AuditTables, *, rng: np.random.Generator, settings: AuditSettings) -> list[Finding]:
+    """Return, for each target, how models of two families trained on synthetic rows do on the holdout.
+
+    Classes are judged by AUROC and, where a class is rare, average precision; numbers by R² and RMSE. Each figure
+    stands beside that of the same model trained on real rows. At the level "quick" no rows are drawn again and no
+    importance is measured.
+    """
+    if not tables.targets:
+        return [insufficient("utility", "utility_auc", "no column has the role 'target', so nothing was predicted.")]
+    findings = []
+    for target in tables.targets:
+        if tables.holdout is None or len(tables.holdout) < MIN_ROWS:
+            why = f"needs a holdout of at least {MIN_ROWS} real rows that were kept out of training."
+            findings.append(insufficient("utility", "utility_auc", why, group=target))
+            continue
+        found = judged(tables, target, rng=rng, settings=settings, as_number=True)
+        if found is None:
+            found = judged(tables, target, rng=rng, settings=settings)
+        if found is None or len(np.unique(found.y)) < 2:
+            why = "the target has fewer than two different values in the real rows."
+            findings.append(insufficient("utility", "utility_auc", why, group=target))
+            continue
+        units = tables.units("holdout")[found.rows]
+        for scale in _scales(found):
+            for model in MODELS:
+                findings += _compare(found, scale, model, units)
+        if settings.level != "quick":
+            findings += importance_agreement(tables, found, rng=rng)
+    return findings
+
+
+def _scales(found: Judged) -> tuple[_Scale, ...]:
+    if isinstance(found.task, NumberTask):
+        return (_R2, _RMSE)
+    return (_AUC, _PRECISION) if rare_classes(found.y, len(found.task.classes)) else (_AUC,)
+
+
+def _compare(found: Judged, scale: _Scale, model: str, units: np.ndarray) -> list[Finding]:
+    ours, pull_ours = scale.measure(found.synthetic[model], found.y)
+    real, pull_real = scale.measure(found.real[model], found.y)
+    drawn = {
+        part: (np.array([scale.measure(p, found.y)[0] for p in draws.predictions[model]]), draws.shrink)
+        for part, draws in found.draws.items()
+    }
+    interval = with_draws(ours, cluster_variance(pull_ours, units), [drawn["synthetic"]], bounded=scale.bounded)
+    sign = 1 if scale.better == "higher" else -1
+    loss = with_draws(sign * (real - ours), cluster_variance(pull_real - pull_ours, units), list(drawn.values()))
+    group = f"{found.task.target} ({model})"
+    detail = {"target": found.task.target, "model": model, "draws": drawn["synthetic"][0].tolist()}
+    if isinstance(found.task, Task):
+        detail["classes"] = len(found.task.classes)
+        if scale is _PRECISION:
+            detail["guessing"] = float(
+                np.mean([np.mean(found.y == c) for c in rare_classes(found.y, detail["classes"])])
+            )
+    covers = (
+        "The interval covers the choice of test rows and of training rows."
+        if len(drawn["synthetic"][0]) > 1
+        else "The interval covers the choice of test rows, not a second draw of synthetic rows."
+    )
+    shared = {"group": group, "n": len(found.y), "detail": detail, "unit": scale.unit}
+    source = "train on synthetic, test on real: Esteban et al. (2017); influence of rows, by unit; draws by bootstrap"
+    return [
+        Finding(
+            family="utility",
+            name=scale.name,
+            value=interval.value,
+            low=interval.low,
+            high=interval.high,
+            visibility="officer",
+            baseline=real,
+            baseline_label="trained on real rows",
+            better=scale.better,
+            meaning=f"{scale.words} The baseline is the same model trained on real rows. {covers}",
+            source=source,
+            **shared,  # type: ignore[arg-type]
+        ),
+        Finding(
+            family="utility",
+            name=scale.gap,
+            value=loss.value,
+            low=loss.low,
+            high=loss.high,
+            visibility="officer",
+            baseline=0.0,
+            baseline_label="no loss",
+            better="lower",
+            meaning=f"What is lost by training on synthetic instead of real rows, on the scale of "
+            f"{scale.name.removeprefix('utility_').replace('_', ' ')}. {covers}",
+            source=source,
+            **shared,  # type: ignore[arg-type]
+        ),
+    ]

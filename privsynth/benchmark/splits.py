@@ -1,0 +1,191 @@
+"""The tables of a benchmark: read, divided into training and holdout rows, and laid side by side for the judge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from privsynth.audit.common.audit_tables import AuditTables
+from privsynth.benchmark.config import BenchmarkConfig
+from privsynth.codecs.column_facts import Facts, declared_facts, exact_facts, needs_votes
+from privsynth.codecs.parse import as_categories
+from privsynth.codecs.parsed_table import clean_frame, parse_table
+from privsynth.errors import ConfigError, Option, SchemaError
+from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
+from privsynth.pipeline.inputs import physical_types
+from privsynth.privacy.budget import Budget
+from privsynth.schema.definition import Schema
+from privsynth.schema.files import load_schema
+from privsynth.sources.registry import SourceOptions, open_source, read_table
+from privsynth.table import Table
+from privsynth.workspace import Workspace
+
+SPLIT_SEED = 20_261_122  # the same split in every run of a benchmark, and in every process
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Sides:
+    """The real rows of a benchmark, private, and what is declared of them.
+
+    Attributes:
+      train: the rows that generators see.
+      holdout: the rows that they do not see.
+      schema: what generators are told; its number of rows is that of `train`.
+      physical: column -> Arrow type.
+      targets: columns that the judge predicts.
+    """
+
+    train: Table
+    holdout: Table
+    schema: Schema
+    physical: dict[str, Any]
+    targets: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return "Sides()"
+
+
+def settle(config: BenchmarkConfig) -> Schema:
+    """Return the schema, after all checks that need the header only.
+
+    Raises:
+      InputError: the table, the schema, the unit or a target does not fit.
+    """
+    # What a benchmark writes stays with the officer, so that it may use what was detected from the rows.
+    schema = load_schema(config.schema, sdv_is_declared=True) if config.schema else Schema()
+    source = open_source(config.table, SourceOptions(**config.source_options))
+    unit = budget_of(config, schema, epsilon=1.0).unit
+    check_schema_fits(schema, source.names, unit)
+    for name in _targets(config, schema):
+        if name not in source.names or name == unit:
+            raise ConfigError(f"the target '{name}' is not a column that can be predicted; check ", Option("target"))
+    if config.holdout is not None:
+        held = open_source(config.holdout, SourceOptions(**config.source_options))
+        missing = [name for name in source.names if name not in held.names]
+        if missing:
+            raise SchemaError(f"the holdout lacks the column '{missing[0]}' of the table")
+    return schema
+
+
+def budget_of(config: BenchmarkConfig, schema: Schema, *, epsilon: float) -> Budget:
+    """Return the promise of a private run; unit and k come from the options or the schema, as in `synthesize`."""
+    return SynthesizeConfig(
+        source=config.table,
+        out=config.out,
+        unit=config.unit,
+        epsilon=epsilon,
+        delta=config.delta,
+        max_rows_per_unit=config.max_rows_per_unit,
+    ).budget(schema)
+
+
+def _targets(config: BenchmarkConfig, schema: Schema) -> tuple[str, ...]:
+    return config.targets or tuple(schema.with_role("target"))
+
+
+def read_sides(config: BenchmarkConfig, workspace: Workspace) -> Sides:
+    """Read the table and divide it; the same rows end up on the same side in every process.
+
+    Guarantee: none; the split is seeded, which no release may be. A benchmark never leaves the officer.
+    """
+    schema = settle(config)
+    source = open_source(config.table, SourceOptions(**config.source_options))
+    whole, _ = read_table(source, workspace)
+    if config.split is None:
+        held = read_table(open_source(str(config.holdout), SourceOptions(**config.source_options)), workspace)[0]
+        train, holdout = whole, held.select(whole.names)
+    else:
+        out = _split(whole, budget_of(config, schema, epsilon=1.0).unit, config.split)
+        train, holdout = whole.take(~out), whole.take(out)
+        if schema.rows is not None:
+            schema = schema.model_copy(update={"rows": max(round(schema.rows * (1 - config.split)), 1)})
+    if min(train.n_rows, holdout.n_rows) == 0:
+        raise ConfigError("no rows are left on one side; give a larger table, or another ", Option("holdout_fraction"))
+    return Sides(
+        train=train,
+        holdout=holdout,
+        schema=schema,
+        physical=physical_types(source),
+        targets=_targets(config, schema),
+    )
+
+
+def _split(table: Table, unit: str, fraction: float) -> np.ndarray:
+    """Return (n,) booleans: the row is held out. All rows of a unit are on one side; rows without one are learned."""
+    rng = np.random.default_rng(SPLIT_SEED)
+    if unit == "row":
+        return rng.random(table.n_rows) < fraction
+    codes = as_categories(table.column(unit)).codes
+    coins = rng.random(int(codes.max(initial=-1)) + 1) < fraction
+    return np.where(codes >= 0, coins[np.maximum(codes, 0)], False) if len(coins) else np.zeros(len(codes), dtype=bool)
+
+
+def align(sides: Sides, synthetic: Table, unit: str) -> AuditTables:
+    """Return the three tables with values of one kind a column: the schema's, else what the training rows look like.
+
+    Identifiers, free text and the unit column are left out: there is nothing to compare in them.
+    Raises:
+      ConfigError: the synthetic rows lack a column, or nothing can be compared.
+    """
+    facts = _kept_facts(sides, unit)
+    missing = [n for n in facts if n not in synthetic.names]
+    if missing:
+        raise ConfigError(f"the synthetic rows lack the column '{missing[0]}'")
+    train, holdout, ours = (_typed(table, sides.schema, facts) for table in (sides.train, sides.holdout, synthetic))
+    return AuditTables(
+        train=train,
+        holdout=holdout,
+        synthetic=ours,
+        kinds={n: fact.kind for n, fact in facts.items()},
+        targets=tuple(n for n in sides.targets if n in facts),
+    )
+
+
+def typed_train(sides: Sides, unit: str) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Return the training rows as a frame of numbers, times and texts, and the kind of each column.
+
+    Guarantee: none; the kinds are read off the rows where the schema is silent. For references without privacy.
+    """
+    facts = _kept_facts(sides, unit)
+    return _typed(sides.train, sides.schema, facts), {n: fact.kind for n, fact in facts.items()}
+
+
+def _kept_facts(sides: Sides, unit: str) -> dict[str, Facts]:
+    facts = {n: _facts(sides.train, sides.schema, n) for n in sides.train.names if n != unit}
+    kept = {n: fact for n, fact in facts.items() if fact.kind not in ("id", "text")}
+    if not kept:
+        raise ConfigError("every column is an identifier or free text; there is nothing to measure")
+    return kept
+
+
+def _typed(table: Table, schema: Schema, facts: Mapping[str, Facts]) -> pd.DataFrame:
+    own = {n: _as_stored(table, fact, n) for n, fact in facts.items()}
+    return clean_frame(parse_table(table, schema, own, list(own)), own)
+
+
+def _facts(table: Table, schema: Schema, name: str) -> Facts:
+    column, physical = schema.column(name), table.column(name).type
+    if not needs_votes(column, physical):
+        return declared_facts(column, physical)
+    exact = exact_facts(table.column(name))
+    if column.kind is None:
+        return exact
+    return declared_facts(column.model_copy(update={"precision": exact.precision}), physical)
+
+
+def _as_stored(table: Table, fact: Facts, name: str) -> Facts:
+    """Return the facts with the date format of this table: other tools write dates in other ways."""
+    if fact.kind not in ("datetime", "date"):
+        return fact
+    return Facts(kind=fact.kind, precision=fact.precision, format=exact_facts(table.column(name)).format)
+
+
+def read_rows(path: Path, workspace: Workspace, names: Sequence[str]) -> Table:
+    """Return synthetic rows from a file, of the named columns that it has."""
+    table, _ = read_table(open_source(str(path), SourceOptions()), workspace)
+    return table.select([n for n in names if n in table.names])

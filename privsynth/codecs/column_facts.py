@@ -1,0 +1,135 @@
+"""What must be known of a column before it can be encoded: kind, precision, date format, decimal sign.
+
+A fact is declared by the schema, fixed by a default or by the container's own type (a Parquet file says that a column
+holds booleans, as a header says its name), or bought (`privsynth.domain.column_kinds`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+
+from privsynth.codecs import parse
+from privsynth.schema.definition import Column, Kind
+
+Provenance = Literal["declared", "bought", "fixed"]
+DAY = 86_400.0
+# Standard deviations above which a vote counts as cast. A column's precision is wrong in fewer than one of 100,000 for
+# want of votes; and of some thirty sorts of votes none is noise alone, which would pass for a minority of other cells.
+CLEAR = 4.5
+MAJORITY = 0.9  # share of the known cells that must look like numbers or dates
+POINTS = slice(parse.NUMBER, parse.COMMA)
+COMMAS = slice(parse.COMMA + 1, parse.DATE_ISO)
+# ISO; day first, month first or either; with points. Each format has a place for dates, minutes and seconds.
+TIMES = (
+    slice(parse.DATE_ISO, parse.DAY_FIRST),
+    slice(parse.DAY_FIRST, parse.POINTED),
+    slice(parse.POINTED, parse.N_VOTES),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """Public facts of one column.
+
+    Attributes:
+      kind: what the cells mean.
+      precision: grid step of numbers; seconds for times (86,400 for dates); 1 otherwise.
+      decimal: decimal sign of numbers in text.
+      format: strptime format of times, None for ISO 8601.
+      provenance: where the kind comes from.
+      nulls: share of the cells that are null, as far as noise shows, or None if nobody counted; and its deviation.
+    """
+
+    kind: Kind
+    precision: float = 1.0
+    decimal: str = "."
+    format: str | None = None
+    provenance: Provenance = "declared"
+    nulls: float | None = field(default=None, compare=False)
+    doubt: float = field(default=0.0, compare=False)
+
+
+def needs_votes(column: Column, physical: pa.DataType) -> bool:
+    """Return whether a fact of the column has to be bought; from the schema and the container's type alone."""
+    if pa.types.is_boolean(physical) and column.kind in (None, "boolean"):
+        return False
+    if column.kind is None:
+        return True
+    return column.precision is None and column.kind in ("numeric", "datetime")
+
+
+def declared_facts(column: Column, physical: pa.DataType) -> Facts:
+    """Return the facts of a column that needs no votes."""
+    if column.kind is None:
+        return Facts(kind="boolean", provenance="fixed")
+    default = {"datetime": 60.0, "date": DAY}.get(column.kind, 1.0)
+    return Facts(
+        kind=column.kind,
+        precision=DAY if column.kind == "date" else (column.precision or default),
+        decimal=column.decimal or ".",
+        format=column.format,
+    )
+
+
+def decide(votes: np.ndarray, sigma: float) -> Facts:
+    """Return the facts that noisy votes support; a pure function of the release."""
+    # What is not clear of the noise counts for nothing: positive parts of noise would pass for a minority.
+    clear = np.where(votes > CLEAR * sigma, np.maximum(votes, 0.0), 0.0)
+
+    def cast(group: slice) -> float:
+        """Return the votes of a group: those that stand clear one by one, or all of them if they do together."""
+        together = float(votes[group].sum())
+        stand_out = together > CLEAR * sigma * math.sqrt(len(votes[group]))
+        return max(float(clear[group].sum()), together if stand_out else 0.0)
+
+    points, commas, times = cast(POINTS), cast(COMMAS), [cast(group) for group in TIMES]
+    known = max(float(clear[parse.TEXT : parse.NUMBER].sum()) + points + commas + sum(times), 1.0)
+    # A vote counts as cast where it stands clear of the noise and above one in a hundred.
+    floor = max(0.01 * known, CLEAR * sigma)
+
+    def finest(counts: np.ndarray, votes_each: int = 1) -> int:
+        """Return the last place that votes were cast for, or that they were cast for or beyond."""
+        beyond = np.cumsum(counts[::-1])[::-1]
+        noise = CLEAR * sigma * np.sqrt(votes_each * np.arange(len(counts), 0, -1))
+        here = counts > max(floor, CLEAR * sigma * math.sqrt(votes_each))
+        found = np.flatnonzero(here | (beyond > np.maximum(floor, noise)))
+        return int(found[-1]) if len(found) else 0
+
+    integers = float(clear[parse.NUMBER])
+    if commas > points - integers and commas + integers >= MAJORITY * known and commas > floor:
+        decimals = 1 + finest(votes[COMMAS])
+        return Facts(kind="numeric", precision=_power(decimals), decimal=",", provenance="bought")
+    if points >= MAJORITY * known and points > floor:
+        decimals = finest(votes[POINTS])
+        return Facts(kind="numeric" if decimals else "integer", precision=_power(decimals), provenance="bought")
+    if sum(times) >= MAJORITY * known and sum(times) > floor:
+        # The clock is read off one family of formats: what others add is noise.
+        family = votes[TIMES[int(np.argmax(times))]].reshape(-1, 3)
+        step = finest(family.sum(axis=0), votes_each=len(family))
+        kind: Kind = "date" if step == 0 else "datetime"
+        format_ = _format(clear[parse.DATE_ISO :].reshape(-1, 3), step)
+        return Facts(kind=kind, precision=(DAY, 60.0, 1.0)[step], format=format_, provenance="bought")
+    return Facts(kind="categorical", provenance="bought")
+
+
+def exact_facts(column: pa.ChunkedArray) -> Facts:
+    """Return what the cells of a column say without noise. Private: for drafts and audits that never leave."""
+    return decide(np.bincount(parse.votes(column), minlength=parse.N_VOTES).astype(np.float64), 0.0)
+
+
+def _power(decimals: int) -> float:
+    return float(f"1e-{decimals}")
+
+
+def _format(times: np.ndarray, step: int) -> str | None:
+    iso, day_first, month_first, either, pointed = times.sum(axis=1)
+    if iso >= max(day_first + month_first + either, pointed):
+        return None
+    slashed = "%d/%m/%Y" if day_first >= month_first else "%m/%d/%Y"
+    date = "%d.%m.%Y" if pointed > day_first + month_first + either else slashed
+    return date + ("", " %H:%M", " %H:%M:%S")[step]

@@ -1,0 +1,161 @@
+"""`View`: which table is looked at, over which attributes and how finely; and counting it.
+
+A coarse view sees some codes as one group. A coarse table has fewer cells, so less noise at the same price: it is how a
+pair of long code books, or three attributes at once, can be afforded.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from privsynth.codecs.encoded_table import Encoded
+from privsynth.parallel import threads
+
+JOINED = 3  # codes a group, on average, from which on a code book makes a view of its own
+LEAST_ROWS, MOST_ROWS = 1 << 15, 1 << 20  # counted at once
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A table over some attributes.
+
+    Attributes:
+      attributes: indices, ascending.
+      groups: for each, (size,) the group 0..g−1 of each code; every group has a code.
+    """
+
+    attributes: tuple[int, ...]
+    groups: tuple[np.ndarray, ...]
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """Number of groups of each attribute."""
+        return tuple(int(group.max()) + 1 for group in self.groups)
+
+    @property
+    def cells(self) -> int:
+        """Number of cells."""
+        return math.prod(self.shape)
+
+    @cached_property
+    def key(self) -> tuple[tuple[int, bytes], ...]:
+        """What tells two views apart."""
+        return tuple((a, group.tobytes()) for a, group in zip(self.attributes, self.groups, strict=True))
+
+    @property
+    def is_coarse(self) -> bool:
+        """Whether some codes are seen as one."""
+        return any(size != len(group) for size, group in zip(self.shape, self.groups, strict=True))
+
+
+def count_views(codes: np.ndarray, views: Sequence[View], weight: np.ndarray | None = None) -> list[np.ndarray]:
+    """Return the exact int64 table of each view. Private.
+
+    Rows are taken a few at a time, small enough for the processor's cache, and each coarse column is made once for all
+    views that see it: cost grows linearly with rows, memory does not grow with them. Threads take turns at such parts;
+    whole numbers add up to the same in any order.
+
+    Args:
+      codes: (attributes, n).
+      weight: (n,) whole numbers that sum to less than 2^53, how much each row counts; one each if None.
+    """
+    columns: dict[tuple[int, bytes], int] = {}
+    seen: list[tuple[int, np.ndarray | None]] = []  # attribute, and its groups if they are not the codes themselves
+    used = []
+    for view in views:
+        places = []
+        for key, group, size in zip(view.key, view.groups, view.shape, strict=True):
+            if key not in columns:
+                columns[key] = len(seen)
+                plain = size == len(group) and np.array_equal(group, np.arange(size))
+                seen.append((key[0], None if plain else group.astype(np.int64)))
+            places.append(columns[key])
+        used.append(places)
+    totals = [np.zeros(view.cells, dtype=np.int64) for view in views]
+    largest = max((view.cells for view in views), default=0)
+    at_once = int(np.clip(4 * largest, LEAST_ROWS, MOST_ROWS))
+    adding = threading.Lock()
+
+    def count(start: int) -> None:
+        part = codes[:, start : start + at_once]
+        of = None if weight is None else weight[start : start + at_once]
+        made = [part[a].astype(np.int64) if group is None else group[part[a]] for a, group in seen]
+        for view, places, total in zip(views, used, totals, strict=True):
+            index = made[places[0]]
+            for place, size in zip(places[1:], view.shape[1:], strict=True):
+                index = index * size
+                index += made[place]
+            found = np.bincount(index, weights=of, minlength=len(total)).astype(np.int64, copy=False)
+            with adding:
+                total += found
+
+    parts = range(0, codes.shape[1], at_once)
+    with threads(len(parts)) as run:
+        run(count, parts)
+    return [total.reshape(view.shape) for view, total in zip(views, totals, strict=True)]
+
+
+def whole(sizes: Sequence[int], attributes: tuple[int, ...]) -> View:
+    """Return the view that sees every code of some attributes."""
+    return View(attributes, tuple(np.arange(sizes[a]) for a in attributes))
+
+
+def book_groups(data: Encoded, attribute: int) -> np.ndarray | None:
+    """Return (size,) groups of an attribute's codes by a declared code book, the finest that joins many; else None."""
+    size = data.sizes[attribute]
+    books = [b for b in data.books.get(attribute, ()) if (int(b.max()) + 1) * JOINED <= size and b.max() > 1]
+    return max(books, key=lambda book: int(book.max())) if books else None
+
+
+def middle(data: Encoded, attributes: tuple[int, ...]) -> View | None:
+    """Return the view of some attributes by their code books, all codes of those that have none; None if none has."""
+    books = [book_groups(data, a) for a in attributes]
+    if all(book is None for book in books):
+        return None
+    groups = (np.arange(data.sizes[a]) if b is None else b for a, b in zip(attributes, books, strict=True))
+    return View(attributes, tuple(groups))
+
+
+def groups_of(data: Encoded, attribute: int, share: np.ndarray, group: Callable[..., np.ndarray]) -> np.ndarray:
+    """Return (size,) groups of an attribute's codes; where a code book joins many, those of its values.
+
+    Args:
+      share: (size,) of the codes.
+      group: (n,) shares and `ordered` -> (n,) groups, such as `coarse_groups` with its number of groups.
+    """
+    book = book_groups(data, attribute)
+    if book is None:
+        return group(share, ordered=data.attributes[attribute].ordered)
+    return group(np.bincount(book, weights=share), ordered=False)[book]
+
+
+def coarse_groups(share: np.ndarray, *, ordered: bool, at_most: int) -> np.ndarray:
+    """Return (size,) groups of the codes of an attribute; NULL, the last code, is always a group of its own.
+
+    Neighbouring cells of a number are joined so that the groups weigh about the same; of categories the heaviest stand
+    alone and the rest is one group. A pure function of a paid one-way table.
+
+    Args:
+      share: (size,) noisy shares.
+      ordered: whether neighbouring codes are alike.
+      at_most: groups, NULL's included; at least 3.
+    """
+    known = len(share) - 1
+    if known < at_most:
+        return np.arange(len(share))
+    weight = share[:known] + 1e-9
+    if ordered:
+        middle = (np.cumsum(weight) - weight / 2) / weight.sum()
+        group = np.minimum((middle * (at_most - 1)).astype(np.int64), at_most - 2)
+    else:
+        heavy = np.sort(np.argsort(-weight, kind="stable")[: at_most - 2])
+        group = np.full(known, at_most - 2)
+        group[heavy] = np.arange(len(heavy))
+    _, dense = np.unique(group, return_inverse=True)
+    return np.append(dense, dense.max() + 1)

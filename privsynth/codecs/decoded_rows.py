@@ -1,0 +1,73 @@
+"""`DecodedRows`: synthetic rows as integers of a known meaning, before they become a frame or an Arrow table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from privsynth.codecs.parse import narrowest
+
+
+@dataclass(frozen=True, repr=False)
+class Decoded:
+    """One column of values.
+
+    Attributes:
+      values: (n,) integers: places in the codec's texts, grid steps of a number, or seconds of a time.
+      null: (n,) booleans; the value of a null means nothing.
+    """
+
+    values: np.ndarray
+    null: np.ndarray
+
+    def packed(self) -> Decoded:
+        """Return the same cells in few bytes, not to be written to: the narrowest type, and no mask without a null."""
+        null = self.null if self.null.any() else np.broadcast_to(np.False_, len(self.null))
+        return Decoded(narrowest(self.values), null)
+
+
+@dataclass(frozen=True, repr=False)
+class DecodedRows:
+    """Rows, column by column; surrogates are absent, they are numbered at the very end.
+
+    Attributes:
+      lines: column name -> its values.
+      n_rows: number of rows.
+    """
+
+    lines: Mapping[str, Decoded]
+    n_rows: int
+
+    def packed(self) -> DecodedRows:
+        """Return the same rows in few bytes, not to be written to."""
+        return DecodedRows({name: line.packed() for name, line in self.lines.items()}, self.n_rows)
+
+    def only(self, name: str) -> DecodedRows:
+        """Return one column of the rows."""
+        return DecodedRows({name: self.lines[name]}, self.n_rows)
+
+    def take(self, rows: np.ndarray) -> DecodedRows:
+        """Return the rows of an index array, in that order."""
+        return DecodedRows({n: Decoded(c.values[rows], c.null[rows]) for n, c in self.lines.items()}, len(rows))
+
+    def put(self, rows: np.ndarray, others: DecodedRows) -> None:
+        """Overwrite the rows of an index array by as many others, in place."""
+        for name, line in self.lines.items():
+            line.values[rows] = others.lines[name].values
+            line.null[rows] = others.lines[name].null
+
+
+def join(parts: Sequence[DecodedRows]) -> DecodedRows:
+    """Return the rows of several tables with the same columns, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    lines = {
+        name: Decoded(
+            np.concatenate([part.lines[name].values for part in parts]),
+            np.concatenate([part.lines[name].null for part in parts]),
+        )
+        for name in parts[0].lines
+    }
+    return DecodedRows(lines, sum(part.n_rows for part in parts))

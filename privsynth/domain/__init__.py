@@ -1,0 +1,1 @@
+"""The private domain stage: what nobody declared of columns is bought here, and becomes codecs."""

@@ -1,0 +1,129 @@
+"""Who is in: at most k rows of each unit, drawn at random, and the coin-flip pool of the audit.
+
+All draws come from a keyed function of the unit's id (or, where each row is a unit, of the row's content and its
+occurrence among equal rows), under a key that the operating system makes for this run. So a unit's coins do not depend
+on who else is in the table: the neighbour without one unit has the same coins for all others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from privsynth.codecs.parse import as_categories, cell_words, known_cells
+from privsynth.randomness import KeyedFunction, uniform_from_words
+from privsynth.table import Table
+
+_ROW, _POOL, _SIDE = 1, 2, 3  # purposes of the keyed function
+
+
+@dataclass(frozen=True, repr=False)
+class Partition:
+    """Which rows are used, and where; private.
+
+    Attributes:
+      train: (t,) row indices, ascending.
+      holdout: (h,) row indices, ascending; empty if there is no pool.
+      unit: (n,) int64 unit of each row, −1 for rows without a unit.
+      pool: (units,) booleans: the unit entered the pool, and a fair coin sent it to training or holdout.
+      dropped_rows: rows beyond k of their unit, without a unit, or without any value; for the officer.
+    """
+
+    train: np.ndarray
+    holdout: np.ndarray
+    unit: np.ndarray
+    pool: np.ndarray
+    dropped_rows: int
+
+    def __repr__(self) -> str:
+        return "Partition()"
+
+
+def divide(table: Table, *, unit: str, k: int, holdout_fraction: float, keyed: KeyedFunction) -> Partition:
+    """Return the rows to learn from and the rows to hold out.
+
+    Guarantee: no unit has more than k rows in the result, all of them on one side; which ones is independent of every
+      other unit.
+    Args:
+      unit: the unit column, or "row".
+      holdout_fraction: f; each unit enters the pool with probability 2f and then a fair coin sends it to the holdout.
+    """
+    if unit == "row":
+        codes = np.arange(table.n_rows, dtype=np.int64)
+        keep = _known_rows(table)
+        words = _row_words(table) if holdout_fraction > 0 else np.zeros(table.n_rows, dtype=np.uint64)
+        occurrence = _occurrence(words) if holdout_fraction > 0 else words
+    else:
+        parsed = as_categories(table.column(unit))
+        codes = parsed.codes.astype(np.int64)
+        words = keyed.hash_texts([value.encode("utf-8", "surrogatepass") for value in parsed.values])
+        occurrence = np.zeros(len(words), dtype=np.uint64)
+        keep = _draw_rows(codes, words, k, keyed)
+    coin = uniform_from_words(keyed.words(words, occurrence, purpose=_POOL))
+    pool = coin < 2 * holdout_fraction
+    heads = (keyed.words(words, occurrence, purpose=_SIDE) & np.uint64(1)).astype(bool)
+    out = pool & heads
+    held = np.zeros(table.n_rows, dtype=bool)
+    if len(out):
+        held = np.where(codes >= 0, out[np.maximum(codes, 0)], False)
+    return Partition(
+        train=np.flatnonzero(keep & ~held),
+        holdout=np.flatnonzero(keep & held),
+        unit=codes,
+        pool=pool,
+        dropped_rows=int((~keep).sum()),
+    )
+
+
+def _draw_rows(codes: np.ndarray, words: np.ndarray, k: int, keyed: KeyedFunction) -> np.ndarray:
+    """Return (n,) booleans: at most k rows of each unit, by a random order of the unit's own rows."""
+    if not len(words):
+        return np.zeros(len(codes), dtype=bool)
+    rank = pd.Series(codes).groupby(codes, sort=False).cumcount().to_numpy().astype(np.uint64)
+    order_word = keyed.words(words[np.maximum(codes, 0)], rank, purpose=_ROW)
+    order = np.lexsort((order_word, codes))
+    sorted_codes = codes[order]
+    first = np.searchsorted(sorted_codes, sorted_codes, side="left")
+    keep = np.zeros(len(codes), dtype=bool)
+    keep[order] = (np.arange(len(codes)) - first) < k
+    return keep & (codes >= 0)
+
+
+def _known_rows(table: Table) -> np.ndarray:
+    """Return (n,) booleans: some cell is not null.
+
+    A row of nulls belongs to nobody: leaving it out makes 'replace a row by nulls' the same as removing it.
+    """
+    known = np.zeros(table.n_rows, dtype=bool)
+    for name in table.names:
+        if known.all():
+            break
+        known |= known_cells(table.column(name))
+        table.let_go()  # one column of a spill file at a time is in memory
+    return known
+
+
+def _row_words(table: Table) -> np.ndarray:
+    """Return (n,) uint64, equal rows get equal words. They are no secret; the keyed function makes coins of them."""
+    total = np.full(table.n_rows, 0x9E3779B97F4A7C15, dtype=np.uint64)
+    for name in table.names:
+        total = total * np.uint64(0xD6E8FEB86659FD93) + cell_words(table.column(name))
+        total ^= total >> np.uint64(32)
+        table.let_go()
+    return total
+
+
+def _occurrence(words: np.ndarray) -> np.ndarray:
+    """Return (n,) uint64: how many equal words stand before each."""
+    order = np.argsort(words, kind="stable")
+    first = np.ones(len(words), dtype=bool)  # of its run in the sorted words
+    ordered = words[order]
+    first[1:] = ordered[1:] != ordered[:-1]
+    del ordered
+    before = np.arange(len(words))
+    before -= np.maximum.accumulate(np.where(first, before, 0))
+    out = np.empty(len(words), dtype=np.uint64)
+    out[order] = before
+    return out

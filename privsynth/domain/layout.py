@@ -1,0 +1,111 @@
+"""What each column becomes in the synthetic table, from public facts alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from privsynth.codecs.column_facts import Facts
+from privsynth.errors import SchemaError
+from privsynth.schema.definition import Schema
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What each column becomes, from public facts alone.
+
+    Attributes:
+      names: columns of the synthetic table, in order.
+      dropped: column -> why it is not in the synthetic table.
+      surrogates: identifiers that are replaced by fresh ones.
+      derived: column -> (minuend, subtrahend).
+      follows: column -> the column that says its value, by a code book.
+      bases: column -> the column that it never falls below, by a rule; it is coded as the amount above it.
+      modelled: columns that become attributes, bases before what stands on them.
+    """
+
+    names: tuple[str, ...]
+    dropped: Mapping[str, str]
+    surrogates: tuple[str, ...]
+    derived: Mapping[str, tuple[str, str]]
+    follows: Mapping[str, str]
+    bases: Mapping[str, str]
+    modelled: tuple[str, ...]
+
+
+def lay_out(names: Sequence[str], schema: Schema, facts: Mapping[str, Facts], unit: str) -> Layout:
+    """Return what each column becomes.
+
+    Args:
+      names: the header.
+      facts: public facts of each column.
+      unit: the unit column, or "row".
+    Raises:
+      SchemaError: a rule derives a column from others that are not both numbers or both times.
+    """
+    dropped = {n: "free text is not synthesised" for n in names if facts[n].kind == "text" and n != unit}
+    surrogates = [n for n in names if facts[n].kind == "id" or n == unit]
+    derived = _derived(names, schema, facts, {*dropped, *surrogates})
+    follows = _follows(names, schema, facts, {*dropped, *surrogates})
+    aside = {*dropped, *surrogates, *derived, *follows}
+    plain = [n for n in names if n not in aside]
+    bases: dict[str, str] = {}
+    for rule in schema.parsed_rules():
+        if rule.order:
+            low, high = rule.order
+            free = low in plain and high in plain and high not in bases and not _leads(bases, low, high)
+            if free and _comparable(facts[low], facts[high]):
+                bases[high] = low
+    modelled: list[str] = []
+    while len(modelled) < len(plain):
+        modelled += [n for n in plain if n not in modelled and (n not in bases or bases[n] in modelled)]
+    kept = tuple(n for n in names if n not in dropped)
+    return Layout(kept, dropped, tuple(surrogates), derived, follows, bases, tuple(modelled))
+
+
+def _follows(names: Sequence[str], schema: Schema, facts: Mapping[str, Facts], gone: set[str]) -> dict[str, str]:
+    found = {}
+    for name in names:
+        book = schema.column(name).follows
+        if book is None or name in gone:
+            continue
+        if book.column not in names or book.column in gone or facts[book.column].kind != "categorical":
+            raise SchemaError(f"'{name}' follows from '{book.column}', which is no modelled column of categories")
+        found[name] = book.column
+    return found
+
+
+def _derived(
+    names: Sequence[str], schema: Schema, facts: Mapping[str, Facts], not_lines: set[str]
+) -> dict[str, tuple[str, str]]:
+    derived: dict[str, tuple[str, str]] = {}
+    for rule in schema.parsed_rules():
+        if rule.derived is None or not set(rule.columns) <= set(names):
+            continue
+        result, minuend, subtrahend = rule.derived
+        families = {_family(facts[minuend]), _family(facts[subtrahend])}
+        if len(families) > 1 or families == {""} or {minuend, subtrahend} & (not_lines | derived.keys()):
+            raise SchemaError(f"rule '{rule.text}' must subtract two numbers or two times that are modelled themselves")
+        if not_lines & {result} or any(result in pair for pair in derived.values()):
+            raise SchemaError(f"rule '{rule.text}' derives a column that is dropped, or that another rule uses")
+        derived[result] = (minuend, subtrahend)
+    return derived
+
+
+def _family(fact: Facts) -> str:
+    return {"numeric": "number", "integer": "number", "datetime": "time", "date": "time"}.get(fact.kind, "")
+
+
+def _comparable(low: Facts, high: Facts) -> bool:
+    """Return whether a column can be coded as the amount above another: two times, or two numbers on one grid."""
+    family = _family(low)
+    return family != "" and family == _family(high) and (family == "time" or low.precision == high.precision)
+
+
+def _leads(bases: Mapping[str, str], start: str, end: str) -> bool:
+    """Return whether following bases from `start` comes to `end`."""
+    while start in bases:
+        start = bases[start]
+        if start == end:
+            return True
+    return start == end

@@ -1,0 +1,94 @@
+"""Where on an open line the rows lie that no node shows alone: the likeliest of a few shapes at each power of two.
+
+A tree over the whole line sees a column of few rows as noise in every node. That so many rows lie somewhere is known,
+however: the paid number of rows, less frequent values and nulls. A shape of that weight, compared with all octaves
+together, stands out where single nodes do not. Everything here is a pure function of paid releases.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from privsynth.codecs.parse import GRID_LIMIT
+
+OCTAVES = GRID_LIMIT.bit_length()
+# Shares of the octaves below a power of two, the highest first, and what the shape loses in log-likelihood beforehand.
+SHAPES: tuple[tuple[tuple[float, ...], float], ...] = (
+    ((1.0,), 0.0),
+    ((0.5, 0.5), 0.0),
+    ((0.5, 0.25, 0.125, 0.0625, 0.0625), 0.0),  # even up to the power of two
+    ((0.25, 0.5, 0.25), 0.0),
+    ((0.2, 0.2, 0.2, 0.2, 0.2), 0.5),
+)
+BELOW_ZERO, BOTH_SIDES = 4.0, 1.0  # what columns lose whose numbers are negative, or of both signs
+HIGH = 0.1  # what a column loses by each octave: of two shapes that are as likely the lower one
+VERY_HIGH, VERY_HIGH_FROM = 0.4, 30
+
+
+@dataclass(frozen=True)
+class Missing:
+    """How many rows of a line are known to be somewhere, and the standard deviation of that."""
+
+    rows: float
+    sigma: float
+
+
+@cache
+def _shapes() -> tuple[np.ndarray, np.ndarray]:
+    """Return (shapes, octaves) shares and (shapes,) handicaps; octave 0 of the line is in the middle."""
+    rows, handicaps = [], []
+    for top in range(1, OCTAVES + 1):
+        for shares, handicap in SHAPES:
+            if len(shares) > top + 1:
+                continue
+            one = np.zeros(2 * OCTAVES + 1)
+            one[OCTAVES + top - np.arange(len(shares))] = shares
+            far = HIGH * top + VERY_HIGH * max(top - VERY_HIGH_FROM, 0)
+            for shape, loss in ((one, 0.0), (one[::-1], BELOW_ZERO), ((one + one[::-1]) / 2, BOTH_SIDES)):
+                rows.append(shape)
+                handicaps.append(handicap + far + loss)
+    zero = np.zeros(2 * OCTAVES + 1)
+    zero[OCTAVES] = 1.0
+    return np.array([zero, *rows]), np.array([0.0, *handicaps])
+
+
+def octaves(values: np.ndarray) -> np.ndarray:
+    """Return (n,) octaves of integers: 0 of zero, b of those from 2**(b − 1) to 2**b − 1, negative below zero."""
+    _, exponent = np.frexp(np.abs(values).astype(np.float64))
+    return np.where(values == 0, 0, np.minimum(exponent, OCTAVES) * np.sign(values)).astype(np.int64)
+
+
+def likeliest(
+    low: np.ndarray, weight: np.ndarray, sigma: np.ndarray, missing: Missing | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return which (l,) leaves the likeliest shape covers, and what each of its octaves weighs by all that is known.
+
+    Args:
+      low: (l,) where each leaf begins; leaves do not cross octaves.
+      weight, sigma: (l,) noisy rows, and their standard deviation.
+      missing: how many rows there are in all, if known.
+    Returns:
+      (l,) booleans, and (l,) rows to expect in the leaf's octave, 0 outside of the shape.
+    """
+    at = octaves(low) + OCTAVES
+    noisy = np.bincount(at, weights=weight, minlength=2 * OCTAVES + 1)
+    reachable = np.bincount(at, minlength=2 * OCTAVES + 1) > 0
+    # Leaves that were cut off one root know together what it weighs: an octave is as good as its best leaf.
+    best = np.full(2 * OCTAVES + 1, np.inf)
+    np.minimum.at(best, at, sigma)
+    variance = np.where(reachable, best, 1.0) ** 2
+    shapes, handicap = _shapes()
+    agree, length = shapes @ (noisy / variance), shapes**2 @ (1 / variance)
+    known = Missing(0.0, 1e9) if missing is None else missing
+    precision = 1.0 / max(known.sigma, 1e-3) ** 2
+    rows = np.maximum((agree + known.rows * precision) / (length + precision), 0.0)
+    gain = rows * agree - rows**2 * length / 2 - (rows - known.rows) ** 2 * precision / 2
+    likely = int(np.argmax(np.where((shapes @ ~reachable) > 0.5, -np.inf, gain - handicap)))
+    expected = rows[likely] * shapes[likely]
+    # A shape is right to within about half of what it says of an octave; the rest is what was counted there.
+    doubt = (expected / 2) ** 2
+    seen = np.where(expected > 0, (noisy * doubt + expected * variance) / (doubt + variance), 0.0)
+    return shapes[likely][at] > 0, np.maximum(seen, 0.0)[at]

@@ -1,0 +1,338 @@
+"""Noisy trees over integer lines, grown for many columns at once: one Gaussian release a level.
+
+The first level cuts a declared range into equal parts, or, where nothing was declared, the whole line by sign and
+power of two. Each further level cuts the nodes that are still heavy into `WAYS` parts, and counts the others again,
+which costs nothing: a row is in one node of a level either way. Nothing is learned that was not paid for: which nodes
+are heavy is read off the noisy counts of the levels above. At the end all levels together say what a leaf weighs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import norm
+
+from privsynth.codecs.parse import GRID_LIMIT
+from privsynth.domain.magnitude_prior import OCTAVES, Missing, likeliest, octaves
+from privsynth.privacy.accounting import round_up
+from privsynth.privacy.mechanisms import Mechanisms
+from privsynth.privacy.unit_weights import count
+
+FIRST_PARTS = 128
+# Into which a node is cut: fewer levels with less noise each (Qardaji, Yang & Li 2013, *Understanding hierarchical
+# methods for differentially private histograms*).
+WAYS = 8
+# Numbers of years lie close together, far from nought: a root of an open line, which is cut into years at once.
+YEARS = (1900, 2047)
+DECLARED_LEVELS = 4
+OPEN_LEVELS = 6
+FEWEST_LEVELS = 3
+SPARE_LEVELS = 1  # for rows that crowd in a corner of their root
+SOLID = 4.0  # standard deviations above which a node is worth cutting
+FALSE_ALARM = 1e-3  # probability that noise alone makes an open line reach further, all its runs and nodes together
+RUNS = (1, 2, 4, 8, 16)  # leaves whose sum is looked at
+FAINT = 2.0  # the same, below which leaves at the end of a run that stands clear add nothing to it
+AT_ONCE = 1 << 18  # rows that are counted at once
+
+
+@dataclass(frozen=True)
+class Line:
+    """One column to be cut: (n,) signed integers of any width, and its public range, if declared.
+
+    Nulls and atoms are not among them. `weight` is what each of them weighs, in whole steps; None for one each. `rows`
+    is how many rows are known to be on the line, from paid numbers; None if nulls are unknown.
+    """
+
+    name: str
+    values: np.ndarray
+    low: int | None = None
+    high: int | None = None
+    weight: np.ndarray | None = None
+    rows: float | None = None
+
+    @property
+    def declared(self) -> bool:
+        """Whether both ends are declared."""
+        return self.low is not None and self.high is not None
+
+    def roots(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the inclusive ranges of the first level."""
+        if self.low is not None and self.high is not None:
+            width = self.high - self.low + 1
+            parts = min(width, FIRST_PARTS)
+            starts = np.array([self.low + width * i // parts for i in range(parts)], dtype=np.int64)
+            return starts, np.append(starts[1:] - 1, self.high)
+        powers = [0, *(2**b for b in range(GRID_LIMIT.bit_length()))]
+        positive = [(a, b - 1) for a, b in zip(powers[1:], [*powers[2:], GRID_LIMIT + 1], strict=True) if b > a]
+        with_years = [(a, YEARS[0] - 1) if b == YEARS[1] else (a, b) for a, b in positive]
+        ranges = [(-b, -a) for a, b in reversed(positive)] + [(0, 0)] + sorted([*with_years, YEARS])
+        low = -GRID_LIMIT if self.low is None else self.low
+        high = GRID_LIMIT if self.high is None else self.high
+        ranges = [(max(a, low), min(b, high)) for a, b in ranges if b >= low and a <= high]
+        return np.array([a for a, _ in ranges]), np.array([b for _, b in ranges])
+
+
+@dataclass(frozen=True)
+class Leaves:
+    """What a tree says.
+
+    Attributes:
+      low, high: (l,) inclusive ranges that tile the line.
+      weight, sigma: (l,) noisy rows in each, and their standard deviation at most.
+      cut: the nodes that were cut further: (low, high, noisy rows, deviation).
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    weight: np.ndarray
+    sigma: np.ndarray
+    cut: tuple[tuple[int, int, float, float], ...] = ()
+
+    def trimmed(
+        self, low: int | None, high: int | None, atoms: Collection[int], missing: Missing | None = None
+    ) -> Leaves:
+        """Return the leaves without the empty ends of a line of which an end was not declared.
+
+        An open line reaches to ±2**52, and noise alone would spread rows over all of it. It ends where the leaves stand
+        clear of the noise, or at the last atom; values beyond belong to the last cell. Where more rows are known to be
+        on the line than these hold, it reaches to where the others are likeliest (see `location`); where nothing is
+        known and nothing stands out, the atoms are all there is, or else the likeliest place.
+
+        Args:
+          missing: how many rows lie on the line besides the atoms, and how well that is known.
+        """
+        solid = self._solid()
+        weight, inside = self.weight, [*(solid or ()), *atoms]
+        within = (self.high >= solid[0]) & (self.low <= solid[1]) if solid else np.zeros(len(self.low), dtype=bool)
+        if (left := self._left(within, missing)) is not None or not inside:
+            place, rows = likeliest(self.low, np.where(within, 0.0, self.weight), self.sigma, left)
+            place &= ~within
+            weight = np.where(place, self._spread(place, rows), weight)
+            inside += [int(self.low[place].min()), int(self.high[place].max())] if place.any() else []
+        start = int(self.low[0]) if low is not None else min(inside)
+        end = int(self.high[-1]) if high is not None else max(inside)
+        keep = (self.high >= start) & (self.low <= end)
+        low_kept, high_kept = np.maximum(self.low[keep], start), np.minimum(self.high[keep], end)
+        return Leaves(low_kept, high_kept, weight[keep], self.sigma[keep])
+
+    def _left(self, within: np.ndarray, missing: Missing | None) -> Missing | None:
+        """Return how many rows are missing outside of some leaves, None if that may be none."""
+        if missing is None:
+            return None
+        # The leaves of an octave sum to what its root weighs, which is as good as one leaf that was counted once.
+        parts = len(np.unique(octaves(self.low[within])))
+        sigma = math.hypot(missing.sigma, float(self.sigma.max(initial=0.0)) * parts**0.5)
+        rows = missing.rows - float(self.weight[within].sum())
+        return Missing(rows, sigma) if rows > float(norm.isf(FALSE_ALARM)) * sigma else None
+
+    def _spread(self, place: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Return (l,) weights whose sum in each octave of the place is what is expected there."""
+        at = octaves(self.low) + OCTAVES
+        width = (self.high - self.low + 1) * place
+        total, count = np.bincount(at, weights=self.weight * place), np.bincount(at, weights=width)
+        result: np.ndarray = self.weight + (rows - total[at]) * width / np.maximum(count[at], 1)
+        return result
+
+    def _solid(self) -> tuple[int, int] | None:
+        """Return where the runs of 1, 2, 4, … leaves whose sum stands clear of the noise begin and end.
+
+        So does a node that stood clear before it was cut: its rows do not get fewer by being spread over leaves.
+        """
+        total, variance = (np.concatenate([[0.0], np.cumsum(part)]) for part in (self.weight, self.sigma**2))
+        lows, highs = [], []
+        lengths = [length for length in RUNS if length <= len(self.weight)]
+        solid = float(norm.isf(FALSE_ALARM / (len(lengths) * len(self.weight) + len(self.cut))))
+        for length in lengths:
+            sums, noise = total[length:] - total[:-length], np.sqrt(variance[length:] - variance[:-length])
+            clear = np.flatnonzero(sums >= solid * noise).tolist()
+            if clear:
+                first, last = slice(clear[0], clear[0] + length), slice(clear[-1], clear[-1] + length)
+                lows.append(int(self.low[first][_empty_start(self.weight[first], self.sigma[first])]))
+                back = _empty_start(self.weight[last][::-1], self.sigma[last][::-1])
+                highs.append(int(self.high[last][::-1][back]))
+        # Nodes are nested or apart: in this order one that holds others is followed by one of them.
+        nodes = sorted((low, -high) for low, high, weight, sigma in self.cut if weight >= solid * sigma)
+        for i, (low, end) in enumerate(nodes):
+            if i + 1 == len(nodes) or nodes[i + 1][1] < end:
+                lows.append(low)
+                highs.append(-end)
+        return (min(lows), max(highs)) if lows else None
+
+
+def _empty_start(weight: np.ndarray, sigma: np.ndarray) -> int:
+    """Return how many leaves to drop at the start of a run: as many as do not stand out together."""
+    faint = np.flatnonzero(np.cumsum(weight[:-1]) <= FAINT * np.sqrt(np.cumsum(sigma[:-1] ** 2)))
+    return int(faint[-1]) + 1 if len(faint) else 0
+
+
+def levels_of(lines: Sequence[Line], *, n_rows: float, noise: float) -> int:
+    """Return how many levels will be grown; from public facts and the paid number of rows.
+
+    Where noise is large nothing can be cut as finely, and levels that find nothing to cut are paid for all the same.
+
+    Args:
+      noise: standard deviation of a count if one level cost the whole budget.
+    """
+    if not lines:
+        return 0
+    if all(line.declared and (line.high or 0) - (line.low or 0) < FIRST_PARTS for line in lines):
+        return 1
+    most = DECLARED_LEVELS if all(line.declared for line in lines) else OPEN_LEVELS
+    for levels in range(FEWEST_LEVELS, most):
+        # Enough if rows that lay evenly in one root, or in a corner of it, are by then too few in a node to be cut.
+        if n_rows / WAYS ** (levels - SPARE_LEVELS) <= SOLID * noise * math.sqrt(levels):
+            return levels
+    return most
+
+
+def grow(
+    lines: Sequence[Line],
+    mechanisms: Mechanisms,
+    *,
+    k: int,
+    part: str,
+    mu_squared: float,
+    split_above: float,
+    n_rows: float,
+    in_rows: float = 1.0,
+) -> list[Leaves]:
+    """Return the leaves of one tree a line.
+
+    Guarantee: at most `levels_of(lines)` Gaussian releases that share `mu_squared` equally. In a level each row lies in
+      at most one node of each line that still grows, cut or counted again, so a unit of k rows moves the counts by at
+      most k·√(such lines) in L2. Which lines those are is told by the levels above and by paid numbers.
+    Args:
+      k: rows of a unit; where rows weigh, what those of a unit weigh together.
+      split_above: a node with more noisy rows than this is cut; also four standard deviations are needed.
+      n_rows: the paid number of rows.
+      in_rows: how many rows a step of the weights stands for.
+    """
+    if not lines:
+        return []
+    whole = round_up(k * math.sqrt(len(lines)), 12)
+    levels = levels_of(lines, n_rows=n_rows, noise=in_rows * whole / max(mu_squared, 1e-12) ** 0.5)
+    trees = [_Tree(*line.roots()) for line in lines]
+    growing = list(range(len(lines)))
+    for level in range(levels):
+        fresh = [trees[i].fresh() for i in growing]
+        counts = [_count(lines[i], low, high) for i, (low, high) in zip(growing, fresh, strict=True)]
+        release = mechanisms.gaussian(
+            np.concatenate(counts),
+            l2_sensitivity=round_up(k * math.sqrt(len(growing)), 12),
+            part=part,
+            mu_squared=mu_squared / levels,
+            label=f"level {level + 1} of the quantile trees",
+        )
+        sigma = release.sigma * in_rows
+        noisy = np.split(release.values * in_rows, np.cumsum([len(c) for c in counts])[:-1])
+        for i, weight in zip(growing, noisy, strict=True):
+            trees[i].add(weight, split_above, sigma, last=level + 1 == levels)
+        growing = [i for i in growing if not trees[i].finish(lines[i].rows, sigma)]
+        if not growing:
+            break
+    return [tree.leaves() for tree in trees]
+
+
+class _Tree:
+    """The nodes of one line, parents before children, which follow each other. An only child is its parent again."""
+
+    def __init__(self, low: np.ndarray, high: np.ndarray) -> None:
+        self._low, self._high = low.tolist(), high.tolist()
+        self._weight: list[float] = []
+        self._variance: list[float] = []
+        self._children: list[range] = []  # of each node that has a weight; none if it is a leaf
+        self._mean, self._precision = [0.0] * len(low), [0.0] * len(low)  # of the same range so far
+
+    def fresh(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the inclusive ranges of the nodes that have no weight yet, which are disjoint and ascending."""
+        start = len(self._weight)
+        return np.array(self._low[start:], dtype=np.int64), np.array(self._high[start:], dtype=np.int64)
+
+    def add(self, weight: np.ndarray, split_above: float, sigma: float, *, last: bool) -> None:
+        """Give the fresh nodes their noisy weights; cut those that are heavy, and ask for the others again."""
+        for w in weight.tolist():
+            node, first = len(self._weight), len(self._low)
+            precision = self._precision[node] + sigma**-2
+            mean = self._mean[node] + (w - self._mean[node]) * sigma**-2 / precision
+            self._mean[node], self._precision[node] = mean, precision
+            if not last and mean > max(split_above, SOLID * precision**-0.5):
+                self._cut(node)
+            elif not last:
+                self._append(self._low[node], self._high[node], mean, precision)
+            self._children.append(range(first, len(self._low)))
+            self._weight.append(w)
+            self._variance.append(sigma**2)
+
+    def finish(self, rows: float | None, sigma: float) -> bool:
+        """Return whether so few rows lie beside single values that no node of them would be cut; then grow no more.
+
+        Args:
+          rows: how many are known to be on the line.
+        """
+        asked = range(len(self._weight), len(self._low))
+        if rows is None or any(self._precision[node] == 0.0 for node in asked):  # not told, or some were cut just now
+            return False
+        enough = SOLID * sigma
+        single = [self._mean[node] for node in asked if self._low[node] == self._high[node]]
+        if rows - math.fsum(weight for weight in single if weight >= enough) > enough:
+            return False
+        for parts in (self._low, self._high, self._mean, self._precision):
+            del parts[asked.start :]
+        self._children = [range(0) if at.start >= asked.start else at for at in self._children]
+        return True
+
+    def _cut(self, node: int) -> None:
+        low, high = self._low[node], self._high[node]
+        width = high - low + 1
+        parts = width if (low, high) == YEARS else min(WAYS, width)
+        starts = [low + width * i // parts for i in range(parts)]
+        for start, end in zip(starts, [*(start - 1 for start in starts[1:]), high], strict=True):
+            self._append(start, end, *((self._mean[node], self._precision[node]) if width == 1 else (0.0, 0.0)))
+
+    def _append(self, low: int, high: int, mean: float, precision: float) -> None:
+        self._low.append(low)
+        self._high.append(high)
+        self._mean.append(mean)
+        self._precision.append(precision)
+
+    def leaves(self) -> Leaves:
+        """Return the leaves in order, with the weights of least variance that all levels together give.
+
+        Source: Hay et al. (2010), *Boosting the accuracy of differentially private histograms through consistency*:
+          up the tree each node is averaged with the sum of its children by inverse variance, then down the tree what a
+          node has over its children is shared out by their variances.
+        """
+        weight, variance = list(self._weight), list(self._variance)
+        for node in reversed(range(len(weight))):
+            if children := self._children[node]:
+                own, below = variance[node], sum(variance[c] for c in children)
+                weight[node] = (weight[node] * below + sum(weight[c] for c in children) * own) / (own + below)
+                variance[node] = own * below / (own + below)
+        for node, children in enumerate(self._children):
+            if children:
+                below = sum(variance[c] for c in children)
+                over = weight[node] - sum(weight[c] for c in children)
+                for c in children:
+                    weight[c] += over * variance[c] / below
+        spread = [precision**-0.5 for precision in self._precision]
+        nodes = list(zip(self._low, self._high, weight, spread, strict=True))
+        ordered = sorted(node for node, at in zip(nodes, self._children, strict=True) if not at)
+        low, high = (np.array([node[i] for node in ordered], dtype=np.int64) for i in (0, 1))
+        rows, noise = (np.array([node[i] for node in ordered], dtype=np.float64) for i in (2, 3))
+        cut = tuple(node for node, at in zip(nodes, self._children, strict=True) if len(at) > 1)
+        return Leaves(low, high, rows, noise, cut)
+
+
+def _count(line: Line, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Return how many values lie in each of the disjoint inclusive ranges (ascending), or what they weigh."""
+    total = np.zeros(len(low), dtype=np.int64)
+    for start in range(0, len(line.values), AT_ONCE):
+        some = slice(start, start + AT_ONCE)
+        values = line.values[some].astype(np.int64)
+        at = np.searchsorted(low, values, side="right") - 1
+        inside = (at >= 0) & (values <= high[np.maximum(at, 0)])
+        total += count(at[inside], len(low), None if line.weight is None else line.weight[some][inside])
+    return total

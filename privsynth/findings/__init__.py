@@ -1,0 +1,1 @@
+"""What an audit or a public figure says: a record with its interval, never a row."""

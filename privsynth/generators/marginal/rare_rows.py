@@ -1,0 +1,288 @@
+"""Rare values of a target where a unit has many rows: fraud among payments, a complication among visits.
+
+With k rows a unit, noise as large as k drowns what happens to few units only. But a unit with such rows has few of
+them, and they may be counted apart: the rows' number clipped at a small bound, and their look with each unit's rows
+scaled down to a norm of one. So the rare rows cost noise of one unit instead of k rows. They become components of their
+own in the mixture, in which the target has the rare value for certain: those of all other rows, tilted to the look that
+was paid for (`tilted`). All other components never have it. So what is known of them cannot be lost among the others.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from privsynth.codecs.contingency import groups_of
+from privsynth.codecs.encoded_table import Encoded
+from privsynth.generators.marginal.clip_units import MANY_ROWS
+from privsynth.generators.marginal.measure import Measured, to_simplex
+from privsynth.generators.marginal.reweight import tilted
+from privsynth.privacy.mechanisms import Mechanisms
+
+RARE_SHARE = 0.02  # of the rows: less than this beside the commonest value counts as rare
+MOST_SHARE = 0.2  # of the rows for all rare values of all targets together, where noise says more
+ROWS_CLIP = 4.0  # rows of a unit that count for how many rare rows there are
+LEVEL_PRICE = 0.15  # of the budget, for how many there are; the rest tells what they look like
+STEPS = 2**20  # of the grid, to one unit
+LEAST_GROUPS, MOST_GROUPS = 4, 12
+LEAST_TAIL = 0.02  # of the rows: the group of the rarest codes
+ROWS_OF_UNIT = 2.5  # that are rare, where one is; a guess that only decides how finely they are looked at
+LEAST_COMPONENTS, MOST_COPIES = 12, 8
+
+
+@dataclass(frozen=True)
+class RareRows:
+    """What was paid to know of the rows in which a target has a rare value.
+
+    Attributes:
+      target, code: the attribute and its value.
+      share: of all rows.
+      looks: for each attribute, (size,) shares of its codes among these rows; of the target, all on `code`.
+    """
+
+    target: int
+    code: int
+    share: float
+    looks: tuple[np.ndarray, ...]
+
+
+def rare_targets(data: Encoded, one_way: list[Measured]) -> list[tuple[int, int]]:
+    """Return (attribute, commonest code) of the targets that have rare values; from paid tables and public facts.
+
+    Where a unit has few rows, counting by units gains little (see `rare_tables`). A value that noise may hide counts as
+    rare.
+    """
+    if data.max_rows_per_unit < MANY_ROWS:
+        return []
+    found = []
+    for target in data.targets:
+        counts = one_way[target].counts
+        common = int(np.argmax(counts))
+        noise = 2 * float(np.max(one_way[target].sigma))
+        if data.sizes[target] > 2 and data.n_rows - counts[common] < RARE_SHARE * data.n_rows + noise:
+            found.append((target, common))
+    return found
+
+
+def measure_rare(
+    data: Encoded,
+    targets: list[tuple[int, int]],
+    shares: list[np.ndarray],
+    mechanisms: Mechanisms,
+    *,
+    mu_squared: float,
+) -> list[RareRows]:
+    """Return how many rows have each rare code of each target, and what they look like.
+
+    Guarantee: two Gaussian releases of part "measurement" a target, which add up to `mu_squared`. Neighbours differ by
+      all rows of one unit. Of the numbers of rare rows it moves a vector of norm at most `ROWS_CLIP`; of all looks
+      together one of norm at most 1, because its rows are scaled to that. Both are sums of whole steps of a grid, each
+      unit's rounded down by itself, so that these bounds hold exactly.
+    """
+    found: list[RareRows] = []
+    for target, common in targets:
+        rows = _of_target(data, target, common, shares, mechanisms, mu_squared=mu_squared / len(targets))
+        found += [replace(r, share=min(r.share, MOST_SHARE / (len(rows) * len(targets)))) for r in rows]
+    return found
+
+
+def _of_target(
+    data: Encoded,
+    target: int,
+    common: int,
+    shares: list[np.ndarray],
+    mechanisms: Mechanisms,
+    *,
+    mu_squared: float,
+) -> list[RareRows]:
+    attribute = data.attributes[target]
+    rare = [c for c in range(attribute.size - (not attribute.can_be_null)) if c != common]
+    rows = np.flatnonzero(np.isin(data.codes[target], rare))
+    kind = np.searchsorted(rare, data.codes[target, rows])
+    _, unit = np.unique(data.unit[rows], return_inverse=True)
+    (level,), sigma = _release(
+        [_histograms(unit, kind, len(rare))],
+        np.ones(1),
+        mechanisms,
+        bound=min(ROWS_CLIP, float(data.max_rows_per_unit)),
+        mu_squared=mu_squared * LEVEL_PRICE,
+        label=f"number of rare rows of {attribute.name}",
+    )
+    level = np.maximum(level, 0.0)
+    others = [a for a in range(len(data.sizes)) if a != target]
+    price = mu_squared * (1 - LEVEL_PRICE) * (1 - 1e-9)
+    wanted = _number_of_groups(max(float(level.sum()), sigma) / ROWS_OF_UNIT, math.sqrt(max(len(others), 1) / price))
+    groups = [groups_of(data, a, shares[a], partial(tail_groups, groups=wanted)) for a in others]
+    looks: list[list[np.ndarray]] = [[] for _ in rare]
+    if others:
+        weight = np.array([(int(group.max()) + 1) ** (2 / 3) for group in groups])
+        tables, sigma = _release(
+            [
+                _histograms(unit, kind * (group.max() + 1) + group[data.codes[a, rows]], (group.max() + 1) * len(rare))
+                for a, group in zip(others, groups, strict=True)
+            ],
+            np.sqrt(weight / weight.sum()),
+            mechanisms,
+            bound=1.0,
+            mu_squared=price,
+            label=f"looks of the rare rows of {attribute.name}, a unit counting once",
+        )
+        noise = sigma / np.sqrt(weight / weight.sum())
+        tables = [table.reshape(len(rare), -1) for table in tables]
+        looks = [
+            _looks([table[i] for table in tables], noise, [shares[a] for a in others], groups) for i in range(len(rare))
+        ]
+    found = []
+    for code, n_rows, look in zip(rare, level.tolist(), looks, strict=True):
+        look.insert(target, (np.arange(attribute.size) == code).astype(np.float64))
+        found.append(RareRows(target, code, n_rows / data.n_rows, tuple(look)))
+    return found
+
+
+def _number_of_groups(units: float, sigma: float) -> int:
+    """Return into how many groups a column is seen, so that a group of average size stands out of the noise."""
+    return int(np.clip(units / (2 * sigma), LEAST_GROUPS, MOST_GROUPS))
+
+
+def tail_groups(share: np.ndarray, *, ordered: bool, groups: int) -> np.ndarray:
+    """Return (size,) groups of the codes of an attribute; NULL, the last code, is always a group of its own.
+
+    Rare rows stand out where other rows are rare, so the groups get ever lighter, from the commonest codes to the
+    rarest. Of many groups of an ordered attribute neighbours are joined instead, and light codes get more of them. A
+    pure function of a paid one-way table.
+
+    Args:
+      share: (size,) noisy shares.
+      groups: at most, without NULL's; at least 2.
+    """
+    known = len(share) - 1
+    if known <= groups:
+        return np.arange(len(share))
+    weight = share[:known] + 1e-9
+    order = np.arange(known) if ordered and groups >= 2 * LEAST_GROUPS else np.argsort(weight, kind="stable")
+    if ordered and groups >= 2 * LEAST_GROUPS:
+        weight, cuts = np.sqrt(weight), np.arange(1, groups) / groups
+    else:
+        cuts = LEAST_TAIL ** (np.arange(groups - 1, 0, -1) / (groups - 1))
+    weight = weight[order]
+    middle = (np.cumsum(weight) - weight / 2) / weight.sum()
+    _, dense = np.unique(np.searchsorted(cuts, middle), return_inverse=True)
+    found = np.empty(len(share), dtype=np.int64)
+    found[order] = dense
+    found[-1] = dense.max() + 1
+    return found
+
+
+def _histograms(unit: np.ndarray, cell: np.ndarray, cells: int) -> np.ndarray:
+    """Return (units, cells) how many rows of each unit lie in each cell. Private."""
+    units = int(unit.max(initial=-1)) + 1
+    return np.bincount(unit * cells + cell, minlength=units * cells).reshape(units, cells)
+
+
+def _release(
+    histograms: list[np.ndarray],
+    scales: np.ndarray,
+    mechanisms: Mechanisms,
+    *,
+    bound: float,
+    mu_squared: float,
+    label: str,
+) -> tuple[list[np.ndarray], float]:
+    """Return the noisy sums over units of tables, and the standard deviation of a scaled one.
+
+    A unit's tables, each times its scale, are one vector. Where its norm exceeds `bound` it is scaled down to it, by
+    the same factor in all tables, so that they keep to agree on how many units there are. Each entry is rounded down to
+    whole steps, which makes no vector longer.
+
+    Args:
+      histograms: tables of (units, cells).
+      scales: how much each is weighed; its noise is σ / scale.
+    """
+    each = np.concatenate([table * scale for table, scale in zip(histograms, scales, strict=True)], axis=1)
+    norm = np.sqrt((each**2).sum(axis=1))
+    # The last factor outweighs what floating point may round up.
+    factor = np.minimum(1.0, bound / np.maximum(norm, 1e-12)) * (STEPS * (1 - 1e-9))
+    release = mechanisms.gaussian(
+        np.floor(each * factor[:, None]).astype(np.int64).sum(axis=0),
+        l2_sensitivity=bound * STEPS,
+        part="measurement",
+        mu_squared=mu_squared,
+        label=label,
+    )
+    ends = np.cumsum([table.shape[1] for table in histograms])[:-1]
+    parts = np.split(release.values / STEPS, ends)
+    return [part / scale for part, scale in zip(parts, scales, strict=True)], release.sigma / STEPS
+
+
+def _looks(
+    tables: list[np.ndarray], noise: np.ndarray, shares: list[np.ndarray], groups: list[np.ndarray]
+) -> list[np.ndarray]:
+    """Return for each attribute (size,) shares of its codes in the rare rows; post-processing.
+
+    All tables sum to the same weight of units, so their noisy sums together tell it. Each table is pulled towards what
+    it would be if the rare rows looked like all, as far as noise explains the difference (James & Stein 1961, the
+    positive part). Within a group the codes keep their shares among all rows.
+
+    Args:
+      tables, noise: for each attribute its noisy groups and their standard deviation.
+      shares, groups: for each attribute the share and the group of each code.
+    """
+    spread = noise**2 * np.array([len(table) for table in tables])
+    total = float((np.array([table.sum() for table in tables]) / spread).sum() / (1 / spread).sum())
+    total = max(total, float((1 / spread).sum()) ** -0.5)
+    looks = []
+    for table, sigma, share, group in zip(tables, noise, shares, groups, strict=True):
+        inside = share + 1e-12
+        alike: np.ndarray = np.bincount(group, weights=inside)
+        alike = alike / alike.sum()
+        away = table / total - alike
+        keep = max(0.0, 1.0 - (len(table) - 1) * (sigma / total) ** 2 / max(float((away**2).sum()), 1e-12))
+        seen = to_simplex(alike + keep * away)
+        look = inside * (seen / np.bincount(group, weights=inside))[group]
+        looks.append(look / look.sum())
+    return looks
+
+
+def common_tables(one_way: list[Measured], rare: Sequence[RareRows], *, n_rows: float) -> list[Measured]:
+    """Return the one-way tables without the rare rows; post-processing."""
+    found = []
+    for a, table in enumerate(one_way):
+        gone = sum((n_rows * r.share * r.looks[a] for r in rare if r.target != a), np.zeros(len(table.counts)))
+        counts = np.maximum(table.counts - gone, 0.0)
+        for r in rare:
+            if r.target == a:
+                counts = np.where(np.arange(len(counts)) == r.code, 0.0, counts)
+        found.append(replace(table, counts=counts))
+    return found
+
+
+def with_rare_rows(p: np.ndarray, starts: np.ndarray, rare: Sequence[RareRows]) -> np.ndarray:
+    """Return (components, D) a mixture's probabilities with components for rare rows beside its own; post-processing.
+
+    Components weigh alike, so the rare ones are as many as their share asks for; where that would be hardly one, all
+    others are there several times.
+
+    Args:
+      p: (components, D) of a mixture of the common rows.
+      starts: (attributes + 1,) where each attribute's codes begin.
+    """
+    if not rare:
+        return p
+    p = p.copy()
+    for r in rare:
+        block = p[:, starts[r.target] : starts[r.target + 1]]
+        block[:, r.code] = 0.0
+        block /= np.maximum(block.sum(axis=1, keepdims=True), np.float32(1e-30))
+    common = 1.0 - math.fsum(r.share for r in rare)
+    wanted = np.array([r.share / common * len(p) for r in rare])
+    copies = int(np.clip(np.ceil(LEAST_COMPONENTS / max(float(wanted.max()), 1e-12)), 1, MOST_COPIES))
+    targets = {r.target for r in rare}
+    own = [
+        tilted(p, starts, r.looks, targets, max(1, round(n * copies)))
+        for r, n in zip(rare, wanted.tolist(), strict=True)
+    ]
+    return np.concatenate([np.tile(p, (copies, 1)), *own])

@@ -1,0 +1,1 @@
+"""The ledger: what each dataset has spent, tamper-evident, on disk."""

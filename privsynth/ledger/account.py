@@ -1,0 +1,87 @@
+"""`Account`: the balance of one dataset, and the sentences that quote it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from privsynth.ledger.events import DELTA_UNITS, EPSILON_UNITS, State, delta_text, epsilon_text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """The balance of one dataset. Amounts are in units: epsilon 1e-12, delta 1e-18.
+
+    Attributes:
+      dataset: the name under which releases of the same persons are counted together.
+      units: the units of privacy that its releases named, for example ("patient_id",); sums are over all of
+        them.
+      n_releases: runs that cost something, killed and failed ones included.
+      n_completed: runs among them that ended well.
+    """
+
+    dataset: str
+    units: tuple[str, ...]
+    cap_epsilon_units: int
+    cap_delta_units: int
+    spent_epsilon_units: int
+    spent_delta_units: int
+    n_releases: int
+    n_completed: int
+
+    @property
+    def left_epsilon_units(self) -> int:
+        """What is left of epsilon, in units; 0 where more is spent than the cap allows."""
+        return max(0, self.cap_epsilon_units - self.spent_epsilon_units)
+
+    @property
+    def left_delta_units(self) -> int:
+        """What is left of delta, in units; 0 where more is spent than the cap allows."""
+        return max(0, self.cap_delta_units - self.spent_delta_units)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the account as JSON-able data, amounts as numbers."""
+        amounts = {f"{what}_epsilon": getattr(self, f"{what}_epsilon_units") for what in ("cap", "spent", "left")}
+        deltas = {f"{what}_delta": getattr(self, f"{what}_delta_units") for what in ("cap", "spent", "left")}
+        return {
+            "dataset": self.dataset,
+            "units": list(self.units),
+            **{name: float(Fraction(units, EPSILON_UNITS)) for name, units in amounts.items()},
+            **{name: float(Fraction(units, DELTA_UNITS)) for name, units in deltas.items()},
+            "releases": self.n_releases,
+            "completed": self.n_completed,
+        }
+
+
+def account_of(state: State, dataset: str) -> Account:
+    """Return the balance of a dataset, from the folded events."""
+    runs = state.charged(dataset)
+    cap, spent = state.cap(dataset), state.spent(dataset)
+    return Account(
+        dataset=dataset,
+        units=tuple(dict.fromkeys(run.unit for run in runs)),
+        cap_epsilon_units=cap[0],
+        cap_delta_units=cap[1],
+        spent_epsilon_units=spent[0],
+        spent_delta_units=spent[1],
+        n_releases=len(runs),
+        n_completed=sum(run.status == "completed" for run in runs),
+    )
+
+
+def amount_text(pair: tuple[int, int]) -> str:
+    """Return (epsilon units, delta units) as words."""
+    return f"epsilon {epsilon_text(pair[0])}, delta {delta_text(pair[1])}"
+
+
+def over_cap_text(dataset: str, *, cost: tuple[int, int], spent: tuple[int, int], cap: tuple[int, int]) -> str:
+    """Return why a reservation is refused: what is left, the cap, and what to do. Pairs in units."""
+    left = (max(0, cap[0] - spent[0]), max(0, cap[1] - spent[1]))
+    return (
+        f"The run asks for {amount_text(cost)}, but dataset {dataset!r} has {amount_text(left)} left of "
+        "its cap "
+        f"({amount_text(cap)}). Nothing was drawn or spent. See `privsynth budget show`; whoever answers "
+        "for the data can "
+        "raise the cap with `privsynth budget set`."
+    )

@@ -1,0 +1,307 @@
+"""From what a run knows to the records that the two reports are made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from privsynth import __version__
+from privsynth.codecs.bins import NumberCells
+from privsynth.codecs.column_facts import Facts
+from privsynth.codecs.columns import CategoryCodec, ColumnCodec, DerivedCodec, NumberCodec, SurrogateCodec, TimeCodec
+from privsynth.codecs.synthetic_rows import SyntheticRows
+from privsynth.findings.finding import Finding
+from privsynth.ledger.account import Account
+from privsynth.ledger.events import DELTA_UNITS, EPSILON_UNITS
+from privsynth.pipeline.config import REPORT_SHARE
+from privsynth.pipeline.learn import Public, Request
+from privsynth.policy.files import LoadedPolicy
+from privsynth.policy.judge import Judgement, judge
+from privsynth.privacy.accounting import gdp_mu
+from privsynth.privacy.budget import Bill
+from privsynth.report.hazards import hazards
+from privsynth.report.report_data import (
+    ColumnInfo,
+    ColumnProfile,
+    GeneratorInfo,
+    Guarantee,
+    LedgerState,
+    OfficerPart,
+    Provenance,
+    ReportData,
+    Spend,
+)
+from privsynth.schema.definition import Column, Schema
+
+PROFILE_BARS = 12
+_WHAT = {
+    "votes": "What the cells look like: numbers, dates, texts, and how many decimals. Where a unit has several "
+    "rows, its votes weigh one together, in 1,048,576 steps.",
+    "rows": "How many rows there are, and how many units where a unit has several.",
+    "domain": "Frequent categories and values, and where numbers are cut into cells.",
+    "one_way": "How often each code of each column occurs.",
+    "selection": "Which pairs of columns depend on each other.",
+    "measurement": "How often pairs of codes occur together.",
+    "training": "The gradients that trained the network.",
+    "report": "The figures of this report that speak of real rows.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signing:
+    """Who will sign: text for the report, and whether the key is the demonstration's."""
+
+    signer: str = ""
+    demo: bool = False
+
+    @property
+    def unsigned(self) -> bool:
+        """Whether nobody will."""
+        return not self.signer
+
+
+def public_report(
+    public: Public,
+    request: Request,
+    bill: Bill,
+    *,
+    report_id: str,
+    created: str,
+    signing: Signing,
+    files: Sequence[str],
+    policy: LoadedPolicy | None = None,
+) -> ReportData:
+    """Return the public report: a function of what may leave.
+
+    Args:
+      policy: judged here only if every check of it looks at public figures alone; else nothing of it is shown.
+    """
+    return ReportData(
+        kind="public",
+        report_id=report_id,
+        dataset=request.dataset,
+        created=created,
+        tool_version=__version__,
+        generator=GeneratorInfo(
+            name=public.model.fitted.name, version=__version__, settings=_flat(public.model.fitted.settings())
+        ),
+        guarantee=_guarantee(public, request, bill),
+        unsigned=signing.unsigned,
+        demo=signing.demo,
+        signer=signing.signer,
+        n_rows_synthetic=public.rows.n_rows,
+        columns=column_infos(public, request.schema),
+        rules=tuple(rule.text for rule in public.model.parsed_rules()),
+        findings=public.findings,
+        synthetic_profile=profiles(public.rows),
+        hazards=hazards(public.model.fitted.name, holdout=request.holdout_fraction > 0),
+        sampling_seed=request.seed,
+        files=tuple(files),
+        policy=judge(policy, public.findings, promise=promise_of(request.budget.epsilon, request.budget.delta))
+        if policy is not None and policy.policy.public_only
+        else None,
+    )
+
+
+def officer_report(
+    report: ReportData, findings: Sequence[Finding], officer: OfficerPart, judgement: Judgement | None = None
+) -> ReportData:
+    """Return the officer's report: the public one, with exact findings and what only the officer may see."""
+    return replace(report, kind="officer", findings=(*report.findings, *findings), officer=officer, policy=judgement)
+
+
+def promise_of(epsilon: float, delta: float) -> dict[str, float]:
+    """Return the promise as a policy names its parts."""
+    return {"promised_epsilon": epsilon, "promised_delta": delta}
+
+
+def _guarantee(public: Public, request: Request, bill: Bill) -> Guarantee:
+    budget, plan = request.budget, request.plan
+    total = gdp_mu(budget.epsilon, plan.gaussian_delta) ** 2
+    training = request.generator.training_spec()
+    lines: list[Spend] = []
+    for part in dict.fromkeys(s.part for s in bill.spends):
+        spends = [s for s in bill.spends if s.part == part]
+        mu_squared = sum(s.mu_squared for s in spends)
+        share = training.share if part == "training" and training else mu_squared / total
+        only = spends[0] if len(spends) == 1 else None
+        lines.append(
+            Spend(
+                label=part,
+                mechanism=_mechanism(part, spends[0].mechanism, len(spends), spends[0].steps),
+                share=min(share, 1.0),
+                what=_WHAT.get(part, only.label if only else part),
+                noise_multiplier=only.noise_multiplier if only else None,
+                sensitivity=only.l2_sensitivity if only else None,
+                delta=sum(s.delta for s in spends),
+            )
+        )
+    return Guarantee(
+        epsilon=budget.epsilon,
+        delta=budget.delta,
+        unit=budget.unit,
+        neighbours=budget.neighbours,
+        accountant="exact Gaussian DP" if plan.training is None else "privacy loss distributions (dp-accounting)",
+        max_rows_per_unit=None if budget.unit == "row" else budget.max_rows_per_unit,
+        mu=gdp_mu(budget.epsilon, plan.gaussian_delta) if plan.training is None else None,
+        mu_delta=plan.discovery_delta if plan.training is None else 0.0,
+        report_share=REPORT_SHARE,
+        holdout_fraction=request.holdout_fraction,
+        n_rows_noisy=public.n_rows,
+        spends=tuple(lines),
+    )
+
+
+def _mechanism(part: str, mechanism: str, releases: int, steps: int) -> str:
+    if part == "training":
+        return f"{mechanism}, {steps} steps"
+    return mechanism if releases == 1 else f"{mechanism}, {releases} releases"
+
+
+def _flat(settings: Mapping[str, object]) -> dict[str, object]:
+    """Return the settings without long lists, for reading."""
+    return {key: value for key, value in settings.items() if not isinstance(value, list) or len(value) <= 8}
+
+
+def column_infos(public: Public, schema: Schema) -> tuple[ColumnInfo, ...]:
+    """Return what the public may know of each column of the source."""
+    codecs = {codec.name: codec for codec in public.model.codec.codecs}
+    infos = []
+    for name, fact in public.facts.items():
+        column = schema.column(name)
+        codec = codecs.get(name)
+        domain, provenance = _domain(codec, column, fact)
+        infos.append(
+            ColumnInfo(
+                name=name,
+                kind=fact.kind,
+                domain=domain,
+                provenance=provenance,
+                treatment=public.layout.dropped.get(name) or _treatment(codec, column),
+                roles=column.roles,
+                nullable=column.nullable,
+                note=column.description or "",
+            )
+        )
+    return tuple(infos)
+
+
+def unresolved(codec: ColumnCodec | None, column: Column) -> bool:
+    """Return whether no value of the column stood clear of the noise, so that what it holds is arbitrary."""
+    if isinstance(codec, CategoryCodec):
+        return codec.other and not codec.values
+    line = _line(codec)
+    if line is None or (column.minimum is not None and column.maximum is not None):
+        return False
+    return line.size == 1 and int(line.seg_high[-1]) > int(line.seg_low[0])
+
+
+def _line(codec: ColumnCodec | None) -> NumberCells | None:
+    return codec.days if isinstance(codec, TimeCodec) else codec.cells if isinstance(codec, NumberCodec) else None
+
+
+def _treatment(codec: ColumnCodec | None, column: Column) -> str:
+    if unresolved(codec, column):
+        missing = "its categories, or kind: id" if isinstance(codec, CategoryCodec) else "its minimum and maximum"
+        return f"not resolved: at this budget no value stands out, and what is written is arbitrary; declare {missing}"
+    if isinstance(codec, SurrogateCodec):
+        return "fresh surrogate, one a row: rows of one unit are not linked"
+    if isinstance(codec, CategoryCodec) and codec.source is not None:
+        return f"follows from {codec.source}, by the declared code book"
+    if isinstance(codec, DerivedCodec):
+        return f"derived by rule: {codec.minuend} − {codec.subtrahend}"
+    if isinstance(codec, NumberCodec | TimeCodec) and codec.base:
+        return f"modelled as the amount above {codec.base}"
+    return "modelled"
+
+
+def _domain(codec: ColumnCodec | None, column: Column, fact: Facts) -> tuple[str, Provenance]:
+    if codec is None or isinstance(codec, SurrogateCodec):
+        return "none", fact.provenance
+    if isinstance(codec, CategoryCodec):
+        count = f"{len(codec.values)} {'category' if len(codec.values) == 1 else 'categories'}"
+        if fact.kind == "boolean":
+            return " or ".join(codec.values), fact.provenance
+        if column.categories is not None:
+            return f"{count}, declared", "declared"
+        return f"{count} that enough units share; the rest is OTHER", "bought"
+    if isinstance(codec, DerivedCodec):
+        return "computed", "declared"
+    low, high = column.minimum, column.maximum
+    bounds = f"{_bound(low)} to {_bound(high)}" if low is not None or high is not None else "no declared bounds"
+    provenance: Provenance = "declared" if low is not None and high is not None else "bought"
+    line = _line(codec)
+    cells = line.size if line is not None else 0
+    return f"{bounds}; {cells} {'cell' if cells == 1 else 'cells'}, cut with noise", provenance
+
+
+def _bound(value: object) -> str:
+    if value is None:
+        return "open"
+    return value.isoformat(sep=" ") if hasattr(value, "isoformat") else f"{value:g}"
+
+
+def profiles(rows: SyntheticRows) -> tuple[ColumnProfile, ...]:
+    """Return a small histogram of the synthetic rows of each modelled column."""
+    codecs = {codec.name: codec for codec in rows.codec.codecs}
+    found = []
+    for name, column in rows.columns():
+        known = column.dropna()
+        if not len(known):
+            found.append(ColumnProfile(column=name, labels=("missing",), counts=(float(len(column)),)))
+        elif isinstance(codecs[name], CategoryCodec):
+            found.append(_category_profile(name, known, len(column) - len(known)))
+        else:
+            found.append(_line_profile(name, known, isinstance(codecs[name], TimeCodec)))
+    return tuple(found)
+
+
+def _category_profile(name: str, known: pd.Series, missing: int) -> ColumnProfile:
+    counts = known.astype("category").value_counts()
+    counts = pd.Series(counts.to_numpy(), index=counts.index.astype(object))[counts.to_numpy() > 0]
+    if missing:
+        counts["missing"] = counts.get("missing", 0) + missing
+    counts = counts.sort_index().sort_values(ascending=False, kind="stable")
+    shown, rest = counts.iloc[:PROFILE_BARS], counts.iloc[PROFILE_BARS:]
+    labels, numbers = [str(x) for x in shown.index], [float(x) for x in shown]
+    if len(rest):
+        labels.append(f"{len(rest)} others")
+        numbers.append(float(rest.sum()))
+    return ColumnProfile(column=name, labels=tuple(labels), counts=tuple(numbers))
+
+
+def _line_profile(name: str, known: pd.Series, times: bool) -> ColumnProfile:
+    values = known.to_numpy(dtype="datetime64[s]").astype(np.int64) if times else known.to_numpy(dtype=np.float64)
+    low, high = np.quantile(values, [0.01, 0.99])
+    if low == high:
+        low, high = float(values.min()), float(values.max()) + 1e-9
+    whole = not times and np.array_equal(values, np.rint(values))
+    if whole:  # bars that begin at a whole number and hold equally many
+        low, high = math.floor(low), math.ceil(high)
+        step = math.ceil((high - low + 1) / PROFILE_BARS)
+        edges = low + step * np.arange(math.ceil((high - low + 1) / step) + 1, dtype=np.float64)
+        counts = np.histogram(np.clip(values, low, high), bins=edges)[0]
+    else:
+        counts, edges = np.histogram(np.clip(values, low, high), bins=PROFILE_BARS, range=(low, high))
+    if times:
+        labels = [str(np.datetime64(int(edge), "s"))[:10] for edge in edges[:-1]]
+    else:
+        labels = [f"{edge:,.0f}" if whole else f"{edge:.4g}" for edge in edges[:-1]]
+    return ColumnProfile(column=name, labels=tuple(labels), counts=tuple(float(c) for c in counts), ordered=True)
+
+
+def ledger_state(before: Account, after: Account) -> LedgerState:
+    """Return what the officer's report says of the budget of the dataset, before and after the run."""
+    return LedgerState(
+        cap_epsilon=after.cap_epsilon_units / EPSILON_UNITS,
+        cap_delta=after.cap_delta_units / DELTA_UNITS,
+        spent_before_epsilon=before.spent_epsilon_units / EPSILON_UNITS,
+        spent_before_delta=before.spent_delta_units / DELTA_UNITS,
+        spent_after_epsilon=after.spent_epsilon_units / EPSILON_UNITS,
+        spent_after_delta=after.spent_delta_units / DELTA_UNITS,
+        releases_before=before.n_releases,
+    )

@@ -1,0 +1,120 @@
+"""How a release's budget is cut: relative weights from public facts, for `synthesize` and `plan` alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import pyarrow as pa
+
+from privsynth.codecs.column_facts import needs_votes
+from privsynth.domain.quantile_tree import FIRST_PARTS
+from privsynth.errors import ConfigError
+from privsynth.pipeline.config import REPORT_SHARE
+from privsynth.privacy.budget import Budget, SpendingPlan, TrainingSpec, plan_spending
+from privsynth.schema.definition import Schema
+
+# Shares of the generator's μ². What a schema declares is not bought, and its share goes to the tables.
+VOTES, ROWS, DOMAIN, DOMAIN_DECLARED, ONE_WAY, ONE_WAY_DECLARED, SELECTION = 0.015, 0.005, 0.13, 0.06, 0.05, 0.1, 0.08
+
+MOST_NOISE = 1e8  # rows, in their number: a table of that many would be made of nothing
+ROWS_AND_UNITS = 0.01  # where a unit has several rows, which makes their number dearer
+MOVABLE = ("votes", "domain", "one_way", "selection", "measurement")
+# Part -> the strength of a table below which its share grows in inverse measure, and how far; see `respread`.
+CLEAR_AT = {"votes": (200.0, 0.25), "domain": (300.0, 0.45), "one_way": (120.0, 0.2)}
+
+
+def modelled_columns(names: Iterable[str], schema: Schema, unit: str) -> list[str]:
+    """Return the columns that a generator may have to model, from public facts: no identifiers, texts or code books."""
+    declared = ((name, schema.column(name)) for name in names if name != unit)
+    return [name for name, column in declared if column.kind not in ("id", "text") and column.follows is None]
+
+
+def weights(schema: Schema, physical: Mapping[str, pa.DataType], budget: Budget) -> dict[str, float]:
+    """Return part -> relative weight, without the report's; from the schema and the header's types alone."""
+    modelled = modelled_columns(physical, schema, budget.unit)
+    found: dict[str, float] = {}
+    if any(needs_votes(schema.column(n), physical[n]) for n in modelled):
+        found["votes"] = VOTES
+    if budget.rows is None:
+        found["rows"] = ROWS if budget.max_rows_per_unit == 1 else ROWS_AND_UNITS
+    open_texts = any(_open_text(schema, n) for n in modelled)
+    lines = any(_line(schema, n) for n in modelled)
+    if open_texts or lines:
+        found["domain"] = DOMAIN if open_texts else DOMAIN_DECLARED
+    found["one_way"] = ONE_WAY if open_texts else ONE_WAY_DECLARED
+    found["selection"] = SELECTION
+    found["measurement"] = 1.0 - sum(found.values())
+    return found
+
+
+def _open_text(schema: Schema, name: str) -> bool:
+    column = schema.column(name)
+    return column.kind is None or (column.kind == "categorical" and column.categories is None)
+
+
+def _line(schema: Schema, name: str) -> bool:
+    return schema.column(name).kind in (None, "numeric", "integer", "datetime", "date")
+
+
+def open_domain(schema: Schema, physical: Mapping[str, pa.DataType], budget: Budget) -> bool:
+    """Return whether any threshold may be needed, so that δ has to be set aside for it."""
+    modelled = modelled_columns(physical, schema, budget.unit)
+    return any(_open_text(schema, n) or (_line(schema, n) and not _small(schema, n)) for n in modelled)
+
+
+def _small(schema: Schema, name: str) -> bool:
+    """Return whether a line is declared so short that each value is counted by itself."""
+    column = schema.column(name)
+    if column.kind != "integer" or column.minimum is None or column.maximum is None:
+        return False
+    return float(column.maximum) - float(column.minimum) < FIRST_PARTS  # type: ignore[arg-type]
+
+
+def make_plan(
+    schema: Schema, physical: Mapping[str, pa.DataType], budget: Budget, training: TrainingSpec | None
+) -> SpendingPlan:
+    """Return the plan of a release: the generator's parts, and the report's fixed share of the whole.
+
+    Raises:
+      ConfigError: not even the number of rows could be told, so that nothing should be spent.
+    """
+    relative = weights(schema, physical, budget)
+    gaussian = 1.0 - (training.share if training else 0.0)
+    report = REPORT_SHARE / gaussian
+    parts = {name: weight * (1.0 - report) for name, weight in relative.items()} | {"report": report}
+    plan = plan_spending(budget, parts, open_domain=open_domain(schema, physical, budget), training=training)
+    noise = budget.max_rows_per_unit * plan.parts["rows"] ** -0.5 if "rows" in plan.parts else 0.0
+    if noise > MOST_NOISE:
+        raise ConfigError(
+            f"at this budget noise of {noise:.1g} rows would hide how many rows there are; choose a larger epsilon or "
+            "fewer rows a unit, or declare the number of rows"
+        )
+    return plan
+
+
+def respread(plan: SpendingPlan, *, n_rows: float, columns: int, of_unit: float) -> SpendingPlan:
+    """Return the plan with shares that suit the paid number of rows; the whole and the parts are the same.
+
+    Where rows are few against the noise, what is not known of the columns is lost first: it gets more, in the measure
+    in which it is missing, and what cannot be told of pairs then pays for it. What has been spent stays as it is.
+
+    Args:
+      n_rows: the paid number of rows.
+      columns: how many the generator models.
+      of_unit: rows that a unit has, on average where that is known, else at most.
+    """
+    movable = [part for part in MOVABLE if part in plan.parts]
+    whole = math.fsum(plan.parts[part] for part in movable)
+    # Rows for each standard deviation of one histogram a column that cost everything.
+    strength = n_rows * whole**0.5 / (of_unit * max(columns, 1) ** 0.5)
+    wanted = {part: plan.parts[part] / whole for part in movable}
+    for part, (clear, most) in CLEAR_AT.items():
+        if part in wanted:
+            wanted[part] = max(wanted[part], min(most, wanted[part] * clear / max(strength, 1e-9)))
+    first = [part for part in CLEAR_AT if part in wanted]
+    rest = [part for part in movable if part not in first]
+    left = (1.0 - math.fsum(wanted[part] for part in first)) / math.fsum(wanted[part] for part in rest)
+    shares = {part: wanted[part] * (left if part in rest else 1.0) * whole for part in movable}
+    return replace(plan, parts={part: shares.get(part, mu2) for part, mu2 in plan.parts.items()})

@@ -1,0 +1,81 @@
+"""A schema for a person to fill in: names and blanks; with `observe`, suggestions that are not yet declarations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from privsynth.codecs.column_facts import Facts, declared_facts, exact_facts
+from privsynth.codecs.parse import Categories
+from privsynth.codecs.parsed_table import grid_values, parse_table
+from privsynth.pipeline.public_names import refuse_values_for_names
+from privsynth.schema.definition import Column, Schema
+from privsynth.schema.files import dump_schema
+from privsynth.sources.registry import SourceOptions, open_source, read_table
+from privsynth.table import Table
+from privsynth.workspace import Workspace, privsynth_home
+
+MOST_CATEGORIES = 50
+_BLANKS = """A schema for privsynth. Fill in what a code book, a form or a law says about each column;
+what is left out is bought with the privacy budget. Nothing here was read off the data.
+
+unit: whose privacy is protected, a column name or "row"; max_rows_per_unit: at most so many rows of it are used.
+kind: numeric, integer, categorical, boolean, datetime, date, id or text (text is dropped).
+minimum, maximum, categories, precision, nullable: false; roles: identifier, quasi_identifier, sensitive, protected,
+target; rules: for example "discharged >= admitted"."""
+_OBSERVED = """THESE SUGGESTIONS WERE READ OFF THE DATA AND ARE AS PRIVATE AS THE DATA.
+Compare each with a code book, correct it, and remove `observed: true`: only then it is a declaration.
+privsynth synthesize refuses a schema that still holds `observed: true`."""
+
+
+def draft_schema(source: str, options: dict[str, Any], *, observe: bool, header_is_public: bool = False) -> str:
+    """Return YAML: names and blanks, or, with `observe`, exact (private) suggestions marked `observed`.
+
+    Guarantee: without `observe`, a function of the header; with it none: the text is private.
+    """
+    opened = open_source(source, SourceOptions(**options))
+    if not (observe or header_is_public or options.get("columns")):
+        refuse_values_for_names(opened.names, opened.label)
+    blanks = Schema(columns={name: Column() for name in opened.names})
+    if not observe:
+        return dump_schema(blanks, comment=_BLANKS)
+    with Workspace(privsynth_home()) as workspace:
+        table, _ = read_table(opened, workspace)
+        columns = {name: _suggest(table, name) for name in table.names}
+    return dump_schema(Schema(columns=columns), comment=_OBSERVED)
+
+
+def _suggest(table: Table, name: str) -> Column:
+    physical = table.column(name).type
+    if str(physical) == "bool":
+        fact = declared_facts(Column(), physical)
+    else:
+        fact = exact_facts(table.column(name))
+    if fact.kind == "categorical":
+        return _suggest_texts(table, name, fact)
+    found: dict[str, Any] = {"kind": fact.kind, "observed": True, "decimal": "," if fact.decimal == "," else None}
+    if fact.kind in ("numeric", "datetime"):
+        found["precision"] = fact.precision
+    parsed = parse_table(table, Schema(), {name: fact}, [name]).columns.get(name)
+    if parsed is not None and not isinstance(parsed, Categories) and not parsed.null.all():
+        known = parsed.steps[~parsed.null]
+        low, high = int(known.min()), int(known.max())
+        if fact.kind in ("numeric", "integer"):
+            found["minimum"], found["maximum"] = grid_values(np.array([low, high]), fact.precision).tolist()
+        else:
+            step = int(fact.precision)
+            found["minimum"], found["maximum"] = (str(np.datetime64(v * step, "s")) for v in (low, high))
+        found["format"] = fact.format
+    return Column.model_validate({key: value for key, value in found.items() if value is not None})
+
+
+def _suggest_texts(table: Table, name: str, fact: Facts) -> Column:
+    parsed = parse_table(table, Schema(), {name: fact}, [name]).columns[name]
+    assert isinstance(parsed, Categories)
+    distinct = len(parsed.values)
+    if distinct and distinct > 0.9 * max(int((parsed.codes >= 0).sum()), 1) and distinct > MOST_CATEGORIES:
+        return Column(kind="id", observed=True)
+    if 0 < distinct <= MOST_CATEGORIES:
+        return Column(kind="categorical", categories=tuple(sorted(parsed.values)), observed=True)
+    return Column(kind="categorical", observed=True)

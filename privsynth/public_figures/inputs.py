@@ -1,0 +1,51 @@
+"""`PaidInputs`: what the public figures are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.table import TableCodec
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class PaidInputs:
+    """What the public figures are made of.
+
+    Attributes:
+      data: private codes of all rows that were used, training and holdout.
+      synthetic: (attributes, m) codes of the released rows.
+      codec: columns and attributes.
+      target: column that somebody will want to predict, or None.
+      protected: columns whose groups have to be treated alike.
+      in_training: (n,) booleans, private: the row was trained on, else held out. None: nobody was held out by plan.
+    """
+
+    data: Encoded
+    synthetic: np.ndarray
+    codec: TableCodec
+    target: str | None
+    protected: tuple[str, ...]
+    in_training: np.ndarray | None = None
+
+    def __repr__(self) -> str:
+        return f"PaidInputs({len(self.data.sizes)} attributes)"
+
+    def single_attribute(self, columns: Sequence[str]) -> dict[str, int]:
+        """Return column -> attribute for the columns that are one attribute."""
+        found = {name: self.codec.attributes_of(name) for name in columns}
+        return {name: indices[0] for name, indices in found.items() if len(indices) == 1}
+
+    def texts_of(self, column: str) -> list[str]:
+        """Return what each code of a column of one attribute means, as far as it has a name; the last is missing."""
+        codec = next(c for c in self.codec.codecs if c.name == column)
+        texts = [*getattr(codec, "values", ())]
+        if getattr(codec, "other", False):
+            texts.append("OTHER")
+        if not texts:
+            cells = getattr(codec, "cells", None)
+            texts = [f"cell {i + 1}" for i in range(cells.size)] if cells is not None else []
+        return [*texts, "missing"]

@@ -1,0 +1,146 @@
+"""A paid membership curve: does nearness to a synthetic row tell who was trained on?
+
+One noisy table nearness × side (training or holdout). Nearness is a whole number, computed from the row itself and
+synthetic rows without a float, so that no row's score can depend on who else is there.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from privsynth.findings.finding import Finding
+from privsynth.privacy.mechanisms import Mechanisms
+from privsynth.public_figures.inputs import PaidInputs
+from privsynth.public_figures.noisy_table import SOURCE, NoisyTable, area_figure, counts_of
+
+BINS = 8
+MAX_BASE = 2_000
+WORK = 1e8  # comparisons of rows, about; decides how many synthetic rows are compared with
+MAX_ATTRIBUTES = 40
+CHUNK = 2_048
+AT_ONCE = 1 << 18
+
+
+def membership_findings(
+    inputs: PaidInputs, mechanisms: Mechanisms, *, mu_squared: float, rng: np.random.Generator
+) -> list[Finding]:
+    """Return the area under the curve of a membership attack by nearness, with the curve.
+
+    Guarantee: one Gaussian release of `mu_squared` of the part "report". A unit's rows are all on one side and move
+      one cell each. People in the holdout are counted too, and protected by the same promise.
+    """
+    assert inputs.in_training is not None
+    measure = _Measure(inputs, rng)
+    near = measure.bin_of(inputs.data.codes)
+    side = inputs.in_training.astype(np.uint16)
+    release = mechanisms.gaussian(
+        counts_of((near, side), (BINS, 2)).ravel(),
+        l2_sensitivity=float(inputs.data.max_rows_per_unit),
+        part="report",
+        mu_squared=mu_squared,
+        label="counts of nearness to a synthetic row × training or holdout",
+    )
+    return [_finding(NoisyTable.around(release.values.reshape(BINS, 2), release.sigma, rng))]
+
+
+class _Measure:
+    """How nearness is told; made of public things.
+
+    Attributes:
+      used: attributes that are compared.
+      ordered: of them, those whose neighbouring codes are alike.
+      base: (len(used), m) uint16 codes of synthetic rows to compare with.
+      known: sorted hashes of all synthetic rows, equal ones too.
+      edges: ascending; a row of nearness v is in bin #(edges <= v), and an equal of a synthetic row in the last
+        of `BINS`: always as many, however few different edges there are.
+    """
+
+    def __init__(self, inputs: PaidInputs, rng: np.random.Generator) -> None:
+        count = len(inputs.data.sizes)
+        self.used = np.sort(rng.permutation(count)[:MAX_ATTRIBUTES])
+        self.ordered = np.array([inputs.data.attributes[i].ordered for i in self.used])
+        rows = rng.permutation(inputs.synthetic.shape[1])
+        size = int(np.clip(WORK / max(inputs.data.n_rows, 1.0), 200, MAX_BASE))
+        base, rest = np.sort(rows[: min(size, len(rows) // 2)]), rows[len(rows) // 2 :][: 4 * MAX_BASE]
+        self.base = inputs.synthetic[np.ix_(self.used, base)]
+        self.known = _hashes(inputs.synthetic)
+        self.known.sort()
+        seen = self.count(inputs.synthetic[:, rest])
+        self.edges = (
+            np.unique(np.quantile(seen, np.linspace(0, 1, BINS)[1:-1], method="nearest")) if len(seen) else seen
+        )
+
+    def bin_of(self, codes: np.ndarray) -> np.ndarray:
+        """Return the (n,) uint16 bins of rows: the more a row shares with a synthetic one, the higher."""
+        bins = np.empty(codes.shape[1], dtype=np.uint16)
+        for start in range(0, codes.shape[1], AT_ONCE):
+            some = codes[:, start : start + AT_ONCE]
+            found = np.searchsorted(self.edges, self.count(some), side="right")
+            bins[start : start + AT_ONCE] = np.where(self._has(_hashes(some)), BINS - 1, found)
+        return bins
+
+    def _has(self, words: np.ndarray) -> np.ndarray:
+        """Return (n,) booleans: a synthetic row has the hash."""
+        if not len(self.known):
+            return np.zeros(len(words), dtype=bool)
+        order = np.argsort(words)  # neighbours are looked for in neighbouring places of memory
+        there = np.empty(len(words), dtype=bool)
+        there[order] = self.known.take(np.searchsorted(self.known, words[order]), mode="clip") == words[order]
+        return there
+
+    def count(self, codes: np.ndarray) -> np.ndarray:
+        """Return (n,) the largest number of points that a row shares with one base row.
+
+        Two for each attribute with the same code, one for neighbouring codes of an ordered one.
+        """
+        own, best = codes[self.used], np.zeros(codes.shape[1], dtype=np.int64)
+        if not self.base.shape[1]:
+            return best
+        for start in range(0, own.shape[1], CHUNK):
+            part = own[:, start : start + CHUNK]
+            points = np.zeros((self.base.shape[1], part.shape[1]), dtype=np.uint8)
+            for row, base, ordered in zip(part, self.base, self.ordered, strict=True):
+                equal = (base[:, None] == row).view(np.uint8)
+                points += equal
+                points += equal
+                if ordered:  # of few cells: the ends of the type do not meet
+                    points += (base[:, None] + np.uint16(1) == row).view(np.uint8)
+                    points += (base[:, None] - np.uint16(1) == row).view(np.uint8)
+            best[start : start + CHUNK] = points.max(axis=0)
+        return best
+
+
+def _hashes(codes: np.ndarray) -> np.ndarray:
+    """Return (n,) words of whole rows; equal rows get equal words."""
+    words = np.full(codes.shape[1], 0x9E3779B97F4A7C15, dtype=np.uint64)
+    for start in range(0, codes.shape[1], AT_ONCE):
+        some = words[start : start + AT_ONCE]
+        for row in codes[:, start : start + AT_ONCE]:
+            some ^= row
+            some *= np.uint64(0xD6E8FEB86659FD93)
+            some ^= some >> np.uint64(32)
+    return words
+
+
+def _finding(table: NoisyTable) -> Finding:
+    common = {"family": "membership", "name": "membership_auc", "group": "nearness, with noise"}
+    source = f"distance to the closest synthetic row; {SOURCE}"
+    meaning = (
+        "An attacker who sees the synthetic rows takes a row for a member the more, the nearer it is to one of them. "
+        "0.5 is guessing, 1 is knowing who was trained on. An attack that fails proves nothing about other attacks."
+    )
+    return area_figure(
+        table,
+        meaning=meaning,
+        source=source,
+        better="lower",
+        detail={"roc": _roc(table), "threat_model": "no-box"},
+        **common,
+    )
+
+
+def _roc(table: NoisyTable) -> list[list[float]]:
+    """Return [false positive rate, true positive rate], rising, from the nearest bin on."""
+    counts = np.maximum(table.counts[::-1], 0.0)
+    shares = np.cumsum(counts, axis=0) / np.maximum(counts.sum(axis=0), 1.0)
+    return [[0.0, 0.0], *([round(float(f), 6), round(float(t), 6)] for f, t in shares[:-1]), [1.0, 1.0]]

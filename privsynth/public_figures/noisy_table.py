@@ -1,0 +1,156 @@
+"""What the paid figures share: noisy tables, what is computed from them, and intervals that contain the noise.
+
+Counts are never cut at zero before they are summed: a sum of noisy counts is unbiased only as long as their noise may
+cancel. What is a rate is cut to [0, 1] at the very end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from privsynth.codecs.contingency import count_views, whole
+from privsynth.findings.finding import Finding
+
+SOURCE = "sums released with Gaussian noise, divided by the paid number of rows"
+DRAWS = 400
+USELESS = 0.3  # of a share or an area: an interval this wide says nothing
+MIN_ROWS = 50.0
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class NoisyTable:
+    """A paid table of counts, and tables that could have been in its place.
+
+    Attributes:
+      counts: counts with noise of standard deviation `sigma` each.
+      draws: (draws, *counts.shape): noise and sampling error, around what came out.
+    """
+
+    counts: np.ndarray
+    sigma: float
+    draws: np.ndarray
+
+    @classmethod
+    def around(cls, counts: np.ndarray, sigma: float, rng: np.random.Generator) -> NoisyTable:
+        """Return a table with its draws."""
+        counts = counts.astype(np.float64)
+        spread = np.sqrt(sigma**2 + np.maximum(counts, 0.0))
+        return cls(counts, sigma, counts + rng.standard_normal((DRAWS, *counts.shape)) * spread)
+
+    def over(self, *axes: int) -> NoisyTable:
+        """Return the table summed over axes of `counts`."""
+        noisy = self.sigma * math.sqrt(math.prod(self.counts.shape[axis] for axis in axes))
+        return NoisyTable(self.counts.sum(axis=axes), noisy, self.draws.sum(axis=tuple(axis + 1 for axis in axes)))
+
+    def __getitem__(self, key: Any) -> NoisyTable:
+        """Return a part of the table."""
+        own = key if isinstance(key, tuple) else (key,)
+        return NoisyTable(self.counts[own], self.sigma, self.draws[(slice(None), *own)])
+
+    @property
+    def total(self) -> float:
+        """Noisy number of rows."""
+        return float(self.counts.sum())
+
+    @property
+    def holds_enough(self) -> bool:
+        """Whether there are so many rows that the noise of their sum cannot be most of it."""
+        return self.total > max(MIN_ROWS, 4 * self.sigma * math.sqrt(self.counts.size))
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A share in [0, 1] with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def useless(self) -> bool:
+        """Whether the interval is so wide that the figure says nothing."""
+        return self.high - self.low > USELESS
+
+
+def counts_of(columns: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+    """Return the exact int64 table of (n,) uint16 columns, of `shape`, in bounded memory. Private where rows are."""
+    (table,) = count_views(np.stack(columns), [whole(shape, tuple(range(len(shape))))])
+    return table
+
+
+def rate(part: NoisyTable, whole: NoisyTable, *, confidence: float = 0.95) -> Rate | None:
+    """Return the share that `part` is of `whole`, both of one table; None where the whole is too small."""
+    if not whole.holds_enough:
+        return None
+    axes = tuple(range(1, part.draws.ndim)), tuple(range(1, whole.draws.ndim))
+    draws = part.draws.sum(axis=axes[0]) / np.maximum(whole.draws.sum(axis=axes[1]), 1.0)
+    return interval_of(draws, part.total / whole.total, confidence=confidence)
+
+
+def interval_of(draws: np.ndarray, value: float, *, confidence: float = 0.95) -> Rate:
+    """Return an estimate in [0, 1] with the interval of its draws, widened to contain it."""
+    tail = (1 - confidence) / 2
+    low, high = (float(end) for end in np.quantile(draws, [tail, 1 - tail]))
+    cut = [min(max(number, 0.0), 1.0) for number in (value, min(low, value), max(high, value))]
+    return Rate(*cut)
+
+
+def auroc(table: NoisyTable) -> Rate | None:
+    """Return AUROC from a (bins, 2) table of label 0 and 1 in ascending score bins; None where a label is too rare.
+
+    Ties count one half. The noise of the two labels is independent, so that the sum of products is unbiased.
+    """
+    if not (table[:, 0].holds_enough and table[:, 1].holds_enough):
+        return None
+    return interval_of(_area(table.draws), float(_area(table.counts)))
+
+
+def _area(table: np.ndarray) -> np.ndarray:
+    negative, positive = table[..., 0], table[..., 1]
+    below = np.cumsum(negative, axis=-1) - negative
+    wins = (positive * (below + 0.5 * negative)).sum(axis=-1)
+    pairs = np.maximum(negative.sum(axis=-1), 1.0) * np.maximum(positive.sum(axis=-1), 1.0)
+    area: np.ndarray = wins / pairs
+    return area
+
+
+def paid_figure(*, useless: bool, meaning: str, value: float, low: float, high: float, **more: Any) -> Finding:
+    """Return a public finding; one without a figure where its interval is so wide that it says nothing."""
+    common: dict[str, Any] = {"visibility": "public", **more}
+    if not useless:
+        return Finding(value=value, low=low, high=high, meaning=meaning, **common)
+    common = {key: given for key, given in common.items() if key not in ("threshold", "detail")}
+    return no_figure(meaning, **{**common, "verdict": "insufficient"})
+
+
+def area_figure(table: NoisyTable, *, meaning: str, detail: dict[str, Any] | None = None, **common: Any) -> Finding:
+    """Return the public finding of the area under the curve of a (bins, 2) table (see `auroc`)."""
+    area, n = auroc(table), max(round(table.total), 0)
+    if area is None:
+        return no_figure(meaning, n=n, **{key: given for key, given in common.items() if key != "better"})
+    return paid_figure(
+        **common,
+        value=area.value,
+        low=area.low,
+        high=area.high,
+        useless=area.useless,
+        n=n,
+        baseline=0.5,
+        baseline_label="chance",
+        meaning=meaning,
+        detail=detail or {},
+    )
+
+
+def no_figure(meaning: str, **more: Any) -> Finding:
+    """Return a public finding that says why there is no figure."""
+    return Finding(
+        value=None,
+        meaning=f"{meaning} Not told: at this budget the noise leaves no useful figure.",
+        **{"visibility": "public", "verdict": "insufficient", **more},
+    )

@@ -1,0 +1,214 @@
+"""`Release`: a folder with a synthetic table, its model, its report and its signature; how it is written and read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from privsynth import _validate
+from privsynth._validate import in_range
+from privsynth.codecs.columns import DAY, ColumnCodec, TimeCodec
+from privsynth.codecs.synthetic_rows import SyntheticRows
+from privsynth.errors import ConfigError, SourceError
+from privsynth.notebook import card, checks_text, promise_text, worst_text
+from privsynth.randomness import new_sampling_seed
+from privsynth.sampling.synthetic_model import SyntheticModel
+from privsynth.signing.keyring import Keyring
+from privsynth.signing.verification import Expected, VerificationResult, verify_folder
+
+if TYPE_CHECKING:
+    from privsynth.schema.definition import Schema
+
+
+def write_rows(rows: SyntheticRows, path: Path) -> None:
+    """Write synthetic rows as Parquet or CSV, by the suffix, part by part; times of CSV in the format of their column.
+
+    A part is a row group of Parquet. Without the schema of Arrow, texts are read as texts and not as the dictionaries
+    that they come from.
+    """
+    if path.suffix == ".csv":
+        with path.open("w", encoding="utf-8", newline="") as file:
+            for number, frame in enumerate(rows.frames()):
+                text = as_text(frame, rows.codec.codecs)
+                text.to_csv(file, index=False, header=number == 0, lineterminator="\n")
+        return
+    tables = rows.tables()
+    first = next(tables)
+    more: dict[str, Any] = {"compression": "zstd", "write_statistics": False, "store_schema": False}
+    with pq.ParquetWriter(path, first.schema, **more) as writer:
+        for table in (first, *tables):
+            writer.write_table(table)
+
+
+def as_text(frame: pd.DataFrame, codecs: Sequence[ColumnCodec]) -> pd.DataFrame:
+    """Return the frame with times as text: ISO 8601, or the declared or bought format."""
+    out = frame.copy()
+    for codec in codecs:
+        if isinstance(codec, TimeCodec):
+            default = "%Y-%m-%d" if codec.precision == DAY else "%Y-%m-%dT%H:%M"
+            if codec.precision < 60:
+                default += ":%S"
+            out[codec.name] = frame[codec.name].dt.strftime(codec.format or default)
+    return out
+
+
+def as_conditions(given: str | Sequence[str]) -> tuple[str, ...]:
+    """Return conditions as texts; one alone need not be in a list.
+
+    Raises:
+      ConfigError: they are something else.
+    """
+    if isinstance(given, str):
+        return (given,)
+    if not (isinstance(given, list | tuple) and all(isinstance(text, str) for text in given)):
+        raise ConfigError("given must be a text such as 'age >= 60', or a list of such texts")
+    return tuple(given)
+
+
+@dataclass(frozen=True, repr=False)
+class Release:
+    """A release on disk.
+
+    Attributes:
+      folder: its public folder.
+      report: report.json, parsed.
+      keep: what has to live as long as the release: the owner of a temporary folder.
+    """
+
+    folder: Path
+    report: dict[str, Any]
+    keep: object = field(default=None, compare=False)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Release:
+        """Return the release in a folder: the public folder itself, or the one that holds it.
+
+        Opening checks nothing: call `verify` with a keyring that you trust.
+
+        Raises:
+          SourceError: there is none.
+        """
+        folder = Path(path)
+        if (folder / "public").is_dir():
+            folder = folder / "public"
+        try:
+            report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+            release = cls(folder, report)
+            whole = isinstance(release.findings, list) and all(isinstance(f, dict) for f in release.findings)
+            promised = min(release.epsilon, release.delta) >= 0 and bool(release.dataset) and bool(release.unit)
+        except (OSError, ValueError, RecursionError):
+            raise SourceError(f"{path} holds no release: it has no readable report.json") from None
+        except (KeyError, TypeError, AttributeError):
+            whole = promised = False
+        if not (whole and promised):
+            raise SourceError(f"{path} holds another report than that of a release; give a public folder")
+        return release
+
+    def __repr__(self) -> str:
+        promise = f"epsilon={self.epsilon:g}, delta={self.delta:g}, unit={self.unit!r}"
+        return f"Release({str(self.folder)!r}, dataset={self.dataset!r}, {promise}, findings={len(self.findings)})"
+
+    def _repr_html_(self) -> str:
+        most = self.report["guarantee"].get("max_rows_per_unit")
+        return card(
+            f"Release of {self.dataset}",
+            [
+                ("Promise", promise_text(self.epsilon, self.delta, self.unit, most if isinstance(most, int) else None)),
+                ("Public checks", checks_text(self.findings)),
+                ("Worst public finding", worst_text(self.findings)),
+                ("Signature", "UNSIGNED" if self.report.get("unsigned") else "there is one"),
+                ("Report", str(self.folder / "report.html")),
+            ],
+            note="Opened, not verified: verify(keyring) says who signed these bytes.",
+        )
+
+    @property
+    def dataset(self) -> str:
+        """Name of the dataset."""
+        return str(self.report["dataset"])
+
+    @property
+    def unit(self) -> str:
+        """Whose privacy is protected: a column, or "row"."""
+        return str(self.report["guarantee"]["unit"])
+
+    @property
+    def epsilon(self) -> float:
+        """ε of the release."""
+        return float(self.report["guarantee"]["epsilon"])
+
+    @property
+    def delta(self) -> float:
+        """δ of the release."""
+        return float(self.report["guarantee"]["delta"])
+
+    @property
+    def findings(self) -> list[dict[str, Any]]:
+        """The public findings."""
+        return list(self.report["findings"])
+
+    @property
+    def officer(self) -> Path:
+        """The officer's folder; it exists only where the release was made."""
+        return self.folder.parent / "officer"
+
+    def data(self) -> pd.DataFrame:
+        """Return the synthetic rows."""
+        if (self.folder / "data.parquet").exists():
+            return pd.read_parquet(self.folder / "data.parquet")
+        if (self.folder / "data.csv").exists():
+            return pd.read_csv(self.folder / "data.csv", dtype_backend="numpy_nullable")
+        return pd.read_parquet(self.folder / "data")
+
+    def model(self) -> SyntheticModel:
+        """Return the model, ready to sample."""
+        return SyntheticModel.load(self.folder / "model")
+
+    def schema(self) -> Schema:
+        """Return the public schema."""
+        from privsynth.schema.files import load_schema
+
+        return load_schema(self.folder / "schema.yaml")
+
+    def sample(
+        self,
+        n_rows: int | None = None,
+        *,
+        seed: int | None = None,
+        given: str | Sequence[str] = (),
+        balance: str | None = None,
+    ) -> pd.DataFrame:
+        """Return more synthetic rows, under conditions and with altered shares if asked for; they cost nothing.
+
+        Args:
+          n_rows: None takes the paid number of rows.
+          seed: the same seed and arguments give the same rows; None draws one.
+          given, balance: as for `privsynth.sample`.
+        """
+        _validate.whole_numbers(n_rows=n_rows, seed=seed)
+        _validate.texts(balance=balance)
+        model = self.model()
+        wanted = model.default_rows if n_rows is None else n_rows
+        chosen = new_sampling_seed() if seed is None else seed
+        in_range(0, 2**63 - 1, seed=chosen)
+        return model.sample(wanted, seed=chosen, given=as_conditions(given), balance=balance)
+
+    def verify(self, *keyrings: Keyring | str | Path, dataset: str | None = None) -> VerificationResult:
+        """Return who signed the release.
+
+        Args:
+          dataset: the dataset that it has to be of.
+        Raises:
+          VerificationError: something was changed, added or removed, or this is no public folder of that dataset;
+            the message says what.
+          UnknownSigner: intact, but no keyring knows the signer.
+        """
+        loaded = [k if isinstance(k, Keyring) else Keyring.load(Path(k)) for k in keyrings]
+        return verify_folder(self.folder, loaded, datetime.now(UTC), Expected("public", dataset))

@@ -1,0 +1,70 @@
+"""Lines over steps: what a generation keeps, one line a regime."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from privsynth.report.charts import svg
+from privsynth.report.charts.roc import DASHES, TONES, mark
+from privsynth.report.format_numbers import number
+
+_LEFT, _RIGHT, _TOP, _BOTTOM = 60.0, svg.WIDE - 20.0, 14.0, 230.0
+MOST = len(TONES)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line: a name and a figure for each step; None where there is none. `soft` draws it grey, to compare with."""
+
+    name: str
+    values: Sequence[float | None]
+    soft: bool = False
+
+
+def steps(title: str, lines: Sequence[Line], *, across: str, low: float = 0.0) -> Markup:
+    """Return lines over steps 0, 1, 2, …; each with a dash and a marker of its own, told in words as well.
+
+    Args:
+      lines: at most five are drawn.
+      across: what a step is, for example "generation".
+      low: end that the vertical axis must reach.
+    Raises:
+      ValueError: a figure is not finite.
+    """
+    drawn = [line for line in lines if any(value is not None for value in line.values)][:MOST]
+    count = max((len(line.values) for line in drawn), default=0)
+    if count < 2:
+        return svg.figure(title, "Nothing to draw.", svg.WIDE, 44, svg.text(12, 26, "Nothing was measured."))
+    figures = [value for line in drawn for value in line.values if value is not None]
+    if any(not math.isfinite(value) for value in figures):
+        raise ValueError("a chart was given a number that is not finite")
+    marks = svg.ticks(min(low, *figures), max(figures))
+
+    def place(step: int, value: float) -> tuple[float, float]:
+        x = _LEFT + (_RIGHT - _LEFT) * step / (count - 1)
+        return x, _BOTTOM - (_BOTTOM - _TOP) * (value - marks[0]) / (marks[-1] - marks[0])
+
+    body = []
+    for value, shown in zip(marks, svg.tick_texts(marks), strict=True):
+        y = place(0, value)[1]
+        body.append(svg.line(_LEFT, y, _RIGHT, y, stroke=svg.LINE))
+        body.append(svg.text(_LEFT - 8, y + 4, shown, text_anchor="end", font_size=11, fill=svg.SOFT))
+    for step in range(count):
+        x = place(step, marks[0])[0]
+        body.append(svg.text(x, _BOTTOM + 18, str(step), text_anchor="middle", font_size=11, fill=svg.SOFT))
+    body.append(svg.text((_LEFT + _RIGHT) / 2, _BOTTOM + 36, across, text_anchor="middle", font_size=11))
+    for index, line in enumerate(drawn):
+        points = [place(step, value) for step, value in enumerate(line.values) if value is not None]
+        tone = svg.SOFT if line.soft else TONES[index]
+        body.append(svg.path(points, stroke=tone, stroke_width=2, stroke_dasharray=DASHES[index]))
+        body += [mark(index, x, y) for x, y in points]
+        x, y = (_LEFT, 390.0)[index % 2], _BOTTOM + 60 + 20 * (index // 2)
+        body.append(svg.line(x, y, x + 28, y, stroke=tone, stroke_width=2, stroke_dasharray=DASHES[index]))
+        body.append(mark(index, x + 14, y) + svg.label(x + 36, y + 4, line.name, 260))
+    words = [f"{line.name}: {', '.join(number(value) for value in line.values)}" for line in drawn]
+    desc = f"By {across}, from 0 to {count - 1}. " + ". ".join(words) + "."
+    return svg.figure(title, desc, svg.WIDE, _BOTTOM + 66 + 20 * -(-len(drawn) // 2), "".join(body))

@@ -1,0 +1,1 @@
+"""Drawing rows from a released model, also under conditions. Nothing private, no cost."""

@@ -1,0 +1,174 @@
+"""Rebalancing: how many rows each value of a column gets, whatever its share in the real table is.
+
+fraud=0.3                    the share of the rows in which `fraud` is true
+ethnicity                    every category alike
+ethnicity=A:0.5,B:0.3        these shares; the other values keep what is left, in the model's proportions
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from privsynth.codecs.columns import CategoryCodec, ColumnCodec, NumberCodec
+from privsynth.codecs.parsed_table import TRUE_TEXTS, grid_values
+from privsynth.codecs.table import TableCodec
+from privsynth.errors import ConfigError, Option
+from privsynth.sampling.conditions import Clause, category, column_codec
+from privsynth.schema.rules import Condition
+
+_TEXT = re.compile(r"\s*(?:`(?P<quoted>[^`]+)`|(?P<bare>[^=`]+?))\s*(?:=(?P<shares>.*))?", flags=re.DOTALL)
+_ITEM = re.compile(r"\s*(?P<value>'[^']*'|\"[^\"]*\"|.+?)\s*:\s*(?P<share>[^:,]+?)\s*", flags=re.DOTALL)
+MOST_GROUPS = 1_000
+MOST_NUMBERS = 20  # a line of more is no list of codes
+_SLACK = 1e-9
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows that are asked for.
+
+    Attributes:
+      label: what they have in common, for the reader.
+      share: of all rows.
+      clauses: what each of them meets.
+    """
+
+    label: str
+    share: float
+    clauses: tuple[Clause, ...]
+
+
+def parse_balance(text: str, codec: TableCodec) -> tuple[Group, ...]:
+    """Return the groups that a text asks for; their shares add up to one.
+
+    Raises:
+      ConfigError: it cannot be read, names what the model does not have, or the shares cannot be.
+    """
+    found = _TEXT.fullmatch(text)
+    if not found:
+        raise ConfigError(f"'{text}' cannot be read; write column=share, column=value:share,value:share, or the column")
+    column = column_codec(found["quoted"] or found["bare"], codec)
+    if found["shares"] is None:
+        values = _values(column)
+        shares = dict.fromkeys(values, 1.0 / len(values))
+    elif ":" in found["shares"]:
+        shares = _listed(column, found["shares"])
+    else:
+        shares = {_positive(column): _share(found["shares"])}
+    left = 1.0 - sum(shares.values())
+    if left < -_SLACK or len(shares) > MOST_GROUPS:
+        raise ConfigError(f"the shares of '{column.name}' add up to more than 1, or are too many; correct them")
+    groups = [Group(f"{column.name} = {value}", share, (_is(column, [value]),)) for value, share in shares.items()]
+    if left > _SLACK:
+        others = _others(column, shares)
+        if others == []:
+            raise ConfigError(f"the shares of all values of '{column.name}' must add up to 1")
+        label = f"{column.name} = {others[0]}" if others and len(others) == 1 else f"{column.name}: the rest"
+        groups.append(Group(label, left, (_is(column, list(shares), negated=True),)))
+    return tuple(groups)
+
+
+def split_rows(shares: Sequence[float], sizes: Sequence[int]) -> np.ndarray:
+    """Return (parts, groups) int64, how many rows of each group each part of a table holds.
+
+    Rows of a part add up to its size; rows of a group to its share of all, rounded by largest remainder.
+
+    Args:
+      shares: of the groups, adding up to one.
+      sizes: rows of the parts.
+    """
+    wanted = np.asarray(shares, dtype=np.float64)
+    left = _round(wanted / wanted.sum() * sum(sizes), sum(sizes))
+    made = np.zeros((len(sizes), len(left)), dtype=np.int64)
+    for part, size in enumerate(sizes):
+        made[part] = _round(left * (size / max(left.sum(), 1)), size)
+        left -= made[part]
+    return made
+
+
+def _round(wanted: np.ndarray, total: int) -> np.ndarray:
+    """Return (groups,) int64 near what is wanted, adding up to `total`: the largest remainders are rounded up."""
+    down = np.floor(wanted).astype(np.int64)
+    rest = total - int(down.sum())
+    order = np.argsort(-(wanted - down), kind="stable")
+    down[order[:rest]] += 1
+    return down
+
+
+def _is(column: ColumnCodec, values: list[str], *, negated: bool = False) -> Clause:
+    conditions = tuple(Condition(column.name, "=", literal=value) for value in values)
+    return Clause(f"{column.name} in {', '.join(values)}", conditions, negated)
+
+
+def _values(column: ColumnCodec) -> list[str]:
+    """Return the values of a column that has few: the categories, without OTHER, or the only numbers of a line."""
+    if isinstance(column, CategoryCodec) and column.values:
+        return list(column.values)
+    if isinstance(column, NumberCodec) and column.base is None and len(column.cells.seg_low) <= MOST_NUMBERS:
+        cells = column.cells
+        if (cells.seg_low == cells.seg_high).all():
+            values = grid_values(cells.seg_low, column.precision)
+            return [str(round(v)) if column.integer else repr(float(v)) for v in values.tolist()]
+    example = Option("balance", f"{column.name}=VALUE:0.3")
+    raise ConfigError(f"'{column.name}' has no list of values; name them, as in ", example)
+
+
+def _others(column: ColumnCodec, values: Collection[str]) -> list[str] | None:
+    """Return the other values that a row may have; None where they cannot be listed."""
+    if not isinstance(column, CategoryCodec) or column.nullable:
+        return None
+    return [text for text in column.texts if text not in values]
+
+
+def _positive(column: ColumnCodec) -> str:
+    """Return the value of two that a share alone is about: the true one, or the larger number."""
+    values = _values(column)
+    true = [value for value in values if value.lower() in TRUE_TEXTS]
+    if len(values) == 2 and isinstance(column, NumberCodec):
+        return values[1]
+    if len(values) == 2 and len(true) == 1:
+        return true[0]
+    example = Option("balance", f"{column.name}={values[-1]}:0.3")
+    raise ConfigError(f"say which value of '{column.name}' is meant: ", example)
+
+
+def _listed(column: ColumnCodec, text: str) -> dict[str, float]:
+    shares: dict[str, float] = {}
+    for item in re.findall(r"(?:'[^']*'|\"[^\"]*\"|[^,])+", text):
+        found = _ITEM.fullmatch(item)
+        if not found:
+            raise ConfigError(f"'{item.strip()}' cannot be read; write value:share")
+        value = found["value"]
+        value = value[1:-1] if value[0] in "'\"" and value[-1] == value[0] and len(value) > 1 else value
+        value = _spelled(column, value)
+        if value in shares:
+            raise ConfigError(f"'{column.name}' is given the value '{value}' twice")
+        shares[value] = _share(found["share"])
+    return shares
+
+
+def _spelled(column: ColumnCodec, value: str) -> str:
+    if isinstance(column, CategoryCodec):
+        return category(column, value)
+    if isinstance(column, NumberCodec):
+        try:
+            if np.isfinite(float(value)):
+                return value
+        except ValueError:
+            pass
+        raise ConfigError(f"'{column.name}' holds numbers; '{value}' is none")
+    raise ConfigError(f"'{column.name}' cannot be balanced; choose a column of categories or numbers")
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0.0 <= share <= 1.0:
+        raise ConfigError(f"'{text.strip()}' is no share; give a number between 0 and 1")
+    return share

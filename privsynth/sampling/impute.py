@@ -1,0 +1,300 @@
+"""Imputation: the gaps of a person's own table, filled from a released model. The model is not learned from the table.
+
+Known cells condition the model; gaps are drawn from it, so that repeated draws show how uncertain a filling is (Rubin
+1987, multiple imputation). Nothing is spent: the model was paid for. The result holds the real rows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from privsynth.codecs.columns import DAY, CategoryCodec, DerivedCodec, NumberCodec, TimeCodec
+from privsynth.codecs.decoded_rows import Decoded, DecodedRows
+from privsynth.codecs.parse import Categories, Grid
+from privsynth.codecs.parsed_table import ParsedTable
+from privsynth.codecs.table import TableCodec
+from privsynth.sampling.conditional import complete
+from privsynth.sampling.synthetic_model import SyntheticModel
+from privsynth.sampling.user_table import Cells, Reader, as_parsed, fill, read_cells
+from privsynth.table import Table
+
+ROUNDS, ROUNDS_WITH_EMPTY = 12, 6  # of drawing rows again that break a rule; later ones may leave a gap empty
+CANDIDATES = 16
+
+
+@dataclass(repr=False)
+class Counts:
+    """What was done; exact figures about the table, for whoever may see the table.
+
+    Attributes:
+      rows: of the table.
+      filled: column -> cells that were filled.
+      stray: cells that could not be read as what their column holds, and were filled like empty ones.
+      left: cells that stay empty, because only that keeps the rules, or their type cannot hold the value.
+      broken: rows whose known cells break a rule already.
+      unmet: other rows that could not be filled so that every rule holds.
+    """
+
+    rows: int = 0
+    filled: Counter[str] = field(default_factory=Counter)
+    stray: int = 0
+    left: int = 0
+    broken: int = 0
+    unmet: int = 0
+
+
+def impute_rows(
+    model: SyntheticModel, readers: Mapping[str, Reader], table: Table, rng: np.random.Generator, counts: Counts
+) -> tuple[pa.Table, dict[str, np.ndarray]]:
+    """Return the table with its gaps filled, and which cells were: column -> (n,) booleans.
+
+    Columns that the model lacks, identifiers and known cells pass through as they are. What was done is added to
+    `counts`.
+
+    Args:
+      readers: of `make_readers`, for the whole table of which this may be a part.
+    """
+    cells = {name: read_cells(reader, table.column(name)) for name, reader in readers.items()}
+    _infer(model.codec, cells)
+    n = table.n_rows
+    gappy = np.zeros(n, dtype=bool)
+    for cell in cells.values():
+        gappy |= cell.gap
+    rows = np.flatnonzero(gappy)
+    data, filled = table.data, {}
+    part = {name: _part(cell, rows) for name, cell in cells.items()}
+    drawn, unmet = _fill_rows(model, part, len(rows), rng)
+    counts.rows += n
+    counts.unmet += unmet
+    counts.broken += int(_broken(model, {name: cell.line for name, cell in cells.items()}, n).sum())
+    for name, cell in cells.items():
+        whole = Decoded(np.zeros(n, dtype=np.int64), np.ones(n, dtype=bool))
+        line = drawn.lines[name]
+        whole.values[rows], whole.null[rows] = line.values, line.null
+        column = table.column(name)
+        changed = fill(readers[name], column, cell.gap, whole)
+        data = data.set_column(data.column_names.index(name), name, changed)
+        still = np.asarray(changed.is_null().to_numpy(), dtype=bool) | whole.null
+        filled[name] = cell.gap & ~still
+        counts.filled[name] += int(filled[name].sum())
+        counts.stray += int((cell.stray & filled[name]).sum())
+        counts.left += int((cell.gap & still).sum())
+    return data, filled
+
+
+def _part(cells: Cells, rows: np.ndarray) -> Cells:
+    return Cells(Decoded(cells.line.values[rows], cells.line.null[rows]), cells.gap[rows], cells.stray[rows])
+
+
+def _differences(codec: TableCodec, names: Collection[str]) -> list[DerivedCodec]:
+    """Return the derived columns of which the table has all three parts."""
+    return [
+        found
+        for found in codec.codecs
+        if isinstance(found, DerivedCodec) and {found.name, found.minuend, found.subtrahend} <= set(names)
+    ]
+
+
+def _infer(codec: TableCodec, cells: dict[str, Cells]) -> None:
+    """Fill in what a derived column and one of its parts say of the other, in the values and not in the gaps."""
+    for derived in _differences(codec, cells):
+        difference = cells[derived.name].line
+        for wanted, other in ((derived.minuend, derived.subtrahend), (derived.subtrahend, derived.minuend)):
+            line, known = cells[wanted].line, cells[other].line
+            at = np.flatnonzero(line.null & ~known.null & ~difference.null)
+            line.values[at] = _part_of(codec, derived, wanted, known.values[at], difference.values[at])
+            line.null[at] = False
+
+
+def _part_of(
+    codec: TableCodec, derived: DerivedCodec, wanted: str, other: np.ndarray, difference: np.ndarray
+) -> np.ndarray:
+    """Return the values of one part of a difference from those of the other part and of the difference."""
+    by_name = {found.name: found for found in codec.codecs}
+    target, source = by_name[wanted], by_name[derived.subtrahend if wanted == derived.minuend else derived.minuend]
+    assert isinstance(target, NumberCodec | TimeCodec)
+    assert isinstance(source, NumberCodec | TimeCodec)
+    sign = 1 if wanted == derived.minuend else -1
+    if isinstance(target, TimeCodec):
+        value, step = other + sign * difference * derived.precision * DAY, target.precision
+    else:
+        value, step = (other * source.precision + sign * difference * derived.precision) / target.precision, 1
+    return np.rint(value / step).astype(np.int64) * int(step)
+
+
+def _fill_rows(
+    model: SyntheticModel, cells: Mapping[str, Cells], n: int, rng: np.random.Generator
+) -> tuple[DecodedRows, int]:
+    """Return values for n rows, known ones as they are, and how many rows break a rule that they need not."""
+    lines = {name: cell.line for name, cell in cells.items()}
+    broken = _broken(model, lines, n, by_rule=True)
+    rows = _draw(model, lines, n, rng, empty=False)
+    missing = np.arange(n)
+    for round_ in range(ROUNDS + ROUNDS_WITH_EMPTY):
+        kept = _rules_hold(model, rows.take(missing)) | broken[:, missing]
+        missing = missing[~kept.all(axis=0)]
+        if not len(missing):
+            break
+        known = {name: Decoded(line.values[missing], line.null[missing]) for name, line in lines.items()}
+        rows.put(missing, _draw(model, known, len(missing), rng, empty=round_ >= ROUNDS - 1))
+    if len(missing):
+        missing = missing[~(_rules_hold(model, rows.take(missing)) | broken[:, missing]).all(axis=0)]
+    return rows, len(missing)
+
+
+def _broken(model: SyntheticModel, lines: Mapping[str, Decoded], n: int, *, by_rule: bool = False) -> np.ndarray:
+    """Return (n,) booleans, or (rules, n): the known cells break a rule, whatever is put into the gaps."""
+    empty = {codec.name: Decoded(np.zeros(n, dtype=np.int64), np.ones(n, dtype=bool)) for codec in model.codec.codecs}
+    failed = ~_rules_hold(model, DecodedRows({**empty, **lines}, n))
+    found: np.ndarray = failed if by_rule else np.any(failed, axis=0)
+    return found
+
+
+def _rules_hold(model: SyntheticModel, rows: DecodedRows) -> np.ndarray:
+    """Return (rules, n) booleans."""
+    rules = model.parsed_rules()
+    frame = model.codec.frame(rows, names={name for rule in rules for name in rule.columns})
+    return np.array([rule.holds(frame) for rule in rules], dtype=bool).reshape(len(rules), rows.n_rows)
+
+
+def _draw(
+    model: SyntheticModel, lines: Mapping[str, Decoded], n: int, rng: np.random.Generator, *, empty: bool
+) -> DecodedRows:
+    """Return values for n rows given the known ones.
+
+    Args:
+      empty: whether a gap may stay empty, as the model has it.
+    """
+    codec = model.codec
+    known = _known_codes(codec, lines, n)
+    evidence = {}
+    for name in lines:
+        for attribute in [] if empty else codec.attributes_of(name):
+            size = codec.attributes[attribute].size
+            if size > 1:
+                evidence[attribute] = np.append(np.ones(size - 1), 0.0)
+    held = {name: Decoded(line.values.copy(), line.null.copy()) for name, line in lines.items()}
+    open_ = {}
+    for derived in _differences(codec, lines):
+        nothing = held[derived.minuend].null & held[derived.subtrahend].null & ~held[derived.name].null
+        open_[derived] = np.flatnonzero(nothing)
+        _tell_amount(codec, derived, held[derived.name].values, open_[derived], known)
+    told = _told(codec, lines, known)
+    codes = _complete(model, known, told, evidence, rng)
+    for column in codec.codecs:
+        if isinstance(column, NumberCodec | TimeCodec) and column.base and {column.base, column.name} <= lines.keys():
+            below = np.flatnonzero(held[column.base].null & ~held[column.name].null)
+            if len(below):
+                near = np.repeat(below, CANDIDATES)
+                candidates = _complete(model, known[:, near], {c: v[near] for c, v in told.items()}, evidence, rng)
+                codes[:, below] = _fit_below(codec, column, candidates, held, below, rng)
+    rows = codec.draw(codes, rng, held)
+    for derived, at in open_.items():
+        low, high, difference = rows.lines[derived.subtrahend], rows.lines[derived.minuend], held[derived.name]
+        high.values[at] = _part_of(codec, derived, derived.minuend, low.values[at], difference.values[at])
+        high.null[at] = low.null[at]
+    return rows
+
+
+def _told(codec: TableCodec, lines: Mapping[str, Decoded], known: np.ndarray) -> dict[CategoryCodec, np.ndarray]:
+    """Return column that follows from another -> (n,) its value where only that is known, −1 elsewhere."""
+    found = {}
+    for column in codec.codecs:
+        if isinstance(column, CategoryCodec) and column.source is not None and column.name in lines:
+            (at,) = codec.attributes_of(column.source)
+            line = lines[column.name]
+            alone = ~line.null & (known[at] < 0) & np.isin(line.values, column.places)
+            found[column] = np.where(alone, line.values, -1)
+    return found
+
+
+def _complete(
+    model: SyntheticModel,
+    known: np.ndarray,
+    told: Mapping[CategoryCodec, np.ndarray],
+    evidence: Mapping[int, np.ndarray],
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Return codes as `complete` does, in rows that are told a value by the codes that say it."""
+    if not told:
+        return complete(model.fitted, known, evidence, rng)
+    kinds, kind = np.unique(np.stack(list(told.values())), axis=1, return_inverse=True)
+    codes = np.empty(known.shape, dtype=np.uint16)
+    for values, rows in ((kinds[:, k], np.flatnonzero(kind == k)) for k in range(kinds.shape[1])):
+        allowed = dict(evidence)
+        for column, value in zip(told, values.tolist(), strict=True):
+            (at,) = model.codec.attributes_of(column.source or "")
+            narrow = np.append(np.array(column.places) == value, False) * allowed.get(at, 1.0)
+            if value >= 0 and narrow.any():
+                allowed[at] = narrow
+        codes[:, rows] = complete(model.fitted, known[:, rows], allowed, rng)
+    return codes
+
+
+def _tell_amount(
+    codec: TableCodec, derived: DerivedCodec, difference: np.ndarray, at: np.ndarray, known: np.ndarray
+) -> None:
+    """Tell the model the amount by which one column exceeds another, where only that is known and coded so."""
+    minuend = next(found for found in codec.codecs if found.name == derived.minuend)
+    if not isinstance(minuend, NumberCodec | TimeCodec) or minuend.base != derived.subtrahend or not len(at):
+        return
+    amount = difference[at] * derived.precision
+    attribute = codec.attributes_of(minuend.name)[0]
+    if isinstance(minuend, TimeCodec):
+        known[attribute, at] = minuend.days.encode(np.floor(np.maximum(amount, 0)).astype(np.int64))
+    else:
+        known[attribute, at] = minuend.cells.encode(np.rint(amount / minuend.precision).astype(np.int64))
+
+
+def _fit_below(
+    codec: TableCodec,
+    column: NumberCodec | TimeCodec,
+    candidates: np.ndarray,
+    held: dict[str, Decoded],
+    below: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Choose codes for rows whose value is known and whose base is not, and set the base in `held`.
+
+    The model has the base and the amount above it, and their sum is known. Of several draws of both, the one whose sum
+    comes nearest is taken, and its base moved by what is left: exact as the number of draws grows.
+    """
+    base = next(found for found in codec.codecs if found.name == column.base)
+    assert isinstance(base, NumberCodec | TimeCodec)
+    drawn = codec.draw(candidates, rng)
+    top, bottom = (drawn.lines[name].values.reshape(-1, CANDIDATES) for name in (column.name, base.name))
+    value = held[column.name].values[below]
+    best = np.argmin(np.abs(top - value[:, None]), axis=1)
+    row = np.arange(len(below))
+    step = base.precision if isinstance(base, TimeCodec) else 1
+    moved = (value - (top - bottom)[row, best]) // step * int(step)
+    if base.low is not None or base.high is not None:
+        moved = np.clip(moved, base.low, base.high)
+    held[base.name].values[below] = np.minimum(moved, value)
+    held[base.name].null[below] = False
+    return candidates[:, row * CANDIDATES + best]
+
+
+def _known_codes(codec: TableCodec, lines: Mapping[str, Decoded], n: int) -> np.ndarray:
+    """Return (attributes, n) int32 codes, −1 where the value, or the base that it is counted from, is not known."""
+    columns: dict[str, Categories | Grid] = {}
+    nulls = {}
+    for column in codec.codecs:
+        if not column.attributes():
+            continue
+        line = lines.get(column.name) or Decoded(np.zeros(n, dtype=np.int64), np.ones(n, dtype=bool))
+        columns[column.name] = as_parsed(column, line)
+        nulls[column.name] = line.null
+    known = codec.encode(ParsedTable(columns, n)).astype(np.int32)
+    for column in codec.codecs:
+        null = nulls.get(column.name)
+        if isinstance(column, NumberCodec | TimeCodec) and column.base and null is not None:
+            null = null | nulls[column.base]
+        for attribute in codec.attributes_of(column.name):
+            known[attribute, null] = -1
+    return known

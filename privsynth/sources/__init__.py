@@ -1,0 +1,14 @@
+"""From files, databases and data frames to a `Table`, without a look at more than the header."""
+
+from privsynth.sources.fingerprint import content_fingerprint
+from privsynth.sources.registry import SOURCES, SkippedCells, Source, SourceOptions, open_source, read_table
+
+__all__ = [
+    "SOURCES",
+    "SkippedCells",
+    "Source",
+    "SourceOptions",
+    "content_fingerprint",
+    "open_source",
+    "read_table",
+]

@@ -1,0 +1,91 @@
+"""A pandas DataFrame that the caller holds in memory already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from privsynth.errors import SchemaError, SourceError
+from privsynth.sources.arrow_types import cell_text, plain_array, plain_type, text_array
+from privsynth.sources.header_checks import check_names, chosen_positions
+from privsynth.sources.protocol import SkippedCells, SourceOptions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class FrameSource:
+    """A DataFrame, read in slices of rows; its index is left out.
+
+    Types come from the dtypes. Mind that pandas itself makes floats of integers when a cell is missing; its dtype
+    `Int64` does not. A column of plain `bool` is read as text: one missing cell would have made objects of it, so that
+    its dtype tells that none is. The dtype `boolean`, which can hold missing cells, tells nothing and is kept.
+    """
+
+    names_are_public = True
+    label = "the data frame"
+
+    def __init__(self, frame: pd.DataFrame, options: SourceOptions) -> None:
+        if frame.columns.nlevels != 1:
+            raise SchemaError("the data frame has several levels of column names; join them into one")
+        self._frame = frame
+        self._options = options
+        header = ["" if name is None else str(name) for name in frame.columns]
+        if frame.shape[1] == 0:
+            raise SourceError("the data frame is empty; it needs columns and rows")
+        check_names(header, self.label, options)
+        self._positions = chosen_positions(header, self.label, options)
+        self.names = [header[position] for position in self._positions]
+        self._is_text = [_needs_cell_text(frame.iloc[:0, position]) for position in self._positions]
+        types = [
+            pa.string() if is_text else plain_type(pa.array(frame.iloc[:0, position], from_pandas=True).type)
+            for position, is_text in zip(self._positions, self._is_text, strict=True)
+        ]
+        self.arrow_schema = pa.schema(list(zip(self.names, types, strict=True)))
+
+    def __repr__(self) -> str:
+        return f"FrameSource({len(self.names)} columns)"
+
+    def batches(self, skipped: SkippedCells) -> Iterator[pa.RecordBatch]:
+        """Yield the rows with plain types."""
+        n_rows = self._options.rows_per_batch(len(self.names))
+        for start in range(0, len(self._frame), n_rows):
+            rows = self._frame.iloc[start : start + n_rows]
+            arrays = [
+                self._array(rows.iloc[:, position], is_text, skipped)
+                for position, is_text in zip(self._positions, self._is_text, strict=True)
+            ]
+            yield pa.RecordBatch.from_arrays(arrays, schema=self.arrow_schema)
+
+    def _array(self, cells: pd.Series, is_text: bool, skipped: SkippedCells) -> pa.Array:
+        if is_text:
+            return text_array([cell_text(cell, skipped) for cell in cells.tolist()], skipped, self._options)
+        array = pa.array(cells, from_pandas=True)
+        chunks = array.chunks if isinstance(array, pa.ChunkedArray) else [array]
+        plain = [plain_array(chunk, skipped, self._options) for chunk in chunks]
+        return pa.concat_arrays(plain) if len(plain) != 1 else plain[0]
+
+
+def _needs_cell_text(empty: pd.Series) -> bool:
+    """Return whether a column is read object by object: all but numbers, nullable booleans, times and Arrow types."""
+    import pandas as pd
+
+    kind = empty.dtype
+    if isinstance(kind, pd.CategoricalDtype):
+        return _needs_cell_text(kind.categories.to_series().iloc[:0])
+    if isinstance(kind, pd.ArrowDtype | pd.DatetimeTZDtype):
+        return False
+    if kind == "bool" or getattr(kind, "kind", "O") not in "biufmM":
+        return True
+    try:
+        pa.array(empty, from_pandas=True)
+    except (pa.ArrowException, TypeError):  # sparse columns, foreign byte orders, 128-bit floats
+        return True
+    return False
+
+
+def open_frame(frame: pd.DataFrame, options: SourceOptions) -> FrameSource:
+    """Wrap a DataFrame."""
+    return FrameSource(frame, options)

@@ -1,0 +1,118 @@
+"""JSON Lines: one object a line. Values keep their spelling: 1.50 stays "1.50", true stays "true"."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from privsynth.errors import SourceError
+from privsynth.sources.arrow_types import text_batch, text_schema
+from privsynth.sources.header_checks import check_names, refuse_unreadable
+from privsynth.sources.protocol import MAX_KEYS, SkippedCells, SourceOptions
+from privsynth.sources.text_file import UNDECODABLE, open_text, physical_lines
+
+_MAX_KEY_CHARS = 200
+_MAX_KEYS_COUNTED = 100_000
+_DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
+
+
+class JsonlSource:
+    """A file of JSON objects, one a line.
+
+    Without `columns` the names are gathered from the rows: the keys that the most lines have, at most 1,000, sorted.
+    They are then private (`names_are_public` is False), for a key may be there because of one row: a later stage
+    must buy them.
+    """
+
+    def __init__(self, path: Path, options: SourceOptions) -> None:
+        # Where the names are declared, no row is a table without rows, as a header alone is.
+        refuse_unreadable(path, may_be_empty=options.columns is not None)
+        self.label = str(path)
+        self._path = path
+        self._options = options
+        self.names_are_public = options.columns is not None
+        self.names = list(options.columns) if options.columns is not None else self._gather_names()
+        check_names(self.names, self.label, options)
+        self.arrow_schema = text_schema(self.names)
+
+    def __repr__(self) -> str:
+        return f"JsonlSource({self.label})"  # no names and no number of them: they may be private
+
+    def _gather_names(self) -> list[str]:
+        counts: Counter[str] = Counter()
+        for row in self._objects(SkippedCells()):
+            for key in row:
+                if key in counts or (len(counts) < _MAX_KEYS_COUNTED and _is_name(key)):
+                    counts[key] += 1
+        if not counts:
+            raise SourceError(f"{self.label} has no JSON objects; it needs one object a line, each with its own braces")
+        by_frequency = sorted(counts, key=lambda key: (-counts[key], key))
+        return sorted(by_frequency[: min(MAX_KEYS, self._options.max_columns)])
+
+    def batches(self, skipped: SkippedCells) -> Iterator[pa.RecordBatch]:
+        """Yield the objects as text columns; a key that an object lacks is null."""
+        n_rows = self._options.rows_per_batch(len(self.names))
+        known = set(self.names)
+        rows: list[list[str | None]] = []
+        n_chars = 0
+        for row in self._objects(skipped):
+            skipped.unknown_keys += len(row.keys() - known)
+            cells = [_text(row.get(name), skipped) for name in self.names]
+            rows.append(cells)
+            n_chars += sum(len(cell) for cell in cells if cell is not None)
+            if len(rows) >= n_rows or n_chars >= 1 << 25:
+                yield self._batch(rows, skipped)
+                rows, n_chars = [], 0
+        if rows:
+            yield self._batch(rows, skipped)
+
+    def _batch(self, rows: list[list[str | None]], skipped: SkippedCells) -> pa.RecordBatch:
+        return text_batch(list(zip(*rows, strict=True)), self.arrow_schema, skipped, self._options)
+
+    def _objects(self, skipped: SkippedCells) -> Iterator[dict[str, Any]]:
+        with open_text(self._path, self._options) as text:
+            for line in physical_lines(text, self._options.max_record_chars):
+                if len(line) > self._options.max_record_chars:
+                    skipped.long_lines += 1
+                    continue
+                line = line.strip(" \t\r\n\ufeff")
+                if not line:
+                    continue
+                try:
+                    value = _DECODER.decode(line)
+                except (ValueError, RecursionError):
+                    skipped.bad_json_lines += 1
+                    continue
+                if isinstance(value, dict):
+                    yield value
+                else:
+                    skipped.non_object_lines += 1
+
+
+def _is_name(key: str) -> bool:
+    """Return whether a key may become a column: not blank, not huge, and Unicode without control characters."""
+    return bool(
+        key.strip()
+        and len(key) <= _MAX_KEY_CHARS
+        and UNDECODABLE not in key
+        and not any(ord(sign) < 32 or 0xD800 <= ord(sign) < 0xE000 for sign in key)
+    )
+
+
+def _text(value: Any, skipped: SkippedCells) -> str | None:
+    if value is None or isinstance(value, str):  # numbers arrive as their spelling
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    skipped.nested_cells += 1
+    return None
+
+
+def open_jsonl(path: Path, options: SourceOptions) -> JsonlSource:
+    """Open a JSON Lines file."""
+    return JsonlSource(path, options)

@@ -1,0 +1,158 @@
+"""What every adapter takes, offers and counts: `SourceOptions`, `Source`, `SkippedCells`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from privsynth._validate import positive
+from privsynth.errors import ConfigError
+from privsynth.schema.definition import MAX_COLUMNS
+
+MAX_KEYS = 1_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceOptions:
+    """How to read a source: public facts that the user typed.
+
+    Attributes:
+      delimiter: one character between the cells of a delimited file; None takes it from the header line.
+      encoding: Python name of the encoding of a text file; None takes the byte order mark, else UTF-8.
+      sheet: name of the sheet of a workbook; None takes the first.
+      table: table of a database, `name` or `schema.name`.
+      query: one SELECT statement, instead of `table`.
+      columns: the columns to read, in this order; None reads all. JSON Lines has no header, so that this is also how
+        its names become public.
+      max_columns: a wider header is refused.
+      max_cell_chars: a longer text becomes null.
+      max_record_lines, max_record_chars: the most that one record of a delimited file may span, quoted line breaks
+        included; and the most characters of one physical line.
+      batch_rows, batch_cells: the most rows and the most cells that a batch holds (memory).
+    """
+
+    delimiter: str | None = None
+    encoding: str | None = None
+    sheet: str | None = None
+    table: str | None = None
+    query: str | None = None
+    columns: tuple[str, ...] | None = None
+    max_columns: int = MAX_COLUMNS
+    max_cell_chars: int = 10_000
+    max_record_lines: int = 200
+    max_record_chars: int = 1 << 20
+    batch_rows: int = 50_000
+    batch_cells: int = 500_000
+
+    def __post_init__(self) -> None:
+        if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n\0'):
+            raise ConfigError("delimiter must be one character, and neither a quote nor a line break")
+        if self.table is not None and self.query is not None:
+            raise ConfigError("table and query cannot both be given; leave one out")
+        if isinstance(self.columns, str):
+            raise ConfigError("columns must be a list of names, not one text")
+        if self.columns is not None:
+            object.__setattr__(self, "columns", tuple(self.columns))
+        if self.columns is not None and (not self.columns or len(set(self.columns)) != len(self.columns)):
+            raise ConfigError("columns must name at least one column, and none twice")
+        for field in fields(self):
+            if field.name.startswith(("max_", "batch_")):
+                positive(**{field.name: getattr(self, field.name)})
+
+    @classmethod
+    def of(cls, options: SourceOptions | Mapping[str, Any] | None) -> SourceOptions:
+        """Return the options themselves, those that a mapping names, or the usual ones.
+
+        Raises:
+          ConfigError: an option is absurd, or there is none of that name.
+        """
+        if isinstance(options, SourceOptions):
+            return options
+        known = [field.name for field in fields(cls)]
+        if options is not None and not (isinstance(options, Mapping) and set(options) <= set(known)):
+            raise ConfigError(f"source_options can be {', '.join(known)}; leave out what is none of them")
+        return cls(**(options or {}))
+
+    def rows_per_batch(self, n_columns: int) -> int:
+        """Return how many rows of `n_columns` cells a batch may hold."""
+        return max(1, min(self.batch_rows, self.batch_cells // max(1, n_columns)))
+
+
+@dataclass(repr=False)
+class SkippedCells:
+    """What could not be read, by kind of problem: cells that became null, rows that were padded, cut or left out.
+
+    The counts are exact figures about private rows: they belong to the officer, and `repr` does not show them.
+
+    Attributes:
+      short_rows: rows with fewer cells than the header; the rest is null.
+      long_rows: rows with more cells than the header; the rest is dropped.
+      surplus_rows: rows beyond the most that a sheet of Excel has; left out.
+      long_lines: physical lines beyond the limit, cut (delimited files) or left out (JSON Lines).
+      runaway_quotes: records with an opening quote that does not close in time; the first line was read without quotes.
+      undecodable_cells: cells with bytes that the encoding does not know; null.
+      nul_cells: cells with a NUL character; null.
+      long_cells: texts beyond the limit; null.
+      bad_json_lines: lines that are not JSON; left out.
+      non_object_lines: JSON lines that are no object; left out.
+      unknown_keys: members of JSON objects under a name that is not among the columns; dropped.
+      nested_cells: lists, objects, structs; null.
+      binary_cells: bytes; null.
+      error_cells: cells that hold an error value of a spreadsheet, like #N/A; null.
+      out_of_range_cells: times outside the years 1 to 9999; null.
+      unreadable_cells: objects of a type that has no text; null.
+    """
+
+    short_rows: int = 0
+    long_rows: int = 0
+    surplus_rows: int = 0
+    long_lines: int = 0
+    runaway_quotes: int = 0
+    undecodable_cells: int = 0
+    nul_cells: int = 0
+    long_cells: int = 0
+    bad_json_lines: int = 0
+    non_object_lines: int = 0
+    unknown_keys: int = 0
+    nested_cells: int = 0
+    binary_cells: int = 0
+    error_cells: int = 0
+    out_of_range_cells: int = 0
+    unreadable_cells: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the counts by name, zeros included. For the officer only."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @property
+    def total(self) -> int:
+        """Sum of all counts. For the officer only."""
+        return sum(self.as_dict().values())
+
+    def __repr__(self) -> str:
+        return "SkippedCells(for the officer)"
+
+
+class Source(Protocol):
+    """A table somewhere, ready to be read batch by batch, as often as wanted.
+
+    Attributes:
+      label: what to call the source in a message; no password and no cell.
+      names: column names, in order.
+      names_are_public: True when the names stand in a header, a database catalogue or the options. False when they
+        were gathered from the rows (JSON Lines without `columns`): a later stage must then buy them before it prints
+        or releases any.
+      arrow_schema: names and types of every batch; types are string, int64, float64, bool, timestamp[us], date32.
+    """
+
+    label: str
+    names: list[str]
+    names_are_public: bool
+    arrow_schema: pa.Schema
+
+    def batches(self, skipped: SkippedCells) -> Iterator[pa.RecordBatch]:
+        """Yield the rows and count in `skipped` what could not be read. A bad cell or row never raises."""
+        ...

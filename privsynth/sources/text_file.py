@@ -1,0 +1,112 @@
+"""Opening a text file: gzip by suffix, encoding by byte order mark, bytes that do not decode marked and not lost."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, cast
+
+from privsynth.errors import ConfigError, SourceError
+from privsynth.sources.container_limits import CountedBytes
+from privsynth.sources.header_checks import refuse_other_formats
+from privsynth.sources.protocol import SourceOptions
+
+# A lone surrogate: no valid text decodes to it, so that a cell that really holds U+FFFD is not mistaken for a bad one.
+UNDECODABLE = "\udcff"
+_BLOCK_CHARS = 1 << 18
+_HEAD_BYTES = 16
+# A run of more line breaks than this in a block is cut to it: no record that is read as one spans so many lines.
+_MAX_BLANK_LINES = 1_000
+_HANDLER = "privsynth_undecodable"
+# UTF-32 first: its mark begins with that of UTF-16.
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+
+def _mark(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return UNDECODABLE, error.end
+
+
+codecs.register_error(_HANDLER, _mark)
+
+
+@contextmanager
+def open_text(path: Path, options: SourceOptions) -> Iterator[io.TextIOWrapper]:
+    """Open a text file for reading, with its line breaks as they are.
+
+    Raises:
+      SourceError: the file is of another format, or its compressed stream is damaged.
+      ConfigError: the encoding of the options is not one that Python knows.
+    """
+    packed = path.name.lower().endswith(".gz")
+    try:
+        with gzip.open(path, "rb") if packed else path.open("rb") as opened:
+            raw = cast(IO[bytes], io.BufferedReader(CountedBytes(opened, path)) if packed else opened)
+            head = raw.peek(_HEAD_BYTES)[:_HEAD_BYTES]  # type: ignore[attr-defined]
+            refuse_other_formats(head, str(path))
+            with io.TextIOWrapper(raw, _encoding(head, options), errors=_HANDLER, newline="") as text:
+                yield text
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise SourceError(f"{path} is not a whole gzip file; copy it again, or check its suffix") from None
+
+
+def _encoding(head: bytes, options: SourceOptions) -> str:
+    marked = next((name for mark, name in _MARKS.items() if head.startswith(mark)), None)
+    chosen = options.encoding or marked or "utf-8"
+    try:
+        if not codecs.lookup(chosen)._is_text_encoding:
+            raise LookupError
+    except (LookupError, ValueError):  # ValueError: a NUL in the name
+        raise ConfigError(f"encoding {chosen!r} is not known; use a name like utf-8, cp1252 or utf-16") from None
+    if codecs.lookup(chosen).name == "utf-8":
+        return "utf-8-sig"  # reads files with and without the mark
+    return chosen
+
+
+def _shorter(block: str, max_blank: int) -> str:
+    """Return the block with each run of more than `max_blank` line breaks cut to that many."""
+    for end in ("\r\n", "\n", "\r"):
+        block = re.sub(f"(?:{end}){{{max_blank + 1},}}", end * max_blank, block)
+    return block
+
+
+def physical_lines(text: io.TextIOWrapper, max_chars: int, max_blank: int = _MAX_BLANK_LINES) -> Iterator[str]:
+    """Yield the lines of a file with their ends, `\\n`, `\\r` or `\\r\\n`.
+
+    A line of more than `max_chars` characters is cut to `max_chars` + 1, and its rest is skipped: that length tells. So
+    memory is bounded, whatever the file holds. Of a run of blank lines at least `max_blank` are yielded, and not all:
+    hundreds of megabytes of them take no time.
+    """
+    runs = [end * (max_blank + 1) for end in ("\n", "\r\n", "\r")]
+    carry, skipping = "", False
+    while block := text.read(_BLOCK_CHARS):
+        if any(run in block for run in runs):
+            block = _shorter(block, max_blank)
+        lines = io.StringIO(carry + block, newline="").readlines()
+        # A carriage return at the end of a block waits in `carry` for its line feed.
+        carry = "" if lines[-1].endswith("\n") else lines.pop()
+        if skipping and lines:
+            del lines[0]  # the end of the line that was cut
+            skipping = False
+        for line in lines:
+            yield line if len(line) <= max_chars else line[: max_chars + 1]
+        if not skipping and len(carry) > max_chars:
+            yield carry[: max_chars + 1]
+            skipping = True
+        if skipping:
+            carry = "\r" if carry.endswith("\r") else ""
+    if carry and not skipping:
+        yield carry

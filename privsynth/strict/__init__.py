@@ -1,0 +1,1 @@
+"""Readers of JSON and YAML that refuse what is ambiguous."""

@@ -1,0 +1,121 @@
+"""Verdicts: the interval decides, missing evidence is said, the worst group counts."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from privsynth.findings.finding import Finding
+from privsynth.policy import judge
+from privsynth.policy.files import parse_policy
+
+
+def figure(value, low=None, high=None, *, name="risk", **more):
+    stock = {"family": "disclosure", "visibility": "officer", "meaning": "m"}
+    return Finding(name=name, value=value, low=low, high=high, **{**stock, **more})
+
+
+def verdicts(findings, *checks, promise=None):
+    data = {"policy": "p", "version": "1", "purpose": "q", "checks": [{"source": "own", **c} for c in checks]}
+    loaded = parse_policy(yaml.safe_dump(data).encode(), "p")
+    return judge(loaded, findings, promise=promise or {})
+
+
+def only(findings, promise=None, **check):
+    (outcome,) = verdicts(findings, {"metric": "risk", **check}, promise=promise).outcomes
+    return outcome
+
+
+@pytest.mark.parametrize(
+    ("finding", "check", "verdict"),
+    [
+        (figure(0.1, 0.05, 0.15), {"at_most": 0.2}, "pass"),
+        (figure(0.1, 0.05, 0.15), {"at_most": 0.15}, "pass"),
+        (figure(0.1, 0.05, 0.15), {"at_most": 0.1}, "review"),
+        (figure(0.1, 0.05, 0.15), {"at_most": 0.05}, "review"),
+        (figure(0.1, 0.05, 0.15), {"at_most": 0.04}, "fail"),
+        (figure(0.1, 0.05, 0.15), {"at_least": 0.05}, "pass"),
+        (figure(0.1, 0.05, 0.15), {"at_least": 0.12}, "review"),
+        (figure(0.1, 0.05, 0.15), {"at_least": 0.16}, "fail"),
+        (figure(0.1), {"at_most": 0.1}, "pass"),
+        (figure(0.1), {"at_most": 0.09}, "fail"),
+        (figure(0.1, None, 0.3), {"at_most": 0.2}, "review"),
+        (figure(0.1, 0.05, 0.15), {"at_most": 0.1, "judge": "estimate"}, "pass"),
+        (figure(0.11, 0.05, 0.15), {"at_most": 0.1, "judge": "estimate"}, "fail"),
+        (figure(0.5, 0.45, 0.55, baseline=0.4), {"at_most": 0.2, "compare": "difference"}, "pass"),
+        (figure(0.5, 0.45, 0.55, baseline=0.4), {"at_most": 0.04, "compare": "difference"}, "fail"),
+        (figure(0.3, 0.25, 0.35, baseline=0.4), {"at_most": 0.2, "compare": "distance"}, "pass"),
+        (figure(0.3, 0.25, 0.35, baseline=0.4), {"at_most": 0.04, "compare": "distance"}, "fail"),
+        (figure(0.4, 0.3, 0.5, baseline=0.4), {"at_most": 0.05, "compare": "distance"}, "review"),
+        (figure(0.4, 0.3, 0.5), {"at_most": 0.05, "compare": "distance"}, "insufficient"),
+        (figure(0.4, verdict="fail"), {"judge": "verdict"}, "fail"),
+        (figure(0.4, verdict="review"), {"judge": "verdict"}, "review"),
+        (figure(0.4, verdict="info"), {"judge": "verdict"}, "pass"),
+        (figure(None, verdict="insufficient"), {"judge": "verdict"}, "insufficient"),
+        (figure(None, verdict="insufficient"), {"at_most": 1, "if_insufficient": "fail"}, "fail"),
+        (figure(None, verdict="insufficient"), {"at_most": 1, "if_insufficient": "review"}, "review"),
+    ],
+)
+def test_what_a_check_says_of_a_figure(finding, check, verdict):
+    assert only([finding], **check).verdict == verdict
+
+
+def test_missing_figures_are_not_a_pass():
+    assert only([], at_most=1).verdict == "insufficient"
+    assert only([], at_most=1, if_insufficient="fail").verdict == "fail"
+    assert only([figure(0.0, name="other")], at_most=1).counts == {}
+
+
+def test_the_worst_group_counts_and_is_named():
+    findings = [
+        figure(0.1, group="sex=F"),
+        figure(0.5, 0.4, 0.6, group="sex=M"),
+        figure(None, group="sex=X", verdict="insufficient"),
+        figure(0.9, group="race=B"),
+    ]
+    outcome = only(findings, at_most=0.2, groups="SEX=*")
+    assert outcome.verdict == "fail"
+    assert outcome.worst == ("sex=M",)
+    assert (outcome.value, outcome.low, outcome.high) == (0.5, 0.4, 0.6)
+    assert outcome.counts == {"fail": 1, "insufficient": 1, "pass": 1}
+    assert only(findings[:1] + findings[2:3], at_most=0.2).verdict == "insufficient"
+    assert only(findings, at_most=0.2).worst == ("sex=M", "race=B")
+
+
+def test_a_distance_is_shown_as_it_was_compared():
+    outcome = only([figure(0.3, 0.25, 0.5, baseline=0.4)], at_most=0.2, compare="distance")
+    assert (outcome.value, outcome.low, outcome.high) == pytest.approx((0.1, 0.0, 0.15))
+    above = only([figure(0.3, 0.25, 0.5, baseline=0.4)], at_most=0.2, compare="difference")
+    assert (above.value, above.low, above.high) == pytest.approx((-0.1, -0.15, 0.1))
+
+
+def test_visibility_chooses_whose_figures_count():
+    findings = [figure(0.9), figure(0.1, visibility="public")]
+    public = only(findings, at_most=0.2, visibility="public")
+    assert (public.verdict, public.exact) == ("pass", False)
+    assert only(findings, at_most=0.2, visibility="officer").verdict == "fail"
+    both = only(findings, at_most=0.2)
+    assert (both.verdict, both.exact) == ("fail", True)
+
+
+def test_the_promise_is_judged_as_it_stands():
+    check = {"metric": "promised_epsilon", "at_most": 2}
+    for promise, verdict in (({"promised_epsilon": 2.0}, "pass"), ({"promised_epsilon": 2.5}, "fail"), ({}, "review")):
+        (outcome,) = verdicts([], {**check, "if_insufficient": "review"}, promise=promise).outcomes
+        assert outcome.verdict == verdict
+        assert outcome.value == promise.get("promised_epsilon")
+
+
+def test_a_policy_of_public_checks_is_public_and_any_other_is_not():
+    findings = [figure(0.1, visibility="public")]
+    public = {"metric": "risk", "at_most": 1, "visibility": "public"}
+    promise = {"metric": "promised_delta", "at_most": 1}
+    assert verdicts(findings, public, promise).public_only
+    assert not verdicts(findings, public, {"metric": "risk", "at_most": 1}).public_only
+
+
+def test_the_whole_is_as_bad_as_its_worst_check():
+    checks = [{"metric": "risk", "at_most": 1}, {"metric": "other", "at_most": 1}, {"metric": "risk", "at_most": 0}]
+    judged = verdicts([figure(0.1)], *checks)
+    assert judged.verdict == "fail"
+    assert [judged.count(v) for v in ("fail", "review", "insufficient", "pass")] == [1, 0, 1, 1]

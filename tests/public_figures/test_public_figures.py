@@ -1,0 +1,345 @@
+"""Public figures: sensitivities, naive twins, coverage of intervals, and that no row shows but through the noise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from doubles import ExactMechanisms, RecordingMechanisms, ReplayMechanisms, StubMechanisms
+from sklearn.metrics import roc_auc_score
+
+from privsynth.codecs.columns import CategoryCodec
+from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.table import TableCodec
+from privsynth.public_figures import membership, utility
+from privsynth.public_figures.figures import WEIGHTS, allocation, paid_findings
+from privsynth.public_figures.inputs import PaidInputs
+from privsynth.public_figures.membership import _hashes, _Measure, membership_findings
+from privsynth.public_figures.noisy_table import NoisyTable, auroc, interval_of, rate
+from privsynth.public_figures.utility import score_rows, utility_findings
+
+SIZES = {"age": 12, "ward": 5, "sex": 3, "ill": 3}
+CODEC = TableCodec(
+    tuple(
+        CategoryCodec(name=name, values=tuple(f"{name}{i}" for i in range(size - 1)), other=False, nullable=True)
+        for name, size in SIZES.items()
+    )
+)
+K = 3
+EXACT = ExactMechanisms()
+
+
+def people(n, seed):
+    """Return (4, n) codes: the older, the likelier ill; the sexes fall ill at different rates."""
+    rng = np.random.default_rng(seed)
+    age, ward = rng.integers(0, 11, n), rng.integers(0, 4, n)
+    sex = (rng.random(n) < 0.4).astype(int)
+    ill = (rng.random(n) < 0.1 + 0.06 * age + 0.1 * sex).astype(int)
+    return np.stack([age, ward, sex, ill]).astype(np.uint16)
+
+
+def inputs_of(real, synthetic, *, held=0.3, n_rows=None, target="ill", protected=("sex",), k=K):
+    """Return inputs; the last share of the rows is held out."""
+    n = real.shape[1]
+    data = Encoded(
+        codes=real,
+        unit=np.arange(n),
+        attributes=tuple(CODEC.attributes),
+        max_rows_per_unit=k,
+        n_rows=float(n if n_rows is None else n_rows),
+        columns=tuple(range(4)),
+    )
+    side = None if held is None else np.arange(n) < round(n * (1 - held))
+    return PaidInputs(data=data, synthetic=synthetic, codec=CODEC, target=target, protected=protected, in_training=side)
+
+
+def figures(inputs, mechanisms, mu_squared=1.0, seed=3):
+    return paid_findings(inputs, mechanisms, mu_squared=mu_squared, rng=np.random.default_rng(seed))
+
+
+def shown(found):
+    return [finding.to_json() for finding in found]
+
+
+FIRST, SYNTHETIC = people(400, 0), people(600, 1)
+ODD = np.array([[11], [4], [2], [1]], dtype=np.uint16)
+OTHERS = {
+    "one row removed": FIRST[:, 1:],
+    "one row in front": np.concatenate([ODD, FIRST], axis=1),
+    "one row changed": np.concatenate([ODD, FIRST[:, 1:]], axis=1),
+    "permuted": FIRST[:, ::-1],
+    "nobody": FIRST[:, :0],
+    "one group gone": FIRST[:, FIRST[2] == 0],
+    "nobody ill": np.where(np.arange(4)[:, None] == 3, 0, FIRST).astype(np.uint16),
+}
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_no_figure_moves_when_the_mechanisms_are_stubbed(case):
+    first = figures(inputs_of(FIRST, SYNTHETIC, n_rows=400), StubMechanisms(60))
+    other = figures(inputs_of(OTHERS[case], SYNTHETIC, n_rows=400), StubMechanisms(60))
+    assert shown(first) == shown(other)
+    assert {f.visibility for f in first} == {"public"}
+
+
+@pytest.mark.parametrize("side", ["training", "holdout"])
+def test_a_unit_moves_each_release_by_what_was_declared_at_most(side):
+    rows = np.repeat(FIRST[:, 5:6], K, axis=1)
+    more = np.concatenate([rows, FIRST] if side == "training" else [FIRST, rows], axis=1)
+    one, other = inputs_of(FIRST, SYNTHETIC), inputs_of(more, SYNTHETIC, n_rows=400)
+    in_training = one.in_training
+    extra = np.full(K, side == "training")
+    joined = np.concatenate([extra, in_training] if side == "training" else [in_training, extra])
+    record = RecordingMechanisms(1)
+    first = figures(one, record)
+    replay = ReplayMechanisms(record)
+    assert shown(figures(replace(other, in_training=joined), replay)) == shown(first)
+    assert replay.violations() == []
+    names = [call.public[1] for call in replay.calls]
+    assert len(names) == 5
+    moved = [np.abs(a.given - b.given).sum() for a, b in zip(replay.calls, record.calls, strict=True)]
+    assert all(moved), dict(zip(names, moved, strict=True))
+
+
+def test_too_small_a_declared_sensitivity_would_be_seen():
+    rows = np.repeat(FIRST[:, 5:6], K, axis=1)
+    more = inputs_of(np.concatenate([rows, FIRST], axis=1), SYNTHETIC, n_rows=400, k=1)
+    record = RecordingMechanisms(1)
+    figures(inputs_of(FIRST, SYNTHETIC, k=1), record)
+    replay = ReplayMechanisms(record)
+    figures(more, replay)
+    assert replay.violations()
+
+
+def test_the_score_of_a_row_does_not_depend_on_the_other_rows():
+    some = np.array([7, 3, 311])
+    whole, few = inputs_of(FIRST, SYNTHETIC), inputs_of(FIRST[:, some], SYNTHETIC, n_rows=400)
+    one, other = (score_rows(inputs, np.random.default_rng(0)) for inputs in (whole, few))
+    assert one.real_bin[some].tolist() == other.real_bin.tolist()
+    assert one.bins == other.bins > 2
+    near, far = (_Measure(inputs, np.random.default_rng(0)).bin_of(inputs.data.codes) for inputs in (whole, few))
+    assert near[some].tolist() == far.tolist()
+
+
+def test_figures_are_the_same_however_few_rows_are_looked_at_at_once(monkeypatch):
+    inputs = inputs_of(FIRST, SYNTHETIC)
+    record = RecordingMechanisms(2)
+    whole = shown(figures(inputs, record))
+    monkeypatch.setattr(utility, "AT_ONCE", 7)
+    monkeypatch.setattr(membership, "AT_ONCE", 11)
+    monkeypatch.setattr(membership, "CHUNK", 3)
+    replay = ReplayMechanisms(record)
+    assert shown(figures(inputs, replay)) == whole
+    assert all((a.given == b.given).all() for a, b in zip(replay.calls, record.calls, strict=True))
+
+
+def test_points_are_those_of_a_naive_count():
+    inputs = inputs_of(FIRST, SYNTHETIC)
+    ordered = [replace(a, ordered=i in (0, 2)) for i, a in enumerate(CODEC.attributes)]
+    inputs = replace(inputs, data=replace(inputs.data, attributes=tuple(ordered)))
+    measure = _Measure(inputs, np.random.default_rng(0))
+    apart = np.abs(FIRST[measure.used].astype(int)[:, :, None] - measure.base.astype(int)[:, None, :])
+    points = 2 * (apart == 0) + (apart == 1) * measure.ordered[:, None, None]
+    assert measure.count(FIRST).tolist() == points.sum(axis=0).max(axis=1).tolist()
+    own = {tuple(row) for row in SYNTHETIC.T.tolist()}
+    last = measure.bin_of(FIRST) == 7
+    assert all(last[i] for i, row in enumerate(FIRST.T.tolist()) if tuple(row) in own)
+
+
+def test_the_budget_is_cut_by_public_facts_and_never_passed():
+    whole = inputs_of(FIRST, SYNTHETIC)
+    for inputs, kinds in (
+        (whole, set(WEIGHTS)),
+        (replace(whole, target=None), {"means", "columns", "groups", "membership"}),
+        (replace(whole, protected=(), in_training=None), {"means", "columns", "utility"}),
+    ):
+        cut = allocation(inputs, 0.25)
+        assert set(cut) == kinds
+        assert 0.249 < sum(cut.values()) <= 0.25
+        record = ExactMechanisms()
+        figures(inputs, record, mu_squared=0.25)
+        assert sum(call.public[3] for call in record.calls) <= 0.25
+        assert {call.public[2] for call in record.calls} == {"report"}
+
+
+def test_without_noise_the_figures_are_the_exact_ones():
+    real = people(4_000, 5)
+    inputs = inputs_of(real, people(4_000, 6))
+    found = {(f.name, f.group): f for f in figures(inputs, ExactMechanisms(), mu_squared=1e9)}
+    scores = score_rows(inputs, _after_tables())
+    expected = roc_auc_score(scores.real_label, scores.real_bin)
+    assert found["tstr_auroc", "ill"].value == pytest.approx(expected, abs=1e-9)
+    women = real[2] == 1
+    assert found["representation", "sex=sex1"].baseline == pytest.approx(women.mean(), abs=1e-4)
+    assert found["base_rate", "sex=sex1"].baseline == pytest.approx(real[3][women].mean(), abs=1e-4)
+    chosen = scores.real_bin >= scores.selected_from
+    truth = {
+        "selection_rate": chosen[women].mean(),
+        "true_positive_rate": chosen[women & (real[3] == 1)].mean(),
+        "false_positive_rate": chosen[women & (real[3] == 0)].mean(),
+    }
+    for name, value in truth.items():
+        assert found[name, "sex=sex1"].value == pytest.approx(value, abs=1e-4)
+        men = found[name, "sex=sex0"].value
+        assert found[f"{name}_gap", "sex"].value == pytest.approx(abs(value - men), abs=1e-4)
+    bins = [f for (name, _), f in found.items() if name == "calibration"]
+    assert len(bins) == scores.bins
+    assert sum(f.n for f in bins) == 4_000
+    assert found["membership_auc", "nearness, with noise"].value == pytest.approx(0.5, abs=0.06)
+
+
+def _after_tables():
+    """Return the published stream as it stands when rows are scored: few columns need no draw for tables."""
+    return np.random.default_rng(3)
+
+
+def test_a_shifted_outcome_is_a_calibration_error():
+    real = people(4_000, 5)
+    flipped = real.copy()
+    flipped[3] = np.where(np.random.default_rng(1).random(4_000) < 0.3, 1, flipped[3])
+    fair, shifted = (
+        next(
+            f for f in figures(inputs_of(r, people(4_000, 6)), ExactMechanisms(), 1e9) if f.name == "calibration_error"
+        )
+        for r in (real, flipped)
+    )
+    assert fair.low < 0.05  # the model itself, trained on 2,000 rows, is a little too sure
+    assert shifted.low > 0.1
+    assert shifted.value > 2 * fair.value
+
+
+def test_copies_of_training_rows_show_in_the_membership_curve():
+    rng = np.random.default_rng(0)
+    rare = rng.integers(0, 2, (4, 600)).astype(np.uint16)
+    rare[0], rare[1] = rng.integers(0, 11, 600), rng.integers(0, 4, 600)
+    codec = TableCodec(tuple(CODEC.codecs) + tuple(_wide(i) for i in range(4)))
+    wide = np.concatenate([rare, rng.integers(0, 30, (4, 600)).astype(np.uint16)])
+    data = Encoded(
+        codes=wide, unit=np.arange(600), attributes=tuple(codec.attributes), max_rows_per_unit=1, n_rows=600.0,
+        columns=tuple(range(8)),
+    )  # fmt: skip
+    side = np.arange(600) < 300
+    inputs = PaidInputs(data=data, synthetic=wide[:, :300], codec=codec, target=None, protected=(), in_training=side)
+    (found,) = membership_findings(inputs, ExactMechanisms(), mu_squared=1e9, rng=rng)
+    assert found.value > 0.99
+    curve = np.array(found.detail["roc"])
+    assert (np.diff(curve, axis=0) >= 0).all()
+    assert curve[0].tolist() == [0, 0]
+    assert curve[-1].tolist() == [1, 1]
+
+
+def _wide(i):
+    return CategoryCodec(name=f"code{i}", values=tuple(str(j) for j in range(30)), other=False, nullable=True)
+
+
+def test_nearness_is_what_a_naive_count_says():
+    inputs = inputs_of(FIRST, SYNTHETIC)
+    measure = _Measure(inputs, np.random.default_rng(0))
+    measure.ordered[0] = True
+    got = measure.count(FIRST[:, :40])
+    base = measure.base
+    for i in range(40):
+        points = [
+            sum(
+                2 * (row == other) + (ordered and abs(int(row) - int(other)) == 1)
+                for row, other, ordered in zip(FIRST[measure.used, i], base[:, j], measure.ordered, strict=True)
+            )
+            for j in range(base.shape[1])
+        ]
+        assert got[i] == max(points)
+    equal = (FIRST[:, :, None] == FIRST[:, None, :]).all(axis=0)
+    assert np.array_equal(_hashes(FIRST)[:, None] == _hashes(FIRST)[None, :], equal)
+
+
+def test_too_little_budget_is_insufficient_evidence():
+    found = figures(inputs_of(FIRST, SYNTHETIC), RecordingMechanisms(0), mu_squared=1e-5)
+    told = {f.name for f in found if f.value is not None}
+    assert told <= {"representation"} | {f.name for f in found if f.better == "target"}
+    assert {"tvd_2way_mean", "tstr_auroc", "membership_auc", "selection_rate_gap"} <= {
+        f.name for f in found if f.verdict == "insufficient"
+    }
+    assert all("the noise leaves no useful figure" in f.meaning for f in found if f.value is None)
+
+
+def test_a_column_of_one_cell_gets_no_distance_and_is_left_out_of_the_means():
+    """Whatever its values are, they are all in the one cell: 0 would read as a perfect match."""
+    codec = TableCodec((*CODEC.codecs, CategoryCodec(name="note", values=(), other=True, nullable=True)))
+    inputs = inputs_of(FIRST, SYNTHETIC)
+    real, fake = (np.concatenate([t, np.zeros((1, t.shape[1]), t.dtype)]) for t in (FIRST, SYNTHETIC))
+    data = replace(inputs.data, codes=real, attributes=tuple(codec.attributes), columns=tuple(range(5)))
+    found = {(f.name, f.group): f for f in figures(replace(inputs, data=data, synthetic=fake, codec=codec), EXACT)}
+    alone = {(f.name, f.group): f for f in figures(inputs, EXACT)}
+    assert (found["tvd_1way", "note"].value, found["tvd_1way", "note"].verdict) == (None, "insufficient")
+    for name in ("tvd_1way_mean", "tvd_2way_mean", "tvd_3way_mean"):
+        assert found[name, ""].value == pytest.approx(alone[name, ""].value)
+        assert "1 of 5 have one cell alone" in found[name, ""].meaning
+
+
+@pytest.mark.parametrize("target", [None, "ill"])
+@pytest.mark.parametrize("synthetic", [SYNTHETIC[:, :0], SYNTHETIC[:, :1], np.zeros((4, 300), np.uint16)])
+def test_odd_synthetic_tables_make_no_trouble(target, synthetic):
+    found = figures(inputs_of(FIRST, synthetic, target=target), RecordingMechanisms(0))
+    assert shown(found)
+
+
+def noisy_tables(truth, sigma, runs, seed):
+    rng = np.random.default_rng(seed)
+    for _ in range(runs):
+        counts = rng.poisson(truth) + rng.normal(0, sigma, truth.shape)
+        yield NoisyTable.around(counts, sigma, rng)
+
+
+def test_intervals_hold_the_truth():
+    # 300 runs at 95 %: fewer than 270 hits happen in under 1 of 10,000 such tests.
+    truth = np.array([[400.0, 20], [300, 60], [200, 120], [60, 240]])
+    area = float(_exact_area(truth))
+    share = truth[2:, 1].sum() / truth[:, 1].sum()
+    hits = np.zeros(2)
+    for table in noisy_tables(truth, 15.0, 300, 1):
+        seen, selected = auroc(table), rate(table[2:, 1], table[:, 1])
+        hits += [seen.low <= area <= seen.high, selected.low <= share <= selected.high]
+    assert (hits >= 270).all(), hits
+
+
+def test_an_interval_without_the_noise_would_not_hold_the_truth():
+    truth = np.array([[400.0, 20], [300, 60], [200, 120], [60, 240]])
+    share, hits = truth[2:, 1].sum() / truth[:, 1].sum(), 0
+    rng = np.random.default_rng(2)
+    for table in noisy_tables(truth, 40.0, 200, 3):
+        forgetful = NoisyTable.around(table.counts, 0.0, rng)
+        seen = rate(forgetful[2:, 1], forgetful[:, 1])
+        hits += seen.low <= share <= seen.high
+    assert hits < 160
+
+
+def _exact_area(truth):
+    bins = np.arange(len(truth))
+    label = np.repeat([0, 1], len(truth))
+    return roc_auc_score(label, np.tile(bins, 2), sample_weight=truth.T.ravel())
+
+
+def test_the_area_is_scikit_learns():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        truth = rng.integers(40, 900, (6, 2)).astype(float)
+        assert auroc(NoisyTable.around(truth, 1e-9, rng)).value == pytest.approx(_exact_area(truth), abs=1e-12)
+
+
+def test_noise_does_not_pull_the_area_towards_a_half():
+    # Counts are not cut at zero: the mean of 400 noisy areas is within 4 standard errors of the truth.
+    truth = np.array([[900.0, 0], [300, 20], [200, 100], [100, 500]])
+    seen = [auroc(table).value for table in noisy_tables(truth, 20.0, 400, 7)]
+    assert abs(np.mean(seen) - _exact_area(truth)) < 4 * np.std(seen) / 20
+
+
+def test_an_estimate_outside_its_draws_widens_them():
+    assert interval_of(np.linspace(0.4, 0.5, 100), 0.6).high == 0.6
+    assert interval_of(np.linspace(-0.5, 2, 100), 1.2).value == 1.0
+
+
+def test_utility_needs_a_model():
+    inputs = inputs_of(FIRST, SYNTHETIC[:, :30])
+    scores = score_rows(inputs, np.random.default_rng(0))
+    found = utility_findings(inputs, scores, ExactMechanisms(), mu_squared=1.0, rng=np.random.default_rng(0))
+    assert [f.verdict for f in found] == ["insufficient"]

@@ -1,0 +1,46 @@
+"""What the tests of ingestion share: reading a source to plain Python in a private folder of the test."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from privsynth.sources import SourceOptions, open_source, read_table
+from privsynth.workspace import Workspace
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    with Workspace(tmp_path / "home") as opened:
+        yield opened
+
+
+@pytest.fixture
+def read(workspace):
+    """Read an origin: returns `names`, `columns` (name -> list of cells), `skipped` (counts that are not 0)."""
+
+    def _read(origin, **options):
+        source = open_source(origin, SourceOptions(**options))
+        table, skipped = read_table(source, workspace)
+        return SimpleNamespace(
+            source=source,
+            table=table,
+            names=table.names,
+            columns={name: table.column(name).to_pylist() for name in table.names},
+            skipped={kind: n for kind, n in skipped.as_dict().items() if n},
+        )
+
+    return _read
+
+
+@pytest.fixture
+def csv_file(tmp_path):
+    """Write bytes or text to a file and return its path."""
+
+    def _write(content, name="table.csv"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return _write

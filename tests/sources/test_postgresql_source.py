@@ -1,0 +1,165 @@
+"""A real PostgreSQL server of the tests' own: nothing is written, no cell ends a run, and messages tell errors apart.
+
+Where the server or a driver is missing these tests are skipped; PRIVSYNTH_REQUIRE_POSTGRESQL=1 makes that a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from privsynth.errors import ConfigError, SourceError
+from privsynth.sources import SourceOptions, open_source
+
+DRIVERS = ("psycopg2", "psycopg")
+PASSWORD = "hunter2"
+
+
+def absent(what):
+    """Skip, or fail where the environment asks for the server."""
+    if os.environ.get("PRIVSYNTH_REQUIRE_POSTGRESQL"):
+        pytest.fail(f"{what} is missing, and PRIVSYNTH_REQUIRE_POSTGRESQL asks for it")
+    pytest.skip(f"{what} is missing; PRIVSYNTH_REQUIRE_POSTGRESQL=1 makes this a failure")
+
+
+@pytest.fixture(scope="module")
+def server():
+    """Start a server on the loopback device and yield its port; it has a table `victim` of odd rows."""
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    binaries = str(folders[-1]) if folders else os.path.dirname(shutil.which("initdb") or "")
+    if not binaries:
+        absent("a PostgreSQL server")
+    if not any(find_spec(driver) for driver in DRIVERS):
+        absent("psycopg2 or psycopg")
+    # The server refuses to run as the superuser.
+    user = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
+    folder = Path(tempfile.mkdtemp(prefix="pg"))
+    if user is not None:
+        os.chown(folder, user, -1)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    def run(*command):
+        subprocess.run(command, check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL, env={"LC_ALL": "C"})
+
+    (folder / "password").write_text(PASSWORD)
+    try:
+        data = folder / "data"
+        run(f"{binaries}/initdb", "-D", data, "-U", "anna", "-A", "scram-sha-256", "--pwfile", folder / "password",
+            "-E", "UTF8", "--no-sync")  # fmt: skip
+        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
+        run(f"{binaries}/pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", options, "start")
+        try:
+            yield port
+        finally:
+            run(f"{binaries}/pg_ctl", "-D", data, "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=DRIVERS)
+def url(request, server):
+    """Return the URL of the database, by one driver after the other, with a fresh table `victim`."""
+    if find_spec(request.param) is None:
+        absent(request.param)
+    from sqlalchemy import create_engine, text
+
+    found = f"postgresql+{request.param}://anna:{PASSWORD}@127.0.0.1:{server}/postgres"
+    engine = create_engine(found)
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE IF EXISTS victim"))
+        connection.execute(text("CREATE TABLE victim (n int, day date, at timestamptz, j jsonb, m numeric)"))
+        rows = (
+            "(1, '2024-02-29', '2024-02-29 10:00+02', '{}', 1.5), (2, '10000-01-01', '12000-01-01', '[1]', 'NaN'), "
+            "(3, '0044-03-15 BC', '-infinity', ('[' || repeat('9', 5000) || ']')::jsonb, 2), "
+            "(4, 'infinity', 'infinity', NULL, NULL)"
+        )
+        connection.execute(text(f"INSERT INTO victim VALUES {rows}"))
+    engine.dispose()
+    return found
+
+
+def n_rows(url):
+    from sqlalchemy import create_engine, text
+
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        return connection.execute(text("SELECT count(*) FROM victim")).scalar()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT 1 AS a; COMMIT; DELETE FROM victim",
+        "SELECT 1 AS a; ROLLBACK; SET default_transaction_read_only = off; DELETE FROM victim",
+        "DELETE FROM victim RETURNING n",
+        "WITH gone AS (DELETE FROM victim RETURNING n) SELECT * FROM gone",
+        "COMMIT",
+        "SELECT set_config('transaction_read_only', 'off', false) AS a",
+        "SELECT setval(pg_get_serial_sequence('victim', 'n'), 1); DELETE FROM victim",
+        "SELECT ';' AS a; DELETE FROM victim",
+        "SELECT $$ ' $$ AS a; COMMIT; DELETE FROM victim --'",
+    ],
+)
+def test_no_query_writes(url, query):
+    with pytest.raises((SourceError, ConfigError)):
+        for _ in open_source(url, SourceOptions(query=query)).batches(None):
+            pass
+    assert n_rows(url) == 4
+
+
+def test_the_session_only_reads_even_in_a_transaction_of_its_own(url):
+    from sqlalchemy import exc, make_url, text
+
+    from privsynth.sources.sql_session import reading_engine
+
+    with reading_engine(make_url(url), "x").connect() as connection:
+        connection.execute(text("COMMIT"))
+        with pytest.raises(exc.DBAPIError, match="read-only"):
+            connection.execute(text("DELETE FROM victim"))
+    assert n_rows(url) == 4
+
+
+def test_cells_that_python_cannot_hold_are_missing_and_end_nothing(url, read):
+    result = read(url, query="SELECT * FROM victim ORDER BY n;")
+    assert result.columns["n"] == ["1", "2", "3", "4"]
+    assert result.columns["day"][0] == "2024-02-29"
+    assert result.columns["day"][1:3] == [None, None]
+    assert result.columns["at"][0] == "2024-02-29T08:00:00"
+    assert result.columns["at"][1] is None
+    assert result.columns["m"] == ["1.5", None, "2", None]
+    assert result.skipped["unreadable_cells"] >= 4
+
+
+def test_what_is_wrong_is_told_apart(url, monkeypatch):
+    options = SourceOptions(table="victim")
+    with pytest.raises(SourceError, match="refuses the user or the password") as wrong:
+        open_source(url.replace(PASSWORD, "SECRET"), options)
+    assert "SECRET" not in str(wrong.value)
+    port = url.rpartition(":")[2].partition("/")[0]
+    with pytest.raises(SourceError, match=r"nothing answers at postgresql://127\.0\.0\.1:1/"):
+        open_source(url.replace(f":{port}/", ":1/"), options)
+    with pytest.raises(ConfigError, match="it has victim"):
+        open_source(url)
+
+
+def test_the_password_may_stand_in_the_environment_or_in_a_file(url, monkeypatch, tmp_path):
+    bare = url.replace(f":{PASSWORD}@", "@")
+    with pytest.raises(SourceError, match="password"):
+        open_source(bare, SourceOptions(table="victim"))
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    assert open_source(bare, SourceOptions(table="victim")).names[0] == "n"
+    monkeypatch.delenv("PGPASSWORD")
+    (tmp_path / "pass").write_text(f"127.0.0.1:*:postgres:anna:{PASSWORD}\n")
+    (tmp_path / "pass").chmod(0o600)
+    monkeypatch.setenv("PGPASSFILE", str(tmp_path / "pass"))
+    assert open_source(bare, SourceOptions(table="victim")).names[0] == "n"

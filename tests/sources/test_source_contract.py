@@ -1,0 +1,313 @@
+"""Every adapter must give the same names and, as text, the same cells for the same table."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import gzip
+import io
+import json
+import os
+import sqlite3
+
+import openpyxl
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from privsynth.errors import ConfigError, SchemaError, SourceError
+from privsynth.sources import SOURCES, SourceOptions, open_source, read_table
+
+NAMES = ["code", "name", "age", "score", "active", "day"]
+ROWS = [
+    ("007", 'Åsa, the "first"', 34, 1.5, True, dt.date(2020, 2, 29)),
+    ("010", "line\nbreak; tab\there", -2, -0.25, False, dt.date(1969, 12, 31)),
+    ("", None, None, None, None, dt.date(1, 1, 1)),
+    ("0", "日本 |", 123456789012, 0.001, True, dt.date(9999, 12, 31)),
+]
+TEXTS = {
+    "code": ["007", "010", None, "0"],
+    "name": ['Åsa, the "first"', "line\nbreak; tab\there", None, "日本 |"],
+    "age": ["34", "-2", None, "123456789012"],
+    "score": ["1.5", "-0.25", None, "0.001"],
+    "active": ["true", "false", None, "true"],
+    "day": ["2020-02-29", "1969-12-31", "0001-01-01", "9999-12-31"],
+}
+
+
+def spelled(cell):
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    return "" if cell is None else str(cell)
+
+
+def delimited(delimiter=",", encoding="utf-8"):
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, delimiter=delimiter)
+    writer.writerow(NAMES)
+    writer.writerows([[spelled(cell) for cell in row] for row in ROWS])
+    return out.getvalue().encode(encoding)
+
+
+def json_lines():
+    rows = [
+        {name: cell.isoformat() if isinstance(cell, dt.date) else cell for name, cell in zip(NAMES, row, strict=True)}
+        for row in ROWS
+    ]
+    return "\n".join(json.dumps(row) for row in rows).encode()
+
+
+def arrow():
+    kinds = [pa.string(), pa.string(), pa.int64(), pa.float64(), pa.bool_(), pa.date32()]
+    columns = [pa.array(column, kind) for column, kind in zip(zip(*ROWS, strict=True), kinds, strict=True)]
+    return pa.table(columns, names=NAMES)
+
+
+def make(kind, folder):
+    """Write the table as `kind` and return its origin and options."""
+    if kind in (".csv", ".txt"):
+        path = folder / f"t{kind}"
+        path.write_bytes(delimited())
+    elif kind == ".csv.gz":
+        path = folder / "t.csv.gz"
+        path.write_bytes(gzip.compress(delimited(";")))
+    elif kind == ".tsv":
+        path = folder / "t.tsv"
+        path.write_bytes(delimited("\t"))
+    elif kind == ".tsv.gz":
+        path = folder / "t.TSV.gz"
+        path.write_bytes(gzip.compress(delimited("\t")))
+    elif kind in (".jsonl", ".ndjson"):
+        path = folder / f"t{kind}"
+        path.write_bytes(json_lines())
+        return path, {"columns": tuple(NAMES)}
+    elif kind == ".jsonl.gz":
+        path = folder / "t.jsonl.gz"
+        path.write_bytes(gzip.compress(json_lines()))
+        return path, {"columns": tuple(NAMES)}
+    elif kind == ".parquet":
+        path = folder / "t.parquet"
+        pq.write_table(arrow(), path, row_group_size=2)
+    elif kind == ".xlsx":
+        path = folder / "t.xlsx"
+        book = openpyxl.Workbook()
+        for row in [NAMES, *ROWS]:
+            book.active.append([None if cell == "" else cell for cell in row])
+        book.save(path)
+    elif kind == "sqlite://":
+        path = folder / "t.db"
+        with sqlite3.connect(path) as connection:
+            connection.execute('CREATE TABLE "my table" (code TEXT, name TEXT, age INT, score REAL, active, day)')
+            rows = [[spelled(c) if isinstance(c, bool | dt.date) else c for c in row] for row in ROWS]
+            connection.executemany('INSERT INTO "my table" VALUES (?,?,?,?,?,?)', rows)
+        connection.close()
+        return f"sqlite:///{path}", {"table": "my table"}
+    else:
+        frame = pd.DataFrame(
+            {name: pd.Series(list(c), dtype=object) for name, c in zip(NAMES, zip(*ROWS, strict=True), strict=True)}
+        )
+        return frame.astype({"age": "Int64", "score": "Float64", "active": "boolean"}), {}
+    return path, {}
+
+
+LOCAL = [kind for kind in SOURCES if kind not in ("postgresql://", "mysql://", "://")]
+
+
+@pytest.mark.parametrize("kind", LOCAL)
+def test_every_adapter_gives_the_same_table(kind, tmp_path, read):
+    origin, options = make(kind, tmp_path)
+    result = read(origin, **options)
+    assert result.names == NAMES == result.source.names
+    assert result.source.names_are_public
+    assert result.table.data.schema == result.source.arrow_schema
+    as_text = {name: result.table.column(name).cast(pa.string()).to_pylist() for name in NAMES}
+    assert as_text == TEXTS
+    assert result.skipped == {}
+
+
+@pytest.mark.parametrize("kind", LOCAL)
+def test_batches_can_be_read_twice_and_in_any_size(kind, tmp_path, workspace):
+    origin, options = make(kind, tmp_path)
+    source = open_source(origin, SourceOptions(**options, batch_rows=1))
+    first, _ = read_table(source, workspace)
+    second, _ = read_table(source, workspace)
+    assert first.n_rows == second.n_rows == 4
+    assert first.data.equals(second.data)
+    assert max(batch.num_rows for batch in first.data.to_batches()) == 1
+
+
+@pytest.mark.parametrize("kind", LOCAL)
+def test_columns_can_be_chosen_and_ordered(kind, tmp_path, read):
+    origin, options = make(kind, tmp_path)
+    result = read(origin, **{**options, "columns": ("name", "code")})
+    assert result.names == ["name", "code"]
+    assert result.columns == {"name": TEXTS["name"], "code": TEXTS["code"]}
+
+
+@pytest.mark.parametrize("kind", [k for k in LOCAL if "json" not in k])
+def test_a_column_that_is_not_there_is_refused(kind, tmp_path):
+    origin, options = make(kind, tmp_path)
+    with pytest.raises(SchemaError, match="no column named 'salary'"):
+        open_source(origin, SourceOptions(**{**options, "columns": ("name", "salary")}))
+
+
+@pytest.mark.parametrize("kind", LOCAL)
+def test_repr_and_counts_show_no_cell(kind, tmp_path, workspace):
+    origin, options = make(kind, tmp_path)
+    source = open_source(origin, SourceOptions(**options))
+    table, skipped = read_table(source, workspace)
+    shown = repr(source) + repr(table) + repr(skipped)
+    assert not any(cell in shown for cells in TEXTS.values() for cell in cells if cell and len(cell) > 2)
+    assert "4" not in repr(table) + repr(skipped)
+
+
+@pytest.mark.parametrize("suffix", sorted(kind for kind in SOURCES if kind.startswith(".")))
+@pytest.mark.parametrize("problem", ["missing", "folder", "empty", "no access", "pipe"])
+def test_what_is_no_readable_file_is_refused(suffix, problem, tmp_path, monkeypatch):
+    path = tmp_path / f"table{suffix}"
+    if problem == "folder":
+        path.mkdir()
+    elif problem == "pipe":
+        os.mkfifo(path)
+    elif problem != "missing":
+        path.write_bytes(b"" if problem == "empty" else b"x")
+    if problem == "no access":
+        # The superuser may read everything, so that permissions alone would not refuse in a container.
+        def refuse(*args, **kwargs):
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr("pathlib.Path.open", refuse)
+    expected = {
+        "missing": "does not exist",
+        "folder": "is a folder",
+        "empty": "is empty",
+        "no access": "may not be read",
+        "pipe": "not a regular file",
+    }
+    with pytest.raises(SourceError, match=expected[problem]):
+        open_source(path)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".txt", ".jsonl", ".csv.gz", ".parquet", ".xlsx"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n",
+        b"PK\x03\x04\x14\x00\x00\x00\x08\x00SECRET",
+        b"\x1f\x8b\x08\x00\x00\x00\x00\x00SECRET",
+        bytes(range(256)) * 8,
+        b"SQLite format 3\x00" + bytes(100),
+        b"PAR1SECRETPAR1",
+    ],
+    ids=["pdf", "zip", "gzip", "binary", "sqlite", "parquet"],
+)
+def test_what_is_no_table_is_refused(suffix, content, tmp_path):
+    path = tmp_path / f"table{suffix}"
+    path.write_bytes(gzip.compress(content) if suffix == ".csv.gz" else content)
+    with pytest.raises(SourceError) as caught:
+        open_source(path)
+    assert "SECRET" not in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_a_header_without_rows_is_refused_unless_there_may_be_none(tmp_path, workspace, csv_file):
+    origins = [(csv_file("a,b\n"), {}), (pd.DataFrame({"a": [], "b": []}), {})]
+    path = tmp_path / "t.parquet"
+    pq.write_table(arrow().slice(0, 0), path)
+    origins.append((path, {}))
+    book = openpyxl.Workbook()
+    book.active.append(["a", "b"])
+    book.save(tmp_path / "t.xlsx")
+    origins.append((tmp_path / "t.xlsx", {}))
+    with sqlite3.connect(tmp_path / "t.db") as connection:
+        connection.execute("CREATE TABLE t (a, b)")
+    connection.close()
+    origins.append((f"sqlite:///{tmp_path}/t.db", {"table": "t"}))
+    for origin, options in origins:
+        source = open_source(origin, SourceOptions(**options))
+        with pytest.raises(SourceError, match="no rows"):
+            read_table(source, workspace)
+        table, _ = read_table(source, workspace, may_be_empty=True)
+        assert (table.n_rows, table.names) == (0, source.names)
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (["a", "b", "a"], "columns 1 and 3 .* same name"),
+        (["a", " ", "b"], "column 2 .* blank name"),
+        ([f"c{i}" for i in range(2001)], "2,001 columns and the limit is 2,000"),
+    ],
+    ids=["repeated", "blank", "too many"],
+)
+def test_bad_headers_are_refused_by_every_adapter_that_has_one(header, message, tmp_path, csv_file):
+    book = openpyxl.Workbook()
+    book.active.append(header)
+    book.save(tmp_path / "t.xlsx")
+    columns = [pa.array(["x"])] * len(header)
+    pq.write_table(pa.table(columns, names=header), tmp_path / "t.parquet")
+    origins = [
+        csv_file(",".join(header) + "\n1,2,3\n"),
+        tmp_path / "t.xlsx",
+        tmp_path / "t.parquet",
+        pd.DataFrame([["x"] * len(header)], columns=header),
+    ]
+    for origin in origins:
+        with pytest.raises(SchemaError, match=message):
+            open_source(origin)
+
+
+def test_an_unknown_suffix_lists_the_known_ones(tmp_path):
+    with pytest.raises(SourceError) as caught:
+        open_source(tmp_path / "table.sav")
+    message = str(caught.value)
+    for known in (".csv", ".csv.gz", ".parquet", ".jsonl", ".xlsx", "sqlite://", "postgresql://", "mysql://"):
+        assert known in message
+
+
+def test_an_object_of_another_type_is_refused():
+    with pytest.raises(SourceError, match="a list cannot be read"):
+        open_source([1, 2])
+
+
+def test_an_option_that_means_nothing_to_the_source_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"sheet means nothing to \.csv"):
+        open_source(tmp_path / "t.csv", SourceOptions(sheet="x"))
+    with pytest.raises(ConfigError, match="delimiter means nothing to a database"):
+        open_source("sqlite:///t.db", SourceOptions(delimiter=";", table="t"))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"delimiter": ""},
+        {"delimiter": ",,"},
+        {"delimiter": '"'},
+        {"table": "t", "query": "SELECT 1"},
+        {"columns": ()},
+        {"columns": ("a", "a")},
+        {"batch_rows": 0},
+        {"max_cell_chars": -1},
+    ],
+)
+def test_absurd_options_are_refused(options):
+    with pytest.raises(ConfigError):
+        SourceOptions(**options)
+
+
+def test_an_error_of_a_library_on_the_way_is_told_without_its_words(workspace):
+    class Broken:
+        label = "the broken source"
+        names = ("a",)
+        names_are_public = True
+        arrow_schema = pa.schema([("a", pa.string())])
+
+        def batches(self, skipped):
+            yield pa.record_batch([pa.array(["x"])], names=["a"])
+            raise OSError(28, "could not parse SECRET")
+
+    with pytest.raises(SourceError, match="the broken source cannot be read to its end") as caught:
+        read_table(Broken(), workspace)
+    assert "SECRET" not in str(caught.value)
+    assert [path.name for path in workspace.folder.iterdir()] == ["lock"]

@@ -14,7 +14,7 @@ import pytest
 import privsynth.errors
 from privsynth import workspace
 from privsynth.errors import OutputError
-from privsynth.pipeline import out_folder
+from privsynth.release import out_folder
 from privsynth.release.out_folder import OutFolder
 from privsynth.workspace import Workspace
 

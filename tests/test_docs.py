@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import os
 import re
 import shlex
@@ -332,6 +333,28 @@ def test_the_readme_runs_as_it_stands(desk):
     (program,) = blocks(TEXTS["README.md"], "python")
     exec(compile(program, "README.md", "exec"), {"__name__": "readme"})  # noqa: S102
     assert (desk / "again" / "public" / "report.json").exists()
+
+
+@pytest.mark.slow
+def test_the_page_of_python_runs_as_it_stands(desk):
+    """Run the blocks of docs/python.md in order, each after the names that those before it made."""
+    (desk / "schema.yaml").write_text(filled_in(), encoding="utf-8")
+    assert CliRunner().invoke(main, ["keys", "init", "--name", "office"]).exit_code == 0
+    names: dict[str, object] = {"__name__": "page"}
+    for block in blocks(TEXTS["docs/python.md"], "python"):
+        exec(compile(block, "docs/python.md", "exec"), names)  # noqa: S102
+    assert (desk / "kept" / "public" / "report.html").exists()
+    assert (desk / "filled.csv").exists()
+    assert not (desk / "never").exists()
+
+
+def test_the_page_of_python_names_every_public_function_result_and_error():
+    for name in privsynth.__all__:
+        value = getattr(privsynth, name)
+        if inspect.isfunction(value) or name.endswith(("Result", "Plan", "Synthesizer")):
+            assert f"`{name}`" in TEXTS["docs/python.md"], name
+        if isinstance(value, type) and issubclass(value, privsynth.InputError | privsynth.BudgetError):
+            assert f"`{name}`" in TEXTS["docs/python.md"], name
 
 
 @pytest.mark.slow

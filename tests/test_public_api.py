@@ -238,3 +238,24 @@ def test_options_of_a_source_are_an_object_or_its_names(tmp_path):
         privsynth.plan(source, unit="row", epsilon=1, source_options={"delimeter": ";"})
     with pytest.raises(privsynth.ConfigError, match="a list of names"):
         privsynth.SourceOptions(columns="ward")
+
+
+def test_a_passphrase_comes_from_the_environment_or_from_a_function(tmp_path, privsynth_home, monkeypatch):
+    """Without either the error names both; the audit's key is opened before a table is read."""
+    from datetime import UTC, datetime
+
+    from privsynth.signing.store import create_key
+
+    now = datetime.now(UTC).replace(microsecond=0)
+    create_key(privsynth_home, "office", holder="Office", passphrase=lambda: b"correct horse battery", now=now)
+    missing = {"real": tmp_path / "no.csv", "synthetic": tmp_path / "no.csv", "out": tmp_path / "audit"}
+    monkeypatch.delenv("PRIVSYNTH_PASSPHRASE", raising=False)
+    with pytest.raises(privsynth.KeyFileError, match="give its passphrase with passphrase=…"):
+        privsynth.audit_table(**missing, key="office")
+    with pytest.raises(privsynth.ConfigError, match="passphrase must be a function"):
+        privsynth.audit_table(**missing, key="office", passphrase="correct horse battery")
+    with pytest.raises(privsynth.SourceError):
+        privsynth.audit_table(**missing, key="office", passphrase=lambda: b"correct horse battery")
+    monkeypatch.setenv("PRIVSYNTH_PASSPHRASE", "correct horse battery")
+    with pytest.raises(privsynth.SourceError):
+        privsynth.audit_table(**missing, key="office")

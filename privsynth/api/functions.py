@@ -6,6 +6,7 @@ one sentence that says what is wrong and what to do. The modules that do the wor
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -71,7 +72,7 @@ def synthesize(
       rows: how many synthetic rows; None takes the noisy number of rows.
       format: of the synthetic table.
       key: name of the signing key (see `privsynth keys init`); None leaves the release unsigned.
-      passphrase: called for the passphrase of an encrypted key.
+      passphrase: called for the passphrase of an encrypted key; None takes it from PRIVSYNTH_PASSPHRASE.
       seed: of the synthetic rows; None draws one. It is printed in the report and has no part in the noise.
       audit: how much the officer's audit does; "none" leaves the figures that were paid for.
       policy: "internal", "trusted-partner", "public", or the path of a policy file.
@@ -108,7 +109,7 @@ def synthesize(
         header_is_public=header_is_public,
         sdv_is_declared=sdv_is_declared,
     )
-    return run(config, environment(passphrase=passphrase))
+    return run(config, environment(passphrase=_passphrase(passphrase)))
 
 
 @needs("synthesize")
@@ -210,7 +211,7 @@ def audit_table(
         key=key,
         source_options=source_options,
     )
-    return run(config, environment(passphrase=passphrase))
+    return run(config, environment(passphrase=_passphrase(passphrase)))
 
 
 @needs("")
@@ -316,6 +317,16 @@ def impute(
     _validate.flags(mark=mark)
     where, place = _path("model", model), _path("out", out)
     return run(where, source, place, seed=seed, draws=draws, mark=mark, source_options=source_options)
+
+
+def _passphrase(passphrase: Callable[[], bytes] | None) -> Callable[[], bytes] | None:
+    """Return what gives the passphrase: the caller's function, else one that reads the environment if it is there."""
+    from privsynth.signing.keys import PASSPHRASE_VARIABLE
+
+    if passphrase is not None and not callable(passphrase):
+        raise ConfigError("passphrase must be a function that returns the passphrase as bytes")
+    given = os.environ.get(PASSPHRASE_VARIABLE)
+    return passphrase if passphrase is not None or not given else given.encode
 
 
 def _path(name: str, value: str | Path) -> Path:

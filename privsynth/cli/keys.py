@@ -10,8 +10,8 @@ from pathlib import Path
 import click
 
 from privsynth.errors import ConfigError
+from privsynth.signing.keys import PASSPHRASE_VARIABLE
 
-PASSPHRASE_VARIABLE = "PRIVSYNTH_PASSPHRASE"
 NEW_PASSPHRASE_VARIABLE = "PRIVSYNTH_NEW_PASSPHRASE"
 
 

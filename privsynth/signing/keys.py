@@ -14,11 +14,12 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from privsynth.errors import KeyFileError, PrivsynthWarning, VerificationError
+from privsynth.errors import KeyFileError, Option, PrivsynthWarning, VerificationError
 from privsynth.signing import _key_file
 from privsynth.signing._files import atomic_write
 
 Passphrase = Callable[[], bytes]
+PASSPHRASE_VARIABLE = "PRIVSYNTH_PASSPHRASE"
 
 # RFC 8032, section 5.1: the field of edwards25519, and the curve's d = -121665 / 121666 in it.
 _FIELD = 2**255 - 19
@@ -147,7 +148,10 @@ class SigningKey:
         if key is not None:
             _warn_if_exposed(path)
         elif passphrase is None:
-            raise KeyFileError(f"the key {path} is encrypted; set PRIVSYNTH_PASSPHRASE or run in a terminal")
+            raise KeyFileError(
+                f"the key {path} is encrypted; set {PASSPHRASE_VARIABLE}, or give its passphrase with ",
+                Option("passphrase"),
+            )
         elif _key_file.is_encrypted(data):
             key = _key_file.from_pem(path, data, passphrase())
         else:

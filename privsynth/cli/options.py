@@ -14,7 +14,7 @@ _SOURCE = [
     click.option(
         "--encoding", metavar="NAME", help="Encoding of a text file (default: its byte order mark, else UTF-8)."
     ),
-    click.option("--sheet", metavar="NAME", help="Sheet of an Excel workbook (default: the first)."),
+    click.option("--sheet", metavar="NAME", help="Sheet of an Excel workbook, if it has several."),
     click.option("--table", metavar="NAME", help="Table of a database."),
     click.option("--query", metavar="SQL", help="SELECT statement to run on a database, instead of --table."),
     click.option("--columns", metavar="A,B,C", help="Read these columns only, in this order."),

@@ -18,7 +18,7 @@ from xml.etree.ElementTree import Element
 import pyarrow as pa
 from openpyxl.utils.datetime import from_excel, from_ISO8601
 
-from privsynth.errors import SourceError
+from privsynth.errors import ConfigError, Option, SourceError
 from privsynth.sources.arrow_types import cell_text, text_batch, text_schema
 from privsynth.sources.header_checks import check_names, chosen_positions, refuse_unreadable
 from privsynth.sources.protocol import SkippedCells, SourceOptions
@@ -28,6 +28,7 @@ Rows = Iterator[list[str | None]]
 # As XML Schema spells a double, without its words for infinity and NaN; a finite one needs fewer signs.
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _MAX_NUMBER_CHARS = 400
+SHOWN_SHEETS = 20
 
 
 class ExcelSource:
@@ -76,11 +77,17 @@ class ExcelSource:
         """Return the name of the sheet to read."""
         if not book.sheets:
             raise SourceError(f"{self.label} has no sheet of cells; put the table on one")
-        wanted = self._options.sheet
+        wanted, names = self._options.sheet, ", ".join(map(repr, book.sheets[:SHOWN_SHEETS]))
+        names += f" and {len(book.sheets) - SHOWN_SHEETS} more" if len(book.sheets) > SHOWN_SHEETS else ""
         if wanted is None:
+            if len(book.sheets) > 1:
+                raise ConfigError(
+                    f"{self.label} has several sheets: {names}; name the one to read with ",
+                    Option("sheet", python="SourceOptions(sheet=…)"),
+                )
             return book.sheets[0]
         if wanted not in book.sheets:
-            raise SourceError(f"{self.label} has no sheet named {wanted!r}; check the spelling")
+            raise SourceError(f"{self.label} has no sheet named {wanted!r}; it has {names}")
         return wanted
 
     def _header(self, rows: Rows) -> list[str]:

@@ -22,7 +22,7 @@ class SourceOptions:
     Attributes:
       delimiter: one character between the cells of a delimited file; None takes it from the header line.
       encoding: Python name of the encoding of a text file; None takes the byte order mark, else UTF-8.
-      sheet: name of the sheet of a workbook; None takes the first.
+      sheet: name of the sheet of a workbook; None where it has only one.
       table: table of a database, `name` or `schema.name`.
       query: one SELECT statement, instead of `table`.
       columns: the columns to read, in this order; None reads all. JSON Lines has no header, so that this is also how

@@ -15,7 +15,8 @@ from privsynth.sources.dataframe import open_frame
 from privsynth.sources.jsonl import open_jsonl
 from privsynth.sources.parquet import open_parquet
 from privsynth.sources.protocol import SkippedCells, Source, SourceOptions
-from privsynth.sources.sql import open_sql
+from privsynth.sources.sql import open_sql, open_sqlite_file
+from privsynth.sources.unread_formats import advice_for_file, advice_for_pattern, advice_for_scheme
 from privsynth.table import Table
 from privsynth.workspace import Workspace
 
@@ -45,6 +46,7 @@ def _open_excel(path: Path, options: SourceOptions) -> Source:
 _CSV = Adapter(open_csv, ("delimiter", "encoding"))
 _JSONL = Adapter(open_jsonl, ("encoding",), has_header=False)
 _SQL = Adapter(open_sql, ("table", "query"))
+_SQLITE_FILE = Adapter(open_sqlite_file, ("table", "query"))
 
 # Suffix of a file, scheme of a URL, or type of an object -> adapter. This is all that privsynth can read.
 SOURCES: dict[str, Adapter] = {
@@ -58,6 +60,9 @@ SOURCES: dict[str, Adapter] = {
     ".ndjson": _JSONL,
     ".parquet": Adapter(open_parquet),
     ".xlsx": Adapter(_open_excel, ("sheet",)),
+    ".sqlite": _SQLITE_FILE,
+    ".sqlite3": _SQLITE_FILE,
+    ".db": _SQLITE_FILE,
     "sqlite://": _SQL,
     "postgresql://": _SQL,
     "mysql://": _SQL,
@@ -106,13 +111,17 @@ def _adapter_key(origin: Any) -> tuple[str, Any]:
     if isinstance(origin, str) and "://" in origin:
         # A dialect may be followed by its driver: postgresql+psycopg://
         scheme = origin.partition("://")[0].partition("+")[0].lower() + "://"
+        if advice := advice_for_scheme(scheme.removesuffix("://")):
+            raise SourceError(advice)
         return scheme if scheme in SOURCES else "://", origin
     path = Path(origin)
     name = path.name.lower()
+    if advice := advice_for_pattern(path):
+        raise SourceError(advice)
     fitting = [suffix for suffix in SOURCES if suffix.startswith(".") and name.endswith(suffix)]
     if not fitting:
-        if path.is_dir():
-            raise SourceError(f"{path} is a folder; name one file in it")
+        if advice := advice_for_file(path):
+            raise SourceError(advice)
         known = ", ".join(key for key in SOURCES if key[0] in "." or key.endswith("l://") or key == "sqlite://")
         raise SourceError(f"{path} has a suffix that is not known; known are {known} and pandas DataFrames")
     return max(fitting, key=len), path

@@ -9,23 +9,24 @@ import zipfile
 import openpyxl
 import pytest
 
-from privsynth.errors import SourceError
+from privsynth.errors import ConfigError, SourceError
 from privsynth.sources import SourceOptions, open_source
 
 
 @pytest.fixture
 def workbook(tmp_path):
-    """Write rows to the sheet "First", others to "Second", and return the path."""
+    """Write rows to the sheet "First", others to "Second" if there are any, and return the path."""
 
-    def _write(rows, second=(), change=lambda sheet: None):
+    def _write(rows, second=None, change=lambda sheet: None):
         book = openpyxl.Workbook()
         book.active.title = "First"
         for row in rows:
             book.active.append(row)
         change(book.active)
-        other = book.create_sheet("Second")
-        for row in second:
-            other.append(row)
+        if second is not None:
+            other = book.create_sheet("Second")
+            for row in second:
+                other.append(row)
         book.save(tmp_path / "t.xlsx")
         return tmp_path / "t.xlsx"
 
@@ -54,15 +55,22 @@ def test_midnight_is_a_time_where_the_format_shows_one(workbook, read):
 
 def test_a_sheet_is_chosen_by_name(workbook, read):
     path = workbook([["a"], [1]], second=[["b"], [2]])
-    assert read(path).columns == {"a": ["1"]}
+    assert read(path, sheet="First").columns == {"a": ["1"]}
     assert read(path, sheet="Second").columns == {"b": ["2"]}
-    with pytest.raises(SourceError, match="no sheet named 'Third'"):
+    with pytest.raises(SourceError, match="no sheet named 'Third'; it has 'First', 'Second'"):
         open_source(path, SourceOptions(sheet="Third"))
+
+
+def test_of_several_sheets_none_is_taken_silently(workbook, read):
+    path = workbook([["a"], [1]], second=[["b"], [2]])
+    with pytest.raises(ConfigError, match="several sheets: 'First', 'Second'; name the one to read"):
+        open_source(path)
+    assert read(workbook([["a"], [1]])).columns == {"a": ["1"]}
 
 
 def test_an_empty_sheet_is_refused(workbook):
     with pytest.raises(SourceError, match="empty sheet"):
-        open_source(workbook([["a"], [1]]), SourceOptions(sheet="Second"))
+        open_source(workbook([["a"], [1]], second=[]), SourceOptions(sheet="Second"))
 
 
 def test_empty_rows_errors_and_ragged_rows(workbook, read):

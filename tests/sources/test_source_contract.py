@@ -95,14 +95,16 @@ def make(kind, folder):
         for row in [NAMES, *ROWS]:
             book.active.append([None if cell == "" else cell for cell in row])
         book.save(path)
-    elif kind == "sqlite://":
-        path = folder / "t.db"
+    elif kind in ("sqlite://", ".sqlite", ".sqlite3", ".db"):
+        path = folder / (f"t #1%20{kind}" if kind[0] == "." else "t.db")
         with sqlite3.connect(path) as connection:
             connection.execute('CREATE TABLE "my table" (code TEXT, name TEXT, age INT, score REAL, active, day)')
             rows = [[spelled(c) if isinstance(c, bool | dt.date) else c for c in row] for row in ROWS]
             connection.executemany('INSERT INTO "my table" VALUES (?,?,?,?,?,?)', rows)
         connection.close()
-        return f"sqlite:///{path}", {"table": "my table"}
+        return path if kind[0] == "." else f"sqlite:///{path}", {"table": "my table"}
+    elif kind != "pandas.DataFrame":
+        raise AssertionError(f"write a table for {kind} here: it is not tested")
     else:
         frame = pd.DataFrame(
             {name: pd.Series(list(c), dtype=object) for name, c in zip(NAMES, zip(*ROWS, strict=True), strict=True)}
@@ -260,10 +262,34 @@ def test_bad_headers_are_refused_by_every_adapter_that_has_one(header, message, 
 
 def test_an_unknown_suffix_lists_the_known_ones(tmp_path):
     with pytest.raises(SourceError) as caught:
-        open_source(tmp_path / "table.sav")
+        open_source(tmp_path / "table.nosuch")
     message = str(caught.value)
     for known in (".csv", ".csv.gz", ".parquet", ".jsonl", ".xlsx", "sqlite://", "postgresql://", "mysql://"):
         assert known in message
+
+
+@pytest.mark.parametrize(
+    ("origin", "advice"),
+    [
+        ("table.json", "one object a line"),
+        ("table.sas7bdat", "pandas.read_sas"),
+        ("table.dta", "pandas.read_stata"),
+        ("table.zip", "unpack it"),
+        ("table.gz", ".csv.gz"),
+        ("table.xls", "save it as .xlsx"),
+        ("-", "write it into a file"),
+        ("part-*.csv", "join them into one"),
+        (".", "is a folder; name one file"),
+        ("https://x/a.csv", "opens no https:// URL"),
+        ("s3://SECRET@bucket/a.parquet", "opens no s3:// URL"),
+    ],
+)
+def test_what_is_not_read_is_named_with_what_to_do(origin, advice, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SourceError) as caught:
+        open_source(origin)
+    assert advice in str(caught.value)
+    assert "SECRET" not in str(caught.value)
 
 
 def test_an_object_of_another_type_is_refused():

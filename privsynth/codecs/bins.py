@@ -12,6 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from privsynth.codecs.loaded import MAX_ITEMS, items, number, only, require, whole
+
+MAX_CODES = 1 << 16  # codes are uint16
+MAX_STEP = 2**53  # integers of the grid are exact in double precision up to here
+MAX_WEIGHT = 1e15  # rows: a thousand times the world's, and their sums stay finite
 TAIL_FINENESS = 64  # cells narrower than this part of the line are never cut for being in a tail
 
 
@@ -101,13 +106,32 @@ class NumberCells:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> NumberCells:
-        """Return the cells that `to_json` wrote."""
-        return cls(
-            np.asarray(data["lows"], dtype=np.int64),
-            np.asarray(data["seg_low"], dtype=np.int64),
-            np.asarray(data["seg_high"], dtype=np.int64),
-            np.asarray(data["seg_weight"], dtype=np.float64),
-        )
+        """Return the cells that `to_json` wrote.
+
+        Raises:
+          Malformed: they are no partition: not ascending, of different lengths, a cell without a segment, a segment
+            in two cells, numbers beyond the grid, or more cells than there are codes.
+        """
+        lists = only(data, {"lows", "seg_low", "seg_high", "seg_weight"}, "the cells of a column")
+        lows = _steps(lists["lows"], MAX_CODES - 1)
+        low, high = _steps(lists["seg_low"], MAX_ITEMS), _steps(lists["seg_high"], MAX_ITEMS)
+        weight = items(lists["seg_weight"], "the weights of a column")
+        weight = [number(w, 0.0, MAX_WEIGHT, "a weight of a column") for w in weight]
+        require(len(low) == len(high) == len(weight), "the segments of a column have different lengths")
+        require(bool((np.diff(lows) > 0).all()), "the cells of a column do not ascend")
+        require(bool((low <= high).all() and (low[1:] > high[:-1]).all()), "the segments of a column do not ascend")
+        cells = cls(lows, low, high, np.asarray(weight, dtype=np.float64))
+        inside = cells.owner == cells.encode(high)
+        require(bool(inside.all()), "a segment of a column lies in two cells")
+        require(len(np.unique(cells.owner)) == cells.size, "a cell of a column has no segment")
+        return cells
+
+
+def _steps(values: Any, at_most: int) -> np.ndarray:
+    """Return (n,) int64 of a list of integers of the grid, n at least 1."""
+    found = items(values, "the cells of a column", at_most=at_most)
+    require(len(found) > 0, "a column has no cells")
+    return np.asarray([whole(v, -MAX_STEP, MAX_STEP, "an integer of a column") for v in found], dtype=np.int64)
 
 
 def build_cells(

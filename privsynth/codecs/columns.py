@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -15,12 +16,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from privsynth.codecs.bins import NumberCells
+from privsynth.codecs.bins import MAX_CODES, MAX_STEP, NumberCells
+from privsynth.codecs.loaded import MAX_NAME, Malformed, flag, items, number, only, require, text, whole
 
 OTHER = "OTHER"
 DAY = 86_400
 # The calendar: years 1 to 9999, as cells are read.
 FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799
+# What a model file may say: formats and prefixes are short; a grid as fine or as coarse as this has exact decimals.
+MAX_FORMAT = 200
+FINEST = 1e-300
 # 1970-01-01 was a Thursday; weeks are counted from Monday 1970-01-05.
 _MONDAY = 4
 
@@ -121,6 +126,30 @@ class CategoryCodec:
         book = {} if self.source is None else {"source": self.source, "places": list(self.places)}
         return {"values": list(self.values), "other": self.other, "nullable": self.nullable, **book}
 
+    @classmethod
+    def from_json(cls, data: Any) -> CategoryCodec:
+        """Return the codec that `to_json` wrote.
+
+        Raises:
+          Malformed: a field is missing or wrong, a value is listed twice, or there are more than there are codes.
+        """
+        names = {"name", "values", "other", "nullable", "source", "places"}
+        found = only(data, names, "a column of categories", optional=frozenset({"source", "places"}))
+        values = items(found["values"], "the values of a column", at_most=MAX_CODES - 2)
+        values = [text(value, "a value of a column") for value in values]
+        require(len(values) == len(set(values)), "a value of a column is listed twice")
+        places = items(found.get("places", []), "the places of a code book", at_most=MAX_CODES)
+        source = _other(found.get("source"))
+        require(source is not None or not places, "a code book has no source")
+        return cls(
+            _name(found["name"]),
+            tuple(values),
+            flag(found["other"], "a field of a column"),
+            flag(found["nullable"], "a field of a column"),
+            source,
+            tuple(whole(place, -1, len(values) - 1, "a place of a code book") for place in places),
+        )
+
 
 @dataclass(frozen=True)
 class NumberCodec:
@@ -156,6 +185,27 @@ class NumberCodec:
             "cells": self.cells.to_json(), "precision": self.precision, "nullable": self.nullable,
             "integer": self.integer, "low": self.low, "high": self.high, "base": self.base,
         }  # fmt: skip
+
+    @classmethod
+    def from_json(cls, data: Any) -> NumberCodec:
+        """Return the codec that `to_json` wrote.
+
+        Raises:
+          Malformed: a field is missing or wrong.
+        """
+        names = {"name", "cells", "precision", "nullable", "integer", "low", "high", "base"}
+        found = only(data, names, "a column of numbers")
+        low, high = _bounds(found["low"], found["high"], -MAX_STEP, MAX_STEP)
+        return cls(
+            _name(found["name"]),
+            NumberCells.from_json(found["cells"]),
+            number(found["precision"], FINEST, 1 / FINEST, "the precision of a column"),
+            flag(found["nullable"], "a field of a column"),
+            flag(found["integer"], "a field of a column"),
+            low,
+            high,
+            _other(found["base"]),
+        )
 
 
 @dataclass(frozen=True)
@@ -234,6 +284,28 @@ class TimeCodec:
             "low": self.low, "high": self.high, "base": self.base,
         }  # fmt: skip
 
+    @classmethod
+    def from_json(cls, data: Any) -> TimeCodec:
+        """Return the codec that `to_json` wrote.
+
+        Raises:
+          Malformed: a field is missing or wrong, or no time can be written in the format.
+        """
+        names = {"name", "days", "clock", "precision", "nullable", "format", "low", "high", "base"}
+        found = only(data, names, "a column of times")
+        low, high = _bounds(found["low"], found["high"], FIRST_SECOND, LAST_SECOND)
+        return cls(
+            _name(found["name"]),
+            NumberCells.from_json(found["days"]),
+            None if found["clock"] is None else NumberCells.from_json(found["clock"]),
+            whole(found["precision"], 1, DAY, "the precision of a column"),
+            flag(found["nullable"], "a field of a column"),
+            None if found["format"] is None else _time_format(found["format"]),
+            low,
+            high,
+            _other(found["base"]),
+        )
+
 
 @dataclass(frozen=True)
 class SurrogateCodec:
@@ -260,6 +332,16 @@ class SurrogateCodec:
         """Return JSON-able data."""
         return {"prefix": self.prefix}
 
+    @classmethod
+    def from_json(cls, data: Any) -> SurrogateCodec:
+        """Return the codec that `to_json` wrote.
+
+        Raises:
+          Malformed: a field is missing or wrong.
+        """
+        found = only(data, {"name", "prefix"}, "a column of identifiers")
+        return cls(_name(found["name"]), text(found["prefix"], "the prefix of a column", at_most=MAX_FORMAT))
+
 
 @dataclass(frozen=True)
 class DerivedCodec:
@@ -282,6 +364,22 @@ class DerivedCodec:
             "minuend": self.minuend, "subtrahend": self.subtrahend,
             "precision": self.precision, "integer": self.integer,
         }  # fmt: skip
+
+    @classmethod
+    def from_json(cls, data: Any) -> DerivedCodec:
+        """Return the codec that `to_json` wrote.
+
+        Raises:
+          Malformed: a field is missing or wrong.
+        """
+        found = only(data, {"name", "minuend", "subtrahend", "precision", "integer"}, "a computed column")
+        return cls(
+            _name(found["name"]),
+            _name(found["minuend"]),
+            _name(found["subtrahend"]),
+            number(found["precision"], FINEST, 1 / FINEST, "the precision of a column"),
+            flag(found["integer"], "a field of a column"),
+        )
 
 
 def following_codec(
@@ -327,22 +425,38 @@ def codec_from_json(data: dict[str, Any]) -> ColumnCodec:
     """Return the codec that `codec_to_json` wrote.
 
     Raises:
-      ValueError: an unknown type.
+      Malformed: an unknown type, or a part that `codec_to_json` would not write. What codecs say of each other is
+        judged by `TableCodec.from_json`.
     """
-    fields = {key: value for key, value in data.items() if key != "type"}
-    match data["type"]:
-        case "category":
-            return CategoryCodec(
-                **{**fields, "values": tuple(fields["values"]), "places": tuple(fields.get("places", ()))}
-            )
-        case "number":
-            return NumberCodec(**{**fields, "cells": NumberCells.from_json(fields["cells"])})
-        case "time":
-            clock = NumberCells.from_json(fields["clock"]) if fields["clock"] else None
-            return TimeCodec(**{**fields, "days": NumberCells.from_json(fields["days"]), "clock": clock})
-        case "surrogate":
-            return SurrogateCodec(**fields)
-        case "derived":
-            return DerivedCodec(**fields)
-        case other:
-            raise ValueError(f"unknown codec type {other!r}")
+    require(isinstance(data, dict), "a column is no object")
+    kinds = {kind.type: kind for kind in (CategoryCodec, NumberCodec, TimeCodec, SurrogateCodec, DerivedCodec)}
+    kind = data.get("type")
+    require(isinstance(kind, str) and kind in kinds, "a column is of an unknown type")
+    codec: ColumnCodec = kinds[str(kind)].from_json({key: value for key, value in data.items() if key != "type"})
+    return codec
+
+
+def _name(value: Any) -> str:
+    return text(value, "the name of a column", at_most=MAX_NAME)
+
+
+def _other(value: Any) -> str | None:
+    """Return the name of another column, or None; "" is none either."""
+    return None if value is None else _name(value)
+
+
+def _bounds(low: Any, high: Any, least: int, most: int) -> tuple[int | None, int | None]:
+    """Return the declared bounds, in order."""
+    found = [None if value is None else whole(value, least, most, "a bound of a column") for value in (low, high)]
+    require(None in found or found[0] <= found[1], "the bounds of a column contradict each other")  # type: ignore[operator]
+    return found[0], found[1]
+
+
+def _time_format(value: Any) -> str:
+    """Return a format that times can be written in."""
+    written = text(value, "the format of a column", at_most=MAX_FORMAT)
+    try:
+        datetime(2000, 2, 29).strftime(written).encode("utf-8")
+    except ValueError:
+        raise Malformed("the format of a column writes no time") from None
+    return written

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,11 @@ from privsynth.codecs.columns import (
     codec_to_json,
 )
 from privsynth.codecs.decoded_rows import Decoded, DecodedRows
+from privsynth.codecs.loaded import Malformed, items, require
 from privsynth.codecs.parse import Categories, Grid
 from privsynth.codecs.parsed_table import ParsedTable, grid_values
+
+MAX_COLUMNS = 20_000  # far more than a model can be fitted to
 
 
 @dataclass(frozen=True)
@@ -157,20 +161,38 @@ class TableCodec:
 
     @classmethod
     def from_json(cls, data: Sequence[dict[str, Any]]) -> TableCodec:
-        """Return the codec that `to_json` wrote."""
-        return cls(tuple(codec_from_json(item) for item in data))
+        """Return the codec that `to_json` wrote.
+
+        Raises:
+          Malformed: a column is not what `to_json` writes, two have one name, or one is computed from a column that is
+            not there, is of another kind, or is computed from it.
+        """
+        codecs = tuple(codec_from_json(item) for item in items(data, "the columns", at_most=MAX_COLUMNS))
+        by_name = {codec.name: codec for codec in codecs}
+        require(len(by_name) == len(codecs), "two columns have one name")
+        for codec in codecs:
+            for name in _needs(codec):
+                require(name in by_name, "a column is computed from one that is not there")
+                require(_fit(codec, by_name[name]), "a column is computed from one of another kind")
+        _bases_first(codecs)
+        return cls(codecs)
 
 
 def _bases_first(codecs: Sequence[ColumnCodec]) -> list[ColumnCodec]:
-    """Return the codecs so that each stands after the columns it is computed from."""
-    ordered: list[ColumnCodec] = []
-    waiting = list(codecs)
-    while waiting:
-        ready = {codec.name for codec in ordered}
-        now = [codec for codec in waiting if set(_needs(codec)) <= ready]
-        ordered += now
-        waiting = [codec for codec in waiting if codec not in now]
-    return ordered
+    """Return the codecs so that each stands after the columns it is computed from.
+
+    Raises:
+      Malformed: columns are computed from each other, or from one that is not there.
+    """
+    needs = {codec.name: _needs(codec) for codec in codecs}
+    level: dict[str, int] = {}
+    try:
+        for name in TopologicalSorter(needs).static_order():
+            require(name in needs, "a column is computed from one that is not there")
+            level[name] = 1 + max((level[need] for need in needs[name]), default=0)
+    except CycleError:
+        raise Malformed("columns are computed from each other") from None
+    return sorted(codecs, key=lambda codec: level[codec.name])
 
 
 def _needs(codec: ColumnCodec) -> list[str]:
@@ -181,6 +203,17 @@ def _needs(codec: ColumnCodec) -> list[str]:
     if isinstance(codec, CategoryCodec) and codec.source is not None:
         return [codec.source]
     return []
+
+
+def _fit(codec: ColumnCodec, source: ColumnCodec) -> bool:
+    """Say whether a column can be computed from another, as its codec is about to do."""
+    if isinstance(codec, NumberCodec | TimeCodec):
+        return isinstance(source, type(codec))
+    if isinstance(codec, DerivedCodec):
+        return isinstance(source, NumberCodec | TimeCodec)
+    if isinstance(source, CategoryCodec) and isinstance(codec, CategoryCodec):
+        return source.source is None and len(codec.places) == len(source.texts)
+    return False
 
 
 def _bounded(codec: NumberCodec | TimeCodec, column: Grid) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.loaded import require
 from privsynth.errors import ConfigError
 from privsynth.privacy.budget import SpendingPlan, TrainingSpec
 from privsynth.privacy.mechanisms import Mechanisms
@@ -116,6 +117,9 @@ GENERATORS: Mapping[str, GeneratorInfo] = {
     ),
 }
 
+# Weights, logits and shares of a model lie far below; products of three layers of them stay finite in single precision.
+MAX_TENSOR_VALUE = 1e6
+
 # On five tables of 2,400 to 8,000 rows at ε = 3 `marginal` did as well or better, in a tenth of the time; and on a log
 # of payments with 20 rows an account its rare rows were far more useful.
 AUTO_ARN_EPSILON, AUTO_ARN_ROWS, AUTO_ARN_ROWS_OF_UNIT = 3.0, 20_000, 9
@@ -166,10 +170,14 @@ def restore_generator(name: str, tensors: Mapping[str, np.ndarray], settings: Ma
 
     Raises:
       ConfigError: an unknown name.
+      ValueError: a tensor holds something else than numbers of a sensible size, or tensors and settings do not fit.
     """
     from importlib import import_module
 
-    if name not in GENERATORS or not GENERATORS[name].private:
-        raise ConfigError(f"the model was made by the generator '{name}', which this version does not know")
+    if not isinstance(name, str) or name not in GENERATORS or not GENERATORS[name].private:
+        raise ConfigError("the model was made by a generator that this version does not know")
+    for array in tensors.values():
+        require(array.dtype.kind in "iuf", "a tensor holds no numbers")
+        require(not array.size or bool((np.abs(array) <= MAX_TENSOR_VALUE).all()), "a tensor holds no finite numbers")
     fitted: FittedGenerator = import_module(GENERATORS[name].module).restore(tensors, settings)
     return fitted

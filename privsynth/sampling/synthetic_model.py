@@ -10,13 +10,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from privsynth._validate import in_range
 from privsynth.codecs.decoded_rows import DecodedRows
+from privsynth.codecs.loaded import MAX_NAME, Malformed, items, require, text, whole
 from privsynth.codecs.synthetic_rows import SyntheticRows
 from privsynth.codecs.table import TableCodec
 from privsynth.errors import SourceError
@@ -27,7 +27,12 @@ from privsynth.sampling.draw import Order, draw_part, place_order
 from privsynth.schema.rules import Rule, parse_rule
 
 FORMAT = 1
-MAX_JSON_BYTES = 256 << 20
+# A column with as many categories or cells as there are codes (65,535) takes 1 to 3 MB, an ordinary one some kilobytes.
+MAX_JSON_BYTES = 64 << 20
+MAX_TENSOR_BYTES = 2 << 30  # 1,536 components of 300,000 codes
+MAX_RULES, MAX_RULE_TEXT = 1_000, 10_000  # people write them by hand
+MAX_ROWS = 10**12
+_TRIED_ROWS = 64  # drawn when a model is loaded, to see that it can be
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ class SyntheticModel:
         Raises:
           ConfigError: a condition cannot be read, or names what the model does not have.
         """
-        in_range(1, 10**12, rows=n_rows)
+        in_range(1, MAX_ROWS, rows=n_rows)
         return place_order(self.codec, n_rows, given=given, balance=balance)
 
     def draw(
@@ -140,29 +145,73 @@ class SyntheticModel:
 
     @classmethod
     def load(cls, folder: Path) -> SyntheticModel:
-        """Return the model that `save` wrote.
+        """Return the model that `save` wrote, from a folder that may come from anybody.
+
+        What is in it is checked, and a few rows are drawn on trial, so that what cannot be drawn is found here.
 
         Raises:
-          SourceError: the folder holds no model, or one of another format.
+          SourceError: the folder holds no model, one of another format, or one that is malformed or too big.
         """
         from safetensors import SafetensorError
-        from safetensors.numpy import load_file
 
         try:
-            if (folder / "model.json").stat().st_size > MAX_JSON_BYTES:
-                raise SourceError(f"{folder} holds a model.json beyond {MAX_JSON_BYTES >> 20} MiB")
-            data: dict[str, Any] = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-            if data.get("format") != FORMAT:
-                raise SourceError(f"{folder} holds a model of another format; this version reads format {FORMAT}")
-            tensors = load_file(folder / "model.safetensors")
-            return cls(
-                codec=TableCodec.from_json(data["codec"]),
-                fitted=restore_generator(data["generator"], tensors, data["settings"]),
-                rules=tuple(data["rules"]),
-                default_rows=int(data["default_rows"]),
-                dataset=str(data["dataset"]),
-            )
+            model = cls._read(folder)
+            model._try_out()
+            return model
         except (OSError, SafetensorError) as error:
             raise SourceError(f"{folder} holds no model: give the folder 'model' of a release") from error
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise SourceError(f"{folder} holds a model that cannot be read ({type(error).__name__})") from error
+        except Malformed as error:
+            raise SourceError(f"{folder} holds a model that is malformed: {error}; ask for a fresh copy") from error
+        except SourceError:
+            raise
+        except Exception as error:  # whatever a hostile file makes of a library: one sentence, and nothing is quoted
+            raise SourceError(
+                f"{folder} holds a model that cannot be read ({type(error).__name__}); ask for a fresh copy"
+            ) from error
+
+    @classmethod
+    def _read(cls, folder: Path) -> SyntheticModel:
+        from safetensors.numpy import load_file
+
+        for name, limit in (("model.json", MAX_JSON_BYTES), ("model.safetensors", MAX_TENSOR_BYTES)):
+            if not (folder / name).is_file():  # a pipe would never end
+                raise SourceError(f"{folder} holds no model: give the folder 'model' of a release")
+            if (folder / name).stat().st_size > limit:
+                raise SourceError(f"{folder} holds a {name} beyond {limit >> 20:,} MiB, more than any model takes")
+        data = json.loads((folder / "model.json").read_text(encoding="utf-8"), parse_constant=_no_constant)
+        require(isinstance(data, dict), "model.json is no object")
+        if data.get("format") != FORMAT:
+            raise SourceError(f"{folder} holds a model of another format; this version reads format {FORMAT}")
+        codec = TableCodec.from_json(data["codec"])
+        sizes = [attribute.size for attribute in codec.attributes]
+        require(data["settings"]["sizes"] == sizes, "the generator and the columns have different numbers of codes")
+        rules = items(data["rules"], "the rules", at_most=MAX_RULES)
+        return cls(
+            codec=codec,
+            fitted=restore_generator(data["generator"], load_file(folder / "model.safetensors"), data["settings"]),
+            rules=tuple(text(rule, "a rule", at_most=MAX_RULE_TEXT) for rule in rules),
+            default_rows=whole(data["default_rows"], 0, MAX_ROWS, "the number of rows"),
+            dataset=text(data["dataset"], "the name of the dataset", at_most=MAX_NAME),
+        )
+
+    def _try_out(self) -> None:
+        """Draw a few codes, and decode every code there is; whatever is wrong shows as an exception.
+
+        Raises:
+          Malformed: the generator draws what is no code.
+        """
+        rng = sampling_rng(0, 0)
+        sizes = np.array([attribute.size for attribute in self.codec.attributes], dtype=np.int64)
+        codes = self.fitted.sample_codes(_TRIED_ROWS, rng)
+        require(codes.shape == (len(sizes), _TRIED_ROWS), "the generator draws another number of columns")
+        require(bool((codes < sizes[:, None]).all()), "the generator draws what is no code")
+        every = np.arange(max(_TRIED_ROWS, sizes.max(initial=0)))
+        rows = self.codec.draw((every % sizes[:, None]).astype(np.uint16), rng)
+        self.codec.arrow(rows)
+        few = self.codec.frame(rows.take(every[:_TRIED_ROWS]))
+        for rule in self.parsed_rules():
+            rule.holds(few)
+
+
+def _no_constant(_: str) -> float:
+    raise Malformed("NaN and infinity are no JSON")

@@ -168,7 +168,7 @@ def test_the_codec_survives_json_unchanged():
     # Weights are written to three decimals: a draw on the very edge may fall into the next segment.
     assert (one.isna() == other.isna()).all().all()
     assert (one["ward"].fillna("") == other["ward"].fillna("")).all()
-    with pytest.raises(ValueError, match="unknown codec type"):
+    with pytest.raises(ValueError, match="unknown type"):
         codec_from_json({"type": "pickle", "name": "x"})
 
 

@@ -17,8 +17,8 @@ from privsynth.cli import STOPPED_LATE
 from privsynth.errors import LedgerUnavailable
 from privsynth.ledger.ledger import Ledger
 from privsynth.ledger.store import LedgerStore
-from privsynth.release import out_folder
 from privsynth.pipeline import synthesize as synthesize_module
+from privsynth.release import out_folder
 from privsynth.release.folder import Release
 from privsynth.release.out_folder import OutFolder
 from privsynth.workspace import Workspace

@@ -7,6 +7,7 @@ true again (free). What it adds is what the tables cannot carry.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
@@ -15,6 +16,18 @@ import numpy as np
 import torch
 
 from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.loaded import (
+    MAX_ITEMS,
+    MAX_WIDTH,
+    attributes_of_table,
+    checked_settings,
+    code_sizes,
+    flag,
+    items,
+    number,
+    require,
+    whole,
+)
 from privsynth.errors import ConfigError
 from privsynth.generators.arn.calibration import (
     Potential,
@@ -41,12 +54,15 @@ from privsynth.generators.arn.training import TrainSettings, clip_threshold, num
 from privsynth.generators.dpsgd.torch_threads import one_thread
 from privsynth.generators.marginal.generator import MarginalGenerator, buy_tables
 from privsynth.generators.marginal.measure import to_simplex
+from privsynth.generators.registry import MAX_TENSOR_VALUE
 from privsynth.privacy.budget import SpendingPlan, TrainingSpec
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.progress import Progress, no_progress
 
 _CALIBRATION_ROWS = 4_096
 _PART_ROWS = 50_000
+# What a model file may ask for; the defaults are 4 and 64.
+MAX_OVERSAMPLE, MAX_BLOCKS = 64, 4_096
 
 
 @dataclass(frozen=True)
@@ -248,18 +264,17 @@ def restore(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> F
     Raises:
       ValueError: tensors and settings do not fit each other.
     """
-    sizes = tuple(int(size) for size in settings["sizes"])
-    order = tuple(int(at) for at in settings["order"])
-    no_null = tuple(bool(flag) for flag in settings["no_null"])
-    tables = [tuple(int(at) for at in attributes) for attributes in settings["tables"]]
+    sizes = code_sizes(settings["sizes"])
+    order = tuple(whole(at, 0, len(sizes) - 1, "a place in the order") for at in settings["order"])
+    no_null = tuple(flag(value, "a setting of the generator") for value in settings["no_null"])
+    tables = [attributes_of_table(table, len(sizes)) for table in items(settings["tables"], "the tables")]
     if sorted(order) != list(range(len(sizes))) or len(no_null) != len(sizes):
         raise ValueError("the order of the attributes does not fit their number")
-    if any(not 0 <= at < len(sizes) for attributes in tables for at in attributes):
-        raise ValueError("a table names an attribute that is not there")
-    hidden = int(settings["hidden"])
+    hidden = whole(settings["hidden"], 1, MAX_WIDTH, "the width of the network")
     weights = {name.removeprefix("network."): array for name, array in tensors.items() if name.startswith("network.")}
     shapes = [tuple(sizes[at] for at in attributes) for attributes in tables]
-    ends = np.cumsum([int(np.prod(shape)) for shape in shapes], dtype=np.int64)
+    require(all(math.prod(shape) <= MAX_ITEMS for shape in shapes), "a table has too many cells")
+    ends = np.cumsum([math.prod(shape) for shape in shapes], dtype=np.int64)
     flat = [np.ascontiguousarray(tensors[name], dtype=np.float32) for name in ("tilt.values", "tilt.shares")]
     if any(array.shape != (int(ends[-1]) if len(ends) else 0,) for array in flat):
         raise ValueError("the tensors of the tilt do not fit the tables")
@@ -281,9 +296,17 @@ def restore(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> F
         no_null=no_null,
         order=order,
         hidden=hidden,
-        tilt=TiltSettings(**settings["tilt"]),
-        ceiling=float(settings["ceiling"]),
+        tilt=_tilt(settings["tilt"]),
+        ceiling=number(settings["ceiling"], -MAX_TENSOR_VALUE, MAX_TENSOR_VALUE, "the ceiling"),
     )
+
+
+def _tilt(data: Any) -> TiltSettings:
+    """Return settings under which a row is drawn in finite time and memory."""
+    found = checked_settings(TiltSettings, data)
+    bounded = found.rows >= 1 and 1 <= found.oversample <= MAX_OVERSAMPLE and 1 <= found.blocks <= MAX_BLOCKS
+    require(bounded and found.most > 0, "a setting of the tilt is out of range")
+    return found
 
 
 GENERATOR = ArnGenerator()

@@ -27,6 +27,7 @@ import torch
 from torch import nn
 
 from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.loaded import MAX_WIDTH, code_sizes, flag, whole
 from privsynth.errors import ConfigError
 from privsynth.generators.ctgan.adversary import Critic, GeneratorSteps, real_losses
 from privsynth.generators.dpsgd.layers import (
@@ -238,9 +239,10 @@ def restore(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> F
     Raises:
       ValueError: tensors and settings do not fit each other.
     """
-    sizes = tuple(int(size) for size in settings["sizes"])
-    no_null = tuple(bool(flag) for flag in settings["no_null"])
-    hidden, noise, width = int(settings["hidden"]), int(settings["noise"]), sum(sizes)
+    sizes = code_sizes(settings["sizes"])
+    no_null = tuple(flag(value, "a setting of the generator") for value in settings["no_null"])
+    hidden, noise = (whole(settings[name], 1, MAX_WIDTH, "a width of the network") for name in ("hidden", "noise"))
+    width = sum(sizes)
     shares = np.ascontiguousarray(tensors["shares"], dtype=np.float32)
     if len(no_null) != len(sizes) or shares.shape != (width,) or not (shares >= 0).all():
         raise ValueError("the tensor 'shares' does not fit the attributes")

@@ -11,6 +11,7 @@ import numpy as np
 
 from privsynth.codecs.contingency import View
 from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.loaded import attributes_of_table, checked_settings, code_sizes, items
 from privsynth.generators.marginal.conditional import complete_mixture, draw_products
 from privsynth.generators.marginal.loss import Blocks, table_of
 from privsynth.generators.marginal.measure import (
@@ -81,6 +82,9 @@ FIRST_STEPS = 400  # the fit of the first round says where to look
 # than others; and up to so few the fit is begun anew after the second round, since that of the first has stopped so
 # early that its pull blurs ties which all tables together show.
 CLEAR_GROUPS, FEW_GROUPS = 12, 5
+# What a model file may hold: rows carry the number of their component in 16 bits while they are shuffled, and the codes
+# of an attribute have to be told apart from none.
+MAX_COMPONENTS, LEAST_SUM = 1 << 16, 1e-6
 
 
 @dataclass(frozen=True)
@@ -281,15 +285,20 @@ def without_nulls(p: np.ndarray, data: Encoded) -> np.ndarray:
 
 
 def restore(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> FittedMarginal:
-    """Return the model that was saved."""
-    sizes = tuple(int(size) for size in settings["sizes"])
+    """Return the model that was saved.
+
+    Raises:
+      ValueError: tensors and settings do not fit each other, or a component gives an attribute no code.
+    """
+    sizes = code_sizes(settings["sizes"])
     p = np.ascontiguousarray(tensors["p"], dtype=np.float32)
-    if p.ndim != 2 or p.shape[1] != sum(sizes):
+    if p.ndim != 2 or p.shape[1] != sum(sizes) or not 1 <= len(p) <= MAX_COMPONENTS:
         raise ValueError("the tensor 'p' does not fit the attributes")
-    tables = tuple(tuple(int(at) for at in table) for table in settings["tables"])
-    if any(not 0 <= at < len(sizes) for table in tables for at in table):
-        raise ValueError("a table names an attribute that is not there")
-    return FittedMarginal(p, sizes, FitSettings(**settings["fit"]), tables)
+    starts = np.cumsum([0, *sizes[:-1]])
+    if sizes and not ((p >= 0).all() and (np.add.reduceat(p, starts, axis=1) >= LEAST_SUM).all()):
+        raise ValueError("the tensor 'p' holds no probabilities")
+    tables = tuple(attributes_of_table(table, len(sizes)) for table in items(settings["tables"], "the tables"))
+    return FittedMarginal(p, sizes, checked_settings(FitSettings, settings["fit"]), tables)
 
 
 GENERATOR = MarginalGenerator()

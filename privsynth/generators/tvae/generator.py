@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.loaded import MAX_WIDTH, code_sizes, flag, whole
 from privsynth.errors import ConfigError
 from privsynth.generators.dpsgd.layers import (
     apply_arrays,
@@ -226,9 +227,9 @@ def restore(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> F
     Raises:
       ValueError: tensors and settings do not fit each other.
     """
-    sizes = tuple(int(size) for size in settings["sizes"])
-    no_null = tuple(bool(flag) for flag in settings["no_null"])
-    hidden, latent = int(settings["hidden"]), int(settings["latent"])
+    sizes = code_sizes(settings["sizes"])
+    no_null = tuple(flag(value, "a setting of the generator") for value in settings["no_null"])
+    hidden, latent = (whole(settings[name], 1, MAX_WIDTH, "a width of the network") for name in ("hidden", "latent"))
     mean, root = (np.ascontiguousarray(tensors[name], dtype=np.float32) for name in ("prior.mean", "prior.root"))
     if len(no_null) != len(sizes) or mean.shape != (latent,) or root.shape != (latent, latent):
         raise ValueError("the tensors of the prior do not fit the attributes")

@@ -27,6 +27,10 @@ DEFAULT_DELTA = 1e-6
 DISCOVERY_DELTA_SHARE = 0.1
 MAX_EPSILON = 1_000.0
 MIN_EPSILON = 1e-4
+# A share that is split once more is cut by this, so that the floating-point sum of its pieces stays below it; and this
+# is how far the bill lets a sum lie above its part. Both are far above the rounding of double precision.
+ROUNDING = 1 - 1e-9
+TOLERANCE = 1 + 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +147,7 @@ def plan_spending(
             steps=training.steps,
         )
     # A hair below the total, so that no rounding of the parts can lift their sum above it.
-    scale = total * (1 - 1e-9) / math.fsum(weights.values())
+    scale = total * ROUNDING / math.fsum(weights.values())
     return SpendingPlan(
         budget=budget,
         parts={name: weight * scale for name, weight in weights.items()},
@@ -192,10 +196,10 @@ class Bill:
             raise BudgetExceeded(f"the plan has no part '{spend.part}'")
         spent = math.fsum(s.mu_squared for s in self.spends if s.part == spend.part)
         # Written so that NaN is refused, and nothing can be paid back.
-        if not 0 <= spend.mu_squared <= self.plan.parts[spend.part] * (1 + 1e-9) - spent:
+        if not 0 <= spend.mu_squared <= self.plan.parts[spend.part] * TOLERANCE - spent:
             raise BudgetExceeded(f"'{spend.label}' would pass what the part '{spend.part}' may spend")
         deltas = math.fsum(s.delta for s in self.spends)
-        if not 0 <= spend.delta <= self.plan.discovery_delta * (1 + 1e-9) - deltas:
+        if not 0 <= spend.delta <= self.plan.discovery_delta * TOLERANCE - deltas:
             raise BudgetExceeded(f"'{spend.label}' would pass the delta that is set aside for thresholds")
         self._enter(spend)
 
@@ -215,7 +219,7 @@ class Bill:
         if not known or math.fsum(parts.values()) > math.fsum(self.plan.parts.values()) * (1 + 1e-12):
             raise BudgetExceeded("the parts of a plan can be cut anew, but neither added to nor renamed")
         for part, mu2 in parts.items():
-            if math.fsum(s.mu_squared for s in self.spends if s.part == part) > mu2 * (1 + 1e-9):
+            if math.fsum(s.mu_squared for s in self.spends if s.part == part) > mu2 * TOLERANCE:
                 raise BudgetExceeded(f"the part '{part}' has spent more than it would have")
         self.plan = replace(self.plan, parts=dict(parts))
 

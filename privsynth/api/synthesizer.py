@@ -185,22 +185,20 @@ class Synthesizer:
           OutputError: the folder exists already, or cannot be written.
         """
         from privsynth._validate import paths
-        from privsynth.release.folder import Release, publish
-        from privsynth.release.out_folder import check_out
-        from privsynth.workspace import Workspace, privsynth_home
+        from privsynth.release.folder import Release
+        from privsynth.release.out_folder import OutFolder
+        from privsynth.workspace import privsynth_home
 
         release = self._fitted()
         paths(path=path)
-        check_out(Path(path))
-        with Workspace(privsynth_home()) as workspace:
-            staged = workspace.folder / "release"
+        with OutFolder(Path(path), privsynth_home()) as place:
             try:
-                staged.mkdir()
+                place.whole.mkdir()
                 for folder in (release.folder, release.officer):
-                    shutil.copytree(folder, staged / folder.name)
+                    shutil.copytree(folder, place.whole / folder.name)
             except (OSError, shutil.Error):
                 raise OutputError("the release cannot be copied: it was removed, or the disk is full") from None
-            publish(staged, Path(path))
+            place.publish()
         return Release.open(path)
 
     def __sklearn_is_fitted__(self) -> bool:

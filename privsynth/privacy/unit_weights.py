@@ -70,7 +70,8 @@ def row_weights(unit: np.ndarray) -> np.ndarray:
     Args:
       unit: (n,) int64 unit of each row, 0 or more.
     """
-    return STEPS // np.maximum(np.bincount(unit), 1)[unit]
+    steps: np.ndarray = STEPS // np.maximum(np.bincount(unit), 1)[unit]
+    return steps
 
 
 def count(at: np.ndarray, size: int, weight: np.ndarray | None) -> np.ndarray:

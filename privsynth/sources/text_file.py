@@ -54,7 +54,7 @@ def open_text(path: Path, options: SourceOptions) -> Iterator[io.TextIOWrapper]:
     packed = path.name.lower().endswith(".gz")
     try:
         with gzip.open(path, "rb") if packed else path.open("rb") as opened:
-            raw = cast(IO[bytes], io.BufferedReader(CountedBytes(opened, path)) if packed else opened)
+            raw = cast(IO[bytes], io.BufferedReader(CountedBytes(cast(IO[bytes], opened), path)) if packed else opened)
             head = raw.peek(_HEAD_BYTES)[:_HEAD_BYTES]  # type: ignore[attr-defined]
             refuse_other_formats(head, str(path))
             with io.TextIOWrapper(raw, _encoding(head, options), errors=_HANDLER, newline="") as text:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from xml.etree.ElementTree import Element, XMLPullParser
 
 import pyarrow as pa
@@ -145,7 +145,7 @@ def _ends(part: IO[bytes]) -> Iterator[tuple[Element, list[Element]]]:
 
     Entities cannot grow without end: Expat refuses that since 2.4.1.
     """
-    parser = XMLPullParser(events=("start", "end"))
+    parser: Any = XMLPullParser(events=("start", "end"))
     around: list[Element] = []
     n_bytes = 0
     while block := part.read(_BLOCK_BYTES):

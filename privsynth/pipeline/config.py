@@ -16,6 +16,7 @@ from privsynth.errors import ConfigError, Option, SchemaError
 from privsynth.privacy.budget import DEFAULT_DELTA, Budget
 from privsynth.schema.definition import Schema
 from privsynth.schema.files import load_schema, schema_from
+from privsynth.schema.satisfiable import contradiction
 from privsynth.sources.protocol import SourceOptions
 
 if TYPE_CHECKING:
@@ -186,7 +187,8 @@ def check_schema_fits(schema: Schema, names: list[str], unit: str) -> None:
 def check_rules(schema: Schema) -> None:
     """Raise `SchemaError` if a rule could not be judged: better now than after the budget is spent.
 
-    Every column of a rule needs a declared kind, compared columns must be of one family, and a literal must fit.
+    Every column of a rule needs a declared kind, compared columns must be of one family, a literal must fit, and some
+    row of the declared domain must keep all rules together.
     """
     families = {"numeric": "number", "integer": "number", "datetime": "time", "date": "time"}
     for rule in schema.parsed_rules():
@@ -201,6 +203,18 @@ def check_rules(schema: Schema) -> None:
                 raise SchemaError(f"rule '{rule.text}' compares columns of different kinds")
             if condition.literal is not None and not _literal_fits(schema, condition.column, condition.literal):
                 raise SchemaError(f"rule '{rule.text}' compares '{condition.column}' with a value that it cannot have")
+    try:
+        together = contradiction(schema)
+    except (ValueError, OverflowError):
+        raise SchemaError(
+            "the rules cannot be judged: a number or date in them is beyond what can be compared"
+        ) from None
+    if together:
+        raise SchemaError(
+            "no row that the schema allows keeps these rules together: "
+            + "; ".join(f"'{text}'" for text in together[:5])
+            + ". Make them agree with each other and with the declared bounds and categories"
+        )
 
 
 def _literal_fits(schema: Schema, name: str, literal: str) -> bool:

@@ -7,7 +7,7 @@
     note is null => ward != ICU                     `is null`, `is not null`
 
 A comparison with a missing value holds, as in SQL's check constraints. A name with spaces or signs is written in
-`backquotes`; text may be quoted with ' or ". Dates are ISO 8601.
+`backquotes`; text may be quoted with ' or ". Dates are ISO 8601; one with a zone is taken in UTC, as cells are.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -207,13 +208,18 @@ def _alike(left: pd.Series, right: pd.Series) -> tuple[pd.Series, pd.Series]:
     return left, right
 
 
+def utc(moment: datetime) -> datetime:
+    """Return a time as cells are read: one with a zone in UTC, without it."""
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
 def literal_for(column: pd.Series, text: str) -> object | None:
     """Return a literal in the type of a clean column; None if it does not fit."""
     import pandas as pd
 
     try:
         if pd.api.types.is_datetime64_any_dtype(column):
-            return pd.Timestamp(text)
+            return pd.Timestamp(utc(pd.Timestamp(text)))
         if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
             return float(text)
     except ValueError:

@@ -261,6 +261,8 @@ SCHEMAS = {
     "rule with an impossible category": (schema(rules=["ward = ward7"]), "a value that it cannot have"),
     "rule across kinds": (schema(rules=["age > admitted"]), "different kinds"),
     "rule without sense": (schema(rules=["age beyond 3"]), "cannot be read"),
+    "rules that no row keeps": (schema(rules=["age >= 50", "age < 50"]), "'age >= 50'; 'age < 50'"),
+    "rule beyond the bounds": (schema(rules=["admitted > 2025-01-01"]), "no row that the schema allows"),
     "rule that subtracts texts": (schema(rules=["age = ward - admitted"]), "must subtract"),
 }
 
@@ -299,6 +301,14 @@ OPTIONS = [
 @pytest.mark.parametrize(("args", "words"), OPTIONS, ids=lambda value: " ".join(value)[:40] if value else "")
 def test_an_option_that_cannot_be_stops_the_run(job, tmp_path, args, words):
     assert_stopped(job(*args), tmp_path, set(), words=words)
+
+
+def test_a_rule_with_a_time_zone_is_kept_in_utc(job, tmp_path):
+    made = job(declared=schema(rules=["admitted >= 2024-06-01T00:00:00+01:00"]))
+    assert made.exit_code == 0, made.output
+    rows = pd.read_parquet(tmp_path / "out" / "public" / "data.parquet")
+    assert (pd.to_datetime(rows["admitted"].dropna()) >= pd.Timestamp("2024-05-31T23:00")).all()
+    assert spent() == {"admissions": 1.0}
 
 
 def test_max_rows_per_unit_must_be_possible(job, tmp_path):

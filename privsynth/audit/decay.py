@@ -263,13 +263,11 @@ def _half_life(regime: str, tails: np.ndarray, plain: np.ndarray, steps: int, si
     usual = plain.mean(axis=0)
     interval = _over_chains(np.array([min(cap, half_life(beside(tail, usual))) for tail in tails]))
     kept, drawn = (percent(float(curve[-1]), 0) for curve in (tails.mean(axis=0), usual))
-    return Finding(
+    return Finding.of(
+        interval.within(0.0, cap),
         family="decay",
         name="decay_half_life",
         group=regime,
-        value=interval.value,
-        low=max(0.0, interval.low),
-        high=min(cap, interval.high),
         n=size,
         visibility="officer",
         better="higher",

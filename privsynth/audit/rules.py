@@ -32,13 +32,11 @@ def _one(text: str, satisfied: np.ndarray) -> Finding:
         return insufficient("rules", "rule_violations", "there are no synthetic rows.", visibility="public", group=text)
     violations = int(n - satisfied.sum())
     interval = clopper_pearson(violations, n)
-    return Finding(
+    return Finding.of(
+        interval,
         family="rules",
         name="rule_violations",
         group=text,
-        value=interval.value,
-        low=interval.low,
-        high=interval.high,
         n=n,
         visibility="public",
         baseline=0.0,

@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from privsynth.stats.intervals import Interval
+
 Visibility = Literal["public", "officer"]
 Verdict = Literal["pass", "fail", "review", "insufficient", "info"]
 Family = Literal[
@@ -77,6 +79,16 @@ class Finding:
             raise ValueError(f"{self.name} has no value and cannot have the verdict {self.verdict!r}")
         if self.low is not None and self.high is not None and self.low > self.high:
             raise ValueError(f"the interval of {self.name} is reversed")
+
+    @classmethod
+    def of(cls, interval: Interval, **fields: Any) -> Finding:
+        """Return the finding of an estimate with its interval.
+
+        Args:
+          interval: gives `value`, `low` and `high`.
+          fields: all others, by name.
+        """
+        return cls(value=interval.value, low=interval.low, high=interval.high, **fields)
 
     def to_json(self) -> dict[str, Any]:
         """Return the finding as JSON-able data, every field present."""

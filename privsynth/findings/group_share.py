@@ -18,11 +18,9 @@ def beside_real(own: Interval, real: float, **more: Any) -> Finding:
       real: share of the real rows, exact or noisy.
       more: the other fields of the finding; `name` is "representation" or "base_rate".
     """
-    return Finding(
+    return Finding.of(
+        own,
         family="bias",
-        value=own.value,
-        low=own.low,
-        high=own.high,
         baseline=real,
         better="target",
         **more,

@@ -273,11 +273,6 @@ class Bill:
         return epsilon_of(self.events(), self.plan.gaussian_delta)
 
 
-def mu_of(budget: Budget) -> float:
-    """Return μ of a purely Gaussian release with this budget, for explanations in the report."""
-    return gdp_mu(budget.epsilon, budget.delta)
-
-
 __all__ = [
     "DEFAULT_DELTA",
     "Bill",
@@ -286,6 +281,5 @@ __all__ = [
     "SpendingPlan",
     "TrainingSpec",
     "gdp_epsilon",
-    "mu_of",
     "plan_spending",
 ]

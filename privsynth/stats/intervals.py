@@ -1,4 +1,4 @@
-"""Intervals: shares, differences of shares, areas under a curve, and anything else by a cluster bootstrap.
+"""Intervals: shares, differences of shares, areas under a curve, and anything else by its influence.
 
 Pure functions of counts and scores. All are two-sided at `confidence` unless the name says otherwise.
 """
@@ -6,7 +6,6 @@ Pure functions of counts and scores. All are two-sided at `confidence` unless th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +19,14 @@ class Interval:
     value: float
     low: float
     high: float
+
+    def within(self, low: float = -math.inf, high: float = math.inf) -> Interval:
+        """Return the interval with its ends cut off where the figure itself ends; the estimate stays."""
+        return Interval(self.value, max(low, self.low), min(high, self.high))
+
+    def over(self, scale: float) -> Interval:
+        """Return the estimate and its ends, divided by a positive scale."""
+        return Interval(self.value / scale, self.low / scale, self.high / scale)
 
 
 def _z(confidence: float) -> float:
@@ -37,18 +44,21 @@ def wilson(k: float, n: float, *, confidence: float = 0.95) -> Interval:
     return Interval(share, min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half)))
 
 
-def upper_bound(k: int, n: int, alpha: float) -> float:
+def upper_bound(k: float, n: float, alpha: float) -> float:
     """Return the one-sided Clopper–Pearson upper bound of a share, wrong with probability at most alpha."""
     return 1.0 if k >= n else float(special.betaincinv(k + 1, n - k, 1 - alpha))
 
 
-def lower_bound(k: int, n: int, alpha: float) -> float:
+def lower_bound(k: float, n: float, alpha: float) -> float:
     """Return the one-sided Clopper–Pearson lower bound of a share, wrong with probability at most alpha."""
     return 0.0 if k <= 0 else float(special.betaincinv(k, n - k + 1, alpha))
 
 
-def clopper_pearson(k: int, n: int, *, confidence: float = 0.95) -> Interval:
-    """Return the exact interval of a share k/n; [0, 1] when n is 0. Source: Clopper & Pearson (1934)."""
+def clopper_pearson(k: float, n: float, *, confidence: float = 0.95) -> Interval:
+    """Return the exact interval of a share k/n; [0, 1] when n is 0.
+
+    An effective number of trials need not be whole, see Korn & Graubard (1998). Source: Clopper & Pearson (1934).
+    """
     if n == 0:
         return Interval(0.0, 0.0, 1.0)
     alpha = (1 - confidence) / 2
@@ -57,11 +67,19 @@ def clopper_pearson(k: int, n: int, *, confidence: float = 0.95) -> Interval:
 
 def share_difference(k1: float, n1: float, k2: float, n2: float, *, confidence: float = 0.95) -> Interval:
     """Return the interval of k1/n1 - k2/n2 for independent samples. Source: Newcombe (1998), method 10."""
-    one, two = wilson(k1, n1, confidence=confidence), wilson(k2, n2, confidence=confidence)
+    return difference(wilson(k1, n1, confidence=confidence), wilson(k2, n2, confidence=confidence)).within(-1.0, 1.0)
+
+
+def difference(one: Interval, two: Interval) -> Interval:
+    """Return the interval of a difference, by recovering the variances from the intervals of its two terms.
+
+    The terms are independent, and both intervals have the confidence that the difference gets.
+    Source: Newcombe (1998), method 10; for other intervals Zou & Donner (2008).
+    """
     value = one.value - two.value
     low = value - math.hypot(one.value - one.low, two.high - two.value)
     high = value + math.hypot(one.high - one.value, two.value - two.low)
-    return Interval(value, max(-1.0, low), min(1.0, high))
+    return Interval(value, low, high)
 
 
 def cluster_variance(influence: np.ndarray, units: np.ndarray | None = None) -> float:
@@ -129,39 +147,3 @@ def auc_interval(
     spread = _z(confidence) * math.sqrt(cluster_variance(influence, units)) / (auc * (1 - auc))
     centre = float(special.logit(auc))
     return Interval(auc, float(special.expit(centre - spread)), float(special.expit(centre + spread)))
-
-
-def cluster_bootstrap(
-    statistic: Callable[[np.ndarray], float],
-    n: int,
-    *,
-    rng: np.random.Generator,
-    units: np.ndarray | None = None,
-    draws: int = 200,
-    confidence: float = 0.95,
-) -> Interval:
-    """Return a percentile interval of a statistic of row indices, drawing whole units with replacement.
-
-    Args:
-      statistic: from an array of row indices to a number; NaN draws are left out.
-      n: number of rows.
-      units: (n,) codes; None draws rows.
-    """
-    everything = np.arange(n)
-    codes = everything if units is None else np.unique(units, return_inverse=True)[1]
-    order = np.argsort(codes, kind="stable")
-    sizes = np.bincount(codes, minlength=1)
-    starts = np.cumsum(sizes) - sizes
-    values = []
-    for _ in range(draws):
-        pick = rng.integers(0, len(sizes), len(sizes))
-        lengths = sizes[pick]
-        offsets = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        values.append(statistic(order[np.repeat(starts[pick], lengths) + offsets]))
-    value = statistic(everything)
-    finite = np.asarray(values, dtype=float)
-    finite = finite[np.isfinite(finite)]
-    if len(finite) == 0:
-        return Interval(value, value, value)
-    low, high = np.quantile(finite, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(value, min(value, float(low)), max(value, float(high)))

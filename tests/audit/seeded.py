@@ -1,7 +1,7 @@
 """Faults that are put into our mechanisms and our DP-SGD, and the worst-case tables that show them.
 
 Each audit runs the real code many times with a unit and without it, on the tables where that unit shows most, and
-hands the scores to `privsynth.stats.epsilon_bounds.distinguish`. Bits come from a seed, so that a bound is the same
+hands the scores to `distinguishing.distinguish`. Bits come from a seed, so that a bound is the same
 each time.
 """
 
@@ -13,6 +13,7 @@ from functools import cache
 from unittest.mock import patch
 
 import numpy as np
+from distinguishing import Distinguished, distinguish
 from doubles import SeededBits
 
 from privsynth.codecs.columns import Attribute
@@ -24,7 +25,6 @@ from privsynth.privacy import mechanisms
 from privsynth.privacy.accounting import SubsampledGaussianEvent, epsilon_of, gdp_mu
 from privsynth.privacy.budget import Bill, Budget, SpendingPlan
 from privsynth.privacy.mechanisms import GaussianMechanisms, TrainingNoise
-from privsynth.stats.epsilon_bounds import Distinguished, distinguish
 
 ALPHA = 1e-4  # a bound exceeds the truth with at most this probability: the false-alarm rate of each audit
 DELTA = 1e-6

@@ -5,13 +5,13 @@ Coverage tests run at alpha = 0.05 on fixed seeds and state how often a valid bo
 
 import numpy as np
 import pytest
+from distinguishing import distinguish
 from scipy import stats
 
 from privsynth.stats.epsilon_bounds import (
     bayesian_epsilon,
     best_cut,
     clopper_pearson_epsilon,
-    distinguish,
     epsilon_of_mu,
     epsilon_posterior,
     gdp_mu_bound,

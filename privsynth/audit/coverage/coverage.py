@@ -102,12 +102,10 @@ def _measure(which: int, ours: np.ndarray, real: np.ndarray | None, size: int) -
     gap = None if real is None else _t_interval(ours - real)
     short = gap is not None and gap.high < -SHORT_BY
     versus = "" if gap is None else f" Against fresh real rows: {gap.value:+.3f} ({gap.low:+.3f} to {gap.high:+.3f})."
-    return Finding(
+    return Finding.of(
+        interval,
         family="coverage",
         name=name,
-        value=interval.value,
-        low=interval.low,
-        high=interval.high,
         n=n,
         visibility="officer",
         baseline=None if real is None else float(real.mean()),
@@ -265,13 +263,11 @@ def _searched(name: str, found: Search, usual: Search | None, codes: _Codes, the
 
 
 def _slice(name: str, one: Slice, codes: _Codes, there: str, here: str) -> Finding:
-    return Finding(
+    return Finding.of(
+        one.ratio,
         family="coverage",
         name=name,
         group=label(one, codes.names, codes.coders),
-        value=one.ratio.value,
-        low=one.ratio.low,
-        high=one.ratio.high,
         n=one.there,
         visibility="officer",
         baseline=1.0,
@@ -329,13 +325,11 @@ def _range_findings(kind: str, gaps: list[tuple[str, Gap]], n_columns: int) -> l
     for name, gap in gaps:
         interval = clopper_pearson(gap.inside, gap.n)
         findings.append(
-            Finding(
+            Finding.of(
+                interval,
                 **summary,
                 name=kind,
                 group=name,
-                value=interval.value,
-                low=interval.low,
-                high=interval.high,
                 n=gap.n,
                 meaning=f"Share of {rows} rows in {text}. There are {gap.gaps} such stretches; the fullest holds "
                 f"{gap.count} rows.",

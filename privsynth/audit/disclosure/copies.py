@@ -147,12 +147,10 @@ def _near(tables: AuditTables, rng: np.random.Generator) -> Finding:
     interval = normal(float(win.mean()), variance, floor=0.0)
     strict = normal(float(win.mean()), variance, confidence=0.99)
     verdict: Verdict = "review" if strict.low > 0.5 else "info"
-    return Finding(
+    return Finding.of(
+        interval.within(high=1.0),
         family="alarms",
         name="near_copies",
-        value=interval.value,
-        low=interval.low,
-        high=min(1.0, interval.high),
         n=len(win),
         visibility="officer",
         baseline=0.5,

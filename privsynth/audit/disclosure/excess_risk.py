@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from privsynth.findings.finding import Finding, Verdict
 from privsynth.findings.insufficient import insufficient, percent
-from privsynth.stats.intervals import Interval
+from privsynth.stats.intervals import Interval, clopper_pearson, difference
 from privsynth.stats.privacy_limits import allowed_tpr
 
 ALPHA = 0.01
@@ -43,11 +42,9 @@ class Arm:
         """
         if self.n == 0:
             return Interval(0.0, 0.0, 1.0)
-        n, alpha = self.n / self.design, (1 - confidence) / 2
-        k = self.rate * n
-        low = 0.0 if k <= 0 else float(special.betaincinv(k, n - k + 1, alpha))
-        high = 1.0 if k >= n else float(special.betaincinv(k + 1, n - k, 1 - alpha))
-        return Interval(self.rate, min(low, self.rate), max(high, self.rate))
+        n = self.n / self.design
+        exact = clopper_pearson(self.rate * n, n, confidence=confidence)
+        return Interval(self.rate, min(exact.low, self.rate), max(exact.high, self.rate))
 
 
 def arm(success: np.ndarray, clusters: np.ndarray | None = None) -> Arm:
@@ -62,18 +59,6 @@ def arm(success: np.ndarray, clusters: np.ndarray | None = None) -> Arm:
     codes = np.where(clusters < 0, clusters.max() + 1 + np.arange(n), clusters)
     pull = np.bincount(np.unique(codes, return_inverse=True)[1], weights=success - k / n)
     return Arm(k, n, max(1.0, float((pull**2).sum()) / (n * (k / n) * (1 - k / n))))
-
-
-def difference(members: Arm, others: Arm, *, confidence: float = 0.95) -> Interval:
-    """Return the interval of the difference of two rates, by recovering variances from the two intervals.
-
-    Source: Newcombe (1998), method 10, with exact ends (Zou & Donner 2008).
-    """
-    one, two = members.interval(confidence), others.interval(confidence)
-    value = one.value - two.value
-    low = value - math.hypot(one.value - one.low, two.high - two.value)
-    high = value + math.hypot(one.high - one.value, two.value - two.low)
-    return Interval(value, max(-1.0, low), min(1.0, high))
 
 
 def excess_risk(members: Arm, others: Arm, *, confidence: float = 0.95) -> Interval | None:
@@ -155,14 +140,12 @@ def risk_finding(attack: Attack, *, claimed: tuple[float, float] | None, tests: 
     excess = sure is not None and sure.low > 0
     verdict, threshold = _verdict(attack, claimed if attack.bounded else None, strict, excess, tests)
     failed = attack.members.rate <= max(attack.naive, 0.0)
-    gap = difference(attack.members, attack.others)
-    return Finding(
+    gap = difference(attack.members.interval(), attack.others.interval()).within(-1.0, 1.0)
+    return Finding.of(
+        risk,
         family="disclosure",
         name=attack.name,
         group=attack.group,
-        value=risk.value,
-        low=risk.low,
-        high=risk.high,
         n=attack.members.n,
         visibility="officer",
         baseline=0.0,

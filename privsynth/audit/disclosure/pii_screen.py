@@ -112,13 +112,11 @@ def _finding(hit: Hit, name: str, visibility: Visibility) -> Finding:
     verdict: Verdict = "info" if hit.kind in INDIRECT else "review"
     means = f"The name of the column promises {hit.what}." if hit.by == "name" else f"The cells look like {hit.what}."
     chance = f" Of random cells of this form {100 * hit.chance:.2g} % would pass the check." if hit.chance else ""
-    return Finding(
+    return Finding.of(
+        interval,
         family="pii",
         name=name,
         group=hit.column if hit.by == "name" else f"{hit.column} ({hit.what})",
-        value=interval.value,
-        low=interval.low,
-        high=interval.high,
         n=hit.n,
         visibility=visibility,
         baseline=hit.chance if hit.chance else None,

@@ -149,13 +149,11 @@ def _ties(tables: AuditTables, codes: Coded, column: str, rng: np.random.Generat
 
 
 def _tie(group: str, shift: Interval, fresh: float | None, detail: dict[str, object], n: int) -> Finding:
-    return Finding(
+    return Finding.of(
+        shift.within(-1.0, 1.0),
         family="bias",
         name="association_shift",
         group=group,
-        value=shift.value,
-        low=max(-1.0, shift.low),
-        high=min(1.0, shift.high),
         n=n,
         visibility="officer",
         baseline=fresh,

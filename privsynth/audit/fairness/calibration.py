@@ -91,13 +91,11 @@ def _one(group: str, ours: CalibrationError, real: CalibrationError, units: np.n
     more = normal(ours.value - real.value, cluster_variance(ours.influence - real.influence, units))
     lean = normal(ours.lean, cluster_variance(ours.lean_influence, units))
     way = "over" if lean.low > 0 else "under" if lean.high < 0 else ""
-    return Finding(
+    return Finding.of(
+        interval.within(high=1.0),
         family="bias",
         name="calibration_by_group",
         group=group,
-        value=interval.value,
-        low=interval.low,
-        high=min(1.0, interval.high),
         n=len(units),
         visibility="officer",
         baseline=real.value,
@@ -134,13 +132,11 @@ def _gap(group: str, found: dict[str, dict[str, tuple[CalibrationError, float]]]
             worst,
         )
     ours, real = gaps["synthetic"][0], gaps["real"][0]
-    return Finding(
+    return Finding.of(
+        ours,
         family="bias",
         name="calibration_gap",
         group=group,
-        value=ours.value,
-        low=ours.low,
-        high=ours.high,
         n=n,
         visibility="officer",
         baseline=real.value,

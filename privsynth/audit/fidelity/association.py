@@ -94,12 +94,10 @@ def _cramers(tables: AuditTables, codes: Coded, rng: np.random.Generator) -> lis
     if codes.holdout is not None:
         baseline, excess = _excess(tables, codes, pairs, train, rng)
         findings.append(excess)
-    mean = Finding(
+    mean = Finding.of(
+        interval.within(0.0, 1.0),
         family="fidelity",
         name="association_difference_mean",
-        value=interval.value,
-        low=max(0.0, interval.low),
-        high=min(1.0, interval.high),
         visibility="officer",
         n=codes.synthetic.shape[1],
         baseline=baseline,
@@ -130,12 +128,10 @@ def _excess(
     gap_h, without_h, without_th = _mean_gap(real, train)
     variance = sum(float(jackknife_variance(w)) for w in (without_s, without_h, without_ts - without_th))
     interval = jackknife_interval(gap_s - gap_h, variance)
-    return gap_h, Finding(
+    return gap_h, Finding.of(
+        interval,
         family="fidelity",
         name="association_difference_excess",
-        value=interval.value,
-        low=interval.low,
-        high=interval.high,
         visibility="officer",
         n=size,
         baseline=0.0,
@@ -149,13 +145,11 @@ def _excess(
 
 
 def _one_pair(name: str, interval: Interval, ours: float, real: float, n: int) -> Finding:
-    return Finding(
+    return Finding.of(
+        interval.within(-1.0, 1.0),
         family="fidelity",
         name="association_difference",
         group=name,
-        value=interval.value,
-        low=max(-1.0, interval.low),
-        high=min(1.0, interval.high),
         visibility="officer",
         n=n,
         baseline=0.0,
@@ -195,12 +189,10 @@ def _correlations(tables: AuditTables, rng: np.random.Generator) -> list[Finding
     variance = cluster_variance(pulls[0] / len(found)) + cluster_variance(pulls[1] / len(found), units)
     interval = normal(float(gaps.mean()), variance, floor=0.0)
     baseline = float(np.mean(fresh)) if fresh else None
-    mean = Finding(
+    mean = Finding.of(
+        interval,
         family="fidelity",
         name="correlation_difference_mean",
-        value=interval.value,
-        low=interval.low,
-        high=interval.high,
         visibility="officer",
         n=len(tables.synthetic),
         baseline=baseline,
@@ -217,13 +209,11 @@ def _correlations(tables: AuditTables, rng: np.random.Generator) -> list[Finding
 def _one_correlation(item: tuple[str, float, float, float], of: int, n: int) -> Finding:
     name, ours, real, variance = item
     interval = normal(ours - real, variance, confidence=1 - 0.05 / of)
-    return Finding(
+    return Finding.of(
+        interval,
         family="fidelity",
         name="correlation_difference",
         group=name,
-        value=interval.value,
-        low=interval.low,
-        high=interval.high,
         visibility="officer",
         n=n,
         baseline=0.0,

@@ -112,12 +112,10 @@ class _Shown:
         codes, marginal = self.parts.codes, self.marginals[i]
         found = distances(codes.train, codes.synthetic, codes.sizes, [marginal])
         interval = distance_interval(found, self.parts.tables.units("train"), confidence=1 - 0.05 / shared)
-        return Finding(
+        return Finding.of(
+            interval,
             name=f"tvd_{len(marginal)}way",
             group=" × ".join(codes.columns[c] for c in marginal),
-            value=interval.value,
-            low=interval.low,
-            high=interval.high,
             meaning="Share of rows that would have to change for the synthetic counts to equal the real ones.",
             detail={"sampling_alone": float(self.chance[i])},
             **self.shared(i),
@@ -129,11 +127,9 @@ def _mean(shown: _Shown, ways: int, interval: Interval) -> Finding:
     detail: dict[str, Any] = {"marginals": len(shown.marginals), "sampling_alone": float(shown.chance.mean())}
     if ways == 2:
         detail |= _matrix(codes, shown.marginals, shown.values)
-    return Finding(
+    return Finding.of(
+        interval,
         name=f"tvd_{ways}way_mean",
-        value=interval.value,
-        low=interval.low,
-        high=interval.high,
         meaning=f"Share of rows that would have to change, on average over {len(shown.marginals)} {WAYS[ways]}, for "
         "the synthetic counts to equal the real ones. Fresh real rows would reach the baseline; sampling alone, at "
         f"these numbers of rows, shows {shown.chance.mean():.4f}.",
@@ -157,12 +153,10 @@ def _excess(parts: _Parts, ways: int, marginals: list[tuple[int, ...]], rng: np.
         + cluster_variance(real.influence_b, parts.tables.units("holdout")[rows_h])
     )
     interval = normal(ours.mean - real.mean, variance)
-    return Finding(
+    return Finding.of(
+        interval,
         family="fidelity",
         name=f"tvd_{ways}way_excess",
-        value=interval.value,
-        low=interval.low,
-        high=interval.high,
         n=size,
         visibility="officer",
         baseline=0.0,

@@ -49,13 +49,11 @@ def subgroup_fidelity(
         excess[label] = (found.mean - floor, cluster_variance(found.influence_a, units))
         excess[label] = (excess[label][0], excess[label][1] + cluster_variance(found.influence_b))
         findings.append(
-            Finding(
+            Finding.of(
+                interval,
                 family="bias",
                 name="subgroup_fidelity",
                 group=label,
-                value=interval.value,
-                low=interval.low,
-                high=interval.high,
                 n=int(rows_s.sum()),
                 visibility="officer",
                 baseline=floor,
@@ -81,13 +79,11 @@ def _gap(groups: Grouping, excess: dict[str, tuple[float, float]]) -> Finding:
     value = excess[worst][0] - excess[best][0]
     pairs = len(excess) * (len(excess) - 1) / 2
     interval = normal(value, excess[worst][1] + excess[best][1], floor=0.0, confidence=1 - 0.05 / pairs)
-    return Finding(
+    return Finding.of(
+        interval,
         family="bias",
         name="subgroup_fidelity_gap",
         group=groups.column,
-        value=interval.value,
-        low=interval.low,
-        high=interval.high,
         n=len(excess),
         visibility="officer",
         baseline=0.0,

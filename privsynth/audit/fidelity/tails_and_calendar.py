@@ -18,7 +18,7 @@ from privsynth.audit.common.discretise import distances
 from privsynth.audit.common.marginals import chance_distances, distance_interval
 from privsynth.findings.finding import Finding
 from privsynth.schema.definition import TIME_KINDS
-from privsynth.stats.intervals import Interval, cluster_variance, upper_bound
+from privsynth.stats.intervals import Interval, cluster_variance, difference, upper_bound
 
 TAIL = 0.01
 LEAST_ROWS = 200
@@ -76,12 +76,10 @@ def _tails(tables: AuditTables, name: str) -> list[Finding]:
         side = f"{name} ({100 * share:g} % point)"
         error = quantile_difference(ours, real, share, units)
         findings.append(
-            Finding(
+            Finding.of(
+                error.over(scale),
                 name="quantile_error",
                 group=side,
-                value=error.value / scale,
-                low=error.low / scale,
-                high=error.high / scale,
                 baseline=float(np.quantile(fresh, share, method="inverted_cdf") - point) / scale if has_fresh else None,
                 meaning=f"Where {100 * share:g} % of the values lie below, synthetic minus real, in standard "
                 "deviations of the real column.",
@@ -95,12 +93,10 @@ def _tails(tables: AuditTables, name: str) -> list[Finding]:
             continue
         gap = mean_difference(beyond[0], beyond[1], units)
         findings.append(
-            Finding(
+            Finding.of(
+                gap,
                 name="tail_share",
                 group=f"{name} ({'below' if share < 0.5 else 'above'} the {100 * share:g} % point)",
-                value=gap.value,
-                low=gap.low,
-                high=gap.high,
                 baseline=float(beyond[2].mean() - beyond[1].mean()) if has_fresh else None,
                 meaning=f"Share of values beyond the real {100 * share:g} % point, synthetic minus real. Below zero "
                 "the tail is too thin.",
@@ -137,13 +133,7 @@ def quantile_interval(cells: np.ndarray, share: float, units: np.ndarray | None 
 
 def quantile_difference(ours: np.ndarray, real: np.ndarray, share: float, units: np.ndarray | None = None) -> Interval:
     """Return quantile(ours) - quantile(real) with an interval. Source: Zou & Donner (2008), the recovered variance."""
-    one, two = quantile_interval(ours, share), quantile_interval(real, share, units)
-    value = one.value - two.value
-    return Interval(
-        value,
-        value - math.hypot(one.value - one.low, two.high - two.value),
-        value + math.hypot(one.high - one.value, two.value - two.low),
-    )
+    return difference(quantile_interval(ours, share), quantile_interval(real, share, units))
 
 
 def mean_difference(ours: np.ndarray, real: np.ndarray, units: np.ndarray | None = None) -> Interval:
@@ -167,13 +157,11 @@ def _tail_weight(tables: AuditTables, name: str, points: np.ndarray) -> Finding 
         return None
     ratio = mean_ratio(excess[0], excess[1], units)
     has_fresh = len(fresh) >= LEAST_ROWS
-    return Finding(
+    return Finding.of(
+        ratio,
         family="fidelity",
         name="tail_weight",
         group=name,
-        value=ratio.value,
-        low=ratio.low,
-        high=ratio.high,
         visibility="officer",
         n=len(ours),
         baseline=1.0,
@@ -218,13 +206,11 @@ def _calendar(tables: AuditTables, name: str, rng: np.random.Generator) -> list[
         fresh = codes[2][None, seen[2]] if len(codes) > 2 and len(seen[2]) >= LEAST_ROWS else None
         bound = float(chance) if fresh is None else distances(real, fresh, (size,), [(0,)]).mean
         findings.append(
-            Finding(
+            Finding.of(
+                interval,
                 family="fidelity",
                 name="calendar_distance",
                 group=f"{name} ({part})",
-                value=interval.value,
-                low=interval.low,
-                high=interval.high,
                 visibility="officer",
                 n=len(seen[1]),
                 baseline=bound,

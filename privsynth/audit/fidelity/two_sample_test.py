@@ -162,12 +162,10 @@ def _score(model: Any, x: np.ndarray) -> np.ndarray:
 
 def _overall(found: Told, baseline: Told | None, size: int) -> Finding:
     interval = with_draws(found.auc, cluster_variance(found.influence, found.units), [], bounded=True)
-    return Finding(
+    return Finding.of(
+        interval,
         family="fidelity",
         name="c2st_auroc",
-        value=interval.value,
-        low=interval.low,
-        high=interval.high,
         n=2 * size,
         visibility="officer",
         baseline=0.5 if baseline is None else baseline.auc,
@@ -191,13 +189,11 @@ def _columns(columns: list[str], found: Told, size: int) -> list[Finding]:
         variance = cluster_variance(found.drop_influence[i], found.units)
         interval = normal(float(found.drops[i]), variance, confidence=1 - 0.05 / len(columns))
         findings.append(
-            Finding(
+            Finding.of(
+                interval,
                 family="fidelity",
                 name="c2st_column",
                 group=columns[i],
-                value=interval.value,
-                low=interval.low,
-                high=interval.high,
                 n=2 * size,
                 visibility="officer",
                 baseline=0.0,

@@ -37,13 +37,11 @@ def _missing(tables: AuditTables, name: str) -> Finding | None:
     baseline = None
     if tables.holdout is not None and len(tables.holdout):
         baseline = float(tables.holdout[name].isna().mean()) - k_real / n_real
-    return Finding(
+    return Finding.of(
+        interval,
         family="fidelity",
         name="missing_share_difference",
         group=name,
-        value=interval.value,
-        low=interval.low,
-        high=interval.high,
         visibility="officer",
         n=n_ours,
         baseline=baseline,
@@ -88,13 +86,11 @@ def _wasserstein_finding(tables: AuditTables, name: str) -> Finding | None:
         fresh = numbers(tables.holdout[name])
         fresh = fresh[np.isfinite(fresh)]
         baseline = wasserstein(real, fresh).value / scale if len(fresh) else None
-    return Finding(
+    return Finding.of(
+        interval.over(scale),
         family="fidelity",
         name="wasserstein",
         group=name,
-        value=interval.value / scale,
-        low=interval.low / scale,
-        high=interval.high / scale,
         visibility="officer",
         n=len(ours),
         baseline=baseline,

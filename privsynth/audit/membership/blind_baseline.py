@@ -42,12 +42,10 @@ def blind_finding(blind: tuple[np.ndarray, np.ndarray] | None) -> Finding:
     if blind is None:
         return insufficient("membership", "membership_blind_auc", "there are too few targets for the fairness check.")
     interval, fair = auc_interval(*blind), is_fair(blind)
-    return Finding(
+    return Finding.of(
+        interval,
         family="membership",
         name="membership_blind_auc",
-        value=interval.value,
-        low=interval.low,
-        high=interval.high,
         n=len(blind[1]),
         visibility="officer",
         baseline=0.5,

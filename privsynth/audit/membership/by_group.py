@@ -51,13 +51,11 @@ def _group(label: str, accused: np.ndarray, member: np.ndarray, attack: str, ove
     interval = clopper_pearson(hits, n)
     share = ALPHA / tests / 2
     low, chance = lower_bound(hits, n, share), upper_bound(false, n_others, share)
-    return Finding(
+    return Finding.of(
+        interval,
         family="membership",
         name="membership_tpr_by_group",
         group=label,
-        value=interval.value,
-        low=interval.low,
-        high=interval.high,
         n=n,
         visibility="officer",
         baseline=overall,

@@ -168,13 +168,11 @@ def _auc(name: str, trial: _Trial) -> Finding:
     if trial.claimed is not None:
         rates = [0.0, *np.geomspace(1e-4, 1, ALLOWED_POINTS).round(6).tolist()]
         detail["allowed"] = [[rate, round(allowed_tpr(rate, *trial.claimed), 6)] for rate in rates]
-    return Finding(
+    return Finding.of(
+        interval,
         family="membership",
         name="membership_auc",
         group=name,
-        value=interval.value,
-        low=interval.low,
-        high=interval.high,
         n=len(scores.member),
         visibility="officer",
         baseline=0.5,
@@ -202,13 +200,11 @@ def _vulnerable(name: str, trial: _Trial) -> Finding:
     interval = auc_interval(guess, member)
     strict = auc_interval(guess, member, confidence=1 - 2 * ALPHA / trial.tests)
     allowed = None if trial.claimed is None else allowed_auc(*trial.claimed)
-    return Finding(
+    return Finding.of(
+        interval,
         family="membership",
         name="membership_auc_vulnerable",
         group=label,
-        value=interval.value,
-        low=interval.low,
-        high=interval.high,
         n=len(member),
         visibility="officer",
         baseline=0.5,
@@ -262,13 +258,11 @@ def _tpr(name: str, trial: _Trial, rate: float) -> Finding:
     share = ALPHA / trial.tests / 2
     low, rate_high = lower_bound(hits, scores.n_members, share), upper_bound(false, n_counted, share)
     allowed = None if trial.claimed is None else allowed_tpr(rate_high, *trial.claimed)
-    return Finding(
+    return Finding.of(
+        interval,
         family="membership",
         name="membership_tpr",
         group=label,
-        value=interval.value,
-        low=interval.low,
-        high=interval.high,
         n=scores.n_members,
         visibility="officer",
         baseline=rate,
@@ -301,12 +295,10 @@ def _shadow(
     interval = auc_interval(guess, inside, units=judged)
     strict = auc_interval(guess, inside, units=judged, confidence=1 - 2 * ALPHA)
     allowed = None if trial.claimed is None else allowed_auc(*trial.claimed)
-    return Finding(
+    return Finding.of(
+        interval,
         family="membership",
         name=name,
-        value=interval.value,
-        low=interval.low,
-        high=interval.high,
         n=len(inside),
         visibility="officer",
         baseline=0.5,

@@ -133,12 +133,10 @@ def _compare(found: Judged, scale: _Scale, model: str, units: np.ndarray) -> lis
     shared = {"group": group, "n": len(found.y), "detail": detail, "unit": scale.unit}
     source = "train on synthetic, test on real: Esteban et al. (2017); influence of rows, by unit; draws by bootstrap"
     return [
-        Finding(
+        Finding.of(
+            interval,
             family="utility",
             name=scale.name,
-            value=interval.value,
-            low=interval.low,
-            high=interval.high,
             visibility="officer",
             baseline=real,
             baseline_label="trained on real rows",
@@ -147,12 +145,10 @@ def _compare(found: Judged, scale: _Scale, model: str, units: np.ndarray) -> lis
             source=source,
             **shared,  # type: ignore[arg-type]
         ),
-        Finding(
+        Finding.of(
+            loss,
             family="utility",
             name=scale.gap,
-            value=loss.value,
-            low=loss.low,
-            high=loss.high,
             visibility="officer",
             baseline=0.0,
             baseline_label="no loss",

@@ -13,7 +13,6 @@ from markupsafe import Markup
 INK = "#1b2733"
 SOFT = "#54616e"
 LINE = "#c9d1d9"
-PALE = "#e6edf3"
 BLUE = "#1f5a86"
 RUST = "#a8430f"
 FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Liberation Sans',sans-serif"

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from privsynth.audit.disclosure.excess_risk import Arm, Attack, allowed, arm, difference, excess_risk, risk_finding
+from privsynth.audit.disclosure.excess_risk import Arm, Attack, allowed, arm, excess_risk, risk_finding
+from privsynth.stats.intervals import difference
 
 
 def attack(members, others, naive=0.1, **more):
@@ -28,7 +29,7 @@ def test_the_excess_by_hand():
     found = excess_risk(Arm(60, 100), Arm(20, 100))
     assert found.value == pytest.approx((0.6 - 0.2) / 0.8)
     assert found.low < 0.5 < found.high
-    assert difference(Arm(60, 100), Arm(20, 100)).value == pytest.approx(0.4)
+    assert difference(Arm(60, 100).interval(), Arm(20, 100).interval()).value == pytest.approx(0.4)
 
 
 def test_the_ends_of_an_arm_are_exact():
@@ -56,7 +57,10 @@ def test_the_intervals_cover(p, q, n):
     pairs = zip(rng.binomial(n, p, 2_000), rng.binomial(n, q, 2_000), strict=True)
     cover = {"risk": 0, "difference": 0}
     for a, b in pairs:
-        risk, gap = excess_risk(Arm(int(a), n), Arm(int(b), n)), difference(Arm(int(a), n), Arm(int(b), n))
+        risk, gap = (
+            excess_risk(Arm(int(a), n), Arm(int(b), n)),
+            difference(Arm(int(a), n).interval(), Arm(int(b), n).interval()),
+        )
         cover["risk"] += risk.low <= truth <= risk.high
         cover["difference"] += gap.low <= p - q <= gap.high
     assert min(cover.values()) > 0.93 * 2_000

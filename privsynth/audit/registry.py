@@ -24,7 +24,7 @@ from privsynth.audit.membership.membership import membership
 from privsynth.audit.rules import rules
 from privsynth.audit.utility.train_synthetic_test_real import utility
 from privsynth.errors import ConfigError
-from privsynth.findings.finding import Family, Finding
+from privsynth.findings.finding import Finding
 from privsynth.findings.insufficient import insufficient
 from privsynth.sampling.synthetic_model import SyntheticModel
 
@@ -51,7 +51,7 @@ class Entry:
     """
 
     run: Audit
-    family: Family
+    family: str
     levels: tuple[Level, ...] = LEVELS
     left_out: Mapping[Level, str] = field(default_factory=dict)
     whole: bool = False

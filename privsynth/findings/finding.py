@@ -10,17 +10,11 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from privsynth.findings.families import FAMILIES
 from privsynth.stats.intervals import Interval
 
 Visibility = Literal["public", "officer"]
 Verdict = Literal["pass", "fail", "review", "insufficient", "info"]
-Family = Literal[
-    "fidelity", "utility", "membership", "disclosure", "bias", "rules", "alarms", "coverage", "decay", "pii"
-]
-
-FAMILIES: tuple[Family, ...] = (
-    "fidelity", "utility", "membership", "disclosure", "bias", "rules", "alarms", "coverage", "decay", "pii",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +22,7 @@ class Finding:
     """One measured figure.
 
     Attributes:
-      family: section of the report.
+      family: section of the report, one of `FAMILIES`.
       name: what was measured, snake_case, stable across versions, for example `tvd_2way_mean`.
       group: what it was measured on: a column, a pair "age × sex", a protected group "sex=F"; "" for the whole table.
       value: the estimate; None when the evidence does not allow one (verdict `insufficient`).
@@ -47,7 +41,7 @@ class Finding:
       detail: JSON-able extras for charts (curves, matrices) under the same visibility.
     """
 
-    family: Family
+    family: str
     name: str
     value: float | None
     visibility: Visibility

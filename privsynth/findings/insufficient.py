@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from privsynth.findings.finding import Family, Finding, Visibility
+from privsynth.findings.finding import Finding, Visibility
 
 
-def insufficient(family: Family, name: str, why: str, *, visibility: Visibility = "officer", **more: Any) -> Finding:
+def insufficient(family: str, name: str, why: str, *, visibility: Visibility = "officer", **more: Any) -> Finding:
     """Return a finding that says why there is no figure. Missing evidence is printed, never left out."""
     meaning = f"Not measured: {why} This is missing evidence, not a good result."
     return Finding(

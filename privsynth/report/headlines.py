@@ -6,23 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from privsynth.findings.finding import FAMILIES, Family, Finding, Verdict
+from privsynth.findings.families import FAMILIES
+from privsynth.findings.finding import Finding, Verdict
 from privsynth.report.report_data import ReportData
-from privsynth.report.titles import FAMILY_TITLES, title_of
+from privsynth.report.titles import title_of
 
-# What stands for a family, the most telling first; of several figures of one name the worst is shown.
-_TELLING: dict[Family, tuple[str, ...]] = {
-    "fidelity": ("tvd_2way_mean", "tvd_1way_mean", "c2st_auroc"),
-    "utility": ("utility_gap", "tstr_auroc", "utility_auc"),
-    "membership": ("membership_headline", "epsilon_lower_bound_one_run", "epsilon_lower_bound", "membership_auc"),
-    "disclosure": ("singling_out", "inference", "linkability", "attribute_inference"),
-    "bias": ("true_positive_rate_gap", "selection_rate_gap", "base_rate_gap", "representation"),
-    "rules": ("rule_violations",),
-    "alarms": ("exact_copies", "near_copies"),
-    "coverage": ("recall", "coverage", "missing_combinations"),
-    "decay": ("decay_half_life", "decay_tail_mass"),
-    "pii": ("pii_columns", "pii_synthetic_columns"),
-}
 _COUNTED: tuple[Verdict, ...] = ("fail", "review", "insufficient", "pass")
 
 
@@ -39,7 +27,7 @@ class Headline:
       counts: how many findings have which verdict, failures first.
     """
 
-    family: Family
+    family: str
     title: str
     verdict: Verdict
     finding: Finding | None
@@ -57,13 +45,13 @@ def headlines(report: ReportData) -> list[Headline]:
     return [_headline(family, [f for f in report.findings if f.family == family]) for family in FAMILIES]
 
 
-def _headline(family: Family, findings: Sequence[Finding]) -> Headline:
+def _headline(family: str, findings: Sequence[Finding]) -> Headline:
     counts = Counter(finding.verdict for finding in findings)
     verdict = next((v for v in ("fail", "review", "pass", "info") if counts[v]), "insufficient")
     shown = _telling(family, findings)
     return Headline(
         family=family,
-        title=FAMILY_TITLES[family][0],
+        title=FAMILIES[family].title,
         verdict=verdict,  # type: ignore[arg-type]
         finding=shown,
         name="" if shown is None else title_of(shown),
@@ -71,13 +59,13 @@ def _headline(family: Family, findings: Sequence[Finding]) -> Headline:
     )
 
 
-def _telling(family: Family, findings: Sequence[Finding]) -> Finding | None:
+def _telling(family: str, findings: Sequence[Finding]) -> Finding | None:
     """Return the figure that stands for a family: one that failed, if any did; exact before noisy, the worst of its
     name.
     """
     measured = [finding for finding in findings if finding.value is not None]
     measured = [finding for finding in measured if finding.verdict == "fail"] or measured
-    for name in _TELLING[family]:
+    for name in FAMILIES[family].telling:  # of several figures of one name the worst is shown
         own = [finding for finding in measured if finding.name == name]
         exact = [finding for finding in own if finding.visibility == "officer"]
         if own:

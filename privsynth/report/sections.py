@@ -10,14 +10,15 @@ from itertools import combinations
 
 from markupsafe import Markup
 
-from privsynth.findings.finding import FAMILIES, Family, Finding, Verdict
+from privsynth.findings.families import FAMILIES
+from privsynth.findings.finding import Finding, Verdict
 from privsynth.report.charts import plots, roc
 from privsynth.report.charts.plots import Row
 from privsynth.report.charts.roc import Curve
 from privsynth.report.charts.steps import Line, steps
 from privsynth.report.explain_epsilon import bound_curve
 from privsynth.report.report_data import ReportData
-from privsynth.report.titles import FAMILY_TITLES, title, title_of
+from privsynth.report.titles import title, title_of
 
 URGENCY: tuple[Verdict, ...] = ("fail", "review", "insufficient", "pass", "info")
 NAMED = 6  # how many groups a line of the summary names before it counts
@@ -25,7 +26,7 @@ SHOWN = 12  # rows of a table that are shown without a click
 FULL = 0.5  # share of all pairs from which a matrix is the better picture than a list
 
 # Findings of different names that share a scale and are drawn together.
-_TOGETHER: dict[Family, tuple[tuple[str, tuple[str, ...]], ...]] = {
+_TOGETHER: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "fidelity": (("Mean distance, over all columns", ("tvd_1way_mean", "tvd_2way_mean", "tvd_3way_mean")),),
     "utility": (("Tested on real rows (AUROC), trained on synthetic and on real ones", ("tstr_auroc", "trtr_auroc")),),
     "disclosure": (
@@ -106,7 +107,7 @@ class Block:
 class Section:
     """One family of findings: heading, what it asks, overviews drawn together, and the blocks."""
 
-    family: Family
+    family: str
     title: str
     lead: str
     overviews: tuple[Markup, ...]
@@ -118,7 +119,7 @@ class Check:
     """One line of the summary: the findings of one name that share a verdict."""
 
     verdict: Verdict
-    family: Family
+    family: str
     title: str
     exact: bool
     count: int
@@ -130,19 +131,18 @@ class Check:
 def sections(report: ReportData) -> list[Section]:
     """Return the sections that have findings, in the order of the families."""
     found = []
-    for family in FAMILIES:
+    for family, about in FAMILIES.items():
         own = [finding for finding in report.findings if finding.family == family]
         if own:
-            heading, lead = FAMILY_TITLES[family]
             overviews = tuple(_overviews(family, own, report))
-            found.append(Section(family, heading, lead, overviews, tuple(_blocks(own))))
+            found.append(Section(family, about.title, about.lead, overviews, tuple(_blocks(own))))
     return found
 
 
 def unmeasured(report: ReportData) -> list[str]:
     """Return the titles of the families without a finding."""
     there = {finding.family for finding in report.findings}
-    return [FAMILY_TITLES[family][0] for family in FAMILIES if family not in there]
+    return [about.title for family, about in FAMILIES.items() if family not in there]
 
 
 def tally(report: ReportData) -> list[tuple[Verdict, int]]:
@@ -153,7 +153,7 @@ def tally(report: ReportData) -> list[tuple[Verdict, int]]:
 
 def checks(report: ReportData) -> list[Check]:
     """Return every check that has a verdict, failures first, one line for each name and verdict."""
-    together: dict[tuple[Verdict, Family, str, str], list[Finding]] = {}
+    together: dict[tuple[Verdict, str, str, str], list[Finding]] = {}
     for finding in report.findings:
         if finding.verdict != "info":
             key = (finding.verdict, finding.family, finding.name, finding.visibility)
@@ -171,7 +171,8 @@ def checks(report: ReportData) -> list[Check]:
         )
         for (verdict, family, name, visibility), own in together.items()
     ]
-    return sorted(lines, key=lambda c: (URGENCY.index(c.verdict), FAMILIES.index(c.family), c.exact))
+    places = list(FAMILIES)
+    return sorted(lines, key=lambda c: (URGENCY.index(c.verdict), places.index(c.family), c.exact))
 
 
 def zero_note(finding: Finding) -> str:
@@ -289,7 +290,7 @@ def _pairs(findings: Sequence[Finding]) -> list[tuple[str, str, float]]:
     return [(a, b, f.value) for (a, b), f in zip(names, findings, strict=True) if f.value is not None]
 
 
-def _overviews(family: Family, findings: Sequence[Finding], report: ReportData) -> list[Markup]:
+def _overviews(family: str, findings: Sequence[Finding], report: ReportData) -> list[Markup]:
     pictures = []
     for heading, names in _TOGETHER.get(family, ()):
         pictures += _together(heading, [f for name in names for f in findings if f.name == name])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from privsynth.findings.finding import Family, Finding
+from privsynth.findings.finding import Finding
 
 TITLES = {
     "tvd_1way_mean": "Mean distance, single columns",
@@ -137,52 +137,6 @@ def title_of(finding: Finding) -> str:
     """Return a finding's title for people."""
     return title(finding.name)
 
-
-FAMILY_TITLES: dict[Family, tuple[str, str]] = {
-    "fidelity": (
-        "Fidelity: are the distributions alike?",
-        "A distance of 0 is a perfect match, 1 shares nothing. The holdout's distance, where it is known, is what "
-        "chance alone would give two samples of the same people.",
-    ),
-    "utility": (
-        "Utility: do models trained on it work on real people?",
-        "A model is trained on synthetic rows alone and tested on real ones.",
-    ),
-    "membership": (
-        "Membership: can an attacker tell who was in the data?",
-        "An AUC of 0.5 is a coin. The promise is the guarantee above; this is the attempt to break it. An attack that "
-        "fails says nothing about attacks that were not tried.",
-    ),
-    "disclosure": (
-        "Disclosure: singling out, linking, inferring",
-        "Attacks on single people, each beside the same attack on people who were not in the data.",
-    ),
-    "bias": (
-        "Bias: are groups treated alike?",
-        "Each group is compared with itself among the real rows. Groups with too few rows to judge are listed as such.",
-    ),
-    "rules": (
-        "Rules: does every row make sense?",
-        "Declared rules are built into the generator; here every synthetic row was checked against them.",
-    ),
-    "alarms": (
-        "Alarms",
-        "Many copies or near copies of real rows are a sign of a fault. Few are no evidence of safety.",
-    ),
-    "coverage": (
-        "Coverage: what is missing?",
-        "Which kinds of real rows have no counterpart among the synthetic ones, and the reverse.",
-    ),
-    "decay": (
-        "Decay: what becomes of it, generation after generation?",
-        "Generators trained on their own output lose what is rare. Each curve is set beside plain resampling of the "
-        "release, which loses something too.",
-    ),
-    "pii": (
-        "Identifiers",
-        "A screen for direct identifiers, among the columns and in the synthetic cells.",
-    ),
-}
 
 VERDICTS = {
     "fail": "Fail",

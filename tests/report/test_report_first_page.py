@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from privsynth.findings.finding import FAMILIES
+from privsynth.findings.families import FAMILIES
 from privsynth.report.format_numbers import tidy
 from privsynth.report.headlines import headlines
 from privsynth.report.render import _environment, render, templates_dir

@@ -203,7 +203,7 @@ def test_an_audit_takes_tables_in_memory_and_says_the_same_of_them(tmp_path, mon
 
     seen: list[AuditTables] = []
 
-    def one_finding(tables, **_):
+    def one_finding(tables, settings, **_):
         seen.append(tables)
         return [Finding(family="alarms", name="exact_copies", value=1.0, visibility="officer", meaning="m")]
 

@@ -19,8 +19,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from privsynth.audit.common.audit_tables import AuditSettings, AuditTables, texts, thin
+from privsynth.audit.common.audit import Audit
+from privsynth.audit.common.audit_tables import AuditTables, texts, thin
 from privsynth.audit.common.discretise import cell_keys, encode, fit_coders
+from privsynth.audit.common.settings import AuditContext
 from privsynth.findings.finding import Finding
 from privsynth.findings.insufficient import insufficient, percent
 from privsynth.stats.intervals import Interval
@@ -46,18 +48,18 @@ NAMES = {
 }
 
 
-def decay(tables: AuditTables, *, rng: np.random.Generator, settings: AuditSettings) -> list[Finding]:
+def decay(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
     """Return what the last generation keeps under each regime, the curves, and the half-life of what is rare."""
-    if settings.refit is None:
+    if context.settings.refit is None:
         return [insufficient("decay", "decay_tail_mass", NO_REFIT)]
-    size = min(ROWS, settings.max_rows, len(tables.synthetic), len(tables.train))
+    size = min(ROWS, context.settings.max_rows, len(tables.synthetic), len(tables.train))
     if size < 100 or not tables.columns:
         return [insufficient("decay", "decay_tail_mass", "needs 100 rows of each table.")]
     start = tables.synthetic.iloc[thin(len(tables.synthetic), size, rng)].reset_index(drop=True)
     meter = Meter(tables, start)
     findings: list[Finding] = []
     for regime in REGIMES:
-        chains = [chain(regime, start, tables.train, settings.refit, rng, meter) for _ in range(CHAINS)]
+        chains = [chain(regime, start, tables.train, context.settings.refit, rng, meter) for _ in range(CHAINS)]
         plain = [chain(regime, start, tables.train, _resample, rng, meter) for _ in range(RESAMPLINGS)]
         findings += _findings(regime, np.stack(chains), np.stack(plain), meter, size)
     return findings
@@ -277,3 +279,20 @@ def _half_life(regime: str, tails: np.ndarray, plain: np.ndarray, steps: int, si
         source="own; after Shumailov et al. (2024)",
         unit="generations",
     )
+
+
+AUDIT = Audit(
+    name="decay",
+    family="decay",
+    run=decay,
+    titles={
+        "decay_tail_mass": "Rare cells kept after the last generation",
+        "decay_support": "Cells still occupied after the last generation",
+        "decay_entropy": "Entropy kept after the last generation",
+        "decay_distance": "Distance of pairs from the release",
+        "decay_minority_share": "Share of the smallest group kept",
+        "decay_half_life": "Generations until half of the rare cells are gone, beside resampling",
+    },
+    levels=("deep",),
+    left_out=dict.fromkeys(("quick", "standard"), "Everything: no generator is trained on its own output."),
+)

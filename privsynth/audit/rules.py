@@ -6,15 +6,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from privsynth.audit.common.audit_tables import AuditSettings, AuditTables
+from privsynth.audit.common.audit import Audit
+from privsynth.audit.common.audit_tables import AuditTables
+from privsynth.audit.common.settings import AuditContext
 from privsynth.findings.finding import Finding
 from privsynth.findings.insufficient import insufficient
 from privsynth.stats.intervals import clopper_pearson
 
 
-def rules(tables: AuditTables, *, rng: np.random.Generator, settings: AuditSettings) -> list[Finding]:
+def rules(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
     """Return one finding for each rule of the settings; none if there are no rules."""
-    return rule_findings(settings.rules)
+    return rule_findings(context.settings.rules)
 
 
 def rule_findings(checks: Sequence[tuple[str, np.ndarray]]) -> list[Finding]:
@@ -50,3 +52,13 @@ def _one(text: str, satisfied: np.ndarray) -> Finding:
         source="declared rule; Clopper & Pearson (1934)",
         detail={"violations": violations},
     )
+
+
+AUDIT = Audit(
+    name="rules",
+    family="rules",
+    run=rules,
+    titles={
+        "rule_violations": "Rows that break a rule",
+    },
+)

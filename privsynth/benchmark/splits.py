@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,10 @@ import pandas as pd
 
 from privsynth.audit.common.audit_tables import AuditTables
 from privsynth.benchmark.config import BenchmarkConfig
-from privsynth.codecs.column_facts import Facts, declared_facts, exact_facts, needs_votes
+from privsynth.codecs.column_facts import Facts
 from privsynth.codecs.parse import as_categories
-from privsynth.codecs.parsed_table import clean_frame, parse_table
 from privsynth.errors import ConfigError, Option, SchemaError
+from privsynth.pipeline.audit_inputs import compared_facts, side_by_side, typed_frame
 from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
 from privsynth.pipeline.inputs import physical_types
 from privsynth.privacy.budget import Budget
@@ -136,14 +136,9 @@ def align(sides: Sides, synthetic: Table, unit: str) -> AuditTables:
     missing = [n for n in facts if n not in synthetic.names]
     if missing:
         raise ConfigError(f"the synthetic rows lack the column '{missing[0]}'")
-    train, holdout, ours = (_typed(table, sides.schema, facts) for table in (sides.train, sides.holdout, synthetic))
-    return AuditTables(
-        train=train,
-        holdout=holdout,
-        synthetic=ours,
-        kinds={n: fact.kind for n, fact in facts.items()},
-        targets=tuple(n for n in sides.targets if n in facts),
-    )
+    tables = {"train": sides.train, "holdout": sides.holdout, "synthetic": synthetic}
+    frames = {side: typed_frame(table, sides.schema, facts) for side, table in tables.items()}
+    return side_by_side(frames, facts, sides.schema, targets=tuple(n for n in sides.targets if n in facts))
 
 
 def typed_train(sides: Sides, unit: str) -> tuple[pd.DataFrame, dict[str, str]]:
@@ -152,37 +147,14 @@ def typed_train(sides: Sides, unit: str) -> tuple[pd.DataFrame, dict[str, str]]:
     Guarantee: none; the kinds are read off the rows where the schema is silent. For references without privacy.
     """
     facts = _kept_facts(sides, unit)
-    return _typed(sides.train, sides.schema, facts), {n: fact.kind for n, fact in facts.items()}
+    return typed_frame(sides.train, sides.schema, facts), {n: fact.kind for n, fact in facts.items()}
 
 
 def _kept_facts(sides: Sides, unit: str) -> dict[str, Facts]:
-    facts = {n: _facts(sides.train, sides.schema, n) for n in sides.train.names if n != unit}
-    kept = {n: fact for n, fact in facts.items() if fact.kind not in ("id", "text")}
+    kept = compared_facts(sides.train, sides.schema, [n for n in sides.train.names if n != unit])
     if not kept:
         raise ConfigError("every column is an identifier or free text; there is nothing to measure")
     return kept
-
-
-def _typed(table: Table, schema: Schema, facts: Mapping[str, Facts]) -> pd.DataFrame:
-    own = {n: _as_stored(table, fact, n) for n, fact in facts.items()}
-    return clean_frame(parse_table(table, schema, own, list(own)), own)
-
-
-def _facts(table: Table, schema: Schema, name: str) -> Facts:
-    column, physical = schema.column(name), table.column(name).type
-    if not needs_votes(column, physical):
-        return declared_facts(column, physical)
-    exact = exact_facts(table.column(name))
-    if column.kind is None:
-        return exact
-    return declared_facts(column.model_copy(update={"precision": exact.precision}), physical)
-
-
-def _as_stored(table: Table, fact: Facts, name: str) -> Facts:
-    """Return the facts with the date format of this table: other tools write dates in other ways."""
-    if fact.kind not in ("datetime", "date"):
-        return fact
-    return Facts(kind=fact.kind, precision=fact.precision, format=exact_facts(table.column(name)).format)
 
 
 def read_rows(path: Path, workspace: Workspace, names: Sequence[str]) -> Table:

@@ -14,16 +14,17 @@ import numpy as np
 import pandas as pd
 
 from privsynth import __version__, _validate
-from privsynth.audit.common.audit_tables import LEVELS, AuditTables, Level
+from privsynth.audit.common.audit_tables import AuditTables
+from privsynth.audit.common.settings import LEVELS, AuditSettings, Level
 from privsynth.audit.registry import not_run, run_audits
-from privsynth.codecs.column_facts import Facts, declared_facts, exact_facts, needs_votes
-from privsynth.codecs.parsed_table import clean_frame, parse_table
+from privsynth.codecs.column_facts import Facts
 from privsynth.domain.bounding import divide
 from privsynth.errors import ConfigError, OutputError, SchemaError
 from privsynth.findings.finding import Finding
 from privsynth.notebook import card, checks_text, worst_text
+from privsynth.pipeline.audit_inputs import columns_apart, compared_facts, side_by_side, typed_frame
 from privsynth.pipeline.config import read_schema, stem
-from privsynth.pipeline.officer_audit import ROWS_APART, audit_run, columns_apart
+from privsynth.pipeline.officer_audit import ROWS_APART, audit_run
 from privsynth.pipeline.refit import promise_beside, refit_of_model
 from privsynth.pipeline.report_records import promise_of
 from privsynth.pipeline.synthesize import Environment
@@ -164,15 +165,15 @@ def audit(config: AuditConfig, env: Environment) -> AuditResult:
         tables = _audit_tables(sides, facts, schema, sources["real"])
         lacking = tuple(n for n in sources["real"].names if n not in sources["synthetic"].names)
         k = beside[2] if beside else schema.max_rows_per_unit or 1
-        findings = run_audits(
-            tables,
-            rng=np.random.default_rng(),
-            claimed=claimed,
-            progress=lambda name, number, of: env.progress(f"auditing: {name}", (number - 1) / of),
-            rules=_rules(schema, sides["synthetic"]),
+        settings = AuditSettings(
             level=config.level,
+            claimed=claimed,
+            rules=_rules(schema, sides["synthetic"]),
             model=model,
             refit=refit_of_model(model, promise=claimed, k=k, schema=schema, facts=facts) if model else None,
+        )
+        findings = run_audits(
+            tables, settings, progress=lambda name, number, of: env.progress(f"auditing: {name}", (number - 1) / of)
         )
         judgement = None
         if policy is not None:
@@ -237,60 +238,30 @@ def _align(tables: Mapping[str, Table], schema: Schema) -> tuple[dict[str, pd.Da
         raise SchemaError(
             f"the holdout lacks the column '{lost[0]}'{more}; give rows with the columns of the real table"
         )
-    facts = {n: _exact_facts(tables["real"], schema, n) for n in shared}
-    kept = [n for n in shared if facts[n].kind not in ("id", "text") and n != schema.unit]
-    if not kept:
+    facts = compared_facts(tables["real"], schema, [n for n in shared if n != schema.unit])
+    if not facts:
         raise SchemaError("every column that the tables share is an identifier or free text; there is nothing to audit")
-    sides = {}
-    for side, table in tables.items():
-        own = {n: _as_stored(table, facts[n], n) for n in kept}
-        sides[side] = clean_frame(parse_table(table, schema, own, kept), own)
-    return sides, {n: facts[n] for n in kept}
-
-
-def _exact_facts(table: Table, schema: Schema, name: str) -> Facts:
-    column, physical = schema.column(name), table.column(name).type
-    if not needs_votes(column, physical):
-        return declared_facts(column, physical)
-    exact = exact_facts(table.column(name))
-    return (
-        exact
-        if column.kind is None
-        else declared_facts(column.model_copy(update={"precision": exact.precision}), physical)
-    )
-
-
-def _as_stored(table: Table, fact: Facts, name: str) -> Facts:
-    """Return the facts with the date format of this table: another tool may write dates in another way."""
-    if fact.kind not in ("datetime", "date"):
-        return fact
-    seen = exact_facts(table.column(name))
-    return Facts(kind=fact.kind, precision=fact.precision, format=seen.format if seen.format else None)
+    return {side: typed_frame(table, schema, facts) for side, table in tables.items()}, facts
 
 
 def _audit_tables(
     sides: Mapping[str, pd.DataFrame], facts: Mapping[str, Facts], schema: Schema, real: Table
 ) -> AuditTables:
-    names = list(facts)
     unit = schema.unit if schema.unit in real.names else None
     codes = divide(real, unit=unit, k=10**9, holdout_fraction=0.0, keyed=KeyedFunction()).unit if unit else None
-    return AuditTables(
-        train=sides["real"],
-        holdout=sides.get("holdout"),
-        synthetic=sides["synthetic"],
-        kinds={n: facts[n].kind for n in names},
-        roles={n: schema.column(n).roles for n in names},
-        targets=tuple(n for n in schema.with_role("target") if n in names),
-        protected=tuple(n for n in schema.with_role("protected") if n in names),
+    return side_by_side(
+        {"train": sides["real"], "holdout": sides.get("holdout"), "synthetic": sides["synthetic"]},
+        facts,
+        schema,
         unit_train=codes,
         unit=unit or "row",
-        apart=columns_apart(real, names, np.arange(min(real.n_rows, ROWS_APART))),
+        apart=columns_apart(real, facts, np.arange(min(real.n_rows, ROWS_APART))),
     )
 
 
-def _rules(schema: Schema, synthetic: pd.DataFrame) -> list[tuple[str, np.ndarray]]:
-    return [
+def _rules(schema: Schema, synthetic: pd.DataFrame) -> tuple[tuple[str, np.ndarray], ...]:
+    return tuple(
         (rule.text, rule.holds(synthetic))
         for rule in schema.parsed_rules()
         if rule.shape != "derived" and set(rule.columns) <= set(synthetic.columns)
-    ]
+    )

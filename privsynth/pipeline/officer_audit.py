@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 
-from privsynth.audit.common.audit_tables import AuditTables, Level
+from privsynth.audit.common.audit_tables import AuditTables
+from privsynth.audit.common.settings import AuditSettings, Level
 from privsynth.audit.registry import AUDITS, left_out, not_run, run_audits, thinning
 from privsynth.codecs.parsed_table import clean_frame, parse_table
 from privsynth.findings.finding import Finding
+from privsynth.pipeline.audit_inputs import columns_apart, side_by_side
 from privsynth.pipeline.learn import Private, Public, Request
 from privsynth.pipeline.refit import plain_frame, refit_of_model
 from privsynth.progress import Progress
 from privsynth.report.report_data import AuditRun
-from privsynth.table import Table
 
 ROWS_APART = 20_000
 
@@ -28,21 +28,17 @@ def officer_findings(
     Guarantee: none. The findings are personal data.
     """
     tables = audit_tables(public, private, request)
-    findings = run_audits(
-        tables,
-        rng=np.random.default_rng(),
-        names=[name for name in AUDITS if name != "rules"],  # rules need no real row and are in the public report
-        claimed=(request.budget.epsilon, request.budget.delta),
-        progress=lambda name, number, of: progress(f"auditing: {name}", (number - 1) / of),
+    promise = (request.budget.epsilon, request.budget.delta)
+    k, facts = request.budget.max_rows_per_unit, public.facts
+    settings = AuditSettings(
+        names=tuple(name for name in AUDITS if name != "rules"),  # needs no real row and is in the public report
         level=level,
+        claimed=promise,
         model=public.model,
-        refit=refit_of_model(
-            public.model,
-            promise=(request.budget.epsilon, request.budget.delta),
-            k=request.budget.max_rows_per_unit,
-            schema=request.schema,
-            facts=public.facts,
-        ),
+        refit=refit_of_model(public.model, promise=promise, k=k, schema=request.schema, facts=facts),
+    )
+    findings = run_audits(
+        tables, settings, progress=lambda name, number, of: progress(f"auditing: {name}", (number - 1) / of)
     )
     # What is public is in the public report already, and the officer's report repeats that.
     return [f for f in findings if f.visibility == "officer"], audit_run(tables, findings, level)
@@ -67,28 +63,15 @@ def audit_tables(public: Public, private: Private, request: Request) -> AuditTab
     holdout = clean_frame(parsed.take(partition.holdout), public.facts)[names] if len(partition.holdout) else None
     row_units = request.budget.unit == "row"
     unit_train, unit_holdout = partition.unit[partition.train], partition.unit[partition.holdout]
-    return AuditTables(
-        train=train,
-        holdout=holdout,
-        synthetic=plain_frame(public.rows.frame(names)[names]),
-        kinds={n: public.facts[n].kind for n in names},
-        roles={n: schema.column(n).roles for n in names},
-        targets=tuple(n for n in schema.with_role("target") if n in names),
-        protected=tuple(n for n in schema.with_role("protected") if n in names),
+    return side_by_side(
+        {"train": train, "holdout": holdout, "synthetic": plain_frame(public.rows.frame(names)[names])},
+        public.facts,
+        schema,
         unit_train=None if row_units else unit_train,
         unit_holdout=None if row_units or holdout is None else unit_holdout,
         unit=request.budget.unit,
         pool_in_train=partition.pool[unit_train] if len(partition.pool) else None,
         apart=columns_apart(private.table, names, partition.train[:ROWS_APART]),
-    )
-
-
-def columns_apart(table: Table, modelled: Sequence[str], rows: np.ndarray) -> pd.DataFrame:
-    """Return some rows of the columns that are not modelled, as text, None where a cell is empty. Private."""
-    names = [name for name in table.names if name not in modelled]
-    frame = table.select(names).take(rows).data.to_pandas()
-    return pd.DataFrame({name: frame[name].astype(object).where(frame[name].notna(), None) for name in names}).map(
-        lambda cell: None if cell is None else str(cell)
     )
 
 

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from privsynth.audit.common.audit_tables import LEVELS, AuditTables
-from privsynth.audit.registry import AUDITS, Entry, left_out, not_run, run_audits
+from privsynth.audit.common.audit import Audit
+from privsynth.audit.common.audit_tables import AuditTables
+from privsynth.audit.common.settings import LEVELS, AuditSettings
+from privsynth.audit.registry import AUDITS, left_out, not_run, run_audits
 from privsynth.errors import ConfigError
 
 KINDS = {"n": "numeric", "c": "categorical", "t": "datetime"}
@@ -49,18 +51,18 @@ def test_odd_tables_crash_no_audit(case, frames):
         targets=tuple(columns[:2]), protected=tuple(columns),
     )  # fmt: skip
     findings = run_audits(
-        tables, rng=np.random.default_rng(0), claimed=(1.0, 1e-6), rules=[("n >= 0", np.ones(len(frames[2]), bool))]
+        tables, AuditSettings(seed=0, claimed=(1.0, 1e-6), rules=[("n >= 0", np.ones(len(frames[2]), bool))])
     )
     assert not [f.meaning for f in findings if f.name.endswith("_failed")]
     assert [f.to_json() for f in findings]
 
 
 def test_a_failing_audit_is_named_and_quotes_nothing(monkeypatch, people, tables_of):
-    def broken(tables, *, rng, settings):
+    def broken(tables, *, rng, context):
         raise KeyError("needle-4711")
 
-    monkeypatch.setitem(AUDITS, "utility", Entry(run=broken, family="utility"))
-    findings = run_audits(tables_of(*people), rng=np.random.default_rng(0), names=["utility", "alarms"])
+    monkeypatch.setitem(AUDITS, "utility", Audit(name="utility", titles={}, run=broken, family="utility"))
+    findings = run_audits(tables_of(*people), AuditSettings(seed=0, names=("utility", "alarms")))
     failed = findings[0]
     assert (failed.name, failed.verdict) == ("utility_failed", "insufficient")
     assert "KeyError" in failed.meaning
@@ -70,9 +72,7 @@ def test_a_failing_audit_is_named_and_quotes_nothing(monkeypatch, people, tables
 
 def test_the_same_stream_gives_the_same_findings(people, tables_of):
     train, holdout, fresh = (part.head(800) for part in people)
-    runs = [
-        run_audits(tables_of(train, holdout, fresh), rng=np.random.default_rng(5), claimed=(1.0, 0.0)) for _ in "ab"
-    ]
+    runs = [run_audits(tables_of(train, holdout, fresh), AuditSettings(seed=5, claimed=(1.0, 0.0))) for _ in "ab"]
     assert [f.to_json() for f in runs[0]] == [f.to_json() for f in runs[1]]
 
 
@@ -81,10 +81,8 @@ def test_every_audit_runs_and_only_what_needs_no_real_row_is_public(people, tabl
     seen = []
     findings = run_audits(
         tables_of(train, holdout, fresh),
-        rng=np.random.default_rng(5),
-        claimed=(1.0, 0.0),
+        AuditSettings(seed=5, claimed=(1.0, 0.0), rules=[("age >= 18", np.ones(800, bool))]),
         progress=lambda *step: seen.append(step),
-        rules=[("age >= 18", np.ones(800, bool))],
     )
     usual = [name for name, entry in AUDITS.items() if "standard" in entry.levels]
     assert seen == [(name, i, len(usual)) for i, name in enumerate(usual, start=1)]
@@ -97,8 +95,8 @@ def test_every_audit_runs_and_only_what_needs_no_real_row_is_public(people, tabl
 def test_figures_do_not_depend_on_the_other_audits_asked_for(people, tables_of):
     train, holdout, fresh = (part.head(800) for part in people)
     tables = tables_of(train, holdout, fresh)
-    alone = run_audits(tables, rng=np.random.default_rng(5), names=["alarms"])
-    among = run_audits(tables, rng=np.random.default_rng(5), names=["alarms", "fidelity"])
+    alone = run_audits(tables, AuditSettings(seed=5, names=("alarms",)))
+    among = run_audits(tables, AuditSettings(seed=5, names=("alarms", "fidelity")))
     assert [f.to_json() for f in among if f.family == "alarms"] == [f.to_json() for f in alone]
 
 
@@ -114,7 +112,7 @@ def test_figures_do_not_depend_on_the_other_audits_asked_for(people, tables_of):
 )
 def test_wrong_requests_are_refused(people, tables_of, wrong):
     with pytest.raises(ConfigError):
-        run_audits(tables_of(*people), rng=np.random.default_rng(0), **wrong)
+        run_audits(tables_of(*people), AuditSettings(seed=0, **wrong))
 
 
 def test_tables_that_do_not_fit_are_refused(people, tables_of):
@@ -131,10 +129,8 @@ def test_units_of_several_rows_widen_the_intervals(people, tables_of, pick):
     train, holdout, fresh = people
     five = np.repeat(np.arange(600), 5)
     repeated = train.iloc[five].reset_index(drop=True)
-    rows = run_audits(tables_of(repeated, holdout, fresh), rng=np.random.default_rng(0), names=["fidelity"])
-    units = run_audits(
-        tables_of(repeated, holdout, fresh, unit_train=five), rng=np.random.default_rng(0), names=["fidelity"]
-    )
+    rows = run_audits(tables_of(repeated, holdout, fresh), AuditSettings(seed=0, names=("fidelity",)))
+    units = run_audits(tables_of(repeated, holdout, fresh, unit_train=five), AuditSettings(seed=0, names=("fidelity",)))
     widths = [(f := pick(found, "tvd_1way", "sex")).high - f.low for found in (rows, units)]
     assert widths[1] > 1.3 * widths[0]
 
@@ -148,17 +144,16 @@ def test_an_audit_runs_at_a_level_or_says_what_it_leaves_out():
 
 
 def test_a_level_leaves_out_what_it_says(monkeypatch, people, tables_of):
-    def one(tables, *, rng, settings):
-        seen.append((settings.level, settings.model, settings.refit))
+    def one(tables, *, rng, context):
+        seen.append((context.settings.level, context.settings.model, context.settings.refit))
         return []
 
     seen = []
-    deep = Entry(run=one, family="coverage", levels=("deep",), left_out={"quick": "All.", "standard": "All."})
+    left = {"quick": "All.", "standard": "All."}
+    deep = Audit(name="alarms", titles={}, run=one, family="coverage", levels=("deep",), left_out=left)
     monkeypatch.setitem(AUDITS, "alarms", deep)
     for level in LEVELS:
-        run_audits(
-            tables_of(*people), rng=np.random.default_rng(0), names=["alarms"], level=level, refit=people[0].copy
-        )
+        run_audits(tables_of(*people), AuditSettings(seed=0, names=("alarms",), level=level, refit=people[0].copy))
     assert [level for level, _, _ in seen] == ["deep"]
     assert seen[0][1] is None
     assert callable(seen[0][2])
@@ -167,13 +162,13 @@ def test_a_level_leaves_out_what_it_says(monkeypatch, people, tables_of):
 
 
 def test_an_interrupt_keeps_what_was_finished(monkeypatch, people, tables_of):
-    def stopped(tables, *, rng, settings):
+    def stopped(tables, *, rng, context):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(AUDITS, "utility", Entry(run=stopped, family="utility"))
+    monkeypatch.setitem(AUDITS, "utility", Audit(name="utility", titles={}, run=stopped, family="utility"))
     names = ["fidelity", "utility", "alarms"]
-    findings = run_audits(tables_of(*people), rng=np.random.default_rng(0), names=names)
+    findings = run_audits(tables_of(*people), AuditSettings(seed=0, names=names))
     assert not_run(findings) == ["utility", "alarms"]
-    whole = run_audits(tables_of(*people), rng=np.random.default_rng(0), names=["fidelity"])
+    whole = run_audits(tables_of(*people), AuditSettings(seed=0, names=("fidelity",)))
     assert [f.to_json() for f in findings[:-2]] == [f.to_json() for f in whole]
     assert {f.verdict for f in findings[-2:]} == {"insufficient"}

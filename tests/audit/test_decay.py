@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from privsynth.audit import decay as module
-from privsynth.audit.common.audit_tables import AuditSettings
+from privsynth.audit.common.settings import AuditContext, AuditSettings
 from privsynth.audit.decay import CURVES, GENERATIONS, Meter, beside, chain, decay, half_life
 
 NAMES = {"decay_tail_mass", "decay_support", "decay_entropy", "decay_minority_share", "decay_distance"}
@@ -36,8 +36,8 @@ def cases(small, tables_of):
     tables = tables_of(*small)
     found = {}
     for name, refit in (("bootstrap", bootstrap), ("forgetful", forgetful)):
-        settings = AuditSettings(level="deep", refit=refit)
-        findings = decay(tables, rng=np.random.default_rng(0), settings=settings)
+        context = AuditContext(AuditSettings(level="deep", refit=refit))
+        findings = decay(tables, rng=np.random.default_rng(0), context=context)
         found[name] = {(f.name, f.group): f for f in findings}
     return found
 
@@ -136,10 +136,14 @@ def test_real_rows_slow_the_decay_of_an_exact_generator(tables_of):
 
 def test_without_a_generator_or_rows_nothing_is_claimed(small, tables_of, pick):
     train, holdout, fresh = small
-    alone = decay(tables_of(train, holdout, fresh), rng=np.random.default_rng(0), settings=AuditSettings(level="deep"))
+    alone = decay(
+        tables_of(train, holdout, fresh),
+        rng=np.random.default_rng(0),
+        context=AuditContext(AuditSettings(level="deep")),
+    )
     assert pick(alone, "decay_tail_mass").verdict == "insufficient"
-    settings = AuditSettings(level="deep", refit=bootstrap)
-    few = decay(tables_of(train, holdout, fresh.head(50)), rng=np.random.default_rng(0), settings=settings)
+    context = AuditContext(AuditSettings(level="deep", refit=bootstrap))
+    few = decay(tables_of(train, holdout, fresh.head(50)), rng=np.random.default_rng(0), context=context)
     assert [f.verdict for f in few] == ["insufficient"]
 
 
@@ -148,7 +152,7 @@ def test_tables_without_categories(monkeypatch, tables_of):
     rng = np.random.default_rng(0)
     frames = [pd.DataFrame({"n": rng.normal(size=200)}) for _ in range(2)]
     tables = tables_of(frames[0], None, frames[1], kinds={"n": "numeric"}, targets=(), protected=())
-    settings = AuditSettings(level="deep", refit=bootstrap)
-    found = {(f.name, f.group): f for f in decay(tables, rng=rng, settings=settings)}
+    context = AuditContext(AuditSettings(level="deep", refit=bootstrap))
+    found = {(f.name, f.group): f for f in decay(tables, rng=rng, context=context)}
     assert found["decay_minority_share", "replace"].verdict == "insufficient"
     assert found["decay_tail_mass", "replace"].value is not None

@@ -13,8 +13,10 @@ from leaks.proof import config as job
 from leaks.world import DECLARED, ordinary_rows, write_csv
 from pipeline.admissions import admissions, run, schema, spent, write
 
+from privsynth.audit.common.audit import Audit
 from privsynth.audit.common.audit_tables import AuditTables
-from privsynth.audit.registry import AUDITS, MAX_TABLE_ROWS, Entry, run_audits, thinning
+from privsynth.audit.common.settings import AuditSettings
+from privsynth.audit.registry import AUDITS, MAX_TABLE_ROWS, run_audits, thinning
 from privsynth.codecs.column_facts import Facts
 from privsynth.errors import ConfigError
 from privsynth.findings.finding import Finding
@@ -28,12 +30,17 @@ EXACT = Finding(
 )
 
 
-def quick(tables, *, rng, settings):
-    return [replace(EXACT, detail={"level": settings.level, "model": settings.model is not None})]
+def quick(tables, *, rng, context):
+    return [replace(EXACT, detail={"level": context.settings.level, "model": context.settings.model is not None})]
 
 
-def stopped(tables, *, rng, settings):
+def stopped(tables, *, rng, context):
     raise KeyboardInterrupt
+
+
+def entry(name, run, **more):
+    """Return an audit of the family of its name."""
+    return Audit(name=name, family=name, run=run, titles={}, **more)
 
 
 @pytest.fixture
@@ -44,7 +51,7 @@ def audits(monkeypatch):
         monkeypatch.setattr("privsynth.audit.registry.AUDITS", entries)
         monkeypatch.setattr("privsynth.pipeline.officer_audit.AUDITS", entries)
 
-    put(alarms=Entry(run=quick, family="alarms", left_out={"quick": "Half of the rows."}))
+    put(alarms=entry("alarms", quick, left_out={"quick": "Half of the rows."}))
     return put
 
 
@@ -99,7 +106,7 @@ def test_the_report_says_what_a_level_leaves_out(audits, sides, tmp_path):
     assert whole.exit_code == 0, whole.output
     assert "This level leaves nothing out." in report_of(tmp_path / "b")[1]
     with pytest.raises(ConfigError, match="no level"):
-        run_audits(AuditTables(**two_frames()), rng=np.random.default_rng(0), level="all")
+        run_audits(AuditTables(**two_frames()), AuditSettings(seed=0, level="all"))
 
 
 def test_a_column_that_a_table_lacks_is_named(audits, tmp_path):
@@ -130,8 +137,8 @@ def two_frames(n=3):
 
 def test_an_interrupt_leaves_a_partial_report(audits, sides, tmp_path):
     audits(
-        alarms=Entry(run=quick, family="alarms"), bias=Entry(run=stopped, family="bias"),
-        fidelity=Entry(run=quick, family="fidelity"),
+        alarms=entry("alarms", quick), bias=entry("bias", stopped),
+        fidelity=entry("fidelity", quick),
     )  # fmt: skip
     made = run("audit", *sides, "--out", tmp_path / "a")
     assert made.exit_code == 130
@@ -143,7 +150,10 @@ def test_an_interrupt_leaves_a_partial_report(audits, sides, tmp_path):
 
 
 def test_an_interrupt_of_the_audit_does_not_lose_the_release(audits, released, tmp_path):
-    audits(alarms=Entry(run=quick, family="alarms"), bias=Entry(run=stopped, family="bias"))
+    audits(
+        alarms=entry("alarms", quick),
+        bias=entry("bias", stopped),
+    )
     made = released()
     assert made.exit_code == 130
     assert "the release is whole" in made.stderr
@@ -266,19 +276,19 @@ def test_long_tables_are_thinned_by_whole_units_and_said_so(monkeypatch):
     seen = {}
 
     def sizes(name):
-        def look(given, *, rng, settings):
+        def look(given, *, rng, context):
             seen[name] = len(given.train)
             return []
 
         return look
 
     entries = {
-        "bias": Entry(run=sizes("bias"), family="bias"),
-        "alarms": Entry(run=sizes("alarms"), family="alarms", whole=True),
+        "bias": entry("bias", sizes("bias")),
+        "alarms": entry("alarms", sizes("alarms"), whole=True),
     }
     monkeypatch.setattr("privsynth.audit.registry.AUDITS", entries)
     monkeypatch.setattr("privsynth.audit.registry.MAX_TABLE_ROWS", {"quick": 100, "standard": 2_000, "deep": 2_000})
-    run_audits(tables, rng=np.random.default_rng(0), level="quick")
+    run_audits(tables, AuditSettings(seed=0, level="quick"))
     assert seen == {"bias": 99, "alarms": 1_200}
     assert "At most 100 rows of each table" in thinning(tables, "quick")
     assert "alarms saw all rows" in thinning(tables, "quick")

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from scipy import special, stats
 
-from privsynth.audit.common.audit_tables import AuditSettings, AuditTables
+from privsynth.audit.common.audit_tables import AuditTables
+from privsynth.audit.common.settings import AuditContext, AuditSettings
 from privsynth.audit.membership.attacks import AttackScores
 from privsynth.audit.membership.epsilon_lower_bound import epsilon
 from privsynth.stats.epsilon_bounds import clopper_pearson_epsilon, one_run_epsilon, one_run_p_value
@@ -64,10 +65,11 @@ def _audit_of_randomised_response(true_epsilon, claimed, rng):
     scores = {f"attack {i}": np.where(truth[i], member, ~member).astype(float) for i in range(4)}
     scores = {"distance": scores["attack 0"], "density": rng.random(1_500)}
     found = AttackScores(member=member, scores=scores, rows=pd.DataFrame(), n_reference=1, coins=True, blind=None)
-    settings = AuditSettings(claimed=(claimed, 0.0), memo={"attack_scores": found})
+    context = AuditContext(AuditSettings(claimed=(claimed, 0.0)))
+    context.once("attack_scores", lambda: found)
     empty = pd.DataFrame({"a": [1.0]})
     tables = AuditTables(train=empty, holdout=empty, synthetic=empty, kinds={"a": "numeric"})
-    return epsilon(tables, rng=rng, settings=settings)
+    return epsilon(tables, rng=rng, context=context)
 
 
 @pytest.mark.slow

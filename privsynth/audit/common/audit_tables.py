@@ -1,22 +1,15 @@
-"""What an officer audit is given: three clean tables, what is known of their columns, and the settings of a
-run.
-"""
+"""What an officer audit looks at: three clean tables, and what is known of their columns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 
 from privsynth.errors import ConfigError
-from privsynth.sampling.synthetic_model import SyntheticModel
 from privsynth.schema.definition import NUMERIC_KINDS, TIME_KINDS
-
-Level = Literal["quick", "standard", "deep"]
-LEVELS: tuple[Level, ...] = get_args(Level)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
@@ -139,41 +132,6 @@ def _rows_of_units(units: np.ndarray, at_most: int, rng: np.random.Generator) ->
     chosen = np.zeros(len(sizes), dtype=bool)
     chosen[order[:fits]] = True
     return np.flatnonzero(chosen[codes])
-
-
-@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
-class AuditSettings:
-    """How an audit runs; nothing here is private.
-
-    Attributes:
-      claimed: the (epsilon, delta) that the release promises for a unit; None for tables that promise
-        nothing.
-      max_rows: at most this many rows of a table train a model or serve a search for neighbours.
-      max_targets: at most about this many members, and as many non-members, are attacked.
-      rules: (sentence, (n_synthetic,) booleans: the row satisfies it), from the caller.
-      level: how much work; what an audit leaves out at a level stands in the registry.
-      model: the model that the synthetic rows were drawn from, if it is at hand.
-      refit: `refit(frame, *, seed) -> synthetic frame` trains the same generator on other rows (columns and types
-        of `AuditTables.train`) and returns as many synthetic rows as `frame` has, in the types of
-        `AuditTables.synthetic`; in memory, outside the ledger, for the officer alone. None if the generator is not
-        at hand.
-      memo: results that several audits of one run share (attack scores, trained models), filled as they come.
-    """
-
-    claimed: tuple[float, float] | None = None
-    max_rows: int = 40_000
-    max_targets: int = 3_000
-    rules: tuple[tuple[str, np.ndarray], ...] = ()
-    level: Level = "standard"
-    model: SyntheticModel | None = None
-    refit: Callable[..., pd.DataFrame] | None = None
-    memo: dict[Hashable, Any] = field(default_factory=dict)
-
-    def once(self, key: Hashable, compute: Callable[[], Any]) -> Any:
-        """Return the result under `key`, computed at its first use in this run."""
-        if key not in self.memo:
-            self.memo[key] = compute()
-        return self.memo[key]
 
 
 def numbers(series: pd.Series) -> np.ndarray:

@@ -7,21 +7,22 @@ from itertools import combinations
 
 import numpy as np
 
-from privsynth.audit.common.audit_tables import AuditSettings, AuditTables, thin
+from privsynth.audit.common.audit_tables import AuditTables, thin
 from privsynth.audit.common.discretise import Coded, Distances, discretise, distances
+from privsynth.audit.common.settings import AuditContext
 from privsynth.stats.intervals import Interval, cluster_variance, normal
 
 WAYS = {1: "single columns", 2: "pairs of columns", 3: "triples of columns"}
 
 
-def coded(tables: AuditTables, settings: AuditSettings) -> Coded:
+def coded(tables: AuditTables, context: AuditContext) -> Coded:
     """Return the codes of the tables, shared by the audits of a run; an empty holdout is none."""
 
     def compute() -> Coded:
         codes = discretise(tables)
         return replace(codes, holdout=None) if codes.holdout is not None and codes.holdout.shape[1] == 0 else codes
 
-    found: Coded = settings.once("codes", compute)
+    found: Coded = context.once("codes", compute)
     return found
 
 

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from privsynth.audit.common.audit_tables import AuditSettings, AuditTables, Level, numbers, texts, thin
+from privsynth.audit.common.audit_tables import AuditTables, numbers, texts, thin
+from privsynth.audit.common.settings import AuditContext, Level
 
 MAX_CLASSES = 10
 OTHER = "(other)"
@@ -330,7 +331,7 @@ def judged(
     target: str,
     *,
     rng: np.random.Generator,
-    settings: AuditSettings,
+    context: AuditContext,
     as_number: bool = False,
 ) -> Judged | None:
     """Return predictions for the holdout, shared by the audits of a run; None if the target cannot be judged.
@@ -341,14 +342,14 @@ def judged(
 
     def compute() -> Judged | None:
         task = make_number_task(tables, target) if as_number else make_task(tables, target)
-        return None if task is None else _judge(tables, task, rng, settings)
+        return None if task is None else _judge(tables, task, rng, context)
 
-    found: Judged | None = settings.once(("judged", target, as_number), compute)
+    found: Judged | None = context.once(("judged", target, as_number), compute)
     return found
 
 
 def _judge(
-    tables: AuditTables, task: Task | NumberTask, rng: np.random.Generator, settings: AuditSettings
+    tables: AuditTables, task: Task | NumberTask, rng: np.random.Generator, context: AuditContext
 ) -> Judged | None:
     if tables.holdout is None or len(tables.synthetic) == 0:
         return None
@@ -356,9 +357,11 @@ def _judge(
     rows = np.flatnonzero(task.known(y))
     if len(rows) == 0:
         return None
-    rows = rows[thin(len(rows), settings.max_rows, rng)]
+    rows = rows[thin(len(rows), context.settings.max_rows, rng)]
     judge = tables.holdout.iloc[rows]
-    at_most = min(settings.max_rows, QUICK_ROWS) if settings.level == "quick" else settings.max_rows
+    at_most = context.settings.max_rows
+    if context.settings.level == "quick":
+        at_most = min(at_most, QUICK_ROWS)
     sources = {
         "synthetic": (tables.synthetic, np.arange(len(tables.synthetic))),
         "real": (tables.train, tables.units("train")),
@@ -371,7 +374,7 @@ def _judge(
         models = {model: fit(tables, task, model, frame, seed=seed) for model in MODELS}
         found[part] = {model: fitted.predict(judge) for model, fitted in models.items()}
         trees[part] = models[TREES]
-        draws[part] = _draw(tables, task, (frame, units), judge, DRAWS[settings.level], rng)
+        draws[part] = _draw(tables, task, (frame, units), judge, DRAWS[context.settings.level], rng)
     return Judged(task, rows, y[rows], found["synthetic"], found["real"], draws, trees)
 
 

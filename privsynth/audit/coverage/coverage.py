@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from privsynth.audit.common.audit_tables import AuditSettings, AuditTables, Level, numbers, thin
+from privsynth.audit.common.audit import Audit
+from privsynth.audit.common.audit_tables import AuditTables, numbers, thin
 from privsynth.audit.common.discretise import Coder, encode, fit_coders
 from privsynth.audit.common.row_points import fit_encoder
+from privsynth.audit.common.settings import AuditContext, Level
 from privsynth.audit.coverage.precision_recall import MEASURES, NEIGHBOURS, measures, radii
 from privsynth.audit.coverage.slices import LACKING, LEAST_EXPECTED, Search, Slice, label, lacking_slices, unseen
 from privsynth.audit.coverage.value_gaps import Gap, clump_of, fullest_gap
@@ -36,15 +38,15 @@ FRESH = "fresh real rows (holdout)"
 WAYS = {2: "pairs", 3: "triples"}
 
 
-def coverage(tables: AuditTables, *, rng: np.random.Generator, settings: AuditSettings) -> list[Finding]:
+def coverage(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
     """Return neighbourhoods, combinations, slices and ranges; all for the officer."""
     if not tables.columns or min(len(tables.train), len(tables.synthetic)) == 0:
         return [insufficient("coverage", "coverage", "a table has no rows or no columns.")]
-    codes = _Codes(tables, 5 * settings.max_rows, rng)
+    codes = _Codes(tables, 5 * context.settings.max_rows, rng)
     return [
-        *neighbourhoods(tables, settings, rng),
-        *_combinations(codes, MAX_TRIPLES[settings.level], rng),
-        *_slices(codes, MAX_TRIPLES[settings.level], rng),
+        *neighbourhoods(tables, context, rng),
+        *_combinations(codes, MAX_TRIPLES[context.settings.level], rng),
+        *_slices(codes, MAX_TRIPLES[context.settings.level], rng),
         *_ranges(tables),
     ]
 
@@ -52,7 +54,7 @@ def coverage(tables: AuditTables, *, rng: np.random.Generator, settings: AuditSe
 # --- neighbourhoods
 
 
-def neighbourhoods(tables: AuditTables, settings: AuditSettings, rng: np.random.Generator) -> list[Finding]:
+def neighbourhoods(tables: AuditTables, context: AuditContext, rng: np.random.Generator) -> list[Finding]:
     """Return precision, recall, density and coverage: means over disjoint blocks of rows, with t intervals."""
     frames = [tables.train, tables.synthetic]
     has_holdout = tables.holdout is not None and len(tables.holdout) >= MIN_BLOCKS * MIN_BLOCK
@@ -63,7 +65,7 @@ def neighbourhoods(tables: AuditTables, settings: AuditSettings, rng: np.random.
     if size < MIN_BLOCK:
         why = f"needs {MIN_BLOCKS * MIN_BLOCK} rows of each table."
         return [insufficient("coverage", name, why) for name in MEASURES]
-    blocks = min(MAX_BLOCKS[settings.level], least // size)
+    blocks = min(MAX_BLOCKS[context.settings.level], least // size)
     encoder = fit_encoder(tables)
     parts = [encoder.points(f.iloc[rng.permutation(len(f))[: blocks * size]]).reshape(blocks, size, -1) for f in frames]
     far = [[radii(block) for block in part] for part in parts]
@@ -339,3 +341,27 @@ def _range_findings(kind: str, gaps: list[tuple[str, Gap]], n_columns: int) -> l
             )
         )
     return findings
+
+
+AUDIT = Audit(
+    name="coverage",
+    family="coverage",
+    run=coverage,
+    titles={
+        "precision": "Synthetic rows among the real ones (precision)",
+        "recall": "Real rows among the synthetic ones (improved recall)",
+        "density": "Density of real rows around synthetic ones",
+        "coverage": "Real rows with a synthetic row near by (coverage)",
+        "missing_combinations": "Fresh real rows in combinations that the synthetic table lacks",
+        "unseen_combinations": "Synthetic rows in combinations that no real row has",
+        "missing_slices": "Slices of the real table that are lacking",
+        "missing_slice": "Worst lacking slices",
+        "unseen_slices": "Combinations that the synthetic table makes up",
+        "unseen_slice": "Worst combinations made up",
+        "ranges_lacking": "Columns with stretches that the synthetic rows leave out",
+        "ranges_without_evidence": "Columns with stretches without a real row",
+        "range_lacking": "Stretches of a number that the synthetic rows leave out",
+        "range_without_evidence": "Stretches of a number without a real row",
+    },
+    left_out={"quick": "No triples of columns."},
+)

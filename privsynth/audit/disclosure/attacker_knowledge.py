@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from privsynth.audit.common.audit_tables import AuditSettings, AuditTables, Level
+from privsynth.audit.common.audit_tables import AuditTables
 from privsynth.audit.common.row_points import Encoder, fit_encoder
+from privsynth.audit.common.settings import AuditContext, AuditSettings, Level
 
 SECRETS: dict[Level, int] = {"quick": 1, "standard": 3, "deep": 6}
 CHUNK_CELLS = 1 << 21  # what fits a cache is quicker than what fits the memory
@@ -76,7 +77,7 @@ class Space:
         return np.flatnonzero(np.isin(self.owners, list(columns)))
 
 
-def space_of(tables: AuditTables, settings: AuditSettings) -> Space:
+def space_of(tables: AuditTables, context: AuditContext) -> Space:
     """Return the space of a run, shared by its audits."""
 
     def fit() -> Space:
@@ -84,7 +85,7 @@ def space_of(tables: AuditTables, settings: AuditSettings) -> Space:
         widths = [block.points(tables.synthetic.head(0)).shape[1] for block in encoder.blocks]
         return Space(encoder, np.repeat([block.name for block in encoder.blocks], widths))
 
-    found: Space = settings.once("space", fit)
+    found: Space = context.once("space", fit)
     return found
 
 

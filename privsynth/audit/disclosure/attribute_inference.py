@@ -14,9 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from privsynth.audit.common.audit_tables import AuditSettings, AuditTables, Level, thin
+from privsynth.audit.common.audit import Audit
+from privsynth.audit.common.audit_tables import AuditTables, thin
 from privsynth.audit.common.predictors import TREES, Task, fit, make_task
 from privsynth.audit.common.protected_groups import label_rows
+from privsynth.audit.common.settings import AuditContext, Level
 from privsynth.audit.disclosure.attacker_knowledge import auxiliary, secrets
 from privsynth.audit.disclosure.excess_risk import Attack, arm, risk_finding
 from privsynth.audit.disclosure.targets import MIN_SIDE, NO_ROWS, Sides, sides
@@ -30,15 +32,15 @@ SOURCE = "own; after Stadler, Oprisanu & Troncoso (2022)"
 NAIVE = "trains on real rows of other people in place of the release"
 
 
-def attribute_inference(tables: AuditTables, *, rng: np.random.Generator, settings: AuditSettings) -> list[Finding]:
+def attribute_inference(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
     """Return the excess risk of each secret, and of each protected group; all for the officer."""
-    who = sides(tables, rng=rng, at_most=settings.max_targets)
+    who = sides(tables, rng=rng, at_most=context.settings.max_targets)
     if who is None:
         return [insufficient("disclosure", NAME, NO_ROWS)]
-    chosen, why = secrets(tables, settings)
+    chosen, why = secrets(tables, context.settings)
     findings: list[Finding] = []
     for secret in chosen:
-        findings += _secret(tables, secret, why, who, rng, settings, tests=len(chosen))
+        findings += _secret(tables, secret, why, who, rng, context, tests=len(chosen))
     return findings
 
 
@@ -57,7 +59,7 @@ def _secret(
     why: str,
     who: Sides,
     rng: np.random.Generator,
-    settings: AuditSettings,
+    context: AuditContext,
     *,
     tests: int,
 ) -> list[Finding]:
@@ -68,15 +70,15 @@ def _secret(
     who = _known(who, task)
     if min(len(who.members), len(who.others), len(who.reference)) < MIN_SIDE:
         return [insufficient("disclosure", NAME, "too few people have a known value.", group=secret)]
-    most = min(MAX_TRAIN[settings.level], settings.max_rows)
+    most = min(MAX_TRAIN[context.settings.level], context.settings.max_rows)
     found, rows = _guess(_narrow(tables, [*columns, secret]), task, who, most, rng)
     meaning = f"Boosted trees trained on {rows} synthetic rows guess this column of a person. {why} {known}" + (
         " A number is guessed as above or below the median." if task.cut is not None else ""
     )
-    findings = [_finding(NAME, secret, found, meaning, settings, tests)]
+    findings = [_finding(NAME, secret, found, meaning, context, tests)]
     for column in tables.protected:
         if column != secret:
-            findings += _groups(tables, column, secret, who, found, meaning, settings)
+            findings += _groups(tables, column, secret, who, found, meaning, context)
     return findings
 
 
@@ -114,7 +116,7 @@ def _groups(
     who: Sides,
     found: Guesses,
     meaning: str,
-    settings: AuditSettings,
+    context: AuditContext,
 ) -> list[Finding]:
     """Return the excess risk within each group of a protected column; small groups are named, never dropped."""
     inside, outside = label_rows(tables, column, who.members), label_rows(tables, column, who.others)
@@ -128,11 +130,11 @@ def _groups(
             findings.append(insufficient("disclosure", BY_GROUP, why, group=group, n=int(m.sum())))
             continue
         part = Guesses(found.members[m], found.others[o], found.naive[o])
-        findings.append(_finding(BY_GROUP, group, part, meaning, settings, len(labels)))
+        findings.append(_finding(BY_GROUP, group, part, meaning, context, len(labels)))
     return findings
 
 
-def _finding(name: str, group: str, found: Guesses, meaning: str, settings: AuditSettings, tests: int) -> Finding:
+def _finding(name: str, group: str, found: Guesses, meaning: str, context: AuditContext, tests: int) -> Finding:
     attack = Attack(
         name=name,
         group=group,
@@ -145,4 +147,16 @@ def _finding(name: str, group: str, found: Guesses, meaning: str, settings: Audi
         bounded=True,
         detail={},
     )
-    return risk_finding(attack, claimed=settings.claimed, tests=tests)
+    return risk_finding(attack, claimed=context.settings.claimed, tests=tests)
+
+
+AUDIT = Audit(
+    name="attribute_inference",
+    family="disclosure",
+    run=attribute_inference,
+    titles={
+        "attribute_inference": "Inferring a sensitive value with a model",
+        "attribute_inference_by_group": "Inferring a sensitive value, within a group",
+    },
+    left_out={"quick": "One secret; models see 2,000 rows."},
+)

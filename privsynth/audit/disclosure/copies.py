@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from privsynth.audit.common.audit_tables import AuditSettings, AuditTables, numbers, texts, thin
+from privsynth.audit.common.audit import Audit
+from privsynth.audit.common.audit_tables import AuditTables, numbers, texts, thin
 from privsynth.audit.common.row_points import fit_encoder, nearest
+from privsynth.audit.common.settings import AuditContext
 from privsynth.findings.finding import Finding, Verdict
 from privsynth.findings.insufficient import insufficient
 from privsynth.stats.intervals import clopper_pearson, lower_bound, normal, upper_bound
@@ -24,7 +26,7 @@ ALONE = 0.01  # false alarms of the test that has no holdout, two bounds togethe
 NOTE = "This is an alarm, never evidence of safety."  # the one sentence each of these findings must carry
 
 
-def alarms(tables: AuditTables, *, rng: np.random.Generator, settings: AuditSettings) -> list[Finding]:
+def alarms(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
     """Return the share of exact copies and of near copies, each with equally many holdout rows as the
     control.
     """
@@ -173,3 +175,15 @@ def _two_way_variance(pull: np.ndarray, first: np.ndarray, second: np.ndarray) -
     squares = [float((np.bincount(codes, weights=pull) ** 2).sum()) for codes in (first, second)]
     single = max(float(np.dot(pull, pull)), 0.25)
     return max(sum(squares) - single, single) / len(pull) ** 2
+
+
+AUDIT = Audit(
+    name="alarms",
+    family="alarms",
+    run=alarms,
+    titles={
+        "exact_copies": "Exact copies of real rows",
+        "near_copies": "Rows nearer to training rows than to holdout rows",
+    },
+    whole=True,
+)

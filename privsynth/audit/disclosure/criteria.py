@@ -12,14 +12,29 @@ from __future__ import annotations
 
 import numpy as np
 
-from privsynth.audit.common.audit_tables import AuditSettings, AuditTables
+from privsynth.audit.common.audit import Audit
+from privsynth.audit.common.audit_tables import AuditTables
+from privsynth.audit.common.settings import AuditContext
 from privsynth.audit.disclosure.inference import inference
 from privsynth.audit.disclosure.linkability import linkability
 from privsynth.audit.disclosure.singling_out import singling_out
 from privsynth.findings.finding import Finding
 
 
-def criteria(tables: AuditTables, *, rng: np.random.Generator, settings: AuditSettings) -> list[Finding]:
+def criteria(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
     """Return the excess risk of each criterion; `insufficient` without a holdout. All for the officer."""
     parts = zip((singling_out, linkability, inference), rng.spawn(3), strict=True)
-    return [finding for audit, stream in parts for finding in audit(tables, rng=stream, settings=settings)]
+    return [finding for audit, stream in parts for finding in audit(tables, rng=stream, context=context)]
+
+
+AUDIT = Audit(
+    name="criteria",
+    family="disclosure",
+    run=criteria,
+    titles={
+        "singling_out": "Singling out a person",
+        "linkability": "Linking two parts of a person's record",
+        "inference": "Inferring a sensitive value from the nearest synthetic row",
+    },
+    left_out={"quick": "One secret instead of three; a third of the attacks."},
+)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from privsynth.audit.common.audit_tables import AuditSettings, AuditTables, Level, numbers, texts, thin
+from privsynth.audit.common.audit_tables import AuditTables, numbers, texts, thin
+from privsynth.audit.common.settings import AuditContext, Level
 from privsynth.audit.disclosure.attacker_knowledge import SAME, Space, auxiliary, near, secrets, space_of
 from privsynth.audit.disclosure.excess_risk import Attack, arm, risk_finding
 from privsynth.audit.disclosure.targets import MIN_SIDE, NO_ROWS, sides
@@ -24,21 +25,21 @@ TARGETS: dict[Level, int] = {"quick": 500, "standard": 1_000, "deep": 3_000}
 MEANING = "The attacker reads the value of this column off the synthetic rows nearest to a person in what is known."
 
 
-def inference(tables: AuditTables, *, rng: np.random.Generator, settings: AuditSettings) -> list[Finding]:
+def inference(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
     """Return the excess risk of each secret."""
-    who = sides(tables, rng=rng, at_most=min(TARGETS[settings.level], settings.max_targets))
+    who = sides(tables, rng=rng, at_most=min(TARGETS[context.settings.level], context.settings.max_targets))
     if who is None:
         return [insufficient("disclosure", "inference", NO_ROWS)]
-    chosen, why = secrets(tables, settings)
-    space = space_of(tables, settings)
+    chosen, why = secrets(tables, context.settings)
+    space = space_of(tables, context)
     frames = (
-        tables.synthetic.iloc[thin(len(tables.synthetic), settings.max_rows, rng)],
+        tables.synthetic.iloc[thin(len(tables.synthetic), context.settings.max_rows, rng)],
         who.members,
         who.others,
         who.reference,
     )
     places = [Places(frame, space.points(frame)) for frame in frames]
-    return [_one(tables, secret, why, places, space, settings.claimed, len(chosen)) for secret in chosen]
+    return [_one(tables, secret, why, places, space, context.settings.claimed, len(chosen)) for secret in chosen]
 
 
 @dataclass(frozen=True, repr=False, eq=False)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from privsynth.audit.common.audit_tables import AuditSettings, AuditTables, Level, thin
+from privsynth.audit.common.audit_tables import AuditTables, thin
+from privsynth.audit.common.settings import AuditContext, Level
 from privsynth.audit.disclosure.attacker_knowledge import SAME, Space, near, space_of, usable, with_role
 from privsynth.audit.disclosure.excess_risk import Arm, Attack, arm, risk_finding
 from privsynth.audit.disclosure.targets import NO_ROWS, sides
@@ -26,16 +27,16 @@ MEANING = (
 )
 
 
-def linkability(tables: AuditTables, *, rng: np.random.Generator, settings: AuditSettings) -> list[Finding]:
+def linkability(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
     """Return the excess risk that two halves of a record are linked."""
-    who = sides(tables, rng=rng, at_most=min(TARGETS[settings.level], settings.max_targets))
+    who = sides(tables, rng=rng, at_most=min(TARGETS[context.settings.level], context.settings.max_targets))
     if who is None:
         return [insufficient("disclosure", "linkability", NO_ROWS)]
     cuts, how = _cuts(tables, rng)
     if not cuts:
         return [insufficient("disclosure", "linkability", "a record of fewer than two columns cannot be cut in two.")]
-    synthetic = tables.synthetic.iloc[thin(len(tables.synthetic), settings.max_rows, rng)]
-    space = space_of(tables, settings)
+    synthetic = tables.synthetic.iloc[thin(len(tables.synthetic), context.settings.max_rows, rng)]
+    space = space_of(tables, context)
     members = _attack(space, cuts, synthetic, who.members, rng)
     others = _attack(space, cuts, synthetic, who.others, rng)
     population = _attack(space, cuts, who.reference, who.others, rng)
@@ -53,7 +54,7 @@ def linkability(tables: AuditTables, *, rng: np.random.Generator, settings: Audi
                 bounded=True,
                 detail={"chance": 1 / CANDIDATES, "synthetic_rows": len(synthetic), "cuts": len(cuts)},
             ),
-            claimed=settings.claimed,
+            claimed=context.settings.claimed,
             tests=1,
         )
     ]

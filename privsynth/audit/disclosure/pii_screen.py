@@ -17,7 +17,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from privsynth.audit.common.audit_tables import AuditSettings, AuditTables, numbers
+from privsynth.audit.common.audit import Audit
+from privsynth.audit.common.audit_tables import AuditTables, numbers
+from privsynth.audit.common.settings import AuditContext
 from privsynth.audit.disclosure.pii_patterns import (
     HIPAA,
     INDIRECT,
@@ -63,7 +65,7 @@ class Hit:
     chance: float = 0.0
 
 
-def pii(tables: AuditTables, *, rng: np.random.Generator, settings: AuditSettings) -> list[Finding]:
+def pii(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
     """Return the columns that look like identifiers: the real ones for the officer, the synthetic ones for all."""
     real = tables.train if tables.apart is None else pd.concat([tables.train, tables.apart], axis=1)
     return [
@@ -220,3 +222,16 @@ def _is_code(counts: pd.Series, n: int) -> bool:
     if n < MIN_UNIQUE or n > MAX_VALUES or len(counts) < 0.95 * n:
         return False
     return bool(np.mean([any(c.isdigit() for c in text) for text in counts.index]) > 0.9)
+
+
+AUDIT = Audit(
+    name="pii",
+    family="pii",
+    run=pii,
+    titles={
+        "pii_columns": "Columns that look like identifiers",
+        "pii_column": "Identifiers among the real columns",
+        "pii_synthetic_columns": "Synthetic columns that look like identifiers",
+        "pii_synthetic_column": "Identifiers among the synthetic columns",
+    },
+)

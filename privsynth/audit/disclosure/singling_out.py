@@ -15,7 +15,8 @@ from itertools import islice
 import numpy as np
 import pandas as pd
 
-from privsynth.audit.common.audit_tables import AuditSettings, AuditTables, Level, numbers, texts, thin
+from privsynth.audit.common.audit_tables import AuditTables, numbers, texts, thin
+from privsynth.audit.common.settings import AuditContext, Level
 from privsynth.audit.disclosure.excess_risk import Attack, arm, risk_finding
 from privsynth.audit.disclosure.targets import NO_ROWS, sides
 from privsynth.findings.finding import Finding
@@ -78,9 +79,9 @@ class Predicate:
         return tuple(np.concatenate([self.columns[order], self.low[order], self.high[order]]).tolist())
 
 
-def singling_out(tables: AuditTables, *, rng: np.random.Generator, settings: AuditSettings) -> list[Finding]:
+def singling_out(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
     """Return the excess risk of three kinds of predicate."""
-    who = sides(tables, rng=rng, at_most=min(MAX_ROWS, settings.max_rows), reference=False)
+    who = sides(tables, rng=rng, at_most=min(MAX_ROWS, context.settings.max_rows), reference=False)
     if who is None:
         return [insufficient("disclosure", "singling_out", NO_ROWS)]
     size = len(who.others)
@@ -88,7 +89,7 @@ def singling_out(tables: AuditTables, *, rng: np.random.Generator, settings: Aud
     codes = order_codes(tables, (synthetic, who.members, who.others))
     is_number = np.array([tables.is_number(name) for name in tables.columns])
     shuffled = np.stack([rng.permutation(row) for row in codes[0]])
-    n = min(GUESSES[settings.level], settings.max_targets, len(synthetic))
+    n = min(GUESSES[context.settings.level], context.settings.max_targets, len(synthetic))
     kinds: list[tuple[str, Callable[[np.ndarray], list[Predicate]]]] = [
         ("several columns", lambda table: conjunctions(table, is_number, n, rng)),
         ("whole rows", lambda table: whole_rows(table, is_number, n, rng)),

@@ -13,11 +13,13 @@ from itertools import combinations
 import numpy as np
 from scipy.special import ndtri
 
-from privsynth.audit.common.audit_tables import AuditSettings, AuditTables, Level
+from privsynth.audit.common.audit import Audit
+from privsynth.audit.common.audit_tables import AuditTables
 from privsynth.audit.common.discretise import Coded
 from privsynth.audit.common.jackknife import deal
 from privsynth.audit.common.marginals import coded
 from privsynth.audit.common.protected_groups import MIN_ROWS, Grouping, grouping
+from privsynth.audit.common.settings import AuditContext, Level
 from privsynth.audit.fairness.base_rates import log_ratio, outcomes
 from privsynth.audit.fairness.downstream_gaps import downstream
 from privsynth.audit.fidelity.association import strength_differences, strengths
@@ -37,7 +39,7 @@ PARITY = (
 )
 
 
-def bias(tables: AuditTables, *, rng: np.random.Generator, settings: AuditSettings) -> list[Finding]:
+def bias(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
     """Return representation, outcomes, ties to other columns, fidelity and model errors by group.
 
     At the level "quick" no two protected columns are crossed.
@@ -46,9 +48,9 @@ def bias(tables: AuditTables, *, rng: np.random.Generator, settings: AuditSettin
         return [insufficient("bias", "representation", "no column has the role 'protected'.")]
     if min(len(tables.train), len(tables.synthetic)) == 0:
         return [insufficient("bias", "representation", "a table has no rows.")]
-    codes = coded(tables, settings)
+    codes = coded(tables, context)
     crossings = list(combinations(tables.protected, 2))
-    measured = crossings[: MAX_CROSSINGS[settings.level]]
+    measured = crossings[: MAX_CROSSINGS[context.settings.level]]
     findings: list[Finding] = []
     for columns in [*((name,) for name in tables.protected), *measured]:
         groups = grouping(tables, columns)
@@ -59,10 +61,11 @@ def bias(tables: AuditTables, *, rng: np.random.Generator, settings: AuditSettin
         if len(columns) == 1:
             findings += _ties(tables, codes, columns[0], rng)
         findings += subgroup_fidelity(tables, codes, groups, rng=rng)
-        findings += downstream(tables, groups, rng=rng, settings=settings)
+        findings += downstream(tables, groups, rng=rng, context=context)
     for pair in crossings[len(measured) :]:
-        why = f"at the level '{settings.level}' at most {MAX_CROSSINGS[settings.level]} pairs of protected columns are "
-        findings.append(insufficient("bias", "representation", why + "crossed.", group=" × ".join(pair)))
+        level = context.settings.level
+        why = f"at the level '{level}' at most {MAX_CROSSINGS[level]} pairs of protected columns are crossed."
+        findings.append(insufficient("bias", "representation", why, group=" × ".join(pair)))
     return findings
 
 
@@ -165,3 +168,30 @@ def _tie(group: str, shift: Interval, fresh: float | None, detail: dict[str, obj
         source="Bergsma (2013); delete-a-group jackknife by unit",
         detail=dict(detail),
     )
+
+
+AUDIT = Audit(
+    name="bias",
+    family="bias",
+    run=bias,
+    titles={
+        "association_shift": "Shift in the association of group and outcome",
+        "bias_amplification": "Bias amplification",
+        "equalized_odds_gap": "Equalised odds: gap between groups",
+        "worst_group_accuracy": "Accuracy for the group served worst",
+        "calibration_by_group": "Calibration error in a group",
+        "calibration_gap": "Gap of calibration between groups",
+        "representation": "Share of each group",
+        "base_rate": "Rate of the outcome in each group",
+        "base_rate_gap": "Gap of outcome rates between groups",
+        "subgroup_fidelity": "Distance within a group",
+        "subgroup_fidelity_gap": "Gap of distances between groups",
+        "selection_rate": "Selection rate in a group",
+        "selection_rate_gap": "Gap of selection rates between groups",
+        "true_positive_rate": "True positive rate in a group",
+        "true_positive_rate_gap": "Gap of true positive rates between groups",
+        "false_positive_rate": "False positive rate in a group",
+        "false_positive_rate_gap": "Gap of false positive rates between groups",
+    },
+    left_out={"quick": "Protected columns are not crossed."},
+)

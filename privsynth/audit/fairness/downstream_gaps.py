@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from privsynth.audit.common.audit_tables import AuditSettings, AuditTables
+from privsynth.audit.common.audit_tables import AuditTables
 from privsynth.audit.common.predictors import TREES, Judged, Task, judged
 from privsynth.audit.common.protected_groups import MIN_ROWS, Grouping
+from privsynth.audit.common.settings import AuditContext
 from privsynth.audit.fairness.calibration import calibration
 from privsynth.findings.finding import Finding
 from privsynth.findings.group_share import effective
@@ -32,14 +33,14 @@ SOURCE = "fairlearn; Hardt et al. (2016); bootstrap over units of the holdout, a
 
 
 def downstream(
-    tables: AuditTables, groups: Grouping, *, rng: np.random.Generator, settings: AuditSettings
+    tables: AuditTables, groups: Grouping, *, rng: np.random.Generator, context: AuditContext
 ) -> list[Finding]:
     """Return, for each target, rates by group, their gaps, the worst group's accuracy, and calibration by group."""
     findings: list[Finding] = []
     for target in tables.targets:
         if target in groups.columns:
             continue
-        found = judged(tables, target, rng=rng, settings=settings)
+        found = judged(tables, target, rng=rng, context=context)
         if found is None or len(found.y) < MIN_ROWS:
             why = f"needs at least {MIN_ROWS} holdout rows and a target with two values."
             name = f"{groups.column} · {target}"

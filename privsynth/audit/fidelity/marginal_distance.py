@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from privsynth.audit.common.audit_tables import AuditSettings, AuditTables, Level, thin
+from privsynth.audit.common.audit import Audit
+from privsynth.audit.common.audit_tables import AuditTables, thin
 from privsynth.audit.common.discretise import Coded, distances
 from privsynth.audit.common.marginals import WAYS, chance_distances, choose_marginals, coded, distance_interval
+from privsynth.audit.common.settings import AuditContext, Level
 from privsynth.audit.fidelity.association import associations
 from privsynth.audit.fidelity.subsample_equivalence import subsample_equivalence
 from privsynth.audit.fidelity.tails_and_calendar import shapes
@@ -29,19 +31,19 @@ MAX_DRAWS, DRAWN_MARGINALS = 10, 300
 WORST_PAIRS = 20
 
 
-def fidelity(tables: AuditTables, *, rng: np.random.Generator, settings: AuditSettings) -> list[Finding]:
+def fidelity(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
     """Return distances of marginals, associations, missing shares and shapes of columns; all for the officer."""
     if not tables.columns or min(len(tables.train), len(tables.synthetic)) == 0:
         return [insufficient("fidelity", "tvd_1way_mean", "a table has no rows or no columns.")]
-    parts = _Parts(coded(tables, settings), tables)
+    parts = _Parts(coded(tables, context), tables)
     findings: list[Finding] = []
     for ways in (1, 2, 3):
         if ways <= len(parts.codes.columns):
             marginals = choose_marginals(
-                len(parts.codes.columns), ways, rng, MAX_MARGINALS.get(ways, MAX_TRIPLES[settings.level])
+                len(parts.codes.columns), ways, rng, MAX_MARGINALS.get(ways, MAX_TRIPLES[context.settings.level])
             )
             findings += _marginals(parts, ways, marginals, rng)
-            if settings.level != "quick":
+            if context.settings.level != "quick":
                 findings += subsample_equivalence(parts.codes, tables, marginals, rng=rng)
     findings += associations(tables, parts.codes, rng=rng)
     findings += column_differences(tables)
@@ -174,3 +176,38 @@ def _matrix(codes: Coded, marginals: list[tuple[int, ...]], values: np.ndarray) 
     for (a, b), value in zip(marginals, values, strict=True):
         grid[a][b] = grid[b][a] = round(float(value), 5)
     return {"columns": list(codes.columns), "matrix": grid}
+
+
+AUDIT = Audit(
+    name="fidelity",
+    family="fidelity",
+    run=fidelity,
+    titles={
+        "tvd_1way_mean": "Mean distance, single columns",
+        "tvd_2way_mean": "Mean distance, pairs of columns",
+        "tvd_3way_mean": "Mean distance, triples of columns",
+        "tvd_1way": "Distance of each column",
+        "tvd_2way": "Distance of each pair of columns",
+        "tvd_1way_worst": "Worst column",
+        "tvd_2way_worst": "Worst pair of columns",
+        "tvd_3way_worst": "Worst triple of columns",
+        "tvd_1way_excess": "Distance beyond chance, single columns",
+        "tvd_2way_excess": "Distance beyond chance, pairs",
+        "tvd_3way_excess": "Distance beyond chance, triples",
+        "wasserstein": "Shape of a number (Wasserstein distance)",
+        "correlation_difference": "Difference in correlation",
+        "association_difference": "Difference in association",
+        "association_difference_mean": "Mean difference in association",
+        "association_difference_excess": "Difference in association beyond chance",
+        "correlation_difference_mean": "Mean difference in correlation",
+        "subsample_equivalence_1way": "As good as this share of the real rows, single columns",
+        "subsample_equivalence_2way": "As good as this share of the real rows, pairs",
+        "subsample_equivalence_3way": "As good as this share of the real rows, triples",
+        "quantile_error": "Error of the 1 % and 99 % points",
+        "tail_share": "Share of values in the tails",
+        "tail_weight": "Weight of the tails, as a multiple of the real ones",
+        "calendar_distance": "Distance of months, weekdays and hours",
+        "missing_share_difference": "Difference in the share of missing values",
+    },
+    left_out={"quick": "Fewer triples of columns; no subsample equivalence."},
+)

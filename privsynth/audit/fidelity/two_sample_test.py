@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from privsynth.audit.common.audit_tables import AuditSettings, AuditTables, Level, thin
+from privsynth.audit.common.audit import Audit
+from privsynth.audit.common.audit_tables import AuditTables, thin
 from privsynth.audit.common.predictors import one_thread, tree_points
+from privsynth.audit.common.settings import AuditContext, Level
 from privsynth.findings.finding import Finding
 from privsynth.findings.insufficient import insufficient
 from privsynth.stats.intervals import auc_influence, cluster_variance, normal
@@ -30,10 +32,10 @@ TREES = 60
 SOURCE = "Lopez-Paz & Oquab (2017); DeLong et al. (1988) by unit and fold"
 
 
-def two_sample(tables: AuditTables, *, rng: np.random.Generator, settings: AuditSettings) -> list[Finding]:
+def two_sample(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
     """Return the AUROC of telling synthetic from held-out rows, and what each column gives to it, largest first."""
     n_holdout = 0 if tables.holdout is None else len(tables.holdout)
-    size = min(n_holdout, len(tables.synthetic), ROWS[settings.level], settings.max_rows)
+    size = min(n_holdout, len(tables.synthetic), ROWS[context.settings.level], context.settings.max_rows)
     if tables.holdout is None or size < MIN_ROWS or not tables.columns:
         why = f"needs at least {MIN_ROWS} held-out rows, {MIN_ROWS} synthetic ones and a column."
         return [insufficient("fidelity", "c2st_auroc", why)]
@@ -206,3 +208,15 @@ def _columns(columns: list[str], found: Told, size: int) -> list[Finding]:
             )
         )
     return findings
+
+
+AUDIT = Audit(
+    name="two_sample",
+    family="fidelity",
+    run=two_sample,
+    titles={
+        "c2st_column": "Columns that give synthetic rows away",
+        "c2st_auroc": "Can a model tell synthetic rows from real ones? (AUROC)",
+    },
+    left_out={"quick": "At most 3,000 rows a side train the classifier."},
+)

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from privsynth.audit.common.audit_tables import AuditSettings, AuditTables, thin
+from privsynth.audit.common.audit_tables import AuditTables, thin
 from privsynth.audit.common.row_points import Encoder, fit_encoder, nearest
+from privsynth.audit.common.settings import AuditContext, AuditSettings
 from privsynth.audit.membership import data_only_scores
 from privsynth.audit.membership.blind_baseline import blind_scores
 from privsynth.audit.membership.focal_points import focal_points, has_focal_points
@@ -76,19 +77,21 @@ def pre_registered(settings: AuditSettings) -> tuple[str, ...]:
     return (*names, "mama_mia") if has_focal_points(settings) else names
 
 
-def attack_scores(tables: AuditTables, *, rng: np.random.Generator, settings: AuditSettings) -> AttackScores | None:
+def attack_scores(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> AttackScores | None:
     """Return the scores of all attacks on one deal, shared by the audits of a run; None without enough rows."""
-    found: AttackScores | None = settings.once("attack_scores", lambda: _attack(tables, rng, settings))
+    found: AttackScores | None = context.once("attack_scores", lambda: _attack(tables, rng, context))
     return found
 
 
-def _attack(tables: AuditTables, rng: np.random.Generator, settings: AuditSettings) -> AttackScores | None:
-    at_most = min(settings.max_targets, QUICK_TARGETS) if settings.level == "quick" else settings.max_targets
+def _attack(tables: AuditTables, rng: np.random.Generator, context: AuditContext) -> AttackScores | None:
+    at_most = context.settings.max_targets
+    if context.settings.level == "quick":
+        at_most = min(at_most, QUICK_TARGETS)
     game = deal(tables, rng=rng, max_targets=at_most)
     if game is None or not tables.columns:
         return None
     encoder = fit_encoder(tables)
-    near_r, scores = _scores(tables, game, encoder, rng, settings)
+    near_r, scores = _scores(tables, game, encoder, rng, context)
     return AttackScores(
         member=game.member,
         scores=scores,
@@ -102,11 +105,11 @@ def _attack(tables: AuditTables, rng: np.random.Generator, settings: AuditSettin
 
 
 def _scores(
-    tables: AuditTables, game: Game, encoder: Encoder, rng: np.random.Generator, settings: AuditSettings
+    tables: AuditTables, game: Game, encoder: Encoder, rng: np.random.Generator, context: AuditContext
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Return the distances of the targets to the nearest reference rows, and attack -> scores."""
-    names = pre_registered(settings)
-    base = min(MAX_BASE, settings.max_rows)
+    names = pre_registered(context.settings)
+    base = min(MAX_BASE, context.settings.max_rows)
     synthetic = tables.synthetic.iloc[thin(len(tables.synthetic), base, rng)]
     reference = game.reference.iloc[thin(len(game.reference), base, rng)]
     s, r, x = encoder.points(synthetic), encoder.points(reference), encoder.points(game.targets)
@@ -128,7 +131,7 @@ def _scores(
         ours, theirs, judge = (encoder.compact(frame) for frame in (synthetic, reference, game.targets))
         scores["classifier"] = data_only_scores.classifier(ours, theirs, judge, rng)
     if "mama_mia" in names:
-        weights = focal_points(tables, game, achilles(near_r), settings, rng)
+        weights = focal_points(tables, game, achilles(near_r), context, rng)
         scores["mama_mia"] = data_only_scores.marginals(tables, reference, game.targets, rng, weights=weights)
     return near_r, {name: scores[name] for name in names}
 

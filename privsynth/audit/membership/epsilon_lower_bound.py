@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from privsynth.audit.common.audit_tables import AuditSettings, AuditTables
+from privsynth.audit.common.audit import Audit
+from privsynth.audit.common.audit_tables import AuditTables
+from privsynth.audit.common.settings import AuditContext
 from privsynth.audit.membership.attacks import AttackScores, attack_scores
 from privsynth.audit.membership.blind_baseline import is_fair
 from privsynth.audit.membership.inference_game import NO_ROWS
@@ -72,15 +74,15 @@ class _Halves:
         return int(yes[member].sum()), int(member.sum()), int(yes[~member].sum()), int((~member).sum())
 
 
-def epsilon(tables: AuditTables, *, rng: np.random.Generator, settings: AuditSettings) -> list[Finding]:
+def epsilon(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
     """Return lower bounds on epsilon: by counts, for one run, both under a Gaussian model, and a credible interval."""
-    scores = attack_scores(tables, rng=rng, settings=settings)
+    scores = attack_scores(tables, rng=rng, context=context)
     if scores is None:
         return [insufficient("membership", "epsilon_lower_bound", NO_ROWS)]
     first = rng.random(len(scores.member)) < 0.5
     if any(len(half) < 10 or len(np.unique(half)) < 2 for half in (scores.member[first], scores.member[~first])):
         return [insufficient("membership", "epsilon_lower_bound", "there are too few targets to split in halves.")]
-    halves = _Halves(scores, first, settings.claimed)
+    halves = _Halves(scores, first, context.settings.claimed)
     return [*_by_rates(halves), *_by_coins(halves, rng)]
 
 
@@ -272,3 +274,17 @@ def _one_run_mu(halves: _Halves, mu: float, how: str, common: dict[str, Any]) ->
         threshold=_mu_threshold(claimed),
         detail={**common["detail"], "ceiling": ceiling, "epsilon": epsilon_of_mu(mu, delta)},
     )
+
+
+AUDIT = Audit(
+    name="epsilon",
+    family="membership",
+    run=epsilon,
+    titles={
+        "epsilon_lower_bound": "Lower bound on epsilon, from attacks",
+        "epsilon_lower_bound_one_run": "Lower bound on epsilon, from guessing in one run",
+        "mu_lower_bound": "Lower bound on mu, under a Gaussian model",
+        "mu_lower_bound_one_run": "Lower bound on mu, from guessing in one run, under a Gaussian model",
+        "epsilon_credible": "Epsilon of the best attack, credible interval",
+    },
+)

@@ -15,8 +15,9 @@ from itertools import combinations
 
 import numpy as np
 
-from privsynth.audit.common.audit_tables import AuditSettings, AuditTables, thin
+from privsynth.audit.common.audit_tables import AuditTables, thin
 from privsynth.audit.common.discretise import distances, encode, fit_coders
+from privsynth.audit.common.settings import AuditContext, AuditSettings
 from privsynth.audit.membership.data_only_scores import MAX_PAIRS
 from privsynth.audit.membership.inference_game import Game
 from privsynth.audit.membership.shadow_models import ShadowRuns, shadow_runs
@@ -30,13 +31,13 @@ def has_focal_points(settings: AuditSettings) -> bool:
 
 
 def focal_points(
-    tables: AuditTables, game: Game, vulnerability: np.ndarray, settings: AuditSettings, rng: np.random.Generator
+    tables: AuditTables, game: Game, vulnerability: np.ndarray, context: AuditContext, rng: np.random.Generator
 ) -> Weights:
     """Return columns -> weight; weights sum to 1, or every single column counts alike if no pair stands out."""
-    if _listed(settings) is not None:
-        weights = _known(tables, settings)
+    if _listed(context.settings) is not None:
+        weights = _known(tables, context.settings)
     else:
-        weights = _learnt(tables, shadow_runs(game, vulnerability, settings, rng), rng)
+        weights = _learnt(tables, shadow_runs(game, vulnerability, context, rng), rng)
     total = sum(weights.values())
     if total <= 0:
         return {(name,): 1 / len(tables.columns) for name in tables.columns}

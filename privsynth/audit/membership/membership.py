@@ -13,7 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from privsynth.audit.common.audit_tables import AuditSettings, AuditTables
+from privsynth.audit.common.audit import Audit
+from privsynth.audit.common.audit_tables import AuditTables
+from privsynth.audit.common.settings import AuditContext
 from privsynth.audit.membership.attacks import ATTACKS, AttackScores, attack_scores
 from privsynth.audit.membership.blind_baseline import blind_finding, is_fair
 from privsynth.audit.membership.by_group import by_group
@@ -69,23 +71,23 @@ class _Trial:
         )
 
 
-def membership(tables: AuditTables, *, rng: np.random.Generator, settings: AuditSettings) -> list[Finding]:
+def membership(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
     """Return the headline, and AUC and TPR at 10 %, 1 % and 0.1 % FPR of each attack, on everybody, on the most
     vulnerable and on protected groups, with the check that the game is fair.
     """
-    scores = attack_scores(tables, rng=rng, settings=settings)
+    scores = attack_scores(tables, rng=rng, context=context)
     if scores is None:
         return [insufficient("membership", "membership_auc", NO_ROWS)]
     calibration = ~scores.member & (rng.random(len(scores.member)) < 0.5)
-    trial = _Trial(scores, calibration, settings.claimed, is_fair(scores.blind))
+    trial = _Trial(scores, calibration, context.settings.claimed, is_fair(scores.blind))
     tests = []
     for name in scores.scores:
         tests += [_auc(name, trial), _vulnerable(name, trial)]
         tests += [_tpr(name, trial, rate) for rate in FALSE_ALARMS]
     findings = [_headline(trial, tests), blind_finding(scores.blind), *tests]
     findings += by_group(tables, scores, rng=rng)
-    if settings.level == "deep":
-        findings.append(_shadow(tables, scores, rng, settings, trial))
+    if context.settings.level == "deep":
+        findings.append(_shadow(tables, scores, rng, context, trial))
     return findings
 
 
@@ -285,10 +287,10 @@ def _tpr(name: str, trial: _Trial, rate: float) -> Finding:
 
 
 def _shadow(
-    tables: AuditTables, scores: AttackScores, rng: np.random.Generator, settings: AuditSettings, trial: _Trial
+    tables: AuditTables, scores: AttackScores, rng: np.random.Generator, context: AuditContext, trial: _Trial
 ) -> Finding:
     name = "membership_shadow_auc"
-    runs = None if scores.game is None else shadow_runs(scores.game, scores.vulnerability, settings, rng)
+    runs = None if scores.game is None else shadow_runs(scores.game, scores.vulnerability, context, rng)
     if runs is None:
         return insufficient("membership", name, "shadow runs need the generator itself and some 100 reference rows.")
     guess, inside, judged = query_scores(tables, runs, rng)
@@ -316,3 +318,23 @@ def _shadow(
             "targets": len(runs.targets),
         },
     )
+
+
+AUDIT = Audit(
+    name="membership",
+    family="membership",
+    run=membership,
+    titles={
+        "membership_auc": "Membership attacks (AUC)",
+        "membership_tpr": "Membership attacks: hits at few false alarms",
+        "membership_headline": "The best of all membership attacks (AUC)",
+        "membership_auc_vulnerable": "Membership attacks on the rows that stand out most (AUC)",
+        "membership_tpr_by_group": "Membership attack within a group: hits at few false alarms",
+        "membership_blind_auc": "Check of the test: members and others look alike",
+        "membership_shadow_auc": "Membership attack by shadow models (AUC)",
+    },
+    left_out={
+        "quick": "At most 1,000 targets a side, no Gen-LRA, no classifier, no shadow runs.",
+        "standard": "No shadow runs; MAMA-MIA only where the model lists its tables.",
+    },
+)

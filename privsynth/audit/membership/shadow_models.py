@@ -18,8 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from privsynth.audit.common.audit_tables import AuditSettings, AuditTables
+from privsynth.audit.common.audit_tables import AuditTables
 from privsynth.audit.common.discretise import encode, fit_coders
+from privsynth.audit.common.settings import AuditContext
 from privsynth.audit.membership.data_only_scores import log_ratio
 from privsynth.audit.membership.inference_game import Game
 
@@ -51,16 +52,16 @@ class ShadowRuns:
 
 
 def shadow_runs(
-    game: Game, vulnerability: np.ndarray, settings: AuditSettings, rng: np.random.Generator
+    game: Game, vulnerability: np.ndarray, context: AuditContext, rng: np.random.Generator
 ) -> ShadowRuns | None:
     """Return the shadow runs of an audit, made once; None if the generator is not at hand or rows are too few."""
-    found: ShadowRuns | None = settings.once("shadow_runs", lambda: _run(game, vulnerability, settings, rng))
+    found: ShadowRuns | None = context.once("shadow_runs", lambda: _run(game, vulnerability, context, rng))
     return found
 
 
-def _run(game: Game, vulnerability: np.ndarray, settings: AuditSettings, rng: np.random.Generator) -> ShadowRuns | None:
+def _run(game: Game, vulnerability: np.ndarray, context: AuditContext, rng: np.random.Generator) -> ShadowRuns | None:
     half = min(BASE_ROWS, len(game.reference) // 2)
-    if settings.refit is None or settings.level != "deep" or half < MIN_BASE:
+    if context.settings.refit is None or context.settings.level != "deep" or half < MIN_BASE:
         return None
     mixed = game.reference.iloc[rng.permutation(len(game.reference))]
     base, spare = mixed.iloc[:half].reset_index(drop=True), mixed.iloc[half : 2 * half].reset_index(drop=True)
@@ -70,7 +71,7 @@ def _run(game: Game, vulnerability: np.ndarray, settings: AuditSettings, rng: np
     frames = []
     for row in inside:
         rows = pd.concat([base, targets[row]], ignore_index=True)
-        frames.append(settings.refit(rows, seed=int(rng.integers(2**31)))[list(targets.columns)])
+        frames.append(context.settings.refit(rows, seed=int(rng.integers(2**31)))[list(targets.columns)])
     return ShadowRuns(frames, inside, targets, base, spare)
 
 

@@ -7,8 +7,10 @@ from typing import Literal
 
 import numpy as np
 
-from privsynth.audit.common.audit_tables import AuditSettings, AuditTables
+from privsynth.audit.common.audit import Audit
+from privsynth.audit.common.audit_tables import AuditTables
 from privsynth.audit.common.predictors import MODELS, Judged, NumberTask, Task, judged
+from privsynth.audit.common.settings import AuditContext
 from privsynth.audit.utility.feature_importance import importance_agreement
 from privsynth.findings.finding import Finding
 from privsynth.findings.insufficient import insufficient
@@ -70,7 +72,7 @@ _RMSE = _Scale(
 )
 
 
-def utility(tables: AuditTables, *, rng: np.random.Generator, settings: AuditSettings) -> list[Finding]:
+def utility(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
     """Return, for each target, how models of two families trained on synthetic rows do on the holdout.
 
     Classes are judged by AUROC and, where a class is rare, average precision; numbers by R² and RMSE. Each figure
@@ -85,9 +87,9 @@ def utility(tables: AuditTables, *, rng: np.random.Generator, settings: AuditSet
             why = f"needs a holdout of at least {MIN_ROWS} real rows that were kept out of training."
             findings.append(insufficient("utility", "utility_auc", why, group=target))
             continue
-        found = judged(tables, target, rng=rng, settings=settings, as_number=True)
+        found = judged(tables, target, rng=rng, context=context, as_number=True)
         if found is None:
-            found = judged(tables, target, rng=rng, settings=settings)
+            found = judged(tables, target, rng=rng, context=context)
         if found is None or len(np.unique(found.y)) < 2:
             why = "the target has fewer than two different values in the real rows."
             findings.append(insufficient("utility", "utility_auc", why, group=target))
@@ -96,7 +98,7 @@ def utility(tables: AuditTables, *, rng: np.random.Generator, settings: AuditSet
         for scale in _scales(found):
             for model in MODELS:
                 findings += _compare(found, scale, model, units)
-        if settings.level != "quick":
+        if context.settings.level != "quick":
             findings += importance_agreement(tables, found, rng=rng)
     return findings
 
@@ -159,3 +161,22 @@ def _compare(found: Judged, scale: _Scale, model: str, units: np.ndarray) -> lis
             **shared,  # type: ignore[arg-type]
         ),
     ]
+
+
+AUDIT = Audit(
+    name="utility",
+    family="utility",
+    run=utility,
+    titles={
+        "utility_average_precision": "Finding rare cases (average precision)",
+        "utility_average_precision_gap": "Utility lost for rare cases",
+        "utility_r2": "Predicting a number (R²)",
+        "utility_r2_gap": "Utility lost for a number (R²)",
+        "utility_rmse": "Predicting a number (typical error)",
+        "utility_rmse_gap": "Utility lost for a number (typical error)",
+        "importance_agreement": "Do the same columns matter to a model?",
+        "utility_auc": "Trained on synthetic, tested on real (AUROC)",
+        "utility_gap": "Utility lost against training on real rows",
+    },
+    left_out={"quick": "Models see at most 10,000 rows, none drawn again; no importance of columns."},
+)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from privsynth.audit.common.audit_tables import AuditSettings
+from privsynth.audit.common.settings import AuditContext, AuditSettings
 from privsynth.audit.coverage.coverage import coverage
 from privsynth.audit.coverage.precision_recall import MEASURES, measures, radii
 from privsynth.audit.coverage.slices import lacking_slices, ratio_end, unseen
@@ -14,7 +14,7 @@ from privsynth.audit.coverage.value_gaps import clump_of, fullest_gap
 
 
 def run(tables, **more):
-    found = coverage(tables, rng=np.random.default_rng(0), settings=AuditSettings(**more))
+    found = coverage(tables, rng=np.random.default_rng(0), context=AuditContext(AuditSettings(**more)))
     return {(f.name, f.group): f for f in found}
 
 

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from privsynth.audit.common.audit_tables import AuditSettings
+from privsynth.audit.common.settings import AuditContext, AuditSettings
 from privsynth.audit.disclosure.attribute_inference import BY_GROUP, NAME, attribute_inference
 
 ROLES = {"income": ("sensitive",)}
 
 
 def run(tables, **more):
-    settings = AuditSettings(max_targets=1_000, **more)
-    return {(f.name, f.group): f for f in attribute_inference(tables, rng=np.random.default_rng(0), settings=settings)}
+    context = AuditContext(AuditSettings(max_targets=1_000, **more))
+    return {(f.name, f.group): f for f in attribute_inference(tables, rng=np.random.default_rng(0), context=context)}
 
 
 @pytest.fixture(scope="module")

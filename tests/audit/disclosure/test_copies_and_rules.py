@@ -4,13 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from privsynth.audit.common.settings import AuditSettings
 from privsynth.audit.disclosure.copies import row_codes
 from privsynth.audit.registry import run_audits
 from privsynth.audit.rules import rule_findings
 
 
 def alarms(tables, seed=0):
-    return run_audits(tables, rng=np.random.default_rng(seed), names=["alarms"])
+    return run_audits(tables, AuditSettings(seed=seed, names=("alarms",)))
 
 
 def test_copies_ring_both_alarms(people, tables_of, pick):

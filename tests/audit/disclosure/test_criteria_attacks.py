@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from privsynth.audit.common.audit_tables import AuditSettings
+from privsynth.audit.common.settings import AuditContext, AuditSettings
 from privsynth.audit.disclosure.attacker_knowledge import auxiliary, near, secrets, space_of
 from privsynth.audit.disclosure.criteria import criteria
 from privsynth.audit.disclosure.inference import Judge, Places, inference
@@ -24,8 +24,8 @@ RISKS = {("singling_out", "several columns"), ("singling_out", "whole rows"), ("
 
 
 def run(tables, seed=0, **more):
-    settings = AuditSettings(max_targets=500, **more)
-    return {(f.name, f.group): f for f in criteria(tables, rng=np.random.default_rng(seed), settings=settings)}
+    context = AuditContext(AuditSettings(max_targets=500, **more))
+    return {(f.name, f.group): f for f in criteria(tables, rng=np.random.default_rng(seed), context=context)}
 
 
 @pytest.fixture(scope="module")
@@ -80,9 +80,9 @@ def test_a_claim_judges_what_it_bounds(people, tables_of):
     train, holdout, _ = people
     tables = tables_of(train, holdout, train.copy())
     for epsilon, verdict in ((0.5, "fail"), (20.0, "pass")):
-        settings = AuditSettings(max_targets=300, claimed=(epsilon, 1e-6))
-        assert linkability(tables, rng=np.random.default_rng(0), settings=settings)[0].verdict == verdict
-    isolated = singling_out(tables, rng=np.random.default_rng(0), settings=settings)[-1]
+        context = AuditContext(AuditSettings(max_targets=300, claimed=(epsilon, 1e-6)))
+        assert linkability(tables, rng=np.random.default_rng(0), context=context)[0].verdict == verdict
+    isolated = singling_out(tables, rng=np.random.default_rng(0), context=context)[-1]
     assert isolated.verdict == "review", "no epsilon bounds this one"
 
 
@@ -122,8 +122,8 @@ def test_roles_choose_secrets_and_knowledge(people, tables_of):
     assert auxiliary(untold, "ill")[0] == ["age", "income", "seen", "sex", "region"]
     named = tables_of(train, holdout, fresh, roles={"income": ("identifier",)})
     assert "income" not in auxiliary(named, "ill")[0]
-    few = AuditSettings(level="quick", max_targets=300)
-    found = [f.group for f in inference(told, rng=np.random.default_rng(0), settings=few)]
+    few = AuditContext(AuditSettings(level="quick", max_targets=300))
+    found = [f.group for f in inference(told, rng=np.random.default_rng(0), context=few)]
     assert found == ["income"]
 
 
@@ -195,8 +195,8 @@ def test_dates_single_out(people, tables_of):
     frames = [pd.DataFrame({"seen": day[::step]}) for step in (1, -1)]
     other = pd.DataFrame({"seen": day + np.timedelta64(100_000, "D")})
     tables = tables_of(frames[0], other, frames[1], kinds={"seen": "date"}, targets=(), protected=())
-    settings = AuditSettings(max_targets=500)
-    found = {f.group: f for f in singling_out(tables, rng=np.random.default_rng(0), settings=settings)}
+    context = AuditContext(AuditSettings(max_targets=500))
+    found = {f.group: f for f in singling_out(tables, rng=np.random.default_rng(0), context=context)}
     assert found["one column"].value > 0.9
     assert found["several columns"].verdict == "insufficient"
 
@@ -254,7 +254,7 @@ def test_missing_meets_missing_and_ties_vote(tables_of):
         {"a": ["u", "u", "u", "v", None, None], "b": [1.0, 1, 1, 9, np.nan, np.nan], "s": list("xxyzww")}
     )
     tables = tables_of(base, None, base, kinds={"a": "categorical", "b": "numeric"}, targets=(), protected=())
-    space = space_of(tables, AuditSettings())
+    space = space_of(tables, AuditContext(AuditSettings()))
     axes = space.axes(["a", "b"])
     targets = pd.DataFrame({"a": ["u", None], "b": [1.0, np.nan], "s": ["x", "w"]})
     for order in ([0, 1, 2, 3, 4, 5], [2, 5, 3, 1, 4, 0]):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from privsynth.audit.common.audit_tables import AuditSettings, AuditTables
+from privsynth.audit.common.audit_tables import AuditTables
+from privsynth.audit.common.settings import AuditContext, AuditSettings
 from privsynth.audit.disclosure.pii_screen import pii
 from privsynth.pipeline.officer_audit import columns_apart
 from privsynth.table import Table
@@ -16,7 +17,7 @@ def test_columns_that_are_not_modelled_are_screened_and_their_cells_never_told()
     real = pd.DataFrame({"ward": rng.choice(["A", "B"], 300)})
     apart = pd.DataFrame({"contact": [f"person{i}@example.org" for i in range(200)]})  # fewer rows than the others
     tables = AuditTables(train=real, holdout=None, synthetic=real, kinds={"ward": "categorical"}, apart=apart)
-    findings = pii(tables, rng=rng, settings=AuditSettings())
+    findings = pii(tables, rng=rng, context=AuditContext(AuditSettings()))
     named = [f for f in findings if f.group.startswith("contact")]
     assert [f.visibility for f in named] == ["officer"]
     assert named[0].n == 200

@@ -214,7 +214,7 @@ def test_no_cell_is_ever_shown(tables_of):
     needle = "zq.needle@example.org"
     frame = pd.DataFrame({"note": [needle] + ["plain"] * 99, "code": cards(100, np.random.default_rng(5))})
     tables = tables_of(frame, None, frame, kinds={}, targets=(), protected=())
-    findings = pii(tables, rng=np.random.default_rng(0), settings=None)
+    findings = pii(tables, rng=np.random.default_rng(0), context=None)
     assert {f.group for f in findings} >= {"note (e-mail address)", "code (payment card number)"}
     shown = str([f.to_json() for f in findings])
     assert "needle" not in shown
@@ -223,8 +223,8 @@ def test_no_cell_is_ever_shown(tables_of):
 
 def test_the_synthetic_side_is_public_and_knows_no_real_row(people, tables_of):
     train, holdout, fresh = people
-    one = pii(tables_of(train, holdout, fresh), rng=None, settings=None)
-    two = pii(tables_of(train.assign(region="x@example.org"), None, fresh), rng=None, settings=None)
+    one = pii(tables_of(train, holdout, fresh), rng=None, context=None)
+    two = pii(tables_of(train.assign(region="x@example.org"), None, fresh), rng=None, context=None)
     public = [[f.to_json() for f in findings if f.visibility == "public"] for findings in (one, two)]
     assert public[0] == public[1]
     assert {f["name"] for f in public[0]} == {"pii_synthetic_columns", "pii_synthetic_column"}

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from privsynth.audit.common.audit_tables import AuditSettings
 from privsynth.audit.common.protected_groups import MAX_GROUPS, MIN_ROWS, grouping, label_rows
+from privsynth.audit.common.settings import AuditContext, AuditSettings
 from privsynth.audit.fairness.bias import bias as audit
 
 
 def bias(tables, level="quick"):
-    return audit(tables, rng=np.random.default_rng(0), settings=AuditSettings(level=level, max_rows=800))
+    return audit(tables, rng=np.random.default_rng(0), context=AuditContext(AuditSettings(level=level, max_rows=800)))
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ import pytest
 from fairlearn.metrics import demographic_parity_difference, equalized_odds_difference
 from scipy import stats
 
-from privsynth.audit.common.audit_tables import AuditSettings
 from privsynth.audit.common.jackknife import deal
 from privsynth.audit.common.marginals import coded
 from privsynth.audit.common.predictors import TREES, judged
 from privsynth.audit.common.protected_groups import MIN_ROWS, Grouping, grouping
+from privsynth.audit.common.settings import AuditContext, AuditSettings
 from privsynth.audit.fairness.base_rates import _blocked, _one_direction, amplification, outcomes
 from privsynth.audit.fairness.bias import bias as audit
 from privsynth.audit.fairness.calibration import calibration, calibration_error
@@ -26,7 +26,7 @@ def rng(seed=0):
 
 
 def bias(tables, level="quick"):
-    return audit(tables, rng=rng(), settings=AuditSettings(level=level, max_rows=800))
+    return audit(tables, rng=rng(), context=AuditContext(AuditSettings(level=level, max_rows=800)))
 
 
 def most_misses(n):
@@ -153,7 +153,9 @@ def test_the_floor_of_a_small_group_is_its_distance_when_nothing_is_wrong(draw, 
     for seed in range(12):
         parts = [draw(900, rng(100 * seed + i)) for i in range(3)]
         tables = tables_of(*parts)
-        findings = subgroup_fidelity(tables, coded(tables, AuditSettings()), grouping(tables, ("sex",)), rng=rng(seed))
+        findings = subgroup_fidelity(
+            tables, coded(tables, AuditContext(AuditSettings())), grouping(tables, ("sex",)), rng=rng(seed)
+        )
         for group, kept in (("sex=X", small), ("sex=F", big)):
             found = pick(findings, "subgroup_fidelity", group)
             if found.value is not None:
@@ -168,10 +170,10 @@ def test_the_floor_of_a_small_group_is_its_distance_when_nothing_is_wrong(draw, 
 
 def test_gaps_equal_fairlearn(people, tables_of, pick):
     tables = tables_of(*people)
-    settings = AuditSettings(level="quick", max_rows=1_500)
+    context = AuditContext(AuditSettings(level="quick", max_rows=1_500))
     groups = grouping(tables, ("sex",))
-    findings = downstream(tables, groups, rng=rng(), settings=settings)
-    found = judged(tables, "ill", rng=rng(), settings=settings)
+    findings = downstream(tables, groups, rng=rng(), context=context)
+    found = judged(tables, "ill", rng=rng(), context=context)
     guess = found.synthetic[TREES].argmax(axis=1)
     facts = {"y_true": found.y, "y_pred": guess, "sensitive_features": groups.holdout[found.rows]}
     gap = pick(findings, "selection_rate_gap", "sex · ill=true")

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from privsynth.audit.common.audit_tables import AuditSettings
 from privsynth.audit.common.discretise import discretise, distances
+from privsynth.audit.common.settings import AuditContext, AuditSettings
 from privsynth.audit.fidelity.association import cramers_v
 from privsynth.audit.fidelity.marginal_distance import fidelity as audit
 from privsynth.audit.fidelity.univariate import wasserstein
@@ -15,7 +15,7 @@ from privsynth.stats.intervals import cluster_variance
 
 
 def fidelity(tables, seed=0):
-    return audit(tables, rng=np.random.default_rng(seed), settings=AuditSettings())
+    return audit(tables, rng=np.random.default_rng(seed), context=AuditContext(AuditSettings()))
 
 
 def test_distances_equal_the_naive_twin():

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from privsynth.audit.common.audit_tables import AuditSettings
 from privsynth.audit.common.discretise import distances
 from privsynth.audit.common.jackknife import BLOCKS, deal, jackknife_variance, left_out_counts
 from privsynth.audit.common.marginals import chance_distances, distance_interval
+from privsynth.audit.common.settings import AuditContext, AuditSettings
 from privsynth.audit.fidelity.association import pearson, strength_differences, strengths
 from privsynth.audit.fidelity.marginal_distance import fidelity as audit
 from privsynth.audit.fidelity.subsample_equivalence import sample_curve, share_at
@@ -25,7 +25,7 @@ from privsynth.stats.intervals import cluster_variance
 
 
 def fidelity(tables, level="standard"):
-    return audit(tables, rng=np.random.default_rng(0), settings=AuditSettings(level=level))
+    return audit(tables, rng=np.random.default_rng(0), context=AuditContext(AuditSettings(level=level)))
 
 
 def one_v(counts):

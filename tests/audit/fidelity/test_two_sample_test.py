@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from privsynth.audit.common.audit_tables import AuditSettings
+from privsynth.audit.common.settings import AuditContext, AuditSettings
 from privsynth.audit.fidelity import two_sample_test as room
 from privsynth.audit.fidelity.two_sample_test import MIN_ROWS, tell_apart, two_sample
 from privsynth.stats.intervals import cluster_variance
@@ -20,7 +20,9 @@ def few_trees(monkeypatch):
 
 
 def audit(tables, rows=1_200, seed=0):
-    return two_sample(tables, rng=np.random.default_rng(seed), settings=AuditSettings(level="quick", max_rows=rows))
+    return two_sample(
+        tables, rng=np.random.default_rng(seed), context=AuditContext(AuditSettings(level="quick", max_rows=rows))
+    )
 
 
 def worst(findings):

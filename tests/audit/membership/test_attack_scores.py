@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from privsynth.audit.common.audit_tables import AuditSettings
 from privsynth.audit.common.row_points import fit_encoder, nearest
+from privsynth.audit.common.settings import AuditContext, AuditSettings
 from privsynth.audit.membership import data_only_scores
 from privsynth.audit.membership.attacks import ATTACKS, QUICK, attack_scores, pre_registered
 from privsynth.audit.membership.membership import calibrated_cut, detectable_tpr
@@ -31,7 +31,7 @@ def memorised(people, share, shake, seed=1):
 
 
 def attack(tables, seed=0, **more):
-    return run_audits(tables, rng=np.random.default_rng(seed), names=("membership",), **more)
+    return run_audits(tables, AuditSettings(seed=seed, names=("membership",), **more))
 
 
 @pytest.mark.slow
@@ -134,7 +134,9 @@ def test_a_row_of_the_reference_is_not_its_own_neighbour(people, tables_of, monk
     seen = []
     real = data_only_scores.kernel_bandwidth
     monkeypatch.setattr(data_only_scores, "kernel_bandwidth", lambda gaps: seen.append(gaps) or real(gaps))
-    attack_scores(tables_of(*people), rng=np.random.default_rng(0), settings=AuditSettings(max_targets=100))
+    attack_scores(
+        tables_of(*people), rng=np.random.default_rng(0), context=AuditContext(AuditSettings(max_targets=100))
+    )
     (gaps,) = seen
     assert (gaps > 0).mean() > 0.9
     assert real(np.zeros(5)) == 0.02
@@ -195,7 +197,7 @@ def test_the_vulnerable_are_where_a_generator_memorises_outliers(tables_of, pick
     apart = achilles(nearest(reference.points(holdout), reference.points(train), 5)[0])
     copies = train[most_vulnerable(apart, 0.05)]
     ours = pd.concat([fresh[: -len(copies)], copies], ignore_index=True)
-    scores = attack_scores(tables_of(train, holdout, ours), rng=rng, settings=AuditSettings())
+    scores = attack_scores(tables_of(train, holdout, ours), rng=rng, context=AuditContext(AuditSettings()))
     chosen = most_vulnerable(scores.vulnerability)
     for_all = auc_influence(scores.scores["ratio"], scores.member)[0]
     for_few = auc_influence(scores.scores["ratio"][chosen], scores.member[chosen])[0]

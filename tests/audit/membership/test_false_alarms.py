@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from privsynth.audit.common.audit_tables import LEVELS, AuditSettings, AuditTables
+from privsynth.audit.common.audit_tables import AuditTables
+from privsynth.audit.common.settings import LEVELS, AuditContext, AuditSettings
 from privsynth.audit.membership.attacks import AttackScores
 from privsynth.audit.membership.epsilon_lower_bound import epsilon
 from privsynth.audit.membership.inference_game import deal
@@ -64,8 +65,8 @@ TABLES = {
 def blind_attacks(monkeypatch):
     """Attacks that know nothing: one guesses, one always says the same."""
 
-    def scores(tables, *, rng, settings):
-        game = deal(tables, rng=rng, max_targets=settings.max_targets)
+    def scores(tables, *, rng, context):
+        game = deal(tables, rng=rng, max_targets=context.settings.max_targets)
         assert game is not None
         n = len(game.member)
         return AttackScores(
@@ -100,11 +101,11 @@ def test_membership_stays_a_fair_coin_however_tables_are_thinned(level, case):
 @pytest.mark.parametrize("case", TABLES)
 def test_nothing_learnt_raises_false_alarms_at_the_stated_rate(case, blind_attacks):
     rng = np.random.default_rng(4)
-    settings = AuditSettings(claimed=NOTHING, max_targets=150)
+    context = AuditContext(AuditSettings(claimed=NOTHING, max_targets=150))
     alarms = dict.fromkeys((*BOUNDS, "membership_headline"), 0)
     for _ in range(RUNS):
         tables = TABLES[case](rng).thinned(2_000, rng)
-        findings = epsilon(tables, rng=rng, settings=settings) + membership(tables, rng=rng, settings=settings)
+        findings = epsilon(tables, rng=rng, context=context) + membership(tables, rng=rng, context=context)
         for finding in findings:
             if finding.name in alarms:
                 alarms[finding.name] += finding.verdict in ("fail", "review")
@@ -117,7 +118,8 @@ def test_a_table_longer_than_its_level_fails_no_audit_of_membership(level, monke
     rng = np.random.default_rng(5)
     monkeypatch.setattr("privsynth.audit.registry.MAX_TABLE_ROWS", dict.fromkeys(LEVELS, 3_000))
     findings = run_audits(
-        with_coins(rng, n=20_000, share=0.3), rng=rng, names=["membership", "epsilon"], claimed=(1.0, 1e-6), level=level
+        with_coins(rng, n=20_000, share=0.3),
+        AuditSettings(seed=5, names=("membership", "epsilon"), claimed=(1.0, 1e-6), level=level),
     )
     bound = next(f for f in findings if f.name == "epsilon_lower_bound_one_run")
     assert bound.detail["fair_coins"]

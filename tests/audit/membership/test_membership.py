@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from privsynth.audit.common.audit_tables import AuditSettings
+from privsynth.audit.common.settings import AuditContext, AuditSettings
 from privsynth.audit.membership.attacks import attack_scores, pre_registered
 from privsynth.audit.membership.inference_game import deal
 from privsynth.audit.membership.membership import roc_points
@@ -14,7 +14,7 @@ CLAIM = (1.0, 1e-6)
 
 
 def attack(tables, claimed=CLAIM, seed=0, names=("membership", "epsilon"), **more):
-    return run_audits(tables, rng=np.random.default_rng(seed), names=names, claimed=claimed, **more)
+    return run_audits(tables, AuditSettings(seed=seed, names=names, claimed=claimed, **more))
 
 
 def test_a_copy_of_the_training_rows_is_found_out(people, tables_of, pick):
@@ -116,14 +116,18 @@ def test_the_encoding_never_sees_a_real_row(people, tables_of):
     """Scores of a target may depend on the reference and the synthetic rows, not on the other targets."""
     train, holdout, fresh = people
     first = attack_scores(
-        tables_of(train, holdout, fresh), rng=np.random.default_rng(1), settings=AuditSettings(max_targets=500)
+        tables_of(train, holdout, fresh),
+        rng=np.random.default_rng(1),
+        context=AuditContext(AuditSettings(max_targets=500)),
     )
     extreme = train.copy()
     attacked = set(first.rows["income"])
     spare = [i for i, income in enumerate(train["income"]) if income == income and income not in attacked]
     extreme.loc[spare[:50], "income"] = 1e12
     second = attack_scores(
-        tables_of(extreme, holdout, fresh), rng=np.random.default_rng(1), settings=AuditSettings(max_targets=500)
+        tables_of(extreme, holdout, fresh),
+        rng=np.random.default_rng(1),
+        context=AuditContext(AuditSettings(max_targets=500)),
     )
     for name in pre_registered(AuditSettings()):
         assert second.scores[name] == pytest.approx(first.scores[name])

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from privsynth.audit.common.audit_tables import AuditSettings
 from privsynth.audit.common.discretise import encode, fit_coders
+from privsynth.audit.common.settings import AuditContext, AuditSettings
 from privsynth.audit.membership import shadow_models
 from privsynth.audit.membership.attacks import attack_scores
 from privsynth.audit.membership.focal_points import focal_points, has_focal_points
@@ -44,8 +44,8 @@ def deep(refit, n=500):
     rng = np.random.default_rng(0)
     train, holdout = rows(n, rng), rows(n, rng)
     synthetic = refit(train, seed=1)
-    settings = AuditSettings(level="deep", refit=refit, max_targets=100)
-    return train, holdout, synthetic, settings
+    context = AuditContext(AuditSettings(level="deep", refit=refit, max_targets=100))
+    return train, holdout, synthetic, context
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +61,7 @@ def test_shadow_runs_tell_a_generator_that_copies(tables_of, pick, refit, found)
     train, holdout, synthetic, _ = deep(refit)
     tables = tables_of(train, holdout, synthetic, kinds=KINDS, targets=(), protected=())
     findings = run_audits(
-        tables, rng=np.random.default_rng(3), names=("membership",), claimed=(1.0, 1e-6), level="deep", refit=refit
+        tables, AuditSettings(seed=3, names=("membership",), claimed=(1.0, 1e-6), level="deep", refit=refit)
     )
     shown = pick(findings, "membership_shadow_auc")
     assert shown.verdict == ("fail" if found else "pass")
@@ -77,11 +77,11 @@ def test_runs_hold_the_base_and_half_of_the_targets_and_never_the_spare_rows(tab
         seen.append(frame)
         return bootstrap(frame, seed=seed)
 
-    train, holdout, synthetic, settings = deep(refit)
+    train, holdout, synthetic, context = deep(refit)
     tables = tables_of(train, holdout, synthetic, kinds=KINDS, targets=(), protected=())
-    scores = attack_scores(tables, rng=np.random.default_rng(4), settings=settings)
-    runs = shadow_models.shadow_runs(scores.game, scores.vulnerability, settings, np.random.default_rng(5))
-    again = shadow_models.shadow_runs(scores.game, scores.vulnerability, settings, np.random.default_rng(6))
+    scores = attack_scores(tables, rng=np.random.default_rng(4), context=context)
+    runs = shadow_models.shadow_runs(scores.game, scores.vulnerability, context, np.random.default_rng(5))
+    again = shadow_models.shadow_runs(scores.game, scores.vulnerability, context, np.random.default_rng(6))
     assert again is runs, "one set of runs for all attacks of an audit"
     shadows = [frame for frame in seen if len(frame) != len(train)]
     assert len(shadows) == len(runs.synthetic) == 20
@@ -94,10 +94,10 @@ def test_runs_hold_the_base_and_half_of_the_targets_and_never_the_spare_rows(tab
 
 
 def test_focal_points_are_the_tables_that_the_generator_follows(tables_of):
-    train, holdout, synthetic, settings = deep(pair_only, n=2_000)
+    train, holdout, synthetic, context = deep(pair_only, n=2_000)
     tables = tables_of(train, holdout, synthetic, kinds=KINDS, targets=(), protected=())
-    scores = attack_scores(tables, rng=np.random.default_rng(7), settings=settings)
-    weights = focal_points(tables, scores.game, scores.vulnerability, settings, np.random.default_rng(8))
+    scores = attack_scores(tables, rng=np.random.default_rng(7), context=context)
+    weights = focal_points(tables, scores.game, scores.vulnerability, context, np.random.default_rng(8))
     assert max(weights, key=weights.get) == ("a", "b")
     assert sum(weights.values()) == pytest.approx(1.0)
     assert set(encode(train, fit_coders(tables)).shape) == {6, 2_000}
@@ -108,7 +108,7 @@ def test_mama_mia_finds_members_of_rare_cells_that_a_generator_copies(tables_of)
     rng = np.random.default_rng(9)
     train, holdout = (pd.DataFrame(rng.integers(0, 30, (600, 6)).astype(str), columns=COLUMNS) for _ in range(2))
     tables = tables_of(train, holdout, bootstrap(train, seed=1), kinds=KINDS, targets=(), protected=())
-    scores = attack_scores(tables, rng=rng, settings=AuditSettings(level="deep", refit=bootstrap))
+    scores = attack_scores(tables, rng=rng, context=AuditContext(AuditSettings(level="deep", refit=bootstrap)))
     assert auc_influence(scores.scores["mama_mia"], scores.member)[0] > 0.6
 
 
@@ -128,10 +128,10 @@ def test_tables_that_a_model_lists_are_used_without_shadow_runs(tables_of):
 
     train, holdout, synthetic, _ = deep(redraw)
     tables = tables_of(train, holdout, synthetic, kinds=KINDS, targets=(), protected=())
-    settings = AuditSettings(model=Model(), max_targets=100)
-    assert has_focal_points(settings)
-    scores = attack_scores(tables, rng=np.random.default_rng(0), settings=settings)
-    weights = focal_points(tables, scores.game, scores.vulnerability, settings, np.random.default_rng(0))
+    context = AuditContext(AuditSettings(model=Model(), max_targets=100))
+    assert has_focal_points(context.settings)
+    scores = attack_scores(tables, rng=np.random.default_rng(0), context=context)
+    weights = focal_points(tables, scores.game, scores.vulnerability, context, np.random.default_rng(0))
     assert weights == pytest.approx({("a", "b"): 2 / 3, ("b", "c"): 1 / 3})
     assert "mama_mia" in scores.scores
 
@@ -139,6 +139,6 @@ def test_tables_that_a_model_lists_are_used_without_shadow_runs(tables_of):
 def test_without_the_generator_deep_says_so(tables_of, pick):
     train, holdout, synthetic, _ = deep(redraw)
     tables = tables_of(train, holdout, synthetic, kinds=KINDS, targets=(), protected=())
-    findings = run_audits(tables, rng=np.random.default_rng(3), names=("membership",), level="deep")
+    findings = run_audits(tables, AuditSettings(seed=3, names=("membership",), level="deep"))
     assert pick(findings, "membership_shadow_auc").verdict == "insufficient"
     assert not has_focal_points(AuditSettings(level="deep"))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from privsynth.audit.common.audit_tables import AuditSettings
 from privsynth.audit.common.predictors import OTHER, make_task
+from privsynth.audit.common.settings import AuditContext, AuditSettings
 from privsynth.audit.utility.train_synthetic_test_real import utility as audit
 from privsynth.stats.prediction_metrics import macro_auc
 
@@ -13,7 +13,7 @@ MODELS = ("boosted trees", "linear model")
 
 
 def utility(tables, level="quick"):
-    return audit(tables, rng=np.random.default_rng(0), settings=AuditSettings(level=level))
+    return audit(tables, rng=np.random.default_rng(0), context=AuditContext(AuditSettings(level=level)))
 
 
 def test_a_fresh_draw_serves_as_well_as_real_rows(people, tables_of, pick):

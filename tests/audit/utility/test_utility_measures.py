@@ -8,7 +8,6 @@ import pytest
 from scipy import stats
 from sklearn.metrics import average_precision_score, r2_score, root_mean_squared_error
 
-from privsynth.audit.common.audit_tables import AuditSettings
 from privsynth.audit.common.predictors import (
     MODELS,
     TREES,
@@ -19,6 +18,7 @@ from privsynth.audit.common.predictors import (
     judged,
     make_number_task,
 )
+from privsynth.audit.common.settings import AuditContext, AuditSettings
 from privsynth.audit.utility import feature_importance
 from privsynth.audit.utility.feature_importance import loss_growth, rank_agreement
 from privsynth.audit.utility.train_synthetic_test_real import utility as audit
@@ -43,7 +43,7 @@ def scored():
 
 
 def utility(tables, level="standard"):
-    return audit(tables, rng=np.random.default_rng(0), settings=AuditSettings(level=level, max_rows=600))
+    return audit(tables, rng=np.random.default_rng(0), context=AuditContext(AuditSettings(level=level, max_rows=600)))
 
 
 def test_measures_equal_sklearn(scored):
@@ -121,7 +121,7 @@ def test_units_are_drawn_whole_and_with_replacement():
 def test_draws_are_made_at_standard_and_not_at_quick(people, tables_of):
     tables = tables_of(*(part.head(600) for part in people))
     found = {
-        level: judged(tables, "ill", rng=np.random.default_rng(0), settings=AuditSettings(level=level))
+        level: judged(tables, "ill", rng=np.random.default_rng(0), context=AuditContext(AuditSettings(level=level)))
         for level in ("quick", "standard")
     }
     assert found["quick"].n_draws == 0
@@ -201,7 +201,7 @@ def test_a_column_that_is_missing_throughout_stops_no_model(people, tables_of):
     train, holdout, fresh = (part.head(300) for part in people)
     empty = fresh.assign(income=np.nan, region=None)
     tables = tables_of(train, holdout, empty)
-    found = judged(tables, "ill", rng=np.random.default_rng(0), settings=AuditSettings(level="quick"))
+    found = judged(tables, "ill", rng=np.random.default_rng(0), context=AuditContext(AuditSettings(level="quick")))
     assert all(np.isfinite(p).all() for p in found.synthetic.values())
 
 

@@ -106,6 +106,9 @@ def command(out: Path, officer: bool, as_json: bool, format_: str, **options: An
         emit_json(result_json(result, officer))
     else:
         _say(result, officer)
+    for finding in result.findings:
+        if finding.name == "undecodable_cells":
+            say(f"Not everything was read: {finding.meaning} Reading it anew is another run with a cost.", err=True)
     if result.unfinished:
         say("Stopped: the release is whole; the officer's report lacks some audits and says which.", err=True)
         click.get_current_context().exit(STOPPED)

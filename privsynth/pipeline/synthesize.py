@@ -37,6 +37,7 @@ from privsynth.pipeline.report_records import (
 )
 from privsynth.pipeline.spending_plan import make_plan
 from privsynth.pipeline.staging import set_permissions, write_json, write_report
+from privsynth.pipeline.unread_cells import undecodable
 from privsynth.policy.files import LoadedPolicy, load_policy
 from privsynth.policy.judge import Judgement, judge
 from privsynth.privacy.budget import Bill
@@ -50,7 +51,7 @@ from privsynth.signing.keys import Passphrase, SigningKey
 from privsynth.signing.release import sign_folder
 from privsynth.signing.store import open_key
 from privsynth.sources.fingerprint import content_fingerprints
-from privsynth.sources.registry import Source, read_table
+from privsynth.sources.registry import Source, read_table, takes_encoding
 from privsynth.workspace import Workspace, privsynth_home
 
 DEMO = "DEMO"
@@ -228,6 +229,12 @@ def _make(job: _Job, workspace: Workspace, reservation: Reservation, ledger: Led
     public, private = learn(table, job.request, env.mechanisms(bill), env.keyed(), progress=env.progress)
     clock["learn"] = time.monotonic()
     findings, done, judgement = _audit(job, public, private)
+    findings += undecodable(
+        skipped.undecodable_cells,
+        table.n_rows * len(table.names),
+        encoding=job.config.source_options.get("encoding"),
+        is_text_file=takes_encoding(job.config.source),
+    )
     clock["audit"] = time.monotonic()
     officer = OfficerPart(
         skipped=skipped.as_dict(),

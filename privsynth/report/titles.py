@@ -111,6 +111,7 @@ TITLES = {
     "promised_epsilon": "Epsilon of the promise",
     "promised_delta": "Delta of the promise",
     "rule_violations": "Rows that break a rule",
+    "undecodable_cells": "Cells whose text did not decode",
     "exact_copies": "Exact copies of real rows",
     "near_copies": "Rows nearer to training rows than to holdout rows",
     "missing_share": "Share of missing values",

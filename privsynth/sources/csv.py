@@ -222,7 +222,9 @@ def _read_header(lines: _Lines, label: str) -> list[str]:
 
 def _refuse_junk(header: str, label: str) -> None:
     if UNDECODABLE in header:
-        raise SourceError(f"the header of {label} does not decode; name the encoding, or check that it is a text table")
+        raise SourceError(
+            f"the header of {label} does not decode; name the encoding (cp1252?), or check that it is text"
+        )
     if any(ord(sign) < 32 and sign not in "\t\r\n" for sign in header):
         raise SourceError(f"{label} is no text table: its header holds control characters; convert it to CSV")
 

@@ -101,6 +101,11 @@ def has_header(origin: str | Path | pd.DataFrame) -> bool:
     return SOURCES[_adapter_key(origin)[0]].has_header
 
 
+def takes_encoding(origin: str | Path | pd.DataFrame) -> bool:
+    """Return whether the source is a text file, whose encoding can be chosen."""
+    return "encoding" in SOURCES[_adapter_key(origin)[0]].options
+
+
 def _adapter_key(origin: Any) -> tuple[str, Any]:
     """Return the key of the adapter in `SOURCES`, and what to hand to it."""
     if not isinstance(origin, str | Path):

@@ -50,6 +50,8 @@ def show(dataset: str | None, as_json: bool) -> None:
 
     Example: privsynth budget show admissions
     """
+    from privsynth.ledger.account import several_units_text
+
     accounts = _known(_ledger().accounts(), dataset)
     if as_json:
         emit_json({"accounts": [account.to_json() for account in accounts]})
@@ -57,6 +59,9 @@ def show(dataset: str | None, as_json: bool) -> None:
         say("Nothing has been spent yet, and no cap was set. A dataset's cap is epsilon 10, delta 1e-5 unless set.")
     else:
         print_table(("dataset", "unit", "cap", "spent", "left", "", "releases"), [_row(a) for a in accounts])
+        for account in accounts:
+            if len(account.units) > 1:
+                say(f"Warning: {several_units_text(account.dataset, account.units)}", err=True)
 
 
 @command.command("set")
@@ -116,7 +121,9 @@ def accept_restored(reason: str) -> None:
 
 def _known(accounts: list[Account], dataset: str | None) -> list[Account]:
     """Return the accounts that were asked for; refuse a name that the ledger does not know."""
-    found = [account for account in accounts if dataset in (None, account.dataset)]
+    from privsynth.ledger.names import identity
+
+    found = [a for a in accounts if dataset is None or identity(dataset) == identity(a.dataset)]
     if dataset is not None and not found:
         names = ", ".join(repr(account.dataset) for account in accounts) or "none yet"
         raise ConfigError(f"The ledger knows no dataset {dataset!r}. It knows: {names}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -16,7 +17,7 @@ class Account:
     Attributes:
       dataset: the name under which releases of the same persons are counted together.
       units: the units of privacy that its releases named, for example ("patient_id",); sums are over all of
-        them.
+        them, and where there are several, no sum is a promise about any (docs/guarantee.md, section 6).
       n_releases: runs that cost something, killed and failed ones included.
       n_completed: runs among them that ended well.
     """
@@ -59,7 +60,7 @@ def account_of(state: State, dataset: str) -> Account:
     runs = state.charged(dataset)
     cap, spent = state.cap(dataset), state.spent(dataset)
     return Account(
-        dataset=dataset,
+        dataset=state.spelling(dataset),
         units=tuple(dict.fromkeys(run.unit for run in runs)),
         cap_epsilon_units=cap[0],
         cap_delta_units=cap[1],
@@ -84,4 +85,14 @@ def over_cap_text(dataset: str, *, cost: tuple[int, int], spent: tuple[int, int]
         f"({amount_text(cap)}). Nothing was drawn or spent. See `privsynth budget show`; whoever answers "
         "for the data can "
         "raise the cap with `privsynth budget set`."
+    )
+
+
+def several_units_text(dataset: str, units: Sequence[str]) -> str:
+    """Return what must be known of a dataset whose releases protect several units."""
+    names = ", ".join(repr(unit) for unit in units)
+    return (
+        f"The releases of dataset {dataset!r} protect different units ({names}). Their costs are added up against one "
+        "cap, but the sum is a promise about none of these units: only releases of one unit add up to a promise about "
+        "it. Give all releases of a dataset the same unit."
     )

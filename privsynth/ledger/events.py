@@ -27,6 +27,7 @@ from typing import Any, Literal, get_args
 
 from privsynth._validate import in_range, inside, non_negative, positive
 from privsynth.errors import LedgerError
+from privsynth.ledger.names import identity, skeleton
 
 EPSILON_UNITS = 10**12
 DELTA_UNITS = 10**18
@@ -97,29 +98,50 @@ class Run:
 
 @dataclass
 class State:
-    """All balances, folded from the events. Pairs are (epsilon units, delta units)."""
+    """All balances, folded from the events. Pairs are (epsilon units, delta units).
+
+    A dataset is asked for by any spelling of its name, see `privsynth.ledger.names`; ledgers that were written before
+    spellings were joined are read as if they had been.
+
+    Attributes:
+      caps, carried: by the identity of a name.
+      spellings: identity -> the spelling that was first used.
+    """
 
     caps: dict[str, tuple[int, int]] = field(default_factory=dict)
     runs: dict[str, Run] = field(default_factory=dict)
     carried: dict[str, tuple[int, int]] = field(default_factory=dict)
+    spellings: dict[str, str] = field(default_factory=dict)
 
     def datasets(self) -> list[str]:
-        """Return the names of all datasets that have a cap or a cost, sorted."""
-        return sorted({*self.caps, *self.carried, *(run.dataset for run in self.runs.values())})
+        """Return the names of all datasets that have a cap or a cost, sorted, in the spelling that was first used."""
+        return sorted(self.spellings.values())
+
+    def spelling(self, dataset: str) -> str:
+        """Return how a dataset is called: as at first, or as given if nobody has used it."""
+        return self.spellings.get(identity(dataset), dataset)
+
+    def lookalike(self, dataset: str) -> str | None:
+        """Return another dataset whose name looks like this one, or None."""
+        mine = skeleton(dataset)
+        others = (name for key, name in self.spellings.items() if key != identity(dataset))
+        return next((name for name in others if skeleton(name) == mine), None)
 
     def charged(self, dataset: str) -> list[Run]:
         """Return the runs of a dataset that cost something: all that were not refunded."""
-        return [r for r in self.runs.values() if r.dataset == dataset and r.status != "refunded"]
+        wanted = identity(dataset)
+        return [r for r in self.runs.values() if identity(r.dataset) == wanted and r.status != "refunded"]
 
     def spent(self, dataset: str) -> tuple[int, int]:
         """Return what a dataset has spent, in units, open reservations included."""
-        epsilon, delta = self.carried.get(dataset, (0, 0))
+        epsilon, delta = self.carried.get(identity(dataset), (0, 0))
         runs = self.charged(dataset)
         return epsilon + sum(r.epsilon_units for r in runs), delta + sum(r.delta_units for r in runs)
 
     def cap(self, dataset: str) -> tuple[int, int]:
         """Return the cap of a dataset, in units; the default where nobody has set one."""
-        return self.caps.get(dataset) or cap_units(epsilon=DEFAULT_CAP_EPSILON, delta=DEFAULT_CAP_DELTA)
+        default = cap_units(epsilon=DEFAULT_CAP_EPSILON, delta=DEFAULT_CAP_DELTA)
+        return self.caps.get(identity(dataset)) or default
 
     def owner(self, fingerprint: str) -> str | None:
         """Return the dataset under which a content is charged, or None."""
@@ -244,8 +266,10 @@ def fold(events: Iterable[Event]) -> State:
 
 
 def _apply(state: State, event: Event) -> None:
+    if event.kind in ("cap", "reserved"):
+        state.spellings.setdefault(identity(event.dataset), event.dataset)
     if event.kind == "cap":
-        state.caps[event.dataset] = (event.epsilon_units, event.delta_units)
+        state.caps[identity(event.dataset)] = (event.epsilon_units, event.delta_units)
     elif event.kind == "reserved":
         state.runs[event.run_id] = Run(
             run_id=event.run_id,
@@ -256,8 +280,9 @@ def _apply(state: State, event: Event) -> None:
         )
     elif event.kind == "accepted":
         for dataset, (epsilon, delta) in event.payload["carried"].items():
-            before = state.carried.get(dataset, (0, 0))
-            state.carried[dataset] = (before[0] + int(epsilon), before[1] + int(delta))
+            state.spellings.setdefault(identity(dataset), dataset)
+            before = state.carried.get(identity(dataset), (0, 0))
+            state.carried[identity(dataset)] = (before[0] + int(epsilon), before[1] + int(delta))
     elif (run := state.runs.get(event.run_id)) is not None:
         if event.kind == "bound":
             state.runs[run.run_id] = replace(run, fingerprint=str(event.payload["fingerprint"]))

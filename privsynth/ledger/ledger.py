@@ -24,11 +24,10 @@ from typing import Any, Self
 from privsynth.errors import BudgetError, BudgetExceeded, ConfigError, LedgerError, Option
 from privsynth.ledger.account import Account, account_of, amount_text, over_cap_text
 from privsynth.ledger.events import Draft, Event, Kind, Run, State, Status, cap_units, fold, spend_units
+from privsynth.ledger.names import check_dataset, check_name, identity
 from privsynth.ledger.store import LedgerStore
 
 __all__ = ["Account", "Event", "Ledger", "Reservation"]
-
-LONGEST_NAME = 200
 
 
 class Ledger:
@@ -79,22 +78,26 @@ class Ledger:
           LedgerError: it is damaged or an older copy of itself.
         """
         cost = spend_units(epsilon=epsilon, delta=delta)
-        for what, name in (("dataset", dataset), ("unit", unit), ("run_id", run_id)):
-            _check_name(what, name)
+        check_dataset(dataset)
+        check_name("unit", unit)
+        check_name("run_id", run_id)
+        seen: list[str] = []
 
         def decide(state: State) -> Draft:
             if run_id in state.runs:
                 raise BudgetError(f"The run {run_id!r} is in the ledger already. Give each run a name of its own.")
+            _refuse_lookalike(state, dataset)
+            seen[:] = [state.spelling(dataset), *account_of(state, dataset).units]
             spent, cap = state.spent(dataset), state.cap(dataset)
             if any(s + c > limit for s, c, limit in zip(spent, cost, cap, strict=True)):
                 raise BudgetExceeded(over_cap_text(dataset, cost=cost, spent=spent, cap=cap))
             return Draft(
-                kind="reserved", dataset=dataset, run_id=run_id, epsilon_units=cost[0], delta_units=cost[1],
+                kind="reserved", dataset=seen[0], run_id=run_id, epsilon_units=cost[0], delta_units=cost[1],
                 payload={"unit": unit},
             )  # fmt: skip
 
         self._append(decide, now)
-        return Reservation(self, dataset=dataset, run_id=run_id)
+        return Reservation(self, dataset=seen[0], run_id=run_id, units=tuple(dict.fromkeys([*seen[1:], unit])))
 
     def set_cap(self, dataset: str, epsilon: float | None = None, delta: float | None = None) -> Account:
         """Set the cap of a dataset, rounded down; None leaves a part of it as it is. Zero closes the dataset.
@@ -103,10 +106,11 @@ class Ledger:
           ConfigError: an amount or the name is absurd.
           BudgetError: more than that is spent already.
         """
-        _check_name("dataset", dataset)
+        check_dataset(dataset)
         given = cap_units(epsilon=0 if epsilon is None else epsilon, delta=0 if delta is None else delta)
 
         def decide(state: State) -> Draft:
+            _refuse_lookalike(state, dataset)
             old = state.cap(dataset)
             cap = (old[0] if epsilon is None else given[0], old[1] if delta is None else given[1])
             spent = state.spent(dataset)
@@ -116,7 +120,7 @@ class Ledger:
                     "is spent already. "
                     "What is spent cannot be taken back; set a cap of at least that."
                 )
-            return Draft(kind="cap", dataset=dataset, epsilon_units=cap[0], delta_units=cap[1])
+            return Draft(kind="cap", dataset=state.spelling(dataset), epsilon_units=cap[0], delta_units=cap[1])
 
         self._append(decide)
         return self.account(dataset)
@@ -131,8 +135,9 @@ class Ledger:
         return account_of(fold(self._store.read()), dataset)
 
     def history(self, dataset: str) -> list[Event]:
-        """Return the events of one dataset, oldest first, with those that concern every dataset."""
-        return [event for event in self._store.read() if event.dataset in (dataset, "")]
+        """Return the events of one dataset, by any spelling of its name, and of all datasets, oldest first."""
+        wanted = {"", identity(dataset)}
+        return [event for event in self._store.read() if identity(event.dataset) in wanted]
 
     def fingerprint_key(self) -> bytes:
         """Return the secret key (32 bytes) for the content hashes that `Reservation.bind` takes."""
@@ -171,12 +176,17 @@ class Reservation:
     """A part of the budget that one run holds: reserved, then drawn, then completed, failed or refunded.
 
     Its state is in the ledger, not in this object: two objects for one run see the same.
+
+    Attributes:
+      dataset: the name, in the spelling that the ledger knows.
+      units: what the releases of the dataset protect, this one included.
     """
 
-    def __init__(self, ledger: Ledger, *, dataset: str, run_id: str) -> None:
+    def __init__(self, ledger: Ledger, *, dataset: str, run_id: str, units: tuple[str, ...] = ()) -> None:
         self._ledger = ledger
         self.dataset = dataset
         self.run_id = run_id
+        self.units = units
         self._used: tuple[float | None, float | None] | None = None  # of a release that is whole
 
     def __repr__(self) -> str:
@@ -208,7 +218,7 @@ class Reservation:
             if run.fingerprint is not None:
                 raise BudgetError(f"The run {self.run_id!r} is bound to another content. Start a new run.")
             owner = state.owner(mark)
-            if owner is not None and owner != self.dataset:
+            if owner is not None and identity(owner) != identity(self.dataset):
                 return self._draft("refunded", {"reason": "other name", "other": owner})
             return self._draft("bound", {"fingerprint": mark})
 
@@ -333,6 +343,10 @@ def _run(state: State, run_id: str) -> Run:
         raise BudgetError(f"The ledger knows no run {run_id!r}.") from None
 
 
-def _check_name(what: str, name: str) -> None:
-    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
-        raise ConfigError(f"{what} must be a name of 1 to {LONGEST_NAME} printable characters. Give another one.")
+def _refuse_lookalike(state: State, dataset: str) -> None:
+    other = state.lookalike(dataset)
+    if other is not None:
+        raise ConfigError(
+            f"the name of the dataset looks like {other!r}, which is in the ledger in letters of another alphabet; its "
+            "budget would be counted apart. Copy that name, or choose one that cannot be mistaken for it."
+        )

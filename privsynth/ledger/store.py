@@ -35,6 +35,7 @@ from urllib.parse import quote
 
 from privsynth.errors import BudgetError, LedgerError, LedgerUnavailable
 from privsynth.ledger.events import KINDS, Draft, Event, Kind, State, chain_holds, digest, fold, genesis, seal
+from privsynth.ledger.names import identity
 
 FORMAT = 1
 KEY_BYTES = 32
@@ -52,6 +53,7 @@ _TABLES = (
         BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END""",
     f"PRAGMA user_version = {FORMAT}",
 )
+
 _WAY_OUT = (
     "Put the newest copy of the folder back. If that is not possible and you know what happened, run "
     "`privsynth budget accept-restored`, which goes on from what is there and records that you did."
@@ -372,8 +374,14 @@ def _problem(events: list[Event], key: bytes | None, head: Head | None) -> str |
 
 def _lost(head: Head | None, state: State) -> dict[str, list[int]]:
     """Return what the head says was spent beyond what the table shows, for each dataset, in units."""
-    lost: dict[str, list[int]] = {}
+    known: dict[str, tuple[int, int]] = {}  # a head that is older than the joining of spellings has several of a name
     for dataset, (epsilon, delta) in (head.spent if head else {}).items():
+        name = state.spelling(dataset)
+        name = next((other for other in known if identity(other) == identity(name)), name)
+        before = known.get(name, (0, 0))
+        known[name] = (before[0] + epsilon, before[1] + delta)
+    lost: dict[str, list[int]] = {}
+    for dataset, (epsilon, delta) in known.items():
         now = state.spent(dataset)
         gap = [max(0, epsilon - now[0]), max(0, delta - now[1])]
         if any(gap):

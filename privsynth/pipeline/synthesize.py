@@ -6,6 +6,7 @@ import hmac
 import secrets
 import shutil
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -15,10 +16,10 @@ from pathlib import Path
 from typing import Literal
 
 from privsynth import __version__
-from privsynth.errors import OutputError
+from privsynth.errors import OutputError, PrivsynthWarning
 from privsynth.findings.finding import Finding
 from privsynth.generators.registry import choose, load_generator
-from privsynth.ledger.account import Account
+from privsynth.ledger.account import Account, several_units_text
 from privsynth.ledger.ledger import Ledger, Reservation
 from privsynth.notebook import card, checks_text, promise_text, worst_text
 from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
@@ -218,6 +219,8 @@ class _Made:
 def _make(job: _Job, workspace: Workspace, reservation: Reservation, ledger: Ledger, before: Account) -> _Made:
     """Read, learn and audit. The ledger is read before the first noise: later a fault of its disk would be dear."""
     env = job.env
+    if len(reservation.units) > 1:
+        warnings.warn(several_units_text(reservation.dataset, reservation.units), PrivsynthWarning, stacklevel=2)
     clock = {"start": time.monotonic()}
     env.progress("reading", 0.0)
     table, skipped = read_table(job.source, workspace, may_be_empty=True)

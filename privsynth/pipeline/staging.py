@@ -1,16 +1,24 @@
-"""Files of a release that is being written: reports, JSON, and the rights and the one time that all of them carry."""
+"""From a release that is being written to one that has appeared: its files, their rights and time, the last step."""
 
 from __future__ import annotations
 
 import json
 import os
+import shlex
+import warnings
 from collections.abc import Mapping
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from privsynth.errors import BudgetError, OutputError, PrivsynthWarning
+from privsynth.interrupts import no_interrupts
+from privsynth.ledger.ledger import Reservation
+from privsynth.privacy.budget import Bill
+from privsynth.release.out_folder import OutFolder
 from privsynth.report.render import render
 from privsynth.report.report_data import ReportData
 
@@ -44,3 +52,48 @@ def set_permissions(folder: Path, now: datetime) -> None:
             os.utime(Path(root) / name, (now.timestamp(), now.timestamp()))
         os.chmod(root, 0o700 if private else 0o777 & ~mask)
         os.utime(root, (now.timestamp(), now.timestamp()))
+
+
+def deliver(
+    staged: Path, place: OutFolder, reservation: Reservation, bill: Bill, *, name: str, last: ExitStack
+) -> None:
+    """Let a release appear and tell the ledger, uninterrupted; one that cannot appear is kept in the home.
+
+    Args:
+      staged: the finished folder.
+      name: of the folder under which it is kept.
+      last: from the moment at which the release appears until this closes, nothing interrupts the run.
+    Raises:
+      OutputError: it could not appear; the message says where it is kept.
+    """
+    try:
+        place.bring(staged)
+        last.enter_context(no_interrupts())
+        place.publish()
+    except OutputError as error:
+        last.enter_context(no_interrupts())
+        try:
+            kept = place.keep(staged, name)
+        except OSError:
+            raise error from None
+        _complete(reservation, bill)
+        raise OutputError(
+            *error.parts,
+            f". The release is whole and its cost is spent, so it was kept: {kept} is the folder that was to appear; "
+            f"move it where there is room: mv {shlex.quote(str(kept))} PLACE",
+        ) from None
+    _complete(reservation, bill)
+
+
+def _complete(reservation: Reservation, bill: Bill) -> None:
+    """Tell the ledger that the release is whole. If its disk fails, the release is whole nevertheless."""
+    budget = bill.plan.budget
+    try:
+        reservation.complete(min(bill.epsilon_spent(), budget.epsilon), min(bill.delta_spent(), budget.delta))
+    except BudgetError as error:
+        warnings.warn(
+            "The release is whole, and the ledger had set its cost aside before; that it was completed could not be "
+            f"recorded: {error}",
+            PrivsynthWarning,
+            stacklevel=2,
+        )

@@ -23,7 +23,6 @@ from privsynth.ledger.account import Account, several_units_text
 from privsynth.ledger.ledger import Ledger, Reservation
 from privsynth.notebook import card, checks_text, promise_text, worst_text
 from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
-from privsynth.pipeline.deliver import deliver
 from privsynth.pipeline.inputs import open_config_source, physical_types
 from privsynth.pipeline.learn import Private, Public, Request, learn
 from privsynth.pipeline.officer_audit import officer_findings, pool_sizes
@@ -37,7 +36,7 @@ from privsynth.pipeline.report_records import (
     unresolved,
 )
 from privsynth.pipeline.spending_plan import make_plan
-from privsynth.pipeline.staging import set_permissions, write_json, write_report
+from privsynth.pipeline.staging import deliver, set_permissions, write_json, write_report
 from privsynth.pipeline.unread_cells import undecodable
 from privsynth.policy.files import LoadedPolicy, load_policy
 from privsynth.policy.judge import Judgement, judge

@@ -39,12 +39,12 @@ def checks_text(findings: Iterable[Mapping[str, Any]]) -> str:
     return f"{verdicts.count('fail')} failed, {verdicts.count('review')} for a person to review"
 
 
-def worst_text(findings: Iterable[Mapping[str, Any]], *, officer: bool = False) -> str:
+def worst_text(findings: Iterable[Mapping[str, Any]], *, exact: bool = False) -> str:
     """Return the worst finding in one line: what failed before what is to be reviewed, people before usefulness.
 
     Args:
       findings: as JSON-able data (`Finding.to_json`).
-      officer: show the figure of an officer's finding, which is exact; else its name alone is told.
+      exact: show the figure of an officer's finding too; else its name alone is told.
     """
     ranks = ("fail", "review")
     bad = [finding for finding in findings if finding.get("verdict") in ranks]
@@ -52,7 +52,7 @@ def worst_text(findings: Iterable[Mapping[str, Any]], *, officer: bool = False) 
         return "none failed or waits for review"
     worst = min(bad, key=lambda finding: (ranks.index(finding["verdict"]), _family(finding)))
     name = " · ".join(str(part) for part in (worst.get("name"), worst.get("group")) if part)
-    if worst.get("visibility") != "public" and not officer:
+    if worst.get("visibility") != "public" and not exact:
         return f"{worst['verdict']}: {worst.get('name')}; its exact figure is in the officer's report"
     return f"{worst['verdict']}: {name} = {_figure(worst.get('value'))}{_interval(worst)}"
 
@@ -68,6 +68,8 @@ def _interval(finding: Mapping[str, Any]) -> str:
 
 
 def _figure(value: object) -> str:
+    if isinstance(value, int) and value.bit_length() > 64:  # of a report from anywhere: no float holds it
+        return "no figure"
     return f"{value:.4g}" if isinstance(value, int | float) else "no figure"
 
 

@@ -81,6 +81,17 @@ def test_a_card_leaves_out_what_there_is_not_and_cuts_what_is_too_long():
     assert "n" * MOST_CHARACTERS + "…" in page
 
 
+def test_a_report_from_anywhere_shows_whatever_its_findings_hold(tmp_path):
+    odd = [
+        {},
+        {"verdict": ["fail"]},
+        {"verdict": "fail", "family": {}, "name": 3, "value": 10**400, "low": "x", "high": []},
+    ]
+    page = release(tmp_path, findings=odd)._repr_html_()
+    assert "1 failed" in page
+    assert "no figure" in page
+
+
 def test_the_promise_names_the_unit_and_how_many_of_its_rows():
     assert promise_text(1, 1e-6, "row", 1) == "(1, 1e-06)-differential privacy for each row"
     assert promise_text(1, 1e-6, "id", 3).endswith("for each id, of which at most 3 rows were used")
@@ -93,7 +104,7 @@ def test_the_worst_finding_failed_and_is_about_people():
     assert worst_text([finding().to_json()]) == "none failed or waits for review"
     assert worst_text(f.to_json() for f in (review, unlike)) == "fail: unlike = 0.5 (0.4 to 0.6)"
     every = [f.to_json() for f in (review, unlike, copies)]
-    assert worst_text(every, officer=True) == "fail: copies · ward = ICU = 0.5"
+    assert worst_text(every, exact=True) == "fail: copies · ward = ICU = 0.5"
     assert worst_text(every) == "fail: copies; its exact figure is in the officer's report"
 
 
@@ -125,6 +136,8 @@ def test_results_are_short_as_text(tmp_path):
 
 @pytest.mark.parametrize("wrong", [
     {"guarantee": None}, {"guarantee": {"epsilon": "x"}}, {"findings": None}, {"findings": ["text"]}, {"dataset": ""},
+    {"guarantee": {"epsilon": 10**400, "delta": 0, "unit": "row"}},
+    {"guarantee": {"epsilon": -1, "delta": 0, "unit": "row"}},
 ])  # fmt: skip
 def test_another_report_is_no_release(tmp_path, wrong):
     with pytest.raises(privsynth.SourceError, match=r"no release|another report"):

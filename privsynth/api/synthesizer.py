@@ -131,14 +131,14 @@ class Synthesizer:
         Raises:
           InputError, BudgetError: as `privsynth.synthesize`.
         """
-        import numpy as np
-
         if y is not None:
             raise ConfigError("a Synthesizer learns whole tables: make y a column of the table and give that alone")
         folder = _PrivateFolder() if self.out is None else None
         out = self.out if folder is None else folder.path / "release"
         options = {name: value for name, value in self.get_params().items() if name != "out"}
         result = synthesize(X, out=out, **options)  # type: ignore[arg-type]
+        import numpy as np
+
         self.result_ = replace(result, release=replace(result.release, keep=folder))
         self.release_ = self.result_.release
         self.epsilon_, self.delta_ = result.epsilon, result.delta

@@ -122,7 +122,7 @@ class AuditResult:
             [
                 ("Promise", promise),
                 ("Checks", checks_text(findings)),
-                ("Worst finding", worst_text(findings, officer=True)),
+                ("Worst finding", worst_text(findings, exact=True)),
                 ("Stopped audits", ", ".join(self.unfinished)),
                 ("Not compared", ", ".join(self.not_compared)),
                 ("Officer's report", str(self.folder / "report.html")),

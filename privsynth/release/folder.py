@@ -105,7 +105,7 @@ class Release:
             promised = min(release.epsilon, release.delta) >= 0 and bool(release.dataset) and bool(release.unit)
         except (OSError, ValueError, RecursionError):
             raise SourceError(f"{path} holds no release: it has no readable report.json") from None
-        except (KeyError, TypeError, AttributeError):
+        except (KeyError, TypeError, AttributeError, OverflowError):
             whole = promised = False
         if not (whole and promised):
             raise SourceError(f"{path} holds another report than that of a release; give a public folder")
@@ -122,7 +122,7 @@ class Release:
             [
                 ("Promise", promise_text(self.epsilon, self.delta, self.unit, most if isinstance(most, int) else None)),
                 ("Public checks", checks_text(self.findings)),
-                ("Worst public finding", worst_text(self.findings)),
+                ("Worst public finding", worst_text(self.findings, exact=True)),
                 ("Signature", "UNSIGNED" if self.report.get("unsigned") else "there is one"),
                 ("Report", str(self.folder / "report.html")),
             ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
@@ -13,14 +14,21 @@ import pyarrow.compute as pc
 from privsynth.table import Table
 
 _BATCH_ROWS = 50_000
+_MISSING = "\0missing"
+_EXACT = 2.0**53  # below it every integer is a float of its own (IEEE 754)
+_NUMBER = r"^[+-]?(\d{1,400}(\.\d{0,400})?|\.\d{1,400})([eE][+-]?\d{1,4})?$"  # ASCII digits; longer ones are texts
+_TIME = r"^\d{4}-\d{2}-\d{2}([Tt ]\d{2}:\d{2}(:\d{2}(\.\d{1,12})?)?([Zz]|[+-]\d{2}(:?\d{2})?)?)?$"
+# What `pandas.read_csv` takes for a missing cell unless told otherwise (pandas 2.3, STR_NA_VALUES).
+_NOTHING = ["", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A",
+            "NA", "NULL", "NaN", "None", "n/a", "nan", "null"]  # fmt: skip
 
 
 def content_fingerprint(table: Table, key: bytes) -> bytes:
     """Return a 32-byte fingerprint of the rows as a multiset, whatever their order and the order of the columns.
 
     Each cell is hashed with SipHash under a key of its own column; a row is the mixed sum of its cells; the table
-    is the sum of its rows and of their squares, both modulo 2^64, under HMAC-SHA256. Cells count as text, so that 7
-    in a Parquet file and "7" in a CSV file are the same.
+    is the sum of its rows and of their squares, both modulo 2^64, under HMAC-SHA256. Cells count by what they say, see
+    `canonical`, so that a CSV file, the Parquet file and the data frame made of it are the same.
 
     Guarantee: none; it is a function of the exact rows. It belongs in the ledger and with the officer, and tells
     nothing to somebody without the key. With the key, a guess of the whole table can be confirmed.
@@ -51,7 +59,7 @@ def content_fingerprints(table: Table, keys: Sequence[bytes]) -> list[bytes]:
 
 
 def _digest(table: Table, names: Sequence[str], key: bytes, sums: Sequence[int]) -> bytes:
-    digest = hmac.new(key, b"privsynth content fingerprint 1", hashlib.sha256)
+    digest = hmac.new(key, b"privsynth content fingerprint 2", hashlib.sha256)
     for number in (table.n_rows, *sums, len(names)):
         digest.update(number.to_bytes(8, "big"))
     for name in names:
@@ -65,15 +73,94 @@ def _subkey(key: bytes, name: str) -> str:
 
 
 def _add_cell_hashes(rows: np.ndarray, cells: pa.Array, subkeys: Sequence[str]) -> None:
-    """Add to (keys, n) uint64 the hashes of the cells as text; a null hashes as no text can."""
+    """Add to (keys, n) uint64 the hashes of the cells in their canonical form; a null hashes as no text can."""
     from pandas.util import hash_array
 
-    codes = cells.cast(pa.string()).dictionary_encode()
+    distinct = cells.dictionary_encode()
     # A missing cell is a text with a NUL, which ingestion lets into no cell.
-    texts = np.array([*codes.dictionary.to_pylist(), "\0missing"], dtype=object)
-    indices = pc.fill_null(codes.indices, len(texts) - 1).to_numpy(zero_copy_only=False)
+    texts = np.array([*pc.fill_null(canonical(distinct.dictionary), _MISSING).to_pylist(), _MISSING], dtype=object)
+    indices = pc.fill_null(distinct.indices, len(texts) - 1).to_numpy(zero_copy_only=False)
     for row, subkey in zip(rows, subkeys, strict=True):
         row += hash_array(texts, hash_key=subkey, categorize=False)[indices]
+
+
+def canonical(cells: pa.Array) -> pa.Array:
+    """Return each cell as a text that is the same however the cell was stored; null where it says nothing.
+
+    The same are: a number and its text in any spelling (7, "7.0", "07", "7e0"); a time, or a midnight and its date, and
+    their texts in ISO 8601, with a zone in UTC; true and false and those words in any case; a missing cell and the
+    texts that pandas reads as one (NA, NaN, null, ...). Not the same are: times in other formats, decimal commas,
+    booleans written as yes or 1, and integers beyond 2^53 that were turned into floats.
+
+    Args:
+      cells: texts, booleans, numbers, dates or times without a zone.
+    """
+    kind = cells.type
+    if pa.types.is_integer(kind):
+        return cells.cast(pa.string())
+    if pa.types.is_floating(kind):
+        return _float_texts(cells)
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+        return _time_texts(cells.cast(pa.string()))
+    if pa.types.is_boolean(kind):
+        return cells.cast(pa.string())
+    return _texts(cells.cast(pa.string()))
+
+
+def _float_texts(cells: pa.Array) -> pa.Array:
+    """Return floats as Arrow spells them, whole ones that are exact as integers."""
+    whole = pc.and_(pc.equal(pc.floor(cells), cells), pc.less(pc.abs(cells), _EXACT))
+    exact = pc.if_else(pc.fill_null(whole, False), cells, pa.scalar(0.0)).cast(pa.int64()).cast(pa.string())
+    texts = pc.if_else(pc.fill_null(whole, False), exact, cells.cast(pa.string()))
+    return pc.if_else(pc.fill_null(pc.is_nan(cells), False), pa.scalar(None, pa.string()), texts)
+
+
+def _time_texts(cells: pa.Array) -> pa.Array:
+    """Return texts of ISO 8601 in one spelling: no T, seconds always, no trailing zeros, midnight as the date alone."""
+    texts = pc.replace_substring_regex(cells, r"[Tt]", " ", max_replacements=1)
+    texts = pc.replace_substring_regex(texts, r"([Zz]|[+-]00:?00)$", "")
+    texts = pc.replace_substring_regex(texts, r"^(.{10} \d\d:\d\d)$", r"\1:00")
+    texts = pc.replace_substring_regex(texts, r"(\.\d{6})\d+$", r"\1")  # what a table keeps: microseconds
+    texts = pc.replace_substring_regex(texts, r"(\.\d*?)0+$", r"\1")
+    texts = pc.replace_substring_regex(texts, r"\.$", "")
+    return pc.replace_substring_regex(texts, r" 00:00:00$", "")
+
+
+def _texts(cells: pa.Array) -> pa.Array:
+    """Return texts in canonical form. No text stops it: what looks like a number or time and is none stays a text."""
+    trimmed = pc.utf8_trim_whitespace(cells)
+    out = cells
+    number = pc.match_substring_regex(trimmed, _NUMBER)
+    if pc.any(number).as_py():
+        plain = pc.replace_substring_regex(trimmed, r"^\+", "")
+        floats = pc.if_else(number, plain, pa.scalar("0")).cast(pa.float64())
+        integer = pc.match_substring_regex(plain, r"^-?\d+$")
+        digits = pc.replace_substring_regex(plain, r"^(-?)0+(\d)", r"\1\2")
+        large = pc.and_(integer, pc.greater_equal(pc.abs(floats), _EXACT))  # its digits say more than the float
+        out = pc.if_else(number, pc.if_else(large, digits, _float_texts(floats)), out)
+    time = pc.match_substring_regex(trimmed, _TIME)
+    if pc.any(time).as_py():
+        out = pc.if_else(time, _time_texts(_in_utc(trimmed)), out)
+    lower = pc.utf8_lower(trimmed)
+    out = pc.if_else(pc.is_in(lower, pa.array(["true", "false"])), lower, out)
+    return pc.if_else(pc.is_in(trimmed, pa.array(_NOTHING)), pa.scalar(None, pa.string()), out)
+
+
+def _in_utc(texts: pa.Array) -> pa.Array:
+    """Return texts of times with those that have another zone than UTC moved there; what cannot be moved stays."""
+    zoned = pc.match_substring_regex(texts, r" ?[+-](0[1-9]|1\d|00:?[1-9]|00:?0[1-9])[:\d]*$")
+    moved = pc.and_(zoned, pc.greater(pc.utf8_length(texts), 10))
+    if not pc.any(moved).as_py():
+        return texts
+    pairs = zip(texts.to_pylist(), moved.to_pylist(), strict=True)
+    return pa.array([_moved(text) if move else text for text, move in pairs], pa.string())
+
+
+def _moved(text: str) -> str:
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
+    except (ValueError, OverflowError):
+        return text
 
 
 def _mixed(rows: np.ndarray) -> np.ndarray:

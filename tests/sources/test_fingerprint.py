@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privsynth.sources import content_fingerprint, fingerprint, open_source, read_table
-from privsynth.sources.fingerprint import content_fingerprints
+from privsynth.sources.fingerprint import canonical, content_fingerprints
 from privsynth.table import Table
 
 KEY = bytes(range(32))
-ROWS = st.lists(st.tuples(st.sampled_from(["x", "y", "", None]), st.integers(0, 3) | st.none()), max_size=12)
+ROWS = st.lists(st.tuples(st.sampled_from(["x", "y", "7", None]), st.integers(0, 3) | st.none()), max_size=12)
 
 
 def table(rows, names=("a", "b")):
@@ -78,6 +79,78 @@ def test_the_same_text_in_another_format_is_the_same(tmp_path, workspace):
     assert content_fingerprint(csv, KEY) == content_fingerprint(jsonl, KEY) == content_fingerprint(typed, KEY)
 
 
+CSV = """id,code,share,day,seen,flag,note,gaps
+1,007,0.50,2024-01-01,2024-01-01T08:30,True,x,1
+2,1.0,1e-3,2024-02-29,2024-02-29 00:00:00,FALSE,,
+3,12,NA,2024-03-01,2024-03-01T23:59:59.250,true,"a,b",3
+9007199254740993,-4,12345678.9,,2024-12-31T00:00:00+02:00,false,NaN,4
+"""
+TIMES = ["2024-01-01T08:30", "2024-02-29", "2024-03-01T23:59:59.250", "2024-12-30T22:00"]
+TYPED = {
+    "id": np.array([1, 2, 3, 9007199254740993], dtype="int64"),
+    "code": np.array([7.0, 1.0, 12.0, -4.0]),
+    "share": np.array([0.5, 0.001, np.nan, 12345678.9]),
+    "day": pd.to_datetime(["2024-01-01", "2024-02-29", "2024-03-01", None]),
+    "seen": np.array(TIMES, dtype="datetime64[ns]"),
+    "flag": np.array([True, False, True, False]),
+    "note": np.array(["x", None, "a,b", None], dtype=object),
+    "gaps": np.array([1.0, np.nan, 3.0, 4.0]),
+}
+
+
+def test_a_csv_file_its_data_frame_and_its_parquet_file_are_the_same(tmp_path, workspace):
+    (tmp_path / "t.csv").write_text(CSV)
+    frame = pd.DataFrame(TYPED)
+    frame.to_parquet(tmp_path / "t.parquet")
+    zoned = frame.assign(seen=frame["seen"].dt.tz_localize("UTC").dt.tz_convert("Europe/Berlin"))
+    origins = (
+        tmp_path / "t.csv",
+        tmp_path / "t.parquet",
+        frame,
+        zoned,
+        frame.convert_dtypes(),
+        pd.read_csv(tmp_path / "t.csv"),
+        pd.read_csv(tmp_path / "t.csv", dtype=str),
+        pd.read_csv(tmp_path / "t.csv", parse_dates=["day"], dtype_backend="pyarrow"),
+    )
+    found = [content_fingerprint(read_table(open_source(origin), workspace)[0], KEY) for origin in origins]
+    assert [one == found[0] for one in found] == [True] * len(origins)
+
+
+OTHERS = {
+    "7": "8",
+    "0.1": "0.10000000000000002",
+    "9007199254740993": "9007199254740992",
+    "1" * 30: "1" * 29 + "2",
+    "2024-01-01": "2024-01-02",
+    "2024-01-01T00:00:01": "2024-01-01",
+    "2024-01-01T01:00+01:00": "2024-01-01T01:00",
+    "2024-13-45": "2024-13-46",
+    "01.02.2024": "2024-02-01",
+    "true": "yes",
+    "1,5": "1.5",
+    "x": " x",
+}
+
+
+@pytest.mark.parametrize(("one", "other"), OTHERS.items())
+def test_texts_that_say_something_else_are_not_the_same(one, other):
+    assert canonical(pa.array([one])).to_pylist() != canonical(pa.array([other])).to_pylist()
+
+
+NUMBERS = ["1.", ".5", "-", "+", ".", "e5", "1e", "1e99999", "-0.0", "\u0661", "1_000", "nan "]
+TIMES_NO_CLOCK_SHOWS = ["2024-99-99", "0000-00-00T99:99:99.9Z", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00+14:00"]
+ODD = st.sampled_from([*NUMBERS, *TIMES_NO_CLOCK_SHOWS, "2024-01-01T01:00+99:99", "\u0130"])
+
+
+@given(st.lists(st.one_of(st.text(max_size=8), ODD, st.from_regex(r"[-+0-9.eE:TZ ]{1,30}")), max_size=8))
+def test_no_text_stops_it_and_saying_it_twice_changes_nothing(cells):
+    cells = [cell for cell in cells if "\0" not in cell and not any("\ud800" <= c <= "\udfff" for c in cell)]
+    once = canonical(pa.array(cells, pa.string()))
+    assert len(once) == len(cells)
+    assert canonical(once).to_pylist() == once.to_pylist()
+
+
 def test_it_agrees_with_a_naive_twin():
     """The same arithmetic, cell by cell, in Python's integers."""
     import hashlib
@@ -99,5 +172,5 @@ def test_it_agrees_with_a_naive_twin():
         value ^= value >> 31
         total, squares = (total + value) % 2**64, (squares + value * value) % 2**64
     numbers = b"".join(number.to_bytes(8, "big") for number in (3, total, squares, 2))
-    message = b"privsynth content fingerprint 1" + numbers + bytes(7) + b"\x01a" + bytes(7) + b"\x01b"
+    message = b"privsynth content fingerprint 2" + numbers + bytes(7) + b"\x01a" + bytes(7) + b"\x01b"
     assert content_fingerprint(table(rows), KEY) == hmac.new(KEY, message, hashlib.sha256).digest()

@@ -25,7 +25,7 @@ from privsynth.notebook import card, checks_text, promise_text, worst_text
 from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
 from privsynth.pipeline.inputs import open_config_source, physical_types
 from privsynth.pipeline.learn import Private, Public, Request, learn
-from privsynth.pipeline.officer_audit import officer_findings, pool_sizes
+from privsynth.pipeline.officer_audit import officer_findings, pool_sizes, undecodable
 from privsynth.pipeline.public_schema import public_schema
 from privsynth.pipeline.report_records import (
     Signing,
@@ -37,7 +37,6 @@ from privsynth.pipeline.report_records import (
 )
 from privsynth.pipeline.spending_plan import make_plan
 from privsynth.pipeline.staging import deliver, set_permissions, write_json, write_report
-from privsynth.pipeline.unread_cells import undecodable
 from privsynth.policy.files import LoadedPolicy, load_policy
 from privsynth.policy.judge import Judgement, judge
 from privsynth.privacy.budget import Bill
@@ -51,7 +50,7 @@ from privsynth.signing.keys import Passphrase, SigningKey
 from privsynth.signing.release import sign_folder
 from privsynth.signing.store import open_key
 from privsynth.sources.fingerprint import content_fingerprints
-from privsynth.sources.registry import Source, read_table, takes_encoding
+from privsynth.sources.registry import Source, SourceOptions, read_table, takes_encoding
 from privsynth.workspace import Workspace, privsynth_home
 
 DEMO = "DEMO"
@@ -234,7 +233,7 @@ def _make(job: _Job, workspace: Workspace, reservation: Reservation, ledger: Led
     findings += undecodable(
         skipped.undecodable_cells,
         table.n_rows * len(table.names),
-        encoding=job.config.source_options.get("encoding"),
+        encoding=SourceOptions.of(job.config.source_options).encoding,
         is_text_file=takes_encoding(job.config.source),
     )
     clock["audit"] = time.monotonic()

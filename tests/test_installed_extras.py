@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -12,8 +13,10 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from saved_models import save_model
 
 from privsynth.cli import COMMANDS
+from privsynth.generators.registry import GENERATORS
 from privsynth.signing.keyring import KeyEntry, Keyring
 from privsynth.signing.keys import SigningKey
 from privsynth.signing.release import EMPTY_ELEMENT, sign_folder
@@ -122,3 +125,29 @@ def test_the_library_without_an_extra_says_what_to_install(call, extra):
     code = f"import privsynth\ntry: {call}\nexcept privsynth.MissingPackageError as error: print(error)"
     done = python(code, WITHOUT_ANY)
     assert f'python -m pip install "privsynth[{extra}]"' in done.stdout, done.stderr
+
+
+OPEN = """
+import sys, privsynth
+release = privsynth.Release.open(sys.argv[1])
+rows = release.sample(300, seed=7, given=["age >= 40"], balance="ward")
+assert len(rows) == 300 and rows["age"].min() >= 40, rows
+print(release.epsilon, len(release.data()), release.schema().dataset, release.verify(sys.argv[2]).holder)
+"""
+
+
+@pytest.mark.parametrize("name", [name for name, info in GENERATORS.items() if info.private])
+def test_reading_and_sampling_a_release_needs_the_extra_sample_only(name, tmp_path, keyring):
+    public = tmp_path / "public"
+    (public / "model").mkdir(parents=True)
+    save_model(name, public / "model")
+    promise = {"epsilon": 1.5, "delta": 1e-6, "unit": "row"}
+    report = json.dumps({"dataset": "admissions", "guarantee": promise, "findings": []})
+    (public / "report.json").write_text(report, encoding="utf-8")
+    (public / "schema.yaml").write_text("dataset: admissions\ncolumns: {age: {kind: integer}}\n", encoding="utf-8")
+    options = ["--rows", "250", "--seed", "3", "--out", str(public / "data")]
+    drawn = command_line(WITHOUT_SYNTHESIZE, "sample", str(public / "model"), *options)
+    assert drawn.returncode == 0, drawn.stderr
+    sign(public)
+    read = python(OPEN, WITHOUT_SYNTHESIZE, str(public), str(keyring))
+    assert read.stdout == "1.5 250 admissions Data office\n", read.stderr

@@ -80,7 +80,7 @@ def test_the_metadata_names_licence_command_and_what_each_extra_needs(wheel):
         - {r.name for r in needed if r.marker is None}
         for extra in ("sample", "synthesize", "sdv")
     }
-    assert of_extra["sample"] == {"numpy", "pandas", "pyarrow", "pyyaml", "safetensors"}
+    assert of_extra["sample"] == {"numpy", "pandas", "pyarrow", "pyyaml", "safetensors", "threadpoolctl"}
     assert of_extra["sample"] | {"torch", "opacus"} < of_extra["synthesize"]
     assert of_extra["sdv"] == of_extra["synthesize"] | {"sdv"}
 

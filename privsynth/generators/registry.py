@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
-from privsynth.codecs.encoded_table import Encoded
 from privsynth.codecs.loaded import require
 from privsynth.errors import ConfigError
-from privsynth.privacy.budget import SpendingPlan, TrainingSpec
-from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.progress import Progress
+
+if TYPE_CHECKING:  # who samples only has neither scipy nor mpmath
+    from privsynth.codecs.encoded_table import Encoded
+    from privsynth.privacy.budget import SpendingPlan, TrainingSpec
+    from privsynth.privacy.mechanisms import Mechanisms
 
 
 class FittedGenerator(Protocol):
@@ -62,12 +64,18 @@ class Generator(Protocol):
 
 @dataclass(frozen=True)
 class GeneratorInfo:
-    """What a person should know before choosing a generator."""
+    """What a person should know before choosing a generator.
+
+    Attributes:
+      module: has `GENERATOR`, which fits.
+      fitted: has `restore`, which gives a saved model back; needs the packages of the extra `sample` only.
+    """
 
     name: str
     private: bool
     summary: str
     module: str
+    fitted: str = ""
 
 
 # The registry: name -> what it is and where it lives. Modules are imported when chosen, so that torch is not loaded
@@ -78,24 +86,28 @@ GENERATORS: Mapping[str, GeneratorInfo] = {
         True,
         "noisy low-order tables fitted by a mixture of products; the best fidelity for the budget, in seconds",
         "privsynth.generators.marginal.generator",
+        "privsynth.generators.marginal.fitted",
     ),
     "arn": GeneratorInfo(
         "arn",
         True,
         "autoregressive network trained with Opacus DP-SGD, warm-started from `marginal`; for high-order structure",
         "privsynth.generators.arn.generator",
+        "privsynth.generators.arn.fitted",
     ),
     "tvae": GeneratorInfo(
         "tvae",
         True,
         "variational autoencoder trained with Opacus DP-SGD; a usual name, to compare with",
         "privsynth.generators.tvae.generator",
+        "privsynth.generators.tvae.fitted",
     ),
     "ctgan": GeneratorInfo(
         "ctgan",
         True,
         "conditional GAN whose critic is trained with Opacus DP-SGD; a usual name, to compare with",
         "privsynth.generators.ctgan.generator",
+        "privsynth.generators.ctgan.fitted",
     ),
     "sdv:gaussian_copula": GeneratorInfo(
         "sdv:gaussian_copula",
@@ -179,5 +191,5 @@ def restore_generator(name: str, tensors: Mapping[str, np.ndarray], settings: Ma
     for array in tensors.values():
         require(array.dtype.kind in "iuf", "a tensor holds no numbers")
         require(not array.size or bool((np.abs(array) <= MAX_TENSOR_VALUE).all()), "a tensor holds no finite numbers")
-    fitted: FittedGenerator = import_module(GENERATORS[name].module).restore(tensors, settings)
+    fitted: FittedGenerator = import_module(GENERATORS[name].fitted).restore(tensors, settings)
     return fitted

@@ -18,7 +18,8 @@ from doubles import SeededBits
 
 from privsynth.codecs.columns import Attribute
 from privsynth.codecs.encoded_table import Encoded
-from privsynth.generators.arn.interactions import Head, attribute_scores, choose_terms
+from privsynth.generators.arn.interaction_layers import Head
+from privsynth.generators.arn.interactions import attribute_scores, choose_terms
 from privsynth.generators.arn.network import Network
 from privsynth.generators.arn.training import TrainSettings, train
 from privsynth.privacy import mechanisms

@@ -11,7 +11,8 @@ from privsynth.codecs.columns import Attribute
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.generators.ctgan import generator as module
 from privsynth.generators.ctgan.adversary import Critic, real_losses
-from privsynth.generators.ctgan.generator import CtganGenerator, draw_conditions
+from privsynth.generators.ctgan.fitted import draw_conditions
+from privsynth.generators.ctgan.generator import CtganGenerator
 from privsynth.privacy.accounting import SubsampledGaussianEvent
 from privsynth.privacy.budget import Bill, Budget, SpendingPlan
 from privsynth.privacy.mechanisms import GaussianMechanisms, Noisy

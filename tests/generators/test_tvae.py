@@ -12,8 +12,8 @@ from doubles import ExactMechanisms, RecordingMechanisms, ReplayMechanisms
 from privsynth.codecs.columns import Attribute
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.generators.ctgan.generator import CtganGenerator
-from privsynth.generators.dpsgd.layers import draw_codes
 from privsynth.generators.dpsgd.loop import RowCoins, UnitSteps, clip_threshold, public_rows
+from privsynth.generators.inference import draw_codes
 from privsynth.generators.tvae.generator import TvaeGenerator
 from privsynth.generators.tvae.network import Autoencoder
 from privsynth.generators.tvae.prior import buy_prior

@@ -209,7 +209,7 @@ def assert_within_sensitivity(mine: Sequence[Call], theirs: Sequence[Call], *, k
 def small_generators(monkeypatch: Any, *, arn: bool = True) -> None:
     """Make the generators quick: less fitting after the noise, which the proof does not care about."""
     from privsynth.generators.marginal import generator as marginal
-    from privsynth.generators.marginal.mixture import FitSettings
+    from privsynth.generators.marginal.fitted import FitSettings
 
     quick = replace(marginal.GENERATOR, fit_settings=FitSettings(components=16, max_steps=6))
     monkeypatch.setattr(marginal, "GENERATOR", quick)

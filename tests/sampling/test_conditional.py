@@ -187,7 +187,7 @@ def test_a_model_that_cannot_answer_fills_gaps_from_rows_that_are_alike():
 def network():
     """Return an `arn` model whose network knows independent attributes, and whose tilt joins two of them."""
     from privsynth.generators.arn.calibration import Potential, TiltSettings
-    from privsynth.generators.arn.generator import FittedArn
+    from privsynth.generators.arn.fitted import FittedArn
     from privsynth.generators.arn.interactions import Interactions
 
     rng = np.random.default_rng(0)

@@ -12,8 +12,7 @@ from privsynth.codecs.bins import NumberCells
 from privsynth.codecs.columns import DAY, CategoryCodec, DerivedCodec, NumberCodec, SurrogateCodec, TimeCodec
 from privsynth.codecs.table import TableCodec
 from privsynth.errors import ConfigError
-from privsynth.generators.marginal.generator import FittedMarginal
-from privsynth.generators.marginal.mixture import FitSettings
+from privsynth.generators.marginal.fitted import FitSettings, FittedMarginal
 from privsynth.sampling.balance import parse_balance, split_rows
 from privsynth.sampling.conditions import parse_clauses
 from privsynth.sampling.likelihood import condition

@@ -10,74 +10,23 @@ import shutil
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from doubles import ExactMechanisms
-from leaks.proof import small_generators
 from safetensors.numpy import load_file, save_file
+from saved_models import save_model
 
 from privsynth.cli import main
-from privsynth.codecs.bins import NumberCells
-from privsynth.codecs.columns import CategoryCodec, DerivedCodec, NumberCodec, SurrogateCodec, TimeCodec
-from privsynth.codecs.encoded_table import Encoded
-from privsynth.codecs.table import TableCodec
 from privsynth.errors import PrivsynthError, SourceError
-from privsynth.generators.registry import GENERATORS, load_generator
-from privsynth.privacy.accounting import SubsampledGaussianEvent
-from privsynth.privacy.budget import Budget, SpendingPlan
-from privsynth.progress import no_progress
+from privsynth.generators.registry import GENERATORS
 from privsynth.release.folder import write_rows
 from privsynth.sampling.synthetic_model import SyntheticModel
 
 PRIVATE = [name for name, info in GENERATORS.items() if info.private]
-PARTS = {"rows": 0.1, "one_way": 0.2, "selection": 0.1, "measurement": 0.7, "report": 0.1}
-DAY = 86_400
-
-
-def cells(*ends):
-    """Return cells between the ends, of one segment each."""
-    lows, highs = np.array(ends[:-1]), np.array(ends[1:]) - 1
-    return NumberCells(lows, lows, highs, np.ones(len(lows)))
-
-
-def codec():
-    """Return a table with a column of every kind, alone and computed from another."""
-    return TableCodec(
-        (
-            SurrogateCodec("id"),
-            CategoryCodec("ward", ("ICU", "ER", "GP"), False, False),
-            CategoryCodec("site", ("north", "south"), False, True, "ward", (0, 1, -1)),
-            CategoryCodec("note", ("a", "b"), True, True),
-            NumberCodec("age", cells(0, 40, 120), 1.0, True, True, 0, 120),
-            NumberCodec("dose", cells(0, 5, 50), 0.1, False, False),
-            NumberCodec("peak", cells(0, 10), 0.1, False, False, base="dose"),
-            TimeCodec("in", cells(2700, 2800), cells(0, 24), 3600, False, "%d.%m.%Y %H:%M"),
-            TimeCodec("out", cells(0, 9), None, DAY, True, base="in"),
-            DerivedCodec("stay", "out", "in", 1.0, True),
-        )
-    )
-
-
-RULES = ["age >= 0", "out >= in", "stay = out - in", "ward = ICU => age is not null"]
 
 
 @pytest.fixture(scope="module", params=PRIVATE)
 def saved(request, tmp_path_factory):
     """Return the folder of a model of each kind, fitted and saved as a release does."""
-    table = codec()
-    attributes = table.attributes
-    rng = np.random.default_rng(0)
-    codes = np.array([rng.integers(0, a.size, 80) for a in attributes], dtype=np.uint16)
-    data = Encoded(codes, np.arange(80), tuple(attributes), 1, 80.0, tuple(range(len(attributes))))
-    with pytest.MonkeyPatch.context() as patch:
-        small_generators(patch)
-        generator = load_generator(request.param)
-        spec = generator.training_spec()
-        event = spec and SubsampledGaussianEvent(
-            noise_multiplier=1.0, sampling_probability=spec.sampling_probability, steps=3
-        )
-        plan = SpendingPlan(budget=Budget(epsilon=3.0), parts=PARTS, training=event)
-        fitted = generator.fit(data, ExactMechanisms(), plan, rng=rng, progress=no_progress)
     folder = tmp_path_factory.mktemp("model")
-    SyntheticModel(table, fitted, tuple(RULES), 80, "admissions").save(folder)
+    save_model(request.param, folder)
     return folder
 
 

@@ -14,14 +14,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch.nn import functional
 
 from privsynth.errors import ConfigError
 from privsynth.generators.arn.calibration import log_weights
+from privsynth.generators.arn.sampling import hidden_layers, probabilities
 
 if TYPE_CHECKING:
-    from privsynth.generators.arn.generator import FittedArn
+    from privsynth.generators.arn.fitted import FittedArn
 
 CANDIDATES = 8  # for each row
 TRUNCATE = 20.0  # a candidate weighs at most so many average ones
@@ -79,41 +78,38 @@ def _draw(
     """Return (attributes, rows) codes and (rows,) log importance weights; known codes stay as they are."""
     sizes, rows = model.sizes, known.shape[1]
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(int)
-    tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in model.weights.items()}
-    columns = tensors["first.weight"].T.contiguous()  # a one-hot input picks a row of this
-    before = tensors["first.bias"].repeat(rows, 1)
+    columns = np.ascontiguousarray(model.weights["first.weight"].T)  # a one-hot input picks a row of this
+    before = np.repeat(model.weights["first.bias"][None, :], rows, axis=0)
     scores = model.interactions.nothing_known(rows)
     out, log_weight = known.astype(np.uint16), np.zeros(rows)
 
     def tell(attribute: int, at: np.ndarray, codes: np.ndarray) -> None:
-        index = torch.from_numpy(codes.astype(np.int64) + int(starts[attribute]))
-        before[torch.from_numpy(at)] += columns[index] + columns[int(starts[-1]) + attribute]
-        model.interactions.tell(scores, torch.from_numpy(at), attribute, index)
+        index = codes.astype(np.int64) + starts[attribute]
+        before[at] += columns[index] + columns[starts[-1] + attribute]
+        model.interactions.tell(scores, at, attribute, index)
 
     for attribute, codes in enumerate(known):
         there = np.flatnonzero(codes >= 0)
         tell(attribute, there, codes[there])
     order = sorted(model.order, key=lambda attribute: attribute not in evidence)
-    with torch.no_grad():
-        for attribute in order:
-            gaps = np.flatnonzero(known[attribute] < 0)
-            if not len(gaps):
-                continue
-            hidden = functional.gelu(before[torch.from_numpy(gaps)])
-            hidden = hidden + functional.gelu(hidden @ tensors["middle.weight"].T + tensors["middle.bias"])
-            block = slice(starts[attribute], starts[attribute + 1])
-            logits = hidden @ tensors["last.weight"][block].T + tensors["last.bias"][block]
-            logits += model.interactions.logits(scores[:, torch.from_numpy(gaps)], attribute, block)
-            if model.no_null[attribute] and sizes[attribute] > 1:
-                logits[:, -1] = -torch.inf
-            share = torch.softmax(logits.double(), dim=1).numpy()
-            if attribute in evidence:
-                share = share * np.asarray(evidence[attribute], dtype=np.float64)
-                with np.errstate(divide="ignore"):
-                    log_weight[gaps] += np.log(share.sum(axis=1))
-            codes = _invert(share, rng)
-            out[attribute, gaps] = codes
-            tell(attribute, gaps, codes)
+    for attribute in order:
+        gaps = np.flatnonzero(known[attribute] < 0)
+        if not len(gaps):
+            continue
+        block = slice(starts[attribute], starts[attribute + 1])
+        logits = hidden_layers(model.weights, before[gaps]) @ model.weights["last.weight"][block].T
+        logits += model.weights["last.bias"][block]
+        logits += model.interactions.logits(scores[:, gaps], attribute, block)
+        if model.no_null[attribute] and sizes[attribute] > 1:
+            logits[:, -1] = -np.inf
+        share = probabilities(logits)
+        if attribute in evidence:
+            share = share * np.asarray(evidence[attribute], dtype=np.float64)
+            with np.errstate(divide="ignore"):
+                log_weight[gaps] += np.log(share.sum(axis=1))
+        codes = _invert(share, rng)
+        out[attribute, gaps] = codes
+        tell(attribute, gaps, codes)
     return out, log_weight
 
 

@@ -11,7 +11,7 @@ Source: NADE in any order (Uria, Murray & Larochelle 2014); TabularARGN (2501.12
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -141,27 +141,3 @@ def to_numpy(network: Network) -> dict[str, np.ndarray]:
         for name in LAYERS
         for kind in ("weight", "bias")
     }
-
-
-def check_weights(weights: Mapping[str, np.ndarray], sizes: Sequence[int], hidden: int) -> dict[str, np.ndarray]:
-    """Return the weights as contiguous float32 arrays.
-
-    Raises:
-      ValueError: one is missing, or its shape does not fit the attributes.
-    """
-    width = sum(sizes)
-    shapes = {
-        "first.weight": (hidden, width + len(sizes)),
-        "first.bias": (hidden,),
-        "middle.weight": (hidden, hidden),
-        "middle.bias": (hidden,),
-        "last.weight": (width, hidden),
-        "last.bias": (width,),
-    }
-    checked = {}
-    for name, shape in shapes.items():
-        array = np.ascontiguousarray(weights[name], dtype=np.float32)
-        if array.shape != shape:
-            raise ValueError(f"the tensor '{name}' does not fit the attributes")
-        checked[name] = array
-    return checked

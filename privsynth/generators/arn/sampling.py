@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
-from torch.nn import functional
 
 from privsynth.generators.arn.interactions import Interactions
+from privsynth.generators.inference import gelu
 
-BATCH = 4_096
+BATCH = 4_096  # rows that are drawn together, with points in each of so many equal intervals
 
 
 def sample_network(
@@ -29,19 +28,35 @@ def sample_network(
       no_null: attributes whose last code, NULL, must not be drawn.
       order: in which the attributes are drawn.
       interactions: added to the network's logits.
-      rng: the only source of randomness; torch draws nothing.
+      rng: the only source of randomness.
     """
-    tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in weights.items()}
+    columns = np.ascontiguousarray(weights["first.weight"].T)  # a one-hot input picks a row of this
     out = np.empty((len(sizes), n_rows), dtype=np.uint16)
-    with torch.no_grad():
-        for start in range(0, n_rows, BATCH):
-            stop = min(start + BATCH, n_rows)
-            _sample_batch(tensors, sizes, no_null, order, interactions, out[:, start:stop], rng)
+    for start in range(0, n_rows, BATCH):
+        stop = min(start + BATCH, n_rows)
+        _sample_batch(weights, columns, sizes, no_null, order, interactions, out[:, start:stop], rng)
     return out
 
 
+def hidden_layers(weights: Mapping[str, np.ndarray], before: np.ndarray) -> np.ndarray:
+    """Return (rows, hidden) float32, the network's last hidden layer, for what its first linear layer gives."""
+    hidden = gelu(before)
+    hidden += gelu(hidden @ weights["middle.weight"].T + weights["middle.bias"])
+    return hidden
+
+
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """Return (rows, size) float64 softmax of float32 logits."""
+    share = logits.astype(np.float64)
+    share -= share.max(axis=1, keepdims=True)
+    np.exp(share, out=share)
+    share /= share.sum(axis=1, keepdims=True)
+    return share
+
+
 def _sample_batch(
-    tensors: Mapping[str, torch.Tensor],
+    weights: Mapping[str, np.ndarray],
+    columns: np.ndarray,
     sizes: Sequence[int],
     no_null: Sequence[bool],
     order: Sequence[int],
@@ -52,24 +67,21 @@ def _sample_batch(
     """Fill `out`, (attributes, rows), with codes."""
     rows, width = out.shape[1], sum(sizes)
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(int)
-    columns = tensors["first.weight"].T.contiguous()  # a one-hot input picks a row of this
-    before = tensors["first.bias"].repeat(rows, 1)
+    before = np.repeat(weights["first.bias"][None, :], rows, axis=0)
     scores = interactions.nothing_known(rows)
     for attribute in order:
-        hidden = functional.gelu(before)
-        hidden += functional.gelu(functional.linear(hidden, tensors["middle.weight"], tensors["middle.bias"]))
+        hidden = hidden_layers(weights, before)
         block = slice(starts[attribute], starts[attribute + 1])
-        logits = functional.linear(hidden, tensors["last.weight"][block], tensors["last.bias"][block])
+        logits = hidden @ weights["last.weight"][block].T
+        logits += weights["last.bias"][block]
         logits += interactions.logits(scores, attribute, block)
         if no_null[attribute] and sizes[attribute] > 1:
-            logits[:, -1] = -torch.inf
-        cdf = torch.softmax(logits.double(), dim=1).cumsum(dim=1)
+            logits[:, -1] = -np.inf
+        cdf = np.cumsum(probabilities(logits), axis=1)
         # Stratified: one point in each of `rows` equal intervals, in random order.
         point = (rng.permutation(rows) + rng.random(rows)) / max(rows, 1)
-        target = torch.from_numpy(point)[:, None] * cdf[:, -1:]
-        code = torch.searchsorted(cdf, target, right=True).clamp(max=sizes[attribute] - 1)[:, 0]
-        if no_null[attribute] and sizes[attribute] > 1:
-            code = code.clamp(max=sizes[attribute] - 2)
-        out[attribute] = code.numpy()
+        most = sizes[attribute] - (2 if no_null[attribute] and sizes[attribute] > 1 else 1)
+        code = np.minimum((cdf <= point[:, None] * cdf[:, -1:]).sum(axis=1), most)
+        out[attribute] = code
         before += (columns[block] + columns[width + attribute])[code]
-        interactions.tell(scores, slice(None), attribute, code + int(starts[attribute]))
+        interactions.tell(scores, slice(None), attribute, code + starts[attribute])

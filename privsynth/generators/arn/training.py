@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from privsynth.codecs.encoded_table import Encoded
-from privsynth.generators.arn.interactions import Head
+from privsynth.generators.arn.interaction_layers import Head
 from privsynth.generators.arn.network import Network, prefix_logits, row_losses
 from privsynth.generators.dpsgd.optimizer import (
     MICRO_BATCH,

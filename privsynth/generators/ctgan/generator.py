@@ -18,24 +18,19 @@ errors of private GANs: Ganev et al. 2024 (2405.10994) and Annamalai et al. 2024
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import nn
 
 from privsynth.codecs.encoded_table import Encoded
-from privsynth.codecs.loaded import MAX_WIDTH, code_sizes, flag, whole
 from privsynth.errors import ConfigError
 from privsynth.generators.ctgan.adversary import Critic, GeneratorSteps, real_losses
+from privsynth.generators.ctgan.fitted import FittedCtgan, draw_conditions
 from privsynth.generators.dpsgd.layers import (
     Perceptron,
-    apply_arrays,
-    batches,
-    check_arrays,
-    draw_codes,
     log_shares,
     to_arrays,
     without_null,
@@ -45,69 +40,6 @@ from privsynth.generators.marginal.measure import measure_one_way
 from privsynth.privacy.budget import SpendingPlan, TrainingSpec
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.progress import Progress, no_progress
-
-
-@dataclass(frozen=True)
-class FittedCtgan:
-    """A generator network and the conditions that it is given.
-
-    Attributes:
-      weights: float32 arrays of the generator; the critic is not kept.
-      shares: (D,) float32, the noisy share of each code in its attribute, from which conditions are drawn.
-      sizes: number of codes of each attribute.
-      no_null: attributes whose NULL is never drawn.
-      hidden: width of the generator's layers.
-      noise: dimensions of its random input.
-    """
-
-    name: ClassVar[str] = "ctgan"
-    weights: Mapping[str, np.ndarray]
-    shares: np.ndarray
-    sizes: tuple[int, ...]
-    no_null: tuple[bool, ...]
-    hidden: int
-    noise: int
-
-    def sample_codes(self, n_rows: int, rng: np.random.Generator) -> np.ndarray:
-        """Return (attributes, n_rows) uint16 codes."""
-        parts = [np.zeros((len(self.sizes), 0), dtype=np.uint16)]
-        for rows in batches(n_rows):
-            _, place = draw_conditions(self.shares, self.sizes, rows, rng)
-            condition = np.zeros((rows, sum(self.sizes)), dtype=np.float32)
-            condition[np.arange(rows), place] = 1.0
-            inputs = np.concatenate([rng.standard_normal((rows, self.noise), dtype=np.float32), condition], axis=1)
-            logits = apply_arrays(self.weights, "generator", 3, inputs)
-            parts.append(draw_codes(logits, self.sizes, self.no_null, rng))
-        return np.concatenate(parts, axis=1)
-
-    def tensors(self) -> dict[str, np.ndarray]:
-        """Return the generator's weights and the noisy shares."""
-        return {**self.weights, "shares": self.shares}
-
-    def settings(self) -> dict[str, Any]:
-        """Return sizes and widths."""
-        return {
-            "sizes": list(self.sizes),
-            "no_null": list(self.no_null),
-            "hidden": self.hidden,
-            "noise": self.noise,
-        }
-
-
-def draw_conditions(
-    shares: np.ndarray, sizes: tuple[int, ...], rows: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return (rows,) attributes, uniformly drawn, and (rows,) places 0 … D − 1 of a code, by the attribute's shares."""
-    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    attribute = rng.integers(0, len(sizes), rows)
-    points = rng.random(rows)
-    place = np.empty(rows, dtype=np.int64)
-    for at in range(len(sizes)):
-        mine = attribute == at
-        cdf = np.cumsum(shares[starts[at] : starts[at + 1]].astype(np.float64))
-        code = np.searchsorted(cdf, points[mine] * cdf[-1], side="right")
-        place[mine] = starts[at] + np.minimum(code, sizes[at] - 1)
-    return attribute, place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,23 +163,6 @@ class CtganGenerator:
                     progress("training", step / noise.steps)
         follower.settle()
         progress("training", 1.0)
-
-
-def restore(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> FittedCtgan:
-    """Return the model that was saved.
-
-    Raises:
-      ValueError: tensors and settings do not fit each other.
-    """
-    sizes = code_sizes(settings["sizes"])
-    no_null = tuple(flag(value, "a setting of the generator") for value in settings["no_null"])
-    hidden, noise = (whole(settings[name], 1, MAX_WIDTH, "a width of the network") for name in ("hidden", "noise"))
-    width = sum(sizes)
-    shares = np.ascontiguousarray(tensors["shares"], dtype=np.float32)
-    if len(no_null) != len(sizes) or shares.shape != (width,) or not (shares >= 0).all():
-        raise ValueError("the tensor 'shares' does not fit the attributes")
-    weights = check_arrays(tensors, "generator", (noise + width, hidden, hidden, width))
-    return FittedCtgan(weights, shares, sizes, no_null, hidden, noise)
 
 
 GENERATOR = CtganGenerator()

@@ -7,7 +7,7 @@ only. No batch normalisation and nothing else that mixes rows: a row's gradient 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -16,13 +16,12 @@ from torch import nn
 from torch.nn import functional
 
 from privsynth.codecs.encoded_table import Encoded
+from privsynth.generators.inference import SLOPE
 
 MAX_HIDDEN = 128
 MIN_HIDDEN = 16
 PARAMETER_BUDGET = 60_000
 SHARE_FLOOR = 1e-5
-_SLOPE = 0.2
-_DRAW_BATCH = 8_192
 
 
 def hidden_width(sizes: Sequence[int], *, inputs_each_code: int) -> int:
@@ -70,7 +69,7 @@ class Perceptron(nn.Module):
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return outputs (…, last width) of inputs (…, first width)."""
         for layer in self.linears[:-1]:
-            inputs = functional.leaky_relu(layer(inputs), _SLOPE)
+            inputs = functional.leaky_relu(layer(inputs), SLOPE)
         outputs: torch.Tensor = self.linears[-1](inputs)
         return outputs
 
@@ -99,27 +98,6 @@ def without_null(data: Encoded) -> tuple[bool, ...]:
     return tuple(not attribute.can_be_null and attribute.size > 1 for attribute in data.attributes)
 
 
-def draw_codes(
-    logits: np.ndarray, sizes: Sequence[int], no_null: Sequence[bool], rng: np.random.Generator
-) -> np.ndarray:
-    """Return (attributes, rows) uint16 codes, one draw from each block of logits (rows, D)."""
-    out = np.empty((len(sizes), len(logits)), dtype=np.uint16)
-    start = 0
-    for attribute, size in enumerate(sizes):
-        most = size - 1 if no_null[attribute] else size
-        block = logits[:, start : start + most].astype(np.float64)
-        cdf = np.exp(block - block.max(axis=1, keepdims=True)).cumsum(axis=1)
-        point = rng.random(len(logits))[:, None] * cdf[:, -1:]
-        out[attribute] = np.minimum((cdf <= point).sum(axis=1), most - 1)
-        start += size
-    return out
-
-
-def batches(n_rows: int) -> list[int]:
-    """Return sizes of batches in which rows are drawn."""
-    return [min(_DRAW_BATCH, n_rows - start) for start in range(0, n_rows, _DRAW_BATCH)]
-
-
 def to_arrays(module: Perceptron, name: str) -> dict[str, np.ndarray]:
     """Return the weights as float32 arrays; nothing else of the module is kept."""
     return {
@@ -127,33 +105,6 @@ def to_arrays(module: Perceptron, name: str) -> dict[str, np.ndarray]:
         for index, layer in enumerate(module.linears)
         for kind in ("weight", "bias")
     }
-
-
-def check_arrays(tensors: Mapping[str, np.ndarray], name: str, widths: Sequence[int]) -> dict[str, np.ndarray]:
-    """Return the weights of a perceptron as contiguous float32 arrays.
-
-    Raises:
-      ValueError: one is missing, or its shape does not fit.
-    """
-    checked = {}
-    for index, (before, after) in enumerate(pairwise(widths)):
-        for kind, shape in (("weight", (after, before)), ("bias", (after,))):
-            key = f"{name}.{index}.{kind}"
-            array = np.ascontiguousarray(tensors[key], dtype=np.float32) if key in tensors else None
-            if array is None or array.shape != shape or not np.isfinite(array).all():
-                raise ValueError(f"the tensor '{key}' does not fit the attributes")
-            checked[key] = array
-    return checked
-
-
-def apply_arrays(weights: Mapping[str, np.ndarray], name: str, layers: int, inputs: np.ndarray) -> np.ndarray:
-    """Return what the perceptron makes of inputs (rows, first width), in float32 and without torch."""
-    values = inputs.astype(np.float32)
-    for index in range(layers):
-        values = values @ weights[f"{name}.{index}.weight"].T + weights[f"{name}.{index}.bias"]
-        if index < layers - 1:
-            values = np.where(values > 0, values, np.float32(_SLOPE) * values)
-    return values
 
 
 def bare_linear(inputs: int, outputs: int, *, bias: bool = True, dtype: torch.dtype = torch.float32) -> nn.Linear:

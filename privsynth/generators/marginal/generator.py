@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from privsynth.codecs.contingency import View
 from privsynth.codecs.encoded_table import Encoded
-from privsynth.codecs.loaded import attributes_of_table, checked_settings, code_sizes, items
-from privsynth.generators.marginal.conditional import complete_mixture, draw_products
+from privsynth.generators.marginal.fitted import FitSettings, FittedMarginal
 from privsynth.generators.marginal.loss import Blocks, table_of
 from privsynth.generators.marginal.measure import (
     Measured,
@@ -23,7 +22,7 @@ from privsynth.generators.marginal.measure import (
     smooth_shares,
     to_simplex,
 )
-from privsynth.generators.marginal.mixture import FitSettings, Mixture, fit_mixture
+from privsynth.generators.marginal.mixture import Mixture, fit_mixture
 from privsynth.generators.marginal.rare_rows import RareRows, common_tables, measure_rare, rare_targets, with_rare_rows
 from privsynth.generators.marginal.rare_tables import measure_uncommon, uncommon_targets
 from privsynth.generators.marginal.select import (
@@ -38,41 +37,6 @@ from privsynth.privacy.budget import SpendingPlan, TrainingSpec
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.progress import Progress, no_progress
 
-
-@dataclass(frozen=True)
-class FittedMarginal:
-    """A mixture of products.
-
-    Attributes:
-      p: (components, D) float32, one probability vector an attribute, side by side.
-      sizes: number of codes of each attribute.
-      fit: how it was fitted.
-      tables: the attributes of each table over several that it was fitted to, for readers and attackers.
-    """
-
-    name: ClassVar[str] = "marginal"
-    p: np.ndarray
-    sizes: tuple[int, ...]
-    fit: FitSettings
-    tables: tuple[tuple[int, ...], ...] = ()
-
-    def sample_codes(self, n_rows: int, rng: np.random.Generator) -> np.ndarray:
-        """Return (attributes, n_rows) uint16 codes."""
-        return draw_products(self.p, self.sizes, n_rows, rng)
-
-    def complete(self, known: np.ndarray, evidence: Mapping[int, np.ndarray], rng: np.random.Generator) -> np.ndarray:
-        """Return rows that agree with what is known (see `generators.conditional.complete`)."""
-        return complete_mixture(self.p, self.sizes, known, evidence, rng)
-
-    def tensors(self) -> dict[str, np.ndarray]:
-        """Return the probabilities."""
-        return {"p": self.p}
-
-    def settings(self) -> dict[str, Any]:
-        """Return sizes and fit settings."""
-        return {"sizes": list(self.sizes), "fit": asdict(self.fit), "tables": [list(table) for table in self.tables]}
-
-
 # How much of its part each round gets: the first has to see all pairs, the second only what the first left.
 FIRST_OF_SELECTION, FIRST_OF_MEASUREMENT = 0.6, 0.75
 UNCOMMON_OF_MEASUREMENT = 0.3  # where a target has rare values and units have a few rows
@@ -82,9 +46,6 @@ FIRST_STEPS = 400  # the fit of the first round says where to look
 # than others; and up to so few the fit is begun anew after the second round, since that of the first has stopped so
 # early that its pull blurs ties which all tables together show.
 CLEAR_GROUPS, FEW_GROUPS = 12, 5
-# What a model file may hold: rows carry the number of their component in 16 bits while they are shuffled, and the codes
-# of an attribute have to be told apart from none.
-MAX_COMPONENTS, LEAST_SUM = 1 << 16, 1e-6
 
 
 @dataclass(frozen=True)
@@ -282,23 +243,6 @@ def without_nulls(p: np.ndarray, data: Encoded) -> np.ndarray:
             block /= block.sum(axis=1, keepdims=True)
         start += attribute.size
     return p
-
-
-def restore(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> FittedMarginal:
-    """Return the model that was saved.
-
-    Raises:
-      ValueError: tensors and settings do not fit each other, or a component gives an attribute no code.
-    """
-    sizes = code_sizes(settings["sizes"])
-    p = np.ascontiguousarray(tensors["p"], dtype=np.float32)
-    if p.ndim != 2 or p.shape[1] != sum(sizes) or not 1 <= len(p) <= MAX_COMPONENTS:
-        raise ValueError("the tensor 'p' does not fit the attributes")
-    starts = np.cumsum([0, *sizes[:-1]])
-    if sizes and not ((p >= 0).all() and (np.add.reduceat(p, starts, axis=1) >= LEAST_SUM).all()):
-        raise ValueError("the tensor 'p' holds no probabilities")
-    tables = tuple(attributes_of_table(table, len(sizes)) for table in items(settings["tables"], "the tables"))
-    return FittedMarginal(p, sizes, checked_settings(FitSettings, settings["fit"]), tables)
 
 
 GENERATOR = MarginalGenerator()

@@ -24,12 +24,12 @@ from functools import partial
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from privsynth.generators.marginal.fitted import FitSettings
 from privsynth.generators.marginal.loss import Terms
 from privsynth.generators.marginal.measure import Measured, to_simplex
 from privsynth.parallel import Run, threads
 from privsynth.progress import Progress, no_progress
 
-MODEST_HEIGHT, LEAST_COMPONENTS = 750, 256
 # Of the logits at the start. Components that start far apart explain noise by being unlike each other: with a spread of
 # one the pairs are a little worse, and three columns together, and what follows from many of them, much more so.
 SPREAD = 0.5
@@ -42,33 +42,6 @@ MOST_WORK, LEAST_STEPS = 1e12, 400  # multiplications in all: about a minute of 
 WIDTHS = (1, 2, 3)  # of tables
 SHARD_COLUMNS, LEAST_SHARDS = 384, 2
 CENTRE_STEPS = 32  # in which no logit can rise by more than 32 learning rates
-
-
-@dataclass(frozen=True, kw_only=True)
-class FitSettings:
-    """How the mixture is fitted; public.
-
-    Attributes:
-      components: B, fewer where D is large so that a step's cost grows no faster than the tables.
-      max_steps: steps of Adam at most.
-      learning_rate: of Adam; falls as 1/√step after `hold` steps.
-      hold: steps at the full rate.
-      pull: towards components that are all alike, as a part of the noise in a cell of a typical table.
-    """
-
-    components: int = 1536
-    max_steps: int = 1500
-    learning_rate: float = 0.06
-    hold: int = 200
-    pull: float = 0.4
-
-    def components_for(self, height: int) -> int:
-        """Return B for attributes with so many codes together."""
-        return min(self.components, max(LEAST_COMPONENTS, self.components * MODEST_HEIGHT // max(height, 1)))
-
-    def rate(self, step: int) -> float:
-        """Return the learning rate of a step."""
-        return self.learning_rate * min(1.0, (self.hold / step) ** 0.5)
 
 
 @dataclass(frozen=True)

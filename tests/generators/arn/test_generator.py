@@ -23,13 +23,14 @@ from privsynth.generators.arn.calibration import (
     log_weights,
     mixture_tables,
 )
-from privsynth.generators.arn.generator import ArnGenerator, FittedArn, restore, sampling_order
+from privsynth.generators.arn.fitted import FittedArn, restore
+from privsynth.generators.arn.generator import ArnGenerator, sampling_order
 from privsynth.generators.arn.interactions import Interactions
 from privsynth.generators.arn.network import Network, hidden_width, random_known, to_numpy
 from privsynth.generators.arn.pretraining import WarmSettings, warm_start
 from privsynth.generators.arn.training import TrainSettings
+from privsynth.generators.marginal.fitted import FitSettings
 from privsynth.generators.marginal.generator import MarginalGenerator
-from privsynth.generators.marginal.mixture import FitSettings
 from privsynth.generators.registry import load_generator, restore_generator
 from privsynth.privacy.budget import Bill, Budget, SpendingPlan, plan_spending
 from privsynth.privacy.mechanisms import GaussianMechanisms

@@ -12,10 +12,11 @@ from privsynth.codecs.columns import Attribute
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.generators.arn.calibration import TiltSettings
 from privsynth.generators.arn.generator import ArnGenerator
-from privsynth.generators.arn.interactions import Head, Interactions, attribute_scores, choose_terms
+from privsynth.generators.arn.interaction_layers import Head
+from privsynth.generators.arn.interactions import Interactions, attribute_scores, choose_terms
 from privsynth.generators.arn.pretraining import WarmSettings
+from privsynth.generators.marginal.fitted import FitSettings
 from privsynth.generators.marginal.generator import MarginalGenerator
-from privsynth.generators.marginal.mixture import FitSettings
 from privsynth.privacy.budget import Bill, Budget, plan_spending
 from privsynth.privacy.mechanisms import GaussianMechanisms
 
@@ -100,9 +101,9 @@ def test_the_head_and_the_sampler_add_the_same_logits():
     known, starts = interactions.nothing_known(40), np.concatenate([[0], np.cumsum(SIZES)]).astype(int)
     for attribute in ORDER:
         block = slice(int(starts[attribute]), int(starts[attribute + 1]))
-        added = interactions.logits(known, attribute, block).numpy()
+        added = interactions.logits(known, attribute, block)
         assert np.allclose(added, at_once[:, block], atol=1e-4)
-        interactions.tell(known, slice(None), attribute, codes[:, attribute] + block.start)
+        interactions.tell(known, slice(None), attribute, codes[:, attribute].numpy() + block.start)
     assert np.abs(at_once).max() > 0.5
 
 
@@ -115,9 +116,9 @@ def test_a_term_serves_every_order():
     for last in range(3):
         known = one.nothing_known(1)
         first, second = (at for at in range(3) if at != last)
-        one.tell(known, slice(None), first, torch.tensor([2 * first + 1]))
+        one.tell(known, slice(None), first, np.array([2 * first + 1]))
         assert not one.logits(known, last, slice(2 * last, 2 * last + 2)).any()
-        one.tell(known, slice(None), second, torch.tensor([2 * second]))
+        one.tell(known, slice(None), second, np.array([2 * second]))
         assert one.logits(known, last, slice(2 * last, 2 * last + 2)).tolist() == [[0.5, -0.5]]
 
 

@@ -14,7 +14,8 @@ from privsynth.codecs.columns import Attribute
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.errors import BudgetExceeded
 from privsynth.generators.arn import training as dpsgd
-from privsynth.generators.arn.interactions import Head, attribute_scores, choose_terms
+from privsynth.generators.arn.interaction_layers import Head
+from privsynth.generators.arn.interactions import attribute_scores, choose_terms
 from privsynth.generators.arn.network import Network, encode, prefix_logits
 from privsynth.generators.arn.training import (
     BaseLogits,

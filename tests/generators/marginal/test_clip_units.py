@@ -19,9 +19,9 @@ from privsynth.generators.marginal.clip_units import (
     release_tables,
     weigh_rows,
 )
+from privsynth.generators.marginal.fitted import FitSettings
 from privsynth.generators.marginal.generator import buy_tables
 from privsynth.generators.marginal.measure import measure_one_way, measure_tables, rows_of_unit
-from privsynth.generators.marginal.mixture import FitSettings
 from privsynth.generators.marginal.select import score_views
 from privsynth.privacy.budget import Budget, plan_spending
 

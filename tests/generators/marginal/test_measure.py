@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from privsynth.codecs.columns import Attribute
 from privsynth.codecs.contingency import View, book_groups, coarse_groups, count_views, groups_of, middle, whole
 from privsynth.codecs.encoded_table import Encoded
+from privsynth.generators.marginal.fitted import FitSettings
 from privsynth.generators.marginal.generator import buy_tables
 from privsynth.generators.marginal.measure import (
     Measured,
@@ -23,7 +24,6 @@ from privsynth.generators.marginal.measure import (
     smooth_shares,
     to_simplex,
 )
-from privsynth.generators.marginal.mixture import FitSettings
 from privsynth.generators.marginal.select import (
     MEAN_ABS_NORMAL,
     allocate,

@@ -18,10 +18,11 @@ from privsynth.codecs.contingency import View, coarse_groups, whole
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.generators.marginal import mixture
 from privsynth.generators.marginal.conditional import draw_products
+from privsynth.generators.marginal.fitted import FitSettings
 from privsynth.generators.marginal.generator import MarginalGenerator, without_nulls
 from privsynth.generators.marginal.loss import Blocks, Terms, table_of
 from privsynth.generators.marginal.measure import Measured
-from privsynth.generators.marginal.mixture import FitSettings, fit_mixture
+from privsynth.generators.marginal.mixture import fit_mixture
 from privsynth.generators.registry import choose, load_generator, restore_generator
 from privsynth.privacy.budget import Budget, plan_spending
 

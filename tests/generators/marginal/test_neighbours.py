@@ -15,8 +15,8 @@ from privsynth.codecs.table import TableCodec
 from privsynth.domain.column_kinds import learn_facts
 from privsynth.domain.layout import lay_out
 from privsynth.domain.learn_codecs import learn_codecs
+from privsynth.generators.marginal.fitted import FitSettings
 from privsynth.generators.marginal.generator import buy_tables
-from privsynth.generators.marginal.mixture import FitSettings
 from privsynth.privacy.budget import Budget, plan_spending
 from privsynth.schema import Schema
 from privsynth.table import Table

@@ -14,9 +14,9 @@ from generators.rare_log import SHARES, SIZES
 
 from privsynth.codecs.contingency import whole
 from privsynth.codecs.encoded_table import Encoded
+from privsynth.generators.marginal.fitted import FitSettings
 from privsynth.generators.marginal.generator import MarginalGenerator
 from privsynth.generators.marginal.measure import Measured
-from privsynth.generators.marginal.mixture import FitSettings
 from privsynth.generators.marginal.rare_rows import (
     MOST_SHARE,
     ROWS_CLIP,

@@ -11,8 +11,8 @@ from doubles import ExactMechanisms, RecordingMechanisms, ReplayMechanisms, Stub
 from generators import rare_log
 from generators.rare_log import SHARES, SIZES
 
+from privsynth.generators.marginal.fitted import FitSettings
 from privsynth.generators.marginal.generator import MarginalGenerator
-from privsynth.generators.marginal.mixture import FitSettings
 from privsynth.generators.marginal.rare_rows import ROWS_CLIP
 from privsynth.generators.marginal.rare_tables import measure_uncommon, uncommon_targets
 from privsynth.privacy.budget import Budget, plan_spending

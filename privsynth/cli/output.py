@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
+
+from privsynth.cli.heartbeat import Heartbeat, beating
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -176,8 +178,8 @@ def _number(value: float | None, unit: str) -> str:
 class Steps:
     """Progress by named steps; call it as often as there is news."""
 
-    def __init__(self, bars: Progress | None, *, lines: bool) -> None:
-        self._bars, self._lines = bars, lines
+    def __init__(self, bars: Progress | None, *, lines: bool, heartbeat: Heartbeat | None = None) -> None:
+        self._bars, self._lines, self._heartbeat = bars, lines, heartbeat
         self._step: str | None = None
         self._task: TaskID | None = None
 
@@ -189,7 +191,10 @@ class Steps:
             if self._bars is not None:
                 self._task = self._bars.add_task(plain(step), total=total)
             elif self._lines:
-                click.echo(plain(step), err=True)
+                with suppress(OSError):  # a stderr that is closed must not end a run that has paid
+                    click.echo(plain(step), err=True)
+        if self._heartbeat is not None:
+            self._heartbeat(step, done / total if total else 0.0)
         if self._bars is not None and self._task is not None:
             self._bars.update(self._task, completed=done, total=total)
 
@@ -202,11 +207,13 @@ class Steps:
 def progress() -> Iterator[Steps]:
     """Yield a `Steps` that draws bars on stderr.
 
-    Where stderr is no terminal it is silent, or prints one line for each step with --verbose. It prints those as well
-    where rich is not installed, which those who only draw from a model can do without.
+    Where stderr is no terminal it prints a line at long intervals, or one for each step with --verbose. It prints those
+    as well where rich is not installed, which those who only draw from a model can do without.
     """
     if not sys.stderr.isatty():
-        yield Steps(None, lines=frame().verbose)
+        heartbeat, stderr = Heartbeat(), sys.stderr
+        with beating(heartbeat, lambda line: click.echo(plain(line), file=stderr)):
+            yield Steps(None, lines=frame().verbose, heartbeat=heartbeat)
         return
     if find_spec("rich") is None:
         yield Steps(None, lines=True)

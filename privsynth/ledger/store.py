@@ -294,6 +294,8 @@ class LedgerStore:
             yield
         except sqlite3.Error as error:
             raise self._explained(getattr(error, "sqlite_errorcode", None) or 0) from error
+        except UnicodeDecodeError as error:  # how sqlite3 meets a damaged table's definition that is no UTF-8
+            raise self._explained(0) from error
         except OSError as error:
             raise LedgerUnavailable(
                 f"The ledger in {self.home} cannot be read or written "

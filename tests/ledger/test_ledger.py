@@ -505,6 +505,24 @@ def test_a_corrupt_table_is_one_clear_sentence(used, junk):
             act()
 
 
+def test_a_definition_of_the_table_that_is_no_utf_8_is_damage(ledger):
+    reserve(ledger)
+    path = ledger.home / "ledger.db"
+    whole = path.read_bytes()
+    start = whole.index(b"CREATE TABLE events")
+    damaged = 0
+    for place in range(start, start + 200, 7):
+        path.write_bytes(whole[:place] + b"\xff" + whole[place + 1 :])
+        for step in (ledger.accounts, lambda: ledger.accept_restored("disk replaced")):
+            try:  # a byte in the name of a column that is not read harms nothing
+                step()
+            except LedgerError:
+                damaged += 1
+            except BudgetError as error:
+                assert "nothing to accept" in str(error)  # noqa: PT017
+    assert damaged > 20
+
+
 def test_a_newer_format_is_not_guessed(used):
     edit(used.home, "PRAGMA user_version = 2")
     with pytest.raises(LedgerError, match="newer privsynth"):

@@ -28,6 +28,10 @@ from privsynth.sampling.synthetic_model import SyntheticModel
 from privsynth.workspace import Workspace, privsynth_home
 
 MAX_WORKERS = 64
+FORMULAS = (
+    "texts are as the model has them: one that begins with =, +, - or @ is a formula to a spreadsheet; import such "
+    "columns as text"
+)
 ALTERED = "base rates were altered on purpose: shares in this table are not those of the dataset"
 
 
@@ -109,6 +113,8 @@ def sample(
                 "seed": chosen,
                 "files": names,
             }
+            if suffix == "csv":
+                label["spreadsheets"] = FORMULAS
             if given or groups:
                 label |= {"given": list(given), "balance": balance, "groups": groups, "base_rates": ALTERED}
             text = json.dumps(label, indent=1, ensure_ascii=False) + "\n"

@@ -17,11 +17,9 @@ from privsynth.codecs.columns import CategoryCodec, ColumnCodec, NumberCodec
 from privsynth.codecs.parsed_table import TRUE_TEXTS, grid_values
 from privsynth.codecs.table import TableCodec
 from privsynth.errors import ConfigError, Option
-from privsynth.sampling.conditions import Clause, category, column_codec
+from privsynth.sampling.conditions import Clause, category, column_codec, refuse_long
 from privsynth.schema.rules import Condition
 
-_TEXT = re.compile(r"\s*(?:`(?P<quoted>[^`]+)`|(?P<bare>[^=`]+?))\s*(?:=(?P<shares>.*))?", flags=re.DOTALL)
-_ITEM = re.compile(r"\s*(?P<value>'[^']*'|\"[^\"]*\"|.+?)\s*:\s*(?P<share>[^:,]+?)\s*", flags=re.DOTALL)
 MOST_GROUPS = 1_000
 MOST_NUMBERS = 20  # a line of more is no list of codes
 _SLACK = 1e-9
@@ -48,17 +46,15 @@ def parse_balance(text: str, codec: TableCodec) -> tuple[Group, ...]:
     Raises:
       ConfigError: it cannot be read, names what the model does not have, or the shares cannot be.
     """
-    found = _TEXT.fullmatch(text)
-    if not found:
-        raise ConfigError(f"'{text}' cannot be read; write column=share, column=value:share,value:share, or the column")
-    column = column_codec(found["quoted"] or found["bare"], codec)
-    if found["shares"] is None:
+    name, wanted = _parts(text)
+    column = column_codec(name, codec)
+    if wanted is None:
         values = _values(column)
         shares = dict.fromkeys(values, 1.0 / len(values))
-    elif ":" in found["shares"]:
-        shares = _listed(column, found["shares"])
+    elif ":" in wanted:
+        shares = _listed(column, wanted)
     else:
-        shares = {_positive(column): _share(found["shares"])}
+        shares = {_positive(column): _share(wanted)}
     left = 1.0 - sum(shares.values())
     if left < -_SLACK or len(shares) > MOST_GROUPS:
         raise ConfigError(f"the shares of '{column.name}' add up to more than 1, or are too many; correct them")
@@ -70,6 +66,22 @@ def parse_balance(text: str, codec: TableCodec) -> tuple[Group, ...]:
         label = f"{column.name} = {others[0]}" if others and len(others) == 1 else f"{column.name}: the rest"
         groups.append(Group(label, left, (_is(column, list(shares), negated=True),)))
     return tuple(groups)
+
+
+def _parts(text: str) -> tuple[str, str | None]:
+    """Return the name of a column, and what stands behind the sign; None without a sign."""
+    refuse_long(text)
+    rest = text.strip()
+    if rest.startswith("`"):
+        quoted, closing, behind = rest[1:].partition("`")
+        before, sign, wanted = (part.strip() for part in behind.partition("="))
+        name = quoted if closing and not before else ""
+    else:
+        name, sign, wanted = (part.strip() for part in rest.partition("="))
+        name = "" if "`" in name else name
+    if not name:
+        raise ConfigError(f"'{text}' cannot be read; write column=share, column=value:share,value:share, or the column")
+    return name, wanted if sign else None
 
 
 def split_rows(shares: Sequence[float], sizes: Sequence[int]) -> np.ndarray:
@@ -139,15 +151,14 @@ def _positive(column: ColumnCodec) -> str:
 def _listed(column: ColumnCodec, text: str) -> dict[str, float]:
     shares: dict[str, float] = {}
     for item in re.findall(r"(?:'[^']*'|\"[^\"]*\"|[^,])+", text):
-        found = _ITEM.fullmatch(item)
-        if not found:
+        value, sign, share = (part.strip() for part in item.rpartition(":"))
+        if not (value and sign and share):
             raise ConfigError(f"'{item.strip()}' cannot be read; write value:share")
-        value = found["value"]
         value = value[1:-1] if value[0] in "'\"" and value[-1] == value[0] and len(value) > 1 else value
         value = _spelled(column, value)
         if value in shares:
             raise ConfigError(f"'{column.name}' is given the value '{value}' twice")
-        shares[value] = _share(found["share"])
+        shares[value] = _share(share)
     return shares
 
 

@@ -31,6 +31,7 @@ _MEMBER = re.compile(
     flags=re.IGNORECASE | re.DOTALL,
 )
 SHOWN = 12  # categories in a message
+MAX_TEXT = 100_000  # characters of a condition: a list of some thousand values
 
 
 @dataclass(frozen=True)
@@ -83,10 +84,21 @@ def parse_clauses(text: str, codec: TableCodec) -> tuple[Clause, ...]:
     Raises:
       ConfigError: the text cannot be read, or names a column or a value that the model does not have.
     """
+    refuse_long(text)
     clauses: list[Clause] = []
     for part in _split_and(text):
         clauses += _parse_part(part, codec)
     return tuple(clauses)
+
+
+def refuse_long(text: str) -> None:
+    """Return if a text has a length that a person would write.
+
+    Raises:
+      ConfigError: if not.
+    """
+    if len(text) > MAX_TEXT:
+        raise ConfigError(f"a condition or balance has more than {MAX_TEXT:,} characters; write a shorter one")
 
 
 def _split_and(text: str) -> list[str]:
@@ -171,7 +183,7 @@ def _checked(condition: Condition, text: str, codec: TableCodec) -> Condition:
             )
         if math.isfinite(float(literal)):
             return condition
-    except ValueError:
+    except (ValueError, OverflowError):  # in UTC a time may lie beyond the calendar
         pass
     kind = "dates, like 2024-03-01" if isinstance(column, TimeCodec) else "numbers"
     raise ConfigError(f"'{column.name}' holds {kind}; '{literal}' is none")

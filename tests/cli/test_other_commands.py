@@ -112,6 +112,7 @@ def test_sample_draws_rows_and_spends_nothing(released, tmp_path, below):
     label = json.loads((tmp_path / "s" / "_label.json").read_text())
     assert label["synthetic"] is True
     assert label["seed"] == 7
+    assert "formula" in label["spreadsheets"]
     assert spent() == {}
     assert left_in_workspace() == set()
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import random
+from contextlib import suppress
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from saved_models import codec
 
 from privsynth.codecs.bins import NumberCells
 from privsynth.codecs.columns import DAY, CategoryCodec, DerivedCodec, NumberCodec, SurrogateCodec, TimeCodec
 from privsynth.codecs.table import TableCodec
-from privsynth.errors import ConfigError
+from privsynth.errors import ConfigError, PrivsynthError
 from privsynth.generators.marginal.fitted import FitSettings, FittedMarginal
 from privsynth.sampling.balance import parse_balance, split_rows
 from privsynth.sampling.conditions import parse_clauses
+from privsynth.sampling.draw import place_order
 from privsynth.sampling.likelihood import condition
 from privsynth.sampling.synthetic_model import SyntheticModel
 
@@ -295,3 +300,51 @@ def test_a_condition_that_no_row_meets_is_refused(model):
     for texts in (["age > 200"], ["seen < day"], ["fraud = true", "age < 18"]):
         with pytest.raises(ConfigError, match="meet"):
             model.sample(50, seed=1, given=texts)
+
+
+COLUMNS = ("ward", "site", "age", "dose", "in", "out", "id", "stay")
+SIGNS = ("=", "!=", "<", "<=", ">", ">=", "in", "not in", "=>", "-", "is null")
+VALUES = (
+    "0.5", "1e400", "-1e308", "9" * 400, "1_000", "0x10", "nan", "inf", "ICU", "north", "dose", "0001-01-01",
+    "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "2024-01-01T00:00:00+01:00", "99999-01-01",
+)  # fmt: skip
+MARKS = (" and ", "(", ")", ",", ":", "`", "'", '"', " ", "", "\x00", "é")
+PIECES = (*COLUMNS, *SIGNS, *VALUES, *MARKS)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_whatever_is_typed_is_an_order_or_one_sentence():
+    chance = random.Random(20261130)
+    sizes = np.array([attribute.size for attribute in codec().attributes])
+    codes = (np.arange(64) % sizes[:, None]).astype(np.uint16)
+    frame = codec().frame(codec().draw(codes, np.random.default_rng(0)))
+    orders = 0
+    for _ in range(4_000):
+        plain = f"{chance.choice(COLUMNS)} {chance.choice(SIGNS)} {chance.choice(VALUES)}"
+        text = chance.choice(
+            (plain, plain, "".join(chance.choices(PIECES, k=6)), " ".join(chance.choices(PIECES, k=5)))
+        )
+        for asked in ({"given": [text]}, {"balance": text}):
+            with suppress(PrivsynthError):
+                order = place_order(codec(), 100, **asked)
+                orders += 1
+                for group in order.groups:
+                    for clause in group.clauses:
+                        clause.met(frame)
+    assert orders > 100, "some of it can be read"
+
+
+@pytest.mark.parametrize("text", ["ward{}x", "ward={}0.3", "ward=ICU{}:0.3", "ward=ICU:{}0.3", "{}ward=ICU:0.3"])
+@pytest.mark.parametrize("spaces", [20_000, 200_000])
+@pytest.mark.timeout(30)
+def test_long_runs_of_spaces_take_no_time(text, spaces):
+    """At 8,000 spaces the first took six seconds, and its time grew with their square."""
+    for asked in ({"given": [text.format(" " * spaces)]}, {"balance": text.format(" " * spaces)}):
+        with suppress(ConfigError):
+            place_order(codec(), 100, **asked)
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+def test_a_time_that_leaves_the_calendar_in_utc_is_no_date(time):
+    with pytest.raises(ConfigError, match="holds dates"):
+        place_order(codec(), 100, given=[f"in >= {time}"])

@@ -28,7 +28,7 @@ from privsynth.benchmark.splits import Sides, align, budget_of, read_rows, read_
 from privsynth.codecs.bins import NumberCells, build_cells
 from privsynth.domain import learn_codecs
 from privsynth.domain.quantile_tree import Leaves
-from privsynth.generators.marginal import generator, mixture
+from privsynth.generators.marginal import mixture, rounds
 from privsynth.progress import no_progress
 from privsynth.workspace import Workspace, privsynth_home
 
@@ -148,23 +148,23 @@ def _equal_width() -> Any:
 def _one_round() -> Any:
     """All selection is of pairs by their distance from independence, all measurement is of what it chose."""
     return _replaced(
-        (generator, "FIRST_OF_SELECTION", ALL),
-        (generator, "FIRST_OF_MEASUREMENT", ALL),
-        (generator, "residual_views", lambda *_, **__: []),
+        (rounds, "FIRST_OF_SELECTION", ALL),
+        (rounds, "FIRST_OF_MEASUREMENT", ALL),
+        (rounds, "second_round_candidates", lambda *_, **__: []),
     )
 
 
 def _fine_pairs() -> Any:
     """No pair is seen coarsely. Triples are, as ever."""
-    views = generator.pair_views
-    return _replaced((generator, "pair_views", lambda *a, **b: [v for v in views(*a, **b) if not v.is_coarse]))
+    candidates = rounds.candidate_pairs
+    return _replaced((rounds, "candidate_pairs", lambda *a, **b: [m for m in candidates(*a, **b) if not m.is_coarse]))
 
 
 def _no_triples() -> Any:
     """The second round looks at pairs alone."""
-    views = generator.residual_views
+    candidates = rounds.second_round_candidates
     return _replaced(
-        (generator, "residual_views", lambda *a, **b: [v for v in views(*a, **b) if len(v.attributes) == 2])
+        (rounds, "second_round_candidates", lambda *a, **b: [m for m in candidates(*a, **b) if len(m.attributes) == 2])
     )
 
 
@@ -172,8 +172,8 @@ def _no_stop() -> Any:
     """The fit takes all its steps, however little is left beside the noise."""
     excess = mixture._excess
 
-    def far(chi: np.ndarray, cells: np.ndarray) -> float:
-        return excess(chi, cells) + 1.0
+    def far(chi: np.ndarray, entries: np.ndarray) -> float:
+        return excess(chi, entries) + 1.0
 
     return _replaced((mixture, "_excess", far), (mixture, "PLATEAU_STEPS", 10**9))
 
@@ -185,7 +185,7 @@ def _no_pull() -> Any:
 
 def _no_likely_targets() -> Any:
     """Targets that nobody declared are not guessed, and pairs with a target are offered coarsely too."""
-    return _replaced((generator, "likely_targets", lambda *_: ()))
+    return _replaced((rounds, "likely_targets", lambda *_: ()))
 
 
 CASES: dict[str, Callable[[], Any]] = {

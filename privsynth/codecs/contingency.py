@@ -1,7 +1,7 @@
-"""`View`: which table is looked at, over which attributes and how finely; and counting it.
+"""Marginals: which attributes a contingency table is over and how finely, and counting it.
 
-A coarse view sees some codes as one group. A coarse table has fewer cells, so less noise at the same price: it is how a
-pair of long code books, or three attributes at once, can be afforded.
+A coarse marginal joins some codes into one group. Its table has fewer entries, so less noise at the same price: that is
+how a pair of long code books, or three attributes at once, can be afforded.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ import numpy as np
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.parallel import threads
 
-JOINED = 3  # codes a group, on average, from which on a code book makes a view of its own
-LEAST_ROWS, MOST_ROWS = 1 << 15, 1 << 20  # counted at once
+JOINED = (
+    3  # codes a group, on average, from which on a code book gives a coarse marginal: below, little would be gained
+)
+LEAST_ROWS, MOST_ROWS = 1 << 15, 1 << 20  # counted at once: their codes fit into a processor's cache
 
 
 @dataclass(frozen=True, eq=False)
-class View:
-    """A table over some attributes.
+class Marginal:
+    """The attributes of a contingency table, each as it is or in coarser groups.
 
     Attributes:
       attributes: indices, ascending.
@@ -39,27 +41,29 @@ class View:
         return tuple(int(group.max()) + 1 for group in self.groups)
 
     @property
-    def cells(self) -> int:
-        """Number of cells."""
+    def size(self) -> int:
+        """Number of entries."""
         return math.prod(self.shape)
 
     @cached_property
     def key(self) -> tuple[tuple[int, bytes], ...]:
-        """What tells two views apart."""
+        """What tells two marginals apart."""
         return tuple((a, group.tobytes()) for a, group in zip(self.attributes, self.groups, strict=True))
 
     @property
     def is_coarse(self) -> bool:
-        """Whether some codes are seen as one."""
+        """Whether some codes are joined."""
         return any(size != len(group) for size, group in zip(self.shape, self.groups, strict=True))
 
 
-def count_views(codes: np.ndarray, views: Sequence[View], weight: np.ndarray | None = None) -> list[np.ndarray]:
-    """Return the exact int64 table of each view. Private.
+def contingency_tables(
+    codes: np.ndarray, marginals: Sequence[Marginal], weight: np.ndarray | None = None
+) -> list[np.ndarray]:
+    """Return the exact int64 table of each marginal. Private.
 
-    Rows are taken a few at a time, small enough for the processor's cache, and each coarse column is made once for all
-    views that see it: cost grows linearly with rows, memory does not grow with them. Threads take turns at such parts;
-    whole numbers add up to the same in any order.
+    Rows are taken a few at a time, few enough for the processor's cache, and each coarse column is made once for all
+    marginals that need it: cost grows linearly with rows, memory does not grow with them. Threads share the
+    parts; whole numbers add up to the same in any order.
 
     Args:
       codes: (attributes, n).
@@ -68,17 +72,17 @@ def count_views(codes: np.ndarray, views: Sequence[View], weight: np.ndarray | N
     columns: dict[tuple[int, bytes], int] = {}
     seen: list[tuple[int, np.ndarray | None]] = []  # attribute, and its groups if they are not the codes themselves
     used = []
-    for view in views:
+    for marginal in marginals:
         places = []
-        for key, group, size in zip(view.key, view.groups, view.shape, strict=True):
+        for key, group, size in zip(marginal.key, marginal.groups, marginal.shape, strict=True):
             if key not in columns:
                 columns[key] = len(seen)
                 plain = size == len(group) and np.array_equal(group, np.arange(size))
                 seen.append((key[0], None if plain else group.astype(np.int64)))
             places.append(columns[key])
         used.append(places)
-    totals = [np.zeros(view.cells, dtype=np.int64) for view in views]
-    largest = max((view.cells for view in views), default=0)
+    totals = [np.zeros(marginal.size, dtype=np.int64) for marginal in marginals]
+    largest = max((marginal.size for marginal in marginals), default=0)
     at_once = int(np.clip(4 * largest, LEAST_ROWS, MOST_ROWS))
     adding = threading.Lock()
 
@@ -86,9 +90,9 @@ def count_views(codes: np.ndarray, views: Sequence[View], weight: np.ndarray | N
         part = codes[:, start : start + at_once]
         of = None if weight is None else weight[start : start + at_once]
         made = [part[a].astype(np.int64) if group is None else group[part[a]] for a, group in seen]
-        for view, places, total in zip(views, used, totals, strict=True):
+        for marginal, places, total in zip(marginals, used, totals, strict=True):
             index = made[places[0]]
-            for place, size in zip(places[1:], view.shape[1:], strict=True):
+            for place, size in zip(places[1:], marginal.shape[1:], strict=True):
                 index = index * size
                 index += made[place]
             found = np.bincount(index, weights=of, minlength=len(total)).astype(np.int64, copy=False)
@@ -98,12 +102,12 @@ def count_views(codes: np.ndarray, views: Sequence[View], weight: np.ndarray | N
     parts = range(0, codes.shape[1], at_once)
     with threads(len(parts)) as run:
         run(count, parts)
-    return [total.reshape(view.shape) for view, total in zip(views, totals, strict=True)]
+    return [total.reshape(marginal.shape) for marginal, total in zip(marginals, totals, strict=True)]
 
 
-def whole(sizes: Sequence[int], attributes: tuple[int, ...]) -> View:
-    """Return the view that sees every code of some attributes."""
-    return View(attributes, tuple(np.arange(sizes[a]) for a in attributes))
+def full_marginal(sizes: Sequence[int], attributes: tuple[int, ...]) -> Marginal:
+    """Return the marginal over some attributes with every code apart."""
+    return Marginal(attributes, tuple(np.arange(sizes[a]) for a in attributes))
 
 
 def book_groups(data: Encoded, attribute: int) -> np.ndarray | None:
@@ -113,13 +117,13 @@ def book_groups(data: Encoded, attribute: int) -> np.ndarray | None:
     return max(books, key=lambda book: int(book.max())) if books else None
 
 
-def middle(data: Encoded, attributes: tuple[int, ...]) -> View | None:
-    """Return the view of some attributes by their code books, all codes of those that have none; None if none has."""
+def code_book_marginal(data: Encoded, attributes: tuple[int, ...]) -> Marginal | None:
+    """Return the marginal that joins codes by their code books, where there are any; None if there are none."""
     books = [book_groups(data, a) for a in attributes]
     if all(book is None for book in books):
         return None
     groups = (np.arange(data.sizes[a]) if b is None else b for a, b in zip(attributes, books, strict=True))
-    return View(attributes, tuple(groups))
+    return Marginal(attributes, tuple(groups))
 
 
 def groups_of(data: Encoded, attribute: int, share: np.ndarray, group: Callable[..., np.ndarray]) -> np.ndarray:
@@ -138,8 +142,8 @@ def groups_of(data: Encoded, attribute: int, share: np.ndarray, group: Callable[
 def coarse_groups(share: np.ndarray, *, ordered: bool, at_most: int) -> np.ndarray:
     """Return (size,) groups of the codes of an attribute; NULL, the last code, is always a group of its own.
 
-    Neighbouring cells of a number are joined so that the groups weigh about the same; of categories the heaviest stand
-    alone and the rest is one group. A pure function of a paid one-way table.
+    Neighbouring bins of a number are joined so that the groups weigh about the same; of categories the heaviest stand
+    alone and the rest is one group. A pure function of a noisy one-way table.
 
     Args:
       share: (size,) noisy shares.

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from privsynth.codecs.contingency import count_views, whole
+from privsynth.codecs.contingency import contingency_tables, full_marginal
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.findings.finding import Finding
 from privsynth.privacy.mechanisms import Mechanisms, grid_sensitivity, on_grid
@@ -93,9 +93,9 @@ def _some_triples(count: int, most: int, rng: np.random.Generator) -> list[tuple
 
 def _distances(data: Encoded, synthetic: np.ndarray, tables: list[tuple[int, ...]]) -> np.ndarray:
     """Return (tables,) ½·Σ|c − N̂·s| in rows. Private until they are released."""
-    views = [whole(data.sizes, table) for table in tables]
+    marginals = [full_marginal(data.sizes, table) for table in tables]
     scale = data.n_rows / max(synthetic.shape[1], 1)
-    both = zip(count_views(data.codes, views), count_views(synthetic, views), strict=True)
+    both = zip(contingency_tables(data.codes, marginals), contingency_tables(synthetic, marginals), strict=True)
     return np.array([0.5 * np.abs(real - scale * fake).sum() for real, fake in both])
 
 

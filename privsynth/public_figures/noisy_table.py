@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from privsynth.codecs.contingency import count_views, whole
+from privsynth.codecs.contingency import contingency_tables, full_marginal
 from privsynth.findings.finding import Finding
 
 SOURCE = "sums released with Gaussian noise, divided by the paid number of rows"
@@ -79,7 +79,7 @@ class Rate:
 
 def counts_of(columns: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
     """Return the exact int64 table of (n,) uint16 columns, of `shape`, in bounded memory. Private where rows are."""
-    (table,) = count_views(np.stack(columns), [whole(shape, tuple(range(len(shape))))])
+    (table,) = contingency_tables(np.stack(columns), [full_marginal(shape, tuple(range(len(shape))))])
     return table
 
 

@@ -169,8 +169,8 @@ def test_every_case_of_the_ablation_runs_and_puts_back_what_it_replaced(tmp_path
     from privsynth.benchmark.config import BenchmarkConfig
     from privsynth.benchmark.splits import read_sides
     from privsynth.domain import learn_codecs
-    from privsynth.generators.marginal import generator, mixture
-    from privsynth.generators.marginal.loss import Terms
+    from privsynth.generators.marginal import generator, mixture, rounds
+    from privsynth.generators.marginal.loss import MarginalLoss
     from privsynth.workspace import Workspace
 
     program = script("ablation.py")
@@ -188,7 +188,7 @@ def test_every_case_of_the_ablation_runs_and_puts_back_what_it_replaced(tmp_path
         unit="row",
         targets=("y",),
     )
-    owners = (learn_codecs, generator, mixture, Terms)
+    owners = (learn_codecs, rounds, mixture, MarginalLoss)
     found, replaced = {}, {}
     quick = replace(generator.GENERATOR, fit_settings=mixture.FitSettings(components=16, max_steps=30))
     with Workspace(tmp_path / "home") as workspace, pytest.MonkeyPatch.context() as patch:

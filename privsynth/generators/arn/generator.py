@@ -23,8 +23,9 @@ from privsynth.generators.arn.network import Network, hidden_width, prefix_logit
 from privsynth.generators.arn.pretraining import WarmSettings, warm_start
 from privsynth.generators.arn.training import TrainSettings, clip_threshold, number_of_coefficients, train
 from privsynth.generators.dpsgd.torch_threads import one_thread
-from privsynth.generators.marginal.generator import MarginalGenerator, buy_tables
+from privsynth.generators.marginal.generator import MarginalGenerator
 from privsynth.generators.marginal.measure import to_simplex
+from privsynth.generators.marginal.rounds import MeasureRequest, select_and_measure
 from privsynth.privacy.budget import SpendingPlan, TrainingSpec
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.progress import Progress, no_progress
@@ -74,10 +75,13 @@ class ArnGenerator:
             raise ConfigError("the plan has no training run; make it with the generator's own training_spec()")
         if not data.attributes:
             raise ConfigError("there is no column to model; declare at least one")
-        releases = buy_tables(data, mechanisms, plan, settings=self.marginal.fit_settings, rng=rng, progress=progress)
-        mixture = self.marginal.fit_releases(data, releases, rng=rng, progress=progress)
+        settings = self.marginal.fit_settings
+        measurements = select_and_measure(
+            MeasureRequest(data=data, mechanisms=mechanisms, plan=plan, settings=settings, rng=rng, progress=progress)
+        )
+        mixture = self.marginal.fit_measurements(data, measurements, rng=rng, progress=progress)
         order = sampling_order(data)
-        shares = [to_simplex(table.counts / max(data.n_rows, 1.0)) for table in releases.one_way]
+        shares = [to_simplex(table.counts / max(data.n_rows, 1.0)) for table in measurements.one_way]
         network = Network(data.sizes, hidden_width(data.sizes), rng=rng, shares=shares)
         synthetic = mixture.sample_codes(self.warm.rows, rng)
         warm_start(network, synthetic, order, self.warm, rng, progress, targets=data.targets)
@@ -92,8 +96,8 @@ class ArnGenerator:
             hidden=network.hidden,
             tilt=self.tilt,
         )
-        paid = [table.attributes for table in (*releases.one_way, *releases.tables)]
-        paid += releases.pairs_of_rare
+        paid = [table.attributes for table in (*measurements.one_way, *measurements.tables)]
+        paid += measurements.pairs_of_rare
         return untilted.tilted(mixture_tables(mixture.p, data.sizes, paid), rng, progress)
 
     def _learn_interactions(

@@ -41,15 +41,15 @@ def complete_mixture(
         return np.zeros(known.shape, dtype=np.uint16)
     if (known == known[:, :1]).all() and known.shape[1] > 1:
         return _draw_alike(p, sizes, blocks, known, evidence, rng)
-    tilted = p.astype(np.float64)
+    conditioned = p.astype(np.float64)
     score = np.zeros((len(blocks), len(p)), dtype=np.float32)  # of the evidence on an attribute that is not known
     for attribute, weight in evidence.items():
-        block = tilted[:, blocks[attribute]] * weight + _FLOOR * (np.asarray(weight) > 0)
+        block = conditioned[:, blocks[attribute]] * weight + _FLOOR * (np.asarray(weight) > 0)
         score[attribute] = np.log(np.maximum(block.sum(axis=1), _FLOOR))
-        tilted[:, blocks[attribute]] = block
+        conditioned[:, blocks[attribute]] = block
     log_p = np.ascontiguousarray(np.log(np.maximum(p, _FLOOR)).T.astype(np.float32))
     out = known.astype(np.uint16)
-    cdfs = [_flat_cdf(tilted[:, block]) for block in blocks]
+    cdfs = [_flat_cdf(conditioned[:, block]) for block in blocks]
     for start in range(0, known.shape[1], _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
         component = _choose_components(log_p, score, starts, known[:, rows], rng)
@@ -71,22 +71,22 @@ def _draw_alike(
 ) -> np.ndarray:
     """Return rows that all know the same."""
     score = np.zeros(len(p))
-    tilted = p.astype(np.float64) if evidence or (known[:, 0] >= 0).any() else p
+    conditioned = p.astype(np.float64) if evidence or (known[:, 0] >= 0).any() else p
     for attribute, block in enumerate(blocks):
         code = int(known[attribute, 0])
         if code >= 0:
-            score += np.log(np.maximum(tilted[:, block.start + code], _FLOOR))
-            tilted[:, block] = np.arange(sizes[attribute]) == code
+            score += np.log(np.maximum(conditioned[:, block.start + code], _FLOOR))
+            conditioned[:, block] = np.arange(sizes[attribute]) == code
     share = np.exp(score - score.max())
     share /= share.sum()
     for attribute, weight in evidence.items():
         if known[attribute, 0] < 0:
-            tilted[:, blocks[attribute]] *= weight
-            share *= tilted[:, blocks[attribute]].sum(axis=1)
+            conditioned[:, blocks[attribute]] *= weight
+            share *= conditioned[:, blocks[attribute]].sum(axis=1)
     if share.sum() < LEAST_MASS:
         raise ConfigError("the model has no row, or nearly none, that meets the condition; loosen it")
     kept = share > share.max() * 1e-12
-    return draw_products(tilted[kept], sizes, known.shape[1], rng, share[kept])
+    return draw_products(conditioned[kept], sizes, known.shape[1], rng, share[kept])
 
 
 def draw_products(

@@ -57,7 +57,7 @@ class Block(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Term:
+class LossTerm:
     """A noisy table of two or three blocks.
 
     Attributes:
@@ -72,22 +72,22 @@ class Term:
     weight: np.ndarray
     group: int
 
-    def along(self, blocks: tuple[Block, ...]) -> Term:
+    def along(self, blocks: tuple[Block, ...]) -> LossTerm:
         """Return the same table with its axes in another order."""
         axes = [self.blocks.index(block) for block in blocks]
         weight = self.weight if self.weight.ndim == 0 else self.weight.transpose(axes)
-        return Term(blocks, self.share.transpose(axes), weight, self.group)
+        return LossTerm(blocks, self.share.transpose(axes), weight, self.group)
 
-    def joined(self, other: Term) -> Term:
+    def joined(self, other: LossTerm) -> LossTerm:
         """Return one table for two measurements of it, by inverse variance, in the group of the other."""
         weight = self.weight + other.weight
         share = (self.share * self.weight + other.share * other.weight) / np.maximum(weight, 1e-30)
-        return Term(self.blocks, share, weight, other.group)
+        return LossTerm(self.blocks, share, weight, other.group)
 
 
-def together(terms: Sequence[Term]) -> list[Term]:
+def together(terms: Sequence[LossTerm]) -> list[LossTerm]:
     """Return the tables; one that was measured twice becomes one."""
-    found: dict[tuple[Block, ...], Term] = {}
+    found: dict[tuple[Block, ...], LossTerm] = {}
     for term in terms:
         found[term.blocks] = found[term.blocks].joined(term) if term.blocks in found else term
     return list(found.values())
@@ -128,7 +128,7 @@ class _Rows:
 
 
 @dataclass
-class _Measured:
+class _PanelMeasurements:
     """Tables side by side: (left, right) shares and weights, (right,) groups; the weight may be one row for all."""
 
     share: np.ndarray
@@ -137,7 +137,7 @@ class _Measured:
     groups: int
 
     @classmethod
-    def of(cls, height: int, width: int, parts: Sequence[tuple[slice, Term]], frame: Frame) -> _Measured:
+    def of(cls, height: int, width: int, parts: Sequence[tuple[slice, LossTerm]], frame: Frame) -> _PanelMeasurements:
         """Lay out tables, each at its columns; what is between them was not measured."""
         flat = all(term.weight.ndim == 0 for _, term in parts)
         share, weight = (np.zeros((rows, width), frame.dtype) for rows in (height, 1 if flat else height))
@@ -148,8 +148,8 @@ class _Measured:
             group[at] = term.group
         return cls(share, weight, group, frame.groups)
 
-    def cells(self) -> np.ndarray:
-        """Return (groups,) cells that were measured."""
+    def entries(self) -> np.ndarray:
+        """Return (groups,) entries that were measured."""
         there = np.broadcast_to(self.weight != 0, self.share.shape).sum(axis=0)
         return np.bincount(self.group, weights=there, minlength=self.groups)
 
@@ -176,7 +176,7 @@ class Panel:
       cost: of the comparison, about, in multiplications a component.
     """
 
-    def __init__(self, block: Block, partners: Sequence[Block], later: Sequence[Term], frame: Frame) -> None:
+    def __init__(self, block: Block, partners: Sequence[Block], later: Sequence[LossTerm], frame: Frame) -> None:
         """Lay out.
 
         Args:
@@ -190,13 +190,13 @@ class Panel:
         self._first = min((self._rows.place[term.blocks[1]].start for term in later), default=self._rows.width)
         parts = [(_shifted(self._rows.place[term.blocks[1]], -self._first), term) for term in later]
         width = self._rows.width - self._first
-        self._measured = _Measured.of(block.size, width, parts, frame)
+        self._measured = _PanelMeasurements.of(block.size, width, parts, frame)
         self._mirrors: list[tuple[np.ndarray, np.ndarray]] = []  # the same pulls in the later blocks' panels
         self.cost = block.size * width
 
-    def cells(self) -> np.ndarray:
-        """Return (groups,) cells."""
-        return self._measured.cells()
+    def entries(self) -> np.ndarray:
+        """Return (groups,) entries."""
+        return self._measured.entries()
 
     def mirror(self, panel: Panel) -> None:
         """Note that a later block's panel holds the same table."""
@@ -225,18 +225,18 @@ class Product:
       cost: see `Panel`.
     """
 
-    def __init__(self, one: Block, two: Block, terms: Sequence[Term], frame: Frame) -> None:
+    def __init__(self, one: Block, two: Block, terms: Sequence[LossTerm], frame: Frame) -> None:
         self._one, self._two, self._scratch = one, two, frame.scratch
         self._rows = _Rows(sorted(term.blocks[2] for term in terms), frame.scratch)
         height, width = one.size * two.size, self._rows.width
         parts = [(self._rows.place[term.blocks[2]], term) for term in terms]
-        self._measured = _Measured.of(height, width, parts, frame)
+        self._measured = _PanelMeasurements.of(height, width, parts, frame)
         self._pull = np.zeros((height, width), frame.dtype)
         self.cost = height * width
 
-    def cells(self) -> np.ndarray:
-        """Return (groups,) cells."""
-        return self._measured.cells()
+    def entries(self) -> np.ndarray:
+        """Return (groups,) entries."""
+        return self._measured.entries()
 
     def _left(self, stack: np.ndarray) -> np.ndarray:
         shape = (self._one.size, self._two.size, stack.shape[1])
@@ -258,11 +258,11 @@ class Product:
         out[self._two.rows] += np.einsum("ijb,ib->jb", of, stack[self._one.rows])
 
 
-def panels(terms: Sequence[Term], frame: Frame) -> list[Panel]:
+def panels(terms: Sequence[LossTerm], frame: Frame) -> list[Panel]:
     """Return the panels of tables of two blocks."""
     terms = together([term.along(tuple(sorted(term.blocks))) for term in terms])
     partners: dict[Block, set[Block]] = {}
-    later: dict[Block, list[Term]] = {}
+    later: dict[Block, list[LossTerm]] = {}
     for term in terms:
         one, two = term.blocks
         partners.setdefault(one, set()).add(two)
@@ -274,7 +274,7 @@ def panels(terms: Sequence[Term], frame: Frame) -> list[Panel]:
     return list(found.values())
 
 
-def products(terms: Sequence[Term], frame: Frame) -> list[Product]:
+def products(terms: Sequence[LossTerm], frame: Frame) -> list[Product]:
     """Return tables of three blocks by two of them, chosen greedily so that few products of rows are made."""
     left = together([term.along(tuple(sorted(term.blocks))) for term in terms])
     found = []

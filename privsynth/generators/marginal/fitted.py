@@ -11,7 +11,7 @@ import numpy as np
 from privsynth.codecs.loaded import attributes_of_table, checked_settings, code_sizes, items
 from privsynth.generators.marginal.conditional import complete_mixture, draw_products
 
-MODEST_HEIGHT, LEAST_COMPONENTS = 750, 256
+MODEST_HEIGHT, LEAST_COMPONENTS = 750, 256  # up to so many codes all components; beyond, B shrinks as they grow
 # What a model file may hold: rows carry the number of their component in 16 bits while they are shuffled, and the codes
 # of an attribute have to be told apart from none.
 MAX_COMPONENTS, LEAST_SUM = 1 << 16, 1e-6
@@ -26,7 +26,7 @@ class FitSettings:
       max_steps: steps of Adam at most.
       learning_rate: of Adam; falls as 1/√step after `hold` steps.
       hold: steps at the full rate.
-      pull: towards components that are all alike, as a part of the noise in a cell of a typical table.
+      pull: towards components that are all alike, as a part of the noise in an entry of a typical table.
     """
 
     components: int = 1536

@@ -1,11 +1,10 @@
-"""How far a mixture of products is from noisy tables, and the pull of what is left; the inner loop of the fit.
+"""The loss of a mixture of products against noisy tables, and its gradient: the inner loop of the fit.
 
 The mixture is (D, B): a row for each code of each attribute, a column for each component. A coarse attribute is sums of
-its rows; so everything is a stack of blocks of rows, and every table is a product of blocks (see `tables`).
+its rows; so everything is a stack of blocks of rows, and every table is a product of blocks (see `contractions`).
 
-The columns come in shards, each small enough for the processor's cache. What is found of a table is added up over
-shards in their order; all else concerns one shard alone. So threads can work at several, and how many has no part in
-the result.
+The columns come in shards that fit into the processor's cache. A table is summed over shards in their order; all else
+concerns one shard alone. So threads can take several shards, and the result does not depend on how many threads.
 """
 
 from __future__ import annotations
@@ -18,16 +17,17 @@ from typing import Any
 
 import numpy as np
 
-from privsynth.codecs.contingency import View
-from privsynth.generators.marginal.contractions import Block, Frame, Panel, Product, Term, panels, products
-from privsynth.generators.marginal.measure import Measured
+from privsynth.codecs.contingency import Marginal
+from privsynth.generators.marginal.contractions import Block, Frame, LossTerm, Panel, Product, panels, products
+from privsynth.generators.marginal.measure import Measurement
 from privsynth.parallel import Run, one_by_one
 
-LISTS = 8  # of tables that are compared by one thread after the other
+LISTS = 8  # of tables, each compared by one thread; a fixed number, so that no sum depends on the machine
+OVERHEAD = 2_000  # multiplications that the calls for one part cost, about; only balances the lists
 
 
 @dataclass(frozen=True)
-class Blocks:
+class LogitBlocks:
     """Where each attribute's codes stand in the stacked height D."""
 
     sizes: tuple[int, ...]
@@ -68,10 +68,10 @@ class Blocks:
         return grad
 
 
-class Terms:
-    """Noisy tables as terms of Σ((model − measured)/σ)², in groups whose χ² are told apart.
+class MarginalLoss:
+    """Σ((model − measured)/σ)² over noisy tables, in groups whose χ² are told apart.
 
-    Holds what the last comparison found; so it serves one fit at a time.
+    Holds the residuals of the last comparison, so it serves one fit at a time.
 
     Args:
       sizes: number of codes of each attribute.
@@ -80,29 +80,31 @@ class Terms:
       dtype: of every array.
     Attributes:
       height: rows of a stack: those of the probabilities and of coarse attributes.
-      cells: (groups,) number of cells that were measured.
+      entries: (groups,) number of entries that were measured.
       work: multiplications that one step takes for each component.
     """
 
     def __init__(
         self,
         sizes: Sequence[int],
-        groups: Sequence[Sequence[Measured]],
+        groups: Sequence[Sequence[Measurement]],
         *,
         n_rows: float,
         dtype: type[np.floating[Any]] = np.float32,
     ) -> None:
-        self.blocks = Blocks(tuple(sizes))
+        self.blocks = LogitBlocks(tuple(sizes))
         self.height = int(self.blocks.starts[-1])
         self._coarse: list[tuple[Block, Block, np.ndarray]] = []  # rows, base rows, (groups, codes) zeros and ones
         self._where: dict[tuple[int, bytes], Block] = {}
         self._frame = Frame(len(groups), dtype)
-        terms: dict[int, list[Term]] = {1: [], 2: [], 3: []}
+        terms: dict[int, list[LossTerm]] = {1: [], 2: [], 3: []}
         for at, group in enumerate(groups):
             for table in group:
-                blocks = tuple(self._block(a, g) for a, g in zip(table.view.attributes, table.view.groups, strict=True))
+                blocks = tuple(
+                    self._block(a, g) for a, g in zip(table.marginal.attributes, table.marginal.groups, strict=True)
+                )
                 weight = (n_rows / np.asarray(table.sigma, dtype=np.float64)) ** 2
-                terms[len(blocks)].append(Term(blocks, table.counts / n_rows, weight, at))
+                terms[len(blocks)].append(LossTerm(blocks, table.counts / n_rows, weight, at))
         self._singles = _Singles(terms[1], self.height, self._frame)
         self._panels = panels(terms[2], self._frame)
         self._products = products(terms[3], self._frame)
@@ -112,7 +114,7 @@ class Terms:
         parts: list[Panel | Product] = [*self._panels, *self._products]
         self.work = 3 * sum(part.cost for part in parts) + self.height
         self._lists = _balanced(parts)
-        self.cells = sum((part.cells() for part in parts), self._singles.cells())
+        self.entries = sum((part.entries() for part in parts), self._singles.entries())
 
     def _block(self, attribute: int, group: np.ndarray) -> Block:
         size, first = self.blocks.sizes[attribute], int(self.blocks.starts[attribute])
@@ -132,7 +134,7 @@ class Terms:
             np.matmul(join, stack[base.rows], out=stack[rows.rows])
 
     def compare(self, stacks: Sequence[np.ndarray], run: Run = one_by_one) -> np.ndarray:
-        """Compare the mixture with what was measured and return (groups,) χ² / cells.
+        """Compare the mixture with what was measured and return (groups,) χ² / entries.
 
         Args:
           stacks: shards of the components, each (height, …).
@@ -141,7 +143,7 @@ class Terms:
         chi = self._singles.compare(stacks, share)
         for found in run(lambda parts: [part.compare(stacks, share) for part in parts], self._lists):
             chi = sum(found, chi)
-        return chi / np.maximum(self.cells, 1.0)
+        return chi / np.maximum(self.entries, 1.0)
 
     @property
     def mean(self) -> np.ndarray:
@@ -166,7 +168,7 @@ class Terms:
         return out[: self.blocks.starts[-1]]
 
     def gradient(self, p: np.ndarray, shards: int = 1) -> tuple[np.ndarray, np.ndarray]:
-        """Return (D, B) half the gradient of the sum of all χ², and (groups,) χ² / cells.
+        """Return (D, B) half the gradient of the sum of all χ², and (groups,) χ² / entries.
 
         Args:
           p: (D, B) probabilities.
@@ -181,14 +183,14 @@ class Terms:
 
 
 class _Singles:
-    """Tables of one block, as one vector of cells.
+    """Tables of one block, as one vector of entries.
 
     Attributes:
       pull: (height,) what the last comparison found, the same for all components.
       mean: (height,) the model's shares.
     """
 
-    def __init__(self, terms: Sequence[Term], height: int, frame: Frame) -> None:
+    def __init__(self, terms: Sequence[LossTerm], height: int, frame: Frame) -> None:
         empty: list[np.ndarray] = [np.zeros(0)]
         self._rows = np.concatenate(empty + [np.arange(t.blocks[0].start, t.blocks[0].stop) for t in terms]).astype(int)
         self._share = np.concatenate(empty + [term.share for term in terms])
@@ -198,8 +200,8 @@ class _Singles:
         self.pull = np.zeros(height, frame.dtype)
         self.mean = np.zeros(height)
 
-    def cells(self) -> np.ndarray:
-        """Return (groups,) cells that were measured."""
+    def entries(self) -> np.ndarray:
+        """Return (groups,) entries that were measured."""
         found: np.ndarray = np.bincount(self._group, weights=self._weight != 0, minlength=self._frame.groups)
         return found
 
@@ -220,7 +222,7 @@ def _balanced(parts: Sequence[Panel | Product]) -> list[list[Panel | Product]]:
     for part in sorted(parts, key=lambda part: -part.cost):
         least = load.index(min(load))
         lists[least].append(part)
-        load[least] += part.cost + 2_000
+        load[least] += part.cost + OVERHEAD
     return [found for found in lists if found]
 
 
@@ -231,19 +233,19 @@ def joining(group: np.ndarray) -> np.ndarray:
     return join
 
 
-def table_of(p: np.ndarray, blocks: Blocks, view: View) -> np.ndarray:
-    """Return the mixture's table of a view, as shares shaped by it.
+def model_table(p: np.ndarray, blocks: LogitBlocks, marginal: Marginal) -> np.ndarray:
+    """Return the mixture's table of a marginal, as shares of its shape.
 
     Args:
       p: (D, B) probabilities.
     """
     starts = blocks.starts
     factors = []
-    for attribute, group, size in zip(view.attributes, view.groups, view.shape, strict=True):
+    for attribute, group, size in zip(marginal.attributes, marginal.groups, marginal.shape, strict=True):
         rows = p[starts[attribute] : starts[attribute + 1]]
         factors.append(rows if size == len(group) else joining(group) @ rows)
     left = factors[0]
     for factor in factors[1:-1]:
         left = (left[:, None] * factor[None]).reshape(-1, p.shape[1])
     found = left.mean(axis=1) if len(factors) == 1 else left @ factors[-1].T / p.shape[1]
-    return np.asarray(found, dtype=np.float64).reshape(view.shape)
+    return np.asarray(found, dtype=np.float64).reshape(marginal.shape)

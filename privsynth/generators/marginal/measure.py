@@ -1,4 +1,4 @@
-"""Measure: the noisy one-way tables, and the noisy tables of the views that were chosen. Everything is Gaussian."""
+"""Measure: noisy contingency tables of all one-way marginals and of the selected ones. All noise is Gaussian."""
 
 from __future__ import annotations
 
@@ -9,69 +9,71 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import log_ndtr
 
-from privsynth.codecs.contingency import View, count_views, middle, whole
+from privsynth.codecs.contingency import Marginal, code_book_marginal, contingency_tables, full_marginal
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.generators.marginal.clip_units import MANY_ROWS, release_tables
+from privsynth.privacy.budget import ROUNDING
 from privsynth.privacy.mechanisms import Mechanisms
 
-EMPHASIS = 3.0  # of targets and protected columns
-SEEN_SIGMAS = 3.0  # a count of fewer is drowned in noise
-FIRST_LOOK = 0.35  # of the price of one-way tables, where units have many rows; the rest by what it shows
-LEAST_LEFT = 0.25  # of a standard deviation, for all drowned codes together
+EMPHASIS = 3.0  # weight of targets and protected columns, set by trial: others lose little (see `likely_targets`)
+SEEN_SIGMAS = 3.0  # a count of fewer standard deviations may be noise alone: one in some 740 such counts
+FIRST_PASS = 0.35  # of the one-way price where units have many rows; the second pass weighs entries by what it shows
+LEAST_LEFT = 0.25  # of a standard deviation, for all drowned codes together: so none becomes impossible
+FAR_BELOW = -50.0  # standard deviations, from where the mean of a truncated normal is all but its asymptote 1 / |x|
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A paid table.
+class Measurement:
+    """A noisy contingency table.
 
     Attributes:
-      view: what it counts.
-      counts: float64 noisy counts, shaped by the view.
-      sigma: standard deviation of each cell: one number, or one a cell, infinite where it was not measured.
+      marginal: what it counts.
+      counts: float64 noisy counts, of the marginal's shape.
+      sigma: standard deviation of each entry: one number, or one for each, infinite where it was not measured.
     """
 
-    view: View
+    marginal: Marginal
     counts: np.ndarray
     sigma: float | np.ndarray
 
     @property
     def attributes(self) -> tuple[int, ...]:
         """Attributes that it counts, ascending."""
-        return self.view.attributes
+        return self.marginal.attributes
 
 
-def measure_one_way(data: Encoded, mechanisms: Mechanisms, *, mu_squared: float) -> list[Measured]:
+def measure_one_way(data: Encoded, mechanisms: Mechanisms, *, mu_squared: float) -> list[Measurement]:
     """Return the noisy one-way table of each attribute.
 
-    The prices minimise the summed L1 error, weighted: proportional to (weight · cells)^(2/3), so that neither a long
-    code book nor a small protected group is drowned.
+    Prices are proportional to (weight · entries)^(2/3), which minimises the summed weighted L1 error, so that neither a
+    long code book nor a small protected group is drowned.
 
     Where a code book joins many codes, their groups are counted as well, and the codes' counts made to agree.
 
-    Where units have many rows there are two looks, and the second weighs the cells by what the first showed.
+    Where units have many rows there are two passes, and the second weighs entries by what the first showed.
 
     Guarantee: Gaussian releases of part "one_way", whose prices add up to `mu_squared` (see `_measure`).
     """
-    fine = [whole(data.sizes, (i,)) for i in range(len(data.sizes))]
-    views = [*fine, *(view for i in range(len(fine)) if (view := middle(data, (i,))))]
-    stress = emphasis(data)
-    weight = np.array([(view.cells * stress[view.attributes[0]]) ** (2 / 3) for view in views])
-    prices = mu_squared * (1 - 1e-9) * weight / max(weight.sum(), 1e-12)
+    fine = [full_marginal(data.sizes, (i,)) for i in range(len(data.sizes))]
+    marginals = [*fine, *(marginal for i in range(len(fine)) if (marginal := code_book_marginal(data, (i,))))]
+    importance = error_weights(data)
+    weight = np.array([(marginal.size * importance[marginal.attributes[0]]) ** (2 / 3) for marginal in marginals])
+    prices = mu_squared * ROUNDING * weight / max(weight.sum(), 1e-12)
 
-    def look(share: float, expected: Callable[[View], np.ndarray] | None = None) -> list[Measured]:
-        bought = [(view, share * price) for view, price in zip(views, prices.tolist(), strict=True)]
+    def buy(share: float, expected: Callable[[Marginal], np.ndarray] | None = None) -> list[Measurement]:
+        bought = [(marginal, share * price) for marginal, price in zip(marginals, prices.tolist(), strict=True)]
         return _measure(data, bought, mechanisms, part="one_way", label="one-way table", expected=expected)
 
     if data.max_rows_per_unit < MANY_ROWS:
-        tables = look(1.0)
+        tables = buy(1.0)
     else:
-        first = look(FIRST_LOOK)
+        first = buy(FIRST_PASS)
 
-        def seen(view: View) -> np.ndarray:
-            share = smooth_shares(first[view.attributes[0]], n_rows=data.n_rows)
-            return np.bincount(view.groups[0], weights=share)
+        def seen(marginal: Marginal) -> np.ndarray:
+            share = smooth_shares(first[marginal.attributes[0]], n_rows=data.n_rows)
+            return np.bincount(marginal.groups[0], weights=share)
 
-        tables = [_merged(one, other) for one, other in zip(first, look(1.0 - FIRST_LOOK, seen), strict=True)]
+        tables = [_merged(one, other) for one, other in zip(first, buy(1.0 - FIRST_PASS, seen), strict=True)]
     found = tables[: len(fine)]
     for joined in tables[len(fine) :]:
         (a,) = joined.attributes
@@ -79,72 +81,74 @@ def measure_one_way(data: Encoded, mechanisms: Mechanisms, *, mu_squared: float)
     return found
 
 
-def measure_tables(
+def measure_marginals(
     data: Encoded,
-    bought: Sequence[tuple[View, float]],
+    bought: Sequence[tuple[Marginal, float]],
     mechanisms: Mechanisms,
     *,
     label: str,
-    expected: Callable[[View], np.ndarray] | None = None,
-) -> list[Measured]:
-    """Return the noisy tables of some views, each at its price in μ².
+    expected: Callable[[Marginal], np.ndarray] | None = None,
+) -> list[Measurement]:
+    """Return the noisy tables of some marginals, each at its price in μ².
 
-    Guarantee: Gaussian releases of part "measurement", whose prices add up to those of the views (see `_measure`).
+    Guarantee: Gaussian releases of part "measurement", whose prices add up to those given (see `_measure`).
     Args:
-      expected: see `units.release_tables`.
+      expected: see `clip_units.release_tables`.
     """
     return _measure(data, bought, mechanisms, part="measurement", label=label, expected=expected)
 
 
 def _measure(
     data: Encoded,
-    bought: Sequence[tuple[View, float]],
+    bought: Sequence[tuple[Marginal, float]],
     mechanisms: Mechanisms,
     *,
     part: str,
     label: str,
-    expected: Callable[[View], np.ndarray] | None = None,
-) -> list[Measured]:
-    """Return tables, one release each where a unit has one row, which moves one cell by one; else see `units`."""
+    expected: Callable[[Marginal], np.ndarray] | None = None,
+) -> list[Measurement]:
+    """Return tables: one release each where units have one row, which moves one entry by one; else see `clip_units`."""
     if data.max_rows_per_unit > 1 and bought:
         counts_of, sigmas = release_tables(data, bought, mechanisms, part=part, label=label, expected=expected)
-        return [Measured(v, n, sigma) for (v, _), n, sigma in zip(bought, counts_of, sigmas, strict=True)]
+        return [Measurement(v, n, sigma) for (v, _), n, sigma in zip(bought, counts_of, sigmas, strict=True)]
     measured = []
-    for (view, mu_squared), counts in zip(bought, count_views(data.codes, [v for v, _ in bought]), strict=True):
+    for (marginal, mu_squared), counts in zip(
+        bought, contingency_tables(data.codes, [v for v, _ in bought]), strict=True
+    ):
         release = mechanisms.gaussian(
             counts,
             l2_sensitivity=1.0,
             part=part,
             mu_squared=mu_squared,
-            label=f"{label} {' × '.join(data.attributes[a].name for a in view.attributes)}",
+            label=f"{label} {' × '.join(data.attributes[a].name for a in marginal.attributes)}",
         )
-        measured.append(Measured(view, release.values.astype(np.float64), release.sigma))
+        measured.append(Measurement(marginal, release.values.astype(np.float64), release.sigma))
     return measured
 
 
-def _merged(one: Measured, other: Measured) -> Measured:
+def _merged(one: Measurement, other: Measurement) -> Measurement:
     """Return two measurements of a table as one, by inverse variance; post-processing."""
     precision, more = np.asarray(one.sigma) ** -2.0, np.asarray(other.sigma) ** -2.0
     counts = (one.counts * precision + other.counts * more) / (precision + more)
-    return Measured(one.view, counts, np.broadcast_to((precision + more) ** -0.5, counts.shape))
+    return Measurement(one.marginal, counts, np.broadcast_to((precision + more) ** -0.5, counts.shape))
 
 
-def _agreeing(fine: Measured, joined: Measured) -> Measured:
+def _agreeing(fine: Measurement, joined: Measurement) -> Measurement:
     """Return a one-way table moved towards what was measured of groups of its codes; post-processing.
 
     The best linear estimate: each code takes part of its group's difference in proportion to its variance.
     """
-    group = joined.view.groups[0]
+    group = joined.marginal.groups[0]
     variance = np.broadcast_to(np.asarray(fine.sigma, dtype=np.float64) ** 2, fine.counts.shape)
     own = np.bincount(group, weights=variance)
     both = own + np.asarray(joined.sigma) ** 2
     difference = (joined.counts - np.bincount(group, weights=fine.counts)) / both
     counts = fine.counts + variance * difference[group]
-    return Measured(fine.view, counts, np.sqrt(variance * (1 - variance / both[group])))
+    return Measurement(fine.marginal, counts, np.sqrt(variance * (1 - variance / both[group])))
 
 
-def rows_of_unit(tables: Sequence[Measured], mu_squared: float) -> float:
-    """Return by how many rows a unit may have moved tables, from the mean noise in them; post-processing.
+def effective_sensitivity(tables: Sequence[Measurement], mu_squared: float) -> float:
+    """Return the sensitivity that explains the mean noise of tables at their price, in rows; post-processing.
 
     Args:
       tables: of one release.
@@ -154,11 +158,11 @@ def rows_of_unit(tables: Sequence[Measured], mu_squared: float) -> float:
     return math.sqrt(mu_squared / precision) if tables else 1.0
 
 
-def likely_targets(data: Encoded, one_way: Sequence[Measured]) -> tuple[int, ...]:
+def likely_targets(data: Encoded, one_way: Sequence[Measurement]) -> tuple[int, ...]:
     """Return the declared targets; if there are none, the attributes of two values; post-processing.
 
-    What people predict mostly is a yes or no. Tables of it have few cells, so that to see them better costs the others
-    little; counting a table's summed error alone would leave them with less than their part.
+    People mostly predict a yes or no. Its tables have few entries, so measuring them better costs the others little;
+    by summed error alone they would get less than their part.
     """
     if data.targets:
         return data.targets
@@ -166,8 +170,8 @@ def likely_targets(data: Encoded, one_way: Sequence[Measured]) -> tuple[int, ...
     return tuple(a for a, codes in enumerate(clear) if codes.sum() == 2)
 
 
-def emphasis(data: Encoded, likely: Sequence[int] = ()) -> np.ndarray:
-    """Return (attributes,) weights of an error in each attribute: what people will predict or compare counts more.
+def error_weights(data: Encoded, likely: Sequence[int] = ()) -> np.ndarray:
+    """Return (attributes,) weights of an error in each attribute: more where people predict or compare.
 
     Args:
       likely: see `likely_targets`.
@@ -176,7 +180,7 @@ def emphasis(data: Encoded, likely: Sequence[int] = ()) -> np.ndarray:
     return np.array([EMPHASIS if i in marked else 1.0 for i in range(len(data.sizes))])
 
 
-def smooth_shares(table: Measured, *, n_rows: float) -> np.ndarray:
+def smooth_shares(table: Measurement, *, n_rows: float) -> np.ndarray:
     """Return (size,) shares of a noisy one-way table, none of them zero; post-processing.
 
     The nearest probability vector would give nothing to most codes that noise drowns, as if they never occurred. They
@@ -201,9 +205,9 @@ def smooth_shares(table: Measured, *, n_rows: float) -> np.ndarray:
     mean = left / len(sigma)
     place = (counts[drowned] - sigma**2 / mean) / sigma
     # The mean of a normal distribution cut off at zero; far below it the difference would lose all its digits.
-    near = np.maximum(place, -50.0)
+    near = np.maximum(place, FAR_BELOW)
     hazard = near + np.exp(-(near**2) / 2 - log_ndtr(near)) / math.sqrt(2 * math.pi)
-    expected = sigma * np.where(place < -50.0, -1.0 / np.minimum(place, -1.0), hazard)
+    expected = sigma * np.where(place < FAR_BELOW, -1.0 / np.minimum(place, -1.0), hazard)
     smooth = np.maximum(counts, 0.0)
     smooth[drowned] = np.maximum(expected, 1e-9 * mean)
     smooth[drowned] *= left / smooth[drowned].sum()

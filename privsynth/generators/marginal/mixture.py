@@ -3,7 +3,7 @@
 The model is B components of equal weight; in each, the attributes are independent: P ∈ [0,1]^{D×B}, one softmax block
 an attribute. A pair's table is P_i P_jᵀ / B, so there is no junction tree and no limit on which pairs are measured
 (RAP-softmax, Aydore et al. 2021; MixtureOfProducts of private-pgm). The fit stops when Σ((model − measured)/σ)² of each
-group of tables reaches its number of cells, beyond which it would follow the noise, or when it no longer gets nearer.
+group of tables reaches its number of entries, beyond which it would follow the noise, or when it no longer gets nearer.
 Where there are so many rows that it never gets there, it ends after a given amount of work.
 
 Many mixtures explain the same tables, and most of them hold dependence that nobody measured: between two attributes
@@ -12,7 +12,7 @@ whose pair was not bought, and of a third on two together. The fit therefore min
     ½ χ²  +  pull · N / σ · Σ_attributes I(component; code)
 
 where I is mutual information: of the mixtures that explain the tables the one that depends least, as the distribution
-of maximum entropy does (Jaynes 1957). A dependence of strength one then bends a cell by about pull · σ.
+of maximum entropy does (Jaynes 1957). A dependence of strength one then bends an entry by about pull · σ.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from privsynth.generators.marginal.fitted import FitSettings
-from privsynth.generators.marginal.loss import Terms
-from privsynth.generators.marginal.measure import Measured, to_simplex
+from privsynth.generators.marginal.loss import MarginalLoss
+from privsynth.generators.marginal.measure import Measurement, to_simplex
 from privsynth.parallel import Run, threads
 from privsynth.progress import Progress, no_progress
 
@@ -35,13 +35,15 @@ from privsynth.progress import Progress, no_progress
 SPREAD = 0.5
 PULL_STEPS = 100  # after so many steps the pull fades as 1/step: a wide table must not wait for it
 PLATEAU_STEPS, PLATEAU_GAIN = 60, 2e-3  # stop when so many steps did not bring the excess down by this part
-# Tables of one width within a group may miss by what chance allows, so many standard deviations of √(2 / cells) a cell:
-# to meet the last of it in a few cells the fit would follow the noise of all others.
+# Tables of one width within a group may miss by what chance allows, so many standard deviations of √(2 / entries) an
+# entry: to meet the last of it in a few entries the fit would follow the noise of all others.
 CHANCE = 3.0
-MOST_WORK, LEAST_STEPS = 1e12, 400  # multiplications in all: about a minute of one processor
+MOST_WORK, LEAST_STEPS = 1e12, 400  # multiplications in all: about a minute of one processor; and steps even so
 WIDTHS = (1, 2, 3)  # of tables
-SHARD_COLUMNS, LEAST_SHARDS = 384, 2
-CENTRE_STEPS = 32  # in which no logit can rise by more than 32 learning rates
+SHARD_COLUMNS, LEAST_SHARDS = 384, 2  # a shard's stack fits into the cache; two, so that two threads have work
+CENTRE_STEPS = 32  # in which no logit can rise by more than 32 learning rates: exp stays far from overflow
+FIRST_MOMENT, SECOND_MOMENT = 0.9, 0.99  # of Adam; the second below the usual 0.999, since a fit has few steps
+PROGRESS_STEPS = 25  # between two reports
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Mixture:
 
 def fit_mixture(
     sizes: Sequence[int],
-    groups: Sequence[Sequence[Measured]],
+    groups: Sequence[Sequence[Measurement]],
     *,
     n_rows: float,
     settings: FitSettings,
@@ -80,7 +82,7 @@ def fit_mixture(
     if not sizes:
         return Mixture(np.zeros((0, components), np.float32), np.zeros((0, components), np.float32))
     divided = [[table for table in group if len(table.attributes) == n] for group in groups for n in WIDTHS]
-    terms = Terms(sizes, divided, n_rows=n_rows)
+    loss = MarginalLoss(sizes, divided, n_rows=n_rows)
     if start is None:
         shares = np.concatenate([to_simplex(table.counts / n_rows) for table in groups[0]])
         apart = SPREAD * rng.standard_normal((len(shares), components))
@@ -88,23 +90,23 @@ def fit_mixture(
     else:
         theta = start.theta
     shards = max(LEAST_SHARDS, round(theta.shape[1] / SHARD_COLUMNS))
-    parts = [_Shard(part, terms, settings) for part in np.array_split(theta, shards, axis=1)]
+    parts = [_Shard(part, loss, settings) for part in np.array_split(theta, shards, axis=1)]
     # Matrix products are too small for threads of their own: those would wait for each other more than they work.
     with threadpool_limits(1, user_api="blas"), threads(shards) as run:
-        _descend(terms, parts, settings, settings.pull * n_rows / _typical_sigma(groups), progress, run)
+        _descend(loss, parts, settings, settings.pull * n_rows / _typical_sigma(groups), progress, run)
     theta = np.concatenate([shard.best for shard in parts], axis=1)
-    terms.blocks.centre(theta)
-    return Mixture(theta, terms.blocks.shares(theta))
+    loss.blocks.centre(theta)
+    return Mixture(theta, loss.blocks.shares(theta))
 
 
-def _typical_sigma(groups: Sequence[Sequence[Measured]]) -> float:
-    """Return the median over tables of the noise in a cell, in rows; those of one attribute alone count for nothing."""
+def _typical_sigma(groups: Sequence[Sequence[Measurement]]) -> float:
+    """Return the median over tables of the noise in an entry, in rows; one-way tables are left out."""
     sigmas = [float(np.min(table.sigma)) for group in groups[1:] for table in group]
     return max(float(np.median(sigmas)), 1.0) if sigmas else np.inf
 
 
 def _descend(
-    terms: Terms, shards: Sequence[_Shard], settings: FitSettings, pull: float, progress: Progress, run: Run
+    loss: MarginalLoss, shards: Sequence[_Shard], settings: FitSettings, pull: float, progress: Progress, run: Run
 ) -> None:
     """Move the shards until the fit stops; leaves the best logits in them.
 
@@ -113,12 +115,12 @@ def _descend(
     """
     stacks = [shard.stack for shard in shards]
     components = sum(stack.shape[1] for stack in stacks)
-    affordable = int(MOST_WORK / (terms.work * components))
+    affordable = int(MOST_WORK / (loss.work * components))
     steps = min(settings.max_steps, max(LEAST_STEPS, affordable))
     best = np.inf
     mark = (np.inf, 0)
     for step in range(1, steps + 1):
-        excess = _excess(terms.compare(stacks, run), terms.cells)
+        excess = _excess(loss.compare(stacks, run), loss.entries)
         better = excess < best or step == 1
         best = min(best, excess)
         if excess < mark[0] * (1 - PLATEAU_GAIN):
@@ -132,20 +134,20 @@ def _descend(
         run(partial(_Shard.step, step=step, keep=better, stay=last, apart=apart), shards)
         if last:
             break
-        if step % 25 == 0:
+        if step % PROGRESS_STEPS == 0:
             progress("fitting", step / steps)
     progress("fitting", 1.0)
 
 
-def _excess(chi: np.ndarray, cells: np.ndarray) -> float:
-    """Return the largest χ² / cells of a group, or of tables of one width in it less what chance allows.
+def _excess(chi: np.ndarray, entries: np.ndarray) -> float:
+    """Return the largest χ² / entries of a group, or of tables of one width in it less what chance allows.
 
     Args:
-      chi: χ² / cells, by group and width.
-      cells: likewise.
+      chi: χ² / entries, by group and width.
+      entries: likewise.
     """
-    by_group, number = (values.reshape(-1, len(WIDTHS)).sum(axis=1) for values in (chi * cells, cells))
-    allowed = CHANCE * np.sqrt(2.0 / np.maximum(cells, 1.0))
+    by_group, number = (values.reshape(-1, len(WIDTHS)).sum(axis=1) for values in (chi * entries, entries))
+    allowed = CHANCE * np.sqrt(2.0 / np.maximum(entries, 1.0))
     return float(max((by_group / np.maximum(number, 1.0)).max(), (chi - allowed).max()))
 
 
@@ -155,55 +157,55 @@ class _Shard:
     Args:
       theta: (D, …) logits at the start.
     Attributes:
-      stack: (height, …) probabilities, see `Terms`.
+      stack: (height, …) probabilities, see `MarginalLoss`.
       best: (D, …) the logits that were to be kept.
     """
 
-    def __init__(self, theta: np.ndarray, terms: Terms, settings: FitSettings) -> None:
-        self._terms, self._settings = terms, settings
+    def __init__(self, theta: np.ndarray, loss: MarginalLoss, settings: FitSettings) -> None:
+        self._loss, self._settings = loss, settings
         self._theta = theta.copy()
         self.best = np.empty_like(self._theta)
         self._first, self._second = np.zeros_like(self._theta), np.zeros_like(self._theta)
-        self.stack = np.empty((terms.height, theta.shape[1]), np.float32)
+        self.stack = np.empty((loss.height, theta.shape[1]), np.float32)
         self._pull = np.empty_like(self.stack)
-        terms.blocks.centre(self._theta)
+        loss.blocks.centre(self._theta)
         self._fill()
 
     def _fill(self) -> None:
-        self._terms.blocks.shares(self._theta, out=self.stack[: len(self._theta)])
-        self._terms.coarsen(self.stack)
+        self._loss.blocks.shares(self._theta, out=self.stack[: len(self._theta)])
+        self._loss.coarsen(self.stack)
 
     def step(self, *, step: int, keep: bool, stay: bool, apart: float) -> None:
         """Move by what the last comparison found, unless this is the last one; before that keep the logits.
 
         Args:
           apart: how much the mutual information counts, for each component. Its gradient in p is log p − log mean(p);
-            `Blocks.backward` drops the constant by which a block of logits differs from log p.
+            `LogitBlocks.backward` drops the constant by which a block of logits differs from log p.
         """
         if keep:
             np.copyto(self.best, self._theta)
         if stay:
             return
-        grad = self._terms.pull(self.stack, self._pull)
+        grad = self._loss.pull(self.stack, self._pull)
         if apart:
-            log_mean = np.log(self._terms.mean + 1e-9).astype(np.float32)
+            log_mean = np.log(self._loss.mean + 1e-9).astype(np.float32)
             grad += np.float32(apart) * (self._theta - log_mean[:, None])
-        self._adam(self._terms.blocks.backward(self.stack[: len(self._theta)], grad), step)
+        self._adam(self._loss.blocks.backward(self.stack[: len(self._theta)], grad), step)
         if step % CENTRE_STEPS == 0:
-            self._terms.blocks.centre(self._theta)
+            self._loss.blocks.centre(self._theta)
         self._fill()
 
     def _adam(self, grad: np.ndarray, step: int) -> None:
         """Move the logits; `grad` is used up. The moments are kept as sums, ten and a hundred times the means."""
         first, second = self._first, self._second
-        first *= 0.9
+        first *= FIRST_MOMENT
         first += grad
         np.square(grad, out=grad)
-        second *= 0.99
+        second *= SECOND_MOMENT
         second += grad
-        unbiased = (1 - 0.99**step) ** 0.5
+        unbiased = (1 - SECOND_MOMENT**step) ** 0.5
         np.sqrt(second, out=grad)
         grad += 1e-9 * unbiased
         np.divide(first, grad, out=grad)
-        grad *= self._settings.rate(step) * unbiased / (1 - 0.9**step)
+        grad *= self._settings.rate(step) * unbiased / (1 - FIRST_MOMENT**step)
         self._theta -= grad

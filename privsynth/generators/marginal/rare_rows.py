@@ -1,10 +1,10 @@
 """Rare values of a target where a unit has many rows: fraud among payments, a complication among visits.
 
-With k rows a unit, noise as large as k drowns what happens to few units only. But a unit with such rows has few of
-them, and they may be counted apart: the rows' number clipped at a small bound, and their look with each unit's rows
-scaled down to a norm of one. So the rare rows cost noise of one unit instead of k rows. They become components of their
-own in the mixture, in which the target has the rare value for certain: those of all other rows, tilted to the look that
-was paid for (`tilted`). All other components never have it. So what is known of them cannot be lost among the others.
+Noise as large as a unit's most rows drowns what happens to few units only. But a unit with rare rows has few of them,
+and they can be measured apart: their number clipped at a small bound, and their one-way marginals (their profile) with
+each unit's rows scaled down to a norm of one. So rare rows cost the noise of one unit. They become components of their
+own in the mixture, in which the target has the rare value for certain: those of all other rows, reweighted to the
+measured profile (see `reweight`). No other component has the value, so that what is known of it is not averaged away.
 """
 
 from __future__ import annotations
@@ -19,19 +19,22 @@ import numpy as np
 from privsynth.codecs.contingency import groups_of
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.generators.marginal.clip_units import MANY_ROWS
-from privsynth.generators.marginal.measure import Measured, to_simplex
-from privsynth.generators.marginal.reweight import tilted
+from privsynth.generators.marginal.measure import Measurement, to_simplex
+from privsynth.generators.marginal.reweight import reweighted
+from privsynth.privacy.budget import ROUNDING
 from privsynth.privacy.mechanisms import Mechanisms
 
-RARE_SHARE = 0.02  # of the rows: less than this beside the commonest value counts as rare
-MOST_SHARE = 0.2  # of the rows for all rare values of all targets together, where noise says more
-ROWS_CLIP = 4.0  # rows of a unit that count for how many rare rows there are
-LEVEL_PRICE = 0.15  # of the budget, for how many there are; the rest tells what they look like
-STEPS = 2**20  # of the grid, to one unit
-LEAST_GROUPS, MOST_GROUPS = 4, 12
-LEAST_TAIL = 0.02  # of the rows: the group of the rarest codes
-ROWS_OF_UNIT = 2.5  # that are rare, where one is; a guess that only decides how finely they are looked at
-LEAST_COMPONENTS, MOST_COPIES = 12, 8
+RARE_SHARE = 0.02  # of the rows: fewer beside the commonest value count as rare; as fraud and complications are
+MOST_SHARE = (
+    0.2  # of the rows for all rare values of all targets together, where noise says more: so that others remain
+)
+ROWS_CLIP = 4.0  # rows of a unit that count for how many rare rows there are; hardly any unit has more
+LEVEL_PRICE = 0.15  # of the budget, for how many there are, one number; the rest is for their profile
+STEPS = 2**20  # of the grid, to one unit: its rounding is far below any noise
+LEAST_GROUPS, MOST_GROUPS = 4, 12  # of an attribute in a profile; between them the noise decides
+LEAST_TAIL = 0.02  # of the rows, in the group of the rarest codes: about as many as are rare
+ROWS_OF_UNIT = 2.5  # that are rare, where one is; a guess that only decides how fine the profile is
+LEAST_COMPONENTS, MOST_COPIES = 12, 8  # rare components wanted, and copies of all others made to get there
 
 
 @dataclass(frozen=True)
@@ -41,16 +44,16 @@ class RareRows:
     Attributes:
       target, code: the attribute and its value.
       share: of all rows.
-      looks: for each attribute, (size,) shares of its codes among these rows; of the target, all on `code`.
+      profile: for each attribute, (size,) shares of its codes among these rows; of the target, all on `code`.
     """
 
     target: int
     code: int
     share: float
-    looks: tuple[np.ndarray, ...]
+    profile: tuple[np.ndarray, ...]
 
 
-def rare_targets(data: Encoded, one_way: list[Measured]) -> list[tuple[int, int]]:
+def rare_targets(data: Encoded, one_way: list[Measurement]) -> list[tuple[int, int]]:
     """Return (attribute, commonest code) of the targets that have rare values; from paid tables and public facts.
 
     Where a unit has few rows, counting by units gains little (see `rare_tables`). A value that noise may hide counts as
@@ -76,11 +79,11 @@ def measure_rare(
     *,
     mu_squared: float,
 ) -> list[RareRows]:
-    """Return how many rows have each rare code of each target, and what they look like.
+    """Return how many rows have each rare code of each target, and their profiles.
 
     Guarantee: two Gaussian releases of part "measurement" a target, which add up to `mu_squared`. Neighbours differ by
-      all rows of one unit. Of the numbers of rare rows it moves a vector of norm at most `ROWS_CLIP`; of all looks
-      together one of norm at most 1, because its rows are scaled to that. Both are sums of whole steps of a grid, each
+      all rows of one unit. Of the numbers of rare rows it moves a vector of norm at most `ROWS_CLIP`; of a profile
+      one of norm at most 1, because its rows are scaled to that. Both are sums of whole steps of a grid, each
       unit's rounded down by itself, so that these bounds hold exactly.
     """
     found: list[RareRows] = []
@@ -113,38 +116,74 @@ def _of_target(
         label=f"number of rare rows of {attribute.name}",
     )
     level = np.maximum(level, 0.0)
-    others = [a for a in range(len(data.sizes)) if a != target]
-    price = mu_squared * (1 - LEVEL_PRICE) * (1 - 1e-9)
-    wanted = _number_of_groups(max(float(level.sum()), sigma) / ROWS_OF_UNIT, math.sqrt(max(len(others), 1) / price))
-    groups = [groups_of(data, a, shares[a], partial(tail_groups, groups=wanted)) for a in others]
-    looks: list[list[np.ndarray]] = [[] for _ in rare]
-    if others:
-        weight = np.array([(int(group.max()) + 1) ** (2 / 3) for group in groups])
-        tables, sigma = _release(
-            [
-                _histograms(unit, kind * (group.max() + 1) + group[data.codes[a, rows]], (group.max() + 1) * len(rare))
-                for a, group in zip(others, groups, strict=True)
-            ],
-            np.sqrt(weight / weight.sum()),
-            mechanisms,
-            bound=1.0,
-            mu_squared=price,
-            label=f"looks of the rare rows of {attribute.name}, a unit counting once",
-        )
-        noise = sigma / np.sqrt(weight / weight.sum())
-        tables = [table.reshape(len(rare), -1) for table in tables]
-        looks = [
-            _looks([table[i] for table in tables], noise, [shares[a] for a in others], groups) for i in range(len(rare))
-        ]
+    apart = _RowsApart(target, attribute.name, len(rare), data.codes[:, rows], kind, unit)
+    price = mu_squared * (1 - LEVEL_PRICE) * ROUNDING
+    profiles = _measure_profiles(data, apart, shares, mechanisms, rows=max(float(level.sum()), sigma), mu_squared=price)
     found = []
-    for code, n_rows, look in zip(rare, level.tolist(), looks, strict=True):
-        look.insert(target, (np.arange(attribute.size) == code).astype(np.float64))
-        found.append(RareRows(target, code, n_rows / data.n_rows, tuple(look)))
+    for code, n_rows, profile in zip(rare, level.tolist(), profiles, strict=True):
+        profile.insert(target, (np.arange(attribute.size) == code).astype(np.float64))
+        found.append(RareRows(target, code, n_rows / data.n_rows, tuple(profile)))
     return found
 
 
+@dataclass(frozen=True)
+class _RowsApart:
+    """The rows in which a target has a rare value. Private.
+
+    Attributes:
+      target, name, kinds: the attribute, its name, and how many rare values it has.
+      codes: (attributes, rows).
+      kind, unit: (rows,) which rare value, and whose row.
+    """
+
+    target: int
+    name: str
+    kinds: int
+    codes: np.ndarray
+    kind: np.ndarray
+    unit: np.ndarray
+
+
+def _measure_profiles(
+    data: Encoded,
+    apart: _RowsApart,
+    shares: list[np.ndarray],
+    mechanisms: Mechanisms,
+    *,
+    rows: float,
+    mu_squared: float,
+) -> list[list[np.ndarray]]:
+    """Return for each rare value the one-way shares of all other attributes, from one release.
+
+    Args:
+      rows: how many rare rows there are, as far as noise tells.
+    """
+    others = [a for a in range(len(data.sizes)) if a != apart.target]
+    if not others:
+        return [[] for _ in range(apart.kinds)]
+    wanted = _number_of_groups(rows / ROWS_OF_UNIT, math.sqrt(len(others) / mu_squared))
+    groups = [groups_of(data, a, shares[a], partial(tail_groups, groups=wanted)) for a in others]
+    sizes = [int(group.max()) + 1 for group in groups]
+    weight = np.array([size ** (2 / 3) for size in sizes])
+    scales = np.sqrt(weight / weight.sum())
+    tables, sigma = _release(
+        [
+            _histograms(apart.unit, apart.kind * size + group[apart.codes[a]], size * apart.kinds)
+            for a, group, size in zip(others, groups, sizes, strict=True)
+        ],
+        scales,
+        mechanisms,
+        bound=1.0,
+        mu_squared=mu_squared,
+        label=f"looks of the rare rows of {apart.name}, a unit counting once",
+    )
+    tables = [table.reshape(apart.kinds, -1) for table in tables]
+    of_all = [shares[a] for a in others]
+    return [_profile([table[i] for table in tables], sigma / scales, of_all, groups) for i in range(apart.kinds)]
+
+
 def _number_of_groups(units: float, sigma: float) -> int:
-    """Return into how many groups a column is seen, so that a group of average size stands out of the noise."""
+    """Return how many groups an attribute has, so that a group of average size stands out of the noise."""
     return int(np.clip(units / (2 * sigma), LEAST_GROUPS, MOST_GROUPS))
 
 
@@ -177,10 +216,10 @@ def tail_groups(share: np.ndarray, *, ordered: bool, groups: int) -> np.ndarray:
     return found
 
 
-def _histograms(unit: np.ndarray, cell: np.ndarray, cells: int) -> np.ndarray:
-    """Return (units, cells) how many rows of each unit lie in each cell. Private."""
+def _histograms(unit: np.ndarray, entry: np.ndarray, entries: int) -> np.ndarray:
+    """Return (units, entries) how many rows of each unit lie in each entry. Private."""
     units = int(unit.max(initial=-1)) + 1
-    return np.bincount(unit * cells + cell, minlength=units * cells).reshape(units, cells)
+    return np.bincount(unit * entries + entry, minlength=units * entries).reshape(units, entries)
 
 
 def _release(
@@ -199,13 +238,13 @@ def _release(
     whole steps, which makes no vector longer.
 
     Args:
-      histograms: tables of (units, cells).
+      histograms: tables of (units, entries).
       scales: how much each is weighed; its noise is σ / scale.
     """
     each = np.concatenate([table * scale for table, scale in zip(histograms, scales, strict=True)], axis=1)
     norm = np.sqrt((each**2).sum(axis=1))
     # The last factor outweighs what floating point may round up.
-    factor = np.minimum(1.0, bound / np.maximum(norm, 1e-12)) * (STEPS * (1 - 1e-9))
+    factor = np.minimum(1.0, bound / np.maximum(norm, 1e-12)) * (STEPS * ROUNDING)
     release = mechanisms.gaussian(
         np.floor(each * factor[:, None]).astype(np.int64).sum(axis=0),
         l2_sensitivity=bound * STEPS,
@@ -218,13 +257,13 @@ def _release(
     return [part / scale for part, scale in zip(parts, scales, strict=True)], release.sigma / STEPS
 
 
-def _looks(
+def _profile(
     tables: list[np.ndarray], noise: np.ndarray, shares: list[np.ndarray], groups: list[np.ndarray]
 ) -> list[np.ndarray]:
     """Return for each attribute (size,) shares of its codes in the rare rows; post-processing.
 
     All tables sum to the same weight of units, so their noisy sums together tell it. Each table is pulled towards what
-    it would be if the rare rows looked like all, as far as noise explains the difference (James & Stein 1961, the
+    it would be if the rare rows were like all, as far as noise explains the difference (James & Stein 1961, the
     positive part). Within a group the codes keep their shares among all rows.
 
     Args:
@@ -234,7 +273,7 @@ def _looks(
     spread = noise**2 * np.array([len(table) for table in tables])
     total = float((np.array([table.sum() for table in tables]) / spread).sum() / (1 / spread).sum())
     total = max(total, float((1 / spread).sum()) ** -0.5)
-    looks = []
+    profiles = []
     for table, sigma, share, group in zip(tables, noise, shares, groups, strict=True):
         inside = share + 1e-12
         alike: np.ndarray = np.bincount(group, weights=inside)
@@ -242,16 +281,16 @@ def _looks(
         away = table / total - alike
         keep = max(0.0, 1.0 - (len(table) - 1) * (sigma / total) ** 2 / max(float((away**2).sum()), 1e-12))
         seen = to_simplex(alike + keep * away)
-        look = inside * (seen / np.bincount(group, weights=inside))[group]
-        looks.append(look / look.sum())
-    return looks
+        found = inside * (seen / np.bincount(group, weights=inside))[group]
+        profiles.append(found / found.sum())
+    return profiles
 
 
-def common_tables(one_way: list[Measured], rare: Sequence[RareRows], *, n_rows: float) -> list[Measured]:
+def common_tables(one_way: list[Measurement], rare: Sequence[RareRows], *, n_rows: float) -> list[Measurement]:
     """Return the one-way tables without the rare rows; post-processing."""
     found = []
     for a, table in enumerate(one_way):
-        gone = sum((n_rows * r.share * r.looks[a] for r in rare if r.target != a), np.zeros(len(table.counts)))
+        gone = sum((n_rows * r.share * r.profile[a] for r in rare if r.target != a), np.zeros(len(table.counts)))
         counts = np.maximum(table.counts - gone, 0.0)
         for r in rare:
             if r.target == a:
@@ -282,7 +321,7 @@ def with_rare_rows(p: np.ndarray, starts: np.ndarray, rare: Sequence[RareRows]) 
     copies = int(np.clip(np.ceil(LEAST_COMPONENTS / max(float(wanted.max()), 1e-12)), 1, MOST_COPIES))
     targets = {r.target for r in rare}
     own = [
-        tilted(p, starts, r.looks, targets, max(1, round(n * copies)))
+        reweighted(p, starts, r.profile, targets, max(1, round(n * copies)))
         for r, n in zip(rare, wanted.tolist(), strict=True)
     ]
     return np.concatenate([np.tile(p, (copies, 1)), *own])

@@ -1,7 +1,7 @@
 """Rare values of a target where a unit has a few rows: their tables with each unit counting once.
 
 Counting rows then costs little more than counting units, so tables over all rows still tell of the rare ones, and the
-tables here are fitted beside them. Where units have many rows, `rare` takes over.
+tables here are fitted beside them. Where units have many rows, `rare_rows` takes over.
 """
 
 from __future__ import annotations
@@ -10,17 +10,18 @@ from functools import partial
 
 import numpy as np
 
-from privsynth.codecs.contingency import View, coarse_groups, groups_of, whole
+from privsynth.codecs.contingency import Marginal, coarse_groups, full_marginal, groups_of
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.generators.marginal.clip_units import MANY_ROWS
-from privsynth.generators.marginal.measure import Measured
+from privsynth.generators.marginal.measure import Measurement
 from privsynth.generators.marginal.rare_rows import ROWS_CLIP
+from privsynth.privacy.budget import ROUNDING
 from privsynth.privacy.mechanisms import Mechanisms, grid_sensitivity, on_grid
 
-RARE_SHARE = 0.1  # of the rows: less than this beside the commonest value counts as rare
-LEVEL_PRICE = 0.3  # of the budget, for how many there are; the rest tells what they look like
-STEP = 2.0**-16
-MOST_GROUPS = 12
+RARE_SHARE = 0.1  # of the rows: fewer beside the commonest value count as rare; tables of all rows show them badly
+LEVEL_PRICE = 0.3  # of the budget, for how many there are; the rest is for their tables
+STEP = 2.0**-16  # of the grid, in units: its rounding is far below any noise
+MOST_GROUPS = 12  # of the other attribute: rare rows are too few to fill more
 
 
 def uncommon_targets(data: Encoded, shares: list[np.ndarray]) -> list[tuple[int, int]]:
@@ -41,16 +42,16 @@ def measure_uncommon(
     mechanisms: Mechanisms,
     *,
     mu_squared: float,
-) -> list[Measured]:
+) -> list[Measurement]:
     """Return tables of each target's rare codes alone and with each other attribute.
 
-    Cells of the commonest code are not measured: their sigma is infinite.
+    Entries of the commonest code are not measured: their sigma is infinite.
 
     Guarantee: Gaussian releases of part "measurement" that add up to `mu_squared`. Of the numbers of rare rows a unit
-      moves a vector of norm at most `ROWS_CLIP`; of each table of looks one of norm at most 1, because its rare rows
-      weigh one together.
+      moves a vector of norm at most `ROWS_CLIP`; of each table with another attribute one of norm at most 1, as its
+      rare rows weigh one together.
     """
-    measured: list[Measured] = []
+    measured: list[Measurement] = []
     for target, common in targets:
         measured += _of_target(data, target, common, shares, mechanisms, mu_squared=mu_squared / len(targets))
     return measured
@@ -64,7 +65,7 @@ def _of_target(
     mechanisms: Mechanisms,
     *,
     mu_squared: float,
-) -> list[Measured]:
+) -> list[Measurement]:
     rows = np.flatnonzero(data.codes[target] != common)
     codes = data.codes[:, rows]
     _, unit = np.unique(data.unit[rows], return_inverse=True)
@@ -79,31 +80,33 @@ def _of_target(
         label=f"number of rare rows of {name}",
     )
     rare = np.arange(size) != common
-    found = [Measured(whole(data.sizes, (target,)), np.where(rare, level, 0.0), np.where(rare, sigma, np.inf))]
+    alone = full_marginal(data.sizes, (target,))
+    found = [Measurement(alone, np.where(rare, level, 0.0), np.where(rare, sigma, np.inf))]
     others = [a for a in range(len(data.sizes)) if a != target]
-    views = [_view(data, shares, a, target) for a in others]
-    price = np.array([view.cells ** (2 / 3) for view in views])
-    looks = []
+    marginals = [_with_target(data, shares, a, target) for a in others]
+    price = np.array([marginal.size ** (2 / 3) for marginal in marginals])
+    tables = []
     weight = 1.0 / np.maximum(np.bincount(unit), 1)[unit] if len(unit) else np.zeros(0)
-    for a, view, share in zip(others, views, price / max(price.sum(), 1e-12), strict=True):
-        looks.append(
+    for a, marginal, share in zip(others, marginals, price / max(price.sum(), 1e-12), strict=True):
+        tables.append(
             _release(
-                _weighted(view, codes, weight),
+                _weighted(marginal, codes, weight),
                 mechanisms,
                 sensitivity=1.0,
-                mu_squared=mu_squared * (1 - LEVEL_PRICE) * (1 - 1e-9) * float(share),
+                mu_squared=mu_squared * (1 - LEVEL_PRICE) * ROUNDING * float(share),
                 label=f"rare rows of {name} by {data.attributes[a].name}, a unit counting once",
             )
         )
-    if looks:
-        found += _as_rows(views, looks, target, rare, total=max(float(level[rare].sum()), 0.0), sigma=sigma)
+    if tables:
+        found += _as_rows(marginals, tables, target, rare, total=max(float(level[rare].sum()), 0.0), sigma=sigma)
     return found
 
 
-def _view(data: Encoded, shares: list[np.ndarray], attribute: int, target: int) -> View:
+def _with_target(data: Encoded, shares: list[np.ndarray], attribute: int, target: int) -> Marginal:
     groups = groups_of(data, attribute, shares[attribute], partial(coarse_groups, at_most=MOST_GROUPS))
     own = np.arange(data.sizes[target])
-    return View((attribute, target), (groups, own)) if attribute < target else View((target, attribute), (own, groups))
+    axes = sorted([(attribute, groups), (target, own)], key=lambda axis: axis[0])
+    return Marginal(tuple(a for a, _ in axes), tuple(group for _, group in axes))
 
 
 def _clipped(codes: np.ndarray, unit: np.ndarray, size: int, bound: float) -> np.ndarray:
@@ -114,12 +117,12 @@ def _clipped(codes: np.ndarray, unit: np.ndarray, size: int, bound: float) -> np
     return total
 
 
-def _weighted(view: View, codes: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def _weighted(marginal: Marginal, codes: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Return the table of weighted rows. Private."""
     index = np.zeros(codes.shape[1], dtype=np.int64)
-    for attribute, size, group in zip(view.attributes, view.shape, view.groups, strict=True):
+    for attribute, size, group in zip(marginal.attributes, marginal.shape, marginal.groups, strict=True):
         index = index * size + group[codes[attribute]]
-    return np.bincount(index, weights=weight, minlength=view.cells).reshape(view.shape)
+    return np.bincount(index, weights=weight, minlength=marginal.size).reshape(marginal.shape)
 
 
 def _release(
@@ -137,27 +140,35 @@ def _release(
 
 
 def _as_rows(
-    views: list[View],
-    looks: list[tuple[np.ndarray, float]],
+    marginals: list[Marginal],
+    tables: list[tuple[np.ndarray, float]],
     target: int,
     rare: np.ndarray,
     *,
     total: float,
     sigma: float,
-) -> list[Measured]:
-    """Return the looks scaled from units to rows, the commonest code left out; post-processing.
+) -> list[Measurement]:
+    """Return the tables scaled from units to rows, the commonest code left out; post-processing.
 
-    Every look sums to the number of units with rare rows, so their noisy sums together tell it.
+    Every table sums to the number of units with rare rows, so their noisy sums together tell it.
     """
-    masks = [np.moveaxis(np.broadcast_to(rare, np.moveaxis(t, v.attributes.index(target), -1).shape), -1,
-                         v.attributes.index(target)) for v, (t, _) in zip(views, looks, strict=True)]  # fmt: skip
-    sums = np.array([table[mask].sum() for (table, _), mask in zip(looks, masks, strict=True)])
-    spread = np.array([noise**2 * mask.sum() for (_, noise), mask in zip(looks, masks, strict=True)])
+    masks = [
+        _along(rare, table.shape, m.attributes.index(target)) for m, (table, _) in zip(marginals, tables, strict=True)
+    ]
+    sums = np.array([table[mask].sum() for (table, _), mask in zip(tables, masks, strict=True)])
+    spread = np.array([noise**2 * mask.sum() for (_, noise), mask in zip(tables, masks, strict=True)])
     units = float((sums / spread).sum() / (1 / spread).sum())
     if units <= 2 * float((1 / spread).sum()) ** -0.5 or total <= 2 * sigma:
-        return []  # what cannot be told from nothing has no look
+        return []  # what cannot be told from nothing has no table
     scale = total / units
     return [
-        Measured(view, np.where(mask, table * scale, 0.0), np.where(mask, noise * scale, np.inf))
-        for view, (table, noise), mask in zip(views, looks, masks, strict=True)
+        Measurement(marginal, np.where(mask, table * scale, 0.0), np.where(mask, noise * scale, np.inf))
+        for marginal, (table, noise), mask in zip(marginals, tables, masks, strict=True)
     ]
+
+
+def _along(values: np.ndarray, shape: tuple[int, ...], axis: int) -> np.ndarray:
+    """Return the values, one for each place of an axis, broadcast to a shape."""
+    ends = [1] * len(shape)
+    ends[axis] = len(values)
+    return np.broadcast_to(values.reshape(ends), shape)

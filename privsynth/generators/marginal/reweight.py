@@ -1,8 +1,8 @@
-"""Rows that look as was paid for and hang together as all rows do: a mixture tilted to given one-way shares.
+"""Reweight a mixture so that it matches measured one-way marginals and keeps its dependence.
 
-Of the mixtures with these shares it is the nearest to the given one (in relative entropy), among those that weigh each
+Of the mixtures with these marginals it is the nearest to the given one in relative entropy, among those that weigh each
 code of each attribute by a factor. Each component stays a product, and its weight becomes what the factors leave of it.
-So what belongs together in all rows (a currency and its countries) does so here, although nobody paid for it again.
+So what belongs together in all rows (a currency and its countries) still does, without being measured again.
 Post-processing.
 """
 
@@ -13,22 +13,22 @@ from itertools import pairwise
 
 import numpy as np
 
-# Noisy looks of attributes that hang together may contradict each other, and endless fitting would drive the factors to
+# Noisy marginals of dependent attributes may contradict each other, and endless fitting would drive the factors to
 # extremes: steps are damped, and few.
 ROUNDS, DAMPING = 40, 0.7
-_TINY = 1e-300
+_TINY = 1e-300  # keeps divisors above zero; near the least normal double
 
 
-def tilted(
-    p: np.ndarray, starts: np.ndarray, looks: Sequence[np.ndarray], fixed: Collection[int], count: int
+def reweighted(
+    p: np.ndarray, starts: np.ndarray, profile: Sequence[np.ndarray], fixed: Collection[int], count: int
 ) -> np.ndarray:
-    """Return (count, D) components of equal weight of a mixture tilted to one-way shares.
+    """Return (count, D) components of equal weight of a mixture reweighted to one-way shares.
 
     Args:
       p: (components, D) of a mixture of components of equal weight.
       starts: (attributes + 1,) where each attribute's codes begin.
-      looks: for each attribute (size,) the shares wanted.
-      fixed: attributes that take their shares in every component, and are not looked at.
+      profile: for each attribute (size,) the shares wanted.
+      fixed: attributes that take these shares in every component and have no part in the fit.
 
     Source: iterative proportional fitting (Deming & Stephan 1940).
     """
@@ -42,7 +42,7 @@ def tilted(
             block = blocks[a]
             share = _weights(left)
             now = factor[block] * ((share / left[:, a]) @ p[:, block])
-            factor[block] *= np.where(now > _TINY, looks[a] / np.maximum(now, _TINY), 0.0) ** DAMPING
+            factor[block] *= np.where(now > _TINY, profile[a] / np.maximum(now, _TINY), 0.0) ** DAMPING
             factor[block] /= max(float(factor[block].max()), _TINY)
             left[:, a] = np.maximum(p[:, block] @ factor[block], _TINY)
     ends = np.cumsum(_weights(left))
@@ -51,7 +51,7 @@ def tilted(
     for block in blocks:
         found[:, block] /= np.maximum(found[:, block].sum(axis=1, keepdims=True), _TINY)
     for a in fixed:
-        found[:, blocks[a]] = looks[a]
+        found[:, blocks[a]] = profile[a]
     return found.astype(np.float32)
 
 

@@ -1,13 +1,13 @@
-"""Select: which tables to buy and at what price, in two rounds; the second where the model of the first is wrong.
+"""Select: which marginals to measure and at what price; in two rounds, the second where the first model is wrong.
 
-Round one scores pairs of attributes by their noisy distance from independence, finely and coarsely. Round two scores
-pairs and triples by their noisy distance from the mixture that was fitted to round one, as in AIM (McKenna et al. 2022)
-but in one Gaussian release. Both choose by one closed form, a pure function of noisy scores.
+Round one scores pairs of attributes by their noisy distance from independence, in fine and coarse resolution. Round two
+scores pairs and triples by their distance from the mixture that was fitted to round one, as AIM does (McKenna et al.
+2022), but in one Gaussian release. Both select by one closed form, a pure function of noisy scores.
 
-Source of the closed form: the allocation of SWIFT (google/dpsynth, 2026), restated without its tree: with expected
-noise √(2/π)·k·m / √B in L1 for a table of m cells bought at B = μ², the best prices of a set are B_r ∝ (k m_r)^{2/3},
-and the best set is a prefix of the tables in order of score / (k m_r)^{2/3}. Where a table can be had coarsely or
-finely, the prefix runs over steps of each thing's upper hull: first the coarse one, then what the finer one adds.
+Source of the closed form: the allocation of SWIFT (google/dpsynth, 2026), restated without its tree. A table of m
+entries measured at B = μ² has expected noise √(2/π)·Δ·m / √B in L1 for sensitivity Δ. So the best prices of a set are
+B_r ∝ (Δ m_r)^{2/3}, and the best set is a prefix of the marginals in order of score / (Δ m_r)^{2/3}. Where a marginal
+has several resolutions, the prefix runs over steps of their upper hull: first the coarse one, then what a finer adds.
 """
 
 from __future__ import annotations
@@ -20,45 +20,60 @@ from itertools import combinations
 
 import numpy as np
 
-from privsynth.codecs.contingency import View, coarse_groups, count_views, groups_of, middle, whole
+from privsynth.codecs.contingency import (
+    Marginal,
+    coarse_groups,
+    code_book_marginal,
+    contingency_tables,
+    full_marginal,
+    groups_of,
+)
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.generators.marginal.clip_units import weigh_rows
-from privsynth.generators.marginal.measure import Measured, emphasis
+from privsynth.generators.marginal.measure import Measurement, error_weights
+from privsynth.privacy.budget import ROUNDING
 from privsynth.privacy.mechanisms import Mechanisms, grid_sensitivity, on_grid
 
-MEAN_ABS_NORMAL = math.sqrt(2 / math.pi)
-SCORE_STEP = 2.0**-8
-WEIGHT_PRICE = 0.06  # of the budget of scores, for how much rows weigh where a unit has several
-MAX_PAIRS = 50_000
-MAX_CELLS = 250_000
+Priced = tuple[Marginal, float]  # a marginal and the μ² that its measurement costs
+
+MEAN_ABS_NORMAL = math.sqrt(2 / math.pi)  # E|N(0, 1)|
+SCORE_STEP = 2.0**-8  # rows: the grid of scores; far finer than their noise
+WEIGHT_PRICE = 0.06  # of the budget of scores, for how much rows weigh where a unit has several: it is one number
+MAX_PAIRS = 50_000  # bounds time and memory: all pairs of some 316 attributes
+MAX_ENTRIES = 250_000  # of a table in full: beyond, a coarse one says more for the price
 TWO_RESOLUTIONS_PAIRS = 1_000  # with more pairs a second score of each would drown in its own noise
-AGAIN_PAIRS, TRIPLES = 300, 500  # that round two scores
-MIN_TABLES, TABLES_PER_ATTRIBUTE = 300, 2  # the fit takes time for each table
-SHORT_TARGET, SHORT_TABLE = 6, 256  # codes of a target, and cells of a table with it, that is seen finely only
-ROWS_PER_CELL_SIGMA = 12.0
-LIVE_SIGMAS = 1.0
+AGAIN_PAIRS, TRIPLES = 300, 500  # that round two scores: noise of a score grows with the root of their number
+MIN_TABLES, TABLES_PER_ATTRIBUTE = 300, 2  # selected at most, the larger of the two: the fit takes time for each
+SHORT_TARGET, SHORT_TABLE = 6, 256  # codes of a target, and entries of a table with it that comes in full only
+ROWS_PER_ENTRY_SIGMA = 12.0  # of a coarse entry of average size: it stands clear of its noise
+PRESENT_SIGMAS = 1.0  # above which a code may well have rows; most that have none lie below
+PAIR_GROUPS, TRIPLE_GROUPS = (5, 16), (4, 12)  # least and most groups of an attribute; by trial, like the next line
+PAIR_FINENESS, TRIPLE_FINENESS = 0.4, 0.6  # of the affordable number of groups that is used
+PARTNERS = 12  # third attributes tried beside each strong pair: bounds the search
 
 
-def number_of_groups(data: Encoded, mu_squared: float, *, width: int, unit: float) -> int:
-    """Return into how many groups an attribute is seen in coarse tables over `width` attributes; from public facts.
+def number_of_groups(data: Encoded, mu_squared: float, *, width: int, sensitivity: float) -> int:
+    """Return how many groups an attribute has in coarse marginals over `width` attributes; from public facts.
 
     Args:
       mu_squared: of all measured tables together.
-      unit: rows that a unit moves a table by, as of the last tables that were paid.
+      sensitivity: rows by which a unit moved the last measured tables (see `effective_sensitivity`).
     """
-    noise = unit / max(mu_squared, 1e-12) ** 0.5
-    affordable = (data.n_rows / noise / ROWS_PER_CELL_SIGMA) ** (1 / width)
-    least, most = (5, 16) if width == 2 else (4, 12)
-    return int(np.clip(affordable * (0.4 if width == 2 else 0.6), least, most))
+    noise = sensitivity / max(mu_squared, 1e-12) ** 0.5
+    affordable = (data.n_rows / noise / ROWS_PER_ENTRY_SIGMA) ** (1 / width)
+    fineness, bounds = (PAIR_FINENESS, PAIR_GROUPS) if width == 2 else (TRIPLE_FINENESS, TRIPLE_GROUPS)
+    return int(np.clip(affordable * fineness, *bounds))
 
 
-def pair_views(data: Encoded, shares: Sequence[np.ndarray], *, groups: int, likely: Sequence[int] = ()) -> list[View]:
-    """Return the pairs of round one: finely where the table is not too large, by code books, and coarsely.
+def candidate_pairs(
+    data: Encoded, shares: Sequence[np.ndarray], *, groups: int, likely: Sequence[int] = ()
+) -> list[Marginal]:
+    """Return the candidates of round one: pairs in full where the table is not too large, by code books, and coarse.
 
-    With a target of few codes only finely: such a table is short however fine it is, and where along the other
-    attribute the target changes is what a model of it lives on.
+    With a target of few codes only in full: such a table is short however fine it is, and where along the other
+    attribute the target changes is what predictors need.
 
-    Chosen by sizes and `likely` alone; the groups are a function of the paid one-way shares.
+    A function of sizes, `likely` and noisy one-way shares alone.
 
     Args:
       likely: see `likely_targets`.
@@ -70,47 +85,47 @@ def pair_views(data: Encoded, shares: Sequence[np.ndarray], *, groups: int, like
         pairs = sorted(pairs, key=lambda pair: (sizes[pair[0]] * sizes[pair[1]], pair))[:MAX_PAIRS]
     coarse = _coarse(data, shares, groups)
     both = len(pairs) <= TWO_RESOLUTIONS_PAIRS
-    views = []
+    marginals = []
     for i, j in pairs:
-        fine, rough = whole(sizes, (i, j)), View((i, j), (coarse[i], coarse[j]))
-        if fine.cells <= MAX_CELLS and (both or not rough.is_coarse):
-            views.append(fine)
-        between = middle(data, (i, j)) if both else None
-        if between is not None and between.cells <= MAX_CELLS:
-            views.append(between)
-        if rough.is_coarse and (short.isdisjoint((i, j)) or fine.cells > SHORT_TABLE or not both):
-            views.append(rough)
-    return views
+        fine, rough = full_marginal(sizes, (i, j)), Marginal((i, j), (coarse[i], coarse[j]))
+        if fine.size <= MAX_ENTRIES and (both or not rough.is_coarse):
+            marginals.append(fine)
+        between = code_book_marginal(data, (i, j)) if both else None
+        if between is not None and between.size <= MAX_ENTRIES:
+            marginals.append(between)
+        if rough.is_coarse and (short.isdisjoint((i, j)) or fine.size > SHORT_TABLE or not both):
+            marginals.append(rough)
+    return marginals
 
 
-def residual_views(
+def second_round_candidates(
     data: Encoded,
     shares: Sequence[np.ndarray],
-    first: Sequence[View],
+    first: Sequence[Marginal],
     scores: np.ndarray,
     *,
     groups: int,
     likely: Sequence[int] = (),
-) -> list[View]:
-    """Return the pairs and triples of round two: those whose pairs scored highest in round one.
+) -> list[Marginal]:
+    """Return the candidates of round two: pairs and triples, those whose pairs scored highest in round one.
 
     Args:
       first, scores: what round one scored; noisy, so this is post-processing.
       likely: see `likely_targets`.
     """
     sizes = data.sizes
-    stress = emphasis(data, likely)
+    importance = error_weights(data, likely)
     best: dict[tuple[int, ...], float] = {}
-    for view, score in zip(first, scores, strict=True):
-        best[view.attributes] = max(best.get(view.attributes, -math.inf), float(score))
-    weighted = {pair: score * stress[list(pair)].max() for pair, score in best.items()}
+    for marginal, score in zip(first, scores, strict=True):
+        best[marginal.attributes] = max(best.get(marginal.attributes, -math.inf), float(score))
+    weighted = {pair: score * importance[list(pair)].max() for pair, score in best.items()}
     ranked = sorted(weighted, key=lambda pair: (-weighted[pair], pair))
-    pairs = [pair for pair in ranked if sizes[pair[0]] * sizes[pair[1]] <= MAX_CELLS][:AGAIN_PAIRS]
+    pairs = [pair for pair in ranked if sizes[pair[0]] * sizes[pair[1]] <= MAX_ENTRIES][:AGAIN_PAIRS]
     coarse = _coarse(data, shares, groups)
     triples = _triples(len(sizes), weighted)
-    fine = [whole(sizes, pair) for pair in sorted(pairs)]
-    between = [joined for pair in sorted(pairs) if (joined := middle(data, pair))]
-    return [*fine, *between] + [View(triple, tuple(coarse[a] for a in triple)) for triple in triples]
+    fine = [full_marginal(sizes, pair) for pair in sorted(pairs)]
+    between = [joined for pair in sorted(pairs) if (joined := code_book_marginal(data, pair))]
+    return [*fine, *between] + [Marginal(triple, tuple(coarse[a] for a in triple)) for triple in triples]
 
 
 def _triples(attributes: int, weighted: dict[tuple[int, ...], float]) -> list[tuple[int, ...]]:
@@ -123,7 +138,7 @@ def _triples(attributes: int, weighted: dict[tuple[int, ...], float]) -> list[tu
     ranked = sorted(weighted, key=lambda pair: (-weighted[pair], pair))[: 4 * TRIPLES]
     found: dict[tuple[int, ...], float] = {}
     for i, j in ranked:
-        for other in np.argsort(-(matrix[i] + matrix[j]), kind="stable")[:12].tolist():
+        for other in np.argsort(-(matrix[i] + matrix[j]), kind="stable")[:PARTNERS].tolist():
             if other not in (i, j):
                 triple = tuple(sorted((i, j, other)))
                 found[triple] = float(matrix[i, j] + matrix[i, other] + matrix[j, other])
@@ -135,33 +150,35 @@ def _coarse(data: Encoded, shares: Sequence[np.ndarray], groups: int) -> list[np
     return [groups_of(data, a, share, coarse) for a, share in enumerate(shares)]
 
 
-def score_views(
+def score_marginals(
     data: Encoded,
-    views: Sequence[View],
-    table_of: Callable[[View], np.ndarray],
+    marginals: Sequence[Marginal],
+    model_table: Callable[[Marginal], np.ndarray],
     mechanisms: Mechanisms,
     *,
     mu_squared: float,
     label: str,
 ) -> np.ndarray:
-    """Return (views,) noisy L1 distances of the tables from a model's, in rows, shrunk towards their mean.
+    """Return (marginals,) noisy L1 distances of the tables from a model's, in rows, shrunk towards their mean.
 
     Args:
-      table_of: the model's table of a view, as shares.
-    Guarantee: Gaussian releases of part "selection", which add up to `mu_squared`. A row moves one cell of a table by
+      model_table: the model's table of a marginal, as shares.
+    Guarantee: Gaussian releases of part "selection", which add up to `mu_squared`. A row moves one entry of a table by
       its weight, so a unit moves each distance by at most what its rows weigh together (1 where a unit has one row,
-      else see `units.weigh_rows`), and all of them by √views of that in L2; the grid's rounding is added.
+      else see `clip_units.weigh_rows`), and all of them by √marginals times that in L2; the grid's rounding is added.
     """
     most, weight, held, step = 1.0, None, data.n_rows, SCORE_STEP
     if data.max_rows_per_unit > 1:
         price = mu_squared * WEIGHT_PRICE
         weight, most, held = weigh_rows(data, mechanisms, part="selection", mu_squared=price)
         mu_squared, step = mu_squared - price, 1.0
-    counts = count_views(data.codes, views, weight)
-    exact = np.array([np.abs(n - held * table_of(view)).sum() for n, view in zip(counts, views, strict=True)])
+    counts = contingency_tables(data.codes, marginals, weight)
+    exact = np.array(
+        [np.abs(n - held * model_table(marginal)).sum() for n, marginal in zip(counts, marginals, strict=True)]
+    )
     release = mechanisms.gaussian(
         on_grid(exact, step),
-        l2_sensitivity=grid_sensitivity(most * math.sqrt(len(views)), len(views), step),
+        l2_sensitivity=grid_sensitivity(most * math.sqrt(len(marginals)), len(marginals), step),
         part="selection",
         mu_squared=mu_squared,
         label=label,
@@ -173,7 +190,7 @@ def score_views(
 def shrink_scores(noisy: np.ndarray, sigma: float, *, most: float) -> np.ndarray:
     """Return scores pulled to their mean as far as noise explains their spread, within [0, most]; post-processing.
 
-    Without it a wide table, whose scores are mostly noise, would choose the luckiest pairs.
+    Without it a wide table, whose scores are mostly noise, would select the luckiest pairs (winner's curse).
     """
     middle = float(noisy.mean())
     spread = float(noisy.var())
@@ -181,72 +198,73 @@ def shrink_scores(noisy: np.ndarray, sigma: float, *, most: float) -> np.ndarray
     return np.clip(middle + keep * (noisy - middle), 0.0, most)
 
 
-def choose_views(
+def select_marginals(
     data: Encoded,
-    views: Sequence[View],
+    marginals: Sequence[Marginal],
     scores: np.ndarray,
-    live: Sequence[np.ndarray],
+    present: Sequence[np.ndarray],
     *,
     mu_squared: float,
-    unit: float,
+    sensitivity: float,
     likely: Sequence[int] = (),
-) -> list[tuple[View, float]]:
-    """Return the views to buy and the μ² of each, every set of attributes at one resolution; empty if none pays.
+) -> list[Priced]:
+    """Return the marginals to measure and the μ² of each, one resolution of each set of attributes; empty if none pays.
 
     Args:
-      live: see `live_codes`; noise in a cell of which it is known that it is empty does no harm, and is not counted.
-      unit: see `number_of_groups`.
+      present: see `present_codes`; noise in an entry known to be empty does no harm, and is not counted.
+      sensitivity: see `number_of_groups`.
       likely: see `likely_targets`.
     """
-    stress = emphasis(data, likely)
+    importance = error_weights(data, likely)
     chosen = allocate(
         scores,
-        np.array([live_cells(view, live) for view in views], dtype=np.float64),
-        k=unit,
+        np.array([present_size(marginal, present) for marginal in marginals], dtype=np.float64),
+        sensitivity=sensitivity,
         mu_squared=mu_squared,
-        weights=np.array([stress[list(view.attributes)].max() for view in views]),
-        of=[view.attributes for view in views],
+        weights=np.array([importance[list(marginal.attributes)].max() for marginal in marginals]),
+        resolution_of=[marginal.attributes for marginal in marginals],
         at_most=max(MIN_TABLES, TABLES_PER_ATTRIBUTE * len(data.sizes)),
     )
-    return [(views[r], price) for r, price in sorted(chosen.items())]
+    return [(marginals[r], price) for r, price in sorted(chosen.items())]
 
 
-def live_codes(one_way: Sequence[Measured]) -> list[np.ndarray]:
+def present_codes(one_way: Sequence[Measurement]) -> list[np.ndarray]:
     """Return for each attribute (size,) booleans: a code that stands above its noise; post-processing.
 
-    NULL and OTHER are codes of every column that may have them, and mostly nobody does.
+    NULL and OTHER are codes of every column that may have them, and mostly no row does.
     """
-    return [np.asarray(table.counts).ravel() > LIVE_SIGMAS * np.asarray(table.sigma).ravel() for table in one_way]
+    return [np.asarray(table.counts).ravel() > PRESENT_SIGMAS * np.asarray(table.sigma).ravel() for table in one_way]
 
 
-def live_cells(view: View, live: Sequence[np.ndarray]) -> int:
-    """Return the number of cells of a view in which there may be rows."""
-    groups = (len(np.unique(group[live[a]])) for a, group in zip(view.attributes, view.groups, strict=True))
+def present_size(marginal: Marginal, present: Sequence[np.ndarray]) -> int:
+    """Return the number of entries of a marginal's table in which there may be rows."""
+    groups = (len(np.unique(group[present[a]])) for a, group in zip(marginal.attributes, marginal.groups, strict=True))
     return math.prod(max(n, 1) for n in groups)
 
 
 def allocate(
     scores: np.ndarray,
-    cells: np.ndarray,
+    entries: np.ndarray,
     *,
-    k: float,
+    sensitivity: float,
     mu_squared: float,
     weights: np.ndarray | None = None,
-    of: Sequence[object] | None = None,
+    resolution_of: Sequence[object] | None = None,
     at_most: int | None = None,
 ) -> dict[int, float]:
-    """Return which tables to buy and the μ² of each, or nothing if none pays; a pure function of noisy scores.
+    """Return which tables to measure and the μ² of each, or nothing if none pays; a pure function of noisy scores.
 
     Args:
-      scores: (r,) noisy L1 error if the table is not bought, in rows.
-      cells: (r,) number of cells.
+      scores: (r,) noisy L1 error if the table is not measured, in rows.
+      entries: (r,) number of entries.
+      sensitivity: see `number_of_groups`.
       weights: (r,) how much an error in each table counts, one each if None.
-      of: (r,) what each table is a resolution of; one resolution of a thing is bought, each its own if None.
-      at_most: how many tables to buy at most.
+      resolution_of: (r,) what each table is a resolution of, of which one is measured; each its own if None.
+      at_most: how many tables to measure at most.
     """
     weight = np.ones(len(scores)) if weights is None else weights
-    price = (MEAN_ABS_NORMAL * k * weight * cells) ** (2 / 3)
-    steps = _steps(weight * scores, price, range(len(scores)) if of is None else of)
+    price = (MEAN_ABS_NORMAL * sensitivity * weight * entries) ** (2 / 3)
+    steps = _steps(weight * scores, price, range(len(scores)) if resolution_of is None else resolution_of)
     order = sorted(steps, key=lambda step: (-step.gain / step.cost, step.table))[:at_most]
     gains = np.cumsum([step.gain for step in order])
     costs = np.cumsum([step.cost for step in order])
@@ -257,12 +275,12 @@ def allocate(
     taken = [step.table for step in order[: best + 1]]
     chosen = sorted(set(taken) - {step.instead_of for step in order[: best + 1]})
     total = float(price[chosen].sum())
-    return {r: mu_squared * (1 - 1e-9) * float(price[r]) / total for r in chosen}
+    return {r: mu_squared * ROUNDING * float(price[r]) / total for r in chosen}
 
 
 @dataclass(frozen=True)
 class _Step:
-    """To buy a table, or a finer one instead of a coarser one; each thing's steps get ever worse per cost."""
+    """To measure a table, or a finer one instead of a coarser one; steps of one marginal get ever worse per cost."""
 
     table: int
     gain: float
@@ -271,7 +289,7 @@ class _Step:
 
 
 def _steps(score: np.ndarray, price: np.ndarray, of: Sequence[object]) -> list[_Step]:
-    """Return the steps along the upper hull of each thing's (price, score), so that a greedy prefix is the best set."""
+    """Return the steps along each marginal's upper hull of (price, score): a greedy prefix of them is the best set."""
     resolutions: dict[object, list[int]] = {}
     for r in np.lexsort((-score, price)).tolist():
         resolutions.setdefault(of[r], []).append(r)

@@ -9,24 +9,24 @@ import pytest
 from doubles import ExactMechanisms, RecordingMechanisms, ReplayMechanisms, distance
 
 from privsynth.codecs.columns import Attribute
-from privsynth.codecs.contingency import View, whole
+from privsynth.codecs.contingency import Marginal, full_marginal
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.generators.marginal.clip_units import (
     LEAST_SHARE,
     STEPS,
-    cell_scales,
     choose_bound,
+    entry_scales,
     release_tables,
     weigh_rows,
 )
 from privsynth.generators.marginal.fitted import FitSettings
-from privsynth.generators.marginal.generator import buy_tables
-from privsynth.generators.marginal.measure import measure_one_way, measure_tables, rows_of_unit
-from privsynth.generators.marginal.select import score_views
+from privsynth.generators.marginal.measure import effective_sensitivity, measure_marginals, measure_one_way
+from privsynth.generators.marginal.rounds import MeasureRequest, select_and_measure
+from privsynth.generators.marginal.select import score_marginals
 from privsynth.privacy.budget import Budget, plan_spending
 
 SIZES = [4, 3, 6]
-PAIRS = [(whole(SIZES, (0, 1)), 0.1), (View((1, 2), (np.array([0, 0, 1]), np.arange(6))), 0.3)]
+PAIRS = [(full_marginal(SIZES, (0, 1)), 0.1), (Marginal((1, 2), (np.array([0, 0, 1]), np.arange(6))), 0.3)]
 PARTS = {"one_way": 0.2, "selection": 0.2, "measurement": 0.6}
 
 
@@ -60,9 +60,13 @@ def test_a_unit_more_moves_no_release_by_more_than_was_declared(k, kind):
     plan = plan_spending(Budget(epsilon=2.0, unit="u", max_rows_per_unit=k), PARTS, open_domain=False)
     fit = FitSettings(components=8, max_steps=5)
     record = RecordingMechanisms(1)
-    first = buy_tables(data, record, plan, settings=fit, rng=np.random.default_rng(0))
+    first = select_and_measure(
+        MeasureRequest(data=data, mechanisms=record, plan=plan, settings=fit, rng=np.random.default_rng(0))
+    )
     replay = ReplayMechanisms(record)
-    second = buy_tables(more, replay, plan, settings=fit, rng=np.random.default_rng(0))
+    second = select_and_measure(
+        MeasureRequest(data=more, mechanisms=replay, plan=plan, settings=fit, rng=np.random.default_rng(0))
+    )
     assert replay.violations() == []
     moved = [distance(a.given, b.given) / a.l2_sensitivity for a, b in zip(record.calls, replay.calls, strict=True)]
     assert max(moved) <= 1.0
@@ -130,11 +134,13 @@ def test_noise_is_that_of_the_rows_which_units_have():
     sigma = {}
     for name, data in (("few", few), ("many", many)):
         tables = measure_one_way(data, RecordingMechanisms(0), mu_squared=5.0)
-        sigma[name] = rows_of_unit(tables, 5.0)
+        sigma[name] = effective_sensitivity(tables, 5.0)
     assert 0.9 < sigma["few"] < 2.0
     assert 4.0 < sigma["many"] < 20.0
     single = log_of(np.ones(600, dtype=int), k=1, n_rows=600.0)
-    assert rows_of_unit(measure_one_way(single, RecordingMechanisms(0), mu_squared=5.0), 5.0) == pytest.approx(1.0)
+    assert effective_sensitivity(measure_one_way(single, RecordingMechanisms(0), mu_squared=5.0), 5.0) == pytest.approx(
+        1.0
+    )
 
 
 def test_rows_weigh_together_no_more_than_the_bound():
@@ -153,31 +159,31 @@ def test_weighed_scores_are_distances_from_the_model():
     a = rng.integers(0, 4, rows.sum())
     data = encoded(np.stack([a, a % 3, rng.integers(0, 6, len(a))]), np.repeat(np.arange(2_000), rows), k=8,
                    n_rows=float(len(a)))  # fmt: skip
-    views = [whole(SIZES, pair) for pair in [(0, 1), (0, 2)]]
+    marginals = [full_marginal(SIZES, pair) for pair in [(0, 1), (0, 2)]]
     shares = [np.bincount(codes, minlength=size) / len(a) for codes, size in zip(data.codes, SIZES, strict=True)]
 
-    def independent(view: View) -> np.ndarray:
-        return np.outer(shares[view.attributes[0]], shares[view.attributes[1]])
+    def independent(marginal: Marginal) -> np.ndarray:
+        return np.outer(shares[marginal.attributes[0]], shares[marginal.attributes[1]])
 
-    same, other = score_views(data, views, independent, ExactMechanisms(), mu_squared=1.0, label="scores")
+    same, other = score_marginals(data, marginals, independent, ExactMechanisms(), mu_squared=1.0, label="scores")
     exact = np.zeros((4, 3))
     np.add.at(exact, (data.codes[0], data.codes[1]), 1)
-    assert same == pytest.approx(np.abs(exact - len(a) * independent(views[0])).sum(), rel=0.05)
+    assert same == pytest.approx(np.abs(exact - len(a) * independent(marginals[0])).sum(), rel=0.05)
     assert other < 0.1 * same
 
 
 def test_tables_of_several_prices_share_the_noise_by_price():
     data = log_of(np.full(100, 3), k=3)
-    cheap, dear = measure_tables(data, PAIRS, RecordingMechanisms(0), label="table")
+    cheap, dear = measure_marginals(data, PAIRS, RecordingMechanisms(0), label="table")
     assert np.ravel(cheap.sigma) / np.ravel(dear.sigma) == pytest.approx(math.sqrt(3.0))
 
 
 def test_cells_that_hardly_anybody_is_in_weigh_more():
     expected = np.array([0.6, 0.3, 0.09, 0.01])
-    scale = cell_scales(expected, 20)
+    scale = entry_scales(expected, 20)
     assert (np.diff(scale) > 0).all()
-    assert np.allclose(scale, cell_scales(1e4 * expected, 20))
-    assert np.isfinite(cell_scales(np.zeros((2, 3)), 5)).all()
+    assert np.allclose(scale, entry_scales(1e4 * expected, 20))
+    assert np.isfinite(entry_scales(np.zeros((2, 3)), 5)).all()
     share = (expected + LEAST_SHARE / 4) / (1 + LEAST_SHARE)
     assert (share * scale**2).sum() == pytest.approx(1.0)
 
@@ -188,7 +194,7 @@ def test_expected_tables_make_rare_cells_quieter_and_no_unit_moves_further():
     a = rng.choice(4, rows.sum(), p=[0.9, 0.08, 0.015, 0.005])
     codes = np.stack([a, rng.integers(0, 3, len(a)), rng.integers(0, 6, len(a))])
     data = encoded(codes, np.repeat(np.arange(3_000), rows), k=20, n_rows=float(len(a)))
-    bought, counts = [(whole(SIZES, (0,)), 0.1)], np.bincount(a, minlength=4)
+    bought, counts = [(full_marginal(SIZES, (0,)), 0.1)], np.bincount(a, minlength=4)
     _, (plain,) = release_tables(data, bought, RecordingMechanisms(0), part="measurement", label="table")
     record = RecordingMechanisms(0)
     _, (noise,) = release_tables(data, bought, record, part="measurement", label="table", expected=lambda _: counts)

@@ -13,27 +13,35 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privsynth.codecs.columns import Attribute
-from privsynth.codecs.contingency import View, book_groups, coarse_groups, count_views, groups_of, middle, whole
+from privsynth.codecs.contingency import (
+    Marginal,
+    book_groups,
+    coarse_groups,
+    code_book_marginal,
+    contingency_tables,
+    full_marginal,
+    groups_of,
+)
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.generators.marginal.fitted import FitSettings
-from privsynth.generators.marginal.generator import buy_tables
 from privsynth.generators.marginal.measure import (
-    Measured,
+    Measurement,
     likely_targets,
     measure_one_way,
     smooth_shares,
     to_simplex,
 )
+from privsynth.generators.marginal.rounds import MeasureRequest, select_and_measure
 from privsynth.generators.marginal.select import (
     MEAN_ABS_NORMAL,
     allocate,
-    choose_views,
-    live_cells,
-    live_codes,
+    candidate_pairs,
     number_of_groups,
-    pair_views,
-    residual_views,
-    score_views,
+    present_codes,
+    present_size,
+    score_marginals,
+    second_round_candidates,
+    select_marginals,
 )
 from privsynth.privacy.budget import Budget, plan_spending
 
@@ -78,7 +86,7 @@ def test_the_nearest_probability_vector_is_the_one_of_a_naive_twin(values):
     st.sampled_from([0.0, 1.0, 5e4]),
 )
 def test_smooth_shares_are_positive_and_keep_the_order(counts, sigma, n_rows):
-    table = Measured(whole([len(counts)], (0,)), np.array(counts), sigma)
+    table = Measurement(full_marginal([len(counts)], (0,)), np.array(counts), sigma)
     found = smooth_shares(table, n_rows=n_rows)
     assert found.sum() == pytest.approx(1.0)
     assert (found >= 0).all()
@@ -91,7 +99,7 @@ def test_smoothing_finds_rare_codes_that_noise_drowns():
     rng = np.random.default_rng(0)
     sharp, smooth = [], []
     for _ in range(50):
-        table = Measured(whole([32], (0,)), true + rng.normal(0, 300, 32), 300.0)
+        table = Measurement(full_marginal([32], (0,)), true + rng.normal(0, 300, 32), 300.0)
         shares = smooth_shares(table, n_rows=30_000)
         assert (shares > 0).all()
         smooth.append(np.abs(shares - true / 30_000).sum())
@@ -101,7 +109,7 @@ def test_smoothing_finds_rare_codes_that_noise_drowns():
 
 def test_smoothing_leaves_what_is_known_alone():
     counts = np.array([500.0, 300.0, 150.0, 50.0])
-    table = Measured(whole([4], (0,)), counts, 1.0)
+    table = Measurement(full_marginal([4], (0,)), counts, 1.0)
     assert np.allclose(smooth_shares(table, n_rows=1_000), counts / 1_000, atol=1e-4)
 
 
@@ -109,25 +117,25 @@ def test_counting_agrees_with_counting_by_hand(monkeypatch):
     monkeypatch.setattr("privsynth.codecs.contingency.LEAST_ROWS", 7)
     monkeypatch.setattr("privsynth.codecs.contingency.MOST_ROWS", 7)
     data = random_data([3, 4, 2], n=60)
-    rough = View((0, 1), (np.array([0, 1, 1]), np.array([1, 0, 0, 1])))
-    fine, coarse = count_views(data.codes, [whole(data.sizes, (0, 1, 2)), rough])
-    for cell in itertools.product(range(3), range(4), range(2)):
-        assert fine[cell] == sum(tuple(row) == cell for row in data.codes.T.tolist())
-    for cell in itertools.product(range(2), range(2)):
+    rough = Marginal((0, 1), (np.array([0, 1, 1]), np.array([1, 0, 0, 1])))
+    fine, coarse = contingency_tables(data.codes, [full_marginal(data.sizes, (0, 1, 2)), rough])
+    for entry in itertools.product(range(3), range(4), range(2)):
+        assert fine[entry] == sum(tuple(row) == entry for row in data.codes.T.tolist())
+    for entry in itertools.product(range(2), range(2)):
         rows = zip(rough.groups[0][data.codes[0]], rough.groups[1][data.codes[1]], strict=True)
-        assert coarse[cell] == sum((int(a), int(b)) == cell for a, b in rows)
-    assert count_views(data.codes[:, :0], [whole(data.sizes, (1,))])[0].tolist() == [0, 0, 0, 0]
-    assert count_views(data.codes, []) == []
+        assert coarse[entry] == sum((int(a), int(b)) == entry for a, b in rows)
+    assert contingency_tables(data.codes[:, :0], [full_marginal(data.sizes, (1,))])[0].tolist() == [0, 0, 0, 0]
+    assert contingency_tables(data.codes, []) == []
 
 
 instances = st.lists(st.tuples(st.floats(-50, 2_000), st.integers(2, 3_000)), min_size=1, max_size=8)
 
 
-def value_of(chosen: tuple[int, ...], scores: np.ndarray, cells: np.ndarray, k: int, mu_squared: float) -> float:
+def value_of(chosen: tuple[int, ...], scores: np.ndarray, entries: np.ndarray, k: int, mu_squared: float) -> float:
     """Return error removed minus noise added by a set of tables at its best prices, found numerically naive."""
-    price = (MEAN_ABS_NORMAL * k * cells[list(chosen)]) ** (2 / 3)
+    price = (MEAN_ABS_NORMAL * k * entries[list(chosen)]) ** (2 / 3)
     shares = mu_squared * price / price.sum()
-    noise = (MEAN_ABS_NORMAL * k * cells[list(chosen)] / np.sqrt(shares)).sum()
+    noise = (MEAN_ABS_NORMAL * k * entries[list(chosen)] / np.sqrt(shares)).sum()
     return float(scores[list(chosen)].sum() - noise)
 
 
@@ -135,25 +143,25 @@ def value_of(chosen: tuple[int, ...], scores: np.ndarray, cells: np.ndarray, k: 
 @given(instances, st.integers(1, 5), st.floats(0.01, 10))
 def test_the_choice_is_within_one_table_of_the_best_set(instance, k, mu_squared):
     scores = np.array([s for s, _ in instance])
-    cells = np.array([float(c) for _, c in instance])
-    chosen = allocate(scores, cells, k=k, mu_squared=mu_squared)
+    entries = np.array([float(c) for _, c in instance])
+    chosen = allocate(scores, entries, sensitivity=k, mu_squared=mu_squared)
     assert math.fsum(chosen.values()) <= mu_squared
     assert not chosen or math.fsum(chosen.values()) >= mu_squared * (1 - 1e-6)
     assert all(price > 0 for price in chosen.values())
     subsets = [s for size in range(1, len(scores) + 1) for s in itertools.combinations(range(len(scores)), size)]
-    best = max(value_of(s, scores, cells, k, mu_squared) for s in subsets)
-    mine = value_of(tuple(chosen), scores, cells, k, mu_squared) if chosen else 0.0
+    best = max(value_of(s, scores, entries, k, mu_squared) for s in subsets)
+    mine = value_of(tuple(chosen), scores, entries, k, mu_squared) if chosen else 0.0
     # A prefix of the best ratios: never worse than the best set by more than one table's score.
     assert mine >= max(best, 0.0) - max(scores.max(), 0.0) - 1e-6
     assert mine >= 0
 
 
 def test_prices_are_the_cheapest_for_the_set():
-    scores, cells = np.array([900.0, 800.0, 700.0]), np.array([10.0, 100.0, 1000.0])
-    chosen = allocate(scores, cells, k=1, mu_squared=5.0)
+    scores, entries = np.array([900.0, 800.0, 700.0]), np.array([10.0, 100.0, 1000.0])
+    chosen = allocate(scores, entries, sensitivity=1, mu_squared=5.0)
     assert set(chosen) == {0, 1, 2}
     # No shift of budget between two tables lowers the summed noise.
-    noise = lambda b: sum(cells[i] / math.sqrt(b[i]) for i in b)  # noqa: E731
+    noise = lambda b: sum(entries[i] / math.sqrt(b[i]) for i in b)  # noqa: E731
     for i, j in itertools.permutations(range(3), 2):
         moved = {**chosen, i: chosen[i] * 0.97, j: chosen[j] + chosen[i] * 0.03}
         assert noise(moved) > noise(chosen)
@@ -161,36 +169,36 @@ def test_prices_are_the_cheapest_for_the_set():
 
 @pytest.mark.parametrize("scores", [[-5.0, -1.0], [0.0, 0.0], [1.0, 1.0]])
 def test_where_nothing_pays_nothing_is_chosen(scores):
-    assert allocate(np.array(scores), np.array([1e4, 2e4]), k=50, mu_squared=1e-4) == {}
+    assert allocate(np.array(scores), np.array([1e4, 2e4]), sensitivity=50, mu_squared=1e-4) == {}
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 2_000), st.integers(2, 3_000), st.integers(0, 2)), min_size=1, max_size=7))
 def test_of_each_thing_one_resolution_is_chosen_and_the_best_within_a_step(instance):
     scores = np.array([s for s, *_ in instance])
-    cells = np.array([float(c) for _, c, _ in instance])
+    entries = np.array([float(c) for _, c, _ in instance])
     of = [thing for *_, thing in instance]
-    chosen = allocate(scores, cells, k=1, mu_squared=1.0, of=of)
+    chosen = allocate(scores, entries, sensitivity=1, mu_squared=1.0, resolution_of=of)
     assert len({of[r] for r in chosen}) == len(chosen)
     subsets = [s for size in range(1, len(of) + 1) for s in itertools.combinations(range(len(of)), size)]
     lawful = [s for s in subsets if len({of[r] for r in s}) == len(s)]
-    best = max(value_of(s, scores, cells, 1, 1.0) for s in lawful)
-    mine = value_of(tuple(chosen), scores, cells, 1, 1.0) if chosen else 0.0
+    best = max(value_of(s, scores, entries, 1, 1.0) for s in lawful)
+    mine = value_of(tuple(chosen), scores, entries, 1, 1.0) if chosen else 0.0
     assert mine >= max(best, 0.0) - scores.max() - 1e-6
 
 
 def test_a_finer_table_is_bought_where_what_it_adds_pays():
-    scores, cells, of = np.array([100.0, 900.0, 100.0, 110.0]), np.array([9.0, 64.0, 9.0, 900.0]), [0, 0, 1, 1]
-    assert set(allocate(scores, cells, k=1, mu_squared=10.0, of=of)) == {1, 2}
+    scores, entries, of = np.array([100.0, 900.0, 100.0, 110.0]), np.array([9.0, 64.0, 9.0, 900.0]), [0, 0, 1, 1]
+    assert set(allocate(scores, entries, sensitivity=1, mu_squared=10.0, resolution_of=of)) == {1, 2}
 
 
 def test_scores_are_distances_from_the_model():
     rng = np.random.default_rng(1)
     a = rng.integers(0, 4, 4_000)
     data = encoded(np.stack([a, a, rng.integers(0, 4, 4_000)]), [4, 4, 4])
-    views = [whole([4, 4, 4], pair) for pair in [(0, 1), (0, 2), (1, 2)]]
+    marginals = [full_marginal([4, 4, 4], pair) for pair in [(0, 1), (0, 2), (1, 2)]]
     flat = np.full((4, 4), 1 / 16)
-    same, *others = score_views(data, views, lambda _: flat, ExactMechanisms(), mu_squared=1.0, label="scores")
+    same, *others = score_marginals(data, marginals, lambda _: flat, ExactMechanisms(), mu_squared=1.0, label="scores")
     # Equal columns of four even values: 2 · N · (1 − 1/4), up to the unevenness of the draw.
     assert same == pytest.approx(6_000, rel=0.02)
     assert max(others) < 400
@@ -200,13 +208,15 @@ def test_all_that_is_spent_is_within_the_plan():
     data = random_data([3, 5, 30, 2], k=4, targets=(1,), protected=(3,))
     plan = plan_spending(Budget(epsilon=1.0, unit="u", max_rows_per_unit=4), PARTS, open_domain=False)
     mechanisms = RecordingMechanisms(0)
-    releases = buy_tables(data, mechanisms, plan, settings=FIT, rng=np.random.default_rng(0))
+    measurements = select_and_measure(
+        MeasureRequest(data=data, mechanisms=mechanisms, plan=plan, settings=FIT, rng=np.random.default_rng(0))
+    )
     for part, limit in plan.parts.items():
         assert math.fsum(c.public[3] for c in mechanisms.calls if c.public[2] == part) <= limit * (1 + 1e-12)
-    assert [m.attributes for m in releases.one_way] == [(0,), (1,), (2,), (3,)]
-    assert all(m.counts.shape == m.view.shape for m in releases.tables)
-    assert releases.first
-    assert releases.second
+    assert [m.attributes for m in measurements.one_way] == [(0,), (1,), (2,), (3,)]
+    assert all(m.counts.shape == m.marginal.shape for m in measurements.tables)
+    assert measurements.first
+    assert measurements.second
     assert math.fsum(c.public[3] for c in mechanisms.calls) >= 0.99 * math.fsum(plan.parts.values())
 
 
@@ -216,8 +226,8 @@ def flat_shares(sizes: list[int]) -> list[np.ndarray]:
 
 def test_pairs_are_seen_coarsely_and_where_they_are_not_too_large_finely():
     sizes = [2, 600, 600, 3]
-    views = pair_views(random_data(sizes), flat_shares(sizes), groups=5)
-    shapes = {(view.attributes, view.shape) for view in views}
+    marginals = candidate_pairs(random_data(sizes), flat_shares(sizes), groups=5)
+    shapes = {(marginal.attributes, marginal.shape) for marginal in marginals}
     assert shapes == {
         ((0, 1), (2, 600)), ((0, 1), (2, 5)), ((0, 2), (2, 600)), ((0, 2), (2, 5)), ((0, 3), (2, 3)),
         ((1, 2), (5, 5)), ((1, 3), (600, 3)), ((1, 3), (5, 3)), ((2, 3), (600, 3)), ((2, 3), (5, 3)),
@@ -228,8 +238,8 @@ def test_pairs_with_a_short_target_are_seen_finely():
     sizes = [4, 40, 600, 40]
     plain, likely = (
         {
-            (view.attributes, view.shape)
-            for view in pair_views(random_data(sizes), flat_shares(sizes), groups=5, likely=of)
+            (marginal.attributes, marginal.shape)
+            for marginal in candidate_pairs(random_data(sizes), flat_shares(sizes), groups=5, likely=of)
         }
         for of in ((), (0, 3))
     )
@@ -241,73 +251,83 @@ def test_pairs_with_a_short_target_are_seen_finely():
 
 def test_a_wide_table_is_scored_at_one_resolution():
     sizes = [30] * 60
-    views = pair_views(random_data(sizes, n=5), flat_shares(sizes), groups=5)
-    assert len(views) == 60 * 59 // 2
-    assert all(view.shape == (5, 5) for view in views)
+    marginals = candidate_pairs(random_data(sizes, n=5), flat_shares(sizes), groups=5)
+    assert len(marginals) == 60 * 59 // 2
+    assert all(marginal.shape == (5, 5) for marginal in marginals)
 
 
 def test_the_second_round_looks_where_the_first_scored_high():
     sizes = [4] * 40
     data = random_data(sizes, n=5, targets=(39,))
-    first = pair_views(data, flat_shares(sizes), groups=5)
+    first = candidate_pairs(data, flat_shares(sizes), groups=5)
     strong = {(3, 4), (4, 5), (3, 5)}
-    scores = np.array([900.0 if view.attributes in strong else 1.0 for view in first])
-    views = residual_views(data, flat_shares(sizes), first, scores, groups=4)
-    wide = [view.attributes for view in views if len(view.attributes) == 3]
+    scores = np.array([900.0 if marginal.attributes in strong else 1.0 for marginal in first])
+    marginals = second_round_candidates(data, flat_shares(sizes), first, scores, groups=4)
+    wide = [marginal.attributes for marginal in marginals if len(marginal.attributes) == 3]
     assert (3, 4, 5) in wide
     assert 0 < len(wide) <= 500
-    assert strong <= {view.attributes for view in views}
-    assert len({view.key for view in views}) == len(views)
+    assert strong <= {marginal.attributes for marginal in marginals}
+    assert len({marginal.key for marginal in marginals}) == len(marginals)
 
 
 @given(st.floats(1e-6, 1e3), st.integers(1, 10**8), st.integers(1, 1000), st.sampled_from([2, 3]))
 def test_coarseness_follows_from_public_numbers(mu_squared, n, k, width):
     data = encoded(np.zeros((1, 0)), [2], k=k)
     object.__setattr__(data, "n_rows", float(n))
-    assert 4 <= number_of_groups(data, mu_squared, width=width, unit=float(k)) <= 16
+    assert 4 <= number_of_groups(data, mu_squared, width=width, sensitivity=float(k)) <= 16
 
 
 def test_every_set_of_attributes_is_bought_once():
     sizes = [9, 9, 9]
     data = random_data(sizes, n=3_000, seed=2)
-    views = pair_views(data, flat_shares(sizes), groups=4)
-    live = [np.ones(9, dtype=bool)] * 3
-    bought = choose_views(data, views, np.full(len(views), 2_500.0), live, mu_squared=5.0, unit=1.0)
-    assert len({view.attributes for view, _ in bought}) == len(bought) == 3
+    marginals = candidate_pairs(data, flat_shares(sizes), groups=4)
+    present = [np.ones(9, dtype=bool)] * 3
+    bought = select_marginals(
+        data, marginals, np.full(len(marginals), 2_500.0), present, mu_squared=5.0, sensitivity=1.0
+    )
+    assert len({marginal.attributes for marginal, _ in bought}) == len(bought) == 3
 
 
 def test_codes_that_nobody_has_make_no_table_dearer():
     sizes = [4, 16, 16]
     data = random_data(sizes, n=3_000, seed=2)
-    views = [whole(sizes, (0, 1)), whole(sizes, (1, 2))]
+    marginals = [full_marginal(sizes, (0, 1)), full_marginal(sizes, (1, 2))]
     one_way = [
-        Measured(whole(sizes, (a,)), np.where(np.arange(size) < 2 + 14 * (a > 0), 500.0, -3.0), 10.0)
+        Measurement(full_marginal(sizes, (a,)), np.where(np.arange(size) < 2 + 14 * (a > 0), 500.0, -3.0), 10.0)
         for a, size in enumerate(sizes)
     ]
-    live = live_codes(one_way)
-    assert [int(codes.sum()) for codes in live] == [2, 16, 16]
-    assert [live_cells(view, live) for view in views] == [32, 256]
-    assert live_cells(View((0, 1), (np.array([0, 0, 1, 1]), np.zeros(16, dtype=int))), live) == 1
+    present = present_codes(one_way)
+    assert [int(codes.sum()) for codes in present] == [2, 16, 16]
+    assert [present_size(marginal, present) for marginal in marginals] == [32, 256]
+    assert present_size(Marginal((0, 1), (np.array([0, 0, 1, 1]), np.zeros(16, dtype=int))), present) == 1
     cheap, dear = (
-        dict(choose_views(data, views, np.array([700.0, 700.0]), of, mu_squared=1.0, unit=1.0))
-        for of in (live, [np.ones(size, dtype=bool) for size in sizes])
+        dict(select_marginals(data, marginals, np.array([700.0, 700.0]), of, mu_squared=1.0, sensitivity=1.0))
+        for of in (present, [np.ones(size, dtype=bool) for size in sizes])
     )
-    assert cheap[views[0]] < dear[views[0]]  # fewer cells need less for the same error of a cell, and the rest more
+    assert (
+        cheap[marginals[0]] < dear[marginals[0]]
+    )  # fewer entries need less for the same error of each, and the rest more
 
 
 def test_where_the_first_round_left_nothing_its_tables_are_bought_again():
     data = random_data([3, 3], n=4_000)
     plan = plan_spending(Budget(epsilon=0.05), PARTS, open_domain=False)
-    releases = buy_tables(data, RecordingMechanisms(3), plan, settings=FIT, rng=np.random.default_rng(0))
-    assert [m.view.key for m in releases.second] == [m.view.key for m in releases.first]
+    measurements = select_and_measure(
+        MeasureRequest(
+            data=data, mechanisms=RecordingMechanisms(3), plan=plan, settings=FIT, rng=np.random.default_rng(0)
+        )
+    )
+    assert [m.marginal.key for m in measurements.second] == [m.marginal.key for m in measurements.first]
 
 
 def test_one_attribute_needs_no_pairs():
     data = random_data([7])
     plan = plan_spending(Budget(epsilon=1.0), PARTS, open_domain=False)
-    releases = buy_tables(data, ExactMechanisms(), plan, settings=FIT, rng=np.random.default_rng(0))
-    assert releases.tables == []
-    assert releases.one_way[0].counts.sum() == 500
+    measurements = select_and_measure(
+        MeasureRequest(data=data, mechanisms=ExactMechanisms(), plan=plan, settings=FIT, rng=np.random.default_rng(0))
+    )
+    assert measurements.tables == []
+    assert measurements.one_way[0].counts.sum() == 500
     assert measure_one_way(encoded(np.zeros((0, 5)), []), ExactMechanisms(), mu_squared=1.0) == []
 
 
@@ -316,26 +336,32 @@ def test_two_long_code_books_end_without_a_second_look():
     data = random_data([600, 500], n=2_000)
     plan = plan_spending(Budget(epsilon=1.0), PARTS, open_domain=False)
     mechanisms = RecordingMechanisms(3)
-    releases = buy_tables(data, mechanisms, plan, settings=FIT, rng=np.random.default_rng(0))
-    assert [m.view.key for m in releases.second] == [m.view.key for m in releases.first]
+    measurements = select_and_measure(
+        MeasureRequest(data=data, mechanisms=mechanisms, plan=plan, settings=FIT, rng=np.random.default_rng(0))
+    )
+    assert [m.marginal.key for m in measurements.second] == [m.marginal.key for m in measurements.first]
     assert math.fsum(c.public[3] for c in mechanisms.calls) <= math.fsum(plan.parts.values())
 
 
 def test_where_no_target_is_declared_a_yes_or_no_is_taken_for_one():
     sizes = [4, 6, 4, 6]
     counts = [[900.0, 100.0, 12.0, -9.0], [500.0, 480.0, 29.0, 31.0, 7.0, 2.0], [990.0, 3.0, 5.0, 2.0], [250.0] * 6]
-    one_way = [Measured(whole(sizes, (a,)), np.array(n), 10.0) for a, n in enumerate(counts)]
+    one_way = [Measurement(full_marginal(sizes, (a,)), np.array(n), 10.0) for a, n in enumerate(counts)]
     data = random_data(sizes, n=1_000)
     assert likely_targets(data, one_way) == (0,)  # the second has a third value, the third but one
     assert likely_targets(random_data(sizes, n=1_000, targets=(3,)), one_way) == (3,)
-    views = [whole(sizes, (0, 1)), whole(sizes, (1, 2))]
-    live = [np.ones(size, dtype=bool) for size in sizes]
+    marginals = [full_marginal(sizes, (0, 1)), full_marginal(sizes, (1, 2))]
+    present = [np.ones(size, dtype=bool) for size in sizes]
     plain, marked = (
-        dict(choose_views(data, views, np.array([700.0, 700.0]), live, mu_squared=1.0, unit=1.0, likely=likely))
+        dict(
+            select_marginals(
+                data, marginals, np.array([700.0, 700.0]), present, mu_squared=1.0, sensitivity=1.0, likely=likely
+            )
+        )
         for likely in ((), (0,))
     )
-    assert plain[views[0]] == pytest.approx(plain[views[1]])
-    assert marked[views[0]] > 1.5 * marked[views[1]]
+    assert plain[marginals[0]] == pytest.approx(plain[marginals[1]])
+    assert marked[marginals[0]] > 1.5 * marked[marginals[1]]
 
 
 BOOKS = {1: (np.repeat([0, 1, 2, 3, 4], [10, 10, 10, 9, 1]), np.repeat(np.arange(21), [2] * 19 + [1, 1]))}
@@ -346,17 +372,17 @@ def test_a_code_book_makes_a_view_of_its_own_where_it_joins_many():
     assert book_groups(data, 0) is None
     assert book_groups(data, 2) is None  # six codes in four groups are as well seen one by one
     assert np.array_equal(book_groups(data, 1), BOOKS[1][0])
-    assert middle(data, (0, 2)) is None
-    assert middle(data, (0, 1)).shape == (4, 5)
+    assert code_book_marginal(data, (0, 2)) is None
+    assert code_book_marginal(data, (0, 1)).shape == (4, 5)
     groups = groups_of(data, 1, np.arange(40.0), partial(coarse_groups, at_most=3))
     assert groups.max() == 2
     for value in range(5):  # no group of the book is cut
         assert len(set(groups[BOOKS[1][0] == value])) == 1
     shares = [np.full(size, 1 / size) for size in data.sizes]
-    pairs = pair_views(data, shares, groups=3)
-    assert {view.shape for view in pairs if view.attributes == (0, 1)} == {(4, 40), (4, 5), (3, 3)}
-    again = residual_views(data, shares, pairs, np.ones(len(pairs)), groups=4)
-    assert (4, 5) in {view.shape for view in again if view.attributes == (0, 1)}
+    pairs = candidate_pairs(data, shares, groups=3)
+    assert {marginal.shape for marginal in pairs if marginal.attributes == (0, 1)} == {(4, 40), (4, 5), (3, 3)}
+    again = second_round_candidates(data, shares, pairs, np.ones(len(pairs)), groups=4)
+    assert (4, 5) in {marginal.shape for marginal in again if marginal.attributes == (0, 1)}
 
 
 def test_codes_are_made_to_agree_with_what_was_counted_of_their_groups():

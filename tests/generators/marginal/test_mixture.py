@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 from privsynth import parallel
 from privsynth.codecs.columns import Attribute
-from privsynth.codecs.contingency import View, coarse_groups, whole
+from privsynth.codecs.contingency import Marginal, coarse_groups, full_marginal
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.generators.marginal import mixture
 from privsynth.generators.marginal.conditional import draw_products
 from privsynth.generators.marginal.fitted import FitSettings
 from privsynth.generators.marginal.generator import MarginalGenerator, without_nulls
-from privsynth.generators.marginal.loss import Blocks, Terms, table_of
-from privsynth.generators.marginal.measure import Measured
+from privsynth.generators.marginal.loss import LogitBlocks, MarginalLoss, model_table
+from privsynth.generators.marginal.measure import Measurement
 from privsynth.generators.marginal.mixture import fit_mixture
 from privsynth.generators.registry import choose, load_generator, restore_generator
 from privsynth.privacy.budget import Budget, plan_spending
@@ -30,30 +30,32 @@ SMALL = FitSettings(components=64, max_steps=250)
 PLAN = plan_spending(Budget(epsilon=5.0), {"one_way": 0.3, "selection": 0.1, "measurement": 0.6}, open_domain=False)
 
 
-def naive_table(p: np.ndarray, sizes: list[int], view: View) -> np.ndarray:
+def naive_table(p: np.ndarray, sizes: list[int], marginal: Marginal) -> np.ndarray:
     """Return the mixture's table by summing over every component and every combination of codes."""
     starts = np.concatenate([[0], np.cumsum(sizes)])
-    table = np.zeros(view.shape)
-    for cell in itertools.product(*(range(sizes[a]) for a in view.attributes)):
-        mass = np.prod([p[starts[a] + code] for a, code in zip(view.attributes, cell, strict=True)], axis=0).mean()
-        table[tuple(group[code] for group, code in zip(view.groups, cell, strict=True))] += mass
+    table = np.zeros(marginal.shape)
+    for entry in itertools.product(*(range(sizes[a]) for a in marginal.attributes)):
+        mass = np.prod([p[starts[a] + code] for a, code in zip(marginal.attributes, entry, strict=True)], axis=0).mean()
+        table[tuple(group[code] for group, code in zip(marginal.groups, entry, strict=True))] += mass
     return table
 
 
-def chi_square(p: np.ndarray, sizes: list[int], tables: list[Measured], n: float) -> float:
+def chi_square(p: np.ndarray, sizes: list[int], tables: list[Measurement], n: float) -> float:
     """Return Σ((model − measured)/σ)² the slow way; p is (D, B)."""
     return sum(
-        float((((n * naive_table(p, sizes, table.view) - table.counts) / table.sigma) ** 2).sum()) for table in tables
+        float((((n * naive_table(p, sizes, table.marginal) - table.counts) / table.sigma) ** 2).sum())
+        for table in tables
     )
 
 
-def views_of(sizes: list[int]) -> list[View]:
+def marginals_of(sizes: list[int]) -> list[Marginal]:
     """Return one view of every kind: single, pair, triple, coarse, coarse beside fine, and one twice."""
     halves = [np.arange(size) // 2 for size in sizes]
     return [
-        whole(sizes, (0,)), whole(sizes, (0, 2)), whole(sizes, (1, 2)), whole(sizes, (0, 1, 2)),
-        View((1, 2), (halves[1], halves[2])), View((0, 2), (np.arange(sizes[0]), halves[2])),
-        View((0, 1, 2), tuple(halves)), View((2,), (halves[2],)), whole(sizes, (0, 2)),
+        full_marginal(sizes, (0,)), full_marginal(sizes, (0, 2)), full_marginal(sizes, (1, 2)),
+        full_marginal(sizes, (0, 1, 2)),
+        Marginal((1, 2), (halves[1], halves[2])), Marginal((0, 2), (np.arange(sizes[0]), halves[2])),
+        Marginal((0, 1, 2), tuple(halves)), Marginal((2,), (halves[2],)), full_marginal(sizes, (0, 2)),
     ]  # fmt: skip
 
 
@@ -61,11 +63,14 @@ def views_of(sizes: list[int]) -> list[View]:
 def test_the_gradient_is_the_one_of_finite_differences(chosen):
     rng = np.random.default_rng(3)
     sizes, n = [2, 3, 4], 100.0
-    blocks = Blocks(tuple(sizes))
-    tables = [Measured(view, rng.uniform(0, 40, view.shape), 5.0 + at) for at, view in enumerate(views_of(sizes))]
+    blocks = LogitBlocks(tuple(sizes))
+    tables = [
+        Measurement(marginal, rng.uniform(0, 40, marginal.shape), 5.0 + at)
+        for at, marginal in enumerate(marginals_of(sizes))
+    ]
     tables = [tables[at] for at in chosen]
     theta = rng.normal(0, 1, (9, 5))
-    terms = Terms(sizes, [tables], n_rows=n)
+    terms = MarginalLoss(sizes, [tables], n_rows=n)
     p = blocks.softmax(theta)
     gradient, chi = terms.gradient(p)
     assert chi[0] == pytest.approx(chi_square(p, sizes, tables, n) / sum(t.counts.size for t in tables), rel=1e-4)
@@ -81,44 +86,51 @@ def test_the_gradient_is_the_one_of_finite_differences(chosen):
 def test_a_table_measured_twice_counts_as_one_with_less_noise():
     rng = np.random.default_rng(3)
     sizes, n = [2, 3, 4], 100.0
-    view = whole(sizes, (0, 2))
-    twice = [Measured(view, rng.uniform(0, 40, view.shape), sigma) for sigma in (5.0, 8.0)]
+    marginal = full_marginal(sizes, (0, 2))
+    twice = [Measurement(marginal, rng.uniform(0, 40, marginal.shape), sigma) for sigma in (5.0, 8.0)]
     weight = np.array([1 / 25, 1 / 64])
     mean = (weight[0] * twice[0].counts + weight[1] * twice[1].counts) / weight.sum()
-    once = Measured(view, mean, float(weight.sum() ** -0.5))
-    p = Blocks(tuple(sizes)).softmax(rng.normal(0, 1, (9, 5)))
-    both, chi = Terms(sizes, [[twice[0]], [twice[1]]], n_rows=n).gradient(p)
-    alone, expected = Terms(sizes, [[once]], n_rows=n).gradient(p)
+    once = Measurement(marginal, mean, float(weight.sum() ** -0.5))
+    p = LogitBlocks(tuple(sizes)).softmax(rng.normal(0, 1, (9, 5)))
+    both, chi = MarginalLoss(sizes, [[twice[0]], [twice[1]]], n_rows=n).gradient(p)
+    alone, expected = MarginalLoss(sizes, [[once]], n_rows=n).gradient(p)
     assert np.allclose(both, alone, rtol=1e-5)
     assert chi.sum() == pytest.approx(expected[0], rel=1e-5)  # in the group of the later one
 
 
-def slow_gradient(p: np.ndarray, sizes: list[int], tables: list[Measured], n: float) -> np.ndarray:
+def slow_gradient(p: np.ndarray, sizes: list[int], tables: list[Measurement], n: float) -> np.ndarray:
     """Return half the gradient of the sum of all χ² with respect to p (D, B), cell by cell."""
     starts = np.concatenate([[0], np.cumsum(sizes)])
     found = np.zeros_like(p)
     for table in tables:
-        view = table.view
-        pull = (naive_table(p, sizes, view) - table.counts / n) * (n / np.asarray(table.sigma)) ** 2 / p.shape[1]
-        pull = np.broadcast_to(pull, view.shape)
-        for cell in itertools.product(*(range(sizes[a]) for a in view.attributes)):
-            rows = [starts[a] + code for a, code in zip(view.attributes, cell, strict=True)]
-            at = pull[tuple(group[code] for group, code in zip(view.groups, cell, strict=True))]
+        marginal = table.marginal
+        pull = (naive_table(p, sizes, marginal) - table.counts / n) * (n / np.asarray(table.sigma)) ** 2 / p.shape[1]
+        pull = np.broadcast_to(pull, marginal.shape)
+        for entry in itertools.product(*(range(sizes[a]) for a in marginal.attributes)):
+            rows = [starts[a] + code for a, code in zip(marginal.attributes, entry, strict=True)]
+            at = pull[tuple(group[code] for group, code in zip(marginal.groups, entry, strict=True))]
             for row in rows:
                 found[row] += at * np.prod([p[other] for other in rows if other != row], axis=0)
     return found
 
 
-def many_tables(rng: np.random.Generator) -> tuple[list[int], list[Measured]]:
+def many_tables(rng: np.random.Generator) -> tuple[list[int], list[Measurement]]:
     """Return pairs that leave gaps, triples that share pairs in every way, coarse ones and some measured in part."""
     sizes = [2, 3, 2, 4, 3]
     halves = [np.arange(size) // 2 for size in sizes]
     fine = [(0, 2), (0, 4), (1, 4), (3, 4), (0, 1, 2), (1, 2, 3), (0, 2, 4), (1, 3, 4), (2, 3, 4)]
-    views = [whole(sizes, (a,)) for a in range(5)] + [whole(sizes, attributes) for attributes in fine]
-    views += [View((1, 3, 4), (halves[1], halves[3], np.arange(3))), View((0, 3), (np.arange(2), halves[3]))]
-    tables = [Measured(view, rng.uniform(0, 40, view.shape), 5.0 + at) for at, view in enumerate(views)]
+    marginals = [full_marginal(sizes, (a,)) for a in range(5)] + [
+        full_marginal(sizes, attributes) for attributes in fine
+    ]
+    marginals += [
+        Marginal((1, 3, 4), (halves[1], halves[3], np.arange(3))),
+        Marginal((0, 3), (np.arange(2), halves[3])),
+    ]
+    tables = [
+        Measurement(marginal, rng.uniform(0, 40, marginal.shape), 5.0 + at) for at, marginal in enumerate(marginals)
+    ]
     unequal = np.where(rng.random((2, 2)) < 0.5, np.inf, 4.0)
-    return sizes, [*tables, Measured(whole(sizes, (0, 2)), rng.uniform(0, 40, (2, 2)), unequal)]
+    return sizes, [*tables, Measurement(full_marginal(sizes, (0, 2)), rng.uniform(0, 40, (2, 2)), unequal)]
 
 
 @pytest.mark.parametrize("shards", [1, 2, 5])
@@ -126,12 +138,12 @@ def test_the_gradient_in_shards_is_the_one_of_a_naive_twin(shards):
     """In double precision; of tables that take every way through the layout."""
     rng = np.random.default_rng(8)
     sizes, tables = many_tables(rng)
-    p = Blocks(tuple(sizes)).softmax(rng.normal(0, 1, (14, 11)))
-    terms = Terms(sizes, [tables[::2], tables[1::2]], n_rows=100.0, dtype=np.float64)
+    p = LogitBlocks(tuple(sizes)).softmax(rng.normal(0, 1, (14, 11)))
+    terms = MarginalLoss(sizes, [tables[::2], tables[1::2]], n_rows=100.0, dtype=np.float64)
     gradient, chi = terms.gradient(p, shards)
     assert np.allclose(gradient, slow_gradient(p, sizes, tables, 100.0), rtol=1e-9, atol=1e-9)
     # A table that was measured twice is one, so what its two measurements differ by is in no χ².
-    alone = Terms(sizes, [tables[:-1]], n_rows=100.0, dtype=np.float64).gradient(p, shards)[1]
+    alone = MarginalLoss(sizes, [tables[:-1]], n_rows=100.0, dtype=np.float64).gradient(p, shards)[1]
     assert alone[0] * sum(t.counts.size for t in tables[:-1]) == pytest.approx(
         chi_square(p, sizes, tables[:-1], 100.0), rel=1e-9
     )
@@ -163,11 +175,11 @@ def test_the_fit_has_the_same_bits_for_any_number_of_threads(monkeypatch):
 
 def test_few_pairs_are_not_hidden_by_many_triples():
     """In one group: 4 cells ten times off, beside 60 that are right. The group is explained, its pair is not."""
-    cells = np.array([2.0, 4.0, 60.0])
-    assert mixture._excess(np.array([0.5, 10.0, 0.2]), cells) == pytest.approx(10.0 - mixture.CHANCE * math.sqrt(0.5))
+    entries = np.array([2.0, 4.0, 60.0])
+    assert mixture._excess(np.array([0.5, 10.0, 0.2]), entries) == pytest.approx(10.0 - mixture.CHANCE * math.sqrt(0.5))
     # What chance allows few cells is no excess; but no group as a whole may be off.
-    assert mixture._excess(np.array([0.5, 1.9, 0.9]), cells) <= 1.0
-    assert mixture._excess(np.array([1.1, 1.1, 1.1]), cells) == pytest.approx(1.1)
+    assert mixture._excess(np.array([0.5, 1.9, 0.9]), entries) <= 1.0
+    assert mixture._excess(np.array([1.1, 1.1, 1.1]), entries) == pytest.approx(1.1)
 
 
 def test_a_fit_that_cannot_get_there_ends_after_a_given_amount_of_work(monkeypatch):
@@ -186,13 +198,13 @@ def test_a_fit_that_cannot_get_there_ends_after_a_given_amount_of_work(monkeypat
 @pytest.mark.parametrize("at", range(8))
 def test_the_table_of_a_view_is_the_one_of_a_naive_twin(at):
     sizes = [2, 3, 4]
-    p = Blocks(tuple(sizes)).softmax(np.random.default_rng(at).normal(0, 1, (9, 5)))
-    view = views_of(sizes)[at]
-    assert np.allclose(table_of(p, Blocks(tuple(sizes)), view), naive_table(p, sizes, view))
+    p = LogitBlocks(tuple(sizes)).softmax(np.random.default_rng(at).normal(0, 1, (9, 5)))
+    marginal = marginals_of(sizes)[at]
+    assert np.allclose(model_table(p, LogitBlocks(tuple(sizes)), marginal), naive_table(p, sizes, marginal))
 
 
 def test_softmax_blocks_are_probabilities_even_for_huge_logits():
-    p = Blocks((2, 3)).softmax(np.array([[1e4, -1e4, 0.0, 1e3, -1e3]]).T)
+    p = LogitBlocks((2, 3)).softmax(np.array([[1e4, -1e4, 0.0, 1e3, -1e3]]).T)
     assert np.allclose(p.T, [[1, 0, 0, 1, 0]])
 
 
@@ -213,18 +225,18 @@ def known_model(seed: int = 0, n: float = 20_000.0, sigma: float = 40.0):
     """Return sizes, the shares of a known mixture, and noisy one- and two-way tables of it."""
     rng = np.random.default_rng(seed)
     sizes = [3, 5, 8, 4]
-    p = Blocks(tuple(sizes)).softmax(rng.normal(0, 1.5, (20, 6)))
+    p = LogitBlocks(tuple(sizes)).softmax(rng.normal(0, 1.5, (20, 6)))
 
-    def noisy(*attributes: int) -> Measured:
-        view = whole(sizes, attributes)
-        exact = naive_table(p, sizes, view)
-        return Measured(view, n * exact + rng.normal(0, sigma, exact.shape), sigma)
+    def noisy(*attributes: int) -> Measurement:
+        marginal = full_marginal(sizes, attributes)
+        exact = naive_table(p, sizes, marginal)
+        return Measurement(marginal, n * exact + rng.normal(0, sigma, exact.shape), sigma)
 
     pairs = [(0, 1), (0, 2), (1, 2), (2, 3), (1, 3)]
     return sizes, p, [noisy(i) for i in range(4)], [noisy(*pair) for pair in pairs], n
 
 
-def excess(p: np.ndarray, sizes: list[int], tables: list[Measured], n: float) -> float:
+def excess(p: np.ndarray, sizes: list[int], tables: list[Measurement], n: float) -> float:
     return chi_square(p.astype(float), sizes, tables, n) / sum(t.counts.size for t in tables)
 
 
@@ -242,7 +254,7 @@ def test_the_fit_reaches_the_noise_and_stops_there():
     assert excess(p, sizes, pairs, n) <= 1.01
     assert len(steps) < 1500 / 25 / 2
     # What it says of a pair that was not measured is nearer to the truth than independence is.
-    unseen = whole(sizes, (0, 3))
+    unseen = full_marginal(sizes, (0, 3))
     exact, fitted = naive_table(truth, sizes, unseen), naive_table(p, sizes, unseen)
     alone = np.outer(exact.sum(axis=1), exact.sum(axis=0))
     assert np.abs(fitted - exact).sum() < np.abs(alone - exact).sum()
@@ -256,7 +268,7 @@ def test_of_the_mixtures_that_explain_the_tables_one_is_fitted_that_depends_litt
         settings_ = FitSettings(components=128, pull=pull)
         p = fit_mixture(sizes, [one_way, measured], n_rows=n, settings=settings_, rng=np.random.default_rng(1)).p
         assert excess(p, sizes, measured, n) <= 1.01
-        tables = [naive_table(p, sizes, whole(sizes, pair)) for pair in unseen]
+        tables = [naive_table(p, sizes, full_marginal(sizes, pair)) for pair in unseen]
         return float(np.mean([np.abs(t - np.outer(t.sum(axis=1), t.sum(axis=0))).sum() for t in tables]))
 
     assert invented(0.4) < 0.7 * invented(0.0)
@@ -267,9 +279,9 @@ def test_of_the_mixtures_that_explain_the_tables_one_is_fitted_that_depends_litt
 def test_one_well_fitted_group_does_not_hide_another():
     sizes, _, one_way, pairs, n = known_model()
     # A wide group that any model fits, beside pairs that are not: the stop waits for the pairs.
-    loose = [Measured(m.view, m.counts, 1e6) for m in one_way]
-    start = Blocks(tuple(sizes)).softmax(np.zeros((20, 4)))
-    _, chi = Terms(sizes, [loose, pairs], n_rows=n).gradient(start)
+    loose = [Measurement(m.marginal, m.counts, 1e6) for m in one_way]
+    start = LogitBlocks(tuple(sizes)).softmax(np.zeros((20, 4)))
+    _, chi = MarginalLoss(sizes, [loose, pairs], n_rows=n).gradient(start)
     assert chi[1] == pytest.approx(excess(start, sizes, pairs, n), rel=1e-3)
     assert chi[1] > 5 > chi[0]
 
@@ -313,7 +325,7 @@ def test_the_same_seed_fits_and_samples_the_same():
 @given(st.integers(1, 6), st.lists(st.integers(1, 5), min_size=1, max_size=3), st.integers(0, 400), st.integers(0, 99))
 def test_samples_have_no_more_noise_than_rounding(components, sizes, n, seed):
     rng = np.random.default_rng(seed)
-    p = Blocks(tuple(sizes)).softmax(rng.normal(0, 2, (sum(sizes), components))).T
+    p = LogitBlocks(tuple(sizes)).softmax(rng.normal(0, 2, (sum(sizes), components))).T
     codes = draw_products(p, sizes, n, rng)
     assert codes.shape == (len(sizes), n)
     assert codes.dtype == np.uint16
@@ -329,7 +341,7 @@ def test_samples_have_no_more_noise_than_rounding(components, sizes, n, seed):
 def test_within_a_component_every_count_is_its_expectation_rounded():
     rng = np.random.default_rng(0)
     sizes = [4, 7]
-    p = Blocks(tuple(sizes)).softmax(rng.normal(0, 2, (11, 1))).T
+    p = LogitBlocks(tuple(sizes)).softmax(rng.normal(0, 2, (11, 1))).T
     for n in (1, 10, 997):
         codes = draw_products(p, sizes, n, rng)
         expected = np.split(n * p[0], [4])

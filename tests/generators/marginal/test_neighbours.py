@@ -16,7 +16,7 @@ from privsynth.domain.column_kinds import learn_facts
 from privsynth.domain.layout import lay_out
 from privsynth.domain.learn_codecs import learn_codecs
 from privsynth.generators.marginal.fitted import FitSettings
-from privsynth.generators.marginal.generator import buy_tables
+from privsynth.generators.marginal.rounds import MeasureRequest, select_and_measure
 from privsynth.privacy.budget import Budget, plan_spending
 from privsynth.schema import Schema
 from privsynth.table import Table
@@ -55,9 +55,12 @@ def run(table: Table, schema: Schema, mechanisms, *, k: int = K, epsilon: float 
         columns=tuple(owners),
     )
     fit = FitSettings(components=8, max_steps=10)
-    releases = buy_tables(data, mechanisms, plan, settings=fit, rng=np.random.default_rng(0))
+    measurements = select_and_measure(
+        MeasureRequest(data=data, mechanisms=mechanisms, plan=plan, settings=fit, rng=np.random.default_rng(0))
+    )
     tables = [
-        (m.attributes, m.counts.tolist(), np.asarray(m.sigma).tolist()) for m in (*releases.one_way, *releases.tables)
+        (m.attributes, m.counts.tolist(), np.asarray(m.sigma).tolist())
+        for m in (*measurements.one_way, *measurements.tables)
     ]
     return json.dumps([repr(facts), repr(layout), codec.to_json(), repr(codec.attributes), tables])
 
@@ -106,8 +109,8 @@ NASTY = [
 ]  # fmt: skip
 
 
-def with_unit(columns: dict[str, list], cells: list[dict]) -> Table:
-    return Table(pa.table({n: pa.array([*c, *[x[n] for x in cells]], pa.string()) for n, c in columns.items()}))
+def with_unit(columns: dict[str, list], entries: list[dict]) -> Table:
+    return Table(pa.table({n: pa.array([*c, *[x[n] for x in entries]], pa.string()) for n, c in columns.items()}))
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -171,7 +174,7 @@ def test_the_proof_would_see_a_sensitivity_that_is_too_small():
     columns = ordinary_texts(rng, N)
     schema = Schema.model_validate(TEXT_SCHEMA)
     # K equal rows, while one row a unit is declared.
-    row = {name: cells[0] for name, cells in columns.items()}
+    row = {name: entries[0] for name, entries in columns.items()}
     record = RecordingMechanisms(8)
     public = run(with_unit(columns, []), schema, record, k=1)
     replay = ReplayMechanisms(record)
@@ -186,7 +189,7 @@ def test_with_constant_answers_nothing_depends_on_the_rows(keys):
     rng = np.random.default_rng(9)
     columns = ordinary_texts(rng, N)
     schema = Schema.model_validate(TEXT_SCHEMA)
-    extra = [{name: cell for name in columns} for cell in NASTY]
+    extra = [{name: entry for name in columns} for entry in NASTY]
     tables = [
         with_unit(columns, []),
         with_unit(columns, extra),
@@ -206,5 +209,5 @@ def test_the_order_of_rows_does_not_show():
     schema = Schema.model_validate(TEXT_SCHEMA)
     one, other = RecordingMechanisms(1), RecordingMechanisms(1)
     first = run(with_unit(columns, []), schema, one)
-    shuffled = {name: [cells[i] for i in order] for name, cells in columns.items()}
+    shuffled = {name: [entries[i] for i in order] for name, entries in columns.items()}
     assert run(with_unit(shuffled, []), schema, other) == first

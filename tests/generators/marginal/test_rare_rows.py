@@ -12,11 +12,11 @@ from doubles import ExactMechanisms, RecordingMechanisms, ReplayMechanisms, Stub
 from generators import rare_log
 from generators.rare_log import SHARES, SIZES
 
-from privsynth.codecs.contingency import whole
+from privsynth.codecs.contingency import full_marginal
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.generators.marginal.fitted import FitSettings
 from privsynth.generators.marginal.generator import MarginalGenerator
-from privsynth.generators.marginal.measure import Measured
+from privsynth.generators.marginal.measure import Measurement
 from privsynth.generators.marginal.rare_rows import (
     MOST_SHARE,
     ROWS_CLIP,
@@ -34,9 +34,9 @@ K = 20
 log_of, encoded = partial(rare_log.log_of, k=K), partial(rare_log.encoded, k=K)
 
 
-def one_way_of(data: Encoded, sigma: float = 1.0) -> list[Measured]:
+def one_way_of(data: Encoded, sigma: float = 1.0) -> list[Measurement]:
     shares = [data.n_rows * share for share in SHARES]
-    return [Measured(whole(SIZES, (a,)), counts, sigma) for a, counts in enumerate(shares)]
+    return [Measurement(full_marginal(SIZES, (a,)), counts, sigma) for a, counts in enumerate(shares)]
 
 
 def test_targets_with_a_rare_value_are_found_where_units_have_rows():
@@ -64,20 +64,20 @@ def test_numbers_and_looks_are_those_of_a_naive_twin():
     assert np.allclose([r.share * data.n_rows for r in found], level[1:], atol=1e-3)
     price = np.array([SIZES[0], SIZES[2]]) ** (2 / 3)
     price /= price.sum()
-    looks = {(a, c): np.zeros(SIZES[a]) for a in (0, 2) for c in (1, 2)}
+    profile = {(a, c): np.zeros(SIZES[a]) for a in (0, 2) for c in (1, 2)}
     for unit in units:
         rows = np.flatnonzero(rare & (data.unit == unit))
-        own = {key: np.zeros(len(look)) for key, look in looks.items()}
+        own = {key: np.zeros(len(look)) for key, look in profile.items()}
         for row in rows:
             for a in (0, 2):
                 own[a, data.codes[1, row]][data.codes[a, row]] += 1
         norm = sum(price[int(a > 0)] * (table**2).sum() for (a, _), table in own.items())
         for key, table in own.items():
-            looks[key] += table * min(1.0, norm**-0.5)
+            profile[key] += table * min(1.0, norm**-0.5)
     for r in found:
         for a in (0, 2):
-            assert np.allclose(r.looks[a], looks[a, r.code] / looks[a, r.code].sum(), atol=1e-3)
-        assert r.looks[1].tolist() == [0.0, float(r.code == 1), float(r.code == 2)]
+            assert np.allclose(r.profile[a], profile[a, r.code] / profile[a, r.code].sum(), atol=1e-3)
+        assert r.profile[1].tolist() == [0.0, float(r.code == 1), float(r.code == 2)]
 
 
 @pytest.mark.parametrize("kind", ["all rare and alike", "all rare and different", "one rare", "none rare"])
@@ -99,7 +99,7 @@ def test_a_unit_of_k_rows_moves_no_release_by_more_than_was_declared(kind):
     assert replay.violations() == []
     for one, other in zip(first, second, strict=True):
         assert one.share == other.share
-        assert all(np.array_equal(a, b) for a, b in zip(one.looks, other.looks, strict=True))
+        assert all(np.array_equal(a, b) for a, b in zip(one.profile, other.profile, strict=True))
     assert math.fsum(call.public[3] for call in record.calls) <= 0.5
     moved = [distance(a.given, b.given) / a.l2_sensitivity for a, b in zip(record.calls, replay.calls, strict=True)]
     if kind == "all rare and alike":
@@ -113,14 +113,14 @@ def test_where_no_unit_has_a_rare_row_they_look_like_all_rows():
     data.codes[1] = 0
     found = measure_rare(data, [(1, 0)], SHARES, ExactMechanisms(), mu_squared=1.0)
     assert [r.share for r in found] == [0.0, 0.0]
-    assert all(np.isfinite(look).all() and look.sum() == pytest.approx(1.0) for r in found for look in r.looks)
+    assert all(np.isfinite(look).all() and look.sum() == pytest.approx(1.0) for r in found for look in r.profile)
 
 
 def test_what_noise_explains_is_left_out_of_a_look():
     data = log_of()
     data.codes[0, data.codes[1] != 0] = np.arange((data.codes[1] != 0).sum()) % 4  # looks like all rows
     for r in measure_rare(data, [(1, 0)], SHARES, ExactMechanisms(), mu_squared=0.05):
-        assert np.allclose(r.looks[0], SHARES[0], atol=0.02)
+        assert np.allclose(r.profile[0], SHARES[0], atol=0.02)
 
 
 @pytest.mark.parametrize("ordered", [False, True])
@@ -141,9 +141,9 @@ def test_groups_cover_the_codes_and_rare_codes_stand_apart(known, groups, ordere
 
 def test_components_of_rare_rows_have_their_share_and_no_other_has_the_value():
     p = np.tile(np.array([0.5, 0.5, 0.9, 0.06, 0.04], np.float32), (100, 1))
-    looks = (np.array([1.0, 0.0]), np.array([0.0, 1.0, 0.0]))
+    profile = (np.array([1.0, 0.0]), np.array([0.0, 1.0, 0.0]))
     for share in (0.0004, 0.004, 0.05):
-        found = with_rare_rows(p, np.array([0, 2, 5]), [RareRows(1, 1, share, looks)])
+        found = with_rare_rows(p, np.array([0, 2, 5]), [RareRows(1, 1, share, profile)])
         assert np.allclose(found[:, :2].sum(axis=1), 1)
         assert np.allclose(found[:, 2:].sum(axis=1), 1)
         assert found[:, 3].mean() == pytest.approx(share, rel=0.2, abs=0.001)
@@ -193,7 +193,7 @@ def test_with_constant_answers_nothing_depends_on_the_rows():
     found = [measure_rare(data, [(1, 0)], SHARES, StubMechanisms(), mu_squared=0.5) for data in tables]
     for one, other in zip(*found, strict=True):
         assert one.share == other.share
-        assert [look.tolist() for look in one.looks] == [look.tolist() for look in other.looks]
+        assert [look.tolist() for look in one.profile] == [look.tolist() for look in other.profile]
 
 
 def test_a_table_of_nothing_but_a_rare_target_and_one_column_has_a_model():

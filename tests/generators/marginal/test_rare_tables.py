@@ -30,7 +30,7 @@ def test_targets_with_a_rare_value_are_found_where_units_have_rows():
 
 def test_numbers_and_looks_are_those_of_a_naive_twin():
     data = log_of()
-    level, *looks = measure_uncommon(data, [(1, 0)], SHARES, ExactMechanisms(), mu_squared=1e12)
+    level, *profile = measure_uncommon(data, [(1, 0)], SHARES, ExactMechanisms(), mu_squared=1e12)
     rare = data.codes[1] != 0
     expected = np.zeros(3)
     for unit in set(data.unit[rare].tolist()):
@@ -38,17 +38,17 @@ def test_numbers_and_looks_are_those_of_a_naive_twin():
         expected += mine * min(1.0, ROWS_CLIP / math.sqrt((mine**2).sum()))
     assert np.allclose(level.counts, expected, atol=1e-3)
     assert np.isinf(level.sigma[0])
-    assert [m.attributes for m in looks] == [(0, 1), (1, 2)]
+    assert [m.attributes for m in profile] == [(0, 1), (1, 2)]
     shape = np.zeros((4, 3))
     for unit in set(data.unit[rare].tolist()):
         rows = np.flatnonzero(rare & (data.unit == unit))
         for row in rows:
             shape[data.codes[0, row], data.codes[1, row]] += 1 / len(rows)
-    assert np.allclose(looks[0].counts / looks[0].counts.sum(), shape / shape.sum(), atol=1e-3)
-    assert looks[0].counts.sum() == pytest.approx(expected.sum(), rel=1e-3)
-    assert np.isinf(looks[0].sigma[:, 0]).all()
-    assert np.isinf(looks[1].sigma[0]).all()
-    assert np.isfinite(looks[1].sigma[1:]).all()
+    assert np.allclose(profile[0].counts / profile[0].counts.sum(), shape / shape.sum(), atol=1e-3)
+    assert profile[0].counts.sum() == pytest.approx(expected.sum(), rel=1e-3)
+    assert np.isinf(profile[0].sigma[:, 0]).all()
+    assert np.isinf(profile[1].sigma[0]).all()
+    assert np.isfinite(profile[1].sigma[1:]).all()
 
 
 @pytest.mark.parametrize("kind", ["all rare and alike", "all rare and different", "one rare", "none rare"])

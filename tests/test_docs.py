@@ -165,7 +165,7 @@ def test_command_lines_parse(page):
 
 @pytest.mark.parametrize("page", TEXTS)
 def test_options_in_the_text_exist(page):
-    foreign = {"--require-hashes", "--no-deps", "--upgrade", "--index-url"}  # of pip
+    foreign = {"--require-hashes", "--no-deps", "--no-compile", "--upgrade", "--index-url"}  # of pip
     foreign |= {"--tables", "--cpu-seconds", "--cpu-minutes"}  # these and the next of the programs in benchmarks/
     foreign |= {"--peers", "--peers-only", "--take"}
     text = TEXTS[page].partition(MARK)[0]

@@ -25,7 +25,7 @@ from privsynth.benchmark.fit import fit
 from privsynth.benchmark.judge import accuracy, usefulness
 from privsynth.benchmark.results import WATERMARK
 from privsynth.benchmark.splits import Sides, align, budget_of, read_rows, read_sides
-from privsynth.codecs.bins import NumberCells, build_cells
+from privsynth.codecs.bins import Bins, build_bins
 from privsynth.domain import learn_codecs
 from privsynth.domain.quantile_tree import Leaves
 from privsynth.generators.marginal import mixture, rounds
@@ -120,29 +120,29 @@ def _replaced(*replaced: tuple[Any, str, Any]) -> Iterator[None]:
 
 def _no_atoms() -> Any:
     """No value of a number gets a code of its own; its share of the domain's budget goes to the categories."""
-    pieces = learn_codecs._pieces
+    dimensions = learn_codecs._open_dimensions
 
     def plain(*given: Any) -> list[Any]:
-        found = pieces(*given)
-        for piece in found:
-            piece.wants_keys = False
+        found = dimensions(*given)
+        for dimension in found:
+            dimension.keyed = False
         return found
 
-    return _replaced((learn_codecs, "_pieces", plain))
+    return _replaced((learn_codecs, "_open_dimensions", plain))
 
 
 def _equal_width() -> Any:
     """Numbers are cut into as many cells of equal width, between the ends that the tree found; atoms stay."""
 
-    def cells(piece: Any, leaves: Leaves, target: float, missing: Any) -> NumberCells:
-        kept = leaves.trimmed(piece.low, piece.high, piece.atoms, missing)
+    def even_bins(dimension: Any, leaves: Leaves, remaining: Any, *, rows_per_bin: float) -> Bins:
+        kept = leaves.trimmed(dimension.low, dimension.high, dimension.frequent, remaining)
         low, high = int(kept.low[0]), int(kept.high[-1])
-        bins = max(round(float(np.maximum(kept.weight, 0).sum()) / target), 1)
+        bins = max(round(float(np.maximum(kept.weight, 0).sum()) / rows_per_bin), 1)
         lows = np.unique(np.linspace(low, high + 1, bins + 1).astype(np.int64)[:-1])
-        even = np.full(len(lows), target)
-        return build_cells(lows, np.append(lows[1:] - 1, high), even, piece.atoms, target=target, sigma=0.0)
+        even = np.full(len(lows), rows_per_bin)
+        return build_bins(lows, np.append(lows[1:] - 1, high), even, dimension.frequent, target=rows_per_bin, sigma=0.0)
 
-    return _replaced((learn_codecs, "_cells", cells))
+    return _replaced((learn_codecs, "_bins", even_bins))
 
 
 def _one_round() -> Any:

@@ -9,7 +9,7 @@ import pytest
 from doubles import ExactMechanisms
 from leaks.proof import small_generators
 
-from privsynth.codecs.bins import NumberCells
+from privsynth.codecs.bins import Bins
 from privsynth.codecs.columns import CategoryCodec, DerivedCodec, NumberCodec, SurrogateCodec, TimeCodec
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.codecs.table import TableCodec
@@ -26,7 +26,7 @@ DAY = 86_400
 def cells(*ends):
     """Return cells between the ends, of one segment each."""
     lows, highs = np.array(ends[:-1]), np.array(ends[1:]) - 1
-    return NumberCells(lows, lows, highs, np.ones(len(lows)))
+    return Bins(lows, lows, highs, np.ones(len(lows)))
 
 
 def codec():

@@ -12,7 +12,7 @@ import pandas as pd
 
 from privsynth.audit.common.audit_tables import AuditTables
 from privsynth.benchmark.config import BenchmarkConfig
-from privsynth.codecs.column_facts import Facts
+from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.codecs.parse import as_categories
 from privsynth.errors import ConfigError, Option, SchemaError
 from privsynth.pipeline.audit_inputs import compared_facts, side_by_side, typed_frame
@@ -150,7 +150,7 @@ def typed_train(sides: Sides, unit: str) -> tuple[pd.DataFrame, dict[str, str]]:
     return typed_frame(sides.train, sides.schema, facts), {n: fact.kind for n, fact in facts.items()}
 
 
-def _kept_facts(sides: Sides, unit: str) -> dict[str, Facts]:
+def _kept_facts(sides: Sides, unit: str) -> dict[str, ColumnFacts]:
     kept = compared_facts(sides.train, sides.schema, [n for n in sides.train.names if n != unit])
     if not kept:
         raise ConfigError("every column is an identifier or free text; there is nothing to measure")

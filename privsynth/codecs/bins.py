@@ -1,4 +1,4 @@
-"""`NumberCells`: the cells into which an integer line is cut, and the shape inside each.
+"""`Bins`: the cells into which an integer line is cut, and the shape inside each.
 
 Numbers and times live on a grid of integers (multiples of the precision). A cell is a range of it; a value that many
 rows share (an atom) is a cell of its own. Segments record what is known of the shape inside a cell.
@@ -21,7 +21,7 @@ TAIL_FINENESS = 64  # cells narrower than this part of the line are never cut fo
 
 
 @dataclass(frozen=True)
-class NumberCells:
+class Bins:
     """A partition of the integers into consecutive cells.
 
     Attributes:
@@ -105,7 +105,7 @@ class NumberCells:
         }
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> NumberCells:
+    def from_json(cls, data: dict[str, Any]) -> Bins:
         """Return the cells that `to_json` wrote.
 
         Raises:
@@ -134,7 +134,7 @@ def _steps(values: Any, at_most: int) -> np.ndarray:
     return np.asarray([whole(v, -MAX_STEP, MAX_STEP, "an integer of a column") for v in found], dtype=np.int64)
 
 
-def build_cells(
+def build_bins(
     leaf_low: np.ndarray,
     leaf_high: np.ndarray,
     leaf_weight: np.ndarray,
@@ -142,7 +142,7 @@ def build_cells(
     *,
     target: float,
     sigma: float,
-) -> NumberCells:
+) -> Bins:
     """Return cells of about `target` rows each; an atom of half as many rows stands alone.
 
     Inside a cell the segments keep as much of their noisy shape as stands clear of the noise, and are flat otherwise.
@@ -169,7 +169,7 @@ def build_cells(
             gathered = 0.0
         gathered += weight
         alone = single
-    cells = NumberCells(
+    cells = Bins(
         np.asarray(lows, dtype=np.int64),
         np.asarray([s[0] for s in segments], dtype=np.int64),
         np.asarray([s[1] for s in segments], dtype=np.int64),
@@ -195,7 +195,7 @@ def _stretched(start: int, end: int, fine: float) -> bool:
     return end - start > fine and max(abs(start), abs(end)) > 2 * max(near, fine)
 
 
-def _shrink(cells: NumberCells, sigma: float) -> np.ndarray:
+def _shrink(cells: Bins, sigma: float) -> np.ndarray:
     """Return (s,) weights >= 0, pulled towards a flat density inside each cell as far as noise explains their spread.
 
     Source: the positive-part rule of James & Stein (1961), cell by cell.

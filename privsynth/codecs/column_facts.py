@@ -33,7 +33,7 @@ TIMES = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
+class ColumnFacts:
     """Public facts of one column.
 
     Attributes:
@@ -42,7 +42,8 @@ class Facts:
       decimal: decimal sign of numbers in text.
       format: strptime format of times, None for ISO 8601.
       provenance: where the kind comes from.
-      nulls: share of the cells that are null, as far as noise shows, or None if nobody counted; and its deviation.
+      null_share: noisy share of null cells; None if it was not bought.
+      null_sigma: standard deviation of that share.
     """
 
     kind: Kind
@@ -50,8 +51,8 @@ class Facts:
     decimal: str = "."
     format: str | None = None
     provenance: Provenance = "declared"
-    nulls: float | None = field(default=None, compare=False)
-    doubt: float = field(default=0.0, compare=False)
+    null_share: float | None = field(default=None, compare=False)
+    null_sigma: float = field(default=0.0, compare=False)
 
 
 def needs_votes(column: Column, physical: pa.DataType) -> bool:
@@ -63,12 +64,12 @@ def needs_votes(column: Column, physical: pa.DataType) -> bool:
     return column.precision is None and column.kind in ("numeric", "datetime")
 
 
-def declared_facts(column: Column, physical: pa.DataType) -> Facts:
+def declared_facts(column: Column, physical: pa.DataType) -> ColumnFacts:
     """Return the facts of a column that needs no votes."""
     if column.kind is None:
-        return Facts(kind="boolean", provenance="fixed")
+        return ColumnFacts(kind="boolean", provenance="fixed")
     default = {"datetime": 60.0, "date": DAY}.get(column.kind, 1.0)
-    return Facts(
+    return ColumnFacts(
         kind=column.kind,
         precision=DAY if column.kind == "date" else (column.precision or default),
         decimal=column.decimal or ".",
@@ -76,7 +77,7 @@ def declared_facts(column: Column, physical: pa.DataType) -> Facts:
     )
 
 
-def decide(votes: np.ndarray, sigma: float) -> Facts:
+def decide(votes: np.ndarray, sigma: float) -> ColumnFacts:
     """Return the facts that noisy votes support; a pure function of the release."""
     # What is not clear of the noise counts for nothing: positive parts of noise would pass for a minority.
     clear = np.where(votes > CLEAR * sigma, np.maximum(votes, 0.0), 0.0)
@@ -103,21 +104,21 @@ def decide(votes: np.ndarray, sigma: float) -> Facts:
     integers = float(clear[parse.NUMBER])
     if commas > points - integers and commas + integers >= MAJORITY * known and commas > floor:
         decimals = 1 + finest(votes[COMMAS])
-        return Facts(kind="numeric", precision=_power(decimals), decimal=",", provenance="bought")
+        return ColumnFacts(kind="numeric", precision=_power(decimals), decimal=",", provenance="bought")
     if points >= MAJORITY * known and points > floor:
         decimals = finest(votes[POINTS])
-        return Facts(kind="numeric" if decimals else "integer", precision=_power(decimals), provenance="bought")
+        return ColumnFacts(kind="numeric" if decimals else "integer", precision=_power(decimals), provenance="bought")
     if sum(times) >= MAJORITY * known and sum(times) > floor:
         # The clock is read off one family of formats: what others add is noise.
         family = votes[TIMES[int(np.argmax(times))]].reshape(-1, 3)
         step = finest(family.sum(axis=0), votes_each=len(family))
         kind: Kind = "date" if step == 0 else "datetime"
         format_ = _format(clear[parse.DATE_ISO :].reshape(-1, 3), step)
-        return Facts(kind=kind, precision=(DAY, 60.0, 1.0)[step], format=format_, provenance="bought")
-    return Facts(kind="categorical", provenance="bought")
+        return ColumnFacts(kind=kind, precision=(DAY, 60.0, 1.0)[step], format=format_, provenance="bought")
+    return ColumnFacts(kind="categorical", provenance="bought")
 
 
-def exact_facts(column: pa.ChunkedArray) -> Facts:
+def exact_facts(column: pa.ChunkedArray) -> ColumnFacts:
     """Return what the cells of a column say without noise. Private: for drafts and audits that never leave."""
     return decide(np.bincount(parse.votes(column), minlength=parse.N_VOTES).astype(np.float64), 0.0)
 

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from privsynth.codecs.bins import MAX_CODES, MAX_STEP, NumberCells
+from privsynth.codecs.bins import MAX_CODES, MAX_STEP, Bins
 from privsynth.codecs.loaded import MAX_NAME, Malformed, flag, items, number, only, require, text, whole
 
 OTHER = "OTHER"
@@ -157,7 +157,7 @@ class NumberCodec:
 
     type: ClassVar[str] = "number"
     name: str
-    cells: NumberCells
+    bins: Bins
     precision: float
     nullable: bool
     integer: bool
@@ -168,21 +168,21 @@ class NumberCodec:
     def attributes(self) -> list[Attribute]:
         """Return the one attribute: cells, NULL."""
         suffix = f"·above {self.base}" if self.base else ""
-        return [Attribute(self.name + suffix, self.cells.size + 1, self.nullable, True)]
+        return [Attribute(self.name + suffix, self.bins.size + 1, self.nullable, True)]
 
     def encode(self, steps: np.ndarray, null: np.ndarray) -> np.ndarray:
         """Return (n,) int32 codes of (n,) grid steps."""
-        return np.where(null, self.cells.size, self.cells.encode(steps)).astype(np.int32)
+        return np.where(null, self.bins.size, self.bins.encode(steps)).astype(np.int32)
 
     def decode(self, codes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Return (n,) grid steps and (n,) booleans for null."""
-        places, null = _without_null(codes, self.cells.size)
-        return self.cells.decode(places, rng), null & self.nullable
+        places, null = _without_null(codes, self.bins.size)
+        return self.bins.decode(places, rng), null & self.nullable
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able data."""
         return {
-            "cells": self.cells.to_json(), "precision": self.precision, "nullable": self.nullable,
+            "cells": self.bins.to_json(), "precision": self.precision, "nullable": self.nullable,
             "integer": self.integer, "low": self.low, "high": self.high, "base": self.base,
         }  # fmt: skip
 
@@ -198,7 +198,7 @@ class NumberCodec:
         low, high = _bounds(found["low"], found["high"], -MAX_STEP, MAX_STEP)
         return cls(
             _name(found["name"]),
-            NumberCells.from_json(found["cells"]),
+            Bins.from_json(found["cells"]),
             number(found["precision"], FINEST, 1 / FINEST, "the precision of a column"),
             flag(found["nullable"], "a field of a column"),
             flag(found["integer"], "a field of a column"),
@@ -217,8 +217,8 @@ class TimeCodec:
 
     type: ClassVar[str] = "time"
     name: str
-    days: NumberCells
-    clock: NumberCells | None
+    days: Bins
+    clock: Bins | None
     precision: int
     nullable: bool
     format: str | None = None
@@ -296,8 +296,8 @@ class TimeCodec:
         low, high = _bounds(found["low"], found["high"], FIRST_SECOND, LAST_SECOND)
         return cls(
             _name(found["name"]),
-            NumberCells.from_json(found["days"]),
-            None if found["clock"] is None else NumberCells.from_json(found["clock"]),
+            Bins.from_json(found["days"]),
+            None if found["clock"] is None else Bins.from_json(found["clock"]),
             whole(found["precision"], 1, DAY, "the precision of a column"),
             flag(found["nullable"], "a field of a column"),
             None if found["format"] is None else _time_format(found["format"]),

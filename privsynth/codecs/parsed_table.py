@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from privsynth.codecs.column_facts import Facts
+from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.codecs.parse import Categories, Grid, as_categories, as_numbers, as_times
 from privsynth.schema.definition import Schema
 from privsynth.table import Table, is_all
@@ -59,7 +59,7 @@ class _Picked(Mapping[str, Categories | Grid]):
         return len(self._columns)
 
 
-def parse_table(table: Table, schema: Schema, facts: Mapping[str, Facts], names: Sequence[str]) -> ParsedTable:
+def parse_table(table: Table, schema: Schema, facts: Mapping[str, ColumnFacts], names: Sequence[str]) -> ParsedTable:
     """Return the named columns as values. Cells that do not fit their column's kind are null.
 
     Guarantee: a row-by-row function of the table; nothing is learned across rows.
@@ -96,7 +96,7 @@ def _booleans(parsed: Categories, schema: Schema, name: str) -> Categories:
     return Categories(table[parsed.codes], boolean_values(schema, name))
 
 
-def clean_frame(parsed: ParsedTable, facts: Mapping[str, Facts]) -> pd.DataFrame:
+def clean_frame(parsed: ParsedTable, facts: Mapping[str, ColumnFacts]) -> pd.DataFrame:
     """Return the values as a frame for the officer's audit: floats, datetimes and texts with nulls.
 
     Private: it holds real values without noise.

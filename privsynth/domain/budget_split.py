@@ -1,53 +1,113 @@
-"""How the domain's budget is cut: between texts, frequent values of numbers, and trees; for `synthesize` and `plan`."""
+"""How the domain's budget is split between categories, frequent values of numbers, and quantile trees.
+
+`synthesize` and `plan` use the same functions. Everything follows from public facts and released numbers.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-from privsynth.privacy.unit_weights import Look
+from privsynth.privacy.budget import ROUNDING
+from privsynth.privacy.unit_weights import Weighting
 
-# Where values as frequent as this come out if all get about as much, all do, and one look at texts is enough.
-EVEN = 0.02
-FIRST_LOOK = 0.3  # of the price of texts otherwise, and of their δ
+# If an equal split releases values as rare as this share of the rows, nearly all categories come out in one round.
+FREQUENT_ENOUGH = 0.02
+FIRST_ROUND = 0.3  # of μ² and δ of the categories, where they are bought in two rounds
 
 
 @dataclass(frozen=True)
 class Prices:
-    """How much of the domain's μ² is for a column of texts, a line's frequent values, and its tree; to each other."""
+    """Relative μ² of one column's categories, one dimension's frequent values, and one dimension's tree."""
 
-    text: float
-    atoms: float
+    categories: float
+    frequent: float
     tree: float
 
 
-# What a tree misses of a number is less than what a column of texts loses whose categories do not come out.
+# A tree loses less of a number than an open text column loses when its categories stay below the threshold.
 SCARCE, AMPLE = Prices(2.0, 0.25, 0.75), Prices(1.0, 1.0, 0.75)
 
 
-def domain_prices(*, texts: int, keyed: int, lines: int, mu_squared: float, each: Prices) -> tuple[float, float, float]:
-    """Return the μ² of the texts, of frequent values of numbers, and of the trees; from public and paid facts.
+@dataclass(frozen=True, kw_only=True)
+class Shares:
+    """The μ² of the parts of the domain stage."""
+
+    categories: float
+    frequent: float
+    trees: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetSplit:
+    """How μ² and δ of the domain stage are split.
+
+    Attributes:
+      keyed: number of dimensions whose frequent values are bought.
+      dimensions: number of dimensions, each of which gets a tree.
+      categories_delta, frequent_delta: δ of the thresholds of categories and of frequent values.
+      prices: relative prices.
+    """
+
+    keyed: int
+    dimensions: int
+    categories_delta: float
+    frequent_delta: float
+    prices: Prices = AMPLE
+
+    @property
+    def two_rounds(self) -> bool:
+        """Whether categories are bought in two rounds."""
+        return self.prices is SCARCE
+
+    def shares(self, *, open_columns: int, mu_squared: float) -> Shares:
+        """Return the shares of `mu_squared`, if `open_columns` columns have their categories bought."""
+        prices = self.prices
+        wanted = [prices.categories * open_columns, prices.frequent * self.keyed, prices.tree * self.dimensions]
+        whole = mu_squared * ROUNDING / max(math.fsum(wanted), 1e-12)
+        return Shares(categories=wanted[0] * whole, frequent=wanted[1] * whole, trees=wanted[2] * whole)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenColumns:
+    """How much of the domain is open.
+
+    Attributes:
+      texts: number of text columns without declared categories.
+      keyed: number of dimensions whose frequent values are bought.
+      dimensions: number of numeric dimensions.
+    """
+
+    texts: int
+    keyed: int
+    dimensions: int
+
+
+def split_budget(
+    weighting: Weighting, counts: OpenColumns, *, mu_squared: float, delta: float, n_rows: float
+) -> BudgetSplit:
+    """Return the split that suits the number of rows.
 
     Args:
-      texts: number of open columns of texts.
-      keyed, lines: number of lines whose frequent values are looked for, and of all lines.
-      each: weights of one of them.
+      counts: how much of the domain is open.
+      mu_squared, delta: of the whole domain stage.
+      n_rows: the released number of rows, or a guess.
     """
-    wanted = [each.text * texts, each.atoms * keyed, each.tree * lines]
-    whole = mu_squared * (1 - 1e-9) / max(math.fsum(wanted), 1e-12)
-    return wanted[0] * whole, wanted[1] * whole, wanted[2] * whole
-
-
-def choose_prices(
-    look: Look, *, texts: int, keyed: int, lines: int, mu_squared: float, delta_of_values: float, n_rows: float
-) -> Prices:
-    """Return the weights that suit the number of rows.
-
-    Args:
-      look: how rows are counted.
-      texts, keyed, lines, mu_squared: see `domain_prices`.
-      delta_of_values: for the threshold of frequent values.
-      n_rows: the paid number of rows, or a guess.
-    """
-    of_values = domain_prices(texts=texts, keyed=keyed, lines=lines, mu_squared=mu_squared, each=AMPLE)[1]
-    return AMPLE if keyed and look.least(keyed, of_values, delta_of_values) <= EVEN * n_rows else SCARCE
+    categories_delta = delta * counts.texts / max(counts.texts + counts.keyed, 1)
+    split = BudgetSplit(
+        keyed=counts.keyed,
+        dimensions=counts.dimensions,
+        categories_delta=categories_delta,
+        frequent_delta=delta - categories_delta,
+    )
+    frequent = split.shares(open_columns=counts.texts, mu_squared=mu_squared).frequent
+    smallest = weighting.smallest_released(counts.keyed, frequent, split.frequent_delta) if counts.keyed else math.inf
+    if smallest <= FREQUENT_ENOUGH * n_rows:
+        return split
+    return BudgetSplit(
+        keyed=split.keyed,
+        dimensions=split.dimensions,
+        categories_delta=split.categories_delta,
+        frequent_delta=split.frequent_delta,
+        prices=SCARCE,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from privsynth.codecs.column_facts import Facts
+from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.errors import SchemaError
 from privsynth.schema.definition import Schema
 
@@ -33,7 +33,7 @@ class Layout:
     modelled: tuple[str, ...]
 
 
-def lay_out(names: Sequence[str], schema: Schema, facts: Mapping[str, Facts], unit: str) -> Layout:
+def lay_out(names: Sequence[str], schema: Schema, facts: Mapping[str, ColumnFacts], unit: str) -> Layout:
     """Return what each column becomes.
 
     Args:
@@ -63,7 +63,7 @@ def lay_out(names: Sequence[str], schema: Schema, facts: Mapping[str, Facts], un
     return Layout(kept, dropped, tuple(surrogates), derived, follows, bases, tuple(modelled))
 
 
-def _follows(names: Sequence[str], schema: Schema, facts: Mapping[str, Facts], gone: set[str]) -> dict[str, str]:
+def _follows(names: Sequence[str], schema: Schema, facts: Mapping[str, ColumnFacts], gone: set[str]) -> dict[str, str]:
     found = {}
     for name in names:
         book = schema.column(name).follows
@@ -76,7 +76,7 @@ def _follows(names: Sequence[str], schema: Schema, facts: Mapping[str, Facts], g
 
 
 def _derived(
-    names: Sequence[str], schema: Schema, facts: Mapping[str, Facts], not_lines: set[str]
+    names: Sequence[str], schema: Schema, facts: Mapping[str, ColumnFacts], not_lines: set[str]
 ) -> dict[str, tuple[str, str]]:
     derived: dict[str, tuple[str, str]] = {}
     for rule in schema.parsed_rules():
@@ -92,11 +92,11 @@ def _derived(
     return derived
 
 
-def _family(fact: Facts) -> str:
+def _family(fact: ColumnFacts) -> str:
     return {"numeric": "number", "integer": "number", "datetime": "time", "date": "time"}.get(fact.kind, "")
 
 
-def _comparable(low: Facts, high: Facts) -> bool:
+def _comparable(low: ColumnFacts, high: ColumnFacts) -> bool:
     """Return whether a column can be coded as the amount above another: two times, or two numbers on one grid."""
     family = _family(low)
     return family != "" and family == _family(high) and (family == "time" or low.precision == high.precision)

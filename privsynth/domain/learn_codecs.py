@@ -1,8 +1,10 @@
-"""The domain stage: from facts to codecs. What nobody declared is bought here: categories, atoms, bins.
+"""The domain stage: from column facts to codecs. Categories, frequent values and bins that nobody declared are bought.
 
-Order of releases: frequent texts of all open columns at once (thresholded, but for those of a public list), frequent
-values of all lines at once (thresholded), then one tree a numeric line, level by level for all lines at once.
-Everything after them is a pure function of what came out.
+Stages, in order; each is a release of part "domain", and all after them is post-processing:
+
+1. the categories of undeclared text columns, in one round or two (thresholded, but for public words);
+2. the frequent values of all numeric dimensions at once (thresholded);
+3. one quantile tree a dimension, level by level for all of them at once.
 """
 
 from __future__ import annotations
@@ -10,13 +12,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 
-from privsynth.codecs.bins import NumberCells, build_cells
+from privsynth.codecs.bins import Bins, build_bins
 from privsynth.codecs.bounds import clip_steps
-from privsynth.codecs.column_facts import Facts
+from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.codecs.columns import (
     DAY,
     CategoryCodec,
@@ -30,21 +31,67 @@ from privsynth.codecs.columns import (
 )
 from privsynth.codecs.parse import GRID_LIMIT, Categories, Grid, narrowest
 from privsynth.codecs.parsed_table import ParsedTable, boolean_values
-from privsynth.domain.budget_split import FIRST_LOOK, SCARCE, choose_prices, domain_prices
-from privsynth.domain.categories import OpenTexts
+from privsynth.domain.budget_split import FIRST_ROUND, BudgetSplit, OpenColumns, Shares, split_budget
+from privsynth.domain.categories import OpenCategories
 from privsynth.domain.layout import Layout
-from privsynth.domain.magnitude_prior import Missing
-from privsynth.domain.quantile_tree import FIRST_PARTS, Leaves, Line, grow
+from privsynth.domain.magnitude_prior import RemainingRows
+from privsynth.domain.quantile_tree import FIRST_PARTS, Dimension, Leaves, TreeRequest, grow
 from privsynth.privacy.mechanisms import Mechanisms
-from privsynth.privacy.unit_weights import Look, Weights, count
+from privsynth.privacy.unit_weights import Weighting, count
 from privsynth.schema.definition import Schema
 
-RARE_ATOM = 0.2  # share of the rows: where only more frequent values come out, no numbers are looked for
+# If only values that hold a larger share of the rows than this would be released, the trees get that budget instead.
+RARE_VALUE = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class DomainRequest:
+    """What the domain stage is asked to buy. Everything in it is public or was released.
+
+    Attributes:
+      schema, layout, facts: what was declared, what each column becomes, and what is known of it.
+      n_rows, rows_sigma: the released number of training rows, and its standard deviation.
+      mu_squared: of part "domain".
+      delta: of all thresholds together.
+      bins: about how many bins a numeric dimension gets.
+    """
+
+    schema: Schema
+    layout: Layout
+    facts: Mapping[str, ColumnFacts]
+    n_rows: float
+    rows_sigma: float = 0.0
+    mu_squared: float
+    delta: float
+    bins: int
+
+    @property
+    def open_texts(self) -> list[str]:
+        """Text columns whose categories nobody declared."""
+        return [
+            name
+            for name in self.layout.modelled
+            if self.facts[name].kind == "categorical" and self.schema.column(name).categories is None
+        ]
+
+    @property
+    def rows_per_bin(self) -> float:
+        """About how many rows a bin holds."""
+        return max(self.n_rows / self.bins, 1.0)
 
 
 @dataclass
-class _Piece:
-    """One line (or one open set of texts) on the way to becoming cells."""
+class _OpenDimension:
+    """One numeric dimension of a column on the way to bins; private until its rows are counted.
+
+    Attributes:
+      part: "number", "days" or "clock".
+      steps, known: (n,) grid steps, and which rows have one.
+      low, high: declared bounds.
+      keyed: whether single values may be so frequent that they get bins of their own.
+      weight: (n,) steps that rows weigh; None for one each.
+      frequent: value -> its noisy rows.
+    """
 
     column: str
     part: str
@@ -52,11 +99,12 @@ class _Piece:
     known: np.ndarray | None = None
     low: int | None = None
     high: int | None = None
-    wants_keys: bool = False
+    keyed: bool = False
     weight: np.ndarray | None = None
-    atoms: dict[int, float] = field(default_factory=dict)
+    frequent: dict[int, float] = field(default_factory=dict)
 
-    def key_counts(self) -> dict[str, int]:
+    def counts(self) -> dict[str, int]:
+        """Return the exact counts of values, in rows or in steps. Private."""
         assert self.steps is not None
         assert self.known is not None
         if self.weight is None:
@@ -66,120 +114,147 @@ class _Piece:
             counts = count(at, len(values), self.weight[self.known])
         return {str(v): int(c) for v, c in zip(values.tolist(), counts.tolist(), strict=True)}
 
-    def line(self, rows: float | None) -> Line:
-        """Return what is to be cut into cells; the rows themselves are the line's from then on."""
+    def remaining(self, request: DomainRequest, values_sigma: float) -> RemainingRows | None:
+        """Return how many rows hold no frequent value, from released numbers; None if the share of nulls is unknown.
+
+        Args:
+          values_sigma: standard deviation of the rows of one frequent value.
+        """
+        fact = request.facts[self.column]
+        if fact.null_share is None:
+            return None
+        rows = request.n_rows * (1.0 - fact.null_share) - math.fsum(self.frequent.values())
+        noise = (request.rows_sigma, request.n_rows * fact.null_sigma, values_sigma * math.sqrt(len(self.frequent)))
+        return RemainingRows(rows, math.hypot(*noise))
+
+    def hand_over(self, rows: float | None) -> Dimension:
+        """Return what the tree cuts into bins; the arrays are the tree's from then on, to hold them only once.
+
+        Args:
+          rows: how many rows are known to be there.
+        """
         assert self.steps is not None
         assert self.known is not None
         steps, kept = self.steps, self.known
-        if self.atoms:
-            kept = kept & ~np.isin(steps, np.fromiter(self.atoms, dtype=np.int64))
+        if self.frequent:
+            kept = kept & ~np.isin(steps, np.fromiter(self.frequent, dtype=np.int64))
         self.steps = self.known = None
         weight = None if self.weight is None else self.weight[kept]
         values = steps if kept.all() else steps[kept]
-        return Line(f"{self.column}·{self.part}", values, self.low, self.high, weight, rows)
+        return Dimension(f"{self.column}·{self.part}", values, self.low, self.high, weight, rows)
 
 
 def learn_codecs(
-    parsed: ParsedTable,
-    schema: Schema,
-    layout: Layout,
-    facts: Mapping[str, Facts],
-    mechanisms: Mechanisms,
-    *,
-    k: int,
-    n_rows: float,
-    rows_sigma: float = 0.0,
-    mu_squared: float,
-    delta: float,
-    bins: int,
-    weights: Weights | None = None,
+    parsed: ParsedTable, request: DomainRequest, weighting: Weighting, mechanisms: Mechanisms
 ) -> list[ColumnCodec]:
     """Return the codec of each column of the layout, in table order.
 
-    Guarantee: part "domain" at `mu_squared`, and `delta` for all thresholds together (see `stable_keys`, `grow`).
+    Guarantee: part "domain" at `request.mu_squared`, and `request.delta` for all thresholds together (see
+      `stable_keys` and `grow`).
     Args:
-      n_rows: the paid number of rows, and its standard deviation.
-      bins: about how many cells a numeric line is cut into.
-      weights: of the rows; if None they weigh one each.
+      parsed: the training rows.
+      weighting: how these rows are counted.
     """
-    pieces = [p for name in layout.modelled for p in _pieces(name, parsed, schema, layout, facts)]
-    look = Look(k, weights)
-    for piece in pieces:
-        piece.weight = look.rows
-    texts = [n for n in layout.modelled if facts[n].kind == "categorical" and schema.column(n).categories is None]
-    keyed = [p for p in pieces if p.wants_keys and delta > 0]
-    of_texts = delta * len(texts) / max(len(texts) + len(keyed), 1)
-    each = choose_prices(
-        look,
-        texts=len(texts),
-        keyed=len(keyed),
-        lines=len(pieces),
-        mu_squared=mu_squared,
-        delta_of_values=delta - of_texts,
-        n_rows=n_rows,
+    texts = request.open_texts
+    dimensions = [d for name in request.layout.modelled for d in _open_dimensions(name, parsed, request, weighting)]
+    keyed = [dimension for dimension in dimensions if dimension.keyed and request.delta > 0]
+    split = split_budget(
+        weighting,
+        OpenColumns(texts=len(texts), keyed=len(keyed), dimensions=len(dimensions)),
+        mu_squared=request.mu_squared,
+        delta=request.delta,
+        n_rows=request.n_rows,
     )
-    shared = partial(domain_prices, keyed=len(keyed), lines=len(pieces), each=each)
-    left, again = texts, of_texts
-    categories = OpenTexts(parsed, facts, mechanisms, look, n_rows)
-    if each is SCARCE:
-        first, again = FIRST_LOOK * shared(texts=len(texts), mu_squared=mu_squared)[0], (1 - FIRST_LOOK) * of_texts
-        categories.look(texts, mu_squared=first, delta=FIRST_LOOK * of_texts)
-        mu_squared -= first
-        price = partial(shared, mu_squared=mu_squared)
-        left = categories.unexplained(texts, price=lambda columns: price(texts=columns)[0], delta=again)
-    of_left, of_atoms, of_trees = shared(texts=len(left), mu_squared=mu_squared)
-    categories.look(left, mu_squared=of_left, delta=again)
-    keys_sigma = 0.0
-    if keyed and look.least(len(keyed), of_atoms, delta - of_texts) > RARE_ATOM * n_rows:
-        # No value of a number is that frequent: the trees have it all.
-        keyed, of_trees = [], of_atoms + of_trees
-    if keyed:
-        release = mechanisms.stable_keys(
-            [p.key_counts() for p in keyed],
-            max_rows_per_unit=k,
-            part="domain",
-            mu_squared=of_atoms,
-            delta=delta - of_texts,
-            label="frequent values of numbers",
-            unit_weight=look.of_unit,
-        )
-        keys_sigma = release.sigma * look.in_rows
-        for piece, counts in zip(keyed, release.counts, strict=True):
-            piece.atoms = {int(key): n * look.in_rows for key, n in counts.items()}
-    target = max(n_rows / bins, 1.0)
-    missing = [_missing(p, facts[p.column], n_rows, keys_sigma, rows_sigma) for p in pieces]
-    leaves = grow(
-        [p.line(None if m is None else m.rows) for p, m in zip(pieces, missing, strict=True)],
-        mechanisms,
-        k=look.of_unit,
-        part="domain",
-        mu_squared=of_trees,
-        split_above=target / 3,
-        n_rows=n_rows,
-        in_rows=look.in_rows,
-    )
-    cells = {
-        (p.column, p.part): _cells(p, leaf, target, left) for p, leaf, left in zip(pieces, leaves, missing, strict=True)
-    }
+    categories = OpenCategories(parsed, request.facts, mechanisms, weighting, request.n_rows)
+    shares = _buy_categories(categories, texts, split, request.mu_squared)
+    released = _frequent_values(keyed, split, shares, request, weighting)
+    values_sigma = 0.0
+    if released:
+        values_sigma = _buy_frequent_values(keyed, split, shares, weighting, mechanisms)
+    trees = shares.trees if released or not keyed else shares.frequent + shares.trees
+    bins = _buy_bins(dimensions, request, weighting, mechanisms, mu_squared=trees, values_sigma=values_sigma)
     found = categories.found()
-    return [_codec(name, schema, layout, facts, found, cells) for name in layout.names]
+    return [_codec(name, request, found, bins) for name in request.layout.names]
 
 
-def _cells(piece: _Piece, leaves: Leaves, target: float, missing: Missing | None) -> NumberCells:
-    kept = leaves.trimmed(piece.low, piece.high, piece.atoms, missing)
+def _buy_categories(categories: OpenCategories, texts: list[str], split: BudgetSplit, mu_squared: float) -> Shares:
+    """Buy the categories of all undeclared text columns, and return the shares of the last round."""
+    if not split.two_rounds:
+        shares = split.shares(open_columns=len(texts), mu_squared=mu_squared)
+        categories.buy(texts, mu_squared=shares.categories, delta=split.categories_delta)
+        return shares
+    first = FIRST_ROUND * split.shares(open_columns=len(texts), mu_squared=mu_squared).categories
+    categories.buy(texts, mu_squared=first, delta=FIRST_ROUND * split.categories_delta)
+    left, delta = mu_squared - first, (1 - FIRST_ROUND) * split.categories_delta
+    again = categories.unexplained(
+        texts, price=lambda columns: split.shares(open_columns=columns, mu_squared=left).categories, delta=delta
+    )
+    shares = split.shares(open_columns=len(again), mu_squared=left)
+    categories.buy(again, mu_squared=shares.categories, delta=delta)
+    return shares
+
+
+def _frequent_values(
+    keyed: list[_OpenDimension], split: BudgetSplit, shares: Shares, request: DomainRequest, weighting: Weighting
+) -> bool:
+    """Return whether values can be frequent enough to pass the threshold, so that buying them is worth it."""
+    if not keyed:
+        return False
+    smallest = weighting.smallest_released(len(keyed), shares.frequent, split.frequent_delta)
+    return smallest <= RARE_VALUE * request.n_rows
+
+
+def _buy_frequent_values(
+    keyed: list[_OpenDimension], split: BudgetSplit, shares: Shares, weighting: Weighting, mechanisms: Mechanisms
+) -> float:
+    """Tell each dimension its frequent values, and return the standard deviation of their rows."""
+    release = mechanisms.stable_keys(
+        [dimension.counts() for dimension in keyed],
+        max_rows_per_unit=weighting.max_rows_per_unit,
+        part="domain",
+        mu_squared=shares.frequent,
+        delta=split.frequent_delta,
+        label="frequent values of numbers",
+        unit_weight=weighting.unit_weight,
+    )
+    for dimension, counts in zip(keyed, release.counts, strict=True):
+        dimension.frequent = {int(key): n * weighting.rows_per_step for key, n in counts.items()}
+    return release.sigma * weighting.rows_per_step
+
+
+def _buy_bins(
+    dimensions: list[_OpenDimension],
+    request: DomainRequest,
+    weighting: Weighting,
+    mechanisms: Mechanisms,
+    *,
+    mu_squared: float,
+    values_sigma: float,
+) -> dict[tuple[str, str], Bins]:
+    """Return (column, part) -> bins of about as many rows each."""
+    remaining = [dimension.remaining(request, values_sigma) for dimension in dimensions]
+    trees = TreeRequest(
+        unit_weight=weighting.unit_weight,
+        rows_per_step=weighting.rows_per_step,
+        mu_squared=mu_squared,
+        split_above=request.rows_per_bin / 3,
+        n_rows=request.n_rows,
+    )
+    handed = [d.hand_over(None if left is None else left.rows) for d, left in zip(dimensions, remaining, strict=True)]
+    leaves = grow(handed, trees, mechanisms)
+    return {
+        (d.column, d.part): _bins(d, leaf, left, rows_per_bin=request.rows_per_bin)
+        for d, leaf, left in zip(dimensions, leaves, remaining, strict=True)
+    }
+
+
+def _bins(dimension: _OpenDimension, leaves: Leaves, remaining: RemainingRows | None, *, rows_per_bin: float) -> Bins:
+    kept = leaves.trimmed(dimension.low, dimension.high, dimension.frequent, remaining)
     sigma = float(np.sqrt(np.mean(kept.sigma**2)))
-    return build_cells(kept.low, kept.high, kept.weight, piece.atoms, target=target, sigma=sigma)
+    return build_bins(kept.low, kept.high, kept.weight, dimension.frequent, target=rows_per_bin, sigma=sigma)
 
 
-def _missing(piece: _Piece, fact: Facts, n_rows: float, keys_sigma: float, rows_sigma: float) -> Missing | None:
-    """Return how many rows lie on a line besides its atoms, from the paid number of rows; None if nulls are unknown."""
-    if fact.nulls is None:
-        return None
-    rows = n_rows * (1.0 - fact.nulls) - math.fsum(piece.atoms.values())
-    return Missing(rows, math.hypot(rows_sigma, n_rows * fact.doubt, keys_sigma * math.sqrt(len(piece.atoms))))
-
-
-def declared_steps(schema: Schema, name: str, fact: Facts) -> tuple[int | None, int | None]:
+def declared_steps(schema: Schema, name: str, fact: ColumnFacts) -> tuple[int | None, int | None]:
     """Return the declared bounds of a column in grid steps (seconds for times), the grid inside the bounds."""
     column = schema.column(name)
 
@@ -201,51 +276,79 @@ def declared_steps(schema: Schema, name: str, fact: Facts) -> tuple[int | None, 
     return low, high
 
 
-def _pieces(name: str, parsed: ParsedTable, schema: Schema, layout: Layout, facts: Mapping[str, Facts]) -> list[_Piece]:
-    fact, column = facts[name], parsed.columns[name]
+def _open_dimensions(
+    name: str, parsed: ParsedTable, request: DomainRequest, weighting: Weighting
+) -> list[_OpenDimension]:
+    """Return the numeric dimensions of a column: a number, the weeks (or days above a base) of a time, its clock."""
+    column, fact = parsed.columns[name], request.facts[name]
     if isinstance(column, Categories):
         return []
-    low, high = declared_steps(schema, name, fact)
-    base_name = layout.bases.get(name)
-    base = parsed.columns[base_name] if base_name else None
-    known = ~column.null
+    base_name = request.layout.bases.get(name)
+    base = None if base_name is None else _Base.of(base_name, parsed, request)
     if fact.kind in ("numeric", "integer"):
-        steps = clip_steps(column.steps, low, high)
-        if isinstance(base, Grid):
-            base_low, base_high = declared_steps(schema, base_name or "", facts[base_name or ""])
-            steps = np.maximum(steps - clip_steps(base.steps, base_low, base_high), 0)
-            known = known & ~base.null
-            low, high = 0, (max(high - base_low, 0) if high is not None and base_low is not None else None)
-        wide = low is None or high is None or high - low >= FIRST_PARTS
-        return [_Piece(name, "number", narrowest(steps), known, low, high, wants_keys=wide)]
-    precision = int(fact.precision)
+        dimensions = [_number(name, column, base, request)]
+    else:
+        dimensions = _time(name, column, base, request)
+    for dimension in dimensions:
+        dimension.weight = weighting.steps
+    return dimensions
+
+
+@dataclass(frozen=True)
+class _Base:
+    """The column that another never falls below: its (n,) bounded steps (seconds of a time), nulls and lower bound."""
+
+    steps: np.ndarray
+    null: np.ndarray
+    low: int | None
+
+    @classmethod
+    def of(cls, name: str, parsed: ParsedTable, request: DomainRequest) -> _Base:
+        column, fact = parsed.columns[name], request.facts[name]
+        assert isinstance(column, Grid)
+        # A date may be the base of a time: each has a precision of its own.
+        scale = int(fact.precision) if fact.kind in ("datetime", "date") else 1
+        low, high = declared_steps(request.schema, name, fact)
+        return cls(clip_steps(column.steps * scale, low, high), column.null, low)
+
+
+def _number(name: str, column: Grid, base: _Base | None, request: DomainRequest) -> _OpenDimension:
+    low, high = declared_steps(request.schema, name, request.facts[name])
+    steps, known = clip_steps(column.steps, low, high), ~column.null
+    if base is not None:
+        steps, known = np.maximum(steps - base.steps, 0), known & ~base.null
+        low, high = 0, (max(high - base.low, 0) if high is not None and base.low is not None else None)
+    wide = low is None or high is None or high - low >= FIRST_PARTS
+    return _OpenDimension(name, "number", narrowest(steps), known, low, high, keyed=wide)
+
+
+def _time(name: str, column: Grid, base: _Base | None, request: DomainRequest) -> list[_OpenDimension]:
+    fact = request.facts[name]
+    low, high = declared_steps(request.schema, name, fact)
+    precision, known = int(fact.precision), ~column.null
     seconds = clip_steps(column.steps * precision, low, high)
     day = seconds // DAY
-    if isinstance(base, Grid):
-        base_fact = facts[base_name or ""]  # its precision may differ: a date below a datetime
-        base_low, base_high = declared_steps(schema, base_name or "", base_fact)
-        base_seconds = clip_steps(base.steps * int(base_fact.precision), base_low, base_high)
-        above = np.maximum(day - base_seconds // DAY, 0)
-        span = max(high // DAY - base_low // DAY, 0) if high is not None and base_low is not None else None
-        pieces = [_Piece(name, "days", narrowest(above), known & ~base.null, 0, span, wants_keys=True)]
+    if base is not None:
+        above = np.maximum(day - base.steps // DAY, 0)
+        span = max(high // DAY - base.low // DAY, 0) if high is not None and base.low is not None else None
+        found = [_OpenDimension(name, "days", narrowest(above), known & ~base.null, 0, span, keyed=True)]
     else:
         weeks = [int(split_week(np.array([b // DAY]))[0][0]) if b is not None else None for b in (low, high)]
-        pieces = [_Piece(name, "days", narrowest(split_week(day)[0]), known, weeks[0], weeks[1])]
+        found = [_OpenDimension(name, "days", narrowest(split_week(day)[0]), known, weeks[0], weeks[1])]
     if fact.kind == "datetime":
-        clock = seconds % DAY // precision
-        pieces.append(_Piece(name, "clock", narrowest(clock), known, 0, DAY // precision - 1, wants_keys=True))
-    return pieces
+        clock = narrowest(seconds % DAY // precision)
+        found.append(_OpenDimension(name, "clock", clock, known, 0, DAY // precision - 1, keyed=True))
+    return found
 
 
 def _codec(
     name: str,
-    schema: Schema,
-    layout: Layout,
-    facts: Mapping[str, Facts],
-    kept: Mapping[str, tuple[str, ...]],
-    cells: Mapping[tuple[str, str], NumberCells],
+    request: DomainRequest,
+    categories: Mapping[str, tuple[str, ...]],
+    bins: Mapping[tuple[str, str], Bins],
 ) -> ColumnCodec:
-    fact, column = facts[name], schema.column(name)
+    """Return the codec of one column, from what was declared and what was released."""
+    layout, fact, column = request.layout, request.facts[name], request.schema.column(name)
     if name in layout.surrogates:
         return SurrogateCodec(name)
     if name in layout.derived:
@@ -253,38 +356,28 @@ def _codec(
         precision = column.precision or (1.0 if fact.kind == "integer" else fact.precision)
         return DerivedCodec(name, minuend, subtrahend, precision, fact.kind == "integer")
     if name in layout.follows:
-        book = column.follows
-        assert book is not None
-        values = boolean_values(schema, name) if fact.kind == "boolean" else column.categories or ()
-        said_by = schema.column(book.column).categories or ()
-        return following_codec(name, values, column.nullable, book.column, said_by, book.values)
+        return _following(name, request)
     if fact.kind == "boolean":
-        return CategoryCodec(name, boolean_values(schema, name), False, column.nullable)
+        return CategoryCodec(name, boolean_values(request.schema, name), False, column.nullable)
     if fact.kind == "categorical":
         if column.categories is not None:
             return CategoryCodec(name, column.categories, False, column.nullable)
-        return CategoryCodec(name, kept[name], True, column.nullable)
-    low, high = declared_steps(schema, name, fact)
-    base = layout.bases.get(name)
+        return CategoryCodec(name, categories[name], True, column.nullable)
+    low, high = declared_steps(request.schema, name, fact)
+    placed = {"nullable": column.nullable, "low": low, "high": high, "base": layout.bases.get(name)}
     if fact.kind in ("numeric", "integer"):
         return NumberCodec(
-            name,
-            cells[name, "number"],
-            fact.precision,
-            column.nullable,
-            fact.kind == "integer",
-            low,
-            high,
-            base,
+            name, bins[name, "number"], precision=fact.precision, integer=fact.kind == "integer", **placed
         )
-    return TimeCodec(
-        name,
-        cells[name, "days"],
-        cells.get((name, "clock")),
-        int(fact.precision),
-        column.nullable,
-        fact.format,
-        low,
-        high,
-        base,
-    )
+    clock = bins.get((name, "clock"))
+    return TimeCodec(name, bins[name, "days"], clock, precision=int(fact.precision), format=fact.format, **placed)
+
+
+def _following(name: str, request: DomainRequest) -> CategoryCodec:
+    """Return the codec of a column whose value another column says, by a declared code book."""
+    column = request.schema.column(name)
+    book = column.follows
+    assert book is not None
+    values = boolean_values(request.schema, name) if request.facts[name].kind == "boolean" else column.categories or ()
+    said_by = request.schema.column(book.column).categories or ()
+    return following_codec(name, values, column.nullable, book.column, said_by, book.values)

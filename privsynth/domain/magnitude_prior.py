@@ -1,8 +1,8 @@
-"""Where on an open line the rows lie that no node shows alone: the likeliest of a few shapes at each power of two.
+"""Locate an unbounded column's mass when no node is significant: the likeliest of a few shapes, at each power of two.
 
-A tree over the whole line sees a column of few rows as noise in every node. That so many rows lie somewhere is known,
-however: the paid number of rows, less frequent values and nulls. A shape of that weight, compared with all octaves
-together, stands out where single nodes do not. Everything here is a pure function of paid releases.
+A tree over all integers sees a column of few rows as noise in every node. How many rows there are is known all the
+same: the released number of rows, less frequent values and nulls. A shape with that mass, compared with all octaves
+together, stands out where single nodes do not. Everything here is a pure function of released numbers.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ SHAPES: tuple[tuple[tuple[float, ...], float], ...] = (
     ((0.2, 0.2, 0.2, 0.2, 0.2), 0.5),
 )
 BELOW_ZERO, BOTH_SIDES = 4.0, 1.0  # what columns lose whose numbers are negative, or of both signs
-HIGH = 0.1  # what a column loses by each octave: of two shapes that are as likely the lower one
+HIGH = 0.1  # what a column loses by each octave, in log-likelihood: ties go to the smaller magnitude
 VERY_HIGH, VERY_HIGH_FROM = 0.4, 30
 
 
 @dataclass(frozen=True)
-class Missing:
-    """How many rows of a line are known to be somewhere, and the standard deviation of that."""
+class RemainingRows:
+    """How many rows of a dimension hold no frequent value, and the standard deviation of that number."""
 
     rows: float
     sigma: float
@@ -62,14 +62,14 @@ def octaves(values: np.ndarray) -> np.ndarray:
 
 
 def likeliest(
-    low: np.ndarray, weight: np.ndarray, sigma: np.ndarray, missing: Missing | None
+    low: np.ndarray, weight: np.ndarray, sigma: np.ndarray, remaining: RemainingRows | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return which (l,) leaves the likeliest shape covers, and what each of its octaves weighs by all that is known.
 
     Args:
       low: (l,) where each leaf begins; leaves do not cross octaves.
       weight, sigma: (l,) noisy rows, and their standard deviation.
-      missing: how many rows there are in all, if known.
+      remaining: how many rows there are in all, if known.
     Returns:
       (l,) booleans, and (l,) rows to expect in the leaf's octave, 0 outside of the shape.
     """
@@ -82,7 +82,7 @@ def likeliest(
     variance = np.where(reachable, best, 1.0) ** 2
     shapes, handicap = _shapes()
     agree, length = shapes @ (noisy / variance), shapes**2 @ (1 / variance)
-    known = Missing(0.0, 1e9) if missing is None else missing
+    known = RemainingRows(0.0, 1e9) if remaining is None else remaining
     precision = 1.0 / max(known.sigma, 1e-3) ** 2
     rows = np.maximum((agree + known.rows * precision) / (length + precision), 0.0)
     gain = rows * agree - rows**2 * length / 2 - (rows - known.rows) ** 2 * precision / 2

@@ -1,7 +1,7 @@
-"""Noisy trees over integer lines, grown for many columns at once: one Gaussian release a level.
+"""Noisy trees over integers, grown for many dimensions at once: one Gaussian release a level.
 
-The first level cuts a declared range into equal parts, or, where nothing was declared, the whole line by sign and
-power of two. Each further level cuts the nodes that are still heavy into `WAYS` parts, and counts the others again,
+The first level cuts a declared range into equal parts, or, where nothing was declared, all integers by sign and power
+of two. Each further level cuts the nodes that are still heavy into `WAYS` parts, and counts the others again,
 which costs nothing: a row is in one node of a level either way. Nothing is learned that was not paid for: which nodes
 are heavy is read off the noisy counts of the levels above. At the end all levels together say what a leaf weighs.
 """
@@ -16,7 +16,7 @@ import numpy as np
 from scipy.stats import norm
 
 from privsynth.codecs.parse import GRID_LIMIT
-from privsynth.domain.magnitude_prior import OCTAVES, Missing, likeliest, octaves
+from privsynth.domain.magnitude_prior import OCTAVES, RemainingRows, likeliest, octaves
 from privsynth.privacy.accounting import round_up
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.privacy.unit_weights import count
@@ -25,25 +25,28 @@ FIRST_PARTS = 128
 # Into which a node is cut: fewer levels with less noise each (Qardaji, Yang & Li 2013, *Understanding hierarchical
 # methods for differentially private histograms*).
 WAYS = 8
-# Numbers of years lie close together, far from nought: a root of an open line, which is cut into years at once.
+# Years lie close together and far from zero: they are a root of their own, which is cut into single years at once.
 YEARS = (1900, 2047)
 DECLARED_LEVELS = 4
 OPEN_LEVELS = 6
 FEWEST_LEVELS = 3
 SPARE_LEVELS = 1  # for rows that crowd in a corner of their root
 SOLID = 4.0  # standard deviations above which a node is worth cutting
-FALSE_ALARM = 1e-3  # probability that noise alone makes an open line reach further, all its runs and nodes together
+FALSE_ALARM = 1e-3  # probability that noise alone extends an unbounded dimension, all its runs and nodes together
 RUNS = (1, 2, 4, 8, 16)  # leaves whose sum is looked at
 FAINT = 2.0  # the same, below which leaves at the end of a run that stands clear add nothing to it
 AT_ONCE = 1 << 18  # rows that are counted at once
 
 
 @dataclass(frozen=True)
-class Line:
-    """One column to be cut: (n,) signed integers of any width, and its public range, if declared.
+class Dimension:
+    """One numeric dimension to be cut into leaves.
 
-    Nulls and atoms are not among them. `weight` is what each of them weighs, in whole steps; None for one each. `rows`
-    is how many rows are known to be on the line, from paid numbers; None if nulls are unknown.
+    Attributes:
+      values: (n,) signed integers of any width, without nulls and frequent values. Private.
+      low, high: its public range, where declared.
+      weight: (n,) whole steps that rows weigh; None for one each. Private.
+      rows: how many rows are known to be there, from released numbers; None if the share of nulls is unknown.
     """
 
     name: str
@@ -80,7 +83,7 @@ class Leaves:
     """What a tree says.
 
     Attributes:
-      low, high: (l,) inclusive ranges that tile the line.
+      low, high: (l,) inclusive ranges that tile the dimension.
       weight, sigma: (l,) noisy rows in each, and their standard deviation at most.
       cut: the nodes that were cut further: (low, high, noisy rows, deviation).
     """
@@ -92,22 +95,23 @@ class Leaves:
     cut: tuple[tuple[int, int, float, float], ...] = ()
 
     def trimmed(
-        self, low: int | None, high: int | None, atoms: Collection[int], missing: Missing | None = None
+        self, low: int | None, high: int | None, frequent: Collection[int], remaining: RemainingRows | None = None
     ) -> Leaves:
-        """Return the leaves without the empty ends of a line of which an end was not declared.
+        """Return the leaves without the empty ends of a dimension of which an end was not declared.
 
-        An open line reaches to ±2**52, and noise alone would spread rows over all of it. It ends where the leaves stand
-        clear of the noise, or at the last atom; values beyond belong to the last cell. Where more rows are known to be
-        on the line than these hold, it reaches to where the others are likeliest (see `location`); where nothing is
-        known and nothing stands out, the atoms are all there is, or else the likeliest place.
+        Without bounds it reaches to ±2**52, and noise alone would spread rows over all of that. It ends where leaves
+        are significant, or at the last frequent value; values beyond belong to the last bin. Where more rows are known
+        to exist than these hold, it reaches to where the others are likeliest (see `magnitude_prior`). Where nothing
+        is known and nothing is significant, it holds the frequent values alone, or else the likeliest place.
 
         Args:
-          missing: how many rows lie on the line besides the atoms, and how well that is known.
+          frequent: the values that have bins of their own.
+          remaining: how many rows hold none of them, and how well that is known.
         """
         solid = self._solid()
-        weight, inside = self.weight, [*(solid or ()), *atoms]
+        weight, inside = self.weight, [*(solid or ()), *frequent]
         within = (self.high >= solid[0]) & (self.low <= solid[1]) if solid else np.zeros(len(self.low), dtype=bool)
-        if (left := self._left(within, missing)) is not None or not inside:
+        if (left := self._left(within, remaining)) is not None or not inside:
             place, rows = likeliest(self.low, np.where(within, 0.0, self.weight), self.sigma, left)
             place &= ~within
             weight = np.where(place, self._spread(place, rows), weight)
@@ -118,15 +122,15 @@ class Leaves:
         low_kept, high_kept = np.maximum(self.low[keep], start), np.minimum(self.high[keep], end)
         return Leaves(low_kept, high_kept, weight[keep], self.sigma[keep])
 
-    def _left(self, within: np.ndarray, missing: Missing | None) -> Missing | None:
-        """Return how many rows are missing outside of some leaves, None if that may be none."""
-        if missing is None:
+    def _left(self, within: np.ndarray, remaining: RemainingRows | None) -> RemainingRows | None:
+        """Return how many rows are remaining outside of some leaves, None if that may be none."""
+        if remaining is None:
             return None
         # The leaves of an octave sum to what its root weighs, which is as good as one leaf that was counted once.
         parts = len(np.unique(octaves(self.low[within])))
-        sigma = math.hypot(missing.sigma, float(self.sigma.max(initial=0.0)) * parts**0.5)
-        rows = missing.rows - float(self.weight[within].sum())
-        return Missing(rows, sigma) if rows > float(norm.isf(FALSE_ALARM)) * sigma else None
+        sigma = math.hypot(remaining.sigma, float(self.sigma.max(initial=0.0)) * parts**0.5)
+        rows = remaining.rows - float(self.weight[within].sum())
+        return RemainingRows(rows, sigma) if rows > float(norm.isf(FALSE_ALARM)) * sigma else None
 
     def _spread(self, place: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Return (l,) weights whose sum in each octave of the place is what is expected there."""
@@ -168,7 +172,7 @@ def _empty_start(weight: np.ndarray, sigma: np.ndarray) -> int:
     return int(faint[-1]) + 1 if len(faint) else 0
 
 
-def levels_of(lines: Sequence[Line], *, n_rows: float, noise: float) -> int:
+def levels_of(dimensions: Sequence[Dimension], *, n_rows: float, noise: float) -> int:
     """Return how many levels will be grown; from public facts and the paid number of rows.
 
     Where noise is large nothing can be cut as finely, and levels that find nothing to cut are paid for all the same.
@@ -176,11 +180,11 @@ def levels_of(lines: Sequence[Line], *, n_rows: float, noise: float) -> int:
     Args:
       noise: standard deviation of a count if one level cost the whole budget.
     """
-    if not lines:
+    if not dimensions:
         return 0
-    if all(line.declared and (line.high or 0) - (line.low or 0) < FIRST_PARTS for line in lines):
+    if all(d.declared and (d.high or 0) - (d.low or 0) < FIRST_PARTS for d in dimensions):
         return 1
-    most = DECLARED_LEVELS if all(line.declared for line in lines) else OPEN_LEVELS
+    most = DECLARED_LEVELS if all(d.declared for d in dimensions) else OPEN_LEVELS
     for levels in range(FEWEST_LEVELS, most):
         # Enough if rows that lay evenly in one root, or in a corner of it, are by then too few in a node to be cut.
         if n_rows / WAYS ** (levels - SPARE_LEVELS) <= SOLID * noise * math.sqrt(levels):
@@ -188,56 +192,71 @@ def levels_of(lines: Sequence[Line], *, n_rows: float, noise: float) -> int:
     return most
 
 
-def grow(
-    lines: Sequence[Line],
-    mechanisms: Mechanisms,
-    *,
-    k: int,
-    part: str,
-    mu_squared: float,
-    split_above: float,
-    n_rows: float,
-    in_rows: float = 1.0,
-) -> list[Leaves]:
-    """Return the leaves of one tree a line.
+@dataclass(frozen=True, kw_only=True)
+class TreeRequest:
+    """What trees may cost and how fine they get.
 
-    Guarantee: at most `levels_of(lines)` Gaussian releases that share `mu_squared` equally. In a level each row lies in
-      at most one node of each line that still grows, cut or counted again, so a unit of k rows moves the counts by at
-      most k·√(such lines) in L2. Which lines those are is told by the levels above and by paid numbers.
-    Args:
-      k: rows of a unit; where rows weigh, what those of a unit weigh together.
-      split_above: a node with more noisy rows than this is cut; also four standard deviations are needed.
-      n_rows: the paid number of rows.
-      in_rows: how many rows a step of the weights stands for.
+    Attributes:
+      unit_weight: the most that all rows of a unit weigh together (see `Weighting`).
+      rows_per_step: how many rows a count of one stands for.
+      mu_squared: of all levels together.
+      split_above: a node with more noisy rows than this is cut, if it also stands `SOLID` deviations above zero.
+      n_rows: the released number of rows.
+      part: of the budget that pays.
     """
-    if not lines:
+
+    unit_weight: int
+    rows_per_step: float = 1.0
+    mu_squared: float
+    split_above: float
+    n_rows: float
+    part: str = "domain"
+
+    def sensitivity(self, dimensions: int) -> float:
+        """Return how far one unit moves the counts of a level in L2: it is in one node of each dimension."""
+        return round_up(self.unit_weight * math.sqrt(dimensions), 12)
+
+    def levels(self, dimensions: Sequence[Dimension]) -> int:
+        """Return how many levels are grown; from public facts and the released number of rows."""
+        noise = self.rows_per_step * self.sensitivity(len(dimensions)) / max(self.mu_squared, 1e-12) ** 0.5
+        return levels_of(dimensions, n_rows=self.n_rows, noise=noise)
+
+
+def grow(dimensions: Sequence[Dimension], request: TreeRequest, mechanisms: Mechanisms) -> list[Leaves]:
+    """Return the leaves of one tree a dimension.
+
+    Guarantee: at most `levels_of(dimensions)` Gaussian releases that share `request.mu_squared` equally. In a level
+      each row lies in at most one node of each dimension that still grows, cut or counted again, so a unit moves the
+      counts by at most `unit_weight`·√(such dimensions) in L2. Which dimensions those are follows from the levels
+      above and from released numbers.
+    """
+    if not dimensions:
         return []
-    whole = round_up(k * math.sqrt(len(lines)), 12)
-    levels = levels_of(lines, n_rows=n_rows, noise=in_rows * whole / max(mu_squared, 1e-12) ** 0.5)
-    trees = [_Tree(*line.roots()) for line in lines]
-    growing = list(range(len(lines)))
+    levels = request.levels(dimensions)
+    trees = [_Tree(*dimension.roots()) for dimension in dimensions]
+    growing = list(range(len(dimensions)))
     for level in range(levels):
         fresh = [trees[i].fresh() for i in growing]
-        counts = [_count(lines[i], low, high) for i, (low, high) in zip(growing, fresh, strict=True)]
+        counts = [_count(dimensions[i], low, high) for i, (low, high) in zip(growing, fresh, strict=True)]
         release = mechanisms.gaussian(
             np.concatenate(counts),
-            l2_sensitivity=round_up(k * math.sqrt(len(growing)), 12),
-            part=part,
-            mu_squared=mu_squared / levels,
+            l2_sensitivity=request.sensitivity(len(growing)),
+            part=request.part,
+            mu_squared=request.mu_squared / levels,
             label=f"level {level + 1} of the quantile trees",
         )
-        sigma = release.sigma * in_rows
-        noisy = np.split(release.values * in_rows, np.cumsum([len(c) for c in counts])[:-1])
+        sigma = release.sigma * request.rows_per_step
+        noisy = np.split(release.values * request.rows_per_step, np.cumsum([len(c) for c in counts])[:-1])
         for i, weight in zip(growing, noisy, strict=True):
-            trees[i].add(weight, split_above, sigma, last=level + 1 == levels)
-        growing = [i for i in growing if not trees[i].finish(lines[i].rows, sigma)]
+            trees[i].add(weight, request.split_above, sigma, last=level + 1 == levels)
+        growing = [i for i in growing if not trees[i].finish(dimensions[i].rows, sigma)]
         if not growing:
             break
     return [tree.leaves() for tree in trees]
 
 
 class _Tree:
-    """The nodes of one line, parents before children, which follow each other. An only child is its parent again."""
+    """The nodes of one dimension, parents before children, siblings together. An only child is its parent again."""
 
     def __init__(self, low: np.ndarray, high: np.ndarray) -> None:
         self._low, self._high = low.tolist(), high.tolist()
@@ -270,7 +289,7 @@ class _Tree:
         """Return whether so few rows lie beside single values that no node of them would be cut; then grow no more.
 
         Args:
-          rows: how many are known to be on the line.
+          rows: how many are known to be there.
         """
         asked = range(len(self._weight), len(self._low))
         if rows is None or any(self._precision[node] == 0.0 for node in asked):  # not told, or some were cut just now
@@ -326,13 +345,13 @@ class _Tree:
         return Leaves(low, high, rows, noise, cut)
 
 
-def _count(line: Line, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+def _count(dimension: Dimension, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Return how many values lie in each of the disjoint inclusive ranges (ascending), or what they weigh."""
     total = np.zeros(len(low), dtype=np.int64)
-    for start in range(0, len(line.values), AT_ONCE):
+    for start in range(0, len(dimension.values), AT_ONCE):
         some = slice(start, start + AT_ONCE)
-        values = line.values[some].astype(np.int64)
+        values = dimension.values[some].astype(np.int64)
         at = np.searchsorted(low, values, side="right") - 1
         inside = (at >= 0) & (values <= high[np.maximum(at, 0)])
-        total += count(at[inside], len(low), None if line.weight is None else line.weight[some][inside])
+        total += count(at[inside], len(low), None if dimension.weight is None else dimension.weight[some][inside])
     return total

@@ -17,7 +17,7 @@ from privsynth import __version__, _validate
 from privsynth.audit.common.audit_tables import AuditTables
 from privsynth.audit.common.settings import LEVELS, AuditSettings, Level
 from privsynth.audit.registry import not_run, run_audits
-from privsynth.codecs.column_facts import Facts
+from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.domain.bounding import divide
 from privsynth.errors import ConfigError, OutputError, SchemaError
 from privsynth.findings.finding import Finding
@@ -227,7 +227,7 @@ def _write(report: ReportData, staged: Path, key: SigningKey | None, env: Enviro
         path.chmod(0o600)
 
 
-def _align(tables: Mapping[str, Table], schema: Schema) -> tuple[dict[str, pd.DataFrame], dict[str, Facts]]:
+def _align(tables: Mapping[str, Table], schema: Schema) -> tuple[dict[str, pd.DataFrame], dict[str, ColumnFacts]]:
     """Return clean frames with the columns that the real and the synthetic table share, typed by the real table."""
     shared = [n for n in tables["real"].names if n in tables["synthetic"].names]
     if not shared:
@@ -245,7 +245,7 @@ def _align(tables: Mapping[str, Table], schema: Schema) -> tuple[dict[str, pd.Da
 
 
 def _audit_tables(
-    sides: Mapping[str, pd.DataFrame], facts: Mapping[str, Facts], schema: Schema, real: Table
+    sides: Mapping[str, pd.DataFrame], facts: Mapping[str, ColumnFacts], schema: Schema, real: Table
 ) -> AuditTables:
     unit = schema.unit if schema.unit in real.names else None
     codes = divide(real, unit=unit, k=10**9, holdout_fraction=0.0, keyed=KeyedFunction()).unit if unit else None

@@ -12,19 +12,19 @@ import numpy as np
 import pandas as pd
 
 from privsynth.audit.common.audit_tables import AuditTables
-from privsynth.codecs.column_facts import Facts, declared_facts, exact_facts, needs_votes
+from privsynth.codecs.column_facts import ColumnFacts, declared_facts, exact_facts, needs_votes
 from privsynth.codecs.parsed_table import clean_frame, parse_table
 from privsynth.schema.definition import Schema
 from privsynth.table import Table
 
 
-def compared_facts(table: Table, schema: Schema, names: Iterable[str]) -> dict[str, Facts]:
+def compared_facts(table: Table, schema: Schema, names: Iterable[str]) -> dict[str, ColumnFacts]:
     """Return what each column holds, by the schema or by its cells; identifiers and free text are left out."""
     facts = {name: _facts(table, schema, name) for name in names}
     return {name: fact for name, fact in facts.items() if fact.kind not in ("id", "text")}
 
 
-def _facts(table: Table, schema: Schema, name: str) -> Facts:
+def _facts(table: Table, schema: Schema, name: str) -> ColumnFacts:
     column, physical = schema.column(name), table.column(name).type
     if not needs_votes(column, physical):
         return declared_facts(column, physical)
@@ -34,21 +34,21 @@ def _facts(table: Table, schema: Schema, name: str) -> Facts:
     return declared_facts(column.model_copy(update={"precision": exact.precision}), physical)
 
 
-def typed_frame(table: Table, schema: Schema, facts: Mapping[str, Facts]) -> pd.DataFrame:
+def typed_frame(table: Table, schema: Schema, facts: Mapping[str, ColumnFacts]) -> pd.DataFrame:
     """Return the columns of `facts` as numbers, times and texts; dates as this table writes them."""
     own = {name: _as_stored(table, fact, name) for name, fact in facts.items()}
     return clean_frame(parse_table(table, schema, own, list(own)), own)
 
 
-def _as_stored(table: Table, fact: Facts, name: str) -> Facts:
+def _as_stored(table: Table, fact: ColumnFacts, name: str) -> ColumnFacts:
     """Return the facts with the date format of this table: another tool may write dates in another way."""
     if fact.kind not in ("datetime", "date"):
         return fact
-    return Facts(kind=fact.kind, precision=fact.precision, format=exact_facts(table.column(name)).format or None)
+    return ColumnFacts(kind=fact.kind, precision=fact.precision, format=exact_facts(table.column(name)).format or None)
 
 
 def side_by_side(
-    frames: Mapping[str, pd.DataFrame | None], facts: Mapping[str, Facts], schema: Schema, **more: Any
+    frames: Mapping[str, pd.DataFrame | None], facts: Mapping[str, ColumnFacts], schema: Schema, **more: Any
 ) -> AuditTables:
     """Return the tables of an audit, with what the schema says of their columns.
 

@@ -13,22 +13,22 @@ import numpy as np
 
 from privsynth.audit.disclosure.pii_screen import screen
 from privsynth.audit.rules import rule_findings
-from privsynth.codecs.column_facts import Facts
+from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.codecs.parsed_table import ParsedTable, parse_table
 from privsynth.codecs.synthetic_rows import SyntheticRows
 from privsynth.codecs.table import TableCodec
 from privsynth.domain.bounding import Partition, divide
-from privsynth.domain.column_kinds import learn_facts
+from privsynth.domain.column_kinds import FactsRequest, learn_facts
 from privsynth.domain.layout import Layout, lay_out
-from privsynth.domain.learn_codecs import learn_codecs
+from privsynth.domain.learn_codecs import DomainRequest, learn_codecs
 from privsynth.errors import SchemaError
 from privsynth.findings.finding import Finding
 from privsynth.generators.registry import Generator
 from privsynth.pipeline.spending_plan import modelled_columns, respread
-from privsynth.privacy.budget import Budget, SpendingPlan
+from privsynth.privacy.budget import ROUNDING, Budget, SpendingPlan
 from privsynth.privacy.mechanisms import Mechanisms
-from privsynth.privacy.unit_weights import STEPS, Weights, row_weights
+from privsynth.privacy.unit_weights import STEPS, RowWeights, Weighting, row_weights
 from privsynth.progress import Progress, no_progress
 from privsynth.public_figures.figures import paid_findings
 from privsynth.public_figures.inputs import PaidInputs
@@ -38,11 +38,10 @@ from privsynth.schema.definition import Schema
 from privsynth.schema.rules import Rule
 from privsynth.table import Table
 
-# How finely a numeric line is cut: about one cell for each of so many cell's-worth of noise, within these limits.
-MIN_BINS, MAX_BINS = 8, 32
-FITTING_PART = 2**32 - 1  # of the seed, apart from the parts of a sampled table
-ROWS_PER_BIN_SIGMA = 12.0
-UNITS_OF_ROWS = 0.4  # of the part "rows", for the number of units where they have several rows
+MIN_BINS, MAX_BINS = 8, 32  # of a numeric dimension: fewer say nothing of its shape, more drown in pairs
+ROWS_PER_BIN_SIGMA = 12.0  # a bin is about as wide as to hold so many standard deviations of the noise of a count
+FITTING_STREAM = 2**32 - 1  # of the published seed, reserved for fitting: parts of a sampled table count from 0
+UNITS_SHARE = 0.4  # of part "rows", for the number of units where a unit may have several rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +79,7 @@ class Public:
 
     model: SyntheticModel
     rows: SyntheticRows
-    facts: Mapping[str, Facts]
+    facts: Mapping[str, ColumnFacts]
     layout: Layout
     findings: tuple[Finding, ...]
     n_rows: int
@@ -102,6 +101,35 @@ class Private:
         return "Private()"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """How large the table is, as released or declared.
+
+    Attributes:
+      train: rows in training.
+      used: rows in training and holdout.
+      units: units in training; None where a unit has one row at most, or the number of rows was declared.
+    """
+
+    train: float
+    used: float
+    units: float | None
+
+    def rows_per_unit(self, budget: Budget) -> float:
+        """Return the rows of a unit: the mean where the number of units is known, else the most."""
+        return budget.max_rows_per_unit if self.units is None else self.train / self.units
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Columns:
+    """What was learned of the columns, and the coded rows of training and holdout (in this order)."""
+
+    facts: dict[str, ColumnFacts]
+    layout: Layout
+    codec: TableCodec
+    everyone: Encoded
+
+
 def learn(
     table: Table,
     request: Request,
@@ -112,99 +140,57 @@ def learn(
 ) -> tuple[Public, Private]:
     """Return what may leave and what may not.
 
-    Guarantee: the first result is (ε, δ)-DP at the unit level with the plan's budget: each step says which part it
+    Guarantee: the first result is (ε, δ)-DP at the unit level with the plan's budget. Each stage says which part it
       pays with; the rest is post-processing.
     """
-    schema, budget, plan = request.schema, request.budget, request.plan
     progress("dividing", 0.0)
     partition = divide(
         table,
-        unit=budget.unit,
-        k=budget.max_rows_per_unit,
+        unit=request.budget.unit,
+        k=request.budget.max_rows_per_unit,
         holdout_fraction=request.holdout_fraction,
         keyed=keyed,
     )
-    rows_train, rows_used = _row_counts(partition, budget, request, mechanisms)
-    units = _units(partition, budget, rows_train, request, mechanisms)
-    of_unit = budget.max_rows_per_unit if units is None else rows_train / units
-    columns = modelled_columns(table.names, schema, budget.unit)
-    plan = respread(plan, n_rows=rows_train, columns=len(columns), of_unit=of_unit)
-    mechanisms.share_out(plan.parts)
+    sizes = _release_sizes(partition, request, mechanisms)
+    plan = _share_out(table, sizes, request, mechanisms)
     progress("learning the columns", 0.0)
-    used = np.concatenate([partition.train, partition.holdout])
-    used_rows = np.sort(used)
-    weights = None
-    if units is not None:
-        weights = Weights(row_weights(partition.unit[used_rows]), rows_train / (units * STEPS))
-    facts = _facts(table, used_rows, schema, budget, plan, mechanisms, weights)
-    layout = lay_out(table.names, schema, facts, budget.unit)
-    if not layout.names:
-        raise SchemaError("every column is free text; declare at least one as something else")
-    parsed = parse_table(table, schema, facts, [*layout.modelled, *layout.derived])
-    codec = TableCodec(
-        tuple(
-            learn_codecs(
-                parsed.take(partition.train),
-                schema,
-                layout,
-                facts,
-                mechanisms,
-                k=budget.max_rows_per_unit,
-                n_rows=rows_train,
-                rows_sigma=budget.max_rows_per_unit * _rows_price(plan) ** -0.5 if "rows" in plan.parts else 0.0,
-                mu_squared=plan.parts.get("domain", 0.0),
-                delta=plan.discovery_delta,
-                bins=number_of_bins(rows_train, plan, of_unit=of_unit),
-                weights=None
-                if weights is None
-                else replace(weights, rows=row_weights(partition.unit[partition.train])),
-            )
-        )
-    )
-    progress("encoding", 0.0)
-    everyone = _encode(codec, parsed.take(used), partition.unit[used], budget, rows_used, schema)
-    del parsed, used, used_rows, weights  # of a long table these are gigabytes
-    t = len(partition.train)
-    training = replace(everyone, codes=everyone.codes[:, :t], unit=everyone.unit[:t], n_rows=rows_train)
-    rng = sampling_rng(request.seed, FITTING_PART)
-    fitted = request.generator.fit(training, mechanisms, plan, rng=rng, progress=progress)
-    model = SyntheticModel(
-        codec=codec,
-        fitted=fitted,
-        rules=schema.rules,
-        default_rows=max(round(rows_used), 1),
-        dataset=request.dataset,
-    )
+    columns = _learn_columns(table, partition, sizes, replace(request, plan=plan), mechanisms, progress)
+    model, rng = _fit(columns, partition, sizes, replace(request, plan=plan), mechanisms, progress)
     order = model.order(request.n_synthetic or model.default_rows)
     rows, codes = model.draw_all(order, seed=request.seed, progress=progress)
     progress("measuring the public figures", 0.0)
-    inputs = PaidInputs(
-        data=everyone,
-        synthetic=codes,
-        codec=codec,
-        target=next((n for n in schema.with_role("target") if n in layout.modelled), None),
-        protected=tuple(n for n in schema.with_role("protected") if n in layout.modelled),
-        in_training=np.arange(everyone.codes.shape[1]) < t if request.holdout_fraction > 0 else None,
-    )
-    findings = paid_findings(inputs, mechanisms, mu_squared=plan.parts["report"], rng=rng) if request.figures else []
-    findings += screen(rows.columns(), {n: f.kind for n, f in facts.items()}, visibility="public")
+    findings: list[Finding] = []
+    if request.figures:
+        inputs = _figure_inputs(columns, partition, codes, request)
+        findings = paid_findings(inputs, mechanisms, mu_squared=plan.parts["report"], rng=rng)
+    findings += screen(rows.columns(), {n: f.kind for n, f in columns.facts.items()}, visibility="public")
     findings += rule_findings([(rule.text, _held(rule, rows)) for rule in model.parsed_rules()])
     public = Public(
-        model=model, rows=rows, facts=facts, layout=layout, findings=tuple(findings), n_rows=model.default_rows
+        model=model,
+        rows=rows,
+        facts=columns.facts,
+        layout=columns.layout,
+        findings=tuple(findings),
+        n_rows=model.default_rows,
     )
     return public, Private(table=table, partition=partition)
 
 
-def _held(rule: Rule, rows: SyntheticRows) -> np.ndarray:
-    """Return (n,) booleans: the rule holds in the synthetic row."""
-    return np.concatenate([rule.holds(frame) for frame in rows.frames(rule.columns)])
+def _release_sizes(partition: Partition, request: Request, mechanisms: Mechanisms) -> Sizes:
+    """Return how large the table is.
 
-
-def _row_counts(partition: Partition, budget: Budget, request: Request, mechanisms: Mechanisms) -> tuple[float, float]:
-    """Return the paid number of training rows, and of all rows that were used.
-
-    Guarantee: one Gaussian release of part "rows"; a unit's k rows are all in one of the two counts.
+    Guarantee: part "rows", which the two numbers share.
     """
+    train, used = _row_counts(partition, request, mechanisms)
+    return Sizes(train=train, used=used, units=_units(partition, train, request, mechanisms))
+
+
+def _row_counts(partition: Partition, request: Request, mechanisms: Mechanisms) -> tuple[float, float]:
+    """Return the released number of training rows, and of all rows that were used.
+
+    Guarantee: one Gaussian release of part "rows"; all rows of a unit are in one of the two counts.
+    """
+    budget = request.budget
     if budget.rows is not None:
         return budget.rows * (1.0 - request.holdout_fraction), float(budget.rows)
     release = mechanisms.gaussian(
@@ -219,66 +205,104 @@ def _row_counts(partition: Partition, budget: Budget, request: Request, mechanis
 
 
 def _rows_price(plan: SpendingPlan) -> float:
-    """Return what the number of rows costs; the number of units has the rest of the part."""
-    return plan.parts["rows"] * (1.0 - UNITS_OF_ROWS if plan.budget.max_rows_per_unit > 1 else 1.0)
+    """Return the μ² of the number of rows; the number of units gets the rest of the part."""
+    return plan.parts["rows"] * (1.0 - UNITS_SHARE if plan.budget.max_rows_per_unit > 1 else 1.0)
 
 
-def _units(
-    partition: Partition, budget: Budget, n_rows: float, request: Request, mechanisms: Mechanisms
-) -> float | None:
-    """Return the paid number of units in training, None where a unit has one row or the number of rows is declared.
+def _units(partition: Partition, n_rows: float, request: Request, mechanisms: Mechanisms) -> float | None:
+    """Return the released number of units in training; None where it is not needed (see `Sizes`).
 
     Guarantee: one Gaussian release of part "rows"; a unit moves it by one.
     """
+    budget = request.budget
     if budget.max_rows_per_unit == 1 or budget.rows is not None:
         return None
     release = mechanisms.gaussian(
         np.array([len(np.unique(partition.unit[partition.train]))], dtype=np.int64),
         l2_sensitivity=1.0,
         part="rows",
-        mu_squared=request.plan.parts["rows"] * UNITS_OF_ROWS * (1 - 1e-9),
+        mu_squared=request.plan.parts["rows"] * UNITS_SHARE * ROUNDING,
         label="number of units in training",
     )
     return float(np.clip(release.values[0], n_rows / budget.max_rows_per_unit, n_rows))
 
 
-def _facts(
-    table: Table,
-    rows: np.ndarray,
-    schema: Schema,
-    budget: Budget,
-    plan: SpendingPlan,
-    mechanisms: Mechanisms,
-    weights: Weights | None,
-) -> dict[str, Facts]:
-    """Return the facts of every column; the unit column is an identifier whatever it looks like."""
-    others = [n for n in table.names if n != budget.unit]
-    facts = learn_facts(
-        table,
-        schema,
-        others,
-        mechanisms,
-        k=budget.max_rows_per_unit,
-        mu_squared=plan.parts.get("votes", 0.0),
-        weights=weights,
-        rows=rows,
+def _share_out(table: Table, sizes: Sizes, request: Request, mechanisms: Mechanisms) -> SpendingPlan:
+    """Return the plan with shares that suit the released sizes, and tell the mechanisms."""
+    columns = modelled_columns(table.names, request.schema, request.budget.unit)
+    plan = respread(
+        request.plan, n_rows=sizes.train, columns=len(columns), rows_per_unit=sizes.rows_per_unit(request.budget)
     )
-    return {n: facts[n] if n in facts else Facts(kind="id", provenance="fixed") for n in table.names}
+    mechanisms.share_out(plan.parts)
+    return plan
 
 
-def number_of_bins(n_rows: float, plan: SpendingPlan, *, of_unit: float) -> int:
-    """Return about how many cells a numeric line is cut into; from paid and public numbers.
+def _weighting(partition: Partition, rows: np.ndarray, sizes: Sizes, budget: Budget) -> Weighting:
+    """Return how some rows are counted: by weight where the number of units is known, else one each."""
+    if sizes.units is None:
+        return Weighting(budget.max_rows_per_unit)
+    steps = row_weights(partition.unit[rows])
+    return Weighting(budget.max_rows_per_unit, RowWeights(steps, sizes.train / (sizes.units * STEPS)))
+
+
+def _learn_columns(
+    table: Table, partition: Partition, sizes: Sizes, request: Request, mechanisms: Mechanisms, progress: Progress
+) -> _Columns:
+    """Return what the columns hold, and the rows in codes.
+
+    Guarantee: parts "votes" (`learn_facts`) and "domain" (`learn_codecs`).
+    """
+    schema, budget, plan = request.schema, request.budget, request.plan
+    used = np.concatenate([partition.train, partition.holdout])
+    voting = np.sort(used)
+    facts = _facts(table, voting, _weighting(partition, voting, sizes, budget), request, mechanisms)
+    layout = lay_out(table.names, schema, facts, budget.unit)
+    if not layout.names:
+        raise SchemaError("every column is free text; declare at least one as something else")
+    parsed = parse_table(table, schema, facts, [*layout.modelled, *layout.derived])
+    domain = DomainRequest(
+        schema=schema,
+        layout=layout,
+        facts=facts,
+        n_rows=sizes.train,
+        rows_sigma=budget.max_rows_per_unit * _rows_price(plan) ** -0.5 if "rows" in plan.parts else 0.0,
+        mu_squared=plan.parts.get("domain", 0.0),
+        delta=plan.discovery_delta,
+        bins=number_of_bins(sizes.train, plan, rows_per_unit=sizes.rows_per_unit(budget)),
+    )
+    training = _weighting(partition, partition.train, sizes, budget)
+    codec = TableCodec(tuple(learn_codecs(parsed.take(partition.train), domain, training, mechanisms)))
+    progress("encoding", 0.0)
+    everyone = _encode(codec, parsed.take(used), partition.unit[used], sizes.used, request)
+    return _Columns(facts=facts, layout=layout, codec=codec, everyone=everyone)
+
+
+def _facts(
+    table: Table, rows: np.ndarray, weighting: Weighting, request: Request, mechanisms: Mechanisms
+) -> dict[str, ColumnFacts]:
+    """Return the facts of every column; the unit column is an identifier whatever it looks like."""
+    asked = FactsRequest(
+        schema=request.schema,
+        names=[n for n in table.names if n != request.budget.unit],
+        mu_squared=request.plan.parts.get("votes", 0.0),
+    )
+    facts = learn_facts(table, asked, weighting, mechanisms, rows=rows)
+    return {n: facts[n] if n in facts else ColumnFacts(kind="id", provenance="fixed") for n in table.names}
+
+
+def number_of_bins(n_rows: float, plan: SpendingPlan, *, rows_per_unit: float) -> int:
+    """Return about how many bins a numeric dimension gets; from released and public numbers.
 
     Args:
-      of_unit: rows that a unit has, on average where that is known, else at most.
+      rows_per_unit: the mean where it is known, else the most.
     """
-    noise = of_unit / max(plan.parts["measurement"], 1e-12) ** 0.5
+    noise = rows_per_unit / max(plan.parts["measurement"], 1e-12) ** 0.5
     return int(np.clip((n_rows / noise / ROWS_PER_BIN_SIGMA) ** 0.5, MIN_BINS, MAX_BINS))
 
 
-def _encode(
-    codec: TableCodec, parsed: ParsedTable, unit: np.ndarray, budget: Budget, n_rows: float, schema: Schema
-) -> Encoded:
+def _encode(codec: TableCodec, parsed: ParsedTable, unit: np.ndarray, n_rows: float, request: Request) -> Encoded:
+    """Return some rows in codes, with what a generator may know of them."""
+    schema = request.schema
     columns = [i for i, column in enumerate(codec.codecs) for _ in column.attributes()]
     position = {name: i for i, name in enumerate(codec.names)}
     source = {name: (book.column if (book := schema.column(name).follows) else name) for name in position}
@@ -293,10 +317,50 @@ def _encode(
         codes=codec.encode(parsed),
         unit=(np.cumsum(there) - 1)[unit],  # numbered without gaps, in the same order
         attributes=tuple(codec.attributes),
-        max_rows_per_unit=budget.max_rows_per_unit,
+        max_rows_per_unit=request.budget.max_rows_per_unit,
         n_rows=n_rows,
         columns=tuple(columns),
         targets=attributes_of("target"),
         protected=attributes_of("protected"),
         books=codec.books(),
     )
+
+
+def _fit(
+    columns: _Columns, partition: Partition, sizes: Sizes, request: Request, mechanisms: Mechanisms, progress: Progress
+) -> tuple[SyntheticModel, np.random.Generator]:
+    """Return the model, and the published stream from which the public figures go on.
+
+    Guarantee: the generator's parts of the plan (see `Generator.fit`); it sees the training rows alone.
+    """
+    train, everyone = len(partition.train), columns.everyone
+    rows = replace(everyone, codes=everyone.codes[:, :train], unit=everyone.unit[:train], n_rows=sizes.train)
+    rng = sampling_rng(request.seed, FITTING_STREAM)
+    fitted = request.generator.fit(rows, mechanisms, request.plan, rng=rng, progress=progress)
+    model = SyntheticModel(
+        codec=columns.codec,
+        fitted=fitted,
+        rules=request.schema.rules,
+        default_rows=max(round(sizes.used), 1),
+        dataset=request.dataset,
+    )
+    return model, rng
+
+
+def _figure_inputs(columns: _Columns, partition: Partition, codes: np.ndarray, request: Request) -> PaidInputs:
+    """Return what the public figures are made of."""
+    schema, modelled, everyone = request.schema, columns.layout.modelled, columns.everyone
+    trained = np.arange(everyone.codes.shape[1]) < len(partition.train)
+    return PaidInputs(
+        data=everyone,
+        synthetic=codes,
+        codec=columns.codec,
+        target=next((n for n in schema.with_role("target") if n in modelled), None),
+        protected=tuple(n for n in schema.with_role("protected") if n in modelled),
+        in_training=trained if request.holdout_fraction > 0 else None,
+    )
+
+
+def _held(rule: Rule, rows: SyntheticRows) -> np.ndarray:
+    """Return (n,) booleans: the rule holds in the synthetic row."""
+    return np.concatenate([rule.holds(frame) for frame in rows.frames(rule.columns)])

@@ -14,7 +14,7 @@ import numpy as np
 
 from privsynth import _validate
 from privsynth._validate import in_range
-from privsynth.domain.budget_split import FIRST_LOOK, SCARCE, choose_prices, domain_prices
+from privsynth.domain.budget_split import FIRST_ROUND, OpenColumns, split_budget
 from privsynth.generators.marginal.clip_units import LENGTHS_PRICE, USUAL_ROWS, expected_length
 from privsynth.generators.marginal.select import MEAN_ABS_NORMAL
 from privsynth.generators.registry import choose, load_generator
@@ -25,7 +25,7 @@ from privsynth.pipeline.learn import number_of_bins
 from privsynth.pipeline.spending_plan import make_plan, modelled_columns, respread
 from privsynth.privacy.accounting import epsilon_of
 from privsynth.privacy.budget import Budget, SpendingPlan
-from privsynth.privacy.unit_weights import STEPS, Look, Weights
+from privsynth.privacy.unit_weights import STEPS, RowWeights, Weighting
 from privsynth.schema.definition import Schema
 
 GUESSED_ROWS = (1_000, 10_000, 100_000)
@@ -136,7 +136,7 @@ def plan(config: SynthesizeConfig, *, expect_rows: int | None = None) -> Plan:
     guesses = (expect_rows or schema.rows,) if expect_rows or schema.rows else GUESSED_ROWS
     # As in a run: what is left after the rows were counted is shared out by their number.
     plans = {
-        int(rows): respread(spending, n_rows=rows, columns=len(modelled), of_unit=_of_unit(budget))
+        int(rows): respread(spending, n_rows=rows, columns=len(modelled), rows_per_unit=_rows_per_unit(budget))
         for rows in guesses
         if rows
     }
@@ -154,7 +154,7 @@ def plan(config: SynthesizeConfig, *, expect_rows: int | None = None) -> Plan:
     )
 
 
-def _of_unit(budget: Budget) -> float:
+def _rows_per_unit(budget: Budget) -> float:
     """Return how many rows a unit has, about; the most where a run does not buy the number of units."""
     return float(budget.max_rows_per_unit) if budget.rows is not None else _usual_rows(budget)
 
@@ -163,11 +163,11 @@ def _usual_rows(budget: Budget) -> float:
     return max(USUAL_ROWS * budget.max_rows_per_unit, 1.0)
 
 
-def _look(budget: Budget) -> Look:
+def _weighting(budget: Budget) -> Weighting:
     """Return how rows are counted where columns are learned (see `privsynth.pipeline.learn.learn`)."""
     if budget.max_rows_per_unit == 1 or budget.rows is not None:
-        return Look(budget.max_rows_per_unit, None)
-    return Look(budget.max_rows_per_unit, Weights(np.zeros(0, dtype=np.int64), _of_unit(budget) / STEPS))
+        return Weighting(budget.max_rows_per_unit, None)
+    return Weighting(budget.max_rows_per_unit, RowWeights(np.zeros(0, dtype=np.int64), _rows_per_unit(budget) / STEPS))
 
 
 def _noise(budget: Budget, codes: list[float], share: np.ndarray) -> float:
@@ -187,7 +187,7 @@ def _parts(spending: SpendingPlan, training_share: float) -> tuple[Part, ...]:
 
 
 def _outlook(rows: int, modelled: list[str], schema: Schema, budget: Budget, spending: SpendingPlan) -> Outlook:
-    bins = number_of_bins(rows, spending, of_unit=_of_unit(budget))
+    bins = number_of_bins(rows, spending, rows_per_unit=_rows_per_unit(budget))
     codes = [_codes(schema, n, bins) for n in modelled]
     weight = np.array([size ** (2 / 3) for _, size in codes])
     share = weight / weight.sum() if len(weight) else weight
@@ -200,16 +200,16 @@ def _outlook(rows: int, modelled: list[str], schema: Schema, budget: Budget, spe
     texts = sum(known != "declared" for known, _ in codes) - lines
     rarest = 0
     if texts + lines and "domain" in spending.parts and spending.discovery_delta > 0:
-        look, delta = _look(budget), spending.discovery_delta / (texts + lines)
-        whole = spending.parts["domain"]
-        each = choose_prices(
-            look, texts=texts, keyed=lines, lines=lines, mu_squared=whole, delta_of_values=delta * lines, n_rows=rows
-        )
-        of_texts, of_values, _ = domain_prices(texts=texts, keyed=lines, lines=lines, mu_squared=whole, each=each)
-        columns_of, mu_squared = (texts, of_texts) if texts else (lines, of_values)
-        if texts and each is SCARCE:  # the second look, as if it were at all of them
-            mu_squared, delta = (1 - FIRST_LOOK) * mu_squared, (1 - FIRST_LOOK) * delta
-        rarest = int(look.least(columns_of, mu_squared, delta * columns_of))
+        weighting, whole = _weighting(budget), spending.parts["domain"]
+        open_columns = OpenColumns(texts=texts, keyed=lines, dimensions=lines)
+        split = split_budget(weighting, open_columns, mu_squared=whole, delta=spending.discovery_delta, n_rows=rows)
+        shares = split.shares(open_columns=texts, mu_squared=whole)
+        keys, mu_squared, delta = lines, shares.frequent, split.frequent_delta
+        if texts:
+            keys, mu_squared, delta = texts, shares.categories, split.categories_delta
+            if split.two_rounds:  # the second round, as if it were over all of them
+                mu_squared, delta = (1 - FIRST_ROUND) * mu_squared, (1 - FIRST_ROUND) * delta
+        rarest = int(weighting.smallest_released(keys, mu_squared, delta))
     pairs = np.array([float(a * b) for (_, a), (_, b) in combinations(codes, 2)])
     pair_tvd = 0.0
     if len(pairs):

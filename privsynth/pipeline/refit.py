@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from privsynth.codecs.column_facts import Facts
+from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.generators.registry import GENERATORS, load_generator
 from privsynth.pipeline.learn import Request, learn
 from privsynth.pipeline.spending_plan import make_plan
@@ -44,7 +44,7 @@ class Refit:
     delta: float
     max_rows_per_unit: int
     schema: Schema
-    facts: Mapping[str, Facts]
+    facts: Mapping[str, ColumnFacts]
 
     def __call__(self, frame: pd.DataFrame, *, seed: int) -> pd.DataFrame:
         """Return as many synthetic rows as `frame` has, in the columns and types of `frame`.
@@ -100,7 +100,7 @@ def plain_frame(frame: pd.DataFrame) -> pd.DataFrame:
     return out
 
 
-def _arrow(column: pd.Series, fact: Facts) -> pa.Array:
+def _arrow(column: pd.Series, fact: ColumnFacts) -> pa.Array:
     """Return a column of a clean frame as the container that its kind is declared on."""
     if fact.kind in ("numeric", "integer"):
         return pa.array(column.to_numpy(dtype=np.float64, na_value=np.nan), pa.float64(), from_pandas=True)
@@ -110,7 +110,12 @@ def _arrow(column: pd.Series, fact: Facts) -> pa.Array:
 
 
 def refit_of_model(
-    model: SyntheticModel, *, promise: tuple[float, float] | None, k: int, schema: Schema, facts: Mapping[str, Facts]
+    model: SyntheticModel,
+    *,
+    promise: tuple[float, float] | None,
+    k: int,
+    schema: Schema,
+    facts: Mapping[str, ColumnFacts],
 ) -> Callable[..., pd.DataFrame] | None:
     """Return the refit of a model; None if its promise is not known or its generator keeps none."""
     generator = GENERATORS.get(model.fitted.name)

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from privsynth import __version__
-from privsynth.codecs.bins import NumberCells
-from privsynth.codecs.column_facts import Facts
+from privsynth.codecs.bins import Bins
+from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.codecs.columns import CategoryCodec, ColumnCodec, DerivedCodec, NumberCodec, SurrogateCodec, TimeCodec
 from privsynth.codecs.synthetic_rows import SyntheticRows
 from privsynth.findings.finding import Finding
@@ -200,8 +200,8 @@ def unresolved(codec: ColumnCodec | None, column: Column) -> bool:
     return line.size == 1 and int(line.seg_high[-1]) > int(line.seg_low[0])
 
 
-def _line(codec: ColumnCodec | None) -> NumberCells | None:
-    return codec.days if isinstance(codec, TimeCodec) else codec.cells if isinstance(codec, NumberCodec) else None
+def _line(codec: ColumnCodec | None) -> Bins | None:
+    return codec.days if isinstance(codec, TimeCodec) else codec.bins if isinstance(codec, NumberCodec) else None
 
 
 def _treatment(codec: ColumnCodec | None, column: Column) -> str:
@@ -219,7 +219,7 @@ def _treatment(codec: ColumnCodec | None, column: Column) -> str:
     return "modelled"
 
 
-def _domain(codec: ColumnCodec | None, column: Column, fact: Facts) -> tuple[str, Provenance]:
+def _domain(codec: ColumnCodec | None, column: Column, fact: ColumnFacts) -> tuple[str, Provenance]:
     if codec is None or isinstance(codec, SurrogateCodec):
         return "none", fact.provenance
     if isinstance(codec, CategoryCodec):

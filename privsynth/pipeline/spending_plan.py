@@ -94,7 +94,7 @@ def make_plan(
     return plan
 
 
-def respread(plan: SpendingPlan, *, n_rows: float, columns: int, of_unit: float) -> SpendingPlan:
+def respread(plan: SpendingPlan, *, n_rows: float, columns: int, rows_per_unit: float) -> SpendingPlan:
     """Return the plan with shares that suit the paid number of rows; the whole and the parts are the same.
 
     Where rows are few against the noise, what is not known of the columns is lost first: it gets more, in the measure
@@ -103,12 +103,12 @@ def respread(plan: SpendingPlan, *, n_rows: float, columns: int, of_unit: float)
     Args:
       n_rows: the paid number of rows.
       columns: how many the generator models.
-      of_unit: rows that a unit has, on average where that is known, else at most.
+      rows_per_unit: rows that a unit has, on average where that is known, else at most.
     """
     movable = [part for part in MOVABLE if part in plan.parts]
     whole = math.fsum(plan.parts[part] for part in movable)
     # Rows for each standard deviation of one histogram a column that cost everything.
-    strength = n_rows * whole**0.5 / (of_unit * max(columns, 1) ** 0.5)
+    strength = n_rows * whole**0.5 / (rows_per_unit * max(columns, 1) ** 0.5)
     wanted = {part: plan.parts[part] / whole for part in movable}
     for part, (clear, most) in CLEAR_AT.items():
         if part in wanted:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from privsynth.codecs.column_facts import Facts, declared_facts, exact_facts
+from privsynth.codecs.column_facts import ColumnFacts, declared_facts, exact_facts
 from privsynth.codecs.parse import Categories
 from privsynth.codecs.parsed_table import grid_values, parse_table
 from privsynth.pipeline.public_names import refuse_values_for_names
@@ -70,7 +70,7 @@ def _suggest(table: Table, name: str) -> Column:
     return Column.model_validate({key: value for key, value in found.items() if value is not None})
 
 
-def _suggest_texts(table: Table, name: str, fact: Facts) -> Column:
+def _suggest_texts(table: Table, name: str, fact: ColumnFacts) -> Column:
     parsed = parse_table(table, Schema(), {name: fact}, [name]).columns[name]
     assert isinstance(parsed, Categories)
     distinct = len(parsed.values)

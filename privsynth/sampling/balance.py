@@ -120,8 +120,8 @@ def _values(column: ColumnCodec) -> list[str]:
     """Return the values of a column that has few: the categories, without OTHER, or the only numbers of a line."""
     if isinstance(column, CategoryCodec) and column.values:
         return list(column.values)
-    if isinstance(column, NumberCodec) and column.base is None and len(column.cells.seg_low) <= MOST_NUMBERS:
-        cells = column.cells
+    if isinstance(column, NumberCodec) and column.base is None and len(column.bins.seg_low) <= MOST_NUMBERS:
+        cells = column.bins
         if (cells.seg_low == cells.seg_high).all():
             values = grid_values(cells.seg_low, column.precision)
             return [str(round(v)) if column.integer else repr(float(v)) for v in values.tolist()]

@@ -248,7 +248,7 @@ def _tell_amount(
     if isinstance(minuend, TimeCodec):
         known[attribute, at] = minuend.days.encode(np.floor(np.maximum(amount, 0)).astype(np.int64))
     else:
-        known[attribute, at] = minuend.cells.encode(np.rint(amount / minuend.precision).astype(np.int64))
+        known[attribute, at] = minuend.bins.encode(np.rint(amount / minuend.precision).astype(np.int64))
 
 
 def _fit_below(

@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from privsynth.codecs.bins import NumberCells
+from privsynth.codecs.bins import Bins
 from privsynth.codecs.columns import (
     DAY,
     CategoryCodec,
@@ -92,7 +92,7 @@ class _Builder:
                 self._weigh(self.first[codec.source], met[[*codec.places, -1]])
         elif isinstance(codec, NumberCodec) and codec.base is None:
             cells, likelihood = _restrict(
-                codec.cells,
+                codec.bins,
                 _number_cuts(codec, truth),
                 lambda low, high: truth.possible(_numbers(codec, low), _numbers(codec, high)),
             )
@@ -262,8 +262,8 @@ class _Truth:
         return found
 
 
-def _line(codec: NumberCodec | TimeCodec) -> NumberCells:
-    return codec.cells if isinstance(codec, NumberCodec) else codec.days
+def _line(codec: NumberCodec | TimeCodec) -> Bins:
+    return codec.bins if isinstance(codec, NumberCodec) else codec.days
 
 
 def _numbers(codec: NumberCodec, steps: np.ndarray) -> np.ndarray:
@@ -289,8 +289,8 @@ def _number_cuts(codec: NumberCodec, truth: _Truth) -> list[int]:
 
 
 def _restrict(
-    cells: NumberCells, cuts: Sequence[int], possible: Callable[[np.ndarray, np.ndarray], np.ndarray]
-) -> tuple[NumberCells, np.ndarray]:
+    cells: Bins, cuts: Sequence[int], possible: Callable[[np.ndarray, np.ndarray], np.ndarray]
+) -> tuple[Bins, np.ndarray]:
     """Return the cells with their mass where it is possible, and (cells,) the part of each cell's mass that this is.
 
     Args:
@@ -314,4 +314,4 @@ def _restrict(
     total = np.bincount(owner, weights=weight, minlength=cells.size)
     likelihood = np.bincount(owner, weights=weight * keep, minlength=cells.size) / total
     stay = keep | (likelihood[owner] <= 0)  # a cell keeps some segment, also if none of it will be drawn
-    return NumberCells(cells.lows, seg_low[stay], seg_high[stay], weight[stay]), np.minimum(likelihood, 1.0)
+    return Bins(cells.lows, seg_low[stay], seg_high[stay], weight[stay]), np.minimum(likelihood, 1.0)

@@ -8,14 +8,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from privsynth.codecs.bins import NumberCells
+from privsynth.codecs.bins import Bins
 from privsynth.codecs.columns import DAY, CategoryCodec, NumberCodec, SurrogateCodec, TimeCodec
 from privsynth.codecs.decoded_rows import Decoded, DecodedRows
 from privsynth.codecs.synthetic_rows import SyntheticRows
 from privsynth.codecs.table import TableCodec
 from privsynth.release.folder import write_rows
 
-LINE = NumberCells.from_json({"lows": [0], "seg_low": [0], "seg_high": [9], "seg_weight": [1.0]})
+LINE = Bins.from_json({"lows": [0], "seg_low": [0], "seg_high": [9], "seg_weight": [1.0]})
 CODEC = TableCodec(
     (
         SurrogateCodec("id"),

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from buying import codecs_of, facts_of
 from doubles import ExactMechanisms, RecordingMechanisms
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,9 +17,7 @@ from privsynth.codecs.columns import DAY, OTHER, CategoryCodec, SurrogateCodec, 
 from privsynth.codecs.parse import Categories
 from privsynth.codecs.parsed_table import ParsedTable, clean_frame, parse_table
 from privsynth.codecs.table import TableCodec
-from privsynth.domain.column_kinds import learn_facts
 from privsynth.domain.layout import lay_out
-from privsynth.domain.learn_codecs import learn_codecs
 from privsynth.schema import Schema
 from privsynth.table import Table
 
@@ -27,12 +26,11 @@ def learn(columns: dict[str, list], schema: Schema, *, mechanisms=None, mu: floa
     """Return (codec, parsed, facts) of a text table."""
     table = Table(pa.table({name: pa.array(cells, pa.string()) for name, cells in columns.items()}))
     mechanisms = mechanisms or ExactMechanisms()
-    facts = learn_facts(table, schema, table.names, mechanisms, k=1, mu_squared=mu)
+    facts = facts_of(table, schema, mechanisms, mu_squared=mu)
     layout = lay_out(table.names, schema, facts, "row")
     parsed = parse_table(table, schema, facts, layout.modelled)
-    codecs = learn_codecs(
-        parsed, schema, layout, facts, mechanisms,
-        k=1, n_rows=float(table.n_rows), mu_squared=mu, delta=1e-3, bins=bins,
+    codecs = codecs_of(
+        parsed, schema, facts, mechanisms, n_rows=float(table.n_rows), mu_squared=mu, delta=1e-3, bins=bins,
     )  # fmt: skip
     return TableCodec(tuple(codecs)), parsed, facts
 
@@ -220,12 +218,10 @@ def test_tables_of_next_to_nothing_can_be_learned(data):
     columns = {name: data.draw(st.lists(cell, min_size=n, max_size=n)) for name in HOSPITAL.columns}
     table = Table(pa.table({name: pa.array(cells, pa.string()) for name, cells in columns.items()}))
     mechanisms = RecordingMechanisms(1)
-    facts = learn_facts(table, HOSPITAL, table.names, mechanisms, k=1, mu_squared=0.1)
+    facts = facts_of(table, HOSPITAL, mechanisms, mu_squared=0.1)
     layout = lay_out(table.names, HOSPITAL, facts, "row")
     parsed = parse_table(table, HOSPITAL, facts, layout.modelled)
-    codecs = learn_codecs(
-        parsed, HOSPITAL, layout, facts, mechanisms, k=1, n_rows=1.0, mu_squared=0.1, delta=1e-7, bins=64
-    )
+    codecs = codecs_of(parsed, HOSPITAL, facts, mechanisms, n_rows=1.0, mu_squared=0.1, delta=1e-7, bins=64)
     codec = TableCodec(tuple(codecs))
     codes = codec.encode(parsed)
     assert codes.shape == (len(codec.attributes), n)

@@ -7,15 +7,14 @@ import math
 import numpy as np
 import pyarrow as pa
 import pytest
+from buying import codecs_of
 from doubles import RecordingMechanisms
 
-from privsynth.codecs.column_facts import Facts
+from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.codecs.parse import as_categories
 from privsynth.codecs.parsed_table import ParsedTable
-from privsynth.domain.categories import UNEXPLAINED, OpenTexts
-from privsynth.domain.layout import lay_out
-from privsynth.domain.learn_codecs import learn_codecs
-from privsynth.privacy.unit_weights import Look
+from privsynth.domain.categories import UNEXPLAINED, OpenCategories
+from privsynth.privacy.unit_weights import Weighting
 from privsynth.schema.definition import Schema
 
 N = 4_000
@@ -25,8 +24,8 @@ def table(**columns: list[str | None]) -> ParsedTable:
     return ParsedTable({name: as_categories(pa.chunked_array([pa.array(cells)])) for name, cells in columns.items()}, N)
 
 
-def kinds(parsed: ParsedTable, nulls: float = 0.0) -> dict[str, Facts]:
-    return {name: Facts(kind="categorical", nulls=nulls) for name in parsed.columns}
+def kinds(parsed: ParsedTable, nulls: float = 0.0) -> dict[str, ColumnFacts]:
+    return {name: ColumnFacts(kind="categorical", null_share=nulls) for name in parsed.columns}
 
 
 def halves() -> list[str | None]:
@@ -41,9 +40,8 @@ def codes() -> list[str | None]:
 def test_a_second_look_is_at_what_the_first_left_unexplained(seed):
     parsed = table(a=halves(), b=halves(), c=codes(), d=halves())
     facts, schema, mechanisms = kinds(parsed), Schema(), RecordingMechanisms(seed)
-    codecs = learn_codecs(
-        parsed, schema, lay_out(list("abcd"), schema, facts, "row"), facts, mechanisms,
-        k=1, n_rows=float(N), mu_squared=0.1, delta=1e-7, bins=8,
+    codecs = codecs_of(
+        parsed, schema, facts, mechanisms, n_rows=float(N), mu_squared=0.1, delta=1e-7, bins=8,
     )  # fmt: skip
     first, again = mechanisms.calls
     # Noise in what is explained brings in one of six columns more.
@@ -60,27 +58,29 @@ def test_a_second_look_is_at_what_the_first_left_unexplained(seed):
 
 def test_where_all_is_explained_there_is_one_look_and_the_rest_is_for_numbers():
     parsed = table(a=halves(), b=[None, "yes"] * (N // 2))
-    facts = kinds(parsed) | {"b": Facts(kind="categorical", nulls=0.5)}
+    facts = kinds(parsed) | {"b": ColumnFacts(kind="categorical", null_share=0.5)}
     mechanisms = RecordingMechanisms(1)
-    texts = OpenTexts(parsed, facts, mechanisms, Look(1, None), float(N))
-    texts.look(list("ab"), mu_squared=0.01, delta=1e-7)
+    texts = OpenCategories(parsed, facts, mechanisms, Weighting(1), float(N))
+    texts.buy(list("ab"), mu_squared=0.01, delta=1e-7)
     assert texts.unexplained(list("ab"), price=lambda columns: 0.01 * columns, delta=1e-7) == []
     assert texts.found()["a"] == ("even", "odd")
     assert texts.found()["b"] == ("yes",)
-    texts.look([], mu_squared=0.01, delta=1e-7)
+    texts.buy([], mu_squared=0.01, delta=1e-7)
     assert len(mechanisms.calls) == 1
 
 
 def test_a_column_is_left_where_as_many_rows_are_missing_as_a_category_needs():
     """By what all of the columns would need, since nothing tells before that some will be left out."""
     parsed = table(a=halves(), b=[None] * N)
-    texts = OpenTexts(parsed, kinds(parsed), RecordingMechanisms(2), Look(1, None), float(N))
-    texts.look(list("ab"), mu_squared=1.0, delta=1e-7)
+    texts = OpenCategories(parsed, kinds(parsed), RecordingMechanisms(2), Weighting(1), float(N))
+    texts.buy(list("ab"), mu_squared=1.0, delta=1e-7)
 
     def left(mu_squared: float) -> list[str]:
         return texts.unexplained(list("ab"), price=lambda columns: mu_squared, delta=1e-7)
 
-    price = next(p for p in np.geomspace(1e-7, 1, 2_000) if UNEXPLAINED * Look(1, None).least(2, p, 1e-7) < N)
+    price = next(
+        p for p in np.geomspace(1e-7, 1, 2_000) if UNEXPLAINED * Weighting(1).smallest_released(2, p, 1e-7) < N
+    )
     assert left(price) == ["b"]
     assert left(price / 1.1) == left(0.0) == []
 
@@ -90,9 +90,9 @@ def test_two_looks_at_a_text_of_the_public_list_know_it_better_than_one():
     parsed = table(a=["yes"] * 40 + ["no"] * (N - 40))
 
     def found(looks: int, seed: int) -> tuple[str, ...]:
-        texts = OpenTexts(parsed, kinds(parsed), RecordingMechanisms(seed), Look(1, None), float(N))
+        texts = OpenCategories(parsed, kinds(parsed), RecordingMechanisms(seed), Weighting(1), float(N))
         for _ in range(looks):
-            texts.look(["a"], mu_squared=0.0025, delta=1e-7)
+            texts.buy(["a"], mu_squared=0.0025, delta=1e-7)
         return texts.found()["a"]
 
     once, often = (sum("yes" in found(looks, seed) for seed in range(40)) for looks in (1, 4))

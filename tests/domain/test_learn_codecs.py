@@ -7,18 +7,19 @@ import math
 import numpy as np
 import pyarrow as pa
 import pytest
+from buying import codecs_of, leaves_of
+from buying import facts_of as table_facts
 from doubles import ExactMechanisms, RecordingMechanisms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privsynth.codecs import parse
-from privsynth.codecs.bins import NumberCells, build_cells
-from privsynth.codecs.column_facts import Facts, decide, needs_votes
+from privsynth.codecs.bins import Bins, build_bins
+from privsynth.codecs.column_facts import ColumnFacts, decide, needs_votes
 from privsynth.codecs.parsed_table import parse_table
-from privsynth.domain.column_kinds import learn_facts
 from privsynth.domain.layout import lay_out
-from privsynth.domain.learn_codecs import declared_steps, learn_codecs
-from privsynth.domain.quantile_tree import Line, grow, levels_of
+from privsynth.domain.learn_codecs import declared_steps
+from privsynth.domain.quantile_tree import Dimension, levels_of
 from privsynth.errors import SchemaError
 from privsynth.schema import Column, Schema
 from privsynth.table import Table
@@ -26,10 +27,10 @@ from privsynth.table import Table
 DAY = 86_400.0
 
 
-def facts_of(values: list, physical: pa.DataType | None = None, **declared) -> Facts:
+def facts_of(values: list, physical: pa.DataType | None = None, **declared) -> ColumnFacts:
     table = Table(pa.table({"x": pa.array(values, physical or pa.string())}))
     schema = Schema.model_validate({"columns": {"x": declared or None}})
-    return learn_facts(table, schema, ["x"], ExactMechanisms(), k=1, mu_squared=100.0)["x"]
+    return table_facts(table, schema, ExactMechanisms(), mu_squared=100.0)["x"]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_integers_that_nulls_made_floats_are_integers():
 
 
 def test_typed_containers_say_booleans_and_times():
-    assert facts_of([True, None], pa.bool_()) == Facts(kind="boolean", provenance="fixed")
+    assert facts_of([True, None], pa.bool_()) == ColumnFacts(kind="boolean", provenance="fixed")
     assert facts_of([0, 10**6 * 86_400] * 300, pa.timestamp("us")).kind == "date"
 
 
@@ -77,9 +78,9 @@ def test_what_is_declared_is_not_bought():
     schema = Schema.model_validate(
         {"columns": {"a": {"kind": "numeric", "precision": 0.5}, "b": {"kind": "categorical"}, "c": {"kind": "date"}}}
     )
-    found = learn_facts(table, schema, ["a", "b", "c"], mechanisms, k=1, mu_squared=1.0)
+    found = table_facts(table, schema, mechanisms, mu_squared=1.0)
     assert mechanisms.calls == []
-    assert found["a"] == Facts(kind="numeric", precision=0.5)
+    assert found["a"] == ColumnFacts(kind="numeric", precision=0.5)
     assert not needs_votes(Column(), pa.bool_())
     assert needs_votes(Column(), pa.string())
     assert needs_votes(Column(kind="datetime"), pa.string())
@@ -88,7 +89,7 @@ def test_what_is_declared_is_not_bought():
 def test_a_declared_kind_stands_whatever_the_cells_look_like():
     found = facts_of(["abc"] * 500, kind="numeric")
     assert (found.kind, found.precision) == ("numeric", 0.01)
-    assert facts_of(["1,25"] * 500, kind="numeric") == Facts(kind="numeric", precision=0.01, decimal=",")
+    assert facts_of(["1,25"] * 500, kind="numeric") == ColumnFacts(kind="numeric", precision=0.01, decimal=",")
 
 
 @settings(max_examples=50)
@@ -125,9 +126,9 @@ def test_leaves_tile_the_line_and_cost_the_stated_levels(columns, seed):
     lines = []
     for values, a, b in columns:
         low, high = (min(a, b), max(a, b)) if a is not None and b is not None else (a, b)
-        lines.append(Line("x", np.array(values, dtype=np.int64), low, high))
+        lines.append(Dimension("x", np.array(values, dtype=np.int64), low, high))
     mechanisms = RecordingMechanisms(seed)
-    trees = grow(lines, mechanisms, k=2, part="domain", mu_squared=8.0, split_above=1.0, n_rows=60.0)
+    trees = leaves_of(lines, mechanisms, unit_weight=2, mu_squared=8.0, split_above=1.0, n_rows=60.0)
     for line, leaves in zip(lines, trees, strict=True):
         assert tile(leaves.low, leaves.high)
         assert leaves.low[0] == (line.low if line.low is not None else -parse.GRID_LIMIT)
@@ -143,19 +144,19 @@ def test_leaves_tile_the_line_and_cost_the_stated_levels(columns, seed):
 def test_exact_leaves_count_every_value_once():
     rng = np.random.default_rng(0)
     values = rng.lognormal(8, 2, 5_000).astype(np.int64)
-    (leaves,) = grow([Line("x", values)], ExactMechanisms(), k=1, part="d", mu_squared=1e6, split_above=50, n_rows=5e3)
+    (leaves,) = leaves_of([Dimension("x", values)], ExactMechanisms(), mu_squared=1e6, split_above=50, n_rows=5e3)
     assert leaves.weight.sum() == 5_000
     # Heavy leaves are only those that can be cut no further.
     assert leaves.weight[leaves.high - leaves.low > 2**6].max() <= 50
 
 
 @st.composite
-def partitions(draw) -> tuple[NumberCells, np.ndarray, np.ndarray]:
+def partitions(draw) -> tuple[Bins, np.ndarray, np.ndarray]:
     cuts = sorted(draw(st.sets(st.integers(-500, 500), min_size=2, max_size=12)))
     low, high = np.array(cuts[:-1]), np.array(cuts[1:]) - 1
     weight = draw(st.lists(st.floats(-5, 50), min_size=len(low), max_size=len(low)))
     inside = st.dictionaries(st.integers(cuts[0] - 3, cuts[-1] + 3), st.floats(-1, 90), max_size=6)
-    made = build_cells(
+    made = build_bins(
         low, high, np.array(weight), draw(inside), target=draw(st.floats(1, 60)), sigma=draw(st.floats(0, 20))
     )
     return made, low, high
@@ -183,7 +184,7 @@ def test_number_cells_partition_the_line(made, seed):
 
 def test_a_heavy_atom_is_a_cell_of_its_own_and_keeps_its_share():
     low, high = np.array([0, 50]), np.array([49, 99])
-    made = build_cells(low, high, np.array([100.0, 100.0]), {0: 400.0, 40: 300.0}, target=100.0, sigma=5.0)
+    made = build_bins(low, high, np.array([100.0, 100.0]), {0: 400.0, 40: 300.0}, target=100.0, sigma=5.0)
     for atom in (0, 40):
         code = made.encode(np.array([atom]))
         assert (made.encode(np.array([atom - 1, atom + 1])) != code).tolist() == [atom > 0, True]
@@ -191,7 +192,7 @@ def test_a_heavy_atom_is_a_cell_of_its_own_and_keeps_its_share():
 
 
 def test_integers_of_a_wide_cell_are_drawn_evenly_by_segment():
-    made = NumberCells(np.array([0]), np.array([0, 100]), np.array([99, 199]), np.array([30.0, 10.0]))
+    made = Bins(np.array([0]), np.array([0, 100]), np.array([99, 199]), np.array([30.0, 10.0]))
     drawn = made.decode(np.zeros(40_000, dtype=int), np.random.default_rng(1))
     assert abs((drawn < 100).mean() - 0.75) < 6 * math.sqrt(0.75 * 0.25 / 40_000)
 
@@ -202,7 +203,7 @@ def test_integers_of_a_wide_cell_are_drawn_evenly_by_segment():
 def test_bounds_lie_on_the_grid_inside_what_was_declared():
     def steps(low, high, precision, kind="numeric"):
         schema = Schema.model_validate({"columns": {"x": {"kind": kind, "minimum": low, "maximum": high}}})
-        return declared_steps(schema, "x", Facts(kind=kind, precision=precision))
+        return declared_steps(schema, "x", ColumnFacts(kind=kind, precision=precision))
 
     assert steps(0.05, 0.95, 0.1) == (1, 9)
     assert steps(0.3, 0.7, 0.1) == (3, 7)
@@ -215,7 +216,9 @@ def test_bounds_lie_on_the_grid_inside_what_was_declared():
 def layout(columns: dict, rules: list[str], unit: str = "row"):
     schema = Schema.model_validate({"columns": columns, "rules": rules})
     facts = {
-        name: Facts(kind=(column or {}).get("kind") or "categorical", precision=(column or {}).get("precision") or 1.0)
+        name: ColumnFacts(
+            kind=(column or {}).get("kind") or "categorical", precision=(column or {}).get("precision") or 1.0
+        )
         for name, column in columns.items()
     }
     return lay_out(list(columns), schema, facts, unit)
@@ -272,10 +275,10 @@ def test_bounds_that_contradict_a_rule_do_not_stop_a_run(bad):
     )
     table = Table(pa.table({"low": ["10", "12"] * 20, "high": ["3", "5"] * 20}))
     mechanisms = ExactMechanisms()
-    facts = learn_facts(table, schema, table.names, mechanisms, k=1, mu_squared=1.0)
+    facts = table_facts(table, schema, mechanisms, mu_squared=1.0)
     made = lay_out(table.names, schema, facts, "row")
     parsed = parse_table(table, schema, facts, made.modelled)
-    codecs = learn_codecs(parsed, schema, made, facts, mechanisms, k=1, n_rows=40.0, mu_squared=1.0, delta=1e-6, bins=4)
+    codecs = codecs_of(parsed, schema, facts, mechanisms, n_rows=40.0, mu_squared=1.0, delta=1e-6, bins=4)
     assert [codec.name for codec in codecs] == ["low", "high"]
 
 
@@ -296,12 +299,10 @@ def test_a_date_above_a_datetime_is_learned_in_days():
         {"columns": {"in": {"kind": "datetime", "precision": 60}, "out": {"kind": "date"}}, "rules": ["out >= in"]}
     )
     mechanisms = ExactMechanisms()
-    facts = learn_facts(table, schema, table.names, mechanisms, k=1, mu_squared=1.0)
+    facts = table_facts(table, schema, mechanisms, mu_squared=1.0)
     made = lay_out(table.names, schema, facts, "row")
     parsed = parse_table(table, schema, facts, made.modelled)
-    codecs = learn_codecs(
-        parsed, schema, made, facts, mechanisms, k=1, n_rows=2_000.0, mu_squared=1e4, delta=1e-6, bins=32
-    )
+    codecs = codecs_of(parsed, schema, facts, mechanisms, n_rows=2_000.0, mu_squared=1e4, delta=1e-6, bins=32)
     days = codecs[1].days  # type: ignore[attr-defined]
     assert days.encode(np.arange(7)).tolist()[:6] == sorted(set(days.encode(np.arange(6)).tolist()))
 
@@ -311,7 +312,7 @@ def test_open_lines_end_where_the_noise_begins():
     rng = np.random.default_rng(11)
     values = rng.normal(40, 12, 3_000).astype(np.int64)
     mechanisms = RecordingMechanisms(11)
-    (leaves,) = grow([Line("x", values)], mechanisms, k=1, part="d", mu_squared=0.02, split_above=20, n_rows=3e3)
+    (leaves,) = leaves_of([Dimension("x", values)], mechanisms, mu_squared=0.02, split_above=20, n_rows=3e3)
     kept = leaves.trimmed(None, None, [])
     assert tile(kept.low, kept.high)
     assert -100 < kept.low[0] <= 40 <= kept.high[-1] < 200
@@ -331,11 +332,9 @@ def test_rows_that_stood_clear_before_a_node_was_halved_are_kept():
     """
     values = np.random.default_rng(2).normal(750, 140, 2_300).astype(np.int64)
     for seed in range(100):
-        (leaves,) = grow(
-            [Line("x", values)],
+        (leaves,) = leaves_of(
+            [Dimension("x", values)],
             RecordingMechanisms(seed),
-            k=1,
-            part="d",
             mu_squared=12 / 100**2,
             split_above=24,
             n_rows=2300.0,
@@ -345,11 +344,9 @@ def test_rows_that_stood_clear_before_a_node_was_halved_are_kept():
 
 
 def test_a_line_on_which_nothing_stands_out_still_has_a_leaf():
-    (leaves,) = grow(
-        [Line("x", np.zeros(0, np.int64))],
+    (leaves,) = leaves_of(
+        [Dimension("x", np.zeros(0, np.int64))],
         RecordingMechanisms(1),
-        k=1,
-        part="d",
         mu_squared=0.01,
         split_above=5,
         n_rows=0.0,
@@ -366,11 +363,9 @@ def test_a_line_whose_rows_are_all_frequent_values_ends_at_them():
     """
     wide = 0
     for seed in range(40):
-        (leaves,) = grow(
-            [Line("x", np.zeros(0, np.int64))],
+        (leaves,) = leaves_of(
+            [Dimension("x", np.zeros(0, np.int64))],
             RecordingMechanisms(seed),
-            k=1,
-            part="d",
             mu_squared=0.02,
             split_above=40,
             n_rows=0.0,

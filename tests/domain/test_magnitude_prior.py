@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from buying import leaves_of as grown
 from doubles import RecordingMechanisms
 from hypothesis import given
 from hypothesis import strategies as st
 
 from privsynth.codecs.parse import GRID_LIMIT
-from privsynth.domain.magnitude_prior import OCTAVES, Missing, likeliest, octaves
-from privsynth.domain.quantile_tree import YEARS, Line, grow
+from privsynth.domain.magnitude_prior import OCTAVES, RemainingRows, likeliest, octaves
+from privsynth.domain.quantile_tree import YEARS, Dimension
 
 
 @given(st.integers(-GRID_LIMIT, GRID_LIMIT))
@@ -19,7 +20,7 @@ def test_the_octave_of_an_integer_is_its_number_of_bits(value):
 
 
 def test_roots_of_an_open_line_are_its_octaves_and_the_years():
-    low, high = Line("x", np.zeros(0, np.int64)).roots()
+    low, high = Dimension("x", np.zeros(0, np.int64)).roots()
     assert octaves(low).tolist() == octaves(high).tolist()
     assert (low[1:] == high[:-1] + 1).all()
     years = octaves(np.array(YEARS))
@@ -30,11 +31,9 @@ def test_roots_of_an_open_line_are_its_octaves_and_the_years():
 
 def leaves_of(values: np.ndarray, seed: int, sigma: float):
     """One level of deviation `sigma`: as little as the octaves themselves."""
-    (leaves,) = grow(
-        [Line("x", values)],
+    (leaves,) = grown(
+        [Dimension("x", values)],
         RecordingMechanisms(seed),
-        k=1,
-        part="d",
         mu_squared=1 / sigma**2,
         split_above=1e9,
         n_rows=10.0 * sigma,
@@ -48,7 +47,7 @@ def test_a_column_that_no_node_shows_is_found_by_its_number_of_rows(low, least):
     values = np.random.default_rng(1).integers(low, 40_000, 360)
     found = 0
     for seed in range(100):
-        kept = leaves_of(values, seed, 36.0).trimmed(None, None, [], Missing(360.0, 10.0))
+        kept = leaves_of(values, seed, 36.0).trimmed(None, None, [], RemainingRows(360.0, 10.0))
         inside = np.mean((values >= kept.low[0]) & (values <= kept.high[-1]))
         found += inside > 0.4 and kept.high[-1] < 2**20 and kept.low[0] > -(2**20)
     assert found >= least
@@ -60,7 +59,7 @@ def test_a_thin_tail_beside_a_frequent_value_is_kept_where_rows_are_missing():
     with_number, without = [], []
     for seed in range(40):
         leaves = leaves_of(values, seed, 400.0)
-        kept = leaves.trimmed(None, None, [0], Missing(2_000.0, 300.0))
+        kept = leaves.trimmed(None, None, [0], RemainingRows(2_000.0, 300.0))
         with_number.append(np.mean(values <= kept.high[-1]))
         without.append(np.mean(values <= leaves.trimmed(None, None, [0]).high[-1]))
         assert kept.high[-1] < 2**24
@@ -72,16 +71,18 @@ def test_noise_does_not_make_an_open_line_reach_further():
     wide = 0
     for seed in range(300):
         rows = float(np.random.default_rng(seed).normal(0, 50))
-        kept = leaves_of(np.zeros(0, np.int64), seed, 50.0).trimmed(None, None, [0, 1], Missing(rows, 50.0))
+        kept = leaves_of(np.zeros(0, np.int64), seed, 50.0).trimmed(None, None, [0, 1], RemainingRows(rows, 50.0))
         wide += (kept.low[0], kept.high[-1]) != (0, 1)
     assert wide <= 5
 
 
 @given(st.integers(0, 500), st.none() | st.floats(0, 1e6), st.floats(0.1, 1e4))
 def test_any_line_has_a_likeliest_place(seed, rows, sigma):
-    low, _ = Line("x", np.zeros(0, np.int64), -5, None).roots()
+    low, _ = Dimension("x", np.zeros(0, np.int64), -5, None).roots()
     noisy = np.random.default_rng(seed).normal(0, sigma, len(low))
-    place, expected = likeliest(low, noisy, np.full(len(low), sigma), None if rows is None else Missing(rows, sigma))
+    place, expected = likeliest(
+        low, noisy, np.full(len(low), sigma), None if rows is None else RemainingRows(rows, sigma)
+    )
     assert place.any()
     assert np.isfinite(expected).all()
     assert (expected >= 0).all()

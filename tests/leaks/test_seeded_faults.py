@@ -22,11 +22,11 @@ from leaks.world import (
     texts,
 )
 
-from privsynth.codecs.bins import NumberCells
+from privsynth.codecs.bins import Bins
 from privsynth.codecs.columns import CategoryCodec, NumberCodec
 from privsynth.codecs.parse import Categories, Grid
 from privsynth.pipeline import learn, synthesize
-from privsynth.privacy.unit_weights import STEPS
+from privsynth.privacy.unit_weights import STEPS, Weighting
 
 FILES = "these public files depend on the rows"
 
@@ -74,9 +74,9 @@ def test_bounds_that_come_from_the_data(monkeypatch, differs):
 def test_the_first_cell_begins_at_the_smallest_value(monkeypatch, differs):
     def change(codec, column):
         if isinstance(codec, NumberCodec) and codec.name == "age":
-            cells = codec.cells
+            cells = codec.bins
             lows = np.append(min(int(column.steps.min()), int(cells.lows[0])), cells.lows[1:])
-            return replace(codec, cells=NumberCells(lows, cells.seg_low, cells.seg_high, cells.seg_weight))
+            return replace(codec, cells=Bins(lows, cells.seg_low, cells.seg_high, cells.seg_weight))
         return None
 
     changed_codecs(monkeypatch, change)
@@ -136,8 +136,8 @@ def test_a_figure_that_was_not_paid_for(monkeypatch, differs):
 def test_a_release_that_is_only_made_where_there_is_something_to_release(monkeypatch, differs):
     real = learn.learn_facts
 
-    def learn_facts(table, schema, names, mechanisms, **told):
-        facts = real(table, schema, names, mechanisms, **told)
+    def learn_facts(table, request, weighting, mechanisms, **told):
+        facts = real(table, request, weighting, mechanisms, **told)
         if table.column("lab").null_count:
             values = np.array([table.column("lab").null_count])
             mechanisms.gaussian(values, l2_sensitivity=3.0, part="votes", mu_squared=1e-9, label="nulls")
@@ -220,7 +220,7 @@ def test_a_sensitivity_of_one_row_where_a_unit_has_three(monkeypatch):
         real = getattr(learn, name)
         with monkeypatch.context() as patch:
             patch.setattr(learn, "_units", lambda *_: None)
-            patch.setattr(learn, name, lambda *a, real=real, **told: real(*a, **{**told, "k": 1}))
+            patch.setattr(learn, name, lambda a, b, _, d, real=real, **told: real(a, b, Weighting(1), d, **told))
             with pytest.raises(AssertionError, match="moved by"):
                 replayed(text_table(lines), text_table(more), BARE, holdout=0.0)
     real_encode = learn._encode

@@ -17,7 +17,7 @@ from privsynth.audit.common.audit import Audit
 from privsynth.audit.common.audit_tables import AuditTables
 from privsynth.audit.common.settings import AuditSettings
 from privsynth.audit.registry import AUDITS, MAX_TABLE_ROWS, run_audits, thinning
-from privsynth.codecs.column_facts import Facts
+from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.errors import ConfigError
 from privsynth.findings.finding import Finding
 from privsynth.pipeline import refit
@@ -301,9 +301,10 @@ def test_every_level_has_a_size_and_deeper_is_longer():
 
 
 FACTS = {
-    "ward": Facts(kind="categorical"), "age": Facts(kind="integer"), "lab": Facts(kind="numeric", precision=0.1),
-    "smoker": Facts(kind="boolean"), "born": Facts(kind="date", precision=86_400.0),
-    "seen": Facts(kind="datetime", precision=60.0),
+    "ward": ColumnFacts(kind="categorical"), "age": ColumnFacts(kind="integer"),
+    "lab": ColumnFacts(kind="numeric", precision=0.1),
+    "smoker": ColumnFacts(kind="boolean"), "born": ColumnFacts(kind="date", precision=86_400.0),
+    "seen": ColumnFacts(kind="datetime", precision=60.0),
 }  # fmt: skip
 
 

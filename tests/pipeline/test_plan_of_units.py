@@ -10,7 +10,7 @@ import pytest
 from pipeline.admissions import FAST, run, write
 
 from privsynth.generators.marginal.clip_units import STEPS, expected_length
-from privsynth.pipeline.plan import _look, _noise, _of_unit
+from privsynth.pipeline.plan import _noise, _rows_per_unit, _weighting
 from privsynth.privacy.budget import Budget
 
 K = 20
@@ -51,9 +51,9 @@ def test_noise_is_guessed_within_a_factor_of_two_of_what_a_run_pays(tmp_path):
 
 def test_a_run_that_buys_no_units_is_planned_so():
     declared = Budget(epsilon=1.0, unit="who", max_rows_per_unit=K, rows=1_000)
-    assert _of_unit(declared) == K
-    assert _look(declared).weights is None
-    assert _of_unit(Budget(epsilon=1.0)) == 1.0
+    assert _rows_per_unit(declared) == K
+    assert _weighting(declared).weights is None
+    assert _rows_per_unit(Budget(epsilon=1.0)) == 1.0
     assert _noise(Budget(epsilon=1.0), [5.0], np.ones(1)) == 1.0
 
 

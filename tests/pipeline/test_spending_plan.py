@@ -28,7 +28,7 @@ TYPES = {f"c{i}": pa.string() for i in range(9)}
 def test_respreading_keeps_the_whole_and_what_is_not_for_moving(n_rows, epsilon, columns, declared):
     schema = Schema.model_validate({"columns": declared})
     made = make_plan(schema, TYPES, Budget(epsilon=epsilon), None)
-    anew = respread(made, n_rows=n_rows, columns=columns, of_unit=1.0)
+    anew = respread(made, n_rows=n_rows, columns=columns, rows_per_unit=1.0)
     assert list(anew.parts) == list(made.parts)
     assert math.isclose(math.fsum(anew.parts.values()), math.fsum(made.parts.values()), rel_tol=1e-12)
     assert all(mu2 > 0 for mu2 in anew.parts.values())
@@ -39,6 +39,8 @@ def test_respreading_keeps_the_whole_and_what_is_not_for_moving(n_rows, epsilon,
 @pytest.mark.parametrize("part", list(CLEAR_AT))
 def test_what_is_lost_first_gets_more_where_rows_are_few(part):
     made = make_plan(Schema(), TYPES, Budget(epsilon=1.0), None)
-    many, some, few = (respread(made, n_rows=n, columns=9, of_unit=1.0).parts[part] for n in (1e6, 1_400.0, 100.0))
+    many, some, few = (
+        respread(made, n_rows=n, columns=9, rows_per_unit=1.0).parts[part] for n in (1e6, 1_400.0, 100.0)
+    )
     assert many == pytest.approx(made.parts[part])
     assert many < some < few

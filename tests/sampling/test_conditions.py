@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from saved_models import codec
 
-from privsynth.codecs.bins import NumberCells
+from privsynth.codecs.bins import Bins
 from privsynth.codecs.columns import DAY, CategoryCodec, DerivedCodec, NumberCodec, SurrogateCodec, TimeCodec
 from privsynth.codecs.table import TableCodec
 from privsynth.errors import ConfigError, PrivsynthError
@@ -26,9 +26,9 @@ from privsynth.sampling.synthetic_model import SyntheticModel
 FIRST_WEEK = 2817  # the week of Monday 2023-12-25
 
 
-def cells(*segments: tuple[int, int, float], lows: list[int]) -> NumberCells:
+def cells(*segments: tuple[int, int, float], lows: list[int]) -> Bins:
     low, high, weight = (np.array(part) for part in zip(*segments, strict=True))
-    return NumberCells(np.array(lows), low, high, weight.astype(float))
+    return Bins(np.array(lows), low, high, weight.astype(float))
 
 
 CODEC = TableCodec(
@@ -205,8 +205,8 @@ def test_comparisons_mean_what_they_say_and_evidence_never_forbids_what_meets_th
     assert CODEC.attributes[attribute].name == column
     steps = np.arange(0, 1_000 if column == "crp" else 100)
     holds = made.clauses[0].met(pd.DataFrame({column: np.round(steps * codec.precision, 3)}))
-    for cell in range(codec.cells.size):
-        inside = holds[codec.cells.encode(steps) == cell]
+    for cell in range(codec.bins.size):
+        inside = holds[codec.bins.encode(steps) == cell]
         assert (likelihood[cell] > 0) == inside.any()
         assert (likelihood[cell] > 1 - 1e-12) >= inside.all()
 

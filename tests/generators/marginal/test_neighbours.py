@@ -7,14 +7,13 @@ import json
 import numpy as np
 import pyarrow as pa
 import pytest
+from buying import codecs_of, facts_of
 from doubles import RecordingMechanisms, ReplayMechanisms, StubMechanisms
 
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.codecs.parsed_table import parse_table
 from privsynth.codecs.table import TableCodec
-from privsynth.domain.column_kinds import learn_facts
 from privsynth.domain.layout import lay_out
-from privsynth.domain.learn_codecs import learn_codecs
 from privsynth.generators.marginal.fitted import FitSettings
 from privsynth.generators.marginal.rounds import MeasureRequest, select_and_measure
 from privsynth.privacy.budget import Budget, plan_spending
@@ -37,13 +36,21 @@ def run(table: Table, schema: Schema, mechanisms, *, k: int = K, epsilon: float 
     budget = Budget(epsilon=epsilon, unit="u", max_rows_per_unit=k)
     plan = plan_spending(budget, PARTS, open_domain=True)
     names = table.names
-    facts = learn_facts(table, schema, names, mechanisms, k=k, mu_squared=plan.parts["votes"])
+    facts = facts_of(table, schema, mechanisms, max_rows_per_unit=k, mu_squared=plan.parts["votes"])
     layout = lay_out(names, schema, facts, "u")
     parsed = parse_table(table, schema, facts, layout.modelled)
-    codecs = learn_codecs(
-        parsed, schema, layout, facts, mechanisms,
-        k=k, n_rows=float(N), mu_squared=plan.parts["domain"], delta=plan.discovery_delta, bins=8,
-    )  # fmt: skip
+    codecs = codecs_of(
+        parsed,
+        schema,
+        facts,
+        mechanisms,
+        unit="u",
+        max_rows_per_unit=k,
+        n_rows=float(N),
+        mu_squared=plan.parts["domain"],
+        delta=plan.discovery_delta,
+        bins=8,
+    )
     codec = TableCodec(tuple(codecs))
     owners = [i for i, name in enumerate(codec.names) for _ in codec.attributes_of(name)]
     data = Encoded(

@@ -203,6 +203,7 @@ def test_lines_are_not_too_long(page):
 
 
 def test_every_finding_is_explained():
+    from privsynth.audit.registry import AUDITS
     from privsynth.report.titles import TITLES, VERDICTS
 
     page = TEXTS["docs/report.md"]
@@ -212,6 +213,7 @@ def test_every_finding_is_explained():
         for path in (ROOT / "privsynth" / room).rglob("*.py")
         for name in re.findall(r'name="([a-z][a-z0-9_]+)"', path.read_text(encoding="utf-8"))
     }
+    measured -= set(AUDITS)
     assert measured
     explained = set(re.findall(r"`([a-z0-9_]+)`", page))
     assert measured <= explained

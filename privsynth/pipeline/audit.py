@@ -26,7 +26,7 @@ from privsynth.pipeline.audit_inputs import columns_apart, compared_facts, side_
 from privsynth.pipeline.config import read_schema, stem
 from privsynth.pipeline.officer_audit import ROWS_APART, audit_run
 from privsynth.pipeline.refit import promise_beside, refit_of_model
-from privsynth.pipeline.report_records import promise_of
+from privsynth.pipeline.report_records import promise_of, report_titles
 from privsynth.pipeline.synthesize import Environment
 from privsynth.policy.files import load_policy
 from privsynth.policy.judge import Judgement, judge
@@ -218,7 +218,7 @@ def _write(report: ReportData, staged: Path, key: SigningKey | None, env: Enviro
     try:
         staged.mkdir(mode=0o700)
         (staged / "report.json").write_text(report.to_json_text(), encoding="utf-8")
-        (staged / "report.html").write_text(render(report), encoding="utf-8")
+        (staged / "report.html").write_text(render(report, report_titles()), encoding="utf-8")
     except OSError as error:
         raise OutputError(f"the audit cannot be written: {error.strerror}") from None
     predicate = {"kind": "officer", "dataset": report.dataset, "created": report.created}

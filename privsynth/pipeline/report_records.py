@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from privsynth import __version__
+from privsynth.audit.registry import finding_titles
 from privsynth.codecs.bins import Bins
 from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.codecs.columns import CategoryCodec, ColumnCodec, DerivedCodec, NumberCodec, SurrogateCodec, TimeCodec
@@ -19,10 +20,12 @@ from privsynth.ledger.account import Account
 from privsynth.ledger.events import DELTA_UNITS, EPSILON_UNITS
 from privsynth.pipeline.config import REPORT_SHARE
 from privsynth.pipeline.learn import Public, Request
+from privsynth.pipeline.officer_audit import TITLES as RUN_TITLES
 from privsynth.policy.files import LoadedPolicy
 from privsynth.policy.judge import Judgement, judge
 from privsynth.privacy.accounting import gdp_mu
 from privsynth.privacy.budget import Bill
+from privsynth.public_figures.figures import TITLES as FIGURE_TITLES
 from privsynth.report.hazards import hazards
 from privsynth.report.report_data import (
     ColumnInfo,
@@ -305,3 +308,8 @@ def ledger_state(before: Account, after: Account) -> LedgerState:
         spent_after_delta=after.spent_delta_units / DELTA_UNITS,
         releases_before=before.n_releases,
     )
+
+
+def report_titles() -> dict[str, str]:
+    """Return name of a finding -> its title, of all that an audit or the public report may hold."""
+    return {**FIGURE_TITLES, **finding_titles(), **RUN_TITLES}

@@ -17,6 +17,7 @@ import numpy as np
 from privsynth.errors import BudgetError, OutputError, PrivsynthWarning
 from privsynth.interrupts import no_interrupts
 from privsynth.ledger.ledger import Reservation
+from privsynth.pipeline.report_records import report_titles
 from privsynth.privacy.budget import Bill
 from privsynth.release.out_folder import OutFolder
 from privsynth.report.render import render
@@ -35,7 +36,7 @@ def _plain_number(value: Any) -> Any:
 def write_report(folder: Path, report: ReportData) -> None:
     """Write a report as JSON and as a page."""
     (folder / "report.json").write_text(report.to_json_text(), encoding="utf-8")
-    (folder / "report.html").write_text(render(report), encoding="utf-8")
+    (folder / "report.html").write_text(render(report, report_titles()), encoding="utf-8")
 
 
 def set_permissions(folder: Path, now: datetime) -> None:

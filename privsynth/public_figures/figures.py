@@ -30,6 +30,28 @@ from privsynth.public_figures.utility import score_rows, utility_findings
 # Relative shares of the report's μ². Means over many tables are the cheapest figures, the cells of groups the dearest.
 WEIGHTS = {"means": 0.2, "columns": 0.15, "utility": 0.15, "groups": 0.3, "membership": 0.2}
 
+# Every figure that may be bought: name of the finding -> its title. What has an exact twin among the officer's
+# audits has its name and title, so that a reader finds the two side by side.
+TITLES = {
+    "tvd_1way_mean": "Mean distance, single columns",
+    "tvd_2way_mean": "Mean distance, pairs of columns",
+    "tvd_3way_mean": "Mean distance, triples of columns",
+    "tvd_1way": "Distance of each column",
+    "tstr_auroc": "Trained on synthetic, tested on real (AUROC)",
+    "calibration": "Calibration: outcome rates in bins of the score",
+    "calibration_error": "Mean error of calibration",
+    "representation": "Share of each group",
+    "base_rate": "Rate of the outcome in each group",
+    "downstream_auroc": "Utility within a group (AUROC)",
+    "selection_rate": "Selection rate in a group",
+    "selection_rate_gap": "Gap of selection rates between groups",
+    "true_positive_rate": "True positive rate in a group",
+    "true_positive_rate_gap": "Gap of true positive rates between groups",
+    "false_positive_rate": "False positive rate in a group",
+    "false_positive_rate_gap": "Gap of false positive rates between groups",
+    "membership_auc": "Membership attacks (AUC)",
+}
+
 
 def allocation(inputs: PaidInputs, mu_squared: float) -> dict[str, float]:
     """Return kind of figure -> μ², from public facts; they sum to at most `mu_squared`."""

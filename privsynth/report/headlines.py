@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from privsynth.findings.families import FAMILIES
 from privsynth.findings.finding import Finding, Verdict
 from privsynth.report.report_data import ReportData
-from privsynth.report.titles import title_of
+from privsynth.report.titles import Titles
 
 _COUNTED: tuple[Verdict, ...] = ("fail", "review", "insufficient", "pass")
 
@@ -40,12 +40,12 @@ class Headline:
         return self.finding is not None and self.finding.visibility == "officer"
 
 
-def headlines(report: ReportData) -> list[Headline]:
+def headlines(report: ReportData, title: Titles) -> list[Headline]:
     """Return one line for each family, those without any finding included."""
-    return [_headline(family, [f for f in report.findings if f.family == family]) for family in FAMILIES]
+    return [_headline(family, [f for f in report.findings if f.family == family], title) for family in FAMILIES]
 
 
-def _headline(family: str, findings: Sequence[Finding]) -> Headline:
+def _headline(family: str, findings: Sequence[Finding], title: Titles) -> Headline:
     counts = Counter(finding.verdict for finding in findings)
     verdict = next((v for v in ("fail", "review", "pass", "info") if counts[v]), "insufficient")
     shown = _telling(family, findings)
@@ -54,7 +54,7 @@ def _headline(family: str, findings: Sequence[Finding]) -> Headline:
         title=FAMILIES[family].title,
         verdict=verdict,  # type: ignore[arg-type]
         finding=shown,
-        name="" if shown is None else title_of(shown),
+        name="" if shown is None else title(shown.name),
         counts=tuple((v, counts[v]) for v in _COUNTED if counts[v]),
     )
 

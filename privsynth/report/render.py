@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from privsynth.report.charts import plots, roc, svg
 from privsynth.report.headlines import headlines
 from privsynth.report.report_data import ColumnProfile, Guarantee, ReportData
 from privsynth.report.sections import checks, sections, tally, unmeasured, zero_note
-from privsynth.report.titles import GLOSSARY, STATUSES, VERDICTS, title
+from privsynth.report.titles import GLOSSARY, STATUSES, VERDICTS, titles_by
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 ATTESTATION = Markup('<script type="application/vnd.in-toto.bundle" id="privsynth-attestation"></script>')
@@ -38,16 +39,18 @@ def templates_dir() -> Path:
     raise FileNotFoundError("privsynth was installed without its HTML templates")
 
 
-def render(report: ReportData) -> str:
+def render(report: ReportData, titles: Mapping[str, str]) -> str:
     """Return the report as one self-contained HTML page with an empty attestation element at its end.
 
     Every chart is inline SVG with a text alternative, and its figures stand in a table beside it. Texts from outside
     (names of columns, groups, datasets) are escaped and cleaned of control characters.
+    Args:
+      titles: name of a finding -> its title; a name without one is spelled out.
     Raises:
       jinja2.UndefinedError: a template names what does not exist.
       ValueError: a figure is not finite.
     """
-    style = _style()
+    style, title = _style(), titles_by(titles)
     digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
     return (
         _environment(templates_dir())
@@ -59,11 +62,12 @@ def render(report: ReportData) -> str:
             style=Markup(style),  # our own file; the digest of the policy is taken over these bytes
             style_hash=digest,
             attestation=ATTESTATION,
-            sections=sections(report),
+            sections=sections(report, title),
             unmeasured=unmeasured(report),
             tally=tally(report),
-            checks=checks(report),
-            headlines=headlines(report),
+            checks=checks(report, title),
+            headlines=headlines(report, title),
+            title=title,
             verdicts=VERDICTS,
             statuses=STATUSES,
             glossary=GLOSSARY,
@@ -92,7 +96,7 @@ def _environment(folder: Path) -> Environment:
         tidy=format_numbers.tidy,
         pairs=zip,
     )
-    environment.globals.update(interval=format_numbers.interval, title=title, zero_note=zero_note)
+    environment.globals.update(interval=format_numbers.interval, zero_note=zero_note)
     return environment
 
 

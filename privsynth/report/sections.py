@@ -18,7 +18,7 @@ from privsynth.report.charts.roc import Curve
 from privsynth.report.charts.steps import Line, steps
 from privsynth.report.explain_epsilon import bound_curve
 from privsynth.report.report_data import ReportData
-from privsynth.report.titles import title, title_of
+from privsynth.report.titles import Titles
 
 URGENCY: tuple[Verdict, ...] = ("fail", "review", "insufficient", "pass", "info")
 NAMED = 6  # how many groups a line of the summary names before it counts
@@ -28,7 +28,17 @@ FULL = 0.5  # share of all pairs from which a matrix is the better picture than 
 # Findings of different names that share a scale and are drawn together.
 _TOGETHER: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "fidelity": (("Mean distance, over all columns", ("tvd_1way_mean", "tvd_2way_mean", "tvd_3way_mean")),),
-    "utility": (("Tested on real rows (AUROC), trained on synthetic and on real ones", ("tstr_auroc", "trtr_auroc")),),
+    "utility": (("Trained on synthetic rows, tested on real ones (AUROC)", ("tstr_auroc", "utility_auc")),),
+    "membership": (
+        (
+            "Membership attacks on everybody, on the most vulnerable, and on the generator (AUC)",
+            ("membership_auc", "membership_auc_vulnerable", "membership_shadow_auc"),
+        ),
+        (
+            "Membership attacks: hits at few false alarms, among all and within groups",
+            ("membership_tpr", "membership_tpr_by_group"),
+        ),
+    ),
     "disclosure": (
         (
             "Attacks on single people: excess over people who were not in the data",
@@ -37,12 +47,18 @@ _TOGETHER: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     ),
     "coverage": (("Rows of one table among those of the other", ("precision", "recall", "coverage")),),
 }
+# What a row of such a picture is called, where not by its title; "" where its group says it all.
 _SHORT = {
     "tvd_1way_mean": "single columns",
     "tvd_2way_mean": "pairs of columns",
     "tvd_3way_mean": "triples of columns",
-    "tstr_auroc": "on synthetic rows",
-    "trtr_auroc": "on real rows",
+    "tstr_auroc": "",
+    "utility_auc": "",
+    "membership_auc": "",
+    "membership_auc_vulnerable": "",
+    "membership_shadow_auc": "shadow models",
+    "membership_tpr": "",
+    "membership_tpr_by_group": "",
 }
 _BARS = {"representation", "base_rate", "selection_rate", "true_positive_rate", "false_positive_rate"}
 _FOLDED: dict[Verdict, str] = {"fail": "failed", "review": "need review", "insufficient": "lack evidence"}
@@ -128,14 +144,14 @@ class Check:
     threshold: str
 
 
-def sections(report: ReportData) -> list[Section]:
+def sections(report: ReportData, title: Titles) -> list[Section]:
     """Return the sections that have findings, in the order of the families."""
     found = []
     for family, about in FAMILIES.items():
         own = [finding for finding in report.findings if finding.family == family]
         if own:
-            overviews = tuple(_overviews(family, own, report))
-            found.append(Section(family, about.title, about.lead, overviews, tuple(_blocks(own))))
+            overviews = tuple(_overviews(family, own, report, title))
+            found.append(Section(family, about.title, about.lead, overviews, tuple(_blocks(own, title))))
     return found
 
 
@@ -151,7 +167,7 @@ def tally(report: ReportData) -> list[tuple[Verdict, int]]:
     return [(verdict, counts[verdict]) for verdict in URGENCY if verdict != "info"]
 
 
-def checks(report: ReportData) -> list[Check]:
+def checks(report: ReportData, title: Titles) -> list[Check]:
     """Return every check that has a verdict, failures first, one line for each name and verdict."""
     together: dict[tuple[Verdict, str, str, str], list[Finding]] = {}
     for finding in report.findings:
@@ -199,25 +215,25 @@ def _shared(texts: Iterable[str]) -> str:
     return different.pop() if len(different) == 1 else ""
 
 
-def _blocks(findings: Sequence[Finding]) -> list[Block]:
+def _blocks(findings: Sequence[Finding], title: Titles) -> list[Block]:
     together: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
         together.setdefault((finding.name, finding.visibility), []).append(finding)
-    blocks = [_block(name, visibility, own) for (name, visibility), own in together.items()]
+    blocks = [_block(title(name), own) for (name, visibility), own in together.items()]
     return sorted(blocks, key=lambda block: block.exact)
 
 
-def _block(name: str, visibility: str, findings: Sequence[Finding]) -> Block:
+def _block(heading: str, findings: Sequence[Finding]) -> Block:
     without = [finding for finding in findings if finding.value is None]
     measured = [finding for finding in findings if finding.value is not None] or findings
     absent = _shared(f.meaning for f in without) if 1 < len(without) < len(findings) else ""
     ordered = tuple(sorted(findings, key=lambda finding: URGENCY.index(finding.verdict)))
     common = _common(measured)
     return Block(
-        title=title(name),
-        exact=visibility == "officer",
+        title=heading,
+        exact=findings[0].visibility == "officer",
         findings=ordered,
-        picture=_picture(name, findings),
+        picture=_picture(heading, findings),
         meaning=" ".join(common),
         threshold=_shared(f.threshold for f in measured),
         source=_shared(f.source for f in measured),
@@ -240,20 +256,20 @@ def _rest(meaning: str, common: Sequence[str]) -> str:
     return " ".join(sentence for sentence in _SENTENCE.split(meaning) if sentence not in common)
 
 
-def _picture(name: str, findings: Sequence[Finding]) -> Markup | None:
+def _picture(heading: str, findings: Sequence[Finding]) -> Markup | None:
     if all(finding.value is None for finding in findings):
         return None
     if len(findings) == 1:
         cells = _matrix(findings[0])
         return plots.heatmap("Distance of every pair of columns", cells, better=findings[0].better) if cells else None
-    if name == "tvd_2way" and (pairs := _pairs(findings)) and _fills(pairs):
-        return plots.heatmap(title(name), pairs, better=findings[0].better)
+    if findings[0].name == "tvd_2way" and (pairs := _pairs(findings)) and _fills(pairs):
+        return plots.heatmap(heading, pairs, better=findings[0].better)
     label = next((f.baseline_label for f in findings if f.baseline_label), "")
     rest = _ending([finding.group for finding in findings])
-    rows = [_row(finding, finding.group.removesuffix(rest) or title_of(finding)) for finding in findings]
-    if name in _BARS:
-        return plots.group_bars(title(name), rows, better=findings[0].better, baseline_label=label or "real rows")
-    return plots.forest(title(name), rows, better=findings[0].better, baseline_label=label)
+    rows = [_row(finding, finding.group.removesuffix(rest) or heading) for finding in findings]
+    if findings[0].name in _BARS:
+        return plots.group_bars(heading, rows, better=findings[0].better, baseline_label=label or "real rows")
+    return plots.forest(heading, rows, better=findings[0].better, baseline_label=label)
 
 
 def _matrix(finding: Finding) -> list[tuple[str, str, float]]:
@@ -290,35 +306,30 @@ def _pairs(findings: Sequence[Finding]) -> list[tuple[str, str, float]]:
     return [(a, b, f.value) for (a, b), f in zip(names, findings, strict=True) if f.value is not None]
 
 
-def _overviews(family: str, findings: Sequence[Finding], report: ReportData) -> list[Markup]:
+def _overviews(family: str, findings: Sequence[Finding], report: ReportData, title: Titles) -> list[Markup]:
     pictures = []
     for heading, names in _TOGETHER.get(family, ()):
-        pictures += _together(heading, [f for name in names for f in findings if f.name == name])
-    if family == "membership":
-        attacks = [f for f in findings if f.name.startswith("mia_")]
-        pictures += _together("Membership attacks (AUC)", [f for f in attacks if "_tpr_at_" not in f.name])
-        pictures += _together("Membership attacks, hits", [f for f in attacks if "_tpr_at_" in f.name])
-        pictures += _roc(findings, report)
-    if family == "decay":
-        pictures += _generations(findings)
-    return pictures
+        pictures += _together(heading, [f for name in names for f in findings if f.name == name], title)
+    return pictures + _roc(findings, report, title) + _generations(findings, title)
 
 
-def _together(heading: str, findings: Sequence[Finding]) -> list[Markup]:
-    if len(findings) < 2:
+def _together(heading: str, findings: Sequence[Finding], title: Titles) -> list[Markup]:
+    """Return findings of several names on one scale; one name has a picture of its own already."""
+    if len({(finding.name, finding.visibility) for finding in findings}) < 2:
         return []
     mixed = len({finding.visibility for finding in findings}) > 1
     rows = []
     for finding in findings:
         kind = (", exact" if finding.visibility == "officer" else ", noisy") if mixed else ""
-        group = f" ({finding.group})" if finding.group else ""
-        rows.append(_row(finding, _SHORT.get(finding.name, title_of(finding)) + group + kind))
+        short = _SHORT.get(finding.name, title(finding.name))
+        label = f"{short} ({finding.group})" if short and finding.group else short or finding.group
+        rows.append(_row(finding, (label or title(finding.name)) + kind))
     label = next((f.baseline_label for f in findings if f.baseline_label), "")
     return [plots.forest(heading, rows, better=findings[0].better, baseline_label=label)]
 
 
-def _roc(findings: Sequence[Finding], report: ReportData) -> list[Markup]:
-    drawn = [curve for finding in findings if (curve := _curve(finding)) is not None]
+def _roc(findings: Sequence[Finding], report: ReportData, title: Titles) -> list[Markup]:
+    drawn = [curve for finding in findings if (curve := _curve(finding, title)) is not None]
     if not drawn:
         return []
     bound, g = None, report.guarantee
@@ -327,7 +338,7 @@ def _roc(findings: Sequence[Finding], report: ReportData) -> list[Markup]:
     return [roc.roc("Membership attacks, and the most that the promise allows", drawn, bound=bound)]
 
 
-def _generations(findings: Sequence[Finding]) -> list[Markup]:
+def _generations(findings: Sequence[Finding], title: Titles) -> list[Markup]:
     """Return what generations keep, a line a regime, beside plain resampling: from lists in the detail of a finding."""
     kept = [f for f in findings if f.name == "decay_tail_mass" and len(f.detail.get("generation", ())) > 1]
     pictures = []
@@ -336,16 +347,16 @@ def _generations(findings: Sequence[Finding]) -> list[Markup]:
         ("distance", "Distance of pairs from the release"),
     ):
         own = [f for f in kept if curve in f.detail]
-        drawn = [Line(f.group or title_of(f), f.detail[curve]) for f in own]
+        drawn = [Line(f.group or title(f.name), f.detail[curve]) for f in own]
         plain = [Line("resampling without a model", f.detail[f"{curve}_resampled"], soft=True) for f in own[:1]]
         if drawn:
             pictures.append(steps(heading, [*drawn, *plain], across="generation"))
     return pictures
 
 
-def _curve(finding: Finding) -> Curve | None:
+def _curve(finding: Finding, title: Titles) -> Curve | None:
     """Return the ROC curve of an attack from the points "roc" of its detail."""
     points = finding.detail.get("roc", ())
     if len(points) < 2:
         return None
-    return Curve(finding.group or title_of(finding), [f for f, _ in points], [t for _, t in points])
+    return Curve(finding.group or title(finding.name), [f for f, _ in points], [t for _, t in points])

@@ -11,12 +11,12 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from titled import TITLES
 
 from privsynth.errors import ConfigError
 from privsynth.policy import SHIPPED, load_policy
 from privsynth.policy.definition import PROMISES, Check
 from privsynth.policy.files import parse_policy
-from privsynth.report.titles import TITLES
 
 GOOD = """\
 policy: wards

@@ -13,7 +13,7 @@ from privsynth.codecs.columns import CategoryCodec
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.codecs.table import TableCodec
 from privsynth.public_figures import membership, utility
-from privsynth.public_figures.figures import WEIGHTS, allocation, paid_findings
+from privsynth.public_figures.figures import TITLES, WEIGHTS, allocation, paid_findings
 from privsynth.public_figures.inputs import PaidInputs
 from privsynth.public_figures.membership import _hashes, _Measure, membership_findings
 from privsynth.public_figures.noisy_table import NoisyTable, auroc, interval_of, rate
@@ -187,6 +187,11 @@ def test_without_noise_the_figures_are_the_exact_ones():
     assert len(bins) == scores.bins
     assert sum(f.n for f in bins) == 4_000
     assert found["membership_auc", "nearness, with noise"].value == pytest.approx(0.5, abs=0.06)
+
+
+def test_every_figure_has_a_title_and_every_title_a_figure():
+    inputs = inputs_of(people(3_000, 1), people(3_000, 2))
+    assert {f.name for f in figures(inputs, ExactMechanisms(), mu_squared=1e9)} == set(TITLES)
 
 
 def _after_tables():

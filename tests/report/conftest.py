@@ -44,14 +44,24 @@ PUBLIC_FINDINGS = (
         for group, value in (("age × sex", 0.04), ("age × ward", 0.09), ("sex × ward", 0.03))
     ),
     finding("tstr_auroc", 0.81, family="utility", low=0.78, high=0.84, baseline=0.5, baseline_label="chance"),
-    finding("trtr_auroc", 0.86, family="utility", low=0.83, high=0.89, baseline=0.5, baseline_label="chance"),
     finding("representation", 0.52, group="sex=F", baseline=0.5, verdict="pass", **SHARES),
     finding("representation", 0.02, group="sex=X", baseline=0.1, verdict="fail", **SHARES),
     finding("base_rate", None, family="bias", group="sex=X", verdict="insufficient", n=7),
     finding("rule_violations", 0.0, family="rules", group="a >= b", low=0.0, high=0.003, verdict="pass"),
 )
 
+EXACT: dict[str, Any] = {"family": "membership", "visibility": "officer", "baseline": 0.5, "baseline_label": "chance"}
 OFFICER_FINDINGS = (
+    finding(
+        "utility_auc",
+        0.82,
+        family="utility",
+        visibility="officer",
+        low=0.8,
+        high=0.84,
+        baseline=0.86,
+        baseline_label="trained on real rows",
+    ),
     finding(
         "membership_auc",
         0.51,
@@ -61,13 +71,10 @@ OFFICER_FINDINGS = (
         baseline=0.5,
         detail={"roc": [[0, 0], [0.01, 0.012], [0.1, 0.11], [1, 1]]},
     ),
-    finding(
-        "mia_density",
-        0.5,
-        family="membership",
-        visibility="officer",
-        detail={"roc": [[0, 0], [0.1, 0.2], [1, 1]]},
-    ),
+    finding("membership_auc", 0.5, group="density", detail={"roc": [[0, 0], [0.1, 0.2], [1, 1]]}, **EXACT),
+    finding("membership_auc_vulnerable", 0.53, group="density, most vulnerable 10 %", low=0.45, high=0.61, **EXACT),
+    finding("membership_tpr", 0.012, group="density, FPR 1.0 %", low=0.005, high=0.02, **EXACT),
+    finding("membership_tpr_by_group", 0.11, group="sex=F", low=0.05, high=0.17, **EXACT),
     *(
         finding(
             "decay_tail_mass",

@@ -8,13 +8,13 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from titled import title
 
 from privsynth.report.charts import svg
 from privsynth.report.charts.plots import Row, budget_bar, empty, forest, group_bars, heatmap, histogram, worst_rows
 from privsynth.report.charts.roc import Curve, people, roc
 from privsynth.report.charts.steps import Line, steps
 from privsynth.report.explain_epsilon import bound_curve, risk_cards
-from privsynth.report.titles import title
 
 ROWS = [Row(label=f"column {i}", value=i / 1000, low=i / 2000, high=i / 500, baseline=0.01) for i in range(400)]
 PAIRS = [(f"c{i}", f"c{j}", (i * j % 17) / 100) for i in range(30) for j in range(i)]
@@ -156,9 +156,8 @@ def test_a_curve_is_read_off_at_a_false_positive_rate():
     ("name", "words"),
     [
         ("tvd_2way_mean", "Mean distance, pairs of columns"),
-        ("mia_nearest_row", "Membership attack by nearest row (AUC)"),
-        ("mia_distance_tpr_at_1pct_fpr", "Membership attack by distance: hits at 1 % false alarms"),
-        ("mia_density_tpr_at_01pct", "Membership attack by density: hits at 0.1 % false alarms"),
+        ("membership_auc", "Membership attacks (AUC)"),
+        ("promised_epsilon", "Epsilon of the promise"),
         ("something_new", "Something new"),
     ],
 )

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from titled import headlines, render, sections
 
 from privsynth.findings.families import FAMILIES
 from privsynth.report.format_numbers import tidy
-from privsynth.report.headlines import headlines
-from privsynth.report.render import _environment, render, templates_dir
+from privsynth.report.render import _environment, templates_dir
 from privsynth.report.report_data import AuditRun, OfficerPart
-from privsynth.report.sections import sections
 
 
 def test_every_family_has_its_line_and_silence_is_no_pass(officer_report):

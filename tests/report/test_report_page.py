@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 from jinja2 import UndefinedError
+from titled import checks, render, sections, title
 
 from privsynth.report import render as rendering
 from privsynth.report.format_numbers import number
-from privsynth.report.render import ATTESTATION, render, templates_dir
+from privsynth.report.render import ATTESTATION, templates_dir
 from privsynth.report.report_data import ColumnInfo, ColumnProfile, Decision, GeneratorInfo
-from privsynth.report.sections import SHOWN, checks, sections, unmeasured, zero_note
-from privsynth.report.titles import title
+from privsynth.report.sections import SHOWN, unmeasured, zero_note
 
 GOLDEN = Path(__file__).parent / "golden"
 REWRITE = "PRIVSYNTH_UPDATE_GOLDEN"

@@ -82,7 +82,7 @@ MAY_IMPORT = {
     "report": BASE | {"findings", "policy", "report.charts", "report.format_numbers", "report.explain_epsilon"},
     # where the rooms meet
     "pipeline": RECIPIENT
-    | {"interrupts", "ledger", "privacy", "privacy.accounting", "domain", "generators", "generators.marginal"}
+    | {"interrupts", "ledger", "privacy", "privacy.accounting", "domain", "generators"}
     | {"public_figures"}
     | {"audit", "audit.common", "audit.disclosure", "findings", "policy", "report", "release"},
     "benchmark": RECIPIENT

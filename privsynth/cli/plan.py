@@ -47,6 +47,8 @@ def command(expect_rows: int | None, as_json: bool, **options: Any) -> None:
 
 
 def _say(made: Plan) -> None:
+    from privsynth.pipeline.plan import pair_error
+
     say(f"{made.dataset}: ({made.epsilon:g}, {made.delta:g})-differential privacy, {made.neighbours}.")
     say(f"Generator {made.generator}. All parts together cost epsilon {made.epsilon_of_events:.4f}; nothing was spent.")
     if made.max_rows_per_unit > 1:
@@ -57,7 +59,7 @@ def _say(made: Plan) -> None:
     last = made.outlooks[-1]
     print_table(("part", "share", "", "noise multiplier"), rows, title=f"What each part costs, at {last.rows:,} rows")
     sizes = [
-        (f"{o.rows:,}", f"{o.rarest:,}" if o.rarest else "none is merged", str(o.bins), f"{o.pair_tvd:.3f}")
+        (f"{o.rows:,}", f"{o.rarest:,}" if o.rarest else "none is merged", str(o.bins), pair_error(o))
         for o in made.outlooks
     ]
     print_table(

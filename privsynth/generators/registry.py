@@ -18,6 +18,36 @@ if TYPE_CHECKING:  # who samples only has neither scipy nor mpmath
     from privsynth.privacy.mechanisms import Mechanisms
 
 
+@dataclass(frozen=True, kw_only=True)
+class PublicFacts:
+    """What is publicly known of a table, or guessed, before anything is released.
+
+    Attributes:
+      n_rows: how many rows there are; a guess.
+      sizes: for each column that is modelled its number of codes; a guess where the domain is not declared.
+      max_rows_per_unit: the most rows of a unit.
+      rows_per_unit: rows that a unit usually has; a guess.
+    """
+
+    n_rows: float
+    sizes: tuple[int, ...]
+    max_rows_per_unit: int = 1
+    rows_per_unit: float = 1.0
+
+
+@dataclass(frozen=True)
+class ExpectedErrors:
+    """Expected total variation distances between noisy tables and the exact ones.
+
+    Attributes:
+      one_way: for each column that of its one-way table.
+      pair: that of a pair's table, on average over all pairs; None where the generator measures no pairs.
+    """
+
+    one_way: tuple[float, ...]
+    pair: float | None
+
+
 class FittedGenerator(Protocol):
     """A fitted model. It holds paid releases and their post-processing only; sampling from it is free."""
 
@@ -43,6 +73,10 @@ class Generator(Protocol):
 
     def training_spec(self) -> TrainingSpec | None:
         """Return the public shape of its DP-SGD run, or None."""
+        ...
+
+    def expected_errors(self, facts: PublicFacts, plan: SpendingPlan) -> ExpectedErrors:
+        """Return what noise would do to its tables, for `privsynth plan`; from public facts alone."""
         ...
 
     def fit(
@@ -137,17 +171,16 @@ MAX_TENSOR_VALUE = 1e6
 AUTO_ARN_EPSILON, AUTO_ARN_ROWS, AUTO_ARN_ROWS_OF_UNIT = 3.0, 20_000, 9
 
 
-def choose(name: str, *, epsilon: float, rows: int | None = None, rows_of_unit: int = 1) -> str:
+def choose(name: str, *, epsilon: float, rows: int | None = None, max_rows_per_unit: int = 1) -> str:
     """Return the generator's name; `auto` is settled by public facts alone.
 
     Args:
       rows: as declared; None where nobody did, since the number itself is private.
-      rows_of_unit: the most rows of a unit.
     Raises:
       ConfigError: an unknown name, or a reference without privacy.
     """
     if name == "auto":
-        enough = (rows is None or rows >= AUTO_ARN_ROWS) and rows_of_unit <= AUTO_ARN_ROWS_OF_UNIT
+        enough = (rows is None or rows >= AUTO_ARN_ROWS) and max_rows_per_unit <= AUTO_ARN_ROWS_OF_UNIT
         return "arn" if epsilon >= AUTO_ARN_EPSILON and enough else "marginal"
     if name not in GENERATORS:
         private = ", ".join(known for known, info in GENERATORS.items() if info.private)

@@ -5,9 +5,7 @@ Nothing is read beyond the header and nothing is spent.
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -15,9 +13,7 @@ import numpy as np
 from privsynth import _validate
 from privsynth._validate import in_range
 from privsynth.domain.budget_split import FIRST_ROUND, OpenColumns, split_budget
-from privsynth.generators.marginal.clip_units import LENGTHS_PRICE, USUAL_ROWS, expected_length
-from privsynth.generators.marginal.select import MEAN_ABS_NORMAL
-from privsynth.generators.registry import choose, load_generator
+from privsynth.generators.registry import Generator, PublicFacts, choose, load_generator
 from privsynth.notebook import card, promise_text
 from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
 from privsynth.pipeline.inputs import open_config_source, physical_types
@@ -30,6 +26,7 @@ from privsynth.schema.definition import Schema
 
 GUESSED_ROWS = (1_000, 10_000, 100_000)
 GUESSED_CATEGORIES = 10  # for a column of which nothing is declared
+USUAL_ROWS = 0.5  # of the most that a unit may have: a guess, named as such where the plan is printed
 
 
 @dataclass(frozen=True)
@@ -64,14 +61,20 @@ class Outlook:
         common word such as yes, no or a country. Of numbers alone: the rarest value with a code of its own.
       bins: cells of a numeric line.
       columns: each modelled column.
-      pair_tvd: expected error of a pair's table if every pair were bought; strong pairs are bought at a better price.
+      pair_tvd: expected error of a pair's table if every pair were measured; strong pairs are measured at a better
+        price. None where the generator measures no pairs.
     """
 
     rows: int
     rarest: int
     bins: int
     columns: tuple[ColumnPlan, ...]
-    pair_tvd: float
+    pair_tvd: float | None
+
+
+def pair_error(outlook: Outlook) -> str:
+    """Return the expected error of a pair's table, as it is printed."""
+    return "not measured" if outlook.pair_tvd is None else f"{outlook.pair_tvd:.3f}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -96,7 +99,7 @@ class Plan:
 
     def _repr_html_(self) -> str:
         sizes = [
-            (f"If it has {o.rows:,} rows", f"expected error of a pair's table {o.pair_tvd:.3f}, {o.bins} bins a number")
+            (f"If it has {o.rows:,} rows", f"expected error of a pair's table {pair_error(o)}, {o.bins} bins a number")
             for o in self.outlooks
         ]
         return card(
@@ -128,7 +131,8 @@ def plan(config: SynthesizeConfig, *, expect_rows: int | None = None) -> Plan:
     budget = config.budget(schema)
     source = open_config_source(config, schema)
     check_schema_fits(schema, source.names, budget.unit)
-    name = choose(config.generator, epsilon=budget.epsilon, rows=schema.rows, rows_of_unit=budget.max_rows_per_unit)
+    most = budget.max_rows_per_unit
+    name = choose(config.generator, epsilon=budget.epsilon, rows=schema.rows, max_rows_per_unit=most)
     generator = load_generator(name)
     types = physical_types(source)
     spending = make_plan(schema, types, budget, generator.training_spec())
@@ -150,7 +154,7 @@ def plan(config: SynthesizeConfig, *, expect_rows: int | None = None) -> Plan:
         generator=name,
         epsilon_of_events=epsilon_of(spending.events(), spending.gaussian_delta),
         parts=_parts(plans[max(plans)], generator.training_spec().share if spending.training else 0.0),  # type: ignore[union-attr]
-        outlooks=tuple(_outlook(rows, modelled, schema, budget, of) for rows, of in plans.items()),
+        outlooks=tuple(_outlook(rows, modelled, schema, budget, of, generator) for rows, of in plans.items()),
     )
 
 
@@ -170,14 +174,6 @@ def _weighting(budget: Budget) -> Weighting:
     return Weighting(budget.max_rows_per_unit, RowWeights(np.zeros(0, dtype=np.int64), _rows_per_unit(budget) / STEPS))
 
 
-def _noise(budget: Budget, codes: list[float], share: np.ndarray) -> float:
-    """Return the noise of tables, in rows, that are bought together at a price of one; see `release_tables`."""
-    if budget.max_rows_per_unit == 1:
-        return 1.0
-    length = expected_length(_usual_rows(budget), codes, share.tolist())
-    return min(length, float(budget.max_rows_per_unit)) / math.sqrt(1 - LENGTHS_PRICE)
-
-
 def _parts(spending: SpendingPlan, training_share: float) -> tuple[Part, ...]:
     total = sum(spending.parts.values()) / (1 - training_share)
     parts = [Part(name, mu2 / total, mu2**-0.5) for name, mu2 in spending.parts.items()]
@@ -186,38 +182,42 @@ def _parts(spending: SpendingPlan, training_share: float) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _outlook(rows: int, modelled: list[str], schema: Schema, budget: Budget, spending: SpendingPlan) -> Outlook:
+def _outlook(
+    rows: int, modelled: list[str], schema: Schema, budget: Budget, spending: SpendingPlan, generator: Generator
+) -> Outlook:
     bins = number_of_bins(rows, spending, rows_per_unit=_rows_per_unit(budget))
     codes = [_codes(schema, n, bins) for n in modelled]
-    weight = np.array([size ** (2 / 3) for _, size in codes])
-    share = weight / weight.sum() if len(weight) else weight
-    noise = _noise(budget, [float(size) for _, size in codes], share)
-    columns = []
-    for name, (known, size), part in zip(modelled, codes, share, strict=True):
-        sigma = noise / math.sqrt(spending.parts["one_way"] * float(part))
-        columns.append(ColumnPlan(name, known, size, min(1.0, 0.5 * MEAN_ABS_NORMAL * sigma * size / rows)))
+    facts = PublicFacts(
+        n_rows=rows,
+        sizes=tuple(size for _, size in codes),
+        max_rows_per_unit=budget.max_rows_per_unit,
+        rows_per_unit=_usual_rows(budget),
+    )
+    errors = generator.expected_errors(facts, spending)
+    columns = tuple(
+        ColumnPlan(name, known, size, error)
+        for name, (known, size), error in zip(modelled, codes, errors.one_way, strict=True)
+    )
     lines = sum(schema.column(n).kind in ("numeric", "integer", "datetime", "date") for n in modelled)
     texts = sum(known != "declared" for known, _ in codes) - lines
-    rarest = 0
-    if texts + lines and "domain" in spending.parts and spending.discovery_delta > 0:
-        weighting, whole = _weighting(budget), spending.parts["domain"]
-        open_columns = OpenColumns(texts=texts, keyed=lines, dimensions=lines)
-        split = split_budget(weighting, open_columns, mu_squared=whole, delta=spending.discovery_delta, n_rows=rows)
-        shares = split.shares(open_columns=texts, mu_squared=whole)
-        keys, mu_squared, delta = lines, shares.frequent, split.frequent_delta
-        if texts:
-            keys, mu_squared, delta = texts, shares.categories, split.categories_delta
-            if split.two_rounds:  # the second round, as if it were over all of them
-                mu_squared, delta = (1 - FIRST_ROUND) * mu_squared, (1 - FIRST_ROUND) * delta
-        rarest = int(weighting.smallest_released(keys, mu_squared, delta))
-    pairs = np.array([float(a * b) for (_, a), (_, b) in combinations(codes, 2)])
-    pair_tvd = 0.0
-    if len(pairs):
-        price = pairs ** (2 / 3)
-        noise = _noise(budget, pairs.tolist(), price / price.sum())
-        sigma_of = noise / np.sqrt(spending.parts["measurement"] * price / price.sum())
-        pair_tvd = float(np.mean(np.minimum(1.0, 0.5 * MEAN_ABS_NORMAL * sigma_of * pairs / rows)))
-    return Outlook(rows, rarest, bins, tuple(columns), pair_tvd)
+    rarest = _rarest(rows, texts, lines, budget, spending)
+    return Outlook(rows, rarest, bins, columns, errors.pair)
+
+
+def _rarest(rows: int, texts: int, lines: int, budget: Budget, spending: SpendingPlan) -> int:
+    """Return the count from which about half of the categories, or of the frequent values, come through."""
+    if not texts + lines or "domain" not in spending.parts or spending.discovery_delta <= 0:
+        return 0
+    weighting, whole = _weighting(budget), spending.parts["domain"]
+    open_columns = OpenColumns(texts=texts, keyed=lines, dimensions=lines)
+    split = split_budget(weighting, open_columns, mu_squared=whole, delta=spending.discovery_delta, n_rows=rows)
+    shares = split.shares(open_columns=texts, mu_squared=whole)
+    keys, mu_squared, delta = lines, shares.frequent, split.frequent_delta
+    if texts:
+        keys, mu_squared, delta = texts, shares.categories, split.categories_delta
+        if split.two_rounds:  # the second round, as if it were over all of them
+            mu_squared, delta = (1 - FIRST_ROUND) * mu_squared, (1 - FIRST_ROUND) * delta
+    return int(weighting.smallest_released(keys, mu_squared, delta))
 
 
 def _codes(schema: Schema, name: str, bins: int) -> tuple[str, int]:

@@ -310,7 +310,7 @@ def _prepare(config: SynthesizeConfig, env: Environment) -> _Job:
         key, entry = open_key(env.home, config.key, env.passphrase, now=env.now)
         holder = entry.holder
     generator = load_generator(
-        choose(config.generator, epsilon=budget.epsilon, rows=schema.rows, rows_of_unit=budget.max_rows_per_unit)
+        choose(config.generator, epsilon=budget.epsilon, rows=schema.rows, max_rows_per_unit=budget.max_rows_per_unit)
     )
     env.progress("planning", 0.0)
     plan = make_plan(schema, physical_types(source), budget, generator.training_spec())

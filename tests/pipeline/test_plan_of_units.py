@@ -10,7 +10,9 @@ import pytest
 from pipeline.admissions import FAST, run, write
 
 from privsynth.generators.marginal.clip_units import STEPS, expected_length
-from privsynth.pipeline.plan import _noise, _rows_per_unit, _weighting
+from privsynth.generators.marginal.expected import noise_in_rows
+from privsynth.generators.registry import PublicFacts
+from privsynth.pipeline.plan import _rows_per_unit, _usual_rows, _weighting
 from privsynth.privacy.budget import Budget
 
 K = 20
@@ -44,7 +46,9 @@ def test_noise_is_guessed_within_a_factor_of_two_of_what_a_run_pays(tmp_path):
     assert run("synthesize", source, *args).exit_code == 0
     bill = json.loads((tmp_path / "out" / "officer" / "run.json").read_text())["bill"]
     paid = [spend["l2_sensitivity"] / STEPS for spend in bill if spend["part"] == "one_way"]
-    guess = _noise(Budget(epsilon=3.0, unit="who", max_rows_per_unit=K), [6.0] * 6, np.full(6, 1 / 6))
+    usual = _usual_rows(Budget(epsilon=3.0, unit="who", max_rows_per_unit=K))
+    facts = PublicFacts(n_rows=4_000, sizes=(6,) * 6, max_rows_per_unit=K, rows_per_unit=usual)
+    guess = noise_in_rows(facts, facts.sizes, np.full(6, 1 / 6))
     assert any(guess / 2 < bound < guess * 2 for bound in paid)
     assert guess < K / 1.5
 
@@ -54,7 +58,7 @@ def test_a_run_that_buys_no_units_is_planned_so():
     assert _rows_per_unit(declared) == K
     assert _weighting(declared).weights is None
     assert _rows_per_unit(Budget(epsilon=1.0)) == 1.0
-    assert _noise(Budget(epsilon=1.0), [5.0], np.ones(1)) == 1.0
+    assert noise_in_rows(PublicFacts(n_rows=10, sizes=(5,)), (5,), np.ones(1)) == 1.0
 
 
 def test_the_length_of_a_unit_lies_between_rows_apart_and_rows_alike():

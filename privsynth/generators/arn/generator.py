@@ -23,9 +23,11 @@ from privsynth.generators.arn.network import Network, hidden_width, prefix_logit
 from privsynth.generators.arn.pretraining import WarmSettings, warm_start
 from privsynth.generators.arn.training import TrainSettings, clip_threshold, number_of_coefficients, train
 from privsynth.generators.dpsgd.torch_threads import one_thread
+from privsynth.generators.marginal.expected import expected_errors
 from privsynth.generators.marginal.generator import MarginalGenerator
 from privsynth.generators.marginal.measure import to_simplex
 from privsynth.generators.marginal.rounds import MeasureRequest, select_and_measure
+from privsynth.generators.registry import ExpectedErrors, PublicFacts
 from privsynth.privacy.budget import SpendingPlan, TrainingSpec
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.progress import Progress, no_progress
@@ -54,6 +56,10 @@ class ArnGenerator:
     def training_spec(self) -> TrainingSpec:
         """Return the public shape of the DP-SGD run."""
         return TrainingSpec(share=self.share, sampling_probability=self.sampling_probability, steps=self.steps)
+
+    def expected_errors(self, facts: PublicFacts, plan: SpendingPlan) -> ExpectedErrors:
+        """Return those of the marginals that it is anchored to (see `Generator.expected_errors`)."""
+        return expected_errors(facts, plan)
 
     @one_thread()
     def fit(

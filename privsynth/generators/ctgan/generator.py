@@ -36,7 +36,9 @@ from privsynth.generators.dpsgd.layers import (
     without_null,
 )
 from privsynth.generators.dpsgd.loop import PUBLIC_ROWS, RowCoins, UnitSteps, clip_threshold, public_rows, shares_of
+from privsynth.generators.marginal.expected import expected_errors
 from privsynth.generators.marginal.measure import measure_one_way
+from privsynth.generators.registry import ExpectedErrors, PublicFacts
 from privsynth.privacy.budget import SpendingPlan, TrainingSpec
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.progress import Progress, no_progress
@@ -78,6 +80,10 @@ class CtganGenerator:
     def training_spec(self) -> TrainingSpec:
         """Return the public shape of the DP-SGD run."""
         return TrainingSpec(share=self.share, sampling_probability=self.sampling_probability, steps=self.steps)
+
+    def expected_errors(self, facts: PublicFacts, plan: SpendingPlan) -> ExpectedErrors:
+        """Return those of its one-way tables; it measures no pairs (see `Generator.expected_errors`)."""
+        return expected_errors(facts, plan, pairs=False)
 
     def fit(
         self,

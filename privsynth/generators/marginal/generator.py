@@ -8,10 +8,12 @@ from typing import ClassVar
 import numpy as np
 
 from privsynth.codecs.encoded_table import Encoded
+from privsynth.generators.marginal.expected import expected_errors
 from privsynth.generators.marginal.fitted import FitSettings, FittedMarginal
 from privsynth.generators.marginal.loss import LogitBlocks
 from privsynth.generators.marginal.rare_rows import with_rare_rows
 from privsynth.generators.marginal.rounds import Measurements, MeasureRequest, fit_common, select_and_measure
+from privsynth.generators.registry import ExpectedErrors, PublicFacts
 from privsynth.privacy.budget import SpendingPlan, TrainingSpec
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.progress import Progress, no_progress
@@ -27,6 +29,10 @@ class MarginalGenerator:
     def training_spec(self) -> TrainingSpec | None:
         """Return None: there is no DP-SGD."""
         return None
+
+    def expected_errors(self, facts: PublicFacts, plan: SpendingPlan) -> ExpectedErrors:
+        """Return the expected errors of noisy marginals (see `Generator.expected_errors`)."""
+        return expected_errors(facts, plan)
 
     def fit(
         self,

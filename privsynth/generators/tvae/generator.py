@@ -35,7 +35,9 @@ from privsynth.generators.dpsgd.loop import (
     public_rows,
     shares_of,
 )
+from privsynth.generators.marginal.expected import expected_errors
 from privsynth.generators.marginal.measure import measure_one_way
+from privsynth.generators.registry import ExpectedErrors, PublicFacts
 from privsynth.generators.tvae.fitted import FittedTvae
 from privsynth.generators.tvae.network import Autoencoder
 from privsynth.generators.tvae.prior import buy_prior
@@ -75,6 +77,10 @@ class TvaeGenerator:
     def training_spec(self) -> TrainingSpec:
         """Return the public shape of the DP-SGD run."""
         return TrainingSpec(share=self.share, sampling_probability=self.sampling_probability, steps=self.steps)
+
+    def expected_errors(self, facts: PublicFacts, plan: SpendingPlan) -> ExpectedErrors:
+        """Return those of its one-way tables; it measures no pairs (see `Generator.expected_errors`)."""
+        return expected_errors(facts, plan, pairs=False)
 
     def fit(
         self,

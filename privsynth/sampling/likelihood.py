@@ -96,7 +96,7 @@ class _Builder:
                 _number_cuts(codec, truth),
                 lambda low, high: truth.possible(_numbers(codec, low), _numbers(codec, high)),
             )
-            self._replace(replace(codec, cells=cells))
+            self._replace(replace(codec, bins=cells))
             self._weigh(self.first[name], np.append(likelihood, truth.null and codec.nullable))
         elif not truth.null:  # a missing value of several attributes is left to drawing again
             if isinstance(codec, TimeCodec) and codec.base is None:
@@ -197,7 +197,7 @@ class _Builder:
     ) -> None:
         line = _line(codec)
         cells, likelihood = _restrict(line, cuts, possible)
-        changed = replace(codec, cells=cells) if isinstance(codec, NumberCodec) else replace(codec, days=cells)
+        changed = replace(codec, bins=cells) if isinstance(codec, NumberCodec) else replace(codec, days=cells)
         self._replace(changed)
         self._weigh(self.first[codec.name], np.append(likelihood, 1.0))
 

@@ -16,6 +16,7 @@ from enum import Enum
 from markupsafe import Markup
 
 from privsynth.report.charts import svg
+from privsynth.report.charts.axis import Axis
 from privsynth.report.format_numbers import number
 
 LEFT, RIGHT, TOP, BOTTOM = 52.0, svg.WIDE - 14.0, 14.0, 286.0
@@ -107,9 +108,12 @@ class Scale:
         return cls(tuple(1.0 - x for x in (*marks, high)), True)
 
     def __call__(self, figure: float) -> float:
-        bottom, top, at = (self._depth(x) for x in (self.marks[0], self.marks[-1], figure))
-        part = min(max((at - bottom) / (top - bottom), 0.0), 1.0)
-        return BOTTOM - part * (BOTTOM - TOP)
+        return min(max(self.axis(figure), TOP), BOTTOM)
+
+    @property
+    def axis(self) -> Axis:
+        """The upright axis behind it, which goes beyond its ends."""
+        return Axis(self.marks, BOTTOM, TOP, self._depth)
 
     def _depth(self, figure: float) -> float:
         return -math.log(max(1.0 - figure, 1e-4)) if self.stretched else figure
@@ -181,12 +185,7 @@ def _epsilon_marks(points: Sequence[Point], across: Callable[[float | None], flo
 
 
 def _frame(scale: Scale) -> str:
-    parts = []
-    for mark, name in zip(scale.marks, scale.names(), strict=True):
-        y = scale(mark)
-        parts.append(svg.line(LEFT, y, RIGHT, y, stroke=svg.LINE))
-        parts.append(svg.text(LEFT - 6, y + 3.5, name, text_anchor="end", font_size=11, fill=svg.SOFT))
-    return "".join(parts)
+    return "".join(scale.axis.rules_across(scale.names(), (LEFT, RIGHT), gap=6, drop=3.5))
 
 
 def _line(one: Series, scale: Scale, across: Callable[[float | None], float], shift: float) -> str:
@@ -282,25 +281,24 @@ def against_seconds(
     low, high = math.floor(math.log10(min(seconds))), math.ceil(math.log10(max(seconds)) + 1e-9)
     high = max(high, low + 1)
 
-    def across(value: float) -> float:
-        return LEFT + (math.log10(max(value, 0.01)) - low) / (high - low) * (RIGHT - LEFT)
-
+    level = Axis([10.0**power for power in range(low, high + 1)], LEFT, RIGHT, _log_seconds)
     body, taken = [_frame(scale)], []
-    for power in range(low, high + 1):
-        x = across(10.0**power)
-        body.append(svg.line(x, TOP, x, BOTTOM, stroke=svg.LINE))
-        body.append(svg.text(x, BOTTOM + 18, f"{10.0**power:g}", text_anchor="middle", fill=svg.SOFT, font_size=11))
+    body += level.rules_down([f"{mark:g}" for mark in level.marks], (TOP, BOTTOM))
     body.append(svg.text((LEFT + RIGHT) / 2, BOTTOM + 34, "seconds of a fit (log scale)", text_anchor="middle"))
     if ceiling is not None:
         y = scale(ceiling)
         body.append(svg.line(LEFT, y, RIGHT, y, stroke=svg.SOFT, stroke_dasharray="5 4"))
         taken.append((LEFT, y - 2, RIGHT, y + 2))
-    places = {id(spot): (across(spot.seconds), scale(spot.figure)) for spot in spots}
+    places = {id(spot): (level(spot.seconds), scale(spot.figure)) for spot in spots}
     body.append(_spots(spots, places, taken))
     desc = " ".join(f"{s.name}: {number(s.figure)} in {number(s.seconds)} seconds." for s in spots)
     entries = [(s.kind, _marker(s.place, s.kind, 14, 0), s.name) for s in spots]
     legend, height = _legend(entries, BOTTOM + 56, ceiling, ceiling_name)
     return svg.figure(title, f"{desc} All figures are in the table below.", svg.WIDE, height, "".join(body) + legend)
+
+
+def _log_seconds(seconds: float) -> float:
+    return math.log10(max(seconds, 0.01))
 
 
 def _spots(spots: Sequence[Spot], places: Mapping[int, tuple[float, float]], taken: list[Box]) -> str:

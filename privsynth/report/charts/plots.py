@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from privsynth.report.charts import svg
+from privsynth.report.charts.axis import Axis
 from privsynth.report.format_numbers import number, share
 
 WORST = 20
+LEFT, RIGHT = 210.0, svg.WIDE - 76.0  # between the names at the left and the figures at the right
 _SHADES = ("#f3f7fa", "#d8e6f0", "#b0cce0", "#7facca", "#4b86b0", "#1f5a86", "#123a5a")
 
 
@@ -80,13 +82,13 @@ def forest(
     figures = [x for row in shown for x in row.numbers()] + [x for x in (low, high) if x is not None]
     if any(not math.isfinite(x) for x in figures):
         raise ValueError("a chart was given a number that is not finite")
-    axis = _Axis.over(figures, from_zero=bars)
+    axis = _axis(figures, from_zero=bars)
     top, step = (48 if len(shown) < len(rows) else 30), 26
     height = top + step * len(shown) + 34
     body = [_legend(shown, baseline_label, bars)]
     if len(shown) < len(rows):
         body.append(svg.text(8, 36, f"The worst {len(shown)} of {len(rows)}; all are in the table.", fill=svg.SOFT))
-    body.append(axis.grid(top, top + step * len(shown)))
+    body += axis.rules_down(svg.tick_texts(axis.marks), (top, top + step * len(shown)), stroke_width=1)
     for index, row in enumerate(shown):
         body.append(_forest_row(row, top + step * index + step / 2, axis, bars))
     return svg.figure(title, _describe(shown, len(rows), baseline_label), svg.WIDE, height, "".join(body))
@@ -97,38 +99,20 @@ def group_bars(title: str, rows: Sequence[Row], *, better: str = "target", basel
     return forest(title, rows, better=better, baseline_label=baseline_label, bars=True)
 
 
-@dataclass(frozen=True)
-class _Axis:
-    marks: list[float]
-    left: float = 210
-    right: float = svg.WIDE - 76
-
-    @classmethod
-    def over(cls, figures: Sequence[float], *, from_zero: bool) -> _Axis:
-        if not figures:
-            return cls([0.0, 0.5, 1.0])
-        low, high = min(figures), max(figures)
-        if low > 0 and (from_zero or low < 0.4 * high):
-            low = 0.0
-        if from_zero and high < 0:
-            high = 0.0
-        return cls(svg.ticks(low, high))
-
-    def __call__(self, value: float) -> float:
-        part = (value - self.marks[0]) / (self.marks[-1] - self.marks[0])
-        return self.left + part * (self.right - self.left)
-
-    def grid(self, top: float, bottom: float) -> str:
-        parts = []
-        for value, name in zip(self.marks, svg.tick_texts(self.marks), strict=True):
-            x = self(value)
-            parts.append(svg.line(x, top, x, bottom, stroke=svg.LINE, stroke_width=1))
-            parts.append(svg.text(x, bottom + 18, name, text_anchor="middle", fill=svg.SOFT, font_size=11))
-        return "".join(parts)
+def _axis(figures: Sequence[float], *, from_zero: bool) -> Axis:
+    """Return a level axis that holds all figures, and zero where it is near."""
+    if not figures:
+        return Axis([0.0, 0.5, 1.0], LEFT, RIGHT)
+    low, high = min(figures), max(figures)
+    if low > 0 and (from_zero or low < 0.4 * high):
+        low = 0.0
+    if from_zero and high < 0:
+        high = 0.0
+    return Axis(svg.ticks(low, high), LEFT, RIGHT)
 
 
 def _legend(rows: Sequence[Row], baseline_label: str, bars: bool) -> str:
-    x, y = 210.0, 12.0
+    x, y = LEFT, 12.0
     first = svg.rect(x, y - 5, 14, 10, fill=svg.BLUE) if bars else svg.marker("dot", x + 6, y)
     parts = [first, svg.text(x + 20, y + 4, "measured, with its interval", font_size=11, fill=svg.SOFT)]
     if any(row.baseline is not None for row in rows):
@@ -138,14 +122,14 @@ def _legend(rows: Sequence[Row], baseline_label: str, bars: bool) -> str:
     return "".join(parts)
 
 
-def _forest_row(row: Row, y: float, axis: _Axis, bars: bool) -> str:
-    parts = [svg.label(axis.left - 12, y + 4, row.label, axis.left - 20, text_anchor="end")]
+def _forest_row(row: Row, y: float, axis: Axis, bars: bool) -> str:
+    parts = [svg.label(axis.start - 12, y + 4, row.label, axis.start - 20, text_anchor="end")]
     if row.value is None:
-        parts.append(svg.text(axis.left + 8, y + 4, "insufficient evidence", fill=svg.SOFT, font_style="italic"))
+        parts.append(svg.text(axis.start + 8, y + 4, "insufficient evidence", fill=svg.SOFT, font_style="italic"))
         return "".join(parts)
     x = axis(row.value)
     if bars:
-        zero = axis(0.0) if axis.marks[0] <= 0 <= axis.marks[-1] else axis.left
+        zero = axis(0.0) if axis.marks[0] <= 0 <= axis.marks[-1] else axis.start
         parts.append(svg.rect(min(zero, x), y - 7, abs(x - zero), 14, fill=_SHADES[3]))
     start, end = axis(_or(row.low, row.value)), axis(_or(row.high, row.value))
     if end > start:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from privsynth.report.charts import svg
+from privsynth.report.charts.axis import Axis
 from privsynth.report.explain_epsilon import RiskCard, percent
 
 Points = tuple[Sequence[float], Sequence[float]]
@@ -76,6 +77,10 @@ def roc(title: str, curves: Sequence[Curve], *, bound: Points | None = None) -> 
     return svg.figure(title, _roc_words(drawn, bound, len(curves)), svg.WIDE, height, "".join(body))
 
 
+def _log_rate(rate: float) -> float:
+    return math.log10(max(rate, LOWEST))
+
+
 @dataclass(frozen=True)
 class _Panel:
     x: float
@@ -83,10 +88,15 @@ class _Panel:
     log: bool
     y: float = 26
 
+    @property
+    def marks(self) -> list[float]:
+        return [10.0**-e for e in (3, 2, 1, 0)] if self.log else [0, 0.25, 0.5, 0.75, 1]
+
     def place(self, fpr: float, tpr: float) -> tuple[float, float]:
-        if self.log:
-            fpr, tpr = (1 - math.log10(max(rate, LOWEST)) / math.log10(LOWEST) for rate in (fpr, tpr))
-        return self.x + fpr * (self.size - 20), self.y + (1 - tpr) * (self.size - 20)
+        size, measure = self.size - 20, _log_rate if self.log else float
+        level = Axis(self.marks, self.x, self.x + size, measure)
+        upright = Axis(self.marks, self.y + size, self.y, measure)
+        return level(fpr), upright(tpr)
 
     def points(self, fpr: Sequence[float], tpr: Sequence[float]) -> list[tuple[float, float]]:
         pairs = zip(fpr, tpr, strict=True)
@@ -95,8 +105,7 @@ class _Panel:
     def frame(self, name: str) -> str:
         size = self.size - 20
         parts = [svg.text(self.x, 14, name, font_weight="600")]
-        marks = [10.0**-e for e in (3, 2, 1, 0)] if self.log else [0, 0.25, 0.5, 0.75, 1]
-        for mark in marks:
+        for mark in self.marks:
             x, y = self.place(mark, mark)
             shown = percent(mark) if self.log else f"{mark:g}"
             parts.append(svg.line(x, self.y, x, self.y + size, stroke=svg.LINE))

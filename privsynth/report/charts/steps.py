@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from privsynth.report.charts import svg
+from privsynth.report.charts.axis import Axis
 from privsynth.report.charts.roc import DASHES, TONES, mark
 from privsynth.report.format_numbers import number
 
@@ -42,23 +43,14 @@ def steps(title: str, lines: Sequence[Line], *, across: str, low: float = 0.0) -
     figures = [value for line in drawn for value in line.values if value is not None]
     if any(not math.isfinite(value) for value in figures):
         raise ValueError("a chart was given a number that is not finite")
-    marks = svg.ticks(min(low, *figures), max(figures))
-
-    def place(step: int, value: float) -> tuple[float, float]:
-        x = _LEFT + (_RIGHT - _LEFT) * step / (count - 1)
-        return x, _BOTTOM - (_BOTTOM - _TOP) * (value - marks[0]) / (marks[-1] - marks[0])
-
-    body = []
-    for value, shown in zip(marks, svg.tick_texts(marks), strict=True):
-        y = place(0, value)[1]
-        body.append(svg.line(_LEFT, y, _RIGHT, y, stroke=svg.LINE))
-        body.append(svg.text(_LEFT - 8, y + 4, shown, text_anchor="end", font_size=11, fill=svg.SOFT))
+    level = Axis(range(count), _LEFT, _RIGHT)
+    upright = Axis(svg.ticks(min(low, *figures), max(figures)), _BOTTOM, _TOP)
+    body = upright.rules_across(svg.tick_texts(upright.marks), (_LEFT, _RIGHT))
     for step in range(count):
-        x = place(step, marks[0])[0]
-        body.append(svg.text(x, _BOTTOM + 18, str(step), text_anchor="middle", font_size=11, fill=svg.SOFT))
+        body.append(svg.text(level(step), _BOTTOM + 18, str(step), text_anchor="middle", font_size=11, fill=svg.SOFT))
     body.append(svg.text((_LEFT + _RIGHT) / 2, _BOTTOM + 36, across, text_anchor="middle", font_size=11))
     for index, line in enumerate(drawn):
-        points = [place(step, value) for step, value in enumerate(line.values) if value is not None]
+        points = [(level(step), upright(value)) for step, value in enumerate(line.values) if value is not None]
         tone = svg.SOFT if line.soft else TONES[index]
         body.append(svg.path(points, stroke=tone, stroke_width=2, stroke_dasharray=DASHES[index]))
         body += [mark(index, x, y) for x, y in points]

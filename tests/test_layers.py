@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "privsynth"
-BASE = {"errors", "_validate", "randomness", "parallel", "progress", "notebook"}
+BASE = {"errors", "_validate", "randomness", "parallel", "progress", "notebook", "extensions"}
 AUDIT = BASE | {"schema", "stats", "findings"}  # exact rows, and nothing that draws noise or spends
 GENERATE = BASE | {"codecs", "privacy", "privacy.accounting"}
 RECIPIENT = BASE | {"workspace", "strict", "signing", "schema", "sources", "table", "codecs", "sampling"}
@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "notebook": set(),
     "interrupts": set(),
     "extras": {"errors"},
+    "extensions": {"errors"},
     "_validate": {"errors"},
     "randomness": {"errors", "_validate"},
     "strict": {"errors"},

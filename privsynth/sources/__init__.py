@@ -1,10 +1,11 @@
 """From files, databases and data frames to a `Table`, without a look at more than the header."""
 
 from privsynth.sources.fingerprint import content_fingerprint
-from privsynth.sources.registry import SOURCES, SkippedCells, Source, SourceOptions, open_source, read_table
+from privsynth.sources.registry import SOURCES, Adapter, SkippedCells, Source, SourceOptions, open_source, read_table
 
 __all__ = [
     "SOURCES",
+    "Adapter",
     "SkippedCells",
     "Source",
     "SourceOptions",

@@ -19,7 +19,7 @@ import pyarrow as pa
 from privsynth.errors import SourceError
 from privsynth.sources.arrow_types import text_batch, text_schema
 from privsynth.sources.header_checks import check_names, chosen_positions, refuse_unreadable
-from privsynth.sources.protocol import SkippedCells, SourceOptions
+from privsynth.sources.protocol import Adapter, SkippedCells, SourceOptions
 from privsynth.sources.text_file import UNDECODABLE, open_text, physical_lines
 
 DELIMITERS = ",;\t|"
@@ -235,6 +235,9 @@ def header_delimiter(line: str) -> str:
     return max(DELIMITERS, key=outside.count)
 
 
-def open_csv(path: Path, options: SourceOptions) -> CsvSource:
-    """Open a delimited text file."""
-    return CsvSource(path, options)
+SOURCE = Adapter(
+    what="a delimited text file",
+    open=CsvSource,
+    suffixes=(".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt"),
+    options=("delimiter", "encoding"),
+)

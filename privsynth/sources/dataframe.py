@@ -10,7 +10,7 @@ import pyarrow as pa
 from privsynth.errors import SchemaError, SourceError
 from privsynth.sources.arrow_types import cell_text, plain_array, plain_type, text_array
 from privsynth.sources.header_checks import check_names, chosen_positions
-from privsynth.sources.protocol import SkippedCells, SourceOptions
+from privsynth.sources.protocol import Adapter, SkippedCells, SourceOptions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,6 +86,10 @@ def _needs_cell_text(empty: pd.Series) -> bool:
     return False
 
 
-def open_frame(frame: pd.DataFrame, options: SourceOptions) -> FrameSource:
-    """Wrap a DataFrame."""
-    return FrameSource(frame, options)
+def is_frame(given: object) -> bool:
+    """Return whether something is a pandas DataFrame, without importing pandas."""
+    bases = type(given).__mro__
+    return any(base.__name__ == "DataFrame" and base.__module__.startswith("pandas.") for base in bases)
+
+
+SOURCE = Adapter(what="a pandas DataFrame", open=FrameSource)

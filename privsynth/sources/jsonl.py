@@ -13,7 +13,7 @@ import pyarrow as pa
 from privsynth.errors import SourceError
 from privsynth.sources.arrow_types import text_batch, text_schema
 from privsynth.sources.header_checks import check_names, refuse_unreadable
-from privsynth.sources.protocol import MAX_KEYS, SkippedCells, SourceOptions
+from privsynth.sources.protocol import MAX_KEYS, Adapter, SkippedCells, SourceOptions
 from privsynth.sources.text_file import UNDECODABLE, open_text, physical_lines
 
 _MAX_KEY_CHARS = 200
@@ -113,6 +113,10 @@ def _text(value: Any, skipped: SkippedCells) -> str | None:
     return None
 
 
-def open_jsonl(path: Path, options: SourceOptions) -> JsonlSource:
-    """Open a JSON Lines file."""
-    return JsonlSource(path, options)
+SOURCE = Adapter(
+    what="a JSON Lines file",
+    open=JsonlSource,
+    suffixes=(".jsonl", ".jsonl.gz", ".ndjson"),
+    options=("encoding",),
+    has_header=False,
+)

@@ -12,7 +12,7 @@ from privsynth.errors import SourceError
 from privsynth.sources.arrow_types import most_bytes, plain_array, plain_type
 from privsynth.sources.container_limits import refuse_parquet_bomb
 from privsynth.sources.header_checks import check_names, chosen_positions, refuse_unreadable
-from privsynth.sources.protocol import SkippedCells, SourceOptions
+from privsynth.sources.protocol import Adapter, SkippedCells, SourceOptions
 
 _BATCH_BYTES = 64 << 20
 
@@ -94,6 +94,4 @@ def _rows_per_batch(metadata: pq.FileMetaData, options: SourceOptions) -> int:
     return max(1, min(options.rows_per_batch(metadata.num_columns), _BATCH_BYTES // bytes_per_row))
 
 
-def open_parquet(path: Path, options: SourceOptions) -> ParquetSource:
-    """Open a Parquet file."""
-    return ParquetSource(path, options)
+SOURCE = Adapter(what="a Parquet file", open=ParquetSource, suffixes=(".parquet",))

@@ -1,8 +1,8 @@
-"""What every adapter takes, offers and counts: `SourceOptions`, `Source`, `SkippedCells`."""
+"""What every adapter takes, offers, counts and says of itself: `SourceOptions`, `Source`, `SkippedCells`, `Adapter`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from privsynth.errors import ConfigError
 from privsynth.schema.definition import MAX_COLUMNS
 
 MAX_KEYS = 1_000
+ANY_SCHEME = ""  # of an adapter: it takes the URLs that nobody else names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,3 +157,43 @@ class Source(Protocol):
     def batches(self, skipped: SkippedCells) -> Iterator[pa.RecordBatch]:
         """Yield the rows and count in `skipped` what could not be read. A bad cell or row never raises."""
         ...
+
+
+# The options that only some kinds of sources know; all know `columns` and the limits.
+OPTIONS = tuple(field.name for field in fields(SourceOptions) if field.default is None and field.name != "columns")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adapter:
+    """What the registry knows of a kind of source. A new source makes one in its own file, named `SOURCE`.
+
+    Attributes:
+      what: what such a source is, for a message, with its article: "a Parquet file".
+      open: from a path, a URL or an object, and the options, to a `Source`. It looks at the header at most.
+      suffixes: ends of names of files, in lower case, with the dot.
+      schemes: what stands before :// in a URL, in lower case.
+      options: those of `OPTIONS` that mean something to it.
+      has_header: whether the names of columns stand in front of the rows, or only in them.
+    Raises:
+      ConfigError: a suffix, a scheme or an option is none.
+    """
+
+    what: str
+    open: Callable[[Any, SourceOptions], Source]
+    suffixes: tuple[str, ...] = ()
+    schemes: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    has_header: bool = True
+
+    def __post_init__(self) -> None:
+        if not all(suffix == suffix.lower() and suffix[:1] == "." and suffix[1:] for suffix in self.suffixes):
+            raise ConfigError(f"a suffix of {self.what} must begin with a dot and be in lower case")
+        if not all(scheme == scheme.lower() and ":" not in scheme for scheme in self.schemes):
+            raise ConfigError(f"a scheme of {self.what} must be in lower case, without ://")
+        if not set(self.options) <= set(OPTIONS):
+            raise ConfigError(f"the options of {self.what} must be among {', '.join(OPTIONS)}")
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What it is found by: suffixes as they are, schemes with ://."""
+        return (*self.suffixes, *(f"{scheme}://" for scheme in self.schemes))

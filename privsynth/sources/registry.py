@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 
+from privsynth import extensions
 from privsynth.errors import ConfigError, PrivsynthError, SourceError
-from privsynth.sources.csv import open_csv
-from privsynth.sources.dataframe import open_frame
-from privsynth.sources.jsonl import open_jsonl
-from privsynth.sources.parquet import open_parquet
-from privsynth.sources.protocol import SkippedCells, Source, SourceOptions
-from privsynth.sources.sql import open_sql, open_sqlite_file
+from privsynth.extensions import Extension
+from privsynth.sources import csv, dataframe, excel, jsonl, parquet, sql
+from privsynth.sources.protocol import ANY_SCHEME, OPTIONS, Adapter, SkippedCells, Source, SourceOptions
 from privsynth.sources.unread_formats import advice_for_file, advice_for_pattern, advice_for_scheme
 from privsynth.table import Table
 from privsynth.workspace import Workspace
@@ -23,52 +21,26 @@ from privsynth.workspace import Workspace
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SOURCES", "SkippedCells", "Source", "SourceOptions", "open_source", "read_table"]
+__all__ = ["SOURCES", "Adapter", "SkippedCells", "Source", "SourceOptions", "open_source", "read_table"]
+
+# All that privsynth itself can read, in the order in which messages name it. Other packages may bring more.
+SOURCES: tuple[Adapter, ...] = (csv.SOURCE, jsonl.SOURCE, parquet.SOURCE, excel.SOURCE, sql.SOURCE, dataframe.SOURCE)
+_BY_KEY = {key: adapter for adapter in SOURCES for key in adapter.keys}
+_NAMES = frozenset(key.removesuffix("://") for key in _BY_KEY)
+_TYPES = {pa.string(), pa.int64(), pa.float64(), pa.bool_(), pa.timestamp("us"), pa.date32()}  # see `Source`
 
 
-class Adapter(NamedTuple):
-    """How a kind of source is opened, and which options mean something to it (besides `columns` and the limits).
+class _Found(NamedTuple):
+    """The adapter for an origin.
 
-    `has_header` tells whether names stand in front of the rows, or only in them.
+    `what` and `key` say in messages what the origin is, `target` is what the adapter opens, and `extension` says which
+    package the adapter is from; None if it is built in.
     """
 
-    open: Callable[[Any, SourceOptions], Source]
-    options: tuple[str, ...] = ()
-    has_header: bool = True
-
-
-def _open_excel(path: Path, options: SourceOptions) -> Source:
-    from privsynth.sources.excel import open_excel  # openpyxl takes its time, and most tables are no workbooks
-
-    return open_excel(path, options)
-
-
-_CSV = Adapter(open_csv, ("delimiter", "encoding"))
-_JSONL = Adapter(open_jsonl, ("encoding",), has_header=False)
-_SQL = Adapter(open_sql, ("table", "query"))
-_SQLITE_FILE = Adapter(open_sqlite_file, ("table", "query"))
-
-# Suffix of a file, scheme of a URL, or type of an object -> adapter. This is all that privsynth can read.
-SOURCES: dict[str, Adapter] = {
-    ".csv": _CSV,
-    ".csv.gz": _CSV,
-    ".tsv": _CSV,
-    ".tsv.gz": _CSV,
-    ".txt": _CSV,
-    ".jsonl": _JSONL,
-    ".jsonl.gz": _JSONL,
-    ".ndjson": _JSONL,
-    ".parquet": Adapter(open_parquet),
-    ".xlsx": Adapter(_open_excel, ("sheet",)),
-    ".sqlite": _SQLITE_FILE,
-    ".sqlite3": _SQLITE_FILE,
-    ".db": _SQLITE_FILE,
-    "sqlite://": _SQL,
-    "postgresql://": _SQL,
-    "mysql://": _SQL,
-    "://": _SQL,  # any other database with an installed SQLAlchemy dialect
-    "pandas.DataFrame": Adapter(open_frame),
-}
+    adapter: Adapter
+    key: str
+    target: Any
+    extension: Extension | None = None
 
 
 def open_source(origin: str | Path | pd.DataFrame, options: SourceOptions | None = None) -> Source:
@@ -86,50 +58,84 @@ def open_source(origin: str | Path | pd.DataFrame, options: SourceOptions | None
       ConfigError: an option is absurd, missing, or means nothing to this kind of source.
     """
     options = options or SourceOptions()
-    key, target = _adapter_key(origin)
-    adapter = SOURCES[key]
-    for name in ("delimiter", "encoding", "sheet", "table", "query"):
-        if getattr(options, name) is not None and name not in adapter.options:
-            what = f"a database ({key})" if key.endswith("://") else key
+    found = _find(origin)
+    for name in OPTIONS:
+        if getattr(options, name) is not None and name not in found.adapter.options:
+            what = f"{found.adapter.what} ({found.key})" if found.key else found.adapter.what
             raise ConfigError(f"the option {name} means nothing to {what}; leave it out")
     with _no_foreign_errors("the source"):
-        return adapter.open(target, options)
+        source = found.adapter.open(found.target, options)
+        if found.extension is not None and not {field.type for field in source.arrow_schema} <= _TYPES:
+            raise SourceError(f"{found.extension.label} gives columns of a type that a source may not; ask its makers")
+    return source
 
 
 def has_header(origin: str | Path | pd.DataFrame) -> bool:
     """Return whether the names of columns stand in front of the rows: without a look at the source."""
-    return SOURCES[_adapter_key(origin)[0]].has_header
+    return _find(origin).adapter.has_header
 
 
 def takes_encoding(origin: str | Path | pd.DataFrame) -> bool:
     """Return whether the source is a text file, whose encoding can be chosen."""
-    return "encoding" in SOURCES[_adapter_key(origin)[0]].options
+    return "encoding" in _find(origin).adapter.options
 
 
-def _adapter_key(origin: Any) -> tuple[str, Any]:
-    """Return the key of the adapter in `SOURCES`, and what to hand to it."""
+def extension_of(origin: str | Path | pd.DataFrame) -> Extension | None:
+    """Return which package reads the source; None where privsynth does so itself."""
+    return _find(origin).extension
+
+
+def _find(origin: Any) -> _Found:
+    """Return the adapter of an origin; of suffixes that fit the longest, and a built-in one before any other."""
     if not isinstance(origin, str | Path):
-        kind = type(origin)
-        if any(base.__name__ == "DataFrame" and base.__module__.startswith("pandas.") for base in kind.__mro__):
-            return "pandas.DataFrame", origin
-        raise SourceError(f"a {kind.__name__} cannot be read; give a path, a database URL or a pandas DataFrame")
+        if dataframe.is_frame(origin):
+            return _Found(dataframe.SOURCE, "", origin)
+        kind = type(origin).__name__
+        raise SourceError(f"a {kind} cannot be read; give a path, a database URL or a pandas DataFrame")
     if isinstance(origin, str) and "://" in origin:
-        # A dialect may be followed by its driver: postgresql+psycopg://
-        scheme = origin.partition("://")[0].partition("+")[0].lower() + "://"
-        if advice := advice_for_scheme(scheme.removesuffix("://")):
-            raise SourceError(advice)
-        return scheme if scheme in SOURCES else "://", origin
+        return _find_scheme(origin)
     path = Path(origin)
     name = path.name.lower()
     if advice := advice_for_pattern(path):
         raise SourceError(advice)
-    fitting = [suffix for suffix in SOURCES if suffix.startswith(".") and name.endswith(suffix)]
-    if not fitting:
-        if advice := advice_for_file(path):
-            raise SourceError(advice)
-        known = ", ".join(key for key in SOURCES if key[0] in "." or key.endswith("l://") or key == "sqlite://")
-        raise SourceError(f"{path} has a suffix that is not known; known are {known} and pandas DataFrames")
-    return max(fitting, key=len), path
+    if suffix := _longest(name, [suffix for adapter in SOURCES for suffix in adapter.suffixes]):
+        return _Found(_BY_KEY[suffix], suffix, path)
+    if (suffix := _longest(name, extensions.names("source", builtin=_NAMES))) and (
+        found := _from_outside(suffix, path)
+    ):
+        return found
+    if advice := advice_for_file(path):
+        raise SourceError(advice)
+    known = ", ".join(key for key in _BY_KEY if key != f"{ANY_SCHEME}://")
+    raise SourceError(f"{path} has a suffix that is not known; known are {known} and pandas DataFrames")
+
+
+def _find_scheme(url: str) -> _Found:
+    # A dialect may be followed by its driver: postgresql+psycopg://
+    scheme = url.partition("://")[0].partition("+")[0].lower()
+    if adapter := _BY_KEY.get(f"{scheme}://"):
+        return _Found(adapter, f"{scheme}://", url)
+    if found := _from_outside(scheme, url):
+        return found
+    if advice := advice_for_scheme(scheme):
+        raise SourceError(advice)
+    return _Found(_BY_KEY[f"{ANY_SCHEME}://"], f"{scheme}://", url)
+
+
+def _longest(name: str, suffixes: list[str]) -> str:
+    """Return the longest suffix that a name of a file has; "" if it has none of them."""
+    fitting = (suffix for suffix in suffixes if suffix.startswith(".") and name.endswith(suffix))
+    return max(fitting, key=len, default="")
+
+
+def _from_outside(name: str, target: Any) -> _Found | None:
+    """Return the adapter that another package brings under a suffix or a scheme; None if none does."""
+    loaded = extensions.load("source", name, Adapter, builtin=_NAMES)
+    if loaded is None:
+        return None
+    if name not in (*loaded.value.suffixes, *loaded.value.schemes):
+        raise ConfigError(f"{loaded.extension.label} says itself that it is another one; ask its makers to correct it")
+    return _Found(loaded.value, name if name.startswith(".") else f"{name}://", target, loaded.extension)
 
 
 def read_table(source: Source, workspace: Workspace, *, may_be_empty: bool = False) -> tuple[Table, SkippedCells]:
@@ -164,6 +170,8 @@ def _guarded_batches(source: Source, skipped: SkippedCells) -> Iterator[pa.Recor
             batch = next(batches, None)
         if batch is None:
             return
+        if not batch.schema.equals(source.arrow_schema):
+            raise SourceError(f"{source.label} gives rows of other columns than it says; ask the makers of its reader")
         yield batch
 
 

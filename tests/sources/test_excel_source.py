@@ -173,7 +173,7 @@ def test_the_number_of_a_row_fills_nothing_up(workbook, changed, read):
 
 
 def test_no_more_rows_than_a_sheet_can_have(workbook, read, monkeypatch):
-    monkeypatch.setattr("privsynth.sources.excel.MAX_ROWS", 3)
+    monkeypatch.setattr("privsynth.sources.excel.sheet.MAX_ROWS", 3)
     result = read(workbook([["a"], [1], [2], [3], [4]]))
     assert result.columns == {"a": ["1", "2"]}
     assert result.skipped == {"surplus_rows": 2}
@@ -195,7 +195,7 @@ def test_a_small_file_that_unfolds_to_gigabytes_is_refused_before_it_is_read(wor
 
 
 def test_an_element_without_end_is_refused(workbook, changed, monkeypatch):
-    monkeypatch.setattr("privsynth.sources.workbook._MAX_ELEMENT_BYTES", 1 << 18)
+    monkeypatch.setattr("privsynth.sources.excel.workbook._MAX_ELEMENT_BYTES", 1 << 18)
     path = workbook([["a"], [1], [12345678]])
     with pytest.raises(SourceError, match="Excel cannot have made"):
         open_source(changed(path, b"<sheetData>", b'<sheetData><row><c t="str"><v>' + b"x" * (1 << 20)))

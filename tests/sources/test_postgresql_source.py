@@ -120,7 +120,7 @@ def test_no_query_writes(url, query):
 def test_the_session_only_reads_even_in_a_transaction_of_its_own(url):
     from sqlalchemy import exc, make_url, text
 
-    from privsynth.sources.sql_session import reading_engine
+    from privsynth.sources.sql.session import reading_engine
 
     with reading_engine(make_url(url), "x").connect() as connection:
         connection.execute(text("COMMIT"))

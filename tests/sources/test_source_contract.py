@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from privsynth.errors import ConfigError, SchemaError, SourceError
-from privsynth.sources import SOURCES, SourceOptions, open_source, read_table
+from privsynth.sources import SOURCES, Adapter, SourceOptions, open_source, read_table
 
 NAMES = ["code", "name", "age", "score", "active", "day"]
 ROWS = [
@@ -64,56 +64,117 @@ def arrow():
     return pa.table(columns, names=NAMES)
 
 
-def make(kind, folder):
-    """Write the table as `kind` and return its origin and options."""
-    if kind in (".csv", ".txt"):
-        path = folder / f"t{kind}"
-        path.write_bytes(delimited())
-    elif kind == ".csv.gz":
-        path = folder / "t.csv.gz"
-        path.write_bytes(gzip.compress(delimited(";")))
-    elif kind == ".tsv":
-        path = folder / "t.tsv"
-        path.write_bytes(delimited("\t"))
-    elif kind == ".tsv.gz":
-        path = folder / "t.TSV.gz"
-        path.write_bytes(gzip.compress(delimited("\t")))
-    elif kind in (".jsonl", ".ndjson"):
-        path = folder / f"t{kind}"
-        path.write_bytes(json_lines())
-        return path, {"columns": tuple(NAMES)}
-    elif kind == ".jsonl.gz":
-        path = folder / "t.jsonl.gz"
-        path.write_bytes(gzip.compress(json_lines()))
-        return path, {"columns": tuple(NAMES)}
-    elif kind == ".parquet":
-        path = folder / "t.parquet"
-        pq.write_table(arrow(), path, row_group_size=2)
-    elif kind == ".xlsx":
-        path = folder / "t.xlsx"
-        book = openpyxl.Workbook()
-        for row in [NAMES, *ROWS]:
-            book.active.append([None if cell == "" else cell for cell in row])
-        book.save(path)
-    elif kind in ("sqlite://", ".sqlite", ".sqlite3", ".db"):
-        path = folder / (f"t #1%20{kind}" if kind[0] == "." else "t.db")
+def bytes_file(content, name, **options):
+    """Return what writes bytes to a file, and returns its path and the options to read it with."""
+
+    def write(folder):
+        path = folder / name
+        path.write_bytes(content)
+        return path, options
+
+    return write
+
+
+def parquet_file(folder):
+    path = folder / "t.parquet"
+    pq.write_table(arrow(), path, row_group_size=2)
+    return path, {}
+
+
+def excel_file(folder):
+    path = folder / "t.xlsx"
+    book = openpyxl.Workbook()
+    for row in [NAMES, *ROWS]:
+        book.active.append([None if cell == "" else cell for cell in row])
+    book.save(path)
+    return path, {}
+
+
+def sqlite_file(suffix):
+    def write(folder):
+        path = folder / f"t #1%20{suffix}"
         with sqlite3.connect(path) as connection:
             connection.execute('CREATE TABLE "my table" (code TEXT, name TEXT, age INT, score REAL, active, day)')
             rows = [[spelled(c) if isinstance(c, bool | dt.date) else c for c in row] for row in ROWS]
             connection.executemany('INSERT INTO "my table" VALUES (?,?,?,?,?,?)', rows)
         connection.close()
-        return path if kind[0] == "." else f"sqlite:///{path}", {"table": "my table"}
-    elif kind != "pandas.DataFrame":
-        raise AssertionError(f"write a table for {kind} here: it is not tested")
-    else:
-        frame = pd.DataFrame(
-            {name: pd.Series(list(c), dtype=object) for name, c in zip(NAMES, zip(*ROWS, strict=True), strict=True)}
-        )
-        return frame.astype({"age": "Int64", "score": "Float64", "active": "boolean"}), {}
-    return path, {}
+        return path, {"table": "my table"}
+
+    return write
 
 
-LOCAL = [kind for kind in SOURCES if kind not in ("postgresql://", "mysql://", "://")]
+def sqlite_url(folder):
+    path, options = sqlite_file(".db")(folder)
+    return f"sqlite:///{path.rename(folder / 't.db')}", options
+
+
+def frame(folder):
+    cells = zip(NAMES, zip(*ROWS, strict=True), strict=True)
+    made = pd.DataFrame({name: pd.Series(list(column), dtype=object) for name, column in cells})
+    return made.astype({"age": "Int64", "score": "Float64", "active": "boolean"}), {}
+
+
+COLUMNS = tuple(NAMES)  # JSON Lines has no header
+# What a source is found by -> how the table is written as such a source: its origin and the options to read it with.
+EXAMPLES = {
+    ".csv": bytes_file(delimited(), "t.csv"),
+    ".csv.gz": bytes_file(gzip.compress(delimited(";")), "t.csv.gz"),
+    ".tsv": bytes_file(delimited("\t"), "t.tsv"),
+    ".tsv.gz": bytes_file(gzip.compress(delimited("\t")), "t.TSV.gz"),
+    ".txt": bytes_file(delimited(), "t.txt"),
+    ".jsonl": bytes_file(json_lines(), "t.jsonl", columns=COLUMNS),
+    ".jsonl.gz": bytes_file(gzip.compress(json_lines()), "t.jsonl.gz", columns=COLUMNS),
+    ".ndjson": bytes_file(json_lines(), "t.ndjson", columns=COLUMNS),
+    ".parquet": parquet_file,
+    ".xlsx": excel_file,
+    ".sqlite": sqlite_file(".sqlite"),
+    ".sqlite3": sqlite_file(".sqlite3"),
+    ".db": sqlite_file(".db"),
+    "sqlite://": sqlite_url,
+    "a pandas DataFrame": frame,
+}
+ON_A_SERVER = {"postgresql://", "mysql://", "://"}  # see test_postgresql_source
+
+
+def kinds_of(sources):
+    """Return what the sources are found by, or what one is that has neither suffix nor scheme."""
+    return [key for source in sources for key in source.keys or (source.what,)]
+
+
+LOCAL = [kind for kind in kinds_of(SOURCES) if kind not in ON_A_SERVER]
+
+
+def make(kind, folder):
+    """Write the table as `kind` and return its origin and options."""
+    assert kind in EXAMPLES, f"write a table for {kind} in EXAMPLES: it is not tested"
+    return EXAMPLES[kind](folder)
+
+
+def test_every_source_has_an_example_and_a_new_one_needs_its_own(tmp_path):
+    assert set(LOCAL) == set(EXAMPLES)
+    new = Adapter(what="a new file", open=SOURCES[0].open, suffixes=(".new",))
+    (added,) = set(kinds_of([*SOURCES, new])) - set(kinds_of(SOURCES))
+    with pytest.raises(AssertionError, match=r"write a table for \.new"):
+        make(added, tmp_path)
+
+
+def test_no_two_sources_are_found_by_the_same_name():
+    kinds = kinds_of(SOURCES)
+    assert len(kinds) == len(set(kinds))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"suffixes": ("new",)}, "must begin with a dot"),
+        ({"suffixes": (".NEW",)}, "in lower case"),
+        ({"schemes": ("new://",)}, "without ://"),
+        ({"options": ("colour",)}, "must be among delimiter, encoding, sheet, table, query"),
+    ],
+)
+def test_a_source_that_says_what_cannot_be_is_refused(wrong, message):
+    with pytest.raises(ConfigError, match=message):
+        Adapter(what="a new file", open=SOURCES[0].open, **wrong)
 
 
 @pytest.mark.parametrize("kind", LOCAL)
@@ -164,7 +225,7 @@ def test_repr_and_counts_show_no_cell(kind, tmp_path, workspace):
     assert "4" not in repr(table) + repr(skipped)
 
 
-@pytest.mark.parametrize("suffix", sorted(kind for kind in SOURCES if kind.startswith(".")))
+@pytest.mark.parametrize("suffix", sorted(kind for kind in LOCAL if kind.startswith(".")))
 @pytest.mark.parametrize("problem", ["missing", "folder", "empty", "no access", "pipe"])
 def test_what_is_no_readable_file_is_refused(suffix, problem, tmp_path, monkeypatch):
     path = tmp_path / f"table{suffix}"
@@ -298,9 +359,9 @@ def test_an_object_of_another_type_is_refused():
 
 
 def test_an_option_that_means_nothing_to_the_source_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match=r"sheet means nothing to \.csv"):
+    with pytest.raises(ConfigError, match=r"sheet means nothing to a delimited text file \(\.csv\)"):
         open_source(tmp_path / "t.csv", SourceOptions(sheet="x"))
-    with pytest.raises(ConfigError, match="delimiter means nothing to a database"):
+    with pytest.raises(ConfigError, match=r"delimiter means nothing to a database \(sqlite://\)"):
         open_source("sqlite:///t.db", SourceOptions(delimiter=";", table="t"))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from privsynth.errors import ConfigError, SchemaError, SourceError
 from privsynth.sources import SourceOptions, open_source
-from privsynth.sources.sql import _statement
+from privsynth.sources.sql.select import _statement
 
 
 @pytest.fixture

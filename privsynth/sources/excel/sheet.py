@@ -20,9 +20,18 @@ from openpyxl.utils.datetime import from_excel, from_ISO8601
 
 from privsynth.errors import ConfigError, Option, SourceError
 from privsynth.sources.arrow_types import cell_text, text_batch, text_schema
+from privsynth.sources.excel.workbook import (
+    INLINE,
+    MAX_COLUMNS,
+    MAX_ROWS,
+    VALUE,
+    SharedTexts,
+    Styles,
+    Workbook,
+    text_of,
+)
 from privsynth.sources.header_checks import check_names, chosen_positions, refuse_unreadable
 from privsynth.sources.protocol import SkippedCells, SourceOptions
-from privsynth.sources.workbook import INLINE, MAX_COLUMNS, MAX_ROWS, VALUE, SharedTexts, Styles, Workbook, text_of
 
 Rows = Iterator[list[str | None]]
 # As XML Schema spells a double, without its words for infinity and NaN; a finite one needs fewer signs.
@@ -182,8 +191,3 @@ def _holds_something(element: Element) -> bool:
     if element.get("t") == "inlineStr":
         return element.find(INLINE) is not None
     return bool(element.findtext(VALUE))
-
-
-def open_excel(path: Path, options: SourceOptions) -> ExcelSource:
-    """Open a sheet of a workbook."""
-    return ExcelSource(path, options)

@@ -18,8 +18,8 @@ import pyarrow as pa
 from privsynth.errors import ConfigError, Option, SourceError
 from privsynth.sources.arrow_types import cell_text, text_batch, text_schema
 from privsynth.sources.header_checks import check_names, chosen_positions, refuse_unreadable
-from privsynth.sources.protocol import SkippedCells, SourceOptions
-from privsynth.sources.sql_session import begin_reading, reading_engine, why_not_connected
+from privsynth.sources.protocol import ANY_SCHEME, Adapter, SkippedCells, SourceOptions
+from privsynth.sources.sql.session import begin_reading, reading_engine, why_not_connected
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, CursorResult
@@ -154,14 +154,20 @@ def _statement(options: SourceOptions) -> Any:
     return select(literal_column("*")).select_from(table(name, schema=schema or None))
 
 
-def open_sql(uri: str, options: SourceOptions) -> SqlSource:
-    """Open a table or a query of a database."""
-    return SqlSource(_parsed(uri), options)
-
-
-def open_sqlite_file(path: Path, options: SourceOptions) -> SqlSource:
-    """Open a table or a query of an SQLite database by the path of its file."""
+def open_database(origin: str | Path, options: SourceOptions) -> SqlSource:
+    """Open a table or a query of a database by its URL, or of an SQLite database by the path of its file."""
+    if isinstance(origin, str):
+        return SqlSource(_parsed(origin), options)
     from sqlalchemy import URL
 
-    refuse_unreadable(path)
-    return SqlSource(URL.create("sqlite", database=str(path)), options)
+    refuse_unreadable(origin)
+    return SqlSource(URL.create("sqlite", database=str(origin)), options)
+
+
+SOURCE = Adapter(
+    what="a database",
+    open=open_database,
+    suffixes=(".sqlite", ".sqlite3", ".db"),
+    schemes=("sqlite", "postgresql", "mysql", ANY_SCHEME),  # any other with an installed SQLAlchemy dialect
+    options=("table", "query"),
+)

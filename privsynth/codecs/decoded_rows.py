@@ -40,6 +40,12 @@ class DecodedRows:
     lines: Mapping[str, Decoded]
     n_rows: int
 
+    def column(self, name: str, first_row: int = 1) -> Decoded:
+        """Return a column; of surrogates, which are absent, the numbers of the rows, counted from `first_row`."""
+        if name in self.lines:
+            return self.lines[name]
+        return Decoded(np.arange(first_row, first_row + self.n_rows), np.zeros(self.n_rows, dtype=bool))
+
     def packed(self) -> DecodedRows:
         """Return the same rows in few bytes, not to be written to."""
         return DecodedRows({name: line.packed() for name, line in self.lines.items()}, self.n_rows)

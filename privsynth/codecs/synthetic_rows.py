@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import pandas as pd
 import pyarrow as pa
 
-from privsynth.codecs.columns import SurrogateCodec
 from privsynth.codecs.decoded_rows import DecodedRows, join
 from privsynth.codecs.table import TableCodec
 
@@ -39,7 +38,7 @@ class SyntheticRows:
     @property
     def names(self) -> list[str]:
         """Columns that say something: a fresh identifier looks like one, and is nobody's."""
-        return [codec.name for codec in self.codec.codecs if not isinstance(codec, SurrogateCodec)]
+        return [codec.name for codec in self.codec.codecs if codec.family != "identifier"]
 
     def frame(self, names: Collection[str] | None = None) -> pd.DataFrame:
         """Return all rows as one frame, or some of its columns, however much memory that takes."""

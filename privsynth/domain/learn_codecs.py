@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -364,7 +365,7 @@ def _codec(
             return CategoryCodec(name, column.categories, False, column.nullable)
         return CategoryCodec(name, categories[name], True, column.nullable)
     low, high = declared_steps(request.schema, name, fact)
-    placed = {"nullable": column.nullable, "low": low, "high": high, "base": layout.bases.get(name)}
+    placed: dict[str, Any] = {"nullable": column.nullable, "low": low, "high": high, "base": layout.bases.get(name)}
     if fact.kind in ("numeric", "integer"):
         return NumberCodec(
             name, bins[name, "number"], precision=fact.precision, integer=fact.kind == "integer", **placed

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import singledispatch
 
 import numpy as np
 import pandas as pd
 
 from privsynth import __version__
 from privsynth.audit.registry import finding_titles
-from privsynth.codecs.bins import Bins
 from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.codecs.columns import CategoryCodec, ColumnCodec, DerivedCodec, NumberCodec, SurrogateCodec, TimeCodec
 from privsynth.codecs.synthetic_rows import SyntheticRows
@@ -195,51 +195,90 @@ def column_infos(public: Public, schema: Schema) -> tuple[ColumnInfo, ...]:
 
 def unresolved(codec: ColumnCodec | None, column: Column) -> bool:
     """Return whether no value of the column stood clear of the noise, so that what it holds is arbitrary."""
-    if isinstance(codec, CategoryCodec):
-        return codec.other and not codec.values
-    line = _line(codec)
-    if line is None or (column.minimum is not None and column.maximum is not None):
+    return codec is not None and _unresolved(codec, column)
+
+
+@singledispatch
+def _unresolved(codec: ColumnCodec, column: Column) -> bool:
+    return False
+
+
+@_unresolved.register
+def _(codec: CategoryCodec, column: Column) -> bool:
+    return codec.other and not codec.values
+
+
+@_unresolved.register(NumberCodec)
+@_unresolved.register(TimeCodec)
+def _(codec: NumberCodec | TimeCodec, column: Column) -> bool:
+    if column.minimum is not None and column.maximum is not None:
         return False
-    return line.size == 1 and int(line.seg_high[-1]) > int(line.seg_low[0])
-
-
-def _line(codec: ColumnCodec | None) -> Bins | None:
-    return codec.days if isinstance(codec, TimeCodec) else codec.bins if isinstance(codec, NumberCodec) else None
+    return codec.bins.size == 1 and int(codec.bins.seg_high[-1]) > int(codec.bins.seg_low[0])
 
 
 def _treatment(codec: ColumnCodec | None, column: Column) -> str:
+    if codec is None:
+        return "modelled"
     if unresolved(codec, column):
-        missing = "its categories, or kind: id" if isinstance(codec, CategoryCodec) else "its minimum and maximum"
+        missing = "its categories, or kind: id" if codec.family == "text" else "its minimum and maximum"
         return f"not resolved: at this budget no value stands out, and what is written is arbitrary; declare {missing}"
-    if isinstance(codec, SurrogateCodec):
-        return "fresh surrogate, one a row: rows of one unit are not linked"
-    if isinstance(codec, CategoryCodec) and codec.source is not None:
-        return f"follows from {codec.source}, by the declared code book"
-    if isinstance(codec, DerivedCodec):
-        return f"derived by rule: {codec.minuend} − {codec.subtrahend}"
-    if isinstance(codec, NumberCodec | TimeCodec) and codec.base:
-        return f"modelled as the amount above {codec.base}"
-    return "modelled"
+    return _treated(codec)
+
+
+@singledispatch
+def _treated(codec: ColumnCodec) -> str:
+    """Return in words what became of a column."""
+    return f"modelled as the amount above {codec.base}" if codec.base else "modelled"
+
+
+@_treated.register
+def _(codec: SurrogateCodec) -> str:
+    return "fresh surrogate, one a row: rows of one unit are not linked"
+
+
+@_treated.register
+def _(codec: CategoryCodec) -> str:
+    return "modelled" if codec.source is None else f"follows from {codec.source}, by the declared code book"
+
+
+@_treated.register
+def _(codec: DerivedCodec) -> str:
+    return f"derived by rule: {codec.minuend} − {codec.subtrahend}"
 
 
 def _domain(codec: ColumnCodec | None, column: Column, fact: ColumnFacts) -> tuple[str, Provenance]:
-    if codec is None or isinstance(codec, SurrogateCodec):
-        return "none", fact.provenance
-    if isinstance(codec, CategoryCodec):
-        count = f"{len(codec.values)} {'category' if len(codec.values) == 1 else 'categories'}"
-        if fact.kind == "boolean":
-            return " or ".join(codec.values), fact.provenance
-        if column.categories is not None:
-            return f"{count}, declared", "declared"
-        return f"{count} that enough units share; the rest is OTHER", "bought"
-    if isinstance(codec, DerivedCodec):
-        return "computed", "declared"
+    return ("none", fact.provenance) if codec is None else _values(codec, column, fact)
+
+
+@singledispatch
+def _values(codec: ColumnCodec, column: Column, fact: ColumnFacts) -> tuple[str, Provenance]:
+    """Return in words what a column can hold, and where that comes from."""
+    return "none", fact.provenance
+
+
+@_values.register
+def _(codec: CategoryCodec, column: Column, fact: ColumnFacts) -> tuple[str, Provenance]:
+    count = f"{len(codec.values)} {'category' if len(codec.values) == 1 else 'categories'}"
+    if fact.kind == "boolean":
+        return " or ".join(codec.values), fact.provenance
+    if column.categories is not None:
+        return f"{count}, declared", "declared"
+    return f"{count} that enough units share; the rest is OTHER", "bought"
+
+
+@_values.register
+def _(codec: DerivedCodec, column: Column, fact: ColumnFacts) -> tuple[str, Provenance]:
+    return "computed", "declared"
+
+
+@_values.register(NumberCodec)
+@_values.register(TimeCodec)
+def _(codec: NumberCodec | TimeCodec, column: Column, fact: ColumnFacts) -> tuple[str, Provenance]:
     low, high = column.minimum, column.maximum
     bounds = f"{_bound(low)} to {_bound(high)}" if low is not None or high is not None else "no declared bounds"
     provenance: Provenance = "declared" if low is not None and high is not None else "bought"
-    line = _line(codec)
-    cells = line.size if line is not None else 0
-    return f"{bounds}; {cells} {'cell' if cells == 1 else 'cells'}, cut with noise", provenance
+    bins = codec.bins.size
+    return f"{bounds}; {bins} {'cell' if bins == 1 else 'cells'}, cut with noise", provenance
 
 
 def _bound(value: object) -> str:
@@ -256,10 +295,10 @@ def profiles(rows: SyntheticRows) -> tuple[ColumnProfile, ...]:
         known = column.dropna()
         if not len(known):
             found.append(ColumnProfile(column=name, labels=("missing",), counts=(float(len(column)),)))
-        elif isinstance(codecs[name], CategoryCodec):
+        elif codecs[name].family == "text":
             found.append(_category_profile(name, known, len(column) - len(known)))
         else:
-            found.append(_line_profile(name, known, isinstance(codecs[name], TimeCodec)))
+            found.append(_line_profile(name, known, codecs[name].family == "time"))
     return tuple(found)
 
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from privsynth import _validate
 from privsynth._validate import in_range
-from privsynth.codecs.columns import DAY, ColumnCodec, TimeCodec
+from privsynth.codecs.columns import ColumnCodec, TimeCodec
 from privsynth.codecs.synthetic_rows import SyntheticRows
 from privsynth.errors import ConfigError, SourceError
 from privsynth.notebook import card, checks_text, promise_text, worst_text
@@ -52,10 +52,7 @@ def as_text(frame: pd.DataFrame, codecs: Sequence[ColumnCodec]) -> pd.DataFrame:
     out = frame.copy()
     for codec in codecs:
         if isinstance(codec, TimeCodec):
-            default = "%Y-%m-%d" if codec.precision == DAY else "%Y-%m-%dT%H:%M"
-            if codec.precision < 60:
-                default += ":%S"
-            out[codec.name] = frame[codec.name].dt.strftime(codec.format or default)
+            out[codec.name] = frame[codec.name].dt.strftime(codec.strptime_format)
     return out
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import singledispatch
 
 import numpy as np
 
@@ -116,31 +117,54 @@ def _is(column: ColumnCodec, values: list[str], *, negated: bool = False) -> Cla
     return Clause(f"{column.name} in {', '.join(values)}", conditions, negated)
 
 
+@singledispatch
+def _known_values(column: ColumnCodec) -> list[str]:
+    """Return the values of a column that has few: the categories, without OTHER, or the only numbers; else none."""
+    return []
+
+
+@_known_values.register
+def _(column: CategoryCodec) -> list[str]:
+    return list(column.values)
+
+
+@_known_values.register
+def _(column: NumberCodec) -> list[str]:
+    bins = column.bins
+    if column.base is not None or len(bins.seg_low) > MOST_NUMBERS or not (bins.seg_low == bins.seg_high).all():
+        return []
+    values = grid_values(bins.seg_low, column.precision)
+    return [str(round(v)) if column.integer else repr(float(v)) for v in values.tolist()]
+
+
 def _values(column: ColumnCodec) -> list[str]:
-    """Return the values of a column that has few: the categories, without OTHER, or the only numbers of a line."""
-    if isinstance(column, CategoryCodec) and column.values:
-        return list(column.values)
-    if isinstance(column, NumberCodec) and column.base is None and len(column.bins.seg_low) <= MOST_NUMBERS:
-        cells = column.bins
-        if (cells.seg_low == cells.seg_high).all():
-            values = grid_values(cells.seg_low, column.precision)
-            return [str(round(v)) if column.integer else repr(float(v)) for v in values.tolist()]
+    """Return the values of a column that has few.
+
+    Raises:
+      ConfigError: it has no list of values.
+    """
+    if values := _known_values(column):
+        return values
     example = Option("balance", f"{column.name}=VALUE:0.3")
     raise ConfigError(f"'{column.name}' has no list of values; name them, as in ", example)
 
 
+@singledispatch
 def _others(column: ColumnCodec, values: Collection[str]) -> list[str] | None:
     """Return the other values that a row may have; None where they cannot be listed."""
-    if not isinstance(column, CategoryCodec) or column.nullable:
-        return None
-    return [text for text in column.texts if text not in values]
+    return None
+
+
+@_others.register
+def _(column: CategoryCodec, values: Collection[str]) -> list[str] | None:
+    return None if column.nullable else [text for text in column.texts if text not in values]
 
 
 def _positive(column: ColumnCodec) -> str:
     """Return the value of two that a share alone is about: the true one, or the larger number."""
     values = _values(column)
     true = [value for value in values if value.lower() in TRUE_TEXTS]
-    if len(values) == 2 and isinstance(column, NumberCodec):
+    if len(values) == 2 and column.family == "number":
         return values[1]
     if len(values) == 2 and len(true) == 1:
         return true[0]
@@ -162,17 +186,29 @@ def _listed(column: ColumnCodec, text: str) -> dict[str, float]:
     return shares
 
 
+@singledispatch
 def _spelled(column: ColumnCodec, value: str) -> str:
-    if isinstance(column, CategoryCodec):
-        return category(column, value)
-    if isinstance(column, NumberCodec):
-        try:
-            if np.isfinite(float(value)):
-                return value
-        except ValueError:
-            pass
-        raise ConfigError(f"'{column.name}' holds numbers; '{value}' is none")
+    """Return a value as the rows have it.
+
+    Raises:
+      ConfigError: the column has no such value, or cannot be balanced.
+    """
     raise ConfigError(f"'{column.name}' cannot be balanced; choose a column of categories or numbers")
+
+
+@_spelled.register
+def _(column: CategoryCodec, value: str) -> str:
+    return category(column, value)
+
+
+@_spelled.register
+def _(column: NumberCodec, value: str) -> str:
+    try:
+        if np.isfinite(float(value)):
+            return value
+    except ValueError:
+        pass
+    raise ConfigError(f"'{column.name}' holds numbers; '{value}' is none")
 
 
 def _share(text: str) -> float:

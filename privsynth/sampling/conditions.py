@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from privsynth.codecs.columns import CategoryCodec, ColumnCodec, SurrogateCodec, TimeCodec
+from privsynth.codecs.columns import CategoryCodec, ColumnCodec
 from privsynth.codecs.parsed_table import FALSE_TEXTS, TRUE_TEXTS
 from privsynth.codecs.table import TableCodec
 from privsynth.errors import ConfigError
@@ -150,15 +150,10 @@ def column_codec(name: str, codec: TableCodec) -> ColumnCodec:
     """
     for found in codec.codecs:
         if found.name == name:
-            if isinstance(found, SurrogateCodec):
+            if found.family == "identifier":
                 raise ConfigError(f"'{name}' holds fresh identifiers; no condition can be put on it")
             return found
     raise ConfigError(f"the model has no column '{name}'; it has {', '.join(codec.names)}")
-
-
-def family(codec: ColumnCodec) -> str:
-    """Return "text", "time" or "number"."""
-    return "text" if isinstance(codec, CategoryCodec) else "time" if isinstance(codec, TimeCodec) else "number"
 
 
 def _checked(condition: Condition, text: str, codec: TableCodec) -> Condition:
@@ -167,7 +162,7 @@ def _checked(condition: Condition, text: str, codec: TableCodec) -> Condition:
     if condition.operator in ("is null", "is not null"):
         return condition
     if condition.other is not None:
-        if family(column) != family(column_codec(condition.other, codec)):
+        if column.family != column_codec(condition.other, codec).family:
             raise ConfigError(f"the condition '{text.strip()}' compares columns of different kinds")
         return condition
     literal = condition.literal or ""
@@ -176,7 +171,7 @@ def _checked(condition: Condition, text: str, codec: TableCodec) -> Condition:
             raise ConfigError(f"'{column.name}' is a column of categories; compare it with =, != or in")
         return replace(condition, literal=category(column, literal))
     try:
-        if isinstance(column, TimeCodec):
+        if column.family == "time":
             time = datetime.fromisoformat(literal)
             return replace(
                 condition, literal=(time.astimezone(UTC) if time.tzinfo else time).replace(tzinfo=None).isoformat()
@@ -185,7 +180,7 @@ def _checked(condition: Condition, text: str, codec: TableCodec) -> Condition:
             return condition
     except (ValueError, OverflowError):  # in UTC a time may lie beyond the calendar
         pass
-    kind = "dates, like 2024-03-01" if isinstance(column, TimeCodec) else "numbers"
+    kind = "dates, like 2024-03-01" if column.family == "time" else "numbers"
     raise ConfigError(f"'{column.name}' holds {kind}; '{literal}' is none")
 
 

@@ -20,7 +20,7 @@ from privsynth.codecs.parsed_table import ParsedTable
 from privsynth.codecs.table import TableCodec
 from privsynth.sampling.conditional import complete
 from privsynth.sampling.synthetic_model import SyntheticModel
-from privsynth.sampling.user_table import Cells, Reader, as_parsed, fill, read_cells
+from privsynth.sampling.user_table import Cells, Reader, fill
 from privsynth.table import Table
 
 ROUNDS, ROUNDS_WITH_EMPTY = 12, 6  # of drawing rows again that break a rule; later ones may leave a gap empty
@@ -59,7 +59,7 @@ def impute_rows(
     Args:
       readers: of `make_readers`, for the whole table of which this may be a part.
     """
-    cells = {name: read_cells(reader, table.column(name)) for name, reader in readers.items()}
+    cells = {name: reader.read(table.column(name)) for name, reader in readers.items()}
     _infer(model.codec, cells)
     n = table.n_rows
     gappy = np.zeros(n, dtype=bool)
@@ -93,11 +93,7 @@ def _part(cells: Cells, rows: np.ndarray) -> Cells:
 
 def _differences(codec: TableCodec, names: Collection[str]) -> list[DerivedCodec]:
     """Return the derived columns of which the table has all three parts."""
-    return [
-        found
-        for found in codec.codecs
-        if isinstance(found, DerivedCodec) and {found.name, found.minuend, found.subtrahend} <= set(names)
-    ]
+    return [found for found in codec.differences if {found.name, *found.needs} <= set(names)]
 
 
 def _infer(codec: TableCodec, cells: dict[str, Cells]) -> None:
@@ -115,12 +111,10 @@ def _part_of(
     codec: TableCodec, derived: DerivedCodec, wanted: str, other: np.ndarray, difference: np.ndarray
 ) -> np.ndarray:
     """Return the values of one part of a difference from those of the other part and of the difference."""
-    by_name = {found.name: found for found in codec.codecs}
-    target, source = by_name[wanted], by_name[derived.subtrahend if wanted == derived.minuend else derived.minuend]
-    assert isinstance(target, NumberCodec | TimeCodec)
-    assert isinstance(source, NumberCodec | TimeCodec)
+    target = codec.measured(wanted)
+    source = codec.measured(derived.subtrahend if wanted == derived.minuend else derived.minuend)
     sign = 1 if wanted == derived.minuend else -1
-    if isinstance(target, TimeCodec):
+    if target.family == "time":
         value, step = other + sign * difference * derived.precision * DAY, target.precision
     else:
         value, step = (other * source.precision + sign * difference * derived.precision) / target.precision, 1
@@ -186,8 +180,8 @@ def _draw(
         _tell_amount(codec, derived, held[derived.name].values, open_[derived], known)
     told = _told(codec, lines, known)
     codes = _complete(model, known, told, evidence, rng)
-    for column in codec.codecs:
-        if isinstance(column, NumberCodec | TimeCodec) and column.base and {column.base, column.name} <= lines.keys():
+    for column in codec.above:
+        if column.base and {column.base, column.name} <= lines.keys():
             below = np.flatnonzero(held[column.base].null & ~held[column.name].null)
             if len(below):
                 near = np.repeat(below, CANDIDATES)
@@ -204,9 +198,9 @@ def _draw(
 def _told(codec: TableCodec, lines: Mapping[str, Decoded], known: np.ndarray) -> dict[CategoryCodec, np.ndarray]:
     """Return column that follows from another -> (n,) its value where only that is known, −1 elsewhere."""
     found = {}
-    for column in codec.codecs:
-        if isinstance(column, CategoryCodec) and column.source is not None and column.name in lines:
-            (at,) = codec.attributes_of(column.source)
+    for column in codec.following:
+        if column.name in lines:
+            (at,) = codec.attributes_of(column.source or "")
             line = lines[column.name]
             alone = ~line.null & (known[at] < 0) & np.isin(line.values, column.places)
             found[column] = np.where(alone, line.values, -1)
@@ -240,15 +234,13 @@ def _tell_amount(
     codec: TableCodec, derived: DerivedCodec, difference: np.ndarray, at: np.ndarray, known: np.ndarray
 ) -> None:
     """Tell the model the amount by which one column exceeds another, where only that is known and coded so."""
-    minuend = next(found for found in codec.codecs if found.name == derived.minuend)
-    if not isinstance(minuend, NumberCodec | TimeCodec) or minuend.base != derived.subtrahend or not len(at):
+    minuend = codec.measured(derived.minuend)
+    if minuend.base != derived.subtrahend or not len(at):
         return
     amount = difference[at] * derived.precision
     attribute = codec.attributes_of(minuend.name)[0]
-    if isinstance(minuend, TimeCodec):
-        known[attribute, at] = minuend.days.encode(np.floor(np.maximum(amount, 0)).astype(np.int64))
-    else:
-        known[attribute, at] = minuend.bins.encode(np.rint(amount / minuend.precision).astype(np.int64))
+    steps = np.floor(np.maximum(amount, 0)) if minuend.family == "time" else np.rint(amount / minuend.precision)
+    known[attribute, at] = minuend.bins.encode(steps.astype(np.int64))
 
 
 def _fit_below(
@@ -264,17 +256,13 @@ def _fit_below(
     The model has the base and the amount above it, and their sum is known. Of several draws of both, the one whose sum
     comes nearest is taken, and its base moved by what is left: exact as the number of draws grows.
     """
-    base = next(found for found in codec.codecs if found.name == column.base)
-    assert isinstance(base, NumberCodec | TimeCodec)
+    base = codec.measured(column.base or "")
     drawn = codec.draw(candidates, rng)
     top, bottom = (drawn.lines[name].values.reshape(-1, CANDIDATES) for name in (column.name, base.name))
     value = held[column.name].values[below]
     best = np.argmin(np.abs(top - value[:, None]), axis=1)
     row = np.arange(len(below))
-    step = base.precision if isinstance(base, TimeCodec) else 1
-    moved = (value - (top - bottom)[row, best]) // step * int(step)
-    if base.low is not None or base.high is not None:
-        moved = np.clip(moved, base.low, base.high)
+    moved = base.bounded((value - (top - bottom)[row, best]) // base.step * base.step)
     held[base.name].values[below] = np.minimum(moved, value)
     held[base.name].null[below] = False
     return candidates[:, row * CANDIDATES + best]
@@ -288,12 +276,12 @@ def _known_codes(codec: TableCodec, lines: Mapping[str, Decoded], n: int) -> np.
         if not column.attributes():
             continue
         line = lines.get(column.name) or Decoded(np.zeros(n, dtype=np.int64), np.ones(n, dtype=bool))
-        columns[column.name] = as_parsed(column, line)
+        columns[column.name] = column.parsed(line)
         nulls[column.name] = line.null
     known = codec.encode(ParsedTable(columns, n)).astype(np.int32)
     for column in codec.codecs:
         null = nulls.get(column.name)
-        if isinstance(column, NumberCodec | TimeCodec) and column.base and null is not None:
+        if column.base and null is not None:
             null = null | nulls[column.base]
         for attribute in codec.attributes_of(column.name):
             known[attribute, null] = -1

@@ -1,7 +1,7 @@
 """What conditions on values mean for the codes of a model: `Evidence`, and a codec that draws inside the conditions.
 
-A cell of a numeric line may lie partly inside a condition. Its likelihood is the part of its mass that does; and the
-codec draws in that part alone, so that `income = 52000` is drawn at once and not waited for. Where a condition speaks
+A bin of a number may lie partly inside a condition. Its likelihood is the part of its mass that does; and the codec
+draws in that part alone, so that `income = 52000` is drawn at once and not waited for. Where a condition speaks
 of a value that several attributes make up (a date, a column above another), the evidence lets pass whatever could meet
 it, and rows that do not are drawn again: exact in either case.
 """
@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import singledispatchmethod
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -61,151 +63,6 @@ def condition(clauses: Sequence[Clause], codec: TableCodec) -> Conditioned:
     return Conditioned(tuple(clauses), TableCodec(tuple(made.codecs)), made.evidence)
 
 
-class _Builder:
-    """Codecs and evidence, as clauses are added to them."""
-
-    def __init__(self, codec: TableCodec) -> None:
-        self.codecs = list(codec.codecs)
-        self.first = {c.name: next(iter(codec.attributes_of(c.name)), -1) for c in codec.codecs}
-        self.evidence: dict[int, np.ndarray] = {}
-
-    def _codec(self, name: str) -> ColumnCodec:
-        return next(codec for codec in self.codecs if codec.name == name)
-
-    def _replace(self, codec: ColumnCodec) -> None:
-        self.codecs = [codec if old.name == codec.name else old for old in self.codecs]
-
-    def _weigh(self, attribute: int, likelihood: np.ndarray) -> None:
-        self.evidence[attribute] = self.evidence.get(attribute, 1.0) * likelihood
-
-    def add(self, name: str, clauses: list[Clause]) -> None:
-        """Add the clauses of one column."""
-        codec = self._codec(name)
-        truth = _Truth(codec, clauses)
-        if isinstance(codec, CategoryCodec):
-            values = [*codec.texts, None]
-            met = truth.of(pd.Series(np.array(values, dtype=object), dtype="object")).astype(np.float64)
-            met[-1] *= codec.nullable
-            if codec.source is None:
-                self._weigh(self.first[name], met)
-            else:  # place −1, of nothing said, is the last: that of a missing value
-                self._weigh(self.first[codec.source], met[[*codec.places, -1]])
-        elif isinstance(codec, NumberCodec) and codec.base is None:
-            cells, likelihood = _restrict(
-                codec.bins,
-                _number_cuts(codec, truth),
-                lambda low, high: truth.possible(_numbers(codec, low), _numbers(codec, high)),
-            )
-            self._replace(replace(codec, bins=cells))
-            self._weigh(self.first[name], np.append(likelihood, truth.null and codec.nullable))
-        elif not truth.null:  # a missing value of several attributes is left to drawing again
-            if isinstance(codec, TimeCodec) and codec.base is None:
-                self._add_time(codec, truth)
-            elif isinstance(codec, NumberCodec | TimeCodec):
-                self._add_above(codec, truth)
-            elif isinstance(codec, DerivedCodec):
-                self._add_difference(codec, truth)
-
-    def _add_time(self, codec: TimeCodec, truth: _Truth) -> None:
-        """Narrow the weeks; where one is left, its weekdays; where one of them is left, the clock."""
-        at = self.first[codec.name]
-
-        def seconds(first_day: np.ndarray, last_day: np.ndarray) -> _Range:
-            return _clipped(codec, first_day * DAY, last_day * DAY + DAY - 1)
-
-        def weeks(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-            return truth.possible(*seconds(join_week(low, np.array(0)), join_week(high, np.array(6))))
-
-        cuts = [int(split_week(np.array(v // DAY))[0]) + more for v in truth.literals for more in (0, 1)]
-        days, likelihood = _restrict(codec.days, cuts, weeks)
-        self._weigh(at, np.append(likelihood, 0.0))
-        for part in range(1, len(codec.attributes())):
-            size = codec.attributes()[part].size
-            self._weigh(at + part, np.append(np.ones(size - 1), 0.0))
-        left = likelihood[days.owner] > 0
-        clock = codec.clock
-        if left.any() and days.seg_low[left].min() == days.seg_high[left].max():
-            day = join_week(np.full(7, days.seg_low[left].min()), np.arange(7))
-            allowed = truth.possible(*seconds(day, day))
-            self._weigh(at + 1, np.append(allowed, 0.0))
-            if clock is not None and allowed.sum() == 1:
-                start, step = int(day[allowed][0]) * DAY, codec.precision
-
-                def times(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-                    return truth.possible(*_clipped(codec, start + low * step, start + high * step))
-
-                cuts = [(int(v) - start) // step + more for v in truth.literals for more in (0, 1)]
-                clock, likelihood = _restrict(clock, cuts, times)
-                self._weigh(at + 2, np.append(likelihood, 0.0))
-        self._replace(replace(codec, days=days, clock=clock))
-
-    def _add_above(self, codec: NumberCodec | TimeCodec, truth: _Truth) -> None:
-        """Forbid amounts and bases with which no sum could meet the clauses; the rest is left to drawing again."""
-        base = self._codec(codec.base or "")
-        assert isinstance(base, NumberCodec | TimeCodec)
-        self._weigh_null(codec)
-        if base.base is not None:
-            return
-        amounts, starts = _line(codec), _line(base)
-        if isinstance(codec, TimeCodec):
-            base_low, base_high = (
-                join_week(starts.seg_low[0], np.array(0)) * DAY,
-                join_week(starts.seg_high[-1], np.array(6)) * DAY + DAY,
-            )
-
-            def sums(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-                return truth.possible(*_clipped(codec, base_low + low * DAY - DAY, base_high + high * DAY + DAY))
-
-            def from_base(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-                first = (join_week(low, np.array(0)) + amounts.seg_low[0]) * DAY - DAY
-                last = (join_week(high, np.array(6)) + amounts.seg_high[-1] + 2) * DAY
-                return truth.possible(*_clipped(codec, first, last))
-        else:
-
-            def sums(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-                return truth.possible(
-                    _numbers(codec, low + starts.seg_low[0]), _numbers(codec, high + starts.seg_high[-1])
-                )
-
-            def from_base(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-                return truth.possible(
-                    _numbers(codec, low + amounts.seg_low[0]), _numbers(codec, high + amounts.seg_high[-1])
-                )
-
-        self._narrow(codec, [], sums)
-        self._narrow(base, [], from_base)
-
-    def _add_difference(self, codec: DerivedCodec, truth: _Truth) -> None:
-        """Forbid amounts that are too small, where the minuend is coded as the amount above the subtrahend."""
-        minuend = self._codec(codec.minuend)
-        if not isinstance(minuend, NumberCodec | TimeCodec) or minuend.base != codec.subtrahend:
-            return
-        self._weigh_null(minuend)
-        unit, slack = (minuend.precision, 0.0) if isinstance(minuend, NumberCodec) else (1.0, 1.0)
-        exact = minuend.low is None and minuend.high is None
-
-        def differences(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-            # The bounds of the minuend may cut a difference, but never lengthen it.
-            smallest = (low * unit - slack) if exact else np.minimum(low * unit - slack, -slack)
-            return truth.possible(smallest - codec.precision, high * unit + slack + codec.precision)
-
-        near = [int(np.clip(v / unit, -GRID_LIMIT, GRID_LIMIT)) for v in truth.literals]
-        self._narrow(minuend, [v + more for v in near for more in range(-2, 4)], differences)
-
-    def _narrow(
-        self, codec: NumberCodec | TimeCodec, cuts: list[int], possible: Callable[[np.ndarray, np.ndarray], np.ndarray]
-    ) -> None:
-        line = _line(codec)
-        cells, likelihood = _restrict(line, cuts, possible)
-        changed = replace(codec, bins=cells) if isinstance(codec, NumberCodec) else replace(codec, days=cells)
-        self._replace(changed)
-        self._weigh(self.first[codec.name], np.append(likelihood, 1.0))
-
-    def _weigh_null(self, codec: ColumnCodec) -> None:
-        for part, attribute in enumerate(codec.attributes()):
-            self._weigh(self.first[codec.name] + part, np.append(np.ones(attribute.size - 1), 0.0))
-
-
 class _Truth:
     """Whether values of a column meet all clauses on it.
 
@@ -215,9 +72,9 @@ class _Truth:
 
     def __init__(self, codec: ColumnCodec, clauses: Sequence[Clause]) -> None:
         self.name, self.clauses = codec.name, clauses
-        self.time = isinstance(codec, TimeCodec)
+        self.time = codec.family == "time"
         texts = [literal for clause in clauses for literal in clause.literals]
-        if isinstance(codec, CategoryCodec):
+        if codec.family == "text":
             self.null = bool(self.of(pd.Series([None], dtype="object"))[0])
             return
         seconds = (int(np.datetime64(text, "s").astype(np.int64)) for text in texts)
@@ -262,8 +119,173 @@ class _Truth:
         return found
 
 
-def _line(codec: NumberCodec | TimeCodec) -> Bins:
-    return codec.bins if isinstance(codec, NumberCodec) else codec.days
+class _Builder:
+    """Codecs and evidence, as clauses are added to them."""
+
+    def __init__(self, codec: TableCodec) -> None:
+        self.codecs = list(codec.codecs)
+        self.first = {c.name: next(iter(codec.attributes_of(c.name)), -1) for c in codec.codecs}
+        self.evidence: dict[int, np.ndarray] = {}
+
+    def _codec(self, name: str) -> ColumnCodec:
+        return next(codec for codec in self.codecs if codec.name == name)
+
+    def _replace(self, codec: ColumnCodec) -> None:
+        self.codecs = [codec if old.name == codec.name else old for old in self.codecs]
+
+    def _weigh(self, attribute: int, likelihood: np.ndarray) -> None:
+        self.evidence[attribute] = self.evidence.get(attribute, 1.0) * likelihood
+
+    def add(self, name: str, clauses: list[Clause]) -> None:
+        """Add the clauses of one column."""
+        codec = self._codec(name)
+        self._add(codec, _Truth(codec, clauses))
+
+    @singledispatchmethod
+    def _add(self, codec: ColumnCodec, truth: _Truth) -> None:
+        """Narrow one column. What cannot be narrowed is left to drawing again."""
+
+    @_add.register
+    def _(self, codec: CategoryCodec, truth: _Truth) -> None:
+        values = [*codec.texts, None]
+        met = truth.of(pd.Series(np.array(values, dtype=object), dtype="object")).astype(np.float64)
+        met[-1] *= codec.nullable
+        if codec.source is None:
+            self._weigh(self.first[codec.name], met)
+        else:  # place −1, of nothing said, is the last: that of a missing value
+            self._weigh(self.first[codec.source], met[[*codec.places, -1]])
+
+    @_add.register
+    def _(self, codec: NumberCodec, truth: _Truth) -> None:
+        if codec.base is not None:
+            self._add_above(codec, truth)
+            return
+        bins, likelihood = _restrict(
+            codec.bins,
+            _number_cuts(codec, truth),
+            lambda low, high: truth.possible(_numbers(codec, low), _numbers(codec, high)),
+        )
+        self._replace(codec.with_bins(bins))
+        self._weigh(self.first[codec.name], np.append(likelihood, truth.null and codec.nullable))
+
+    @_add.register
+    def _(self, codec: TimeCodec, truth: _Truth) -> None:
+        if codec.base is not None:
+            self._add_above(codec, truth)
+        elif not truth.null:  # a missing value of several attributes is left to drawing again
+            self._add_time(codec, truth)
+
+    @_add.register
+    def _(self, codec: DerivedCodec, truth: _Truth) -> None:
+        if not truth.null:
+            self._add_difference(codec, truth)
+
+    def _add_time(self, codec: TimeCodec, truth: _Truth) -> None:
+        """Narrow the weeks; where one is left, its weekdays; where one of them is left, the clock."""
+        at = self.first[codec.name]
+
+        def seconds(first_day: np.ndarray, last_day: np.ndarray) -> _Range:
+            return _clipped(codec, first_day * DAY, last_day * DAY + DAY - 1)
+
+        def weeks(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+            return truth.possible(*seconds(join_week(low, np.array(0)), join_week(high, np.array(6))))
+
+        cuts = [int(split_week(np.array(v // DAY))[0]) + more for v in truth.literals for more in (0, 1)]
+        days, likelihood = _restrict(codec.days, cuts, weeks)
+        self._weigh(at, np.append(likelihood, 0.0))
+        for part in range(1, len(codec.attributes())):
+            size = codec.attributes()[part].size
+            self._weigh(at + part, np.append(np.ones(size - 1), 0.0))
+        left = likelihood[days.owner] > 0
+        clock = codec.clock
+        if left.any() and days.seg_low[left].min() == days.seg_high[left].max():
+            day = join_week(np.full(7, days.seg_low[left].min()), np.arange(7))
+            allowed = truth.possible(*seconds(day, day))
+            self._weigh(at + 1, np.append(allowed, 0.0))
+            if clock is not None and allowed.sum() == 1:
+                start, step = int(day[allowed][0]) * DAY, codec.precision
+
+                def times(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+                    return truth.possible(*_clipped(codec, start + low * step, start + high * step))
+
+                cuts = [(int(v) - start) // step + more for v in truth.literals for more in (0, 1)]
+                clock, likelihood = _restrict(clock, cuts, times)
+                self._weigh(at + 2, np.append(likelihood, 0.0))
+        self._replace(replace(codec, days=days, clock=clock))
+
+    def _add_above(self, codec: NumberCodec | TimeCodec, truth: _Truth) -> None:
+        """Forbid amounts and bases with which no sum could meet the clauses; the rest is left to drawing again."""
+        if truth.null:
+            return
+        base = self._codec(codec.base or "")
+        self._weigh_null(codec)
+        if base.base is None:
+            self._add_sum(codec, base, truth)
+
+    @singledispatchmethod
+    def _add_sum(self, codec: ColumnCodec, base: Any, truth: _Truth) -> None:
+        """Narrow the amount above a base, and the base."""
+
+    @_add_sum.register
+    def _(self, codec: NumberCodec, base: Any, truth: _Truth) -> None:
+        amounts, starts = codec.bins, base.bins
+
+        def sums(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+            return truth.possible(_numbers(codec, low + starts.seg_low[0]), _numbers(codec, high + starts.seg_high[-1]))
+
+        def from_base(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+            return truth.possible(
+                _numbers(codec, low + amounts.seg_low[0]), _numbers(codec, high + amounts.seg_high[-1])
+            )
+
+        self._narrow(codec, [], sums)
+        self._narrow(base, [], from_base)
+
+    @_add_sum.register
+    def _(self, codec: TimeCodec, base: Any, truth: _Truth) -> None:
+        amounts, starts = codec.bins, base.bins
+        base_low = join_week(starts.seg_low[0], np.array(0)) * DAY
+        base_high = join_week(starts.seg_high[-1], np.array(6)) * DAY + DAY
+
+        def sums(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+            return truth.possible(*_clipped(codec, base_low + low * DAY - DAY, base_high + high * DAY + DAY))
+
+        def from_base(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+            first = (join_week(low, np.array(0)) + amounts.seg_low[0]) * DAY - DAY
+            last = (join_week(high, np.array(6)) + amounts.seg_high[-1] + 2) * DAY
+            return truth.possible(*_clipped(codec, first, last))
+
+        self._narrow(codec, [], sums)
+        self._narrow(base, [], from_base)
+
+    def _add_difference(self, codec: DerivedCodec, truth: _Truth) -> None:
+        """Forbid amounts that are too small, where the minuend is coded as the amount above the subtrahend."""
+        minuend: Any = self._codec(codec.minuend)
+        if minuend.base != codec.subtrahend:
+            return
+        self._weigh_null(minuend)
+        # Amounts of times are whole days, which a clock makes one shorter or longer.
+        unit, slack = (1.0, 1.0) if minuend.family == "time" else (minuend.precision, 0.0)
+        exact = minuend.low is None and minuend.high is None
+
+        def differences(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+            # The bounds of the minuend may cut a difference, but never lengthen it.
+            smallest = (low * unit - slack) if exact else np.minimum(low * unit - slack, -slack)
+            return truth.possible(smallest - codec.precision, high * unit + slack + codec.precision)
+
+        near = [int(np.clip(v / unit, -GRID_LIMIT, GRID_LIMIT)) for v in truth.literals]
+        self._narrow(minuend, [v + more for v in near for more in range(-2, 4)], differences)
+
+    def _narrow(
+        self, codec: NumberCodec | TimeCodec, cuts: list[int], possible: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    ) -> None:
+        bins, likelihood = _restrict(codec.bins, cuts, possible)
+        self._replace(codec.with_bins(bins))
+        self._weigh(self.first[codec.name], np.append(likelihood, 1.0))
+
+    def _weigh_null(self, codec: ColumnCodec) -> None:
+        for part, attribute in enumerate(codec.attributes()):
+            self._weigh(self.first[codec.name] + part, np.append(np.ones(attribute.size - 1), 0.0))
 
 
 def _numbers(codec: NumberCodec, steps: np.ndarray) -> np.ndarray:
@@ -289,9 +311,9 @@ def _number_cuts(codec: NumberCodec, truth: _Truth) -> list[int]:
 
 
 def _restrict(
-    cells: Bins, cuts: Sequence[int], possible: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    bins: Bins, cuts: Sequence[int], possible: Callable[[np.ndarray, np.ndarray], np.ndarray]
 ) -> tuple[Bins, np.ndarray]:
-    """Return the cells with their mass where it is possible, and (cells,) the part of each cell's mass that this is.
+    """Return the bins with their mass where it is possible, and (bins,) the part of each bin's mass that this is.
 
     Args:
       cuts: steps before which segments are cut, so that what is possible follows them.
@@ -300,7 +322,7 @@ def _restrict(
     lows, highs, weights = [], [], []
     places = np.unique(np.asarray(cuts, dtype=np.int64)) if len(cuts) else np.zeros(0, dtype=np.int64)
     for low, high, weight in zip(
-        cells.seg_low.tolist(), cells.seg_high.tolist(), np.maximum(cells.seg_weight, 1e-9).tolist(), strict=True
+        bins.seg_low.tolist(), bins.seg_high.tolist(), np.maximum(bins.seg_weight, 1e-9).tolist(), strict=True
     ):
         inside = places[np.searchsorted(places, low, side="right") : np.searchsorted(places, high, side="right")]
         starts = [low, *inside.tolist()]
@@ -309,9 +331,9 @@ def _restrict(
         highs += ends
         weights += [weight * (b - a + 1) / (high - low + 1) for a, b in zip(starts, ends, strict=True)]
     seg_low, seg_high, weight = np.array(lows), np.array(highs), np.array(weights)
-    owner = cells.encode(seg_low)
+    owner = bins.encode(seg_low)
     keep = possible(seg_low, seg_high)
-    total = np.bincount(owner, weights=weight, minlength=cells.size)
-    likelihood = np.bincount(owner, weights=weight * keep, minlength=cells.size) / total
-    stay = keep | (likelihood[owner] <= 0)  # a cell keeps some segment, also if none of it will be drawn
-    return Bins(cells.lows, seg_low[stay], seg_high[stay], weight[stay]), np.minimum(likelihood, 1.0)
+    total = np.bincount(owner, weights=weight, minlength=bins.size)
+    likelihood = np.bincount(owner, weights=weight * keep, minlength=bins.size) / total
+    stay = keep | (likelihood[owner] <= 0)  # a bin keeps some segment, also if none of it will be drawn
+    return Bins(bins.lows, seg_low[stay], seg_high[stay], weight[stay]), np.minimum(likelihood, 1.0)

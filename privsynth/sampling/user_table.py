@@ -6,7 +6,8 @@ All of this looks at real rows without noise, so the result is as private as the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -15,37 +16,19 @@ import pyarrow.compute as pc
 
 from privsynth.codecs.column_facts import exact_facts
 from privsynth.codecs.columns import (
-    DAY,
     CategoryCodec,
-    ColumnCodec,
     DerivedCodec,
     NumberCodec,
-    SurrogateCodec,
     TimeCodec,
 )
+from privsynth.codecs.columns.number import whole_values
 from privsynth.codecs.decoded_rows import Decoded
-from privsynth.codecs.parse import NULL_TOKENS, Categories, Grid, as_categories, as_numbers, as_times, is_text
+from privsynth.codecs.parse import NULL_TOKENS, Grid, as_categories, as_numbers, as_times, is_text
 from privsynth.codecs.parsed_table import FALSE_TEXTS, TRUE_TEXTS, grid_values
-from privsynth.codecs.table import TableCodec, whole_values
+from privsynth.codecs.table import TableCodec
 from privsynth.table import Table
 
 _LOOK_ROWS = 20_000
-
-
-@dataclass(frozen=True, repr=False)
-class Reader:
-    """How one column of the table is read and written.
-
-    Attributes:
-      codec: of the model.
-      decimal: decimal sign of numbers in text. format: strptime format of times, None for ISO 8601.
-      spelling: place in the codec's texts -> how the table writes it, where it does so differently.
-    """
-
-    codec: CategoryCodec | NumberCodec | TimeCodec | DerivedCodec
-    decimal: str = "."
-    format: str | None = None
-    spelling: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,20 +46,36 @@ class Cells:
     stray: np.ndarray
 
 
-def make_readers(codec: TableCodec, table: Table) -> dict[str, Reader]:
-    """Return how each column that table and model share is read; identifiers are left alone.
+class Reader(Protocol):
+    """How one column of the table is read and written."""
 
-    Spellings (decimal sign, date format, words for true and false) are looked up in the table's first rows.
+    def read(self, column: pa.ChunkedArray) -> Cells:
+        """Return what the model makes of a column."""
+        ...
+
+    def texts(self, values: np.ndarray) -> list[str]:
+        """Return values as the table writes them."""
+        ...
+
+    def typed(self, values: np.ndarray, kind: pa.DataType) -> pa.Array:
+        """Return (m,) values in the type of their column; null where it cannot hold one."""
+        ...
+
+
+@dataclass(frozen=True, repr=False)
+class TextReader:
+    """A column of categories.
+
+    Attributes:
+      spelling: place in the codec's texts -> how the table writes it, where it does so differently.
     """
-    readers = {}
-    for found in codec.codecs:
-        if found.name in table.names and not isinstance(found, SurrogateCodec):
-            readers[found.name] = _make_reader(found, table.column(found.name).slice(0, _LOOK_ROWS))
-    return readers
 
+    codec: CategoryCodec
+    spelling: Mapping[int, str] = field(default_factory=dict)
 
-def _make_reader(codec: ColumnCodec, column: pa.ChunkedArray) -> Reader:
-    if isinstance(codec, CategoryCodec):
+    @classmethod
+    def of(cls, codec: CategoryCodec, column: pa.ChunkedArray) -> TextReader:
+        """Return the reader of a column, by its first rows."""
         seen = as_categories(column)
         counts = np.bincount(seen.codes[seen.codes >= 0], minlength=len(seen.values))
         spelling: dict[int, str] = {}
@@ -84,16 +83,120 @@ def _make_reader(codec: ColumnCodec, column: pa.ChunkedArray) -> Reader:
             place = _place(codec, seen.values[code])
             if place is not None and place < len(codec.values):
                 spelling[place] = seen.values[code]
-        return Reader(codec, spelling=spelling)
-    assert isinstance(codec, NumberCodec | TimeCodec | DerivedCodec)
-    if not is_text(column):
-        return Reader(codec)
-    if isinstance(codec, TimeCodec):
+        return cls(codec, spelling)
+
+    def read(self, column: pa.ChunkedArray) -> Cells:
+        """Return places in the codec's texts. A category that the model does not know is no gap, and stays."""
+        seen = as_categories(column)
+        places = np.array([-1 if (at := _place(self.codec, text)) is None else at for text in seen.values] + [-1])
+        values = places[seen.codes].astype(np.int64)
+        return Cells(Decoded(np.maximum(values, 0), values < 0), seen.codes < 0, np.zeros(len(values), dtype=bool))
+
+    def texts(self, values: np.ndarray) -> list[str]:
+        """Return values as the table spells them."""
+        return [self.spelling.get(at, self.codec.texts[at]) for at in values.tolist()]
+
+    def typed(self, values: np.ndarray, kind: pa.DataType) -> pa.Array:
+        """Return booleans, or the numbers that the texts say."""
+        texts = [self.codec.texts[at] for at in values.tolist()]
+        if pa.types.is_boolean(kind):
+            return pa.array([text.lower() in TRUE_TEXTS for text in texts], kind)
+        return pa.array(_cast_each(texts, float), pa.float64()).cast(kind, safe=False)
+
+
+@dataclass(frozen=True, repr=False)
+class NumberReader:
+    """A column of numbers, or a difference.
+
+    Attributes:
+      decimal: decimal sign of numbers in text.
+    """
+
+    codec: NumberCodec | DerivedCodec
+    decimal: str = "."
+
+    @classmethod
+    def of(cls, codec: NumberCodec | DerivedCodec, column: pa.ChunkedArray) -> NumberReader:
+        """Return the reader of a column, by its first rows."""
+        if not is_text(column):
+            return cls(codec)
+        point, comma = (
+            int((~as_numbers(column, precision=codec.precision, decimal=sign).null).sum()) for sign in (".", ",")
+        )
+        return cls(codec, "," if comma > point else ".")
+
+    def read(self, column: pa.ChunkedArray) -> Cells:
+        """Return grid steps."""
+        return _grid_cells(as_numbers(column, precision=self.codec.precision, decimal=self.decimal), 1, column)
+
+    def texts(self, values: np.ndarray) -> list[str]:
+        """Return numbers with the table's decimal sign."""
+        precision = self.codec.precision
+        if self.codec.integer:
+            return [str(value) for value in whole_values(values, precision).tolist()]
+        decimals = max(0, round(-np.log10(precision))) if precision < 1 else 0
+        numbers = [f"{value:.{decimals}f}" for value in grid_values(values, precision).tolist()]
+        return [number.replace(".", self.decimal) for number in numbers]
+
+    def typed(self, values: np.ndarray, kind: pa.DataType) -> pa.Array:
+        """Return numbers."""
+        numbers = grid_values(values, self.codec.precision)
+        return pa.array(np.rint(numbers) if pa.types.is_integer(kind) else numbers).cast(kind, safe=False)
+
+
+@dataclass(frozen=True, repr=False)
+class TimeReader:
+    """A column of dates or times.
+
+    Attributes:
+      format: strptime format of times, None for ISO 8601.
+    """
+
+    codec: TimeCodec
+    format: str | None = None
+
+    @classmethod
+    def of(cls, codec: TimeCodec, column: pa.ChunkedArray) -> TimeReader:
+        """Return the reader of a column, by its first rows."""
+        if not is_text(column):
+            return cls(codec)
         formats = dict.fromkeys((codec.format, None, exact_facts(column).format))
         known = {f: int((~as_times(column, precision=1, format=f).null).sum()) for f in formats}
-        return Reader(codec, format=max(known, key=known.__getitem__))
-    point, comma = (int((~as_numbers(column, precision=codec.precision, decimal=d).null).sum()) for d in (".", ","))
-    return Reader(codec, decimal="," if comma > point else ".")
+        return cls(codec, max(known, key=known.__getitem__))
+
+    def read(self, column: pa.ChunkedArray) -> Cells:
+        """Return seconds."""
+        precision = self.codec.precision
+        return _grid_cells(as_times(column, precision=precision, format=self.format), precision, column)
+
+    def texts(self, values: np.ndarray) -> list[str]:
+        """Return times in the table's format."""
+        format_ = replace(self.codec, format=self.format).strptime_format
+        written: list[str] = pd.Series(values.astype("datetime64[s]")).dt.strftime(format_).tolist()
+        return written
+
+    def typed(self, values: np.ndarray, kind: pa.DataType) -> pa.Array:
+        """Return times."""
+        return pa.array(values.astype("datetime64[s]"), pa.timestamp("s")).cast(kind, safe=False)
+
+
+_READERS: Mapping[str, Callable[[Any, pa.ChunkedArray], Reader]] = {
+    "text": TextReader.of,
+    "number": NumberReader.of,
+    "time": TimeReader.of,
+}
+
+
+def make_readers(codec: TableCodec, table: Table) -> dict[str, Reader]:
+    """Return how each column that table and model share is read; identifiers are left alone.
+
+    Spellings (decimal sign, date format, words for true and false) are looked up in the table's first rows.
+    """
+    return {
+        found.name: _READERS[found.family](found, table.column(found.name).slice(0, _LOOK_ROWS))
+        for found in codec.codecs
+        if found.name in table.names and found.family in _READERS
+    }
 
 
 def _place(codec: CategoryCodec, text: str) -> int | None:
@@ -109,21 +212,10 @@ def _place(codec: CategoryCodec, text: str) -> int | None:
     return None
 
 
-def read_cells(reader: Reader, column: pa.ChunkedArray) -> Cells:
-    """Return what the model makes of a column. A category that it does not know is no gap, and stays."""
-    codec = reader.codec
-    if isinstance(codec, CategoryCodec):
-        seen = as_categories(column)
-        places = np.array([-1 if (at := _place(codec, text)) is None else at for text in seen.values] + [-1])
-        values = places[seen.codes].astype(np.int64)
-        return Cells(Decoded(np.maximum(values, 0), values < 0), seen.codes < 0, np.zeros(len(values), dtype=bool))
-    if isinstance(codec, TimeCodec):
-        grid = as_times(column, precision=codec.precision, format=reader.format)
-        values = grid.steps * codec.precision
-    else:
-        grid = as_numbers(column, precision=codec.precision, decimal=reader.decimal)
-        values = grid.steps
-    return Cells(Decoded(values.copy(), grid.null.copy()), grid.null, grid.null & ~_is_blank(column))
+def _grid_cells(grid: Grid, scale: int, column: pa.ChunkedArray) -> Cells:
+    """Return numbers or times as cells: what is neither blank nor readable is a stray."""
+    line = Decoded((grid.steps * scale).copy(), grid.null.copy())
+    return Cells(line, grid.null, grid.null & ~_is_blank(column))
 
 
 def _is_blank(column: pa.ChunkedArray) -> np.ndarray:
@@ -131,15 +223,6 @@ def _is_blank(column: pa.ChunkedArray) -> np.ndarray:
         return np.asarray(column.is_null().to_numpy(), dtype=bool)
     blank = pc.is_in(pc.utf8_trim_whitespace(column), value_set=pa.array(NULL_TOKENS, pa.string()))
     return np.asarray(pc.or_kleene(blank, column.is_null()).to_numpy(), dtype=bool)
-
-
-def as_parsed(codec: ColumnCodec, line: Decoded) -> Categories | Grid:
-    """Return values as the codec encodes them."""
-    if isinstance(codec, CategoryCodec):
-        return Categories(np.where(line.null, -1, line.values).astype(np.int32), codec.texts)
-    if isinstance(codec, TimeCodec):
-        return Grid(line.values // codec.precision, line.null)
-    return Grid(line.values, line.null)
 
 
 def fill(reader: Reader, column: pa.ChunkedArray, gap: np.ndarray, drawn: Decoded) -> pa.ChunkedArray:
@@ -161,19 +244,9 @@ def fill(reader: Reader, column: pa.ChunkedArray, gap: np.ndarray, drawn: Decode
 
 def _written(reader: Reader, kind: pa.DataType, values: np.ndarray) -> pa.Array:
     """Return (m,) values in the type of their column; null where it cannot hold one."""
-    codec = reader.codec
     if pa.types.is_string(kind):
-        return pa.array(_texts(reader, values), pa.string())
-    if isinstance(codec, CategoryCodec):
-        if pa.types.is_boolean(kind):
-            return pa.array([codec.texts[at].lower() in TRUE_TEXTS for at in values.tolist()], kind)
-        return pa.array(_cast_each([codec.texts[at] for at in values.tolist()], float), pa.float64()).cast(
-            kind, safe=False
-        )
-    if isinstance(codec, TimeCodec):
-        return pa.array(values.astype("datetime64[s]"), pa.timestamp("s")).cast(kind, safe=False)
-    numbers = grid_values(values, codec.precision)
-    return pa.array(np.rint(numbers) if pa.types.is_integer(kind) else numbers).cast(kind, safe=False)
+        return pa.array(reader.texts(values), pa.string())
+    return reader.typed(values, kind)
 
 
 def _cast_each(texts: Sequence[str], read: Callable[[str], float]) -> list[float | None]:
@@ -184,19 +257,3 @@ def _cast_each(texts: Sequence[str], read: Callable[[str], float]) -> list[float
         except ValueError:
             found.append(None)
     return found
-
-
-def _texts(reader: Reader, values: np.ndarray) -> list[str]:
-    """Return values as the table writes them."""
-    codec = reader.codec
-    if isinstance(codec, CategoryCodec):
-        return [reader.spelling.get(at, codec.texts[at]) for at in values.tolist()]
-    if isinstance(codec, TimeCodec):
-        default = "%Y-%m-%d" if codec.precision == DAY else "%Y-%m-%dT%H:%M" + (":%S" if codec.precision < 60 else "")
-        written: list[str] = pd.Series(values.astype("datetime64[s]")).dt.strftime(reader.format or default).tolist()
-        return written
-    if codec.integer:
-        return [str(value) for value in whole_values(values, codec.precision).tolist()]
-    decimals = max(0, round(-np.log10(codec.precision))) if codec.precision < 1 else 0
-    numbers = [f"{value:.{decimals}f}" for value in grid_values(values, codec.precision).tolist()]
-    return [number.replace(".", reader.decimal) for number in numbers]

@@ -175,7 +175,7 @@ def test_categories_go_to_their_value_or_to_other_or_to_null(cells, other, nulla
     values = tuple(dict.fromkeys(c for c in cells if c is not None))
     parsed = Categories(np.array([values.index(c) if c is not None else -1 for c in cells], dtype=np.int32), values)
     codec = CategoryCodec("x", ("b", "a"), other, nullable)
-    decoded = codec.decode(codec.encode(parsed.codes, parsed.values)).tolist()
+    decoded = codec.to_series(codec.decode(np.stack(codec.encode(parsed)))).tolist()
     for cell, value in zip(cells, decoded, strict=True):
         if cell in ("a", "b"):
             assert value == cell

@@ -14,7 +14,7 @@ from leaks.proof import FixedKey, Recording, everything_public, plan_of
 from pipeline.admissions import run, write
 from pydantic import ValidationError
 
-from privsynth.codecs.columns import CategoryCodec, codec_from_json, codec_to_json
+from privsynth.codecs.columns import CategoryCodec, Drawn, codec_from_json, codec_to_json
 from privsynth.codecs.decoded_rows import Decoded
 from privsynth.codecs.table import TableCodec
 from privsynth.pipeline.learn import learn
@@ -164,9 +164,10 @@ def test_what_stands_in_such_a_column_is_never_counted():
 def test_a_value_that_the_book_leaves_out_is_missing():
     codec = CategoryCodec("trade", ("food", "no"), False, True, "shop", (0, -1, 1))
     assert codec.attributes() == []
-    places, null = codec.look_up(np.array([0, 1, 2, 0]), np.array([False, False, False, True]))
-    assert places[~null].tolist() == [0, 1]
-    assert null.tolist() == [False, True, False, True]
+    shops = Decoded(np.array([0, 1, 2, 0]), np.array([False, False, False, True]))
+    found = codec.decode(np.zeros((0, 4), dtype=np.uint16), Drawn({"shop": shops}, {}))
+    assert found.values[~found.null].tolist() == [0, 1]
+    assert found.null.tolist() == [False, True, False, True]
     assert codec_from_json(codec_to_json(codec)) == codec
     shop = CategoryCodec("shop", ("a", "b", "c"), False, True)
     table = TableCodec((codec, shop))

@@ -1,0 +1,29 @@
+"""Codecs of columns: one column to discrete attributes and back, from declared facts and released numbers alone."""
+
+from privsynth.codecs.columns.category import OTHER, CategoryCodec, following_codec
+from privsynth.codecs.columns.derived import DerivedCodec
+from privsynth.codecs.columns.number import NumberCodec
+from privsynth.codecs.columns.protocol import Attribute, ColumnCodec, Drawn
+from privsynth.codecs.columns.saved import codec_from_json, codec_to_json
+from privsynth.codecs.columns.surrogate import SurrogateCodec
+from privsynth.codecs.columns.time import DAY, FIRST_SECOND, LAST_SECOND, TimeCodec, join_week, split_week
+
+__all__ = [
+    "DAY",
+    "FIRST_SECOND",
+    "LAST_SECOND",
+    "OTHER",
+    "Attribute",
+    "CategoryCodec",
+    "ColumnCodec",
+    "DerivedCodec",
+    "Drawn",
+    "NumberCodec",
+    "SurrogateCodec",
+    "TimeCodec",
+    "codec_from_json",
+    "codec_to_json",
+    "following_codec",
+    "join_week",
+    "split_week",
+]

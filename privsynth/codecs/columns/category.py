@@ -1,0 +1,163 @@
+"""Columns of texts: categories, booleans, and columns that follow from another by a code book."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from privsynth.codecs.bins import MAX_CODES
+from privsynth.codecs.columns.protocol import Attribute, ColumnCodec, Drawn, Family, mask, without_null
+from privsynth.codecs.columns.saved_fields import column_name, other_column
+from privsynth.codecs.decoded_rows import Decoded
+from privsynth.codecs.loaded import flag, items, only, require, text, whole
+from privsynth.codecs.parse import Categories, Grid
+
+OTHER = "OTHER"
+
+
+@dataclass(frozen=True)
+class CategoryCodec:
+    """Texts of a closed list, or of an open one with OTHER; with `source`, another column of categories says which.
+
+    Attributes:
+      source: the column that says which value it is, by a declared code book.
+      places: for each value of that column, the place in `values`; −1 where the code book says nothing.
+    """
+
+    type: ClassVar[str] = "category"
+    family: ClassVar[Family] = "text"
+    base: ClassVar[None] = None
+    name: str
+    values: tuple[str, ...]
+    other: bool
+    nullable: bool
+    source: str | None = None
+    places: tuple[int, ...] = ()
+
+    @property
+    def arrow_type(self) -> pa.DataType:
+        """Dictionaries of strings."""
+        return pa.dictionary(pa.int32(), pa.string())
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The column that says the value, if there is one."""
+        return () if self.source is None else (self.source,)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What may stand in a cell, in the order of the codes: the values, then OTHER if the list is open."""
+        return (*self.values, OTHER) if self.other else self.values
+
+    def attributes(self) -> list[Attribute]:
+        """Return the one attribute: values, OTHER if open, NULL; none where another column says the value."""
+        if self.source is not None:
+            return []
+        return [Attribute(self.name, len(self.texts) + 1, self.nullable, False)]
+
+    def fits(self, source: ColumnCodec) -> bool:
+        """Return whether the other column is one of as many categories as the code book has places."""
+        return isinstance(source, CategoryCodec) and source.source is None and len(self.places) == len(source.texts)
+
+    def encode(self, column: Categories | Grid, base: Decoded | None = None) -> list[np.ndarray]:
+        """Return (n,) int32 codes of a parsed column; none where another column says the value."""
+        if self.source is not None:
+            return []
+        assert isinstance(column, Categories)
+        index = {value: i for i, value in enumerate(self.values)}
+        null = len(self.values) + self.other
+        outside = len(self.values) if self.other else null
+        table = np.array([index.get(value, outside) for value in column.values] + [null], dtype=np.int32)
+        return [table[column.codes]]
+
+    def known(self, column: Categories | Grid) -> Decoded:
+        """Return parsed values as places in `texts`."""
+        (codes,) = CategoryCodec(self.name, self.values, self.other, True).encode(column)
+        places, null = without_null(codes, len(self.texts))
+        return Decoded(places, null)
+
+    def parsed(self, column: Decoded) -> Categories:
+        """Return places in `texts` as texts."""
+        return Categories(np.where(column.null, -1, column.values).astype(np.int32), self.texts)
+
+    def decode(self, codes: np.ndarray, drawn: Drawn | None = None, rng: np.random.Generator | None = None) -> Decoded:
+        """Return (n,) places in `texts`. A null code of a column without nulls is its first value."""
+        if self.source is not None:
+            assert drawn is not None
+            return self._looked_up(drawn.columns[self.source])
+        places, null = without_null(codes[0], len(self.texts))
+        return Decoded(places.astype(np.int32), null & self.nullable)
+
+    def _looked_up(self, source: Decoded) -> Decoded:
+        """Return the values that the other column says; null where the code book says nothing."""
+        found = np.asarray(self.places, dtype=np.int32)[source.values]
+        unsaid = source.null | (found < 0)
+        return Decoded(np.where(unsaid, 0, found), unsaid)
+
+    def amounts(self, values: np.ndarray) -> np.ndarray:
+        """Raise `TypeError`: texts amount to nothing."""
+        raise TypeError("texts have no amount")
+
+    def to_series(self, column: Decoded, *, categorical: bool = False) -> pd.Series:
+        """Return texts, None for null."""
+        places = np.where(column.null, -1, column.values)
+        if categorical and OTHER not in self.values:
+            return pd.Series(pd.Categorical.from_codes(places, pd.Index(self.texts)))
+        return pd.Series(np.array([*self.texts, None], dtype=object)[places], dtype="object")
+
+    def to_arrow(self, column: Decoded) -> pa.Array:
+        """Return a dictionary of strings."""
+        places = column.values.astype(np.int32, copy=False)  # of one type, however narrow a part is packed
+        return pa.DictionaryArray.from_arrays(pa.array(places, mask=mask(column)), pa.array(self.texts, pa.string()))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON-able data."""
+        book = {} if self.source is None else {"source": self.source, "places": list(self.places)}
+        return {"values": list(self.values), "other": self.other, "nullable": self.nullable, **book}
+
+    @classmethod
+    def from_json(cls, data: Any) -> CategoryCodec:
+        """Return the codec that `to_json` wrote.
+
+        Raises:
+          Malformed: a field is missing or wrong, a value is listed twice, or there are more than there are codes.
+        """
+        names = {"name", "values", "other", "nullable", "source", "places"}
+        found = only(data, names, "a column of categories", optional=frozenset({"source", "places"}))
+        values = items(found["values"], "the values of a column", at_most=MAX_CODES - 2)
+        values = [text(value, "a value of a column") for value in values]
+        require(len(values) == len(set(values)), "a value of a column is listed twice")
+        places = items(found.get("places", []), "the places of a code book", at_most=MAX_CODES)
+        source = other_column(found.get("source"))
+        require(source is not None or not places, "a code book has no source")
+        return cls(
+            column_name(found["name"]),
+            tuple(values),
+            flag(found["other"], "a field of a column"),
+            flag(found["nullable"], "a field of a column"),
+            source,
+            tuple(whole(place, -1, len(values) - 1, "a place of a code book") for place in places),
+        )
+
+
+def following_codec(
+    name: str,
+    values: tuple[str, ...],
+    nullable: bool,
+    source: str,
+    said_by: Sequence[str],
+    book: Mapping[str, Sequence[str]],
+) -> CategoryCodec:
+    """Return the codec of a column whose value another says.
+
+    Args:
+      said_by: the values of the other column.
+      book: value -> the values of the other column that say it; see `privsynth.schema.definition.Follows`.
+    """
+    place = {said: values.index(value) for value, all_ in book.items() for said in all_}
+    return CategoryCodec(name, values, False, nullable, source, tuple(place.get(value, -1) for value in said_by))

@@ -1,0 +1,158 @@
+"""Columns of numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from privsynth.codecs.bins import MAX_STEP, Bins
+from privsynth.codecs.bounds import clip_steps
+from privsynth.codecs.columns.protocol import Attribute, ColumnCodec, Drawn, Family, mask, without_null
+from privsynth.codecs.columns.saved_fields import FINEST, column_name, declared_bounds, other_column
+from privsynth.codecs.decoded_rows import Decoded
+from privsynth.codecs.loaded import flag, number, only
+from privsynth.codecs.parse import Categories, Grid
+from privsynth.codecs.parsed_table import grid_values
+
+
+@dataclass(frozen=True)
+class NumberCodec:
+    """Numbers on a grid of `precision`; with `base`, the amount by which they exceed another column."""
+
+    type: ClassVar[str] = "number"
+    family: ClassVar[Family] = "number"
+    name: str
+    bins: Bins
+    precision: float
+    nullable: bool
+    integer: bool
+    low: int | None = None
+    high: int | None = None
+    base: str | None = None
+
+    @property
+    def arrow_type(self) -> pa.DataType:
+        """int64 for whole numbers, else float64."""
+        return pa.int64() if self.integer else pa.float64()
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The base, if there is one."""
+        return (self.base,) if self.base else ()
+
+    @property
+    def step(self) -> int:
+        """The least difference of decoded values."""
+        return 1
+
+    def attributes(self) -> list[Attribute]:
+        """Return the one attribute: bins, NULL."""
+        suffix = f"·above {self.base}" if self.base else ""
+        return [Attribute(self.name + suffix, self.bins.size + 1, self.nullable, True)]
+
+    def fits(self, source: ColumnCodec) -> bool:
+        """Return whether the base is a column of numbers."""
+        return isinstance(source, NumberCodec)
+
+    def with_bins(self, bins: Bins) -> NumberCodec:
+        """Return the codec with other bins."""
+        return replace(self, bins=bins)
+
+    def bounded(self, steps: np.ndarray) -> np.ndarray:
+        """Return grid steps inside the declared bounds."""
+        return clip_steps(steps, self.low, self.high)
+
+    def known(self, column: Categories | Grid) -> Decoded:
+        """Return parsed values as grid steps inside the declared bounds."""
+        assert isinstance(column, Grid)
+        return Decoded(self.bounded(column.steps), column.null)
+
+    def encode(self, column: Categories | Grid, base: Decoded | None) -> list[np.ndarray]:
+        """Return (n,) int32 codes of the one attribute."""
+        found = self.known(column)
+        steps, null = found.values, found.null
+        if base is not None:
+            steps, null = np.maximum(steps - base.values, 0), null | base.null
+        return [np.where(null, self.bins.size, self.bins.encode(steps)).astype(np.int32)]
+
+    def parsed(self, column: Decoded) -> Grid:
+        """Return grid steps."""
+        return Grid(column.values, column.null)
+
+    def decode(self, codes: np.ndarray, drawn: Drawn, rng: np.random.Generator) -> Decoded:
+        """Return (n,) grid steps, inside the declared bounds and never below the base."""
+        places, null = without_null(codes[0], self.bins.size)
+        steps, null = self.bins.decode(places, rng), null & self.nullable
+        if self.base:
+            base = drawn.columns[self.base]
+            steps, null = steps + base.values, null | (base.null & self.nullable)
+        steps = self.bounded(steps)
+        if self.base:
+            steps = np.maximum(steps, drawn.columns[self.base].values)
+        return Decoded(steps, null)
+
+    def amounts(self, values: np.ndarray) -> np.ndarray:
+        """Return (n,) the numbers of grid steps."""
+        return values * self.precision
+
+    def to_series(self, column: Decoded, *, categorical: bool = False) -> pd.Series:
+        """Return Int64 for whole numbers, else float64."""
+        return number_series(column, precision=self.precision, integer=self.integer)
+
+    def to_arrow(self, column: Decoded) -> pa.Array:
+        """Return int64 for whole numbers, else float64."""
+        return number_array(column, precision=self.precision, integer=self.integer)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON-able data."""
+        return {
+            "cells": self.bins.to_json(), "precision": self.precision, "nullable": self.nullable,
+            "integer": self.integer, "low": self.low, "high": self.high, "base": self.base,
+        }  # fmt: skip
+
+    @classmethod
+    def from_json(cls, data: Any) -> NumberCodec:
+        """Return the codec that `to_json` wrote.
+
+        Raises:
+          Malformed: a field is missing or wrong.
+        """
+        names = {"name", "cells", "precision", "nullable", "integer", "low", "high", "base"}
+        found = only(data, names, "a column of numbers")
+        low, high = declared_bounds(found["low"], found["high"], -MAX_STEP, MAX_STEP)
+        return cls(
+            column_name(found["name"]),
+            Bins.from_json(found["cells"]),
+            number(found["precision"], FINEST, 1 / FINEST, "the precision of a column"),
+            flag(found["nullable"], "a field of a column"),
+            flag(found["integer"], "a field of a column"),
+            low,
+            high,
+            other_column(found["base"]),
+        )
+
+
+def number_series(column: Decoded, *, precision: float, integer: bool) -> pd.Series:
+    """Return grid steps as pandas has numbers: Int64, or float64 with NaN for null."""
+    steps = column.values.astype(np.int64, copy=False)  # packed rows are narrower
+    if integer:
+        values = whole_values(np.where(column.null, 0, steps), precision)
+        return pd.Series(pd.arrays.IntegerArray(values, column.null.copy()))
+    return pd.Series(np.where(column.null, np.nan, grid_values(steps, precision)))
+
+
+def number_array(column: Decoded, *, precision: float, integer: bool) -> pa.Array:
+    """Return grid steps as Arrow has numbers: int64 or float64."""
+    steps = column.values.astype(np.int64, copy=False)  # packed rows are narrower
+    if integer:
+        return pa.array(whole_values(steps, precision), pa.int64(), mask=mask(column))
+    return pa.array(grid_values(steps, precision), pa.float64(), mask=mask(column))
+
+
+def whole_values(steps: np.ndarray, precision: float) -> np.ndarray:
+    """Return (n,) int64 values of the grid steps of whole numbers."""
+    return steps.astype(np.int64) if precision == 1 else np.rint(grid_values(steps, precision)).astype(np.int64)

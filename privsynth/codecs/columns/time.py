@@ -1,0 +1,216 @@
+"""Columns of dates and times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from privsynth.codecs.bins import Bins
+from privsynth.codecs.bounds import clip_steps
+from privsynth.codecs.columns.protocol import Attribute, ColumnCodec, Drawn, Family, mask
+from privsynth.codecs.columns.saved_fields import MAX_FORMAT, column_name, declared_bounds, other_column
+from privsynth.codecs.decoded_rows import Decoded
+from privsynth.codecs.loaded import Malformed, flag, only, text, whole
+from privsynth.codecs.parse import Categories, Grid
+
+DAY = 86_400
+# The calendar: years 1 to 9999, as cells are read.
+FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799
+# 1970-01-01 was a Thursday; weeks are counted from Monday 1970-01-05.
+_MONDAY = 4
+
+
+@dataclass(frozen=True)
+class TimeCodec:
+    """Dates and times: week, weekday and time of day, so that each keeps its shape and their joint one.
+
+    With `base`, the date is told by the number of days after the base column's date; `clock` is None for dates.
+    Decoded values are seconds since 1970-01-01.
+    """
+
+    type: ClassVar[str] = "time"
+    family: ClassVar[Family] = "time"
+    name: str
+    days: Bins
+    clock: Bins | None
+    precision: int
+    nullable: bool
+    format: str | None = None
+    low: int | None = None
+    high: int | None = None
+    base: str | None = None
+
+    @property
+    def arrow_type(self) -> pa.DataType:
+        """date32 for dates, else timestamp[s]."""
+        return pa.date32() if self.precision == DAY else pa.timestamp("s")
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The base, if there is one."""
+        return (self.base,) if self.base else ()
+
+    @property
+    def bins(self) -> Bins:
+        """The bins of the first attribute: weeks, or days above the base."""
+        return self.days
+
+    @property
+    def step(self) -> int:
+        """The least difference of decoded values, in seconds."""
+        return self.precision
+
+    @property
+    def strptime_format(self) -> str:
+        """How values are written as text: the declared or bought format, else ISO 8601 to the precision."""
+        default = "%Y-%m-%d" if self.precision == DAY else "%Y-%m-%dT%H:%M" + (":%S" if self.precision < 60 else "")
+        return self.format or default
+
+    def attributes(self) -> list[Attribute]:
+        """Return week and weekday, or days above the base; then the clock."""
+        if self.base:
+            found = [Attribute(f"{self.name}·days after {self.base}", self.days.size + 1, self.nullable, True)]
+        else:
+            found = [
+                Attribute(f"{self.name}·week", self.days.size + 1, self.nullable, True),
+                Attribute(f"{self.name}·weekday", 8, self.nullable, False),
+            ]
+        if self.clock is not None:
+            found.append(Attribute(f"{self.name}·clock", self.clock.size + 1, self.nullable, True))
+        return found
+
+    def fits(self, source: ColumnCodec) -> bool:
+        """Return whether the base is a column of times."""
+        return isinstance(source, TimeCodec)
+
+    def with_bins(self, bins: Bins) -> TimeCodec:
+        """Return the codec with other bins of the first attribute."""
+        return replace(self, days=bins)
+
+    def bounded(self, seconds: np.ndarray) -> np.ndarray:
+        """Return seconds inside the declared bounds."""
+        return clip_steps(seconds, self.low, self.high)
+
+    def known(self, column: Categories | Grid) -> Decoded:
+        """Return parsed values as seconds inside the declared bounds."""
+        assert isinstance(column, Grid)
+        return Decoded(self.bounded(column.steps * self.precision), column.null)
+
+    def encode(self, column: Categories | Grid, base: Decoded | None) -> list[np.ndarray]:
+        """Return (n,) int32 codes for each attribute."""
+        found = self.known(column)
+        seconds, null = found.values, found.null
+        day = seconds // DAY
+        if base is not None:
+            codes, null = [self.days.encode(np.maximum(day - base.values // DAY, 0))], null | base.null
+        else:
+            week, weekday = split_week(day)
+            codes = [self.days.encode(week), weekday.astype(np.int32)]
+        if self.clock is not None:
+            codes.append(self.clock.encode(seconds % DAY // self.precision))
+        nulls = [a.size - 1 for a in self.attributes()]
+        return [np.where(null, n, c).astype(np.int32) for n, c in zip(nulls, codes, strict=True)]
+
+    def parsed(self, column: Decoded) -> Grid:
+        """Return multiples of the precision."""
+        return Grid(column.values // self.precision, column.null)
+
+    def decode(self, codes: np.ndarray, drawn: Drawn, rng: np.random.Generator) -> Decoded:
+        """Return (n,) seconds, inside the declared bounds and never below the base."""
+        base = drawn.columns[self.base] if self.base else None
+        null = np.zeros(len(codes[0]), dtype=bool)
+        for code, attribute in zip(codes, self.attributes(), strict=True):
+            null |= code >= attribute.size - 1
+        seconds = self._seconds([np.where(null, 0, code) for code in codes], base, rng)
+        null &= self.nullable
+        if base is not None and self.nullable:
+            null = null | base.null
+        return Decoded(seconds, null)
+
+    def _seconds(self, codes: list[np.ndarray], base: Decoded | None, rng: np.random.Generator) -> np.ndarray:
+        if base is not None:
+            day = base.values // DAY + np.maximum(self.days.decode(codes[0], rng), 0)
+        else:
+            day = join_week(self.days.decode(codes[0], rng), codes[1])
+        seconds = np.clip(day, FIRST_SECOND // DAY, LAST_SECOND // DAY) * DAY
+        if self.clock is not None:
+            seconds = seconds + np.clip(self.clock.decode(codes[-1], rng) * self.precision, 0, DAY - 1)
+        low = FIRST_SECOND if self.low is None else self.low
+        high = LAST_SECOND - LAST_SECOND % self.precision if self.high is None else self.high
+        seconds = np.clip(seconds, low, high)
+        if base is not None:
+            seconds = np.maximum(seconds, base.values)
+        if self.clock is None:
+            seconds = -(-seconds // DAY) * DAY  # a date stays a date, also above a base with a clock
+        return seconds
+
+    def amounts(self, values: np.ndarray) -> np.ndarray:
+        """Return (n,) days since 1970-01-01."""
+        return values / DAY
+
+    def to_series(self, column: Decoded, *, categorical: bool = False) -> pd.Series:
+        """Return datetime64[s], NaT for null."""
+        seconds = column.values.astype(np.int64).astype("datetime64[s]")
+        return pd.Series(np.where(column.null, np.datetime64("NaT", "s"), seconds))
+
+    def to_arrow(self, column: Decoded) -> pa.Array:
+        """Return date32 for dates, else timestamp[s]."""
+        seconds = column.values.astype(np.int64, copy=False)  # packed rows are narrower
+        if self.precision == DAY:
+            return pa.array((seconds // DAY).astype(np.int32), pa.int32(), mask=mask(column)).cast(pa.date32())
+        return pa.array(seconds.astype("datetime64[s]"), pa.timestamp("s"), mask=mask(column))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON-able data."""
+        return {
+            "days": self.days.to_json(), "clock": self.clock.to_json() if self.clock else None,
+            "precision": self.precision, "nullable": self.nullable, "format": self.format,
+            "low": self.low, "high": self.high, "base": self.base,
+        }  # fmt: skip
+
+    @classmethod
+    def from_json(cls, data: Any) -> TimeCodec:
+        """Return the codec that `to_json` wrote.
+
+        Raises:
+          Malformed: a field is missing or wrong, or no time can be written in the format.
+        """
+        names = {"name", "days", "clock", "precision", "nullable", "format", "low", "high", "base"}
+        found = only(data, names, "a column of times")
+        low, high = declared_bounds(found["low"], found["high"], FIRST_SECOND, LAST_SECOND)
+        return cls(
+            column_name(found["name"]),
+            Bins.from_json(found["days"]),
+            None if found["clock"] is None else Bins.from_json(found["clock"]),
+            whole(found["precision"], 1, DAY, "the precision of a column"),
+            flag(found["nullable"], "a field of a column"),
+            None if found["format"] is None else _time_format(found["format"]),
+            low,
+            high,
+            other_column(found["base"]),
+        )
+
+
+def split_week(day: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (week, weekday) of days since 1970-01-01; weekday 0 is Monday."""
+    return (day - _MONDAY) // 7, (day - _MONDAY) % 7
+
+
+def join_week(week: np.ndarray, weekday: np.ndarray) -> np.ndarray:
+    """Return days since 1970-01-01."""
+    return week * 7 + weekday + _MONDAY
+
+
+def _time_format(value: Any) -> str:
+    """Return a format that times can be written in."""
+    written = text(value, "the format of a column", at_most=MAX_FORMAT)
+    try:
+        datetime(2000, 2, 29).strftime(written).encode("utf-8")
+    except ValueError:
+        raise Malformed("the format of a column writes no time") from None
+    return written

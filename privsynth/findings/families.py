@@ -26,30 +26,30 @@ class Family:
 FAMILIES: Mapping[str, Family] = {
     "fidelity": Family(
         title="Fidelity: are the distributions alike?",
-        lead="A distance of 0 is a perfect match, 1 shares nothing. The holdout's distance, where it is known, is "
-        "what chance alone would give two samples of the same people.",
+        lead="A distance of 0 is a perfect match; at 1 the tables share nothing. The holdout's distance, where it is "
+        "known, is what chance alone gives for two samples of the same population.",
         telling=("tvd_2way_mean", "tvd_1way_mean", "c2st_auroc"),
     ),
     "utility": Family(
         title="Utility: do models trained on it work on real people?",
-        lead="A model is trained on synthetic rows alone and tested on real ones.",
+        lead="A model is trained on synthetic rows only and tested on real ones.",
         telling=("utility_gap", "tstr_auroc", "utility_auc"),
     ),
     "membership": Family(
         title="Membership: can an attacker tell who was in the data?",
-        lead="An AUC of 0.5 is a coin. The promise is the guarantee above; this is the attempt to break it. An "
-        "attack that fails says nothing about attacks that were not tried.",
+        lead="An AUC of 0.5 is a coin toss. The guarantee, where there is one, is stated above; these attacks try to "
+        "break it. An attack that fails says nothing about attacks that were not tried.",
         telling=("membership_headline", "epsilon_lower_bound_one_run", "epsilon_lower_bound", "membership_auc"),
     ),
     "disclosure": Family(
         title="Disclosure: singling out, linking, inferring",
-        lead="Attacks on single people, each beside the same attack on people who were not in the data.",
+        lead="Attacks on individuals, each beside the same attack on people who were not in the data.",
         telling=("singling_out", "inference", "linkability", "attribute_inference"),
     ),
     "bias": Family(
         title="Bias: are groups treated alike?",
-        lead="Each group is compared with itself among the real rows. Groups with too few rows to judge are listed"
-        " as such.",
+        lead="Each group of synthetic rows is compared with the same group of real rows. Groups with too few rows to "
+        "judge are listed as such.",
         telling=("true_positive_rate_gap", "selection_rate_gap", "base_rate_gap", "representation"),
     ),
     "rules": Family(
@@ -59,7 +59,7 @@ FAMILIES: Mapping[str, Family] = {
     ),
     "alarms": Family(
         title="Alarms",
-        lead="Many copies or near copies of real rows are a sign of a fault. Few are no evidence of safety.",
+        lead="Many copies or near copies of real rows are a sign of a fault. Few of them are no evidence of safety.",
         telling=("exact_copies", "near_copies"),
     ),
     "coverage": Family(
@@ -68,14 +68,14 @@ FAMILIES: Mapping[str, Family] = {
         telling=("recall", "coverage", "missing_combinations"),
     ),
     "decay": Family(
-        title="Decay: what becomes of it, generation after generation?",
-        lead="Generators trained on their own output lose what is rare. Each curve is set beside plain resampling "
+        title="Decay: what is lost, generation after generation?",
+        lead="Generators trained on their own output lose what is rare. Each curve is shown beside plain resampling "
         "of the release, which loses something too.",
         telling=("decay_half_life", "decay_tail_mass"),
     ),
     "pii": Family(
         title="Identifiers",
-        lead="A screen for direct identifiers, among the columns and in the synthetic cells.",
+        lead="A screen for direct identifiers among the real columns and in the synthetic cells.",
         telling=("pii_columns", "pii_synthetic_columns"),
     ),
 }

@@ -18,7 +18,9 @@ from privsynth.progress import Progress
 from privsynth.report.report_data import AuditRun
 
 ROWS_APART = 20_000
-TITLES = {"undecodable_cells": "Cells whose text did not decode"}  # of findings made here, about the reading of a run
+TITLES = {
+    "undecodable_cells": "Cells whose text could not be decoded"
+}  # of findings made here, about the reading of a run
 
 # Of files that are not UTF-8 most are of Windows; where Latin-1 and its cousins differ from cp1252, they have controls.
 PROPOSED = "cp1252 (western Europe), cp1250 (central Europe), cp1251 (Cyrillic), shift_jis or gb18030"

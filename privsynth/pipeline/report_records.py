@@ -42,15 +42,15 @@ from privsynth.schema.definition import Column, Schema
 
 PROFILE_BARS = 12
 _WHAT = {
-    "votes": "What the cells look like: numbers, dates, texts, and how many decimals. Where a unit has several "
-    "rows, its votes weigh one together, in 1,048,576 steps.",
-    "rows": "How many rows there are, and how many units where a unit has several.",
-    "domain": "Frequent categories and values, and where numbers are cut into cells.",
-    "one_way": "How often each code of each column occurs.",
-    "selection": "Which pairs of columns depend on each other.",
-    "measurement": "How often pairs of codes occur together.",
+    "votes": "Which kind each column has (numbers, dates, texts), with how many decimals. Where a unit has several "
+    "rows, its votes together count as one.",
+    "rows": "How many rows there are and, where a unit may have several, how many units.",
+    "domain": "Frequent categories and values, and the bins of numbers and times.",
+    "one_way": "How often each category or bin of each column occurs.",
+    "selection": "Which pairs and triples of columns depend on each other.",
+    "measurement": "How often categories or bins of several columns occur together.",
     "training": "The gradients that trained the network.",
-    "report": "The figures of this report that speak of real rows.",
+    "report": "The figures of this report that describe real rows.",
 }
 
 
@@ -148,7 +148,9 @@ def _guarantee(public: Public, request: Request, bill: Bill) -> Guarantee:
         delta=budget.delta,
         unit=budget.unit,
         neighbours=budget.neighbours,
-        accountant="exact Gaussian DP" if plan.training is None else "privacy loss distributions (dp-accounting)",
+        accountant="exact composition of Gaussian mechanisms"
+        if plan.training is None
+        else "privacy loss distributions (dp-accounting)",
         max_rows_per_unit=None if budget.unit == "row" else budget.max_rows_per_unit,
         mu=gdp_mu(budget.epsilon, plan.gaussian_delta) if plan.training is None else None,
         mu_delta=plan.discovery_delta if plan.training is None else 0.0,
@@ -221,7 +223,8 @@ def _treatment(codec: ColumnCodec | None, column: Column) -> str:
         return "modelled"
     if unresolved(codec, column):
         missing = "its categories, or kind: id" if codec.family == "text" else "its minimum and maximum"
-        return f"not resolved: at this budget no value stands out, and what is written is arbitrary; declare {missing}"
+        reason = "at this budget no value stands out from the noise, so the synthetic values are arbitrary"
+        return f"not resolved: {reason}; declare {missing}"
     return _treated(codec)
 
 
@@ -233,7 +236,7 @@ def _treated(codec: ColumnCodec) -> str:
 
 @_treated.register
 def _(codec: SurrogateCodec) -> str:
-    return "fresh surrogate, one a row: rows of one unit are not linked"
+    return "a fresh surrogate in every row: rows of one unit are not linked"
 
 
 @_treated.register
@@ -263,7 +266,7 @@ def _(codec: CategoryCodec, column: Column, fact: ColumnFacts) -> tuple[str, Pro
         return " or ".join(codec.values), fact.provenance
     if column.categories is not None:
         return f"{count}, declared", "declared"
-    return f"{count} that enough units share; the rest is OTHER", "bought"
+    return f"{count} with enough units; all others become OTHER", "bought"
 
 
 @_values.register
@@ -278,7 +281,7 @@ def _(codec: NumberCodec | TimeCodec, column: Column, fact: ColumnFacts) -> tupl
     bounds = f"{_bound(low)} to {_bound(high)}" if low is not None or high is not None else "no declared bounds"
     provenance: Provenance = "declared" if low is not None and high is not None else "bought"
     bins = codec.bins.size
-    return f"{bounds}; {bins} {'cell' if bins == 1 else 'cells'}, cut with noise", provenance
+    return f"{bounds}; {bins} {'bin' if bins == 1 else 'bins'}, found with noise", provenance
 
 
 def _bound(value: object) -> str:

@@ -102,8 +102,8 @@ def risk_cards(
         highest = highest_success(prior, epsilon=epsilon, delta=delta, mu=mu, mu_delta=mu_delta)
         belief = highest_belief(prior, epsilon=epsilon, delta=delta)
         sentence = (
-            f"A guess about a person that would be right {percent(prior)} of the time without that person's rows "
-            f"is right at most {percent(highest, up=True)} of the time with them."
+            f"A guess about a person that would be right {percent(prior)} of the time without that person's rows is "
+            f"right at most {percent(highest, up=True)} of the time with them."
         )
         cards.append(RiskCard(prior=prior, highest=highest, belief=belief, sentence=sentence))
     return tuple(cards)
@@ -113,7 +113,7 @@ def membership_sentence(*, epsilon: float, delta: float, mu: float | None = None
     """Return what an attacker can learn about whether a person is in the data at all."""
     accuracy = percent(highest_accuracy(epsilon=epsilon, delta=delta, mu=mu, mu_delta=mu_delta), up=True)
     return (
-        "Asked whether a person is in the data at all, where a coin would be right 50 % of the time, the best "
+        "Asked whether a person is in the data at all, when a coin toss would be right 50 % of the time, the best "
         f"possible attack is right at most {accuracy} of the time."
     )
 
@@ -121,7 +121,7 @@ def membership_sentence(*, epsilon: float, delta: float, mu: float | None = None
 def delta_sentence(delta: float) -> str:
     """Return what delta is."""
     if delta == 0:
-        return "Delta is 0: the bound on epsilon has no exception."
+        return "Delta is 0: the bound by epsilon has no exception."
     return (
         f"Delta is {power(delta)}: outcomes with a total probability of about 1 in {round(1 / delta):,} may reveal "
         "more than epsilon says. Delta is a constant of the run, not a function of the number of rows."

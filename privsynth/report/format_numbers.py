@@ -8,6 +8,15 @@ import re
 _SCIENTIFIC = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)e([-+]?\d+)(?!\w)")
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 MINUS = "−"
+# Units of which there can be one, and how one is written; that of mu is in the titles of its findings.
+_ONE = {
+    "columns": "column",
+    "generations": "generation",
+    "rows": "row",
+    "slices": "slice",
+    "standard deviations": "standard deviation",
+}
+_UNWRITTEN = "mu"
 
 
 def number(value: float | None, unit: str = "") -> str:
@@ -23,7 +32,8 @@ def number(value: float | None, unit: str = "") -> str:
         raise ValueError("a figure of the report is not a finite number")
     text = _magnitude(abs(value), whole=isinstance(value, int))
     sign = MINUS if value < 0 and text != "0" else ""
-    return f"{sign}{text} {unit}".rstrip()
+    shown = "" if unit == _UNWRITTEN else _ONE.get(unit, unit) if text == "1" else unit
+    return f"{sign}{text} {shown}".rstrip()
 
 
 def interval(low: float | None, high: float | None, unit: str = "") -> str:

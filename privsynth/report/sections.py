@@ -41,11 +41,11 @@ _TOGETHER: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     ),
     "disclosure": (
         (
-            "Attacks on single people: excess over people who were not in the data",
+            "Attacks on individuals: excess over people who were not in the data",
             ("singling_out", "linkability", "inference", "attribute_inference"),
         ),
     ),
-    "coverage": (("Rows of one table among those of the other", ("precision", "recall", "coverage")),),
+    "coverage": (("Rows of one table that lie among those of the other", ("precision", "recall", "coverage")),),
 }
 # What a row of such a picture is called, where not by its title; "" where its group says it all.
 _SHORT = {
@@ -195,7 +195,7 @@ def zero_note(finding: Finding) -> str:
     """Return what a reader must not conclude from a zero that has no upper end."""
     if finding.value != 0 or finding.high is not None:
         return ""
-    return "A zero without an upper end: nothing was seen, which does not show that there is nothing."
+    return "A zero without an upper bound: nothing was seen, which does not show that there is nothing."
 
 
 def _threshold(findings: Sequence[Finding]) -> str:
@@ -335,7 +335,7 @@ def _roc(findings: Sequence[Finding], report: ReportData, title: Titles) -> list
     bound, g = None, report.guarantee
     if g is not None:
         bound = bound_curve(epsilon=g.epsilon, delta=g.delta, mu=g.mu, mu_delta=g.mu_delta)
-    return [roc.roc("Membership attacks, and the most that the promise allows", drawn, bound=bound)]
+    return [roc.roc("Membership attacks, and the most that the guarantee allows", drawn, bound=bound)]
 
 
 def _generations(findings: Sequence[Finding], title: Titles) -> list[Markup]:
@@ -343,7 +343,7 @@ def _generations(findings: Sequence[Finding], title: Titles) -> list[Markup]:
     kept = [f for f in findings if f.name == "decay_tail_mass" and len(f.detail.get("generation", ())) > 1]
     pictures = []
     for curve, heading in (
-        ("tail", "Mass of rare cells that is kept"),
+        ("tail", "Share of the mass of rare combinations that is kept"),
         ("distance", "Distance of pairs from the release"),
     ):
         own = [f for f in kept if curve in f.detail]

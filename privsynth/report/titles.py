@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 Titles = Callable[[str], str]  # from the name of a finding to its title
 
 # Metrics of a policy that no audit measures.
-_PROMISES = {"promised_epsilon": "Epsilon of the promise", "promised_delta": "Delta of the promise"}
+_PROMISES = {"promised_epsilon": "Promised epsilon", "promised_delta": "Promised delta"}
 
 
 def titles_by(names: Mapping[str, str]) -> Titles:
@@ -35,35 +35,42 @@ VERDICTS = {
 STATUSES = {"addressed": "addressed", "partly": "in part", "open": "open"}
 
 GLOSSARY = (
-    ("Accountant", "The method that adds up the cost of several releases."),
-    ("AUROC, AUC", "How well a ranking works: the chance that a true case scores above another. 0.5 is a coin."),
+    ("Accountant", "The method that adds up the privacy cost of several releases."),
+    (
+        "AUROC, AUC",
+        "How well a ranking works: the chance that a positive case scores above a negative one. 0.5 is a coin toss.",
+    ),
     ("Baseline", "The figure to compare with: chance, the holdout, or the real rows."),
-    ("Delta (δ)", "The total probability of outcomes in which epsilon may not hold."),
+    ("Delta (δ)", "The total probability of outcomes for which the bound by epsilon may not hold."),
     (
         "Differential privacy",
-        "A promise about a procedure: whoever sees its result learns almost the same whether or not one unit's rows "
-        "were in the data.",
+        "A promise about a procedure: its result is almost as likely without one unit's rows as with them. Epsilon "
+        "and delta say how nearly.",
     ),
     ("Distance (total variation)", "The share of rows that would have to change for two distributions to be the same."),
     ("Epsilon (ε)", "A limit on how much the odds of any conclusion about a unit can change: a factor of e to the ε."),
-    ("False positive rate", "The share of people who were not in the data whom an attack wrongly names."),
-    ("Holdout", "Real rows kept from training, to compare with."),
+    (
+        "False positive rate",
+        "The share of negative cases that are taken for positive ones. Of a membership attack: the share of people "
+        "who were not in the data whom it wrongly names.",
+    ),
+    ("Holdout", "Real rows that training never sees, kept to compare with."),
     ("Insufficient evidence", "Too few rows, or too much noise, to say anything. It is neither a pass nor a fail."),
     (
         "Interval",
-        "A range made so that it holds the true figure in 95 of 100 cases, unless another confidence is named; of a "
-        "paid figure it includes the noise.",
+        "A range built to contain the true figure in 95 of 100 cases, unless another confidence is named. For a "
+        "noisy figure it includes the noise.",
     ),
-    ("Ledger", "The account of a dataset's budget; every release is entered before it looks at a row."),
+    ("Ledger", "The account of a dataset's budget; every release is entered before it reads a row."),
     ("Mu (μ)", "The strength of the promise as Gaussian differential privacy; smaller is stronger."),
     ("Needs review", "A figure is outside what its threshold expects; a person has to judge why."),
     ("Neighbouring tables", "The two tables that the promise compares: with and without one unit's rows."),
-    ("Noise", "Random numbers added to counts so that no single unit can be read off them."),
+    ("Noise", "Random numbers added to figures so that they reveal little about any one unit."),
+    ("Noisy release", "A figure about real rows that had noise added and was charged to the budget."),
     (
         "Policy",
         "A person's list of figures, thresholds and their sources. Its verdicts are evidence, not a conclusion.",
     ),
-    ("Paid release", "A figure about real rows that was given noise and charged to the budget."),
-    ("Synthetic row", "A row drawn from a model. It is no person's, even where it looks like one."),
+    ("Synthetic row", "A row drawn from a model. It belongs to no person, even if it looks like somebody's."),
     ("Unit", "Whose privacy is protected: a person, an account, or a row."),
 )

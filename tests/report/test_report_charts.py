@@ -157,7 +157,7 @@ def test_a_curve_is_read_off_at_a_false_positive_rate():
     [
         ("tvd_2way_mean", "Mean distance, pairs of columns"),
         ("membership_auc", "Membership attacks (AUC)"),
-        ("promised_epsilon", "Epsilon of the promise"),
+        ("promised_epsilon", "Promised epsilon"),
         ("something_new", "Something new"),
     ],
 )

@@ -219,7 +219,7 @@ def test_banners(public_report, officer_report):
 
 def test_what_was_not_measured_is_said(public_report):
     assert "Membership: can an attacker tell who was in the data?" in unmeasured(public_report)
-    assert "which is not a pass" in Page(render(public_report)).text
+    assert "that is not a pass" in Page(render(public_report)).text
     bare = replace(public_report, findings=(), columns=(), hazards=(), synthetic_profile=(), rules=(), files=())
     assert "there is no verdict" in Page(render(bare)).text
 
@@ -227,7 +227,7 @@ def test_what_was_not_measured_is_said(public_report):
 def test_a_zero_has_its_interval_or_says_that_it_has_none(make_finding, officer_report):
     assert zero_note(make_finding("exact_copies", 0.0)) != ""
     assert zero_note(make_finding("exact_copies", 0.0, low=0.0, high=0.01)) == ""
-    assert "A zero without an upper end" in Page(render(officer_report)).text
+    assert "A zero without an upper bound" in Page(render(officer_report)).text
 
 
 def test_four_hundred_columns(public_report, make_finding):

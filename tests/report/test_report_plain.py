@@ -126,6 +126,7 @@ def test_numbers_are_written_in_one_way(value, text):
 
 def test_intervals_powers_and_shares():
     assert interval(0.1, 0.2, "rows") == "0.100 to 0.200 rows"
+    assert [number(1.0, "columns"), number(2.0, "columns"), number(0.0, "mu")] == ["1 column", "2 columns", "0"]
     assert interval(None, 0.2) == "at most 0.200"
     assert interval(0.1, None) == "at least 0.100"
     assert (power(1e-6), power(0), power(0.02)) == ("10⁻⁶", "0", "0.020")

@@ -308,7 +308,7 @@ def _ranges(tables: AuditTables) -> list[Finding]:
 
 def _range_findings(kind: str, gaps: list[tuple[str, Gap]], n_columns: int) -> list[Finding]:
     rows, base = ("real", "synthetic") if kind == "range_lacking" else ("synthetic", "real")
-    text = f"stretches that hold {rows} rows and no {base} row, more of them than chance leaves"
+    text = f"value ranges that hold more {rows} rows than chance explains, and no {base} row"
     summary: dict[str, Any] = {"family": "coverage", "visibility": "officer", "better": "lower"}
     findings = [
         Finding(
@@ -333,8 +333,7 @@ def _range_findings(kind: str, gaps: list[tuple[str, Gap]], n_columns: int) -> l
                 name=kind,
                 group=name,
                 n=gap.n,
-                meaning=f"Share of {rows} rows in {text}. There are {gap.gaps} such stretches; the fullest holds "
-                f"{gap.count} rows.",
+                meaning=f"Share of {rows} rows in {text}. {_fullest(gap)}",
                 source="own; runs in the pooled order",
                 detail={"stretches": gap.gaps, "fullest": gap.count, "log_p": gap.log_p}
                 | ({"from": gap.low, "to": gap.high} if rows == "synthetic" else {}),
@@ -343,25 +342,30 @@ def _range_findings(kind: str, gaps: list[tuple[str, Gap]], n_columns: int) -> l
     return findings
 
 
+def _fullest(gap: Gap) -> str:
+    rows = f"holds {gap.count} {'row' if gap.count == 1 else 'rows'}."
+    return f"There is one such range; it {rows}" if gap.gaps == 1 else f"Of {gap.gaps} such ranges the fullest {rows}"
+
+
 AUDIT = Audit(
     name="coverage",
     family="coverage",
     run=coverage,
     titles={
-        "precision": "Synthetic rows among the real ones (precision)",
-        "recall": "Real rows among the synthetic ones (improved recall)",
+        "precision": "Synthetic rows that lie among real ones (precision)",
+        "recall": "Real rows that lie among synthetic ones (improved recall)",
         "density": "Density of real rows around synthetic ones",
-        "coverage": "Real rows with a synthetic row near by (coverage)",
+        "coverage": "Real rows with a synthetic row nearby (coverage)",
         "missing_combinations": "Fresh real rows in combinations that the synthetic table lacks",
         "unseen_combinations": "Synthetic rows in combinations that no real row has",
-        "missing_slices": "Slices of the real table that are lacking",
-        "missing_slice": "Worst lacking slices",
+        "missing_slices": "Slices of the real table that are missing",
+        "missing_slice": "Worst missing slices",
         "unseen_slices": "Combinations that the synthetic table makes up",
-        "unseen_slice": "Worst combinations made up",
-        "ranges_lacking": "Columns with stretches that the synthetic rows leave out",
-        "ranges_without_evidence": "Columns with stretches without a real row",
-        "range_lacking": "Stretches of a number that the synthetic rows leave out",
-        "range_without_evidence": "Stretches of a number without a real row",
+        "unseen_slice": "Worst made-up combinations",
+        "ranges_lacking": "Columns with value ranges that the synthetic rows leave out",
+        "ranges_without_evidence": "Columns with value ranges in which there is no real row",
+        "range_lacking": "Value ranges that the synthetic rows leave out",
+        "range_without_evidence": "Value ranges in which there is no real row",
     },
     left_out={"quick": "No triples of columns."},
 )

@@ -183,7 +183,7 @@ AUDIT = Audit(
     run=alarms,
     titles={
         "exact_copies": "Exact copies of real rows",
-        "near_copies": "Rows nearer to training rows than to holdout rows",
+        "near_copies": "Synthetic rows closer to a training row than to a holdout row",
     },
     whole=True,
 )

@@ -101,7 +101,8 @@ def screen(
         better="lower",
         verdict="review" if direct else "info",
         threshold="a person must look at any column that looks like a direct identifier (45 CFR 164.514(b)(2))",
-        meaning=f"Columns of {count} whose {side} cells or names look like direct identifiers. {SCREENED}",
+        meaning=f"Columns, of {count}, whose {side} cells or names look like direct identifiers. Indirect ones "
+        f"(dates and places) are listed too, but not counted here. {SCREENED}",
         source="own; 45 CFR 164.514(b)(2)(i)",
         unit="columns",
         detail={"kinds": sorted({hit.kind for hit in found}), "screened": list(HIPAA)},

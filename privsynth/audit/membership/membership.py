@@ -330,11 +330,12 @@ AUDIT = Audit(
         "membership_headline": "The best of all membership attacks (AUC)",
         "membership_auc_vulnerable": "Membership attacks on the rows that stand out most (AUC)",
         "membership_tpr_by_group": "Membership attack within a group: hits at few false alarms",
-        "membership_blind_auc": "Check of the test: members and others look alike",
+        "membership_blind_auc": "Check of the test: do members and non-members look alike? (AUC)",
         "membership_shadow_auc": "Membership attack by shadow models (AUC)",
     },
     left_out={
-        "quick": "At most 1,000 targets a side, no Gen-LRA, no classifier, no shadow runs.",
-        "standard": "No shadow runs; MAMA-MIA only where the model lists its tables.",
+        "quick": "At most 1,000 members and 1,000 non-members are attacked; no Gen-LRA attack, no classifier, "
+        "no shadow models.",
+        "standard": "No shadow models; the MAMA-MIA attack only on models that list the marginals they measured.",
     },
 )

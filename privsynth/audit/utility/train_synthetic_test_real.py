@@ -176,7 +176,7 @@ AUDIT = Audit(
         "utility_rmse_gap": "Utility lost for a number (typical error)",
         "importance_agreement": "Do the same columns matter to a model?",
         "utility_auc": "Trained on synthetic, tested on real (AUROC)",
-        "utility_gap": "Utility lost against training on real rows",
+        "utility_gap": "Utility lost, compared with training on real rows",
     },
     left_out={"quick": "Models see at most 10,000 rows, none drawn again; no importance of columns."},
 )

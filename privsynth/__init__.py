@@ -41,7 +41,7 @@ from privsynth.extras import needs
 
 if TYPE_CHECKING:
     from privsynth.findings.finding import Finding
-    from privsynth.pipeline.audit import AuditResult
+    from privsynth.pipeline.audits.outside_audit import AuditResult
     from privsynth.pipeline.plan import Plan
     from privsynth.pipeline.synthesize import SynthesisResult
     from privsynth.policy.judge import Judgement
@@ -100,7 +100,7 @@ __all__ = [
 # Public classes that live in modules which import pandas or pydantic, loaded when they are first asked for: name ->
 # module and the extra that it belongs to.
 _LAZY = {
-    "AuditResult": ("privsynth.pipeline.audit", "synthesize"),
+    "AuditResult": ("privsynth.pipeline.audits.outside_audit", "synthesize"),
     "Finding": ("privsynth.findings.finding", ""),
     "ImputationResult": ("privsynth.release.impute", "synthesize"),
     "Judgement": ("privsynth.policy.judge", ""),

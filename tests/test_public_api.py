@@ -87,7 +87,7 @@ def test_a_lazy_class_is_the_class_itself():
 
 
 def test_options_of_the_functions_are_the_fields_of_the_configuration_with_the_same_defaults():
-    from privsynth.pipeline.audit import AuditConfig
+    from privsynth.pipeline.audits.outside_audit import AuditConfig
     from privsynth.pipeline.config import SynthesizeConfig
 
     for function, config, own in (

@@ -18,7 +18,7 @@ from privsynth.extras import needs
 if TYPE_CHECKING:
     import pandas as pd
 
-    from privsynth.pipeline.audit import AuditResult
+    from privsynth.pipeline.audits.outside_audit import AuditResult
     from privsynth.pipeline.plan import Plan
     from privsynth.pipeline.synthesize import SynthesisResult
     from privsynth.release.impute import ImputationResult
@@ -193,8 +193,8 @@ def audit_table(
     Raises:
       InputError: what was given cannot be used.
     """
-    from privsynth.pipeline.audit import AuditConfig
-    from privsynth.pipeline.audit import audit as run
+    from privsynth.pipeline.audits.outside_audit import AuditConfig
+    from privsynth.pipeline.audits.outside_audit import audit as run
     from privsynth.pipeline.synthesize import environment
 
     config = AuditConfig(

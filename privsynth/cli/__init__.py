@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import click
 
-from privsynth.cli.output import Frame, emit_json, frame, plain
+from privsynth.cli.terminal.output import Frame, emit_json, frame, plain
 from privsynth.errors import PrivsynthError, PrivsynthWarning
 from privsynth.extras import missing_package
 from privsynth.interrupts import signals_as_interrupts

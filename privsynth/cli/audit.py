@@ -8,8 +8,16 @@ from typing import Any
 import click
 
 from privsynth.cli import STOPPED
-from privsynth.cli.options import policy_option, source_options, take_source_options
-from privsynth.cli.output import emit_json, first_names, policy_json, print_findings, print_policy, progress, say
+from privsynth.cli.terminal.options import policy_option, source_options, take_source_options
+from privsynth.cli.terminal.output import (
+    emit_json,
+    first_names,
+    policy_json,
+    print_findings,
+    print_policy,
+    progress,
+    say,
+)
 
 
 @click.command("audit")
@@ -42,7 +50,7 @@ def command(claimed_epsilon: float | None, claimed_delta: float, out: Path, as_j
     Example: privsynth audit --real a.csv --synthetic b.csv --holdout c.csv --schema schema.yaml --out audit/
     """
     from privsynth.cli.keys import ask_passphrase
-    from privsynth.pipeline.audit import AuditConfig, audit
+    from privsynth.pipeline.audits.outside_audit import AuditConfig, audit
     from privsynth.pipeline.synthesize import environment
 
     claimed = None if claimed_epsilon is None else (claimed_epsilon, claimed_delta)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from privsynth.cli import STOPPED
-from privsynth.cli.options import source_options, take_source_options
-from privsynth.cli.output import console, emit_json, frame, plain, print_table, say
+from privsynth.cli.terminal.options import source_options, take_source_options
+from privsynth.cli.terminal.output import console, emit_json, frame, plain, print_table, say
 
 if TYPE_CHECKING:
     from privsynth.benchmark.results import Document

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from privsynth.cli.output import bar, emit_json, print_table, say, speaks_unicode
+from privsynth.cli.terminal.output import bar, emit_json, print_table, say, speaks_unicode
 from privsynth.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from privsynth.cli.output import emit_json, print_table
+from privsynth.cli.terminal.output import emit_json, print_table
 
 
 @click.command("generators")

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from privsynth.cli.options import source_options, take_source_options
-from privsynth.cli.output import emit_json, progress, say
+from privsynth.cli.terminal.options import source_options, take_source_options
+from privsynth.cli.terminal.output import emit_json, progress, say
 
 
 @click.command("impute")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from privsynth.cli.options import declared_option, header_option, source_options, take_source_options
-from privsynth.cli.output import bar, emit_json, print_table, say, speaks_unicode
+from privsynth.cli.terminal.options import declared_option, header_option, source_options, take_source_options
+from privsynth.cli.terminal.output import bar, emit_json, print_table, say, speaks_unicode
 
 if TYPE_CHECKING:
     from privsynth.pipeline.plan import Plan

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from privsynth.cli.output import emit_json, progress, say
+from privsynth.cli.terminal.output import emit_json, progress, say
 
 
 @click.command("sample")

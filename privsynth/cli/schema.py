@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from privsynth.cli.options import header_option, source_options, take_source_options
-from privsynth.cli.output import emit_json, say
+from privsynth.cli.terminal.options import header_option, source_options, take_source_options
+from privsynth.cli.terminal.output import emit_json, say
 
 
 @click.group("schema")

@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from privsynth.cli import STOPPED
-from privsynth.cli.options import declared_option, header_option, policy_option, source_options, take_source_options
-from privsynth.cli.output import (
+from privsynth.cli.terminal.options import (
+    declared_option,
+    header_option,
+    policy_option,
+    source_options,
+    take_source_options,
+)
+from privsynth.cli.terminal.output import (
     emit_json,
     first_names,
     frame,

@@ -18,9 +18,9 @@ from privsynth.codecs.synthetic_rows import SyntheticRows
 from privsynth.findings.finding import Finding
 from privsynth.ledger.account import Account
 from privsynth.ledger.events import DELTA_UNITS, EPSILON_UNITS
+from privsynth.pipeline.audits.officer_audit import TITLES as RUN_TITLES
 from privsynth.pipeline.config import REPORT_SHARE
 from privsynth.pipeline.learn import Public, Request
-from privsynth.pipeline.officer_audit import TITLES as RUN_TITLES
 from privsynth.policy.files import LoadedPolicy
 from privsynth.policy.judge import Judgement, judge
 from privsynth.privacy.accounting import gdp_mu

@@ -22,10 +22,10 @@ from privsynth.generators.registry import choose, load_generator
 from privsynth.ledger.account import Account, several_units_text
 from privsynth.ledger.ledger import Ledger, Reservation
 from privsynth.notebook import card, checks_text, promise_text, worst_text
+from privsynth.pipeline.audits.officer_audit import officer_findings, pool_sizes, undecodable
 from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
 from privsynth.pipeline.inputs import open_config_source, physical_types
 from privsynth.pipeline.learn import Private, Public, Request, learn
-from privsynth.pipeline.officer_audit import officer_findings, pool_sizes, undecodable
 from privsynth.pipeline.public_schema import public_schema
 from privsynth.pipeline.report_records import (
     Signing,

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 from privsynth import cli, errors
 from privsynth.cli import COMMANDS, Lazy, main
-from privsynth.cli.output import bar, emit_json, plain, print_findings, progress, say
+from privsynth.cli.terminal.output import bar, emit_json, plain, print_findings, progress, say
 from privsynth.findings.finding import Finding
 
 ROOT = Path(__file__).parents[2]
@@ -221,7 +221,7 @@ main(["boom", *sys.argv[1:]])
 def test_an_unexpected_error_says_where_in_privsynth_it_arose(run):
     result = run(lambda: emit_json({"value": float("nan")}))
     assert result.exit_code == 70
-    assert "(ValueError at privsynth/cli/output.py:" in result.stderr
+    assert "(ValueError at privsynth/cli/terminal/output.py:" in result.stderr
 
 
 def test_only_the_main_job_spends():

@@ -8,7 +8,7 @@ import pytest
 
 from privsynth.cli import heartbeat as module
 from privsynth.cli import output
-from privsynth.cli.heartbeat import Heartbeat, beating
+from privsynth.cli.terminal.heartbeat import Heartbeat, beating
 
 
 class Clock:

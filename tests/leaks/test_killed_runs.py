@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 WAITS = """
 import sys, time
 stage = sys.argv.pop(1)
-import privsynth.cli.output as output
+import privsynth.cli.terminal.output as output
 real = output.Steps.__call__
 def waiting(self, step, *more):
     real(self, step, *more)

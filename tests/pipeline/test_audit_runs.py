@@ -20,8 +20,8 @@ from privsynth.audit.registry import AUDITS, MAX_TABLE_ROWS, run_audits, thinnin
 from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.errors import ConfigError
 from privsynth.findings.finding import Finding
-from privsynth.pipeline import refit
-from privsynth.pipeline.refit import Refit, promise_beside, refit_of_model
+from privsynth.pipeline.audits import refit
+from privsynth.pipeline.audits.refit import Refit, promise_beside, refit_of_model
 from privsynth.privacy.accounting import gdp_mu
 from privsynth.schema import Schema
 
@@ -49,7 +49,7 @@ def audits(monkeypatch):
 
     def put(**entries):
         monkeypatch.setattr("privsynth.audit.registry.AUDITS", entries)
-        monkeypatch.setattr("privsynth.pipeline.officer_audit.AUDITS", entries)
+        monkeypatch.setattr("privsynth.pipeline.audits.officer_audit.AUDITS", entries)
 
     put(alarms=entry("alarms", quick, left_out={"quick": "Half of the rows."}))
     return put

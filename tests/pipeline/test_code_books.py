@@ -17,8 +17,8 @@ from pydantic import ValidationError
 from privsynth.codecs.columns import CategoryCodec, Drawn, codec_from_json, codec_to_json
 from privsynth.codecs.decoded_rows import Decoded
 from privsynth.codecs.table import TableCodec
+from privsynth.pipeline.audits.officer_audit import audit_tables
 from privsynth.pipeline.learn import learn
-from privsynth.pipeline.officer_audit import audit_tables
 from privsynth.schema import Schema
 from privsynth.schema.files import dump_schema, load_schema
 from privsynth.table import Table

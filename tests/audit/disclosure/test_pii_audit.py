@@ -8,7 +8,7 @@ import pandas as pd
 from privsynth.audit.common.audit_tables import AuditTables
 from privsynth.audit.common.settings import AuditContext, AuditSettings
 from privsynth.audit.disclosure.pii_screen import pii
-from privsynth.pipeline.officer_audit import columns_apart
+from privsynth.pipeline.audits.officer_audit import columns_apart
 from privsynth.table import Table
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from privsynth.cli.heartbeat import Heartbeat, beating
+from privsynth.cli.terminal.heartbeat import Heartbeat, beating
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -22,10 +22,10 @@ from privsynth.domain.bounding import divide
 from privsynth.errors import ConfigError, OutputError, SchemaError
 from privsynth.findings.finding import Finding
 from privsynth.notebook import card, checks_text, worst_text
-from privsynth.pipeline.audit_inputs import columns_apart, compared_facts, side_by_side, typed_frame
+from privsynth.pipeline.audits.audit_inputs import columns_apart, compared_facts, side_by_side, typed_frame
+from privsynth.pipeline.audits.officer_audit import ROWS_APART, audit_run
+from privsynth.pipeline.audits.refit import promise_beside, refit_of_model
 from privsynth.pipeline.config import read_schema, stem
-from privsynth.pipeline.officer_audit import ROWS_APART, audit_run
-from privsynth.pipeline.refit import promise_beside, refit_of_model
 from privsynth.pipeline.report_records import promise_of, report_titles
 from privsynth.pipeline.synthesize import Environment
 from privsynth.policy.files import load_policy

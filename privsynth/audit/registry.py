@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
@@ -17,6 +20,7 @@ from privsynth.audit.fidelity import marginal_distance, two_sample_test
 from privsynth.audit.membership import epsilon_lower_bound, membership
 from privsynth.audit.utility import train_synthetic_test_real
 from privsynth.errors import ConfigError
+from privsynth.extensions import Extension, Loaded, load_all
 from privsynth.findings.finding import Finding
 from privsynth.findings.insufficient import insufficient
 
@@ -25,7 +29,7 @@ _NOT_RUN = "_not_run"
 # Rows of a table that the audits of a level are given; a longer table is thinned, and the report says so.
 MAX_TABLE_ROWS: Mapping[Level, int] = {"quick": 50_000, "standard": 200_000, "deep": 500_000}
 
-# In the order in which they run.
+# In the order in which they run; after them those of other packages, see `all_audits`.
 AUDITS: dict[str, Audit] = {
     audit.name: audit
     for audit in (
@@ -46,9 +50,37 @@ AUDITS: dict[str, Audit] = {
 }
 
 
+@cache
+def _installed() -> tuple[Loaded[Audit], ...]:
+    """Return the audits that other packages bring, by name; looked for once, so that a run keeps to them.
+
+    Raises:
+      ConfigError: a package brings something else than an audit, or takes a name that is not its own.
+    """
+    found = load_all("audit", Audit, builtin=AUDITS)
+    named = Counter(name for audit in (*AUDITS.values(), *(loaded.value for loaded in found)) for name in audit.titles)
+    for loaded in found:
+        audit, label = loaded.value, loaded.extension.label
+        if audit.name != loaded.extension.name:
+            raise ConfigError(f"{label} calls itself '{audit.name}'; ask its makers to correct it")
+        if taken := [name for name in audit.titles if named[name] > 1]:
+            raise ConfigError(f"{label} has a finding of a name that is taken, '{taken[0]}'; uninstall it")
+    return tuple(found)
+
+
+def all_audits() -> dict[str, Audit]:
+    """Return the audits by name: those of privsynth, then those of other packages; see `_installed` for errors."""
+    return AUDITS | {loaded.value.name: loaded.value for loaded in _installed()}
+
+
+def audit_extensions() -> tuple[Extension, ...]:
+    """Return which audits other packages bring; see `_installed` for errors."""
+    return tuple(loaded.extension for loaded in _installed())
+
+
 def finding_titles() -> dict[str, str]:
     """Return name of a finding -> its title for people, of all that an audit may emit."""
-    return {name: title for audit in AUDITS.values() for name, title in audit.titles.items()}
+    return {name: title for audit in all_audits().values() for name, title in audit.titles.items()}
 
 
 def thinning(tables: AuditTables, level: Level) -> str:
@@ -56,19 +88,19 @@ def thinning(tables: AuditTables, level: Level) -> str:
     most = MAX_TABLE_ROWS[level]
     if tables.largest <= most:
         return ""
-    whole = " and ".join(name for name, audit in AUDITS.items() if audit.whole)
+    whole = " and ".join(name for name, audit in all_audits().items() if audit.whole)
     return f"At most {most:,} rows of each table, whole units drawn at random, were audited; {whole} saw all rows."
 
 
 def left_out(level: Level) -> dict[str, str]:
     """Return audit -> what it leaves out at a level; audits that run whole are not named."""
-    return {name: audit.left_out[level] for name, audit in AUDITS.items() if level in audit.left_out}
+    return {name: audit.left_out[level] for name, audit in all_audits().items() if level in audit.left_out}
 
 
 def run_audits(
     tables: AuditTables, settings: AuditSettings, *, progress: Callable[[str, int, int], None] | None = None
 ) -> list[Finding]:
-    """Return the findings of all audits of a level, or of those named, in the order of `AUDITS`.
+    """Return the findings of all audits of a level, or of those named, in the order of `all_audits`.
 
     An audit that fails becomes a finding with the verdict `insufficient` that names it and the type of the error,
     never its message: messages may quote cells. A person who interrupts ends the audits, not the findings: each audit
@@ -82,14 +114,15 @@ def run_audits(
     Raises:
       ConfigError: a name is not in the registry.
     """
-    wanted = list(AUDITS) if settings.names is None else settings.names
+    known = all_audits()
+    wanted = list(known) if settings.names is None else settings.names
     for name in wanted:
-        if name not in AUDITS:
-            raise ConfigError(f"there is no audit '{name}'; choose from {', '.join(AUDITS)}")
+        if name not in known:
+            raise ConfigError(f"there is no audit '{name}'; choose from {', '.join(known)}")
     rng, context = np.random.default_rng(settings.seed), AuditContext(settings)
-    streams = dict(zip(AUDITS, rng.spawn(len(AUDITS)), strict=True))
+    streams = dict(zip(known, rng.spawn(len(known)), strict=True))
     fewer = tables.thinned(MAX_TABLE_ROWS[settings.level], rng)
-    ordered = [audit for name, audit in AUDITS.items() if name in wanted and settings.level in audit.levels]
+    ordered = [audit for name, audit in known.items() if name in wanted and settings.level in audit.levels]
     findings: list[Finding] = []
     for number, audit in enumerate(ordered, start=1):
         try:
@@ -108,10 +141,22 @@ def not_run(findings: Iterable[Finding]) -> list[str]:
 
 def _isolated(audit: Audit, tables: AuditTables, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
     try:
-        return audit.run(tables, rng=rng, context=context)
+        findings = audit.run(tables, rng=rng, context=context)
+        return findings if audit.name in AUDITS else _as_of_outside(audit, findings)
     except Exception as error:  # any failure of one audit must not hide the others
         why = f"the audit '{audit.name}' stopped with an error of type {type(error).__name__}."
         return [insufficient(audit.family, f"{audit.name}_failed", why)]
+
+
+def _as_of_outside(audit: Audit, findings: list[Finding]) -> list[Finding]:
+    """Return the findings of an audit of another package: for the officer alone, and under no name but its own.
+
+    Raises:
+      ConfigError: it emits a finding that its titles do not announce.
+    """
+    if not all(isinstance(finding, Finding) and finding.name in audit.titles for finding in findings):
+        raise ConfigError(f"the audit '{audit.name}' emits a finding that its titles do not name")
+    return [replace(finding, visibility="officer") for finding in findings]
 
 
 def _not_run(audit: Audit) -> Finding:

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Literal
 
 from privsynth import __version__
+from privsynth.audit.registry import audit_extensions
 from privsynth.errors import OutputError, PrivsynthWarning
+from privsynth.extensions import Extension
 from privsynth.findings.finding import Finding
 from privsynth.generators.registry import choose, load_generator
 from privsynth.ledger.account import Account, several_units_text
@@ -50,7 +52,7 @@ from privsynth.signing.keys import Passphrase, SigningKey
 from privsynth.signing.release import sign_folder
 from privsynth.signing.store import open_key
 from privsynth.sources.fingerprint import content_fingerprints
-from privsynth.sources.registry import Source, SourceOptions, read_table, takes_encoding
+from privsynth.sources.registry import Source, SourceOptions, extension_of, read_table, takes_encoding
 from privsynth.workspace import Workspace, privsynth_home
 
 DEMO = "DEMO"
@@ -171,6 +173,7 @@ class _Job:
     key: SigningKey | None
     holder: str
     policy: LoadedPolicy | None
+    extensions: tuple[Extension, ...]
 
 
 def synthesize(config: SynthesizeConfig, env: Environment) -> SynthesisResult:
@@ -327,8 +330,22 @@ def _prepare(config: SynthesizeConfig, env: Environment) -> _Job:
     signer = f"{holder}, key {key.public.fingerprint}" if key is not None else ""
     signing = Signing(signer=signer, demo=config.key == DEMO)
     return _Job(
-        config=config, env=env, source=source, request=request, signing=signing, key=key, holder=holder, policy=policy
+        config=config,
+        env=env,
+        source=source,
+        request=request,
+        signing=signing,
+        key=key,
+        holder=holder,
+        policy=policy,
+        extensions=_extensions(config),
     )
+
+
+def _extensions(config: SynthesizeConfig) -> tuple[Extension, ...]:
+    """Return what the run takes from other packages, imported now: what is wrong with it is said before it costs."""
+    reader = extension_of(config.source)
+    return (*((reader,) if reader else ()), *(audit_extensions() if config.audit != "none" else ()))
 
 
 def _audit(job: _Job, public: Public, private: Private) -> tuple[list[Finding], AuditRun, Judgement | None]:
@@ -380,6 +397,7 @@ def _write(job: _Job, made: _Made, folder: Path) -> Path:
             files=files,
             policy=job.policy,
         )
+        report = replace(report, extensions=job.extensions)
         write_report(folder / "public", report)
         inside = replace(report, files=("report.html", "report.json", "run.json"))
         write_report(folder / "officer", officer_report(inside, made.findings, officer, made.judgement))

@@ -16,6 +16,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from privsynth.extensions import Extension
 from privsynth.findings.finding import Finding
 from privsynth.policy.judge import Judgement
 
@@ -246,6 +247,7 @@ class ReportData:
       sampling_seed: of the synthetic rows; None if unknown. It says nothing about the noise, which has no seed.
       files: names of the files of the release.
       signer: name and fingerprint of the key that will sign; "" if not known when the report is made.
+      extensions: sources and audits that were taken from other packages; not written if there are none.
       policy: the verdicts of a policy; in a public report only of one that looks at public figures alone.
       officer: None in a public report.
 
@@ -272,6 +274,7 @@ class ReportData:
     files: tuple[str, ...] = ()
     signer: str = ""
     decisions: tuple[Decision, ...] = (Decision(),)
+    extensions: tuple[Extension, ...] = field(default=(), metadata={"omit_empty": True})
     policy: Judgement | None = None
     officer: OfficerPart | None = None
 
@@ -332,7 +335,8 @@ def _plain(value: Any, place: str) -> Any:
     if value is None or isinstance(value, str | bool):
         return value
     if hasattr(value, "__dataclass_fields__"):
-        return {f.name: _field(value, f.name, place) for f in fields(value)}
+        written = (f for f in fields(value) if getattr(value, f.name) or not f.metadata.get("omit_empty"))
+        return {f.name: _field(value, f.name, place) for f in written}
     if isinstance(value, Mapping):
         return {str(key): _plain(item, f"{place}.{key}") for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -199,7 +199,7 @@ def test_an_officers_figure_among_the_public_ones(monkeypatch, differs):
         object.__setattr__(public, "n_rows", len(private.partition.train))
         return real(public, private, *arguments, **told)
 
-    monkeypatch.setattr("privsynth.pipeline.audits.officer_audit.AUDITS", {})
+    monkeypatch.setattr("privsynth.pipeline.audits.officer_audit.all_audits", dict)
     monkeypatch.setattr(synthesize, "officer_findings", officer_findings)
     differs("one row removed", FILES, audit="standard")
 

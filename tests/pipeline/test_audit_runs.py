@@ -49,7 +49,6 @@ def audits(monkeypatch):
 
     def put(**entries):
         monkeypatch.setattr("privsynth.audit.registry.AUDITS", entries)
-        monkeypatch.setattr("privsynth.pipeline.audits.officer_audit.AUDITS", entries)
 
     put(alarms=entry("alarms", quick, left_out={"quick": "Half of the rows."}))
     return put

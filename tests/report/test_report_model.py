@@ -8,6 +8,7 @@ from dataclasses import replace
 import jsonschema
 import pytest
 
+from privsynth.extensions import Extension
 from privsynth.report.hazards import ELSEWHERE, hazards
 from privsynth.report.report_data import GeneratorInfo, Guarantee, OfficerPart, Spend, json_schema
 
@@ -59,6 +60,14 @@ def test_json_fits_the_schema_and_survives_a_round_trip(report):
     data = json.loads(report.to_json_text())
     jsonschema.Draft202012Validator(json_schema()).validate(data)
     assert data == report.to_json()
+
+
+def test_what_is_from_other_packages_is_named_and_nothing_is_said_where_all_is_ours(report):
+    taken = (Extension("source", ".toy", "toys", "1.2"), Extension("audit", "toy", "toys", "1.2"))
+    assert "extensions" not in report.to_json()
+    data = replace(report, extensions=taken).to_json()
+    jsonschema.Draft202012Validator(json_schema()).validate(data)
+    assert data["extensions"][0] == {"kind": "source", "name": ".toy", "distribution": "toys", "version": "1.2"}
 
 
 def test_the_schema_is_a_schema_and_refuses_what_the_types_refuse(officer_report):

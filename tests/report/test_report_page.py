@@ -15,6 +15,7 @@ import pytest
 from jinja2 import UndefinedError
 from titled import checks, render, sections, title
 
+from privsynth.extensions import Extension
 from privsynth.report import render as rendering
 from privsynth.report.format_numbers import number
 from privsynth.report.render import ATTESTATION, templates_dir
@@ -129,6 +130,14 @@ def test_the_policy_allows_this_style_and_nothing_else(report):
     assert "script" not in policy.group(1)
 
 
+def test_what_is_from_other_packages_is_named(report):
+    taken = (Extension("source", ".toy", "toys", "1.2"), Extension("audit", "toy", "toys", "1.2"))
+    html = render(replace(report, extensions=taken))
+    assert "Not part of privsynth" in html
+    assert "the audit <bdi>toy</bdi> of the package <bdi>toys 1.2</bdi>" in html
+    assert "Not part of privsynth" not in render(report)
+
+
 def test_hostile_names_stay_inert(report, make_finding):
     hostile = replace(
         report,
@@ -138,6 +147,7 @@ def test_hostile_names_stay_inert(report, make_finding):
         tool_version=HOSTILE,
         rules=(HOSTILE,),
         files=(HOSTILE,),
+        extensions=(Extension("audit", HOSTILE, HOSTILE, HOSTILE),),
         generator=GeneratorInfo(name=HOSTILE, version=HOSTILE, settings={HOSTILE: HOSTILE}),
         guarantee=replace(report.guarantee, unit=HOSTILE, neighbours=HOSTILE, accountant=HOSTILE),
         columns=(

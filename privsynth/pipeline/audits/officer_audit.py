@@ -8,7 +8,7 @@ import numpy as np
 
 from privsynth.audit.common.audit_tables import AuditTables
 from privsynth.audit.common.settings import AuditSettings, Level
-from privsynth.audit.registry import AUDITS, left_out, not_run, run_audits, thinning
+from privsynth.audit.registry import all_audits, left_out, not_run, run_audits, thinning
 from privsynth.codecs.parsed_table import clean_frame, parse_table
 from privsynth.findings.finding import Finding
 from privsynth.pipeline.audits.audit_inputs import columns_apart, side_by_side
@@ -37,7 +37,7 @@ def officer_findings(
     promise = (request.budget.epsilon, request.budget.delta)
     k, facts = request.budget.max_rows_per_unit, public.facts
     settings = AuditSettings(
-        names=tuple(name for name in AUDITS if name != "rules"),  # needs no real row and is in the public report
+        names=tuple(name for name in all_audits() if name != "rules"),  # needs no real row and is in the public report
         level=level,
         claimed=promise,
         model=public.model,

@@ -16,10 +16,11 @@ import pandas as pd
 from privsynth import __version__, _validate
 from privsynth.audit.common.audit_tables import AuditTables
 from privsynth.audit.common.settings import LEVELS, AuditSettings, Level
-from privsynth.audit.registry import not_run, run_audits
+from privsynth.audit.registry import audit_extensions, not_run, run_audits
 from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.domain.bounding import divide
 from privsynth.errors import ConfigError, OutputError, SchemaError
+from privsynth.extensions import Extension
 from privsynth.findings.finding import Finding
 from privsynth.notebook import card, checks_text, worst_text
 from privsynth.pipeline.audits.audit_inputs import columns_apart, compared_facts, side_by_side, typed_frame
@@ -41,7 +42,7 @@ from privsynth.schema.definition import Schema
 from privsynth.signing.keys import SigningKey
 from privsynth.signing.release import sign_folder
 from privsynth.signing.store import open_key
-from privsynth.sources.registry import SourceOptions, open_source, read_table
+from privsynth.sources.registry import SourceOptions, extension_of, open_source, read_table
 from privsynth.table import Table
 from privsynth.workspace import Workspace
 
@@ -195,6 +196,7 @@ def audit(config: AuditConfig, env: Environment) -> AuditResult:
             findings=tuple(findings),
             hazards=hazards(ELSEWHERE, holdout=config.holdout is not None),
             files=("report.html", "report.json"),
+            extensions=_extensions(config),
             policy=judgement,
             officer=OfficerPart(audit=replace(audit_run(tables, findings, config.level), not_compared=lacking)),
         )
@@ -211,6 +213,13 @@ def audit(config: AuditConfig, env: Environment) -> AuditResult:
         dataset=dataset,
         claimed=claimed,
     )
+
+
+def _extensions(config: AuditConfig) -> tuple[Extension, ...]:
+    """Return what the audit takes from other packages."""
+    tables = [table for table in (config.real, config.synthetic, config.holdout) if table is not None]
+    readers = {reader for reader in map(extension_of, tables) if reader is not None}
+    return (*sorted(readers), *audit_extensions())
 
 
 def _write(report: ReportData, staged: Path, key: SigningKey | None, env: Environment) -> None:

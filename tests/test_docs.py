@@ -79,7 +79,8 @@ def parse(words: list[str]) -> None:
             raise
         if not isinstance(command, click.Group):
             return
-        found_name, found, words = command.resolve_command(context, [*context._protected_args, *context.args])
+        _, rest, _ = command.make_parser(context).parse_args(list(words))  # a group leaves what belongs to a command
+        found_name, found, words = command.resolve_command(context, rest)
         assert found_name is not None
         assert found is not None
         name, command = found_name, found

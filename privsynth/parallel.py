@@ -11,13 +11,13 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-MAX_THREADS = 4
+MAX_THREADS = 4  # at most, whatever the machine has: each holds arrays of its own (own)
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
 
 class Run(Protocol):
-    """Do the same to several things."""
+    """Map a function over items."""
 
     def __call__(self, work: Callable[[_In], _Out], things: Iterable[_In], /) -> list[_Out]:
         """Return what came of each thing, in their order; the first error is raised."""

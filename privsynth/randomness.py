@@ -17,8 +17,8 @@ from typing import NoReturn, Protocol
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-_REKEY_BYTES = 1 << 30
-_PAIRS_AT_ONCE = 1 << 18
+_REKEY_BYTES = 1 << 30  # a fresh key after 1 GiB, far below the 256 GiB of one ChaCha20 nonce (RFC 8439)
+_PAIRS_AT_ONCE = 1 << 18  # encrypted at once: 4 MiB of blocks (own)
 _ZEROS = memoryview(bytes(1 << 16))  # the key stream is what zeros are encrypted to
 
 

@@ -32,12 +32,13 @@ REGIMES = {
     "accumulate": "each generation is trained on all generations before it, the release included",
     "mix": "each generation is trained on real rows and the generation before, half and half",
 }
+# Generations, chains of a regime, and rows of a generation: 30 fits for the three regimes; bounds the time (own).
 GENERATIONS, CHAINS, ROWS = 5, 2, 4_000
-RESAMPLINGS = 5
-RARE = 0.01
-BINS, MAX_PAIRS = 10, 60
+RESAMPLINGS = 5  # chains of plain resampling, the baseline; they fit nothing, so more of them are cheap (own)
+RARE = 0.01  # share of the release's rows below which a bin is rare, as the title of the figure says (own)
+BINS, MAX_PAIRS = 10, 60  # deciles of numbers; pairs of columns that are followed, which bounds the time (own)
 CURVES = ("tail", "support", "entropy", "minority", "distance")
-KEPT = 0.5
+KEPT = 0.5  # what is left at the half-life
 NO_REFIT = "the generator is not at hand to be trained again on its own output."
 NAMES = {
     "tail": ("decay_tail_mass", "Mass of the release's rare cells (pairs of columns, under 1 % of rows) that is kept."),

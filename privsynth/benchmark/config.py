@@ -12,9 +12,9 @@ from privsynth.errors import ConfigError, Option
 from privsynth.generators.registry import GENERATORS
 from privsynth.privacy.budget import DEFAULT_DELTA, Budget
 
-DEFAULT_EPSILONS = (0.5, 1.0, 3.0, 10.0)
-DEFAULT_HOLDOUT = 0.2
-MAX_SEEDS = 1_000
+DEFAULT_EPSILONS = (0.5, 1.0, 3.0, 10.0)  # from strict to weak, in factors of about three (own)
+DEFAULT_HOLDOUT = 0.2  # a fifth of the units, a usual split
+MAX_SEEDS = 1_000  # more is taken for a typing error (own)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,8 +27,8 @@ from privsynth.audit.fidelity.two_sample_test import tell_apart
 from privsynth.progress import Progress, no_progress
 from privsynth.stats.prediction_metrics import macro_auc, r2, rare_classes, rare_precision
 
-MAX_MARGINALS = {1: 2_000, 2: 1_500, 3: 200}
-APART_ROWS = 10_000
+MAX_MARGINALS = {1: 2_000, 2: 1_500, 3: 200}  # single columns, pairs and triples; bounds the time (own)
+APART_ROWS = 10_000  # a side, as at the level "standard" of the audit
 LEAST_ROWS = 20  # a side, to tell two tables apart
 
 

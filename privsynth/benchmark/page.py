@@ -17,7 +17,7 @@ from privsynth.report import format_numbers
 from privsynth.report.charts import svg
 from privsynth.report.render import templates_dir
 
-REFERENCE_EPSILON = 1.0
+REFERENCE_EPSILON = 1.0  # of the charts against seconds, if there are runs at it (own)
 MINUS = "−"
 
 

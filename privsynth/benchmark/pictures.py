@@ -19,10 +19,11 @@ from privsynth.report.charts import svg
 from privsynth.report.charts.axis import Axis
 from privsynth.report.format_numbers import number
 
+# Edges of the plot in pixels.
 LEFT, RIGHT, TOP, BOTTOM = 52.0, svg.WIDE - 14.0, 14.0, 286.0
 NO_PRIVACY_SLOT = 84.0  # width of the column at the right, for what has no epsilon
 DODGE = 3.0  # between series at the same epsilon, so that their intervals can be told apart
-MARKER = 4.5
+MARKER = 4.5  # pixels: radius of a shape
 _TONES = (svg.BLUE, svg.RUST, "#3d6b35", "#5b3f8c", "#7a5c00", "#0d6e6e", "#a0245e", svg.INK)
 _SHAPES = ("dot", "square", "diamond", "triangle")
 _DASHES = ("none", "7 3", "2 3", "9 3 2 3")
@@ -35,7 +36,7 @@ _STEPS = (
 
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
-NAME_WIDTH = 230.0
+NAME_WIDTH = 230.0  # pixels: the longest name beside a shape; longer ones are cut
 # Where the name of a spot may stand: right, left or middle of it, and how many lines below; the best place first.
 _PLACES = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
 

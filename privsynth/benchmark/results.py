@@ -15,7 +15,7 @@ from privsynth.errors import ConfigError, Option
 
 WATERMARK = "INTERNAL: exact figures about real people, measured outside the privacy ledger. Do not share."
 NOT_PRIVATE = "NOT PRIVATE: a reference without any guarantee"
-MAX_BYTES = 64 << 20
+MAX_BYTES = 64 << 20  # 64 MiB: a benchmark of thousands of runs has a few (own)
 
 
 class _Strict(BaseModel):

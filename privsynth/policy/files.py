@@ -15,8 +15,8 @@ from privsynth.errors import ConfigError
 from privsynth.policy.definition import Policy
 
 SHIPPED = ("internal", "trusted-partner", "public")
-MAX_BYTES = 1 << 20
-MAX_DEPTH = 20
+MAX_BYTES = 1 << 20  # 1 MiB: the shipped policies have a few KiB (own)
+MAX_DEPTH = 20  # levels of nesting; a policy needs three (own)
 
 
 @dataclass(frozen=True)

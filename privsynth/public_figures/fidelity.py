@@ -13,9 +13,9 @@ from privsynth.findings.finding import Finding
 from privsynth.privacy.mechanisms import Mechanisms, grid_sensitivity, on_grid
 from privsynth.public_figures.noisy_table import SOURCE, USELESS, paid_figure
 
-MAX_TABLES = 300
-MAX_CELLS = 1 << 22  # of a table
-STEP = 2.0**-8
+MAX_TABLES = 300  # pairs in a mean, and half as many triples; bounds the time (own)
+MAX_CELLS = 1 << 22  # bins of a contingency table that is counted: 32 MiB of int64 (own)
+STEP = 2.0**-8  # rows: the grid of the released distances, a power of two so that noise in whole steps is exact
 ONE_VALUE = 2  # codes of an attribute that tells values from missing cells, but no value from another
 
 

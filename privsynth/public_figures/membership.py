@@ -13,12 +13,12 @@ from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.public_figures.inputs import PaidInputs
 from privsynth.public_figures.noisy_table import SOURCE, NoisyTable, area_figure, counts_of
 
-BINS = 8
-MAX_BASE = 2_000
-WORK = 1e8  # comparisons of rows, about; decides how many synthetic rows are compared with
-MAX_ATTRIBUTES = 40
-CHUNK = 2_048
-AT_ONCE = 1 << 18
+BINS = 8  # of nearness: few, so that each holds more rows than noise (own)
+MAX_BASE = 2_000  # synthetic rows that each row is compared with; bounds the time (own)
+WORK = 1e8  # comparisons of rows, about: decides how many synthetic rows are compared with; bounds the time (own)
+MAX_ATTRIBUTES = 40  # that are compared, at random: two points each stay far below 255, the end of uint8
+CHUNK = 2_048  # rows compared at once: 4 MiB of points with 2,000 synthetic rows (own)
+AT_ONCE = 1 << 18  # rows coded at once; bounds memory (own)
 
 
 def membership_findings(

@@ -17,9 +17,9 @@ from privsynth.codecs.contingency import contingency_tables, full_marginal
 from privsynth.findings.finding import Finding
 
 SOURCE = "sums released with Gaussian noise, divided by the paid number of rows"
-DRAWS = 400
-USELESS = 0.3  # of a share or an area: an interval this wide says nothing
-MIN_ROWS = 50.0
+DRAWS = 400  # of noise and sampling error: 10 lie beyond either end of a 95 % interval (own)
+USELESS = 0.3  # of a share or an area: a wider interval says nothing (own)
+MIN_ROWS = 50.0  # of a denominator, as `MIN_ROWS` of a group in the audit (own)
 
 
 @dataclass(frozen=True, repr=False, eq=False)

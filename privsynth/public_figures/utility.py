@@ -21,10 +21,10 @@ from privsynth.public_figures.noisy_table import (
     rate,
 )
 
-SCORE_BINS = 8
-MAX_ROWS = 50_000
-MIN_ROWS = 50
-AT_ONCE = 1 << 17  # rows that are scored at once
+SCORE_BINS = 8  # few, so that each holds more rows than noise (own)
+MAX_ROWS = 50_000  # synthetic rows that train the model or set the bins; bounds the time (own)
+MIN_ROWS = 50  # synthetic rows, for a model at all (own)
+AT_ONCE = 1 << 17  # rows that are scored at once; bounds memory (own)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)

@@ -15,7 +15,7 @@ from statistics import NormalDist
 
 from privsynth.report.format_numbers import power
 
-PRIORS = (0.01, 0.10, 0.50)
+PRIORS = (0.01, 0.10, 0.50)  # chance of a right guess without the data: a rare, a likely and an even one (own)
 _NORMAL = NormalDist()
 
 

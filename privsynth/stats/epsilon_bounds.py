@@ -19,11 +19,11 @@ from scipy import special, stats
 from privsynth.privacy.accounting import gdp_epsilon
 from privsynth.stats.intervals import Interval, upper_bound
 
-ALPHA = 0.05
-MAX_EPSILON = 50.0
-MAX_MU = 20.0
-_GRID = 400
-_TAIL = np.geomspace(1e-4, 0.5, 50)
+ALPHA = 0.05  # of a bound that is wrong; the usual 5 %
+MAX_EPSILON = 50.0  # end of the search: no number of targets that an audit takes could show as much
+MAX_MU = 20.0  # end of the search: no number of targets that an audit takes could show as much
+_GRID = 400  # points of the integral over the false-positive rate (own)
+_TAIL = np.geomspace(1e-4, 0.5, 50)  # shares accused, in equal factors from 1 in 10,000 to half (own)
 _LEVELS = np.concatenate([_TAIL, 1 - _TAIL])  # where thresholds are tried: dense where few are accused
 
 

@@ -15,8 +15,8 @@ from scipy import special, stats
 from privsynth.stats.intervals import Interval, auc_influence
 
 Measure = Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray]]
-RARE = 0.2
-MIN_CASES = 10
+RARE = 0.2  # share of the rows below which a class is rare (own)
+MIN_CASES = 10  # of a class whose precision is told (own)
 
 
 def macro_auc(probabilities: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:

@@ -11,8 +11,8 @@ import pandas as pd
 
 from privsynth.audit.common.audit_tables import AuditTables, numbers, texts
 
-DENSE_CELLS = 1 << 20
-FEW_VALUES = 20
+DENSE_CELLS = 1 << 20  # bins of a contingency table that is counted with a place for each: 8 MiB of int64 (own)
+FEW_VALUES = 20  # a number with at most so many different values is coded by value, not by quantile (own)
 
 
 @dataclass(frozen=True, repr=False, eq=False)

@@ -19,14 +19,16 @@ import pandas as pd
 from privsynth.audit.common.audit_tables import AuditTables, numbers, texts, thin
 from privsynth.audit.common.settings import AuditContext, Level
 
-MAX_CLASSES = 10
+MAX_CLASSES = 10  # of a target: the 9 most frequent values and the rest (own)
 OTHER = "(other)"
 TREES, LINEAR = "boosted trees", "linear model"
 MODELS = (TREES, LINEAR)
+# Training tables drawn again; bounds the time. Two are the fewest that have a variance (own).
 DRAWS: dict[Level, int] = {"quick": 0, "standard": 2, "deep": 10}
-DRAW_ROWS = 10_000
-QUICK_ROWS = 10_000
-MIN_DISTINCT = 20
+DRAW_ROWS = 10_000  # of a table drawn again; bounds the time. The variance is scaled to the whole table (own)
+QUICK_ROWS = 10_000  # that train a model at the level "quick"; bounds the time (own)
+MIN_DISTINCT = 20  # a number with at most so many different values is predicted as classes; as `FEW_VALUES` (own)
+# Levels of a feature, the most frequent: scikit-learn's trees take 255, a linear model one input each.
 _LEVELS = {TREES: 200, LINEAR: 50}
 
 

@@ -10,8 +10,8 @@ import pandas as pd
 
 from privsynth.audit.common.audit_tables import AuditTables, numbers, texts
 
-MAX_GROUPS = 30
-MIN_ROWS = 50
+MAX_GROUPS = 30  # of a column or a crossing; the smaller ones are pooled: what a reader can take in (own)
+MIN_ROWS = 50  # of a group, for a verdict: the 95 % interval of a share of a half is then ±14 points (own)
 MISSING = "(missing)"
 POOLED = "(smaller groups, pooled)"
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from privsynth.audit.common.audit_tables import AuditTables, numbers, texts
 
-MAX_LEVELS = 60
+MAX_LEVELS = 60  # of a category, the most frequent, with a coordinate each; bounds the width (own)
 
 
 @dataclass(frozen=True, repr=False, eq=False)

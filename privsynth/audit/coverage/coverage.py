@@ -25,15 +25,16 @@ from privsynth.findings.finding import Finding
 from privsynth.findings.insufficient import insufficient, percent
 from privsynth.stats.intervals import Interval, clopper_pearson, cluster_variance, normal
 
+# Rows of a block at most (all pairs of them are compared) and at least; blocks at least, for a variance (own).
 BLOCK, MIN_BLOCK, MIN_BLOCKS = 1_000, 100, 4
-MAX_BLOCKS: dict[Level, int] = {"quick": 4, "standard": 8, "deep": 20}
-BINS = 5
-MAX_TRIPLES: dict[Level, int] = {"quick": 0, "standard": 200, "deep": 2_000}
-MAX_PAIRS = 1_000
-WORST = 10
-SHORT_BY = 0.1  # a neighbourhood measure this far below that of fresh real rows asks for a look
-BEYOND_CHANCE = 0.02  # so does this share of rows in combinations, beyond chance
-GAP_ALPHA = 1e-3
+MAX_BLOCKS: dict[Level, int] = {"quick": 4, "standard": 8, "deep": 20}  # of rows; bounds the time (own)
+BINS = 5  # quantile bins of a number: coarse, so that triples of columns still hold rows (own)
+MAX_TRIPLES: dict[Level, int] = {"quick": 0, "standard": 200, "deep": 2_000}  # of columns; bounds the time (own)
+MAX_PAIRS = 1_000  # of columns; bounds the time (own)
+WORST = 10  # slices or sets of columns that are listed by name (own)
+SHORT_BY = 0.1  # a neighbourhood measure further below that of fresh real rows needs review (own)
+BEYOND_CHANCE = 0.02  # a larger share of rows in combinations that the other table lacks needs review (own)
+GAP_ALPHA = 1e-3  # of a false alarm over all columns of a table, for each kind of gap: one table in 1,000 (own)
 FRESH = "fresh real rows (holdout)"
 WAYS = {2: "pairs", 3: "triples"}
 

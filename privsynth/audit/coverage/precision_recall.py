@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-NEIGHBOURS = 5
+NEIGHBOURS = 5  # k = 5, as in Naeem et al. (2020)
 SAME = 1e-6  # squared distances that differ by less are equal
 MEASURES = ("precision", "recall", "density", "coverage")
 

@@ -13,13 +13,13 @@ from itertools import combinations
 import numpy as np
 from scipy import special
 
-from privsynth.audit.common.discretise import Coder, cell_keys
+from privsynth.audit.common.discretise import DENSE_CELLS, Coder, cell_keys
 from privsynth.stats.intervals import Interval, cluster_variance
 
-LEAST_EXPECTED = 20
-DENSE = 4
-ALPHA = 0.05
-LACKING = 0.5  # a slice is lacking when surely fewer than half of the rows it ought to have are there
+LEAST_EXPECTED = 20  # rows to be expected in a slice that is tested: fewer tests, so more alpha for each (own)
+DENSE = 4  # bins for each row up to which a contingency table is counted with a place for each; bounds memory (own)
+ALPHA = 0.05  # of a false alarm anywhere in a search; the usual 5 %
+LACKING = 0.5  # a slice is lacking when the upper bound of its rows is below half of those to be expected (own)
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ def unseen(rows: np.ndarray, base: np.ndarray, sizes: Sequence[int], marginals: 
     for i, columns in enumerate(marginals):
         key, cells = cell_keys(rows, sizes, columns)
         seen, _ = cell_keys(base, sizes, columns)
-        if cells <= 1 << 20:
+        if cells <= DENSE_CELLS:
             there = np.zeros(cells, dtype=bool)
             there[seen] = True
             missing = ~there[key]

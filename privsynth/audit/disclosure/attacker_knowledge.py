@@ -12,8 +12,10 @@ from privsynth.audit.common.audit_tables import AuditTables
 from privsynth.audit.common.row_points import Encoder, fit_encoder
 from privsynth.audit.common.settings import AuditContext, AuditSettings, Level
 
+# Sensitive columns that are attacked; bounds the time, and each takes its part of alpha (own).
 SECRETS: dict[Level, int] = {"quick": 1, "standard": 3, "deep": 6}
-CHUNK_CELLS = 1 << 21  # what fits a cache is quicker than what fits the memory
+# Distances at once, 8 MiB in single precision: what fits a cache is quicker than what fits the memory.
+CHUNK_CELLS = 1 << 21
 SAME = 2e-5  # squared distances in single precision that differ by less are equal
 
 

@@ -25,8 +25,9 @@ from privsynth.audit.disclosure.targets import MIN_SIDE, NO_ROWS, Sides, sides
 from privsynth.findings.finding import Finding
 from privsynth.findings.insufficient import insufficient
 
+# Synthetic rows that train a model; bounds the time (own).
 MAX_TRAIN: dict[Level, int] = {"quick": 2_000, "standard": 8_000, "deep": 20_000}
-MAX_GROUPS = 12
+MAX_GROUPS = 12  # of a protected column, the largest, with a figure each (own)
 NAME, BY_GROUP = "attribute_inference", "attribute_inference_by_group"
 SOURCE = "own; after Stadler, Oprisanu & Troncoso (2022)"
 NAIVE = "trains on real rows of other people in place of the release"

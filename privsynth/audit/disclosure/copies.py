@@ -20,8 +20,8 @@ from privsynth.findings.finding import Finding, Verdict
 from privsynth.findings.insufficient import insufficient
 from privsynth.stats.intervals import clopper_pearson, lower_bound, normal, upper_bound
 
-MAX_PROBES = 3_000
-MAX_BASE = 5_000
+MAX_PROBES = 3_000  # synthetic rows whose nearest real rows are sought; bounds the time (own)
+MAX_BASE = 5_000  # training rows, and as many holdout rows, among which they are sought; bounds the time (own)
 ALONE = 0.01  # false alarms of the test that has no holdout, two bounds together (own)
 NOTE = "This is an alarm, never evidence of safety."  # the one sentence each of these findings must carry
 

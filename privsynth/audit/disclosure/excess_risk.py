@@ -13,7 +13,7 @@ from privsynth.findings.insufficient import insufficient, percent
 from privsynth.stats.intervals import Interval, clopper_pearson, difference
 from privsynth.stats.privacy_limits import allowed_tpr
 
-ALPHA = 0.01
+ALPHA = 0.01  # of a false alarm over the tests of one attack: stricter than 5 %, for there are several attacks (own)
 FLOOR = -1.0  # a lower end of the excess risk below this says nothing more
 
 

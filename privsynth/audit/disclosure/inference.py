@@ -21,6 +21,7 @@ from privsynth.findings.finding import Finding
 from privsynth.findings.insufficient import insufficient
 from privsynth.schema.definition import TIME_KINDS
 
+# People attacked on each side; bounds the time (own).
 TARGETS: dict[Level, int] = {"quick": 500, "standard": 1_000, "deep": 3_000}
 MEANING = "The attacker reads the value of this column off the synthetic rows nearest to a person in what is known."
 

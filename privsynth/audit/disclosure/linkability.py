@@ -18,8 +18,9 @@ from privsynth.audit.disclosure.targets import NO_ROWS, sides
 from privsynth.findings.finding import Finding
 from privsynth.findings.insufficient import insufficient
 
-CANDIDATES = 10
-ROUNDS = 4
+CANDIDATES = 10  # halves to pick from: guessing is right in one of ten cases (own)
+ROUNDS = 4  # random ways of cutting a record where no quasi-identifier is declared (own)
+# People attacked on each side; bounds the time (own).
 TARGETS: dict[Level, int] = {"quick": 300, "standard": 1_000, "deep": 3_000}
 MEANING = (
     f"Half of a person's record is known, and the other half has to be picked among those of {CANDIDATES} people. "

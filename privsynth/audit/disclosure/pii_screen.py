@@ -34,11 +34,11 @@ from privsynth.findings.finding import Finding, Verdict, Visibility
 from privsynth.schema.definition import NUMERIC_KINDS, TIME_KINDS
 from privsynth.stats.intervals import clopper_pearson
 
-FALSE_ALARM = 1e-6  # of one column and one checksum
-LEAST_SHARE = 0.05  # of its cells that a column must show beyond chance
-MAX_VALUES = 20_000
-MIN_UNIQUE = 50
-OLD = 89
+FALSE_ALARM = 1e-6  # of one column and one checksum: rare even for thousands of columns (own)
+LEAST_SHARE = 0.05  # of its values that a column must show beyond chance (own)
+MAX_VALUES = 20_000  # different values of a column that are matched, the most frequent; bounds the time (own)
+MIN_UNIQUE = 50  # values, all different, before a column is taken for a code of each row (own)
+OLD = 89  # years: ages over 89 are identifiers, 45 CFR 164.514(b)(2)(i)(C)
 JANUARY_FIRST = "-01-01"
 SCREENED = (
     "Screened for the 18 kinds of the HIPAA list by names of columns, shapes of cells and check digits. Names "

@@ -22,12 +22,13 @@ from privsynth.audit.disclosure.targets import NO_ROWS, sides
 from privsynth.findings.finding import Finding
 from privsynth.findings.insufficient import insufficient
 
+# Predicates of a kind; bounds the time (own).
 GUESSES: dict[Level, int] = {"quick": 500, "standard": 1_500, "deep": 4_000}
-MAX_ROWS = 10_000
-MIN_GUESSES = 20
-TRIES = 5
-WINDOW = 0.01
-MISSING = -1
+MAX_ROWS = 10_000  # members, and as many others, in which predicates are counted; bounds the time (own)
+MIN_GUESSES = 20  # fewer predicates of a kind give no figure (own)
+TRIES = 5  # for each predicate that is wanted; bounds the time where few rows can be isolated (own)
+WINDOW = 0.01  # share of the ranks on either side of a number that still fits a whole row (own)
+MISSING = -1  # code of a missing value, below every other; as `pandas.factorize`
 TOP = 2**31 - 1  # above every code
 MEANING = (
     "An attacker makes statements that fit exactly one synthetic row and claims that each fits exactly one real person."

@@ -9,7 +9,7 @@ import pandas as pd
 
 from privsynth.audit.common.audit_tables import AuditTables
 
-MIN_SIDE = 50
+MIN_SIDE = 50  # people on a side, as `MIN_ROWS` of a group (own)
 NO_ROWS = f"needs a holdout (real rows kept out of training) with at least {2 * MIN_SIDE} units."
 
 

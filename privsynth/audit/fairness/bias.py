@@ -29,11 +29,12 @@ from privsynth.findings.group_share import beside_real, effective
 from privsynth.findings.insufficient import insufficient
 from privsynth.stats.intervals import Interval, share_difference, wilson
 
-FLAG = math.log(1.25)
+FLAG = math.log(1.25)  # factor 1.25 on shares, after the four-fifths rule of thumb, 29 CFR 1607.4(D) (own)
+# Pairs of protected columns; bounds the time (own).
 MAX_CROSSINGS: dict[Level, int] = {"quick": 0, "standard": 3, "deep": 10}
-MAX_CELLS = 1 << 15
-WORST_TIES = 5
-SURE_TO_SHOW = 10
+MAX_CELLS = 1 << 15  # bins of a pair of columns; with more, nearly all are empty (own)
+WORST_TIES = 5  # columns shown beside the targets (own)
+SURE_TO_SHOW = 10  # expected rows of a group that vanished, for a failure: none of 10 has probability e^-10 = 5e-5
 PARITY = (
     f"share within a factor of 1.25 of the real one, or the difference is within chance (95 %, shared); {MIN_ROWS} "
 )

@@ -14,11 +14,11 @@ from privsynth.audit.common.jackknife import BLOCKS, deal, jackknife_interval, j
 from privsynth.findings.finding import Finding
 from privsynth.stats.intervals import Interval, cluster_variance, normal
 
-MAX_PAIRS = 1_000
-MAX_NUMBER_PAIRS = 300
-MAX_CELLS = 1 << 15
-WORST = 5
-MIN_COMPLETE = 10
+MAX_PAIRS = 1_000  # of columns; bounds the time (own)
+MAX_NUMBER_PAIRS = 300  # of numeric columns; bounds the time (own)
+MAX_CELLS = 1 << 15  # bins of a pair of columns; with more, nearly all are empty (own)
+WORST = 5  # pairs with a figure of their own (own)
+MIN_COMPLETE = 10  # rows that have both numbers, for a correlation (own)
 
 
 def associations(tables: AuditTables, codes: Coded, *, rng: np.random.Generator) -> list[Finding]:

@@ -25,10 +25,11 @@ from privsynth.findings.finding import Finding
 from privsynth.findings.insufficient import insufficient
 from privsynth.stats.intervals import Interval, cluster_variance, normal
 
-MAX_TRIPLES: dict[Level, int] = {"quick": 50, "standard": 200, "deep": 1_000}
-MAX_MARGINALS = {1: 2_000, 2: 1_500}
+MAX_TRIPLES: dict[Level, int] = {"quick": 50, "standard": 200, "deep": 1_000}  # of columns; bounds the time (own)
+MAX_MARGINALS = {1: 2_000, 2: 1_500}  # single columns and pairs; bounds the time (own)
+# Redraws for the distance by chance: so many for one marginal, fewer for many, 300 marginals in all (own).
 MAX_DRAWS, DRAWN_MARGINALS = 10, 300
-WORST_PAIRS = 20
+WORST_PAIRS = 20  # with a figure of their own (own)
 
 
 def fidelity(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]:

@@ -12,8 +12,8 @@ from privsynth.findings.finding import Finding
 from privsynth.findings.insufficient import insufficient
 from privsynth.stats.intervals import cluster_variance, normal
 
-MAX_MARGINALS = 60
-CHANCE_DRAWS = 2
+MAX_MARGINALS = 60  # of one column, and as many pairs, in each group; bounds the time (own)
+CHANCE_DRAWS = 2  # averaged over up to 120 marginals, so that two are enough (own)
 
 
 def subgroup_fidelity(

@@ -16,9 +16,9 @@ from privsynth.audit.common.discretise import Coded, cell_keys, distances
 from privsynth.audit.common.marginals import WAYS, distance_interval
 from privsynth.findings.finding import Finding
 
-LEAST_ROWS = 25
-STEPS = 12
-DRAWS = 2
+LEAST_ROWS = 25  # of the smallest sample on the curve (own)
+STEPS = 12  # sizes of samples, in equal factors up to half of the rows (own)
+DRAWS = 2  # orders of the rows that the curve is averaged over (own)
 
 
 def subsample_equivalence(

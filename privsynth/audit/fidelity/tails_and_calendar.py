@@ -20,10 +20,11 @@ from privsynth.findings.finding import Finding
 from privsynth.schema.definition import TIME_KINDS
 from privsynth.stats.intervals import Interval, cluster_variance, difference, upper_bound
 
-TAIL = 0.01
-LEAST_ROWS = 200
-MOST_COLUMNS = 40
-_Z = 1.959963984540054
+TAIL = 0.01  # share of the values on either side: the 1 % and the 99 % point (own)
+LEAST_ROWS = 200  # values of a column: two are then expected in a tail (own)
+MOST_COLUMNS = 40  # findings of a kind that are kept, the worst (own)
+_Z = 1.959963984540054  # 97.5 % point of the normal: two-sided 95 %
+# Part of the calendar -> how many values it has, and how it is read.
 _PARTS: dict[str, tuple[int, Callable[[pd.Series], pd.Series]]] = {
     "month": (12, lambda times: times.dt.month - 1),
     "weekday": (7, lambda times: times.dt.weekday),

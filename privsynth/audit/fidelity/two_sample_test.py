@@ -23,12 +23,12 @@ from privsynth.findings.insufficient import insufficient
 from privsynth.stats.intervals import auc_influence, cluster_variance, normal
 from privsynth.stats.prediction_metrics import with_draws
 
-FOLDS = 3
-MIN_ROWS = 100
-ROWS: dict[Level, int] = {"quick": 3_000, "standard": 10_000, "deep": 40_000}
-SHOWN = 20
-DROP_ROWS = 2_000
-TREES = 60
+FOLDS = 3  # of the cross-fit: two thirds of the rows train (own)
+MIN_ROWS = 100  # of each table (own)
+ROWS: dict[Level, int] = {"quick": 3_000, "standard": 10_000, "deep": 40_000}  # of each table; bounds the time (own)
+SHOWN = 20  # columns with a figure of their own (own)
+DROP_ROWS = 2_000  # of a fold whose columns are shuffled; bounds the time (own)
+TREES = 60  # of the classifier; bounds the time (own)
 SOURCE = "Lopez-Paz & Oquab (2017); DeLong et al. (1988) by unit and fold"
 
 

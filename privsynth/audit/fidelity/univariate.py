@@ -9,7 +9,7 @@ from privsynth.findings.finding import Finding
 from privsynth.findings.group_share import effective
 from privsynth.stats.intervals import Interval, cluster_variance, normal, share_difference
 
-QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)  # listed in the detail for the reader: median, quartiles, tails
 
 
 def column_differences(tables: AuditTables) -> list[Finding]:

@@ -17,11 +17,11 @@ from privsynth.audit.membership.focal_points import focal_points, has_focal_poin
 from privsynth.audit.membership.inference_game import Game, deal
 from privsynth.audit.membership.vulnerable_rows import achilles
 
-NEIGHBOURS = 10
-LRA_ROWS = 5
-MAX_BASE = 40_000
-MAX_PROBES = 1_000
-QUICK_TARGETS = 1_000
+NEIGHBOURS = 10  # k of the density and of the plagiarism attack, as `ATTACKS` says (own)
+LRA_ROWS = 5  # synthetic rows near a target that Gen-LRA scores (own)
+MAX_BASE = 40_000  # synthetic rows, and reference rows, that targets are compared with; bounds the time (own)
+MAX_PROBES = 1_000  # reference rows that the bandwidth of Gen-LRA is taken from (own)
+QUICK_TARGETS = 1_000  # a side at the level "quick"; bounds the time (own)
 
 ATTACKS = {
     "distance": "nearer to a synthetic row than to a reference row (calibrated DCR)",

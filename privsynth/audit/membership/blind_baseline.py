@@ -13,7 +13,7 @@ from privsynth.findings.finding import Finding
 from privsynth.findings.insufficient import insufficient
 from privsynth.stats.intervals import auc_interval
 
-CONFIDENCE = 0.99
+CONFIDENCE = 0.99  # two-sided: a fair game is called unfair with probability 0.5 % (own)
 
 
 def blind_scores(

@@ -12,8 +12,8 @@ from privsynth.findings.insufficient import insufficient, percent
 from privsynth.stats.epsilon_bounds import ALPHA
 from privsynth.stats.intervals import auc_influence, clopper_pearson, lower_bound, upper_bound
 
-RATE = 0.1
-MIN_MEMBERS = 50
+RATE = 0.1  # of false alarms: a lower one would leave too few members of a small group (own)
+MIN_MEMBERS = 50  # and as many non-members, as `MIN_ROWS` of a group (own)
 
 
 def by_group(tables: AuditTables, scores: AttackScores, *, rng: np.random.Generator) -> list[Finding]:

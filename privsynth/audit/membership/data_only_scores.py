@@ -14,10 +14,10 @@ from privsynth.audit.common.audit_tables import AuditTables, thin
 from privsynth.audit.common.discretise import encode, fit_coders
 from privsynth.audit.common.predictors import one_thread
 
-MAX_PAIRS = 200
-_CHUNK_CELLS = 1 << 24
-_COPY = 0.01  # a distance that counts as none: a number that was shaken by a hundredth of its range
-_SAME = 1e-6
+MAX_PAIRS = 200  # of columns; bounds the time (own)
+_CHUNK_CELLS = 1 << 24  # kernel values at once: 64 MiB in single precision (own)
+_COPY = 0.01  # distances below it count as none: a number that was moved by a hundredth of its range (own)
+_SAME = 1e-6  # distances that differ by less are equal: rounding leaves some 1e-7
 
 
 def distance(near_s: np.ndarray, near_r: np.ndarray) -> np.ndarray:

@@ -32,8 +32,9 @@ from privsynth.stats.epsilon_bounds import (
 )
 from privsynth.stats.intervals import lower_bound
 
+# Of the targets that are called 'in' and 'out': the best pair is chosen on one half (own).
 SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5)
-DEFAULT_DELTA = 1e-6  # at which mu is told as epsilon if nothing is claimed
+DEFAULT_DELTA = 1e-6  # at which μ is stated as ε if nothing is claimed; the default of a release
 _POWER = "a leak below that can stay unseen."
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 
 from privsynth.audit.common.audit_tables import AuditTables
 
-MIN_TARGETS = 20
+MIN_TARGETS = 20  # members, non-members and reference rows at least (own)
 SHORT = 3.4  # standard deviations of a count of fair coins: beyond them, on either side, in fewer than 1 of 1,000
 NO_ROWS = (
     f"needs a holdout (real rows kept out of training) with at least {4 * MIN_TARGETS} units, and as many training "

@@ -28,12 +28,13 @@ from privsynth.stats.epsilon_bounds import ALPHA
 from privsynth.stats.intervals import auc_interval, clopper_pearson, lower_bound, upper_bound
 from privsynth.stats.privacy_limits import allowed_auc, allowed_tpr
 
+# Down to 0.1 %, as Carlini et al. (2022) ask: an average hides the few who are recognised.
 FALSE_ALARMS = (0.1, 0.01, 0.001)
 TESTS_PER_ATTACK = 2 + len(FALSE_ALARMS)  # the AUC of everybody and of the most vulnerable, and each rate
-MIN_VULNERABLE = 20
-ROC_POINTS = 100
-ALLOWED_POINTS = 40
-POWER = 0.8
+MIN_VULNERABLE = 20  # members, and as many non-members, as `MIN_TARGETS` (own)
+ROC_POINTS = 100  # of a curve in the report (own)
+ALLOWED_POINTS = 40  # of the bound in the report (own)
+POWER = 0.8  # the usual 80 %, Cohen (1988)
 
 
 @dataclass(frozen=True, repr=False, eq=False)

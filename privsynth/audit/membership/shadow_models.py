@@ -24,12 +24,12 @@ from privsynth.audit.common.settings import AuditContext
 from privsynth.audit.membership.data_only_scores import log_ratio
 from privsynth.audit.membership.inference_game import Game
 
-RUNS = 32
-TARGETS = 100
-BASE_ROWS = 2_000
-QUERIES = 64
-MAX_QUERY_COLUMNS = 4
-MIN_BASE = 50
+RUNS = 32  # fits of the generator: half teach the attack, half judge it; bounds the time (own)
+TARGETS = 100  # the most vulnerable; one run serves all of them (own)
+BASE_ROWS = 2_000  # rows that every run trains on; bounds the time (own)
+QUERIES = 64  # random sets of columns (own)
+MAX_QUERY_COLUMNS = 4  # of a query: with more, hardly a synthetic row agrees (own)
+MIN_BASE = 50  # with fewer rows in common, a run is mostly targets (own)
 
 
 @dataclass(frozen=True, repr=False, eq=False)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-NEIGHBOURS = 5
-SHARE = 0.1  # of the targets that count as the most vulnerable
+NEIGHBOURS = 5  # k = 5, as in Meeus et al. (2023)
+SHARE = 0.1  # of the targets that count as the most vulnerable (own)
 
 
 def achilles(near: np.ndarray) -> np.ndarray:

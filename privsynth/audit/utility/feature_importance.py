@@ -17,12 +17,12 @@ from privsynth.findings.finding import Finding
 from privsynth.findings.insufficient import insufficient
 from privsynth.stats.intervals import cluster_variance
 
-MAX_JUDGED = 2_000
-MIN_COLUMNS = 3
-DRAWS = 200
-TOP = 5
-SURE = 2.0
-_LEAST = 1e-6
+MAX_JUDGED = 2_000  # holdout rows; bounds the time (own)
+MIN_COLUMNS = 3  # two columns have two orders, so that agreement says nothing (own)
+DRAWS = 200  # of the bootstrap over units: 5 lie beyond either end of a 95 % interval (own)
+TOP = 5  # columns named for each model (own)
+SURE = 2.0  # standard deviations beyond which a column matters: about 95 %
+_LEAST = 1e-6  # probability: keeps the log loss finite
 
 
 def importance_agreement(tables: AuditTables, found: Judged, *, rng: np.random.Generator) -> list[Finding]:

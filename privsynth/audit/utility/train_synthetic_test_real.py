@@ -17,7 +17,7 @@ from privsynth.findings.insufficient import insufficient
 from privsynth.stats.intervals import cluster_variance
 from privsynth.stats.prediction_metrics import Measure, macro_auc, r2, rare_classes, rare_precision, rmse, with_draws
 
-MIN_ROWS = 30
+MIN_ROWS = 30  # of the holdout (own)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from privsynth.report.charts import svg
 from privsynth.report.charts.axis import Axis
 from privsynth.report.format_numbers import number, share
 
-WORST = 20
+WORST = 20  # rows of a chart, and columns of a matrix: what fits a page (own)
 LEFT, RIGHT = 210.0, svg.WIDE - 76.0  # between the names at the left and the figures at the right
 _SHADES = ("#f3f7fa", "#d8e6f0", "#b0cce0", "#7facca", "#4b86b0", "#1f5a86", "#123a5a")
 

@@ -13,7 +13,7 @@ from privsynth.report.charts.axis import Axis
 from privsynth.report.explain_epsilon import RiskCard, percent
 
 Points = tuple[Sequence[float], Sequence[float]]
-LOWEST = 1e-3
+LOWEST = 1e-3  # left end of the logarithmic axes: the lowest false-positive rate that the audit tests
 NOTE = "A curve is an estimate without its interval; at few false alarms it rests on single people."
 _SHAPES = ("dot", "square", "diamond", "cross", "tick")
 DASHES = ("none", "7 3", "2 3", "9 3 2 3", "12 4")

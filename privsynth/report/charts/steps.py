@@ -13,6 +13,7 @@ from privsynth.report.charts.axis import Axis
 from privsynth.report.charts.roc import DASHES, TONES, mark
 from privsynth.report.format_numbers import number
 
+# Edges of the plot in pixels; left of it stand the names of the marks, below it those of the steps.
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60.0, svg.WIDE - 20.0, 14.0, 230.0
 MOST = len(TONES)
 

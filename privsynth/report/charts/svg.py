@@ -16,7 +16,7 @@ LINE = "#c9d1d9"
 BLUE = "#1f5a86"
 RUST = "#a8430f"
 FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Liberation Sans',sans-serif"
-WIDE = 660
+WIDE = 660  # pixels: the width of every chart (own)
 CHAR = 6.4  # mean width of a character at 12 px, on the generous side
 
 

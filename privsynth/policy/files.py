@@ -8,15 +8,15 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from privsynth.errors import ConfigError
 from privsynth.policy.definition import Policy
+from privsynth.strict.yaml import Document
+from privsynth.strict.yaml import loads as read_yaml
 
 SHIPPED = ("internal", "trusted-partner", "public")
 MAX_BYTES = 1 << 20  # 1 MiB: the shipped policies have a few KiB (own)
-MAX_DEPTH = 20  # levels of nesting; a policy needs three (own)
 
 
 @dataclass(frozen=True)
@@ -56,71 +56,22 @@ def parse_policy(raw: bytes, where: str) -> LoadedPolicy:
     Raises:
       ConfigError: with the line and the key of each of the first five complaints.
     """
-    try:
-        node = yaml.compose(raw.decode("utf-8-sig"), Loader=yaml.SafeLoader)
-    except UnicodeDecodeError:
-        raise ConfigError(f"{where} is not UTF-8 text") from None
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" (line {mark.line + 1})" if mark is not None else ""
-        raise ConfigError(f"{where} is not valid YAML{place}") from None
-    if not isinstance(node, yaml.MappingNode):
+    document = read_yaml(raw, what=where, error=ConfigError)
+    if not isinstance(document.value, dict):
         raise ConfigError(f"{where} is no policy: it must hold the keys policy, version, purpose and checks")
-    _check_nodes(node, where, set())
     try:
-        data = yaml.SafeLoader("").construct_document(node)
-        policy = Policy.model_validate(data)
+        policy = Policy.model_validate(document.value)
     except ValidationError as error:
-        reasons = [_reason(item, node) for item in error.errors(include_url=False, include_input=False)[:5]]
+        reasons = [_reason(item, document) for item in error.errors(include_url=False, include_input=False)[:5]]
         raise ConfigError(f"{where} is not a valid policy: " + "; ".join(reasons)) from None
-    except (yaml.YAMLError, ValueError):
-        raise ConfigError(f"{where} holds a value that YAML cannot read") from None
     return LoadedPolicy(policy, hashlib.sha256(raw).hexdigest())
 
 
-def _check_nodes(node: yaml.Node, where: str, seen: set[int], depth: int = 0) -> None:
-    """Refuse what makes a small file large or ambiguous: aliases, deep nesting, a key that stands twice."""
-    line = node.start_mark.line + 1
-    if depth > MAX_DEPTH or id(node) in seen:
-        raise ConfigError(f"{where}: line {line}: a policy has no aliases and no deep nesting")
-    seen.add(id(node))
-    if isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            _check_nodes(item, where, seen, depth + 1)
-    elif isinstance(node, yaml.MappingNode):
-        names = set()
-        for key, item in node.value:
-            if key.value in names if isinstance(key, yaml.ScalarNode) else True:
-                what = f"the key '{key.value}' stands twice" if isinstance(key, yaml.ScalarNode) else "a key is no text"
-                raise ConfigError(f"{where}: line {key.start_mark.line + 1}: {what}")
-            names.add(key.value)
-            _check_nodes(item, where, seen, depth + 1)
-
-
-def _reason(item: Any, node: yaml.Node) -> str:
-    place, line = " → ".join(str(part) for part in item["loc"]), _line(node, item["loc"])
+def _reason(item: Any, document: Document) -> str:
+    place, line = " → ".join(str(part) for part in item["loc"]), document.line(item["loc"])
     message = str(item["msg"]).removeprefix("Value error, ")
     if item["type"] == "extra_forbidden":
         return f"line {line}: '{place}' is not a key that a policy knows"
     if item["type"] == "missing":
         return f"line {line}: '{place}' is missing"
     return f"line {line}: {place}: {message}" if place else f"line {line}: {message}"
-
-
-def _line(node: yaml.Node, place: tuple[str | int, ...]) -> int:
-    """Return the line of the deepest part of a place that the file has."""
-    line = int(node.start_mark.line) + 1
-    for part in place:
-        if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-        elif isinstance(node, yaml.MappingNode):
-            found = [(key, item) for key, item in node.value if key.value == part]
-            if not found:
-                break
-            key, node = found[0]
-            line = int(key.start_mark.line) + 1
-            continue
-        else:
-            break
-        line = int(node.start_mark.line) + 1
-    return line

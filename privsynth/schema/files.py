@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 
 from privsynth.errors import SchemaError
 from privsynth.schema.definition import Schema
+from privsynth.strict.yaml import loads as read_yaml
 
 MAX_BYTES = 32 << 20
 
@@ -27,34 +27,6 @@ _SDTYPES = {
 }
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """Safe YAML in which a key may stand only once, and yes, no, on and off are texts, as in YAML 1.2: a code book is
-    full of them."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-
-_UniqueKeys.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
-
-
-def _mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen = set()
-    for key_node, _ in node.value:
-        key = loader.construct_object(key_node)
-        if key in seen:
-            raise SchemaError(f"the schema holds the key '{key}' twice (line {key_node.start_mark.line + 1})")
-        seen.add(key)
-    return dict(yaml.SafeLoader.construct_mapping(loader, node, deep=True))
-
-
-_UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-
-
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return a JSON object, in which a key may stand only once: which of two is meant, nobody can know."""
     found = dict(pairs)
@@ -62,6 +34,17 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
         raise SchemaError(f"the schema holds the key '{twice}' twice; take one away")
     return found
+
+
+def _json(raw: bytes, path: Path) -> Any:
+    try:
+        return json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_unique)
+    except UnicodeDecodeError:
+        raise SchemaError(f"the schema {path} is not UTF-8 text") from None
+    except json.JSONDecodeError as error:
+        raise SchemaError(f"{path} is not valid JSON (line {error.lineno})") from None
+    except (RecursionError, ValueError):  # ValueError: of an integer of thousands of digits
+        raise SchemaError(f"{path} is not valid JSON") from None
 
 
 def load_schema(path: Path, *, sdv_is_declared: bool = False) -> Schema:
@@ -78,27 +61,13 @@ def load_schema(path: Path, *, sdv_is_declared: bool = False) -> Schema:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise SchemaError(f"{path} is too large for a schema")
-        text = path.read_text(encoding="utf-8-sig")
+        raw = path.read_bytes()
     except OSError as error:
         raise SchemaError(f"the schema {path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise SchemaError(f"the schema {path} is not UTF-8 text") from None
-    try:
-        data = (
-            json.loads(text, object_pairs_hook=_unique)
-            if path.suffix == ".json"
-            else yaml.load(text, Loader=_UniqueKeys)
-        )
-    except json.JSONDecodeError as error:
-        raise SchemaError(f"{path} is not valid JSON (line {error.lineno})") from None
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" (line {mark.line + 1})" if mark is not None else ""
-        raise SchemaError(f"{path} is not valid YAML{place}") from None
-    except ValueError:  # of a date that YAML recognises by its shape
-        raise SchemaError(
-            f"{path} holds a date or a number that does not exist, such as 2024-13-01; correct it"
-        ) from None
+    if path.suffix == ".json":
+        data = _json(raw, path)
+    else:
+        data = read_yaml(raw, what=str(path), error=SchemaError).value
     if isinstance(data, dict) and ("METADATA_SPEC_VERSION" in data or "tables" in data):
         data = from_sdv(data, declared=sdv_is_declared)
     return schema_from(data, str(path))

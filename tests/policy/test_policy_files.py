@@ -85,7 +85,7 @@ def test_a_number_that_yaml_takes_for_a_text_is_a_number():
         (GOOD.replace("policy: wards", "policy: Anonymous data"), "a conclusion that a person draws"),
         (GOOD.split("checks:")[0] + "checks: []\n", "demands nothing"),
         (GOOD + "version: \"2\"\n", "line 12: the key 'version' stands twice"),
-        (GOOD.replace("own", "&a own") + "x: *a\n", "no aliases"),
+        (GOOD.replace("own", "&a own") + "x: *a\n", "line 12: 'x' is not a key that a policy knows"),
         ("- a\n", "it must hold the keys"),
         ("a: [\n", "not valid YAML (line"),
         ("", "it must hold the keys"),

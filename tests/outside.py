@@ -24,7 +24,7 @@ def install(
       points: group of entry points -> name -> what it points to, "module:object".
       modules: name -> text of a module.
     """
-    info = folder / f"{package}-1.2.dist-info"
+    info = folder / f"{package.replace('-', '_')}-1.2.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.2\n", encoding="utf-8")
     lines = [

@@ -9,7 +9,7 @@ from typing import Any
 
 from privsynth._validate import inside, positive
 from privsynth.errors import ConfigError, Option
-from privsynth.generators.registry import GENERATORS
+from privsynth.generators.registry import GENERATORS, generator_info, names_outside
 from privsynth.privacy.budget import DEFAULT_DELTA, Budget
 
 DEFAULT_EPSILONS = (0.5, 1.0, 3.0, 10.0)  # from strict to weak, in factors of about three (own)
@@ -86,12 +86,13 @@ class BenchmarkConfig:
         if not self.generators and not self.compare:
             raise ConfigError("name at least one generator with ", Option("generators"))
         for name in self.generators:
-            if name not in GENERATORS:
-                raise ConfigError(f"there is no generator '{name}'; choose from {', '.join(GENERATORS)}")
+            if name not in GENERATORS and name not in names_outside():
+                known = (*GENERATORS, *names_outside())
+                raise ConfigError(f"there is no generator '{name}'; choose from {', '.join(known)}")
         for label, values in (("generators", self.generators), ("epsilons", self.epsilons)):
             if len(set(values)) != len(values):
                 raise ConfigError(f"{label} holds a value twice; name each one once")
-        if not self.epsilons and any(GENERATORS[name].private for name in self.generators):
+        if not self.epsilons and any(generator_info(name).private for name in self.generators):
             raise ConfigError("name at least one epsilon with ", Option("epsilons"))
         for epsilon in self.epsilons:
             Budget(epsilon=epsilon, delta=self.delta)
@@ -117,6 +118,6 @@ class BenchmarkConfig:
         found = []
         for seed in range(1, self.seeds + 1):
             for name in self.generators:
-                budgets: tuple[float | None, ...] = self.epsilons if GENERATORS[name].private else (None,)
+                budgets: tuple[float | None, ...] = self.epsilons if generator_info(name).private else (None,)
                 found += [Case(generator=name, epsilon=epsilon, seed=seed) for epsilon in budgets]
         return found

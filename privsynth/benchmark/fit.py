@@ -9,7 +9,7 @@ from pathlib import Path
 
 from privsynth.benchmark.config import BenchmarkConfig, Case
 from privsynth.benchmark.splits import Sides, budget_of, typed_train
-from privsynth.generators.registry import GENERATORS, load_generator
+from privsynth.generators.registry import generator_info, load_generator
 from privsynth.pipeline.learn import Request, learn
 from privsynth.pipeline.spending_plan import make_plan
 from privsynth.privacy.budget import Bill
@@ -46,7 +46,7 @@ def fit(sides: Sides, config: BenchmarkConfig, case: Case, path: Path, progress:
     Guarantee: the rows of a private run cost (epsilon, delta), and the benchmark as a whole keeps no account of its
       runs; a reference has no guarantee at all.
     """
-    if not GENERATORS[case.generator].private:
+    if not generator_info(case.generator).private:
         return _fit_reference(sides, config, case, path, progress)
     assert case.epsilon is not None
     budget = budget_of(config, sides.schema, epsilon=case.epsilon)

@@ -28,7 +28,7 @@ from privsynth.benchmark.page import render
 from privsynth.benchmark.results import Document, Run, TableInfo, load_runs, read_json, summarise
 from privsynth.benchmark.splits import budget_of, settle
 from privsynth.errors import ConfigError, Option, OutputError
-from privsynth.generators.registry import GENERATORS
+from privsynth.generators.registry import generator_info
 from privsynth.parallel import processors
 from privsynth.schema.definition import Schema
 from privsynth.sources.registry import SourceOptions, open_source
@@ -188,7 +188,7 @@ def _write(
 def _as_run(case: Case, config: BenchmarkConfig, result: Mapping[str, Any]) -> Run:
     shared: dict[str, Any] = {
         "generator": case.generator,
-        "private": GENERATORS[case.generator].private,
+        "private": generator_info(case.generator).private,
         "epsilon": case.epsilon,
         "delta": None if case.epsilon is None else config.delta,
         "seed": case.seed,

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from privsynth.cli.terminal.output import emit_json, print_table
+from privsynth.errors import ConfigError
+
+if TYPE_CHECKING:
+    from privsynth.generators.registry import GeneratorInfo
 
 
 @click.command("generators")
@@ -14,14 +20,46 @@ def command(as_json: bool) -> None:
 
     Example: privsynth generators
     """
-    from privsynth.generators.registry import AUTO_ARN_EPSILON, AUTO_ARN_ROWS, AUTO_ARN_ROWS_OF_UNIT, GENERATORS
+    from privsynth.generators.registry import (
+        AUTO_ARN_EPSILON,
+        AUTO_ARN_ROWS,
+        AUTO_ARN_ROWS_OF_UNIT,
+        GENERATORS,
+        names_outside,
+    )
 
+    outside = {name: _of_another_package(name) for name in names_outside()}
+    known = {**GENERATORS, **{name: info for name, info in outside.items() if not isinstance(info, str)}}
     if as_json:
-        emit_json({name: {"private": info.private, "summary": info.summary} for name, info in GENERATORS.items()})
+        emit_json({name: _record(info) for name, info in known.items()})
         return
-    rows = [(name, "yes" if info.private else "no privacy", info.summary) for name, info in GENERATORS.items()]
+    rows = [(name, "yes" if info.private else "no privacy", _summary(info)) for name, info in known.items()]
+    rows += [(name, "unusable", why) for name, why in outside.items() if isinstance(why, str)]
     auto = (
         f"arn from epsilon {AUTO_ARN_EPSILON:g} up unless fewer than {AUTO_ARN_ROWS:,} rows are declared "
         f"or a unit may have more than {AUTO_ARN_ROWS_OF_UNIT}, else marginal"
     )
     print_table(("name", "private", "what it is"), [*rows, ("auto", "yes", auto)])
+
+
+def _of_another_package(name: str) -> GeneratorInfo | str:
+    """Return what is known of it, or why it cannot be used."""
+    from privsynth.generators.registry import generator_info
+
+    try:
+        return generator_info(name)
+    except ConfigError as error:
+        return str(error)
+
+
+def _record(info: GeneratorInfo) -> dict[str, object]:
+    of = info.extension
+    of_package = {"package": of.distribution, "version": of.version} if of else {}
+    return {"private": info.private, "summary": info.summary, **of_package}
+
+
+def _summary(info: GeneratorInfo) -> str:
+    of = info.extension
+    if of is None:
+        return info.summary
+    return f"{info.summary} (package {of.distribution} {of.version}, no part of privsynth: its guarantee is its own)"

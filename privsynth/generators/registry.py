@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
+from privsynth import extensions
 from privsynth.codecs.loaded import require
 from privsynth.errors import ConfigError
+from privsynth.extensions import Extension
 from privsynth.progress import Progress
 
 if TYPE_CHECKING:  # who samples only has neither scipy nor mpmath
@@ -98,11 +102,15 @@ class Generator(Protocol):
 
 @dataclass(frozen=True)
 class GeneratorInfo:
-    """What a person should know before choosing a generator.
+    """What a person should know before choosing a generator, and where it lives.
+
+    Another package offers a generator by an entry point of the group `privsynth.generators` under the generator's name,
+    which leads to an object of this class, for example `acme = "acme_synth:INFO"`.
 
     Attributes:
       module: has `GENERATOR`, which fits.
       fitted: has `restore`, which gives a saved model back; needs the packages of the extra `sample` only.
+      extension: where one from outside is from, as the installation says; None for ours.
     """
 
     name: str
@@ -110,6 +118,7 @@ class GeneratorInfo:
     summary: str
     module: str
     fitted: str = ""
+    extension: Extension | None = None
 
 
 # The registry: name -> what it is and where it lives. Modules are imported when chosen, so that torch is not loaded
@@ -171,6 +180,38 @@ MAX_TENSOR_VALUE = 1e6
 AUTO_ARN_EPSILON, AUTO_ARN_ROWS, AUTO_ARN_ROWS_OF_UNIT = 3.0, 20_000, 9
 
 
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")  # of a generator from outside: it becomes part of reports and commands
+
+
+def names_outside() -> list[str]:
+    """Return the names of generators that other installed packages declare, sorted; nothing of theirs is imported.
+
+    Raises:
+      ConfigError: a package takes the name of one of ours, or two take the same.
+    """
+    return extensions.names("generator", builtin=GENERATORS)
+
+
+def generator_info(name: str) -> GeneratorInfo:
+    """Return what is known of a generator. Of another package only the module of its `GeneratorInfo` is imported.
+
+    Raises:
+      ConfigError: an unknown name; or a package does not keep to what an entry point has to give.
+    """
+    if name in GENERATORS:
+        return GENERATORS[name]
+    loaded = extensions.load("generator", name, GeneratorInfo, builtin=GENERATORS)
+    if loaded is None:
+        private = [known for known, info in GENERATORS.items() if info.private]
+        raise ConfigError(f"there is no generator '{name}'; choose auto, {', '.join([*private, *names_outside()])}")
+    info, of = loaded.value, loaded.extension
+    if info.name != name or not NAME.fullmatch(name):
+        raise ConfigError(f"{of.label} has no proper name, or another than its entry point; update or uninstall it")
+    if not info.private:
+        raise ConfigError(f"{of.label} has no privacy guarantee and cannot be used here; uninstall that package")
+    return replace(info, extension=of)
+
+
 def choose(name: str, *, epsilon: float, rows: int | None = None, max_rows_per_unit: int = 1) -> str:
     """Return the generator's name; `auto` is settled by public facts alone.
 
@@ -182,47 +223,77 @@ def choose(name: str, *, epsilon: float, rows: int | None = None, max_rows_per_u
     if name == "auto":
         enough = (rows is None or rows >= AUTO_ARN_ROWS) and max_rows_per_unit <= AUTO_ARN_ROWS_OF_UNIT
         return "arn" if epsilon >= AUTO_ARN_EPSILON and enough else "marginal"
-    if name not in GENERATORS:
-        private = ", ".join(known for known, info in GENERATORS.items() if info.private)
-        raise ConfigError(f"there is no generator '{name}'; choose auto, {private}")
-    _refuse_reference(name)
+    _refuse_reference(generator_info(name))
     return name
 
 
-def _refuse_reference(name: str) -> None:
-    if not GENERATORS[name].private:
+def _refuse_reference(info: GeneratorInfo) -> None:
+    if not info.private:
         raise ConfigError(
-            f"'{name}' has no privacy guarantee, so that it cannot make a release; it is a reference to compare with, "
-            "through `privsynth benchmark` and `privsynth audit`"
+            f"'{info.name}' has no privacy guarantee, so that it cannot make a release; it is a reference to compare "
+            "with, through `privsynth benchmark` and `privsynth audit`"
         )
+
+
+def generator_extension(name: str) -> Extension | None:
+    """Return where a generator is from; None for ours, and for one that is not installed."""
+    return None if name in GENERATORS or name not in names_outside() else generator_info(name).extension
 
 
 def load_generator(name: str) -> Generator:
     """Return a private generator with its default settings.
 
-    Raises:
-      ConfigError: a reference without privacy, which is not a `Generator`.
-    """
-    from importlib import import_module
+    One from outside is as trustworthy as who made it: hold it to `privsynth.testing.generators.check_generator` first.
 
-    _refuse_reference(name)
-    generator: Generator = import_module(GENERATORS[name].module).GENERATOR
+    Raises:
+      ConfigError: an unknown name; or a reference without privacy, which is not a `Generator`.
+    """
+    info = generator_info(name)
+    _refuse_reference(info)
+    generator: Generator = _attribute(info, info.module, "GENERATOR")
     return generator
 
 
-def restore_generator(name: str, tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> FittedGenerator:
-    """Return a fitted generator from what it saved. The name is looked up in the registry, never imported by name.
+def load_restore(info: GeneratorInfo) -> Callable[[Mapping[str, np.ndarray], Mapping[str, Any]], FittedGenerator]:
+    """Return the function that gives a saved model of a generator back."""
+    restore: Callable[..., FittedGenerator] = _attribute(info, info.fitted, "restore")
+    return restore
 
+
+def _attribute(info: GeneratorInfo, module: str, name: str) -> Any:
+    if info.extension is None:
+        return getattr(import_module(module), name)
+    try:
+        return getattr(import_module(module), name)
+    except Exception as error:  # somebody else's code, as above
+        raise ConfigError(
+            f"{info.extension.label} cannot be imported ({type(error).__name__}); update or uninstall that package"
+        ) from error
+
+
+def restore_generator(
+    name: str, tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any], *, package: str = ""
+) -> FittedGenerator:
+    """Return a fitted generator from what it saved.
+
+    The name is looked up in the registry and among the entry points of installed packages; nothing is ever imported by
+    a name that stands in a model.
+
+    Args:
+      package: the distribution that the model names, "" for ours.
     Raises:
       ConfigError: an unknown name.
       ValueError: a tensor holds something else than numbers of a sensible size, or tensors and settings do not fit.
     """
-    from importlib import import_module
-
-    if not isinstance(name, str) or name not in GENERATORS or not GENERATORS[name].private:
-        raise ConfigError("the model was made by a generator that this version does not know")
+    known = isinstance(name, str) and (name in names_outside() if package else name in GENERATORS)
+    info = generator_info(name) if known else None
+    if info is None or not info.private or (info.extension.distribution if info.extension else "") != package:
+        raise ConfigError(
+            "the model was made by a generator of another package, which is not installed; the report names it"
+            if package
+            else "the model was made by a generator that this version does not know"
+        )
     for array in tensors.values():
         require(array.dtype.kind in "iuf", "a tensor holds no numbers")
         require(not array.size or bool((np.abs(array) <= MAX_TENSOR_VALUE).all()), "a tensor holds no finite numbers")
-    fitted: FittedGenerator = import_module(GENERATORS[name].fitted).restore(tensors, settings)
-    return fitted
+    return load_restore(info)(tensors, settings)

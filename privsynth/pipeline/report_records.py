@@ -16,6 +16,7 @@ from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.codecs.columns import CategoryCodec, ColumnCodec, DerivedCodec, NumberCodec, SurrogateCodec, TimeCodec
 from privsynth.codecs.synthetic_rows import SyntheticRows
 from privsynth.findings.finding import Finding
+from privsynth.generators.registry import generator_extension
 from privsynth.ledger.account import Account
 from privsynth.ledger.events import DELTA_UNITS, EPSILON_UNITS
 from privsynth.pipeline.audits.officer_audit import TITLES as RUN_TITLES
@@ -83,6 +84,7 @@ def public_report(
     Args:
       policy: judged here only if every check of it looks at public figures alone; else nothing of it is shown.
     """
+    of = generator_extension(public.model.fitted.name)
     return ReportData(
         kind="public",
         report_id=report_id,
@@ -90,7 +92,9 @@ def public_report(
         created=created,
         tool_version=__version__,
         generator=GeneratorInfo(
-            name=public.model.fitted.name, version=__version__, settings=_flat(public.model.fitted.settings())
+            name=public.model.fitted.name,
+            version=of.version if of else __version__,
+            settings=_flat(public.model.fitted.settings()),
         ),
         guarantee=_guarantee(public, request, bill),
         unsigned=signing.unsigned,
@@ -101,7 +105,9 @@ def public_report(
         rules=tuple(rule.text for rule in public.model.parsed_rules()),
         findings=public.findings,
         synthetic_profile=profiles(public.rows),
-        hazards=hazards(public.model.fitted.name, holdout=request.holdout_fraction > 0),
+        hazards=hazards(
+            public.model.fitted.name, holdout=request.holdout_fraction > 0, package=of.distribution if of else ""
+        ),
         sampling_seed=request.seed,
         files=tuple(files),
         policy=judge(policy, public.findings, promise=promise_of(request.budget.epsilon, request.budget.delta))

@@ -17,10 +17,17 @@ from typing import Literal
 
 from privsynth import __version__
 from privsynth.audit.registry import audit_extensions
-from privsynth.errors import OutputError, PrivsynthWarning
+from privsynth.errors import ConfigError, OutputError, PrivsynthWarning
 from privsynth.extensions import Extension
 from privsynth.findings.finding import Finding
-from privsynth.generators.registry import choose, load_generator
+from privsynth.generators.registry import (
+    Generator,
+    choose,
+    generator_extension,
+    generator_info,
+    load_generator,
+    load_restore,
+)
 from privsynth.ledger.account import Account, several_units_text
 from privsynth.ledger.ledger import Ledger, Reservation
 from privsynth.notebook import card, checks_text, promise_text, worst_text
@@ -53,6 +60,7 @@ from privsynth.signing.release import sign_folder
 from privsynth.signing.store import open_key
 from privsynth.sources.fingerprint import content_fingerprints
 from privsynth.sources.registry import Source, SourceOptions, extension_of, read_table, takes_encoding
+from privsynth.testing.generators import check_generator
 from privsynth.workspace import Workspace, privsynth_home
 
 DEMO = "DEMO"
@@ -299,6 +307,18 @@ def _least_bytes(job: _Job) -> int:
     return LEAST_BYTES + int(rows * columns * LEAST_BYTES_OF_CELL[job.config.format])
 
 
+def _checked_generator(name: str, env: Environment) -> Generator:
+    """Return a generator; one of another package is held to the contract of generators first, on invented rows."""
+    info = generator_info(name)
+    generator = load_generator(name)
+    if info.extension is not None:
+        env.progress("checking the generator", 0.0)
+        check_generator(generator, load_restore(info))
+        if generator.name != name:
+            raise ConfigError(f"the generator '{name}' calls itself by another name; update or uninstall its package")
+    return generator
+
+
 def _prepare(config: SynthesizeConfig, env: Environment) -> _Job:
     """Check everything that public facts can tell, so that no budget is reserved for a run that cannot end well."""
     check_out(config.out)
@@ -312,9 +332,9 @@ def _prepare(config: SynthesizeConfig, env: Environment) -> _Job:
     if config.key is not None:
         key, entry = open_key(env.home, config.key, env.passphrase, now=env.now)
         holder = entry.holder
-    generator = load_generator(
-        choose(config.generator, epsilon=budget.epsilon, rows=schema.rows, max_rows_per_unit=budget.max_rows_per_unit)
-    )
+    most = budget.max_rows_per_unit
+    name = choose(config.generator, epsilon=budget.epsilon, rows=schema.rows, max_rows_per_unit=most)
+    generator = _checked_generator(name, env)
     env.progress("planning", 0.0)
     plan = make_plan(schema, physical_types(source), budget, generator.training_spec())
     request = Request(
@@ -338,14 +358,14 @@ def _prepare(config: SynthesizeConfig, env: Environment) -> _Job:
         key=key,
         holder=holder,
         policy=policy,
-        extensions=_extensions(config),
+        extensions=_extensions(config, generator.name),
     )
 
 
-def _extensions(config: SynthesizeConfig) -> tuple[Extension, ...]:
+def _extensions(config: SynthesizeConfig, generator: str) -> tuple[Extension, ...]:
     """Return what the run takes from other packages, imported now: what is wrong with it is said before it costs."""
-    reader = extension_of(config.source)
-    return (*((reader,) if reader else ()), *(audit_extensions() if config.audit != "none" else ()))
+    own = [extension_of(config.source), generator_extension(generator)]
+    return (*(found for found in own if found), *(audit_extensions() if config.audit != "none" else ()))
 
 
 def _audit(job: _Job, public: Public, private: Private) -> tuple[list[Finding], AuditRun, Judgement | None]:

@@ -19,8 +19,8 @@ from privsynth.codecs.decoded_rows import DecodedRows
 from privsynth.codecs.loaded import MAX_NAME, Malformed, items, require, text, whole
 from privsynth.codecs.synthetic_rows import SyntheticRows
 from privsynth.codecs.table import TableCodec
-from privsynth.errors import SourceError
-from privsynth.generators.registry import FittedGenerator, restore_generator
+from privsynth.errors import ConfigError, SourceError
+from privsynth.generators.registry import FittedGenerator, generator_extension, restore_generator
 from privsynth.progress import Progress, no_progress
 from privsynth.randomness import sampling_rng
 from privsynth.sampling.draw import Order, draw_part, place_order
@@ -124,6 +124,8 @@ class SyntheticModel:
         """
         from safetensors.numpy import save
 
+        of = generator_extension(self.fitted.name)
+
         arrays = {name: np.ascontiguousarray(array) for name, array in self.fitted.tensors().items()}
         # Not `save_file`, which tells of a full disk by an error of its own.
         (folder / "model.safetensors").write_bytes(save(arrays))
@@ -132,6 +134,7 @@ class SyntheticModel:
                 "format": FORMAT,
                 "dataset": self.dataset,
                 "generator": self.fitted.name,
+                **({"package": {"name": of.distribution, "version": of.version}} if of else {}),
                 "settings": self.fitted.settings(),
                 "default_rows": self.default_rows,
                 "rules": list(self.rules),
@@ -160,6 +163,8 @@ class SyntheticModel:
             return model
         except (OSError, SafetensorError) as error:
             raise SourceError(f"{folder} holds no model: give the folder 'model' of a release") from error
+        except ConfigError as error:  # its sentences quote nothing of the file
+            raise SourceError(f"{folder} holds a model that cannot be restored here: {error}") from error
         except Malformed as error:
             raise SourceError(f"{folder} holds a model that is malformed: {error}; ask for a fresh copy") from error
         except SourceError:
@@ -186,9 +191,11 @@ class SyntheticModel:
         sizes = [attribute.size for attribute in codec.attributes]
         require(data["settings"]["sizes"] == sizes, "the generator and the columns have different numbers of codes")
         rules = items(data["rules"], "the rules", at_most=MAX_RULES)
+        tensors = load_file(folder / "model.safetensors")
+        package = text(data["package"]["name"], "the package", at_most=MAX_NAME) if "package" in data else ""
         return cls(
             codec=codec,
-            fitted=restore_generator(data["generator"], load_file(folder / "model.safetensors"), data["settings"]),
+            fitted=restore_generator(data["generator"], tensors, data["settings"], package=package),
             rules=tuple(text(rule, "a rule", at_most=MAX_RULE_TEXT) for rule in rules),
             default_rows=whole(data["default_rows"], 0, MAX_ROWS, "the number of rows"),
             dataset=text(data["dataset"], "the name of the dataset", at_most=MAX_NAME),

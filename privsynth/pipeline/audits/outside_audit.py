@@ -22,6 +22,7 @@ from privsynth.domain.bounding import divide
 from privsynth.errors import ConfigError, OutputError, SchemaError
 from privsynth.extensions import Extension
 from privsynth.findings.finding import Finding
+from privsynth.generators.registry import generator_extension
 from privsynth.notebook import card, checks_text, worst_text
 from privsynth.pipeline.audits.audit_inputs import columns_apart, compared_facts, side_by_side, typed_frame
 from privsynth.pipeline.audits.officer_audit import ROWS_APART, audit_run
@@ -196,7 +197,7 @@ def audit(config: AuditConfig, env: Environment) -> AuditResult:
             findings=tuple(findings),
             hazards=hazards(ELSEWHERE, holdout=config.holdout is not None),
             files=("report.html", "report.json"),
-            extensions=_extensions(config),
+            extensions=_extensions(config, model),
             policy=judgement,
             officer=OfficerPart(audit=replace(audit_run(tables, findings, config.level), not_compared=lacking)),
         )
@@ -215,11 +216,12 @@ def audit(config: AuditConfig, env: Environment) -> AuditResult:
     )
 
 
-def _extensions(config: AuditConfig) -> tuple[Extension, ...]:
+def _extensions(config: AuditConfig, model: SyntheticModel | None) -> tuple[Extension, ...]:
     """Return what the audit takes from other packages."""
     tables = [table for table in (config.real, config.synthetic, config.holdout) if table is not None]
     readers = {reader for reader in map(extension_of, tables) if reader is not None}
-    return (*sorted(readers), *audit_extensions())
+    of_model = generator_extension(model.fitted.name) if model else None
+    return (*sorted(readers), *([of_model] if of_model else []), *audit_extensions())
 
 
 def _write(report: ReportData, staged: Path, key: SigningKey | None, env: Environment) -> None:

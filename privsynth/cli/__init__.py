@@ -52,17 +52,17 @@ COMMANDS: dict[str, Lazy] = {
         spends=True,
     ),
     "plan": Lazy(
-        "privsynth.cli.plan:command", "Say what a release would cost and reach; spends nothing.", "synthesize"
+        "privsynth.cli.plan:command", "Show what a release would cost and how accurate it would be.", "synthesize"
     ),
     "verify": Lazy("privsynth.cli.verify:verify", "Check who signed a release, and that not a byte was changed."),
-    "audit": Lazy("privsynth.cli.audit:command", "Audit any synthetic table against the real one.", "synthesize"),
+    "audit": Lazy("privsynth.cli.audit:command", "Audit a synthetic table against the real one.", "synthesize"),
     "sample": Lazy("privsynth.cli.sample:command", "Draw more rows from a released model; costs no budget.", "sample"),
     "impute": Lazy(
         "privsynth.cli.impute:command", "Fill the gaps of your own table from a released model.", "synthesize"
     ),
     "schema": Lazy("privsynth.cli.schema:command", "Write a schema to fill in, or check one.", "synthesize"),
-    "keys": Lazy("privsynth.cli.keys:keys", "Make, list, revoke and hand out signing keys."),
-    "budget": Lazy("privsynth.cli.budget:command", "Show or cap what each dataset has spent.", "synthesize"),
+    "keys": Lazy("privsynth.cli.keys:keys", "Make, list, revoke and export signing keys."),
+    "budget": Lazy("privsynth.cli.budget:command", "Show what each dataset has spent, and set its cap.", "synthesize"),
     "generators": Lazy("privsynth.cli.generators:command", "List the generators and what each is for.", "synthesize"),
     "benchmark": Lazy(
         "privsynth.cli.benchmark:command", "Compare generators on a table over seeds and budgets.", "synthesize"
@@ -74,11 +74,11 @@ STOPPED = 130
 READER_GONE = 141
 # Said when a command is stopped: of one that spends, and of the others.
 STOPPED_SENTENCES = {
-    True: "Stopped. Nothing was released; what the ledger had reserved for noise that was drawn stays spent.",
+    True: "Stopped. Nothing was released; if any noise had been drawn, the reserved budget stays spent.",
     False: "Stopped. Nothing was spent.",
 }
 
-STOPPED_LATE = "Stopped after the release was made: it is whole."
+STOPPED_LATE = "Stopped after the release was made: it is complete."
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -163,17 +163,17 @@ def _version(ctx: click.Context, option: click.Parameter, asked: bool) -> None:
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
 )
-@click.option("-v", "--verbose", is_flag=True, help="Say more about progress; never a private value.")
+@click.option("-v", "--verbose", is_flag=True, help="Report progress in more detail; never a private value.")
 @click.pass_context
 def main(ctx: click.Context, verbose: bool) -> None:
-    """Share a safe copy of a sensitive table, with proof.
+    """Share a differentially private copy of a sensitive table, with signed reports.
 
     Example: privsynth synthesize admissions.csv --unit patient_id --epsilon 1 --out out/
 
     \b
     Exit codes: 0 done, 2 bad input or usage, 3 a check failed, 4 refused by the
     budget, 5 does not verify, 6 intact but the signer is unknown, 7 the ledger
-    cannot be read or written.
+    cannot be read or written now.
     """
     ctx.obj.verbose = verbose
 
@@ -184,10 +184,10 @@ def unexpected_sentence(error: BaseException) -> str:
     Its own text is left out, since it may quote a cell; its type and the place in privsynth are not.
     """
     if isinstance(error, MemoryError):
-        return "There is not enough memory for this table. Use a machine with more, or fewer rows or columns."
+        return "There is not enough memory for this table. Use a machine with more memory, or fewer rows or columns."
     return (
         f"privsynth met an error that it did not expect ({type(error).__name__} at {_place(error)}). Its text is not "
-        "shown because it may quote the data. PRIVSYNTH_DEBUG=1 shows it: on a screen that may show the data only."
+        "shown because it may quote the data. PRIVSYNTH_DEBUG=1 shows it; use that only where the data may be shown."
     )
 
 

@@ -23,29 +23,31 @@ from privsynth.cli.terminal.output import (
 @click.command("audit")
 @click.option("--real", required=True, metavar="SOURCE", help="The real rows that the generator saw.")
 @click.option("--synthetic", required=True, metavar="SOURCE", help="The synthetic rows, from any tool.")
-@click.option("--holdout", metavar="SOURCE", help="Real rows of the same population that the generator did not see.")
+@click.option("--holdout", metavar="SOURCE", help="Real rows of the same population, never seen by the generator.")
 @click.option("--schema", type=click.Path(path_type=Path), help="Kinds, roles (target, protected), unit and rules.")
 @click.option("--dataset", metavar="NAME", help="Name in the report (default: the schema's, else the file's stem).")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="New folder for the officer's report.")
 @click.option("--claimed-epsilon", type=float, help="The epsilon that the synthetic table claims.")
 @click.option("--claimed-delta", type=float, default=1e-6, show_default=True, help="The delta that it claims.")
-@click.option("--model", type=click.Path(path_type=Path), help="Folder 'model' of the release that the rows are from.")
+@click.option(
+    "--model", type=click.Path(path_type=Path), help="The 'model' folder of the release that the rows come from."
+)
 @click.option(
     "--audit",
     "level",
     type=click.Choice(["quick", "standard", "deep"]),
     default="standard",
     show_default=True,
-    help="How much is done; the report says what each level leaves out.",
+    help="How thorough the audit is; the report says what each level leaves out.",
 )
 @policy_option
 @click.option("--key", metavar="NAME", help="Signing key of the report.")
 @source_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout; it holds exact figures.")
 def command(claimed_epsilon: float | None, claimed_delta: float, out: Path, as_json: bool, **options: Any) -> None:
-    """Audit a synthetic table against the real one. The report is the officer's alone: exact figures, never to share.
+    """Audit a synthetic table against the real one. The report is for the officer only: never share its exact figures.
 
-    Exit code 3 says that a check failed. Ctrl-C ends the audits and writes a report of those that had finished.
+    Exit code 3 means that a check failed. Ctrl-C ends the audits and writes a report of those that had finished.
 
     Example: privsynth audit --real a.csv --synthetic b.csv --holdout c.csv --schema schema.yaml --out audit/
     """
@@ -77,7 +79,7 @@ def command(claimed_epsilon: float | None, claimed_delta: float, out: Path, as_j
         urgent = [finding for finding in made.findings if finding.verdict in ("fail", "review")]
         print_findings(urgent, officer=True, title="Fail or review")
         if made.not_compared:
-            say(f"Not compared, because the synthetic table lacks it: {first_names(made.not_compared)}")
+            say(f"Not compared, because the synthetic table has no such column: {first_names(made.not_compared)}")
         report = made.folder / "report.html"
         say(f"{len(made.findings)} findings, {len(failed)} failed. Report: {report} (exact: keep it inside)")
     if made.unfinished:

@@ -22,16 +22,20 @@ COLUMNS = ("acc1", "acc2", "acc3", "c2st")
 
 @click.command("benchmark")
 @click.argument("source", metavar="TABLE")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder; the same one carries on.")
-@click.option("--schema", type=click.Path(path_type=Path), help="What is declared of the table.")
-@click.option("--unit", metavar="COLUMN|row", help="Whose privacy is protected; the schema may say it.")
-@click.option("--max-rows-per-unit", type=int, metavar="K", help="Rows of one unit that may be used.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Output folder; an existing one is continued."
+)
+@click.option("--schema", type=click.Path(path_type=Path), help="What is declared about the table.")
+@click.option("--unit", metavar="COLUMN|row", help="Whose privacy is protected (default: the schema's).")
+@click.option("--max-rows-per-unit", type=int, metavar="K", help="Use at most K rows of each unit.")
 @click.option(
     "--generators", default="marginal", show_default=True, metavar="A,B,...", help="See `privsynth generators`."
 )
-@click.option("--epsilons", default="0.5,1,3,10", show_default=True, metavar="E,...", help="Budgets of private ones.")
-@click.option("--delta", type=float, default=1e-6, show_default=True, help="δ of private ones.")
-@click.option("--seeds", type=int, default=5, show_default=True, metavar="N", help="How often each is run.")
+@click.option(
+    "--epsilons", default="0.5,1,3,10", show_default=True, metavar="E,...", help="Budgets of the private generators."
+)
+@click.option("--delta", type=float, default=1e-6, show_default=True, help="δ of the private generators.")
+@click.option("--seeds", type=int, default=5, show_default=True, metavar="N", help="How many times to run each.")
 @click.option("--holdout", metavar="SOURCE", help="Real rows of the same population that no generator sees.")
 @click.option("--holdout-fraction", type=float, metavar="F", help="Share of the units to hold out (default: 0.2).")
 @click.option("--target", "targets", multiple=True, metavar="COLUMN", help="Column to predict (default: the schema's).")
@@ -42,17 +46,23 @@ COLUMNS = ("acc1", "acc2", "acc3", "c2st")
     help="JSON file, or a folder of them: runs from elsewhere.",
 )
 @click.option("--timeout-minutes", type=float, default=60.0, show_default=True, help="Stop a run that takes longer.")
-@click.option("--judge-rows", type=int, default=50_000, show_default=True, help="Most rows that train a judge's model.")
+@click.option(
+    "--judge-rows",
+    type=int,
+    default=50_000,
+    show_default=True,
+    help="Maximum number of rows that train a judge's model.",
+)
 @click.option("--reference-epochs", type=int, metavar="N", help="Epochs of sdv: references (default: SDV's).")
 @click.option("--keep-rows", is_flag=True, help="Keep the synthetic rows of each run in OUT/rows.")
-@click.option("--retry-failed", is_flag=True, help="Run again what failed before.")
+@click.option("--retry-failed", is_flag=True, help="Repeat runs that failed before.")
 @source_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout; it holds exact figures.")
 def command(source: str, generators: str, epsilons: str, timeout_minutes: float, as_json: bool, **options: Any) -> None:
     """Run generators on a table over seeds and epsilons, and write a page with plots and its JSON twin.
 
-    INTERNAL: real rows are touched without any account across the runs. What it writes is the officer's alone. It may
-    be stopped at any time; the same command goes on where it was.
+    INTERNAL: no ledger accounts for the real rows that the runs use. The output is for the officer only. You may stop
+    it at any time; the same command continues where it stopped.
 
     Example: privsynth benchmark a.csv --schema s.yaml --unit row --generators marginal,arn --epsilons 1,3 --out bench/
     """
@@ -76,7 +86,7 @@ def command(source: str, generators: str, epsilons: str, timeout_minutes: float,
         with _progress() as tell:
             document = benchmark(config, tell)
     except KeyboardInterrupt:
-        say(f"Stopped. The runs that ended are in {config.out}; the same command goes on from there.", err=True)
+        say(f"Stopped. The finished runs are in {config.out}; the same command continues from there.", err=True)
         click.get_current_context().exit(STOPPED)
     if as_json:
         emit_json(document.model_dump(mode="json"))

@@ -33,10 +33,10 @@ def _ledger() -> Ledger:
 
 @click.group()
 def command() -> None:
-    """Show or cap what each dataset has spent.
+    """Show what each dataset has spent, and set its cap.
 
-    The costs of all releases of one dataset are added up. What was reserved counts as spent until it is known that no
-    noise was drawn; a killed run stays spent. The ledger cannot take anything back, and no command makes it.
+    The costs of all releases of one dataset add up. A reservation counts as spent unless the run is known to have drawn
+    no noise; a killed run stays spent. Spending cannot be undone, and no command undoes it.
 
     Example: privsynth budget show
     """
@@ -46,7 +46,7 @@ def command() -> None:
 @click.argument("dataset", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(dataset: str | None, as_json: bool) -> None:
-    """Show caps and what is spent and left, for one DATASET or all.
+    """Show the cap, and what is spent and left, for one DATASET or for all.
 
     Example: privsynth budget show admissions
     """
@@ -56,7 +56,7 @@ def show(dataset: str | None, as_json: bool) -> None:
     if as_json:
         emit_json({"accounts": [account.to_json() for account in accounts]})
     elif not accounts:
-        say("Nothing has been spent yet, and no cap was set. A dataset's cap is epsilon 10, delta 1e-5 unless set.")
+        say("Nothing has been spent yet, and no cap is set. Unless set, a dataset's cap is epsilon 10, delta 1e-5.")
     else:
         print_table(("dataset", "unit", "cap", "spent", "left", "", "releases"), [_row(a) for a in accounts])
         for account in accounts:
@@ -69,7 +69,7 @@ def show(dataset: str | None, as_json: bool) -> None:
 @click.option("--epsilon", type=float, help="Cap on epsilon, over all releases. [default: as it is]")
 @click.option("--delta", type=float, help="Cap on delta, over all releases. [default: as it is]")
 def set_(dataset: str, epsilon: float | None, delta: float | None) -> None:
-    """Set the cap of a DATASET; zero closes it. A cap below what is spent is refused.
+    """Set the cap of a DATASET; zero closes it. A cap below what has been spent is refused.
 
     Example: privsynth budget set admissions --epsilon 3
     """
@@ -105,17 +105,17 @@ def history(dataset: str, as_json: bool) -> None:
 @command.command("accept-restored")
 @click.option("--reason", prompt="Why may this ledger be trusted as it is", help="Why, in one line; it is recorded.")
 def accept_restored(reason: str) -> None:
-    """Go on from a ledger that was restored from an older copy, or is damaged.
+    """Continue with a ledger that was restored from an older copy, or is damaged.
 
-    Restore the newest copy first if you can. What the ledger can still tell was spent and is no longer listed is
-    charged again. That it was accepted, and why, stays in the history of every dataset.
+    Restore the newest copy first if you can. Spending that is no longer listed is charged again, as far as the ledger
+    can still tell. The history of every dataset records that the ledger was accepted, and why.
 
     Example: privsynth budget accept-restored --reason "disk replaced, backup of 1 May"
     """
     event = _ledger().accept_restored(reason)
     say(f"Accepted as event {event.seq}. It was: {event.payload['problem']}.")
     again = ", ".join(repr(name) for name in sorted(event.payload["carried"]))
-    say(f"Charged again, since the table had lost it: {again}." if again else "Nothing had to be charged again.")
+    say(f"Charged again, because the ledger had lost it: {again}." if again else "Nothing had to be charged again.")
     say("See `privsynth budget show`. Lower a cap with `privsynth budget set` if releases may be missing.")
 
 

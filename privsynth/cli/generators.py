@@ -36,8 +36,8 @@ def command(as_json: bool) -> None:
     rows = [(name, "yes" if info.private else "no privacy", _summary(info)) for name, info in known.items()]
     rows += [(name, "unusable", why) for name, why in outside.items() if isinstance(why, str)]
     auto = (
-        f"arn from epsilon {AUTO_ARN_EPSILON:g} up unless fewer than {AUTO_ARN_ROWS:,} rows are declared "
-        f"or a unit may have more than {AUTO_ARN_ROWS_OF_UNIT}, else marginal"
+        f"arn from epsilon {AUTO_ARN_EPSILON:g} up, unless fewer than {AUTO_ARN_ROWS:,} rows are declared "
+        f"or a unit may have more than {AUTO_ARN_ROWS_OF_UNIT} rows; otherwise marginal"
     )
     print_table(("name", "private", "what it is"), [*rows, ("auto", "yes", auto)])
 

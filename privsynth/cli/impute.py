@@ -21,7 +21,7 @@ from privsynth.cli.terminal.output import emit_json, progress, say
     type=int,
     default=1,
     show_default=True,
-    help="Fill the gaps so many times, independently (multiple imputation); files get -1, -2 … before the suffix.",
+    help="How many times to fill the gaps, independently (multiple imputation); files get -1, -2 … before the suffix.",
 )
 @click.option("--mark", is_flag=True, help="Add a column that names, row by row, the columns that were filled.")
 @source_options
@@ -29,7 +29,7 @@ from privsynth.cli.terminal.output import emit_json, progress, say
 def command(model: Path, source: str, out: Path, as_json: bool, **options: Any) -> None:
     """Fill the empty cells of your own table from a released MODEL folder, which is not changed and costs no budget.
 
-    Known cells stay as they are, byte for byte, and so do columns that the model lacks. What is filled in keeps the
+    Known cells stay as they are, byte for byte, and so do columns that the model lacks. Filled-in values obey the
     rules of the release. The result holds your real rows: it is as sensitive as the input.
 
     Example: privsynth impute out/public/model --input incomplete.csv --out complete.csv --draws 5
@@ -57,11 +57,11 @@ def command(model: Path, source: str, out: Path, as_json: bool, **options: Any) 
         return
     say(f"Filled {sum(counts.filled.values()):,} cells in {files} (seed {made.seed}).")
     for count, what in (
-        (counts.stray, "of these held something that could not be read as what their column holds"),
-        (counts.left, "cells stay empty: only so the rules hold, or their column cannot hold the value"),
+        (counts.stray, "of these cells held something that could not be read as a value of their column"),
+        (counts.left, "cells stay empty: a rule allows nothing else, or their column cannot hold the value"),
         (counts.broken, "rows break a rule in their known cells, which were not touched"),
         (counts.unmet, "further rows could not be filled so that every rule holds"),
     ):
         if count:
             say(f"  {count:,} {what}")
-    say(f"Mind that the file {SENSITIVE}.")
+    say(f"Note that the file {SENSITIVE}.")

@@ -43,7 +43,7 @@ def _home() -> Path:
 
 @click.group()
 def keys() -> None:
-    """Make, list, revoke and hand out the keys that sign releases.
+    """Make, list, revoke and export the keys that sign releases.
 
     Example: privsynth keys init --holder "Data office, St Mary"
     """
@@ -52,12 +52,12 @@ def keys() -> None:
 @keys.command()
 @click.option("--name", default="default", show_default=True, help="Name of the key file.")
 @click.option("--holder", help="Person or office to be named as the signer. [default: the name]")
-@click.option("--no-passphrase", is_flag=True, help="Leave the key unencrypted, for machines without a person.")
+@click.option("--no-passphrase", is_flag=True, help="Leave the key unencrypted, for unattended machines.")
 @click.option("--days", type=click.IntRange(1, 3650), default=730, show_default=True, help="How long it is valid.")
 def init(name: str, holder: str | None, no_passphrase: bool, days: int) -> None:
-    """Make a signing key and enter it in the keyring.
+    """Make a signing key and add it to the keyring.
 
-    The passphrase comes from PRIVSYNTH_PASSPHRASE, or is asked for twice; it needs at least 15 characters.
+    The passphrase comes from PRIVSYNTH_PASSPHRASE, or you are asked for it twice; it needs at least 15 characters.
 
     Example: privsynth keys init --name office --holder "Data office, St Mary"
     """
@@ -70,17 +70,17 @@ def init(name: str, holder: str | None, no_passphrase: bool, days: int) -> None:
     click.echo(f"Fingerprint {entry.fingerprint}")
     click.echo(f"Holder      {entry.holder}")
     click.echo(f"Valid until {entry.not_after:%Y-%m-%d}")
-    click.echo(f"Recipients need its public half: privsynth keys export {name} > keyring.json")
+    click.echo(f"Recipients need the public key: privsynth keys export {name} > keyring.json")
 
 
 @keys.command()
 @click.argument("name", default="default")
-@click.option("--no-passphrase", is_flag=True, help="Leave the key unencrypted, for machines without a person.")
+@click.option("--no-passphrase", is_flag=True, help="Leave the key unencrypted, for unattended machines.")
 def passphrase(name: str, no_passphrase: bool) -> None:
     """Change the passphrase of a key, and encrypt its file as this version does.
 
-    The old one comes from PRIVSYNTH_PASSPHRASE and the new one from PRIVSYNTH_NEW_PASSPHRASE, or they are asked for.
-    The key stays the same: what it signed verifies as before.
+    The old one comes from PRIVSYNTH_PASSPHRASE, the new one from PRIVSYNTH_NEW_PASSPHRASE; else you are asked for them.
+    The key stays the same: what it signed still verifies.
 
     Example: privsynth keys passphrase office
     """
@@ -115,7 +115,7 @@ def list_() -> None:
 def revoke(key: str, reason: str) -> None:
     """Mark a key as revoked: nothing that it signed verifies any more, earlier releases included.
 
-    Hand the keyring out again afterwards. To retire a key that is safe, let it expire.
+    Give recipients the keyring again afterwards. To retire a key that is not compromised, let it expire.
 
     Example: privsynth keys revoke office --reason "laptop stolen"
     """
@@ -124,15 +124,15 @@ def revoke(key: str, reason: str) -> None:
     home = _home()
     entry = revoke_key(home, key, at=datetime.now(UTC), reason=reason)
     click.echo(f"Revoked {entry.fingerprint} of {entry.holder} in {keyring_path(home)}")
-    click.echo(f"Recipients have to know: privsynth keys export {key} > keyring.json")
+    click.echo(f"Recipients need to know: privsynth keys export {key} > keyring.json")
 
 
 @keys.command()
 @click.argument("key", metavar="NAME|KEYID")
 def export(key: str) -> None:
-    """Print a keyring with this public key alone, to give to recipients.
+    """Print a keyring with only this public key, to give to recipients.
 
-    Send it by another way than the release, or read the fingerprint out over the telephone.
+    Send it by a different channel from the release, or read the fingerprint out over the telephone.
 
     Example: privsynth keys export office > keyring.json
     """

@@ -18,10 +18,10 @@ SHOWN_COLUMNS = 40
 
 @click.command("plan")
 @click.argument("source")
-@click.option("--unit", metavar="COLUMN|row", help="Whose privacy is protected: a column, or 'row' said aloud.")
+@click.option("--unit", metavar="COLUMN|row", help="Whose privacy is protected: a column, or the word 'row'.")
 @click.option("--epsilon", type=float, required=True, help="Total privacy budget of the release.")
 @click.option("--delta", type=float, default=1e-6, show_default=True, help="Total delta.")
-@click.option("--schema", type=click.Path(path_type=Path), help="What is publicly known of the columns.")
+@click.option("--schema", type=click.Path(path_type=Path), help="What is publicly known about the columns.")
 @click.option("--max-rows-per-unit", type=int, metavar="K", help="At most K rows of a unit are used.")
 @click.option("--dataset", metavar="NAME", help="Name in the budget ledger.")
 @click.option("--generator", default="auto", show_default=True, metavar="NAME", help="auto, or one of the generators.")
@@ -31,7 +31,7 @@ SHOWN_COLUMNS = 40
 @declared_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 def command(expect_rows: int | None, as_json: bool, **options: Any) -> None:
-    """Say what a release of SOURCE would cost and reach. Reads the header only, and spends nothing.
+    """Show what a release of SOURCE would cost and how accurate it would be. Reads only the header; spends nothing.
 
     Example: privsynth plan admissions.csv --schema schema.yaml --unit patient_id --epsilon 1
     """
@@ -50,20 +50,21 @@ def _say(made: Plan) -> None:
     from privsynth.pipeline.plan import pair_error
 
     say(f"{made.dataset}: ({made.epsilon:g}, {made.delta:g})-differential privacy, {made.neighbours}.")
-    say(f"Generator {made.generator}. All parts together cost epsilon {made.epsilon_of_events:.4f}; nothing was spent.")
+    cost = f"All parts together would cost epsilon {made.epsilon_of_events:.4f}; nothing was spent."
+    say(f"Generator {made.generator}. {cost}")
     if made.max_rows_per_unit > 1:
         half = made.max_rows_per_unit / 2
-        say(f"Errors are estimates for units of {half:g} rows; a run pays for what units really have.")
+        say(f"Errors are estimates for units of {half:g} rows; a run adds noise for the rows that units really have.")
     fancy = speaks_unicode()
     rows = [(p.name, f"{p.share:.1%}", bar(p.share, fancy=fancy), f"{p.noise_multiplier:.4g}") for p in made.parts]
     last = made.outlooks[-1]
     print_table(("part", "share", "", "noise multiplier"), rows, title=f"What each part costs, at {last.rows:,} rows")
     sizes = [
-        (f"{o.rows:,}", f"{o.rarest:,}" if o.rarest else "none is merged", str(o.bins), pair_error(o))
+        (f"{o.rows:,}", f"{o.rarest:,}" if o.rarest else "none are merged", str(o.bins), pair_error(o))
         for o in made.outlooks
     ]
     print_table(
-        ("if the table has rows", "merged into OTHER below", "cells a number", "error of a pair (TVD)"),
+        ("rows of the table", "merged into OTHER below", "bins per number", "error of a pair (TVD)"),
         sizes,
         title="What the budget can resolve",
     )

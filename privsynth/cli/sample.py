@@ -19,16 +19,17 @@ from privsynth.cli.terminal.output import emit_json, progress, say
     "--given",
     multiple=True,
     metavar="CONDITION",
-    help="Every row meets this: 'fraud = 1', 'age >= 60 and sex = F', 'ward in (ICU, ER)', 'admitted < 2024-03-01', "
-    "'crp is not null'. May be repeated; all conditions hold together.",
+    help="A condition that every row meets: 'fraud = 1', 'age >= 60 and sex = F', 'ward in (ICU, ER)', "
+    "'admitted < 2024-03-01', 'crp is not null'. May be repeated; all conditions hold together.",
 )
 @click.option(
     "--balance",
     metavar="COLUMN[=SHARES]",
-    help="Alter base rates on purpose: 'fraud=0.3' (share of the true value), 'sex' (all categories alike, OTHER and "
-    "missing left out), 'ethnicity=A:0.5,B:0.3' (the other values share the rest). Counts are exact up to rounding.",
+    help="Alter base rates on purpose: 'fraud=0.3' (share of the true value), 'sex' (equal shares of all categories, "
+    "without OTHER and missing values), 'ethnicity=A:0.5,B:0.3' (the other values share the rest). Counts are exact up "
+    "to rounding.",
 )
-@click.option("--workers", type=int, help="Parts made at once (default: the cores). The bytes do not depend on it.")
+@click.option("--workers", type=int, help="Parallel workers (default: one per core). The output does not depend on it.")
 @click.option(
     "--format",
     "format_",
@@ -41,7 +42,7 @@ from privsynth.cli.terminal.output import emit_json, progress, say
 def command(model: Path, out: Path, given: tuple[str, ...], format_: str, as_json: bool, **options: Any) -> None:
     """Draw rows from a released MODEL folder. Sampling costs no budget, however many rows are drawn.
 
-    Every row keeps the rules of the release, also under --given and --balance, which ask the model alone.
+    Every row obeys the rules of the release, also with --given and --balance, which use nothing but the model.
 
     Example: privsynth sample out/public/model --rows 1000000 --balance fraud=0.3 --given 'age >= 60' --out more/
     """
@@ -61,4 +62,4 @@ def command(model: Path, out: Path, given: tuple[str, ...], format_: str, as_jso
     for label, count in made.groups.items():
         say(f"  {label}: {count:,} rows")
     if made.altered:
-        say(f"Mind that {made.altered} (_label.json says so too).")
+        say(f"Note that {made.altered} (_label.json says so too).")

@@ -27,9 +27,9 @@ def command() -> None:
     "--observe", is_flag=True, help="Add suggestions read off the data; they are private until a person declares them."
 )
 def init(source: str, observe: bool, header_is_public: bool, **options: Any) -> None:
-    """Write names and blanks of SOURCE's columns to stdout.
+    """Write a schema with SOURCE's column names and blanks to fill in to stdout.
 
-    With --observe each column gets a suggested kind, bounds or categories, marked `observed: true`. They are read off
+    With --observe each column gets a suggested kind, bounds or categories, marked `observed: true`. These are read off
     the data and are as private as the data: `synthesize` refuses them until a person has compared them with a code
     book and removed the mark.
 

@@ -37,15 +37,15 @@ _POLICY_WORDS = {"fail": "failed", "review": "to review", "insufficient": "witho
 @click.command("synthesize")
 @click.argument("source")
 @click.option(
-    "--unit", metavar="COLUMN|row", help="Whose privacy is protected: a column, or 'row' said aloud. No default."
+    "--unit", metavar="COLUMN|row", help="Whose privacy is protected: a column, or the word 'row'. No default."
 )
 @click.option("--epsilon", type=float, required=True, help="Total privacy budget of the release, everything included.")
 @click.option("--delta", type=float, default=1e-6, show_default=True, help="Total delta, never a function of the rows.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="New folder for the release.")
 @click.option(
-    "--schema", type=click.Path(path_type=Path), help="What is publicly known of the columns (YAML, or SDV JSON)."
+    "--schema", type=click.Path(path_type=Path), help="What is publicly known about the columns (YAML, or SDV JSON)."
 )
-@click.option("--max-rows-per-unit", type=int, metavar="K", help="At most K rows of a unit are used, drawn at random.")
+@click.option("--max-rows-per-unit", type=int, metavar="K", help="Use at most K rows of each unit, chosen at random.")
 @click.option(
     "--dataset", metavar="NAME", help="Name in the budget ledger (default: the schema's, else the file's stem)."
 )
@@ -58,7 +58,7 @@ _POLICY_WORDS = {"fail": "failed", "review": "to review", "insufficient": "witho
     default=0.1,
     show_default=True,
     metavar="F",
-    help="Share of units kept from training for the audit; 0 switches it off.",
+    help="Share of units held out from training for the audit; 0 holds out none.",
 )
 @click.option("--rows", type=int, metavar="N", help="Synthetic rows (default: the noisy number of rows).")
 @click.option(
@@ -73,14 +73,14 @@ _POLICY_WORDS = {"fail": "failed", "review": "to review", "insufficient": "witho
     "--key", metavar="NAME", help="Signing key (see `privsynth keys init`); without one the release is UNSIGNED."
 )
 @click.option(
-    "--seed", type=int, help="Seed of the synthetic rows, printed in the report; it has no part in the noise."
+    "--seed", type=int, help="Seed of the synthetic rows, printed in the report; it does not affect the noise."
 )
 @click.option(
     "--audit",
     type=click.Choice(["quick", "standard", "deep", "none"]),
     default="standard",
     show_default=True,
-    help="How much the officer's audit does; the report says what each level leaves out.",
+    help="How thorough the officer's audit is; the report says what each level leaves out.",
 )
 @policy_option
 @source_options
@@ -91,10 +91,10 @@ _POLICY_WORDS = {"fail": "failed", "review": "to review", "insufficient": "witho
 def command(out: Path, officer: bool, as_json: bool, format_: str, **options: Any) -> None:
     """Make a release: a synthetic table, the model that made it, and two signed reports.
 
-    SOURCE is a file (CSV, Parquet, JSON Lines, Excel) or a database URL. The release costs at most the given epsilon
-    and delta, which the ledger reserves before the first look. Exit code 3 says that a check of the audit failed; the
-    release is written nevertheless, and a person decides. Ctrl-C during the audit ends the audit alone: the release is
-    made, and the officer's report says what is missing.
+    SOURCE is a file (CSV, Parquet, JSON Lines, Excel, SQLite) or a database URL. The release costs at most the given
+    epsilon and delta, which the ledger reserves before any row is read. Exit code 3 means that a check of the audit
+    failed; the release is written all the same, and a person decides. Ctrl-C during the audit ends only the audit: the
+    release is made, and the officer's report says what is missing.
 
     Example: privsynth synthesize admissions.csv --unit patient_id --max-rows-per-unit 3 --epsilon 1 --out out/
     """
@@ -114,9 +114,9 @@ def command(out: Path, officer: bool, as_json: bool, format_: str, **options: An
         _say(result, officer)
     for finding in result.findings:
         if finding.name == "undecodable_cells":
-            say(f"Not everything was read: {finding.meaning} Reading it anew is another run with a cost.", err=True)
+            say(f"Not everything was read: {finding.meaning} Another run to read it costs budget again.", err=True)
     if result.unfinished:
-        say("Stopped: the release is whole; the officer's report lacks some audits and says which.", err=True)
+        say("Stopped: the release is complete; the officer's report lacks some audits and says which.", err=True)
         click.get_current_context().exit(STOPPED)
     if result.verdict == "fail":
         click.get_current_context().exit(3)
@@ -161,7 +161,7 @@ def _say(result: SynthesisResult, officer: bool) -> None:
     say(f"  checks           {len(failed)} failed, {review} for a person to review; see the officer report")
     if result.unresolved:
         say(f"  not resolved     {first_names(result.unresolved)}")
-        say("                   at this budget no value of these stands out: declare bounds or categories, or kind: id")
+        say("                   no value of these stands out from the noise: declare bounds, categories or kind: id")
     if result.judgement is not None:
         counts = (f"{result.judgement.count(verdict)} {word}" for verdict, word in _POLICY_WORDS.items())
         say(f"  policy           {result.judgement.policy}: {', '.join(counts)}")

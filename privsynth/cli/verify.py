@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 def verify(path: Path, keyring_files: tuple[Path, ...], kind: str | None, dataset: str | None, as_json: bool) -> None:
     """Check who signed a release, and that not a byte of it was changed.
 
-    PATH is a folder, or a report.html that came alone: then the other files cannot be checked. Works offline.
-    The exit code is 0 if it verifies, 5 if it does not, 6 if it is intact but no keyring knows the signer.
+    PATH is a folder, or a report.html that came on its own: then the other files cannot be checked. Works offline.
+    The exit code is 0 if it verifies, 5 if it does not, 6 if it is intact but no keyring has the signer's key.
 
-    An older release of the same key verifies as well: name what you expect, and look at the time of signing.
+    An older release signed with the same key verifies too: say what you expect, and look at the time of signing.
 
     Example: privsynth verify out/public --keyring st-mary.json --kind public --dataset admissions
     """
@@ -42,7 +42,7 @@ def verify(path: Path, keyring_files: tuple[Path, ...], kind: str | None, datase
     from privsynth.signing.verification import Expected, verify_folder, verify_report
 
     if not (path / "manifest.json").exists() and (path / "public" / "manifest.json").exists():
-        raise ConfigError(f"{path} holds a whole run, each part signed by itself; verify {path / 'public'}")
+        raise ConfigError(f"{path} holds a whole run, whose parts are signed separately; verify {path / 'public'}")
     check = verify_folder if path.is_dir() else verify_report
     verified = check(path, _keyrings(keyring_files), datetime.now(UTC), Expected(kind, dataset))
     if as_json:
@@ -73,7 +73,7 @@ def _text(path: Path, verified: VerificationResult) -> str:
     if verified.promise:
         lines.append(f"Promise     {_promise(verified.promise)}")
     if verified.unchecked:
-        lines.append(f"The report alone was checked; {verified.unchecked} other signed files were not there to check.")
+        lines.append(f"Only the report was checked; {verified.unchecked} other signed files were not there to check.")
     return "\n".join(lines)
 
 

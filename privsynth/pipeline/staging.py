@@ -80,8 +80,8 @@ def deliver(
         _complete(reservation, bill)
         raise OutputError(
             *error.parts,
-            f". The release is whole and its cost is spent, so it was kept: {kept} is the folder that was to appear; "
-            f"move it where there is room: mv {shlex.quote(str(kept))} PLACE",
+            f". The release is complete and its cost is spent, so it was kept in {kept}; "
+            f"move it to where there is room: mv {shlex.quote(str(kept))} PLACE",
         ) from None
     _complete(reservation, bill)
 
@@ -93,8 +93,7 @@ def _complete(reservation: Reservation, bill: Bill) -> None:
         reservation.complete(min(bill.epsilon_spent(), budget.epsilon), min(bill.delta_spent(), budget.delta))
     except BudgetError as error:
         warnings.warn(
-            "The release is whole, and the ledger had set its cost aside before; that it was completed could not be "
-            f"recorded: {error}",
+            f"The release is complete and its cost stays charged, but the ledger could not record its end: {error}",
             PrivsynthWarning,
             stacklevel=2,
         )

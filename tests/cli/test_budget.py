@@ -110,7 +110,7 @@ def test_a_restored_copy_is_refused_until_a_person_accepts_it(used, home):
     assert "accept-restored" in refused.stderr
     accepted = budget("accept-restored", input="the disk was replaced\n")
     assert accepted.exit_code == 0, accepted.output
-    assert "Charged again, since the table had lost it: 'admissions'" in accepted.stdout
+    assert "Charged again, because the ledger had lost it: 'admissions'" in accepted.stdout
     assert json.loads(budget("show", "--json").stdout)["accounts"][0]["spent_epsilon"] == 6.5
     assert "the disk was replaced" in budget("history", "admissions").stdout
 

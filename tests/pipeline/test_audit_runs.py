@@ -155,7 +155,7 @@ def test_an_interrupt_of_the_audit_does_not_lose_the_release(audits, released, t
     )
     made = released()
     assert made.exit_code == 130
-    assert "the release is whole" in made.stderr
+    assert "the release is complete" in made.stderr
     assert report_of(tmp_path / "out" / "officer")[0]["officer"]["audit"]["unfinished"] == ["bias"]
     assert "not_run" not in report_of(tmp_path / "out" / "public")[1]
     assert (tmp_path / "out" / "public" / "data.parquet").exists()

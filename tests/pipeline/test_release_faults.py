@@ -99,7 +99,7 @@ def test_a_ledger_that_fails_after_the_release_appeared_is_a_warning(job, tmp_pa
         after_publish(patch, lambda: patch.setattr(LedgerStore, name, fail))
         made = job("--json")
     assert made.exit_code == 0, made.output
-    assert "Warning: The release is whole" in made.stderr
+    assert "Warning: The release is complete" in made.stderr
     assert Release.open(tmp_path / "out").epsilon == 1
     assert last_event(privsynth_home) in ("drawn", "completed")
     assert spent() == {"admissions": 1.0}

@@ -8,16 +8,14 @@ from typing import Any
 import click
 
 _SOURCE = [
-    click.option(
-        "--delimiter", metavar="CHAR", help="Character between the cells of a CSV file (default: the header's)."
-    ),
+    click.option("--delimiter", metavar="CHAR", help="Delimiter of a CSV file (default: the one in the header line)."),
     click.option(
         "--encoding", metavar="NAME", help="Encoding of a text file (default: its byte order mark, else UTF-8)."
     ),
     click.option("--sheet", metavar="NAME", help="Sheet of an Excel workbook, if it has several."),
     click.option("--table", metavar="NAME", help="Table of a database."),
     click.option("--query", metavar="SQL", help="SELECT statement to run on a database, instead of --table."),
-    click.option("--columns", metavar="A,B,C", help="Read these columns only, in this order."),
+    click.option("--columns", metavar="A,B,C", help="Read only these columns, in this order."),
 ]
 
 
@@ -41,7 +39,9 @@ def take_source_options(options: dict[str, Any]) -> dict[str, Any]:
 def header_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the option that says that names which look like values are names."""
     return click.option(
-        "--header-is-public", is_flag=True, help="Take names of columns that look like values: numbers, dates, e-mails."
+        "--header-is-public",
+        is_flag=True,
+        help="Accept column names that look like values (numbers, dates, e-mail addresses).",
     )(command)
 
 

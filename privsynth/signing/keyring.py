@@ -22,17 +22,17 @@ from pydantic import (
 )
 
 from privsynth.errors import KeyFileError
-from privsynth.signing import _time
 from privsynth.signing._files import anyone_may_write, atomic_write
 from privsynth.signing.keys import PublicKey, fingerprint
 from privsynth.strict.json import dumps, loads
+from privsynth.strict.time import from_text, to_text
 
 MAX_KEYRING_BYTES = 10_000_000
 DEFAULT_DAYS = 730
 
 
 def _moment(value: Any) -> Any:
-    return _time.from_text(value) if isinstance(value, str) else value
+    return from_text(value) if isinstance(value, str) else value
 
 
 def _line(value: Any) -> Any:
@@ -42,7 +42,7 @@ def _line(value: Any) -> Any:
     return value
 
 
-Moment = Annotated[datetime, BeforeValidator(_moment), PlainSerializer(_time.to_text)]
+Moment = Annotated[datetime, BeforeValidator(_moment), PlainSerializer(to_text)]
 Line = Annotated[str, BeforeValidator(_line), Field(max_length=200)]
 
 
@@ -83,7 +83,7 @@ class KeyEntry(BaseModel):
             raise ValueError("keyid is not the digest of public_key")
         for moment in (self.not_before, self.not_after, self.revoked_at):
             if moment is not None:
-                _time.to_text(moment)
+                to_text(moment)
         if not self.not_before < self.not_after:
             raise ValueError("not_before must be earlier than not_after")
         if (self.status == "revoked") != (self.revoked_at is not None):
@@ -130,11 +130,11 @@ class KeyEntry(BaseModel):
         name = f"key {self.fingerprint} of {self.holder}"
         if self.revoked_at is not None:
             reason = f" ({self.reason})" if self.reason else ""
-            return f"{name} was revoked on {_time.to_text(self.revoked_at)}{reason}"
+            return f"{name} was revoked on {to_text(self.revoked_at)}{reason}"
         if at < self.not_before:
-            return f"{name} is not valid before {_time.to_text(self.not_before)}"
+            return f"{name} is not valid before {to_text(self.not_before)}"
         if at > self.not_after:
-            return f"{name} expired on {_time.to_text(self.not_after)}"
+            return f"{name} expired on {to_text(self.not_after)}"
         return ""
 
     def require_valid(self, at: datetime) -> None:

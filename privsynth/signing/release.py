@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from privsynth.errors import ConfigError, OutputError
-from privsynth.signing import _claims, _manifest
 from privsynth.signing._embedding import EMPTY_ELEMENT, MAX_REPORT_BYTES, Page
 from privsynth.signing._files import (
     Digest,
@@ -24,11 +23,12 @@ from privsynth.signing._files import (
     digest_bytes,
     digest_file,
     list_tree,
+    manifest_bytes,
     path_problems,
     read_limited,
 )
 from privsynth.signing.envelope import MAX_ENVELOPE_BYTES, Envelope, Signer, sign
-from privsynth.signing.statement import PAYLOAD_TYPE, Statement, Subject
+from privsynth.signing.statement import PAYLOAD_TYPE, Statement, Subject, build_predicate
 
 __all__ = ["ATTESTATION", "EMPTY_ELEMENT", "MANIFEST", "REPORT", "REPORT_JSON", "sign_folder"]
 
@@ -69,11 +69,11 @@ def sign_folder(
     try:
         tree = list_tree(folder)
         page, files = _digested(folder, tree)
-        manifest = _manifest.to_bytes(files)
+        manifest = manifest_bytes(files)
         everything = {**files, MANIFEST: digest_bytes(manifest)}
         subjects = tuple(Subject(name, everything[name].sha256) for name in sorted(everything))
         key = None if signer is None else signer.public
-        claims = _claims.build(predicate, key=key, holder=holder, signed_at=signed_at)
+        claims = build_predicate(predicate, key=key, holder=holder, signed_at=signed_at)
         payload = _payload(Statement(subjects, claims))
         envelope = Envelope(payload, PAYLOAD_TYPE) if signer is None else sign(payload, PAYLOAD_TYPE, signer)
         text = envelope.to_json()

@@ -17,15 +17,16 @@ from typing import Any
 
 from privsynth.errors import ConfigError, InputError, Option, UnknownSigner, VerificationError
 from privsynth.notebook import card, promise_text
-from privsynth.signing import _claims, _manifest, _time
 from privsynth.signing._embedding import MAX_REPORT_BYTES, START, Page
 from privsynth.signing._files import (
+    MAX_MANIFEST_BYTES,
     Digest,
     Tree,
     digest_bytes,
     digest_file,
     list_tree,
     open_regular,
+    parse_manifest,
     path_problems,
     read_limited,
     shown,
@@ -36,7 +37,8 @@ from privsynth.signing.envelope import MAX_ENVELOPE_BYTES, Envelope, verify
 from privsynth.signing.keyring import KeyEntry, Keyring, entries_by_key
 from privsynth.signing.keys import PublicKey
 from privsynth.signing.release import ATTESTATION, MANIFEST, REPORT, REPORT_JSON
-from privsynth.signing.statement import Statement
+from privsynth.signing.statement import KINDS, Claims, Statement, parse_predicate
+from privsynth.strict.time import to_text
 
 __all__ = ["Expected", "Promise", "VerificationResult", "verify_folder", "verify_report"]
 
@@ -72,7 +74,7 @@ class VerificationResult:
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able data, every field present."""
         promise = None if self.promise is None else dict(self.promise.__dict__)
-        return {**self.__dict__, "signed_at": _time.to_text(self.signed_at), "promise": promise}
+        return {**self.__dict__, "signed_at": to_text(self.signed_at), "promise": promise}
 
     def _repr_html_(self) -> str:
         alone = f"; {self.unchecked} more were not there to check" if self.unchecked else ""
@@ -84,7 +86,7 @@ class VerificationResult:
                 ("Promise", promise),
                 ("Signed by", self.holder),
                 ("Fingerprint", self.fingerprint),
-                ("Signed at", f"{_time.to_text(self.signed_at)} (the signer's word)"),
+                ("Signed at", f"{to_text(self.signed_at)} (the signer's word)"),
                 ("Files", f"{self.files} checked{alone}"),
             ],
         )
@@ -105,10 +107,10 @@ class Expected:
     dataset: str | None = None
 
     def __post_init__(self) -> None:
-        if self.kind is not None and self.kind not in _claims.KINDS:
+        if self.kind is not None and self.kind not in KINDS:
             raise ConfigError("the kind of a release is public or officer")
 
-    def problems(self, claims: _claims.Claims) -> list[str]:
+    def problems(self, claims: Claims) -> list[str]:
         """Return a sentence for each thing that differs."""
         found = []
         if self.kind not in (None, claims.kind):
@@ -138,7 +140,7 @@ class _Opened:
     """
 
     statement: Statement
-    claims: _claims.Claims
+    claims: Claims
     key: PublicKey | None
     entries: tuple[KeyEntry, ...]
 
@@ -277,7 +279,7 @@ def _open(data: bytes, trusted: Mapping[PublicKey, list[KeyEntry]]) -> _Opened:
     except VerificationError:
         key = None
     statement = Statement.from_bytes(envelope.payload, payload_type=envelope.payload_type)
-    claims = _claims.parse(statement.predicate)
+    claims = parse_predicate(statement.predicate)
     if not envelope.signatures:
         return _Opened(statement, claims, None, ())
     if key is None:
@@ -287,7 +289,7 @@ def _open(data: bytes, trusted: Mapping[PublicKey, list[KeyEntry]]) -> _Opened:
     return _Opened(statement, claims, key, tuple(trusted.get(key, ())))
 
 
-def _named(envelope: Envelope, claims: _claims.Claims) -> PublicKey:
+def _named(envelope: Envelope, claims: Claims) -> PublicKey:
     """Return the key that the statement names, if the signature fits it: intact, not trusted."""
     try:
         return verify(envelope, [] if claims.key is None else [claims.key])[0]
@@ -319,7 +321,7 @@ def _check_files(tree: Tree, page: Page | None, statement: Statement, problems: 
     for name in (subjects.keys() & tree.files.keys()) - {REPORT}:
         try:
             if name == MANIFEST:
-                manifest = read_limited(tree.files[name], _manifest.MAX_MANIFEST_BYTES)
+                manifest = read_limited(tree.files[name], MAX_MANIFEST_BYTES)
                 digests[name] = digest_bytes(manifest)
             else:
                 digests[name] = digest_file(tree.files[name])
@@ -329,7 +331,7 @@ def _check_files(tree: Tree, page: Page | None, statement: Statement, problems: 
     problems.changed += changed
     if MANIFEST not in digests or MANIFEST in changed:
         return
-    listed = _manifest.from_bytes(manifest)
+    listed = parse_manifest(manifest)
     if {name: digest.sha256 for name, digest in listed.items()} != {
         name: sha256 for name, sha256 in subjects.items() if name != MANIFEST
     }:
@@ -386,11 +388,11 @@ def _judge(entries: Sequence[KeyEntry], signed_at: datetime, now: datetime) -> t
     if signed_at > now + CLOCK_SKEW:
         return (
             None,
-            f"it says it was signed on {_time.to_text(signed_at)}, which is later than this computer's clock",
+            f"it says it was signed on {to_text(signed_at)}, which is later than this computer's clock",
         )
     for entry in entries:
         if not entry.problem(signed_at):
             return entry, ""
     if not entries:
         return None, ""
-    return None, f"{entries[0].problem(signed_at)}, and it says it was signed on {_time.to_text(signed_at)}"
+    return None, f"{entries[0].problem(signed_at)}, and it says it was signed on {to_text(signed_at)}"

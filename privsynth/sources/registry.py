@@ -12,8 +12,9 @@ import pyarrow as pa
 from privsynth import extensions
 from privsynth.errors import ConfigError, PrivsynthError, SourceError
 from privsynth.extensions import Extension
-from privsynth.sources import csv, dataframe, excel, jsonl, parquet, sql
+from privsynth.sources import dataframe, excel, parquet, sql
 from privsynth.sources.protocol import ANY_SCHEME, OPTIONS, Adapter, SkippedCells, Source, SourceOptions
+from privsynth.sources.text import csv, jsonl
 from privsynth.sources.unread_formats import advice_for_file, advice_for_pattern, advice_for_scheme
 from privsynth.table import Table
 from privsynth.workspace import Workspace

@@ -1,1 +1,1 @@
-"""Readers of JSON and YAML that refuse what is ambiguous."""
+"""Readers of JSON, YAML and times that refuse what is ambiguous."""

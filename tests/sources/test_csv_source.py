@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 import privsynth.errors
 from privsynth.errors import ConfigError, SourceError
-from privsynth.sources import SkippedCells, SourceOptions, open_source, text_file
-from privsynth.sources import csv as csv_source
-from privsynth.sources.csv import header_delimiter
+from privsynth.sources import SkippedCells, SourceOptions, open_source
+from privsynth.sources.text import csv as csv_source
+from privsynth.sources.text import text_file
+from privsynth.sources.text.csv import header_delimiter
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30) | st.text(
     '",;\n\r\t| a', max_size=12

@@ -20,7 +20,7 @@ from privsynth.errors import SourceError
 from privsynth.sources.arrow_types import text_batch, text_schema
 from privsynth.sources.header_checks import check_names, chosen_positions, refuse_unreadable
 from privsynth.sources.protocol import Adapter, SkippedCells, SourceOptions
-from privsynth.sources.text_file import UNDECODABLE, open_text, physical_lines
+from privsynth.sources.text.text_file import UNDECODABLE, open_text, physical_lines
 
 DELIMITERS = ",;\t|"
 

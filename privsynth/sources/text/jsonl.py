@@ -14,7 +14,7 @@ from privsynth.errors import SourceError
 from privsynth.sources.arrow_types import text_batch, text_schema
 from privsynth.sources.header_checks import check_names, refuse_unreadable
 from privsynth.sources.protocol import MAX_KEYS, Adapter, SkippedCells, SourceOptions
-from privsynth.sources.text_file import UNDECODABLE, open_text, physical_lines
+from privsynth.sources.text.text_file import UNDECODABLE, open_text, physical_lines
 
 _MAX_KEY_CHARS = 200
 _MAX_KEYS_COUNTED = 100_000

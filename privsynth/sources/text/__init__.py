@@ -1,0 +1,1 @@
+"""Text files: delimited ones, and JSON Lines."""

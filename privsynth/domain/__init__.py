@@ -1,1 +1,1 @@
-"""The private domain stage: what nobody declared of columns is bought here, and becomes codecs."""
+"""The private domain stage: releases what nobody declared about columns, and makes codecs of it."""

@@ -1,8 +1,8 @@
-"""Who is in: at most k rows of each unit, drawn at random, and the coin-flip pool of the audit.
+"""Which rows are used: at most `max_rows_per_unit` of each unit, drawn at random, less the holdout of the audit.
 
 All draws come from a keyed function of the unit's id (or, where each row is a unit, of the row's content and its
-occurrence among equal rows), under a key that the operating system makes for this run. So a unit's coins do not depend
-on who else is in the table: the neighbour without one unit has the same coins for all others.
+occurrence among equal rows), under a key that the operating system makes for this run. A unit's draws therefore do not
+depend on the other units: the neighbouring table without one unit has the same draws for all others.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from privsynth.codecs.parse import as_categories, cell_words, known_cells
 from privsynth.randomness import KeyedFunction, uniform_from_words
 from privsynth.table import Table
 
-_ROW, _POOL, _SIDE = 1, 2, 3  # purposes of the keyed function
+_ROW, _POOL, _SIDE = 1, 2, 3  # purposes of the keyed function: any distinct numbers
 
 
 @dataclass(frozen=True, repr=False)
 class Partition:
-    """Which rows are used, and where; private.
+    """Which rows train and which are held out. Private.
 
     Attributes:
       train: (t,) row indices, ascending.
       holdout: (h,) row indices, ascending; empty if there is no pool.
       unit: (n,) int64 unit of each row, −1 for rows without a unit.
-      pool: (units,) booleans: the unit entered the pool, and a fair coin sent it to training or holdout.
-      dropped_rows: rows beyond k of their unit, without a unit, or without any value; for the officer.
+      pool: (units,) booleans: the unit entered the pool, from which a fair coin sent it to training or holdout.
+      dropped_rows: rows beyond their unit's `max_rows_per_unit`, without a unit, or all null; for the officer.
     """
 
     train: np.ndarray
@@ -41,14 +41,17 @@ class Partition:
         return "Partition()"
 
 
-def divide(table: Table, *, unit: str, k: int, holdout_fraction: float, keyed: KeyedFunction) -> Partition:
+def divide(
+    table: Table, *, unit: str, max_rows_per_unit: int, holdout_fraction: float, keyed: KeyedFunction
+) -> Partition:
     """Return the rows to learn from and the rows to hold out.
 
-    Guarantee: no unit has more than k rows in the result, all of them on one side; which ones is independent of every
-      other unit.
+    Guarantee: no unit has more than `max_rows_per_unit` rows in the result, all of them on one side; which ones is
+      independent of every other unit.
     Args:
       unit: the unit column, or "row".
-      holdout_fraction: f; each unit enters the pool with probability 2f and then a fair coin sends it to the holdout.
+      holdout_fraction: f; each unit enters the pool with probability 2f, and a fair coin
+        sends it to the holdout.
     """
     if unit == "row":
         codes = np.arange(table.n_rows, dtype=np.int64)
@@ -60,7 +63,7 @@ def divide(table: Table, *, unit: str, k: int, holdout_fraction: float, keyed: K
         codes = parsed.codes.astype(np.int64)
         words = keyed.hash_texts([value.encode("utf-8", "surrogatepass") for value in parsed.values])
         occurrence = np.zeros(len(words), dtype=np.uint64)
-        keep = _draw_rows(codes, words, k, keyed)
+        keep = _draw_rows(codes, words, max_rows_per_unit, keyed)
     coin = uniform_from_words(keyed.words(words, occurrence, purpose=_POOL))
     pool = coin < 2 * holdout_fraction
     heads = (keyed.words(words, occurrence, purpose=_SIDE) & np.uint64(1)).astype(bool)
@@ -77,8 +80,8 @@ def divide(table: Table, *, unit: str, k: int, holdout_fraction: float, keyed: K
     )
 
 
-def _draw_rows(codes: np.ndarray, words: np.ndarray, k: int, keyed: KeyedFunction) -> np.ndarray:
-    """Return (n,) booleans: at most k rows of each unit, by a random order of the unit's own rows."""
+def _draw_rows(codes: np.ndarray, words: np.ndarray, max_rows_per_unit: int, keyed: KeyedFunction) -> np.ndarray:
+    """Return (n,) booleans: the first `max_rows_per_unit` rows of each unit, its rows in random order."""
     if not len(words):
         return np.zeros(len(codes), dtype=bool)
     rank = pd.Series(codes).groupby(codes, sort=False).cumcount().to_numpy().astype(np.uint64)
@@ -87,26 +90,26 @@ def _draw_rows(codes: np.ndarray, words: np.ndarray, k: int, keyed: KeyedFunctio
     sorted_codes = codes[order]
     first = np.searchsorted(sorted_codes, sorted_codes, side="left")
     keep = np.zeros(len(codes), dtype=bool)
-    keep[order] = (np.arange(len(codes)) - first) < k
+    keep[order] = (np.arange(len(codes)) - first) < max_rows_per_unit
     return keep & (codes >= 0)
 
 
 def _known_rows(table: Table) -> np.ndarray:
     """Return (n,) booleans: some cell is not null.
 
-    A row of nulls belongs to nobody: leaving it out makes 'replace a row by nulls' the same as removing it.
+    Leaving out rows of nulls makes 'replace a row by nulls' the same as removing it.
     """
     known = np.zeros(table.n_rows, dtype=bool)
     for name in table.names:
         if known.all():
             break
         known |= known_cells(table.column(name))
-        table.let_go()  # one column of a spill file at a time is in memory
+        table.let_go()  # keeps one column of a spill file in memory at a time
     return known
 
 
 def _row_words(table: Table) -> np.ndarray:
-    """Return (n,) uint64, equal rows get equal words. They are no secret; the keyed function makes coins of them."""
+    """Return (n,) uint64, equal for equal rows. They need not be secret: the keyed function makes draws of them."""
     total = np.full(table.n_rows, 0x9E3779B97F4A7C15, dtype=np.uint64)
     for name in table.names:
         total = total * np.uint64(0xD6E8FEB86659FD93) + cell_words(table.column(name))
@@ -116,7 +119,7 @@ def _row_words(table: Table) -> np.ndarray:
 
 
 def _occurrence(words: np.ndarray) -> np.ndarray:
-    """Return (n,) uint64: how many equal words stand before each."""
+    """Return (n,) uint64: how many equal words come before each."""
     order = np.argsort(words, kind="stable")
     first = np.ones(len(words), dtype=bool)  # of its run in the sorted words
     ordered = words[order]

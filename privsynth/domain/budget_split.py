@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from privsynth.privacy.budget import ROUNDING
 from privsynth.privacy.unit_weights import Weighting
 
-# If an equal split releases values as rare as this share of the rows, nearly all categories come out in one round.
+# Share of the rows. If the even split releases values as rare as this, one round releases nearly all categories, and
+# the uneven split is not needed.
 FREQUENT_ENOUGH = 0.02
-FIRST_ROUND = 0.3  # of μ² and δ of the categories, where they are bought in two rounds
+# Share of the categories' μ² and δ for the first of two rounds. It only has to find common texts; the second, over
+# fewer columns, needs the larger part for rare ones.
+FIRST_ROUND = 0.3
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,8 @@ class Prices:
     tree: float
 
 
-# A tree loses less of a number than an open text column loses when its categories stay below the threshold.
+# Relative prices. Where budget is scarce, categories go first: a tree with more noise has coarser bins, but categories
+# below the threshold are lost altogether.
 SCARCE, AMPLE = Prices(2.0, 0.25, 0.75), Prices(1.0, 1.0, 0.75)
 
 
@@ -43,7 +47,7 @@ class BudgetSplit:
     """How μ² and δ of the domain stage are split.
 
     Attributes:
-      keyed: number of dimensions whose frequent values are bought.
+      keyed: number of dimensions whose frequent values are released.
       dimensions: number of dimensions, each of which gets a tree.
       categories_delta, frequent_delta: δ of the thresholds of categories and of frequent values.
       prices: relative prices.
@@ -57,11 +61,11 @@ class BudgetSplit:
 
     @property
     def two_rounds(self) -> bool:
-        """Whether categories are bought in two rounds."""
+        """Whether categories are released in two rounds."""
         return self.prices is SCARCE
 
     def shares(self, *, open_columns: int, mu_squared: float) -> Shares:
-        """Return the shares of `mu_squared`, if `open_columns` columns have their categories bought."""
+        """Return the shares of `mu_squared`, if the categories of `open_columns` columns are released."""
         prices = self.prices
         wanted = [prices.categories * open_columns, prices.frequent * self.keyed, prices.tree * self.dimensions]
         whole = mu_squared * ROUNDING / max(math.fsum(wanted), 1e-12)
@@ -74,7 +78,7 @@ class OpenColumns:
 
     Attributes:
       texts: number of text columns without declared categories.
-      keyed: number of dimensions whose frequent values are bought.
+      keyed: number of dimensions whose frequent values are released.
       dimensions: number of numeric dimensions.
     """
 

@@ -1,8 +1,8 @@
-"""The categories of undeclared text columns, bought in one round or two.
+"""The categories of undeclared text columns, released in one round or two.
 
-Most text columns hold a yes and a no, or a few texts that everybody shares. A cheap first round over all columns finds
-those. The rows that it leaves unexplained lie in few columns, and a second round over these alone has less noise, so
-that rarer categories pass the threshold.
+Most text columns hold yes and no, or a few texts that most rows share. A cheap first round over all columns finds
+those. The rows that it leaves unexplained lie in few columns; a second round over these alone has less noise, so that
+rarer categories pass the threshold.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from privsynth.domain.public_words import likely, words
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.privacy.unit_weights import Weighting, count
 
-# A column enters the second round if its unexplained rows exceed this share of what a category needs to be released,
-# and one standard deviation.
+# A column enters the second round if its unexplained rows exceed this share of the rows that a category needs to be
+# released, and one standard deviation. Half leaves a margin for noise.
 UNEXPLAINED = 0.5
 
 
@@ -28,7 +28,7 @@ class OpenCategories:
     """Categories found in undeclared text columns.
 
     Args:
-      facts: with the share of nulls, where it was bought.
+      facts: with the share of nulls, where it was released.
       n_rows: the released number of rows.
     """
 
@@ -42,11 +42,11 @@ class OpenCategories:
     ) -> None:
         self._parsed, self._facts, self._mechanisms = parsed, facts, mechanisms
         self._weighting, self._n_rows = weighting, n_rows
-        self._frequent: dict[str, dict[str, int]] = {}  # the last noisy counts of those above a threshold
-        self._known: dict[str, tuple[np.ndarray, float]] = {}  # noisy counts of the public words, and their precision
+        self._frequent: dict[str, dict[str, int]] = {}  # the latest noisy counts above a threshold
+        self._known: dict[str, tuple[np.ndarray, float]] = {}  # noisy counts of the public words, and their 1/σ²
 
-    def buy(self, names: Sequence[str], *, mu_squared: float, delta: float) -> None:
-        """Buy the frequent texts of some columns, and the counts of the public words.
+    def release(self, names: Sequence[str], *, mu_squared: float, delta: float) -> None:
+        """Release the frequent texts of some columns, and the counts of the public words.
 
         Guarantee: part "domain" at `mu_squared`, and `delta` (see `stable_keys`); nothing if there are no columns.
         """
@@ -71,7 +71,7 @@ class OpenCategories:
             self._known[name] = ((seen * precision + before * other) / together, together)
 
     def unexplained(self, names: Sequence[str], *, price: Callable[[int], float], delta: float) -> list[str]:
-        """Return the columns in which a second round may find more; a pure function of what was bought.
+        """Return the columns in which a second round may find more; a pure function of what was released.
 
         Args:
           price: number of columns -> μ² of a round over them.
@@ -103,7 +103,7 @@ class OpenCategories:
         return {text: noisy[text] for text in likely(noisy, precision**-0.5)}
 
     def _unexplained_rows_exceed(self, name: str, rows: float) -> bool:
-        """Return whether more rows than that, and than noise, hold none of the categories found so far."""
+        """Return whether more than `rows` rows, and more than noise explains, hold no category found so far."""
         found = {**self._likely(name), **self._frequent[name]}
         known = self._n_rows * (1.0 - (self._facts[name].null_share or 0.0))
         sigma = self._known[name][1] ** -0.5 * self._weighting.rows_per_step

@@ -1,6 +1,6 @@
-"""Column facts that nobody declared, bought by votes: each cell casts one for what it looks like.
+"""Column facts that nobody declared, released from votes: each cell casts one for what it looks like.
 
-A unit moves at most `max_rows_per_unit` votes in each column, or one where its rows weigh one together.
+A unit moves at most `max_rows_per_unit` votes in each column, or one if its rows weigh one together.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.privacy.unit_weights import Weighting, count
 from privsynth.schema.definition import Column, Schema
 from privsynth.table import Table
+
+# Grid steps of a column whose kind was declared and whose votes say something else: cents, and seconds in a minute.
+CENT, MINUTE = 0.01, 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +45,7 @@ def learn_facts(
     *,
     rows: np.ndarray | None = None,
 ) -> dict[str, ColumnFacts]:
-    """Return the facts of each named column, buying those that nobody declared.
+    """Return the facts of each named column; those that nobody declared come from a mechanism.
 
     Guarantee: one Gaussian release of part "votes" at `mu_squared`. Each row casts one vote in each open column, so all
       rows of a unit move the votes by at most `weighting.unit_weight`·√columns in L2. Nothing is spent if all facts are
@@ -76,8 +79,8 @@ def learn_facts(
 
 
 def _votes(table: Table, name: str, weight: np.ndarray | None, rows: np.ndarray | None) -> np.ndarray:
-    """Return (N_VOTES,) what the cells of some rows look like: how many, or how many steps they weigh."""
-    votes = parse.votes(table.column(name))  # cell by cell: what rows are left out does not matter
+    """Return (N_VOTES,) votes of the cells of some rows: how many, or how many steps they weigh."""
+    votes = parse.votes(table.column(name))  # cell by cell, so rows that are left out do not matter
     counts = count(votes if rows is None else votes[rows], parse.N_VOTES, weight)
     table.let_go()
     return counts
@@ -97,11 +100,11 @@ def _combine(column: Column, bought: ColumnFacts) -> ColumnFacts:
     if column.kind is None:
         return bought
     fits = bought.kind in (("numeric", "integer") if column.kind == "numeric" else ("datetime", "date"))
-    default = 0.01 if column.kind == "numeric" else 60.0
+    default = CENT if column.kind == "numeric" else MINUTE
     precision = bought.precision if fits else default
     return ColumnFacts(
         kind=column.kind,
-        precision=column.precision or (min(precision, 60.0) if column.kind == "datetime" else precision),
+        precision=column.precision or (min(precision, MINUTE) if column.kind == "datetime" else precision),
         decimal=column.decimal or (bought.decimal if fits else "."),
         format=column.format or (bought.format if fits else None),
         null_share=bought.null_share,

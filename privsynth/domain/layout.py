@@ -17,11 +17,11 @@ class Layout:
     Attributes:
       names: columns of the synthetic table, in order.
       dropped: column -> why it is not in the synthetic table.
-      surrogates: identifiers that are replaced by fresh ones.
+      surrogates: identifiers that are replaced by surrogates.
       derived: column -> (minuend, subtrahend).
-      follows: column -> the column that says its value, by a code book.
-      bases: column -> the column that it never falls below, by a rule; it is coded as the amount above it.
-      modelled: columns that become attributes, bases before what stands on them.
+      follows: column -> the column that determines its value, by a code book.
+      bases: column -> its lower-bound column, by a rule; the column is coded as the amount above it.
+      modelled: columns that become attributes, lower-bound columns before the columns above them.
     """
 
     names: tuple[str, ...]
@@ -76,7 +76,7 @@ def _follows(names: Sequence[str], schema: Schema, facts: Mapping[str, ColumnFac
 
 
 def _derived(
-    names: Sequence[str], schema: Schema, facts: Mapping[str, ColumnFacts], not_lines: set[str]
+    names: Sequence[str], schema: Schema, facts: Mapping[str, ColumnFacts], unmodelled: set[str]
 ) -> dict[str, tuple[str, str]]:
     derived: dict[str, tuple[str, str]] = {}
     for rule in schema.parsed_rules():
@@ -84,9 +84,9 @@ def _derived(
             continue
         result, minuend, subtrahend = rule.derived
         families = {_family(facts[minuend]), _family(facts[subtrahend])}
-        if len(families) > 1 or families == {""} or {minuend, subtrahend} & (not_lines | derived.keys()):
+        if len(families) > 1 or families == {""} or {minuend, subtrahend} & (unmodelled | derived.keys()):
             raise SchemaError(f"rule '{rule.text}' must subtract two numbers or two times that are modelled themselves")
-        if not_lines & {result} or any(result in pair for pair in derived.values()):
+        if unmodelled & {result} or any(result in pair for pair in derived.values()):
             raise SchemaError(f"rule '{rule.text}' derives a column that is dropped, or that another rule uses")
         derived[result] = (minuend, subtrahend)
     return derived

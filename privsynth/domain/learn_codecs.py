@@ -1,10 +1,10 @@
-"""The domain stage: from column facts to codecs. Categories, frequent values and bins that nobody declared are bought.
+"""The domain stage, from column facts to codecs: releases the categories, frequent values and bins nobody declared.
 
 Stages, in order; each is a release of part "domain", and all after them is post-processing:
 
 1. the categories of undeclared text columns, in one round or two (thresholded, but for public words);
 2. the frequent values of all numeric dimensions at once (thresholded);
-3. one quantile tree a dimension, level by level for all of them at once.
+3. one quantile tree for each dimension, level by level for all of them at once.
 """
 
 from __future__ import annotations
@@ -41,16 +41,17 @@ from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.privacy.unit_weights import Weighting, count
 from privsynth.schema.definition import Schema
 
-# If only values that hold a larger share of the rows than this would be released, the trees get that budget instead.
+# Share of the rows. If only values more frequent than this could pass the threshold, the trees get that budget instead:
+# at most five values of a dimension would come out.
 RARE_VALUE = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
 class DomainRequest:
-    """What the domain stage is asked to buy. Everything in it is public or was released.
+    """What the domain stage is asked to release. Everything in it is public or was released.
 
     Attributes:
-      schema, layout, facts: what was declared, what each column becomes, and what is known of it.
+      schema, layout, facts: what was declared, what each column becomes, and its facts.
       n_rows, rows_sigma: the released number of training rows, and its standard deviation.
       mu_squared: of part "domain".
       delta: of all thresholds together.
@@ -83,13 +84,13 @@ class DomainRequest:
 
 @dataclass
 class _OpenDimension:
-    """One numeric dimension of a column on the way to bins; private until its rows are counted.
+    """One numeric dimension of a column on its way to bins; private until its rows are counted.
 
     Attributes:
       part: "number", "days" or "clock".
       steps, known: (n,) grid steps, and which rows have one.
       low, high: declared bounds.
-      keyed: whether single values may be so frequent that they get bins of their own.
+      keyed: whether its frequent values get bins of their own.
       weight: (n,) steps that rows weigh; None for one each.
       frequent: value -> its noisy rows.
     """
@@ -129,10 +130,10 @@ class _OpenDimension:
         return RemainingRows(rows, math.hypot(*noise))
 
     def hand_over(self, rows: float | None) -> Dimension:
-        """Return what the tree cuts into bins; the arrays are the tree's from then on, to hold them only once.
+        """Return the dimension for the tree, which owns the arrays from then on, so that they are held only once.
 
         Args:
-          rows: how many rows are known to be there.
+          rows: how many rows are known to exist.
         """
         assert self.steps is not None
         assert self.known is not None
@@ -167,48 +168,48 @@ def learn_codecs(
         n_rows=request.n_rows,
     )
     categories = OpenCategories(parsed, request.facts, mechanisms, weighting, request.n_rows)
-    shares = _buy_categories(categories, texts, split, request.mu_squared)
-    released = _frequent_values(keyed, split, shares, request, weighting)
+    shares = _release_categories(categories, texts, split, request.mu_squared)
+    released = _worth_releasing(keyed, split, shares, request, weighting)
     values_sigma = 0.0
     if released:
-        values_sigma = _buy_frequent_values(keyed, split, shares, weighting, mechanisms)
+        values_sigma = _release_frequent_values(keyed, split, shares, weighting, mechanisms)
     trees = shares.trees if released or not keyed else shares.frequent + shares.trees
-    bins = _buy_bins(dimensions, request, weighting, mechanisms, mu_squared=trees, values_sigma=values_sigma)
+    bins = _release_bins(dimensions, request, weighting, mechanisms, mu_squared=trees, values_sigma=values_sigma)
     found = categories.found()
     return [_codec(name, request, found, bins) for name in request.layout.names]
 
 
-def _buy_categories(categories: OpenCategories, texts: list[str], split: BudgetSplit, mu_squared: float) -> Shares:
-    """Buy the categories of all undeclared text columns, and return the shares of the last round."""
+def _release_categories(categories: OpenCategories, texts: list[str], split: BudgetSplit, mu_squared: float) -> Shares:
+    """Release the categories of all undeclared text columns, and return the shares of the last round."""
     if not split.two_rounds:
         shares = split.shares(open_columns=len(texts), mu_squared=mu_squared)
-        categories.buy(texts, mu_squared=shares.categories, delta=split.categories_delta)
+        categories.release(texts, mu_squared=shares.categories, delta=split.categories_delta)
         return shares
     first = FIRST_ROUND * split.shares(open_columns=len(texts), mu_squared=mu_squared).categories
-    categories.buy(texts, mu_squared=first, delta=FIRST_ROUND * split.categories_delta)
+    categories.release(texts, mu_squared=first, delta=FIRST_ROUND * split.categories_delta)
     left, delta = mu_squared - first, (1 - FIRST_ROUND) * split.categories_delta
     again = categories.unexplained(
         texts, price=lambda columns: split.shares(open_columns=columns, mu_squared=left).categories, delta=delta
     )
     shares = split.shares(open_columns=len(again), mu_squared=left)
-    categories.buy(again, mu_squared=shares.categories, delta=delta)
+    categories.release(again, mu_squared=shares.categories, delta=delta)
     return shares
 
 
-def _frequent_values(
+def _worth_releasing(
     keyed: list[_OpenDimension], split: BudgetSplit, shares: Shares, request: DomainRequest, weighting: Weighting
 ) -> bool:
-    """Return whether values can be frequent enough to pass the threshold, so that buying them is worth it."""
+    """Return whether values can be frequent enough to pass the threshold, so that releasing them is worth its cost."""
     if not keyed:
         return False
     smallest = weighting.smallest_released(len(keyed), shares.frequent, split.frequent_delta)
     return smallest <= RARE_VALUE * request.n_rows
 
 
-def _buy_frequent_values(
+def _release_frequent_values(
     keyed: list[_OpenDimension], split: BudgetSplit, shares: Shares, weighting: Weighting, mechanisms: Mechanisms
 ) -> float:
-    """Tell each dimension its frequent values, and return the standard deviation of their rows."""
+    """Give each dimension its frequent values, and return the standard deviation of their rows."""
     release = mechanisms.stable_keys(
         [dimension.counts() for dimension in keyed],
         max_rows_per_unit=weighting.max_rows_per_unit,
@@ -223,7 +224,7 @@ def _buy_frequent_values(
     return release.sigma * weighting.rows_per_step
 
 
-def _buy_bins(
+def _release_bins(
     dimensions: list[_OpenDimension],
     request: DomainRequest,
     weighting: Weighting,
@@ -232,7 +233,7 @@ def _buy_bins(
     mu_squared: float,
     values_sigma: float,
 ) -> dict[tuple[str, str], Bins]:
-    """Return (column, part) -> bins of about as many rows each."""
+    """Return (column, part) -> bins that hold about equally many rows."""
     remaining = [dimension.remaining(request, values_sigma) for dimension in dimensions]
     trees = TreeRequest(
         unit_weight=weighting.unit_weight,

@@ -1,8 +1,8 @@
 """Locate an unbounded column's mass when no node is significant: the likeliest of a few shapes, at each power of two.
 
-A tree over all integers sees a column of few rows as noise in every node. How many rows there are is known all the
-same: the released number of rows, less frequent values and nulls. A shape with that mass, compared with all octaves
-together, stands out where single nodes do not. Everything here is a pure function of released numbers.
+In a tree over all integers, a column of few rows is noise in every node. The number of rows is still known: the
+released number, less frequent values and nulls. A shape with that mass, compared with all octaves at once, is
+significant where single nodes are not. Everything here is a pure function of released numbers.
 """
 
 from __future__ import annotations
@@ -15,17 +15,19 @@ import numpy as np
 from privsynth.codecs.parse import GRID_LIMIT
 
 OCTAVES = GRID_LIMIT.bit_length()
-# Shares of the octaves below a power of two, the highest first, and what the shape loses in log-likelihood beforehand.
+# The numbers below are a weak prior of our own, in log-likelihood (nats): small against what significant
+# rows say, they decide where noise leaves several shapes about equally likely.
+# Shares of the octaves below a power of two, the highest first, and the penalty of the shape.
 SHAPES: tuple[tuple[tuple[float, ...], float], ...] = (
     ((1.0,), 0.0),
     ((0.5, 0.5), 0.0),
-    ((0.5, 0.25, 0.125, 0.0625, 0.0625), 0.0),  # even up to the power of two
+    ((0.5, 0.25, 0.125, 0.0625, 0.0625), 0.0),  # uniform up to the power of two
     ((0.25, 0.5, 0.25), 0.0),
     ((0.2, 0.2, 0.2, 0.2, 0.2), 0.5),
 )
-BELOW_ZERO, BOTH_SIDES = 4.0, 1.0  # what columns lose whose numbers are negative, or of both signs
-HIGH = 0.1  # what a column loses by each octave, in log-likelihood: ties go to the smaller magnitude
-VERY_HIGH, VERY_HIGH_FROM = 0.4, 30
+BELOW_ZERO, BOTH_SIDES = 4.0, 1.0  # penalties of columns whose numbers are negative, or of both signs
+HIGH = 0.1  # penalty of each octave: ties go to the smaller magnitude
+VERY_HIGH, VERY_HIGH_FROM = 0.4, 30  # penalty of each octave above 2**30 grid steps, in addition: few columns hold such
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class RemainingRows:
 
 @cache
 def _shapes() -> tuple[np.ndarray, np.ndarray]:
-    """Return (shapes, octaves) shares and (shapes,) handicaps; octave 0 of the line is in the middle."""
+    """Return (shapes, octaves) shares and (shapes,) penalties; octave 0 is in the middle."""
     rows, handicaps = [], []
     for top in range(1, OCTAVES + 1):
         for shares, handicap in SHAPES:
@@ -64,7 +66,7 @@ def octaves(values: np.ndarray) -> np.ndarray:
 def likeliest(
     low: np.ndarray, weight: np.ndarray, sigma: np.ndarray, remaining: RemainingRows | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return which (l,) leaves the likeliest shape covers, and what each of its octaves weighs by all that is known.
+    """Return which (l,) leaves the likeliest shape covers, and the rows to expect in each of its octaves.
 
     Args:
       low: (l,) where each leaf begins; leaves do not cross octaves.
@@ -76,7 +78,7 @@ def likeliest(
     at = octaves(low) + OCTAVES
     noisy = np.bincount(at, weights=weight, minlength=2 * OCTAVES + 1)
     reachable = np.bincount(at, minlength=2 * OCTAVES + 1) > 0
-    # Leaves that were cut off one root know together what it weighs: an octave is as good as its best leaf.
+    # Leaves cut from one root together say what it weighs: an octave is as precise as its best leaf.
     best = np.full(2 * OCTAVES + 1, np.inf)
     np.minimum.at(best, at, sigma)
     variance = np.where(reachable, best, 1.0) ** 2
@@ -88,7 +90,7 @@ def likeliest(
     gain = rows * agree - rows**2 * length / 2 - (rows - known.rows) ** 2 * precision / 2
     likely = int(np.argmax(np.where((shapes @ ~reachable) > 0.5, -np.inf, gain - handicap)))
     expected = rows[likely] * shapes[likely]
-    # A shape is right to within about half of what it says of an octave; the rest is what was counted there.
+    # The prior says of an octave what the shape expects, to within about half of it; the noisy count says the rest.
     doubt = (expected / 2) ** 2
     seen = np.where(expected > 0, (noisy * doubt + expected * variance) / (doubt + variance), 0.0)
     return shapes[likely][at] > 0, np.maximum(seen, 0.0)[at]

@@ -1,9 +1,9 @@
-"""Texts that many tables use, known to everybody beforehand: yes and no, sexes, weekdays, countries, grades.
+"""Public texts that many tables use: yes and no, sexes, weekdays, countries, grades.
 
-The name of a category that few people share may not come out, for it may be known from their rows alone. A text of this
-list is known without any row. So it needs no threshold: its noisy count is released whatever it is, also where nobody
-has it, and a category far too rare for the threshold can still be told from noise. What the list holds does not depend
-on the table that is released, which is all that the guarantee needs.
+The name of a category that few people share must not be released, for it may be known from their rows alone. A text of
+this list is known without any row, so it needs no threshold: its noisy count is released whatever it is, even where no
+row has it, and a category far too rare for the threshold can still be told from noise. The list does not depend on the
+table that is released, which is all that the guarantee needs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from string import capwords
 
 from scipy.stats import norm
 
-# Expected number of texts that noise alone brings in, for each column: alone, and beside one of their family.
+# Expected number of texts that noise alone adds to a column: on their own, and beside a significant text of the same
+# family. So 1 in 50 undeclared text columns gets a text for no reason, and 1 in 10 families that are there a wrong one.
 ALONE, BESIDE = 0.02, 0.1
 
 # Families of texts that occur together, in small letters; each is looked for in every `_styles`.
@@ -162,21 +163,21 @@ N|E|S|W|NE|NW|SE|SW
 AM|PM
 +|-
 """
-# What any family may be with.
+# Texts that may accompany any family.
 _COMPANIONS = ("other", "unknown", "none", "missing", "not applicable", "unspecified", "various", "all")
 
 
 def _styles(word: str) -> dict[tuple[str, str], str]:
-    """Return style -> how a word is written in it: letters small, first, all first or large; words apart or joined."""
+    """Return style -> the word in it: lower case, sentence case, title case or upper case, and what joins its parts."""
     letters = {"small": word, "first": word[:1].upper() + word[1:], "each": capwords(word), "large": word.upper()}
     return {(case, gap): text.replace(" ", gap) for (case, text), gap in product(letters.items(), " -_")}
 
 
 @cache
 def _groups() -> tuple[tuple[tuple[str, ...], int], ...]:
-    """Return groups of texts that occur together, in one style each, and how many of each are its own.
+    """Return groups of texts that occur together, in one style each, and how many texts of each are its own.
 
-    The others are companions: they come in beside members, but bring nobody in.
+    The others are companions: members bring them in, but they bring in no members.
     """
     lines = [line for line in _FAMILIES.split("\n") if line]
     families = [line.split("|") for line in (*lines, "".join(_COUNTRIES.split("\n")), "".join(_STATES.split("\n")))]
@@ -201,10 +202,10 @@ def words() -> tuple[str, ...]:
 
 
 def likely(noisy: Mapping[str, float], sigma: float) -> tuple[str, ...]:
-    """Return the texts that a column seems to hold; a pure function of a paid release.
+    """Return the texts that a column seems to hold; a pure function of a release.
 
-    A text that stands clear of the noise of the whole list is in. It brings in those of its family that stand clear of
-    the noise of the family, which is much less to ask: beside many rows with "no", a hundred with "yes" are no chance.
+    A text that is significant among the whole list is in. It brings in the texts of its family that are significant
+    among the family, which takes far fewer rows: beside many rows with "no", a hundred with "yes" are no chance.
 
     Args:
       noisy: the noisy count of every one of `words`.

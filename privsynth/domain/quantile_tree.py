@@ -1,9 +1,9 @@
 """Noisy trees over integers, grown for many dimensions at once: one Gaussian release a level.
 
 The first level cuts a declared range into equal parts, or, where nothing was declared, all integers by sign and power
-of two. Each further level cuts the nodes that are still heavy into `WAYS` parts, and counts the others again,
-which costs nothing: a row is in one node of a level either way. Nothing is learned that was not paid for: which nodes
-are heavy is read off the noisy counts of the levels above. At the end all levels together say what a leaf weighs.
+of two. Each further level cuts the nodes that are still heavy into `WAYS` parts, and counts the others again
+at no extra cost: a row is in one node of a level either way. Nothing but released figures is used: which nodes are
+heavy follows from the noisy counts of the levels above. Finally all levels together estimate each leaf's weight.
 """
 
 from __future__ import annotations
@@ -21,21 +21,22 @@ from privsynth.privacy.accounting import round_up
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.privacy.unit_weights import count
 
+# Parts of a declared range in the first level: years of life, marks and percentages get single values at once.
 FIRST_PARTS = 128
-# Into which a node is cut: fewer levels with less noise each (Qardaji, Yang & Li 2013, *Understanding hierarchical
+# Parts that a node is cut into: fewer levels with less noise each (Qardaji, Yang & Li 2013, *Understanding hierarchical
 # methods for differentially private histograms*).
 WAYS = 8
-# Years lie close together and far from zero: they are a root of their own, which is cut into single years at once.
+# Years lie close together and far from zero, so they are a root of their own, which is cut into single years at once.
 YEARS = (1900, 2047)
-DECLARED_LEVELS = 4
-OPEN_LEVELS = 6
-FEWEST_LEVELS = 3
+DECLARED_LEVELS = 4  # at most: 128 parts cut 3 times by 8 are 65,536, the most codes of an attribute
+OPEN_LEVELS = 6  # at most: the octave below 2**20 cut 5 times by 8 has leaves of 16 grid steps
+FEWEST_LEVELS = 3  # so that a range is cut at least twice, whatever the noise
 SPARE_LEVELS = 1  # for rows that crowd in a corner of their root
-SOLID = 4.0  # standard deviations above which a node is worth cutting
-FALSE_ALARM = 1e-3  # probability that noise alone extends an unbounded dimension, all its runs and nodes together
-RUNS = (1, 2, 4, 8, 16)  # leaves whose sum is looked at
-FAINT = 2.0  # the same, below which leaves at the end of a run that stands clear add nothing to it
-AT_ONCE = 1 << 18  # rows that are counted at once
+SOLID = 4.0  # standard deviations above which a node is cut: noise alone does so in 1 of 30,000 nodes
+FALSE_ALARM = 1e-3  # probability that noise alone extends an unbounded dimension, over all its runs and nodes
+RUNS = (1, 2, 4, 8, 16)  # numbers of neighbouring leaves whose sums are tested
+FAINT = 2.0  # standard deviations below which leaves at either end of a significant run are dropped from it
+AT_ONCE = 1 << 18  # rows counted at once: keeps temporary arrays at a few MB
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Dimension:
       values: (n,) signed integers of any width, without nulls and frequent values. Private.
       low, high: its public range, where declared.
       weight: (n,) whole steps that rows weigh; None for one each. Private.
-      rows: how many rows are known to be there, from released numbers; None if the share of nulls is unknown.
+      rows: how many rows are known to exist, from released numbers; None if the share of nulls is unknown.
     """
 
     name: str
@@ -80,11 +81,11 @@ class Dimension:
 
 @dataclass(frozen=True)
 class Leaves:
-    """What a tree says.
+    """The leaves of a tree.
 
     Attributes:
       low, high: (l,) inclusive ranges that tile the dimension.
-      weight, sigma: (l,) noisy rows in each, and their standard deviation at most.
+      weight, sigma: (l,) noisy rows in each, and an upper bound of their standard deviation.
       cut: the nodes that were cut further: (low, high, noisy rows, deviation).
     """
 
@@ -97,16 +98,16 @@ class Leaves:
     def trimmed(
         self, low: int | None, high: int | None, frequent: Collection[int], remaining: RemainingRows | None = None
     ) -> Leaves:
-        """Return the leaves without the empty ends of a dimension of which an end was not declared.
+        """Return the leaves without the empty ends of a dimension that were not declared.
 
         Without bounds it reaches to ±2**52, and noise alone would spread rows over all of that. It ends where leaves
         are significant, or at the last frequent value; values beyond belong to the last bin. Where more rows are known
-        to exist than these hold, it reaches to where the others are likeliest (see `magnitude_prior`). Where nothing
+        to exist than these hold, it extends to where the others are likeliest (see `magnitude_prior`). Where nothing
         is known and nothing is significant, it holds the frequent values alone, or else the likeliest place.
 
         Args:
           frequent: the values that have bins of their own.
-          remaining: how many rows hold none of them, and how well that is known.
+          remaining: how many rows hold none of them, and the precision of that number.
         """
         solid = self._solid()
         weight, inside = self.weight, [*(solid or ()), *frequent]
@@ -123,17 +124,17 @@ class Leaves:
         return Leaves(low_kept, high_kept, weight[keep], self.sigma[keep])
 
     def _left(self, within: np.ndarray, remaining: RemainingRows | None) -> RemainingRows | None:
-        """Return how many rows are remaining outside of some leaves, None if that may be none."""
+        """Return how many rows remain outside some leaves; None if that may be none."""
         if remaining is None:
             return None
-        # The leaves of an octave sum to what its root weighs, which is as good as one leaf that was counted once.
+        # The leaves of an octave sum to the weight of its root, which is as precise as one leaf that was counted once.
         parts = len(np.unique(octaves(self.low[within])))
         sigma = math.hypot(remaining.sigma, float(self.sigma.max(initial=0.0)) * parts**0.5)
         rows = remaining.rows - float(self.weight[within].sum())
         return RemainingRows(rows, sigma) if rows > float(norm.isf(FALSE_ALARM)) * sigma else None
 
     def _spread(self, place: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Return (l,) weights whose sum in each octave of the place is what is expected there."""
+        """Return (l,) weights whose sum in each octave of `place` is the rows expected there."""
         at = octaves(self.low) + OCTAVES
         width = (self.high - self.low + 1) * place
         total, count = np.bincount(at, weights=self.weight * place), np.bincount(at, weights=width)
@@ -141,9 +142,9 @@ class Leaves:
         return result
 
     def _solid(self) -> tuple[int, int] | None:
-        """Return where the runs of 1, 2, 4, … leaves whose sum stands clear of the noise begin and end.
+        """Return where the significant runs of 1, 2, 4, … leaves begin and end.
 
-        So does a node that stood clear before it was cut: its rows do not get fewer by being spread over leaves.
+        A node that was significant before it was cut counts too: spreading its rows over leaves makes them no fewer.
         """
         total, variance = (np.concatenate([[0.0], np.cumsum(part)]) for part in (self.weight, self.sigma**2))
         lows, highs = [], []
@@ -157,7 +158,7 @@ class Leaves:
                 lows.append(int(self.low[first][_empty_start(self.weight[first], self.sigma[first])]))
                 back = _empty_start(self.weight[last][::-1], self.sigma[last][::-1])
                 highs.append(int(self.high[last][::-1][back]))
-        # Nodes are nested or apart: in this order one that holds others is followed by one of them.
+        # Nodes are nested or disjoint: in this order a node that contains others is followed by one of them.
         nodes = sorted((low, -high) for low, high, weight, sigma in self.cut if weight >= solid * sigma)
         for i, (low, end) in enumerate(nodes):
             if i + 1 == len(nodes) or nodes[i + 1][1] < end:
@@ -167,15 +168,15 @@ class Leaves:
 
 
 def _empty_start(weight: np.ndarray, sigma: np.ndarray) -> int:
-    """Return how many leaves to drop at the start of a run: as many as do not stand out together."""
+    """Return how many leaves to drop at the start of a run: those that are not significant together."""
     faint = np.flatnonzero(np.cumsum(weight[:-1]) <= FAINT * np.sqrt(np.cumsum(sigma[:-1] ** 2)))
     return int(faint[-1]) + 1 if len(faint) else 0
 
 
 def levels_of(dimensions: Sequence[Dimension], *, n_rows: float, noise: float) -> int:
-    """Return how many levels will be grown; from public facts and the paid number of rows.
+    """Return how many levels will be grown; from public facts and the released number of rows.
 
-    Where noise is large nothing can be cut as finely, and levels that find nothing to cut are paid for all the same.
+    Where noise is large, ranges cannot be cut as finely, and levels that find nothing to cut cost budget all the same.
 
     Args:
       noise: standard deviation of a count if one level cost the whole budget.
@@ -186,7 +187,7 @@ def levels_of(dimensions: Sequence[Dimension], *, n_rows: float, noise: float) -
         return 1
     most = DECLARED_LEVELS if all(d.declared for d in dimensions) else OPEN_LEVELS
     for levels in range(FEWEST_LEVELS, most):
-        # Enough if rows that lay evenly in one root, or in a corner of it, are by then too few in a node to be cut.
+        # Enough if rows spread evenly over one root, or a corner of it, are by then too few in a node to be cut.
         if n_rows / WAYS ** (levels - SPARE_LEVELS) <= SOLID * noise * math.sqrt(levels):
             return levels
     return most
@@ -194,7 +195,7 @@ def levels_of(dimensions: Sequence[Dimension], *, n_rows: float, noise: float) -
 
 @dataclass(frozen=True, kw_only=True)
 class TreeRequest:
-    """What trees may cost and how fine they get.
+    """What trees may cost and how fine they may get.
 
     Attributes:
       unit_weight: the most that all rows of a unit weigh together (see `Weighting`).
@@ -223,7 +224,7 @@ class TreeRequest:
 
 
 def grow(dimensions: Sequence[Dimension], request: TreeRequest, mechanisms: Mechanisms) -> list[Leaves]:
-    """Return the leaves of one tree a dimension.
+    """Return the leaves of each dimension's tree.
 
     Guarantee: at most `levels_of(dimensions)` Gaussian releases that share `request.mu_squared` equally. In a level
       each row lies in at most one node of each dimension that still grows, cut or counted again, so a unit moves the
@@ -286,13 +287,15 @@ class _Tree:
             self._variance.append(sigma**2)
 
     def finish(self, rows: float | None, sigma: float) -> bool:
-        """Return whether so few rows lie beside single values that no node of them would be cut; then grow no more.
+        """Return whether too few rows lie outside single values for any node to be cut, and stop growing if so.
 
         Args:
-          rows: how many are known to be there.
+          rows: how many are known to exist.
         """
         asked = range(len(self._weight), len(self._low))
-        if rows is None or any(self._precision[node] == 0.0 for node in asked):  # not told, or some were cut just now
+        if rows is None or any(
+            self._precision[node] == 0.0 for node in asked
+        ):  # not known, or some were cut in this level
             return False
         enough = SOLID * sigma
         single = [self._mean[node] for node in asked if self._low[node] == self._high[node]]
@@ -322,7 +325,7 @@ class _Tree:
 
         Source: Hay et al. (2010), *Boosting the accuracy of differentially private histograms through consistency*:
           up the tree each node is averaged with the sum of its children by inverse variance, then down the tree what a
-          node has over its children is shared out by their variances.
+          node has beyond its children is shared among them by their variances.
         """
         weight, variance = list(self._weight), list(self._variance)
         for node in reversed(range(len(weight))):

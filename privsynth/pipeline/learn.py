@@ -147,7 +147,7 @@ def learn(
     partition = divide(
         table,
         unit=request.budget.unit,
-        k=request.budget.max_rows_per_unit,
+        max_rows_per_unit=request.budget.max_rows_per_unit,
         holdout_fraction=request.holdout_fraction,
         keyed=keyed,
     )

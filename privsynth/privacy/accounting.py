@@ -18,7 +18,9 @@ from scipy.optimize import brentq
 from privsynth._validate import in_range, inside, positive
 from privsynth.errors import ConfigError
 
-_DIGITS = 50
+_DIGITS = 50  # decimal digits of mpmath: δ down to 1e-30, with 20 digits left where two nearly equal terms cancel
+# Step of the grid of privacy losses while their standard deviation is about 0.25 at most: the default of dp_accounting.
+# Discretisation is pessimistic: a coarser grid reports a larger ε, never a smaller one.
 PLD_INTERVAL = 1e-4
 
 
@@ -124,7 +126,7 @@ def epsilon_of(events: Iterable[Event], delta: float) -> float:
 def _pld_epsilon(mu: float, subsampled: tuple[SubsampledGaussianEvent, ...], delta: float) -> float:
     from dp_accounting.pld import privacy_loss_distribution as pld
 
-    # The grid of losses grows with the total, so that the relative error and the time stay the same.
+    # The grid of losses grows with the total, so that relative error and running time stay the same.
     scale = math.sqrt(mu**2 + sum(e.steps * (e.sampling_probability / e.noise_multiplier) ** 2 for e in subsampled))
     interval = PLD_INTERVAL * 2.0 ** max(0, round(math.log2(scale / 0.25)))
     total = None
@@ -186,7 +188,7 @@ def calibrate_subsampled(
 
 
 def round_up(value: float, digits: int = 6) -> float:
-    """Return the value rounded up to so many significant digits, so that what is printed is what was used."""
+    """Return the value rounded up to `digits` significant digits, so that the printed value is the one used."""
     positive(value=value)
     power = digits - 1 - math.floor(math.log10(value))
     rounded = math.ceil(value * 10**power) / 10**power

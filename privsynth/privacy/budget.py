@@ -1,8 +1,8 @@
 """`Budget`, what a release may cost; `SpendingPlan`, how it is cut into parts; `Bill`, what was spent of each part.
 
-The plan is made from public facts before the first look: the budget, what the schema declares, the generator's
-configuration. Every part is Gaussian, counted in μ²; the thresholds of open domains take their δ off the top; training
-steps are a part of their own, whose noise is found by the accountant.
+The plan is made from public facts before any row is read: the budget, what the schema declares, the generator's
+configuration. Every part is Gaussian, counted in μ². δ for the thresholds of open domains is set aside first. Training
+steps are a part of their own, whose noise multiplier comes from the accountant.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from privsynth.privacy.accounting import (
     gdp_mu,
 )
 
-DEFAULT_DELTA = 1e-6
-DISCOVERY_DELTA_SHARE = 0.1
-MAX_EPSILON = 1_000.0
-MIN_EPSILON = 1e-4
-# A share that is split once more is cut by this, so that the floating-point sum of its pieces stays below it; and this
-# is how far the bill lets a sum lie above its part. Both are far above the rounding of double precision.
+DEFAULT_DELTA = 1e-6  # below 1/n for tables of up to a million units, as δ should be (Dwork & Roth 2014, §2.3)
+DISCOVERY_DELTA_SHARE = 0.1  # of δ, for thresholds: their height grows only with √log(1/δ); the noise keeps the rest
+MAX_EPSILON = 1_000.0  # e^1000: an attacker's odds may change by any factor, so there is no promise left
+MIN_EPSILON = 1e-4  # counts get noise of about 1/ε rows: more than ten thousand
+# A share that is split again is multiplied by ROUNDING, so that the floating-point sum of its pieces stays below it.
+# TOLERANCE is how far the bill lets a sum exceed its part. Both margins are far wider than double-precision rounding.
 ROUNDING = 1 - 1e-9
 TOLERANCE = 1 + 1e-9
 
@@ -37,14 +37,14 @@ TOLERANCE = 1 + 1e-9
 class Budget:
     """The promise of one release.
 
-    The relation is always to add or remove the rows of a unit. A declared number of rows is a constant that a person
-    gave; nothing compares it with the table, so that it does not change the relation. ('Replace a unit's rows' would
-    need more noise: each row then moves two cells of a table.)
+    Neighbouring tables always differ by adding or removing the rows of a unit. A declared number of rows is a constant
+    that a person gave; nothing compares it with the table, so it does not change the relation. ('Replace a unit's rows'
+    would need more noise: each row then moves two counts of a contingency table.)
 
     Attributes:
       epsilon, delta: the total of everything that leaves the release's public folder.
-      unit: name of the column that says whose rows they are, or "row".
-      max_rows_per_unit: k, at most this many rows of a unit are used; 1 for "row".
+      unit: name of the column that identifies the privacy unit, or "row".
+      max_rows_per_unit: the most rows of one unit that are used; 1 for "row".
       rows: the number of rows if it was declared public, else None.
     """
 
@@ -73,7 +73,7 @@ class Budget:
         """The neighbouring relation, as a sentence for the report."""
         whose = "one row" if self.unit == "row" else f"all rows of one {self.unit}"
         if self.rows is not None:
-            # The same as removing them: rows without a unit, and rows of nulls, are left out before anything looks.
+            # Equivalent to removing them: rows without a unit and rows of nulls are left out before any mechanism runs.
             return f"replace {whose} by nulls (the number of rows was declared public)"
         return f"add or remove {whose}"
 
@@ -122,7 +122,7 @@ def plan_spending(
     Guarantee: the plan's events compose to at most (budget.epsilon, budget.delta).
     Args:
       weights: part -> relative share of the Gaussian budget; they need not sum to one.
-      open_domain: whether any category or atom has to be discovered by a threshold.
+      open_domain: whether any category or frequent value has to be discovered by a threshold.
       training: a DP-SGD run that takes its share first.
     """
     non_negative(**weights)
@@ -146,7 +146,7 @@ def plan_spending(
             sampling_probability=training.sampling_probability,
             steps=training.steps,
         )
-    # A hair below the total, so that no rounding of the parts can lift their sum above it.
+    # Slightly below the total, so that no rounding of the parts can lift their sum above it.
     scale = total * ROUNDING / math.fsum(weights.values())
     return SpendingPlan(
         budget=budget,
@@ -158,7 +158,7 @@ def plan_spending(
 
 @dataclass(frozen=True, kw_only=True)
 class Spend:
-    """One line of the bill: what was released, by which mechanism, at what price."""
+    """One entry of the bill: what was released, by which mechanism, at what price."""
 
     label: str
     part: str
@@ -173,11 +173,11 @@ class Spend:
 
 @dataclass
 class Bill:
-    """What was spent of a plan; it refuses before anything is drawn.
+    """What was spent of a plan. A release beyond the plan is refused before any noise is drawn.
 
     Attributes:
       plan: the parts.
-      spends: the lines so far, in order.
+      spends: the entries so far, in order.
       before_first_draw: called once, before the first noise is drawn: the ledger's point of no return.
     """
 
@@ -190,7 +190,7 @@ class Bill:
         """Enter one Gaussian release or one threshold.
 
         Raises:
-          BudgetExceeded: the part has not that much left; nothing is entered.
+          BudgetExceeded: the part has less than that left; nothing is entered.
         """
         if spend.part not in self.plan.parts:
             raise BudgetExceeded(f"the plan has no part '{spend.part}'")
@@ -204,15 +204,15 @@ class Bill:
         self._enter(spend)
 
     def share_out(self, parts: Mapping[str, float]) -> None:
-        """Cut what the plan may spend into its parts anew; nothing is added to the whole, or taken from what was spent.
+        """Split the plan's μ² over its parts again: the total cannot grow, and no part can get less than it has spent.
 
-        Later prices may depend on earlier releases: μ² of Gaussian releases add up all the same, as long as their sum
+        Later prices may depend on earlier releases: the μ² of Gaussian releases still add up, provided that their sum
         was fixed before the first.
 
         Args:
-          parts: the plan's parts -> μ²; from public facts and paid releases alone.
+          parts: the plan's parts -> μ²; from public facts and released figures alone.
         Raises:
-          BudgetExceeded: other parts than the plan's, more than its whole, or less than a part has spent.
+          BudgetExceeded: parts other than the plan's, more than its total, or less than a part has spent.
         Source: Smith & Thakurta (2022), *Fully adaptive composition for Gaussian differential privacy*.
         """
         known = parts.keys() == self.plan.parts.keys() and all(0 <= mu2 < math.inf for mu2 in parts.values())
@@ -249,7 +249,7 @@ class Bill:
         self.spends.append(spend)
 
     def events(self) -> list[Event]:
-        """Return what was spent as events that any accountant can compose."""
+        """Return what was spent, as events that any accountant can compose."""
         events: list[Event] = []
         for spend in self.spends:
             if spend.part == "training":

@@ -1,6 +1,6 @@
-"""The only places where noise is added. Everything that a release says of real rows went through one of these.
+"""The only place where noise is added. Everything that a release says about real rows went through one of these.
 
-`Mechanisms` is a protocol so that tests can put a stub, a recorder or a player in its place: with a stub that returns
+`Mechanisms` is a protocol, so that tests can put a stub, a recorder or a player in its place: with a stub that returns
 constants, every public byte of the pipeline must be the same whatever the rows are.
 """
 
@@ -21,14 +21,15 @@ from privsynth.privacy.budget import Bill, Spend
 from privsynth.privacy.rounded_gaussian import MAX_SIGMA, NoiseAhead, check_sigma, rounded_gaussian
 from privsynth.randomness import BitSource, SecureStream, poisson_mask
 
-COARSE_SIGMA = 2.0**36  # steps of a coarse grid, at most
+# Largest noise on a coarse grid, in its steps, before what rounding to the grid adds: a sixteenth of `MAX_SIGMA`.
+COARSE_SIGMA = 2.0**36
 
 
 @dataclass(frozen=True)
 class Noisy:
-    """A paid release: whole numbers with Gaussian noise of standard deviation `sigma` each.
+    """Released integers, each with Gaussian noise of standard deviation `sigma`.
 
-    They are int64, or float64 and multiples of a power of two where noise beyond 2**40 asked for a coarse grid.
+    They are int64, or float64 multiples of a power of two where noise beyond 2**40 required a coarse grid.
     """
 
     values: np.ndarray
@@ -37,12 +38,12 @@ class Noisy:
 
 @dataclass(frozen=True)
 class StableKeys:
-    """A paid histogram of an open domain, one mapping a column.
+    """A released histogram of open domains: one mapping for each column.
 
     Attributes:
       counts: for each column, key -> noisy count, only keys at or above `threshold`.
       sigma: standard deviation of each count.
-      threshold: what a noisy count had to reach.
+      threshold: what a noisy count has to reach.
       known: for each column, the noisy count of every key that was known beforehand, however small.
     """
 
@@ -53,7 +54,7 @@ class StableKeys:
 
 
 class TrainingNoise(Protocol):
-    """Noise and Poisson masks of one DP-SGD run, paid for as a whole."""
+    """Noise and Poisson masks of one DP-SGD run, charged as a whole."""
 
     steps: int
     sampling_probability: float
@@ -69,7 +70,7 @@ class TrainingNoise(Protocol):
 
 
 class Mechanisms(Protocol):
-    """What may touch exact figures and return paid ones."""
+    """What may take exact figures and return released ones."""
 
     def gaussian(self, values: np.ndarray, *, l2_sensitivity: float, part: str, mu_squared: float, label: str) -> Noisy:
         """Release integers with exactly rounded Gaussian noise."""
@@ -95,15 +96,15 @@ class Mechanisms(Protocol):
         ...
 
     def training(self, *, clip: float, label: str) -> TrainingNoise:
-        """Pay for the plan's training run and return its noise."""
+        """Charge the plan's training run and return its noise."""
         ...
 
 
 class GaussianMechanisms:
-    """The real thing: exactly rounded Gaussian noise from a secure stream, entered in a bill.
+    """The mechanisms of a real run: exactly rounded Gaussian noise from a secure stream, entered in a bill.
 
     Args:
-      bits: of everything, in the order in which it is asked for; None for secure streams.
+      bits: the source of all randomness, in the order of the calls; None for secure streams.
     """
 
     def __init__(self, bill: Bill, bits: BitSource | None = None) -> None:
@@ -116,7 +117,7 @@ class GaussianMechanisms:
 
         Guarantee: μ-GDP with μ² = mu_squared (rounded down), if neighbouring tables move `values`, a vector of
           integers, by at most `l2_sensitivity` in L2 norm. The sum and its rounding are exact. Where noise is larger
-          than can be drawn, the integers are rounded to a coarse grid before, and the noise is that of the grid's
+          than can be drawn, the integers are first rounded to a coarse grid, and the noise is that of the grid's
           larger sensitivity (`grid_sensitivity`); the grid follows from the price and public numbers.
         Args:
           values: integers of any shape, at most 2**53 in size.
@@ -163,20 +164,20 @@ class GaussianMechanisms:
     ) -> StableKeys:
         """Return the keys whose noisy count reaches a threshold, for each of several open domains.
 
-        Keys that are known beforehand, whoever is in the table, need no threshold: the noisy counts of all of them are
-        released in every column, also of those that no row holds.
+        Keys that are known beforehand, independently of the table, need no threshold: the noisy counts of all of them
+        are released in every column, including those that no row holds.
 
-        Guarantee: μ-GDP with μ² = mu_squared on the keys that both neighbours hold, and probability at most `delta`
-          in all that a key which only one unit holds comes out. A unit has at most k = `max_rows_per_unit` rows, which
-          weigh at most w = `unit_weight` together, and each row at most one key a column: the counts move by at most
-          w·√columns in L2. A key held by one unit alone has a count of at most w and passes
-          T = w + σ·Φ⁻¹(1 − delta / (columns·k)) + ½ with probability at most delta / (columns·k); a unit alone holds
-          at most k such keys a column. Known keys are held by both neighbours, with a count of nought if nobody has
-          them. Where noise is larger than can be drawn, counts are rounded to a coarse grid of step s before: the at
-          most k·columns of them that a unit moves go by √(k·columns) steps more, and a count of w is ⌊w/s⌋ + 1 steps
-          at most.
+        Guarantee: μ-GDP with μ² = mu_squared on the keys that both neighbours hold, and total probability at
+          most `delta` that a key which only one unit holds is released. A unit has at most k =
+          `max_rows_per_unit` rows, which weigh at most w = `unit_weight` together, and each row at most one key a
+          column: the counts move by at most w·√columns in L2. A key held by one unit alone has a count of at most w and
+          passes T = w + σ·Φ⁻¹(1 − delta / (columns·k)) + ½ with probability at most delta / (columns·k); a unit alone
+          holds at most k such keys a column. Known keys are held by both neighbours, with a count of zero if no row
+          has them. Where noise is larger than can be drawn, counts are first rounded to a coarse grid of step s: the
+          at most k·columns counts that a unit moves then move by up to √(k·columns) steps more in L2, and a count of w
+          is at most ⌊w/s⌋ + 1 steps.
         Args:
-          counts: for each column, key -> exact count of rows, or what they weigh in whole steps.
+          counts: for each column, key -> exact count of rows, or of the whole steps that they weigh.
           delta: for the whole call.
           unit_weight: k if None, for rows that weigh one each.
           known: keys from a public list that does not depend on any row; sorted, each once.
@@ -197,7 +198,7 @@ class GaussianMechanisms:
             steps = sensitivity / step * (1 + 1e-9) + math.sqrt(k * columns)
             sigma = round_up(noise_multiplier * round_up(steps, 12), 12)
         check_sigma(sigma)
-        threshold = stable_threshold(k=k, columns=columns, sigma=sigma, delta=delta, unit_weight=most)
+        threshold = stable_threshold(max_rows_per_unit=k, columns=columns, sigma=sigma, delta=delta, unit_weight=most)
         self._bill.charge(
             Spend(
                 label=label,
@@ -209,29 +210,29 @@ class GaussianMechanisms:
                 delta=delta,
             )
         )
-        kept, told = [], []
+        kept, of_known = [], []
         for column in counts:
-            # In the keys' own order, so that the order of rows cannot show.
+            # Sorted by key, so that the order of rows cannot show.
             keys = sorted({*column, *known})
             exact = np.fromiter((column.get(key, 0) for key in keys), dtype=np.int64, count=len(keys))
             exact = exact if step == 1 else on_grid(exact, step)
             noisy = dict(zip(keys, (exact + rounded_gaussian(len(keys), sigma, self._bits)).tolist(), strict=True))
             kept.append({key: n * step for key, n in noisy.items() if n >= threshold})
-            told.append({key: noisy[key] * step for key in known})
-        return StableKeys(kept, sigma * step, threshold * step, told)
+            of_known.append({key: noisy[key] * step for key in known})
+        return StableKeys(kept, sigma * step, threshold * step, of_known)
 
     def share_out(self, parts: Mapping[str, float]) -> None:
         """Cut the plan's μ² into its parts anew, see `Bill.share_out`."""
         self._bill.share_out(parts)
 
     def training(self, *, clip: float, label: str) -> TrainingNoise:
-        """Pay for the plan's DP-SGD run.
+        """Charge the plan's DP-SGD run.
 
         Guarantee: the plan's subsampled Gaussian event, if each step adds the gradients of a fresh Poisson sample of
           units, each clipped to `clip`, and calls `add` with its true sensitivity, in integers.
         """
         event = self._bill.charge_training(label, clip)
-        # Noise of the next step is drawn while this one computes: from a stream of its own, unless all comes from one.
+        # The next step's noise is drawn while this one computes, from its own stream unless one was given for all.
         ahead = NoiseAhead(SecureStream()) if self._given is None else None
         return _GaussianTraining(event.steps, event.sampling_probability, event.noise_multiplier, self._bits, ahead)
 
@@ -273,10 +274,12 @@ class _GaussianTraining:
         return noisy
 
 
-def stable_threshold(*, k: int, columns: int, sigma: float, delta: float, unit_weight: int | None = None) -> int:
+def stable_threshold(
+    *, max_rows_per_unit: int, columns: int, sigma: float, delta: float, unit_weight: int | None = None
+) -> int:
     """Return the threshold of `GaussianMechanisms.stable_keys`; a public number."""
-    quantile = -float(norm.ppf(delta / (columns * k))) * (1 + 1e-12)
-    return math.ceil((k if unit_weight is None else unit_weight) + sigma * quantile + 0.5)
+    quantile = -float(norm.ppf(delta / (columns * max_rows_per_unit))) * (1 + 1e-12)
+    return math.ceil((max_rows_per_unit if unit_weight is None else unit_weight) + sigma * quantile + 0.5)
 
 
 def _coarse_step(sigma: float) -> int:

@@ -2,7 +2,7 @@
 
 `rounded_gaussian` returns round(Z) for Z ~ N(0, σ²) with no floating-point gap: each draw starts from 64 uniform bits,
 is inverted in double precision with an error bound, and wherever the bound leaves the rounding open, more bits are
-drawn and the decision is made in high precision. x + round(Z) = round(x + Z) for an integer x, so adding it to a count
+drawn and it is decided in high precision. x + round(Z) = round(x + Z) for an integer x, so adding it to a count
 is the Gaussian mechanism followed by rounding: exactly μ-GDP with μ = sensitivity / σ, which the discrete Gaussian is
 not (it is zCDP; Canonne, Kamath & Steinke 2020).
 
@@ -26,14 +26,16 @@ from privsynth._validate import positive
 from privsynth.errors import ConfigError
 from privsynth.randomness import BitSource
 
+# From about here on the error of `ndtri` times σ is half an integer, so that every draw needs high precision. A count
+# plus its noise (63 bits of a tail are 9 σ) also stays far from the ends of int64.
 MAX_SIGMA = 2.0**40
 # Bound on the error of |ndtri(p)| in double precision, relative to 1 + |z|, as tests/privacy/test_rounded_gaussian.py
 # measures it.
 _NDTRI_ERROR = 1e-13
 _CHUNK = 1 << 20  # words drawn at once
 _PART = 1 << 14  # words inverted at once
-_RARE = np.uint64(1 << 50)  # tails below 2**-14 are looked at one by one; all others lie within _COMMON_SIZE of zero
-_COMMON_SIZE = 4.0
+_RARE = np.uint64(1 << 50)  # tails below 2**-14 get an error bound each; all others lie within _COMMON_SIZE of zero
+_COMMON_SIZE = 4.0  # standard deviations; the quantile of 2**-14 is 3.84
 
 
 def rounded_gaussian(count: int, sigma: float, bits: BitSource) -> np.ndarray:
@@ -53,14 +55,14 @@ def rounded_gaussian(count: int, sigma: float, bits: BitSource) -> np.ndarray:
 
 
 class NoiseAhead:
-    """Draws like `rounded_gaussian`, again and again of the same size; the next ones while the caller computes.
+    """Draws like `rounded_gaussian`, repeatedly of one size, each array while the caller computes.
 
-    Noise depends on no data, so it may be drawn before it is known what it will be added to. Each array is handed out
-    once. What was drawn for another size or scale, or before a fork, is dropped: nobody has seen it. At most one array
-    is drawn ahead, and an error in doing so is raised by the call that would have got it.
+    Noise depends on no data, so it may be drawn before the figures that it will be added to exist. Each array is
+    returned once. An array of another size or scale, or from before a fork, is dropped unseen. At most one array is
+    drawn ahead; an error in drawing it is raised by the call that would have returned it.
 
     Args:
-      bits: a source that nobody else draws from, since a thread does so at any time.
+      bits: a source that nothing else draws from, since a thread may draw from it at any time.
     """
 
     def __init__(self, bits: BitSource) -> None:
@@ -71,14 +73,14 @@ class NoiseAhead:
         """Return (count,) int64 draws (see `rounded_gaussian`).
 
         Args:
-          again: whether the same will be wanted again.
+          again: whether the next call will ask for the same count and sigma.
         """
         drawn = None
         if (waiting := self._next) is not None:
             try:
                 drawn = waiting.take(count, sigma)
             finally:
-                # Who is interrupted while it draws has to wait for it again: the source has one user at a time.
+                # After an interruption the next call waits for the thread again: the source has one user at a time.
                 if not waiting.is_alive():
                     self._next = None
         if drawn is None:
@@ -89,7 +91,7 @@ class NoiseAhead:
 
 
 class _Drawing(threading.Thread):
-    """One array on its way."""
+    """One array that is being drawn."""
 
     def __init__(self, count: int, sigma: float, bits: BitSource) -> None:
         super().__init__(name="noise")
@@ -104,11 +106,11 @@ class _Drawing(threading.Thread):
         """Draw."""
         try:
             self._drawn = rounded_gaussian(*self._wanted, self._bits)
-        except BaseException as error:  # raised where it is waited for
+        except BaseException as error:  # raised by the call that waits for it
             self._error = error
 
     def take(self, count: int, sigma: float) -> np.ndarray | None:
-        """Return the array when it is there, or None if it is not what is wanted; the source is free afterwards."""
+        """Wait for the array and return it, or None if it is not the one wanted; the source is free afterwards."""
         if self._process != os.getpid():  # the thread stayed with the parent, and so must what it drew
             return None
         self.join()
@@ -128,7 +130,7 @@ def check_sigma(sigma: float) -> None:
 
 
 def _draw(sigma: float, bits: BitSource, out: np.ndarray) -> None:
-    """Fill `out`. Only words and refinements take bits, one after the other, whatever the number of threads is."""
+    """Fill `out`. Bits are taken for words and refinements alone, in one order whatever the number of threads."""
     words = bits.uint64(len(out))
     parts = max(1, min(parallel.most_threads(), len(out) // _PART))
     ends = np.linspace(0, len(out), parts + 1).astype(np.int64).tolist()
@@ -142,7 +144,7 @@ def _draw(sigma: float, bits: BitSource, out: np.ndarray) -> None:
 
 
 def _invert(words: np.ndarray, sigma: float, out: np.ndarray, start: int, stop: int) -> list[int]:
-    """Write the draws of words start … stop to `out` and return the places that double precision leaves open.
+    """Write the draws of words start … stop to `out`; return the indices that double precision leaves open.
 
     Works through the words in parts that stay in the processor's cache, and without the interpreter's lock.
     """
@@ -172,7 +174,7 @@ def _invert(words: np.ndarray, sigma: float, out: np.ndarray, start: int, stop: 
 
 
 def _rare_is_open(mantissa: np.ndarray, sigma: float) -> np.ndarray:
-    """Return whether the rounding is open far out, where one step of the 63 bits is wider than the inversion's error.
+    """Return whether the rounding is open in the far tail, where a step of the 63 bits exceeds the inversion's error.
 
     Its width is 2**-64 / φ(z).
     """

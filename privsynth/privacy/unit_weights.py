@@ -58,7 +58,11 @@ class Weighting:
             return math.inf
         sigma = self.unit_weight * math.sqrt(columns / mu_squared)
         threshold = stable_threshold(
-            k=self.max_rows_per_unit, columns=columns, sigma=sigma, delta=delta, unit_weight=self.unit_weight
+            max_rows_per_unit=self.max_rows_per_unit,
+            columns=columns,
+            sigma=sigma,
+            delta=delta,
+            unit_weight=self.unit_weight,
         )
         return threshold * self.rows_per_step
 

@@ -88,7 +88,7 @@ class _Doubles:
         l2_sensitivity = most * math.sqrt(len(counts))
         sigma = l2_sensitivity * mu_squared**-0.5
         threshold = stable_threshold(
-            k=max_rows_per_unit, columns=len(counts), sigma=sigma, delta=delta, unit_weight=most
+            max_rows_per_unit=max_rows_per_unit, columns=len(counts), sigma=sigma, delta=delta, unit_weight=most
         )
         public = ("stable_keys", label, part, mu_squared, delta, max_rows_per_unit, len(counts), tuple(known), most)
         gave = StableKeys(

@@ -1,4 +1,4 @@
-"""Who is in: at most k rows of a unit, on one side, by coins that do not depend on the others."""
+"""Who is in: at most `max_rows_per_unit` rows of a unit, on one side, by coins that do not depend on the others."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def table(units: list[str | None], values: list[str | None]) -> Table:
     return Table(pa.table({"u": pa.array(units, pa.string()), "v": pa.array(values, pa.string())}))
 
 
-def sides(rows: Table, keyed: KeyedFunction, *, unit: str = "u", k: int = 2) -> dict[str, tuple]:
+def sides(rows: Table, keyed: KeyedFunction, *, unit: str = "u", max_rows_per_unit: int = 2) -> dict[str, tuple]:
     """Return value -> (used, held out) of each row; values are unique labels of rows."""
-    made = divide(rows, unit=unit, k=k, holdout_fraction=0.25, keyed=keyed)
+    made = divide(rows, unit=unit, max_rows_per_unit=max_rows_per_unit, holdout_fraction=0.25, keyed=keyed)
     labels = rows.column("v").to_pylist()
     train, holdout = set(made.train.tolist()), set(made.holdout.tolist())
     assert not train & holdout
@@ -31,7 +31,7 @@ def sides(rows: Table, keyed: KeyedFunction, *, unit: str = "u", k: int = 2) -> 
 def test_a_unit_has_at_most_k_rows_and_one_side():
     units = [f"u{i % 60}" for i in range(300)]
     rows = table(units, [f"row {i}" for i in range(300)])
-    made = divide(rows, unit="u", k=3, holdout_fraction=0.25, keyed=KeyedFunction())
+    made = divide(rows, unit="u", max_rows_per_unit=3, holdout_fraction=0.25, keyed=KeyedFunction())
     for name in set(units):
         mine = {i for i, u in enumerate(units) if u == name}
         train, holdout = mine & set(made.train.tolist()), mine & set(made.holdout.tolist())
@@ -56,8 +56,10 @@ def test_the_coins_of_a_unit_do_not_depend_on_who_else_is_there():
 def test_equal_rows_are_units_of_their_own_with_coins_of_their_own():
     keyed = KeyedFunction()
     equal = table(["x"] * 400, ["same"] * 400)
-    made = divide(equal, unit="row", k=1, holdout_fraction=0.25, keyed=keyed)
-    fewer = divide(table(["x"] * 399, ["same"] * 399), unit="row", k=1, holdout_fraction=0.25, keyed=keyed)
+    made = divide(equal, unit="row", max_rows_per_unit=1, holdout_fraction=0.25, keyed=keyed)
+    fewer = divide(
+        table(["x"] * 399, ["same"] * 399), unit="row", max_rows_per_unit=1, holdout_fraction=0.25, keyed=keyed
+    )
     assert len(made.train) + len(made.holdout) == 400
     # 400 fair coins of 1/4: six standard deviations.
     assert abs(len(made.holdout) - 100) < 6 * np.sqrt(400 * 0.25 * 0.75)
@@ -67,17 +69,23 @@ def test_equal_rows_are_units_of_their_own_with_coins_of_their_own():
 def test_one_row_less_moves_no_other_row():
     keyed = KeyedFunction()
     labels = [f"row {i}" for i in range(100)]
-    whole = sides(table(["x"] * 100, labels), keyed, unit="row", k=1)
-    without = sides(table(["x"] * 99, labels[1:]), keyed, unit="row", k=1)
+    whole = sides(table(["x"] * 100, labels), keyed, unit="row", max_rows_per_unit=1)
+    without = sides(table(["x"] * 99, labels[1:]), keyed, unit="row", max_rows_per_unit=1)
     assert without == {label: whole[label] for label in without}
 
 
 @pytest.mark.parametrize("unit", ["u", "row"])
 def test_rows_of_nobody_are_left_out(unit):
-    made = divide(table([None, "", "a"], [None, " ", "x"]), unit=unit, k=2, holdout_fraction=0.0, keyed=KeyedFunction())
+    made = divide(
+        table([None, "", "a"], [None, " ", "x"]),
+        unit=unit,
+        max_rows_per_unit=2,
+        holdout_fraction=0.0,
+        keyed=KeyedFunction(),
+    )
     assert made.train.tolist() == [2]
     assert made.dropped_rows == 2
-    nothing = divide(table([], []), unit=unit, k=2, holdout_fraction=0.1, keyed=KeyedFunction())
+    nothing = divide(table([], []), unit=unit, max_rows_per_unit=2, holdout_fraction=0.1, keyed=KeyedFunction())
     assert len(nothing.train) == len(nothing.holdout) == 0
 
 
@@ -112,7 +120,7 @@ def test_typed_cells_have_words_of_their_own():
 
 def test_without_a_holdout_every_row_of_somebody_is_used():
     rows = Table(pa.table({"a": pa.array([1.5, None, 2.5]), "b": pa.array(["x", "", None])}))
-    made = divide(rows, unit="row", k=1, holdout_fraction=0.0, keyed=KeyedFunction())
+    made = divide(rows, unit="row", max_rows_per_unit=1, holdout_fraction=0.0, keyed=KeyedFunction())
     assert made.train.tolist() == [0, 2]
     assert len(made.holdout) == 0
     assert not made.pool.any()

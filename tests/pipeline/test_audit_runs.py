@@ -367,7 +367,7 @@ def test_no_refit_without_a_promise_or_of_a_generator_that_is_not_ours():
         class fitted:
             name = "marginal"
 
-    told = {"k": 1, "schema": Schema(), "facts": FACTS}
+    told = {"max_rows_per_unit": 1, "schema": Schema(), "facts": FACTS}
     assert refit_of_model(Model(), promise=(1.0, 1e-6), **told).epsilon == 1.0
     assert refit_of_model(Model(), promise=None, **told) is None
     assert refit_of_model(Model(), promise=(1.0, 0.0), **told) is None

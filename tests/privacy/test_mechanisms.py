@@ -181,7 +181,9 @@ def test_where_rows_weigh_noise_and_threshold_are_those_of_a_units_weight():
         counts, max_rows_per_unit=4, part="a", mu_squared=0.5, delta=1e-6, label="keys", unit_weight=1_000
     )
     assert release.sigma == pytest.approx(1_000 * math.sqrt(2 / 0.5), rel=1e-5)
-    assert release.threshold == stable_threshold(k=4, columns=2, sigma=release.sigma, delta=1e-6, unit_weight=1_000)
+    assert release.threshold == stable_threshold(
+        max_rows_per_unit=4, columns=2, sigma=release.sigma, delta=1e-6, unit_weight=1_000
+    )
     # Up to four keys a column may be one unit's alone, each with all of its weight.
     assert release.threshold >= 1_000 + release.sigma * norm.isf(1e-6 / 8)
     assert list(release.counts[0]) == ["often"]
@@ -195,11 +197,11 @@ def test_the_order_of_keys_in_memory_does_not_show():
 
 @pytest.mark.parametrize("split", [[4], [2, 2], [1, 1, 1, 1]])
 def test_the_keys_of_one_unit_alone_come_out_no_more_often_than_delta(split):
-    """One unit's k = 4 rows lie in keys of its own, in both of two columns, in several ways."""
+    """One unit's 4 rows lie in keys of its own, in both of two columns, in several ways."""
     delta, runs, released = 0.05, 4_000, 0
     column = {f"mine{i}": count for i, count in enumerate(split)}
     sigma = 4 * math.sqrt(2) / math.sqrt(0.5)
-    threshold = stable_threshold(k=4, columns=2, sigma=sigma, delta=delta)
+    threshold = stable_threshold(max_rows_per_unit=4, columns=2, sigma=sigma, delta=delta)
     bits = SeededBits(sum(split) * 10 + len(split))
     noise = rounded_gaussian(runs * 2 * len(split), sigma, bits).reshape(runs, -1)
     released = int(((noise + np.array([*column.values()] * 2)) >= threshold).any(axis=1).sum())
@@ -211,7 +213,7 @@ def test_the_keys_of_one_unit_alone_come_out_no_more_often_than_delta(split):
 
 @given(st.integers(1, 1000), st.integers(1, 50), st.floats(0.5, 1e4), st.floats(1e-12, 0.05))
 def test_the_threshold_holds_for_every_key_of_a_unit(k, columns, sigma, delta):
-    threshold = stable_threshold(k=k, columns=columns, sigma=sigma, delta=delta)
+    threshold = stable_threshold(max_rows_per_unit=k, columns=columns, sigma=sigma, delta=delta)
     # round(k + Z) reaches T only if Z >= T - k - 1/2.
     assert norm.sf((threshold - k - 0.5) / sigma) * columns * k <= delta * (1 + 1e-9)
 

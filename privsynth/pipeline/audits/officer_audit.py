@@ -35,13 +35,15 @@ def officer_findings(
     """
     tables = audit_tables(public, private, request)
     promise = (request.budget.epsilon, request.budget.delta)
-    k, facts = request.budget.max_rows_per_unit, public.facts
+    max_rows_per_unit, facts = request.budget.max_rows_per_unit, public.facts
     settings = AuditSettings(
         names=tuple(name for name in all_audits() if name != "rules"),  # needs no real row and is in the public report
         level=level,
         claimed=promise,
         model=public.model,
-        refit=refit_of_model(public.model, promise=promise, k=k, schema=request.schema, facts=facts),
+        refit=refit_of_model(
+            public.model, promise=promise, max_rows_per_unit=max_rows_per_unit, schema=request.schema, facts=facts
+        ),
     )
     findings = run_audits(
         tables, settings, progress=lambda name, number, of: progress(f"auditing: {name}", (number - 1) / of)

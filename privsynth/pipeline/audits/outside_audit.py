@@ -166,13 +166,17 @@ def audit(config: AuditConfig, env: Environment) -> AuditResult:
         sides, facts = _align(sources, schema)
         tables = _audit_tables(sides, facts, schema, sources["real"])
         lacking = tuple(n for n in sources["real"].names if n not in sources["synthetic"].names)
-        k = beside[2] if beside else schema.max_rows_per_unit or 1
+        max_rows_per_unit = beside[2] if beside else schema.max_rows_per_unit or 1
         settings = AuditSettings(
             level=config.level,
             claimed=claimed,
             rules=_rules(schema, sides["synthetic"]),
             model=model,
-            refit=refit_of_model(model, promise=claimed, k=k, schema=schema, facts=facts) if model else None,
+            refit=refit_of_model(
+                model, promise=claimed, max_rows_per_unit=max_rows_per_unit, schema=schema, facts=facts
+            )
+            if model
+            else None,
         )
         findings = run_audits(
             tables, settings, progress=lambda name, number, of: env.progress(f"auditing: {name}", (number - 1) / of)
@@ -259,7 +263,11 @@ def _audit_tables(
     sides: Mapping[str, pd.DataFrame], facts: Mapping[str, ColumnFacts], schema: Schema, real: Table
 ) -> AuditTables:
     unit = schema.unit if schema.unit in real.names else None
-    codes = divide(real, unit=unit, k=10**9, holdout_fraction=0.0, keyed=KeyedFunction()).unit if unit else None
+    codes = (
+        divide(real, unit=unit, max_rows_per_unit=10**9, holdout_fraction=0.0, keyed=KeyedFunction()).unit
+        if unit
+        else None
+    )
     return side_by_side(
         {"train": sides["real"], "holdout": sides.get("holdout"), "synthetic": sides["synthetic"]},
         facts,

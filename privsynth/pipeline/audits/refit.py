@@ -113,7 +113,7 @@ def refit_of_model(
     model: SyntheticModel,
     *,
     promise: tuple[float, float] | None,
-    k: int,
+    max_rows_per_unit: int,
     schema: Schema,
     facts: Mapping[str, ColumnFacts],
 ) -> Callable[..., pd.DataFrame] | None:
@@ -123,7 +123,12 @@ def refit_of_model(
         return None
     epsilon, delta = promise
     return Refit(
-        generator=model.fitted.name, epsilon=epsilon, delta=delta, max_rows_per_unit=k, schema=schema, facts=facts
+        generator=model.fitted.name,
+        epsilon=epsilon,
+        delta=delta,
+        max_rows_per_unit=max_rows_per_unit,
+        schema=schema,
+        facts=facts,
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-MOST_CHARACTERS = 400  # of one text: a card stays on one screen, and below 20 kB whatever a name holds
+MOST_CHARACTERS = 400  # of one text (own): a card stays on one screen, and below 20 kB whatever a name holds
 # What concerns people comes before what concerns the use of the rows.
 _FAMILIES = ("membership", "disclosure", "alarms", "pii", "bias", "rules", "coverage", "utility", "fidelity", "decay")
 

@@ -1,4 +1,4 @@
-"""Work in several threads: numpy and the matrix products let go of the interpreter's lock while they compute."""
+"""Work in several threads: numpy and matrix products release the interpreter's lock while they compute."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
 
-class Run(Protocol):
+class ThreadMap(Protocol):
     """Map a function over items."""
 
     def __call__(self, work: Callable[[_In], _Out], things: Iterable[_In], /) -> list[_Out]:
-        """Return what came of each thing, in their order; the first error is raised."""
+        """Return the results in the order of the items; the first error is raised."""
         ...
 
 
@@ -36,13 +36,13 @@ def most_threads() -> int:
 
 
 def one_by_one(work: Callable[[_In], _Out], things: Iterable[_In], /) -> list[_Out]:
-    """Return what came of each thing, in this thread."""
+    """Return the results in order, all computed in this thread."""
     return [work(thing) for thing in things]
 
 
 @contextmanager
-def threads(at_most: int) -> Iterator[Run]:
-    """Yield what does the same to several things, in `most_threads` threads or fewer."""
+def threads(at_most: int) -> Iterator[ThreadMap]:
+    """Yield a map over items that uses at most `at_most` and `most_threads` threads."""
     count = min(at_most, most_threads())
     if count < 2:
         yield one_by_one
@@ -52,13 +52,13 @@ def threads(at_most: int) -> Iterator[Run]:
 
 
 class Scratch:
-    """Memory that one thread uses again and again, by name."""
+    """Memory that one thread reuses, by name."""
 
     def __init__(self) -> None:
         self._kept: dict[str, np.ndarray] = {}
 
     def get(self, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-        """Return an array of this shape with anything in it; it is the same memory as that of the same name before."""
+        """Return an array of this shape, not initialised; it reuses the memory of the last array of that name."""
         size = math.prod(shape)
         kept = self._kept.get(name)
         if kept is None or kept.size < size or kept.dtype != dtype:

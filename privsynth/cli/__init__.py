@@ -69,9 +69,9 @@ COMMANDS: dict[str, Lazy] = {
     ),
 }
 
-UNEXPECTED = 70
-STOPPED = 130
-READER_GONE = 141
+UNEXPECTED = 70  # exit code of an internal error: EX_SOFTWARE of sysexits.h
+STOPPED = 130  # of Ctrl-C: 128 + SIGINT, as shells report it
+READER_GONE = 141  # of a closed pipe: 128 + SIGPIPE, as shells report it
 # Said when a command is stopped: of one that spends, and of the others.
 STOPPED_SENTENCES = {
     True: "Stopped. Nothing was released; if any noise had been drawn, the reserved budget stays spent.",

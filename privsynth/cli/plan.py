@@ -13,7 +13,7 @@ from privsynth.cli.terminal.output import bar, emit_json, print_table, say, spea
 if TYPE_CHECKING:
     from privsynth.pipeline.plan import Plan
 
-SHOWN_COLUMNS = 40
+SHOWN_COLUMNS = 40  # in the table (own): a screen; --json has all
 
 
 @click.command("plan")

@@ -1,7 +1,7 @@
-"""`Bins`: the cells into which an integer line is cut, and the shape inside each.
+"""`Bins`: the bins into which a numeric column is cut, and the shape inside each.
 
-Numbers and times live on a grid of integers (multiples of the precision). A cell is a range of it; a value that many
-rows share (an atom) is a cell of its own. Segments record what is known of the shape inside a cell.
+Numbers and times live on a grid of integers (multiples of the precision). A bin is a range of it; a value that many
+rows share (a frequent value) is a bin of its own. Segments record the known shape inside a bin.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ import numpy as np
 
 from privsynth.codecs.loaded import MAX_ITEMS, items, number, only, require, whole
 
-MAX_CODES = 1 << 16  # codes are uint16
-MAX_STEP = 2**53  # integers of the grid are exact in double precision up to here
-MAX_WEIGHT = 1e15  # rows: a thousand times the world's, and their sums stay finite
-TAIL_FINENESS = 64  # cells narrower than this part of the line are never cut for being in a tail
+MAX_CODES = 1 << 16  # of an attribute: codes are uint16
+MAX_STEP = 2**53  # grid steps: integers are exact in double precision up to here (IEEE 754)
+MAX_WEIGHT = 1e15  # rows in a segment (own): more than any table has, and few enough that sums stay finite
+TAIL_FINENESS = 64  # bins narrower than 1/64 of the range are never cut for lying in a tail (own)
 
 
 @dataclass(frozen=True)
 class Bins:
-    """A partition of the integers into consecutive cells.
+    """A partition of the integers into consecutive bins.
 
     Attributes:
-      lows: (m,) int64, the first integer of each cell, ascending; values below the first belong to cell 0.
-      seg_low, seg_high: (s,) int64 inclusive ranges, ascending and disjoint, each inside one cell.
-      seg_weight: (s,) float64 >= 0, noisy rows in the segment; each cell has at least one segment.
+      lows: (m,) int64, the first integer of each bin, ascending; values below the first belong to bin 0.
+      seg_low, seg_high: (s,) int64 inclusive ranges, ascending and disjoint, each inside one bin.
+      seg_weight: (s,) float64 >= 0, noisy rows in the segment; each bin has at least one segment.
     """
 
     lows: np.ndarray
@@ -37,17 +37,17 @@ class Bins:
 
     @property
     def size(self) -> int:
-        """Number of cells."""
+        """Number of bins."""
         return len(self.lows)
 
     def encode(self, steps: np.ndarray) -> np.ndarray:
-        """Return (n,) int32 cell indices of (n,) integers."""
+        """Return (n,) int32 bin indices of (n,) integers."""
         return np.maximum(np.searchsorted(self.lows, steps, side="right") - 1, 0).astype(np.int32)
 
     def decode(self, codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return (n,) int64: a segment of the cell by weight, then an integer of it, uniformly."""
+        """Return (n,) int64: a segment of the bin by weight, then an integer of it, uniformly."""
         first, count, keep, other = self._alias
-        codes = codes.astype(np.intp)  # once, and not at each look-up
+        codes = codes.astype(np.intp)  # once, instead of in every `take`
         segment = first.take(codes)
         if count.max() > 1:
             place = rng.random(len(codes))
@@ -65,7 +65,7 @@ class Bins:
 
     @cached_property
     def owner(self) -> np.ndarray:
-        """(s,) int32, the cell of each segment."""
+        """(s,) int32, the bin of each segment."""
         return self.encode(self.seg_low)
 
     @cached_property
@@ -74,10 +74,10 @@ class Bins:
 
     @cached_property
     def _alias(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """First segment and number of segments of each cell; for each segment, its share of its own slot and whose the
-        rest is.
+        """First segment and number of segments of each bin; for each segment, the share of its slot that it keeps, and
+        the segment that has the rest.
 
-        Source: Walker's alias method (Vose 1991): a draw costs two look-ups, however many segments a cell has.
+        Source: Walker's alias method (Vose 1991): a draw costs two look-ups, however many segments a bin has.
         """
         first = np.searchsorted(self.owner, np.arange(self.size), side="left")
         count = np.bincount(self.owner, minlength=self.size)
@@ -106,11 +106,11 @@ class Bins:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Bins:
-        """Return the cells that `to_json` wrote.
+        """Return the bins that `to_json` wrote.
 
         Raises:
-          Malformed: they are no partition: not ascending, of different lengths, a cell without a segment, a segment
-            in two cells, numbers beyond the grid, or more cells than there are codes.
+          Malformed: they are no partition: not ascending, of different lengths, a bin without a segment, a segment
+            in two bins, numbers beyond the grid, or more bins than there are codes.
         """
         lists = only(data, {"lows", "seg_low", "seg_high", "seg_weight"}, "the cells of a column")
         lows = _steps(lists["lows"], MAX_CODES - 1)
@@ -138,31 +138,31 @@ def build_bins(
     leaf_low: np.ndarray,
     leaf_high: np.ndarray,
     leaf_weight: np.ndarray,
-    atoms: dict[int, float],
+    frequent: dict[int, float],
     *,
     target: float,
     sigma: float,
 ) -> Bins:
-    """Return cells of about `target` rows each; an atom of half as many rows stands alone.
+    """Return bins of about `target` rows each; a frequent value with half as many rows is a bin of its own.
 
-    Inside a cell the segments keep as much of their noisy shape as stands clear of the noise, and are flat otherwise.
+    Inside a bin the segments keep as much of their noisy shape as noise does not explain, and are flat otherwise.
 
-    A pure function of paid releases.
+    A pure function of released figures.
 
     Args:
       leaf_low, leaf_high: (l,) inclusive ranges that tile the domain, ascending.
-      leaf_weight: (l,) noisy rows in each leaf, atoms not counted.
-      atoms: value -> noisy rows.
-      target: rows a cell.
+      leaf_weight: (l,) noisy rows in each leaf, without those of frequent values.
+      frequent: value -> noisy rows.
+      target: rows in a bin.
       sigma: standard deviation of the weights.
     """
-    segments = _segments(leaf_low, leaf_high, leaf_weight, atoms)
+    segments = _segments(leaf_low, leaf_high, leaf_weight, frequent)
     lows: list[int] = []
     gathered, alone = 0.0, True
     middle, fine = _middle(segments), (segments[-1][1] - segments[0][0]) / TAIL_FINENESS
-    for low, high, noisy, is_atom in segments:
+    for low, high, noisy, is_frequent in segments:
         weight = max(noisy, 0.0)
-        single = is_atom and weight >= 0.5 * target
+        single = is_frequent and weight >= 0.5 * target
         tail = bool(lows) and _stretched(lows[-1] - middle, high - middle, fine)
         if not lows or alone or single or tail or gathered + 0.5 * weight > target:
             lows.append(low)
@@ -179,16 +179,16 @@ def build_bins(
 
 
 def _middle(segments: list[tuple[int, int, float, bool]]) -> int:
-    """Return where half of the noisy rows lie below."""
+    """Return the grid step below which half of the noisy rows lie."""
     total = np.cumsum([weight for _, _, weight, _ in segments])
     at = int(np.argmax(total >= total[-1] / 2)) if total[-1] > 0 else len(segments) // 2
     return segments[at][0]
 
 
 def _stretched(start: int, end: int, fine: float) -> bool:
-    """Return whether a cell from `start` to `end`, as seen from the middle, reaches over more than a factor of two.
+    """Return whether a bin from `start` to `end`, as distances from the middle, spans more than a factor of two.
 
-    Tails are cut by powers of two, so that a few rows far out do not spread over the whole range; cells narrower than
+    Tails are cut by powers of two, so that a few distant rows do not spread over the whole range; bins narrower than
     `fine` stay whole.
     """
     near = 0.0 if start <= 0 <= end else float(min(abs(start), abs(end)))
@@ -196,9 +196,9 @@ def _stretched(start: int, end: int, fine: float) -> bool:
 
 
 def _shrink(cells: Bins, sigma: float) -> np.ndarray:
-    """Return (s,) weights >= 0, pulled towards a flat density inside each cell as far as noise explains their spread.
+    """Return (s,) weights >= 0, shrunk towards a flat density inside each bin as far as noise explains their spread.
 
-    Source: the positive-part rule of James & Stein (1961), cell by cell.
+    Source: the positive-part rule of James & Stein (1961), bin by bin.
     """
     owner = cells.encode(cells.seg_low)
     width = (cells.seg_high - cells.seg_low + 1).astype(np.float64)
@@ -213,10 +213,10 @@ def _shrink(cells: Bins, sigma: float) -> np.ndarray:
 
 
 def _segments(
-    low: np.ndarray, high: np.ndarray, weight: np.ndarray, atoms: dict[int, float]
+    low: np.ndarray, high: np.ndarray, weight: np.ndarray, frequent: dict[int, float]
 ) -> list[tuple[int, int, float, bool]]:
-    """Return (low, high, weight, is_atom) ranges: the leaves, cut at the atoms."""
-    values = sorted(atoms)
+    """Return (low, high, weight, is_frequent) ranges: the leaves, cut at the frequent values."""
+    values = sorted(frequent)
     segments: list[tuple[int, int, float, bool]] = []
     at = 0
     for a, b, w in zip(low.tolist(), high.tolist(), weight.tolist(), strict=True):
@@ -230,7 +230,7 @@ def _segments(
         for value in inside:
             if value > start:
                 segments.append((start, value - 1, w * (value - start) / width, False))
-            segments.append((value, value, atoms[value], True))
+            segments.append((value, value, frequent[value], True))
             start = value + 1
         if start <= b:
             segments.append((start, b, w * (b - start + 1) / width, False))

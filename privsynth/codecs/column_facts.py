@@ -1,7 +1,7 @@
-"""What must be known of a column before it can be encoded: kind, precision, date format, decimal sign.
+"""Column facts, without which a column cannot be encoded: kind, precision, date format, decimal sign.
 
 A fact is declared by the schema, fixed by a default or by the container's own type (a Parquet file says that a column
-holds booleans, as a header says its name), or bought (`privsynth.domain.column_kinds`).
+holds booleans, as a header says its name), or bought by votes (`privsynth.domain.column_kinds`).
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from privsynth.codecs import parse
 from privsynth.schema.definition import Column, Kind
 
 Provenance = Literal["declared", "bought", "fixed"]
-DAY = 86_400.0
-# Standard deviations above which a vote counts as cast. A column's precision is wrong in fewer than one of 100,000 for
-# want of votes; and of some thirty sorts of votes none is noise alone, which would pass for a minority of other cells.
+DAY = 86_400.0  # seconds
+# Standard deviations above which votes are significant: noise alone passes with probability 3e-6, so that hardly one of
+# a column's thirty sorts of votes is noise that looks like a minority of other cells (own).
 CLEAR = 4.5
-MAJORITY = 0.9  # share of the known cells that must look like numbers or dates
+MAJORITY = 0.9  # share of the known cells that must look like numbers or dates for the column to be one (own)
+# Share of the known cells from which on a sort of votes counts: rarer ones are typing errors (own).
+MINORITY = 0.01
 POINTS = slice(parse.NUMBER, parse.COMMA)
 COMMAS = slice(parse.COMMA + 1, parse.DATE_ISO)
 # ISO; day first, month first or either; with points. Each format has a place for dates, minutes and seconds.
@@ -42,7 +44,7 @@ class ColumnFacts:
       decimal: decimal sign of numbers in text.
       format: strptime format of times, None for ISO 8601.
       provenance: where the kind comes from.
-      null_share: noisy share of null cells; None if it was not bought.
+      null_share: noisy share of null cells; None if it was not released.
       null_sigma: standard deviation of that share.
     """
 
@@ -56,7 +58,7 @@ class ColumnFacts:
 
 
 def needs_votes(column: Column, physical: pa.DataType) -> bool:
-    """Return whether a fact of the column has to be bought; from the schema and the container's type alone."""
+    """Return whether a fact of the column has to be released; from the schema and the container's type alone."""
     if pa.types.is_boolean(physical) and column.kind in (None, "boolean"):
         return False
     if column.kind is None:
@@ -79,22 +81,22 @@ def declared_facts(column: Column, physical: pa.DataType) -> ColumnFacts:
 
 def decide(votes: np.ndarray, sigma: float) -> ColumnFacts:
     """Return the facts that noisy votes support; a pure function of the release."""
-    # What is not clear of the noise counts for nothing: positive parts of noise would pass for a minority.
+    # What is not significant counts as zero: positive parts of noise would look like a minority.
     clear = np.where(votes > CLEAR * sigma, np.maximum(votes, 0.0), 0.0)
 
     def cast(group: slice) -> float:
-        """Return the votes of a group: those that stand clear one by one, or all of them if they do together."""
+        """Return the votes of a group: those that are significant by themselves, or all if their sum is."""
         together = float(votes[group].sum())
-        stand_out = together > CLEAR * sigma * math.sqrt(len(votes[group]))
-        return max(float(clear[group].sum()), together if stand_out else 0.0)
+        significant = together > CLEAR * sigma * math.sqrt(len(votes[group]))
+        return max(float(clear[group].sum()), together if significant else 0.0)
 
     points, commas, times = cast(POINTS), cast(COMMAS), [cast(group) for group in TIMES]
     known = max(float(clear[parse.TEXT : parse.NUMBER].sum()) + points + commas + sum(times), 1.0)
-    # A vote counts as cast where it stands clear of the noise and above one in a hundred.
-    floor = max(0.01 * known, CLEAR * sigma)
+    # Votes count where they are significant and no small minority.
+    floor = max(MINORITY * known, CLEAR * sigma)
 
     def finest(counts: np.ndarray, votes_each: int = 1) -> int:
-        """Return the last place that votes were cast for, or that they were cast for or beyond."""
+        """Return the finest place that the votes support, by themselves or together with finer ones."""
         beyond = np.cumsum(counts[::-1])[::-1]
         noise = CLEAR * sigma * np.sqrt(votes_each * np.arange(len(counts), 0, -1))
         here = counts > max(floor, CLEAR * sigma * math.sqrt(votes_each))
@@ -109,7 +111,7 @@ def decide(votes: np.ndarray, sigma: float) -> ColumnFacts:
         decimals = finest(votes[POINTS])
         return ColumnFacts(kind="numeric" if decimals else "integer", precision=_power(decimals), provenance="bought")
     if sum(times) >= MAJORITY * known and sum(times) > floor:
-        # The clock is read off one family of formats: what others add is noise.
+        # The time of day follows from one family of formats: what others add is noise.
         family = votes[TIMES[int(np.argmax(times))]].reshape(-1, 3)
         step = finest(family.sum(axis=0), votes_each=len(family))
         kind: Kind = "date" if step == 0 else "datetime"
@@ -119,7 +121,7 @@ def decide(votes: np.ndarray, sigma: float) -> ColumnFacts:
 
 
 def exact_facts(column: pa.ChunkedArray) -> ColumnFacts:
-    """Return what the cells of a column say without noise. Private: for drafts and audits that never leave."""
+    """Return the facts of a column without noise. Private: for drafts and audits that never leave."""
     return decide(np.bincount(parse.votes(column), minlength=parse.N_VOTES).astype(np.float64), 0.0)
 
 

@@ -1,4 +1,4 @@
-"""`DecodedRows`: synthetic rows as integers of a known meaning, before they become a frame or an Arrow table."""
+"""`DecodedRows`: synthetic rows as integers, before they become a frame or an Arrow table."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Decoded:
     null: np.ndarray
 
     def packed(self) -> Decoded:
-        """Return the same cells in few bytes, not to be written to: the narrowest type, and no mask without a null."""
+        """Return the same values in few bytes, read-only: the narrowest type, and no mask if there are no nulls."""
         null = self.null if self.null.any() else np.broadcast_to(np.False_, len(self.null))
         return Decoded(narrowest(self.values), null)
 
 
 @dataclass(frozen=True, repr=False)
 class DecodedRows:
-    """Rows, column by column; surrogates are absent, they are numbered at the very end.
+    """Rows, column by column; surrogates are absent, since they are numbered only when rows are written.
 
     Attributes:
       lines: column name -> its values.
@@ -47,7 +47,7 @@ class DecodedRows:
         return Decoded(np.arange(first_row, first_row + self.n_rows), np.zeros(self.n_rows, dtype=bool))
 
     def packed(self) -> DecodedRows:
-        """Return the same rows in few bytes, not to be written to."""
+        """Return the same rows in few bytes, read-only."""
         return DecodedRows({name: line.packed() for name, line in self.lines.items()}, self.n_rows)
 
     def only(self, name: str) -> DecodedRows:

@@ -18,10 +18,10 @@ class Encoded:
       codes: (attributes, n) uint16, private.
       unit: (n,) int64 unit of each row, 0..units-1, private.
       attributes: public description of each row of `codes`.
-      max_rows_per_unit: k; no unit has more rows than this.
-      n_rows: the paid (or declared) number of rows.
+      max_rows_per_unit: no unit has more rows than this.
+      n_rows: the released (or declared) number of rows.
       columns: for each attribute, the index of its column.
-      targets: attributes whose dependence on the others matters most.
+      targets: attributes whose dependence on the others is what predictors need.
       protected: attributes of protected columns.
       books: attribute -> (size,) groups of its codes, by each declared code book over it; NULL is a group of its own.
     """

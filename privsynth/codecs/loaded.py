@@ -1,4 +1,4 @@
-"""Checks of what a model file says, before anything is computed with it: the file may come from anybody.
+"""Checks of a model file before anything is computed with it: the file may come from anybody.
 
 Each function returns the value, or raises `Malformed`, whose message names the part and never quotes it.
 """
@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 Settings = TypeVar("Settings")
 
-MAX_TEXT = 1_000_000  # characters of one value; a cell that is longer is no category
-MAX_NAME = 10_000  # characters of the name of a column; headers of questionnaires hold whole questions
-MAX_WIDTH = 65_536  # of a layer; ours have some hundreds
-MAX_ITEMS = 10_000_000  # of one list; 64 MiB of JSON hold no more than three times as many
+MAX_TEXT = 1_000_000  # characters of one value (own): a longer cell is no category
+MAX_NAME = 10_000  # characters of a column's name (own): headers of questionnaires hold whole questions
+MAX_WIDTH = 65_536  # units of a layer (own): those that are trained here have some hundreds
+MAX_ITEMS = 10_000_000  # of one list (own): 64 MiB of JSON hold at most three times as many
 
 
 class Malformed(ValueError):
@@ -31,7 +31,7 @@ def require(holds: bool, what: str) -> None:
 
 
 def only(data: Any, names: set[str], what: str, *, optional: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """Return an object that has exactly these fields, save that the optional ones may be missing."""
+    """Return an object that has exactly these fields, except that the optional ones may be missing."""
     named = isinstance(data, dict) and names - optional <= data.keys() <= names
     require(named, f"{what} has other fields than it needs")
     found: dict[str, Any] = data

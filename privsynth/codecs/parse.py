@@ -1,7 +1,7 @@
-"""Cells: what a cell could be, and its value once the kind is known.
+"""Cells: what a cell looks like, and its value once the kind is known.
 
-All functions are total: whatever stands in a cell, the result is a value or a null, so that no cell can stop a run.
-They go cell by cell: only fixed defaults are used, and nothing is learned from the column.
+All functions are total: whatever a cell holds, the result is a value or a null, so that no cell can stop a run.
+They go cell by cell: they use fixed defaults alone, and learn nothing from the column.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ import pyarrow.compute as pc
 from privsynth.codecs.text_to_number import read_numbers, read_seconds
 
 NULL_TOKENS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "#N/A")
-MAX_DECIMALS = 6
-GRID_LIMIT = 2**52  # integers of the value grid stay exact in double precision
-MAX_DIGITS = 15  # of a number on the grid; longer ones are account numbers and the like
-# A number that passed through single precision is off by this much of itself at most. Below the other it hardly ever
-# happens that another number is so near to a round one.
+MAX_DECIMALS = (
+    6  # after the point (own): micrograms in grams, micrometres in metres; what is finer is measurement error
+)
+GRID_LIMIT = 2**52  # grid steps: integers, and halves beside them, stay exact in double precision (IEEE 754)
+MAX_DIGITS = 15  # of a number on the grid: double precision holds them (IEEE 754); longer ones are account numbers
+# The relative rounding error of single precision, 2**-24 (IEEE 754). Below SINGLE_TELLS grid steps other numbers are
+# hardly ever so near to a round one (own).
 HALF_SINGLE, SINGLE_TELLS = 2.0**-24, 2.0**19
 
 # What a cell votes for. One cell casts one vote.
@@ -30,7 +32,7 @@ COMMA = NUMBER + MAX_DECIMALS + 1  # COMMA + j: a number with j decimals after a
 DATE_ISO = COMMA + MAX_DECIMALS + 1  # + 0: date, + 1: to the minute, + 2: to the second
 # The same three steps each. With points the day always comes first; with slashes it depends on the country.
 DAY_FIRST, MONTH_FIRST, EITHER_FIRST, POINTED = DATE_ISO + 3, DATE_ISO + 6, DATE_ISO + 9, DATE_ISO + 12
-N_VOTES = POINTED + 3
+N_VOTES = POINTED + 3  # sorts of votes: the last family has three, too
 
 _INTEGER = rf"^[+-]?(0|[1-9]\d{{0,{MAX_DIGITS - 1}}})$"
 _POINT = r"^[+-]?(\d{1,18}\.\d*|\.\d+)$"
@@ -57,7 +59,7 @@ class Grid:
     """A parsed column of numbers or times.
 
     Attributes:
-      packed: (n,) signed integers, multiples of the precision, of any width: all columns are in memory together.
+      packed: (n,) signed integers, multiples of the precision, of any width, since all columns are in memory together.
       null: (n,) booleans.
     """
 
@@ -167,9 +169,9 @@ def _clock(values: pa.Array) -> np.ndarray:
 
 
 def _iso_clock(values: pa.Array) -> np.ndarray:
-    """Return the same of ISO texts, in which zeros say nothing: 10:30:00 is to the minute and 00:00:00 a date.
+    """Return the same for ISO texts, in which zeros are ignored: 10:30:00 is to the minute and 00:00:00 a date.
 
-    A typed time votes alike. Other formats are read by what is written, so that there the zeros count.
+    A typed time votes alike. In other formats zeros count as written.
     """
     clock = np.minimum(_clock(values), np.where(_matches(values, _WHOLE_MINUTE), 1, 2))
     return np.where(_matches(values, _MIDNIGHT), 0, clock).astype(np.uint8)
@@ -186,7 +188,7 @@ def _slashed_votes(values: pa.Array) -> np.ndarray:
 def _decimals(values: np.ndarray) -> np.ndarray:
     """Return (n,) uint8: the fewest decimals, 0..6, that write a float to within 1e-9 of itself.
 
-    Where six are too few, the fewest that write it as well as single precision could: 3.200000047683716 was 3.2.
+    Where six are too few, the fewest that write it as precisely as single precision: 3.200000047683716 was 3.2.
     """
     result = np.full(len(values), MAX_DECIMALS, np.uint8)
     short = np.zeros(len(values), dtype=bool)
@@ -253,7 +255,7 @@ def as_numbers(column: pa.ChunkedArray, *, precision: float, decimal: str = ".")
         floats = _seconds(column)
     else:
         floats = _floats(column)
-    with np.errstate(over="ignore"):  # beyond the grid is at its end, however far
+    with np.errstate(over="ignore"):  # values beyond the grid move to its end
         return _on_grid(floats / precision, np.isfinite(floats))
 
 

@@ -30,7 +30,7 @@ class ParsedTable:
     n_rows: int
 
     def take(self, rows: np.ndarray) -> ParsedTable:
-        """Return the rows of a boolean mask or an index array; those of a column are picked when it is asked for."""
+        """Return the rows of a boolean mask or an index array; those of a column are taken when it is accessed."""
         if is_all(rows, self.n_rows):
             return self
         n_rows = int(rows.sum()) if rows.dtype == np.bool_ else len(rows)
@@ -75,12 +75,12 @@ def parse_table(table: Table, schema: Schema, facts: Mapping[str, ColumnFacts], 
             columns[name] = _booleans(as_categories(column), schema, name)
         elif fact.kind == "categorical":
             columns[name] = as_categories(column)
-        table.let_go()  # one column of a spill file at a time is in memory
+        table.let_go()  # keeps one column of a spill file in memory at a time
     return ParsedTable(columns, table.n_rows)
 
 
 def boolean_values(schema: Schema, name: str) -> tuple[str, str]:
-    """Return how false and true are written in the synthetic table."""
+    """Return how the synthetic table writes false and true."""
     column = schema.column(name)
     if column.true_values and column.false_values:
         return column.false_values[0], column.true_values[0]

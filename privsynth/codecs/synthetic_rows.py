@@ -1,7 +1,7 @@
-"""`SyntheticRows`: a synthetic table of any length, kept in parts and in few bytes a cell.
+"""`SyntheticRows`: a synthetic table of any length, kept in parts and in few bytes a value.
 
-A frame of ten million rows takes gigabytes, most of them for texts. Here a category is one byte or two and a number as
-many as it needs; frames and Arrow tables are made of one part, or of one column, at a time.
+A frame of ten million rows takes gigabytes, most of them for texts. Here a category takes one or two bytes and a number
+as many as it needs; frames and Arrow tables are made from one part, or one column, at a time.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class SyntheticRows:
 
     @property
     def names(self) -> list[str]:
-        """Columns that say something: a fresh identifier looks like one, and is nobody's."""
+        """The columns without surrogates, which say nothing about anybody."""
         return [codec.name for codec in self.codec.codecs if codec.family != "identifier"]
 
     def frame(self, names: Collection[str] | None = None) -> pd.DataFrame:
-        """Return all rows as one frame, or some of its columns, however much memory that takes."""
+        """Return all rows as one frame, or some of its columns; it may take much memory."""
         return self.codec.frame(join(self.parts), first_row=self.first_row, names=names)
 
     def frames(self, names: Collection[str] | None = None) -> Iterator[pd.DataFrame]:

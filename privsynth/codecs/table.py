@@ -27,12 +27,12 @@ from privsynth.codecs.decoded_rows import Decoded, DecodedRows
 from privsynth.codecs.loaded import Malformed, items, require
 from privsynth.codecs.parsed_table import ParsedTable
 
-MAX_COLUMNS = 20_000  # far more than a model can be fitted to
+MAX_COLUMNS = 20_000  # of a model file (own): far more than a model can be fitted to
 
 
 @dataclass(frozen=True)
 class TableCodec:
-    """The codecs of a table, in column order. Holds only declared facts and paid releases."""
+    """The codecs of a table, in column order. Holds only declared facts and released figures."""
 
     codecs: tuple[ColumnCodec, ...]
 
@@ -63,7 +63,7 @@ class TableCodec:
 
     @property
     def following(self) -> list[CategoryCodec]:
-        """The columns whose value another says, by a code book."""
+        """The columns whose value another column determines, by a code book."""
         return [codec for codec in self.codecs if isinstance(codec, CategoryCodec) and codec.source is not None]
 
     @property
@@ -147,7 +147,7 @@ class TableCodec:
         Integers are Int64, numbers float64, times datetime64[s], everything else text; null as pandas has it.
 
         Args:
-          categorical: columns of text that become categoricals, which are quicker to compare with one value.
+          categorical: columns of text that become categoricals, which are faster to compare with one value.
         """
         columns = {
             codec.name: codec.to_series(rows.column(codec.name, first_row), categorical=codec.name in categorical)

@@ -1,4 +1,4 @@
-"""Texts to numbers and times, each on its own: what one text means never depends on the texts beside it.
+"""Texts to numbers and times, each on its own: what one text means never depends on other texts.
 
 Readers of whole columns (`pandas.to_numeric`, `pandas.to_datetime`) choose a type or a resolution that fits all cells,
 so that one person's cell can change or erase the value of another's. These readers are total and go text by text.

@@ -1,6 +1,6 @@
 """The events of the budget ledger and what they add up to: pure functions, no files.
 
-Rules, in the order in which they matter:
+Rules, the most important first:
   1. What was reserved is spent, until a `refunded` event says that nothing was drawn. A killed run stays
      spent.
   2. Releases compose by plain addition of epsilon and of delta, in whole units (epsilon 1e-12, delta 1e-18):
@@ -29,11 +29,12 @@ from privsynth._validate import in_range, inside, non_negative, positive
 from privsynth.errors import LedgerError
 from privsynth.ledger.names import identity, skeleton
 
-EPSILON_UNITS = 10**12
-DELTA_UNITS = 10**18
+EPSILON_UNITS = 10**12  # units in an epsilon of 1: a rounded cost is off by a 10**-12, which no sum of runs can show
+DELTA_UNITS = 10**18  # units in a delta of 1: deltas of 1e-12 still have six digits, and 1 fits a 64-bit integer
 MAX_EPSILON = 1e6  # far beyond any promise; keeps every amount inside a 64-bit integer
+# Caps of a dataset until somebody sets others (own): ten releases at epsilon 1 and the default delta of 1e-6.
 DEFAULT_CAP_EPSILON = 10.0
-DEFAULT_CAP_DELTA = 1e-5
+DEFAULT_CAP_DELTA = 1e-5  # for the same ten releases
 
 Status = Literal["reserved", "drawn", "completed", "failed", "refunded"]
 Kind = Literal["cap", "reserved", "bound", "drawn", "completed", "failed", "refunded", "accepted"]
@@ -84,7 +85,7 @@ class Event:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class LedgerRun:
     """What the events say about one reservation."""
 
     run_id: str
@@ -109,7 +110,7 @@ class State:
     """
 
     caps: dict[str, tuple[int, int]] = field(default_factory=dict)
-    runs: dict[str, Run] = field(default_factory=dict)
+    runs: dict[str, LedgerRun] = field(default_factory=dict)
     carried: dict[str, tuple[int, int]] = field(default_factory=dict)
     spellings: dict[str, str] = field(default_factory=dict)
 
@@ -127,7 +128,7 @@ class State:
         others = (name for key, name in self.spellings.items() if key != identity(dataset))
         return next((name for name in others if skeleton(name) == mine), None)
 
-    def charged(self, dataset: str) -> list[Run]:
+    def charged(self, dataset: str) -> list[LedgerRun]:
         """Return the runs of a dataset that cost something: all that were not refunded."""
         wanted = identity(dataset)
         return [r for r in self.runs.values() if identity(r.dataset) == wanted and r.status != "refunded"]
@@ -271,7 +272,7 @@ def _apply(state: State, event: Event) -> None:
     if event.kind == "cap":
         state.caps[identity(event.dataset)] = (event.epsilon_units, event.delta_units)
     elif event.kind == "reserved":
-        state.runs[event.run_id] = Run(
+        state.runs[event.run_id] = LedgerRun(
             run_id=event.run_id,
             dataset=event.dataset,
             unit=str(event.payload["unit"]),

@@ -8,8 +8,8 @@
         reservation.complete()
 
 A reservation that ends by an exception is refunded if nothing was drawn, and stays spent otherwise; so does
-one whose process is killed. The rules of counting are in `ledger_events`, those of the files in
-`ledger_store`.
+one whose process is killed. The rules of counting are in `ledger.events`, those of the files in
+`ledger.store`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any, Self
 
 from privsynth.errors import BudgetError, BudgetExceeded, ConfigError, LedgerError, Option
 from privsynth.ledger.account import Account, account_of, amount_text, over_cap_text
-from privsynth.ledger.events import Draft, Event, Kind, Run, State, Status, cap_units, fold, spend_units
+from privsynth.ledger.events import Draft, Event, Kind, LedgerRun, State, Status, cap_units, fold, spend_units
 from privsynth.ledger.names import check_dataset, check_name, identity
 from privsynth.ledger.store import LedgerStore
 
@@ -154,7 +154,7 @@ class Ledger:
             raise ConfigError("Say why the ledger may be trusted as it is; the reason is recorded.")
         return self._store.accept(reason.strip(), time=self._time(None))
 
-    def run(self, run_id: str) -> Run:
+    def run(self, run_id: str) -> LedgerRun:
         """Return what the ledger says about one run.
 
         Raises:
@@ -270,7 +270,7 @@ class Reservation:
             self._used = None
             raise
 
-    def _completed(self, run: Run) -> Draft:
+    def _completed(self, run: LedgerRun) -> Draft:
         held = (run.epsilon_units, run.delta_units)
         epsilon, delta = self._used or (None, None)
         rounded = spend_units(epsilon=1.0 if epsilon is None else epsilon, delta=0.0 if delta is None else delta)
@@ -326,7 +326,7 @@ class Reservation:
         with suppress(BudgetError):
             self.close()
 
-    def _expect(self, state: State, what: str, *allowed: Status) -> Run:
+    def _expect(self, state: State, what: str, *allowed: Status) -> LedgerRun:
         run = _run(state, self.run_id)
         if run.status not in allowed:
             raise BudgetError(f"The run {self.run_id!r} cannot {what}: it is {run.status}. Start a new run.")
@@ -336,7 +336,7 @@ class Reservation:
         return Draft(kind=kind, dataset=self.dataset, run_id=self.run_id, payload=payload or {})
 
 
-def _run(state: State, run_id: str) -> Run:
+def _run(state: State, run_id: str) -> LedgerRun:
     try:
         return state.runs[run_id]
     except KeyError:

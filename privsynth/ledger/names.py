@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from privsynth.errors import ConfigError
 
-LONGEST_NAME = 200  # characters; a line in a table of accounts
+LONGEST_NAME = 200  # characters (own): a line in a table of accounts
 # Cyrillic and Greek letters that look like a Latin one as capital or as small letter, by confusables.txt of UTS #39.
 _LATIN_OF = dict(zip("аԁеһіјӏоԛрсѕԝхуѵαινορυχγκкмнвтτ", "adehijloqpcswxyvaivopuxykkmhbtt", strict=True))
 # Printable characters that show nothing: fillers, joiners and variation selectors (Default_Ignorable_Code_Point).

@@ -37,9 +37,9 @@ from privsynth.errors import BudgetError, LedgerError, LedgerUnavailable
 from privsynth.ledger.events import KINDS, Draft, Event, Kind, State, chain_holds, digest, fold, genesis, seal
 from privsynth.ledger.names import identity
 
-FORMAT = 1
-KEY_BYTES = 32
-_LARGEST = 2**63 - 1
+FORMAT = 1  # of the database; a change that older versions would misread takes the next number
+KEY_BYTES = 32  # as long as a digest of SHA-256, which RFC 2104 (section 3) asks of a key of HMAC
+_LARGEST = 2**63 - 1  # the largest integer of SQLite
 _COLUMNS = "seq, time, run_id, dataset, kind, epsilon_units, delta_units, payload, prev_hash, hash"
 _TABLES = (
     """CREATE TABLE IF NOT EXISTS events (
@@ -61,7 +61,7 @@ _WAY_OUT = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Head:
+class ChainHead:
     """The latest event that was acknowledged. `spent` is in units, for each dataset."""
 
     seq: int
@@ -84,7 +84,7 @@ class Snapshot:
 
     events: list[Event]
     key: bytes | None
-    head: Head | None
+    head: ChainHead | None
     problem: str | None
 
     @property
@@ -181,7 +181,7 @@ class LedgerStore:
         key = self._chain_key()
         seq, last_hash = snapshot.last
         if snapshot.head is None or snapshot.head.seq != seq:
-            self._write_head(Head(seq=seq, hash=last_hash, spent=fold(snapshot.events).all_spent()), key)
+            self._write_head(ChainHead(seq=seq, hash=last_hash, spent=fold(snapshot.events).all_spent()), key)
         return snapshot
 
     def _insert(self, db: sqlite3.Connection, snapshot: Snapshot, draft: Draft, *, time: str) -> Event:
@@ -196,7 +196,7 @@ class LedgerStore:
         """Write the head for an event that is committed, unless a later writer has done so already."""
         with _transaction(db, "BEGIN IMMEDIATE"):
             if db.execute("SELECT max(seq) FROM events").fetchone()[0] == event.seq:
-                self._write_head(Head(seq=event.seq, hash=event.hash, spent=state.all_spent()), key)
+                self._write_head(ChainHead(seq=event.seq, hash=event.hash, spent=state.all_spent()), key)
 
     def _make_tables(self, db: sqlite3.Connection) -> None:
         version = db.execute("PRAGMA user_version").fetchone()[0]
@@ -243,7 +243,7 @@ class LedgerStore:
     def _chain_key(self) -> bytes:
         return hmac.digest(self._key.read_bytes(), b"privsynth ledger chain 1", "sha256")
 
-    def _read_head(self) -> tuple[Head | None, str | None]:
+    def _read_head(self) -> tuple[ChainHead | None, str | None]:
         """Return the head, and a sentence if it cannot be read."""
         if not self._head.exists():
             return None, None
@@ -252,12 +252,12 @@ class LedgerStore:
             spent = {str(name): (int(pair[0]), int(pair[1])) for name, pair in data["spent"].items()}
             if not all(0 <= amount <= _LARGEST for pair in spent.values() for amount in pair):
                 raise ValueError("amount")
-            head = Head(seq=int(data["seq"]), hash=str(data["hash"]), spent=spent, mac=str(data["mac"]))
+            head = ChainHead(seq=int(data["seq"]), hash=str(data["hash"]), spent=spent, mac=str(data["mac"]))
         except (ValueError, KeyError, TypeError, AttributeError, IndexError):
             return None, "The ledger is damaged: ledger.head cannot be read"
         return head, None
 
-    def _write_head(self, head: Head, key: bytes) -> None:
+    def _write_head(self, head: ChainHead, key: bytes) -> None:
         text = json.dumps({**head.body(), "mac": head.code(key)}, sort_keys=True)
         self._write(self._head, text.encode() + b"\n")
 
@@ -354,7 +354,7 @@ def _whole(snapshot: Snapshot) -> Snapshot:
     return snapshot
 
 
-def _problem(events: list[Event], key: bytes | None, head: Head | None) -> str | None:
+def _problem(events: list[Event], key: bytes | None, head: ChainHead | None) -> str | None:
     """Return what no crash can have left, as a sentence; None where all is whole."""
     if key is None:
         return "The ledger is damaged: ledger.key is missing" if events or head else None
@@ -374,7 +374,7 @@ def _problem(events: list[Event], key: bytes | None, head: Head | None) -> str |
     return "ledger.db and ledger.head do not belong together: one of them was exchanged"
 
 
-def _lost(head: Head | None, state: State) -> dict[str, list[int]]:
+def _lost(head: ChainHead | None, state: State) -> dict[str, list[int]]:
     """Return what the head says was spent beyond what the table shows, for each dataset, in units."""
     known: dict[str, tuple[int, int]] = {}  # a head that is older than the joining of spellings has several of a name
     for dataset, (epsilon, delta) in (head.spent if head else {}).items():

@@ -1,4 +1,4 @@
-"""`SynthesizeConfig`: what a person asks for, checked at the door, before anything is read."""
+"""`SynthesizeConfig`: what the user asks for, checked before anything is read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Format = Literal["parquet", "csv"]
 AuditLevel = Literal["quick", "standard", "deep", "none"]
 
-REPORT_SHARE = 0.05
+REPORT_SHARE = 0.05  # of a release's μ², for the public figures (own): the model needs the rest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,17 +37,17 @@ class SynthesizeConfig:
       out: the folder that will hold the release; it must not exist.
       unit: the column that names the person or account to protect, or "row"; None takes the schema's.
       epsilon, delta: the total that the release may cost.
-      max_rows_per_unit: k; None takes the schema's.
+      max_rows_per_unit: the most rows of one unit that are used; None takes the schema's.
       schema: a path to a schema file, a `Schema`, a mapping, or None.
       dataset: name in the ledger; None takes the schema's, else the file's stem.
       generator: auto, marginal or arn.
       holdout_fraction: f, the share of units kept from training for the audit; 0 switches the pool off.
-      rows: how many synthetic rows; None takes the paid number of rows.
+      rows: how many synthetic rows; None takes the released number of rows.
       format: "parquet" or "csv".
       key: name of the signing key; None leaves the release unsigned.
       seed: of the synthetic rows; None draws one. It is printed in the report.
       source_options: how to read the source; None leaves it to the source itself.
-      audit: how much the officer's audit does: "quick", "standard", "deep", or "none" for paid figures only.
+      audit: how much the officer's audit does: "quick", "standard", "deep", or "none" for public figures only.
       policy: name of a shipped policy or path of a policy file; None judges by the findings' own thresholds.
       header_is_public: take names of columns that look like values; without it they are refused.
       sdv_is_declared: the SDV metadata came from a code book; without it all of it counts as observed in the rows.
@@ -92,10 +92,10 @@ class SynthesizeConfig:
         return read_schema(self.schema, sdv_is_declared=self.sdv_is_declared)
 
     def budget(self, schema: Schema) -> Budget:
-        """Return the promise: the unit and k from the options or the schema, which must not contradict each other.
+        """Return the promise: unit and `max_rows_per_unit` from the options or the schema, which must agree.
 
         Raises:
-          ConfigError: no unit, no k, or two different ones.
+          ConfigError: one of them is missing, or option and schema differ.
         """
         unit = _agree("unit", self.unit, schema.unit)
         if unit is None:
@@ -106,17 +106,17 @@ class SynthesizeConfig:
                 Option("unit", "row"),
                 " says that each row is somebody else",
             )
-        k = _agree("max_rows_per_unit", self.max_rows_per_unit, schema.max_rows_per_unit)
+        most = _agree("max_rows_per_unit", self.max_rows_per_unit, schema.max_rows_per_unit)
         if unit == "row":
-            k = 1 if k is None else k
-        elif k is None:
+            most = 1 if most is None else most
+        elif most is None:
             raise ConfigError(
                 f"say how many rows of one {unit} may be used: ",
                 Option("max_rows_per_unit", "K"),
                 ", or max_rows_per_unit in the schema; choose K so that most have no more, without looking at the "
                 "largest",
             )
-        return Budget(epsilon=self.epsilon, delta=self.delta, unit=unit, max_rows_per_unit=k, rows=schema.rows)
+        return Budget(epsilon=self.epsilon, delta=self.delta, unit=unit, max_rows_per_unit=most, rows=schema.rows)
 
     def dataset_name(self, schema: Schema) -> str:
         """Return the name under which the ledger keeps the budget."""
@@ -185,7 +185,7 @@ def check_schema_fits(schema: Schema, names: list[str], unit: str) -> None:
 
 
 def check_rules(schema: Schema) -> None:
-    """Raise `SchemaError` if a rule could not be judged: better now than after the budget is spent.
+    """Raise `SchemaError` if a rule cannot be judged, before any budget is spent.
 
     Every column of a rule needs a declared kind, compared columns must be of one family, a literal must fit, and some
     row of the declared domain must keep all rules together.

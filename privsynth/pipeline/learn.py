@@ -1,4 +1,4 @@
-"""The private core: from a table to a model and the public findings. No I/O; every look at a row is paid for.
+"""The private core: from a table to a model and the public findings. No I/O; rows are read through mechanisms alone.
 
 `learn` is the one function that the leak tests run with stub, recording and replaying mechanisms: with mechanisms that
 return constants, all that it returns as public must be the same for every table with the same header.
@@ -38,20 +38,20 @@ from privsynth.schema.definition import Schema
 from privsynth.schema.rules import Rule
 from privsynth.table import Table
 
-MIN_BINS, MAX_BINS = 8, 32  # of a numeric dimension: fewer say nothing of its shape, more drown in pairs
-ROWS_PER_BIN_SIGMA = 12.0  # a bin is about as wide as to hold so many standard deviations of the noise of a count
+MIN_BINS, MAX_BINS = 8, 32  # of a numeric dimension (own): fewer lose its shape, more have noisy pairs
+ROWS_PER_BIN_SIGMA = 12.0  # rows of a bin, in standard deviations of a count's noise (own)
 FITTING_STREAM = 2**32 - 1  # of the published seed, reserved for fitting: parts of a sampled table count from 0
-UNITS_SHARE = 0.4  # of part "rows", for the number of units where a unit may have several rows
+UNITS_SHARE = 0.4  # of part "rows", for the number of units, if a unit may have several rows (own)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What the core is asked for; all public.
+    """What the core is to do; all public.
 
     Attributes:
-      n_synthetic: rows of the synthetic table, None for the paid number of rows.
+      n_synthetic: rows of the synthetic table, None for the released number of rows.
       seed: of sampling and of every other public draw.
-      figures: whether the public figures are bought; without them the budget's share for the report is not spent.
+      figures: whether the public figures are released; without them the budget's share for the report is not spent.
     """
 
     schema: Schema
@@ -67,14 +67,14 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Public:
-    """What may leave: functions of public facts, paid releases and published randomness.
+    """What may leave: functions of public facts, released figures and published randomness.
 
     Attributes:
       model: to sample from.
       rows: the synthetic table.
       facts, layout: what each column is and became.
       findings: the public findings.
-      n_rows: paid number of rows that were used (training and holdout).
+      n_rows: released number of rows that were used (training and holdout).
     """
 
     model: SyntheticModel

@@ -24,8 +24,8 @@ from privsynth.privacy.budget import Budget, SpendingPlan
 from privsynth.privacy.unit_weights import STEPS, RowWeights, Weighting
 from privsynth.schema.definition import Schema
 
-GUESSED_ROWS = (1_000, 10_000, 100_000)
-GUESSED_CATEGORIES = 10  # for a column of which nothing is declared
+GUESSED_ROWS = (1_000, 10_000, 100_000)  # tables to plan for where no number is given (own)
+GUESSED_CATEGORIES = 10  # of a column of which nothing is declared (own)
 USUAL_ROWS = 0.5  # of the most that a unit may have: a guess, named as such where the plan is printed
 
 

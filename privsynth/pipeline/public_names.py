@@ -15,7 +15,7 @@ from privsynth.errors import Option, SchemaError
 # What a cell looks like that holds a number, an amount, a share, a date or a time, in the usual spellings.
 _NUMBER = re.compile(r"[-+]?[€$£]?\s*[-+]?[\d][\d.,' ]*(?:[eE][-+]?\d+)?\s*[%€$£]?")
 _DATE = re.compile(r"\d{1,4}([-/.])(?:\d{1,2}|[A-Za-z]{3,9})\1\d{1,4}(?:[T ].*)?|\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?")
-_SHOWN = 5
+_SHOWN = 5  # positions in a message (own)
 
 
 def looks_like_a_value(name: str) -> bool:

@@ -41,7 +41,7 @@ from privsynth.report.report_data import (
 )
 from privsynth.schema.definition import Column, Schema
 
-PROFILE_BARS = 12
+PROFILE_BARS = 12  # of a column's profile (own): as many as fit beside each other on a page
 _WHAT = {
     "votes": "Which kind each column has (numbers, dates, texts), with how many decimals. Where a unit has several "
     "rows, its votes together count as one.",

@@ -15,13 +15,14 @@ from privsynth.pipeline.config import REPORT_SHARE
 from privsynth.privacy.budget import Budget, SpendingPlan, TrainingSpec, plan_spending
 from privsynth.schema.definition import Schema
 
-# Shares of the generator's μ². What a schema declares is not bought, and its share goes to the tables.
+# Shares of the generator's μ² (own, tried in experiments/). What is declared costs nothing; the tables get its share.
 VOTES, ROWS, DOMAIN, DOMAIN_DECLARED, ONE_WAY, ONE_WAY_DECLARED, SELECTION = 0.015, 0.005, 0.13, 0.06, 0.05, 0.1, 0.08
 
-MOST_NOISE = 1e8  # rows, in their number: a table of that many would be made of nothing
-ROWS_AND_UNITS = 0.01  # where a unit has several rows, which makes their number dearer
+MOST_NOISE = 1e8  # standard deviation of the number of rows (own): a table of that many rows would be made of noise
+ROWS_AND_UNITS = 0.01  # share of part "rows" where a unit has several rows, since two numbers are released (own)
 MOVABLE = ("votes", "domain", "one_way", "selection", "measurement")
-# Part -> the strength of a table below which its share grows in inverse measure, and how far; see `respread`.
+# Part -> the strength of a table below which its share grows in inverse proportion, and its largest share; see
+# `respread`. Own.
 CLEAR_AT = {"votes": (200.0, 0.25), "domain": (300.0, 0.45), "one_way": (120.0, 0.2)}
 
 

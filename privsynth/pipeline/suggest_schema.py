@@ -16,7 +16,7 @@ from privsynth.sources.registry import SourceOptions, open_source, read_table
 from privsynth.table import Table
 from privsynth.workspace import Workspace, privsynth_home
 
-MOST_CATEGORIES = 50
+MOST_CATEGORIES = 50  # that are written out as a suggestion (own): a person can still check them
 _BLANKS = """A schema for privsynth. Fill in what a code book, a form or a law says about each column;
 what is left out is bought with the privacy budget. Nothing here was read off the data.
 

@@ -30,7 +30,7 @@ MIN_EPSILON = 1e-4  # counts get noise of about 1/ε rows: more than ten thousan
 # A share that is split again is multiplied by ROUNDING, so that the floating-point sum of its pieces stays below it.
 # TOLERANCE is how far the bill lets a sum exceed its part. Both margins are far wider than double-precision rounding.
 ROUNDING = 1 - 1e-9
-TOLERANCE = 1 + 1e-9
+TOLERANCE = 1 + 1e-9  # (own)
 
 
 @dataclass(frozen=True, kw_only=True)

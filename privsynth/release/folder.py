@@ -1,4 +1,4 @@
-"""`Release`: a folder with a synthetic table, its model, its report and its signature; how it is written and read."""
+"""`Release`: a folder with a synthetic table, its model, its report and its signature; written and read."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def write_rows(rows: SyntheticRows, path: Path) -> None:
 
 
 def as_text(frame: pd.DataFrame, codecs: Sequence[ColumnCodec]) -> pd.DataFrame:
-    """Return the frame with times as text: ISO 8601, or the declared or bought format."""
+    """Return the frame with times as text: ISO 8601, or the column's own format."""
     out = frame.copy()
     for codec in codecs:
         if isinstance(codec, TimeCodec):
@@ -76,7 +76,7 @@ class Release:
     Attributes:
       folder: its public folder.
       report: report.json, parsed.
-      keep: what has to live as long as the release: the owner of a temporary folder.
+      keep: an object that must live as long as the release, such as the owner of a temporary folder.
     """
 
     folder: Path
@@ -182,10 +182,10 @@ class Release:
         given: str | Sequence[str] = (),
         balance: str | None = None,
     ) -> pd.DataFrame:
-        """Return more synthetic rows, under conditions and with altered shares if asked for; they cost nothing.
+        """Return more synthetic rows, with conditions or altered shares if wanted; they cost nothing.
 
         Args:
-          n_rows: None takes the paid number of rows.
+          n_rows: None takes the released number of rows.
           seed: the same seed and arguments give the same rows; None draws one.
           given, balance: as for `privsynth.sample`.
         """

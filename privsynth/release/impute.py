@@ -1,4 +1,4 @@
-"""Fill the gaps of a table from a released model. What comes out holds the real rows of the table that went in."""
+"""Fill the gaps of a table from a released model. The result holds the real rows of the input."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from privsynth.workspace import Workspace, privsynth_home
 if TYPE_CHECKING:
     import pandas as pd
 
-CHUNK_ROWS = 50_000
-MAX_DRAWS = 100
+CHUNK_ROWS = 50_000  # rows filled at once (own): some 100 MB. Another value fills in other values
+MAX_DRAWS = 100  # multiple imputation gains little beyond (van Buuren 2018, *Flexible imputation*, section 2.8)
 MARK = "filled_columns"
 SENSITIVE = (
     "holds the real rows of the input with its gaps filled: as sensitive as the input, outside every privacy guarantee"
@@ -42,10 +42,10 @@ SENSITIVE = (
 
 @dataclass(frozen=True, repr=False)
 class ImputationResult:
-    """What was written. The counts are exact figures about the input, for whoever may see it.
+    """What was written. The counts are exact figures about the input, for those who may see it.
 
     Attributes:
-      files: one table a draw.
+      files: one table for each draw.
       counts: of all draws together.
     """
 
@@ -69,9 +69,10 @@ def impute(
     source_options: SourceOptions | Mapping[str, Any] | None = None,
     progress: Progress = no_progress,
 ) -> ImputationResult:
-    """Write a table with its gaps filled from a model, and a label beside it that says how private it is.
+    """Write a table with its gaps filled from a model, and beside it a label that says how private it is.
 
-    Guarantee: none for the output, which holds real rows. The model's dataset pays nothing: the model is only sampled.
+    Guarantee: none for the output, which holds real rows. The model's dataset spends nothing: the model is only
+      sampled.
     Args:
       model: the folder `model` of a release, or the release's folder.
       source: the table with gaps: a path, a database URL or a DataFrame.
@@ -126,7 +127,7 @@ def _parts(
     progress: Progress,
     place: tuple[int, int],
 ) -> Iterator[pa.Table]:
-    """Yield the filled table, part by part; each part has randomness of its own."""
+    """Yield the filled table, part by part; each part has its own randomness."""
     starts = range(0, table.n_rows, CHUNK_ROWS)
     for number, start in enumerate(starts):
         progress("filling", (place[0] + number / len(starts)) / place[1])

@@ -23,7 +23,7 @@ from privsynth.workspace import PARTIAL, folder_error, open_locked, sweeping
 # Of the file system that holds the lock, not of who holds it: some network disks have no locks.
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_TRIES = 3  # a holder that lets go takes its lock file away; then the name is free
+_TRIES = 3  # attempts to lock (own): a holder that ends removes its lock file, and then the name is free
 
 
 class OutFolder:

@@ -1,7 +1,7 @@
 """More rows from a released model: post-processing, free.
 
-A table is made part by part. Each part has randomness of its own, made from the seed and the part's number, and a file
-of its own: so the bytes are the same however many workers share the parts, and whichever is ready first.
+A table is made part by part. Each part has its own file, and its own randomness from the seed and the part's number.
+The bytes are therefore the same however many workers share the parts, and in whatever order they finish.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from privsynth.sampling.draw import PART_ROWS, Order
 from privsynth.sampling.synthetic_model import SyntheticModel
 from privsynth.workspace import Workspace, privsynth_home
 
-MAX_WORKERS = 64
+MAX_WORKERS = 64  # threads (own): the disk is the limit long before
 FORMULAS = (
     "texts are as the model has them: one that begins with =, +, - or @ is a formula to a spreadsheet; import such "
     "columns as text"
@@ -40,7 +40,7 @@ class SampleResult:
     """What was written.
 
     Attributes:
-      rows, seed, files: how many rows, of which seed, in which files.
+      rows, seed, files: number of rows, seed and files.
       given: the conditions that every row meets.
       groups: rows of each balanced group; empty where nothing was balanced.
     """
@@ -56,12 +56,12 @@ class SampleResult:
 
     @property
     def altered(self) -> str:
-        """What the reader must know of the base rates; empty if they are the model's."""
+        """A warning that base rates were altered; empty if they are the model's."""
         return ALTERED if self.given or self.groups else ""
 
 
 def model_folder(path: Path) -> Path:
-    """Return the folder `model` of what may be that folder, a public folder, or a release."""
+    """Return the model folder, given that folder, a public folder or a release."""
     return next((p for p in (path, path / "model", path / "public" / "model") if (p / "model.json").exists()), path)
 
 
@@ -81,7 +81,7 @@ def sample(
 
     Args:
       model: the folder `model` of a release, or the release's folder.
-      rows: None takes the model's paid number of rows.
+      rows: None takes the model's released number of rows.
       suffix: "parquet" or "csv".
       given: conditions that every row meets, such as "age >= 60" (see `privsynth.sampling.conditions`).
       balance: shares of groups, such as "fraud=0.3" (see `privsynth.sampling.balance`).
@@ -130,12 +130,12 @@ def sample(
 
 
 def available_cores() -> int:
-    """Return on how many cores this process may run."""
+    """Return how many cores this process may use, at most `MAX_WORKERS`."""
     return min(processors(), MAX_WORKERS)
 
 
 class _Stopped(Exception):
-    """Another part failed, or the person pressed Ctrl-C."""
+    """Another part failed, or the user pressed Ctrl-C."""
 
 
 def _write_parts(
@@ -143,8 +143,8 @@ def _write_parts(
 ) -> list[str]:
     """Write every part of an order and return the names of the files, in order.
 
-    Threads share the model: the arrays are drawn, sorted and compressed outside the interpreter's lock. Only as many
-    parts are in memory as there are workers.
+    Threads share the model: arrays are drawn, sorted and compressed outside the interpreter's lock. At most `workers`
+    parts are in memory.
     """
     names = [f"part-{part:05d}.{suffix}" for part in range(len(order.split))]
     stop = threading.Event()

@@ -1,7 +1,7 @@
-"""Rebalancing: how many rows each value of a column gets, whatever its share in the real table is.
+"""Rebalancing: how many rows each value of a column gets, whatever its share in the real table.
 
 fraud=0.3                    the share of the rows in which `fraud` is true
-ethnicity                    every category alike
+ethnicity                    every category equally often
 ethnicity=A:0.5,B:0.3        these shares; the other values keep what is left, in the model's proportions
 """
 
@@ -21,9 +21,9 @@ from privsynth.errors import ConfigError, Option
 from privsynth.sampling.conditions import Clause, category, column_codec, refuse_long
 from privsynth.schema.rules import Condition
 
-MOST_GROUPS = 1_000
-MOST_NUMBERS = 20  # a line of more is no list of codes
-_SLACK = 1e-9
+MOST_GROUPS = 1_000  # of a balance (own): more than anybody lists, and each is drawn by itself
+MOST_NUMBERS = 20  # values of a numeric column that is a list of codes (own); one with more measures something
+_SLACK = 1e-9  # by which shares may miss 1: the rounding of a sum of a thousand decimals is far below
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Group:
     Attributes:
       label: what they have in common, for the reader.
       share: of all rows.
-      clauses: what each of them meets.
+      clauses: what each of its rows meets.
     """
 
     label: str

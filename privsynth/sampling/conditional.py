@@ -1,7 +1,7 @@
-"""Rows that agree with what is known of them: the one door to conditional sampling, for every generator.
+"""Conditional sampling for every generator: rows that agree with known codes and evidence.
 
 A condition on codes has two parts: codes that are known, row by row, and evidence, a likelihood for the codes of an
-attribute that holds for all rows. The model that was released answers alone; nothing private is touched and nothing is
+attribute that holds for all rows. Only the released model is used; nothing private is touched and nothing is
 spent.
 """
 
@@ -17,16 +17,17 @@ from privsynth.generators.registry import FittedGenerator
 
 Evidence = Mapping[int, np.ndarray]
 
-BATCH = 16_384
-MOST_DRAWN = 1_000_000  # rows, of a generator that can only be rejected
-POOL_ROWS = 20_000
-NEAREST = 8
-_PAIRS_AT_ONCE = 4_000_000
+# The sizes below are our own: seconds of work and some MB of memory.
+BATCH = 16_384  # rows drawn at once for rejection
+MOST_DRAWN = 1_000_000  # rows that rejection draws before it gives up: one in a million is too rare to wait for
+POOL_ROWS = 20_000  # rows that serve as donors of missing codes
+NEAREST = 8  # donors among which one is drawn: several, so that repeated draws differ; few, so that all are alike
+_PAIRS_AT_ONCE = 4_000_000  # distances between rows and donors held at once: 16 MB
 
 
 @runtime_checkable
 class Completes(Protocol):
-    """A fitted model that can answer conditions itself, better than by rejection."""
+    """A fitted model that answers conditions itself, without rejection."""
 
     def complete(self, known: np.ndarray, evidence: Evidence, rng: np.random.Generator) -> np.ndarray:
         """Return codes as `complete` does; the arguments are checked already."""
@@ -37,8 +38,8 @@ def complete(fitted: FittedGenerator, known: np.ndarray, evidence: Evidence, rng
     """Return (attributes, n) uint16 codes of rows that agree with what is known.
 
     Args:
-      fitted: any model. One that has no `complete` of its own is rejected where all rows know the same, and asked for
-        rows that are alike where each knows something else (an approximation).
+      fitted: any model. If it has no `complete` of its own, its rows are rejected where the same codes are known in
+        all rows, and similar rows fill the gaps where they differ (an approximation).
       known: (attributes, n) int32 codes, −1 where the code is to be drawn. Known codes come back as they are.
       evidence: attribute -> (size,) likelihood in [0, 1] of each code, for the rows in which the attribute is not
         known: the chance that a row of this code meets the condition. 0 forbids a code.
@@ -61,7 +62,7 @@ def complete(fitted: FittedGenerator, known: np.ndarray, evidence: Evidence, rng
 def complete_by_rejection(
     fitted: FittedGenerator, known: np.ndarray, evidence: Evidence, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return rows of the model that happen to agree; all rows know the same (see `complete`). Exact."""
+    """Return rows of the model that agree by chance; the same codes are known in all rows (see `complete`). Exact."""
     n_rows, wanted = known.shape[1], np.flatnonzero(known[:, 0] >= 0)
     parts, found, drawn = [], 0, 0
     while found < n_rows:
@@ -83,10 +84,10 @@ def complete_by_rejection(
 def complete_from_pool(
     fitted: FittedGenerator, known: np.ndarray, evidence: Evidence, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return known codes with the gaps filled from rows of the model that are most alike (see `complete`).
+    """Return known codes with the gaps filled from the most similar rows of the model (see `complete`).
 
-    Hot-deck imputation with the model as the deck: one of the `NEAREST` rows with the fewest differing known codes, so
-    an approximation, and a coarse one where many attributes are known.
+    Hot-deck imputation with rows of the model as donors: one of the `NEAREST` rows with the fewest differing known codes. This
+    is an approximation, and a coarse one where many attributes are known.
 
     Source: Andridge & Little (2010), section 3.
     """

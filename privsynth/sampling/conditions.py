@@ -1,8 +1,8 @@
 """Conditions on rows, as a person writes them: `fraud = 1`, `age >= 60 and ward in (ICU, ER)`, `admitted < 2024-03-01`.
 
-The grammar is that of the rules (`privsynth.schema.rules`), with `in (…)` and `not in (…)` besides. Other than a rule,
-a condition is not met by a missing value, unless it says `is null`. What a condition means for the codes of a model
-stands in `privsynth.sampling.likelihood`.
+The grammar is that of the rules (`privsynth.schema.rules`), with `in (…)` and `not in (…)` in addition. Unlike a rule,
+a condition is not met by a missing value, unless it says `is null`. `privsynth.sampling.likelihood` says what a
+condition means for the codes of a model.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _MEMBER = re.compile(
     r"\s*(?:`(?P<name>[^`]+)`|(?P<word>[^\s`'\"=<>!]+))\s+(?P<no>not\s+)?in\s*(?P<list>\(.*\)|[^(].*)\s*",
     flags=re.IGNORECASE | re.DOTALL,
 )
-SHOWN = 12  # categories in a message
-MAX_TEXT = 100_000  # characters of a condition: a list of some thousand values
+SHOWN = 12  # categories in a message (own): one or two lines of a terminal
+MAX_TEXT = 100_000  # characters of a condition (own): a list of some thousand values
 
 
 @dataclass(frozen=True)
 class Clause:
-    """Some conditions on one column, of which one has to be met, or none.
+    """Alternative conditions on one column: at least one must be met, or, if negated, none.
 
     Attributes:
-      text: as it was written.
+      text: as written.
       conditions: alternatives.
       negated: whether none may be met; a missing value then counts as met.
     """
@@ -50,7 +50,7 @@ class Clause:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the columns that it speaks of; the first is the one it is about."""
+        """Names of the columns in it; the first is the one that it restricts."""
         names = [name for c in self.conditions for name in (c.column, c.other) if name]
         return tuple(dict.fromkeys(names))
 
@@ -60,7 +60,7 @@ class Clause:
         return [c.literal for c in self.conditions if c.literal is not None]
 
     def met(self, frame: pd.DataFrame) -> np.ndarray:
-        """Return (n_rows,) booleans, one a row of a clean frame that has the columns."""
+        """Return (n_rows,) booleans, one for each row of a clean frame that has the columns."""
         found = np.zeros(len(frame), dtype=bool)
         for condition in self.conditions:
             found |= _strict(condition).holds(frame)
@@ -92,10 +92,8 @@ def parse_clauses(text: str, codec: TableCodec) -> tuple[Clause, ...]:
 
 
 def refuse_long(text: str) -> None:
-    """Return if a text has a length that a person would write.
-
-    Raises:
-      ConfigError: if not.
+    """Raises:
+    ConfigError: a text is longer than a person would write.
     """
     if len(text) > MAX_TEXT:
         raise ConfigError(f"a condition or balance has more than {MAX_TEXT:,} characters; write a shorter one")
@@ -157,7 +155,7 @@ def column_codec(name: str, codec: TableCodec) -> ColumnCodec:
 
 
 def _checked(condition: Condition, text: str, codec: TableCodec) -> Condition:
-    """Return the condition with its literal as the rows have it."""
+    """Return the condition with its literal as the rows write it."""
     column = column_codec(condition.column, codec)
     if condition.operator in ("is null", "is not null"):
         return condition

@@ -1,4 +1,4 @@
-"""Drawing rows that keep the rules and meet the conditions, for one part of a table."""
+"""Drawing rows that satisfy the rules and conditions, for one part of a table."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from privsynth.sampling.conditions import parse_given
 from privsynth.sampling.likelihood import Conditioned, condition
 from privsynth.schema.rules import Rule
 
-PART_ROWS = 200_000
-LEAST_RATE = 1e-3  # of drawn rows that meet a condition, below which it is refused
-_TRY_ROWS = 200_000  # before that is said
-_RULE_ROUNDS = 25
+PART_ROWS = 200_000  # rows drawn at once (own): some 100 MB while they are decoded. Another value gives other rows
+LEAST_RATE = 1e-3  # share of drawn rows that meet a condition, below which it is refused (own): minutes for a table
+_TRY_ROWS = 200_000  # drawn before a condition is refused: at that rate 200 ± 14 rows meet it
+_RULE_ROUNDS = 25  # times its rows that a part may draw to keep the rules, before rows that do are copied (own)
 
 
 @dataclass(frozen=True)
 class Order:
-    """What rows are asked for; a function of public facts.
+    """The rows that are wanted; a function of public facts.
 
     Attributes:
       n_rows: of the whole table.
-      groups: what is asked for, and how much of it; one group of everything where nothing is.
+      groups: what is wanted, and its share; a single group if nothing is balanced.
       conditioned: what each group means for the model's codes.
       split: (parts, groups) rows of each group in each part.
     """
@@ -75,10 +75,10 @@ def draw_part(
     rng: np.random.Generator,
     progress: Progress = no_progress,
 ) -> tuple[DecodedRows, np.ndarray]:
-    """Return the rows of one part of an order and their (attributes, rows) codes; groups stand in random order.
+    """Return the rows of one part of an order and their (attributes, rows) codes; groups are in random order.
 
     Raises:
-      ConfigError: no row of the model, or hardly one, meets the conditions and keeps the rules.
+      ConfigError: no row of the model, or hardly any, meets the conditions and keeps the rules.
     """
     made = [
         draw_rows(conditioned, fitted, rules, int(count), rng, progress)
@@ -101,7 +101,7 @@ def draw_rows(
 ) -> tuple[DecodedRows, np.ndarray]:
     """Return rows in which every rule and condition holds: those that break one are drawn again.
 
-    Where rules alone cannot be met often enough, rows that keep them are copied into the places of those that do not.
+    Where too few rows satisfy the rules, and there are no conditions, rows that do replace those that do not.
     """
     names = {name for rule in rules for name in rule.columns}
     names |= {name for clause in conditioned.clauses for name in clause.columns}
@@ -151,7 +151,7 @@ def _met(conditioned: Conditioned, rules: Sequence[Rule], frame: pd.DataFrame) -
 
 
 def _compared_with_values(conditioned: Conditioned, rules: Sequence[Rule]) -> set[str]:
-    """Return the columns that are only compared with single values, for equality, or asked whether they are missing."""
+    """Return the columns that are only compared with single values for equality, or tested for null."""
     conditions = [c for rule in rules for c in (*rule.premise, *rule.conditions)]
     conditions += [c for clause in conditioned.clauses for c in clause.conditions]
     others = {

@@ -1,7 +1,7 @@
 """Imputation: the gaps of a person's own table, filled from a released model. The model is not learned from the table.
 
-Known cells condition the model; gaps are drawn from it, so that repeated draws show how uncertain a filling is (Rubin
-1987, multiple imputation). Nothing is spent: the model was paid for. The result holds the real rows.
+Known cells condition the model; gaps are drawn from it, so that repeated draws show how uncertain a filled value is
+(Rubin 1987, multiple imputation). Nothing is spent: the model is a release. The result holds the real rows.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from privsynth.sampling.synthetic_model import SyntheticModel
 from privsynth.sampling.user_table import Cells, Reader, fill
 from privsynth.table import Table
 
-ROUNDS, ROUNDS_WITH_EMPTY = 12, 6  # of drawing rows again that break a rule; later ones may leave a gap empty
-CANDIDATES = 16
+ROUNDS, ROUNDS_WITH_EMPTY = 12, 6  # of redrawing rows that break a rule (own); the later ones may leave gaps empty
+CANDIDATES = 16  # draws of a base and the amount above it, of which the nearest sum is taken (own)
 
 
 @dataclass(repr=False)
 class Counts:
-    """What was done; exact figures about the table, for whoever may see the table.
+    """What was done: exact figures about the table, for those who may see the table.
 
     Attributes:
       rows: of the table.
       filled: column -> cells that were filled.
-      stray: cells that could not be read as what their column holds, and were filled like empty ones.
-      left: cells that stay empty, because only that keeps the rules, or their type cannot hold the value.
-      broken: rows whose known cells break a rule already.
+      stray: cells that could not be read as values of their column, and were filled like empty ones.
+      left: cells that stay empty, because no value keeps the rules, or the column's type cannot hold it.
+      broken: rows whose known cells already break a rule.
       unmet: other rows that could not be filled so that every rule holds.
     """
 
@@ -97,7 +97,7 @@ def _differences(codec: TableCodec, names: Collection[str]) -> list[DerivedCodec
 
 
 def _infer(codec: TableCodec, cells: dict[str, Cells]) -> None:
-    """Fill in what a derived column and one of its parts say of the other, in the values and not in the gaps."""
+    """Fill in the part that a derived column and its other part determine, in the values and not in the gaps."""
     for derived in _differences(codec, cells):
         difference = cells[derived.name].line
         for wanted, other in ((derived.minuend, derived.subtrahend), (derived.subtrahend, derived.minuend)):
@@ -124,7 +124,7 @@ def _part_of(
 def _fill_rows(
     model: SyntheticModel, cells: Mapping[str, Cells], n: int, rng: np.random.Generator
 ) -> tuple[DecodedRows, int]:
-    """Return values for n rows, known ones as they are, and how many rows break a rule that they need not."""
+    """Return values for n rows, known ones unchanged, and how many rows break a rule that other values would keep."""
     lines = {name: cell.line for name, cell in cells.items()}
     broken = _broken(model, lines, n, by_rule=True)
     rows = _draw(model, lines, n, rng, empty=False)
@@ -142,7 +142,7 @@ def _fill_rows(
 
 
 def _broken(model: SyntheticModel, lines: Mapping[str, Decoded], n: int, *, by_rule: bool = False) -> np.ndarray:
-    """Return (n,) booleans, or (rules, n): the known cells break a rule, whatever is put into the gaps."""
+    """Return (n,) booleans, or (rules, n): the known cells break a rule, whatever fills the gaps."""
     empty = {codec.name: Decoded(np.zeros(n, dtype=np.int64), np.ones(n, dtype=bool)) for codec in model.codec.codecs}
     failed = ~_rules_hold(model, DecodedRows({**empty, **lines}, n))
     found: np.ndarray = failed if by_rule else np.any(failed, axis=0)
@@ -196,7 +196,7 @@ def _draw(
 
 
 def _told(codec: TableCodec, lines: Mapping[str, Decoded], known: np.ndarray) -> dict[CategoryCodec, np.ndarray]:
-    """Return column that follows from another -> (n,) its value where only that is known, −1 elsewhere."""
+    """Return column with a code book -> (n,) its value where its source is not known, −1 elsewhere."""
     found = {}
     for column in codec.following:
         if column.name in lines:
@@ -214,7 +214,7 @@ def _complete(
     evidence: Mapping[int, np.ndarray],
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Return codes as `complete` does, in rows that are told a value by the codes that say it."""
+    """Return codes as `complete` does; where `told` has a value, only codes that determine it are drawn."""
     if not told:
         return complete(model.fitted, known, evidence, rng)
     kinds, kind = np.unique(np.stack(list(told.values())), axis=1, return_inverse=True)
@@ -253,8 +253,8 @@ def _fit_below(
 ) -> np.ndarray:
     """Choose codes for rows whose value is known and whose base is not, and set the base in `held`.
 
-    The model has the base and the amount above it, and their sum is known. Of several draws of both, the one whose sum
-    comes nearest is taken, and its base moved by what is left: exact as the number of draws grows.
+    The model has the base and the amount above it, and their sum is known. Of several draws of both, the one with the
+    nearest sum is taken, and its base moved by the rest: exact as the number of draws grows.
     """
     base = codec.measured(column.base or "")
     drawn = codec.draw(candidates, rng)

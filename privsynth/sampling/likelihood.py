@@ -1,8 +1,8 @@
 """What conditions on values mean for the codes of a model: `Evidence`, and a codec that draws inside the conditions.
 
-A bin of a number may lie partly inside a condition. Its likelihood is the part of its mass that does; and the codec
-draws in that part alone, so that `income = 52000` is drawn at once and not waited for. Where a condition speaks
-of a value that several attributes make up (a date, a column above another), the evidence lets pass whatever could meet
+A bin of a number may lie partly inside a condition. Its likelihood is the part of its mass that does, and the codec
+draws in that part alone, so that `income = 52000` is drawn directly instead of by rejection. Where several attributes
+make up the value that a condition restricts (a date, a column above another), the evidence admits whatever could meet
 it, and rows that do not are drawn again: exact in either case.
 """
 
@@ -56,7 +56,7 @@ def condition(clauses: Sequence[Clause], codec: TableCodec) -> Conditioned:
     made = _Builder(codec)
     by_column: dict[str, list[Clause]] = {}
     for clause in clauses:
-        if len(clause.columns) == 1:  # a comparison of two columns is left to drawing again
+        if len(clause.columns) == 1:  # a comparison of two columns is left to rejection
             by_column.setdefault(clause.columns[0], []).append(clause)
     for name, found in by_column.items():
         made.add(name, found)
@@ -66,8 +66,8 @@ def condition(clauses: Sequence[Clause], codec: TableCodec) -> Conditioned:
 class _Truth:
     """Whether values of a column meet all clauses on it.
 
-    The truth of a comparison is constant between the values that it is made with, so that one probe at each of these
-    and one between each two say everything.
+    The truth of a comparison is constant between the literals, so that one probe at each literal and one between each
+    two neighbours determine it.
     """
 
     def __init__(self, codec: ColumnCodec, clauses: Sequence[Clause]) -> None:
@@ -143,7 +143,7 @@ class _Builder:
 
     @singledispatchmethod
     def _add(self, codec: ColumnCodec, truth: _Truth) -> None:
-        """Narrow one column. What cannot be narrowed is left to drawing again."""
+        """Narrow one column. What cannot be narrowed is left to rejection."""
 
     @_add.register
     def _(self, codec: CategoryCodec, truth: _Truth) -> None:
@@ -152,7 +152,7 @@ class _Builder:
         met[-1] *= codec.nullable
         if codec.source is None:
             self._weigh(self.first[codec.name], met)
-        else:  # place −1, of nothing said, is the last: that of a missing value
+        else:  # place −1, no entry in the code book, is the last: that of a missing value
             self._weigh(self.first[codec.source], met[[*codec.places, -1]])
 
     @_add.register
@@ -172,7 +172,7 @@ class _Builder:
     def _(self, codec: TimeCodec, truth: _Truth) -> None:
         if codec.base is not None:
             self._add_above(codec, truth)
-        elif not truth.null:  # a missing value of several attributes is left to drawing again
+        elif not truth.null:  # a missing value of several attributes is left to rejection
             self._add_time(codec, truth)
 
     @_add.register
@@ -214,7 +214,7 @@ class _Builder:
         self._replace(replace(codec, days=days, clock=clock))
 
     def _add_above(self, codec: NumberCodec | TimeCodec, truth: _Truth) -> None:
-        """Forbid amounts and bases with which no sum could meet the clauses; the rest is left to drawing again."""
+        """Forbid amounts and bases with which no sum could meet the clauses; the rest is left to rejection."""
         if truth.null:
             return
         base = self._codec(codec.base or "")

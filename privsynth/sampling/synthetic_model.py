@@ -1,7 +1,7 @@
 """`SyntheticModel`: codec, fitted generator and rules; what a release ships and `privsynth sample` loads.
 
 Saved as `model.json` (codec, settings, rules) and `model.safetensors` (numbers): no pickle, no code, no row. Sampling
-is post-processing of paid releases: it costs no budget, however many rows are drawn.
+is post-processing of released figures: it costs no budget, however many rows are drawn.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from privsynth.randomness import sampling_rng
 from privsynth.sampling.draw import Order, draw_part, place_order
 from privsynth.schema.rules import Rule, parse_rule
 
-FORMAT = 1
-# A column with as many categories or cells as there are codes (65,535) takes 1 to 3 MB, an ordinary one some kilobytes.
+FORMAT = 1  # of model.json; a change that older versions would misread takes the next number
+# (own) A column with as many categories or bins as there are codes (65,535) takes 1 to 3 MB, others some kilobytes.
 MAX_JSON_BYTES = 64 << 20
-MAX_TENSOR_BYTES = 2 << 30  # 1,536 components of 300,000 codes
-MAX_RULES, MAX_RULE_TEXT = 1_000, 10_000  # people write them by hand
-MAX_ROWS = 10**12
-_TRIED_ROWS = 64  # drawn when a model is loaded, to see that it can be
+MAX_TENSOR_BYTES = 2 << 30  # (own) 1,536 components of 300,000 codes
+MAX_RULES, MAX_RULE_TEXT = 1_000, 10_000  # rules, and characters of one (own): people write them by hand
+MAX_ROWS = 10**12  # of a sampled table (own): more than a disk holds
+_TRIED_ROWS = 64  # drawn when a model is loaded, to see that it works (own)
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class SyntheticModel:
       codec: codes to columns.
       fitted: the generator's model of codes.
       rules: sentences that hold in every row that is sampled.
-      default_rows: the paid number of rows, the size of the table by default.
+      default_rows: the released number of rows, the default size of a table.
       dataset: name of the dataset it stands for.
     """
 
@@ -85,7 +85,7 @@ class SyntheticModel:
     ) -> tuple[SyntheticRows, np.ndarray]:
         """Return the rows of all parts of an order and their (attributes, rows) uint16 codes.
 
-        One part at a time is in memory as it is drawn; what is kept takes few bytes a cell.
+        Parts are drawn one at a time, and kept in few bytes a value.
 
         Args:
           seed: published; the same seed and order give the same rows, which are those of `draw`, part by part.
@@ -127,7 +127,7 @@ class SyntheticModel:
         of = generator_extension(self.fitted.name)
 
         arrays = {name: np.ascontiguousarray(array) for name, array in self.fitted.tensors().items()}
-        # Not `save_file`, which tells of a full disk by an error of its own.
+        # Not `save_file`, which reports a full disk by its own exception.
         (folder / "model.safetensors").write_bytes(save(arrays))
         text = json.dumps(
             {
@@ -150,7 +150,7 @@ class SyntheticModel:
     def load(cls, folder: Path) -> SyntheticModel:
         """Return the model that `save` wrote, from a folder that may come from anybody.
 
-        What is in it is checked, and a few rows are drawn on trial, so that what cannot be drawn is found here.
+        Its content is checked, and a few rows are drawn, so that a model that cannot be sampled is found here.
 
         Raises:
           SourceError: the folder holds no model, one of another format, or one that is malformed or too big.
@@ -169,7 +169,7 @@ class SyntheticModel:
             raise SourceError(f"{folder} holds a model that is malformed: {error}; ask for a fresh copy") from error
         except SourceError:
             raise
-        except Exception as error:  # whatever a hostile file makes of a library: one sentence, and nothing is quoted
+        except Exception as error:  # whatever a hostile file makes a library raise: one sentence, without a quotation
             raise SourceError(
                 f"{folder} holds a model that cannot be read ({type(error).__name__}); ask for a fresh copy"
             ) from error

@@ -1,6 +1,6 @@
-"""A person's own table beside a model: which cells are known and which are gaps, and how a gap is written.
+"""A user's own table beside a model: which cells are known and which are gaps, and how a filled gap is written.
 
-All of this looks at real rows without noise, so the result is as private as the table. It is not part of a release.
+All of this reads real rows without noise, so the result is as private as the table. It is not part of a release.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from privsynth.codecs.parsed_table import FALSE_TEXTS, TRUE_TEXTS, grid_values
 from privsynth.codecs.table import TableCodec
 from privsynth.table import Table
 
-_LOOK_ROWS = 20_000
+_LOOK_ROWS = 20_000  # first rows that show how a table writes its values (own)
 
 
 @dataclass(frozen=True, repr=False)
@@ -190,7 +190,7 @@ _READERS: Mapping[str, Callable[[Any, pa.ChunkedArray], Reader]] = {
 def make_readers(codec: TableCodec, table: Table) -> dict[str, Reader]:
     """Return how each column that table and model share is read; identifiers are left alone.
 
-    Spellings (decimal sign, date format, words for true and false) are looked up in the table's first rows.
+    Spellings (decimal sign, date format, words for true and false) are taken from the table's first rows.
     """
     return {
         found.name: _READERS[found.family](found, table.column(found.name).slice(0, _LOOK_ROWS))

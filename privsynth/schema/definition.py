@@ -21,8 +21,8 @@ Role = Literal["identifier", "quasi_identifier", "sensitive", "protected", "targ
 
 NUMERIC_KINDS = ("numeric", "integer")
 TIME_KINDS = ("datetime", "date")
-MAX_CATEGORIES = 50_000
-MAX_COLUMNS = 2_000
+MAX_CATEGORIES = 50_000  # of a column (own): with OTHER and NULL they fit the 65,536 codes of an attribute
+MAX_COLUMNS = 2_000  # of a schema (own): more than a generator can be fitted to in a day
 
 
 def _as_tuple(value: Any) -> Any:
@@ -33,11 +33,11 @@ Roles = Annotated[tuple[Role, ...], BeforeValidator(_as_tuple)]
 
 
 class Follows(BaseModel):
-    """A code book by which the value of one column says that of another: a merchant its trade, a country its currency.
+    """A code book by which one column determines another: a merchant its trade, a country its currency.
 
     Attributes:
-      column: the column that says it.
-      values: value of the column that follows -> the values of the other that say it.
+      column: the column that determines this one.
+      values: value of this column -> the values of the other that determine it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -14,7 +14,7 @@ from privsynth.errors import SchemaError
 from privsynth.schema.definition import Schema
 from privsynth.strict.yaml import loads as read_yaml
 
-MAX_BYTES = 32 << 20
+MAX_BYTES = 32 << 20  # of a schema file (own): 2,000 columns with categories take a few MiB
 
 # SDV's sdtypes -> our kinds. Everything that SDV counts as personal (email, phone_number, …) is an identifier here.
 _SDTYPES = {

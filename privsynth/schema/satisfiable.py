@@ -1,8 +1,8 @@
-"""Whether the rules of a schema can all hold in one row of the domain that it declares: asked before anything is paid.
+"""Whether the rules of a schema can all hold in one row of the declared domain: checked before anything is spent.
 
-Rules are tried on rows of telling values: bounds, literals, what lies just beside and between them, and what derived
-columns make of these. A missing value keeps most rules, but rules that only missing values could keep are no use: a
-column is missing in a row that is tried only where a rule says `is null` or `is not null` of it.
+Rules are tried on rows of critical values: bounds, literals, values just beside and between them, and what derived
+columns make of these. A missing value keeps most rules, but rules that only missing values could keep are useless: a
+column is missing in a tried row only where a rule says `is null` or `is not null` of it.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from privsynth.schema.rules import Rule, utc
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST_ROWS = 200_000  # of a group of columns, a second's work; what is not found among so many is not called impossible
-_FAR = 1e5  # beyond a column without a bound: 270 years, where it holds days
-_FAR_TIME = datetime(2000, 1, 1)
+MOST_ROWS = 200_000  # tried for a group of columns (own): a second's work; a group with more is not judged
+_FAR = 1e5  # how far rows are tried beyond a column without a bound (own): 270 years, where it holds days
+_FAR_TIME = datetime(2000, 1, 1)  # from which times without a bound are tried (own): any date does
 _OTHER = "\N{REPLACEMENT CHARACTER}"  # a text that no rule names
 
 

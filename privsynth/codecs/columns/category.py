@@ -22,11 +22,11 @@ OTHER = "OTHER"
 
 @dataclass(frozen=True)
 class CategoryCodec:
-    """Texts of a closed list, or of an open one with OTHER; with `source`, another column of categories says which.
+    """Texts of a closed list, or of an open one with OTHER; with `source`, determined by another column of categories.
 
     Attributes:
-      source: the column that says which value it is, by a declared code book.
-      places: for each value of that column, the place in `values`; −1 where the code book says nothing.
+      source: the column that determines the value, by a declared code book.
+      places: for each value of that column, the place in `values`; −1 where the code book has no entry.
     """
 
     type: ClassVar[str] = "category"
@@ -46,7 +46,7 @@ class CategoryCodec:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The column that says the value, if there is one."""
+        """The column that determines the value, if there is one."""
         return () if self.source is None else (self.source,)
 
     @property
@@ -55,7 +55,7 @@ class CategoryCodec:
         return (*self.values, OTHER) if self.other else self.values
 
     def attributes(self) -> list[Attribute]:
-        """Return the one attribute: values, OTHER if open, NULL; none where another column says the value."""
+        """Return the one attribute: values, OTHER if open, NULL; none where another column determines the value."""
         if self.source is not None:
             return []
         return [Attribute(self.name, len(self.texts) + 1, self.nullable, False)]
@@ -65,7 +65,7 @@ class CategoryCodec:
         return isinstance(source, CategoryCodec) and source.source is None and len(self.places) == len(source.texts)
 
     def encode(self, column: Categories | Grid, base: Decoded | None = None) -> list[np.ndarray]:
-        """Return (n,) int32 codes of a parsed column; none where another column says the value."""
+        """Return (n,) int32 codes of a parsed column; none where another column determines the value."""
         if self.source is not None:
             return []
         assert isinstance(column, Categories)
@@ -94,13 +94,13 @@ class CategoryCodec:
         return Decoded(places.astype(np.int32), null & self.nullable)
 
     def _looked_up(self, source: Decoded) -> Decoded:
-        """Return the values that the other column says; null where the code book says nothing."""
+        """Return the values that the other column determines; null where the code book has no entry."""
         found = np.asarray(self.places, dtype=np.int32)[source.values]
         unsaid = source.null | (found < 0)
         return Decoded(np.where(unsaid, 0, found), unsaid)
 
     def amounts(self, values: np.ndarray) -> np.ndarray:
-        """Raise `TypeError`: texts amount to nothing."""
+        """Raise `TypeError`: texts have no amount."""
         raise TypeError("texts have no amount")
 
     def to_series(self, column: Decoded, *, categorical: bool = False) -> pd.Series:
@@ -112,7 +112,7 @@ class CategoryCodec:
 
     def to_arrow(self, column: Decoded) -> pa.Array:
         """Return a dictionary of strings."""
-        places = column.values.astype(np.int32, copy=False)  # of one type, however narrow a part is packed
+        places = column.values.astype(np.int32, copy=False)  # one type for all parts, however narrowly each is packed
         return pa.DictionaryArray.from_arrays(pa.array(places, mask=mask(column)), pa.array(self.texts, pa.string()))
 
     def to_json(self) -> dict[str, Any]:
@@ -153,11 +153,11 @@ def following_codec(
     said_by: Sequence[str],
     book: Mapping[str, Sequence[str]],
 ) -> CategoryCodec:
-    """Return the codec of a column whose value another says.
+    """Return the codec of a column whose value another column determines.
 
     Args:
       said_by: the values of the other column.
-      book: value -> the values of the other column that say it; see `privsynth.schema.definition.Follows`.
+      book: value -> the values of the other column that determine it; see `privsynth.schema.definition.Follows`.
     """
     place = {said: values.index(value) for value, all_ in book.items() for said in all_}
     return CategoryCodec(name, values, False, nullable, source, tuple(place.get(value, -1) for value in said_by))

@@ -6,8 +6,8 @@ from typing import Any
 
 from privsynth.codecs.loaded import MAX_NAME, require, text, whole
 
-MAX_FORMAT = 200  # characters of a date format or a prefix; ours are below thirty
-FINEST = 1e-300  # a grid as fine or as coarse as this still has exact decimals in double precision
+MAX_FORMAT = 200  # characters of a date format or a prefix (own); those that are written here are below thirty
+FINEST = 1e-300  # grid step: its inverse, the coarsest one, is still finite in double precision (own)
 
 
 def column_name(value: Any) -> str:

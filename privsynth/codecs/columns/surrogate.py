@@ -1,4 +1,4 @@
-"""Columns of identifiers, which are replaced by fresh ones."""
+"""Columns of identifiers, which are replaced by surrogates."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from privsynth.codecs.parse import Categories, Grid
 
 @dataclass(frozen=True)
 class SurrogateCodec:
-    """Fresh identifiers, one a row; nothing of the real ones is kept. Decoded values are numbers of rows."""
+    """A surrogate for each row; nothing of the real identifiers is kept. Decoded values are row numbers."""
 
     type: ClassVar[str] = "surrogate"
     family: ClassVar[Family] = "identifier"
@@ -54,15 +54,15 @@ class SurrogateCodec:
         raise TypeError("identifiers are numbered when rows are written")
 
     def amounts(self, values: np.ndarray) -> np.ndarray:
-        """Raise `TypeError`: identifiers amount to nothing."""
+        """Raise `TypeError`: identifiers have no amount."""
         raise TypeError("identifiers have no amount")
 
     def to_series(self, column: Decoded, *, categorical: bool = False) -> pd.Series:
-        """Return identifiers of the numbers of rows."""
+        """Return the surrogates of row numbers."""
         return pd.Series(self.to_arrow(column).to_pylist(), dtype="object")
 
     def to_arrow(self, column: Decoded) -> pa.Array:
-        """Return the same as Arrow strings, at the speed of arrays."""
+        """Return the same as Arrow strings, without a loop over rows."""
         digits = pc.utf8_lpad(pa.array(column.values).cast(pa.string()), 8, "0")
         return pc.binary_join_element_wise(pa.scalar(self.prefix), digits, "")
 

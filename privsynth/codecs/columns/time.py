@@ -18,18 +18,18 @@ from privsynth.codecs.decoded_rows import Decoded
 from privsynth.codecs.loaded import Malformed, flag, only, text, whole
 from privsynth.codecs.parse import Categories, Grid
 
-DAY = 86_400
-# The calendar: years 1 to 9999, as cells are read.
+DAY = 86_400  # seconds
+# Seconds since 1970 of the first and the last moment of the years 1 to 9999, which Python's calendar holds.
 FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799
-# 1970-01-01 was a Thursday; weeks are counted from Monday 1970-01-05.
+# Days after 1970-01-01, a Thursday, of the Monday from which weeks are counted.
 _MONDAY = 4
 
 
 @dataclass(frozen=True)
 class TimeCodec:
-    """Dates and times: week, weekday and time of day, so that each keeps its shape and their joint one.
+    """Dates and times: week, weekday and time of day, so that each keeps its shape, and their joint distribution too.
 
-    With `base`, the date is told by the number of days after the base column's date; `clock` is None for dates.
+    With `base`, the date is coded as the number of days after the base column's date; `clock` is None for dates.
     Decoded values are seconds since 1970-01-01.
     """
 

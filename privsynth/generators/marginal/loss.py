@@ -20,7 +20,7 @@ import numpy as np
 from privsynth.codecs.contingency import Marginal
 from privsynth.generators.marginal.contractions import Block, Frame, LossTerm, Panel, Product, panels, products
 from privsynth.generators.marginal.measure import Measurement
-from privsynth.parallel import Run, one_by_one
+from privsynth.parallel import ThreadMap, one_by_one
 
 LISTS = 8  # of tables, each compared by one thread; a fixed number, so that no sum depends on the machine
 OVERHEAD = 2_000  # multiplications that the calls for one part cost, about; only balances the lists
@@ -133,7 +133,7 @@ class MarginalLoss:
         for rows, base, join in self._coarse:
             np.matmul(join, stack[base.rows], out=stack[rows.rows])
 
-    def compare(self, stacks: Sequence[np.ndarray], run: Run = one_by_one) -> np.ndarray:
+    def compare(self, stacks: Sequence[np.ndarray], run: ThreadMap = one_by_one) -> np.ndarray:
         """Compare the mixture with what was measured and return (groups,) χ² / entries.
 
         Args:

@@ -27,7 +27,7 @@ from threadpoolctl import threadpool_limits
 from privsynth.generators.marginal.fitted import FitSettings
 from privsynth.generators.marginal.loss import MarginalLoss
 from privsynth.generators.marginal.measure import Measurement, to_simplex
-from privsynth.parallel import Run, threads
+from privsynth.parallel import ThreadMap, threads
 from privsynth.progress import Progress, no_progress
 
 # Of the logits at the start. Components that start far apart explain noise by being unlike each other: with a spread of
@@ -106,7 +106,7 @@ def _typical_sigma(groups: Sequence[Sequence[Measurement]]) -> float:
 
 
 def _descend(
-    loss: MarginalLoss, shards: Sequence[_Shard], settings: FitSettings, pull: float, progress: Progress, run: Run
+    loss: MarginalLoss, shards: Sequence[_Shard], settings: FitSettings, pull: float, progress: Progress, run: ThreadMap
 ) -> None:
     """Move the shards until the fit stops; leaves the best logits in them.
 

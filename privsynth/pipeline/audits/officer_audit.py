@@ -17,7 +17,7 @@ from privsynth.pipeline.learn import Private, Public, Request
 from privsynth.progress import Progress
 from privsynth.report.report_data import AuditRun
 
-ROWS_APART = 20_000
+ROWS_APART = 20_000  # synthetic rows of one table beyond which the audits get a sample (own)
 TITLES = {
     "undecodable_cells": "Cells whose text could not be decoded"
 }  # of findings made here, about the reading of a run

@@ -86,8 +86,8 @@ def complete_from_pool(
 ) -> np.ndarray:
     """Return known codes with the gaps filled from the most similar rows of the model (see `complete`).
 
-    Hot-deck imputation with rows of the model as donors: one of the `NEAREST` rows with the fewest differing known codes. This
-    is an approximation, and a coarse one where many attributes are known.
+    Hot-deck imputation with rows of the model as donors: one of the `NEAREST` with the fewest differing known codes.
+    This is an approximation, and a coarse one where many attributes are known.
 
     Source: Andridge & Little (2010), section 3.
     """

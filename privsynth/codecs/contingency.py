@@ -17,10 +17,8 @@ import numpy as np
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.parallel import threads
 
-JOINED = (
-    3  # codes a group, on average, from which on a code book gives a coarse marginal: below, little would be gained
-)
-LEAST_ROWS, MOST_ROWS = 1 << 15, 1 << 20  # counted at once: their codes fit into a processor's cache
+JOINED = 3  # codes a group, on average, from which a code book gives a coarse marginal: below, little would be gained
+LEAST_ROWS, MOST_ROWS = 1 << 15, 1 << 20  # rows counted at once: few, for the processor's cache; more for large tables
 
 
 @dataclass(frozen=True, eq=False)

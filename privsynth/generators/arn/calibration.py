@@ -19,9 +19,9 @@ import numpy as np
 
 from privsynth.progress import Progress, no_progress
 
-MAX_POTENTIAL = 3.0
-_WORK = 6_000
-_RIDGE_ROWS = 4.0
+MAX_POTENTIAL = 3.0  # log weight of a cell: a row weighs at most e³ ≈ 20 times as much for one table
+_WORK = 6_000  # tables times sweeps: of many tables fewer sweeps, so that it takes seconds
+_RIDGE_ROWS = 4.0  # added to both sides of a cell: a cell of fewer rows moves little
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 CANDIDATES = 8  # for each row
 TRUNCATE = 20.0  # a candidate weighs at most so many average ones
-_ROWS_AT_ONCE = 4_096
+_ROWS_AT_ONCE = 4_096  # each with its candidates; bounds memory
 
 
 def complete_network(

@@ -32,7 +32,7 @@ from privsynth.privacy.budget import SpendingPlan, TrainingSpec
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.progress import Progress, no_progress
 
-_CALIBRATION_ROWS = 4_096
+_CALIBRATION_ROWS = 4_096  # public rows whose median gradient norm sets the threshold; more change it little
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,9 @@ from torch.nn import functional
 from privsynth.generators.dpsgd.layers import bare_linear, offsets
 
 LAYERS = ("first", "middle", "last")
-PARAMETER_BUDGET = 160_000
-MAX_HIDDEN = 192
-MIN_HIDDEN = 16
-_SHARE_FLOOR = 1e-6
+PARAMETER_BUDGET = 160_000  # weights: noise enters each alike; by trial, like the next line
+MAX_HIDDEN, MIN_HIDDEN = 192, 16  # units of a layer
+_SHARE_FLOOR = 1e-6  # keeps logarithms finite; far below any share that a sample could show
 
 
 def hidden_width(sizes: Sequence[int]) -> int:

@@ -13,7 +13,7 @@ from privsynth.generators.dpsgd.loop import Averaged
 
 Conditions = Callable[[int], tuple[np.ndarray, np.ndarray]]
 
-_POWER_STEPS = 2
+_POWER_STEPS = 2  # go on from where the last ones stood, so that few suffice (Miyato et al. 2018 take one)
 
 
 class Critic(nn.Module):

@@ -18,10 +18,9 @@ from torch.nn import functional
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.generators.inference import SLOPE
 
-MAX_HIDDEN = 128
-MIN_HIDDEN = 16
-PARAMETER_BUDGET = 60_000
-SHARE_FLOOR = 1e-5
+MAX_HIDDEN, MIN_HIDDEN = 128, 16  # units of a layer; by trial, like the next line
+PARAMETER_BUDGET = 60_000  # weights beside codes: noise enters each alike, so a wide table gets narrow layers
+SHARE_FLOOR = 1e-5  # keeps logarithms finite; below any share that such a network learns
 
 
 def hidden_width(sizes: Sequence[int], *, inputs_each_code: int) -> int:

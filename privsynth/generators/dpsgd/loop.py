@@ -23,8 +23,8 @@ from privsynth.privacy.mechanisms import TrainingNoise
 
 RowLosses = Callable[[nn.Module, torch.Tensor, int], torch.Tensor]
 
-PUBLIC_ROWS = 1_024
-_LEAST_CLIP = 1e-3
+PUBLIC_ROWS = 1_024  # whose median gradient norm sets the threshold; more change it little
+_LEAST_CLIP = 1e-3  # should all gradients vanish: a threshold must lie above zero
 
 
 def public_rows(shares: Sequence[np.ndarray], rows: int, rng: np.random.Generator) -> np.ndarray:

@@ -15,8 +15,8 @@ from privsynth.codecs.encoded_table import Encoded
 from privsynth.generators.dpsgd.per_unit_gradients import BookKeepingModule
 from privsynth.privacy.mechanisms import TrainingNoise, grid_sensitivity, on_grid
 
-MICRO_BATCH = 2_048
-_GRID_SLACK = 2.0**-10
+MICRO_BATCH = 2_048  # rows at once; bounds memory, and has no part in the sums
+_GRID_SLACK = 2.0**-10  # of the threshold, that rounding to the grid may add to the sensitivity
 _NUMPY_OF = {torch.float32: np.float32, torch.float64: np.float64}
 
 

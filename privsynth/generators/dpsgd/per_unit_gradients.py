@@ -25,7 +25,7 @@ from opacus.grad_sample.grad_sample_module_fast_gradient_clipping import GradSam
 from torch import nn
 
 MARGIN = 1e-6  # the threshold is missed by this part, which covers the rounding of double precision
-_CANCELLATION = 1e-12
+_CANCELLATION = 1e-12  # of the largest the norm could be: covers digits that sums of double precision cancel
 
 
 @dataclass(frozen=True)

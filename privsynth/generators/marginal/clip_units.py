@@ -149,12 +149,8 @@ def release_tables(
         noise_of_one=HALF_MEAN_ABS * float(np.mean([(1 / s).sum() for s in scales])) / price**0.5 / data.n_rows,
     )
     weight = np.minimum(1.0, bound * ROUNDING / np.maximum(lengths, 1e-12))[unit]
-    values = []
-    for marginal, scale in zip(marginals, scales, strict=True):
-        entry = _entries(data.codes, marginal)
-        values.append(count(entry, marginal.size, np.floor(weight * (scale * STEPS)[entry])))
     release = mechanisms.gaussian(
-        np.concatenate(values),
+        _weighted_counts(data, marginals, scales, weight),
         l2_sensitivity=bound * STEPS,
         part=part,
         mu_squared=price * (1 - LENGTHS_PRICE),
@@ -163,15 +159,36 @@ def release_tables(
     noisy = np.split(release.values / STEPS, np.cumsum([marginal.size for marginal in marginals])[:-1])
     sigmas = [release.sigma / STEPS / scale for scale in scales]
     counts = [table / scale for table, scale in zip(noisy, scales, strict=True)]
-    # Every table sums to the same weight, so that all of them tell it.
-    spread = np.array([(sigma**2).sum() for sigma in sigmas])
-    held = float((np.array([table.sum() for table in counts]) / spread).sum() / (1 / spread).sum())
     longest = data.max_rows_per_unit * math.sqrt(math.fsum(float(scale.max()) ** 2 for scale in scales))
-    in_rows = data.n_rows / float(np.clip(held, data.n_rows * min(1.0, bound / longest), data.n_rows))
+    in_rows = _rows_of_weight(counts, sigmas, data.n_rows, least=min(1.0, bound / longest))
     return (
         [(table * in_rows).reshape(marginal.shape) for table, marginal in zip(counts, marginals, strict=True)],
         [(sigma * in_rows).reshape(marginal.shape) for sigma, marginal in zip(sigmas, marginals, strict=True)],
     )
+
+
+def _weighted_counts(
+    data: Encoded, marginals: Sequence[Marginal], scales: Sequence[np.ndarray], weight: np.ndarray
+) -> np.ndarray:
+    """Return all tables of weighted rows as one vector of whole steps, each row's weight rounded down. Private."""
+    values = []
+    for marginal, scale in zip(marginals, scales, strict=True):
+        entry = _entries(data.codes, marginal)
+        values.append(count(entry, marginal.size, np.floor(weight * (scale * STEPS)[entry])))
+    return np.concatenate(values)
+
+
+def _rows_of_weight(
+    counts: Sequence[np.ndarray], sigmas: Sequence[np.ndarray], n_rows: float, *, least: float
+) -> float:
+    """Return how many rows a weight of one stands for: every table sums to the same weight, so that all tell it.
+
+    Args:
+      least: the least that all rows can weigh, as a part of their number.
+    """
+    spread = np.array([(sigma**2).sum() for sigma in sigmas])
+    held = float((np.array([table.sum() for table in counts]) / spread).sum() / (1 / spread).sum())
+    return n_rows / float(np.clip(held, n_rows * least, n_rows))
 
 
 def _names(data: Encoded, marginals: Sequence[Marginal]) -> str:

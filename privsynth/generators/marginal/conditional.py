@@ -14,7 +14,7 @@ import numpy as np
 from privsynth.errors import ConfigError
 
 LEAST_MASS = 1e-12  # of the model; below it float32 probabilities carry no information
-_FLOOR = 1e-30
+_FLOOR = 1e-30  # keeps logarithms finite; float32 holds it
 _RANDOM_BITS = np.uint64(0x0000_FFFF_FFFF_0000)  # of a key; the component stands above them, the code below
 _ROWS_AT_ONCE = 512  # whose scores of all components fit into the cache
 

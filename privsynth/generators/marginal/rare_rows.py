@@ -25,9 +25,7 @@ from privsynth.privacy.budget import ROUNDING
 from privsynth.privacy.mechanisms import Mechanisms
 
 RARE_SHARE = 0.02  # of the rows: fewer beside the commonest value count as rare; as fraud and complications are
-MOST_SHARE = (
-    0.2  # of the rows for all rare values of all targets together, where noise says more: so that others remain
-)
+MOST_SHARE = 0.2  # of the rows, for all rare values of all targets together, should noise say more: others must remain
 ROWS_CLIP = 4.0  # rows of a unit that count for how many rare rows there are; hardly any unit has more
 LEVEL_PRICE = 0.15  # of the budget, for how many there are, one number; the rest is for their profile
 STEPS = 2**20  # of the grid, to one unit: its rounding is far below any noise

@@ -8,7 +8,7 @@ from torch import nn
 
 from privsynth.generators.dpsgd.layers import Perceptron, cross_entropy, one_hot
 
-_LOG_SCALE_RANGE = 4.0
+_LOG_SCALE_RANGE = 4.0  # e^±4: beyond, a latent point is noise or a constant, and exp might overflow
 
 
 class Autoencoder(nn.Module):

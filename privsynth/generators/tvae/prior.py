@@ -20,9 +20,9 @@ from privsynth.privacy.budget import SpendingPlan
 from privsynth.privacy.mechanisms import Mechanisms, grid_sensitivity, on_grid
 
 _MARGIN = 1e-6  # covers the rounding of double precision, as in DP-SGD
-_GRID = 2.0**-10
-_ROWS = 8_192
-_LEAST_VARIANCE = 1e-3
+_GRID = 2.0**-10  # of the bound: a step of the grid, whose rounding adds little to the sensitivity
+_ROWS = 8_192  # encoded at once; bounds memory
+_LEAST_VARIANCE = 1e-3  # a covariance with noise can have none, and its root must be real
 
 
 def buy_prior(

@@ -24,7 +24,7 @@ from privsynth.benchmark.config import BenchmarkConfig, Case
 from privsynth.benchmark.fit import fit
 from privsynth.benchmark.judge import accuracy, usefulness
 from privsynth.benchmark.results import WATERMARK
-from privsynth.benchmark.splits import Sides, align, budget_of, read_rows, read_sides
+from privsynth.benchmark.splits import RealTables, align, budget_of, read_real_tables, read_rows
 from privsynth.codecs.bins import Bins, build_bins
 from privsynth.domain import learn_codecs
 from privsynth.domain.quantile_tree import Leaves
@@ -62,7 +62,7 @@ def main() -> None:
     record = options.out / "ablation.json"
     found: dict[str, list[dict[str, float]]] = json.loads(record.read_text()) if record.exists() else {}
     with Workspace(privsynth_home()) as workspace:
-        sides = read_sides(config, workspace)
+        sides = read_real_tables(config, workspace)
         for case in options.only.split(",") if options.only else CASES:
             for draw in range(len(found.get(case, [])) + 1, options.draws + 1):
                 found.setdefault(case, []).append(run(case, sides, config, workspace, options.epsilon, seed=draw))
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def run(
-    case: str, sides: Sides, config: BenchmarkConfig, workspace: Workspace, epsilon: float, *, seed: int
+    case: str, sides: RealTables, config: BenchmarkConfig, workspace: Workspace, epsilon: float, *, seed: int
 ) -> dict[str, float]:
     """Return the figures of one fit without the part that a case names."""
     with tempfile.TemporaryDirectory() as folder:

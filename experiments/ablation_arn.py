@@ -21,7 +21,7 @@ from pathlib import Path
 
 from privsynth.benchmark.config import BenchmarkConfig
 from privsynth.benchmark.judge import judge
-from privsynth.benchmark.splits import align, budget_of, read_rows, read_sides
+from privsynth.benchmark.splits import align, budget_of, read_real_tables, read_rows
 from privsynth.generators.arn.calibration import TiltSettings
 from privsynth.generators.arn.generator import ArnGenerator, FittedArn
 from privsynth.generators.arn.pretraining import WarmSettings
@@ -73,7 +73,7 @@ def main() -> None:
             targets=(options.target,),
             unit="row",
         )
-        sides = read_sides(config, workspace)
+        sides = read_real_tables(config, workspace)
         budget = budget_of(config, sides.schema, epsilon=options.epsilon)
         for seed in range(1, options.seeds + 1):
             for way in options.ways:

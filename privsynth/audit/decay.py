@@ -1,8 +1,8 @@
-"""Decay: what is left of the release when generators are trained on their own output, generation after generation.
+"""Decay: what remains of the release when generators are trained on their own output, generation after generation.
 
 Generation 0 is the release. Three regimes: `replace` trains on the last generation alone, `accumulate` on all so far,
-`mix` on real rows and the last generation in equal parts. What a generation keeps is measured against generation 0;
-plain resampling with replacement, which knows no model, loses something too and is the baseline: decay is the excess.
+`mix` on real rows and the last generation in equal parts. Each generation is compared with generation 0. Resampling
+with replacement, without a model, loses something too: it is the baseline, and decay is what goes beyond it.
 
 Trains the same generator outside the ledger, in memory: for the officer, at level `deep` alone.
 Source: Shumailov et al. (2024) on replacing; Gerstgrasser et al. (2024) on accumulating; Alemohammad et al. (2024).
@@ -50,7 +50,7 @@ NAMES = {
 
 
 def decay(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
-    """Return what the last generation keeps under each regime, the curves, and the half-life of what is rare."""
+    """Return what the last generation keeps under each regime, the curves, and the half-life of rare combinations."""
     if context.settings.refit is None:
         return [insufficient("decay", "decay_tail_mass", NO_REFIT)]
     size = min(ROWS, context.settings.max_rows, len(tables.synthetic), len(tables.train))
@@ -61,8 +61,8 @@ def decay(tables: AuditTables, *, rng: np.random.Generator, context: AuditContex
     findings: list[Finding] = []
     for regime in REGIMES:
         chains = [chain(regime, start, tables.train, context.settings.refit, rng, meter) for _ in range(CHAINS)]
-        plain = [chain(regime, start, tables.train, _resample, rng, meter) for _ in range(RESAMPLINGS)]
-        findings += _findings(regime, np.stack(chains), np.stack(plain), meter, size)
+        resampled = [chain(regime, start, tables.train, _resample, rng, meter) for _ in range(RESAMPLINGS)]
+        findings += _findings(regime, np.stack(chains), np.stack(resampled), meter, size)
     return findings
 
 
@@ -91,13 +91,13 @@ def chain(
     curves = [meter.read(start)]
     for _ in range(generations):
         if regime == "replace":
-            food = last
+            training_rows = last
         elif regime == "accumulate":
-            food = pool
+            training_rows = pool
         else:
             fresh = real.iloc[thin(len(real), size // 2, rng)]
-            food = pd.concat([fresh, last.iloc[thin(size, size - len(fresh), rng)]], ignore_index=True)
-        made = refit(food, seed=int(rng.integers(2**31)))
+            training_rows = pd.concat([fresh, last.iloc[thin(size, size - len(fresh), rng)]], ignore_index=True)
+        made = refit(training_rows, seed=int(rng.integers(2**31)))
         last = made.iloc[thin(len(made), size, rng)].reset_index(drop=True)
         pool = pd.concat([pool, last], ignore_index=True)
         curves.append(meter.read(last))
@@ -110,7 +110,7 @@ class Meter:
 
     Attributes:
       tables: for kinds and protected columns. start: rows of generation 0.
-      group: the smallest group that is watched, "sex=X".
+      group: the smallest group, whose share is followed, "sex=X".
     """
 
     tables: AuditTables
@@ -133,9 +133,7 @@ class Meter:
         self._minority = self._smallest()
 
     def _smallest(self) -> tuple[str, str, float]:
-        """Return (column, value, share) of the smallest group with ten rows and more: of protected columns, else of all
-        categories.
-        """
+        """Return (column, value, share) of the smallest group of at least ten rows, of protected columns if any."""
         every = [name for name in self.tables.columns if not self.tables.is_number(name)]
         columns = [name for name in self.tables.protected if name in every] or every
         found: list[tuple[float, str, str]] = []
@@ -153,7 +151,7 @@ class Meter:
         return np.bincount(key, minlength=cells) / codes.shape[1]
 
     def read(self, frame: pd.DataFrame) -> np.ndarray:
-        """Return one number for each of `CURVES`; NaN for the minority if there is no group to watch."""
+        """Return one number for each of `CURVES`; NaN for the minority if no group is large enough."""
         codes = encode(frame, self._coders)
         kept = lost = held = there = far = 0.0
         for pair, before in zip(self._pairs, self._before, strict=True):
@@ -190,22 +188,21 @@ def _entropy(shares: np.ndarray) -> float:
 def half_life(tail: np.ndarray) -> float:
     """Return after how many generations half is lost, from a (generations + 1,) curve that starts at 1.
 
-    The curve is what is kept over what resampling keeps under the same regime: see `beside`.
-
-    The slope of the logarithm through the start; infinite if nothing is lost.
+    By the slope of the logarithm through the start; infinite if nothing is lost. The curve is relative to resampling
+    under the same regime, see `beside`.
     """
     steps = np.arange(1, len(tail))
     slope = float(np.dot(steps, np.log(np.maximum(tail[1:], 1e-6))) / np.dot(steps, steps))
     return math.log(KEPT) / slope if slope < 0 else math.inf
 
 
-def beside(tail: np.ndarray, plain: np.ndarray) -> np.ndarray:
-    """Return the (generations + 1,) curve of what is kept, over what resampling without a model keeps.
+def beside(tail: np.ndarray, resampled: np.ndarray) -> np.ndarray:
+    """Return the (generations + 1,) curve of what is kept, divided by what resampling without a model keeps.
 
-    Taken by itself, a chain falls also where nothing decays: rows are drawn, and real rows that are mixed in pull away
-    from the release at once. Both are in the resampled curve of the same regime. 1 where that curve is at zero.
+    On its own a chain falls even without decay, because rows are drawn, and because mixed-in real rows differ from the
+    release. The resampled curve of the same regime has both effects. 1 where that curve is zero.
     """
-    return np.where(plain > 0, tail / np.where(plain > 0, plain, 1.0), 1.0)
+    return np.where(resampled > 0, tail / np.where(resampled > 0, resampled, 1.0), 1.0)
 
 
 def _over_chains(values: np.ndarray) -> Interval:
@@ -215,13 +212,13 @@ def _over_chains(values: np.ndarray) -> Interval:
     return Interval(mean, mean - half, mean + half)
 
 
-def _findings(regime: str, chains: np.ndarray, plain: np.ndarray, meter: Meter, size: int) -> list[Finding]:
+def _findings(regime: str, chains: np.ndarray, resampled: np.ndarray, meter: Meter, size: int) -> list[Finding]:
     """Return the findings of a regime from (chains, curves, generations + 1) measurements and those of resampling."""
     steps = chains.shape[2] - 1
     curves = {
         "generation": list(range(steps + 1)),
         **{name: _listed(chains[:, i].mean(axis=0)) for i, name in enumerate(CURVES)},
-        **{f"{name}_resampled": _listed(plain[:, i].mean(axis=0)) for i, name in enumerate(CURVES)},
+        **{f"{name}_resampled": _listed(resampled[:, i].mean(axis=0)) for i, name in enumerate(CURVES)},
     }
     findings = []
     for i, curve in enumerate(CURVES):
@@ -243,7 +240,7 @@ def _findings(regime: str, chains: np.ndarray, plain: np.ndarray, meter: Meter, 
                 high=high if curve in ("minority", "entropy") else min(1.0, high),
                 n=size,
                 visibility="officer",
-                baseline=float(plain[:, i, -1].mean()),
+                baseline=float(resampled[:, i, -1].mean()),
                 baseline_label="resampling without a model",
                 better="target" if curve == "minority" else "lower" if curve == "distance" else "higher",
                 meaning=f"{what}{watched} After {steps} generations of {size} rows: {REGIMES[regime]}. "
@@ -252,7 +249,7 @@ def _findings(regime: str, chains: np.ndarray, plain: np.ndarray, meter: Meter, 
                 detail=curves if curve == "tail" else {},
             )
         )
-    findings.append(_half_life(regime, chains[:, 0], plain[:, 0], steps, size))
+    findings.append(_half_life(regime, chains[:, 0], resampled[:, 0], steps, size))
     return findings
 
 
@@ -260,10 +257,10 @@ def _listed(values: np.ndarray) -> list[float | None]:
     return [round(float(v), 5) if math.isfinite(v) else None for v in values]
 
 
-def _half_life(regime: str, tails: np.ndarray, plain: np.ndarray, steps: int, size: int) -> Finding:
+def _half_life(regime: str, tails: np.ndarray, resampled: np.ndarray, steps: int, size: int) -> Finding:
     """Return the half-life of the rare cells, capped at ten times the generations that were run."""
     cap = 10.0 * steps
-    usual = plain.mean(axis=0)
+    usual = resampled.mean(axis=0)
     interval = _over_chains(np.array([min(cap, half_life(beside(tail, usual))) for tail in tails]))
     kept, drawn = (percent(float(curve[-1]), 0) for curve in (tails.mean(axis=0), usual))
     return Finding.of(

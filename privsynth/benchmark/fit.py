@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from privsynth.benchmark.config import BenchmarkConfig, Case
-from privsynth.benchmark.splits import Sides, budget_of, typed_train
+from privsynth.benchmark.splits import RealTables, budget_of, typed_train
 from privsynth.generators.registry import generator_info, load_generator
 from privsynth.pipeline.learn import Request, learn
 from privsynth.pipeline.spending_plan import make_plan
@@ -20,7 +20,7 @@ from privsynth.release.folder import write_rows
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fitted:
+class FitCost:
     """What a fit cost.
 
     Attributes:
@@ -40,7 +40,7 @@ class Fitted:
     epsilon_spent: float | None
 
 
-def fit(sides: Sides, config: BenchmarkConfig, case: Case, path: Path, progress: Progress) -> Fitted:
+def fit(sides: RealTables, config: BenchmarkConfig, case: Case, path: Path, progress: Progress) -> FitCost:
     """Fit the case's generator on the training rows and write as many synthetic rows to `path` (Parquet).
 
     Guarantee: the rows of a private run cost (epsilon, delta), and the benchmark as a whole keeps no account of its
@@ -71,7 +71,7 @@ def fit(sides: Sides, config: BenchmarkConfig, case: Case, path: Path, progress:
     write_rows(public.rows, path)
     # `learn` samples once as well.
     fit_s, fit_cpu_s = (max(2 * b - a - c, 0.0) for a, b, c in zip(start, learned, sampled, strict=True))
-    return Fitted(
+    return FitCost(
         rows=public.rows.n_rows,
         fit_s=fit_s,
         fit_cpu_s=fit_cpu_s,
@@ -81,7 +81,7 @@ def fit(sides: Sides, config: BenchmarkConfig, case: Case, path: Path, progress:
     )
 
 
-def _fit_reference(sides: Sides, config: BenchmarkConfig, case: Case, path: Path, progress: Progress) -> Fitted:
+def _fit_reference(sides: RealTables, config: BenchmarkConfig, case: Case, path: Path, progress: Progress) -> FitCost:
     from privsynth.generators.sdv import reference_rows
 
     frame, kinds = typed_train(sides, budget_of(config, sides.schema, epsilon=1.0).unit)
@@ -92,7 +92,7 @@ def _fit_reference(sides: Sides, config: BenchmarkConfig, case: Case, path: Path
     )
     fit_s, fit_cpu_s = (now - then for now, then in zip(_clocks(), start, strict=True))
     rows.to_parquet(path, index=False)
-    return Fitted(
+    return FitCost(
         rows=len(rows),
         fit_s=fit_s,
         fit_cpu_s=fit_cpu_s,

@@ -29,7 +29,7 @@ SPLIT_SEED = 20_261_122  # the same split in every run of a benchmark, and in ev
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Sides:
+class RealTables:
     """The real rows of a benchmark, private, and what is declared of them.
 
     Attributes:
@@ -47,7 +47,7 @@ class Sides:
     targets: tuple[str, ...]
 
     def __repr__(self) -> str:
-        return "Sides()"
+        return "RealTables()"
 
 
 def settle(config: BenchmarkConfig) -> Schema:
@@ -88,7 +88,7 @@ def _targets(config: BenchmarkConfig, schema: Schema) -> tuple[str, ...]:
     return config.targets or tuple(schema.with_role("target"))
 
 
-def read_sides(config: BenchmarkConfig, workspace: Workspace) -> Sides:
+def read_real_tables(config: BenchmarkConfig, workspace: Workspace) -> RealTables:
     """Read the table and divide it; the same rows end up on the same side in every process.
 
     Guarantee: none; the split is seeded, which no release may be. A benchmark never leaves the officer.
@@ -106,7 +106,7 @@ def read_sides(config: BenchmarkConfig, workspace: Workspace) -> Sides:
             schema = schema.model_copy(update={"rows": max(round(schema.rows * (1 - config.split)), 1)})
     if min(train.n_rows, holdout.n_rows) == 0:
         raise ConfigError("no rows are left on one side; give a larger table, or another ", Option("holdout_fraction"))
-    return Sides(
+    return RealTables(
         train=train,
         holdout=holdout,
         schema=schema,
@@ -125,7 +125,7 @@ def _split(table: Table, unit: str, fraction: float) -> np.ndarray:
     return np.where(codes >= 0, coins[np.maximum(codes, 0)], False) if len(coins) else np.zeros(len(codes), dtype=bool)
 
 
-def align(sides: Sides, synthetic: Table, unit: str) -> AuditTables:
+def align(sides: RealTables, synthetic: Table, unit: str) -> AuditTables:
     """Return the three tables with values of one kind a column: the schema's, else what the training rows look like.
 
     Identifiers, free text and the unit column are left out: there is nothing to compare in them.
@@ -141,7 +141,7 @@ def align(sides: Sides, synthetic: Table, unit: str) -> AuditTables:
     return side_by_side(frames, facts, sides.schema, targets=tuple(n for n in sides.targets if n in facts))
 
 
-def typed_train(sides: Sides, unit: str) -> tuple[pd.DataFrame, dict[str, str]]:
+def typed_train(sides: RealTables, unit: str) -> tuple[pd.DataFrame, dict[str, str]]:
     """Return the training rows as a frame of numbers, times and texts, and the kind of each column.
 
     Guarantee: none; the kinds are read off the rows where the schema is silent. For references without privacy.
@@ -150,7 +150,7 @@ def typed_train(sides: Sides, unit: str) -> tuple[pd.DataFrame, dict[str, str]]:
     return typed_frame(sides.train, sides.schema, facts), {n: fact.kind for n, fact in facts.items()}
 
 
-def _kept_facts(sides: Sides, unit: str) -> dict[str, ColumnFacts]:
+def _kept_facts(sides: RealTables, unit: str) -> dict[str, ColumnFacts]:
     kept = compared_facts(sides.train, sides.schema, [n for n in sides.train.names if n != unit])
     if not kept:
         raise ConfigError("every column is an identifier or free text; there is nothing to measure")

@@ -54,13 +54,13 @@ def run_job(job: Mapping[str, Any], progress: Any) -> dict[str, Any]:
     from privsynth.benchmark.config import BenchmarkConfig, Case
     from privsynth.benchmark.fit import fit
     from privsynth.benchmark.judge import ceiling, judge
-    from privsynth.benchmark.splits import align, budget_of, read_rows, read_sides
+    from privsynth.benchmark.splits import align, budget_of, read_real_tables, read_rows
     from privsynth.workspace import Workspace, privsynth_home
 
     config = BenchmarkConfig(**_as_config(job["config"]))
     with Workspace(privsynth_home()) as workspace:
         progress("reading", 0.0)
-        sides = read_sides(config, workspace)
+        sides = read_real_tables(config, workspace)
         unit = budget_of(config, sides.schema, epsilon=1.0).unit
         if "case" in job:
             path = Path(job["keep"]) if job["keep"] else workspace.folder / "rows.parquet"

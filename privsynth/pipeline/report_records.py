@@ -29,15 +29,15 @@ from privsynth.privacy.budget import Bill
 from privsynth.public_figures.figures import TITLES as FIGURE_TITLES
 from privsynth.report.hazards import hazards
 from privsynth.report.report_data import (
-    ColumnInfo,
     ColumnProfile,
-    GeneratorInfo,
+    ColumnRecord,
+    GeneratorRecord,
     Guarantee,
     LedgerState,
     OfficerPart,
     Provenance,
     ReportData,
-    Spend,
+    SpendRecord,
 )
 from privsynth.schema.definition import Column, Schema
 
@@ -91,7 +91,7 @@ def public_report(
         dataset=request.dataset,
         created=created,
         tool_version=__version__,
-        generator=GeneratorInfo(
+        generator=GeneratorRecord(
             name=public.model.fitted.name,
             version=of.version if of else __version__,
             settings=_flat(public.model.fitted.settings()),
@@ -101,7 +101,7 @@ def public_report(
         demo=signing.demo,
         signer=signing.signer,
         n_rows_synthetic=public.rows.n_rows,
-        columns=column_infos(public, request.schema),
+        columns=column_records(public, request.schema),
         rules=tuple(rule.text for rule in public.model.parsed_rules()),
         findings=public.findings,
         synthetic_profile=profiles(public.rows),
@@ -132,14 +132,14 @@ def _guarantee(public: Public, request: Request, bill: Bill) -> Guarantee:
     budget, plan = request.budget, request.plan
     total = gdp_mu(budget.epsilon, plan.gaussian_delta) ** 2
     training = request.generator.training_spec()
-    lines: list[Spend] = []
+    lines: list[SpendRecord] = []
     for part in dict.fromkeys(s.part for s in bill.spends):
         spends = [s for s in bill.spends if s.part == part]
         mu_squared = sum(s.mu_squared for s in spends)
         share = training.share if part == "training" and training else mu_squared / total
         only = spends[0] if len(spends) == 1 else None
         lines.append(
-            Spend(
+            SpendRecord(
                 label=part,
                 mechanism=_mechanism(part, spends[0].mechanism, len(spends), spends[0].steps),
                 share=min(share, 1.0),
@@ -178,7 +178,7 @@ def _flat(settings: Mapping[str, object]) -> dict[str, object]:
     return {key: value for key, value in settings.items() if not isinstance(value, list) or len(value) <= 8}
 
 
-def column_infos(public: Public, schema: Schema) -> tuple[ColumnInfo, ...]:
+def column_records(public: Public, schema: Schema) -> tuple[ColumnRecord, ...]:
     """Return what the public may know of each column of the source."""
     codecs = {codec.name: codec for codec in public.model.codec.codecs}
     infos = []
@@ -187,7 +187,7 @@ def column_infos(public: Public, schema: Schema) -> tuple[ColumnInfo, ...]:
         codec = codecs.get(name)
         domain, provenance = _domain(codec, column, fact)
         infos.append(
-            ColumnInfo(
+            ColumnRecord(
                 name=name,
                 kind=fact.kind,
                 domain=domain,

@@ -29,7 +29,7 @@ HazardStatus = Literal["addressed", "partly", "open"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spend:
+class SpendRecord:
     """One paid release.
 
     Attributes:
@@ -89,7 +89,7 @@ class Guarantee:
     report_share: float = 0.0
     holdout_fraction: float = 0.0
     n_rows_noisy: int | None = None
-    spends: tuple[Spend, ...] = ()
+    spends: tuple[SpendRecord, ...] = ()
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.epsilon) and self.epsilon > 0):
@@ -107,7 +107,7 @@ class Guarantee:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GeneratorInfo:
+class GeneratorRecord:
     """The generator. `private=False` marks a reference without any guarantee."""
 
     name: str
@@ -117,7 +117,7 @@ class GeneratorInfo:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ColumnInfo:
+class ColumnRecord:
     """One column as the public may know it.
 
     Attributes:
@@ -260,12 +260,12 @@ class ReportData:
     dataset: str
     created: str
     tool_version: str
-    generator: GeneratorInfo
+    generator: GeneratorRecord
     guarantee: Guarantee | None
     unsigned: bool = True
     demo: bool = False
     n_rows_synthetic: int | None = None
-    columns: tuple[ColumnInfo, ...] = ()
+    columns: tuple[ColumnRecord, ...] = ()
     rules: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     synthetic_profile: tuple[ColumnProfile, ...] = ()
@@ -309,8 +309,8 @@ class ReportData:
         Raises:
           ValueError: a value is not finite, too large an integer, or not JSON-able; the message gives its place.
         """
-        data = {"schema_version": SCHEMA_VERSION, **_plain(self, "report")}
-        data["findings"] = [_plain(finding.to_json(), f"finding {finding.name}") for finding in self.findings]
+        data = {"schema_version": SCHEMA_VERSION, **_as_json(self, "report")}
+        data["findings"] = [_as_json(finding.to_json(), f"finding {finding.name}") for finding in self.findings]
         return data
 
     def to_json_text(self) -> str:
@@ -330,7 +330,7 @@ def json_schema() -> dict[str, Any]:
     return schema
 
 
-def _plain(value: Any, place: str) -> Any:
+def _as_json(value: Any, place: str) -> Any:
     """Return `value` as dicts, lists, texts and finite numbers; refuse what JSON cannot hold."""
     if value is None or isinstance(value, str | bool):
         return value
@@ -338,9 +338,9 @@ def _plain(value: Any, place: str) -> Any:
         written = (f for f in fields(value) if getattr(value, f.name) or not f.metadata.get("omit_empty"))
         return {f.name: _field(value, f.name, place) for f in written}
     if isinstance(value, Mapping):
-        return {str(key): _plain(item, f"{place}.{key}") for key, item in value.items()}
+        return {str(key): _as_json(item, f"{place}.{key}") for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item, f"{place}[{index}]") for index, item in enumerate(value)]
+        return [_as_json(item, f"{place}[{index}]") for index, item in enumerate(value)]
     if isinstance(value, Integral):
         if abs(int(value)) > LARGEST_EXACT_INTEGER:
             raise ValueError(f"{place} is an integer beyond 2^53; give it as text")
@@ -356,7 +356,7 @@ def _field(record: Any, name: str, place: str) -> Any:
     value = getattr(record, name)
     if name == "sampling_seed" and value is not None:
         return str(value)
-    return _plain(value, f"{place}.{name}")
+    return _as_json(value, f"{place}.{name}")
 
 
 def _one_of(name: str, value: str, allowed: Any) -> None:

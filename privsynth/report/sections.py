@@ -68,7 +68,7 @@ _SENTENCE = re.compile(r"(?<=[.!?]) (?=[A-Z0-9])")
 
 
 @dataclass(frozen=True)
-class Block:
+class FindingGroup:
     """Findings of one name and visibility, with their picture.
 
     Attributes:
@@ -127,11 +127,11 @@ class Section:
     title: str
     lead: str
     overviews: tuple[Markup, ...]
-    blocks: tuple[Block, ...]
+    blocks: tuple[FindingGroup, ...]
 
 
 @dataclass(frozen=True)
-class Check:
+class CheckRow:
     """One line of the summary: the findings of one name that share a verdict."""
 
     verdict: Verdict
@@ -167,7 +167,7 @@ def tally(report: ReportData) -> list[tuple[Verdict, int]]:
     return [(verdict, counts[verdict]) for verdict in URGENCY if verdict != "info"]
 
 
-def checks(report: ReportData, title: Titles) -> list[Check]:
+def checks(report: ReportData, title: Titles) -> list[CheckRow]:
     """Return every check that has a verdict, failures first, one line for each name and verdict."""
     together: dict[tuple[Verdict, str, str, str], list[Finding]] = {}
     for finding in report.findings:
@@ -175,7 +175,7 @@ def checks(report: ReportData, title: Titles) -> list[Check]:
             key = (finding.verdict, finding.family, finding.name, finding.visibility)
             together.setdefault(key, []).append(finding)
     lines = [
-        Check(
+        CheckRow(
             verdict=verdict,
             family=family,
             title=title(name),
@@ -215,7 +215,7 @@ def _shared(texts: Iterable[str]) -> str:
     return different.pop() if len(different) == 1 else ""
 
 
-def _blocks(findings: Sequence[Finding], title: Titles) -> list[Block]:
+def _blocks(findings: Sequence[Finding], title: Titles) -> list[FindingGroup]:
     together: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
         together.setdefault((finding.name, finding.visibility), []).append(finding)
@@ -223,13 +223,13 @@ def _blocks(findings: Sequence[Finding], title: Titles) -> list[Block]:
     return sorted(blocks, key=lambda block: block.exact)
 
 
-def _block(heading: str, findings: Sequence[Finding]) -> Block:
+def _block(heading: str, findings: Sequence[Finding]) -> FindingGroup:
     without = [finding for finding in findings if finding.value is None]
     measured = [finding for finding in findings if finding.value is not None] or findings
     absent = _shared(f.meaning for f in without) if 1 < len(without) < len(findings) else ""
     ordered = tuple(sorted(findings, key=lambda finding: URGENCY.index(finding.verdict)))
     common = _common(measured)
-    return Block(
+    return FindingGroup(
         title=heading,
         exact=findings[0].visibility == "officer",
         findings=ordered,

@@ -167,7 +167,7 @@ def test_every_case_of_the_ablation_runs_and_puts_back_what_it_replaced(tmp_path
     import pandas as pd
 
     from privsynth.benchmark.config import BenchmarkConfig
-    from privsynth.benchmark.splits import read_sides
+    from privsynth.benchmark.splits import read_real_tables
     from privsynth.domain import learn_codecs
     from privsynth.generators.marginal import generator, mixture, rounds
     from privsynth.generators.marginal.loss import MarginalLoss
@@ -193,7 +193,7 @@ def test_every_case_of_the_ablation_runs_and_puts_back_what_it_replaced(tmp_path
     quick = replace(generator.GENERATOR, fit_settings=mixture.FitSettings(components=16, max_steps=30))
     with Workspace(tmp_path / "home") as workspace, pytest.MonkeyPatch.context() as patch:
         patch.setattr(generator, "GENERATOR", quick)
-        sides = read_sides(config, workspace)
+        sides = read_real_tables(config, workspace)
         before = [dict(vars(owner)) for owner in owners]
         for case, without in program.CASES.items():
             with without():

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from privsynth.benchmark.config import BenchmarkConfig, Case
-from privsynth.benchmark.splits import Sides, align, read_sides, settle
+from privsynth.benchmark.splits import RealTables, align, read_real_tables, settle
 from privsynth.errors import ConfigError, InputError, SchemaError
 from privsynth.schema.definition import Schema
 from privsynth.table import Table
@@ -27,9 +27,9 @@ def config(table, **more) -> BenchmarkConfig:
     return BenchmarkConfig(table=str(table), **options)
 
 
-def read(wanted: BenchmarkConfig) -> tuple[pd.DataFrame, pd.DataFrame, Sides]:
+def read(wanted: BenchmarkConfig) -> tuple[pd.DataFrame, pd.DataFrame, RealTables]:
     with Workspace(privsynth_home()) as workspace:
-        sides = read_sides(wanted, workspace)
+        sides = read_real_tables(wanted, workspace)
         return sides.train.data.to_pandas(), sides.holdout.data.to_pandas(), sides
 
 
@@ -105,9 +105,9 @@ def test_cases_run_every_generator_once_before_any_twice():
     assert Case(generator="sdv:a/b", epsilon=None, seed=1).key == "sdv-a-b_no-privacy_seed1"
 
 
-def sides(**train: list) -> Sides:
+def sides(**train: list) -> RealTables:
     table = Table(pa.table(train))
-    return Sides(train=table, holdout=table, schema=Schema(), physical={}, targets=("when",))
+    return RealTables(train=table, holdout=table, schema=Schema(), physical={}, targets=("when",))
 
 
 def test_tables_are_aligned_by_what_the_training_rows_look_like():
@@ -203,7 +203,7 @@ def test_a_reference_is_fitted_on_typed_rows_and_has_no_bill(table, tmp_path, mo
     wanted = config(table, generators=("sdv:tvae",), epsilons=(), reference_epochs=2)
     (case,) = [case for case in wanted.cases() if case.seed == 1]
     with Workspace(privsynth_home()) as workspace:
-        real = read_sides(wanted, workspace)
+        real = read_real_tables(wanted, workspace)
         found = fit(real, wanted, case, tmp_path / "rows.parquet", lambda stage, share: None)
         assert asked["n_rows"] == real.train.n_rows
     assert asked["kinds"] == {"age": "integer", "ward": "categorical", "lab": "numeric", "back": "categorical"}

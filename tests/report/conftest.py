@@ -14,14 +14,14 @@ from privsynth.policy.judge import Judgement, judge
 from privsynth.report.hazards import hazards
 from privsynth.report.report_data import (
     AuditRun,
-    ColumnInfo,
     ColumnProfile,
-    GeneratorInfo,
+    ColumnRecord,
+    GeneratorRecord,
     Guarantee,
     LedgerState,
     OfficerPart,
     ReportData,
-    Spend,
+    SpendRecord,
 )
 
 
@@ -106,14 +106,16 @@ GUARANTEE = Guarantee(
     holdout_fraction=0.1,
     n_rows_noisy=997,
     spends=(
-        Spend(label="rows", mechanism="Gaussian", share=0.05, what="The rows.", noise_multiplier=20.0, sensitivity=3.0),
-        Spend(label="measurement", mechanism="Gaussian", share=0.85, what="The pairs.", delta=1e-7),
-        Spend(label="report", mechanism="Gaussian", share=0.05, what="These figures."),
+        SpendRecord(
+            label="rows", mechanism="Gaussian", share=0.05, what="The rows.", noise_multiplier=20.0, sensitivity=3.0
+        ),
+        SpendRecord(label="measurement", mechanism="Gaussian", share=0.85, what="The pairs.", delta=1e-7),
+        SpendRecord(label="report", mechanism="Gaussian", share=0.05, what="These figures."),
     ),
 )
 
 COLUMNS = (
-    ColumnInfo(
+    ColumnRecord(
         name="patient_id",
         kind="id",
         domain="none",
@@ -121,8 +123,8 @@ COLUMNS = (
         treatment="fresh surrogate",
         nullable=False,
     ),
-    ColumnInfo(name="age", kind="integer", domain="0 to 120", provenance="declared", treatment="modelled"),
-    ColumnInfo(
+    ColumnRecord(name="age", kind="integer", domain="0 to 120", provenance="declared", treatment="modelled"),
+    ColumnRecord(
         name="sex",
         kind="categorical",
         domain="3 categories",
@@ -182,7 +184,7 @@ def public() -> ReportData:
         dataset="admissions",
         created="2026-11-22T10:00:00+00:00",
         tool_version="0.1.0",
-        generator=GeneratorInfo(name="marginal", version="0.1.0", settings={"fit": {"steps": 10}, "tables": 3}),
+        generator=GeneratorRecord(name="marginal", version="0.1.0", settings={"fit": {"steps": 10}, "tables": 3}),
         guarantee=GUARANTEE,
         unsigned=False,
         demo=True,

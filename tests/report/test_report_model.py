@@ -10,7 +10,7 @@ import pytest
 
 from privsynth.extensions import Extension
 from privsynth.report.hazards import ELSEWHERE, hazards
-from privsynth.report.report_data import GeneratorInfo, Guarantee, OfficerPart, Spend, json_schema
+from privsynth.report.report_data import GeneratorRecord, Guarantee, OfficerPart, SpendRecord, json_schema
 
 
 def test_a_public_report_refuses_a_finding_of_the_officer(public_report, make_finding):
@@ -27,13 +27,13 @@ def test_a_public_report_refuses_the_officers_part(public_report):
 def test_a_public_report_needs_a_guarantee_and_a_private_generator(public_report):
     with pytest.raises(ValueError, match="guarantee"):
         replace(public_report, guarantee=None)
-    loose = GeneratorInfo(name="sdv:ctgan", version="1", private=False)
+    loose = GeneratorRecord(name="sdv:ctgan", version="1", private=False)
     with pytest.raises(ValueError, match="no public report"):
         replace(public_report, generator=loose, guarantee=None)
 
 
 def test_a_generator_without_privacy_carries_no_guarantee(officer_report):
-    loose = GeneratorInfo(name="sdv:ctgan", version="1", private=False)
+    loose = GeneratorRecord(name="sdv:ctgan", version="1", private=False)
     with pytest.raises(ValueError, match="no guarantee"):
         replace(officer_report, generator=loose)
     assert replace(officer_report, generator=loose, guarantee=None).guarantee is None
@@ -51,7 +51,7 @@ def test_a_guarantee_refuses_numbers_that_promise_nothing(public_report, wrong):
 
 
 def test_shares_beyond_the_budget_are_refused():
-    half = Spend(label="a", mechanism="Gaussian", share=0.6, what="")
+    half = SpendRecord(label="a", mechanism="Gaussian", share=0.6, what="")
     with pytest.raises(ValueError, match="more than the whole"):
         Guarantee(epsilon=1.0, delta=0.0, unit="row", neighbours="", accountant="", spends=(half, half))
 
@@ -92,7 +92,7 @@ def test_a_seed_of_64_bits_is_kept_as_text(public_report):
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), 2**53, object()])
 def test_json_refuses_what_it_cannot_hold_and_says_where(public_report, wrong):
-    bad = replace(public_report, generator=GeneratorInfo(name="m", version="1", settings={"a": [wrong]}))
+    bad = replace(public_report, generator=GeneratorRecord(name="m", version="1", settings={"a": [wrong]}))
     with pytest.raises(ValueError, match=r"settings\.a\[0\]"):
         bad.to_json()
 

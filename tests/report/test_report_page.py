@@ -19,7 +19,7 @@ from privsynth.extensions import Extension
 from privsynth.report import render as rendering
 from privsynth.report.format_numbers import number
 from privsynth.report.render import ATTESTATION, templates_dir
-from privsynth.report.report_data import ColumnInfo, ColumnProfile, Decision, GeneratorInfo
+from privsynth.report.report_data import ColumnProfile, ColumnRecord, Decision, GeneratorRecord
 from privsynth.report.sections import SHOWN, unmeasured, zero_note
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -148,10 +148,10 @@ def test_hostile_names_stay_inert(report, make_finding):
         rules=(HOSTILE,),
         files=(HOSTILE,),
         extensions=(Extension("audit", HOSTILE, HOSTILE, HOSTILE),),
-        generator=GeneratorInfo(name=HOSTILE, version=HOSTILE, settings={HOSTILE: HOSTILE}),
+        generator=GeneratorRecord(name=HOSTILE, version=HOSTILE, settings={HOSTILE: HOSTILE}),
         guarantee=replace(report.guarantee, unit=HOSTILE, neighbours=HOSTILE, accountant=HOSTILE),
         columns=(
-            ColumnInfo(
+            ColumnRecord(
                 name=HOSTILE, kind=HOSTILE, domain=HOSTILE, provenance="bought", treatment=HOSTILE, roles=(HOSTILE,),
                 note=HOSTILE,
             ),
@@ -221,7 +221,7 @@ def test_banners(public_report, officer_report):
     assert "DEMO:" not in plain
     assert "UNSIGNED" not in plain
     assert "UNSIGNED:" in Page(render(replace(public_report, demo=False, unsigned=True))).text
-    loose = GeneratorInfo(name="sdv:ctgan", version="1", private=False)
+    loose = GeneratorRecord(name="sdv:ctgan", version="1", private=False)
     reference = Page(render(replace(officer_report, generator=loose, guarantee=None))).text
     assert "NOT PRIVATE" in reference
     assert "differentially private" not in reference

@@ -1,4 +1,4 @@
-"""`Audit`: what the registry knows of an audit. A new audit makes one in its own file."""
+"""`Audit`: an entry of the registry. Each audit defines its own, in its own file."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from privsynth.findings.families import FAMILIES
 from privsynth.findings.finding import Finding
 
 
-class Run(Protocol):
-    """From the tables, a stream of randomness and the context of the run to findings."""
+class AuditFunction(Protocol):
+    """An audit as a function: tables, randomness and the context of the run in, findings out."""
 
     def __call__(self, tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
-    """An audit by name, what it may find, and how much of it runs at which level.
+    """An audit: its name, the findings it may return, and what it leaves out at each level.
 
     Attributes:
       name: in the registry, snake_case.
       family: section of the report for a failure of the whole audit.
       run: the audit itself.
-      titles: name of a finding -> its title for people; every name that the audit may emit is here.
-      levels: the levels at which it runs.
-      left_out: level -> what it leaves out there, as a sentence for the report; a level at which it does not run
-        must have one.
-      whole: whether it is given all rows; others are given at most `MAX_TABLE_ROWS` of each table.
+      titles: finding name -> title in the report; lists every name that the audit may emit.
+      levels: those at which it runs.
+      left_out: level -> what it leaves out there, as a sentence for the report; required for levels at which it does
+        not run.
+      whole: pass it all rows; other audits get at most `MAX_TABLE_ROWS` of each table.
     Raises:
-      ConfigError: there is no such family or level, or nothing is said of a level at which the audit does not run.
+      ConfigError: unknown family or level, or no `left_out` for a level at which the audit does not run.
     """
 
     name: str
     family: str
-    run: Run
+    run: AuditFunction
     titles: Mapping[str, str]
     levels: tuple[Level, ...] = LEVELS
     left_out: Mapping[Level, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What an officer audit looks at: three clean tables, and what is known of their columns."""
+"""The input of the officer's audits: three clean tables, and what is known of their columns."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class AuditTables:
       kinds: column -> kind (`privsynth.schema.definition.Kind`); numbers are float64 with NaN, times datetime64
         with NaT, everything else is text with None or NaN for a missing value.
       roles: column -> roles, for the reader of the report.
-      targets: columns that somebody will want to predict.
-      protected: columns whose groups have to be treated alike.
-      unit_train, unit_holdout: (n,) integer codes of the person or account that a row belongs to; None: one
-        row each.
-      unit: what a unit is called, "row" or the name of a column.
-      pool_in_train: (n_train,) booleans: rows of units that entered the audit pool and whose fair coin sent
-        them to training (the holdout is the rest of the pool). None: no such coin is known.
-      apart: some real rows of the columns that are not modelled (identifiers, free text), as text, for the screen.
+      targets: columns to predict.
+      protected: columns whose groups must be treated alike.
+      unit_train, unit_holdout: (n,) integer codes of the privacy unit of each row; None: each row is a unit.
+      unit: "row", or the name of the unit column.
+      pool_in_train: (n_train,) booleans: the row's unit was in the audit pool, and a fair coin sent it to training (the
+        rest of the pool is the holdout). None: there was no such pool.
+      apart: a sample of real cells of columns that are not modelled (identifiers, free text), for the identifier
+        screen.
     """
 
     train: pd.DataFrame
@@ -63,7 +63,7 @@ class AuditTables:
                 raise ConfigError(f"{label} must have one entry for each row of its table")
 
     def __repr__(self) -> str:
-        """Say the number of columns; never a value and never a number of rows."""
+        """Show the number of columns, never a value or a number of rows."""
         return f"AuditTables({len(self.columns)} columns)"
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -75,7 +75,7 @@ class AuditTables:
         return [str(name) for name in self.train.columns]
 
     def is_number(self, column: str) -> bool:
-        """Return whether a column has an order and a distance: numbers and times."""
+        """Return whether a column holds numbers or times, which have an order and a distance."""
         return self.kinds.get(column, "categorical") in (*NUMERIC_KINDS, *TIME_KINDS)
 
     def units(self, part: str) -> np.ndarray:
@@ -85,10 +85,10 @@ class AuditTables:
         return np.arange(0 if frame is None else len(frame)) if codes is None else np.asarray(codes)
 
     def thinned(self, at_most: int, rng: np.random.Generator) -> AuditTables:
-        """Return tables of at most `at_most` rows each, or these if they are no longer: whole units at random.
+        """Return the tables cut to at most `at_most` rows each, by dropping whole units at random.
 
-        Units of a known pool are drawn from training and holdout together, before all others, so that being drawn
-        does not depend on the coin: those that are left were sent to training by a fair coin as before.
+        Units of the audit pool are drawn first, from training and holdout together, so that being drawn does not depend
+        on the coin: given that it was drawn, a unit is still in training with probability one half.
         """
         if self.largest <= at_most:
             return self
@@ -109,7 +109,7 @@ class AuditTables:
         if self.pool_in_train is None:
             return _rows_of_units(train, at_most, rng), _rows_of_units(held, at_most, rng)
         pool, rest = np.flatnonzero(self.pool_in_train), np.flatnonzero(~self.pool_in_train)
-        # A unit is on one side; apart by sign, so that equal numbers of rows that are their own units stay two units.
+        # A unit is on one side only. The sign keeps apart equal codes of rows that are units of their own.
         drawn = _rows_of_units(np.concatenate([train[pool], -1 - held]), at_most, rng)
         inside, outside = pool[drawn[drawn < len(pool)]], drawn[drawn >= len(pool)] - len(pool)
         left = at_most - len(inside)

@@ -17,9 +17,7 @@ FEW_VALUES = 20  # a number with at most so many different values is coded by va
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Coder:
-    """How the values of one column become codes 0 … size-1; the last two codes are 'not seen before' and
-    'missing'.
-    """
+    """Maps the values of one column to codes 0 … size-1; the last two are 'not seen before' and 'missing'."""
 
     is_number: bool
     edges: np.ndarray | None = None
@@ -61,7 +59,7 @@ def fit_coder(series: pd.Series, *, is_number: bool, bins: int = 10) -> Coder:
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Coded:
-    """The three tables as codes: arrays of (n_columns, n_rows) int32, and the number of codes of each column."""
+    """The three tables as (n_columns, n_rows) int32 codes, with the number of codes of each column."""
 
     columns: tuple[str, ...]
     sizes: tuple[int, ...]
@@ -71,9 +69,7 @@ class Coded:
 
 
 def fit_coders(tables: AuditTables, *, fit: Literal["train", "synthetic"] = "train", bins: int = 10) -> list[Coder]:
-    """Return a coder for each column, fitted on the training rows (officer figures) or on the synthetic rows
-    only.
-    """
+    """Return a coder for each column, fitted on the training rows or on the synthetic rows only."""
     source = tables.train if fit == "train" else tables.synthetic
     return [fit_coder(source[name], is_number=tables.is_number(name), bins=bins) for name in tables.columns]
 
@@ -98,7 +94,7 @@ def discretise(tables: AuditTables, *, fit: Literal["train", "synthetic"] = "tra
 
 
 def cell_keys(codes: np.ndarray, sizes: Sequence[int], columns: Sequence[int]) -> tuple[np.ndarray, int]:
-    """Return the (n,) joint cell of each row over some columns, and the number of cells there could be."""
+    """Return the (n,) joint code of each row over some columns, and the number of possible joint codes."""
     key = codes[columns[0]].astype(np.int64)
     total = int(sizes[columns[0]])
     for column in columns[1:]:
@@ -121,7 +117,7 @@ class Distances:
     Attributes:
       values: (m,) distances in 0 … 1.
       influence_a, influence_b: (n,) influence of each row on the mean of `values` (see `cluster_variance`).
-      floors: (m,) what sampling alone would show on average if both tables came from one distribution.
+      floors: (m,) expected distances if both tables were samples of one distribution.
     """
 
     values: np.ndarray

@@ -1,7 +1,7 @@
-"""The delete-a-group jackknife: intervals for figures of tables of counts, whatever their formula, by unit.
+"""The delete-a-group jackknife: intervals, by unit, for any function of a contingency table.
 
-Rows are dealt to 30 blocks, whole units at a time. A table of counts without one block is the whole table minus that
-block's, so one pass of counting serves all 30 leave-one-out figures.
+Whole units are assigned to 30 blocks at random. Counts without one block are the total minus that block's counts, so
+one pass of counting gives all 30 leave-one-out values.
 
 Source: Kott (2001), the delete-a-group jackknife; Efron (1982).
 """
@@ -20,8 +20,8 @@ from privsynth.stats.intervals import Interval
 BLOCKS = 30  # 29 degrees of freedom: t is 2.05 at 95 %, close to the 1.96 of the normal (own)
 
 
-def deal(units: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the (n,) block of each row; rows with the same of the (n,) unit codes share one."""
+def assign_blocks(units: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return the (n,) block of each row; all rows of a unit are in one block."""
     if len(units) == 0:
         return np.zeros(0, dtype=np.int64)
     inverse = np.unique(units, return_inverse=True)[1]
@@ -33,7 +33,7 @@ def left_out_counts(codes: np.ndarray, sizes: Sequence[int], columns: Sequence[i
     """Return (1 + BLOCKS, size, size, …) counts of some columns: of all rows, then without each block.
 
     Args:
-      codes: (n_columns, n) codes; sizes: number of codes of each column; blocks: (n,) from `deal`.
+      codes: (n_columns, n) codes; sizes: number of codes of each column; blocks: (n,) from `assign_blocks`.
     """
     key, cells = cell_keys(codes, sizes, columns)
     parts = np.bincount(key * BLOCKS + blocks, minlength=cells * BLOCKS).reshape(cells, BLOCKS).T
@@ -52,7 +52,7 @@ def jackknife_interval(value: float, variance: float, *, confidence: float = 0.9
     """Return value ± t·sd with the t of BLOCKS - 1 degrees of freedom.
 
     Args:
-      shared: of so many figures, all intervals together hold with `confidence` (Bonferroni).
+      shared: number of figures whose intervals shall hold together with `confidence` (Bonferroni).
     """
     quantile = float(special.stdtrit(BLOCKS - 1, 1 - (1 - confidence) / 2 / shared))
     half = quantile * math.sqrt(max(0.0, float(variance)))

@@ -1,4 +1,4 @@
-"""Marginals of coded tables: which sets of columns, how far apart by chance alone, and the interval of a mean."""
+"""Marginals of coded tables: which sets of columns, the mean distance over them, and the distance by chance."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def choose_marginals(n_columns: int, ways: int, rng: np.random.Generator, at_mos
 def distance_interval(found: Distances, units_a: np.ndarray | None, *, confidence: float = 0.95) -> Interval:
     """Return the interval of a mean distance.
 
-    It covers the distance that is expected at these numbers of rows, which contains what sampling adds; the excess
-    is the figure without that part.
+    It covers the expected distance at these numbers of rows, sampling included; the excess findings leave sampling
+    out.
 
     Args:
-      units_a: (n_a,) codes of rows of the first table that belong together; the second table's rows stand alone.
+      units_a: (n_a,) unit codes of the first table's rows; rows of the second table are independent.
     """
     variance = cluster_variance(found.influence_a, units_a) + cluster_variance(found.influence_b)
     interval = normal(found.mean, variance, confidence=confidence, floor=0.0)
@@ -58,13 +58,13 @@ def chance_distances(
     rng: np.random.Generator,
     draws: int = 1,
 ) -> np.ndarray:
-    """Return the (m,) distances that sampling alone shows: the two tables' rows pooled and dealt out again.
+    """Return the (m,) distances by sampling alone: the rows of both tables pooled and split again at random.
 
-    Right also where cells hold few rows, where the closed form of `Distances.floors` is too small.
+    Valid where few rows share a combination too; there the closed form of `Distances.floors` is too small.
 
     Args:
       a, b: (n_columns, n) codes; both with at least one row.
-      draws: deals to average over.
+      draws: number of random splits to average over.
     """
     pooled, n_a = np.concatenate([a, b], axis=1), a.shape[1]
     found = []

@@ -1,8 +1,8 @@
-"""Models that are trained on one table and judged on another. Each model brings encoders fitted on its own rows.
+"""Models trained on one table and tested on another. Each encodes its features with what its own rows showed.
 
-Two families: boosted trees, and a linear model (logistic for classes, ridge for numbers). The figures come from models
-trained on all rows, at most `max_rows`; further models trained on rows drawn again, at most 10,000, say how much
-another table of the same size would have changed them.
+Two families: boosted trees, and a linear model (logistic for classes, ridge for numbers). Figures come from models
+trained on all rows (at most `max_rows`). Models trained on bootstrap samples of at most 10,000 rows show how much the
+figures vary with the training table.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _LEVELS = {TREES: 200, LINEAR: 50}
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Task:
-    """A target as classes: labels fixed by the real training rows, so that all tables mean the same.
+    """A classification target; the classes are those of the real training rows, the same for all tables.
 
     Attributes:
       target: the column.
@@ -53,7 +53,7 @@ class Task:
         return f"{self.target}={self.classes[positive]}"
 
     def labels(self, frame: pd.DataFrame) -> np.ndarray:
-        """Return (n,) class positions; -1 where the target is missing or a value that real rows never have."""
+        """Return (n,) class positions; -1 where the target is missing or not among the classes."""
         if self.cut is not None:
             cells = numbers(frame[self.target])
             return np.where(np.isnan(cells), -1, (cells > self.cut).astype(int))
@@ -90,7 +90,7 @@ class NumberTask:
 
 
 def make_number_task(tables: AuditTables, target: str) -> NumberTask | None:
-    """Return the target as a number; None if it is none or has at most 20 different values."""
+    """Return a regression task; None if the target is no number or has at most 20 different values."""
     if not tables.is_number(target):
         return None
     cells = numbers(tables.train[target])
@@ -99,9 +99,7 @@ def make_number_task(tables: AuditTables, target: str) -> NumberTask | None:
 
 
 def make_task(tables: AuditTables, target: str) -> Task | None:
-    """Return the classes of a target: the 9 most frequent values and the rest, or the two sides of the
-    median.
-    """
+    """Return a classification task: the 9 most frequent values and the rest, or the two sides of the median."""
     series = tables.train[target]
     if tables.is_number(target):
         cells = numbers(series)
@@ -120,9 +118,9 @@ def make_task(tables: AuditTables, target: str) -> Task | None:
 
 
 def tree_points(frame: pd.DataFrame, tables: AuditTables, features: list[str]) -> Callable[[pd.DataFrame], np.ndarray]:
-    """Return the encoder of frames to (n, n_features) floats with NaN, categories as codes known from `frame`."""
+    """Return a function from frames to (n, n_features) floats for trees; categories get the codes of `frame`."""
     levels = {name: _top(frame[name], TREES) for name in features if not tables.is_number(name)}
-    # The trees refuse a column that is missing in all rows; a constant says as much.
+    # Trees refuse a column that is missing in all rows; a constant says the same.
     empty = {name for name in features if not frame[name].notna().any()}
 
     def points(rows: pd.DataFrame) -> np.ndarray:
@@ -178,15 +176,15 @@ def _onehot(frame: pd.DataFrame, tables: AuditTables, features: list[str]) -> Ca
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Fitted:
-    """A trained model, or the constant that a training table without a choice leaves.
+class Predictor:
+    """A trained model, or a constant where the training table has a single class.
 
     Attributes:
       task: what it predicts.
-      features: columns that it sees, in order.
-      points: from a frame to its (n, width) inputs.
+      features: its input columns, in order.
+      points: maps a frame to (n, width) inputs.
       learner: a scikit-learn model; None for a constant.
-      constant: (n_outputs,) the prediction where there is no learner.
+      constant: (n_outputs,) prediction of a constant.
     """
 
     task: Task | NumberTask
@@ -214,10 +212,10 @@ class Fitted:
         return np.tile(self.constant, (n, 1))
 
 
-def fit(tables: AuditTables, task: Task | NumberTask, model: str, train_on: pd.DataFrame, *, seed: int) -> Fitted:
+def fit(tables: AuditTables, task: Task | NumberTask, model: str, train_on: pd.DataFrame, *, seed: int) -> Predictor:
     """Return a model of one family trained on one table.
 
-    A training table with one class yields a constant; one without usable rows yields equal probabilities, or zero.
+    A training table with one class gives a constant; one without usable rows gives equal probabilities, or zero.
     """
     labels = task.labels(train_on)
     known = task.known(labels)
@@ -230,11 +228,11 @@ def fit(tables: AuditTables, task: Task | NumberTask, model: str, train_on: pd.D
     else:
         constant = np.array([float(y.mean()) if len(y) else 0.0])
     if len(np.unique(y)) < 2 or not features:
-        return Fitted(task, tuple(features), lambda frame: np.zeros((len(frame), 1)), None, constant)
+        return Predictor(task, tuple(features), lambda frame: np.zeros((len(frame), 1)), None, constant)
     points = tree_points(rows, tables, features) if model == TREES else _onehot(rows, tables, features)
     learner = _trees(tables, task, features, y, seed) if model == TREES else _linear(task)
     _quietly(learner, points(rows), y)
-    return Fitted(task, tuple(features), points, learner, constant)
+    return Predictor(task, tuple(features), points, learner, constant)
 
 
 def _trees(tables: AuditTables, task: Task | NumberTask, features: list[str], y: np.ndarray, seed: int) -> Any:
@@ -259,14 +257,14 @@ def _linear(task: Task | NumberTask) -> Any:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Keep the boosting loops on one thread: on a busy machine their many short barriers cost 10 times more."""
+    """Run boosting on one thread: its many short barriers are slow on a busy machine."""
     with _threads().limit(limits=1, user_api="openmp"):
         yield
 
 
 @cache
 def _threads() -> Any:
-    """Return the handle on the loaded thread pools; to look for them anew costs 10 ms, more than a prediction."""
+    """Return the controller of the loaded thread pools; finding them costs more than a prediction, so once."""
     import sklearn.ensemble  # noqa: F401  the pools have to be loaded to be found
     from threadpoolctl import ThreadpoolController
 
@@ -274,7 +272,7 @@ def _threads() -> Any:
 
 
 def _quietly(learner: Any, x: np.ndarray, y: np.ndarray) -> None:
-    """Fit; that the solver stopped at its limit of steps is of no consequence here."""
+    """Fit without warnings: it is fine if the solver stops at its iteration limit."""
     import warnings
 
     with warnings.catch_warnings(), one_thread():
@@ -283,22 +281,22 @@ def _quietly(learner: Any, x: np.ndarray, y: np.ndarray) -> None:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Draws:
-    """Predictions by models of rows that were drawn again, (draws, n, n_outputs), at a known smaller size.
+class RetrainedPredictions:
+    """Predictions, (draws, n, n_outputs), of models trained on bootstrap samples of a table.
 
     Attributes:
       predictions: model -> predictions.
-      shrink: rows of a draw over rows of the whole table: the variance over draws times this is that of the table.
-      first: the boosted trees of the first draw; None without draws.
+      shrink: sample size over table size; the variance over draws times this is the variance for the whole table.
+      first: the boosted trees of the first sample; None without samples.
     """
 
     predictions: dict[str, np.ndarray]
     shrink: float
-    first: Fitted | None
+    first: Predictor | None
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Judged:
+class HoldoutPredictions:
     """Predictions for the holdout rows whose target is known.
 
     Attributes:
@@ -306,7 +304,7 @@ class Judged:
       rows: (n,) positions of those rows in the holdout.
       y: (n,) true classes or numbers.
       synthetic, real: model -> (n, n_outputs) predictions of the model trained on either table.
-      draws: "synthetic" and "real" -> the same from rows drawn again.
+      draws: "synthetic" and "real" -> the same from bootstrap samples of the training table.
       trees: "synthetic" and "real" -> the boosted trees themselves.
     """
 
@@ -315,8 +313,8 @@ class Judged:
     y: np.ndarray
     synthetic: dict[str, np.ndarray]
     real: dict[str, np.ndarray]
-    draws: dict[str, Draws]
-    trees: dict[str, Fitted]
+    draws: dict[str, RetrainedPredictions]
+    trees: dict[str, Predictor]
 
     def parts(self) -> dict[str, dict[str, np.ndarray]]:
         """Return "synthetic" and "real" -> model -> predictions."""
@@ -324,35 +322,35 @@ class Judged:
 
     @property
     def n_draws(self) -> int:
-        """How often rows were drawn again."""
+        """Number of bootstrap samples."""
         return len(self.draws["real"].predictions[TREES])
 
 
-def judged(
+def holdout_predictions(
     tables: AuditTables,
     target: str,
     *,
     rng: np.random.Generator,
     context: AuditContext,
     as_number: bool = False,
-) -> Judged | None:
-    """Return predictions for the holdout, shared by the audits of a run; None if the target cannot be judged.
+) -> HoldoutPredictions | None:
+    """Return predictions for the holdout, shared by the audits of a run; None if the target cannot be predicted.
 
     Args:
-      as_number: predict a numeric target as a number, not as a side of its median.
+      as_number: predict a numeric target by regression, not as a side of its median.
     """
 
-    def compute() -> Judged | None:
+    def compute() -> HoldoutPredictions | None:
         task = make_number_task(tables, target) if as_number else make_task(tables, target)
         return None if task is None else _judge(tables, task, rng, context)
 
-    found: Judged | None = context.once(("judged", target, as_number), compute)
+    found: HoldoutPredictions | None = context.once(("judged", target, as_number), compute)
     return found
 
 
 def _judge(
     tables: AuditTables, task: Task | NumberTask, rng: np.random.Generator, context: AuditContext
-) -> Judged | None:
+) -> HoldoutPredictions | None:
     if tables.holdout is None or len(tables.synthetic) == 0:
         return None
     y = task.labels(tables.holdout)
@@ -377,7 +375,7 @@ def _judge(
         found[part] = {model: fitted.predict(judge) for model, fitted in models.items()}
         trees[part] = models[TREES]
         draws[part] = _draw(tables, task, (frame, units), judge, DRAWS[context.settings.level], rng)
-    return Judged(task, rows, y[rows], found["synthetic"], found["real"], draws, trees)
+    return HoldoutPredictions(task, rows, y[rows], found["synthetic"], found["real"], draws, trees)
 
 
 def _draw(
@@ -387,8 +385,8 @@ def _draw(
     judge: pd.DataFrame,
     draws: int,
     rng: np.random.Generator,
-) -> Draws:
-    """Train on whole units drawn with replacement, at most 10,000 rows. Source: Bickel, Götze & van Zwet (1997)."""
+) -> RetrainedPredictions:
+    """Train on units drawn with replacement, at most 10,000 rows. Source: Bickel, Götze & van Zwet (1997)."""
     frame, units = source
     size = min(len(frame), DRAW_ROWS)
     made: dict[str, list[np.ndarray]] = {model: [] for model in MODELS}
@@ -400,7 +398,7 @@ def _draw(
             fitted = fit(tables, task, model, again, seed=seed)
             made[model].append(fitted.predict(judge))
             first = fitted if first is None else first
-    return Draws({m: np.array(p) for m, p in made.items()}, size / max(1, len(frame)), first)
+    return RetrainedPredictions({m: np.array(p) for m, p in made.items()}, size / max(1, len(frame)), first)
 
 
 def draw_units(units: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:

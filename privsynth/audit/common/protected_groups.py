@@ -39,17 +39,13 @@ class Grouping:
         return np.bincount(getattr(self, part), minlength=len(self.labels))
 
     def of(self, words: np.ndarray) -> np.ndarray:
-        """Return group numbers of (n,) label texts made by `label_rows`; unknown ones are pooled into the
-        last.
-        """
+        """Return the group numbers of (n,) labels from `label_rows`; unknown labels count to the last group."""
         codes = pd.Index(self.labels, dtype=object).get_indexer(pd.Index(words, dtype=object))
         return np.where(codes < 0, len(self.labels) - 1, codes)
 
 
 def label_rows(tables: AuditTables, column: str, frame: pd.DataFrame) -> np.ndarray:
-    """Return the (n,) group names of a frame's rows: the category, or a bin at the quartiles of the synthetic
-    rows.
-    """
+    """Return the (n,) group names of rows: the category, or a bin between quartiles of the synthetic rows."""
     if not tables.is_number(column):
         words, missing = texts(frame[column])
         return np.where(missing, f"{column}={MISSING}", np.array([f"{column}={w}" for w in words], dtype=object))
@@ -72,9 +68,7 @@ def _bin_names(column: str, edges: np.ndarray, *, is_time: bool) -> list[str]:
 
 
 def grouping(tables: AuditTables, columns: tuple[str, ...]) -> Grouping:
-    """Return the groups of one protected column or of a crossing; all but the 30 largest are pooled, none is
-    lost.
-    """
+    """Return the groups of a protected column or of a crossing; the smallest of more than 30 are pooled."""
     parts = {}
     frames = {"train": tables.train, "holdout": tables.holdout, "synthetic": tables.synthetic}
     for part, frame in frames.items():

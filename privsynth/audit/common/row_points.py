@@ -1,7 +1,7 @@
-"""Rows as points: an encoding for distances and classifiers that is fitted on the synthetic rows only.
+"""Rows as points: an encoding for distances and classifiers, fitted on the synthetic rows only.
 
-Fitting it on real rows would let the published score depend on their extremes. Source: research on membership
-attacks, for example Houssiau et al. (2022); the option `fit_target='synth'` of Synth-MIA.
+An encoding fitted on real rows would make scores depend on their extremes. Source: research on membership attacks, for
+example Houssiau et al. (2022); the option `fit_target='synth'` of Synth-MIA.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MAX_LEVELS = 60  # of a category, the most frequent, with a coordinate each; bou
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class _Block:
+class _ColumnPoints:
     """The coordinates of one column: a rank and a flag for numbers, one coordinate a level for categories."""
 
     name: str
@@ -42,7 +42,7 @@ class _Block:
         return out
 
     def compact(self, frame: pd.DataFrame) -> np.ndarray:
-        """Return (n,) one number a row: the rank, or the level's place by frequency; -1 where it is missing."""
+        """Return (n,) one number per row: the rank, or the level's rank by frequency; -1 if missing."""
         if self.is_number:
             cells = numbers(frame[self.name])
             place = np.interp(np.where(np.isnan(cells), 0.0, cells), self.grid, self.ranks)  # type: ignore[arg-type]
@@ -56,7 +56,7 @@ class _Block:
 class Encoder:
     """Maps frames to (n, width) points; see `fit_encoder`."""
 
-    blocks: tuple[_Block, ...]
+    blocks: tuple[_ColumnPoints, ...]
 
     def points(self, frame: pd.DataFrame) -> np.ndarray:
         """Return a frame as (n, width) float64 points."""
@@ -75,8 +75,8 @@ def fit_encoder(tables: AuditTables, *, linear: bool = False) -> Encoder:
     """Return an encoder fitted on the synthetic rows: numbers by rank or range, the 60 most frequent levels for text.
 
     Args:
-      linear: numbers by their place between the 1 % and the 99 % quantile instead of their mid-rank. By rank every
-        column spreads rows evenly, but a value beside a frequent one (0 in capital gain) is far from it.
+      linear: scale numbers between their 1 % and 99 % quantile instead of by mid-rank. Ranks spread rows evenly, but
+        put a value next to a frequent one (0 in capital gain) far from it.
     """
     blocks = []
     for name in tables.columns:
@@ -84,24 +84,24 @@ def fit_encoder(tables: AuditTables, *, linear: bool = False) -> Encoder:
         if tables.is_number(name):
             cells = numbers(series)
             cells = np.sort(cells[np.isfinite(cells)])
-            blocks.append(_line(name, cells if len(cells) else np.zeros(1), linear=linear))
+            blocks.append(_number_points(name, cells if len(cells) else np.zeros(1), linear=linear))
         else:
             words, missing = texts(series)
             top = pd.Series(words[~missing], dtype=object).value_counts().index[:MAX_LEVELS]
-            blocks.append(_Block(name, False, levels=pd.Index(top, dtype=object)))
+            blocks.append(_ColumnPoints(name, False, levels=pd.Index(top, dtype=object)))
     return Encoder(tuple(blocks))
 
 
-def _line(name: str, cells: np.ndarray, *, linear: bool) -> _Block:
-    """Return the block of a number from its sorted values, at least one."""
+def _number_points(name: str, cells: np.ndarray, *, linear: bool) -> _ColumnPoints:
+    """Return the coordinates of a number from its sorted values, at least one."""
     if linear:
         ends = np.quantile(cells, [0.01, 0.99])
         if ends[0] == ends[1]:
             ends = cells[[0, -1]]
         if ends[0] < ends[1]:
-            return _Block(name, True, grid=ends, ranks=np.array([0.0, 1.0]))
+            return _ColumnPoints(name, True, grid=ends, ranks=np.array([0.0, 1.0]))
     grid, counts = np.unique(cells, return_counts=True)
-    return _Block(name, True, grid=grid, ranks=(np.cumsum(counts) - counts / 2) / len(cells))
+    return _ColumnPoints(name, True, grid=grid, ranks=(np.cumsum(counts) - counts / 2) / len(cells))
 
 
 def nearest(base: np.ndarray, points: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -111,5 +111,5 @@ def nearest(base: np.ndarray, points: np.ndarray, k: int) -> tuple[np.ndarray, n
     k = min(k, len(base))
     found = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(base)
     distances, positions = found.kneighbors(points)
-    # The products behind it leave some 1e-7 between equal rows; equal rows are at distance 0.
+    # Rounding in the matrix product leaves about 1e-7 between equal rows.
     return np.where(distances < 1e-6, 0.0, distances), positions

@@ -1,4 +1,4 @@
-"""How an audit runs, and what the audits of one run share."""
+"""Settings of an audit run, and what its audits share."""
 
 from __future__ import annotations
 
@@ -18,24 +18,23 @@ LEVELS: tuple[Level, ...] = get_args(Level)
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class AuditSettings:
-    """How an audit runs; nothing here is private.
+    """Settings of an audit run; nothing here is private.
 
     Attributes:
       names: audits to run, in the order of the registry; None: all of them.
-      level: how much work; what an audit leaves out at a level, it says itself.
-      claimed: the (epsilon, delta) that the release promises for a unit; None for tables that promise
-        nothing.
-      max_rows: at most this many rows of a table train a model or serve a search for neighbours.
-      max_targets: at most about this many members, and as many non-members, are attacked.
-      rules: (sentence, (n_synthetic,) booleans: the row satisfies it), from the caller.
-      model: the model that the synthetic rows were drawn from, if it is at hand.
+      level: how much work; each audit says what it leaves out at a level.
+      claimed: the (epsilon, delta) that the release promises; None for tables without a promise.
+      max_rows: most rows of a table that train a model or are searched for neighbours.
+      max_targets: about the most members, and the most non-members, that are attacked.
+      rules: (sentence, (n_synthetic,) booleans: the row satisfies the rule).
+      model: the model that the synthetic rows were drawn from, if known.
       refit: `refit(frame, *, seed) -> synthetic frame` trains the same generator on other rows (columns and types
         of `AuditTables.train`) and returns as many synthetic rows as `frame` has, in the types of
         `AuditTables.synthetic`; in memory, outside the ledger, for the officer alone. None if the generator is not
-        at hand.
-      seed: of all draws of the audit, so that it can be repeated; None takes a fresh one.
+        available.
+      seed: of all randomness of the audit, so that it can be repeated; None: a fresh one.
     Raises:
-      ConfigError: there is no such level, or the claim is not a pair of numbers that can be promised.
+      ConfigError: unknown level, or no valid (epsilon, delta).
     """
 
     names: tuple[str, ...] | None = None
@@ -58,7 +57,7 @@ class AuditSettings:
 class AuditContext:
     """The settings of one run, and results that several of its audits share (attack scores, trained models).
 
-    Made by `run_audits`, one for each run; never kept or passed on.
+    Made by `run_audits` for one run, and never kept.
     """
 
     def __init__(self, settings: AuditSettings) -> None:
@@ -66,7 +65,7 @@ class AuditContext:
         self._results: dict[Hashable, Any] = {}
 
     def once(self, key: Hashable, compute: Callable[[], Any]) -> Any:
-        """Return the result under `key`, computed at its first use in this run."""
+        """Return the result under `key`, computed on first use."""
         if key not in self._results:
             self._results[key] = compute()
         return self._results[key]

@@ -1,1 +1,1 @@
-"""What of the real table the synthetic one leaves out, and what it makes up."""
+"""What the synthetic table leaves out of the real one, and what it invents."""

@@ -1,7 +1,8 @@
-"""Coverage: which kinds of real rows have no counterpart among the synthetic ones, and the reverse.
+"""Coverage: which kinds of real rows have no synthetic counterpart, and the reverse.
 
-Four looks, each beside fresh real rows (the holdout), which have holes too: neighbourhoods (precision, improved recall,
-density, coverage), combinations of values, slices that are surely lacking or surely made up, and stretches of numbers.
+Four measures, each compared with fresh real rows (the holdout), which leave gaps too: neighbourhoods (precision,
+improved recall, density, coverage), combinations of values, slices that are significantly rare on one side, and gaps in
+numbers.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from privsynth.audit.common.row_points import fit_encoder
 from privsynth.audit.common.settings import AuditContext, Level
 from privsynth.audit.coverage.precision_recall import MEASURES, NEIGHBOURS, measures, radii
 from privsynth.audit.coverage.slices import LACKING, LEAST_EXPECTED, Search, Slice, label, lacking_slices, unseen
-from privsynth.audit.coverage.value_gaps import Gap, clump_of, fullest_gap
+from privsynth.audit.coverage.value_gaps import Gap, fullest_gap, worst_design_effect
 from privsynth.findings.finding import Finding
 from privsynth.findings.insufficient import insufficient, percent
 from privsynth.stats.intervals import Interval, clopper_pearson, cluster_variance, normal
@@ -40,7 +41,7 @@ WAYS = {2: "pairs", 3: "triples"}
 
 
 def coverage(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
-    """Return neighbourhoods, combinations, slices and ranges; all for the officer."""
+    """Return the findings on neighbourhoods, combinations, slices and value gaps; all for the officer."""
     if not tables.columns or min(len(tables.train), len(tables.synthetic)) == 0:
         return [insufficient("coverage", "coverage", "a table has no rows or no columns.")]
     codes = _Codes(tables, 5 * context.settings.max_rows, rng)
@@ -56,7 +57,7 @@ def coverage(tables: AuditTables, *, rng: np.random.Generator, context: AuditCon
 
 
 def neighbourhoods(tables: AuditTables, context: AuditContext, rng: np.random.Generator) -> list[Finding]:
-    """Return precision, recall, density and coverage: means over disjoint blocks of rows, with t intervals."""
+    """Return precision, recall, density and coverage: means over disjoint blocks of rows with t intervals."""
     frames = [tables.train, tables.synthetic]
     has_holdout = tables.holdout is not None and len(tables.holdout) >= MIN_BLOCKS * MIN_BLOCK
     if has_holdout and tables.holdout is not None:
@@ -98,7 +99,7 @@ def _measure(which: int, ours: np.ndarray, real: np.ndarray | None, size: int) -
     n = size * len(ours)
     interval = _t_interval(ours)
     if name != "density":
-        exact = clopper_pearson(round(interval.value * n), n)  # blocks that all say 1 have no spread, but an error
+        exact = clopper_pearson(round(interval.value * n), n)  # equal blocks have no spread, yet an error
         interval = Interval(
             interval.value, max(0.0, min(interval.low, exact.low)), min(1.0, max(interval.high, exact.high))
         )
@@ -127,7 +128,7 @@ def _measure(which: int, ours: np.ndarray, real: np.ndarray | None, size: int) -
 
 
 class _Codes:
-    """The tables as codes of five bins, at most `at_most` rows each."""
+    """The tables as codes, numbers in five bins; at most `at_most` rows each."""
 
     def __init__(self, tables: AuditTables, at_most: int, rng: np.random.Generator) -> None:
         self.names = tables.columns
@@ -143,7 +144,7 @@ class _Codes:
 
 
 def _marginals(d: int, ways: int, at_most: int, rng: np.random.Generator) -> list[tuple[int, ...]]:
-    """Return `at_most` combinations of columns, all of them if there are no more."""
+    """Return at most `at_most` combinations of columns, drawn at random if there are more."""
     if math.comb(d, ways) <= 100_000:
         every = list(combinations(range(d), ways))
         return [every[i] for i in thin(len(every), at_most, rng)]
@@ -151,7 +152,7 @@ def _marginals(d: int, ways: int, at_most: int, rng: np.random.Generator) -> lis
 
 
 def _combinations(codes: _Codes, triples: int, rng: np.random.Generator) -> list[Finding]:
-    """Return the shares of rows in combinations that the other side lacks, for pairs and triples."""
+    """Return the shares of rows in combinations that the other table lacks, for pairs and triples."""
     size = min(codes.train.shape[1], codes.synthetic.shape[1])
     few_train = codes.train[:, thin(codes.train.shape[1], size, rng)]
     few_ours = codes.synthetic[:, thin(codes.synthetic.shape[1], size, rng)]
@@ -229,15 +230,15 @@ def _combination(
 
 
 def _slices(codes: _Codes, triples: int, rng: np.random.Generator) -> list[Finding]:
-    """Return the slices that one side lacks, in both directions, and how many fresh real rows would lack."""
+    """Return the slices that either table lacks, and as a baseline how many the holdout lacks."""
     d = len(codes.names)
     marginals = [m for ways, most in ((1, d), (2, MAX_PAIRS), (3, triples)) for m in _marginals(d, ways, most, rng)]
-    real, held = clump_of(codes.units), clump_of(codes.held)
-    missing = lacking_slices(codes.train, codes.synthetic, codes.sizes, marginals, clumps=(real, 1.0))
-    made_up = lacking_slices(codes.synthetic, codes.train, codes.sizes, marginals, clumps=(1.0, real))
+    real, held = worst_design_effect(codes.units), worst_design_effect(codes.held)
+    missing = lacking_slices(codes.train, codes.synthetic, codes.sizes, marginals, design_effects=(real, 1.0))
+    made_up = lacking_slices(codes.synthetic, codes.train, codes.sizes, marginals, design_effects=(1.0, real))
     usual = None
     if codes.holdout.shape[1]:
-        usual = lacking_slices(codes.train, codes.holdout, codes.sizes, marginals, clumps=(real, held))
+        usual = lacking_slices(codes.train, codes.holdout, codes.sizes, marginals, design_effects=(real, held))
     return [
         *_searched("missing_slice", missing, usual, codes, "real", "synthetic"),
         *_searched("unseen_slice", made_up, usual, codes, "synthetic", "real"),
@@ -287,9 +288,9 @@ def _slice(name: str, one: Slice, codes: _Codes, there: str, here: str) -> Findi
 
 
 def _ranges(tables: AuditTables) -> list[Finding]:
-    """Return the columns with stretches where one side has rows and the other, surely not by chance, has none."""
+    """Return the columns with significant gaps: one table has rows there, the other has none."""
     names = [name for name in tables.columns if tables.is_number(name)]
-    clump = clump_of(tables.units("train"))
+    design_effect = worst_design_effect(tables.units("train"))
     found: dict[str, list[tuple[str, Gap]]] = {"range_lacking": [], "range_without_evidence": []}
     for name in names:
         real, ours = (numbers(frame[name]) for frame in (tables.train, tables.synthetic))
@@ -297,11 +298,11 @@ def _ranges(tables: AuditTables) -> list[Finding]:
         if min(len(real), len(ours)) == 0:
             continue
         alpha = GAP_ALPHA / len(names)
-        for kind, rows, base, clumped in (
-            ("range_lacking", real, ours, clump),
+        for kind, rows, base, effect in (
+            ("range_lacking", real, ours, design_effect),
             ("range_without_evidence", ours, real, 1.0),
         ):
-            gap = fullest_gap(rows, base, alpha=alpha, clump=clumped)
+            gap = fullest_gap(rows, base, alpha=alpha, design_effect=effect)
             if gap is not None and gap.gaps:
                 found[kind].append((name, gap))
     return [finding for kind, gaps in found.items() for finding in _range_findings(kind, gaps, len(names))]

@@ -1,7 +1,7 @@
 """Precision, recall, density and coverage of one set of points in the neighbourhoods of another.
 
-Absolute values depend on the number of rows and on the distance, and are no grades (Räisä et al. 2025): they are read
-beside the same figures of fresh real rows, of equal number.
+Absolute values depend on the number of rows and on the distance, and are no grades (Räisä et al. 2025): compare them
+with the same measures of as many fresh real rows.
 
 Source: Kynkäänniemi et al. (2019) for precision and the improved recall; Naeem et al. (2020) for density and coverage.
 """

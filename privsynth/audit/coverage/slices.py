@@ -1,7 +1,7 @@
-"""Slices: combinations of one, two and three columns, counted in two tables, and where one lacks what the other has.
+"""Slices: values of one, two or three columns that one of two tables has and the other lacks.
 
-Numbers are cut into five bins. Every slice that a table of equal habits would fill with at least 20 rows is tested by
-an exact conditional binomial test, alpha shared by all of them; of a slice within a lacking slice nothing is said.
+Numbers are cut into five bins. Every slice in which equal shares would put at least 20 rows is tested by an exact
+conditional binomial test at alpha / tests. Slices inside a lacking slice are not reported again.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ LACKING = 0.5  # a slice is lacking when the upper bound of its rows is below ha
 
 @dataclass(frozen=True)
 class Slice:
-    """A combination of codes, how often two tables have it, and how the shares compare.
+    """A combination of codes, and its shares in two tables.
 
     Attributes:
       columns, codes: positions of columns, and the code of each.
-      there, here: rows of the table that has it, and of the one that ought to.
+      there, here: its rows in the table that has it, and in the other.
       ratio: share here / share there, with its interval at alpha / tests.
     """
 
@@ -46,7 +46,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class Search:
-    """What a search found: the lacking slices, surest first, and how many were tested."""
+    """The lacking slices, most significant first, and how many were tested."""
 
     lacking: tuple[Slice, ...]
     tested: int
@@ -58,29 +58,29 @@ def lacking_slices(
     sizes: Sequence[int],
     marginals: Sequence[tuple[int, ...]],
     *,
-    clumps: tuple[float, float] = (1.0, 1.0),
+    design_effects: tuple[float, float] = (1.0, 1.0),
 ) -> Search:
-    """Return the slices that the table `there` fills and the table `here` lacks.
+    """Return the slices that are common in the table `there` and lacking in the table `here`.
 
     Args:
       there, here: (d, n) codes.
       sizes: number of codes of each column.
       marginals: combinations of columns, shorter ones first.
-      clumps: how many rows hang together in `there` and in `here`: counts are divided by it for the test.
+      design_effects: of `there` and of `here`; the test divides counts by them.
     """
     n_there, n_here = there.shape[1], here.shape[1]
-    effective = (n_here / clumps[1], n_there / clumps[0])
+    effective = (n_here / design_effects[1], n_there / design_effects[0])
     candidates: list[tuple[tuple[int, ...], np.ndarray, np.ndarray, np.ndarray]] = []
     for columns in marginals:
         one, cells = cell_keys(there, sizes, columns)
         two, _ = cell_keys(here, sizes, columns)
         if cells <= DENSE * (n_there + n_here):
             full = np.bincount(one, minlength=cells)
-            keys = np.flatnonzero(full * n_here >= LEAST_EXPECTED * clumps[1] * n_there)
+            keys = np.flatnonzero(full * n_here >= LEAST_EXPECTED * design_effects[1] * n_there)
             counts, found = full[keys], np.bincount(two, minlength=cells)[keys]
         else:
             keys, counts = np.unique(one, return_counts=True)
-            kept = counts * n_here >= LEAST_EXPECTED * clumps[1] * n_there
+            kept = counts * n_here >= LEAST_EXPECTED * design_effects[1] * n_there
             keys, counts = keys[kept], counts[kept]
             found = np.diff(np.searchsorted(np.sort(two), np.stack([keys, keys + 1])), axis=0)[0]
         candidates.append((columns, keys, counts, found))
@@ -89,7 +89,7 @@ def lacking_slices(
     known: set[frozenset[tuple[int, int]]] = set()
     slices: list[Slice] = []
     for columns, keys, counts, found in candidates:
-        here_counts, there_counts = found / clumps[1], counts / clumps[0]
+        here_counts, there_counts = found / design_effects[1], counts / design_effects[0]
         high = ratio_end(here_counts, there_counts, *effective, 1 - alpha)
         for i in np.flatnonzero(high < LACKING):
             low = float(ratio_end(here_counts[i] - 1, there_counts[i] + 1, *effective, alpha))
@@ -123,7 +123,7 @@ def _codes_of(key: int, sizes: Sequence[int], columns: Sequence[int]) -> tuple[i
 
 
 def label(found: Slice, names: Sequence[str], coders: Sequence[Coder]) -> str:
-    """Return "age ≤ 28 × sex=F": a slice in words."""
+    """Return a slice in words, for example "age ≤ 28 × sex=F"."""
     return " × ".join(_condition(names[c], coders[c], code) for c, code in zip(found.columns, found.codes, strict=True))
 
 
@@ -146,11 +146,11 @@ def _condition(name: str, coder: Coder, code: int) -> str:
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Unseen:
-    """How many rows of one table fall into cells that another lacks, as a mean over marginals.
+    """Share of rows of one table in combinations that another lacks, as a mean over marginals.
 
     Attributes:
-      influence: (n,) the share of marginals in which a row is in such a cell.
-      each: (m,) the share of rows of each marginal.
+      influence: (n,) share of marginals in which the row's combination is lacking.
+      each: (m,) share of such rows for each marginal.
     """
 
     influence: np.ndarray
@@ -167,7 +167,7 @@ class Unseen:
 
 
 def unseen(rows: np.ndarray, base: np.ndarray, sizes: Sequence[int], marginals: Sequence[tuple[int, ...]]) -> Unseen:
-    """Return how many of `rows` are in a cell that no row of `base` has; both (d, n) codes."""
+    """Return the share of `rows` in combinations that no row of `base` has; both (d, n) codes."""
     total = np.zeros(rows.shape[1])
     each = np.empty(len(marginals))
     for i, columns in enumerate(marginals):

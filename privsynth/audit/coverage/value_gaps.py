@@ -1,9 +1,9 @@
-"""Stretches of a number: where one table has rows and another has none.
+"""Value gaps: intervals of a number where one table has rows and another has none.
 
 Between two neighbouring values of a table of n rows, and beyond its ends, a second table of m rows from the same
 distribution has c or more rows with probability at most (m / (m + n - 1))^c, whatever the distribution is: all orders
 of the pooled rows are equally likely, and the c rows after a given one all have to be of the second table. A table has
-n + 1 such stretches, and alpha is shared by all of them. Where units have several rows, c counts as c / clump.
+n + 1 such gaps, which share alpha. Where units have several rows, c is divided by the design effect.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Gap:
-    """The fullest stretch: `count` of `n` rows of one table where the other has none.
+    """The fullest gap: `count` of `n` rows of one table where the other has none.
 
     Attributes:
-      low, high: the least and the largest of the rows inside.
-      log_p: log of the chance, over all stretches of the column, of one as full; at most 0.
-      gaps: how many stretches hold more rows than chance allows. inside: rows in those.
+      low, high: smallest and largest value inside.
+      log_p: log of the probability of a gap as full anywhere in the column; at most 0.
+      gaps: number of significant gaps. inside: rows in those.
     """
 
     count: int
@@ -33,13 +33,13 @@ class Gap:
     inside: int
 
 
-def fullest_gap(rows: np.ndarray, base: np.ndarray, *, alpha: float, clump: float = 1.0) -> Gap | None:
-    """Return the stretch of `base` with most of the `rows`; None if no row lies strictly between or beyond.
+def fullest_gap(rows: np.ndarray, base: np.ndarray, *, alpha: float, design_effect: float = 1.0) -> Gap | None:
+    """Return the gap of `base` with most of the `rows`; None if all rows are at values of `base`.
 
     Args:
       rows, base: (m,) and (n,) finite numbers.
-      alpha: for `gaps`: the chance, over the whole column, of calling a stretch full that is not.
-      clump: how many rows hang together at worst, see `clump_of`.
+      alpha: for `gaps`: probability of a false alarm in the whole column.
+      design_effect: see `worst_design_effect`.
     """
     grid = np.unique(base)
     left = np.searchsorted(grid, rows, side="left")
@@ -49,7 +49,7 @@ def fullest_gap(rows: np.ndarray, base: np.ndarray, *, alpha: float, clump: floa
     counts = np.bincount(left[free], minlength=len(grid) + 1)
     worst = int(counts.argmax())
     inside = rows[free & (left == worst)]
-    step = math.log(len(rows) / (len(rows) + len(base) - 1)) / clump if len(base) > 1 else 0.0
+    step = math.log(len(rows) / (len(rows) + len(base) - 1)) / design_effect if len(base) > 1 else 0.0
     stretches = math.log(len(base) + 1)
     needed = (math.log(alpha) - stretches) / step if step else math.inf
     full = counts[counts >= needed]
@@ -64,9 +64,8 @@ def fullest_gap(rows: np.ndarray, base: np.ndarray, *, alpha: float, clump: floa
     )
 
 
-def clump_of(units: np.ndarray) -> float:
-    """Return the design effect if all rows of a unit were alike: sum of squared sizes over the sum of sizes; 1 if each
-    unit has one row.
+def worst_design_effect(units: np.ndarray) -> float:
+    """Return the design effect if all rows of a unit are equal: Σ size² / Σ size; 1 if each unit has one row.
 
     Source: Kish (1965).
     """

@@ -1,1 +1,1 @@
-"""What a synthetic table gives away of a person: singling out, linkability, inference, copies, identifiers."""
+"""What a synthetic table reveals about people: singling out, linkability, inference, copies, identifiers."""

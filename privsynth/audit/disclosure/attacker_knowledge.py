@@ -1,4 +1,4 @@
-"""What an attacker is taken to know: which columns, which secrets, and how near two rows are on some columns."""
+"""What an attacker is assumed to know: the known columns, the secrets, and distances on some columns."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ SAME = 2e-5  # squared distances in single precision that differ by less are equ
 
 
 def with_role(tables: AuditTables, role: str) -> list[str]:
-    """Return the columns that were declared to play a role."""
+    """Return the columns with a declared role."""
     return [name for name in tables.columns if role in tables.roles.get(name, ())]
 
 
 def usable(tables: AuditTables) -> list[str]:
-    """Return the columns that are no identifiers: an identifier is a name, not knowledge."""
+    """Return the columns that are not identifiers: an identifier is a name, not knowledge."""
     return [name for name in tables.columns if "identifier" not in tables.roles.get(name, ())]
 
 
 def auxiliary(tables: AuditTables, secret: str) -> tuple[list[str], str]:
-    """Return the columns that the attacker knows of a target, and a sentence that says so."""
+    """Return the columns that the attacker knows of a target, and a sentence on them."""
     declared = [name for name in with_role(tables, "quasi_identifier") if name != secret]
     if declared:
         return declared, f"The attacker knows the {len(declared)} declared quasi-identifiers of the person."
@@ -39,7 +39,7 @@ def auxiliary(tables: AuditTables, secret: str) -> tuple[list[str], str]:
 
 
 def secrets(tables: AuditTables, settings: AuditSettings) -> tuple[list[str], str]:
-    """Return the columns that are attacked, at most as many as the level allows, and a sentence on the choice.
+    """Return the columns to attack, at most as many as the level allows, and a sentence on the choice.
 
     Declared sensitive columns; without any, the targets and then the columns whose values are hardest to guess, by the
     share of the commonest value among the synthetic rows.
@@ -75,12 +75,12 @@ class Space:
         return self.encoder.points(frame).astype(np.float32)
 
     def axes(self, columns: Sequence[str]) -> np.ndarray:
-        """Return the coordinates that belong to some columns."""
+        """Return the coordinates of some columns."""
         return np.flatnonzero(np.isin(self.owners, list(columns)))
 
 
 def space_of(tables: AuditTables, context: AuditContext) -> Space:
-    """Return the space of a run, shared by its audits."""
+    """Return the encoding of rows as points, shared by the audits of a run."""
 
     def fit() -> Space:
         encoder = fit_encoder(tables)
@@ -92,11 +92,11 @@ def space_of(tables: AuditTables, context: AuditContext) -> Space:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Near:
-    """Squared distances of some targets to a base, short of what is the same for the whole base.
+class DistanceChunk:
+    """Squared distances of some targets to a base, less a term that is constant over the base.
 
     Attributes:
-      rows: which targets. partial: (len(rows), n_base) squared distances minus `own`. own: (len(rows),) the rest.
+      rows: which targets. partial: (len(rows), n_base) squared distances minus `own`. own: (len(rows),) squared norms.
     """
 
     rows: slice
@@ -104,8 +104,8 @@ class Near:
     own: np.ndarray
 
 
-def near(base: np.ndarray, targets: np.ndarray, *, multiple: int = 1) -> Iterator[Near]:
-    """Yield the distances of the targets to all of the base, in chunks of bounded memory.
+def distance_chunks(base: np.ndarray, targets: np.ndarray, *, multiple: int = 1) -> Iterator[DistanceChunk]:
+    """Yield the distances of the targets to the whole base, in chunks of bounded memory.
 
     Args:
       base, targets: (n, width) single-precision points.
@@ -117,4 +117,4 @@ def near(base: np.ndarray, targets: np.ndarray, *, multiple: int = 1) -> Iterato
     for start in range(0, len(targets), step):
         some = targets[start : start + step]
         partial = np.concatenate([some, np.ones((len(some), 1), np.float32)], axis=1) @ wide
-        yield Near(slice(start, start + len(some)), partial, np.einsum("ij,ij->i", some, some))
+        yield DistanceChunk(slice(start, start + len(some)), partial, np.einsum("ij,ij->i", some, some))

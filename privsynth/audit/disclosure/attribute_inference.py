@@ -1,8 +1,8 @@
-"""Attribute inference with a model: trained on synthetic rows, does it know members better than other people?
+"""Attribute inference: does a model trained on synthetic rows predict members better than other people?
 
-That a model trained on the release predicts a secret is what the release is for; that it predicts the secrets of the
-people in the data better than those of others is a leak. The same model trained on real rows of other people says what
-anyone with such rows could infer without a release.
+A model trained on the release may well predict a secret: that is what the release is for. If it predicts secrets of
+people in the data better than those of others, it leaks. The same model trained on real rows of other people shows what
+can be inferred without a release.
 
 Source: research on model-based attribute inference, for example Stadler, Oprisanu & Troncoso (2022).
 """
@@ -21,7 +21,7 @@ from privsynth.audit.common.protected_groups import label_rows
 from privsynth.audit.common.settings import AuditContext, Level
 from privsynth.audit.disclosure.attacker_knowledge import auxiliary, secrets
 from privsynth.audit.disclosure.excess_risk import Attack, arm, risk_finding
-from privsynth.audit.disclosure.targets import MIN_SIDE, NO_ROWS, Sides, sides
+from privsynth.audit.disclosure.targets import MIN_SIDE, NO_ROWS, AttackTargets, choose_targets
 from privsynth.findings.finding import Finding
 from privsynth.findings.insufficient import insufficient
 
@@ -35,7 +35,7 @@ NAIVE = "trains on real rows of other people in place of the release"
 
 def attribute_inference(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
     """Return the excess risk of each secret, and of each protected group; all for the officer."""
-    who = sides(tables, rng=rng, at_most=context.settings.max_targets)
+    who = choose_targets(tables, rng=rng, at_most=context.settings.max_targets)
     if who is None:
         return [insufficient("disclosure", NAME, NO_ROWS)]
     chosen, why = secrets(tables, context.settings)
@@ -47,7 +47,7 @@ def attribute_inference(tables: AuditTables, *, rng: np.random.Generator, contex
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Guesses:
-    """Which secrets a model got right: (n,) booleans for members, for others, and for others without the release."""
+    """(n,) booleans: secrets guessed right for members, for others, and for others without the release."""
 
     members: np.ndarray
     others: np.ndarray
@@ -58,7 +58,7 @@ def _secret(
     tables: AuditTables,
     secret: str,
     why: str,
-    who: Sides,
+    who: AttackTargets,
     rng: np.random.Generator,
     context: AuditContext,
     *,
@@ -83,20 +83,23 @@ def _secret(
     return findings
 
 
-def _known(who: Sides, task: Task) -> Sides:
-    """Return the sides without the people whose secret is not known."""
-    return Sides(*(frame[task.labels(frame) >= 0] for frame in (who.members, who.others, who.reference)))
+def _known(who: AttackTargets, task: Task) -> AttackTargets:
+    """Return the targets whose secret is known."""
+    return AttackTargets(*(frame[task.labels(frame) >= 0] for frame in (who.members, who.others, who.reference)))
 
 
 def _narrow(tables: AuditTables, columns: list[str]) -> AuditTables:
-    """Return the tables with only what the attacker knows and wants."""
+    """Return the tables cut to the known columns and the secret."""
     kept = [name for name in tables.columns if name in columns]
     return AuditTables(train=tables.train[kept], holdout=None, synthetic=tables.synthetic[kept], kinds=tables.kinds)
 
 
-def _guess(tables: AuditTables, task: Task, who: Sides, most: int, rng: np.random.Generator) -> tuple[Guesses, int]:
-    """Return the guesses, and how many synthetic rows the model was trained on. Both models have as many rows, or
-    the one without the release has all there are.
+def _guess(
+    tables: AuditTables, task: Task, who: AttackTargets, most: int, rng: np.random.Generator
+) -> tuple[Guesses, int]:
+    """Return the guesses, and how many synthetic rows trained the model.
+
+    The model without the release is trained on as many rows, or on all that there are.
     """
     synthetic = tables.synthetic.iloc[thin(len(tables.synthetic), most, rng)]
     reference = who.reference.iloc[thin(len(who.reference), most, rng)]
@@ -114,12 +117,12 @@ def _groups(
     tables: AuditTables,
     column: str,
     secret: str,
-    who: Sides,
+    who: AttackTargets,
     found: Guesses,
     meaning: str,
     context: AuditContext,
 ) -> list[Finding]:
-    """Return the excess risk within each group of a protected column; small groups are named, never dropped."""
+    """Return the excess risk in each group of a protected column; small groups are listed as insufficient."""
     inside, outside = label_rows(tables, column, who.members), label_rows(tables, column, who.others)
     labels = [str(label) for label in pd.Series(np.concatenate([inside, outside])).value_counts().index[:MAX_GROUPS]]
     findings = []

@@ -1,7 +1,7 @@
 """Alarms: exact and near copies of real rows among the synthetic ones.
 
-An alarm says that something is wrong; silence says nothing. Tables that pass such checks have been attacked
-with success (Ganev & De Cristofaro 2023; Yao et al., "The DCR delusion", 2025).
+An alarm shows that something is wrong; no alarm shows nothing. Tables that pass such checks have been attacked
+successfully (Ganev & De Cristofaro 2023; Yao et al., "The DCR delusion", 2025).
 """
 
 from __future__ import annotations
@@ -23,13 +23,11 @@ from privsynth.stats.intervals import clopper_pearson, lower_bound, normal, uppe
 MAX_PROBES = 3_000  # synthetic rows whose nearest real rows are sought; bounds the time (own)
 MAX_BASE = 5_000  # training rows, and as many holdout rows, among which they are sought; bounds the time (own)
 ALONE = 0.01  # false alarms of the test that has no holdout, two bounds together (own)
-NOTE = "This is an alarm, never evidence of safety."  # the one sentence each of these findings must carry
+NOTE = "This is an alarm, never evidence of safety."  # every finding here says so
 
 
 def alarms(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
-    """Return the share of exact copies and of near copies, each with equally many holdout rows as the
-    control.
-    """
+    """Return the shares of exact and of near copies, each with as many holdout rows as control."""
     if not tables.columns or min(len(tables.train), len(tables.synthetic)) == 0:
         return [insufficient("alarms", "exact_copies", "a table has no rows or no columns.")]
     return [_exact(tables, rng), _near(tables, rng)]
@@ -58,7 +56,7 @@ def row_codes(tables: AuditTables) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _control(tables: AuditTables, rng: np.random.Generator, at_most: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return equally many rows of train and holdout, as positions."""
+    """Return the positions of equally many training and holdout rows."""
     n_holdout = 0 if tables.holdout is None else len(tables.holdout)
     size = min(len(tables.train), n_holdout, at_most)
     return thin(len(tables.train), size, rng), thin(n_holdout, size, rng)
@@ -111,10 +109,10 @@ def _exact(tables: AuditTables, rng: np.random.Generator) -> Finding:
 
 
 def _beyond_chance(ours: np.ndarray, train: np.ndarray) -> bool:
-    """Return whether more synthetic rows equal a training row that occurs once than rows of new people would.
+    """Return whether more synthetic rows equal a unique training row than rows of new people would.
 
-    A new row equals one of those with the probability 2 * (values that occur twice) / n, which the training rows
-    themselves tell. Rows of few, common values that coincide by chance equal rows that occur often.
+    A new row equals a unique training row with probability 2 * (distinct rows that occur twice) / n, estimated from the
+    training rows. Rows of few, common values coincide by chance, but with rows that occur often.
 
     Source: Good (1953), the population frequency of what occurred once; intervals of Clopper & Pearson (1934).
     """
@@ -168,7 +166,7 @@ def _near(tables: AuditTables, rng: np.random.Generator) -> Finding:
 
 
 def _two_way_variance(pull: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
-    """Return the variance of a mean whose terms hang together when they share a neighbour on either side.
+    """Return the variance of a mean whose terms depend on each other if they share a neighbour on either side.
 
     Source: Cameron, Gelbach & Miller (2011).
     """

@@ -1,8 +1,7 @@
-"""The three criteria of WP216: singling out, linkability and inference, each against people outside the data.
+"""The three criteria of WP216: singling out, linkability and inference, each compared with people outside the data.
 
-An attack that works as well on people who were never in the data is knowledge about a population, not a leak. So each
-attack is run twice, on rows of the training table and on as many rows of the holdout, and once by an attacker who has
-no release at all. What counts is the excess.
+An attack that works as well on people outside the data shows knowledge about a population, not a leak. So each attack
+is run on training rows, on as many holdout rows, and without the release. The finding is the excess.
 
 Source: Article 29 Working Party, Opinion 05/2014 (WP216); the frame of attack, control and naive attacker is that of
 Giomi et al. (2023).

@@ -1,4 +1,4 @@
-"""From successes of an attack on members and on others to an excess risk with its interval, and to a finding."""
+"""The excess risk of an attack: successes on members against successes on others, with interval and finding."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from privsynth.stats.intervals import Interval, clopper_pearson, difference
 from privsynth.stats.privacy_limits import allowed_tpr
 
 ALPHA = 0.01  # of a false alarm over the tests of one attack: stricter than 5 %, for there are several attacks (own)
-FLOOR = -1.0  # a lower end of the excess risk below this says nothing more
+FLOOR = -1.0  # values below it are cut: they say nothing more
 
 
 @dataclass(frozen=True)
 class Arm:
-    """How often an attack succeeded on one side.
+    """Successes of an attack on one group of targets.
 
     Attributes:
       successes, n: of n attacks.
-      design: design effect, at least 1: how many times larger the variance is than that of independent attacks.
+      design: design effect: variance relative to independent attacks, at least 1.
     """
 
     successes: int
@@ -48,9 +48,9 @@ class Arm:
 
 
 def arm(success: np.ndarray, clusters: np.ndarray | None = None) -> Arm:
-    """Return the arm of (n,) booleans; attacks with the same non-negative cluster number hang together.
+    """Return the arm of (n,) successes; attacks with the same non-negative cluster number are dependent.
 
-    Source: the design effect is that of cluster sampling, Kish (1965).
+    Source: Kish (1965), the design effect of cluster sampling.
     """
     success = np.asarray(success, dtype=bool)
     n, k = len(success), int(success.sum())
@@ -62,10 +62,10 @@ def arm(success: np.ndarray, clusters: np.ndarray | None = None) -> Arm:
 
 
 def excess_risk(members: Arm, others: Arm, *, confidence: float = 0.95) -> Interval | None:
-    """Return R = (p_members - p_others) / (1 - p_others), with its interval; None if others are always hit.
+    """Return R = (p_members - p_others) / (1 - p_others) with its interval; None if p_others is 1.
 
     R is 1 minus the ratio of the two failure rates. The interval of the ratio comes from those of the rates on the log
-    scale; where a failure rate is 0, the two opposite ends are divided, which is wider. Values below -1 become -1.
+    scale; where a failure rate is 0, opposite ends are divided, which is wider. Values below -1 become -1.
 
     Source: the risk of Giomi et al. (2023); interval as in Zou & Donner (2008).
     """
@@ -91,9 +91,9 @@ def _log_ratio(above: float, below: float) -> float:
 
 
 def allowed(others: Arm, claimed: tuple[float, float], confidence: float) -> float:
-    """Return the highest rate on members that (ε, δ) allows beside the rate on others, at its upper end.
+    """Return the highest success rate on members that (ε, δ) allows, given the upper end of the rate on others.
 
-    A guess about a person succeeds with them in the data at most e^ε times as often as without, plus δ.
+    A guess about a person is right at most e^ε times as often with them in the data as without, plus δ.
     Source: Dwork & Roth (2014); Kairouz, Oh & Viswanath (2015).
     """
     return allowed_tpr(others.interval(confidence).high, *claimed)
@@ -101,15 +101,15 @@ def allowed(others: Arm, claimed: tuple[float, float], confidence: float) -> flo
 
 @dataclass(frozen=True, kw_only=True)
 class Attack:
-    """One attack, as it goes into a finding.
+    """The results of one attack, for a finding.
 
     Attributes:
       name, group: of the finding.
       members, others: successes on training rows and on holdout rows.
       naive: success rate of an attacker without the release.
       naive_label: what that attacker does instead.
-      meaning: what the attack is, in sentences that hold no figure.
-      bounded: whether (ε, δ) limits the rate on members by that on others.
+      meaning: what the attack does, without figures.
+      bounded: whether (ε, δ) bounds the rate on members by the rate on others.
     """
 
     name: str
@@ -127,9 +127,9 @@ class Attack:
 def risk_finding(attack: Attack, *, claimed: tuple[float, float] | None, tests: int) -> Finding:
     """Return the finding of an attack: the excess risk R, the rates behind it, and a verdict at alpha / tests.
 
-    The verdict is `fail` where members are hit more often than the claimed (ε, δ) allows, `review` where they are hit
-    more often than others and no claim covers it. An attack that does no better than the naive one has failed: `info`,
-    never `pass`.
+    `fail` if members are hit significantly more often than the claimed (ε, δ) allows; where no claim covers the
+    attack, `review` if they are hit significantly more often than others. An attack no better than the naive one has
+    failed: `info`, never `pass`.
     """
     risk = excess_risk(attack.members, attack.others)
     if risk is None:

@@ -1,8 +1,7 @@
-"""Inference: the secret of a person, read off the synthetic rows that are nearest in what is known of them.
+"""Inference: a person's secret, guessed from the synthetic rows nearest in the known columns.
 
-A number counts as found within 5 % of its size (never of the guess, whose sign and size the attacker chooses), a time
-within 5 % of the interquartile range. Rows that are equally near vote, so that their order never
-matters; missing equals missing.
+A number is guessed right within 5 % of its true size (not of the guess, which the attacker chooses), a time within 5 %
+of the interquartile range. Equally near rows vote, so their order does not matter; missing equals missing.
 """
 
 from __future__ import annotations
@@ -14,9 +13,9 @@ import pandas as pd
 
 from privsynth.audit.common.audit_tables import AuditTables, numbers, texts, thin
 from privsynth.audit.common.settings import AuditContext, Level
-from privsynth.audit.disclosure.attacker_knowledge import SAME, Space, auxiliary, near, secrets, space_of
+from privsynth.audit.disclosure.attacker_knowledge import SAME, Space, auxiliary, distance_chunks, secrets, space_of
 from privsynth.audit.disclosure.excess_risk import Attack, arm, risk_finding
-from privsynth.audit.disclosure.targets import MIN_SIDE, NO_ROWS, sides
+from privsynth.audit.disclosure.targets import MIN_SIDE, NO_ROWS, choose_targets
 from privsynth.findings.finding import Finding
 from privsynth.findings.insufficient import insufficient
 from privsynth.schema.definition import TIME_KINDS
@@ -28,7 +27,7 @@ MEANING = "The attacker reads the value of this column off the synthetic rows ne
 
 def inference(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
     """Return the excess risk of each secret."""
-    who = sides(tables, rng=rng, at_most=min(TARGETS[context.settings.level], context.settings.max_targets))
+    who = choose_targets(tables, rng=rng, at_most=min(TARGETS[context.settings.level], context.settings.max_targets))
     if who is None:
         return [insufficient("disclosure", "inference", NO_ROWS)]
     chosen, why = secrets(tables, context.settings)
@@ -39,27 +38,27 @@ def inference(tables: AuditTables, *, rng: np.random.Generator, context: AuditCo
         who.others,
         who.reference,
     )
-    places = [Places(frame, space.points(frame)) for frame in frames]
+    places = [RowPoints(frame, space.points(frame)) for frame in frames]
     return [_one(tables, secret, why, places, space, context.settings.claimed, len(chosen)) for secret in chosen]
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Places:
-    """Rows, and the points they are."""
+class RowPoints:
+    """Rows and their encoding as points."""
 
     frame: pd.DataFrame
     points: np.ndarray
 
-    def where(self, rows: np.ndarray, axes: np.ndarray) -> Places:
-        """Return some rows on some coordinates."""
-        return Places(self.frame.iloc[rows], self.points[np.ix_(rows, axes)])
+    def where(self, rows: np.ndarray, axes: np.ndarray) -> RowPoints:
+        """Return some rows and coordinates."""
+        return RowPoints(self.frame.iloc[rows], self.points[np.ix_(rows, axes)])
 
 
 def _one(
     tables: AuditTables,
     secret: str,
     why: str,
-    places: list[Places],
+    places: list[RowPoints],
     space: Space,
     claimed: tuple[float, float] | None,
     tests: int,
@@ -97,7 +96,7 @@ def _one(
 
 
 class Judge:
-    """Says whether a guess at one secret column is right."""
+    """Decides whether guesses at one secret column are right."""
 
     def __init__(self, tables: AuditTables, secret: str) -> None:
         self.secret = secret
@@ -120,22 +119,22 @@ class Judge:
         return np.asarray(np.abs(guess - truth) <= tolerance + 1e-9)
 
     def central(self, values: np.ndarray) -> float | str:
-        """Return one value for several: the median of numbers (one of them), the commonest text."""
+        """Return the lower median of numbers, or the most frequent text."""
         if self.is_number:
             return float(np.partition(values, (len(values) - 1) // 2)[(len(values) - 1) // 2])
         seen, counts = np.unique(values.astype(str), return_counts=True)
         return str(seen[np.argmax(counts)])
 
     def constant(self, synthetic: pd.DataFrame, frame: pd.DataFrame) -> float:
-        """Return how often one guess for all people is right."""
+        """Return how often the same guess for everyone is right."""
         guess = np.full(len(frame), self.central(self.values(synthetic)), dtype=None if self.is_number else object)
         return float(self.right(frame, guess).mean())
 
-    def hits(self, base: Places, targets: Places) -> np.ndarray:
-        """Return (n,) booleans: the nearest rows of `base`, all ties together, give the target's value away."""
+    def hits(self, base: RowPoints, targets: RowPoints) -> np.ndarray:
+        """Return (n,) booleans: the vote of the nearest rows of `base`, ties included, is right."""
         values = self.values(base.frame)
         guesses = np.empty(len(targets.frame), dtype=np.float64 if self.is_number else object)
-        for chunk in near(base.points, targets.points):
+        for chunk in distance_chunks(base.points, targets.points):
             ties = chunk.partial <= chunk.partial.min(axis=1, keepdims=True) + SAME
             for i, tied in enumerate(ties, start=chunk.rows.start):
                 guesses[i] = self.central(values[tied])

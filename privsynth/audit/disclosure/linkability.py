@@ -1,8 +1,8 @@
-"""Linkability: two sources hold different columns of the same people; which records belong together?
+"""Linkability: two sources hold different columns of the same people. Which records belong together?
 
-Ten people, their records cut in two. The attacker takes one half of a record and must pick its other half among the
-ten: the pair that, put together, is nearest to some synthetic row. Guessing is right in one of ten cases. Equal pairs
-are drawn by lot, so that the order of rows never helps.
+The records of ten people are cut in two. For one half of a record the attacker picks the other half among the ten: the
+pair that is nearest to a synthetic row. A random guess is right in one of ten cases. Ties are broken at random, so that
+the order of rows never helps.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import pandas as pd
 
 from privsynth.audit.common.audit_tables import AuditTables, thin
 from privsynth.audit.common.settings import AuditContext, Level
-from privsynth.audit.disclosure.attacker_knowledge import SAME, Space, near, space_of, usable, with_role
+from privsynth.audit.disclosure.attacker_knowledge import SAME, Space, distance_chunks, space_of, usable, with_role
 from privsynth.audit.disclosure.excess_risk import Arm, Attack, arm, risk_finding
-from privsynth.audit.disclosure.targets import NO_ROWS, sides
+from privsynth.audit.disclosure.targets import NO_ROWS, choose_targets
 from privsynth.findings.finding import Finding
 from privsynth.findings.insufficient import insufficient
 
@@ -29,8 +29,8 @@ MEANING = (
 
 
 def linkability(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
-    """Return the excess risk that two halves of a record are linked."""
-    who = sides(tables, rng=rng, at_most=min(TARGETS[context.settings.level], context.settings.max_targets))
+    """Return the excess risk of linking two halves of a record."""
+    who = choose_targets(tables, rng=rng, at_most=min(TARGETS[context.settings.level], context.settings.max_targets))
     if who is None:
         return [insufficient("disclosure", "linkability", NO_ROWS)]
     cuts, how = _cuts(tables, rng)
@@ -62,7 +62,7 @@ def linkability(tables: AuditTables, *, rng: np.random.Generator, context: Audit
 
 
 def _cuts(tables: AuditTables, rng: np.random.Generator) -> tuple[list[tuple[list[str], list[str]]], str]:
-    """Return the ways of cutting a record in two, and a sentence on them."""
+    """Return the ways to cut a record in two, and a sentence on them."""
     columns = usable(tables)
     declared = with_role(tables, "quasi_identifier")
     rest = [name for name in columns if name not in declared]
@@ -84,7 +84,7 @@ def _attack(
     targets: pd.DataFrame,
     rng: np.random.Generator,
 ) -> Arm:
-    """Return how often the right half was picked; people of one group of ten hang together."""
+    """Return how often the right half was picked; attacks in one group of ten are dependent."""
     right: list[np.ndarray] = []
     groups: list[np.ndarray] = []
     at, to = space.points(targets), space.points(base)
@@ -109,7 +109,9 @@ def pair_costs(one: tuple[np.ndarray, np.ndarray], two: tuple[np.ndarray, np.nda
       one, two: (base, targets) as points of either half, the n targets in groups of ten.
     """
     costs = np.empty((len(one[1]), CANDIDATES), dtype=np.float32)
-    for a, b in zip(near(*one, multiple=CANDIDATES), near(*two, multiple=CANDIDATES), strict=True):
+    for a, b in zip(
+        distance_chunks(*one, multiple=CANDIDATES), distance_chunks(*two, multiple=CANDIDATES), strict=True
+    ):
         for i in range(len(a.own)):
             group = slice(i // CANDIDATES * CANDIDATES, i // CANDIDATES * CANDIDATES + CANDIDATES)
             costs[a.rows.start + i] = (b.partial[group] + a.partial[i]).min(axis=1) + a.own[i] + b.own[group]

@@ -1,7 +1,7 @@
-"""What identifiers look like: by the name of their column, by the shape of their cells, by their check digits.
+"""What identifiers look like: names of columns, shapes of cells, check digits.
 
-The kinds follow the 18 of the Safe Harbor rule, 45 CFR 164.514(b)(2)(i). A shape with a check digit that one number in
-ten passes by chance proves nothing of a cell, but a lot of a column: so a checksum comes with its chance.
+The kinds are the 18 of the Safe Harbor rule, 45 CFR 164.514(b)(2)(i). One number in ten passes a check digit by chance,
+which proves nothing for a cell but much for a column; so each checksum comes with its chance.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ HIPAA = {
     "photo": "(Q) full-face photographs",
     "other": "(R) any other unique number, characteristic or code",
 }
-# What Safe Harbor lists, but what is no identifier by itself: a person decides, nothing alarms.
+# Listed by Safe Harbor, but no identifiers by themselves: a person decides.
 INDIRECT = frozenset({"date", "geography"})
 
 _PERSON = "first last middle full given family maiden nick patient customer person client employee member holder"
 _PERSON += " contact doctor physician provider mother father spouse user legal preferred birth"
 _NAME_WORDS = frozenset(_PERSON.split())
-# One set of words, or several words that must stand together (in any order), a kind.
+# Kind -> words of which one is enough; then kind -> words that must all occur, in any order.
 _WORDS: tuple[tuple[str, str], ...] = (
     ("name", "surname forename firstname lastname fullname middlename vorname nachname prenom apellido apellidos"),
     (
@@ -79,7 +79,7 @@ def words_of(name: str) -> list[str]:
 
 
 def kind_of_name(name: str) -> str | None:
-    """Return the kind of identifier that a column's name promises, or None."""
+    """Return the kind of identifier that a column's name suggests, or None."""
     words = words_of(name)
     there = set(words)
     for kind, together in _TOGETHER:
@@ -141,13 +141,13 @@ def address(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Shape:
-    """A form of cells.
+    """A form that cells can have.
 
     Attributes:
       name: for the reader. kind: key of `HIPAA`.
       pattern: what a whole cell looks like, after `squeeze` if `digits`.
-      check: what a cell of that form must pass; None if the form says it all.
-      chance: the share of random cells of that form that pass; 0 where the form is never an accident.
+      check: what a cell of that form must pass; None if the form is enough.
+      chance: share of random cells of that form that pass; 0 if the form does not occur by accident.
       digits: spaces and hyphens between digits are ignored.
     """
 
@@ -203,7 +203,7 @@ def squeeze(text: str) -> str:
 
 
 def matches(shape: Shape, text: str) -> bool | None:
-    """Return whether a cell passes a shape's check; None if it does not even have its form."""
+    """Return whether a cell passes a shape's check; None if it does not have its form."""
     text = squeeze(text) if shape.digits else text
     if not shape.pattern.fullmatch(text):
         return None

@@ -1,11 +1,11 @@
 """A screen for identifiers, on the real columns and on the synthetic ones. No finding holds a cell.
 
-A column is named when its name promises an identifier, or when its cells have the shape of one. Where a check digit
-decides, a tenth of ordinary numbers pass by accident: the different values that have the form are counted, those that
-pass are compared with chance by an exact binomial test, and only a column far beyond it is named. What looks like
-ordinary words (a first name in a column 'label') is not seen: silence proves nothing.
+A column is reported if its name suggests an identifier, or if its cells have the shape of one. A tenth of ordinary
+numbers pass a check digit by accident; so the distinct values of the right form are counted, those that pass are
+compared with chance by an exact binomial test, and only a column far beyond chance is reported. Ordinary words (a first
+name in a column 'label') go unnoticed: no report proves nothing.
 
-What is said of the synthetic rows is a function of them, of the names and of the kinds of columns: public.
+Findings on synthetic rows depend on these rows and on names and kinds of columns only, so they are public.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Hit:
 
 
 def pii(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
-    """Return the columns that look like identifiers: the real ones for the officer, the synthetic ones for all."""
+    """Return columns that look like identifiers: real ones for the officer, synthetic ones for everybody."""
     real = tables.train if tables.apart is None else pd.concat([tables.train, tables.apart], axis=1)
     return [
         *screen(real.items(), tables.kinds, visibility="officer"),
@@ -134,7 +134,7 @@ def _finding(hit: Hit, name: str, visibility: Visibility) -> Finding:
 
 
 def hits(series: pd.Series, name: str, kind: str) -> list[Hit]:
-    """Return what a column looks like; a name that promises what a shape shows is said once."""
+    """Return the kinds of identifier that a column looks like; each kind once, by shape before name."""
     n = int(series.notna().sum())
     if n == 0:
         return []
@@ -153,7 +153,7 @@ def hits(series: pd.Series, name: str, kind: str) -> list[Hit]:
 
 
 def _can_be(promised: str, series: pd.Series, kind: str) -> bool:
-    """Return whether a column can hold what its name promises: a flag cannot, and a number is nobody's name."""
+    """Return whether a column can hold what its name suggests: a flag cannot, and a number is no name."""
     if kind == "boolean" or series.nunique(dropna=True) < 3:
         return False
     if promised in ("name", "email", "url", "ip"):
@@ -181,7 +181,7 @@ def _by_kind(series: pd.Series, name: str, kind: str, n: int) -> Iterator[Hit]:
 
 
 def _values(series: pd.Series, kind: str) -> pd.Series:
-    """Return the different cells as texts, with their counts; the commonest 20,000. Times have no shape."""
+    """Return the 20,000 most frequent cells as texts, with their counts; none for times."""
     if kind in TIME_KINDS:
         return pd.Series(dtype=np.int64)
     if kind in NUMERIC_KINDS:
@@ -189,7 +189,7 @@ def _values(series: pd.Series, kind: str) -> pd.Series:
         whole = np.isfinite(cells) & (cells == np.floor(cells)) & (cells >= 1e8) & (cells < 2**53)
         words = cells[whole].astype(np.int64).astype(str)
     else:
-        # Different cells first: a long column has many cells, and few of them differ.
+        # Count first: a long column has many cells, and few distinct ones.
         counts = series.value_counts(sort=False)
         counts = counts[counts > 0]
         trimmed = counts.groupby([str(cell).strip() for cell in counts.index], sort=False).sum()
@@ -200,8 +200,8 @@ def _values(series: pd.Series, kind: str) -> pd.Series:
 def _by_shape(shape: Shape, counts: pd.Series, name: str, n: int) -> Hit | None:
     """Return a hit if the cells have the shape, and pass its check more often than chance explains.
 
-    Different values are independent trials under chance; repeated ones are not. With the name on its side a column
-    needs no test.
+    Distinct values are independent trials under chance, repeated ones are not. If the column's name suggests the kind,
+    no test is needed.
     """
     verdicts = [matches(shape, text) for text in counts.index]
     formed = np.array([verdict is not None for verdict in verdicts])
@@ -219,7 +219,7 @@ def _by_shape(shape: Shape, counts: pd.Series, name: str, n: int) -> Hit | None:
 
 
 def _is_code(counts: pd.Series, n: int) -> bool:
-    """Return whether nearly every cell is the only one of its value, and holds a digit."""
+    """Return whether nearly all cells are unique and contain a digit."""
     if n < MIN_UNIQUE or n > MAX_VALUES or len(counts) < 0.95 * n:
         return False
     return bool(np.mean([any(c.isdigit() for c in text) for text in counts.index]) > 0.9)

@@ -1,9 +1,9 @@
-"""Singling out: predicates that fit exactly one synthetic row; how many fit exactly one real row?
+"""Singling out: how many predicates that fit exactly one synthetic row fit exactly one real row?
 
 Three kinds of predicate: one column (a value that occurs once, the extremes, a lone missing value), several columns
 (a random conjunction that grows until it is alone), whole rows (all columns, numbers within one per cent of the
-ranks). All are counted in equally many members and others, so that no correction for size is needed. Times are numbers
-here, and a missing value is a value.
+ranks). All are evaluated on equally many members and others, so no correction for size is needed. Times count as
+numbers, and missing as a value.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pandas as pd
 from privsynth.audit.common.audit_tables import AuditTables, numbers, texts, thin
 from privsynth.audit.common.settings import AuditContext, Level
 from privsynth.audit.disclosure.excess_risk import Attack, arm, risk_finding
-from privsynth.audit.disclosure.targets import NO_ROWS, sides
+from privsynth.audit.disclosure.targets import NO_ROWS, choose_targets
 from privsynth.findings.finding import Finding
 from privsynth.findings.insufficient import insufficient
 
@@ -35,8 +35,8 @@ MEANING = (
 )
 
 
-class Sorted:
-    """A (d, n) table of codes from -1 up, whose columns can be cut by a range without a look at every row."""
+class SortedCodes:
+    """A (d, n) table of codes from -1 up, indexed so that a range of a column is found without a scan."""
 
     def __init__(self, codes: np.ndarray) -> None:
         self.codes = codes
@@ -48,7 +48,7 @@ class Sorted:
         self.starts = counts.cumsum(axis=1)  # [column, code + 1]: how many rows are below the code
 
     def between(self, columns: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return, for each of some ranges, the first place of `order[column]` inside and the first one beyond."""
+        """Return, for each range, the first position of `order[column]` inside and the first beyond."""
         first = self.starts[columns, np.minimum(low, self.top + 1) + 1]
         return first, self.starts[columns, np.minimum(high, self.top) + 2]
 
@@ -61,8 +61,8 @@ class Predicate:
     low: np.ndarray
     high: np.ndarray
 
-    def rows(self, table: Sorted) -> np.ndarray:
-        """Return the positions of the rows that fit: the rarest condition first, then the others."""
+    def rows(self, table: SortedCodes) -> np.ndarray:
+        """Return the positions of the rows that fit."""
         first, beyond = table.between(self.columns, self.low, self.high)
         by_size = np.argsort(beyond - first)
         rarest = by_size[0]
@@ -75,14 +75,14 @@ class Predicate:
         return found
 
     def key(self) -> tuple[int, ...]:
-        """Return what tells it from other predicates."""
+        """Return a key that equals that of an equivalent predicate."""
         order = np.argsort(self.columns)
         return tuple(np.concatenate([self.columns[order], self.low[order], self.high[order]]).tolist())
 
 
 def singling_out(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
     """Return the excess risk of three kinds of predicate."""
-    who = sides(tables, rng=rng, at_most=min(MAX_ROWS, context.settings.max_rows), reference=False)
+    who = choose_targets(tables, rng=rng, at_most=min(MAX_ROWS, context.settings.max_rows), reference=False)
     if who is None:
         return [insufficient("disclosure", "singling_out", NO_ROWS)]
     size = len(who.others)
@@ -137,7 +137,7 @@ def one_column(codes: np.ndarray, is_number: np.ndarray, n: int, rng: np.random.
 
 
 def any_value(codes: np.ndarray, n: int, rng: np.random.Generator) -> list[Predicate]:
-    """Return n predicates of one column and a value that it takes, whatever its count: who knows no better."""
+    """Return n predicates of one column and any of its values: what an uninformed attacker would guess."""
     values = [np.unique(cells) for cells in codes]
     columns = rng.integers(0, len(codes), n)
     return [_single(int(c), *(2 * [int(rng.choice(values[c]))])) for c in columns]
@@ -150,8 +150,8 @@ def _single(column: int, low: int, high: int) -> Predicate:
 def conjunctions(codes: np.ndarray, is_number: np.ndarray, n: int, rng: np.random.Generator) -> list[Predicate]:
     """Return at most n conjunctions over two and more columns that fit one row of the codes.
 
-    A random row and a random order of columns: conditions are added until the row is alone. A category, an extreme
-    and a missing value must be met; of a number, the side of the median on which the row lies, up to its value.
+    For a random row and a random order of columns, conditions are added until the row is alone: equality for categories
+    and missing values; for numbers, at least (or at most) the row's value, away from the median.
     """
     d, size = codes.shape
     if d < 2 or size == 0:
@@ -172,7 +172,7 @@ def conjunctions(codes: np.ndarray, is_number: np.ndarray, n: int, rng: np.rando
 
 
 def _grow(codes: np.ndarray, order: np.ndarray, low: np.ndarray, high: np.ndarray) -> Predicate | None:
-    """Return the shortest beginning of at least two columns of `order` that fits one row; None if none does."""
+    """Return the shortest conjunction of at least two leading columns of `order` that fits one row, or None."""
     cells = codes[order[0]]
     left = np.flatnonzero((cells >= low[order[0]]) & (cells <= high[order[0]]))
     for used, column in enumerate(order[1:], start=2):
@@ -198,14 +198,14 @@ def whole_rows(codes: np.ndarray, is_number: np.ndarray, n: int, rng: np.random.
         low[column] = np.where(cells == MISSING, MISSING, known[np.clip(first, 0, len(known) - 1)])
         high[column] = np.where(cells == MISSING, MISSING, known[np.clip(last, 0, len(known) - 1)])
     every = np.arange(len(codes))
-    table = Sorted(codes)
+    table = SortedCodes(codes)
     made = (Predicate(every, low[every, row], high[every, row]) for row in rng.permutation(size)[: TRIES * n])
     return list(islice((p for p in made if len(p.rows(table)) == 1), n))
 
 
 def _hits(guesses: Sequence[Predicate], codes: np.ndarray) -> np.ndarray:
     """Return (n,) the row that each predicate isolates, -1 where it fits none or several."""
-    table = Sorted(codes)
+    table = SortedCodes(codes)
     rows = [guess.rows(table) for guess in guesses]
     return np.array([int(found[0]) if len(found) == 1 else -1 for found in rows], dtype=np.int64)
 

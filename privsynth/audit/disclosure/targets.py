@@ -1,4 +1,4 @@
-"""Who is attacked: people in the data, as many people outside, and real rows that stand in for the release."""
+"""Who is attacked: people in the data, as many people outside, and real rows to attack without the release."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ NO_ROWS = f"needs a holdout (real rows kept out of training) with at least {2 * 
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Sides:
-    """Equally many rows of members and of others, one row of a unit.
+class AttackTargets:
+    """Equally many rows of members and of others, one row per unit.
 
     Attributes:
       members: rows of the training table; where the coins of a pool are known, of its units.
@@ -28,8 +28,10 @@ class Sides:
     reference: pd.DataFrame
 
 
-def sides(tables: AuditTables, *, rng: np.random.Generator, at_most: int, reference: bool = True) -> Sides | None:
-    """Return the two sides, at most `at_most` rows each; None with fewer than 50 rows on one.
+def choose_targets(
+    tables: AuditTables, *, rng: np.random.Generator, at_most: int, reference: bool = True
+) -> AttackTargets | None:
+    """Return members and others, at most `at_most` rows each; None with fewer than 50 of either.
 
     Args:
       reference: give half of the holdout's units to the reference.
@@ -44,7 +46,7 @@ def sides(tables: AuditTables, *, rng: np.random.Generator, at_most: int, refere
     size = min(len(inside), len(kept), at_most)
     if size < MIN_SIDE:
         return None
-    return Sides(
+    return AttackTargets(
         members=tables.train.iloc[inside[:size]].reset_index(drop=True),
         others=tables.holdout.iloc[kept[:size]].reset_index(drop=True),
         reference=tables.holdout.iloc[rest].reset_index(drop=True),

@@ -1,4 +1,4 @@
-"""Outcomes by group in the rows themselves: base rates, their gap, and bias amplification in both directions."""
+"""Outcomes by group: base rates, their gap, and bias amplification in both directions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from privsynth.audit.common.audit_tables import AuditTables
-from privsynth.audit.common.jackknife import BLOCKS, deal, jackknife_interval, jackknife_variance
+from privsynth.audit.common.jackknife import BLOCKS, assign_blocks, jackknife_interval, jackknife_variance
 from privsynth.audit.common.predictors import Task, make_task
 from privsynth.audit.common.protected_groups import MIN_ROWS, Grouping
 from privsynth.findings.finding import Finding
@@ -22,7 +22,7 @@ SURE = 2.0  # standard deviations beyond which a tie has a sign: about 95 %
 
 
 def outcomes(tables: AuditTables, groups: Grouping, target: str, *, rng: np.random.Generator) -> list[Finding]:
-    """Return, for each shown class of a target, its rate in each group and the gap; then both amplifications."""
+    """Return the rate of each reported class in each group and the gap; then both amplifications."""
     task = make_task(tables, target)
     if task is None or target in groups.columns:
         why = "the target has fewer than two different values in the real rows."
@@ -44,7 +44,7 @@ def outcomes(tables: AuditTables, groups: Grouping, target: str, *, rng: np.rand
 def _shares(
     tables: AuditTables, groups: Grouping, part: str, y: np.ndarray, positive: int
 ) -> list[tuple[float, float]]:
-    """Return (k, n) effective rows of each group with the class, and with a known target."""
+    """Return effective counts (k, n) for each group: rows with the class, rows with a known target."""
     codes = getattr(groups, part)
     units = np.arange(len(y)) if part == "synthetic" else tables.units(part)
     return [effective(y == positive, (y >= 0) & (codes == g), units) for g in range(len(groups.labels))]
@@ -128,7 +128,9 @@ def _amplification(
     counts = {}
     for part, y in labels.items():
         units = np.arange(len(y)) if part == "synthetic" else tables.units(part)
-        counts[part] = _blocked(getattr(groups, part), y, (len(groups.labels), len(task.classes)), deal(units, rng))
+        counts[part] = _blocked(
+            getattr(groups, part), y, (len(groups.labels), len(task.classes)), assign_blocks(units, rng)
+        )
     enough = np.minimum(counts["train"][0].sum(axis=1), counts["synthetic"][0].sum(axis=1)) >= MIN_ROWS
     classes = np.minimum(counts["train"][0].sum(axis=0), counts["synthetic"][0].sum(axis=0)) >= MIN_ROWS
     findings = []
@@ -155,8 +157,8 @@ def _blocked(group: np.ndarray, y: np.ndarray, shape: tuple[int, int], blocks: n
 def amplification(ours: np.ndarray, real: np.ndarray, *, forward: bool) -> float:
     """Return the mean over groups a and outcomes t of the change of P(t|a) in the direction of their real tie.
 
-    The tie is the sign of P(a,t) - P(a)P(t) in the real rows. Where it is within chance (two standard deviations) the
-    cell counts as zero: a sign read from noise would make every fair redraw look as if it reduced bias.
+    The tie is the sign of P(a,t) - P(a)P(t) in the real rows, or zero if it is not significant (two standard
+    deviations): with signs read from noise, any redraw would seem to reduce bias.
 
     Args:
       ours, real: (groups, outcomes) counts, no row or column empty.

@@ -1,8 +1,7 @@
-"""Bias: who is in the synthetic rows, what is said about them, and what a model makes of it.
+"""Bias: representation of groups, their outcomes, and how a model treats them.
 
-Groups with too few rows are marked 'insufficient', never left out; protected columns are crossed in pairs as well.
-'Reproduce, then document': nothing here repairs the data. What attacks find in each group stands with the membership
-findings.
+Groups with too few rows are marked 'insufficient', never left out. Protected columns are also crossed in pairs. Nothing
+here repairs the data. Attacks within groups are among the membership findings.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from scipy.special import ndtri
 from privsynth.audit.common.audit import Audit
 from privsynth.audit.common.audit_tables import AuditTables
 from privsynth.audit.common.discretise import Coded
-from privsynth.audit.common.jackknife import deal
+from privsynth.audit.common.jackknife import assign_blocks
 from privsynth.audit.common.marginals import coded
 from privsynth.audit.common.protected_groups import MIN_ROWS, Grouping, grouping
 from privsynth.audit.common.settings import AuditContext, Level
@@ -41,9 +40,9 @@ PARITY = (
 
 
 def bias(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
-    """Return representation, outcomes, ties to other columns, fidelity and model errors by group.
+    """Return representation, outcomes, associations, fidelity and model errors by group.
 
-    At the level "quick" no two protected columns are crossed.
+    The level "quick" crosses no columns.
     """
     if not tables.protected:
         return [insufficient("bias", "representation", "no column has the role 'protected'.")]
@@ -107,7 +106,7 @@ def _representation(tables: AuditTables, groups: Grouping) -> list[Finding]:
 
 
 def _presence(ours: tuple[int, int], real: tuple[float, float], ratio: tuple[float, float] | None) -> tuple[str, str]:
-    """Return the verdict on a group's share and what it means, from (rows, all rows) of both sides."""
+    """Return the verdict on a group's share and its meaning, from (rows, all rows) of both tables."""
     words = "Share of the rows that belong to this group."
     if ours[0] == 0 and real[0] > 0:
         expected = real[0] / real[1] * ours[1]
@@ -125,7 +124,7 @@ def _presence(ours: tuple[int, int], real: tuple[float, float], ratio: tuple[flo
 
 
 def _ties(tables: AuditTables, codes: Coded, column: str, rng: np.random.Generator) -> list[Finding]:
-    """Return the shift of a protected column's association with every target, and with the most shifted others."""
+    """Return the shifts in association of a protected column with every target and the most shifted others."""
     own = codes.columns.index(column)
     others = [i for i in range(len(codes.columns)) if i != own and codes.sizes[own] * codes.sizes[i] <= MAX_CELLS]
     if not others:
@@ -133,10 +132,12 @@ def _ties(tables: AuditTables, codes: Coded, column: str, rng: np.random.Generat
         return [insufficient("bias", "association_shift", why, group=column)]
     pairs = [(own, i) for i in others]
     units = {"synthetic": np.arange(codes.synthetic.shape[1]), "train": tables.units("train")}
-    ours, real = (strengths(getattr(codes, p), codes.sizes, pairs, deal(u, rng)) for p, u in units.items())
+    ours, real = (strengths(getattr(codes, p), codes.sizes, pairs, assign_blocks(u, rng)) for p, u in units.items())
     fresh = None
     if codes.holdout is not None and codes.holdout.shape[1] >= MIN_ROWS:
-        fresh = strengths(codes.holdout, codes.sizes, pairs, deal(tables.units("holdout"), rng))[:, 0] - real[:, 0]
+        fresh = (
+            strengths(codes.holdout, codes.sizes, pairs, assign_blocks(tables.units("holdout"), rng))[:, 0] - real[:, 0]
+        )
     shifts = strength_differences(ours, real)
     worst = sorted(range(len(pairs)), key=lambda i: -abs(shifts[i].value))[:WORST_TIES]
     targets = [i for i, (_, other) in enumerate(pairs) if codes.columns[other] in tables.targets]

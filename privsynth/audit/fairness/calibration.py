@@ -1,4 +1,4 @@
-"""Calibration by group: when a model trained on synthetic rows says 30 %, is it 30 % in every group?"""
+"""Calibration by group: if a model trained on synthetic rows says 30 %, is it 30 % in every group?"""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class CalibrationError:
     Attributes:
       value: mean over bins of |mean probability - rate of the outcome|, weighted by rows.
       influence: (n,) influence of each row.
-      chance: what a perfectly calibrated model would show with as many rows.
-      lean: mean probability - rate; above zero the outcome is overestimated.
+      chance: expected value for a perfectly calibrated model with as many rows.
+      lean: mean probability - rate; above zero, the outcome is overestimated.
       lean_influence: (n,).
     """
 
@@ -58,7 +58,7 @@ def calibration(
     outcomes: tuple[np.ndarray, dict[str, np.ndarray]],
     rows: tuple[np.ndarray, np.ndarray],
 ) -> list[Finding]:
-    """Return the calibration error in each group, beside that of a model trained on real rows, and the gap.
+    """Return the calibration error in each group, with that of a model trained on real rows, and the gap.
 
     Args:
       event: the outcome in words.
@@ -120,7 +120,7 @@ def _one(group: str, ours: CalibrationError, real: CalibrationError, units: np.n
 
 
 def _gap(group: str, found: dict[str, dict[str, tuple[CalibrationError, float]]], n: int) -> Finding:
-    """Worst minus best group, each beyond what chance shows at its size."""
+    """Return the gap: worst minus best group, each less the error by chance at its size."""
     gaps: dict[str, tuple[Interval, str]] = {}
     for part, groups in found.items():
         beyond = {label: error.value - error.chance for label, (error, _) in groups.items()}

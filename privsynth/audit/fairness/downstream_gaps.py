@@ -1,6 +1,4 @@
-"""Downstream gaps: how a model trained on synthetic rows treats groups of real people, against one trained on
-real rows.
-"""
+"""Downstream gaps: how models trained on synthetic and on real rows treat groups of real people."""
 
 from __future__ import annotations
 
@@ -10,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from privsynth.audit.common.audit_tables import AuditTables
-from privsynth.audit.common.predictors import TREES, Judged, Task, judged
+from privsynth.audit.common.predictors import TREES, HoldoutPredictions, Task, holdout_predictions
 from privsynth.audit.common.protected_groups import MIN_ROWS, Grouping
 from privsynth.audit.common.settings import AuditContext
 from privsynth.audit.fairness.calibration import calibration
@@ -40,7 +38,7 @@ def downstream(
     for target in tables.targets:
         if target in groups.columns:
             continue
-        found = judged(tables, target, rng=rng, context=context)
+        found = holdout_predictions(tables, target, rng=rng, context=context)
         if found is None or len(found.y) < MIN_ROWS:
             why = f"needs at least {MIN_ROWS} holdout rows and a target with two values."
             name = f"{groups.column} · {target}"
@@ -56,12 +54,12 @@ def downstream(
 
 @dataclass(frozen=True, repr=False, eq=False)
 class _Case:
-    """One target as yes or no for one grouping.
+    """A binary outcome for one grouping.
 
     Attributes:
-      groups: the grouping; event: the outcome in words; positive: its class.
-      y, member, units: (n,) outcomes 0/1, group numbers, unit codes of the judged holdout rows.
-      said: "synthetic" and "real" -> (1 + draws, n) yes/no of the model, then of the models of draws.
+      groups: the grouping. event: the outcome in words. positive: its class.
+      y, member, units: (n,) outcomes 0/1, group numbers and unit codes of the holdout rows.
+      said: "synthetic" and "real" -> (1 + draws, n) 0/1 predictions: of the model, then of its bootstrap models.
       shrink: "synthetic" and "real" -> factor from the variance over draws to that of a whole table.
     """
 
@@ -75,7 +73,7 @@ class _Case:
     shrink: dict[str, float]
 
     @classmethod
-    def of(cls, tables: AuditTables, groups: Grouping, found: Judged) -> _Case:
+    def of(cls, tables: AuditTables, groups: Grouping, found: HoldoutPredictions) -> _Case:
         assert isinstance(found.task, Task)
         positive = 1 if len(found.task.classes) == 2 else 0
         said = {}
@@ -101,13 +99,13 @@ class _Case:
         return len(self.groups.labels)
 
     def counts(self, part: str, draw: int = 0, weights: np.ndarray | None = None) -> np.ndarray:
-        """Return (groups, 2, 2) weighted rows by outcome and by what the model said."""
+        """Return (groups, 2, 2) weighted counts by outcome and prediction."""
         cell = (self.member * 2 + self.y) * 2 + self.said[part][draw]
         return np.bincount(cell, weights=weights, minlength=self.size * 4).reshape(-1, 2, 2)
 
 
 def rate_parts(metric: str, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (groups,) hits and rows of a rate, from (groups, 2, 2) counts by outcome and by what the model said."""
+    """Return (groups,) numerators and denominators of a rate, from (groups, 2, 2) counts by outcome and prediction."""
     if metric == "selection_rate":
         return counts[:, :, 1].sum(axis=1), counts.sum(axis=(1, 2))
     if metric == "accuracy":

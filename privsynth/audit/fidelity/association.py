@@ -1,4 +1,4 @@
-"""Associations: do two columns hang together in the synthetic rows as they do in the real ones?"""
+"""Associations: are pairs of columns associated in the synthetic rows as in the real ones?"""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ import numpy as np
 
 from privsynth.audit.common.audit_tables import AuditTables, numbers, thin
 from privsynth.audit.common.discretise import Coded
-from privsynth.audit.common.jackknife import BLOCKS, deal, jackknife_interval, jackknife_variance, left_out_counts
+from privsynth.audit.common.jackknife import (
+    BLOCKS,
+    assign_blocks,
+    jackknife_interval,
+    jackknife_variance,
+    left_out_counts,
+)
 from privsynth.findings.finding import Finding
 from privsynth.stats.intervals import Interval, cluster_variance, normal
 
@@ -22,11 +28,10 @@ MIN_COMPLETE = 10  # rows that have both numbers, for a correlation (own)
 
 
 def associations(tables: AuditTables, codes: Coded, *, rng: np.random.Generator) -> list[Finding]:
-    """Return the mean and the worst difference of Cramér's V (all pairs) and of correlation (pairs of
-    numbers).
+    """Return the mean and the worst differences of Cramér's V (all pairs) and of correlation (numbers).
 
     Args:
-      tables: the tables that `codes` were made of, row for row.
+      tables: what `codes` encode, row for row.
     """
     return _cramers(tables, codes, rng) + _correlations(tables, rng)
 
@@ -41,7 +46,7 @@ def strengths(
 def cramers_v(counts: np.ndarray) -> np.ndarray:
     """Return the (k,) Cramér's V of (k, rows, columns) tables of counts, corrected for its bias in small samples.
 
-    0 where it cannot be told.
+    0 where it is undefined.
 
     Args:
       counts: the first table holds at least what the others hold, cell by cell.
@@ -65,7 +70,7 @@ def cramers_v(counts: np.ndarray) -> np.ndarray:
 
 
 def strength_differences(synthetic: np.ndarray, train: np.ndarray) -> list[Interval]:
-    """Return V(synthetic) - V(train) of each pair, from `strengths`; all intervals hold together (95 %)."""
+    """Return V(synthetic) - V(train) of each pair, from `strengths`; the intervals hold together (95 %)."""
     variance = jackknife_variance(synthetic[:, 1:].T) + jackknife_variance(train[:, 1:].T)
     values = synthetic[:, 0] - train[:, 0]
     return [jackknife_interval(float(v), s, shared=len(values)) for v, s in zip(values, variance, strict=True)]
@@ -85,8 +90,8 @@ def _cramers(tables: AuditTables, codes: Coded, rng: np.random.Generator) -> lis
     pairs = [every[i] for i in thin(len(every), MAX_PAIRS, rng)]
     if not pairs:
         return []
-    train = strengths(codes.train, codes.sizes, pairs, deal(tables.units("train"), rng))
-    ours = strengths(codes.synthetic, codes.sizes, pairs, deal(np.arange(codes.synthetic.shape[1]), rng))
+    train = strengths(codes.train, codes.sizes, pairs, assign_blocks(tables.units("train"), rng))
+    ours = strengths(codes.synthetic, codes.sizes, pairs, assign_blocks(np.arange(codes.synthetic.shape[1]), rng))
     gap, without_s, without_t = _mean_gap(ours, train)
     interval = jackknife_interval(gap, float(jackknife_variance(without_s) + jackknife_variance(without_t)))
     findings = []
@@ -118,12 +123,12 @@ def _cramers(tables: AuditTables, codes: Coded, rng: np.random.Generator) -> lis
 def _excess(
     tables: AuditTables, codes: Coded, pairs: Sequence[tuple[int, int]], train: np.ndarray, rng: np.random.Generator
 ) -> tuple[float, Finding]:
-    """Return the holdout's mean difference, and how far ours is beyond it at equal numbers of rows."""
+    """Return the holdout's mean difference, and the excess of ours at equal numbers of rows."""
     assert codes.holdout is not None
     size = min(codes.holdout.shape[1], codes.synthetic.shape[1])
     rows_h, rows_s = thin(codes.holdout.shape[1], size, rng), thin(codes.synthetic.shape[1], size, rng)
-    ours = strengths(codes.synthetic[:, rows_s], codes.sizes, pairs, deal(np.arange(size), rng))
-    real = strengths(codes.holdout[:, rows_h], codes.sizes, pairs, deal(tables.units("holdout")[rows_h], rng))
+    ours = strengths(codes.synthetic[:, rows_s], codes.sizes, pairs, assign_blocks(np.arange(size), rng))
+    real = strengths(codes.holdout[:, rows_h], codes.sizes, pairs, assign_blocks(tables.units("holdout")[rows_h], rng))
     gap_s, without_s, without_ts = _mean_gap(ours, train)
     gap_h, without_h, without_th = _mean_gap(real, train)
     variance = sum(float(jackknife_variance(w)) for w in (without_s, without_h, without_ts - without_th))
@@ -229,8 +234,8 @@ def _one_correlation(item: tuple[str, float, float, float], of: int, n: int) -> 
 def pearson(a: np.ndarray, b: np.ndarray) -> tuple[float, np.ndarray] | None:
     """Return the correlation of two (n,) columns over the rows that have both, and each row's influence on it.
 
-    The influence makes no assumption of normal columns, under which Fisher's interval is far too narrow for heavy
-    tails. None if fewer than 10 rows have both or a column is constant.
+    Unlike Fisher's interval, which is far too narrow for heavy tails, the influence does not assume normal columns.
+    None if fewer than 10 rows have both or a column is constant.
 
     Source: Devlin, Gnanadesikan & Kettenring (1975), influence of a correlation.
     """

@@ -1,8 +1,8 @@
 """Fidelity: how far the synthetic table is from the training rows, one, two and three columns at a time.
 
-The holdout says what is possible: fresh real rows are not at distance zero either. Without one, the baseline is what
-sampling alone shows. The excess compares equal sample sizes, so that a large synthetic table is not flattered. Bins are
-deciles of the training rows: officer figures.
+The baseline is the distance of the holdout, for fresh real rows are not at distance zero either; without a holdout,
+that of sampling alone. The excess compares equal numbers of rows, so that a large synthetic table has no advantage.
+Bins are deciles of the training rows, so all findings are the officer's.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def fidelity(tables: AuditTables, *, rng: np.random.Generator, context: AuditCon
 
 @dataclass(frozen=True, repr=False, eq=False)
 class _Parts:
-    """Codes, and the tables that they were made of."""
+    """Codes, and the tables that they encode."""
 
     codes: Coded
     tables: AuditTables
@@ -63,7 +63,7 @@ class _Parts:
 def _marginals(parts: _Parts, ways: int, marginals: list[tuple[int, ...]], rng: np.random.Generator) -> list[Finding]:
     codes = parts.codes
     found = distances(codes.train, codes.synthetic, codes.sizes, marginals)
-    draws = min(MAX_DRAWS, max(1, DRAWN_MARGINALS // len(marginals)))  # many marginals average out within a draw
+    draws = min(MAX_DRAWS, max(1, DRAWN_MARGINALS // len(marginals)))  # many marginals average out in one draw
     chance = chance_distances(codes.train, codes.synthetic, codes.sizes, marginals, rng=rng, draws=draws)
     ceiling = None
     if codes.holdout is not None:
@@ -89,7 +89,7 @@ def _marginals(parts: _Parts, ways: int, marginals: list[tuple[int, ...]], rng: 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class _Shown:
-    """Marginals with their (m,) distances, what chance alone would show, and the holdout's distances if any."""
+    """Marginals with their (m,) distances, those by chance, and those of the holdout if there is one."""
 
     parts: _Parts
     marginals: list[tuple[int, ...]]
@@ -98,7 +98,7 @@ class _Shown:
     ceiling: np.ndarray | None
 
     def shared(self, at: slice | int) -> dict[str, Any]:
-        """Return the fields of a finding about some of the marginals: the rows, and the baseline."""
+        """Return the fields shared by findings on some of the marginals."""
         bound = self.chance if self.ceiling is None else self.ceiling
         return {
             "family": "fidelity",
@@ -111,7 +111,7 @@ class _Shown:
         }
 
     def one(self, i: int, shared: int = 1) -> Finding:
-        """Return the finding of one marginal; its interval holds together with those of `shared` marginals."""
+        """Return the finding of one marginal, with an interval corrected for `shared` marginals."""
         codes, marginal = self.parts.codes, self.marginals[i]
         found = distances(codes.train, codes.synthetic, codes.sizes, [marginal])
         interval = distance_interval(found, self.parts.tables.units("train"), confidence=1 - 0.05 / shared)
@@ -142,7 +142,7 @@ def _mean(shown: _Shown, ways: int, interval: Interval) -> Finding:
 
 
 def _excess(parts: _Parts, ways: int, marginals: list[tuple[int, ...]], rng: np.random.Generator) -> Finding:
-    """The distance beyond that of real rows, both measured on equally many rows."""
+    """Return the distance beyond that of the holdout, at equal numbers of rows."""
     codes = parts.codes
     assert codes.holdout is not None
     size = min(codes.holdout.shape[1], codes.synthetic.shape[1])

@@ -1,4 +1,4 @@
-"""Fidelity inside groups: is the synthetic table as faithful to each group as to the others?"""
+"""Fidelity within groups: is the synthetic table as faithful to each group as to the others?"""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ CHANCE_DRAWS = 2  # averaged over up to 120 marginals, so that two are enough (o
 def subgroup_fidelity(
     tables: AuditTables, codes: Coded, groups: Grouping, *, rng: np.random.Generator
 ) -> list[Finding]:
-    """Return the distance of the synthetic to the real rows inside each group, and the gap between groups.
+    """Return the distance between synthetic and real rows in each group, and the gap between groups.
 
     Args:
-      codes: of `tables`, row for row.
+      codes: of `tables`, in the same order of rows.
     """
     others = [i for i, name in enumerate(codes.columns) if name not in groups.columns]
     if not others:

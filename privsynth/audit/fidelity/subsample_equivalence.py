@@ -1,8 +1,8 @@
-"""Subsample equivalence: the synthetic table is as good as which share of the real rows?
+"""Subsample equivalence: the synthetic table is as good as a sample of which share of the real rows?
 
-A sample of the training rows is away from the training rows as well, the more the smaller it is. The share at which its
-mean distance equals that of the synthetic rows is the figure. Fresh rows of the same people, as many as the training
-rows, reach about a third, not all: they differ from the training rows by chance twice over. A copy reaches everything.
+The smaller a sample of the training rows, the further it is from them. The figure is the share at which the mean
+distance of a sample equals that of the synthetic rows. Fresh rows of the same population, as many as the training rows,
+reach about a third: both samples vary. A copy reaches 1.
 
 Source: own, after the sampling-error equivalence of NIST's SDNist.
 """
@@ -24,7 +24,7 @@ DRAWS = 2  # orders of the rows that the curve is averaged over (own)
 def subsample_equivalence(
     codes: Coded, tables: AuditTables, marginals: list[tuple[int, ...]], *, rng: np.random.Generator
 ) -> list[Finding]:
-    """Return the share of real rows that is as far from them as the synthetic rows are.
+    """Return the share of real rows whose samples are as far from all of them as the synthetic rows are.
 
     Args:
       codes: of `tables`, row for row.
@@ -83,7 +83,7 @@ def sample_curve(
         whole = np.bincount(key, minlength=cells) / n
         for order in orders:
             shuffled, counts, start = key[order], np.zeros(cells), 0
-            for i, size in enumerate(grid):  # each sample holds the smaller ones, so every row is counted once
+            for i, size in enumerate(grid):  # samples are nested, so each row is counted once
                 counts += np.bincount(shuffled[start:size], minlength=cells)
                 start = size
                 curve[i] += 0.5 * float(np.abs(counts / size - whole).sum())
@@ -93,9 +93,9 @@ def sample_curve(
 
 
 def share_at(distance: float, shares: np.ndarray, curve: np.ndarray) -> float:
-    """Return the share whose samples are at `distance`; the least one of `shares` if even that is nearer.
+    """Return the share whose samples are at `distance`; the smallest of `shares` if `distance` is larger still.
 
-    Between two points of the curve the distance is taken as proportional to √(1/share - 1), its law for samples
+    Between points of the curve, the distance is interpolated as proportional to √(1/share - 1), its law for samples
     without replacement.
     """
     if distance >= curve[0]:

@@ -1,7 +1,7 @@
-"""Shapes that bins do not show: the tails of numbers, and the calendar of times.
+"""What bins do not show: the tails of numbers, and the calendar of times.
 
-Tails are measured at the 1 % and the 99 % point of the training rows: where the synthetic column has these points, how
-many of its rows lie beyond them, and how far. Times are compared by month, weekday and hour.
+Tails are compared at the 1 % and 99 % points of the training rows: where the synthetic points lie, how many rows lie
+beyond them, and how far. Times are compared by month, weekday and hour.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def shapes(tables: AuditTables, *, rng: np.random.Generator) -> list[Finding]:
 
 
 def _badness(finding: Finding) -> float:
-    """Order from the worst: by the distance from the baseline in half widths of the interval."""
+    """Return a sort key, worst first: distance from the baseline over width of the interval."""
     target = 1.0 if finding.name == "tail_weight" else 0.0
     return -abs((finding.value or 0.0) - target) / max((finding.high or 0.0) - (finding.low or 0.0), 1e-12)
 
@@ -121,9 +121,9 @@ def _shared(ours: np.ndarray, has_fresh: bool) -> dict[str, Any]:
 
 
 def quantile_interval(cells: np.ndarray, share: float, units: np.ndarray | None = None) -> Interval:
-    """Return a quantile of (n,) numbers with the interval of the quantiles that its own share may be off by.
+    """Return a quantile of (n,) numbers, with an interval from the sampling error of its share.
 
-    No density is estimated, and ties do no harm. Source: Woodruff (1952); clusters enter by the variance of the share.
+    Needs no density and allows ties. Source: Woodruff (1952); units enter by the variance of the share.
     """
     value = float(np.quantile(cells, share, method="inverted_cdf"))
     spread = math.sqrt(max(cluster_variance((cells <= value).astype(float), units), share * (1 - share) / len(cells)))
@@ -140,7 +140,7 @@ def quantile_difference(ours: np.ndarray, real: np.ndarray, share: float, units:
 def mean_difference(ours: np.ndarray, real: np.ndarray, units: np.ndarray | None = None) -> Interval:
     """Return mean(ours) - mean(real) of two samples; rows of `real` with one unit code may depend on each other.
 
-    Three rows of pseudo-evidence keep the interval open where a share of either side is 0 or 1.
+    A variance of three rows is added, so that the interval stays open where a share is 0 or 1.
     """
     value = float(np.mean(ours) - np.mean(real))
     variance = cluster_variance(np.asarray(ours, dtype=float)) + cluster_variance(np.asarray(real, dtype=float), units)
@@ -151,7 +151,7 @@ def mean_difference(ours: np.ndarray, real: np.ndarray, units: np.ndarray | None
 
 
 def _tail_weight(tables: AuditTables, name: str, points: np.ndarray) -> Finding | None:
-    """Mean distance beyond the two tail points, synthetic as a multiple of real."""
+    """Return the mean distance beyond the two tail points, synthetic divided by real."""
     (real, units), (ours, _), (fresh, _) = (_column(tables, name, part) for part in ("train", "synthetic", "holdout"))
     excess = [np.maximum(c - points[1], 0) + np.maximum(points[0] - c, 0) for c in (ours, real, fresh)]
     if excess[1].mean() == 0:
@@ -178,8 +178,8 @@ def _tail_weight(tables: AuditTables, name: str, points: np.ndarray) -> Finding 
 def mean_ratio(ours: np.ndarray, real: np.ndarray, units: np.ndarray | None = None) -> Interval:
     """Return mean(ours) / mean(real) of non-negative numbers; `real` has a mean above zero.
 
-    The interval is symmetric in the logarithm. With no row of `ours` above zero, the upper end is what the share of
-    such rows may still be (exact, 97.5 %) against the real share.
+    The interval is symmetric on the log scale. If no row of `ours` is above zero, its upper end is the exact 97.5 %
+    bound of the share of such rows, divided by the real share.
     """
     below = float(real.mean())
     value = float(ours.mean()) / below
@@ -226,5 +226,5 @@ def _calendar(tables: AuditTables, name: str, rng: np.random.Generator) -> list[
 
 
 def _calendar_codes(series: pd.Series, read: Callable[[pd.Series], pd.Series]) -> np.ndarray:
-    """Return (n,) codes of a part of the calendar, -1 where the time is missing."""
+    """Return (n,) codes of a calendar part, -1 where the time is missing."""
     return np.asarray(read(series).fillna(-1).to_numpy(dtype=np.int64))

@@ -1,7 +1,7 @@
 """A two-sample classifier: can a model tell the synthetic rows from the holdout, and by which columns?
 
-Against the holdout, not the training rows: a copy of the training rows must look real, and does. The baseline is the
-same classifier on training rows against the holdout, as many rows a side: what a perfect release would reach.
+Compared with the holdout, not with training rows, so that a copy looks real, as it is. The baseline is the same
+classifier on training rows against the holdout, with as many rows each: what a perfect release would reach.
 
 Source: Lopez-Paz & Oquab (2017); permutation importance: Breiman (2001); propensity error: Snoke et al. (2018).
 """
@@ -33,7 +33,7 @@ SOURCE = "Lopez-Paz & Oquab (2017); DeLong et al. (1988) by unit and fold"
 
 
 def two_sample(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
-    """Return the AUROC of telling synthetic from held-out rows, and what each column gives to it, largest first."""
+    """Return the AUROC of telling synthetic from held-out rows, and the contribution of each column, largest first."""
     n_holdout = 0 if tables.holdout is None else len(tables.holdout)
     size = min(n_holdout, len(tables.synthetic), ROWS[context.settings.level], context.settings.max_rows)
     if tables.holdout is None or size < MIN_ROWS or not tables.columns:
@@ -52,16 +52,16 @@ def two_sample(tables: AuditTables, *, rng: np.random.Generator, context: AuditC
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Told:
-    """What a cross-fitted classifier made of two tables.
+class TwoSampleResult:
+    """Result of a cross-fitted classifier of two tables.
 
     Attributes:
       auc: mean over folds of the AUROC on the fold that was left out.
       influence: (n,) influence of each row on it.
       propensity_error: mean of (p - share)² over the rows, p being the probability of the second table.
-      drops: (n_columns,) AUROC lost when a column is shuffled in the fold; empty if not asked for.
-      drop_influence: (n_columns, n).
-      units: (n,) codes of rows that belong together.
+      drops: (n_columns,) AUROC lost when a column is shuffled in the fold; empty if not requested.
+      drop_influence: (n_columns, n) influence of each row on `drops`.
+      units: (n,) unit codes.
     """
 
     auc: float
@@ -80,14 +80,13 @@ def tell_apart(
     *,
     rng: np.random.Generator,
     drops: bool = False,
-) -> Told:
-    """Train boosted trees to tell two tables apart and judge them on rows that they did not see.
+) -> TwoSampleResult:
+    """Train boosted trees to tell two tables apart and test them on rows they did not see.
 
     Args:
       tables: for the kinds of the columns.
       first, second: frames of those columns; both are stacked in this order.
-      units: codes of the rows of both that belong together, or of `first` alone where the others stand alone. Rows of
-        a unit are in one fold.
+      units: unit codes of the rows of both, or of `first` alone if rows of `second` are units. A unit is in one fold.
       drops: also shuffle each column in turn.
     """
     rows = pd.concat([first, second], ignore_index=True)
@@ -113,7 +112,7 @@ def tell_apart(
             gone, gone_pull = _drops(model, inside[few], score[few], y[out[few]] == 1, rng)
             lost += gone / FOLDS
             pull[:, out[few]] = gone_pull * (n / len(few) / FOLDS)
-    return Told(auc, influence, spread, lost, pull, units)
+    return TwoSampleResult(auc, influence, spread, lost, pull, units)
 
 
 def _drops(
@@ -131,7 +130,7 @@ def _drops(
 
 
 def _folds(units: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the (n,) fold of each row: units whole, both tables spread evenly."""
+    """Return the (n,) fold of each row: whole units, both tables spread evenly."""
     codes = np.unique(units, return_inverse=True)[1]
     last = np.zeros(codes.max() + 1, dtype=np.int64)
     np.maximum.at(last, codes, y)
@@ -162,7 +161,7 @@ def _score(model: Any, x: np.ndarray) -> np.ndarray:
         return np.asarray(model.predict_proba(x)[:, 1])
 
 
-def _overall(found: Told, baseline: Told | None, size: int) -> Finding:
+def _overall(found: TwoSampleResult, baseline: TwoSampleResult | None, size: int) -> Finding:
     interval = with_draws(found.auc, cluster_variance(found.influence, found.units), [], bounded=True)
     return Finding.of(
         interval,
@@ -185,7 +184,7 @@ def _overall(found: Told, baseline: Told | None, size: int) -> Finding:
     )
 
 
-def _columns(columns: list[str], found: Told, size: int) -> list[Finding]:
+def _columns(columns: list[str], found: TwoSampleResult, size: int) -> list[Finding]:
     findings = []
     for i in np.argsort(-found.drops, kind="stable")[:SHOWN]:
         variance = cluster_variance(found.drop_influence[i], found.units)

@@ -1,4 +1,4 @@
-"""Single columns beyond their bins: missing values, and the distance of numeric columns in their own shape."""
+"""Single columns: shares of missing values, and the Wasserstein distance of numbers and times."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def wasserstein(a: np.ndarray, b: np.ndarray, units_a: np.ndarray | None = None)
 
     Args:
       a, b: (n,) finite numbers, each with at least one.
-      units_a: (n_a,) codes of rows of `a` that belong together.
+      units_a: (n_a,) unit codes of the rows of `a`.
     """
     grid = np.unique(np.concatenate([a, b]))
     if len(grid) < 2:

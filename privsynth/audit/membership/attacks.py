@@ -1,4 +1,4 @@
-"""Membership attacks on one deal of the game, by name. Which of them run is settled before anything is looked at."""
+"""Membership attacks by name. Which of them run is fixed before any row is read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from privsynth.audit.common.settings import AuditContext, AuditSettings
 from privsynth.audit.membership import data_only_scores
 from privsynth.audit.membership.blind_baseline import blind_scores
 from privsynth.audit.membership.focal_points import focal_points, has_focal_points
-from privsynth.audit.membership.inference_game import Game, deal
+from privsynth.audit.membership.inference_game import MembershipGame, draw_game
 from privsynth.audit.membership.vulnerable_rows import achilles
 
 NEIGHBOURS = 10  # k of the density and of the plagiarism attack, as `ATTACKS` says (own)
@@ -38,7 +38,7 @@ QUICK = ("distance", "ratio", "density", "plagiarism", "pairs")
 
 @dataclass(frozen=True, repr=False, eq=False)
 class AttackScores:
-    """What the attacks said about each target, and the truth.
+    """Scores of the attacks for each target, and the truth.
 
     Attributes:
       member: (n,) booleans: the target was in the training rows.
@@ -46,9 +46,9 @@ class AttackScores:
       rows: (n, ...) the attacked rows, in the order of `member`.
       n_reference: rows of the reference sample.
       coins: whether membership was decided by known fair coins; otherwise a random split is assumed.
-      blind: (scores, member) of a classifier that never saw a synthetic row, on targets it was not trained on.
-      vulnerability: (n,) how far each target stands apart from the reference rows.
-      game: the deal, for attacks that go on from here; None where scores come from elsewhere.
+      blind: (scores, member) of a classifier that saw no synthetic row, on targets it was not trained on.
+      vulnerability: (n,) mean distance of each target to its nearest reference rows.
+      game: for further attacks; None where scores come from elsewhere.
     """
 
     member: np.ndarray
@@ -58,7 +58,7 @@ class AttackScores:
     coins: bool
     blind: tuple[np.ndarray, np.ndarray] | None
     vulnerability: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    game: Game | None = None
+    game: MembershipGame | None = None
 
     @property
     def n_members(self) -> int:
@@ -72,13 +72,13 @@ class AttackScores:
 
 
 def pre_registered(settings: AuditSettings) -> tuple[str, ...]:
-    """Return the attacks of a run; a function of its settings and of what is known of the model, never of a row."""
+    """Return the attacks of a run: a function of its settings and the model, never of a row."""
     names = QUICK if settings.level == "quick" else tuple(name for name in ATTACKS if name != "mama_mia")
     return (*names, "mama_mia") if has_focal_points(settings) else names
 
 
 def attack_scores(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> AttackScores | None:
-    """Return the scores of all attacks on one deal, shared by the audits of a run; None without enough rows."""
+    """Return the scores of all attacks, shared by the audits of a run; None without enough rows."""
     found: AttackScores | None = context.once("attack_scores", lambda: _attack(tables, rng, context))
     return found
 
@@ -87,7 +87,7 @@ def _attack(tables: AuditTables, rng: np.random.Generator, context: AuditContext
     at_most = context.settings.max_targets
     if context.settings.level == "quick":
         at_most = min(at_most, QUICK_TARGETS)
-    game = deal(tables, rng=rng, max_targets=at_most)
+    game = draw_game(tables, rng=rng, max_targets=at_most)
     if game is None or not tables.columns:
         return None
     encoder = fit_encoder(tables)
@@ -105,7 +105,7 @@ def _attack(tables: AuditTables, rng: np.random.Generator, context: AuditContext
 
 
 def _scores(
-    tables: AuditTables, game: Game, encoder: Encoder, rng: np.random.Generator, context: AuditContext
+    tables: AuditTables, game: MembershipGame, encoder: Encoder, rng: np.random.Generator, context: AuditContext
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Return the distances of the targets to the nearest reference rows, and attack -> scores."""
     names = pre_registered(context.settings)
@@ -122,7 +122,7 @@ def _scores(
         "pairs": data_only_scores.marginals(tables, reference, game.targets, rng),
     }
     if "gen_lra" in names:
-        # A row's nearest reference row is itself, so the second one tells how dense they are.
+        # The nearest reference row of a reference row is itself, so take the second.
         gaps = nearest(r, r[thin(len(r), MAX_PROBES, rng)], 2)[0][:, -1]
         scores["gen_lra"] = data_only_scores.gen_lra(
             s, r, x, at[:, :LRA_ROWS], bandwidth=data_only_scores.kernel_bandwidth(gaps)
@@ -136,8 +136,8 @@ def _scores(
     return near_r, {name: scores[name] for name in names}
 
 
-def _ratio(tables: AuditTables, synthetic: pd.DataFrame, reference: pd.DataFrame, game: Game) -> np.ndarray:
-    """Return the scores of `ratio`, in plain units: there a copy whose numbers were shaken a little stays near."""
+def _ratio(tables: AuditTables, synthetic: pd.DataFrame, reference: pd.DataFrame, game: MembershipGame) -> np.ndarray:
+    """Return the scores of `ratio` on linear scales, where a copy with slightly changed numbers stays near."""
     encoder = fit_encoder(tables, linear=True)
     x = encoder.points(game.targets)
     near_s, near_r = (nearest(encoder.points(frame), x, 1)[0] for frame in (synthetic, reference))

@@ -1,7 +1,7 @@
-"""Is the membership game fair? Members and non-members must come from one population, else no attack says anything.
+"""Is the membership game fair? Attacks mean something only if members and non-members come from one population.
 
-A *blind* classifier sees the targets' rows alone, never a synthetic one. If it tells members from others (because the
-holdout is later in time, or from another place), then so would every attack, whatever the generator did.
+A *blind* classifier sees the targets' rows, but no synthetic row. If it can tell members from others (because the
+holdout is from a later time or another place), any attack can, whatever the generator did.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CONFIDENCE = 0.99  # two-sided: a fair game is called unfair with probability 0.
 def blind_scores(
     points: np.ndarray, member: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return scores and truth of targets that a blind classifier was not trained on; None with too few targets.
+    """Return scores and truth of the half of the targets that did not train the blind classifier; None with too few.
 
     Args:
       points: (n, width) the targets' rows.
@@ -33,12 +33,12 @@ def blind_scores(
 
 
 def is_fair(blind: tuple[np.ndarray, np.ndarray] | None) -> bool:
-    """Return whether the blind classifier's AUC may be a half (one-sided, false alarm in 0.5 % of fair games)."""
+    """Return whether the blind classifier's AUC is compatible with 0.5 (one-sided test at 0.5 %)."""
     return blind is None or auc_interval(*blind, confidence=CONFIDENCE).low <= 0.5
 
 
 def blind_finding(blind: tuple[np.ndarray, np.ndarray] | None) -> Finding:
-    """Return what the blind classifier found."""
+    """Return the finding on the blind classifier."""
     if blind is None:
         return insufficient("membership", "membership_blind_auc", "there are too few targets for the fairness check.")
     interval, fair = auc_interval(*blind), is_fair(blind)

@@ -17,10 +17,10 @@ MIN_MEMBERS = 50  # and as many non-members, as `MIN_ROWS` of a group (own)
 
 
 def by_group(tables: AuditTables, scores: AttackScores, *, rng: np.random.Generator) -> list[Finding]:
-    """Return the share of members recognised at 10 % false alarms in each group of each protected column.
+    """Return the share of members recognised at 10 % false alarms, for each group of each protected column.
 
-    One threshold for everybody, as an attacker without labels would have it. Attack and threshold are chosen on one
-    half of the targets and counted on the other.
+    One threshold serves all groups, as for an attacker without labels. Attack and threshold are chosen on one half of
+    the targets and evaluated on the other.
     """
     first = rng.random(len(scores.member)) < 0.5
     member = scores.member

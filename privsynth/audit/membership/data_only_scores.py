@@ -1,6 +1,6 @@
 """Membership scores from the synthetic rows and a reference sample alone; higher means 'was a member'.
 
-Nothing here knows who was a member, and no score of a target depends on another target.
+No score depends on who was a member or on other targets.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SAME = 1e-6  # distances that differ by less are equal: rounding leaves some 1e
 
 
 def distance(near_s: np.ndarray, near_r: np.ndarray) -> np.ndarray:
-    """Return (n,) distance to the nearest reference row less that to the nearest synthetic row (calibrated DCR).
+    """Return (n,) distance to the nearest reference row minus distance to the nearest synthetic row (calibrated DCR).
 
     Args:
       near_s, near_r: (n, k) distances to the nearest synthetic and reference rows, nearest first.
@@ -30,14 +30,14 @@ def distance(near_s: np.ndarray, near_r: np.ndarray) -> np.ndarray:
 
 
 def ratio(near_s: np.ndarray, near_r: np.ndarray) -> np.ndarray:
-    """Return (n,) log of the same two distances' ratio: a copy stands out wherever it is."""
+    """Return (n,) log of the ratio of these two distances, which is high for copies in sparse and dense places."""
     return np.log(near_r[:, 0] + _COPY) - np.log(near_s[:, 0] + _COPY)
 
 
 def density(near_s: np.ndarray, near_r: np.ndarray) -> np.ndarray:
     """Return (n,) log ratio of the local densities of synthetic and reference rows, by their k-th neighbour.
 
-    Source: DOMIAS, van Breugel et al. (2023), with neighbours in the place of kernels.
+    Source: DOMIAS, van Breugel et al. (2023), with neighbours instead of kernels.
     """
     return np.log(near_r[:, -1] + _SAME) - np.log(near_s[:, -1] + _SAME)
 
@@ -45,7 +45,7 @@ def density(near_s: np.ndarray, near_r: np.ndarray) -> np.ndarray:
 def plagiarism(near_s: np.ndarray, near_r: np.ndarray, *, n_synthetic: int, n_reference: int) -> np.ndarray:
     """Return (n,) log odds that one of the k nearest rows of both tables is synthetic, against their sizes.
 
-    Rows at the distance of the k-th share the places that are left, so that ties favour no table.
+    Rows tied at the k-th distance share the remaining places, so that ties favour no table.
 
     Source: data plagiarism index, Ward et al. (2024); scaled to tables of different size.
     """
@@ -59,7 +59,7 @@ def plagiarism(near_s: np.ndarray, near_r: np.ndarray, *, n_synthetic: int, n_re
 
 
 def gen_lra(s: np.ndarray, r: np.ndarray, x: np.ndarray, at: np.ndarray, *, bandwidth: float) -> np.ndarray:
-    """Return (n,) how much more likely the synthetic rows near a target are if the target joins the reference.
+    """Return (n,) how much likelier the synthetic rows near a target are if the target joins the reference.
 
     With p0 the kernel density of the reference and p1 that of the reference and the target, both with one fixed
     bandwidth, p1(s) = (|R|·p0(s) + K(s − x)) / (|R| + 1), so that the score needs no density per target:
@@ -88,7 +88,7 @@ def kernel_bandwidth(gaps: np.ndarray) -> float:
     """Return the bandwidth of `gen_lra`: half the median distance of reference rows to the nearest other one.
 
     Args:
-      gaps: (n,) those distances; rows that have an equal one say nothing about the scale.
+      gaps: (n,) those distances; zeros are ignored.
     """
     positive = gaps[gaps > _SAME]
     return float(max(0.5 * np.median(positive), 0.02)) if len(positive) else 0.02
@@ -122,10 +122,10 @@ def marginals(
     *,
     weights: Mapping[tuple[str, ...], float] | None = None,
 ) -> np.ndarray:
-    """Return (n,) scores from the cells of column pairs that a target falls into, in both tables.
+    """Return (n,) scores from the frequencies, in both tables, of a target's values in marginals.
 
     Without weights: the mean of log P_synthetic − log P_reference over pairs. With weights (MAMA-MIA): the weighted
-    sum of the ratio itself over the tables that the generator looked at, its focal points. Add-one-half smoothing.
+    sum of the ratio itself over the marginals that the generator measured, its focal points. Add-one-half smoothing.
 
     Source: MAMA-MIA, Golob et al. (2024).
     """
@@ -147,7 +147,7 @@ def marginals(
 
 
 def log_ratio(s: np.ndarray, r: np.ndarray, x: np.ndarray, sizes: Sequence[int], columns: Sequence[int]) -> np.ndarray:
-    """Return (n,) log P_s − log P_r of the targets' cells of one marginal."""
+    """Return (n,) log P_s − log P_r of the targets' values in one marginal."""
     keys = []
     for part in (s, r, x):
         key = part[columns[0]]
@@ -173,7 +173,7 @@ def classifier(s: np.ndarray, r: np.ndarray, x: np.ndarray, rng: np.random.Gener
 def boosted_scores(
     x: np.ndarray, y: np.ndarray, judge: np.ndarray, *, iterations: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return (n_judge,) log odds of y = 1 by boosted trees, both classes of equal weight."""
+    """Return (n_judge,) log odds of y = 1 by boosted trees, with equally weighted classes."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     weights = np.where(y == 1, 0.5 / max(1, (y == 1).sum()), 0.5 / max(1, (y == 0).sum())) * len(y)

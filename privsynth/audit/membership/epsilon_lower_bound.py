@@ -1,7 +1,7 @@
 """Lower bounds on epsilon from attacks. A bound above the claim is a bug; a bound below it proves nothing.
 
 Thresholds and numbers of guesses are chosen on one half of the targets and applied to the other. Each bound is the
-best of the attacks at alpha / number of attacks. `privsynth.stats.epsilon_bounds` has the mathematics.
+maximum over attacks, each at alpha / number of attacks. `privsynth.stats.epsilon_bounds` has the mathematics.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _POWER = "a leak below that can stay unseen."
 
 @dataclass(frozen=True, repr=False, eq=False)
 class _Halves:
-    """The attack scores, the half on which thresholds are chosen, and the claim."""
+    """Attack scores, the half of the targets that sets thresholds, and the claim."""
 
     scores: AttackScores
     first: np.ndarray
@@ -60,23 +60,23 @@ class _Halves:
 
     @property
     def counted(self) -> np.ndarray:
-        """Truth of the half that is counted."""
+        """Truth of the half that is evaluated."""
         return self.scores.member[~self.first]
 
     @property
     def perfect(self) -> tuple[int, int, int, int]:
-        """Counts of an attack that makes no mistake."""
+        """Counts of a perfect attack."""
         inside = int(self.counted.sum())
         return inside, inside, 0, len(self.counted) - inside
 
     def counts(self, guess: np.ndarray, cut: float) -> tuple[int, int, int, int]:
-        """Return hits, members, false alarms and non-members of the counted half."""
+        """Return hits, members, false alarms and non-members of the evaluated half."""
         yes, member = guess[~self.first] >= cut, self.counted
         return int(yes[member].sum()), int(member.sum()), int(yes[~member].sum()), int((~member).sum())
 
 
 def epsilon(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
-    """Return lower bounds on epsilon: by counts, for one run, both under a Gaussian model, and a credible interval."""
+    """Return lower bounds on ε: from rates, from one run, both under a Gaussian model, and a credible interval."""
     scores = attack_scores(tables, rng=rng, context=context)
     if scores is None:
         return [insufficient("membership", "epsilon_lower_bound", NO_ROWS)]
@@ -88,7 +88,7 @@ def epsilon(tables: AuditTables, *, rng: np.random.Generator, context: AuditCont
 
 
 def _verdict(value: float, limit: float | None, scores: AttackScores, *, model: bool = False) -> Verdict:
-    """Fail beyond the claim; a bound that rests on a model, or on an unfair game, only asks for a look."""
+    """Return `fail` beyond the claim, but only `review` if the bound rests on a model or the game is unfair."""
     if limit is None:
         return "info"
     if value <= limit:
@@ -128,7 +128,7 @@ def _mu_threshold(claimed: tuple[float, float] | None) -> str:
 
 
 def _claimed_mu(claimed: tuple[float, float]) -> float:
-    """Return the largest mu that the claim allows a Gaussian mechanism; at delta = 0 there is none but 0."""
+    """Return the largest mu that the claim allows a Gaussian mechanism; 0 at delta = 0."""
     return gdp_mu(claimed[0], claimed[1]) if claimed[0] > 0 and claimed[1] > 0 else 0.0
 
 
@@ -183,7 +183,7 @@ def _by_rates(halves: _Halves) -> list[Finding]:
 
 
 def _on_first(guess: np.ndarray, member: np.ndarray, cut: float, bound: Any) -> float:
-    """Return the bound of a threshold on the half on which it was chosen; only good for choosing an attack."""
+    """Return the bound on the half that set the threshold; only to choose an attack."""
     yes = guess >= cut
     return float(bound(int(yes[member].sum()), int(member.sum()), int(yes[~member].sum()), int((~member).sum())))
 
@@ -210,7 +210,7 @@ def _credible(halves: _Halves, chosen: str, counts: tuple[int, int, int, int]) -
 
 
 def _guess(guess: np.ndarray, member: np.ndarray, shares: tuple[float, float]) -> tuple[int, int]:
-    """Return (guesses, correct) when the highest share of scores is called 'in' and the lowest share 'out'."""
+    """Return (guesses, correct) if the highest scores are called 'in' and the lowest 'out'."""
     order = np.argsort(guess, kind="stable")
     top, bottom = (int(share * len(order)) for share in shares)
     correct = int(member[order[len(order) - top :]].sum()) + int((~member[order[:bottom]]).sum())
@@ -219,7 +219,7 @@ def _guess(guess: np.ndarray, member: np.ndarray, shares: tuple[float, float]) -
 
 def _by_coins(halves: _Halves, rng: np.random.Generator) -> list[Finding]:
     scores, delta, alpha = halves.scores, halves.delta, halves.alpha
-    mixed = rng.permutation(len(halves.first))  # so that ties are broken without looking at the truth
+    mixed = rng.permutation(len(halves.first))  # so that ties are broken at random
     member, first = scores.member[mixed], halves.first[mixed]
     pool, epsilons, mus, detail = int((~first).sum()), {}, {}, {}
     for name, score in scores.scores.items():

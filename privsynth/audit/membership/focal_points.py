@@ -1,11 +1,10 @@
-"""Focal points of MAMA-MIA: which tables of columns a marginal-based generator looked at, and so may give away.
+"""Focal points of MAMA-MIA: the marginals that a generator measured, and so may give away.
 
-Known from the model if it lists its tables. Else learnt from shadow runs: a pair of columns is a focal point as far as
-the synthetic table of a shadow run follows the rows it was trained on more closely than rows of the same population
-that it never saw.
+Known if the model lists them. Otherwise learnt from shadow runs: a pair of columns is a focal point if the synthetic
+rows of a shadow run are closer to its training rows than to unseen rows of the same population.
 
-Source: Golob et al. (2024), MAMA-MIA. There the weights count how often a shadow run selects a table; counting needs
-the generator's own code, comparing needs only its rows.
+Source: Golob et al. (2024), MAMA-MIA. Their weights count how often shadow runs select a marginal, which needs the
+generator's code; comparing needs only its rows.
 """
 
 from __future__ import annotations
@@ -19,21 +18,25 @@ from privsynth.audit.common.audit_tables import AuditTables, thin
 from privsynth.audit.common.discretise import distances, encode, fit_coders
 from privsynth.audit.common.settings import AuditContext, AuditSettings
 from privsynth.audit.membership.data_only_scores import MAX_PAIRS
-from privsynth.audit.membership.inference_game import Game
+from privsynth.audit.membership.inference_game import MembershipGame
 from privsynth.audit.membership.shadow_models import ShadowRuns, shadow_runs
 
 Weights = dict[tuple[str, ...], float]
 
 
 def has_focal_points(settings: AuditSettings) -> bool:
-    """Return whether the tables that the generator looked at are known, or can be learnt at this level."""
+    """Return whether the generator's marginals are known, or can be learnt at this level."""
     return _listed(settings) is not None or (settings.level == "deep" and settings.refit is not None)
 
 
 def focal_points(
-    tables: AuditTables, game: Game, vulnerability: np.ndarray, context: AuditContext, rng: np.random.Generator
+    tables: AuditTables,
+    game: MembershipGame,
+    vulnerability: np.ndarray,
+    context: AuditContext,
+    rng: np.random.Generator,
 ) -> Weights:
-    """Return columns -> weight; weights sum to 1, or every single column counts alike if no pair stands out."""
+    """Return columns -> weight, summing to 1; equal weights of single columns if no pair stands out."""
     if _listed(context.settings) is not None:
         weights = _known(tables, context.settings)
     else:
@@ -45,7 +48,7 @@ def focal_points(
 
 
 def _listed(settings: AuditSettings) -> list[list[int]] | None:
-    """Return the attributes of each table that the model lists; None if it lists none."""
+    """Return the attributes of each marginal that the model lists; None if it lists none."""
     if settings.model is None:
         return None
     listed = settings.model.fitted.settings().get("tables")

@@ -1,10 +1,10 @@
-"""The membership game: who is attacked, what the attacker holds besides the synthetic rows, and the truth.
+"""The membership game: who is attacked, the attacker's reference rows, and the truth.
 
-One row of each unit, drawn at random. Where the coins of a pool are known, its units (all holdout units, and those that
-their coin sent to training) are split once more by coins: one side's holdout units are the reference, the other side's
-units are attacked. Where no coins are known, half of the holdout is the reference; for each target a coin says whether
-it is a training unit or one of the other half. So the reference, the members and the non-members never overlap, and
-given all else each target's membership is a fair coin, however many rows the two tables have.
+One random row represents each unit. With a known audit pool, its units (the holdout, and those that a fair coin sent to
+training) are split again by fair coins: the holdout units of one part are the reference, all units of the other part
+are attacked. Without a pool, half of the holdout is the reference, and for each target a fair coin decides whether it
+is a training unit or one of the other half. So reference, members and non-members never overlap, and given all else
+each target's membership is a fair coin, whatever the sizes of the two tables.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pandas as pd
 from privsynth.audit.common.audit_tables import AuditTables
 
 MIN_TARGETS = 20  # members, non-members and reference rows at least (own)
-SHORT = 3.4  # standard deviations of a count of fair coins: beyond them, on either side, in fewer than 1 of 1,000
+SHORT = 3.4  # standard deviations of a count of fair coins: beyond either end with probability below 1 in 1,000
 NO_ROWS = (
     f"needs a holdout (real rows kept out of training) with at least {4 * MIN_TARGETS} units, and as many training "
     "rows."
@@ -26,14 +26,14 @@ NO_ROWS = (
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Game:
-    """One deal.
+class MembershipGame:
+    """One draw of the game.
 
     Attributes:
-      reference: real rows that were not in training, of the attacker.
+      reference: real rows outside training that the attacker has.
       targets: the attacked rows.
       member: (n_targets,) booleans: was in the training rows.
-      coins: whether known fair coins had decided that.
+      coins: whether known fair coins decided that.
     """
 
     reference: pd.DataFrame
@@ -49,10 +49,10 @@ def _one_row_each(units: np.ndarray, rows: np.ndarray, rng: np.random.Generator)
 
 
 def _by_coins(inside: np.ndarray, outside: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first members and non-members of two mixed lists, as many of each as fair coins ask for.
+    """Return the first members and non-members of two shuffled lists, with numbers decided by fair coins.
 
-    There are so many throws that in at most one deal in 1,000 a list is too short for its side. Then all coins are
-    thrown again, so whatever has probability p under fair coins has at most p / 0.999 here.
+    The number of throws is such that a list is too short in at most 1 of 1,000 draws. Then all coins are thrown again,
+    so an event of probability p under fair coins has at most p / 0.999 here.
     """
     least = min(len(inside), len(outside))
     root = math.sqrt(SHORT**2 / 4 + 2 * least) - SHORT / 2  # of t / 2 + SHORT * sqrt(t) / 2 = least
@@ -63,8 +63,8 @@ def _by_coins(inside: np.ndarray, outside: np.ndarray, rng: np.random.Generator)
             return inside[:members], outside[: throws - members]
 
 
-def deal(tables: AuditTables, *, rng: np.random.Generator, max_targets: int) -> Game | None:
-    """Return the reference, the targets and the truth; None if there are too few rows to play."""
+def draw_game(tables: AuditTables, *, rng: np.random.Generator, max_targets: int) -> MembershipGame | None:
+    """Return the reference, the targets and the truth; None with too few rows."""
     if tables.holdout is None or len(tables.synthetic) == 0:
         return None
     coins = tables.pool_in_train is not None and bool(np.any(tables.pool_in_train))
@@ -85,4 +85,4 @@ def deal(tables: AuditTables, *, rng: np.random.Generator, max_targets: int) -> 
     member, targets = member[keep], targets.iloc[keep].reset_index(drop=True)
     if min(member.sum(), (~member).sum(), len(reference)) < MIN_TARGETS:
         return None
-    return Game(reference, targets, member, coins)
+    return MembershipGame(reference, targets, member, coins)

@@ -1,8 +1,8 @@
-"""Membership inference: can somebody tell from the synthetic rows who was in the training rows?
+"""Membership inference: do the synthetic rows reveal who was in the training rows?
 
-The attacks, the false-alarm rates and the tests on each are settled beforehand (`pre_registered`); each test is made at
-alpha / number of tests, so that the headline over all of them is wrong with probability at most alpha. Thresholds come
-from non-members that are not counted.
+Attacks, false-alarm rates and tests are fixed beforehand (`pre_registered`). Each test is made at alpha / number of
+tests, so the headline over all of them is wrong with probability at most alpha. Thresholds are set on non-members that
+are not used in the tests.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ POWER = 0.8  # the usual 80 %, Cohen (1988)
 
 @dataclass(frozen=True, repr=False, eq=False)
 class _Trial:
-    """The scores, who is counted, and what they are compared with."""
+    """The scores, the targets that are evaluated, and the claim."""
 
     scores: AttackScores
-    calibration: np.ndarray  # (n,) non-members that give the thresholds and are not counted
+    calibration: np.ndarray  # (n,) non-members that set thresholds and are not evaluated
     claimed: tuple[float, float] | None
     fair: bool
 
@@ -52,11 +52,11 @@ class _Trial:
 
     @property
     def counted(self) -> np.ndarray:
-        """Non-members whose false alarms are counted."""
+        """Non-members on which false alarms are evaluated."""
         return ~self.scores.member & ~self.calibration
 
     def verdict(self, low: float, allowed: float | None, chance: float) -> Verdict:
-        """Fail beyond what was claimed; without a claim, ask for a look when the attack beats chance."""
+        """Return `fail` beyond the claim; without a claim, `review` if the attack beats chance."""
         if allowed is None:
             return "review" if low > chance else "info"
         if low > allowed:
@@ -73,8 +73,9 @@ class _Trial:
 
 
 def membership(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
-    """Return the headline, and AUC and TPR at 10 %, 1 % and 0.1 % FPR of each attack, on everybody, on the most
-    vulnerable and on protected groups, with the check that the game is fair.
+    """Return the headline, the fairness check of the game, and for each attack AUC and TPR at 10 %, 1 % and 0.1 % FPR.
+
+    Also the AUC on the most vulnerable targets, and the TPR in protected groups.
     """
     scores = attack_scores(tables, rng=rng, context=context)
     if scores is None:
@@ -93,7 +94,7 @@ def membership(tables: AuditTables, *, rng: np.random.Generator, context: AuditC
 
 
 def _headline(trial: _Trial, tests: list[Finding]) -> Finding:
-    """Return the statement over all tests: the highest AUC with an interval that holds for all of them at once."""
+    """Return the headline over all tests: the highest AUC, with an interval that holds for all attacks at once."""
     scores = trial.scores
     intervals = {
         name: auc_interval(guess, scores.member, confidence=1 - 2 * ALPHA / trial.tests)
@@ -137,7 +138,7 @@ def _headline(trial: _Trial, tests: list[Finding]) -> Finding:
 
 
 def detectable_tpr(members: int, non_members: int, rate: float, alpha: float) -> float | None:
-    """Return the smallest share of members that an attack must recognise to be noticed with probability 0.8.
+    """Return the smallest share of recognised members that a test detects with probability 0.8; None if none.
 
     Args:
       members, non_members: targets that are counted.
@@ -238,7 +239,7 @@ def roc_points(guess: np.ndarray, member: np.ndarray) -> list[list[float]]:
 
 
 def calibrated_cut(guess: np.ndarray, rate: float) -> float:
-    """Return the threshold that at most this share of some non-members exceeds; never count the same ones with it."""
+    """Return the threshold that at most this share of some non-members exceeds; do not evaluate it on the same ones."""
     others = np.sort(guess)[::-1]
     return float(others[min(math.floor(rate * len(others)), len(others) - 1)])
 

@@ -1,9 +1,9 @@
-"""Shadow models: run the generator itself on other rows, and learn what a target leaves in the synthetic table.
+"""Shadow models: run the generator on other rows, and learn what a target leaves in the synthetic table.
 
-The game is played with the data fixed: every run trains on the same base rows and on its own half of the targets,
-drawn by fair coins, so that one run serves all targets. Queries count the synthetic rows that agree with a target on
-random sets of columns; a linear model learns from half of the runs which queries tell 'in' from 'out', and is judged on
-the other half. It measures the generator on these people, not this one release.
+The data is fixed: every run trains on the same base rows and on a random half of the targets, chosen by fair coins, so
+that one run serves all targets. Queries count the synthetic rows that agree with a target on random sets of columns. A
+linear model learns from half of the runs which queries tell 'in' from 'out', and is tested on the other half. This
+measures the generator on these people, not this one release.
 
 Source: query-based attack of TAPAS, Houssiau et al. (2022); targets by Meeus et al. (2023); model-seeded game, Guépin
 et al. (2024).
@@ -22,7 +22,7 @@ from privsynth.audit.common.audit_tables import AuditTables
 from privsynth.audit.common.discretise import encode, fit_coders
 from privsynth.audit.common.settings import AuditContext
 from privsynth.audit.membership.data_only_scores import log_ratio
-from privsynth.audit.membership.inference_game import Game
+from privsynth.audit.membership.inference_game import MembershipGame
 
 RUNS = 32  # fits of the generator: half teach the attack, half judge it; bounds the time (own)
 TARGETS = 100  # the most vulnerable; one run serves all of them (own)
@@ -37,7 +37,7 @@ class ShadowRuns:
     """Synthetic tables of runs whose training rows are known.
 
     Attributes:
-      synthetic: one frame a run.
+      synthetic: one frame per run.
       inside: (runs, targets) booleans: the run trained on the target.
       targets: the targets' rows, the most vulnerable of the game.
       base: rows that every run trained on.
@@ -52,14 +52,16 @@ class ShadowRuns:
 
 
 def shadow_runs(
-    game: Game, vulnerability: np.ndarray, context: AuditContext, rng: np.random.Generator
+    game: MembershipGame, vulnerability: np.ndarray, context: AuditContext, rng: np.random.Generator
 ) -> ShadowRuns | None:
-    """Return the shadow runs of an audit, made once; None if the generator is not at hand or rows are too few."""
+    """Return the shadow runs of an audit, made once; None without the generator or with too few rows."""
     found: ShadowRuns | None = context.once("shadow_runs", lambda: _run(game, vulnerability, context, rng))
     return found
 
 
-def _run(game: Game, vulnerability: np.ndarray, context: AuditContext, rng: np.random.Generator) -> ShadowRuns | None:
+def _run(
+    game: MembershipGame, vulnerability: np.ndarray, context: AuditContext, rng: np.random.Generator
+) -> ShadowRuns | None:
     half = min(BASE_ROWS, len(game.reference) // 2)
     if context.settings.refit is None or context.settings.level != "deep" or half < MIN_BASE:
         return None
@@ -78,12 +80,12 @@ def _run(game: Game, vulnerability: np.ndarray, context: AuditContext, rng: np.r
 def query_scores(
     tables: AuditTables, runs: ShadowRuns, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return scores, truth and run of every (run, target) of the judged half of the runs, as flat arrays."""
+    """Return flat arrays of scores, truth and run for every (run, target) of the half of the runs that tests."""
     from sklearn.linear_model import LogisticRegression
 
     answers = _answers(tables, runs, rng)
     learn = np.arange(len(runs.synthetic)) < len(runs.synthetic) // 2
-    # What a target's queries say on average is about the people, not about the runs: it is taken off.
+    # A target's mean answers describe the population, not the run: subtract them.
     answers = answers - answers[learn].mean(axis=0)
     answers /= answers[learn].std(axis=(0, 1)) + 1e-9
     flat = answers.reshape(len(answers), -1, answers.shape[2])
@@ -97,9 +99,7 @@ def query_scores(
 
 
 def _answers(tables: AuditTables, runs: ShadowRuns, rng: np.random.Generator) -> np.ndarray:
-    """Return (runs, targets, queries) log ratios: how much likelier the target's values are in a run's table than among
-    rows that no run saw.
-    """
+    """Return (runs, targets, queries) log ratios of the target's values: in the run's table over unseen rows."""
     coders = fit_coders(tables, fit="synthetic", bins=20)
     sizes = [coder.size for coder in coders]
     d = len(coders)

@@ -1,4 +1,4 @@
-"""Which targets are worth attacking: rows that stand apart from all others, by the Achilles score.
+"""The most vulnerable targets: rows that are far from all others, by the Achilles score.
 
 A few isolated records carry the risk of a release; an average over everybody hides them.
 """
@@ -14,8 +14,8 @@ SHARE = 0.1  # of the targets that count as the most vulnerable (own)
 def achilles(near: np.ndarray) -> np.ndarray:
     """Return (n,) mean distance of each target to its 5 nearest real rows; larger is more vulnerable.
 
-    The neighbours must not hold the target itself. Here they come from the reference sample, which holds neither
-    members nor non-members: so the score says nothing about membership, and choosing by it keeps the game fair.
+    The neighbours must not include the target. They come from the reference sample, which has no targets, so the score
+    tells nothing about membership, and choosing by it keeps the game fair.
 
     Args:
       near: (n, k) distances to real rows, nearest first, k at least 1.

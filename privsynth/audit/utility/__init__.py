@@ -1,1 +1,1 @@
-"""What a model that is trained on synthetic rows is worth on real ones."""
+"""How well models trained on synthetic rows work on real ones."""

@@ -1,9 +1,8 @@
-"""Do the same columns matter to a model trained on synthetic rows as to one trained on real rows?
+"""Do the same columns matter to models trained on synthetic and on real rows?
 
-A column matters as much as the loss on the holdout grows when its values are shuffled. The figure is the rank
-correlation of these growths over columns, those within chance tied at zero; the baseline is that of two models that
-were both trained on real rows. A model that leans on a column which tells nothing about real people gains nothing by
-it: such a column does not matter here.
+The importance of a column is the growth of the loss on the holdout when its values are shuffled. The figure is the rank
+correlation of importances over columns, with those that are not significant tied at zero; the baseline is that of two
+models both trained on real rows. A column that a model uses without being right about real people has no importance.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import numpy as np
 from scipy import stats
 
 from privsynth.audit.common.audit_tables import AuditTables, thin
-from privsynth.audit.common.predictors import Fitted, Judged, NumberTask
+from privsynth.audit.common.predictors import HoldoutPredictions, NumberTask, Predictor
 from privsynth.findings.finding import Finding
 from privsynth.findings.insufficient import insufficient
 from privsynth.stats.intervals import cluster_variance
@@ -25,8 +24,8 @@ SURE = 2.0  # standard deviations beyond which a column matters: about 95 %
 _LEAST = 1e-6  # probability: keeps the log loss finite
 
 
-def importance_agreement(tables: AuditTables, found: Judged, *, rng: np.random.Generator) -> list[Finding]:
-    """Return the agreement of the two boosted trees' rankings of columns for one target."""
+def importance_agreement(tables: AuditTables, found: HoldoutPredictions, *, rng: np.random.Generator) -> list[Finding]:
+    """Return how well two boosted-tree models, for one target, agree in their ranking of columns."""
     name, target = "importance_agreement", found.task.target
     models = {part: found.trees[part] for part in ("real", "synthetic")}
     features = models["real"].features
@@ -83,7 +82,7 @@ def _top(features: tuple[str, ...], growth: np.ndarray) -> list[str]:
     return [features[i] for i in np.argsort(-growth, kind="stable")[:TOP] if growth[i] > 0]
 
 
-def loss_growth(model: Fitted, x: np.ndarray, y: np.ndarray, orders: list[np.ndarray]) -> np.ndarray:
+def loss_growth(model: Predictor, x: np.ndarray, y: np.ndarray, orders: list[np.ndarray]) -> np.ndarray:
     """Return (n_columns, n) growth of each row's loss when a column is shuffled.
 
     The loss is -log of the probability of the true class, or the squared error of a number.
@@ -101,14 +100,14 @@ def loss_growth(model: Fitted, x: np.ndarray, y: np.ndarray, orders: list[np.nda
 
 
 def matters(growth: np.ndarray, units: np.ndarray) -> np.ndarray:
-    """Return (n_columns,) booleans: the loss grows by more than two standard deviations of its mean, by unit.
+    """Return (n_columns,) booleans: the mean loss grows by more than two standard deviations, by unit.
 
-    The others share the last rank: an order among columns that matter to no model would be noise.
+    The others share the last rank, for their order would be noise.
     """
     return np.array([rows.mean() > SURE * np.sqrt(cluster_variance(rows, units)) for rows in growth])
 
 
-def _loss(model: Fitted, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _loss(model: Predictor, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     guess = model.predict_points(x)
     if isinstance(model.task, NumberTask):
         return np.asarray((guess[:, 0] - y) ** 2)
@@ -116,7 +115,7 @@ def _loss(model: Fitted, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def rank_agreement(one: np.ndarray, two: np.ndarray) -> float:
-    """Return Spearman's rank correlation; 0 where one side has no order at all."""
+    """Return Spearman's rank correlation; 0 if one side is constant."""
     if np.ptp(one) == 0 or np.ptp(two) == 0:
         return 0.0
     return float(np.clip(np.corrcoef(stats.rankdata(one), stats.rankdata(two))[0, 1], -1.0, 1.0))

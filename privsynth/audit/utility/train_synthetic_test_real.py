@@ -1,4 +1,4 @@
-"""Utility: does a model trained on the synthetic rows serve on real ones as well as one trained on real rows?"""
+"""Utility: does a model trained on synthetic rows predict real ones as well as one trained on real rows?"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from privsynth.audit.common.audit import Audit
 from privsynth.audit.common.audit_tables import AuditTables
-from privsynth.audit.common.predictors import MODELS, Judged, NumberTask, Task, judged
+from privsynth.audit.common.predictors import MODELS, HoldoutPredictions, NumberTask, Task, holdout_predictions
 from privsynth.audit.common.settings import AuditContext
 from privsynth.audit.utility.feature_importance import importance_agreement
 from privsynth.findings.finding import Finding
@@ -21,8 +21,8 @@ MIN_ROWS = 30  # of the holdout (own)
 
 
 @dataclass(frozen=True)
-class _Scale:
-    """A measure, and how to speak of it."""
+class _Metric:
+    """A metric, its finding names and its description."""
 
     name: str
     gap: str
@@ -33,7 +33,7 @@ class _Scale:
     unit: str = ""
 
 
-_AUC = _Scale(
+_AUC = _Metric(
     "utility_auc",
     "utility_gap",
     macro_auc,
@@ -42,7 +42,7 @@ _AUC = _Scale(
     "there are more than two; 0.5 is guessing, 1 is perfect).",
     True,
 )
-_PRECISION = _Scale(
+_PRECISION = _Metric(
     "utility_average_precision",
     "utility_average_precision_gap",
     rare_precision,
@@ -51,7 +51,7 @@ _PRECISION = _Scale(
     "average over all lengths of its list (average precision; guessing gives the share of cases).",
     True,
 )
-_R2 = _Scale(
+_R2 = _Metric(
     "utility_r2",
     "utility_r2_gap",
     r2,
@@ -60,7 +60,7 @@ _R2 = _Scale(
     "no better than the mean, below 0 worse).",
     False,
 )
-_RMSE = _Scale(
+_RMSE = _Metric(
     "utility_rmse",
     "utility_rmse_gap",
     rmse,
@@ -73,11 +73,10 @@ _RMSE = _Scale(
 
 
 def utility(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
-    """Return, for each target, how models of two families trained on synthetic rows do on the holdout.
+    """Return, for each target, how well models of two families trained on synthetic rows predict the holdout.
 
-    Classes are judged by AUROC and, where a class is rare, average precision; numbers by R² and RMSE. Each figure
-    stands beside that of the same model trained on real rows. At the level "quick" no rows are drawn again and no
-    importance is measured.
+    Classes by AUROC and, where a class is rare, average precision; numbers by R² and RMSE. The baseline is the same
+    model trained on real rows. The level "quick" has no bootstrap samples and no importance of columns.
     """
     if not tables.targets:
         return [insufficient("utility", "utility_auc", "no column has the role 'target', so nothing was predicted.")]
@@ -87,9 +86,9 @@ def utility(tables: AuditTables, *, rng: np.random.Generator, context: AuditCont
             why = f"needs a holdout of at least {MIN_ROWS} real rows that were kept out of training."
             findings.append(insufficient("utility", "utility_auc", why, group=target))
             continue
-        found = judged(tables, target, rng=rng, context=context, as_number=True)
+        found = holdout_predictions(tables, target, rng=rng, context=context, as_number=True)
         if found is None:
-            found = judged(tables, target, rng=rng, context=context)
+            found = holdout_predictions(tables, target, rng=rng, context=context)
         if found is None or len(np.unique(found.y)) < 2:
             why = "the target has fewer than two different values in the real rows."
             findings.append(insufficient("utility", "utility_auc", why, group=target))
@@ -103,13 +102,13 @@ def utility(tables: AuditTables, *, rng: np.random.Generator, context: AuditCont
     return findings
 
 
-def _scales(found: Judged) -> tuple[_Scale, ...]:
+def _scales(found: HoldoutPredictions) -> tuple[_Metric, ...]:
     if isinstance(found.task, NumberTask):
         return (_R2, _RMSE)
     return (_AUC, _PRECISION) if rare_classes(found.y, len(found.task.classes)) else (_AUC,)
 
 
-def _compare(found: Judged, scale: _Scale, model: str, units: np.ndarray) -> list[Finding]:
+def _compare(found: HoldoutPredictions, scale: _Metric, model: str, units: np.ndarray) -> list[Finding]:
     ours, pull_ours = scale.measure(found.synthetic[model], found.y)
     real, pull_real = scale.measure(found.real[model], found.y)
     drawn = {

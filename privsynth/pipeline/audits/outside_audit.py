@@ -37,7 +37,7 @@ from privsynth.release.out_folder import OutFolder, check_out
 from privsynth.release.sample import model_folder
 from privsynth.report.hazards import ELSEWHERE, hazards
 from privsynth.report.render import render
-from privsynth.report.report_data import GeneratorInfo, OfficerPart, ReportData
+from privsynth.report.report_data import GeneratorRecord, OfficerPart, ReportData
 from privsynth.sampling.synthetic_model import SyntheticModel
 from privsynth.schema.definition import Schema
 from privsynth.signing.keys import SigningKey
@@ -190,7 +190,7 @@ def audit(config: AuditConfig, env: Environment) -> AuditResult:
             dataset=dataset,
             created=env.now.isoformat(),
             tool_version=__version__,
-            generator=GeneratorInfo(
+            generator=GeneratorRecord(
                 name=model.fitted.name if model else ELSEWHERE, version="", private=claimed is not None
             ),
             guarantee=None,

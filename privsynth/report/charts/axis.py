@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from privsynth.report.charts import svg
 
 
-def _plain(figure: float) -> float:
+def _identity(figure: float) -> float:
     return figure
 
 
@@ -25,7 +25,7 @@ class Axis:
     marks: Sequence[float]
     start: float
     end: float
-    measure: Callable[[float], float] = _plain
+    measure: Callable[[float], float] = _identity
 
     def __call__(self, figure: float) -> float:
         low, high = self.measure(self.marks[0]), self.measure(self.marks[-1])

@@ -10,7 +10,7 @@ from privsynth.audit.common.settings import AuditContext, AuditSettings
 from privsynth.audit.coverage.coverage import coverage
 from privsynth.audit.coverage.precision_recall import MEASURES, measures, radii
 from privsynth.audit.coverage.slices import lacking_slices, ratio_end, unseen
-from privsynth.audit.coverage.value_gaps import clump_of, fullest_gap
+from privsynth.audit.coverage.value_gaps import fullest_gap, worst_design_effect
 
 
 def run(tables, **more):
@@ -190,7 +190,9 @@ def test_few_rows_of_a_slice_are_no_evidence():
     assert lacking_slices(there, here, [2], [(0,)]).tested == 1
     there[0, :40] = 1
     assert len(lacking_slices(there, here, [2], [(0,)]).lacking) == 1
-    assert lacking_slices(there, here, [2], [(0,)], clumps=(10.0, 10.0)).tested == 1, "four people, ten rows each"
+    assert lacking_slices(there, here, [2], [(0,)], design_effects=(10.0, 10.0)).tested == 1, (
+        "four people, ten rows each"
+    )
 
 
 def test_the_ends_of_a_ratio_cover():
@@ -245,10 +247,10 @@ def test_false_alarms_of_gaps():
     assert sum(bool(gap and gap.gaps) for gap in atoms) <= 70
 
 
-def test_clumps():
-    assert clump_of(np.arange(7)) == 1.0
-    assert clump_of(np.array([0, 0, 0, 1])) == pytest.approx(10 / 4)
+def test_design_effect_of_units():
+    assert worst_design_effect(np.arange(7)) == 1.0
+    assert worst_design_effect(np.array([0, 0, 0, 1])) == pytest.approx(10 / 4)
     rows = np.concatenate([np.full(20, 5.0), np.arange(20) / 100])
     base = np.arange(20) / 100
     assert fullest_gap(rows, base, alpha=0.05).gaps == 1
-    assert fullest_gap(rows, base, alpha=0.05, clump=6.0).gaps == 0
+    assert fullest_gap(rows, base, alpha=0.05, design_effect=6.0).gaps == 0

@@ -5,20 +5,20 @@ import pandas as pd
 import pytest
 
 from privsynth.audit.common.settings import AuditContext, AuditSettings
-from privsynth.audit.disclosure.attacker_knowledge import auxiliary, near, secrets, space_of
+from privsynth.audit.disclosure.attacker_knowledge import auxiliary, distance_chunks, secrets, space_of
 from privsynth.audit.disclosure.criteria import criteria
-from privsynth.audit.disclosure.inference import Judge, Places, inference
+from privsynth.audit.disclosure.inference import Judge, RowPoints, inference
 from privsynth.audit.disclosure.linkability import linkability, pair_costs
 from privsynth.audit.disclosure.singling_out import (
     Predicate,
-    Sorted,
+    SortedCodes,
     conjunctions,
     one_column,
     order_codes,
     singling_out,
     whole_rows,
 )
-from privsynth.audit.disclosure.targets import sides
+from privsynth.audit.disclosure.targets import choose_targets
 
 RISKS = {("singling_out", "several columns"), ("singling_out", "whole rows"), ("linkability", ""), ("inference", "ill")}
 
@@ -99,9 +99,9 @@ def test_equally_many_of_each_side_and_one_row_a_unit(people, tables_of):
     pool = np.arange(len(train)) < 500
     units = {"unit_train": np.arange(len(train)) // 2, "unit_holdout": np.arange(len(holdout)) // 3}
     tables = tables_of(train, holdout, fresh, pool_in_train=pool, **units)
-    who = sides(tables, rng=np.random.default_rng(0), at_most=10_000)
+    who = choose_targets(tables, rng=np.random.default_rng(0), at_most=10_000)
     assert len(who.members) == len(who.others) == 250
-    whole = sides(tables, rng=np.random.default_rng(0), at_most=10_000, reference=False)
+    whole = choose_targets(tables, rng=np.random.default_rng(0), at_most=10_000, reference=False)
     assert len(whole.reference) == 0
     assert set(who.members["income"].dropna()) <= set(train["income"][:500].dropna()), "only the pool's units"
     assert not set(who.others["income"].dropna()) & set(who.reference["income"].dropna())
@@ -141,7 +141,7 @@ def naive_rows(predicate, codes):
 def test_predicates_against_masks(seed):
     rng = np.random.default_rng(seed)
     codes = rng.integers(-1, 12, (5, 300)).astype(np.int32)
-    table = Sorted(codes)
+    table = SortedCodes(codes)
     for _ in range(200):
         columns = rng.permutation(5)[: rng.integers(1, 6)]
         low = rng.integers(-1, 12, len(columns))
@@ -219,7 +219,7 @@ def test_chunks_do_not_matter(monkeypatch):
     rng = np.random.default_rng(4)
     base, targets = rng.normal(size=(30, 5)).astype(np.float32), rng.normal(size=(25, 5)).astype(np.float32)
     monkeypatch.setattr("privsynth.audit.disclosure.attacker_knowledge.CHUNK_CELLS", 200)
-    chunks = list(near(base, targets, multiple=2))
+    chunks = list(distance_chunks(base, targets, multiple=2))
     assert [c.rows.start for c in chunks] == list(range(0, 25, 6))
     found = np.concatenate([c.partial + c.own[:, None] for c in chunks])
     assert np.allclose(found, ((targets[:, None] - base[None]) ** 2).sum(-1), atol=1e-4)
@@ -258,5 +258,5 @@ def test_missing_meets_missing_and_ties_vote(tables_of):
     axes = space.axes(["a", "b"])
     targets = pd.DataFrame({"a": ["u", None], "b": [1.0, np.nan], "s": ["x", "w"]})
     for order in ([0, 1, 2, 3, 4, 5], [2, 5, 3, 1, 4, 0]):
-        places = [Places(f, space.points(f)[:, axes]) for f in (base.iloc[order], targets)]
+        places = [RowPoints(f, space.points(f)[:, axes]) for f in (base.iloc[order], targets)]
         assert Judge(tables, "s").hits(*places).tolist() == [True, True]

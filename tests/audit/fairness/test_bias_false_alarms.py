@@ -8,9 +8,9 @@ import pytest
 from fairlearn.metrics import demographic_parity_difference, equalized_odds_difference
 from scipy import stats
 
-from privsynth.audit.common.jackknife import deal
+from privsynth.audit.common.jackknife import assign_blocks
 from privsynth.audit.common.marginals import coded
-from privsynth.audit.common.predictors import TREES, judged
+from privsynth.audit.common.predictors import TREES, holdout_predictions
 from privsynth.audit.common.protected_groups import MIN_ROWS, Grouping, grouping
 from privsynth.audit.common.settings import AuditContext, AuditSettings
 from privsynth.audit.fairness.base_rates import _blocked, _one_direction, amplification, outcomes
@@ -111,7 +111,7 @@ def test_the_interval_of_amplification_covers():
         for part, n, gap in (("synthetic", 1_500, 0.4), ("train", 2_000, 0.2)):
             group = draws.integers(0, 2, n)
             y = (draws.random(n) < 0.4 + gap * (group - 0.5)).astype(int)
-            counts[part] = _blocked(group, y, (2, 2), deal(np.arange(n), draws))
+            counts[part] = _blocked(group, y, (2, 2), assign_blocks(np.arange(n), draws))
         found = _one_direction("a → b", counts, True, "")
         misses += not found.low <= 0.1 <= found.high
     assert misses <= most_misses(150)
@@ -173,7 +173,7 @@ def test_gaps_equal_fairlearn(people, tables_of, pick):
     context = AuditContext(AuditSettings(level="quick", max_rows=1_500))
     groups = grouping(tables, ("sex",))
     findings = downstream(tables, groups, rng=rng(), context=context)
-    found = judged(tables, "ill", rng=rng(), context=context)
+    found = holdout_predictions(tables, "ill", rng=rng(), context=context)
     guess = found.synthetic[TREES].argmax(axis=1)
     facts = {"y_true": found.y, "y_pred": guess, "sensitive_features": groups.holdout[found.rows]}
     gap = pick(findings, "selection_rate_gap", "sex · ill=true")

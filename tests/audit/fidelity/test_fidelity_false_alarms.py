@@ -13,7 +13,7 @@ import pytest
 from scipy import stats
 
 from privsynth.audit.common.discretise import distances
-from privsynth.audit.common.jackknife import BLOCKS, deal, jackknife_variance, left_out_counts
+from privsynth.audit.common.jackknife import BLOCKS, assign_blocks, jackknife_variance, left_out_counts
 from privsynth.audit.common.marginals import chance_distances, distance_interval
 from privsynth.audit.common.settings import AuditContext, AuditSettings
 from privsynth.audit.fidelity.association import pearson, strength_differences, strengths
@@ -161,7 +161,7 @@ def test_worst_columns_come_first(people, tables_of):
 
 def test_counts_without_a_block_equal_the_naive_twin():
     rng = np.random.default_rng(6)
-    codes, blocks = rng.integers(0, 3, (2, 200)), deal(np.arange(200), rng)
+    codes, blocks = rng.integers(0, 3, (2, 200)), assign_blocks(np.arange(200), rng)
     counts = left_out_counts(codes, (3, 4), (0, 1), blocks)
     for g in range(BLOCKS):
         kept = Counter(zip(*codes[:, blocks != g], strict=True))
@@ -171,7 +171,7 @@ def test_counts_without_a_block_equal_the_naive_twin():
 
 def test_units_are_dealt_whole():
     units = np.repeat(np.arange(100), 3)
-    blocks = deal(units, np.random.default_rng(0))
+    blocks = assign_blocks(units, np.random.default_rng(0))
     assert (blocks.reshape(-1, 3) == blocks[::3, None]).all()
     assert len(np.unique(blocks)) == BLOCKS
 
@@ -180,7 +180,7 @@ def test_many_strengths_equal_one_at_a_time():
     rng = np.random.default_rng(7)
     codes = np.stack([rng.integers(0, 4, 300), rng.integers(0, 5, 300), np.zeros(300, int)])
     codes[1] = np.where(rng.random(300) < 0.5, codes[0], codes[1])
-    blocks, sizes, pairs = deal(np.arange(300), rng), (6, 6, 2), [(0, 1), (0, 2)]
+    blocks, sizes, pairs = assign_blocks(np.arange(300), rng), (6, 6, 2), [(0, 1), (0, 2)]
     found = strengths(codes, sizes, pairs, blocks)
     for row, pair in zip(found, pairs, strict=True):
         counts = left_out_counts(codes, sizes, pair, blocks)
@@ -198,7 +198,8 @@ def test_the_interval_of_a_difference_of_strengths_covers():
     found = []
     for _ in range(150):
         s, t = (
-            strengths(one(n, tie), (3, 3), [(0, 1)], deal(np.arange(n), rng)) for n, tie in ((600, 0.6), (900, 0.4))
+            strengths(one(n, tie), (3, 3), [(0, 1)], assign_blocks(np.arange(n), rng))
+            for n, tie in ((600, 0.6), (900, 0.4))
         )
         found.append(strength_differences(s, t)[0])
     misses = sum(not i.low <= truth <= i.high for i in found)
@@ -343,6 +344,6 @@ def test_the_jackknife_of_a_mean_is_its_variance():
     rng = np.random.default_rng(14)
     values, found = rng.normal(size=(200, 600)), []
     for x in values:
-        blocks = deal(np.arange(600), rng)
+        blocks = assign_blocks(np.arange(600), rng)
         found.append(jackknife_variance(np.array([x[blocks != g].mean() for g in range(BLOCKS)])))
     assert np.mean(found) == pytest.approx(1 / 600, rel=0.1)

@@ -12,7 +12,7 @@ from privsynth.audit.common.audit_tables import AuditTables
 from privsynth.audit.common.settings import LEVELS, AuditContext, AuditSettings
 from privsynth.audit.membership.attacks import AttackScores
 from privsynth.audit.membership.epsilon_lower_bound import epsilon
-from privsynth.audit.membership.inference_game import deal
+from privsynth.audit.membership.inference_game import draw_game
 from privsynth.audit.membership.membership import membership
 from privsynth.audit.registry import MAX_TABLE_ROWS, run_audits
 from privsynth.stats.epsilon_bounds import ALPHA
@@ -66,7 +66,7 @@ def blind_attacks(monkeypatch):
     """Attacks that know nothing: one guesses, one always says the same."""
 
     def scores(tables, *, rng, context):
-        game = deal(tables, rng=rng, max_targets=context.settings.max_targets)
+        game = draw_game(tables, rng=rng, max_targets=context.settings.max_targets)
         assert game is not None
         n = len(game.member)
         return AttackScores(
@@ -92,7 +92,7 @@ def test_membership_stays_a_fair_coin_however_tables_are_thinned(level, case):
     at_most = MAX_TABLE_ROWS[level] // 100
     members = targets = 0
     for _ in range(20):
-        game = deal(TABLES[case](rng).thinned(at_most, rng), rng=rng, max_targets=10_000)
+        game = draw_game(TABLES[case](rng).thinned(at_most, rng), rng=rng, max_targets=10_000)
         members, targets = members + int(game.member.sum()), targets + len(game.member)
     assert abs(members - targets / 2) < 3.9 * np.sqrt(targets) / 2
 

@@ -6,7 +6,7 @@ import pytest
 
 from privsynth.audit.common.settings import AuditContext, AuditSettings
 from privsynth.audit.membership.attacks import attack_scores, pre_registered
-from privsynth.audit.membership.inference_game import deal
+from privsynth.audit.membership.inference_game import draw_game
 from privsynth.audit.membership.membership import roc_points
 from privsynth.audit.registry import run_audits
 
@@ -90,7 +90,7 @@ def test_the_deal_keeps_reference_members_and_others_apart(tables_of):
         train, holdout, train, kinds={"id": "numeric"}, targets=(), protected=(),
         unit_train=units, unit_holdout=units,
     )  # fmt: skip
-    game = deal(tables, rng=np.random.default_rng(0), max_targets=10_000)
+    game = draw_game(tables, rng=np.random.default_rng(0), max_targets=10_000)
     reference, targets = game.reference["id"].to_numpy(), game.targets["id"].to_numpy()
     assert (reference >= n).all()
     assert ((targets < n) == game.member).all()
@@ -106,7 +106,7 @@ def test_a_known_pool_is_used_and_nothing_else(tables_of):
     holdout = pd.DataFrame({"id": np.arange(n, n + 300, dtype=float)})
     mask = np.arange(n) < 300
     tables = tables_of(train, holdout, train, kinds={"id": "numeric"}, targets=(), protected=(), pool_in_train=mask)
-    game = deal(tables, rng=np.random.default_rng(0), max_targets=10_000)
+    game = draw_game(tables, rng=np.random.default_rng(0), max_targets=10_000)
     assert game.coins
     assert (game.targets["id"][game.member] < 300).all()
     assert 0.35 < game.member.mean() < 0.65

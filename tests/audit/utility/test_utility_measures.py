@@ -11,11 +11,11 @@ from sklearn.metrics import average_precision_score, r2_score, root_mean_squared
 from privsynth.audit.common.predictors import (
     MODELS,
     TREES,
-    Fitted,
     NumberTask,
+    Predictor,
     draw_units,
     fit,
-    judged,
+    holdout_predictions,
     make_number_task,
 )
 from privsynth.audit.common.settings import AuditContext, AuditSettings
@@ -121,7 +121,9 @@ def test_units_are_drawn_whole_and_with_replacement():
 def test_draws_are_made_at_standard_and_not_at_quick(people, tables_of):
     tables = tables_of(*(part.head(600) for part in people))
     found = {
-        level: judged(tables, "ill", rng=np.random.default_rng(0), context=AuditContext(AuditSettings(level=level)))
+        level: holdout_predictions(
+            tables, "ill", rng=np.random.default_rng(0), context=AuditContext(AuditSettings(level=level))
+        )
         for level in ("quick", "standard")
     }
     assert found["quick"].n_draws == 0
@@ -201,7 +203,9 @@ def test_a_column_that_is_missing_throughout_stops_no_model(people, tables_of):
     train, holdout, fresh = (part.head(300) for part in people)
     empty = fresh.assign(income=np.nan, region=None)
     tables = tables_of(train, holdout, empty)
-    found = judged(tables, "ill", rng=np.random.default_rng(0), context=AuditContext(AuditSettings(level="quick")))
+    found = holdout_predictions(
+        tables, "ill", rng=np.random.default_rng(0), context=AuditContext(AuditSettings(level="quick"))
+    )
     assert all(np.isfinite(p).all() for p in found.synthetic.values())
 
 
@@ -213,5 +217,5 @@ def test_numbers_are_judged_in_real_standard_deviations(people, tables_of):
     assert make_number_task(tables_of(train, holdout, fresh), "region") is None
     few = train.assign(age=train["age"] % 5)
     assert make_number_task(tables_of(few, holdout, fresh), "age") is None
-    constant = Fitted(task, (), lambda frame: np.zeros((len(frame), 1)), None, np.array([0.4]))
+    constant = Predictor(task, (), lambda frame: np.zeros((len(frame), 1)), None, np.array([0.4]))
     assert constant.predict(train).tolist() == [[0.4]] * len(train)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from privsynth.errors import ConfigError
 from privsynth.policy.definition import Policy
-from privsynth.strict.yaml import Document
+from privsynth.strict.yaml import YamlDocument
 from privsynth.strict.yaml import loads as read_yaml
 
 SHIPPED = ("internal", "trusted-partner", "public")
@@ -67,7 +67,7 @@ def parse_policy(raw: bytes, where: str) -> LoadedPolicy:
     return LoadedPolicy(policy, hashlib.sha256(raw).hexdigest())
 
 
-def _reason(item: Any, document: Document) -> str:
+def _reason(item: Any, document: YamlDocument) -> str:
     place, line = " → ".join(str(part) for part in item["loc"]), document.line(item["loc"])
     message = str(item["msg"]).removeprefix("Value error, ")
     if item["type"] == "extra_forbidden":

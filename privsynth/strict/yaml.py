@@ -42,7 +42,7 @@ for _name, (_pattern, _first) in _PLAIN.items():
 
 
 @dataclass(frozen=True)
-class Document:
+class YamlDocument:
     """What a file says, and on which lines."""
 
     value: Any
@@ -67,7 +67,7 @@ class Document:
         return line
 
 
-def loads(raw: bytes, *, what: str, error: type[PrivsynthError]) -> Document:
+def loads(raw: bytes, *, what: str, error: type[PrivsynthError]) -> YamlDocument:
     """Return what UTF-8 bytes say.
 
     Args:
@@ -86,10 +86,10 @@ def loads(raw: bytes, *, what: str, error: type[PrivsynthError]) -> Document:
     except (yaml.YAMLError, RecursionError) as problem:
         raise error(f"{what} is not valid YAML{_place(problem)}") from None
     if root is None:
-        return Document(None, None)
+        return YamlDocument(None, None)
     _Check(what, error).node(root, 0)
     try:
-        return Document(loader.construct_document(root), root)
+        return YamlDocument(loader.construct_document(root), root)
     except (yaml.YAMLError, ValueError, OverflowError) as problem:
         raise error(
             f"{what} holds a value that YAML cannot read{_place(problem)}, such as a date that does not exist or a tag"

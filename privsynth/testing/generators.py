@@ -42,7 +42,7 @@ Restore = Callable[[Mapping[str, np.ndarray], Mapping[str, Any]], FittedGenerato
 
 
 @dataclass(frozen=True)
-class Subject:
+class GeneratorUnderTest:
     """A generator to be checked, and the function that restores its models."""
 
     generator: Generator
@@ -71,7 +71,7 @@ def check_generator(generator: Generator, restore: Restore) -> None:
     Raises:
       ConfigError: it breaks the contract; the message says where.
     """
-    subject = Subject(generator, restore)
+    subject = GeneratorUnderTest(generator, restore)
     for check in CHECKS:
         try:
             check(subject)
@@ -100,7 +100,7 @@ def content(fitted: FittedGenerator) -> tuple[Any, str]:
     return tensors, json.dumps(fitted.settings(), allow_nan=False)
 
 
-def draws_rows_from_the_seed_alone(subject: Subject) -> None:
+def draws_rows_from_the_seed_alone(subject: GeneratorUnderTest) -> None:
     """Rows have the promised shape and are a function of model and seed."""
     data = invented_table()
     fitted = subject.fit(data)
@@ -117,7 +117,7 @@ def draws_rows_from_the_seed_alone(subject: Subject) -> None:
         _must(drawn.shape == (3, count), f"asked for {count} rows it draws another number")
 
 
-def restores_the_same_model(subject: Subject) -> None:
+def restores_the_same_model(subject: GeneratorUnderTest) -> None:
     """A model that was saved and restored is the same and gives the same rows."""
     from safetensors.numpy import load, save
 
@@ -129,7 +129,7 @@ def restores_the_same_model(subject: Subject) -> None:
     _must(content(again) == content(fitted), "a restored model is saved in another way")
 
 
-def spends_its_own_parts(subject: Subject) -> None:
+def spends_its_own_parts(subject: GeneratorUnderTest) -> None:
     """It spends only its parts of the plan, none of them beyond, and trains at most once."""
     bill = Bill(subject.plan())
     subject.fit(invented_table(max_rows_per_unit=2), GaussianMechanisms(bill))
@@ -140,7 +140,7 @@ def spends_its_own_parts(subject: Subject) -> None:
     _must(bool(spent), "it learns without paying")
 
 
-def learns_through_mechanisms_alone(subject: Subject) -> None:
+def learns_through_mechanisms_alone(subject: GeneratorUnderTest) -> None:
     """With constant answers the model is the same whatever the rows are, and if there are none."""
     data = invented_table(max_rows_per_unit=3)
     fewer = replace(data, codes=data.codes[:, 3:], unit=data.unit[3:])
@@ -150,7 +150,7 @@ def learns_through_mechanisms_alone(subject: Subject) -> None:
     _must(all(each == first for each in others), "the model depends on rows other than through mechanisms")
 
 
-def moves_within_its_sensitivities(subject: Subject) -> None:
+def moves_within_its_sensitivities(subject: GeneratorUnderTest) -> None:
     """With one unit more and the same noise no release moves beyond its sensitivity, and the model is the same."""
     for most in (1, 2, 12):
         data = invented_table(max_rows_per_unit=most)
@@ -166,7 +166,7 @@ def moves_within_its_sensitivities(subject: Subject) -> None:
         _must(content(again) == content(fitted), "with one unit more and the same noisy answers the model is another")
 
 
-def fits_odd_tables(subject: Subject) -> None:
+def fits_odd_tables(subject: GeneratorUnderTest) -> None:
     """No table that can occur ends a run after budget was spent."""
     for sizes, n, most in ODD_TABLES:
         fitted = subject.fit(invented_table(sizes, n, max_rows_per_unit=most))
@@ -175,7 +175,7 @@ def fits_odd_tables(subject: Subject) -> None:
         _must(finite, "a tensor of the model is not finite")
 
 
-def draws_no_null_that_was_declared_away(subject: Subject) -> None:
+def draws_no_null_that_was_declared_away(subject: GeneratorUnderTest) -> None:
     """NULL is never drawn where a column was declared without nulls."""
     data = invented_table(nulls=False)
     data.codes[1] = 2  # every row holds the NULL that was declared away
@@ -183,7 +183,7 @@ def draws_no_null_that_was_declared_away(subject: Subject) -> None:
     _must(bool((rows.max(axis=1) < np.array(data.sizes) - 1).all()), "it draws a NULL that was declared away")
 
 
-def expects_errors_from_public_facts(subject: Subject) -> None:
+def expects_errors_from_public_facts(subject: GeneratorUnderTest) -> None:
     """Expected errors are total variation distances, one for each column."""
     facts = PublicFacts(n_rows=1_000.0, sizes=(4, 3, 2), max_rows_per_unit=2)
     errors = subject.generator.expected_errors(facts, subject.plan())
@@ -192,7 +192,7 @@ def expects_errors_from_public_facts(subject: Subject) -> None:
     _must(all(0 <= value <= 1 for value in values), "an expected error does not lie between 0 and 1")
 
 
-CHECKS: tuple[Callable[[Subject], None], ...] = (
+CHECKS: tuple[Callable[[GeneratorUnderTest], None], ...] = (
     draws_rows_from_the_seed_alone,
     restores_the_same_model,
     spends_its_own_parts,

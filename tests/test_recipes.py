@@ -63,6 +63,7 @@ def test_the_source_gives_the_table_that_every_source_must_give(tmp_path):
             assert skipped.total == 0
         chosen, _ = read_table(open_source(path, SourceOptions(columns=("name", "code"))), workspace)
     assert chosen.names == ["name", "code"]
+    assert repr(open_source(path)) == f"JsonRowsSource({path}, 6 columns)"
     assert extension_of(path) == Extension("source", ".jsonrows", "toys", "1.2")
 
 

@@ -14,8 +14,8 @@ import yaml
 
 from privsynth.errors import PrivsynthError
 
-MAX_DEPTH = 20  # a policy has 4 levels, a schema 5
-MAX_REPEATED = 100_000  # values that aliases repeat: a list of categories that hundreds of columns share
+MAX_DEPTH = 20  # levels; a policy has four, a schema five (own)
+MAX_REPEATED = 100_000  # values that aliases repeat: a list of categories that hundreds of columns share (own)
 _TAG = "tag:yaml.org,2002:"
 _WHOLE = r"(?:0|[1-9][0-9]*)"
 # Each pattern takes less than that of YAML 1.1, so that what any writer of 1.1 leaves unquoted as a text stays one.

@@ -21,7 +21,7 @@ from privsynth.generators.registry import (
 from privsynth.privacy.budget import Bill
 from privsynth.privacy.mechanisms import GaussianMechanisms
 from privsynth.progress import no_progress
-from privsynth.testing.generators import CHECKS, Subject, check_generator, invented_table
+from privsynth.testing.generators import CHECKS, GeneratorUnderTest, check_generator, invented_table
 
 PRIVATE = [name for name, info in GENERATORS.items() if info.private]
 REFERENCES = [name for name, info in GENERATORS.items() if not info.private]
@@ -32,8 +32,8 @@ def quick(monkeypatch):
     small_generators(monkeypatch)
 
 
-def subject(name: str) -> Subject:
-    return Subject(load_generator(name), load_restore(generator_info(name)))
+def subject(name: str) -> GeneratorUnderTest:
+    return GeneratorUnderTest(load_generator(name), load_restore(generator_info(name)))
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from privsynth.codecs.columns import CategoryCodec
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.codecs.table import TableCodec
 
@@ -41,11 +42,8 @@ class PaidInputs:
 
     def texts_of(self, column: str) -> list[str]:
         """Return what each code of a column of one attribute means, as far as it has a name; the last is missing."""
-        codec = next(c for c in self.codec.codecs if c.name == column)
-        texts = [*getattr(codec, "values", ())]
-        if getattr(codec, "other", False):
-            texts.append("OTHER")
-        if not texts:
-            cells = getattr(codec, "cells", None)
-            texts = [f"cell {i + 1}" for i in range(cells.size)] if cells is not None else []
-        return [*texts, "missing"]
+        codec = self.codec.by_name[column]
+        if isinstance(codec, CategoryCodec):
+            return [*codec.texts, "missing"]
+        (attribute,) = codec.attributes()
+        return [*(f"bin {i + 1}" for i in range(attribute.size - 1)), "missing"]

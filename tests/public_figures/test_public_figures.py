@@ -9,7 +9,8 @@ import pytest
 from doubles import ExactMechanisms, RecordingMechanisms, ReplayMechanisms, StubMechanisms
 from sklearn.metrics import roc_auc_score
 
-from privsynth.codecs.columns import CategoryCodec
+from privsynth.codecs.bins import Bins
+from privsynth.codecs.columns import CategoryCodec, NumberCodec, TimeCodec
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.codecs.table import TableCodec
 from privsynth.public_figures import membership, utility
@@ -212,6 +213,27 @@ def test_a_shifted_outcome_is_a_calibration_error():
     assert fair.low < 0.05  # the model itself, trained on 2,000 rows, is a little too sure
     assert shifted.low > 0.1
     assert shifted.value > 2 * fair.value
+
+
+def _bins(count):
+    ends = np.arange(count)
+    return Bins(ends, ends, ends, np.ones(count))
+
+
+@pytest.mark.parametrize(
+    "age",
+    [
+        NumberCodec("age", _bins(11), precision=1.0, nullable=True, integer=True),
+        TimeCodec("age", _bins(11), None, precision=86_400, nullable=True, base="seen"),
+    ],
+    ids=["number", "date above a base"],
+)
+def test_a_protected_column_of_numbers_has_a_group_for_each_bin_under_its_own_name(age):
+    inputs = replace(inputs_of(FIRST, SYNTHETIC, protected=("age",)), codec=TableCodec((age, *CODEC.codecs[1:])))
+    shares = {f.group: f.value for f in figures(inputs, EXACT, mu_squared=1e9) if f.name == "representation"}
+    assert list(shares) == [*(f"age=bin {i + 1}" for i in range(11)), "age=missing"]
+    assert shares["age=bin 1"] == pytest.approx((SYNTHETIC[0] == 0).mean())
+    assert shares["age=missing"] == 0
 
 
 def test_copies_of_training_rows_show_in_the_membership_curve():

@@ -191,6 +191,14 @@ def test_named_functions_exist(page):
         assert name in defined, f"{file} has no {name}"
 
 
+def test_functions_that_the_guarantee_names_beside_their_file_exist():
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "privsynth").rglob("*.py")]
+    defined = {name for source in sources for name in re.findall(r"^\s*(?:def|class) (\w+)", source, re.MULTILINE)}
+    named = re.findall(r"\(`(\w+_\w+)`\)", TEXTS["docs/guarantee.md"])
+    assert named
+    assert [name for name in named if name not in defined] == []
+
+
 @pytest.mark.parametrize("page", TEXTS)
 def test_examples_of_schemas_are_schemas(page):
     for block in blocks(TEXTS[page], "yaml"):

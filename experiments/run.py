@@ -13,12 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from privsynth.benchmark.config import BenchmarkConfig
 from privsynth.benchmark.page import figure, label, seconds
 from privsynth.benchmark.results import WATERMARK, Document
 from privsynth.benchmark.runner import benchmark
+from privsynth.errors import ConfigError
+from privsynth.strict.yaml import loads
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--peers-only", action="store_true", help="judge their rows, and run none of ours")
     parser.add_argument("--timeout-minutes", type=float, default=60.0)
     options = parser.parse_args()
-    wanted = yaml.safe_load(options.list.read_text(encoding="utf-8"))
+    wanted = loads(options.list.read_bytes(), what=str(options.list), error=ConfigError).value
     for key in ("generators", "epsilons"):
         if getattr(options, key):
             wanted[key] = getattr(options, key).split(",")

@@ -17,6 +17,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from privsynth.schema.files import load_schema
+
 HOLDOUT = 0.2
 SEED = 20_261_122
 SAMPLES = Path(__file__).resolve().parents[1] / "sample_data"
@@ -70,7 +72,7 @@ def table(name: str, *, seed: int = SEED) -> tuple[pd.DataFrame, dict[str, Any]]
     if name == "transactions":
         with gzip.open(SAMPLES / "transactions.jsonl.gz", "rt", encoding="utf-8") as lines:
             frame = pd.DataFrame([json.loads(line) for line in lines])
-        unit = yaml.safe_load(Path(schema).read_text(encoding="utf-8"))["unit"]
+        unit = load_schema(Path(schema)).unit
         return frame, {"unit": unit, "target": "fraud", "schema": schema}
     raise SystemExit(f"there is no table '{name}'")
 

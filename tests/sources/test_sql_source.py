@@ -152,6 +152,14 @@ def test_a_missing_driver_is_named(monkeypatch):
         open_source("postgresql+psycopg://u:p@localhost/db", SourceOptions(table="t"))
 
 
+def test_where_no_driver_of_postgresql_is_installed_one_is_named(monkeypatch):
+    monkeypatch.setattr("privsynth.sources.sql.session.POSTGRESQL_DRIVERS", ("no_such_driver",))
+    with pytest.raises(
+        SourceError, match="needs a driver for PostgreSQL; install one, for example: pip install pg8000"
+    ):
+        open_source("postgresql://u:p@localhost/db", SourceOptions(table="t"))
+
+
 def test_repr_has_no_user_and_no_password(database):
     source = open_source(database, SourceOptions(table="visits"))
     assert source.label.startswith("sqlite:///")

@@ -24,7 +24,7 @@ from privsynth.sources.sql.session import begin_reading, reading_engine, why_not
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, CursorResult
 
-SHOWN_TABLES = 20
+SHOWN_TABLES = 20  # in a message (own)
 
 
 class SqlSource:
@@ -81,6 +81,10 @@ class SqlSource:
             connection = self._engine.connect()
         except (exc.SQLAlchemyError, sqlite3.Error) as error:
             raise SourceError(why_not_connected(error, self.label)) from None
+        except TypeError:  # pg8000 reads the options of a URL when it connects
+            raise SourceError(
+                f"the options in the URL of {self.label} are not known to its driver; correct them"
+            ) from None
         with connection:
             yield connection
 

@@ -1,17 +1,22 @@
-"""Connections to databases that can only read, and drivers that return a mark for a cell which they cannot turn into
-an object of Python."""
+"""Connections to databases that can only read.
+
+Drivers of PostgreSQL are made to return a mark for a cell that they cannot turn into a Python object; otherwise one
+cell would end the run.
+"""
 
 from __future__ import annotations
 
 import re
 import sqlite3
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from privsynth.errors import SourceError
 from privsynth.sources.header_checks import refuse_unreadable
+from privsynth.sources.sql.password_file import login_defaults
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
@@ -20,11 +25,15 @@ if TYPE_CHECKING:
 # which asks for ATTACH) is denied, by the database itself.
 _SQLITE_READS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 _SQLITE_FUNCTIONS_THAT_DO_MORE = {"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer"}
-# What drivers and servers write, in English, when nobody is there, or when somebody is and says no.
+# What drivers and servers write, in English, when no server answers, or when it refuses the user.
 _REFUSED = re.compile(r"(?i)password|authentication|access denied|login failed|role .* does not exist|pg_hba")
 _ABSENT = re.compile(
-    r"(?i)refused|timed? ?out|translate host|resolve|unreachable|no route|can't connect|name or service"
+    r"(?i)refused|timed? ?out|translate host|resolve|unreachable|no route|can't (connect|create)|name or service"
 )
+
+
+# Drivers of PostgreSQL for a URL that names none, the first that is installed.
+POSTGRESQL_DRIVERS = ("psycopg", "psycopg2", "pg8000")
 
 
 class Unreadable:
@@ -42,6 +51,8 @@ def reading_engine(url: URL, label: str) -> Engine:
     """
     from sqlalchemy import create_engine, event, exc, pool
 
+    if url.drivername == "postgresql":
+        url = url.set(drivername=f"postgresql+{_installed_driver(label)}")
     options: dict[str, Any] = {"poolclass": pool.NullPool, "hide_parameters": True}
     if url.drivername in ("sqlite", "sqlite+pysqlite"):
         if not url.database or url.database == ":memory:":
@@ -60,9 +71,29 @@ def reading_engine(url: URL, label: str) -> Engine:
     except (exc.SQLAlchemyError, TypeError, ValueError):
         raise SourceError(f"the options in the URL of {label} are not known to its driver; correct them") from None
     if engine.dialect.name == "postgresql":
-        guard = {"psycopg2": _guard_psycopg2, "psycopg": _guard_psycopg}.get(engine.dialect.driver)
+        guard = _GUARDS.get(engine.dialect.driver)
         event.listen(engine, "connect", lambda connection, _: _prepare_postgresql(connection, guard))
+        if engine.dialect.driver == "pg8000":
+            event.listen(engine, "do_connect", lambda *given: _add_login(given[-1]))
     return engine
+
+
+def _installed_driver(label: str) -> str:
+    """Return the first driver of PostgreSQL that is installed.
+
+    Raises:
+      SourceError: none is.
+    """
+    for name in POSTGRESQL_DRIVERS:
+        if find_spec(name) is not None:
+            return name
+    raise SourceError(f"{label} needs a driver for PostgreSQL; install one, for example: pip install pg8000")
+
+
+def _add_login(arguments: dict[str, Any]) -> None:
+    """Add what a URL leaves out to the arguments of pg8000, which, unlike libpq, looks for nothing itself."""
+    for name, value in login_defaults(arguments).items():
+        arguments.setdefault(name, value)
 
 
 def _open_sqlite(path: Path) -> sqlite3.Connection:
@@ -133,6 +164,34 @@ def _guard_psycopg(connection: Any) -> None:
         base = connection.adapters.get_loader(oid, Format.TEXT)
         if base is not None:
             connection.adapters.register_loader(oid, guarded(base))
+
+
+# Dates that Python has no object for come as texts, and years before Christ without their era.
+_PG8000_TIMES = (1082, 1114, 1184)  # oids of date, timestamp and timestamptz in PostgreSQL's pg_type.dat
+
+
+def _guard_pg8000(connection: Any) -> None:
+    def guarded(read: Callable[[str], Any], *, time: bool) -> Callable[[str], Any]:
+        def reading(text: str) -> Any:
+            if time and text.endswith(" BC"):
+                return UNREADABLE
+            try:
+                found = read(text)
+            except Exception:
+                return UNREADABLE
+            return UNREADABLE if time and isinstance(found, str) else found
+
+        return reading
+
+    for oid, read in list(connection.pg_types.items()):
+        connection.register_in_adapter(oid, guarded(read, time=oid in _PG8000_TIMES))
+
+
+_GUARDS: dict[str, Callable[[Any], None]] = {
+    "psycopg2": _guard_psycopg2,
+    "psycopg": _guard_psycopg,
+    "pg8000": _guard_pg8000,
+}
 
 
 def begin_reading(connection: Connection) -> None:

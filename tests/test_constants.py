@@ -14,8 +14,6 @@ PACKAGE = Path(__file__).resolve().parents[1] / "privsynth"
 # Rooms whose numbers are still to be explained. This list only ever gets shorter.
 UNFINISHED = {
     "generators",
-    "signing",
-    "sources",
 }
 
 

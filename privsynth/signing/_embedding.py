@@ -14,7 +14,7 @@ from privsynth.signing._files import Digest, digest_bytes
 START = b'<script type="application/vnd.in-toto.bundle" id="privsynth-attestation">'
 END = b"</script>"
 EMPTY_ELEMENT = (START + END).decode("ascii")
-MAX_REPORT_BYTES = 64_000_000
+MAX_REPORT_BYTES = 64_000_000  # of a report's page (own): the largest with charts take a few MB
 _ID = b'id="privsynth-attestation"'
 
 

@@ -23,8 +23,8 @@ from privsynth.strict.json import dumps, loads
 MAX_PATH_CHARACTERS = 1_024  # fewer than PATH_MAX of Linux (4,096) and macOS (1,024 bytes with the folder before it)
 # An envelope of 10 MB has room for some 75,000 files.
 MAX_ENTRIES = 200_000
-MAX_MANIFEST_BYTES = 10_000_000
-_CHUNK_BYTES = 1 << 20
+MAX_MANIFEST_BYTES = 10_000_000  # of the list of a folder's files (own)
+_CHUNK_BYTES = 1 << 20  # read at once while a file is hashed (own)
 _FORBIDDEN = re.compile(r'[\\:*?"<>|]')
 
 

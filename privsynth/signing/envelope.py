@@ -16,8 +16,8 @@ from privsynth.errors import VerificationError
 from privsynth.signing.keys import PublicKey
 from privsynth.strict.json import dumps, loads
 
-MAX_ENVELOPE_BYTES = 10_000_000
-MAX_SIGNATURES = 16
+MAX_ENVELOPE_BYTES = 10_000_000  # of an attestation (own): ours take some kilobytes
+MAX_SIGNATURES = 16  # of an envelope (own): each costs a verifier time, and one is written
 
 
 class Signer(Protocol):

@@ -27,8 +27,8 @@ from privsynth.signing.keys import PublicKey, fingerprint
 from privsynth.strict.json import dumps, loads
 from privsynth.strict.time import from_text, to_text
 
-MAX_KEYRING_BYTES = 10_000_000
-DEFAULT_DAYS = 730
+MAX_KEYRING_BYTES = 10_000_000  # (own) thousands of keys
+DEFAULT_DAYS = 730  # for which a new key is valid (own): two years, within the one to three of NIST SP 800-57, 5.3.6
 
 
 def _moment(value: Any) -> Any:

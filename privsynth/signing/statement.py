@@ -19,7 +19,7 @@ from privsynth.strict.time import from_text, to_text
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://privsynth.org/attestation/release/v1"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-MAX_STATEMENT_BYTES = 10_000_000
+MAX_STATEMENT_BYTES = 10_000_000  # as much as the envelope around it may have
 
 KINDS = ("public", "officer")
 _ADDED = ("signed_at", "signer")

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from privsynth.sources.protocol import SkippedCells, SourceOptions
 
 TIMESTAMP = pa.timestamp("us")
+# Arrow's units of time in a second, and Python's calendar, years 1 to 9999, in seconds since 1970.
 _UNITS_PER_S = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _FIRST_S = int(dt.datetime(1, 1, 1, tzinfo=dt.UTC).timestamp())
 _LAST_S = int(dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.UTC).timestamp())

@@ -21,7 +21,7 @@ MAX_RATIO = 200
 FREE_BYTES = 128 << 20
 # Parts of a workbook that are held in memory: texts, styles and lists of sheets. A million long texts fit.
 MAX_HELD_BYTES = 256 << 20
-MAX_PARTS = 10_000
+MAX_PARTS = 10_000  # members of an archive (own): a workbook has some dozens
 # A chunk of a Parquet column that unfolds to more than this must have a sound ratio.
 MAX_CHUNK_BYTES = 256 << 20
 

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from privsynth.table import Table
 
-_BATCH_ROWS = 50_000
+_BATCH_ROWS = 50_000  # hashed at once (own): some MB
 _MISSING = "\0missing"
 _EXACT = 2.0**53  # below it every integer is a float of its own (IEEE 754)
 _NUMBER = r"^[+-]?(\d{1,400}(\.\d{0,400})?|\.\d{1,400})([eE][+-]?\d{1,4})?$"  # ASCII digits; longer ones are texts

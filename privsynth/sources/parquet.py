@@ -14,7 +14,7 @@ from privsynth.sources.container_limits import refuse_parquet_bomb
 from privsynth.sources.header_checks import check_names, chosen_positions, refuse_unreadable
 from privsynth.sources.protocol import Adapter, SkippedCells, SourceOptions
 
-_BATCH_BYTES = 64 << 20
+_BATCH_BYTES = 64 << 20  # read at once (own)
 
 
 class ParquetSource:

@@ -12,7 +12,7 @@ from privsynth._validate import positive
 from privsynth.errors import ConfigError
 from privsynth.schema.definition import MAX_COLUMNS
 
-MAX_KEYS = 1_000
+MAX_KEYS = 1_000  # columns that JSON lines may have (own)
 ANY_SCHEME = ""  # of an adapter: it takes the URLs that nobody else names
 
 

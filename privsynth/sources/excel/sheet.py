@@ -36,8 +36,8 @@ from privsynth.sources.protocol import SkippedCells, SourceOptions
 Rows = Iterator[list[str | None]]
 # As XML Schema spells a double, without its words for infinity and NaN; a finite one needs fewer signs.
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
-_MAX_NUMBER_CHARS = 400
-SHOWN_SHEETS = 20
+_MAX_NUMBER_CHARS = 400  # of a number (own): double precision needs 17 digits, or some 310 without an exponent
+SHOWN_SHEETS = 20  # in a message (own)
 
 
 class ExcelSource:

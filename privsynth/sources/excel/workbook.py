@@ -26,11 +26,11 @@ from privsynth.sources.container_limits import refuse_zip_bomb
 
 # Limits of a sheet in Excel ("Excel specifications and limits"); what lies beyond is no cell of a sheet.
 MAX_ROWS = 1_048_576
-MAX_COLUMNS = 16_384
+MAX_COLUMNS = 16_384  # of a sheet, likewise
 # Excel's cells have at most 32,767 characters: between the ends of two elements there is no room for more than this.
 _MAX_ELEMENT_BYTES = 16 << 20
-_BLOCK_BYTES = 1 << 16
-_TEXTS_PER_CHUNK = 1 << 16
+_BLOCK_BYTES = 1 << 16  # of XML parsed at once (own)
+_TEXTS_PER_CHUNK = 1 << 16  # shared texts in one Arrow array (own)
 
 _NS = f"{{{SHEET_MAIN_NS}}}"
 ROW, CELL, VALUE, INLINE = f"{_NS}row", f"{_NS}c", f"{_NS}v", f"{_NS}is"

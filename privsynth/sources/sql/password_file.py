@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 _FIELD = re.compile(r"((?:\\.|[^:\\])*)(?::|$)")
-_PORT = 5432  # of PostgreSQL, where a URL gives none
+_PORT = 5432  # of PostgreSQL, where a URL gives none (IANA)
 
 
 def login_defaults(given: Mapping[str, Any]) -> dict[str, str]:

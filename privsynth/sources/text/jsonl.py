@@ -16,8 +16,8 @@ from privsynth.sources.header_checks import check_names, refuse_unreadable
 from privsynth.sources.protocol import MAX_KEYS, Adapter, SkippedCells, SourceOptions
 from privsynth.sources.text.text_file import UNDECODABLE, open_text, physical_lines
 
-_MAX_KEY_CHARS = 200
-_MAX_KEYS_COUNTED = 100_000
+_MAX_KEY_CHARS = 200  # of a key that may name a column (own)
+_MAX_KEYS_COUNTED = 100_000  # different keys that are counted (own): some ten MB; later ones are left out
 _DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
 
 

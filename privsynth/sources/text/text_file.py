@@ -19,8 +19,8 @@ from privsynth.sources.protocol import SourceOptions
 
 # A lone surrogate: no valid text decodes to it, so that a cell that really holds U+FFFD is not mistaken for a bad one.
 UNDECODABLE = "\udcff"
-_BLOCK_CHARS = 1 << 18
-_HEAD_BYTES = 16
+_BLOCK_CHARS = 1 << 18  # read at once (own)
+_HEAD_BYTES = 16  # enough for every byte order mark and magic number that is looked for
 # A run of more line breaks than this in a block is cut to it: no record that is read as one spans so many lines.
 _MAX_BLANK_LINES = 1_000
 _HANDLER = "privsynth_undecodable"

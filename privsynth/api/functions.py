@@ -56,7 +56,7 @@ def synthesize(
     """Make a release of a sensitive table: synthetic rows, the model that made them, and two signed reports.
 
     Guarantee: the folder `out/public` costs at most (epsilon, delta) for each unit, whatever it holds; the ledger
-      reserves both before the first look at a row. The result itself is the officer's: its findings hold exact
+      reserves both before any row is read. The result itself is the officer's: its findings hold exact
       figures. `result.release` is the public part.
     Args:
       source: a path, a database URL or a DataFrame.
@@ -74,7 +74,7 @@ def synthesize(
       key: name of the signing key (see `privsynth keys init`); None leaves the release unsigned.
       passphrase: called for the passphrase of an encrypted key; None takes it from PRIVSYNTH_PASSPHRASE.
       seed: of the synthetic rows; None draws one. It is printed in the report and has no part in the noise.
-      audit: how much the officer's audit does; "none" leaves the figures that were paid for.
+      audit: how much the officer's audit does; "none" leaves the public figures alone.
       policy: "internal", "trusted-partner", "public", or the path of a policy file.
       source_options: how to read the source, such as `SourceOptions(delimiter=";")`.
       header_is_public: take names of columns that look like values; without it they are refused.
@@ -265,7 +265,7 @@ def sample(
     Args:
       model: a release, its public folder, or the folder `model` in it.
       out: a new folder.
-      rows: None takes the paid number of rows.
+      rows: None takes the released number of rows.
       seed: None draws one; the result tells it.
       format: of the files.
       given: conditions that every row meets, such as "age >= 60" or "ward in (ICU, ER)".

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class Synthesizer:
     """Makes differentially private synthetic tables: `Synthesizer(epsilon=1, unit="patient_id", …).fit(df)`.
 
-    Guarantee: every call of `fit` makes one release, reserved in the ledger before the first look at a row; its public
+    Guarantee: every call of `fit` makes one release, reserved in the ledger before any row is read; its public
       part costs at most (epsilon, delta) for each unit. A second `fit` on the same dataset costs as much again.
       Everything afterwards (`sample`, `report`, `save`) costs nothing.
     Args:
@@ -158,7 +158,7 @@ class Synthesizer:
         """Return synthetic rows. They cost nothing, however many are drawn.
 
         Args:
-          n: how many; None takes the paid number of rows.
+          n: how many; None takes the released number of rows.
           seed: the same seed, arguments and release give the same rows; None draws one. The seed of the constructor is
             that of the rows in the release, and has no part in this.
           given, balance: as for `privsynth.sample`.

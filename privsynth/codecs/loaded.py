@@ -99,5 +99,5 @@ def code_sizes(value: Any) -> tuple[int, ...]:
 
 
 def attributes_of_table(value: Any, attributes: int) -> tuple[int, ...]:
-    """Return the attributes of one table of a generator, of which there are so many."""
+    """Return the attributes of one marginal of a generator, each below `attributes`."""
     return tuple(whole(at, 0, attributes - 1, "an attribute of a table") for at in items(value, "a table"))

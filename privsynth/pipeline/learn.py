@@ -91,7 +91,7 @@ class Private:
 
     Attributes:
       table: all rows, as read.
-      partition: who was in.
+      partition: which rows were used.
     """
 
     table: Table
@@ -141,7 +141,7 @@ def learn(
     """Return what may leave and what may not.
 
     Guarantee: the first result is (ε, δ)-DP at the unit level with the plan's budget. Each stage says which part it
-      pays with; the rest is post-processing.
+      spends; the rest is post-processing.
     """
     progress("dividing", 0.0)
     partition = divide(
@@ -228,7 +228,7 @@ def _units(partition: Partition, n_rows: float, request: Request, mechanisms: Me
 
 
 def _share_out(table: Table, sizes: Sizes, request: Request, mechanisms: Mechanisms) -> SpendingPlan:
-    """Return the plan with shares that suit the released sizes, and tell the mechanisms."""
+    """Return the plan with shares that suit the released sizes, and pass it to the mechanisms."""
     columns = modelled_columns(table.names, request.schema, request.budget.unit)
     plan = respread(
         request.plan, n_rows=sizes.train, columns=len(columns), rows_per_unit=sizes.rows_per_unit(request.budget)
@@ -248,7 +248,7 @@ def _weighting(partition: Partition, rows: np.ndarray, sizes: Sizes, budget: Bud
 def _learn_columns(
     table: Table, partition: Partition, sizes: Sizes, request: Request, mechanisms: Mechanisms, progress: Progress
 ) -> _Columns:
-    """Return what the columns hold, and the rows in codes.
+    """Return the columns' facts and codecs, and the coded rows.
 
     Guarantee: parts "votes" (`learn_facts`) and "domain" (`learn_codecs`).
     """
@@ -280,7 +280,7 @@ def _learn_columns(
 def _facts(
     table: Table, rows: np.ndarray, weighting: Weighting, request: Request, mechanisms: Mechanisms
 ) -> dict[str, ColumnFacts]:
-    """Return the facts of every column; the unit column is an identifier whatever it looks like."""
+    """Return the facts of every column; the unit column is always an identifier."""
     asked = FactsRequest(
         schema=request.schema,
         names=[n for n in table.names if n != request.budget.unit],
@@ -301,7 +301,7 @@ def number_of_bins(n_rows: float, plan: SpendingPlan, *, rows_per_unit: float) -
 
 
 def _encode(codec: TableCodec, parsed: ParsedTable, unit: np.ndarray, n_rows: float, request: Request) -> Encoded:
-    """Return some rows in codes, with what a generator may know of them."""
+    """Return coded rows, with the public facts that a generator needs."""
     schema = request.schema
     columns = [i for i, column in enumerate(codec.codecs) for _ in column.attributes()]
     position = {name: i for i, name in enumerate(codec.names)}
@@ -329,7 +329,7 @@ def _encode(codec: TableCodec, parsed: ParsedTable, unit: np.ndarray, n_rows: fl
 def _fit(
     columns: _Columns, partition: Partition, sizes: Sizes, request: Request, mechanisms: Mechanisms, progress: Progress
 ) -> tuple[SyntheticModel, np.random.Generator]:
-    """Return the model, and the published stream from which the public figures go on.
+    """Return the model, and the published random stream, from which the public figures continue.
 
     Guarantee: the generator's parts of the plan (see `Generator.fit`); it sees the training rows alone.
     """
@@ -348,7 +348,7 @@ def _fit(
 
 
 def _figure_inputs(columns: _Columns, partition: Partition, codes: np.ndarray, request: Request) -> PaidInputs:
-    """Return what the public figures are made of."""
+    """Return the inputs of the public figures."""
     schema, modelled, everyone = request.schema, columns.layout.modelled, columns.everyone
     trained = np.arange(everyone.codes.shape[1]) < len(partition.train)
     return PaidInputs(

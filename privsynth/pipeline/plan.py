@@ -40,7 +40,7 @@ class Part:
 
 @dataclass(frozen=True)
 class ColumnPlan:
-    """One column: what is known of it, into how many codes it goes, and the expected error of its one-way table."""
+    """One column: where its domain comes from, its number of codes, and the expected error of its one-way table."""
 
     name: str
     known: str
@@ -50,19 +50,19 @@ class ColumnPlan:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What a table of so many rows would get: estimates.
+    """Estimates for a table of `rows` rows.
 
-    Where units may have several rows they are guessed to have half the most, which meet by chance alone: a run pays for
-    what they really have.
+    Where units may have several rows, they are assumed to have half of `max_rows_per_unit`, which share codes by chance
+    alone; a run adapts to the rows that they have.
 
     Attributes:
       rows: a guess, not a measurement.
       rarest: a category with fewer rows than this is merged into OTHER, about (half come through), unless it is a
         common word such as yes, no or a country. Of numbers alone: the rarest value with a code of its own.
-      bins: cells of a numeric line.
+      bins: of a numeric column.
       columns: each modelled column.
-      pair_tvd: expected error of a pair's table if every pair were measured; strong pairs are measured at a better
-        price. None where the generator measures no pairs.
+      pair_tvd: expected error of a pair's table if every pair were measured; strong pairs are measured more
+        precisely. None where the generator measures no pairs.
     """
 
     rows: int
@@ -138,7 +138,7 @@ def plan(config: SynthesizeConfig, *, expect_rows: int | None = None) -> Plan:
     spending = make_plan(schema, types, budget, generator.training_spec())
     modelled = modelled_columns(types, schema, budget.unit)
     guesses = (expect_rows or schema.rows,) if expect_rows or schema.rows else GUESSED_ROWS
-    # As in a run: what is left after the rows were counted is shared out by their number.
+    # As in a run: the shares of the parts follow from the number of rows.
     plans = {
         int(rows): respread(spending, n_rows=rows, columns=len(modelled), rows_per_unit=_rows_per_unit(budget))
         for rows in guesses
@@ -159,7 +159,7 @@ def plan(config: SynthesizeConfig, *, expect_rows: int | None = None) -> Plan:
 
 
 def _rows_per_unit(budget: Budget) -> float:
-    """Return how many rows a unit has, about; the most where a run does not buy the number of units."""
+    """Return about how many rows a unit has; the most where a run does not release the number of units."""
     return float(budget.max_rows_per_unit) if budget.rows is not None else _usual_rows(budget)
 
 
@@ -205,7 +205,7 @@ def _outlook(
 
 
 def _rarest(rows: int, texts: int, lines: int, budget: Budget, spending: SpendingPlan) -> int:
-    """Return the count from which about half of the categories, or of the frequent values, come through."""
+    """Return the count from which about half of the categories, or of the frequent values, are released."""
     if not texts + lines or "domain" not in spending.parts or spending.discovery_delta <= 0:
         return 0
     weighting, whole = _weighting(budget), spending.parts["domain"]
@@ -221,7 +221,7 @@ def _rarest(rows: int, texts: int, lines: int, budget: Budget, spending: Spendin
 
 
 def _codes(schema: Schema, name: str, bins: int) -> tuple[str, int]:
-    """Return whether the domain is declared or will be bought, and about how many codes it will have."""
+    """Return where the domain comes from, declared or bought, and about how many codes it will have."""
     column = schema.column(name)
     if column.kind == "boolean":
         return "declared", 3

@@ -1,7 +1,7 @@
-"""A guard against a header that was forgotten: the first line then holds somebody's cells, and the release their names.
+"""A guard against a missing header: the first line then holds a person's cells, and the release would publish them.
 
-A name that looks like a value is refused unless a person says that the header is public. What cannot be told from a
-name (a first line of words: `anna,F,Berlin`) passes: SECURITY.md says so.
+A name that looks like a value is refused unless the user says that the header is public. A first line that could be
+names (`anna,F,Berlin`) passes: SECURITY.md says so.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ class Signing:
 
     @property
     def unsigned(self) -> bool:
-        """Whether nobody will."""
+        """True if unsigned."""
         return not self.signer
 
 
@@ -82,7 +82,7 @@ def public_report(
     """Return the public report: a function of what may leave.
 
     Args:
-      policy: judged here only if every check of it looks at public figures alone; else nothing of it is shown.
+      policy: judged here only if all its checks are of public figures; else nothing of it is shown.
     """
     of = generator_extension(public.model.fitted.name)
     return ReportData(

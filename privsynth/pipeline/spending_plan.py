@@ -66,7 +66,7 @@ def open_domain(schema: Schema, physical: Mapping[str, pa.DataType], budget: Bud
 
 
 def _small(schema: Schema, name: str) -> bool:
-    """Return whether a line is declared so short that each value is counted by itself."""
+    """Return whether a column's declared range is so short that each value gets a count."""
     column = schema.column(name)
     if column.kind != "integer" or column.minimum is None or column.maximum is None:
         return False
@@ -79,7 +79,7 @@ def make_plan(
     """Return the plan of a release: the generator's parts, and the report's fixed share of the whole.
 
     Raises:
-      ConfigError: not even the number of rows could be told, so that nothing should be spent.
+      ConfigError: noise would hide even the number of rows.
     """
     relative = weights(schema, physical, budget)
     gaussian = 1.0 - (training.share if training else 0.0)
@@ -96,19 +96,20 @@ def make_plan(
 
 
 def respread(plan: SpendingPlan, *, n_rows: float, columns: int, rows_per_unit: float) -> SpendingPlan:
-    """Return the plan with shares that suit the paid number of rows; the whole and the parts are the same.
+    """Return the plan with shares that suit the released number of rows; the total and the parts stay the same.
 
-    Where rows are few against the noise, what is not known of the columns is lost first: it gets more, in the measure
-    in which it is missing, and what cannot be told of pairs then pays for it. What has been spent stays as it is.
+    Where rows are few compared with the noise, the columns' domains and one-way tables are lost first: their parts get
+    more, in inverse proportion to the strength of the table, at the expense of pairs, which noise hides anyway. What was
+    spent is not changed.
 
     Args:
-      n_rows: the paid number of rows.
+      n_rows: the released number of rows.
       columns: how many the generator models.
-      rows_per_unit: rows that a unit has, on average where that is known, else at most.
+      rows_per_unit: rows of a unit: the mean where it is known, else the most.
     """
     movable = [part for part in MOVABLE if part in plan.parts]
     whole = math.fsum(plan.parts[part] for part in movable)
-    # Rows for each standard deviation of one histogram a column that cost everything.
+    # Rows in standard deviations of noise, if one histogram for each column cost the total.
     strength = n_rows * whole**0.5 / (rows_per_unit * max(columns, 1) ** 0.5)
     wanted = {part: plan.parts[part] / whole for part in movable}
     for part, (clear, most) in CLEAR_AT.items():

@@ -64,7 +64,7 @@ from privsynth.testing.generators import check_generator
 from privsynth.workspace import Workspace, privsynth_home
 
 DEMO = "DEMO"
-# One column and no audit make 0.2 MB, and more columns more; a disk with less than this left is as good as full.
+# The smallest release, one column and no audit, takes 0.2 MB; a disk with less than this left counts as full (own).
 LEAST_BYTES = 1 << 20
 # A CSV cell is a character and a separator or more; Parquet may hold a column of one value in next to nothing.
 LEAST_BYTES_OF_CELL = {"csv": 2.0, "parquet": 0.0}
@@ -72,11 +72,11 @@ LEAST_BYTES_OF_CELL = {"csv": 2.0, "parquet": 0.0}
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """What a run takes from outside; tests put their own in place.
+    """What a run takes from its surroundings; tests replace it.
 
     Attributes:
       home: where ledger, keys and the private workspace are.
-      now: the one reading of the clock that the release carries.
+      now: the time that the release carries.
       report_id: name of the run, in the ledger and in both reports.
       mechanisms: from a bill to mechanisms.
       keyed: the keyed function of units.
@@ -115,8 +115,8 @@ class SynthesisResult:
       epsilon, delta, unit, dataset: the promise.
       signer: "" if unsigned.
       judgement: of the policy on all findings; None without a policy.
-      unfinished: audits that a person stopped; the officer's report is partial then, the release is whole.
-      unresolved: columns of which the budget shows no value, see `reports.unresolved`.
+      unfinished: audits that were interrupted; the officer's report is then partial, the release whole.
+      unresolved: columns of which the budget shows no value, see `report_records.unresolved`.
       columns: of the table that was read.
       ledger: the budget of the dataset, before and after the run.
       audit_level: how much the officer's audit did; "none" if it was not run.
@@ -171,7 +171,7 @@ class SynthesisResult:
 
 @dataclass(frozen=True, kw_only=True)
 class _Job:
-    """Everything that is settled before the first look at a row."""
+    """Everything that is settled before any row is read."""
 
     config: SynthesizeConfig
     env: Environment
@@ -188,8 +188,8 @@ def synthesize(config: SynthesizeConfig, env: Environment) -> SynthesisResult:
     """Make a release.
 
     Guarantee: the public folder costs at most (config.epsilon, config.delta) at the unit level, reserved in the
-      ledger before the first look. A run that fails before any noise was drawn gives the reservation back; any other
-      keeps it. The release appears whole or not at all. An interrupt during the officer's audit ends the audit alone:
+      ledger before any row is read. A run that fails before any noise was drawn refunds the reservation; any other
+      keeps it. The release appears whole or not at all. An interrupt during the officer's audit ends only the audit:
       what it had finished is written, and the release is made.
     Raises:
       PrivsynthError: one sentence, see `privsynth.errors`.
@@ -226,7 +226,7 @@ class _Made:
 
 
 def _make(job: _Job, workspace: Workspace, reservation: Reservation, ledger: Ledger, before: Account) -> _Made:
-    """Read, learn and audit. The ledger is read before the first noise: later a fault of its disk would be dear."""
+    """Read, learn and audit. The ledger is read before the first noise, since afterwards a disk fault costs budget."""
     env = job.env
     if len(reservation.units) > 1:
         warnings.warn(several_units_text(reservation.dataset, reservation.units), PrivsynthWarning, stacklevel=2)
@@ -301,7 +301,7 @@ def _result(job: _Job, made: _Made) -> SynthesisResult:
 
 
 def _least_bytes(job: _Job) -> int:
-    """Return what the release takes at the very least, by public facts alone."""
+    """Return a lower bound of the release's size, from public facts alone."""
     rows = job.config.rows or job.request.schema.rows or 0
     columns = sum(job.request.schema.column(name).kind != "text" for name in job.source.names)
     return LEAST_BYTES + int(rows * columns * LEAST_BYTES_OF_CELL[job.config.format])
@@ -320,7 +320,7 @@ def _checked_generator(name: str, env: Environment) -> Generator:
 
 
 def _prepare(config: SynthesizeConfig, env: Environment) -> _Job:
-    """Check everything that public facts can tell, so that no budget is reserved for a run that cannot end well."""
+    """Check everything that follows from public facts, so that no budget is reserved for a run that must fail."""
     check_out(config.out)
     schema = config.read_schema()
     budget = config.budget(schema)

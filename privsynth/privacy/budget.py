@@ -195,7 +195,7 @@ class Bill:
         if spend.part not in self.plan.parts:
             raise BudgetExceeded(f"the plan has no part '{spend.part}'")
         spent = math.fsum(s.mu_squared for s in self.spends if s.part == spend.part)
-        # Written so that NaN is refused, and nothing can be paid back.
+        # Written so that NaN and negative prices are refused.
         if not 0 <= spend.mu_squared <= self.plan.parts[spend.part] * TOLERANCE - spent:
             raise BudgetExceeded(f"'{spend.label}' would pass what the part '{spend.part}' may spend")
         deltas = math.fsum(s.delta for s in self.spends)

@@ -1,4 +1,4 @@
-"""`OutFolder`: the place of a folder that is to appear, taken before anything is paid, and filled in one step.
+"""`OutFolder`: the place of a new folder, reserved before anything is spent, and filled in one step.
 
 <parent>/.NAME.privsynth-partial/   0700; whoever holds it may let NAME appear, and nobody else
   lock                              held (flock) as long as the run lives

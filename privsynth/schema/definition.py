@@ -66,7 +66,7 @@ class Column(BaseModel):
     """What is publicly known of one column.
 
     Attributes:
-      kind: what the cells mean; None where the run has to buy it.
+      kind: what the cells mean; None if the run has to release it.
       minimum, maximum: bounds; numbers for numeric kinds, ISO dates or datetimes for time kinds.
       categories: the closed list of values, in the order of the code book. Values outside it become missing.
       precision: grid of the values: 0.1 keeps one decimal; for datetimes, in seconds (60 keeps minutes).
@@ -252,7 +252,7 @@ class Schema(BaseModel):
         if follows.column not in self.columns or follows.column in (name, self.unit):
             raise ValueError(f"'{name}' follows from '{follows.column}', which is no other column of the schema")
         source = self.columns[follows.column]
-        # A kind that has to be bought may come out as another, and the run would end after it has paid.
+        # A kind that is released may turn out to be another, and the run would fail after spending.
         if source.kind != "categorical" or source.categories is None or source.follows is not None:
             raise ValueError(
                 f"'{name}' follows from '{follows.column}', which must be declared with kind: categorical and its "

@@ -1,4 +1,4 @@
-"""From files, databases and data frames to a `Table`, without a look at more than the header."""
+"""From files, databases and data frames to a `Table`, reading no more than the header."""
 
 from privsynth.sources.fingerprint import content_fingerprint
 from privsynth.sources.registry import SOURCES, Adapter, SkippedCells, Source, SourceOptions, open_source, read_table

@@ -1,6 +1,6 @@
 """Limits in bytes on what a compressed file may unfold to, so that a small file cannot take all time or memory.
 
-They look at the container alone: at sizes that it declares, and at how many bytes come out of it.
+They read the container alone: the sizes that it declares, and how many bytes it unpacks to.
 """
 
 from __future__ import annotations

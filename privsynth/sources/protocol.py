@@ -13,7 +13,7 @@ from privsynth.errors import ConfigError
 from privsynth.schema.definition import MAX_COLUMNS
 
 MAX_KEYS = 1_000  # columns that JSON lines may have (own)
-ANY_SCHEME = ""  # of an adapter: it takes the URLs that nobody else names
+ANY_SCHEME = ""  # of an adapter: it takes the URLs that no other adapter names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +169,7 @@ class Adapter:
 
     Attributes:
       what: what such a source is, for a message, with its article: "a Parquet file".
-      open: from a path, a URL or an object, and the options, to a `Source`. It looks at the header at most.
+      open: from a path, a URL or an object, and the options, to a `Source`. It reads the header at most.
       suffixes: ends of names of files, in lower case, with the dot.
       schemes: what stands before :// in a URL, in lower case.
       options: those of `OPTIONS` that mean something to it.

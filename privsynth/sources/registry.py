@@ -47,7 +47,7 @@ class _Found(NamedTuple):
 def open_source(origin: str | Path | pd.DataFrame, options: SourceOptions | None = None) -> Source:
     """Open a table by its path, its database URL, or as a pandas DataFrame, and check its header.
 
-    Guarantee: none needed. Only the header is looked at, except for JSON Lines without `columns` (see `JsonlSource`).
+    Guarantee: none needed. Only the header is read, except for JSON Lines without `columns` (see `JsonlSource`).
 
     Args:
       origin: what to read; `SOURCES` lists the suffixes and schemes.
@@ -72,7 +72,7 @@ def open_source(origin: str | Path | pd.DataFrame, options: SourceOptions | None
 
 
 def has_header(origin: str | Path | pd.DataFrame) -> bool:
-    """Return whether the names of columns stand in front of the rows: without a look at the source."""
+    """Return whether the names of columns come before the rows, without opening the source."""
     return _find(origin).adapter.has_header
 
 

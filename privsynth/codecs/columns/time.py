@@ -67,7 +67,7 @@ class TimeCodec:
 
     @property
     def strptime_format(self) -> str:
-        """How values are written as text: the declared or bought format, else ISO 8601 to the precision."""
+        """How values are written as text: the column's format, else ISO 8601 to the precision."""
         default = "%Y-%m-%d" if self.precision == DAY else "%Y-%m-%dT%H:%M" + (":%S" if self.precision < 60 else "")
         return self.format or default
 

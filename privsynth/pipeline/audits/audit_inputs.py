@@ -1,6 +1,6 @@
 """Tables from anywhere, laid side by side for an audit: one type for each column, declared or read off the rows.
 
-Guarantee: none; everything here looks at exact rows, for the officer alone.
+Guarantee: none; everything here reads exact rows, for the officer alone.
 """
 
 from __future__ import annotations

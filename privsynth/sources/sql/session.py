@@ -206,7 +206,7 @@ def begin_reading(connection: Connection) -> None:
 
 
 def why_not_connected(error: Exception, label: str) -> str:
-    """Return a sentence for a connection that failed. What the driver says is looked at and not repeated."""
+    """Return a sentence for a connection that failed. The driver's own message is never repeated."""
     words = str(error)
     if _REFUSED.search(words):
         return f"{label} refuses the user or the password; check both, and that the user may use that database"

@@ -11,7 +11,7 @@ from privsynth.codecs.encoded_table import Encoded
 from privsynth.generators.marginal.expected import expected_errors
 from privsynth.generators.marginal.fitted import FitSettings, FittedMarginal
 from privsynth.generators.marginal.loss import LogitBlocks
-from privsynth.generators.marginal.rare_rows import with_rare_rows
+from privsynth.generators.marginal.rare_values.rare_rows import with_rare_rows
 from privsynth.generators.marginal.rounds import Measurements, MeasureRequest, fit_common, select_and_measure
 from privsynth.generators.registry import ExpectedErrors, PublicFacts
 from privsynth.privacy.budget import SpendingPlan, TrainingSpec

@@ -27,8 +27,8 @@ from privsynth.generators.marginal.measure import (
     to_simplex,
 )
 from privsynth.generators.marginal.mixture import Mixture, fit_mixture
-from privsynth.generators.marginal.rare_rows import RareRows, common_tables, measure_rare, rare_targets
-from privsynth.generators.marginal.rare_tables import measure_uncommon, uncommon_targets
+from privsynth.generators.marginal.rare_values.rare_rows import RareRows, common_tables, measure_rare, rare_targets
+from privsynth.generators.marginal.rare_values.rare_tables import measure_uncommon, uncommon_targets
 from privsynth.generators.marginal.select import (
     Priced,
     candidate_pairs,

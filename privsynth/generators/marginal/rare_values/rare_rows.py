@@ -20,7 +20,7 @@ from privsynth.codecs.contingency import groups_of
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.generators.marginal.clip_units import MANY_ROWS
 from privsynth.generators.marginal.measure import Measurement, to_simplex
-from privsynth.generators.marginal.reweight import reweighted
+from privsynth.generators.marginal.rare_values.reweight import reweighted
 from privsynth.privacy.budget import ROUNDING
 from privsynth.privacy.mechanisms import Mechanisms
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from privsynth.generators.marginal.reweight import reweighted
+from privsynth.generators.marginal.rare_values.reweight import reweighted
 
 STARTS = np.array([0, 3, 6, 8])
 

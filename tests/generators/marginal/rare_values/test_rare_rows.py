@@ -17,7 +17,7 @@ from privsynth.codecs.encoded_table import Encoded
 from privsynth.generators.marginal.fitted import FitSettings
 from privsynth.generators.marginal.generator import MarginalGenerator
 from privsynth.generators.marginal.measure import Measurement
-from privsynth.generators.marginal.rare_rows import (
+from privsynth.generators.marginal.rare_values.rare_rows import (
     MOST_SHARE,
     ROWS_CLIP,
     RareRows,

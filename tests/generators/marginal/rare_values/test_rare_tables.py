@@ -13,8 +13,8 @@ from generators.rare_log import SHARES, SIZES
 
 from privsynth.generators.marginal.fitted import FitSettings
 from privsynth.generators.marginal.generator import MarginalGenerator
-from privsynth.generators.marginal.rare_rows import ROWS_CLIP
-from privsynth.generators.marginal.rare_tables import measure_uncommon, uncommon_targets
+from privsynth.generators.marginal.rare_values.rare_rows import ROWS_CLIP
+from privsynth.generators.marginal.rare_values.rare_tables import measure_uncommon, uncommon_targets
 from privsynth.privacy.budget import Budget, plan_spending
 
 K = 6

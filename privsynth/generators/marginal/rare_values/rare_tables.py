@@ -14,7 +14,7 @@ from privsynth.codecs.contingency import Marginal, coarse_groups, full_marginal,
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.generators.marginal.clip_units import MANY_ROWS
 from privsynth.generators.marginal.measure import Measurement
-from privsynth.generators.marginal.rare_rows import ROWS_CLIP
+from privsynth.generators.marginal.rare_values.rare_rows import ROWS_CLIP
 from privsynth.privacy.budget import ROUNDING
 from privsynth.privacy.mechanisms import Mechanisms, grid_sensitivity, on_grid
 

@@ -99,8 +99,8 @@ def respread(plan: SpendingPlan, *, n_rows: float, columns: int, rows_per_unit: 
     """Return the plan with shares that suit the released number of rows; the total and the parts stay the same.
 
     Where rows are few compared with the noise, the columns' domains and one-way tables are lost first: their parts get
-    more, in inverse proportion to the strength of the table, at the expense of pairs, which noise hides anyway. What was
-    spent is not changed.
+    more, in inverse proportion to the strength of the table, at the expense of pairs, which noise hides anyway. What
+    was spent is not changed.
 
     Args:
       n_rows: the released number of rows.

@@ -1,4 +1,4 @@
-"""privsynth: share a safe copy of a sensitive table, with proof.
+"""privsynth: share a differentially private copy of a sensitive table, with signed reports.
 
     import privsynth
 

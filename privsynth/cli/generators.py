@@ -62,4 +62,4 @@ def _summary(info: GeneratorInfo) -> str:
     of = info.extension
     if of is None:
         return info.summary
-    return f"{info.summary} (package {of.distribution} {of.version}, no part of privsynth: its guarantee is its own)"
+    return f"{info.summary} (package {of.distribution} {of.version}, not part of privsynth: its guarantee is its own)"

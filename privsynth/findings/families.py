@@ -54,7 +54,7 @@ FAMILIES: Mapping[str, Family] = {
     ),
     "rules": Family(
         title="Rules: does every row make sense?",
-        lead="Declared rules are built into the generator; here every synthetic row was checked against them.",
+        lead="Every synthetic row was checked against the declared rules.",
         telling=("rule_violations",),
     ),
     "alarms": Family(

@@ -17,7 +17,7 @@ def hazards(generator: str, *, holdout: bool, package: str = "") -> tuple[Hazard
     Args:
       generator: its name, or `ELSEWHERE`; the table of a network differs from that of noisy tables.
       holdout: whether units were held out for the audit.
-      package: the distribution of a generator that is no part of privsynth; "" for ours.
+      package: the distribution of a generator that is not part of privsynth; "" for ours.
     """
     if generator == ELSEWHERE or generator.startswith("sdv:"):
         return (*_without_promise(), _holdout(holdout), _FAITH, _BIAS, _RECORDS, _PUBLISH)
@@ -71,9 +71,9 @@ _CLAIM = (
 
 def _outside(generator: str, package: str) -> Hazard:
     return Hazard(
-        name="A generator that is no part of privsynth",
-        addressed=f"The generator {generator} is from the package {package}; it passed the contract tests that ship.",
-        evidence="On invented rows it learned through mechanisms alone and kept to its sensitivities.",
+        name="A generator that is not part of privsynth",
+        addressed=f"The generator {generator} is from the package {package}; it passed the shipped contract tests.",
+        evidence="On made-up rows it learned only through mechanisms and kept to its declared sensitivities.",
         residual="The guarantee rests on that package's own proof: it sees coded rows, and no test rules out a leak.",
         status="open",
     )

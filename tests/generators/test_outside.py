@@ -56,7 +56,7 @@ def test_a_release_names_the_package_everywhere_and_its_model_is_restored(site, 
         assert (report["generator"]["name"], report["generator"]["version"]) == ("independent", "1.2")
         extension = {"kind": "generator", "name": "independent", "distribution": "acme-independent", "version": "1.2"}
         assert report["extensions"] == [extension]
-        hazard = next(h for h in report["hazards"] if "no part of privsynth" in h["name"])
+        hazard = next(h for h in report["hazards"] if "not part of privsynth" in h["name"])
         assert hazard["status"] == "open"
         assert "own proof" in hazard["residual"]
         page = (out / folder / "report.html").read_text()
@@ -76,7 +76,7 @@ def test_a_release_names_the_package_everywhere_and_its_model_is_restored(site, 
 def test_the_list_names_the_package(site):
     listed = json.loads(run("generators", "--json").stdout)["independent"]
     assert (listed["package"], listed["version"], listed["private"]) == ("acme-independent", "1.2", True)
-    assert "package acme-independent 1.2, no part of privsynth" in " ".join(run("generators").stdout.split())
+    assert "package acme-independent 1.2, not part of privsynth" in " ".join(run("generators").stdout.split())
 
 
 def test_a_name_in_a_model_imports_nothing_that_is_not_registered(site, tmp_path):

@@ -162,5 +162,5 @@ AUDIT = Audit(
         "attribute_inference": "Inferring a sensitive value with a model",
         "attribute_inference_by_group": "Inferring a sensitive value, within a group",
     },
-    left_out={"quick": "One secret; models see 2,000 rows."},
+    left_out={"quick": "Only one sensitive column is attacked; models see at most 2,000 rows."},
 )

@@ -35,5 +35,5 @@ AUDIT = Audit(
         "linkability": "Linking two parts of a person's record",
         "inference": "Inferring a sensitive value from the nearest synthetic row",
     },
-    left_out={"quick": "One secret instead of three; a third of the attacks."},
+    left_out={"quick": "One sensitive column instead of three; a third of the attacks."},
 )

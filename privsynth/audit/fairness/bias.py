@@ -195,5 +195,5 @@ AUDIT = Audit(
         "false_positive_rate": "False positive rate in a group",
         "false_positive_rate_gap": "Gap in false positive rates between groups",
     },
-    left_out={"quick": "Protected columns are not crossed."},
+    left_out={"quick": "Combinations of protected columns are not examined."},
 )

@@ -217,5 +217,5 @@ AUDIT = Audit(
         "c2st_column": "Columns that give synthetic rows away",
         "c2st_auroc": "Can a model tell synthetic rows from real ones? (AUROC)",
     },
-    left_out={"quick": "At most 3,000 rows a side train the classifier."},
+    left_out={"quick": "At most 3,000 rows of each table train the classifier."},
 )

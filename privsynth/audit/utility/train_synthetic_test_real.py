@@ -177,5 +177,7 @@ AUDIT = Audit(
         "utility_auc": "Trained on synthetic, tested on real (AUROC)",
         "utility_gap": "Utility lost, compared with training on real rows",
     },
-    left_out={"quick": "Models see at most 10,000 rows, none drawn again; no importance of columns."},
+    left_out={
+        "quick": "Models see at most 10,000 rows of one draw of synthetic rows; no comparison of feature importance."
+    },
 )

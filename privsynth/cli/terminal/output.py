@@ -153,7 +153,7 @@ def print_policy(judgement: Judgement | None, *, officer: bool) -> None:
     ]
     header = ("verdict", "check", "demand", "value", "where")
     print_table(
-        header, rows, title=f"Policy '{judgement.policy}', version {judgement.version}: evidence, no conclusion"
+        header, rows, title=f"Policy '{judgement.policy}', version {judgement.version}: evidence, not a conclusion"
     )
 
 

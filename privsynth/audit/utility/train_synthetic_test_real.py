@@ -178,6 +178,6 @@ AUDIT = Audit(
         "utility_gap": "Utility lost, compared with training on real rows",
     },
     left_out={
-        "quick": "Models see at most 10,000 rows of one draw of synthetic rows; no comparison of feature importance."
+        "quick": "Models see at most 10,000 rows; no bootstrap samples; no comparison of feature importance."
     },
 )

@@ -177,7 +177,5 @@ AUDIT = Audit(
         "utility_auc": "Trained on synthetic, tested on real (AUROC)",
         "utility_gap": "Utility lost, compared with training on real rows",
     },
-    left_out={
-        "quick": "Models see at most 10,000 rows; no bootstrap samples; no comparison of feature importance."
-    },
+    left_out={"quick": "Models see at most 10,000 rows; no bootstrap samples; no comparison of feature importance."},
 )

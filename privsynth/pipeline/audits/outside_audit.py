@@ -30,14 +30,14 @@ from privsynth.pipeline.audits.refit import promise_beside, refit_of_model
 from privsynth.pipeline.config import read_schema, stem
 from privsynth.pipeline.report_records import promise_of, report_titles
 from privsynth.pipeline.synthesize import Environment
-from privsynth.policy.files import load_policy
+from privsynth.policy.files import LoadedPolicy, load_policy
 from privsynth.policy.judge import Judgement, judge
 from privsynth.randomness import KeyedFunction
 from privsynth.release.out_folder import OutFolder, check_out
 from privsynth.release.sample import model_folder
 from privsynth.report.hazards import ELSEWHERE, hazards
 from privsynth.report.render import render
-from privsynth.report.report_data import GeneratorRecord, OfficerPart, ReportData
+from privsynth.report.report_data import AuditRun, GeneratorRecord, OfficerPart, ReportData
 from privsynth.sampling.synthetic_model import SyntheticModel
 from privsynth.schema.definition import Schema
 from privsynth.signing.keys import SigningKey
@@ -141,82 +141,153 @@ class AuditResult:
         return "fail" if "fail" in verdicts else "review" if "review" in verdicts else "pass"
 
 
+@dataclass(frozen=True, kw_only=True)
+class _AuditJob:
+    """Everything that is settled before any row is read."""
+
+    config: AuditConfig
+    env: Environment
+    schema: Schema
+    dataset: str
+    policy: LoadedPolicy | None
+    model: SyntheticModel | None
+    claimed: tuple[float, float] | None
+    max_rows_per_unit: int
+    key: SigningKey | None
+    holder: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Audited:
+    """What the audits found.
+
+    Attributes:
+      n_synthetic: rows of the synthetic table.
+      not_compared: columns of the real table that the synthetic one lacks.
+    """
+
+    findings: list[Finding]
+    judgement: Judgement | None
+    done: AuditRun
+    n_synthetic: int
+    not_compared: tuple[str, ...]
+
+
 def audit(config: AuditConfig, env: Environment) -> AuditResult:
     """Write the officer's report on a synthetic table.
 
     Guarantee: none; the folder is personal data. An interrupt during the audits ends them, not the report: what was
       finished is written, and the report names what is missing.
     """
-    check_out(config.out)
-    schema = read_schema(config.schema)
-    dataset = config.dataset or schema.dataset or stem(config.real) or "table"
-    policy = load_policy(str(config.policy)) if config.policy is not None else None
-    folder = model_folder(config.model) if config.model else None
-    model = SyntheticModel.load(folder) if folder else None
-    beside = promise_beside(folder) if folder else None
-    claimed = config.claimed or (beside[:2] if beside else None)
-    key, entry = open_key(env.home, config.key, env.passphrase, now=env.now) if config.key else (None, None)
+    job = _prepare(config, env)
     with OutFolder(config.out, env.home) as place, Workspace(env.home) as workspace:
-        env.progress("reading", 0.0)
-        options = SourceOptions.of(config.source_options)
-        sources = {"real": read_table(open_source(config.real, options), workspace)[0]}
-        sources["synthetic"] = read_table(open_source(config.synthetic, SourceOptions()), workspace)[0]
-        if config.holdout is not None:
-            sources["holdout"] = read_table(open_source(config.holdout, options), workspace)[0]
-        sides, facts = _align(sources, schema)
-        tables = _audit_tables(sides, facts, schema, sources["real"])
-        lacking = tuple(n for n in sources["real"].names if n not in sources["synthetic"].names)
-        max_rows_per_unit = beside[2] if beside else schema.max_rows_per_unit or 1
-        settings = AuditSettings(
-            level=config.level,
-            claimed=claimed,
-            rules=_rules(schema, sides["synthetic"]),
-            model=model,
-            refit=refit_of_model(
-                model, promise=claimed, max_rows_per_unit=max_rows_per_unit, schema=schema, facts=facts
-            )
-            if model
-            else None,
-        )
-        findings = run_audits(
-            tables, settings, progress=lambda name, number, of: env.progress(f"auditing: {name}", (number - 1) / of)
-        )
-        judgement = None
-        if policy is not None:
-            judgement = judge(policy, findings, promise=promise_of(*claimed) if claimed else {})
-        report = ReportData(
-            kind="officer",
-            report_id=env.report_id,
-            dataset=dataset,
-            created=env.now.isoformat(),
-            tool_version=__version__,
-            generator=GeneratorRecord(
-                name=model.fitted.name if model else ELSEWHERE, version="", private=claimed is not None
-            ),
-            guarantee=None,
-            unsigned=key is None,
-            signer=entry.holder if entry else "",
-            n_rows_synthetic=len(sides["synthetic"]),
-            rules=schema.rules,
-            findings=tuple(findings),
-            hazards=hazards(ELSEWHERE, holdout=config.holdout is not None),
-            files=("report.html", "report.json"),
-            extensions=_extensions(config, model),
-            policy=judgement,
-            officer=OfficerPart(audit=replace(audit_run(tables, findings, config.level), not_compared=lacking)),
-        )
+        audited = _run(job, workspace)
+        report = _report(job, audited)
         env.progress("writing", 0.0)
-        _write(report, workspace.folder / "audit", key, env)
+        _write(report, workspace.folder / "audit", job.key, env)
         place.bring(workspace.folder / "audit")
         place.publish()
     return AuditResult(
         folder=config.out,
-        findings=tuple(findings),
+        findings=tuple(audited.findings),
+        judgement=audited.judgement,
+        unfinished=tuple(not_run(audited.findings)),
+        not_compared=audited.not_compared,
+        dataset=job.dataset,
+        claimed=job.claimed,
+    )
+
+
+def _prepare(config: AuditConfig, env: Environment) -> _AuditJob:
+    check_out(config.out)
+    schema = read_schema(config.schema)
+    policy = load_policy(str(config.policy)) if config.policy is not None else None
+    folder = model_folder(config.model) if config.model else None
+    model = SyntheticModel.load(folder) if folder else None
+    beside = promise_beside(folder) if folder else None
+    key, entry = open_key(env.home, config.key, env.passphrase, now=env.now) if config.key else (None, None)
+    return _AuditJob(
+        config=config,
+        env=env,
+        schema=schema,
+        dataset=config.dataset or schema.dataset or stem(config.real) or "table",
+        policy=policy,
+        model=model,
+        claimed=config.claimed or (beside[:2] if beside else None),
+        max_rows_per_unit=beside[2] if beside else schema.max_rows_per_unit or 1,
+        key=key,
+        holder=entry.holder if entry else "",
+    )
+
+
+def _run(job: _AuditJob, workspace: Workspace) -> _Audited:
+    """Read the tables and run all audits on them."""
+    job.env.progress("reading", 0.0)
+    sources = _read(job.config, workspace)
+    sides, facts = _align(sources, job.schema)
+    tables = _audit_tables(sides, facts, job.schema, sources["real"])
+    lacking = tuple(n for n in sources["real"].names if n not in sources["synthetic"].names)
+    refit = None
+    if job.model:
+        refit = refit_of_model(
+            job.model,
+            promise=job.claimed,
+            max_rows_per_unit=job.max_rows_per_unit,
+            schema=job.schema,
+            facts=facts,
+        )
+    settings = AuditSettings(
+        level=job.config.level,
+        claimed=job.claimed,
+        rules=_rules(job.schema, sides["synthetic"]),
+        model=job.model,
+        refit=refit,
+    )
+    findings = run_audits(
+        tables, settings, progress=lambda name, number, of: job.env.progress(f"auditing: {name}", (number - 1) / of)
+    )
+    judgement = None
+    if job.policy is not None:
+        judgement = judge(job.policy, findings, promise=promise_of(*job.claimed) if job.claimed else {})
+    return _Audited(
+        findings=findings,
         judgement=judgement,
-        unfinished=tuple(not_run(findings)),
+        done=replace(audit_run(tables, findings, job.config.level), not_compared=lacking),
+        n_synthetic=len(sides["synthetic"]),
         not_compared=lacking,
-        dataset=dataset,
-        claimed=claimed,
+    )
+
+
+def _read(config: AuditConfig, workspace: Workspace) -> dict[str, Table]:
+    options = SourceOptions.of(config.source_options)
+    tables = {"real": read_table(open_source(config.real, options), workspace)[0]}
+    tables["synthetic"] = read_table(open_source(config.synthetic, SourceOptions()), workspace)[0]
+    if config.holdout is not None:
+        tables["holdout"] = read_table(open_source(config.holdout, options), workspace)[0]
+    return tables
+
+
+def _report(job: _AuditJob, audited: _Audited) -> ReportData:
+    return ReportData(
+        kind="officer",
+        report_id=job.env.report_id,
+        dataset=job.dataset,
+        created=job.env.now.isoformat(),
+        tool_version=__version__,
+        generator=GeneratorRecord(
+            name=job.model.fitted.name if job.model else ELSEWHERE, version="", private=job.claimed is not None
+        ),
+        guarantee=None,
+        unsigned=job.key is None,
+        signer=job.holder,
+        n_rows_synthetic=audited.n_synthetic,
+        rules=job.schema.rules,
+        findings=tuple(audited.findings),
+        hazards=hazards(ELSEWHERE, holdout=job.config.holdout is not None),
+        files=("report.html", "report.json"),
+        extensions=_extensions(job.config, job.model),
+        policy=audited.judgement,
+        officer=OfficerPart(audit=audited.done),
     )
 
 

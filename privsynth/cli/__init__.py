@@ -1,4 +1,4 @@
-"""The command line's frame: the table of commands, and the one place where errors become sentences.
+"""The command line: the table of commands, and the one place where errors become sentences.
 
 A command's module is imported when it runs, so that `privsynth --help` needs neither torch nor pandas. Exit codes are
 those of `privsynth.errors`; besides: 2 wrong usage (click's own), 70 an error that nobody expected, 130 stopped by a
@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import click
 
-from privsynth.cli.terminal.output import Frame, emit_json, frame, plain
+from privsynth.cli.terminal.output import OutputMode, emit_json, output_mode, plain
 from privsynth.errors import PrivsynthError, PrivsynthWarning
 from privsynth.extras import missing_package
 from privsynth.interrupts import signals_as_interrupts
@@ -115,7 +115,7 @@ class Main(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Note `--json` wherever it stands, so that an error before or in a command is JSON as well."""
         typed = args[: args.index("--")] if "--" in args else args
-        ctx.obj = Frame(as_json="--json" in typed)
+        ctx.obj = OutputMode(as_json="--json" in typed)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -134,9 +134,9 @@ class Main(click.Group):
             ctx.exit(READER_GONE)
         except (click.Abort, KeyboardInterrupt):
             spends = ctx.invoked_subcommand in COMMANDS and COMMANDS[str(ctx.invoked_subcommand)].spends
-            _fail(ctx, STOPPED_LATE if frame().released else STOPPED_SENTENCES[spends], STOPPED, prefix="")
+            _fail(ctx, STOPPED_LATE if output_mode().released else STOPPED_SENTENCES[spends], STOPPED, prefix="")
         except click.ClickException as error:
-            if frame().as_json and not frame().printed:
+            if output_mode().as_json and not output_mode().printed:
                 emit_json({"error": plain(error.format_message()), "exit_code": error.exit_code})
             raise
         except PrivsynthError as error:
@@ -204,7 +204,7 @@ def _place(error: BaseException) -> str:
 def _fail(ctx: click.Context, message: str, code: int, *, prefix: str = "Error: ") -> NoReturn:
     message = plain(message)
     click.echo(f"{prefix}{message}", err=True)
-    if frame().as_json and not frame().printed:
+    if output_mode().as_json and not output_mode().printed:
         emit_json({"error": message, "exit_code": code})
     ctx.exit(code)
 

@@ -12,7 +12,7 @@ import click
 
 from privsynth.cli import STOPPED
 from privsynth.cli.terminal.options import source_options, take_source_options
-from privsynth.cli.terminal.output import console, emit_json, frame, plain, print_table, say
+from privsynth.cli.terminal.output import console, emit_json, output_mode, plain, print_table, say
 
 if TYPE_CHECKING:
     from privsynth.benchmark.results import Document
@@ -99,7 +99,9 @@ def command(source: str, generators: str, epsilons: str, timeout_minutes: float,
 def _progress() -> Iterator[Callable[[str, int, int], None]]:
     """Yield what shows one bar for all runs on stderr; without a terminal, a line a stage with --verbose."""
     if not sys.stderr.isatty():
-        yield lambda text, done, of: click.echo(plain(f"{done}/{of} {text}"), err=True) if frame().verbose else None
+        yield (
+            lambda text, done, of: click.echo(plain(f"{done}/{of} {text}"), err=True) if output_mode().verbose else None
+        )
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 

@@ -18,7 +18,7 @@ from privsynth.cli.terminal.options import (
 from privsynth.cli.terminal.output import (
     emit_json,
     first_names,
-    frame,
+    output_mode,
     plain,
     policy_json,
     print_findings,
@@ -107,7 +107,7 @@ def command(out: Path, officer: bool, as_json: bool, format_: str, **options: An
     with progress() as steps:
         env = environment(passphrase=ask_passphrase(), progress=lambda stage, share: steps(stage, share, 1.0))
         result = synthesize(config, env)
-        frame().released = True
+        output_mode().released = True
     if as_json:
         emit_json(result_json(result, officer))
     else:
@@ -146,7 +146,7 @@ def result_json(result: SynthesisResult, officer: bool) -> dict[str, Any]:
 
 def _say(result: SynthesisResult, officer: bool) -> None:
     folder = result.release.folder
-    if officer or frame().verbose:
+    if officer or output_mode().verbose:
         print_findings(result.findings, officer=officer, title="Findings")
     print_policy(result.judgement, officer=officer)
     failed = [f for f in result.findings if f.verdict == "fail"]

@@ -106,15 +106,7 @@ def sample(
         try:
             staged.mkdir()
             names = _write_parts(loaded, order, chosen, staged, suffix, workers or available_cores(), progress)
-            label: dict[str, Any] = {
-                "synthetic": True,
-                "dataset": loaded.dataset,
-                "rows": n_rows,
-                "seed": chosen,
-                "files": names,
-            }
-            if suffix == "csv":
-                label["spreadsheets"] = FORMULAS
+            label = _label(loaded, n_rows, chosen, names)
             if given or groups:
                 label |= {"given": list(given), "balance": balance, "groups": groups, "base_rates": ALTERED}
             text = json.dumps(label, indent=1, ensure_ascii=False) + "\n"
@@ -127,6 +119,14 @@ def sample(
         place.bring(staged)
         place.publish()
     return SampleResult(n_rows, chosen, tuple(out / name for name in names), tuple(given), groups)
+
+
+def _label(model: SyntheticModel, rows: int, seed: int, files: list[str]) -> dict[str, Any]:
+    """Return what every sampled table says of itself."""
+    label: dict[str, Any] = {"synthetic": True, "dataset": model.dataset, "rows": rows, "seed": seed, "files": files}
+    if files[0].endswith(".csv"):
+        label["spreadsheets"] = FORMULAS
+    return label
 
 
 def available_cores() -> int:

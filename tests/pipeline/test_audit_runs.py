@@ -113,7 +113,7 @@ def test_a_column_that_a_table_lacks_is_named(audits, tmp_path):
     real, less = (write(tmp_path, f"{name}.csv", rows) for name, rows in (("real", "a,b\n1,2\n"), ("less", "a\n1\n")))
     made = run("audit", "--real", real, "--synthetic", less, "--out", tmp_path / "a")
     assert made.exit_code == 0, made.output
-    assert "lacks it: b\n" in made.stdout
+    assert "Not compared, because the synthetic table has no such column: b\n" in made.stdout
     data, html = report_of(tmp_path / "a")
     assert data["officer"]["audit"]["not_compared"] == ["b"]
     assert "<b>Not compared</b>" in html

@@ -31,7 +31,7 @@ _MARKS = {"pass": "✓ pass", "fail": "✗ fail", "review": "? review", "insuffi
 
 
 @dataclass
-class Frame:
+class OutputMode:
     """How the running command was asked to speak.
 
     Attributes:
@@ -47,11 +47,11 @@ class Frame:
     released: bool = False
 
 
-def frame() -> Frame:
-    """Return the frame of the running command; a silent default outside the command line."""
+def output_mode() -> OutputMode:
+    """Return the output mode of the running command; a silent default outside the command line."""
     context = click.get_current_context(silent=True)
     found = context.find_root().obj if context else None
-    return found if isinstance(found, Frame) else Frame()
+    return found if isinstance(found, OutputMode) else OutputMode()
 
 
 def plain(text: str) -> str:
@@ -67,7 +67,7 @@ def first_names(names: Sequence[str], at_most: int = 5) -> str:
 
 def say(text: str, *, err: bool = False) -> None:
     """Print a sentence: to stdout, or to stderr if asked or if stdout is for JSON."""
-    click.echo(plain(text), err=err or frame().as_json)
+    click.echo(plain(text), err=err or output_mode().as_json)
 
 
 def emit_json(obj: Any) -> None:
@@ -76,7 +76,7 @@ def emit_json(obj: Any) -> None:
     Raises:
       ValueError: a number is NaN or infinite, or a second object is printed.
     """
-    here = frame()
+    here = output_mode()
     if here.printed:
         raise ValueError("a command prints one JSON object")
     text = json.dumps(obj, indent=2, allow_nan=False)
@@ -116,7 +116,7 @@ def print_table(header: Iterable[str], rows: Iterable[Iterable[str]], *, title: 
         table.add_column(Text(plain(name)))
     for row in rows:
         table.add_row(*(Text(plain(cell)) for cell in row))
-    console(err=frame().as_json).print(table)
+    console(err=output_mode().as_json).print(table)
 
 
 def print_findings(findings: Iterable[Finding], *, officer: bool = False, title: str = "") -> None:
@@ -213,7 +213,7 @@ def progress() -> Iterator[Steps]:
     if not sys.stderr.isatty():
         heartbeat, stderr = Heartbeat(), sys.stderr
         with beating(heartbeat, lambda line: click.echo(plain(line), file=stderr)):
-            yield Steps(None, lines=frame().verbose, heartbeat=heartbeat)
+            yield Steps(None, lines=output_mode().verbose, heartbeat=heartbeat)
         return
     if find_spec("rich") is None:
         yield Steps(None, lines=True)
@@ -221,7 +221,7 @@ def progress() -> Iterator[Steps]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console(err=True), transient=not frame().verbose) as bars:
+    with Progress(*columns, console=console(err=True), transient=not output_mode().verbose) as bars:
         steps = Steps(bars, lines=False)
         yield steps
         steps._end()

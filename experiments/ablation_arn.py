@@ -29,7 +29,6 @@ from privsynth.generators.arn.training import TrainSettings
 from privsynth.generators.marginal.generator import MarginalGenerator
 from privsynth.generators.registry import Generator
 from privsynth.pipeline.learn import Request, learn
-from privsynth.pipeline.spending_plan import make_plan
 from privsynth.privacy.budget import Bill
 from privsynth.privacy.mechanisms import GaussianMechanisms
 from privsynth.progress import no_progress
@@ -78,19 +77,9 @@ def main() -> None:
         for seed in range(1, options.seeds + 1):
             for way in options.ways:
                 generator = WAYS[way]()
-                plan = make_plan(sides.schema, sides.physical, budget, generator.training_spec())
-                request = Request(
-                    schema=sides.schema,
-                    budget=budget,
-                    plan=plan,
-                    generator=generator,
-                    dataset="ablation",
-                    holdout_fraction=0.0,
-                    n_synthetic=None,
-                    seed=seed,
-                )
+                request = Request.on_all_rows(sides.schema, sides.physical, budget, generator, seed=seed)
                 start = time.monotonic()
-                mechanisms = GaussianMechanisms(Bill(plan))
+                mechanisms = GaussianMechanisms(Bill(request.plan))
                 public, _ = learn(sides.train, request, mechanisms, KeyedFunction(), progress=no_progress)
                 seconds = time.monotonic() - start
                 path = Path(home) / "rows.parquet"

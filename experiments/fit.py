@@ -17,7 +17,6 @@ from pathlib import Path
 from privsynth.generators.registry import choose, load_generator
 from privsynth.pipeline.inputs import physical_types
 from privsynth.pipeline.learn import Request, learn
-from privsynth.pipeline.spending_plan import make_plan
 from privsynth.privacy.budget import Bill, Budget
 from privsynth.privacy.mechanisms import GaussianMechanisms
 from privsynth.randomness import KeyedFunction
@@ -47,18 +46,8 @@ def main() -> None:
         start = time.monotonic()
         source = open_source(options.table, SourceOptions())
         table, _ = read_table(source, workspace)
-        plan = make_plan(schema, physical_types(source), budget, generator.training_spec())
-        bill = Bill(plan)
-        request = Request(
-            schema=schema,
-            budget=budget,
-            plan=plan,
-            generator=generator,
-            dataset="benchmark",
-            holdout_fraction=0.0,
-            n_synthetic=None,
-            seed=1,
-        )
+        request = Request.on_all_rows(schema, physical_types(source), budget, generator, seed=1)
+        bill = Bill(request.plan)
         public, _ = learn(table, request, GaussianMechanisms(bill), KeyedFunction())
         learned = time.monotonic()
         public.model.draw_all(public.model.order(public.rows.n_rows), seed=2)

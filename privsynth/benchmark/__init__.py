@@ -1,1 +1,1 @@
-"""Benchmarks of generators on a real table: for the officer alone, outside the ledger."""
+"""Benchmarks of generators on a real table, for the officer alone and outside the ledger."""

@@ -1,4 +1,4 @@
-"""What a benchmark is asked to do: `BenchmarkConfig`, and the `Case`s that it comes to."""
+"""The settings of a benchmark, `BenchmarkConfig`, and its runs, `Case`s."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ MAX_SEEDS = 1_000  # more is taken for a typing error (own)
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One run: a generator at one epsilon, once.
+    """One run: a generator, an epsilon and a seed.
 
     Attributes:
       generator: a name of the registry.
       epsilon: None for a reference without privacy.
-      seed: of the rows and of every other published draw; noise is fresh in each run and has no seed.
+      seed: of the rows and all published randomness; noise is fresh in each run and has no seed.
     """
 
     generator: str
@@ -44,22 +44,22 @@ class BenchmarkConfig:
 
     Attributes:
       table: the rows to learn from: a path or a database URL.
-      out: folder of the results. One that holds a benchmark with the same settings is carried on with.
-      generators: names of the registry; none where only runs from elsewhere are judged (`compare`).
-      epsilons, delta: the promises that private generators are run with.
+      out: folder of the results; a benchmark there with the same settings is continued.
+      generators: names of the registry; may be empty if only other programs' runs are evaluated (`compare`).
+      epsilons, delta: budgets of private generators.
       seeds: each case is run with the seeds 1 … seeds.
-      holdout: rows of the same population that no generator sees; None splits them off the table.
+      holdout: rows of the same population that no generator sees; None: split off the table.
       holdout_fraction: share of the units to split off; None takes 0.2 if there is no `holdout`.
       schema: path of a schema; None declares nothing.
       unit, max_rows_per_unit: as in `SynthesizeConfig`.
       targets: columns to predict; empty takes the schema's.
       source_options: how to read the table and the holdout (see `SourceOptions`).
-      judge_rows: at most this many rows of a table train a model of the judge.
-      timeout_s: a run that takes longer is stopped and counts as failed.
-      reference_epochs: of references that are trained; None takes their own default.
+      judge_rows: most rows of a table that train an evaluation model.
+      timeout_s: a run that takes longer is stopped and fails.
+      reference_epochs: of references that are trained; None: their default.
       keep_rows: keep the synthetic rows of each run in `out/rows`.
       retry_failed: run again what failed before.
-      compare: files with runs that were made elsewhere, to be shown beside ours (see `results.load_runs`).
+      compare: files with runs of other programs, to show beside ours (see `results.load_runs`).
     """
 
     table: str
@@ -108,13 +108,13 @@ class BenchmarkConfig:
 
     @property
     def split(self) -> float | None:
-        """Share of the units to split off as the holdout, or None if there is a table of its own."""
+        """Share of the units to split off as the holdout, or None if the holdout is a table."""
         if self.holdout is not None:
             return None
         return DEFAULT_HOLDOUT if self.holdout_fraction is None else self.holdout_fraction
 
     def cases(self) -> list[Case]:
-        """Return all runs: every generator with the first seed before any with the second."""
+        """Return all runs, seed by seed."""
         found = []
         for seed in range(1, self.seeds + 1):
             for name in self.generators:

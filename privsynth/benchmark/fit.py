@@ -1,4 +1,4 @@
-"""One fit of one generator on the training rows, timed; the synthetic rows go to a private file."""
+"""Fits one generator on the training rows, with timing; writes the synthetic rows to a private file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from privsynth.benchmark.config import BenchmarkConfig, Case
 from privsynth.benchmark.splits import RealTables, budget_of, typed_train
 from privsynth.generators.registry import generator_info, load_generator
 from privsynth.pipeline.learn import Request, learn
-from privsynth.pipeline.spending_plan import make_plan
 from privsynth.privacy.budget import Bill
 from privsynth.privacy.mechanisms import GaussianMechanisms
 from privsynth.progress import Progress
@@ -21,14 +20,14 @@ from privsynth.release.folder import write_rows
 
 @dataclass(frozen=True, kw_only=True)
 class FitCost:
-    """What a fit cost.
+    """Time, memory and epsilon of a fit.
 
     Attributes:
       rows: of the synthetic table.
-      fit_s: seconds from the rows in memory to the model, the report's public figures included.
-      fit_cpu_s: what all threads used of the processor in that time: says more on a machine that does other work too.
-      sample_s: seconds to sample as many rows from the model; None where they are part of `fit_s`.
-      peak_mib: the most memory that the process has held so far, the table included; None where it cannot be told.
+      fit_s: seconds from rows in memory to the model, public figures included.
+      fit_cpu_s: CPU seconds of all threads in that time; more reliable on a busy machine.
+      sample_s: seconds to sample as many rows; None if included in `fit_s`.
+      peak_mib: peak memory of the process so far, the table included; None if unknown.
       epsilon_spent: by our accountant; None without privacy.
     """
 
@@ -43,8 +42,8 @@ class FitCost:
 def fit(sides: RealTables, config: BenchmarkConfig, case: Case, path: Path, progress: Progress) -> FitCost:
     """Fit the case's generator on the training rows and write as many synthetic rows to `path` (Parquet).
 
-    Guarantee: the rows of a private run cost (epsilon, delta), and the benchmark as a whole keeps no account of its
-      runs; a reference has no guarantee at all.
+    Guarantee: the rows of a private run are (epsilon, delta)-DP; nobody accounts for the benchmark as a whole. A
+      reference has no guarantee.
     """
     if not generator_info(case.generator).private:
         return _fit_reference(sides, config, case, path, progress)
@@ -52,24 +51,14 @@ def fit(sides: RealTables, config: BenchmarkConfig, case: Case, path: Path, prog
     budget = budget_of(config, sides.schema, epsilon=case.epsilon)
     generator = load_generator(case.generator)
     start = _clocks()
-    plan = make_plan(sides.schema, sides.physical, budget, generator.training_spec())
-    bill = Bill(plan)
-    request = Request(
-        schema=sides.schema,
-        budget=budget,
-        plan=plan,
-        generator=generator,
-        dataset="benchmark",
-        holdout_fraction=0.0,
-        n_synthetic=None,
-        seed=case.seed,
-    )
+    request = Request.on_all_rows(sides.schema, sides.physical, budget, generator, seed=case.seed)
+    bill = Bill(request.plan)
     public, _ = learn(sides.train, request, GaussianMechanisms(bill), KeyedFunction(), progress=progress)
     learned = _clocks()
     public.model.draw_all(public.model.order(public.rows.n_rows), seed=case.seed)
     sampled = _clocks()
     write_rows(public.rows, path)
-    # `learn` samples once as well.
+    # `learn` samples once too.
     fit_s, fit_cpu_s = (max(2 * b - a - c, 0.0) for a, b, c in zip(start, learned, sampled, strict=True))
     return FitCost(
         rows=public.rows.n_rows,
@@ -103,14 +92,14 @@ def _fit_reference(sides: RealTables, config: BenchmarkConfig, case: Case, path:
 
 
 def _clocks() -> tuple[float, float]:
-    """Return the seconds on the wall and those that this process has used of the processor."""
+    """Return wall-clock seconds and the CPU seconds of this process."""
     return time.monotonic(), time.process_time()
 
 
 def peak_mib() -> int | None:
-    """Return the most memory that this process has held, in MiB."""
+    """Return the peak memory of this process in MiB."""
     try:
-        # The kernel's figure for the process alone: that of `getrusage` begins with the parent's.
+        # Of this process alone: `getrusage` starts from the parent's peak.
         with open("/proc/self/status", encoding="ascii") as lines:
             return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM"))
     except (OSError, StopIteration):

@@ -1,4 +1,4 @@
-"""The judge of a benchmark: a handful of figures for a synthetic table, by the definitions of the audit.
+"""Evaluation of a benchmark: figures of a synthetic table, by the definitions of the audit.
 
     acc1, acc2, acc3   1 − mean total variation distance over single columns, pairs, and 200 fixed triples of columns;
                        numbers in deciles of the training rows (`privsynth.audit.common.discretise`)
@@ -9,8 +9,8 @@
     c2st               AUROC of boosted trees that tell synthetic from holdout rows, cross-fitted; 0.5 is best
                        (`privsynth.audit.fidelity.two_sample_test`)
 
-Real rows judged in the same way give the ceiling: the holdout in place of the synthetic rows for acc, the training rows
-for the others.
+Real rows evaluated in the same way are the ceiling: the holdout in place of the synthetic rows for acc, the training
+rows for the others.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from privsynth.stats.prediction_metrics import macro_auc, r2, rare_classes, rare
 
 MAX_MARGINALS = {1: 2_000, 2: 1_500, 3: 200}  # single columns, pairs and triples; bounds the time (own)
 APART_ROWS = 10_000  # a side, as at the level "standard" of the audit
-LEAST_ROWS = 20  # a side, to tell two tables apart
+LEAST_ROWS = 20  # of each table, to tell two apart (own)
 
 
 def judge(tables: AuditTables, *, max_rows: int, progress: Progress = no_progress) -> dict[str, float]:
@@ -40,7 +40,7 @@ def judge(tables: AuditTables, *, max_rows: int, progress: Progress = no_progres
       tables: with a holdout of at least one row.
       max_rows: at most this many rows of a table train a model.
     """
-    kept = thin(len(tables.synthetic), len(tables.train), np.random.default_rng(0))  # more rows must not be flattered
+    kept = thin(len(tables.synthetic), len(tables.train), np.random.default_rng(0))  # more rows must be no advantage
     tables = replace(tables, synthetic=tables.synthetic.iloc[kept].reset_index(drop=True))
     progress("judging: marginals", 0.0)
     found = accuracy(tables)
@@ -52,7 +52,7 @@ def judge(tables: AuditTables, *, max_rows: int, progress: Progress = no_progres
 
 
 def ceiling(tables: AuditTables, *, max_rows: int, progress: Progress = no_progress) -> dict[str, float]:
-    """Return the figures of real rows; `tables.synthetic` is not looked at."""
+    """Return the figures of real rows; `tables.synthetic` is not used."""
     assert tables.holdout is not None
     progress("judging: real rows", 0.0)
     found = accuracy(replace(tables, synthetic=tables.holdout))
@@ -63,7 +63,7 @@ def ceiling(tables: AuditTables, *, max_rows: int, progress: Progress = no_progr
 
 
 def accuracy(tables: AuditTables) -> dict[str, float]:
-    """Return acc1, acc2 and acc3; as many as there are columns. The marginals are the same in every run."""
+    """Return acc1, acc2 and acc3, as far as there are columns; the marginals are the same in every run."""
     coded = discretise(replace(tables, holdout=None))
     found = {}
     for ways in range(1, min(3, len(coded.columns)) + 1):
@@ -73,7 +73,7 @@ def accuracy(tables: AuditTables) -> dict[str, float]:
 
 
 def usefulness(tables: AuditTables, target: str, *, max_rows: int) -> dict[str, float]:
-    """Return how well models trained on the synthetic rows predict a target of the holdout; nothing if none can."""
+    """Return how well models trained on the synthetic rows predict a target of the holdout; {} if none can."""
     judged = tables.holdout
     assert judged is not None
     rows = tables.synthetic.iloc[thin(len(tables.synthetic), max_rows, np.random.default_rng(1))]
@@ -99,7 +99,7 @@ def usefulness(tables: AuditTables, target: str, *, max_rows: int) -> dict[str, 
 
 
 def told_apart(tables: AuditTables) -> dict[str, float]:
-    """Return c2st: how well trees tell the synthetic rows from the holdout; nothing for too few rows."""
+    """Return c2st: how well trees tell synthetic rows from the holdout; {} for too few rows."""
     assert tables.holdout is not None
     size = min(len(tables.holdout), len(tables.synthetic), APART_ROWS)
     if size < LEAST_ROWS:

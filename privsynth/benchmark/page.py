@@ -133,7 +133,7 @@ def whole(spread: Spread | None) -> str:
 
 
 def label(line: Summary) -> str:
-    """Return a generator's name; what has no privacy says so first, so that no cut can hide it."""
+    """Return a generator's name, prefixed if it is not private, so that no cut can hide it."""
     return line.generator if line.private else f"not private: {line.generator}"
 
 
@@ -209,7 +209,7 @@ def _kind(line: Summary) -> Kind:
 
 
 def _reference_epsilon(document: Document) -> float | None:
-    """Return the epsilon at which most generators have runs, the one nearest to 1 if there are several."""
+    """Return the epsilon at which most generators have runs; of several, the one nearest to 1."""
     counts: dict[float, int] = {}
     for line in document.summary:
         if line.epsilon is not None and line.done:

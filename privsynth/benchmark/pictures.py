@@ -1,7 +1,7 @@
 """Charts of a benchmark: figures against epsilon, and against seconds.
 
-Scores whose best is 1 are drawn on an axis that is stretched towards 1: equal steps are equal factors of what is
-missing, so that 0.97 and 0.98 are as far apart as 0.4 and 0.6. Every generator has a colour, a shape and a dash of its
+Scores with best value 1 have an axis stretched towards 1: equal steps are equal factors of the distance to 1, so that
+0.97 and 0.98 are as far apart as 0.4 and 0.6. Every generator has a colour, a shape and a dash of its
 own, the same in all charts. Only our own shapes are filled and our lines heavy; a shape of a quoted figure is drawn in
 dots; what is not private says so in rust. Legends are in groups of these kinds.
 """
@@ -21,14 +21,14 @@ from privsynth.report.format_numbers import number
 
 # Edges of the plot in pixels.
 LEFT, RIGHT, TOP, BOTTOM = 52.0, svg.WIDE - 14.0, 14.0, 286.0
-NO_PRIVACY_SLOT = 84.0  # width of the column at the right, for what has no epsilon
-DODGE = 3.0  # between series at the same epsilon, so that their intervals can be told apart
+NO_PRIVACY_SLOT = 84.0  # pixels: the column at the right, for what has no epsilon
+DODGE = 3.0  # pixels between series at the same epsilon, so that their intervals do not overlap
 MARKER = 4.5  # pixels: radius of a shape
 _TONES = (svg.BLUE, svg.RUST, "#3d6b35", "#5b3f8c", "#7a5c00", "#0d6e6e", "#a0245e", svg.INK)
 _SHAPES = ("dot", "square", "diamond", "triangle")
 _DASHES = ("none", "7 3", "2 3", "9 3 2 3")
-MARK_GAP = 26.0  # least distance of two marks of a stretched axis
-# What may be missing from 1 at a mark: 2, 1, 0.9, … 0.1, 0.09, … 0.001.
+MARK_GAP = 26.0  # pixels between two marks of a stretched axis, at least
+# Distance to 1 of the possible marks: 2, 1, 0.9, … 0.1, 0.09, … 0.001.
 _STEPS = (
     2.0,
     *(round(digit * 10.0**-power, 4) for power in (1, 2, 3) for digit in range(10 if power == 1 else 9, 0, -1)),
@@ -65,7 +65,7 @@ class Series:
 
     Attributes:
       name: as in the legend.
-      place: its number among all generators of the page; decides colour, shape and dash.
+      place: its number among all generators of the page; sets colour, shape and dash.
       kind: where its figures come from.
     """
 
@@ -88,14 +88,14 @@ class Spot:
 
 @dataclass(frozen=True)
 class Scale:
-    """From figures to heights. `stretched` scores (best 1) lie on the logarithm of what is missing."""
+    """Maps figures to heights; `stretched` scores (best 1) by the logarithm of their distance to 1."""
 
     marks: tuple[float, ...]
     stretched: bool
 
     @classmethod
     def over(cls, figures: Sequence[float], *, stretched: bool) -> Scale:
-        """Return a scale that holds all figures; a score of 1 or more is drawn at the top."""
+        """Return a scale for all figures; scores of 1 or more are drawn at the top."""
         if not stretched:
             return cls(tuple(svg.ticks(min(figures), max(figures))), False)
         missing = [max(1.0 - x, 0.002) for x in figures]
@@ -129,7 +129,7 @@ class Scale:
 def against_epsilon(
     title: str, series: Sequence[Series], *, stretched: bool, ceiling: float | None, ceiling_name: str
 ) -> Markup:
-    """Return a chart with one line a generator, whiskers of one standard deviation, and the ceiling dashed.
+    """Return a chart with a line per generator, whiskers of one standard deviation, and the ceiling dashed.
 
     What has no epsilon stands in a column of its own at the right.
     Raises:
@@ -303,7 +303,7 @@ def _log_seconds(seconds: float) -> float:
 
 
 def _spots(spots: Sequence[Spot], places: Mapping[int, tuple[float, float]], taken: list[Box]) -> str:
-    """Return shapes, and the names that can stand beside them and near nothing else; ours are placed first."""
+    """Return shapes, with names where there is room for them; ours are placed first."""
     shapes = {key: (x - 14, y - 7, x + 14, y + 7) for key, (x, y) in places.items()}
     parts = [_marker(spot.place, spot.kind, *places[id(spot)]) for spot in spots]
     for spot in sorted(spots, key=lambda spot: (spot.kind != Kind.OURS, places[id(spot)][1])):

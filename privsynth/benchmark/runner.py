@@ -1,7 +1,7 @@
-"""Run the cases of a benchmark one after another, each in a process of its own; write what is there after each.
+"""Runs the cases of a benchmark one after another, each in its own process, and writes the results after each.
 
-A folder that holds a benchmark with the same settings is carried on with: what is done is not done again, so that an
-interrupt loses one run at most, and generators, epsilons, seeds and files to compare with can be added later.
+A benchmark with the same settings in the folder is continued: finished runs are kept, so an interrupt loses at most one
+run, and generators, epsilons, seeds and files to compare with can be added later.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ _PAGE, _TWIN, _SETTINGS, _LOCK = "benchmark.html", "benchmark.json", "settings.j
 
 
 def benchmark(config: BenchmarkConfig, progress: Progress = lambda text, done, of: None) -> Document:
-    """Run what is missing and return everything; the folder holds the page, its JSON twin and one file a run.
+    """Run what is missing and return all results; the folder holds the page, its JSON twin and a file per run.
 
     Guarantee: none; the folder is the officer's alone.
     Args:
-      progress: told what is running, how many runs are done, and how many there are.
+      progress: called with what is running, the number of finished runs, and the number of all.
     Raises:
       InputError: a setting, the table, the schema or a file to compare with cannot be used. A run that fails is no
         error: it is listed with its reason.
@@ -69,7 +69,7 @@ def benchmark(config: BenchmarkConfig, progress: Progress = lambda text, done, o
 
 
 def _jobs(config: BenchmarkConfig, others: list[Run], folder: Path) -> dict[str, dict[str, Any]]:
-    """Return key -> job for the ceiling, our cases, and the rows from elsewhere that are still to be judged."""
+    """Return key -> job for the ceiling, our cases, and rows of other programs that are still to be evaluated."""
     asked = dataclasses.asdict(config) | {"out": str(config.out), "compare": [str(path) for path in config.compare]}
     asked["schema"] = None if config.schema is None else str(config.schema)
     jobs: dict[str, dict[str, Any]] = {"ceiling": {"config": asked}}
@@ -96,7 +96,7 @@ def _title(job: Mapping[str, Any]) -> str:
 
 
 def _run(job: Mapping[str, Any], config: BenchmarkConfig, progress: Callable[[str], None]) -> dict[str, Any]:
-    """Run a job in a new process and return its result, or `{"error": reason}` whatever happened to it."""
+    """Run a job in a new process and return its result, or `{"error": reason}` for any failure."""
     quiet = None if os.environ.get("PRIVSYNTH_DEBUG") == "1" else subprocess.DEVNULL
     paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     process = subprocess.Popen(
@@ -107,7 +107,7 @@ def _run(job: Mapping[str, Any], config: BenchmarkConfig, progress: Callable[[st
         text=True,
         encoding="utf-8",
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},  # this privsynth, also from a bare checkout
-        start_new_session=True,  # an interrupt is for us, and we pass it on
+        start_new_session=True,  # an interrupt comes to us, and we pass it on
     )
     late = threading.Event()
 
@@ -147,7 +147,7 @@ def _run(job: Mapping[str, Any], config: BenchmarkConfig, progress: Callable[[st
 
 @dataclasses.dataclass(frozen=True)
 class _Reporter:
-    """Tells the stages of one run."""
+    """Reports the stages of one run."""
 
     progress: Progress
     title: str
@@ -161,7 +161,7 @@ class _Reporter:
 def _write(
     folder: Path, config: BenchmarkConfig, schema: Schema, others: list[Run], results: Mapping[str, Mapping[str, Any]]
 ) -> Document:
-    """Write the page and its twin from what is there, and return the document."""
+    """Write the page and its twin from the results so far, and return the document."""
     runs = [_as_run(case, config, results[case.key]) for case in config.cases() if case.key in results]
     for run in others:
         if run.rows_file is None:
@@ -199,7 +199,7 @@ def _as_run(case: Case, config: BenchmarkConfig, result: Mapping[str, Any]) -> R
 
 
 def _judged(run: Run, result: Mapping[str, Any]) -> Run:
-    """Return a run from elsewhere with the figures that we measured on its rows."""
+    """Return a run of another program with the figures that we measured on its rows."""
     bare = run.model_copy(update={"rows_file": None})
     if "error" in result:
         return bare.model_copy(update={"status": "failed", "reason": f"its rows cannot be judged: {result['error']}"})
@@ -296,7 +296,7 @@ def _folder(config: BenchmarkConfig, schema: Schema) -> Iterator[Path]:
 
 
 def _identity(config: BenchmarkConfig, schema: Schema) -> dict[str, Any]:
-    """Return what runs must share to stand in one page; generators, epsilons and seeds may grow."""
+    """Return what all runs of a page must share; generators, epsilons and seeds may be added."""
     budget = budget_of(config, schema, epsilon=1.0)
     options = {k: list(v) if isinstance(v, tuple) else v for k, v in sorted(config.source_options.items())}
     return {
@@ -325,7 +325,7 @@ def _digest(path: Path) -> str | None:
 
 
 def _stored(folder: Path, key: str, config: BenchmarkConfig) -> dict[str, Any] | None:
-    """Return the result of a run that was made before; None if there is none, or it failed and is to be tried again."""
+    """Return the stored result of a run; None if there is none, or it failed and is to be retried."""
     path = folder / "runs" / f"{key}.json"
     if not path.exists():
         return None
@@ -335,7 +335,7 @@ def _stored(folder: Path, key: str, config: BenchmarkConfig) -> dict[str, Any] |
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write a private file in one step: a reader sees the old one or the new one, and a kill leaves the old one."""
+    """Write a private file atomically: readers see the old or the new one, and a kill leaves the old one."""
     part = path.with_name(f".{path.name}.part")
     try:
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""The tables of a benchmark: read, divided into training and holdout rows, and laid side by side for the judge."""
+"""The tables of a benchmark: reading, division into training and holdout rows, and alignment for evaluation."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ SPLIT_SEED = 20_261_122  # the same split in every run of a benchmark, and in ev
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class RealTables:
-    """The real rows of a benchmark, private, and what is declared of them.
+    """The real rows of a benchmark, private, with their declarations.
 
     Attributes:
       train: the rows that generators see.
       holdout: the rows that they do not see.
-      schema: what generators are told; its number of rows is that of `train`.
+      schema: of the generators; its number of rows is that of `train`.
       physical: column -> Arrow type.
-      targets: columns that the judge predicts.
+      targets: columns to predict.
     """
 
     train: Table
@@ -51,12 +51,12 @@ class RealTables:
 
 
 def settle(config: BenchmarkConfig) -> Schema:
-    """Return the schema, after all checks that need the header only.
+    """Return the schema, after all checks that need only the header.
 
     Raises:
       InputError: the table, the schema, the unit or a target does not fit.
     """
-    # What a benchmark writes stays with the officer, so that it may use what was detected from the rows.
+    # A benchmark stays with the officer, so it may use what was detected from the rows.
     schema = load_schema(config.schema, sdv_is_declared=True) if config.schema else Schema()
     source = open_source(config.table, SourceOptions(**config.source_options))
     unit = budget_of(config, schema, epsilon=1.0).unit
@@ -73,7 +73,7 @@ def settle(config: BenchmarkConfig) -> Schema:
 
 
 def budget_of(config: BenchmarkConfig, schema: Schema, *, epsilon: float) -> Budget:
-    """Return the promise of a private run; unit and k come from the options or the schema, as in `synthesize`."""
+    """Return the budget of a private run; unit and `max_rows_per_unit` as in `synthesize`."""
     return SynthesizeConfig(
         source=config.table,
         out=config.out,
@@ -89,7 +89,7 @@ def _targets(config: BenchmarkConfig, schema: Schema) -> tuple[str, ...]:
 
 
 def read_real_tables(config: BenchmarkConfig, workspace: Workspace) -> RealTables:
-    """Read the table and divide it; the same rows end up on the same side in every process.
+    """Read and divide the table, with the same division in every process.
 
     Guarantee: none; the split is seeded, which no release may be. A benchmark never leaves the officer.
     """
@@ -116,7 +116,7 @@ def read_real_tables(config: BenchmarkConfig, workspace: Workspace) -> RealTable
 
 
 def _split(table: Table, unit: str, fraction: float) -> np.ndarray:
-    """Return (n,) booleans: the row is held out. All rows of a unit are on one side; rows without one are learned."""
+    """Return (n,) booleans: the row is held out. Units are kept whole; rows without a unit are training rows."""
     rng = np.random.default_rng(SPLIT_SEED)
     if unit == "row":
         return rng.random(table.n_rows) < fraction
@@ -126,9 +126,9 @@ def _split(table: Table, unit: str, fraction: float) -> np.ndarray:
 
 
 def align(sides: RealTables, synthetic: Table, unit: str) -> AuditTables:
-    """Return the three tables with values of one kind a column: the schema's, else what the training rows look like.
+    """Return the three tables with one kind per column: the schema's, else detected on the training rows.
 
-    Identifiers, free text and the unit column are left out: there is nothing to compare in them.
+    Identifiers, free text and the unit column are left out.
     Raises:
       ConfigError: the synthetic rows lack a column, or nothing can be compared.
     """
@@ -144,7 +144,7 @@ def align(sides: RealTables, synthetic: Table, unit: str) -> AuditTables:
 def typed_train(sides: RealTables, unit: str) -> tuple[pd.DataFrame, dict[str, str]]:
     """Return the training rows as a frame of numbers, times and texts, and the kind of each column.
 
-    Guarantee: none; the kinds are read off the rows where the schema is silent. For references without privacy.
+    Guarantee: none; kinds that the schema lacks are detected on the rows. For references without privacy.
     """
     facts = _kept_facts(sides, unit)
     return typed_frame(sides.train, sides.schema, facts), {n: fact.kind for n, fact in facts.items()}

@@ -1,7 +1,7 @@
 """One run in a process of its own: `python -m privsynth.benchmark.worker`, a job on stdin, JSON lines on stdout.
 
-Memory, crashes and threads of a run end with its process. What libraries print is kept off the channel. An error of
-ours comes back as its sentence; of any other error only the type, since its text may quote a cell.
+Memory, crashes and threads of a run end with its process. What libraries print is kept out of the channel. Our errors
+are returned as their sentence, others as their type alone, since their text may quote a cell.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def run_job(job: Mapping[str, Any], progress: Any) -> dict[str, Any]:
 
     Args:
       job: `config` (fields of `BenchmarkConfig`), and one of `case` (fields of `Case`), `rows_file`, or neither for the
-        ceiling; `keep` is where the rows of a case are kept, or None.
+        ceiling; `keep`: where to keep the rows of a case, or None.
     """
     from privsynth.benchmark.config import BenchmarkConfig, Case
     from privsynth.benchmark.fit import fit

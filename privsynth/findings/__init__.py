@@ -1,1 +1,1 @@
-"""What an audit or a public figure says: a record with its interval, never a row."""
+"""Findings: what audits and public figures report, each a figure with its interval, never a row."""

@@ -1,4 +1,4 @@
-"""The families of findings: a section of the report each, declared here and nowhere else."""
+"""The families of findings, each a section of the report."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class Family:
 
     Attributes:
       title: its question.
-      lead: what a reader must know before the figures.
-      telling: names of findings that may stand for the family on the first page, the most telling first; where none
-        of them was measured, the worst of all its findings stands there.
+      lead: what readers need to know first.
+      telling: names of findings that may represent the family on the first page, in order of preference; if none was
+        measured, its worst finding does.
     """
 
     title: str

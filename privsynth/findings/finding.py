@@ -1,7 +1,7 @@
-"""`Finding`: what an audit says. A number never travels alone, and says who may see it.
+"""`Finding`: a figure with its interval, its baseline, its verdict, and who may see it.
 
-Visibility is `public` only for a function of public facts, the synthetic rows and paid releases (the interval and n
-too); everything that touched a real row without noise is `officer`.
+Visibility is `public` only for functions of public facts, synthetic rows and released figures (interval and n too);
+whatever depends on a real row without noise is `officer`.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ class Finding:
     Attributes:
       family: section of the report, one of `FAMILIES`.
       name: what was measured, snake_case, stable across versions, for example `tvd_2way_mean`.
-      group: what it was measured on: a column, a pair "age × sex", a protected group "sex=F"; "" for the whole table.
-      value: the estimate; None when the evidence does not allow one (verdict `insufficient`).
-      low, high: ends of the interval at `confidence`, sampling error and paid noise included; None if there is none.
+      group: what it was measured on: a column, a pair "age × sex", a group "sex=F"; "" for the whole table.
+      value: the estimate; None without enough evidence (verdict `insufficient`).
+      low, high: ends of the interval at `confidence`, with sampling error and released noise; None if there is none.
       confidence: of the interval, 0.95 unless said.
-      n: how many rows or targets the estimate rests on (a noisy count where public); None if it does not apply.
-      baseline: the figure that a reader should compare with (the holdout's ceiling, chance, the real rows' value).
+      n: rows or targets that the estimate is based on (a noisy count if public); None if it does not apply.
+      baseline: the figure to compare with (the holdout's, chance, the real rows').
       baseline_label: what the baseline is, for example "holdout".
       better: "lower", "higher", "target" (nearest to the baseline), or "none".
       visibility: `public` or `officer`.
       verdict: `pass`, `fail`, `review`, `insufficient` or `info`.
-      threshold: what the verdict compared with, as a sentence with its source; "" for info.
+      threshold: what the verdict is based on, with its source; "" for info.
       meaning: one or two plain sentences for a compliance officer.
       source: the definition: paper, section, or "own".
       unit: of the value: "" (share or score), "rows", "days", ...

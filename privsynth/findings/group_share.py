@@ -1,4 +1,4 @@
-"""A share of the synthetic rows beside the same share of the real ones: one finding for exact and for paid figures."""
+"""A share of the synthetic rows, with the same share of the real rows as its baseline, exact or noisy."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def beside_real(own: Interval, real: float, **more: Any) -> Finding:
 
 
 def effective(hit: np.ndarray, among: np.ndarray, units: np.ndarray) -> tuple[float, float]:
-    """Return (k, n) of a share as if rows were independent: n rows that would give the variance that units give.
+    """Return effective (k, n) of a share: as many independent rows as have the variance that units give.
 
     Args:
       hit, among: (n,) booleans; the share is that of `hit` among the rows of `among`.

@@ -1,4 +1,4 @@
-"""Small helpers for the sentences and the honest gaps of findings."""
+"""Findings on missing evidence, and shares as text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from privsynth.findings.finding import Finding, Visibility
 
 
 def insufficient(family: str, name: str, why: str, *, visibility: Visibility = "officer", **more: Any) -> Finding:
-    """Return a finding that says why there is no figure. Missing evidence is printed, never left out."""
+    """Return a finding that says why there is no figure. Missing evidence is reported, never left out."""
     meaning = f"Not measured: {why} This is missing evidence, not a good result."
     return Finding(
         family=family,

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow as pa
 
 from privsynth.audit.disclosure.pii_screen import screen
 from privsynth.audit.rules import rule_findings
@@ -25,7 +26,7 @@ from privsynth.domain.learn_codecs import DomainRequest, learn_codecs
 from privsynth.errors import SchemaError
 from privsynth.findings.finding import Finding
 from privsynth.generators.registry import Generator
-from privsynth.pipeline.spending_plan import modelled_columns, respread
+from privsynth.pipeline.spending_plan import make_plan, modelled_columns, respread
 from privsynth.privacy.budget import ROUNDING, Budget, SpendingPlan
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.privacy.unit_weights import STEPS, RowWeights, Weighting, row_weights
@@ -63,6 +64,27 @@ class Request:
     n_synthetic: int | None
     seed: int
     figures: bool = True
+
+    @classmethod
+    def on_all_rows(
+        cls, schema: Schema, types: Mapping[str, pa.DataType], budget: Budget, generator: Generator, *, seed: int
+    ) -> Request:
+        """Return the request to learn from all rows, none held out: for benchmarks and refits, outside the ledger.
+
+        Args:
+          types: column -> Arrow type, in table order.
+        """
+        plan = make_plan(schema, types, budget, generator.training_spec())
+        return cls(
+            schema=schema,
+            budget=budget,
+            plan=plan,
+            generator=generator,
+            dataset="benchmark",
+            holdout_fraction=0.0,
+            n_synthetic=None,
+            seed=seed,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

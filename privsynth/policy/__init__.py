@@ -1,4 +1,4 @@
-"""Policies: what a person demands of findings, and the verdict on each demand. Nothing here sees a row."""
+"""Policies: checks on findings, and their verdicts. No row enters here."""
 
 from privsynth.policy.definition import Check, Policy
 from privsynth.policy.files import SHIPPED, load_policy

@@ -1,4 +1,4 @@
-"""`Policy`: a list of demands on findings, each with its threshold and where the threshold comes from."""
+"""`Policy`: a list of checks on findings, each with a threshold and its source."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _FLOAT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
 def _number(value: Any) -> Any:
-    """Return 1e-5 as a number: YAML 1.1 takes it for a text, and nobody expects that."""
+    """Return a text such as 1e-5 as a number: YAML 1.1 reads it as a text, against expectation."""
     return float(value) if isinstance(value, str) and _FLOAT.fullmatch(value.strip()) else value
 
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1_000)]
 Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
-# What may be demanded of the promise itself, beside the names of findings.
+# What a check may name besides findings: the promise itself.
 PROMISES = ("promised_epsilon", "promised_delta")
 FORBIDDEN = ("anonym", "compliant", "compliance")
 
@@ -27,19 +27,19 @@ class _Frozen(BaseModel):
 
 
 class Check(_Frozen):
-    """One demand.
+    """One check.
 
     Attributes:
-      metric: name of the findings that it looks at, or one of `PROMISES`.
+      metric: name of the findings that it checks, or one of `PROMISES`.
       groups: which of their groups, with * and ? as wildcards.
       at_most, at_least: the threshold; exactly one of them, unless `judge` is "verdict".
-      compare: "value"; "difference", the value minus its baseline; or "distance", the size of that difference.
-      judge: "interval": pass if the whole interval keeps the threshold, fail if none of it does, else review;
-        "estimate": the value alone decides; "verdict": the finding's own verdict is taken over.
-      visibility: "public" or "officer" looks at findings of that kind alone.
-      if_insufficient: the verdict where there is no finding, or one without a figure.
+      compare: "value"; "difference", value minus baseline; or "distance", the absolute difference.
+      judge: "interval": pass if the whole interval meets the threshold, fail if none of it does, else review;
+        "estimate": the value alone decides; "verdict": the finding's own verdict is adopted.
+      visibility: "public" or "officer": check only such findings.
+      if_insufficient: the verdict if there is no finding, or none with a figure.
       source: where the threshold comes from.
-      why: what it is for; "" if that is plain.
+      why: its purpose; "" if obvious.
     """
 
     metric: Text
@@ -68,12 +68,12 @@ class Check(_Frozen):
 
     @property
     def is_public(self) -> bool:
-        """Whether the check looks at nothing but what is public."""
+        """Whether the check uses public findings only."""
         return self.visibility == "public" or self.metric in PROMISES
 
     @property
     def demand(self) -> str:
-        """The demand in words."""
+        """The requirement in words."""
         if self.judge == "verdict":
             return "the finding's own threshold"
         word, bound = ("at most", self.at_most) if self.at_most is not None else ("at least", self.at_least)
@@ -112,5 +112,5 @@ class Policy(_Frozen):
 
     @property
     def public_only(self) -> bool:
-        """Whether every check looks at nothing but what is public."""
+        """Whether every check uses public findings only."""
         return all(check.is_public for check in self.checks)

@@ -1,4 +1,4 @@
-"""Policies from YAML: the shipped ones by name, others by path; every complaint names its line."""
+"""Policies from YAML: shipped ones by name, others by path; every error names its line."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def parse_policy(raw: bytes, where: str) -> LoadedPolicy:
     """Return the policy of some YAML.
 
     Raises:
-      ConfigError: with the line and the key of each of the first five complaints.
+      ConfigError: with line and key of each of the first five errors.
     """
     document = read_yaml(raw, what=where, error=ConfigError)
     if not isinstance(document.value, dict):

@@ -1,4 +1,4 @@
-"""From findings to the verdict on each check of a policy. A verdict is evidence; a person decides what follows."""
+"""From findings to the verdict on each check of a policy. A verdict is evidence; a person decides."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class CheckOutcome:
 
     Attributes:
       metric, groups, demand, source, why: of the check.
-      verdict: the worst of the findings it looked at; for a promise, whether it keeps the threshold.
+      verdict: the worst over its findings; for a promise, whether it meets the threshold.
       counts: verdict -> how many findings have it.
-      worst: groups that have the verdict, up to the first eight; () for the whole table.
-      value, low, high: what was compared with the threshold, of the first finding that has the verdict; None where
-        there is no figure.
-      exact: whether a finding of the officer's was looked at.
+      worst: the first eight groups with the verdict; () for the whole table.
+      value, low, high: what was compared with the threshold, for the first finding with the verdict; None without a
+        figure.
+      exact: whether an officer's finding was used.
     """
 
     metric: str
@@ -45,11 +45,11 @@ class CheckOutcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """What a policy says of a run.
+    """The verdicts of a policy on a run.
 
     Attributes:
       policy, version, purpose: of the policy. digest: SHA-256 of the file it was read from.
-      public_only: whether nothing but public figures was looked at.
+      public_only: whether only public findings were used.
       outcomes: one for each check, in the policy's order.
     """
 
@@ -66,7 +66,7 @@ class Judgement:
         return _worst([outcome.verdict for outcome in self.outcomes])
 
     def count(self, verdict: str) -> int:
-        """Return how many checks have a verdict."""
+        """Return the number of checks with this verdict."""
         return sum(outcome.verdict == verdict for outcome in self.outcomes)
 
 
@@ -74,8 +74,8 @@ def judge(loaded: LoadedPolicy, findings: Iterable[Finding], *, promise: Mapping
     """Return the verdict on each check.
 
     Args:
-      findings: of the run; a check looks at those that it names.
-      promise: "promised_epsilon" and "promised_delta", or nothing where nothing was promised.
+      findings: of the run; each check uses those that it names.
+      promise: "promised_epsilon" and "promised_delta", or empty without a promise.
     """
     policy, known = loaded.policy, list(findings)
     return Judgement(
@@ -133,7 +133,7 @@ def _decide(check: Check, finding: Finding) -> Decision:
 
 
 def _compared(check: Check, finding: Finding) -> tuple[float | None, float | None, float | None]:
-    """Return the figure and its interval as the check compares them; None where there is none."""
+    """Return value and interval as the check compares them; None without a figure."""
     if check.compare == "value" or finding.value is None:
         return finding.value, finding.low, finding.high
     if finding.baseline is None:

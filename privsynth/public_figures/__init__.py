@@ -1,1 +1,1 @@
-"""The figures of the public report, bought with noise from encoded rows. No table enters here."""
+"""The figures of the public report, released with noise from encoded rows; no table enters here."""

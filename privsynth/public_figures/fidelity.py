@@ -1,4 +1,4 @@
-"""Paid distances between the real and the synthetic tables of single columns, pairs and triples."""
+"""Noisy distances between real and synthetic marginals of one, two and three columns."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from privsynth.public_figures.noisy_table import SOURCE, USELESS, paid_figure
 MAX_TABLES = 300  # pairs in a mean, and half as many triples; bounds the time (own)
 MAX_CELLS = 1 << 22  # bins of a contingency table that is counted: 32 MiB of int64 (own)
 STEP = 2.0**-8  # rows: the grid of the released distances, a power of two so that noise in whole steps is exact
-ONE_VALUE = 2  # codes of an attribute that tells values from missing cells, but no value from another
+ONE_VALUE = 2  # codes of an attribute with one bin of values and one for missing cells
 
 
 def mean_findings(
     data: Encoded, synthetic: np.ndarray, mechanisms: Mechanisms, *, mu_squared: float, rng: np.random.Generator
 ) -> list[Finding]:
-    """Return the mean distance of single columns, pairs and triples, over the columns with values to tell apart.
+    """Return the mean distance of single columns, pairs and triples, over columns with at least two known values.
 
     Guarantee: one Gaussian release of `mu_squared` of the part "report".
     """
@@ -92,7 +92,7 @@ def _some_triples(count: int, most: int, rng: np.random.Generator) -> list[tuple
 
 
 def _distances(data: Encoded, synthetic: np.ndarray, tables: list[tuple[int, ...]]) -> np.ndarray:
-    """Return (tables,) ½·Σ|c − N̂·s| in rows. Private until they are released."""
+    """Return (tables,) distances ½·Σ|c − N̂·s| in rows; private until released."""
     marginals = [full_marginal(data.sizes, table) for table in tables]
     scale = data.n_rows / max(synthetic.shape[1], 1)
     both = zip(contingency_tables(data.codes, marginals), contingency_tables(synthetic, marginals), strict=True)
@@ -100,7 +100,7 @@ def _distances(data: Encoded, synthetic: np.ndarray, tables: list[tuple[int, ...
 
 
 def _countable(sizes: list[int], tables: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
-    """Return the tables that are not too large to be counted cell by cell; by sizes, which are public."""
+    """Return the marginals of at most `MAX_CELLS` bins; sizes are public."""
     return [table for table in tables if math.prod(sizes[a] for a in table) <= MAX_CELLS]
 
 

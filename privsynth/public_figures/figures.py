@@ -1,17 +1,17 @@
-"""The figures of the public report: each from one paid release, or from the synthetic rows alone.
+"""The figures of the public report: each from one noisy release, or from the synthetic rows alone.
 
-The neighbouring relation adds or removes a unit, and the number of rows is a paid constant N̂. So what is released are
-*sums*, whose sensitivity is plain, and everything printed is computed from them afterwards:
+Neighbouring tables differ by one unit, and the number of rows is a released constant N̂. So *sums*, with simple
+sensitivities, are released, and all figures are computed from them afterwards:
 
-* ½·Σ|c − N̂·s| over the cells of a table, c real counts and s synthetic shares: a row moves one cell by one, so a unit
-  of k rows moves the sum by at most k/2; a mean of such sums over a fixed list moves by at most k/2 too.
-* tables of counts score × label, score × label × group, and nearness × side (training or holdout). Scores and nearness
-  are functions of the row itself and of synthetic rows, in exact arithmetic, so that nobody else's row can move them:
-  a unit moves a table by at most k in L2. Accuracy, AUROC, calibration, rates, gaps and the membership curve follow
-  from the tables. People in the holdout are counted in the same sums and protected by the same promise.
+* ½·Σ|c − N̂·s| over the bins of a contingency table, c real counts and s synthetic shares: a row moves one bin by one,
+  so a unit of k rows moves the sum by at most k/2, and a mean of such sums over a fixed list by at most k/2 too.
+* contingency tables score × label, score × label × group, and nearness × side (training or holdout). Scores and
+  nearness are functions of the row itself and of synthetic rows, in exact arithmetic, so no other row can move them: a
+  unit moves a table by at most k in L2. AUROC, calibration, rates, gaps and the membership curve follow from the
+  tables. The holdout is counted in the same sums and has the same guarantee.
 
-The report's budget is cut by `WEIGHTS` among what public facts allow: a target, protected columns, a holdout.
-Intervals contain the noise, and for rates the sampling error too. A figure that the noise makes useless is replaced by
+The report's budget is split by `WEIGHTS` among the figures that public facts allow: a target, protected columns, a
+holdout. Intervals include the noise, and for rates the sampling error. A figure that is lost in noise becomes
 'insufficient evidence'.
 """
 
@@ -27,11 +27,11 @@ from privsynth.public_figures.inputs import PaidInputs
 from privsynth.public_figures.membership import membership_findings
 from privsynth.public_figures.utility import score_rows, utility_findings
 
-# Relative shares of the report's μ². Means over many tables are the cheapest figures, the cells of groups the dearest.
+# Relative shares of the report's μ² (own): means over many tables need least, the small counts of groups most.
 WEIGHTS = {"means": 0.2, "columns": 0.15, "utility": 0.15, "groups": 0.3, "membership": 0.2}
 
-# Every figure that may be bought: name of the finding -> its title. What has an exact twin among the officer's
-# audits has its name and title, so that a reader finds the two side by side.
+# Name of every finding that may be released -> its title. One with an exact twin among the officer's audits has the
+# twin's name and title, so that the report shows the two together.
 TITLES = {
     "tvd_1way_mean": "Mean distance, single columns",
     "tvd_2way_mean": "Mean distance, pairs of columns",
@@ -54,7 +54,7 @@ TITLES = {
 
 
 def allocation(inputs: PaidInputs, mu_squared: float) -> dict[str, float]:
-    """Return kind of figure -> μ², from public facts; they sum to at most `mu_squared`."""
+    """Return kind of figure -> μ², by public facts; the sum is at most `mu_squared`."""
     if not inputs.data.sizes:
         return {}
     there = {
@@ -65,7 +65,7 @@ def allocation(inputs: PaidInputs, mu_squared: float) -> dict[str, float]:
         "membership": inputs.in_training is not None,
     }
     total = sum(WEIGHTS[name] for name, wanted in there.items() if wanted)
-    # A hair below, so that no rounding of the parts can lift their sum above the whole.
+    # Slightly less, so that rounding cannot lift the sum above the whole.
     return {name: mu_squared * (1 - 1e-9) * WEIGHTS[name] / total for name, wanted in there.items() if wanted}
 
 

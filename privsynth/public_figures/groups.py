@@ -1,4 +1,4 @@
-"""Public findings about groups of people, from one noisy table score × label × group for each protected column."""
+"""Public findings on groups of people, from one noisy table score × label × group per protected column."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def group_findings(
 ) -> list[Finding]:
     """Return representation, base rate, utility and the model's rates of each group of each protected column.
 
-    Guarantee: one Gaussian release a column, together `mu_squared` of the part "report".
+    Guarantee: one Gaussian release per column, together `mu_squared` of the part "report".
     """
     data = inputs.data
     sides = inputs.single_attribute(inputs.protected)

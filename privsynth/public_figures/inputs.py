@@ -1,4 +1,4 @@
-"""`PaidInputs`: what the public figures are made of."""
+"""`PaidInputs`: the inputs of the public figures."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from privsynth.codecs.table import TableCodec
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class PaidInputs:
-    """What the public figures are made of.
+    """The inputs of the public figures.
 
     Attributes:
       data: private codes of all rows that were used, training and holdout.
       synthetic: (attributes, m) codes of the released rows.
       codec: columns and attributes.
-      target: column that somebody will want to predict, or None.
-      protected: columns whose groups have to be treated alike.
+      target: column to predict, or None.
+      protected: columns whose groups must be treated alike.
       in_training: (n,) booleans, private: the row was trained on, else held out. None: nobody was held out by plan.
     """
 
@@ -41,7 +41,7 @@ class PaidInputs:
         return {name: indices[0] for name, indices in found.items() if len(indices) == 1}
 
     def texts_of(self, column: str) -> list[str]:
-        """Return what each code of a column of one attribute means, as far as it has a name; the last is missing."""
+        """Return the meaning of each code of a column with one attribute; the last is missing."""
         codec = self.codec.by_name[column]
         if isinstance(codec, CategoryCodec):
             return [*codec.texts, "missing"]

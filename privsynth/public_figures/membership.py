@@ -1,7 +1,7 @@
-"""A paid membership curve: does nearness to a synthetic row tell who was trained on?
+"""A noisy membership curve: does nearness to a synthetic row reveal who was in training?
 
-One noisy table nearness × side (training or holdout). Nearness is a whole number, computed from the row itself and
-synthetic rows without a float, so that no row's score can depend on who else is there.
+One noisy table nearness × side (training or holdout). Nearness is an integer, computed from the row itself and
+synthetic rows in integer arithmetic, so that no row's score can depend on other real rows.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def membership_findings(
     """Return the area under the curve of a membership attack by nearness, with the curve.
 
     Guarantee: one Gaussian release of `mu_squared` of the part "report". A unit's rows are all on one side and move
-      one cell each. People in the holdout are counted too, and protected by the same promise.
+      one count each. The holdout is counted too, and has the same guarantee.
     """
     assert inputs.in_training is not None
     measure = _Measure(inputs, rng)
@@ -44,15 +44,15 @@ def membership_findings(
 
 
 class _Measure:
-    """How nearness is told; made of public things.
+    """How nearness is measured; a function of public facts.
 
     Attributes:
       used: attributes that are compared.
       ordered: of them, those whose neighbouring codes are alike.
       base: (len(used), m) uint16 codes of synthetic rows to compare with.
-      known: sorted hashes of all synthetic rows, equal ones too.
-      edges: ascending; a row of nearness v is in bin #(edges <= v), and an equal of a synthetic row in the last
-        of `BINS`: always as many, however few different edges there are.
+      known: sorted hashes of all synthetic rows, duplicates included.
+      edges: ascending; a row of nearness v is in bin #(edges <= v), one that equals a synthetic row in the last of
+        the `BINS`, whose number does not depend on the edges.
     """
 
     def __init__(self, inputs: PaidInputs, rng: np.random.Generator) -> None:
@@ -71,7 +71,7 @@ class _Measure:
         )
 
     def bin_of(self, codes: np.ndarray) -> np.ndarray:
-        """Return the (n,) uint16 bins of rows: the more a row shares with a synthetic one, the higher."""
+        """Return the (n,) uint16 bins of rows, higher for rows nearer to a synthetic one."""
         bins = np.empty(codes.shape[1], dtype=np.uint16)
         for start in range(0, codes.shape[1], AT_ONCE):
             some = codes[:, start : start + AT_ONCE]
@@ -83,7 +83,7 @@ class _Measure:
         """Return (n,) booleans: a synthetic row has the hash."""
         if not len(self.known):
             return np.zeros(len(words), dtype=bool)
-        order = np.argsort(words)  # neighbours are looked for in neighbouring places of memory
+        order = np.argsort(words)  # sorted look-ups are kinder to the cache
         there = np.empty(len(words), dtype=bool)
         there[order] = self.known.take(np.searchsorted(self.known, words[order]), mode="clip") == words[order]
         return there
@@ -103,7 +103,7 @@ class _Measure:
                 equal = (base[:, None] == row).view(np.uint8)
                 points += equal
                 points += equal
-                if ordered:  # of few cells: the ends of the type do not meet
+                if ordered:  # few codes, so that uint16 does not wrap around
                     points += (base[:, None] + np.uint16(1) == row).view(np.uint8)
                     points += (base[:, None] - np.uint16(1) == row).view(np.uint8)
             best[start : start + CHUNK] = points.max(axis=0)

@@ -1,7 +1,7 @@
-"""What the paid figures share: noisy tables, what is computed from them, and intervals that contain the noise.
+"""Noisy contingency tables, figures computed from them, and intervals that include the noise.
 
-Counts are never cut at zero before they are summed: a sum of noisy counts is unbiased only as long as their noise may
-cancel. What is a rate is cut to [0, 1] at the very end.
+Counts are not clipped at zero before they are summed, for a sum of noisy counts is unbiased only if noise may cancel.
+Rates are clipped to [0, 1] at the very end.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ MIN_ROWS = 50.0  # of a denominator, as `MIN_ROWS` of a group in the audit (own)
 
 @dataclass(frozen=True, repr=False, eq=False)
 class NoisyTable:
-    """A paid table of counts, and tables that could have been in its place.
+    """A noisy contingency table, with plausible redraws.
 
     Attributes:
       counts: counts with noise of standard deviation `sigma` each.
-      draws: (draws, *counts.shape): noise and sampling error, around what came out.
+      draws: (draws, *counts.shape) counts redrawn around the noisy ones, with noise and sampling error.
     """
 
     counts: np.ndarray
@@ -59,7 +59,7 @@ class NoisyTable:
 
     @property
     def holds_enough(self) -> bool:
-        """Whether there are so many rows that the noise of their sum cannot be most of it."""
+        """Whether the number of rows is large against the noise of their sum."""
         return self.total > max(MIN_ROWS, 4 * self.sigma * math.sqrt(self.counts.size))
 
 
@@ -73,12 +73,12 @@ class Rate:
 
     @property
     def useless(self) -> bool:
-        """Whether the interval is so wide that the figure says nothing."""
+        """Whether the interval is too wide to be of use."""
         return self.high - self.low > USELESS
 
 
 def counts_of(columns: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
-    """Return the exact int64 table of (n,) uint16 columns, of `shape`, in bounded memory. Private where rows are."""
+    """Return the exact int64 contingency table of (n,) uint16 columns, of `shape`; private if the rows are."""
     (table,) = contingency_tables(np.stack(columns), [full_marginal(shape, tuple(range(len(shape))))])
     return table
 
@@ -120,7 +120,7 @@ def _area(table: np.ndarray) -> np.ndarray:
 
 
 def paid_figure(*, useless: bool, meaning: str, value: float, low: float, high: float, **more: Any) -> Finding:
-    """Return a public finding; one without a figure where its interval is so wide that it says nothing."""
+    """Return a public finding, without a figure if `useless`."""
     common: dict[str, Any] = {"visibility": "public", **more}
     if not useless:
         return Finding(value=value, low=low, high=high, meaning=meaning, **common)

@@ -1,4 +1,4 @@
-"""Train on synthetic rows, test on real ones: what one paid table score × label says."""
+"""Train on synthetic rows, test on real ones, from one noisy table score × label."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ AT_ONCE = 1 << 17  # rows that are scored at once; bounds memory (own)
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class Scored:
-    """Rows as bins of a score and labels; the bins and labels of real rows are private.
+    """Score bins and labels of rows; those of real rows are private.
 
     Attributes:
-      label: name of the target; "" if there is none, and then all labels are 0 and there is one bin.
+      label: name of the target; "" if there is none: then all labels are 0 and there is one bin.
       positive: what label 1 means.
       real_bin, real_label: (n,) uint16 of the real rows.
       fake_bin, fake_label: (m,) uint16 of the synthetic rows.
@@ -58,7 +58,7 @@ class Scored:
 
 
 def score_rows(inputs: PaidInputs, rng: np.random.Generator) -> Scored:
-    """Return label and score bin of each row, by a model trained on half of the synthetic rows."""
+    """Return the label of each row, and its score bin by a model trained on half of the synthetic rows."""
     n_real, n_fake = inputs.data.codes.shape[1], inputs.synthetic.shape[1]
     target = inputs.single_attribute((inputs.target,)) if inputs.target else {}
     if not target:
@@ -85,8 +85,8 @@ def score_rows(inputs: PaidInputs, rng: np.random.Generator) -> Scored:
     members = np.bincount(of_rest, minlength=bins)
 
     def bins_of(codes: np.ndarray) -> np.ndarray:
-        # Sums of leaves: a row's score is the same to the last bit whoever else is in the table, as no matrix product
-        # is. So rows are taken a few at a time; scikit-learn makes eight bytes of each code.
+        # A score is a sum of leaves: unlike a matrix product, it is the same to the last bit whatever other rows there
+        # are. Rows are taken in parts, for scikit-learn makes eight bytes of each code.
         found = np.empty(codes.shape[1], dtype=np.uint16)
         for start in range(0, codes.shape[1], AT_ONCE):
             some = slice(start, start + AT_ONCE)

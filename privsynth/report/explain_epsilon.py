@@ -1,10 +1,10 @@
-"""What (epsilon, delta) means, in plain words, by the exact trade-off bounds.
+"""Explains (epsilon, delta) in plain words, by exact trade-off bounds.
 
-The figure used is this. Let an attacker make any guess about a person: a value, a link, "this is her row". Without
-the person's rows in the data the guess would be right with probability p. With them it is right with probability at
-most 1 - f(p), where f is the trade-off function that the release obeys (Wasserman and Zhou 2010; Dong, Roth and Su
-2022; Kulynych et al. 2025, arXiv 2507.06969): the guess being right is an event, and its probabilities with and
-without the person are the two errors of a test. Delta is inside the bound; nothing is excepted from it.
+An attacker makes any guess about a person: a value, a link, "this is her row". Without the person's rows in the data
+the guess is right with probability p; with them, with probability at most 1 - f(p), where f is the trade-off function
+of the release (Wasserman and Zhou 2010; Dong, Roth and Su
+2022; Kulynych et al. 2025, arXiv 2507.06969): a right guess is an event, and its probabilities with and without
+the person are the error rates of a test. The bound includes delta, without exception.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _NORMAL = NormalDist()
 
 @dataclass(frozen=True, kw_only=True)
 class RiskCard:
-    """One starting point of an attacker. `prior`, `highest` and `belief` are probabilities.
+    """What an attacker with a given prior can gain. `prior`, `highest` and `belief` are probabilities.
 
     Attributes:
       prior: how often the guess is right without the person's rows.
@@ -69,7 +69,7 @@ def highest_belief(prior: float, *, epsilon: float, delta: float = 0.0) -> float
 
 
 def highest_accuracy(*, epsilon: float, delta: float, mu: float | None = None, mu_delta: float = 0.0) -> float:
-    """Return the largest probability to say rightly whether a person is in the data, from even odds.
+    """Return the largest probability of a right guess whether a person is in the data, from even odds.
 
     It is (1 + max(TPR - FPR)) / 2: (e^epsilon + delta) / (1 + e^epsilon), or, if that is less, Phi(mu / 2), which
     `mu_delta` raises by at most half of itself.

@@ -1,4 +1,4 @@
-"""Numbers as text: one fixed way, so that the same report gives the same bytes."""
+"""Numbers as text, in one fixed way, so that the same report gives the same bytes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def interval(low: float | None, high: float | None, unit: str = "") -> str:
 
 
 def power(value: float) -> str:
-    """Return a small probability as a power of ten where it is one, for example "10⁻⁶"."""
+    """Return a small probability as a power of ten if it is one, for example "10⁻⁶"."""
     if value <= 0:
         return number(value)
     exponent = round(math.log10(value))

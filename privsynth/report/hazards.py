@@ -1,4 +1,4 @@
-"""The hazards of a differential privacy claim, and what was done about each.
+"""Hazards of a differential privacy claim, and what was done about each.
 
 The list follows the themes of NIST SP 800-226 (2025); the wording is ours. A function of public facts only.
 """

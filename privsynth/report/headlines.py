@@ -1,4 +1,4 @@
-"""The first page: one line for each family of findings, with its most telling figure, and what was left out."""
+"""The first page: one row for each family of findings, with its most telling figure."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _COUNTED: tuple[Verdict, ...] = ("fail", "review", "insufficient", "pass")
 
 @dataclass(frozen=True)
 class Headline:
-    """One line of the first page.
+    """One row of the first page.
 
     Attributes:
-      family: where the rest stands. title: its question.
+      family: its section. title: the question of the section.
       verdict: the worst of its findings that have a figure or fail; "insufficient" if none has one.
-      finding: the figure that stands for the family; None if there is none.
+      finding: the figure that represents the family; None if there is none.
       name: of that figure, for people.
       exact: whether the figure is the officer's.
       counts: how many findings have which verdict, failures first.
@@ -36,12 +36,12 @@ class Headline:
 
     @property
     def exact(self) -> bool:
-        """Whether the figure must stay inside."""
+        """Whether the figure is the officer's."""
         return self.finding is not None and self.finding.visibility == "officer"
 
 
 def headlines(report: ReportData, title: Titles) -> list[Headline]:
-    """Return one line for each family, those without any finding included."""
+    """Return one row for each family, also for those without findings."""
     return [_headline(family, [f for f in report.findings if f.family == family], title) for family in FAMILIES]
 
 

@@ -21,7 +21,7 @@ from privsynth.report.titles import GLOSSARY, STATUSES, VERDICTS, titles_by
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 ATTESTATION = Markup('<script type="application/vnd.in-toto.bundle" id="privsynth-attestation"></script>')
-PROFILES = 40  # columns with a picture; report.json has them all
+PROFILES = 40  # columns with a histogram; report.json has all of them (own)
 
 
 def templates_dir() -> Path:
@@ -79,7 +79,7 @@ def render(report: ReportData, titles: Mapping[str, str]) -> str:
 
 @cache
 def _environment(folder: Path) -> Environment:
-    """Return the environment of a folder; it keeps compiled templates, which take longer to make than a page."""
+    """Return the environment of a folder, cached, for compiling templates takes longer than rendering."""
     environment = Environment(
         loader=FileSystemLoader(folder),
         autoescape=True,

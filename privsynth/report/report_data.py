@@ -1,4 +1,4 @@
-"""`ReportData`: everything a report says, as records. No row of a table can be held by any of them.
+"""`ReportData`: everything a report says, as records; none can hold a row of a table.
 
 The public report is a function of public facts, the synthetic rows and paid releases. `ReportData` enforces the half
 of it that types can: a public report refuses a finding that is not public, and any part that is the officer's.
@@ -30,16 +30,16 @@ HazardStatus = Literal["addressed", "partly", "open"]
 
 @dataclass(frozen=True, kw_only=True)
 class SpendRecord:
-    """One paid release.
+    """One release that was paid for.
 
     Attributes:
-      label: the ledger's name for it.
+      label: its name in the ledger.
       mechanism: for example "Gaussian, integer-valued".
       noise_multiplier: standard deviation / sensitivity, dimensionless; None if the mechanism has none.
       sensitivity: largest L2 change between neighbours, in the units of the query; None if it has none.
       share: its part of the budget, 0 to 1, in mu squared; the shares of a guarantee sum to at most 1.
       delta: its part of delta.
-      what: one sentence that says what was bought.
+      what: one sentence on what was released.
     """
 
     label: str
@@ -68,7 +68,7 @@ class Guarantee:
       unit: "row", or the name of the column that names the protected unit.
       max_rows_per_unit: at most this many rows of a unit were used; None where the unit is a row.
       neighbours: one sentence that says which two tables the promise compares.
-      accountant, second_accountant: who added the costs up; the second is "" if there was none.
+      accountant, second_accountant: which accountants computed the cost; the second is "" if there was none.
       mu: the release as Gaussian DP, if it is one; else None.
       mu_delta: probability of the events in which mu does not hold (thresholded discovery); part of delta.
       report_share: the part of the budget (in mu squared) set aside for the report's figures, 0 to 1.
@@ -118,7 +118,7 @@ class GeneratorRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnRecord:
-    """One column as the public may know it.
+    """One column as the public report shows it.
 
     Attributes:
       domain: a sentence with the bounds or categories that the run used.

@@ -1,4 +1,4 @@
-"""From findings to the sections of a page: what stands together, in which order, with which picture."""
+"""From findings to the sections of a page: grouping, order and charts."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from privsynth.report.report_data import ReportData
 from privsynth.report.titles import Titles
 
 URGENCY: tuple[Verdict, ...] = ("fail", "review", "insufficient", "pass", "info")
-NAMED = 6  # how many groups a line of the summary names before it counts
-SHOWN = 12  # rows of a table that are shown without a click
-FULL = 0.5  # share of all pairs from which a matrix is the better picture than a list
+NAMED = 6  # groups that a row of the summary names; further ones are counted (own)
+SHOWN = 12  # rows of a table shown without a click (own)
+FULL = 0.5  # share of all pairs from which a matrix is drawn instead of a list (own)
 
-# Findings of different names that share a scale and are drawn together.
+# Findings of different names that share a scale and a chart.
 _TOGETHER: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "fidelity": (("Mean distance, over all columns", ("tvd_1way_mean", "tvd_2way_mean", "tvd_3way_mean")),),
     "utility": (("Trained on synthetic rows, tested on real ones (AUROC)", ("tstr_auroc", "utility_auc")),),
@@ -47,7 +47,7 @@ _TOGETHER: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     ),
     "coverage": (("Rows of one table that lie among those of the other", ("precision", "recall", "coverage")),),
 }
-# What a row of such a picture is called, where not by its title; "" where its group says it all.
+# Label of a row of such a chart, if not its title; "" if its group is enough.
 _SHORT = {
     "tvd_1way_mean": "single columns",
     "tvd_2way_mean": "pairs of columns",

@@ -1,1 +1,1 @@
-"""Statistics of the field: intervals, prediction metrics, bounds on ε. Numbers in, numbers out."""
+"""Statistics: intervals, prediction metrics, bounds on ε. Pure functions of numbers."""

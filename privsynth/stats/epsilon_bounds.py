@@ -1,11 +1,11 @@
-"""Lower bounds on epsilon and mu from what an attack got right: pure functions of counts and scores.
+"""Lower bounds on epsilon and mu from the successes of an attack: pure functions of counts and scores.
 
 * `clopper_pearson_epsilon`: (epsilon, delta) from hits and false alarms of independent trials, by exact intervals.
-* `gdp_mu_bound`: the same counts, if the mechanism is Gaussian (mu-GDP). Far stronger, because it extrapolates.
-* `bayesian_epsilon`: credible interval instead of a bound; narrower, from the same counts.
-* `one_run_epsilon`, `one_run_mu`: valid for guesses about many coins of a single run.
+* `gdp_mu_bound`: mu from the same counts if the mechanism is mu-GDP. Much stronger, because it extrapolates.
+* `bayesian_epsilon`: a credible interval from the same counts; narrower, but no bound.
+* `one_run_epsilon`, `one_run_mu`: from guesses about many coins of a single run.
 
-None is a proof of privacy: a bound above the claim is a bug, a bound below it says what was tried.
+None proves privacy: a bound above the claim shows a fault, a bound below it shows nothing beyond the attacks tried.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_EPSILON = 50.0  # end of the search: no number of targets that an audit take
 MAX_MU = 20.0  # end of the search: no number of targets that an audit takes could show as much
 _GRID = 400  # points of the integral over the false-positive rate (own)
 _TAIL = np.geomspace(1e-4, 0.5, 50)  # shares accused, in equal factors from 1 in 10,000 to half (own)
-_LEVELS = np.concatenate([_TAIL, 1 - _TAIL])  # where thresholds are tried: dense where few are accused
+_LEVELS = np.concatenate([_TAIL, 1 - _TAIL])  # quantiles tried as thresholds, dense at both ends
 
 
 def clopper_pearson_epsilon(
@@ -103,12 +103,12 @@ def _quantile(below: Callable[[float], float], share: float) -> float:
 
 
 def one_run_p_value(epsilon: float, *, pool: int, guesses: int, correct: int, delta: float) -> float:
-    """Return how likely at least `correct` right guesses are if the run was (epsilon, delta)-private.
+    """Return an upper bound of the probability of at least `correct` right guesses if the run is (epsilon, delta)-DP.
 
     Args:
       pool: coins that were thrown (m).
-      guesses: of these, how many the attack dared to guess (r).
-      correct: of these, how many were right (v).
+      guesses: how many of them the attack guessed (r).
+      correct: how many guesses were right (v).
     Source: Steinke, Nasr & Jagielski (2023), theorem for abstaining guesses.
     """
     rate = float(special.expit(epsilon))
@@ -133,7 +133,7 @@ def one_run_epsilon(*, pool: int, guesses: int, correct: int, delta: float, alph
 
 
 def _largest(refuted: Callable[[float], bool], top: float) -> float:
-    """Return the largest value in 0 … top that is refuted; whatever is smaller is refuted as well."""
+    """Return, by bisection, the largest refuted value in 0 … top; all smaller values must be refuted too."""
     if not refuted(0.0):
         return 0.0
     low, high = 0.0, top
@@ -170,7 +170,7 @@ def one_run_mu(*, pool: int, guesses: int, correct: int, alpha: float = ALPHA) -
 
 
 def best_cut(guess: np.ndarray, member: np.ndarray, bound: Callable[[int, int, int, int], float]) -> float:
-    """Return the threshold with the highest bound on these targets; never count the same targets with it again.
+    """Return the threshold with the highest bound on these targets; evaluate it on other targets.
 
     Args:
       guess: (n,) scores.
@@ -178,7 +178,7 @@ def best_cut(guess: np.ndarray, member: np.ndarray, bound: Callable[[int, int, i
       bound: of hits, members, false alarms, non-members, when scores at or above the threshold accuse.
     """
     inside, outside = np.sort(guess[member]), np.sort(guess[~member])
-    best, cut = 0.0, float(np.median(guess))  # where nothing is shown, half of all are accused
+    best, cut = 0.0, float(np.median(guess))  # if no threshold shows anything
     for at in np.unique(np.quantile(guess, _LEVELS, method="nearest")):
         hits = len(inside) - int(np.searchsorted(inside, at, side="left"))
         false = len(outside) - int(np.searchsorted(outside, at, side="left"))

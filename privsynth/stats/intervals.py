@@ -1,6 +1,6 @@
-"""Intervals: shares, differences of shares, areas under a curve, and anything else by its influence.
+"""Intervals of shares, differences of shares, AUCs, and any estimate with known influence functions.
 
-Pure functions of counts and scores. All are two-sided at `confidence` unless the name says otherwise.
+Pure functions. All intervals are two-sided at `confidence` unless the name says otherwise.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from scipy import special, stats
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate and the ends of its interval."""
+    """An estimate and its interval."""
 
     value: float
     low: float
     high: float
 
     def within(self, low: float = -math.inf, high: float = math.inf) -> Interval:
-        """Return the interval with its ends cut off where the figure itself ends; the estimate stays."""
+        """Return the interval with its ends clipped to the range of the figure; the estimate stays."""
         return Interval(self.value, max(low, self.low), min(high, self.high))
 
     def over(self, scale: float) -> Interval:
@@ -71,9 +71,9 @@ def share_difference(k1: float, n1: float, k2: float, n2: float, *, confidence: 
 
 
 def difference(one: Interval, two: Interval) -> Interval:
-    """Return the interval of a difference, by recovering the variances from the intervals of its two terms.
+    """Return the interval of a difference, by variance recovery from the intervals of its two terms.
 
-    The terms are independent, and both intervals have the confidence that the difference gets.
+    The terms must be independent; the difference gets the confidence of their intervals.
     Source: Newcombe (1998), method 10; for other intervals Zou & Donner (2008).
     """
     value = one.value - two.value
@@ -138,7 +138,7 @@ def auc_interval(
     Args:
       scores: (n,) higher means more likely positive.
       positive: (n,) booleans, both classes present.
-      units: (n,) codes of rows that belong together.
+      units: (n,) unit codes.
     """
     auc, influence = auc_influence(scores, positive)
     n_least = int(min(np.sum(positive), len(positive) - np.sum(positive)))

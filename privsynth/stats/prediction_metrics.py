@@ -1,7 +1,7 @@
-"""How good predictions are: AUROC, average precision, R² and RMSE, each with the influence of every row.
+"""Prediction metrics: AUROC, average precision, R² and RMSE, each with the influence of every row.
 
-The influence (mean 0, scaled by n) gives the sampling variance of the measure by unit, and that of a difference of
-two measures on the same rows, with `cluster_variance`.
+With `cluster_variance`, the influence (mean 0, scaled by n) gives the sampling variance, by unit, of a metric and of a
+difference of two metrics on the same rows.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ from privsynth.stats.intervals import Interval, auc_influence
 
 Measure = Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray]]
 RARE = 0.2  # share of the rows below which a class is rare (own)
-MIN_CASES = 10  # of a class whose precision is told (own)
+MIN_CASES = 10  # of a class whose precision is reported (own)
 
 
 def macro_auc(probabilities: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
-    """Return the AUROC (mean of one class against the rest if there are more than two) and its row
-    influences.
+    """Return the AUROC (mean over one class against the rest if there are more than two), and the row influences.
 
     Args:
       probabilities: (n, n_classes); y: (n,) true classes, at least two different ones.
@@ -33,15 +32,13 @@ def macro_auc(probabilities: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarr
 
 
 def rare_classes(y: np.ndarray, n_classes: int) -> list[int]:
-    """Return the classes that make up less than a fifth of the (n,) classes, and at least 10 rows."""
+    """Return the classes with less than a fifth of the (n,) rows and at least 10 of them."""
     counts = np.bincount(y, minlength=n_classes)
     return [c for c in range(n_classes) if MIN_CASES <= counts[c] < RARE * len(y)]
 
 
 def rare_precision(probabilities: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
-    """Return the mean average precision of the rare classes, of which there is at least one, and its
-    influences.
-    """
+    """Return the mean average precision of the rare classes (at least one), and the row influences."""
     rare = rare_classes(y, probabilities.shape[1])
     parts = [average_precision(probabilities[:, c], y == c) for c in rare]
     return float(np.mean([value for value, _ in parts])), np.mean([influence for _, influence in parts], axis=0)
@@ -59,7 +56,7 @@ def average_precision(scores: np.ndarray, positive: np.ndarray) -> tuple[float, 
     found, reached = np.cumsum(hits), np.cumsum(rows)
     precision = found / reached
     value = float(np.dot(hits, precision)) / cases
-    # A row adds to the precision of every positive at or below its own score.
+    # A row enters the precision at every positive with its score or a lower one.
     below = np.cumsum((hits / reached)[::-1])[::-1]
     below_weighted = np.cumsum((hits * precision / reached)[::-1])[::-1]
     pull = positive * (precision[place] + below[place] - value) - below_weighted[place]
@@ -85,13 +82,13 @@ def with_draws(
 ) -> Interval:
     """Return value ± t·sd from the variance over test rows and over training draws.
 
-    The degrees of freedom of the few draws enter by Satterthwaite's rule.
+    Degrees of freedom of the draws by Satterthwaite's approximation.
 
     Args:
       rows: variance from the choice of test rows.
-      drawn: (d,) values of the measure from models of rows drawn again, and the factor to their variance; fewer than
-        two values say nothing.
-      bounded: the measure lies between 0 and 1, and the interval is made on the logit scale.
+      drawn: (d,) values of the metric from bootstrap models, and the factor to their variance; fewer than two values
+        are ignored.
+      bounded: the metric lies in [0, 1]; the interval is computed on the logit scale.
 
     Source: Satterthwaite (1946).
     """

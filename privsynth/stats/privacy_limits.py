@@ -1,4 +1,4 @@
-"""What (ε, δ)-differential privacy allows an attacker at most: hit rate and AUC."""
+"""The highest true-positive rate and AUC that (ε, δ)-differential privacy allows an attacker."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def allowed_tpr(false_positive_rate: float, epsilon: float, delta: float) -> flo
 
 
 def allowed_auc(epsilon: float, delta: float) -> float:
-    """Return the highest area under the ROC curve that (epsilon, delta) allows: exact, the limit has straight sides."""
+    """Return the highest AUC that (epsilon, delta) allows; exact, for the bound is piecewise linear."""
     corner = (1 - delta) / (1 + math.exp(min(epsilon, 700.0)))
     xs = [0.0, corner, 1 - delta, 1.0]
     ys = [allowed_tpr(x, epsilon, delta) for x in xs]

@@ -65,7 +65,7 @@ def test_an_interrupt_says_that_nothing_is_lost(monkeypatch, tmp_path):
     monkeypatch.setattr(runner, "benchmark", stop)
     result = run("benchmark", "a.csv", "--unit", "row", "--out", tmp_path / "out")
     assert result.exit_code == 130
-    assert "goes on from there" in result.stderr
+    assert "continues from there" in result.stderr
     assert result.stdout == ""
 
 

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from privsynth.cli import output
 from privsynth.cli.terminal import heartbeat as module
+from privsynth.cli.terminal import output
 from privsynth.cli.terminal.heartbeat import Heartbeat, beating
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,6 @@ import pyarrow as pa
 from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.generators.registry import GENERATORS, load_generator
 from privsynth.pipeline.learn import Request, learn
-from privsynth.pipeline.spending_plan import make_plan
 from privsynth.privacy.accounting import gdp_epsilon, gdp_mu
 from privsynth.privacy.budget import MAX_EPSILON, MIN_EPSILON, Bill, Budget
 from privsynth.privacy.mechanisms import GaussianMechanisms
@@ -62,19 +61,9 @@ class Refit:
         budget = Budget(epsilon=epsilon, delta=self.delta)
         generator = load_generator(self.generator)
         types = {name: table.column(name).type for name in names}
-        plan = make_plan(schema, types, budget, generator.training_spec())
-        request = Request(
-            schema=schema,
-            budget=budget,
-            plan=plan,
-            generator=generator,
-            dataset="refit",
-            holdout_fraction=0.0,
-            n_synthetic=max(len(frame), 1),
-            seed=seed,
-            figures=False,
-        )
-        public, _ = learn(table, request, GaussianMechanisms(Bill(plan)), KeyedFunction())
+        request = Request.on_all_rows(schema, types, budget, generator, seed=seed)
+        request = replace(request, dataset="refit", n_synthetic=max(len(frame), 1), figures=False)
+        public, _ = learn(table, request, GaussianMechanisms(Bill(request.plan)), KeyedFunction())
         return plain_frame(public.rows.frame(names)[names])
 
     def _column(self, name: str, names: Sequence[str]) -> Column:

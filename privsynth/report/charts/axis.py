@@ -1,4 +1,4 @@
-"""The one axis of all charts: from figures to places, and the rules and names at its marks."""
+"""The axis of all charts: maps figures to pixels, and draws rules and labels at its marks."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def _identity(figure: float) -> float:
 
 @dataclass(frozen=True)
 class Axis:
-    """A line of figures from one place to another, of pixels.
+    """Maps figures to pixels.
 
     Attributes:
-      marks: figures, rising; the first and the last are the ends of the axis.
-      start, end: places of these two.
-      measure: a rising function; equal steps of it are equally long, for example a logarithm.
+      marks: rising figures; the first and the last are the ends of the axis.
+      start, end: pixels of these two.
+      measure: a rising function whose equal steps are equally long, for example a logarithm.
     """
 
     marks: Sequence[float]
@@ -34,7 +34,7 @@ class Axis:
     def rules_across(
         self, names: Sequence[str], ends: tuple[float, float], *, gap: float = 8, drop: float = 4
     ) -> list[str]:
-        """Return a level rule at each mark of an upright axis, and its name `gap` left of it."""
+        """Return a horizontal rule at each mark of a vertical axis, and its label `gap` to the left."""
         parts, (left, right) = [], ends
         for figure, name in zip(self.marks, names, strict=True):
             y = self(figure)
@@ -43,7 +43,7 @@ class Axis:
         return parts
 
     def rules_down(self, names: Sequence[str], ends: tuple[float, float], **line: float | str) -> list[str]:
-        """Return an upright rule at each mark of a level axis, and its name below it."""
+        """Return a vertical rule at each mark of a horizontal axis, and its label below."""
         parts, (top, bottom) = [], ends
         for figure, name in zip(self.marks, names, strict=True):
             x = self(figure)

@@ -1,8 +1,8 @@
-"""Numbers in, inline SVG out: intervals, bars, matrices, curves.
+"""Charts as inline SVG: intervals, bars, histograms, matrices.
 
-Each chart has a title and a description in words, is told apart by shape and pattern as well as by colour, has no id,
-no script and no style attribute, and is the same text for the same numbers. NaN and infinity are refused. The data
-table beside a chart is the template's.
+Each chart has a title and a description, differs in shape and pattern as well as in colour, has no id, no script and no
+style attribute, and is the same text for the same numbers. NaN and infinity are refused. The template adds the table of
+the data.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from privsynth.report.charts.axis import Axis
 from privsynth.report.format_numbers import number, share
 
 WORST = 20  # rows of a chart, and columns of a matrix: what fits a page (own)
-LEFT, RIGHT = 210.0, svg.WIDE - 76.0  # between the names at the left and the figures at the right
+LEFT, RIGHT = 210.0, svg.WIDE - 76.0  # pixels: between the names at the left and the figures at the right
 _SHADES = ("#f3f7fa", "#d8e6f0", "#b0cce0", "#7facca", "#4b86b0", "#1f5a86", "#123a5a")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One line of an interval or bar chart; None where there is no figure."""
+    """One row of an interval or bar chart; None where there is no figure."""
 
     label: str
     value: float | None
@@ -33,7 +33,7 @@ class Row:
     baseline: float | None = None
 
     def numbers(self) -> list[float]:
-        """Return the figures that are there."""
+        """Return the figures that are not None."""
         return [x for x in (self.value, self.low, self.high, self.baseline) if x is not None]
 
 
@@ -44,7 +44,7 @@ def empty(title: str) -> Markup:
 
 
 def worst_rows(rows: Sequence[Row], better: str, limit: int = WORST) -> list[Row]:
-    """Return at most `limit` rows, the worst first; rows without a figure come first of all, for they are unknown."""
+    """Return at most `limit` rows, the worst first; rows without a figure come before all others."""
 
     def badness(row: Row) -> float:
         if row.value is None:
@@ -72,9 +72,9 @@ def forest(
 
     Args:
       rows: in the order to show; over 20, the worst 20 are shown and the picture says so.
-      better: "lower", "higher", "target" or "none"; decides which are the worst.
+      better: "lower", "higher", "target" or "none"; defines which are the worst.
       bars: draw a bar from zero to each value, for counts and shares of groups.
-      low, high: ends that the axis must reach.
+      low, high: figures that the axis must include.
     """
     if not rows:
         return empty(title)
@@ -100,7 +100,7 @@ def group_bars(title: str, rows: Sequence[Row], *, better: str = "target", basel
 
 
 def _axis(figures: Sequence[float], *, from_zero: bool) -> Axis:
-    """Return a level axis that holds all figures, and zero where it is near."""
+    """Return a horizontal axis for all figures, including zero if it is near."""
     if not figures:
         return Axis([0.0, 0.5, 1.0], LEFT, RIGHT)
     low, high = min(figures), max(figures)
@@ -164,7 +164,7 @@ def _describe(rows: Sequence[Row], total: int, baseline_label: str) -> str:
 def histogram(title: str, labels: Sequence[str], counts: Sequence[float], *, ordered: bool = False) -> Markup:
     """Return a small histogram: vertical bars for bins of a scale, horizontal bars for categories.
 
-    Categories keep their order; after the sixth of more than seven, the others are drawn as one.
+    Categories keep their order; of more than seven, those after the sixth are drawn as one.
     """
     if len(labels) != len(counts):
         raise ValueError(f"{len(labels)} labels do not fit {len(counts)} counts")
@@ -208,7 +208,7 @@ def _categories(labels: Sequence[str], shares: Sequence[float]) -> str:
 
 
 def heatmap(title: str, values: Sequence[tuple[str, str, float]], *, better: str = "lower") -> Markup:
-    """Return a matrix of column pairs; dark is worse, and the figure stands in its cell.
+    """Return a matrix of column pairs; darker is worse, and each square shows its figure.
 
     Args:
       values: (column, column, figure), each pair once.

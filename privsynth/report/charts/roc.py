@@ -1,4 +1,4 @@
-"""Curves and people: the ROC chart with the bound that epsilon allows, and the picture of what epsilon means."""
+"""The ROC chart with the bound that epsilon allows, and the icon array that explains epsilon."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Curve:
 
 
 def roc(title: str, curves: Sequence[Curve], *, bound: Points | None = None) -> Markup:
-    """Return two panels: the whole ROC, and its low end on logarithmic axes, where privacy is lost or kept.
+    """Return two panels: the whole ROC, and its low end on logarithmic axes, which matters for privacy.
 
     Args:
       curves: at most five are drawn, those with the largest areas, so that the strongest attack is among them; the
@@ -169,7 +169,7 @@ def _left_out(drawn: int, total: int) -> str:
 
 
 def people(title: str, cards: Sequence[RiskCard]) -> Markup:
-    """Return one field of 100 people for each card: filled, right without the person; hatched, right at most with."""
+    """Return 100 icons per card: filled, right without the person's data; hatched, at most right with them."""
     body, desc, step, across = [], [], 15.0, svg.WIDE / 3
     for index, card in enumerate(cards[:3]):
         left = across * index + 24

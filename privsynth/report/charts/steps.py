@@ -1,4 +1,4 @@
-"""Lines over steps: what a generation keeps, one line a regime."""
+"""Line charts over steps: what each generation keeps, one line per regime."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST = len(TONES)
 
 @dataclass(frozen=True)
 class Line:
-    """One line: a name and a figure for each step; None where there is none. `soft` draws it grey, to compare with."""
+    """One line: a name and a figure for each step, None where there is none; `soft` draws it grey, as a baseline."""
 
     name: str
     values: Sequence[float | None]
@@ -28,12 +28,12 @@ class Line:
 
 
 def steps(title: str, lines: Sequence[Line], *, across: str, low: float = 0.0) -> Markup:
-    """Return lines over steps 0, 1, 2, …; each with a dash and a marker of its own, told in words as well.
+    """Return lines over steps 0, 1, 2, …, each with its own dash and marker, and a description in words.
 
     Args:
       lines: at most five are drawn.
       across: what a step is, for example "generation".
-      low: end that the vertical axis must reach.
+      low: figure that the vertical axis must include.
     Raises:
       ValueError: a figure is not finite.
     """

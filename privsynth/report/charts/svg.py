@@ -1,5 +1,5 @@
-"""Small pieces of SVG text. No ids, so that any number of charts can share a page; no style attributes, so that
-they pass a strict content security policy; every text escaped."""
+"""SVG elements as text. No ids, so that any number of charts can share a page; no style attributes, so that they pass a
+strict content security policy; every text is escaped."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BLUE = "#1f5a86"
 RUST = "#a8430f"
 FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Liberation Sans',sans-serif"
 WIDE = 660  # pixels: the width of every chart (own)
-CHAR = 6.4  # mean width of a character at 12 px, on the generous side
+CHAR = 6.4  # pixels: mean width of a character at font size 12, a little too much
 
 
 def clean(text: str) -> str:
@@ -139,7 +139,7 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
         raise ValueError("a chart was given a number that is not finite")
     span = high - low
     size = max(abs(low), abs(high))
-    if span <= max(size * 1e-9, 1e-12):  # too near to each other to be told apart on a scale
+    if span <= max(size * 1e-9, 1e-12):  # too close for a scale
         span = (size if size > 1e-12 else 1.0) * 0.1
         low, high = low - span / 2, high + span / 2
     rough = span / about

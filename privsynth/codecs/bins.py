@@ -112,25 +112,25 @@ class Bins:
           Malformed: they are no partition: not ascending, of different lengths, a bin without a segment, a segment
             in two bins, numbers beyond the grid, or more bins than there are codes.
         """
-        lists = only(data, {"lows", "seg_low", "seg_high", "seg_weight"}, "the cells of a column")
+        lists = only(data, {"lows", "seg_low", "seg_high", "seg_weight"}, "the bins of a column")
         lows = _steps(lists["lows"], MAX_CODES - 1)
         low, high = _steps(lists["seg_low"], MAX_ITEMS), _steps(lists["seg_high"], MAX_ITEMS)
         weight = items(lists["seg_weight"], "the weights of a column")
         weight = [number(w, 0.0, MAX_WEIGHT, "a weight of a column") for w in weight]
         require(len(low) == len(high) == len(weight), "the segments of a column have different lengths")
-        require(bool((np.diff(lows) > 0).all()), "the cells of a column do not ascend")
+        require(bool((np.diff(lows) > 0).all()), "the bins of a column do not ascend")
         require(bool((low <= high).all() and (low[1:] > high[:-1]).all()), "the segments of a column do not ascend")
-        cells = cls(lows, low, high, np.asarray(weight, dtype=np.float64))
-        inside = cells.owner == cells.encode(high)
-        require(bool(inside.all()), "a segment of a column lies in two cells")
-        require(len(np.unique(cells.owner)) == cells.size, "a cell of a column has no segment")
-        return cells
+        bins = cls(lows, low, high, np.asarray(weight, dtype=np.float64))
+        inside = bins.owner == bins.encode(high)
+        require(bool(inside.all()), "a segment of a column lies in two bins")
+        require(len(np.unique(bins.owner)) == bins.size, "a bin of a column has no segment")
+        return bins
 
 
 def _steps(values: Any, at_most: int) -> np.ndarray:
     """Return (n,) int64 of a list of integers of the grid, n at least 1."""
-    found = items(values, "the cells of a column", at_most=at_most)
-    require(len(found) > 0, "a column has no cells")
+    found = items(values, "the bins of a column", at_most=at_most)
+    require(len(found) > 0, "a column has no bins")
     return np.asarray([whole(v, -MAX_STEP, MAX_STEP, "an integer of a column") for v in found], dtype=np.int64)
 
 
@@ -169,13 +169,13 @@ def build_bins(
             gathered = 0.0
         gathered += weight
         alone = single
-    cells = Bins(
+    bins = Bins(
         np.asarray(lows, dtype=np.int64),
         np.asarray([s[0] for s in segments], dtype=np.int64),
         np.asarray([s[1] for s in segments], dtype=np.int64),
         np.asarray([s[2] for s in segments], dtype=np.float64),
     )
-    return replace(cells, seg_weight=_shrink(cells, sigma))
+    return replace(bins, seg_weight=_shrink(bins, sigma))
 
 
 def _middle(segments: list[tuple[int, int, float, bool]]) -> int:
@@ -195,19 +195,19 @@ def _stretched(start: int, end: int, fine: float) -> bool:
     return end - start > fine and max(abs(start), abs(end)) > 2 * max(near, fine)
 
 
-def _shrink(cells: Bins, sigma: float) -> np.ndarray:
+def _shrink(bins: Bins, sigma: float) -> np.ndarray:
     """Return (s,) weights >= 0, shrunk towards a flat density inside each bin as far as noise explains their spread.
 
     Source: the positive-part rule of James & Stein (1961), bin by bin.
     """
-    owner = cells.encode(cells.seg_low)
-    width = (cells.seg_high - cells.seg_low + 1).astype(np.float64)
-    total = np.bincount(owner, weights=cells.seg_weight, minlength=cells.size)
-    span = np.bincount(owner, weights=width, minlength=cells.size)
+    owner = bins.encode(bins.seg_low)
+    width = (bins.seg_high - bins.seg_low + 1).astype(np.float64)
+    total = np.bincount(owner, weights=bins.seg_weight, minlength=bins.size)
+    span = np.bincount(owner, weights=width, minlength=bins.size)
     flat = np.maximum(total, 0.0)[owner] * width / span[owner]
-    apart = cells.seg_weight - flat
-    spread = np.bincount(owner, weights=apart**2, minlength=cells.size)
-    freedom = np.maximum(np.bincount(owner, minlength=cells.size) - 1, 0)
+    apart = bins.seg_weight - flat
+    spread = np.bincount(owner, weights=apart**2, minlength=bins.size)
+    freedom = np.maximum(np.bincount(owner, minlength=bins.size) - 1, 0)
     keep = np.maximum(1.0 - freedom * sigma**2 / np.maximum(spread, 1e-12), 0.0)
     return np.maximum(flat + keep[owner] * apart, 0.0)
 

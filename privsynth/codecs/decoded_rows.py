@@ -33,47 +33,47 @@ class DecodedRows:
     """Rows, column by column; surrogates are absent, since they are numbered only when rows are written.
 
     Attributes:
-      lines: column name -> its values.
+      columns: column name -> its values.
       n_rows: number of rows.
     """
 
-    lines: Mapping[str, Decoded]
+    columns: Mapping[str, Decoded]
     n_rows: int
 
     def column(self, name: str, first_row: int = 1) -> Decoded:
         """Return a column; of surrogates, which are absent, the numbers of the rows, counted from `first_row`."""
-        if name in self.lines:
-            return self.lines[name]
+        if name in self.columns:
+            return self.columns[name]
         return Decoded(np.arange(first_row, first_row + self.n_rows), np.zeros(self.n_rows, dtype=bool))
 
     def packed(self) -> DecodedRows:
         """Return the same rows in few bytes, read-only."""
-        return DecodedRows({name: line.packed() for name, line in self.lines.items()}, self.n_rows)
+        return DecodedRows({name: column.packed() for name, column in self.columns.items()}, self.n_rows)
 
     def only(self, name: str) -> DecodedRows:
         """Return one column of the rows."""
-        return DecodedRows({name: self.lines[name]}, self.n_rows)
+        return DecodedRows({name: self.columns[name]}, self.n_rows)
 
     def take(self, rows: np.ndarray) -> DecodedRows:
         """Return the rows of an index array, in that order."""
-        return DecodedRows({n: Decoded(c.values[rows], c.null[rows]) for n, c in self.lines.items()}, len(rows))
+        return DecodedRows({n: Decoded(c.values[rows], c.null[rows]) for n, c in self.columns.items()}, len(rows))
 
     def put(self, rows: np.ndarray, others: DecodedRows) -> None:
         """Overwrite the rows of an index array by as many others, in place."""
-        for name, line in self.lines.items():
-            line.values[rows] = others.lines[name].values
-            line.null[rows] = others.lines[name].null
+        for name, column in self.columns.items():
+            column.values[rows] = others.columns[name].values
+            column.null[rows] = others.columns[name].null
 
 
 def join(parts: Sequence[DecodedRows]) -> DecodedRows:
     """Return the rows of several tables with the same columns, one after the other."""
     if len(parts) == 1:
         return parts[0]
-    lines = {
+    columns = {
         name: Decoded(
-            np.concatenate([part.lines[name].values for part in parts]),
-            np.concatenate([part.lines[name].null for part in parts]),
+            np.concatenate([part.columns[name].values for part in parts]),
+            np.concatenate([part.columns[name].null for part in parts]),
         )
-        for name in parts[0].lines
+        for name in parts[0].columns
     }
-    return DecodedRows(lines, sum(part.n_rows for part in parts))
+    return DecodedRows(columns, sum(part.n_rows for part in parts))

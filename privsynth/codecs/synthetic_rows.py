@@ -57,8 +57,8 @@ class SyntheticRows:
     def columns(self) -> Iterator[tuple[str, pd.Series]]:
         """Yield name and values of each column of `names`, whole; texts as categoricals where they can be."""
         for name in self.names:
-            line = join([part.only(name) for part in self.parts])
-            yield name, self.codec.frame(line, names={name}, categorical={name})[name]
+            column = join([part.only(name) for part in self.parts])
+            yield name, self.codec.frame(column, names={name}, categorical={name})[name]
 
     def _numbered(self) -> Iterator[tuple[int, DecodedRows]]:
         first = self.first_row

@@ -71,11 +71,11 @@ def impute_rows(
     drawn, unmet = _fill_rows(model, part, len(rows), rng)
     counts.rows += n
     counts.unmet += unmet
-    counts.broken += int(_broken(model, {name: cell.line for name, cell in cells.items()}, n).sum())
+    counts.broken += int(_broken(model, {name: cell.decoded for name, cell in cells.items()}, n).sum())
     for name, cell in cells.items():
         whole = Decoded(np.zeros(n, dtype=np.int64), np.ones(n, dtype=bool))
-        line = drawn.lines[name]
-        whole.values[rows], whole.null[rows] = line.values, line.null
+        one = drawn.columns[name]
+        whole.values[rows], whole.null[rows] = one.values, one.null
         column = table.column(name)
         changed = fill(readers[name], column, cell.gap, whole)
         data = data.set_column(data.column_names.index(name), name, changed)
@@ -88,7 +88,7 @@ def impute_rows(
 
 
 def _part(cells: Cells, rows: np.ndarray) -> Cells:
-    return Cells(Decoded(cells.line.values[rows], cells.line.null[rows]), cells.gap[rows], cells.stray[rows])
+    return Cells(Decoded(cells.decoded.values[rows], cells.decoded.null[rows]), cells.gap[rows], cells.stray[rows])
 
 
 def _differences(codec: TableCodec, names: Collection[str]) -> list[DerivedCodec]:
@@ -99,12 +99,12 @@ def _differences(codec: TableCodec, names: Collection[str]) -> list[DerivedCodec
 def _infer(codec: TableCodec, cells: dict[str, Cells]) -> None:
     """Fill in the part that a derived column and its other part determine, in the values and not in the gaps."""
     for derived in _differences(codec, cells):
-        difference = cells[derived.name].line
+        difference = cells[derived.name].decoded
         for wanted, other in ((derived.minuend, derived.subtrahend), (derived.subtrahend, derived.minuend)):
-            line, known = cells[wanted].line, cells[other].line
-            at = np.flatnonzero(line.null & ~known.null & ~difference.null)
-            line.values[at] = _part_of(codec, derived, wanted, known.values[at], difference.values[at])
-            line.null[at] = False
+            one, known = cells[wanted].decoded, cells[other].decoded
+            at = np.flatnonzero(one.null & ~known.null & ~difference.null)
+            one.values[at] = _part_of(codec, derived, wanted, known.values[at], difference.values[at])
+            one.null[at] = False
 
 
 def _part_of(
@@ -125,26 +125,26 @@ def _fill_rows(
     model: SyntheticModel, cells: Mapping[str, Cells], n: int, rng: np.random.Generator
 ) -> tuple[DecodedRows, int]:
     """Return values for n rows, known ones unchanged, and how many rows break a rule that other values would keep."""
-    lines = {name: cell.line for name, cell in cells.items()}
-    broken = _broken(model, lines, n, by_rule=True)
-    rows = _draw(model, lines, n, rng, empty=False)
+    decoded = {name: cell.decoded for name, cell in cells.items()}
+    broken = _broken(model, decoded, n, by_rule=True)
+    rows = _draw(model, decoded, n, rng, empty=False)
     missing = np.arange(n)
     for round_ in range(ROUNDS + ROUNDS_WITH_EMPTY):
         kept = _rules_hold(model, rows.take(missing)) | broken[:, missing]
         missing = missing[~kept.all(axis=0)]
         if not len(missing):
             break
-        known = {name: Decoded(line.values[missing], line.null[missing]) for name, line in lines.items()}
+        known = {name: Decoded(one.values[missing], one.null[missing]) for name, one in decoded.items()}
         rows.put(missing, _draw(model, known, len(missing), rng, empty=round_ >= ROUNDS - 1))
     if len(missing):
         missing = missing[~(_rules_hold(model, rows.take(missing)) | broken[:, missing]).all(axis=0)]
     return rows, len(missing)
 
 
-def _broken(model: SyntheticModel, lines: Mapping[str, Decoded], n: int, *, by_rule: bool = False) -> np.ndarray:
+def _broken(model: SyntheticModel, decoded: Mapping[str, Decoded], n: int, *, by_rule: bool = False) -> np.ndarray:
     """Return (n,) booleans, or (rules, n): the known cells break a rule, whatever fills the gaps."""
     empty = {codec.name: Decoded(np.zeros(n, dtype=np.int64), np.ones(n, dtype=bool)) for codec in model.codec.codecs}
-    failed = ~_rules_hold(model, DecodedRows({**empty, **lines}, n))
+    failed = ~_rules_hold(model, DecodedRows({**empty, **decoded}, n))
     found: np.ndarray = failed if by_rule else np.any(failed, axis=0)
     return found
 
@@ -157,7 +157,7 @@ def _rules_hold(model: SyntheticModel, rows: DecodedRows) -> np.ndarray:
 
 
 def _draw(
-    model: SyntheticModel, lines: Mapping[str, Decoded], n: int, rng: np.random.Generator, *, empty: bool
+    model: SyntheticModel, decoded: Mapping[str, Decoded], n: int, rng: np.random.Generator, *, empty: bool
 ) -> DecodedRows:
     """Return values for n rows given the known ones.
 
@@ -165,23 +165,23 @@ def _draw(
       empty: whether a gap may stay empty, as the model has it.
     """
     codec = model.codec
-    known = _known_codes(codec, lines, n)
+    known = _known_codes(codec, decoded, n)
     evidence = {}
-    for name in lines:
+    for name in decoded:
         for attribute in [] if empty else codec.attributes_of(name):
             size = codec.attributes[attribute].size
             if size > 1:
                 evidence[attribute] = np.append(np.ones(size - 1), 0.0)
-    held = {name: Decoded(line.values.copy(), line.null.copy()) for name, line in lines.items()}
+    held = {name: Decoded(one.values.copy(), one.null.copy()) for name, one in decoded.items()}
     open_ = {}
-    for derived in _differences(codec, lines):
+    for derived in _differences(codec, decoded):
         nothing = held[derived.minuend].null & held[derived.subtrahend].null & ~held[derived.name].null
         open_[derived] = np.flatnonzero(nothing)
         _tell_amount(codec, derived, held[derived.name].values, open_[derived], known)
-    told = _told(codec, lines, known)
+    told = _told(codec, decoded, known)
     codes = _complete(model, known, told, evidence, rng)
     for column in codec.above:
-        if column.base and {column.base, column.name} <= lines.keys():
+        if column.base and {column.base, column.name} <= decoded.keys():
             below = np.flatnonzero(held[column.base].null & ~held[column.name].null)
             if len(below):
                 near = np.repeat(below, CANDIDATES)
@@ -189,21 +189,21 @@ def _draw(
                 codes[:, below] = _fit_below(codec, column, candidates, held, below, rng)
     rows = codec.draw(codes, rng, held)
     for derived, at in open_.items():
-        low, high, difference = rows.lines[derived.subtrahend], rows.lines[derived.minuend], held[derived.name]
+        low, high, difference = rows.columns[derived.subtrahend], rows.columns[derived.minuend], held[derived.name]
         high.values[at] = _part_of(codec, derived, derived.minuend, low.values[at], difference.values[at])
         high.null[at] = low.null[at]
     return rows
 
 
-def _told(codec: TableCodec, lines: Mapping[str, Decoded], known: np.ndarray) -> dict[CategoryCodec, np.ndarray]:
+def _told(codec: TableCodec, decoded: Mapping[str, Decoded], known: np.ndarray) -> dict[CategoryCodec, np.ndarray]:
     """Return column with a code book -> (n,) its value where its source is not known, −1 elsewhere."""
     found = {}
     for column in codec.following:
-        if column.name in lines:
+        if column.name in decoded:
             (at,) = codec.attributes_of(column.source or "")
-            line = lines[column.name]
-            alone = ~line.null & (known[at] < 0) & np.isin(line.values, column.places)
-            found[column] = np.where(alone, line.values, -1)
+            one = decoded[column.name]
+            alone = ~one.null & (known[at] < 0) & np.isin(one.values, column.places)
+            found[column] = np.where(alone, one.values, -1)
     return found
 
 
@@ -258,7 +258,7 @@ def _fit_below(
     """
     base = codec.measured(column.base or "")
     drawn = codec.draw(candidates, rng)
-    top, bottom = (drawn.lines[name].values.reshape(-1, CANDIDATES) for name in (column.name, base.name))
+    top, bottom = (drawn.columns[name].values.reshape(-1, CANDIDATES) for name in (column.name, base.name))
     value = held[column.name].values[below]
     best = np.argmin(np.abs(top - value[:, None]), axis=1)
     row = np.arange(len(below))
@@ -268,16 +268,16 @@ def _fit_below(
     return candidates[:, row * CANDIDATES + best]
 
 
-def _known_codes(codec: TableCodec, lines: Mapping[str, Decoded], n: int) -> np.ndarray:
+def _known_codes(codec: TableCodec, decoded: Mapping[str, Decoded], n: int) -> np.ndarray:
     """Return (attributes, n) int32 codes, −1 where the value, or the base that it is counted from, is not known."""
     columns: dict[str, Categories | Grid] = {}
     nulls = {}
     for column in codec.codecs:
         if not column.attributes():
             continue
-        line = lines.get(column.name) or Decoded(np.zeros(n, dtype=np.int64), np.ones(n, dtype=bool))
-        columns[column.name] = column.parsed(line)
-        nulls[column.name] = line.null
+        one = decoded.get(column.name) or Decoded(np.zeros(n, dtype=np.int64), np.ones(n, dtype=bool))
+        columns[column.name] = column.parsed(one)
+        nulls[column.name] = one.null
     known = codec.encode(ParsedTable(columns, n)).astype(np.int32)
     for column in codec.codecs:
         null = nulls.get(column.name)

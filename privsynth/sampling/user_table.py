@@ -36,12 +36,12 @@ class Cells:
     """One column of the table, as the model sees it.
 
     Attributes:
-      line: values, null where the model does not know the cell.
+      decoded: values, null where the model does not know the cell.
       gap: (n,) the cells to fill: empty, or not readable as what the column holds.
       stray: (n,) the gaps that hold something unreadable.
     """
 
-    line: Decoded
+    decoded: Decoded
     gap: np.ndarray
     stray: np.ndarray
 
@@ -214,8 +214,8 @@ def _place(codec: CategoryCodec, text: str) -> int | None:
 
 def _grid_cells(grid: Grid, scale: int, column: pa.ChunkedArray) -> Cells:
     """Return numbers or times as cells: what is neither blank nor readable is a stray."""
-    line = Decoded((grid.steps * scale).copy(), grid.null.copy())
-    return Cells(line, grid.null, grid.null & ~_is_blank(column))
+    decoded = Decoded((grid.steps * scale).copy(), grid.null.copy())
+    return Cells(decoded, grid.null, grid.null & ~_is_blank(column))
 
 
 def _is_blank(column: pa.ChunkedArray) -> np.ndarray:

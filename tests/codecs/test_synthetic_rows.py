@@ -47,7 +47,7 @@ def part(n: int, rng: np.random.Generator, *, nulls: bool) -> DecodedRows:
 def parts() -> list[DecodedRows]:
     rng = np.random.default_rng(3)
     small = part(40, rng, nulls=False)
-    for line in small.lines.values():  # this part needs fewer bytes than the others
+    for line in small.columns.values():  # this part needs fewer bytes than the others
         line.values[:] = np.where(line.values % 2 == 0, 0, 1) * (1 if line.values.max() < 301 else DAY)
     return [part(50, rng, nulls=True), small, part(7, rng, nulls=True)]
 
@@ -56,9 +56,10 @@ def joined(parts: list[DecodedRows]) -> pd.DataFrame:
     """Return the frame of the parts, not packed, with everything in one piece."""
     lines = {
         name: Decoded(
-            np.concatenate([p.lines[name].values for p in parts]), np.concatenate([p.lines[name].null for p in parts])
+            np.concatenate([p.columns[name].values for p in parts]),
+            np.concatenate([p.columns[name].null for p in parts]),
         )
-        for name in parts[0].lines
+        for name in parts[0].columns
     }
     return CODEC.frame(DecodedRows(lines, sum(p.n_rows for p in parts)), first_row=5)
 
@@ -91,8 +92,8 @@ def test_packed_cells_are_few_bytes_and_the_same_cells():
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_a_file_holds_the_rows_of_all_parts(parts, tmp_path, suffix):
     write_rows(SyntheticRows(CODEC, [p.packed() for p in parts], 5), tmp_path / f"parts.{suffix}")
-    lines = {n: np.concatenate([p.lines[n].values for p in parts]) for n in parts[0].lines}
-    nulls = {n: np.concatenate([p.lines[n].null for p in parts]) for n in parts[0].lines}
+    lines = {n: np.concatenate([p.columns[n].values for p in parts]) for n in parts[0].columns}
+    nulls = {n: np.concatenate([p.columns[n].null for p in parts]) for n in parts[0].columns}
     one = DecodedRows({n: Decoded(lines[n], nulls[n]) for n in lines}, 97)
     write_rows(SyntheticRows(CODEC, [one], 5), tmp_path / f"one.{suffix}")
     if suffix == "csv":

@@ -175,7 +175,7 @@ def test_a_value_that_the_book_leaves_out_is_missing():
     assert frame["trade"].tolist() == ["food", None, "no", None]
     assert [groups.tolist() for groups in table.books()[0]] == [[1, 0, 2, 3]]
     known = {"shop": Decoded(np.array([2]), np.array([False]))}
-    assert table.draw(np.array([[0]]), np.random.default_rng(0), known).lines["trade"].values.tolist() == [1]
+    assert table.draw(np.array([[0]]), np.random.default_rng(0), known).columns["trade"].values.tolist() == [1]
 
 
 def test_the_schema_survives_its_file(tmp_path):

@@ -230,9 +230,9 @@ AUDIT = Audit(
     family="pii",
     run=pii,
     titles={
-        "pii_columns": "Columns that look like identifiers",
+        "pii_columns": "Columns that look like direct identifiers",
         "pii_column": "Identifiers among the real columns",
-        "pii_synthetic_columns": "Synthetic columns that look like identifiers",
+        "pii_synthetic_columns": "Synthetic columns that look like direct identifiers",
         "pii_synthetic_column": "Identifiers among the synthetic columns",
     },
 )

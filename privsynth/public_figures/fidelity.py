@@ -41,7 +41,7 @@ def mean_findings(
     means = np.array([_distances(data, synthetic, tables).mean() for tables in lists.values()])
     rows, sigma = _release(data, mechanisms, means, mu_squared, "mean distances of 1-, 2- and 3-way tables")
     left = len(sizes) - len(told)
-    note = f" {left} of {len(sizes)} have one cell alone and are left out." if left else ""
+    note = f" {left} of {len(sizes)} have only one category or bin and are left out." if left else ""
     return [
         _distance_finding(name, "", value, sigma, data, words, note, useless=max(sizes) <= ONE_VALUE)
         for (name, words), value in zip(lists, rows, strict=True)
@@ -107,7 +107,7 @@ def _countable(sizes: list[int], tables: list[tuple[int, ...]]) -> list[tuple[in
 def _column_finding(name: str, size: int, rows: float, sigma: float, data: Encoded) -> Finding:
     """Return the distance of a column; no figure where the run knows one cell of values, whatever they are."""
     one = size <= ONE_VALUE
-    note = " All its values are in one cell, so that nothing could be compared but missing cells." if one else ""
+    note = " All its values are in one category or bin, so only missing cells could be compared." if one else ""
     return _distance_finding("tvd_1way", name, rows, sigma, data, "this column", note, useless=one)
 
 
@@ -125,7 +125,7 @@ def _distance_finding(
         useless=useless or 2 * half > USELESS,
         n=round(data.n_rows),
         better="lower",
-        meaning=f"Share of rows that would have to change cells for {what} to be distributed as in the real table; "
-        f"0 is a perfect match, as far as the cells of this run show. The interval is the noise of the release.{note}",
+        meaning=f"Share of rows that would have to change category or bin for {what} to be distributed as in the real "
+        f"table; 0 is a perfect match at this resolution. The interval covers the noise of the release.{note}",
         source=SOURCE,
     )

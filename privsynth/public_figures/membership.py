@@ -126,8 +126,9 @@ def _finding(table: NoisyTable) -> Finding:
     common = {"family": "membership", "name": "membership_auc", "group": "nearness, with noise"}
     source = f"distance to the closest synthetic row; {SOURCE}"
     meaning = (
-        "An attacker who sees the synthetic rows takes a row for a member the more, the nearer it is to one of them. "
-        "0.5 is guessing, 1 is knowing who was trained on. An attack that fails proves nothing about other attacks."
+        "An attacker who sees the synthetic rows takes a row for a member if it is close to one of them: the closer, "
+        "the surer. 0.5 is guessing, 1 is knowing who was in the training rows. An attack that fails proves nothing "
+        "about other attacks."
     )
     return area_figure(
         table,

@@ -16,7 +16,7 @@ import numpy as np
 from privsynth.codecs.contingency import contingency_tables, full_marginal
 from privsynth.findings.finding import Finding
 
-SOURCE = "sums released with Gaussian noise, divided by the paid number of rows"
+SOURCE = "sums released with Gaussian noise, divided by the noisy number of rows"
 DRAWS = 400  # of noise and sampling error: 10 lie beyond either end of a 95 % interval (own)
 USELESS = 0.3  # of a share or an area: a wider interval says nothing (own)
 MIN_ROWS = 50.0  # of a denominator, as `MIN_ROWS` of a group in the audit (own)
@@ -151,6 +151,6 @@ def no_figure(meaning: str, **more: Any) -> Finding:
     """Return a public finding that says why there is no figure."""
     return Finding(
         value=None,
-        meaning=f"{meaning} Not told: at this budget the noise leaves no useful figure.",
+        meaning=f"{meaning} Not shown: at this budget the noise leaves no useful figure.",
         **{"visibility": "public", "verdict": "insufficient", **more},
     )

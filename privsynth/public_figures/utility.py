@@ -163,7 +163,7 @@ def _auroc_finding(table: NoisyTable, scores: Scored, n: int) -> Finding:
     area = auroc(table) if scores.ranks else None
     common = {"family": "utility", "name": "tstr_auroc", "group": scores.label, "n": n, "source": SOURCE}
     meaning = (
-        f"A model that was trained on synthetic rows alone predicts whether {scores.label} is '{scores.positive}' for "
+        f"A model trained only on synthetic rows predicts whether {scores.label} is '{scores.positive}' for "
         "the real rows; 0.5 is chance, 1 is perfect. From a noisy table of scores and labels."
     )
     if area is None:
@@ -204,7 +204,7 @@ def _bin_finding(b: int, seen: Rate | None, scores: Scored, rows: float) -> Find
     }
     meaning = (
         f"How often {scores.label} is '{scores.positive}' among the real rows of this bin of the score, beside what "
-        "the model that was trained on synthetic rows predicts."
+        "a model trained on synthetic rows predicts."
     )
     if seen is None:
         return no_figure(meaning, **common)
@@ -224,7 +224,7 @@ def _bin_finding(b: int, seen: Rate | None, scores: Scored, rows: float) -> Find
 def _calibration_error(gaps: list[tuple[float, Rate, float]], scores: Scored) -> Finding:
     common = {"family": "utility", "name": "calibration_error", "group": scores.label, "source": SOURCE}
     meaning = (
-        "Mean distance between the predicted and the observed rate over the bins of the score; 0 is perfect. Noise "
+        "Mean difference between the predicted and the observed rate over the bins of the score; 0 is perfect. Noise "
         "makes it larger on average: the lower end of the interval is what noise cannot explain."
     )
     total = sum(rows for rows, _, _ in gaps)

@@ -300,7 +300,7 @@ def test_a_column_of_one_cell_gets_no_distance_and_is_left_out_of_the_means():
     assert (found["tvd_1way", "note"].value, found["tvd_1way", "note"].verdict) == (None, "insufficient")
     for name in ("tvd_1way_mean", "tvd_2way_mean", "tvd_3way_mean"):
         assert found[name, ""].value == pytest.approx(alone[name, ""].value)
-        assert "1 of 5 have one cell alone" in found[name, ""].meaning
+        assert "1 of 5 have only one category or bin" in found[name, ""].meaning
 
 
 @pytest.mark.parametrize("target", [None, "ill"])

@@ -172,7 +172,7 @@ def _combinations(codes: _Codes, triples: int, rng: np.random.Generator) -> list
         made_up = unseen(codes.synthetic, few_train, codes.sizes, marginals)
         paired = normal(missing.share - chance.share, cluster_variance(missing.influence - chance.influence, held))
         apart = normal(made_up.share - chance.share, made_up.variance() + chance.variance(held))
-        least = f"Mean over {len(marginals)} {WAYS[ways]} of columns, numbers in {BINS} bins; {size} rows to look in."
+        least = f"Mean over {len(marginals)} {WAYS[ways]} of columns, numbers in {BINS} bins, among {size} rows."
         findings += [
             _combination(
                 "missing_combinations", WAYS[ways], missing.share,
@@ -246,7 +246,9 @@ def _slices(codes: _Codes, triples: int, rng: np.random.Generator) -> list[Findi
 
 
 def _searched(name: str, found: Search, usual: Search | None, codes: _Codes, there: str, here: str) -> list[Finding]:
-    what = f"slices (1 to 3 columns) that hold real evidence on one side only: common among the {there} rows, lacking "
+    what = (
+        f"slices (combinations of values of 1 to 3 columns) that are common among the {there} rows but missing or rare "
+    )
     summary = Finding(
         family="coverage",
         name=f"{name}s",
@@ -258,8 +260,8 @@ def _searched(name: str, found: Search, usual: Search | None, codes: _Codes, the
         better="lower",
         verdict="review" if found.lacking else "info",
         threshold=f"no slice with less than {percent(LACKING, 0)} of its rows; alpha = 0.05 over all slices (own)",
-        meaning=f"Number of {what}among the {here} ones. Of {found.tested} slices in which {LEAST_EXPECTED} rows and "
-        "more were to be expected; slices within a lacking slice are not counted again.",
+        meaning=f"Number of {what}among the {here} ones, of {found.tested} slices where {LEAST_EXPECTED} rows or more "
+        "were expected. Slices within such a slice are not counted again.",
         unit="slices",
         detail={"tested": found.tested, "fresh_tested": None if usual is None else usual.tested},
     )
@@ -277,8 +279,8 @@ def _slice(name: str, one: Slice, codes: _Codes, there: str, here: str) -> Findi
         baseline=1.0,
         baseline_label="as common on both sides",
         better="target",
-        meaning=f"Share of this slice among the {here} rows over its share among the {there} rows, surest first. "
-        "The interval allows for the search.",
+        meaning=f"Share of this slice among the {here} rows, divided by its share among the {there} rows; the surest "
+        "first. The interval allows for the search.",
         source="own; exact conditional binomial test, Przyborowski & Wilenski (1940)",
         detail={there: one.there, here: one.here},
     )

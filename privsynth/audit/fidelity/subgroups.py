@@ -10,7 +10,7 @@ from privsynth.audit.common.marginals import chance_distances, choose_marginals,
 from privsynth.audit.common.protected_groups import MIN_ROWS, Grouping
 from privsynth.findings.finding import Finding
 from privsynth.findings.insufficient import insufficient
-from privsynth.stats.intervals import cluster_variance, normal
+from privsynth.stats.intervals import Interval, cluster_variance, normal
 
 MAX_MARGINALS = 60  # of one column, and as many pairs, in each group; bounds the time (own)
 CHANCE_DRAWS = 2  # averaged over up to 120 marginals, so that two are enough (own)
@@ -41,36 +41,37 @@ def subgroup_fidelity(
             )
             findings.append(insufficient("bias", "subgroup_fidelity", why, group=label, n=n))
             continue
-        real, ours = codes.train[:, rows_t], codes.synthetic[:, rows_s]
-        found = distances(real, ours, codes.sizes, sets)
+        coded = (codes.train[:, rows_t], codes.synthetic[:, rows_s])
+        found = distances(*coded, codes.sizes, sets)
+        floor = float(chance_distances(*coded, codes.sizes, sets, rng=rng, draws=CHANCE_DRAWS).mean())
         units = tables.units("train")[rows_t]
-        interval = distance_interval(found, units)
-        floor = float(chance_distances(real, ours, codes.sizes, sets, rng=rng, draws=CHANCE_DRAWS).mean())
-        excess[label] = (found.mean - floor, cluster_variance(found.influence_a, units))
-        excess[label] = (excess[label][0], excess[label][1] + cluster_variance(found.influence_b))
-        findings.append(
-            Finding.of(
-                interval,
-                family="bias",
-                name="subgroup_fidelity",
-                group=label,
-                n=int(rows_s.sum()),
-                visibility="officer",
-                baseline=floor,
-                baseline_label="sampling alone, at this group's size",
-                better="lower",
-                meaning="Distance of the synthetic to the real rows inside this group, over single "
-                "columns and pairs. Small groups are further away by chance alone; the baseline says how "
-                "far.",
-                detail={"column": groups.column, "excess": excess[label][0]},
-            )
-        )
+        variance = cluster_variance(found.influence_a, units) + cluster_variance(found.influence_b)
+        excess[label] = (found.mean - floor, variance)
+        findings.append(_one(label, distance_interval(found, units), floor, n=int(rows_s.sum()), column=groups.column))
     if len(excess) > 1:
         findings.append(_gap(groups, excess))
     else:
         why = f"fewer than two groups have {MIN_ROWS} rows on both sides."
         findings.append(insufficient("bias", "subgroup_fidelity_gap", why, group=groups.column))
     return findings
+
+
+def _one(label: str, interval: Interval, floor: float, *, n: int, column: str) -> Finding:
+    return Finding.of(
+        interval,
+        family="bias",
+        name="subgroup_fidelity",
+        group=label,
+        n=n,
+        visibility="officer",
+        baseline=floor,
+        baseline_label="sampling alone, at this group's size",
+        better="lower",
+        meaning="Distance of the synthetic to the real rows inside this group, over single "
+        "columns and pairs. Small groups are further away by chance alone; the baseline says how "
+        "far.",
+        detail={"column": column, "excess": interval.value - floor},
+    )
 
 
 def _gap(groups: Grouping, excess: dict[str, tuple[float, float]]) -> Finding:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -119,13 +119,7 @@ def _compare(found: HoldoutPredictions, scale: _Metric, model: str, units: np.nd
     sign = 1 if scale.better == "higher" else -1
     loss = with_draws(sign * (real - ours), cluster_variance(pull_real - pull_ours, units), list(drawn.values()))
     group = f"{found.task.target} ({model})"
-    detail = {"target": found.task.target, "model": model, "draws": drawn["synthetic"][0].tolist()}
-    if isinstance(found.task, Task):
-        detail["classes"] = len(found.task.classes)
-        if scale is _PRECISION:
-            detail["guessing"] = float(
-                np.mean([np.mean(found.y == c) for c in rare_classes(found.y, detail["classes"])])
-            )
+    detail = _detail(found, scale, model, drawn["synthetic"][0])
     covers = (
         "The interval covers the choice of test rows and of training rows."
         if len(drawn["synthetic"][0]) > 1
@@ -160,6 +154,16 @@ def _compare(found: HoldoutPredictions, scale: _Metric, model: str, units: np.nd
             **shared,  # type: ignore[arg-type]
         ),
     ]
+
+
+def _detail(found: HoldoutPredictions, scale: _Metric, model: str, drawn: np.ndarray) -> dict[str, Any]:
+    detail: dict[str, Any] = {"target": found.task.target, "model": model, "draws": drawn.tolist()}
+    if isinstance(found.task, Task):
+        classes = len(found.task.classes)
+        detail["classes"] = classes
+        if scale is _PRECISION:
+            detail["guessing"] = float(np.mean([np.mean(found.y == c) for c in rare_classes(found.y, classes)]))
+    return detail
 
 
 AUDIT = Audit(

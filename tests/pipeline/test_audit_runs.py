@@ -354,8 +354,10 @@ def test_a_refit_learns_other_rows_and_keeps_columns_and_types(monkeypatch):
 def test_a_refit_gives_a_row_the_noise_of_a_unit(monkeypatch, k):
     small_generators(monkeypatch, arn=False)
     told = []
-    plan = refit.make_plan
-    monkeypatch.setattr(refit, "make_plan", lambda *a: told.append(a[2]) or plan(*a))
+    learn = refit.learn
+    monkeypatch.setattr(
+        refit, "learn", lambda table, request, *a: told.append(request.budget) or learn(table, request, *a)
+    )
     make_refit(epsilon=2.0, max_rows_per_unit=k)(clean(100, 1)[["age"]], seed=0)
     (budget,) = told
     assert gdp_mu(budget.epsilon, 1e-6) == pytest.approx(gdp_mu(2.0, 1e-6) / k, rel=1e-6)

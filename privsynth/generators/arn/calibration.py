@@ -47,7 +47,7 @@ class TiltSettings:
 
 
 @dataclass(frozen=True)
-class Table:
+class CalibrationTable:
     """Shares of the cells of some attributes.
 
     Attributes:
@@ -74,7 +74,7 @@ class Potential:
     shares: np.ndarray
 
 
-def mixture_tables(p: np.ndarray, sizes: Sequence[int], wanted: Sequence[tuple[int, ...]]) -> list[Table]:
+def mixture_tables(p: np.ndarray, sizes: Sequence[int], wanted: Sequence[tuple[int, ...]]) -> list[CalibrationTable]:
     """Return tables of a mixture of products.
 
     Args:
@@ -92,7 +92,7 @@ def mixture_tables(p: np.ndarray, sizes: Sequence[int], wanted: Sequence[tuple[i
             shares = joint.T @ p[:, start[last] : start[last + 1]].astype(np.float64) / len(p)
         else:
             shares = joint.mean(axis=0)
-        tables.append(Table(attributes, shares.reshape([sizes[at] for at in attributes])))
+        tables.append(CalibrationTable(attributes, shares.reshape([sizes[at] for at in attributes])))
     return tables
 
 
@@ -108,7 +108,7 @@ def cells(codes: np.ndarray, sizes: Sequence[int], attributes: tuple[int, ...]) 
 def fit_tilt(
     codes: np.ndarray,
     sizes: Sequence[int],
-    tables: Sequence[Table],
+    tables: Sequence[CalibrationTable],
     *,
     settings: TiltSettings,
     progress: Progress = no_progress,

@@ -23,8 +23,8 @@ from privsynth.codecs.loaded import (
     whole,
 )
 from privsynth.generators.arn.calibration import (
+    CalibrationTable,
     Potential,
-    Table,
     TiltSettings,
     ceiling_of,
     draw_tilted,
@@ -101,7 +101,9 @@ class FittedArn:
         with threadpool_limits(1, user_api="blas"):
             return complete_network(self, known, evidence, rng)
 
-    def tilted(self, tables: list[Table], rng: np.random.Generator, progress: Progress = no_progress) -> FittedArn:
+    def tilted(
+        self, tables: list[CalibrationTable], rng: np.random.Generator, progress: Progress = no_progress
+    ) -> FittedArn:
         """Return the model with the potentials under which its rows have these tables."""
         codes = self.network_codes(self.tilt.rows, rng)
         found = tuple(fit_tilt(codes, self.sizes, tables, settings=self.tilt, progress=progress))

@@ -14,8 +14,8 @@ from privsynth.codecs.encoded_table import Encoded
 from privsynth.errors import ConfigError
 from privsynth.generators.arn import generator as arn
 from privsynth.generators.arn.calibration import (
+    CalibrationTable,
     Potential,
-    Table,
     TiltSettings,
     ceiling_of,
     draw_tilted,
@@ -230,7 +230,7 @@ def table_of(codes: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray
 
 def test_tilting_meets_the_tables_and_keeps_the_rest():
     codes = uniform_codes(50_000)
-    found = fit_tilt(codes, (3, 2, 2), [Table((0, 1), WANTED)], settings=TiltSettings())
+    found = fit_tilt(codes, (3, 2, 2), [CalibrationTable((0, 1), WANTED)], settings=TiltSettings())
     weight = np.exp(log_weights(codes, (3, 2, 2), found))
     assert np.abs(table_of(codes, weight) - WANTED).max() < 2e-3
     assert np.bincount(codes[2], weights=weight)[0] / weight.sum() == pytest.approx(0.5, abs=0.01)
@@ -240,7 +240,7 @@ def test_chosen_rows_are_nearer_to_the_tables_than_independent_draws():
     """2,000 independent rows would be off by about 0.008 a cell; the correction between blocks makes good for it."""
     codes = uniform_codes(50_000)
     settings = TiltSettings()
-    found = fit_tilt(codes, (3, 2, 2), [Table((0, 1), WANTED)], settings=settings)
+    found = fit_tilt(codes, (3, 2, 2), [CalibrationTable((0, 1), WANTED)], settings=settings)
     ceiling = ceiling_of(log_weights(codes, (3, 2, 2), found), settings.most)
     rng = np.random.default_rng(1)
     rows = draw_tilted(2_000, (3, 2, 2), found, ceiling, settings, lambda n: uniform_codes(n), rng)

@@ -163,8 +163,8 @@ def test_what_could_not_be_read_in_the_public_report(monkeypatch, differs):
     seen = {}
     reading = synthesize.read_table
 
-    def read_table(*arguments):
-        table, skipped = reading(*arguments)
+    def read_table(*arguments, **told):
+        table, skipped = reading(*arguments, **told)
         seen["skipped"] = skipped.total
         return table, skipped
 
@@ -181,8 +181,8 @@ def test_a_digest_of_the_source_in_the_public_schema(monkeypatch, differs):
     reading, writing = synthesize.read_table, synthesize.public_schema
     seen = {}
 
-    def read_table(*arguments):
-        table, skipped = reading(*arguments)
+    def read_table(*arguments, **told):
+        table, skipped = reading(*arguments, **told)
         seen["digest"] = synthesize.content_fingerprints(table, [b"a key that everybody has"])[0].hex()
         return table, skipped
 

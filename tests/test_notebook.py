@@ -142,3 +142,27 @@ def test_results_are_short_as_text(tmp_path):
 def test_another_report_is_no_release(tmp_path, wrong):
     with pytest.raises(privsynth.SourceError, match=r"no release|another report"):
         release(tmp_path, **wrong)
+
+
+def test_samples_and_filled_tables_show_themselves(tmp_path):
+    from privsynth.release.impute import ImputationResult
+    from privsynth.release.sample import SampleResult
+    from privsynth.sampling.impute import Counts
+
+    drawn = SampleResult(3, 7, (tmp_path / "data.csv",), ("age >= 60",), {"a < b": 3})._repr_html_()
+    assert "3 synthetic rows" in drawn
+    assert "age &gt;= 60" in drawn
+    assert "a &lt; b: 3 rows" in drawn
+    filled = ImputationResult((tmp_path / "full.csv",), 7, 1, Counts())._repr_html_()
+    assert "as sensitive" in filled
+    assert "full.csv" in filled
+
+
+def test_a_table_is_no_path_of_a_release():
+    import pandas as pd
+
+    from privsynth.errors import ConfigError
+    from privsynth.release.folder import Release
+
+    with pytest.raises(ConfigError, match="path"):
+        Release.open(pd.DataFrame({"a": ["needle"]}))  # type: ignore[arg-type]

@@ -91,7 +91,9 @@ class Release:
 
         Raises:
           SourceError: there is none.
+          ConfigError: `path` is no path.
         """
+        _validate.paths(path=path)
         folder = Path(path)
         if (folder / "public").is_dir():
             folder = folder / "public"

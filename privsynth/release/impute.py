@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from privsynth import _validate
 from privsynth._validate import in_range
 from privsynth.errors import ConfigError, Option, OutputError
+from privsynth.notebook import card
 from privsynth.progress import Progress, no_progress
 from privsynth.randomness import new_sampling_seed, sampling_rng
 from privsynth.release.sample import model_folder
@@ -56,6 +57,13 @@ class ImputationResult:
 
     def __repr__(self) -> str:
         return f"ImputationResult(files={len(self.files)}, seed={self.seed}, draws={self.draws})"
+
+    def _repr_html_(self) -> str:
+        files = ", ".join(str(path) for path in self.files)
+        note = "The files hold the real rows of the input: they are as sensitive as that."
+        return card(
+            "Filled tables", [("Files", files), ("Draws", str(self.draws)), ("Seed", str(self.seed))], note=note
+        )
 
 
 def impute(

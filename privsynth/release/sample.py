@@ -18,6 +18,7 @@ from privsynth import _validate
 from privsynth._validate import in_range
 from privsynth.codecs.synthetic_rows import SyntheticRows
 from privsynth.errors import OutputError
+from privsynth.notebook import card
 from privsynth.parallel import processors
 from privsynth.progress import Progress, no_progress
 from privsynth.randomness import new_sampling_seed
@@ -53,6 +54,18 @@ class SampleResult:
 
     def __repr__(self) -> str:
         return f"SampleResult(rows={self.rows}, seed={self.seed}, files={len(self.files)})"
+
+    def _repr_html_(self) -> str:
+        return card(
+            f"{self.rows:,} synthetic rows",
+            [
+                ("Files", ", ".join(str(path) for path in self.files)),
+                ("Seed", str(self.seed)),
+                ("Conditions", " and ".join(self.given)),
+                ("Balanced", ", ".join(f"{group}: {rows:,} rows" for group, rows in self.groups.items())),
+            ],
+            note=self.altered or "Sampling costs no budget.",
+        )
 
     @property
     def altered(self) -> str:

@@ -19,15 +19,17 @@ class Problems:
     Attributes:
       changed, missing, added: names of files.
       other: sentences about the envelope, the signature or the key.
+      unexpected: sentences about an intact release that is not the one that was asked for.
     """
 
     changed: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     added: list[str] = field(default_factory=list)
     other: list[str] = field(default_factory=list)
+    unexpected: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.changed or self.missing or self.added or self.other)
+        return bool(self.changed or self.missing or self.added or self.other or self.unexpected)
 
     def error(self, what: Path) -> VerificationError:
         """Return the error with everything that was found."""
@@ -36,12 +38,18 @@ class Problems:
             for label, names in (("changed", self.changed), ("missing", self.missing), ("added", self.added))
             if names
         ]
-        lines += [f"  {sentence}" for sentence in self.other]
+        lines += [f"  {sentence}" for sentence in [*self.other, *self.unexpected]]
         advice = "Do not rely on it; ask the sender for a fresh copy."
-        others = self.changed or self.missing or self.other
-        if not others and all(name.rpartition("/")[2] in LEFT_BY_SYSTEMS for name in self.added):
+        intact = not (self.changed or self.missing or self.other)
+        if intact and not self.added:
+            advice = "Every file is as it was signed: give the folder that you mean, or ask the sender for it."
+        elif intact and not self.unexpected and all(_left_by_system(name) for name in self.added):
             advice = (
                 "Everything that was signed is unchanged. Files of these names are left by macOS and Windows where "
                 "somebody opens a folder; nobody signed them. Delete them, then verify again."
             )
         return VerificationError("\n".join([f"{what} does not verify:", *lines, advice]))
+
+
+def _left_by_system(name: str) -> bool:
+    return name.rpartition("/")[2] in LEFT_BY_SYSTEMS

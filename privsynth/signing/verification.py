@@ -177,7 +177,7 @@ def verify_folder(
     except VerificationError as problem:
         problems.other.append(str(problem))
         raise problems.error(folder) from None
-    problems.other += expected.problems(opened.claims)
+    problems.unexpected += expected.problems(opened.claims)
     entry = _trusted(folder, opened, problems, now)
     signed = {subject.name: subject.sha256 for subject in opened.statement.subjects}
     promise = read_promise(tree.files[REPORT_JSON], signed[REPORT_JSON]) if REPORT_JSON in signed else None
@@ -213,7 +213,7 @@ def verify_report(
         raise problems.error(html_file) from None
     if page.digest().sha256 != subjects[REPORT]:
         problems.changed.append(REPORT)
-    problems.other += expected.problems(opened.claims)
+    problems.unexpected += expected.problems(opened.claims)
     entry = _trusted(html_file, opened, problems, now)
     return _result(opened, entry, files=1, unchecked=len(subjects) - 1)
 

@@ -199,7 +199,7 @@ def test_no_message_holds_a_table_that_stands_in_the_place_of_another_argument(f
 def test_an_audit_takes_tables_in_memory_and_says_the_same_of_them(tmp_path, monkeypatch, stored):
     from privsynth.audit.common.audit_tables import AuditTables
     from privsynth.findings.finding import Finding
-    from privsynth.pipeline import audit as module
+    from privsynth.pipeline.audits import outside_audit as module
 
     seen: list[AuditTables] = []
 

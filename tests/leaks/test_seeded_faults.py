@@ -76,7 +76,7 @@ def test_the_first_cell_begins_at_the_smallest_value(monkeypatch, differs):
         if isinstance(codec, NumberCodec) and codec.name == "age":
             cells = codec.bins
             lows = np.append(min(int(column.steps.min()), int(cells.lows[0])), cells.lows[1:])
-            return replace(codec, cells=Bins(lows, cells.seg_low, cells.seg_high, cells.seg_weight))
+            return replace(codec, bins=Bins(lows, cells.seg_low, cells.seg_high, cells.seg_weight))
         return None
 
     changed_codecs(monkeypatch, change)
@@ -233,7 +233,7 @@ def test_a_unit_with_more_rows_than_it_may_have(monkeypatch):
     lines, _ = alike_unit()
     more = [*lines, *[["P99999", *lines[5][1:]]] * (10 * K)]
     real = learn.divide
-    monkeypatch.setattr(learn, "divide", lambda *a, **told: real(*a, **{**told, "k": 10 * K}))
+    monkeypatch.setattr(learn, "divide", lambda *a, **told: real(*a, **{**told, "max_rows_per_unit": 10 * K}))
     with pytest.raises(AssertionError, match="moved by"):
         replayed(text_table(lines), text_table(more), DECLARED, holdout=0.0)
 

@@ -16,7 +16,7 @@ from pipeline.admissions import FAST, left_in_workspace, run, spent, write
 def release(tmp_path):
     """Return a function that makes a release of CSV text and gives (synthetic rows as text, officer's run.json)."""
 
-    def go(table, declared=None, *args, epsilon=5):
+    def go(table, declared=None, *args, epsilon=5, undecodable=False):
         source = write(tmp_path, "table.csv", table)
         given = ("--schema", write(tmp_path, "schema.yaml", declared)) if declared else ()
         out = tmp_path / "out"
@@ -25,7 +25,9 @@ def release(tmp_path):
             "synthesize", source, *given, *unit, "--epsilon", epsilon, "--out", out, "--format", "csv", *FAST, *args
         )
         assert made.exit_code == 0, made.output
-        assert made.stderr == ""
+        said = [line for line in made.stderr.splitlines() if not line.endswith(" so far")]  # heard on slow machines
+        assert all(line.startswith("Not everything was read") for line in said)
+        assert bool(said) == undecodable
         assert spent() == {"table": epsilon}
         assert left_in_workspace() == set()
         rows = pd.read_csv(out / "public" / "data.csv", dtype=str, keep_default_na=False)
@@ -190,7 +192,7 @@ def test_bad_cells_everywhere_never_stop_a_run_and_never_come_out(release):
     good = [f"{20 + i % 60},{50 + i % 40}.5,2024-{1 + i % 12:02d}-15,{('ICU', 'ER')[i % 2]}" for i in range(300)]
     lines = ["age,weight,admitted,ward", *good, *bad * 5, *good]
     table = "\n".join(lines).encode() + b"\n40,70.5,2024-05-05,\xff\xfe\xfa\n" * 5
-    rows, run_json = release(table, DIRTY)
+    rows, run_json = release(table, DIRTY, undecodable=True)
     age, weight = (pd.to_numeric(rows[name].replace("", None)).dropna() for name in ("age", "weight"))
     assert age.between(0, 120).all()
     assert weight.between(0, 300).all()

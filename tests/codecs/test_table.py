@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import saved_models
 from buying import codecs_of, facts_of
 from doubles import ExactMechanisms, RecordingMechanisms
 from hypothesis import given, settings
@@ -227,3 +228,10 @@ def test_tables_of_next_to_nothing_can_be_learned(data):
     assert codes.shape == (len(codec.attributes), n)
     assert all((row < a.size).all() for row, a in zip(codes, codec.attributes, strict=True))
     assert len(codec.decode(codes, np.random.default_rng(0))) == n
+
+
+@pytest.mark.parametrize("column", saved_models.codec().names)
+def test_a_codec_writes_the_arrow_type_that_it_says(column):
+    table = saved_models.codec()
+    rows = table.draw(any_codes(table, 40, 1), np.random.default_rng(1))
+    assert table.by_name[column].to_arrow(rows.column(column)).type == table.by_name[column].arrow_type

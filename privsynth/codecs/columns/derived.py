@@ -77,7 +77,7 @@ class DerivedCodec:
 
     def to_arrow(self, column: Decoded) -> pa.Array:
         """Return int64 for whole numbers, else float64."""
-        return number_array(column, precision=self.precision, integer=self.integer)
+        return number_array(column, self.arrow_type, precision=self.precision)
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able data."""

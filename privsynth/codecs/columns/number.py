@@ -105,7 +105,7 @@ class NumberCodec:
 
     def to_arrow(self, column: Decoded) -> pa.Array:
         """Return int64 for whole numbers, else float64."""
-        return number_array(column, precision=self.precision, integer=self.integer)
+        return number_array(column, self.arrow_type, precision=self.precision)
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able data."""
@@ -145,12 +145,11 @@ def number_series(column: Decoded, *, precision: float, integer: bool) -> pd.Ser
     return pd.Series(np.where(column.null, np.nan, grid_values(steps, precision)))
 
 
-def number_array(column: Decoded, *, precision: float, integer: bool) -> pa.Array:
-    """Return grid steps as Arrow has numbers: int64 or float64."""
+def number_array(column: Decoded, kind: pa.DataType, *, precision: float) -> pa.Array:
+    """Return grid steps as Arrow has numbers, in the codec's type: int64 or float64."""
     steps = column.values.astype(np.int64, copy=False)  # packed rows are narrower
-    if integer:
-        return pa.array(whole_values(steps, precision), pa.int64(), mask=mask(column))
-    return pa.array(grid_values(steps, precision), pa.float64(), mask=mask(column))
+    values = whole_values(steps, precision) if pa.types.is_integer(kind) else grid_values(steps, precision)
+    return pa.array(values, kind, mask=mask(column))
 
 
 def whole_values(steps: np.ndarray, precision: float) -> np.ndarray:

@@ -162,8 +162,8 @@ class TimeCodec:
         """Return date32 for dates, else timestamp[s]."""
         seconds = column.values.astype(np.int64, copy=False)  # packed rows are narrower
         if self.precision == DAY:
-            return pa.array((seconds // DAY).astype(np.int32), pa.int32(), mask=mask(column)).cast(pa.date32())
-        return pa.array(seconds.astype("datetime64[s]"), pa.timestamp("s"), mask=mask(column))
+            return pa.array((seconds // DAY).astype(np.int32), pa.int32(), mask=mask(column)).cast(self.arrow_type)
+        return pa.array(seconds.astype("datetime64[s]"), self.arrow_type, mask=mask(column))
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able data."""

@@ -28,7 +28,7 @@ def released(tmp_path):
 def test_cells_that_do_not_decode_are_told_and_an_encoding_is_proposed(released):
     made, public, officer = released("cp1252")
     assert "80 cells hold bytes that are not UTF-8" in made.stderr
-    assert "with the option --encoding: cp1252" in made.stderr
+    assert "with the option 'encoding': cp1252" in made.stderr
     (finding,) = [f for f in officer["findings"] if f["name"] == "undecodable_cells"]
     assert finding["visibility"] == "officer"
     assert finding["verdict"] == "review"

@@ -74,7 +74,7 @@ def undecodable(count: int, n_cells: int, *, encoding: str | None, is_text_file:
     if not count:
         return []
     what = f"{count:,} cells hold bytes that are not {encoding or 'UTF-8'}, and are missing from all that was learned."
-    advice = f"If the file was written in another encoding, say so with the option --encoding: {PROPOSED}."
+    advice = f"If the file was written in another encoding, name it with the option 'encoding': {PROPOSED}."
     return [
         Finding(
             family="alarms",

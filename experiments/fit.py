@@ -41,7 +41,7 @@ def main() -> None:
     schema = load_schema(options.schema) if options.schema else Schema()
     k = schema.max_rows_per_unit or 1 if options.unit != "row" else 1
     budget = Budget(epsilon=options.epsilon, delta=options.delta, unit=options.unit, max_rows_per_unit=k)
-    generator = load_generator(choose(options.generator, epsilon=options.epsilon))
+    generator = load_generator(choose(options.generator))
     with tempfile.TemporaryDirectory() as home, Workspace(Path(home)) as workspace:
         start = time.monotonic()
         source = open_source(options.table, SourceOptions())

@@ -259,11 +259,11 @@ def test_the_table_of_exit_codes_is_that_of_the_errors():
 
 
 def test_the_table_of_generators_is_complete():
-    from privsynth.generators.registry import AUTO_ARN_EPSILON, GENERATORS
+    from privsynth.generators.registry import AUTO, GENERATORS
 
     section = TEXTS["README.md"].partition("## Generators")[2].partition("##")[0]
     assert re.findall(r"^\| `([\w:]+)` \|", section, flags=re.M) == [*GENERATORS, "auto"]
-    assert f"from ε = {AUTO_ARN_EPSILON:g} up" in section
+    assert f"| `auto` | the default: `{AUTO}`" in section
 
 
 def test_the_list_of_sources_is_complete():

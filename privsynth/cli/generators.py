@@ -20,13 +20,7 @@ def command(as_json: bool) -> None:
 
     Example: privsynth generators
     """
-    from privsynth.generators.registry import (
-        AUTO_ARN_EPSILON,
-        AUTO_ARN_ROWS,
-        AUTO_ARN_ROWS_OF_UNIT,
-        GENERATORS,
-        names_outside,
-    )
+    from privsynth.generators.registry import AUTO, GENERATORS, names_outside
 
     outside = {name: _of_another_package(name) for name in names_outside()}
     known = {**GENERATORS, **{name: info for name, info in outside.items() if not isinstance(info, str)}}
@@ -35,11 +29,7 @@ def command(as_json: bool) -> None:
         return
     rows = [(name, "yes" if info.private else "no privacy", _summary(info)) for name, info in known.items()]
     rows += [(name, "unusable", why) for name, why in outside.items() if isinstance(why, str)]
-    auto = (
-        f"arn from epsilon {AUTO_ARN_EPSILON:g} up, unless fewer than {AUTO_ARN_ROWS:,} rows are declared "
-        f"or a unit may have more than {AUTO_ARN_ROWS_OF_UNIT} rows; otherwise marginal"
-    )
-    print_table(("name", "private", "what it is"), [*rows, ("auto", "yes", auto)])
+    print_table(("name", "private", "what it is"), [*rows, ("auto", "yes", f"the default: {AUTO}, at any epsilon")])
 
 
 def _of_another_package(name: str) -> GeneratorInfo | str:

@@ -134,7 +134,8 @@ GENERATORS: Mapping[str, GeneratorInfo] = {
     "arn": GeneratorInfo(
         "arn",
         True,
-        "autoregressive network trained with Opacus DP-SGD, warm-started from `marginal`; for high-order structure",
+        "autoregressive network trained with Opacus DP-SGD, warm-started from `marginal`; where three or more columns "
+        "depend on each other and no two of them do",
         "privsynth.generators.arn.generator",
         "privsynth.generators.arn.fitted",
     ),
@@ -175,9 +176,9 @@ GENERATORS: Mapping[str, GeneratorInfo] = {
 # Weights, logits and shares of a model lie far below; products of three layers of them stay finite in single precision.
 MAX_TENSOR_VALUE = 1e6
 
-# On five tables of 2,400 to 8,000 rows at ε = 3 `marginal` did as well or better, in a tenth of the time; and on a log
-# of payments with 20 rows an account its rare rows were far more useful.
-AUTO_ARN_EPSILON, AUTO_ARN_ROWS, AUTO_ARN_ROWS_OF_UNIT = 3.0, 20_000, 9
+# On five tables of 10,000 to 48,000 rows at ε = 3 `arn` was nowhere ahead of it in fidelity, and on one in usefulness
+# (by 0.004); it took three to eight times as long. docs/benchmark.md says what `arn` is for.
+AUTO = "marginal"
 
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")  # of a generator from outside: it becomes part of reports and commands
@@ -212,17 +213,14 @@ def generator_info(name: str) -> GeneratorInfo:
     return replace(info, extension=of)
 
 
-def choose(name: str, *, epsilon: float, rows: int | None = None, max_rows_per_unit: int = 1) -> str:
-    """Return the generator's name; `auto` is settled by public facts alone.
+def choose(name: str) -> str:
+    """Return the generator's name; `auto` is the one that is best on most tables.
 
-    Args:
-      rows: as declared; None where nobody did, since the number itself is private.
     Raises:
       ConfigError: an unknown name, or a reference without privacy.
     """
     if name == "auto":
-        enough = (rows is None or rows >= AUTO_ARN_ROWS) and max_rows_per_unit <= AUTO_ARN_ROWS_OF_UNIT
-        return "arn" if epsilon >= AUTO_ARN_EPSILON and enough else "marginal"
+        return AUTO
     _refuse_reference(generator_info(name))
     return name
 

@@ -40,7 +40,7 @@ class SynthesizeConfig:
       max_rows_per_unit: the most rows of one unit that are used; None takes the schema's.
       schema: a path to a schema file, a `Schema`, a mapping, or None.
       dataset: name in the ledger; None takes the schema's, else the file's stem.
-      generator: auto, marginal or arn.
+      generator: auto, which is marginal, or the name of a generator.
       holdout_fraction: f, the share of units kept from training for the audit; 0 switches the pool off.
       rows: how many synthetic rows; None takes the released number of rows.
       format: "parquet" or "csv".

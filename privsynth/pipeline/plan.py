@@ -131,8 +131,7 @@ def plan(config: SynthesizeConfig, *, expect_rows: int | None = None) -> Plan:
     budget = config.budget(schema)
     source = open_config_source(config, schema)
     check_schema_fits(schema, source.names, budget.unit)
-    most = budget.max_rows_per_unit
-    name = choose(config.generator, epsilon=budget.epsilon, rows=schema.rows, max_rows_per_unit=most)
+    name = choose(config.generator)
     generator = load_generator(name)
     types = physical_types(source)
     spending = make_plan(schema, types, budget, generator.training_spec())

@@ -332,9 +332,7 @@ def _prepare(config: SynthesizeConfig, env: Environment) -> _Job:
     if config.key is not None:
         key, entry = open_key(env.home, config.key, env.passphrase, now=env.now)
         holder = entry.holder
-    most = budget.max_rows_per_unit
-    name = choose(config.generator, epsilon=budget.epsilon, rows=schema.rows, max_rows_per_unit=most)
-    generator = _checked_generator(name, env)
+    generator = _checked_generator(choose(config.generator), env)
     env.progress("planning", 0.0)
     plan = make_plan(schema, physical_types(source), budget, generator.training_spec())
     request = Request(

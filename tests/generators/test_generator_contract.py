@@ -72,7 +72,7 @@ def test_a_plan_without_training_and_a_table_without_columns_spend_nothing(name)
 
 @pytest.mark.parametrize("name", REFERENCES)
 def test_what_has_no_privacy_cannot_be_a_generator_of_a_release(name):
-    for refused in (lambda: choose(name, epsilon=1.0), lambda: load_generator(name)):
+    for refused in (lambda: choose(name), lambda: load_generator(name)):
         with pytest.raises(ConfigError, match=r"no privacy guarantee.*privsynth benchmark.*privsynth audit"):
             refused()
     with pytest.raises(ConfigError, match="does not know"):
@@ -80,9 +80,9 @@ def test_what_has_no_privacy_cannot_be_a_generator_of_a_release(name):
 
 
 def test_auto_and_the_list_of_choices_name_private_generators_only():
-    assert {choose("auto", epsilon=e) for e in (0.1, 1.0, 100.0)} <= set(PRIVATE)
+    assert choose("auto") in PRIVATE
     with pytest.raises(ConfigError) as error:
-        choose("magic", epsilon=1.0)
+        choose("magic")
     assert all(name in str(error.value) for name in PRIVATE)
     assert "sdv" not in str(error.value)
 

@@ -7,7 +7,7 @@ return constants, all that it returns as public must be the same for every table
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -37,6 +37,7 @@ from privsynth.randomness import KeyedFunction, sampling_rng
 from privsynth.sampling.synthetic_model import SyntheticModel
 from privsynth.schema.definition import Schema
 from privsynth.schema.rules import Rule
+from privsynth.schema.source_format import SourceFormat
 from privsynth.table import Table
 
 MIN_BINS, MAX_BINS = 8, 32  # of a numeric dimension (own): fewer lose its shape, more have noisy pairs
@@ -52,6 +53,7 @@ class Request:
     Attributes:
       n_synthetic: rows of the synthetic table, None for the released number of rows.
       seed: of sampling and of every other public draw.
+      source_format: how the source's table is written, by its header and types.
       figures: whether the public figures are released; without them the budget's share for the report is not spent.
     """
 
@@ -63,6 +65,7 @@ class Request:
     holdout_fraction: float
     n_synthetic: int | None
     seed: int
+    source_format: SourceFormat = field(default_factory=SourceFormat)
     figures: bool = True
 
     @classmethod
@@ -365,8 +368,20 @@ def _fit(
         rules=request.schema.rules,
         default_rows=max(round(sizes.used), 1),
         dataset=request.dataset,
+        source_format=_written(columns, request.source_format),
     )
     return model, rng
+
+
+def _written(columns: _Columns, stated: SourceFormat) -> SourceFormat:
+    """Return how the columns of the synthetic table are written: as the source states, and as was learned."""
+    kept = columns.layout.names
+    return SourceFormat(
+        delimiter=stated.delimiter,
+        quote_all=stated.quote_all,
+        decimal_commas=tuple(name for name in kept if columns.facts[name].decimal == ","),
+        time_zones={name: zone for name, zone in stated.time_zones.items() if name in kept},
+    )
 
 
 def _figure_inputs(columns: _Columns, partition: Partition, codes: np.ndarray, request: Request) -> PaidInputs:

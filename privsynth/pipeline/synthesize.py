@@ -59,6 +59,7 @@ from privsynth.signing.keys import Passphrase, SigningKey
 from privsynth.signing.release import sign_folder
 from privsynth.signing.store import open_key
 from privsynth.sources.fingerprint import content_fingerprints
+from privsynth.sources.protocol import source_format_of
 from privsynth.sources.registry import Source, SourceOptions, extension_of, read_table, takes_encoding
 from privsynth.testing.generators import check_generator
 from privsynth.workspace import Workspace, privsynth_home
@@ -344,6 +345,7 @@ def _prepare(config: SynthesizeConfig, env: Environment) -> _Job:
         holdout_fraction=config.holdout_fraction,
         n_synthetic=config.rows,
         seed=config.seed if config.seed is not None else new_sampling_seed(),
+        source_format=source_format_of(source),
     )
     signer = f"{holder}, key {key.public.fingerprint}" if key is not None else ""
     signing = Signing(signer=signer, demo=config.key == DEMO)

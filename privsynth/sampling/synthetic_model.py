@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from privsynth.progress import Progress, no_progress
 from privsynth.randomness import sampling_rng
 from privsynth.sampling.draw import Order, draw_part, place_order
 from privsynth.schema.rules import Rule, parse_rule
+from privsynth.schema.source_format import SourceFormat
 
 FORMAT = 1  # of model.json; a change that older versions would misread takes the next number
 # (own) A column with as many categories or bins as there are codes (65,535) takes 1 to 3 MB, others some kilobytes.
@@ -45,6 +46,7 @@ class SyntheticModel:
       rules: sentences that hold in every row that is sampled.
       default_rows: the released number of rows, the default size of a table.
       dataset: name of the dataset it stands for.
+      source_format: how the real table is written, so that rows are written alike.
     """
 
     codec: TableCodec
@@ -52,6 +54,7 @@ class SyntheticModel:
     rules: tuple[str, ...]
     default_rows: int
     dataset: str
+    source_format: SourceFormat = field(default_factory=SourceFormat)
 
     def parsed_rules(self) -> list[Rule]:
         """Return the rules whose columns are all in the synthetic table."""
@@ -138,6 +141,7 @@ class SyntheticModel:
                 "settings": self.fitted.settings(),
                 "default_rows": self.default_rows,
                 "rules": list(self.rules),
+                "source_format": self.source_format.model_dump(mode="json", exclude_defaults=True),
                 "codec": self.codec.to_json(),
             },
             ensure_ascii=False,
@@ -199,6 +203,7 @@ class SyntheticModel:
             rules=tuple(text(rule, "a rule", at_most=MAX_RULE_TEXT) for rule in rules),
             default_rows=whole(data["default_rows"], 0, MAX_ROWS, "the number of rows"),
             dataset=text(data["dataset"], "the name of the dataset", at_most=MAX_NAME),
+            source_format=SourceFormat.model_validate(data.get("source_format", {})),
         )
 
     def _try_out(self) -> None:

@@ -11,7 +11,7 @@ import decimal
 import math
 import numbers
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -146,6 +146,11 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_date(kind):
         return pa.date32()
     return pa.string()
+
+
+def time_zones(types: Mapping[str, pa.DataType]) -> dict[str, str]:
+    """Return column -> name of the time zone that its Arrow type states."""
+    return {name: kind.tz for name, kind in types.items() if pa.types.is_timestamp(kind) and kind.tz}
 
 
 def plain_array(array: pa.Array, skipped: SkippedCells, options: SourceOptions) -> pa.Array:

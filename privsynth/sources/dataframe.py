@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from privsynth.errors import SchemaError, SourceError
-from privsynth.sources.arrow_types import cell_text, plain_array, plain_type, text_array
+from privsynth.schema.source_format import SourceFormat
+from privsynth.sources.arrow_types import cell_text, plain_array, plain_type, text_array, time_zones
 from privsynth.sources.header_checks import check_names, chosen_positions
 from privsynth.sources.protocol import Adapter, SkippedCells, SourceOptions
 
@@ -40,10 +41,12 @@ class FrameSource:
         self.names = [header[position] for position in self._positions]
         self._is_text = [_needs_cell_text(frame.iloc[:0, position]) for position in self._positions]
         types = [
-            pa.string() if is_text else plain_type(pa.array(frame.iloc[:0, position], from_pandas=True).type)
+            pa.string() if is_text else pa.array(frame.iloc[:0, position], from_pandas=True).type
             for position, is_text in zip(self._positions, self._is_text, strict=True)
         ]
-        self.arrow_schema = pa.schema(list(zip(self.names, types, strict=True)))
+        named = dict(zip(self.names, types, strict=True))
+        self.arrow_schema = pa.schema([(name, plain_type(kind)) for name, kind in named.items()])
+        self.source_format = SourceFormat(time_zones=time_zones(named))
 
     def __repr__(self) -> str:
         return f"FrameSource({len(self.names)} columns)"

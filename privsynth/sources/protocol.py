@@ -11,6 +11,7 @@ import pyarrow as pa
 from privsynth._validate import positive
 from privsynth.errors import ConfigError
 from privsynth.schema.definition import MAX_COLUMNS
+from privsynth.schema.source_format import SourceFormat
 
 MAX_KEYS = 1_000  # columns that JSON lines may have (own)
 ANY_SCHEME = ""  # of an adapter: it takes the URLs that no other adapter names
@@ -147,6 +148,8 @@ class Source(Protocol):
         were gathered from the rows (JSON Lines without `columns`): a later stage must then buy them before it prints
         or releases any.
       arrow_schema: names and types of every batch; types are string, int64, float64, bool, timestamp[us], date32.
+
+    A source whose header or types say how cells are written also has `source_format`, see `source_format_of`.
     """
 
     label: str
@@ -157,6 +160,12 @@ class Source(Protocol):
     def batches(self, skipped: SkippedCells) -> Iterator[pa.RecordBatch]:
         """Yield the rows and count in `skipped` what could not be read. A bad cell or row never raises."""
         ...
+
+
+def source_format_of(source: Source) -> SourceFormat:
+    """Return how the source's table is written, as its header and its types state it; the usual way if they do not."""
+    found = getattr(source, "source_format", None)
+    return found if isinstance(found, SourceFormat) else SourceFormat()
 
 
 # The options that only some kinds of sources know; all know `columns` and the limits.

@@ -17,6 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from privsynth.errors import SourceError
+from privsynth.schema.source_format import SourceFormat
 from privsynth.sources.arrow_types import text_batch, text_schema
 from privsynth.sources.header_checks import check_names, chosen_positions, refuse_unreadable
 from privsynth.sources.protocol import Adapter, SkippedCells, SourceOptions
@@ -40,6 +41,7 @@ class _Lines:
         self._n_chars = 0
         self.record: list[str] = []
         self.n_cut = 0
+        self.header_is_quoted = False
         self.delimiter = delimiter
 
     def __iter__(self) -> _Lines:
@@ -106,8 +108,9 @@ class CsvSource:
             self._delimiter: str | None = "\t"
         else:
             self._delimiter = options.delimiter
-        with self._opened() as (_, header, delimiter):
+        with self._opened() as (lines, header, delimiter):
             self._delimiter = delimiter
+            self.source_format = SourceFormat(delimiter=delimiter, quote_all=lines.header_is_quoted)
         check_names(header, self.label, options)
         self._width = len(header)
         self._positions = chosen_positions(header, self.label, options)
@@ -216,6 +219,8 @@ def _read_header(lines: _Lines, label: str) -> list[str]:
         # A stray quote that meets another one further down would make a public name of somebody's cells.
         raise SourceError(f"the header of {label} goes on beyond its line; write the names on one line")
     lines.end_record()
+    quoted = lines.delimiter.join('"' + name.replace('"', '""') + '"' for name in header)
+    lines.header_is_quoted = first.strip("\ufeff\r\n") == quoted
     _refuse_junk("".join(header), label)
     return header
 

@@ -39,7 +39,8 @@ MAY_IMPORT = {
     "strict": {"errors"},
     "workspace": {"errors", "_validate"},
     # descriptions without a row
-    "schema": BASE | {"strict"},
+    "hierarchies": set(),
+    "schema": BASE | {"strict", "hierarchies"},
     "signing": BASE | {"workspace", "strict"},
     "ledger": BASE | {"workspace"},
     # the only places where noise is drawn; numbers and bytes, never tables
@@ -49,9 +50,9 @@ MAY_IMPORT = {
     "table": BASE | {"schema"},
     "sources": BASE | {"schema", "table", "workspace"},
     # row by row, nothing learned
-    "codecs": BASE | {"schema", "table"},
+    "codecs": BASE | {"schema", "table", "hierarchies"},
     # learned with budget
-    "domain": GENERATE | {"schema", "table"},
+    "domain": GENERATE | {"schema", "table", "hierarchies"},
     "generators": GENERATE,
     "generators.marginal": GENERATE | {"generators"},
     "generators.dpsgd": GENERATE | {"generators", "generators.marginal"},

@@ -83,12 +83,19 @@ class TableCodec:
         return codec
 
     def books(self) -> dict[int, tuple[np.ndarray, ...]]:
-        """Return attribute -> (size,) groups of its codes by each column that follows from it, NULL apart; declared."""
+        """Return attribute -> (size,) groups of its codes, NULL apart: by each level of its hierarchy, from coarse to
+        fine, then by each column that follows from it and the levels of that one's hierarchy. Declared."""
         found: dict[int, tuple[np.ndarray, ...]] = {}
+        for codec in self.codecs:
+            if isinstance(codec, CategoryCodec) and codec.source is None and (levels := codec.groups()):
+                (at,) = self.attributes_of(codec.name)
+                found[at] = tuple(levels)
         for codec in self.following:
             (at,) = self.attributes_of(codec.source or "")
-            _, groups = np.unique([*codec.places, len(codec.values)], return_inverse=True)
-            found[at] = (*found.get(at, ()), groups)
+            places = np.array([*codec.places, len(codec.values)])
+            above = [np.where(places < 0, -1, level[places]) for level in codec.groups()]
+            books = [np.unique(book, return_inverse=True)[1] for book in (*above, places)]
+            found[at] = (*found.get(at, ()), *books)
         return found
 
     def encode(self, parsed: ParsedTable) -> np.ndarray:

@@ -16,6 +16,7 @@ from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.codecs.parse import Categories
 from privsynth.codecs.parsed_table import ParsedTable
 from privsynth.domain.public_words import likely, words
+from privsynth.hierarchies import Hierarchy
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.privacy.unit_weights import Weighting, count
 
@@ -43,6 +44,7 @@ class OpenCategories:
         self._parsed, self._facts, self._mechanisms = parsed, facts, mechanisms
         self._weighting, self._n_rows = weighting, n_rows
         self._frequent: dict[str, dict[str, int]] = {}  # the latest noisy counts above a threshold
+        self._needed: dict[str, float] = {}  # rows that a category needs to pass the latest threshold
         self._known: dict[str, tuple[np.ndarray, float]] = {}  # noisy counts of the public words, and their 1/σ²
 
     def release(self, names: Sequence[str], *, mu_squared: float, delta: float) -> None:
@@ -65,6 +67,7 @@ class OpenCategories:
         precision = release.sigma**-2.0
         for name, counts, known in zip(names, release.counts, release.known, strict=True):
             self._frequent.setdefault(name, {}).update(counts)
+            self._needed[name] = release.threshold * self._weighting.rows_per_step
             seen = np.array([known[word] for word in words()], dtype=np.float64)
             before, other = self._known.get(name, (seen, 0.0))
             together = precision + other
@@ -88,6 +91,18 @@ class OpenCategories:
         """Return the categories of each column, sorted."""
         return {name: tuple(sorted({*counts, *self._likely(name)})) for name, counts in self._frequent.items()}
 
+    def parents(self, name: str, hierarchy: Hierarchy) -> tuple[str, ...]:
+        """Return the groups to which codes fall that were not released, from public names and released numbers.
+
+        Every code lies in exactly one of them. They are those of the finest level whose groups would hold as many rows
+        as a category needs to be released, if what is unexplained were spread evenly over them; else of the coarsest.
+
+        Guarantee: the names are public, as they depend on no row, and the level is post-processing.
+        """
+        rows, _ = self._unexplained_rows(name)
+        levels = [hierarchy.parents(level) for level in reversed(hierarchy.levels)]
+        return next((groups for groups in levels if len(groups) * self._needed[name] <= rows), levels[-1])
+
     def _counts(self, name: str) -> dict[str, int]:
         """Return the exact counts of texts, in rows or in steps. Private."""
         column, weight = self._parsed.columns[name], self._weighting.steps
@@ -104,8 +119,12 @@ class OpenCategories:
 
     def _unexplained_rows_exceed(self, name: str, rows: float) -> bool:
         """Return whether more than `rows` rows, and more than noise explains, hold no category found so far."""
+        unexplained, sigma = self._unexplained_rows(name)
+        return unexplained > max(rows, sigma)
+
+    def _unexplained_rows(self, name: str) -> tuple[float, float]:
+        """Return how many rows hold no category found so far, and the standard deviation of that."""
         found = {**self._likely(name), **self._frequent[name]}
         known = self._n_rows * (1.0 - (self._facts[name].null_share or 0.0))
         sigma = self._known[name][1] ** -0.5 * self._weighting.rows_per_step
-        unexplained = known - math.fsum(found.values()) * self._weighting.rows_per_step
-        return unexplained > max(rows, sigma * math.sqrt(len(found)))
+        return known - math.fsum(found.values()) * self._weighting.rows_per_step, sigma * math.sqrt(len(found))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -176,6 +176,9 @@ def learn_codecs(
     trees = shares.trees if released or not keyed else shares.frequent + shares.trees
     bins = _release_bins(dimensions, request, weighting, mechanisms, mu_squared=trees, values_sigma=values_sigma)
     found = categories.found()
+    for name in texts:
+        if (hierarchy := request.schema.column(name).hierarchy) is not None:
+            found[name] = tuple(sorted({*found[name], *categories.parents(name, hierarchy)}))
     return [_codec(name, request, found, bins) for name in request.layout.names]
 
 
@@ -363,8 +366,8 @@ def _codec(
         return CategoryCodec(name, boolean_values(request.schema, name), False, column.nullable)
     if fact.kind == "categorical":
         if column.categories is not None:
-            return CategoryCodec(name, column.categories, False, column.nullable)
-        return CategoryCodec(name, categories[name], True, column.nullable)
+            return CategoryCodec(name, column.categories, False, column.nullable, hierarchy=column.hierarchy)
+        return CategoryCodec(name, categories[name], True, column.nullable, hierarchy=column.hierarchy)
     low, high = declared_steps(request.schema, name, fact)
     placed: dict[str, Any] = {"nullable": column.nullable, "low": low, "high": high, "base": layout.bases.get(name)}
     if fact.kind in ("numeric", "integer"):
@@ -382,4 +385,5 @@ def _following(name: str, request: DomainRequest) -> CategoryCodec:
     assert book is not None
     values = boolean_values(request.schema, name) if request.facts[name].kind == "boolean" else column.categories or ()
     said_by = request.schema.column(book.column).categories or ()
-    return following_codec(name, values, column.nullable, book.column, said_by, book.values)
+    codec = following_codec(name, values, column.nullable, book.column, said_by, book.values)
+    return replace(codec, hierarchy=column.hierarchy)

@@ -25,6 +25,7 @@ def public_schema(public: Public, request: Request) -> str:
             "minimum": column.minimum,
             "maximum": column.maximum,
             "follows": column.follows if name in public.layout.follows else None,
+            "hierarchy": column.hierarchy if isinstance(codec, CategoryCodec) else None,
             "description": column.description,
             "unit": column.unit,
         }

@@ -12,8 +12,18 @@ from collections import Counter
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    field_validator,
+    model_validator,
+)
 
+from privsynth.hierarchies import Hierarchy, hierarchy_data, hierarchy_from
 from privsynth.schema.rules import Rule, parse_rule
 
 Kind = Literal["numeric", "integer", "categorical", "boolean", "datetime", "date", "id", "text"]
@@ -22,6 +32,7 @@ Role = Literal["identifier", "quasi_identifier", "sensitive", "protected", "targ
 NUMERIC_KINDS = ("numeric", "integer")
 TIME_KINDS = ("datetime", "date")
 MAX_CATEGORIES = 50_000  # of a column (own): with OTHER and NULL they fit the 65,536 codes of an attribute
+MAX_PARENTS = 1_000  # groups of the coarsest level (own): each becomes a category where the codes are bought
 MAX_COLUMNS = 2_000  # of a schema (own): more than a generator can be fitted to in a day
 
 
@@ -29,7 +40,13 @@ def _as_tuple(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
+def _hierarchy(value: Any) -> Any:
+    return value if value is None or isinstance(value, Hierarchy) else hierarchy_from(value)
+
+
 Roles = Annotated[tuple[Role, ...], BeforeValidator(_as_tuple)]
+_WRITTEN = PlainSerializer(hierarchy_data, when_used="unless-none")
+DeclaredHierarchy = Annotated[Hierarchy | None, PlainValidator(_hierarchy), _WRITTEN]
 
 
 class Follows(BaseModel):
@@ -77,6 +94,7 @@ class Column(BaseModel):
       true_values, false_values: spellings of a boolean.
       observed: True while a suggestion of `schema init --observe` waits for a person; `synthesize` refuses it.
       follows: the code book by which another column says this one, which then is not modelled.
+      hierarchy: how the codes of a categorical column group, in several levels (see `privsynth.hierarchies`).
       description, unit: for the reader.
     """
 
@@ -95,6 +113,7 @@ class Column(BaseModel):
     false_values: tuple[str, ...] | None = None
     observed: bool = False
     follows: Follows | None = None
+    hierarchy: DeclaredHierarchy = None
     description: str | None = None
     unit: str | None = None
 
@@ -106,6 +125,20 @@ class Column(BaseModel):
         if not isinstance(value, list | tuple):
             raise ValueError("must be a list")
         return tuple(_category_text(item) for item in value)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _codes_of_hierarchy(cls, data: Any) -> Any:
+        """A column with a hierarchy holds categories; `categories: hierarchy` are the codes that it lists."""
+        if not isinstance(data, dict) or data.get("hierarchy") is None:
+            return data
+        found = {**data, "kind": data.get("kind") or "categorical"}
+        if found.get("categories") == "hierarchy":
+            found["hierarchy"] = _hierarchy(found["hierarchy"])
+            found["categories"] = list(found["hierarchy"].codes)
+            if not found["categories"]:
+                raise ValueError("the hierarchy groups codes by rule and lists none; write the categories out")
+        return found
 
     @model_validator(mode="before")
     @classmethod
@@ -169,6 +202,13 @@ class Column(BaseModel):
             raise ValueError("true_values and false_values overlap")
         if self.follows is not None:
             self._check_book(self.follows)
+        if self.hierarchy is not None and self.kind != "categorical":
+            raise ValueError("hierarchy needs kind: categorical")
+        if self.hierarchy is not None and self.categories is None and self._coarsest() > MAX_PARENTS:
+            raise ValueError(
+                f"the coarsest level of the hierarchy has more than {MAX_PARENTS} groups; add a coarser one, or "
+                "declare the categories"
+            )
         return self
 
     def _check_book(self, follows: Follows) -> None:
@@ -180,6 +220,9 @@ class Column(BaseModel):
         strange = next((value for value in follows.values if value not in own), None)
         if strange is not None:
             raise ValueError(f"follows holds '{strange}', which the column does not have")
+
+    def _coarsest(self) -> int:
+        return 0 if self.hierarchy is None else len(self.hierarchy.groups(self.hierarchy.levels[0]))
 
     def has_role(self, role: Role) -> bool:
         """Return whether the column was declared to play this role."""

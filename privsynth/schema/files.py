@@ -11,6 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from privsynth.errors import SchemaError
+from privsynth.hierarchies import Hierarchy, read_csv, written
 from privsynth.schema.definition import Schema
 from privsynth.strict.yaml import loads as read_yaml
 
@@ -70,17 +71,21 @@ def load_schema(path: Path, *, sdv_is_declared: bool = False) -> Schema:
         data = read_yaml(raw, what=str(path), error=SchemaError).value
     if isinstance(data, dict) and ("METADATA_SPEC_VERSION" in data or "tables" in data):
         data = from_sdv(data, declared=sdv_is_declared)
-    return schema_from(data, str(path))
+    return schema_from(data, str(path), folder=path.parent)
 
 
-def schema_from(data: Any, where: str) -> Schema:
+def schema_from(data: Any, where: str, *, folder: Path = Path()) -> Schema:
     """Return a validated schema from parsed data.
+
+    Args:
+      folder: where the files of hierarchies are looked for.
 
     Raises:
       SchemaError: with the place and the reason, each on a line of its own.
     """
     if not isinstance(data, dict):
         raise SchemaError(f"{where} is no schema: it must hold keys such as 'unit' and 'columns'")
+    data = _with_books(data, where, folder)
     try:
         return Schema.model_validate(data)
     except ValidationError as error:
@@ -88,6 +93,41 @@ def schema_from(data: Any, where: str) -> Schema:
         raise SchemaError(f"{where} is not a valid schema: " + "; ".join(reasons)) from None
     except ValueError as error:
         raise SchemaError(f"{where} is not a valid schema: {error}") from None
+
+
+def _with_books(data: dict[str, Any], where: str, folder: Path) -> dict[str, Any]:
+    """Return the data with hierarchies read from the files that it names, so that the schema holds all it says."""
+    columns = data.get("columns")
+    if not isinstance(columns, dict):
+        return data
+    read = dict(columns)
+    for name, column in columns.items():
+        book = column.get("hierarchy") if isinstance(column, dict) else None
+        if isinstance(book, dict) and book.keys() == {"file"} and isinstance(book["file"], str):
+            try:
+                read[name] = {**column, "hierarchy": _read_book(folder / book["file"])}
+            except ValueError as error:
+                raise SchemaError(f"{where} is not a valid schema: columns → {name} → hierarchy: {error}") from None
+    return {**data, "columns": read}
+
+
+def _read_book(path: Path) -> Hierarchy:
+    """Return the hierarchy of a file.
+
+    Raises:
+      ValueError: it cannot be read.
+    """
+    try:
+        raw = path.read_bytes() if path.stat().st_size <= MAX_BYTES else None
+    except (OSError, ValueError) as error:  # ValueError: of a name that no file can have
+        raise ValueError(f"the file {path} cannot be read: {getattr(error, 'strerror', 'no file name')}") from None
+    if raw is None:
+        raise ValueError(f"the file {path} is too large for a code book")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(f"the file {path} is not UTF-8 text") from None
+    return written("the hierarchy", *read_csv(text))
 
 
 def _reason(item: Any) -> str:

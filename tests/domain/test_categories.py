@@ -97,3 +97,70 @@ def test_two_looks_at_a_text_of_the_public_list_know_it_better_than_one():
 
     once, often = (sum("yes" in found(looks, seed) for seed in range(40)) for looks in (1, 4))
     assert often > once + 10
+
+
+DIAGNOSES = Schema.model_validate({"columns": {"d": {"hierarchy": "icd10"}}})
+
+
+def diagnoses(n: int) -> list[str | None]:
+    """Return two frequent codes, and rare ones of two chapters: 40 of each, one row each, and a text that is none."""
+    rare = [f"O{number}" for number in range(10, 50)] + [f"P{number}" for number in range(10, 50)]
+    cells = ["I21", "J18"] * (n // 2)
+    return [*cells[: n - len(rare) - 1], *rare, "unclear"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_code_that_is_not_released_falls_to_its_chapter_and_not_to_other(seed):
+    cells = diagnoses(N)
+    parsed = table(d=cells)
+    bought = {"n_rows": float(N), "mu_squared": 0.1, "delta": 1e-7, "bins": 8}
+    (codec,) = codecs_of(parsed, DIAGNOSES, kinds(parsed), RecordingMechanisms(seed), **bought)
+    assert {"I21", "J18", "O00-O99", "P00-P96", "A00-B99"} <= set(codec.values)
+    assert not {"O36", "P36", "unclear"} & set(codec.values)
+    (codes,) = codec.encode(parsed.columns["d"])
+    kept = [codec.texts[code] for code in codes]
+    fallen = {"O": "O00-O99", "P": "P00-P96", "I": "I21", "J": "J18", "u": "OTHER"}
+    assert kept == [fallen[cell[0]] for cell in cells]
+    (chapters,) = codec.groups()
+    assert chapters[codec.values.index("I21")] == chapters[codec.values.index("I00-I99")]
+    assert chapters[codec.values.index("I21")] != chapters[codec.values.index("J18")]
+    other, null = chapters[-2:]
+    assert len({int(other), int(null), *map(int, chapters[:-2])}) == 22 + 2
+
+
+def test_the_names_of_parents_depend_on_no_row():
+    """Two tables with quite other codes, neither of which passes: the same values."""
+    bought = {"n_rows": float(N), "mu_squared": 0.001, "delta": 1e-7, "bins": 8}
+    found = []
+    for letter in "IO":
+        parsed = table(d=[f"{letter}{i % 100:02d}" for i in range(N)])
+        (codec,) = codecs_of(parsed, DIAGNOSES, kinds(parsed), RecordingMechanisms(7), **bought)
+        found.append(codec.values)
+    assert found[0] == found[1]
+    assert len(found[0]) == 22
+
+
+def test_finer_parents_are_taken_where_each_could_hold_enough_rows():
+    """A million rows of codes that are all rare: blocks hold thousands each."""
+    n = 200_000
+    cells = [f"{letter}{number:02d}.{digit}" for letter in "ABCDEFGHIJ" for number in range(100) for digit in range(10)]
+    parsed = ParsedTable({"d": as_categories(pa.chunked_array([pa.array(cells * (n // len(cells)))]))}, n)
+    (codec,) = codecs_of(
+        parsed, DIAGNOSES, kinds(parsed), RecordingMechanisms(0), n_rows=float(n), mu_squared=1e-3, delta=1e-7, bins=8
+    )
+    assert "I20-I25" in codec.values
+    assert not any("." in value for value in codec.values)
+    (codes,) = codec.encode(parsed.columns["d"])
+    assert (codes < len(codec.values)).all()
+    assert codec.texts[codes[cells.index("I21.0")]] == "I20-I25"
+
+
+def test_a_declared_parent_takes_the_codes_that_are_not_declared():
+    schema = Schema.model_validate(
+        {"columns": {"d": {"hierarchy": "icd10", "categories": ["O36", "O30-O48", "O00-O99"]}}}
+    )
+    parsed = table(d=(["O36", "O42", "O80", "I21"] * N)[:N])
+    (codec,) = codecs_of(
+        parsed, schema, kinds(parsed), RecordingMechanisms(0), n_rows=float(N), mu_squared=1.0, delta=0.0, bins=8
+    )
+    assert codec.encode(parsed.columns["d"])[0][:4].tolist() == [0, 1, 2, 3]

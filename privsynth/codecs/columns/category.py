@@ -14,8 +14,9 @@ from privsynth.codecs.bins import MAX_CODES
 from privsynth.codecs.columns.protocol import Attribute, ColumnCodec, Drawn, Family, mask, without_null
 from privsynth.codecs.columns.saved_fields import column_name, other_column
 from privsynth.codecs.decoded_rows import Decoded
-from privsynth.codecs.loaded import flag, items, only, require, text, whole
+from privsynth.codecs.loaded import Malformed, flag, items, only, require, text, whole
 from privsynth.codecs.parse import Categories, Grid
+from privsynth.hierarchies import Hierarchy, hierarchy_data, hierarchy_from
 
 OTHER = "OTHER"
 
@@ -27,6 +28,7 @@ class CategoryCodec:
     Attributes:
       source: the column that determines the value, by a declared code book.
       places: for each value of that column, the place in `values`; −1 where the code book has no entry.
+      hierarchy: how the values group. A text that is no value falls to the finest of its groups that is one.
     """
 
     type: ClassVar[str] = "category"
@@ -38,6 +40,7 @@ class CategoryCodec:
     nullable: bool
     source: str | None = None
     places: tuple[int, ...] = ()
+    hierarchy: Hierarchy | None = None
 
     @property
     def arrow_type(self) -> pa.DataType:
@@ -72,12 +75,38 @@ class CategoryCodec:
         index = {value: i for i, value in enumerate(self.values)}
         null = len(self.values) + self.other
         outside = len(self.values) if self.other else null
-        table = np.array([index.get(value, outside) for value in column.values] + [null], dtype=np.int32)
+        found = [index.get(value, -1) for value in column.values]
+        if self.hierarchy is not None:
+            found = [self._parent(v, index) if at < 0 else at for v, at in zip(column.values, found, strict=True)]
+        table = np.array([outside if at < 0 else at for at in found] + [null], dtype=np.int32)
         return [table[column.codes]]
+
+    def _parent(self, text: str, index: Mapping[str, int]) -> int:
+        """Return the place of the finest group of a code that is a value; −1 if there is none."""
+        path = None if self.hierarchy is None else self.hierarchy.path(text)
+        return next((index[group] for group in reversed(path or ()) if group in index), -1)
+
+    def groups(self) -> list[np.ndarray]:
+        """Return (size,) the group of each code by each level of the hierarchy that groups, from coarse to fine.
+
+        NULL is a group of its own, and so is what the hierarchy does not know, with OTHER. A level that leaves every
+        value apart, or puts all into one group, is left out.
+        """
+        if self.hierarchy is None:
+            return []
+        unknown = ("",) * len(self.hierarchy.levels)
+        paths = [self.hierarchy.path(value) or unknown for value in self.values] + [unknown] * self.other
+        found: dict[bytes, np.ndarray] = {}
+        for depth in range(1, len(self.hierarchy.levels) + 1):
+            places: dict[tuple[str, ...], int] = {}
+            group = np.array([places.setdefault(path[:depth], len(places)) for path in paths] + [len(places)])
+            if 1 < len(places) < len(self.values):
+                found.setdefault(group.tobytes(), group)
+        return list(found.values())
 
     def known(self, column: Categories | Grid) -> Decoded:
         """Return parsed values as places in `texts`."""
-        (codes,) = CategoryCodec(self.name, self.values, self.other, True).encode(column)
+        (codes,) = CategoryCodec(self.name, self.values, self.other, True, hierarchy=self.hierarchy).encode(column)
         places, null = without_null(codes, len(self.texts))
         return Decoded(places, null)
 
@@ -118,7 +147,8 @@ class CategoryCodec:
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able data."""
         book = {} if self.source is None else {"source": self.source, "places": list(self.places)}
-        return {"values": list(self.values), "other": self.other, "nullable": self.nullable, **book}
+        groups = {} if self.hierarchy is None else {"hierarchy": hierarchy_data(self.hierarchy)}
+        return {"values": list(self.values), "other": self.other, "nullable": self.nullable, **book, **groups}
 
     @classmethod
     def from_json(cls, data: Any) -> CategoryCodec:
@@ -127,8 +157,8 @@ class CategoryCodec:
         Raises:
           Malformed: a field is missing or wrong, a value is listed twice, or there are more than there are codes.
         """
-        names = {"name", "values", "other", "nullable", "source", "places"}
-        found = only(data, names, "a column of categories", optional=frozenset({"source", "places"}))
+        names = {"name", "values", "other", "nullable", "source", "places", "hierarchy"}
+        found = only(data, names, "a column of categories", optional=frozenset({"source", "places", "hierarchy"}))
         values = items(found["values"], "the values of a column", at_most=MAX_CODES - 2)
         values = [text(value, "a value of a column") for value in values]
         require(len(values) == len(set(values)), "a value of a column is listed twice")
@@ -142,7 +172,16 @@ class CategoryCodec:
             flag(found["nullable"], "a field of a column"),
             source,
             tuple(whole(place, -1, len(values) - 1, "a place of a code book") for place in places),
+            _saved_hierarchy(found.get("hierarchy")),
         )
+
+
+def _saved_hierarchy(data: Any) -> Hierarchy | None:
+    """Return the hierarchy of a column from its JSON."""
+    try:
+        return None if data is None else hierarchy_from(data)
+    except ValueError:
+        raise Malformed("the hierarchy of a column is none") from None
 
 
 def following_codec(

@@ -31,6 +31,7 @@ class Column:
     precision: float | None = None
     categories: Sequence[str] | None = None
     follows: tuple[str, Mapping[str, Sequence[str]]] | None = None
+    hierarchy: str | Mapping[str, Mapping[str, Sequence[str]]] | None = None
 
 
 HOSPITAL = {
@@ -67,6 +68,7 @@ HOSPITAL = {
         "categorical",
         roles=["sensitive"],
         categories=diagnoses.CODES,
+        hierarchy="icd10",
     ),
     "ward": Column("Ward where most of the stay was spent", "categorical", categories=bedside.WARDS),
     "creatinine": Column(
@@ -103,6 +105,18 @@ HOSPITAL_RULES = (
 )
 
 
+# The trades of the bank's own book, in the sectors of its reports.
+SECTORS = {
+    "sector": {
+        "daily": ["groceries", "pharmacy", "fuel", "public_transport", "restaurants"],
+        "goods": ["clothing", "electronics", "home_and_garden", "jewellery", "online_retail"],
+        "leisure": ["entertainment", "gaming", "hotels", "travel"],
+        "bills": ["utilities", "subscriptions", "health", "charity"],
+        "money": ["cash", "money_transfer"],
+    }
+}
+
+
 def _book(says: Mapping[str, str]) -> dict[str, list[str]]:
     """Return value -> the values of another column that say it, from the value that each of them says."""
     found: dict[str, list[str]] = {}
@@ -136,6 +150,7 @@ TRANSACTIONS = {
         "categorical",
         roles=["sensitive"],
         follows=("merchant", _book({name: name.rpartition("_")[0] for name in merchants.MERCHANT_NAMES})),
+        hierarchy=SECTORS,
     ),
     "merchant": Column("Merchant, by category and size", "categorical", categories=merchants.MERCHANT_NAMES),
     "country": Column(
@@ -143,6 +158,7 @@ TRANSACTIONS = {
         "categorical",
         roles=["quasi_identifier"],
         categories=merchants.COUNTRY_CODES,
+        hierarchy="iso3166",
     ),
     "channel": Column("How the card was used", "categorical", categories=merchants.CHANNELS),
     "card_present": Column(
@@ -218,6 +234,11 @@ def _schema(head: Mapping[str, str | int], columns: Mapping[str, Column], rules:
                 source, book = value
                 lines += ["    follows:", f"      column: {source}", "      values:"]
                 lines += [line for said, values in book.items() for line in _listed(f"{_quoted(said)}:", values, 8)]
+            elif field.name == "hierarchy" and isinstance(value, Mapping):
+                lines += ["    hierarchy:", "      levels:"]
+                for level, groups in value.items():
+                    lines += [f"        {level}:"]
+                    lines += [line for group, codes in groups.items() for line in _listed(f"{group}:", codes, 10)]
             elif value is not None and value != ():
                 lines += _entry(field.name, value)
     lines += ["", "rules:", *(f"  - {rule}" for rule in rules)]
@@ -231,7 +252,7 @@ def _entry(key: str, value: str | float | Sequence[str]) -> list[str]:
     if isinstance(value, int | float):
         return [f"    {key}: {value}"]
     if isinstance(value, str):
-        return [f"    {key}: {value if key == 'kind' else _quoted(value)}"]
+        return [f"    {key}: {value if key in ('kind', 'hierarchy') else _quoted(value)}"]
     if key == "roles":
         return [f"    {key}: [{', '.join(value)}]"]
     return [f"    {key}:", *_listed("", value, 6)]

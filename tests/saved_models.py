@@ -10,7 +10,7 @@ from doubles import ExactMechanisms
 from leaks.proof import small_generators
 
 from privsynth.codecs.bins import Bins
-from privsynth.codecs.columns import CategoryCodec, DerivedCodec, NumberCodec, SurrogateCodec, TimeCodec
+from privsynth.codecs.columns import CategoryCodec, DerivedCodec, NumberCodec, SurrogateCodec, TiedCodec, TimeCodec
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.codecs.table import TableCodec
 from privsynth.generators.registry import load_generator
@@ -40,6 +40,7 @@ def codec():
             NumberCodec("age", cells(0, 40, 120), 1.0, True, True, 0, 120),
             NumberCodec("dose", cells(0, 5, 50), 0.1, False, False),
             NumberCodec("peak", cells(0, 10), 0.1, False, False, base="dose"),
+            TiedCodec("paid", cells(0, 9, 90), 0.5, True, False, "dose", cells(0, 5, 50), True, cells(-4096, 0, 4097)),
             TimeCodec("in", cells(2700, 2800), cells(0, 24), 3600, False, "%d.%m.%Y %H:%M"),
             TimeCodec("out", cells(0, 9), None, DAY, True, base="in"),
             DerivedCodec("stay", "out", "in", 1.0, True),

@@ -19,6 +19,7 @@ from privsynth.codecs.columns import (
     DerivedCodec,
     Drawn,
     NumberCodec,
+    TiedCodec,
     TimeCodec,
     codec_from_json,
     codec_to_json,
@@ -75,6 +76,11 @@ class TableCodec:
     def above(self) -> list[NumberCodec | TimeCodec]:
         """The columns that are coded as the amount above their base."""
         return [codec for codec in self.codecs if isinstance(codec, NumberCodec | TimeCodec) and codec.base]
+
+    @property
+    def tied(self) -> list[TiedCodec]:
+        """The columns that are coded by how far they lie from another."""
+        return [codec for codec in self.codecs if isinstance(codec, TiedCodec)]
 
     def measured(self, name: str) -> NumberCodec | TimeCodec:
         """Return the codec of a column of numbers or times that is not computed."""

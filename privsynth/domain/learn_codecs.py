@@ -4,7 +4,8 @@ Stages, in order; each is a release of part "domain", and all after them is post
 
 1. the categories of undeclared text columns, in one round or two (thresholded, but for public words);
 2. the frequent values of all numeric dimensions at once (thresholded);
-3. one quantile tree for each dimension, level by level for all of them at once.
+3. one quantile tree for each dimension, level by level for all of them at once;
+4. which columns of numbers lie near each other (see `ties`).
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from privsynth.domain.categories import OpenCategories
 from privsynth.domain.layout import Layout
 from privsynth.domain.magnitude_prior import RemainingRows
 from privsynth.domain.quantile_tree import FIRST_PARTS, Dimension, Leaves, TreeRequest, grow
+from privsynth.domain.ties import TiesRequest, tie_numbers
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.privacy.unit_weights import Weighting, count
 from privsynth.schema.definition import Schema
@@ -158,17 +160,20 @@ def learn_codecs(
       weighting: how these rows are counted.
     """
     texts = request.open_texts
+    near = TiesRequest(names=_may_be_near(request), n_rows=request.n_rows, bins=request.bins)
+    ties = near.priced(weighting, request.mu_squared)
+    mu_squared = request.mu_squared - ties.mu_squared
     dimensions = [d for name in request.layout.modelled for d in _open_dimensions(name, parsed, request, weighting)]
     keyed = [dimension for dimension in dimensions if dimension.keyed and request.delta > 0]
     split = split_budget(
         weighting,
         OpenColumns(texts=len(texts), keyed=len(keyed), dimensions=len(dimensions)),
-        mu_squared=request.mu_squared,
+        mu_squared=mu_squared,
         delta=request.delta,
         n_rows=request.n_rows,
     )
     categories = OpenCategories(parsed, request.facts, mechanisms, weighting, request.n_rows)
-    shares = _release_categories(categories, texts, split, request.mu_squared)
+    shares = _release_categories(categories, texts, split, mu_squared)
     released = _worth_releasing(keyed, split, shares, request, weighting)
     values_sigma = 0.0
     if released:
@@ -179,7 +184,15 @@ def learn_codecs(
     for name in texts:
         if (hierarchy := request.schema.column(name).hierarchy) is not None:
             found[name] = tuple(sorted({*found[name], *categories.parents(name, hierarchy)}))
-    return [_codec(name, request, found, bins) for name in request.layout.names]
+    codecs = [_codec(name, request, found, bins) for name in request.layout.names]
+    return tie_numbers(codecs, parsed, ties, weighting, mechanisms)
+
+
+def _may_be_near(request: DomainRequest) -> tuple[str, ...]:
+    """Return the columns of numbers that no rule uses to code or compute a column."""
+    layout = request.layout
+    used = {*layout.bases, *layout.bases.values(), *(name for pair in layout.derived.values() for name in pair)}
+    return tuple(n for n in layout.modelled if request.facts[n].kind in ("numeric", "integer") and n not in used)
 
 
 def _release_categories(categories: OpenCategories, texts: list[str], split: BudgetSplit, mu_squared: float) -> Shares:

@@ -13,7 +13,15 @@ import pandas as pd
 from privsynth import __version__
 from privsynth.audit.registry import finding_titles
 from privsynth.codecs.column_facts import ColumnFacts
-from privsynth.codecs.columns import CategoryCodec, ColumnCodec, DerivedCodec, NumberCodec, SurrogateCodec, TimeCodec
+from privsynth.codecs.columns import (
+    CategoryCodec,
+    ColumnCodec,
+    DerivedCodec,
+    NumberCodec,
+    SurrogateCodec,
+    TiedCodec,
+    TimeCodec,
+)
 from privsynth.codecs.synthetic_rows import SyntheticRows
 from privsynth.findings.finding import Finding
 from privsynth.generators.registry import generator_extension
@@ -217,8 +225,9 @@ def _(codec: CategoryCodec, column: Column) -> bool:
 
 
 @_unresolved.register(NumberCodec)
+@_unresolved.register(TiedCodec)
 @_unresolved.register(TimeCodec)
-def _(codec: NumberCodec | TimeCodec, column: Column) -> bool:
+def _(codec: NumberCodec | TiedCodec | TimeCodec, column: Column) -> bool:
     if column.minimum is not None and column.maximum is not None:
         return False
     return codec.bins.size == 1 and int(codec.bins.seg_high[-1]) > int(codec.bins.seg_low[0])
@@ -248,6 +257,11 @@ def _(codec: SurrogateCodec) -> str:
 @_treated.register
 def _(codec: CategoryCodec) -> str:
     return "modelled" if codec.source is None else f"follows from {codec.source}, by the declared code book"
+
+
+@_treated.register
+def _(codec: TiedCodec) -> str:
+    return f"modelled by how far its rank lies from that of {codec.near}, which nearly determines it"
 
 
 @_treated.register
@@ -281,8 +295,9 @@ def _(codec: DerivedCodec, column: Column, fact: ColumnFacts) -> tuple[str, Prov
 
 
 @_values.register(NumberCodec)
+@_values.register(TiedCodec)
 @_values.register(TimeCodec)
-def _(codec: NumberCodec | TimeCodec, column: Column, fact: ColumnFacts) -> tuple[str, Provenance]:
+def _(codec: NumberCodec | TiedCodec | TimeCodec, column: Column, fact: ColumnFacts) -> tuple[str, Provenance]:
     low, high = column.minimum, column.maximum
     bounds = f"{_bound(low)} to {_bound(high)}" if low is not None or high is not None else "no declared bounds"
     provenance: Provenance = "declared" if low is not None and high is not None else "bought"

@@ -14,7 +14,7 @@ from functools import singledispatch
 
 import numpy as np
 
-from privsynth.codecs.columns import CategoryCodec, ColumnCodec, NumberCodec
+from privsynth.codecs.columns import CategoryCodec, ColumnCodec, NumberCodec, TiedCodec
 from privsynth.codecs.parsed_table import TRUE_TEXTS, grid_values
 from privsynth.codecs.table import TableCodec
 from privsynth.errors import ConfigError, Option
@@ -201,8 +201,9 @@ def _(column: CategoryCodec, value: str) -> str:
     return category(column, value)
 
 
-@_spelled.register
-def _(column: NumberCodec, value: str) -> str:
+@_spelled.register(NumberCodec)
+@_spelled.register(TiedCodec)
+def _(column: NumberCodec | TiedCodec, value: str) -> str:
     try:
         if np.isfinite(float(value)):
             return value

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from privsynth.codecs.columns import DAY, CategoryCodec, DerivedCodec, NumberCodec, TimeCodec
+from privsynth.codecs.columns import DAY, CategoryCodec, DerivedCodec, NumberCodec, TiedCodec, TimeCodec
 from privsynth.codecs.decoded_rows import Decoded, DecodedRows
 from privsynth.codecs.parse import Categories, Grid
 from privsynth.codecs.parsed_table import ParsedTable
@@ -187,6 +187,12 @@ def _draw(
                 near = np.repeat(below, CANDIDATES)
                 candidates = _complete(model, known[:, near], {c: v[near] for c, v in told.items()}, evidence, rng)
                 codes[:, below] = _fit_below(codec, column, candidates, held, below, rng)
+    for tied in codec.tied:
+        lone = _without_near(tied, held)
+        if len(lone):
+            near = np.repeat(lone, CANDIDATES)
+            candidates = _complete(model, known[:, near], {c: v[near] for c, v in told.items()}, evidence, rng)
+            codes[:, lone] = _fit_near(codec, tied, candidates, held[tied.name].values[lone], rng)
     rows = codec.draw(codes, rng, held)
     for derived, at in open_.items():
         low, high, difference = rows.columns[derived.subtrahend], rows.columns[derived.minuend], held[derived.name]
@@ -266,6 +272,24 @@ def _fit_below(
     held[base.name].values[below] = np.minimum(moved, value)
     held[base.name].null[below] = False
     return candidates[:, row * CANDIDATES + best]
+
+
+def _without_near(tied: TiedCodec, held: Mapping[str, Decoded]) -> np.ndarray:
+    """Return the rows whose value is known, while that of the column by which it is coded is not."""
+    if tied.name not in held:
+        return np.zeros(0, dtype=np.int64)
+    unknown = held[tied.near].null if tied.near in held else True
+    return np.flatnonzero(~held[tied.name].null & unknown)
+
+
+def _fit_near(
+    codec: TableCodec, tied: TiedCodec, candidates: np.ndarray, values: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Return for each known value, of several draws of both columns, the codes whose value comes nearest to it."""
+    drawn = codec.draw(candidates, rng).columns[tied.name]
+    distance = np.abs(drawn.values - np.repeat(values, CANDIDATES)) + np.where(drawn.null, np.inf, 0.0)
+    best = np.argmin(distance.reshape(-1, CANDIDATES), axis=1)
+    return candidates[:, np.arange(len(values)) * CANDIDATES + best]
 
 
 def _known_codes(codec: TableCodec, decoded: Mapping[str, Decoded], n: int) -> np.ndarray:

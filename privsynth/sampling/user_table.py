@@ -19,6 +19,7 @@ from privsynth.codecs.columns import (
     CategoryCodec,
     DerivedCodec,
     NumberCodec,
+    TiedCodec,
     TimeCodec,
 )
 from privsynth.codecs.columns.number import whole_values
@@ -112,11 +113,11 @@ class NumberReader:
       decimal: decimal sign of numbers in text.
     """
 
-    codec: NumberCodec | DerivedCodec
+    codec: NumberCodec | TiedCodec | DerivedCodec
     decimal: str = "."
 
     @classmethod
-    def of(cls, codec: NumberCodec | DerivedCodec, column: pa.ChunkedArray) -> NumberReader:
+    def of(cls, codec: NumberCodec | TiedCodec | DerivedCodec, column: pa.ChunkedArray) -> NumberReader:
         """Return the reader of a column, by its first rows."""
         if not is_text(column):
             return cls(codec)

@@ -6,6 +6,7 @@ from privsynth.codecs.columns.number import NumberCodec
 from privsynth.codecs.columns.protocol import Attribute, ColumnCodec, Drawn
 from privsynth.codecs.columns.saved import codec_from_json, codec_to_json
 from privsynth.codecs.columns.surrogate import SurrogateCodec
+from privsynth.codecs.columns.tied import TiedCodec
 from privsynth.codecs.columns.time import DAY, FIRST_SECOND, LAST_SECOND, TimeCodec, join_week, split_week
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Drawn",
     "NumberCodec",
     "SurrogateCodec",
+    "TiedCodec",
     "TimeCodec",
     "codec_from_json",
     "codec_to_json",

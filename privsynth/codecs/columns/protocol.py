@@ -61,7 +61,7 @@ class ColumnCodec(Protocol):
 
     @property
     def base(self) -> str | None:
-        """The column that this one never falls below, and is coded as the amount above."""
+        """The column that this one is coded by: as the amount above it, or as how far it lies from it."""
         ...
 
     def attributes(self) -> list[Attribute]:

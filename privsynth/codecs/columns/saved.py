@@ -9,10 +9,13 @@ from privsynth.codecs.columns.derived import DerivedCodec
 from privsynth.codecs.columns.number import NumberCodec
 from privsynth.codecs.columns.protocol import ColumnCodec
 from privsynth.codecs.columns.surrogate import SurrogateCodec
+from privsynth.codecs.columns.tied import TiedCodec
 from privsynth.codecs.columns.time import TimeCodec
 from privsynth.codecs.loaded import require
 
-_CODECS = {codec.type: codec for codec in (CategoryCodec, NumberCodec, TimeCodec, SurrogateCodec, DerivedCodec)}
+_CODECS = {
+    codec.type: codec for codec in (CategoryCodec, NumberCodec, TimeCodec, SurrogateCodec, DerivedCodec, TiedCodec)
+}
 
 
 def codec_to_json(codec: ColumnCodec) -> dict[str, Any]:

@@ -6,7 +6,7 @@ rows share (a frequent value) is a bin of its own. Segments record the known sha
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +17,6 @@ from privsynth.codecs.loaded import MAX_ITEMS, items, number, only, require, who
 MAX_CODES = 1 << 16  # of an attribute: codes are uint16
 MAX_STEP = 2**53  # grid steps: integers are exact in double precision up to here (IEEE 754)
 MAX_WEIGHT = 1e15  # rows in a segment (own): more than any table has, and few enough that sums stay finite
-TAIL_FINENESS = 64  # bins narrower than 1/64 of the range are never cut for lying in a tail (own)
 
 
 @dataclass(frozen=True)
@@ -132,106 +131,3 @@ def _steps(values: Any, at_most: int) -> np.ndarray:
     found = items(values, "the bins of a column", at_most=at_most)
     require(len(found) > 0, "a column has no bins")
     return np.asarray([whole(v, -MAX_STEP, MAX_STEP, "an integer of a column") for v in found], dtype=np.int64)
-
-
-def build_bins(
-    leaf_low: np.ndarray,
-    leaf_high: np.ndarray,
-    leaf_weight: np.ndarray,
-    frequent: dict[int, float],
-    *,
-    target: float,
-    sigma: float,
-) -> Bins:
-    """Return bins of about `target` rows each; a frequent value with half as many rows is a bin of its own.
-
-    Inside a bin the segments keep as much of their noisy shape as noise does not explain, and are flat otherwise.
-
-    A pure function of released figures.
-
-    Args:
-      leaf_low, leaf_high: (l,) inclusive ranges that tile the domain, ascending.
-      leaf_weight: (l,) noisy rows in each leaf, without those of frequent values.
-      frequent: value -> noisy rows.
-      target: rows in a bin.
-      sigma: standard deviation of the weights.
-    """
-    segments = _segments(leaf_low, leaf_high, leaf_weight, frequent)
-    lows: list[int] = []
-    gathered, alone = 0.0, True
-    middle, fine = _middle(segments), (segments[-1][1] - segments[0][0]) / TAIL_FINENESS
-    for low, high, noisy, is_frequent in segments:
-        weight = max(noisy, 0.0)
-        single = is_frequent and weight >= 0.5 * target
-        tail = bool(lows) and _stretched(lows[-1] - middle, high - middle, fine)
-        if not lows or alone or single or tail or gathered + 0.5 * weight > target:
-            lows.append(low)
-            gathered = 0.0
-        gathered += weight
-        alone = single
-    bins = Bins(
-        np.asarray(lows, dtype=np.int64),
-        np.asarray([s[0] for s in segments], dtype=np.int64),
-        np.asarray([s[1] for s in segments], dtype=np.int64),
-        np.asarray([s[2] for s in segments], dtype=np.float64),
-    )
-    return replace(bins, seg_weight=_shrink(bins, sigma))
-
-
-def _middle(segments: list[tuple[int, int, float, bool]]) -> int:
-    """Return the grid step below which half of the noisy rows lie."""
-    total = np.cumsum([weight for _, _, weight, _ in segments])
-    at = int(np.argmax(total >= total[-1] / 2)) if total[-1] > 0 else len(segments) // 2
-    return segments[at][0]
-
-
-def _stretched(start: int, end: int, fine: float) -> bool:
-    """Return whether a bin from `start` to `end`, as distances from the middle, spans more than a factor of two.
-
-    Tails are cut by powers of two, so that a few distant rows do not spread over the whole range; bins narrower than
-    `fine` stay whole.
-    """
-    near = 0.0 if start <= 0 <= end else float(min(abs(start), abs(end)))
-    return end - start > fine and max(abs(start), abs(end)) > 2 * max(near, fine)
-
-
-def _shrink(bins: Bins, sigma: float) -> np.ndarray:
-    """Return (s,) weights >= 0, shrunk towards a flat density inside each bin as far as noise explains their spread.
-
-    Source: the positive-part rule of James & Stein (1961), bin by bin.
-    """
-    owner = bins.encode(bins.seg_low)
-    width = (bins.seg_high - bins.seg_low + 1).astype(np.float64)
-    total = np.bincount(owner, weights=bins.seg_weight, minlength=bins.size)
-    span = np.bincount(owner, weights=width, minlength=bins.size)
-    flat = np.maximum(total, 0.0)[owner] * width / span[owner]
-    apart = bins.seg_weight - flat
-    spread = np.bincount(owner, weights=apart**2, minlength=bins.size)
-    freedom = np.maximum(np.bincount(owner, minlength=bins.size) - 1, 0)
-    keep = np.maximum(1.0 - freedom * sigma**2 / np.maximum(spread, 1e-12), 0.0)
-    return np.maximum(flat + keep[owner] * apart, 0.0)
-
-
-def _segments(
-    low: np.ndarray, high: np.ndarray, weight: np.ndarray, frequent: dict[int, float]
-) -> list[tuple[int, int, float, bool]]:
-    """Return (low, high, weight, is_frequent) ranges: the leaves, cut at the frequent values."""
-    values = sorted(frequent)
-    segments: list[tuple[int, int, float, bool]] = []
-    at = 0
-    for a, b, w in zip(low.tolist(), high.tolist(), weight.tolist(), strict=True):
-        inside = []
-        while at < len(values) and values[at] <= b:
-            if values[at] >= a:
-                inside.append(values[at])
-            at += 1
-        width = max(b - a + 1 - len(inside), 1)
-        start = a
-        for value in inside:
-            if value > start:
-                segments.append((start, value - 1, w * (value - start) / width, False))
-            segments.append((value, value, frequent[value], True))
-            start = value + 1
-        if start <= b:
-            segments.append((start, b, w * (b - start + 1) / width, False))
-    return segments

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from privsynth.codecs.bins import Bins, build_bins
+from privsynth.codecs.bins import Bins
 from privsynth.codecs.bounds import clip_steps
 from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.codecs.columns import (
@@ -25,6 +25,7 @@ from privsynth.codecs.columns import (
     CategoryCodec,
     ColumnCodec,
     DerivedCodec,
+    ElapsedScale,
     NumberCodec,
     SurrogateCodec,
     TimeCodec,
@@ -34,6 +35,7 @@ from privsynth.codecs.columns import (
 from privsynth.codecs.parse import GRID_LIMIT, Categories, Grid, narrowest
 from privsynth.codecs.parsed_table import ParsedTable, boolean_values
 from privsynth.domain.budget_split import FIRST_ROUND, BudgetSplit, OpenColumns, Shares, split_budget
+from privsynth.domain.build_bins import Tail, build_bins, without_tails
 from privsynth.domain.categories import OpenCategories
 from privsynth.domain.layout import Layout
 from privsynth.domain.magnitude_prior import RemainingRows
@@ -93,6 +95,7 @@ class _OpenDimension:
       steps, known: (n,) grid steps, and which rows have one.
       low, high: declared bounds.
       keyed: whether its frequent values get bins of their own.
+      tailed: whether rows get rarer towards its ends, unlike dates and times of day.
       weight: (n,) steps that rows weigh; None for one each.
       frequent: value -> its noisy rows.
     """
@@ -104,6 +107,7 @@ class _OpenDimension:
     low: int | None = None
     high: int | None = None
     keyed: bool = False
+    tailed: bool = True
     weight: np.ndarray | None = None
     frequent: dict[int, float] = field(default_factory=dict)
 
@@ -267,9 +271,12 @@ def _release_bins(
 
 
 def _bins(dimension: _OpenDimension, leaves: Leaves, remaining: RemainingRows | None, *, rows_per_bin: float) -> Bins:
-    kept = leaves.trimmed(dimension.low, dimension.high, dimension.frequent, remaining)
-    sigma = float(np.sqrt(np.mean(kept.sigma**2)))
-    return build_bins(kept.low, kept.high, kept.weight, dimension.frequent, target=rows_per_bin, sigma=sigma)
+    kept, tails = leaves, tuple[Tail, ...]()
+    if dimension.low is None or dimension.high is None:
+        kept = leaves.trimmed(dimension.low, dimension.high, dimension.frequent, remaining)
+    elif dimension.tailed:
+        kept, tails = without_tails(leaves, dimension.frequent)
+    return build_bins(kept, dimension.frequent, target=rows_per_bin, tails=tails)
 
 
 def declared_steps(schema: Schema, name: str, fact: ColumnFacts) -> tuple[int | None, int | None]:
@@ -297,7 +304,7 @@ def declared_steps(schema: Schema, name: str, fact: ColumnFacts) -> tuple[int | 
 def _open_dimensions(
     name: str, parsed: ParsedTable, request: DomainRequest, weighting: Weighting
 ) -> list[_OpenDimension]:
-    """Return the numeric dimensions of a column: a number, the weeks (or days above a base) of a time, its clock."""
+    """Return the numeric dimensions of a column: a number, the weeks (or amount above a base) of a time, its clock."""
     column, fact = parsed.columns[name], request.facts[name]
     if isinstance(column, Categories):
         return []
@@ -345,17 +352,22 @@ def _time(name: str, column: Grid, base: _Base | None, request: DomainRequest) -
     low, high = declared_steps(request.schema, name, fact)
     precision, known = int(fact.precision), ~column.null
     seconds = clip_steps(column.steps * precision, low, high)
-    day = seconds // DAY
     if base is not None:
-        above = np.maximum(day - base.steps // DAY, 0)
-        span = max(high // DAY - base.low // DAY, 0) if high is not None and base.low is not None else None
+        scale = ElapsedScale(precision)
+        above = scale.place(seconds, base.steps)
+        longest = max(high // DAY - base.low // DAY, 0) if high is not None and base.low is not None else None
+        span = None if longest is None else scale.span(longest)
         found = [_OpenDimension(name, "days", narrowest(above), known & ~base.null, 0, span, keyed=True)]
     else:
         weeks = [int(split_week(np.array([b // DAY]))[0][0]) if b is not None else None for b in (low, high)]
-        found = [_OpenDimension(name, "days", narrowest(split_week(day)[0]), known, weeks[0], weeks[1])]
+        found = [
+            _OpenDimension(
+                name, "days", narrowest(split_week(seconds // DAY)[0]), known, weeks[0], weeks[1], tailed=False
+            )
+        ]
     if fact.kind == "datetime":
         clock = narrowest(seconds % DAY // precision)
-        found.append(_OpenDimension(name, "clock", clock, known, 0, DAY // precision - 1, keyed=True))
+        found.append(_OpenDimension(name, "clock", clock, known, 0, DAY // precision - 1, keyed=True, tailed=False))
     return found
 
 

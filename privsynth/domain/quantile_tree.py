@@ -123,6 +123,28 @@ class Leaves:
         low_kept, high_kept = np.maximum(self.low[keep], start), np.minimum(self.high[keep], end)
         return Leaves(low_kept, high_kept, weight[keep], self.sigma[keep])
 
+    def solid_range(self) -> tuple[int, int] | None:
+        """Return where the leaves that stand out of the noise begin and end, by runs of them or all to an end."""
+        solid = self._solid()
+        if solid is None:
+            return None
+        first, last = self._heavy_end(-1), self._heavy_end(1)
+        start = solid[0] if first is None else min(solid[0], int(self.low[first]))
+        end = solid[1] if last is None else max(solid[1], int(self.high[last]))
+        return start, end
+
+    def _heavy_end(self, side: int) -> int | None:
+        """Return the leaf nearest to an end such that it and all beyond it are significant together.
+
+        Args:
+          side: 1 for the last leaves, −1 for the first.
+        """
+        total, variance = np.cumsum(self.weight[::-side]), np.cumsum(self.sigma[::-side] ** 2)
+        heavy = np.flatnonzero(total >= float(norm.isf(FALSE_ALARM / len(total))) * np.sqrt(variance))
+        if not len(heavy):
+            return None
+        return int(heavy[0]) if side < 0 else len(total) - 1 - int(heavy[0])
+
     def _left(self, within: np.ndarray, remaining: RemainingRows | None) -> RemainingRows | None:
         """Return how many rows remain outside some leaves; None if that may be none."""
         if remaining is None:

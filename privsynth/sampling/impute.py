@@ -245,8 +245,7 @@ def _tell_amount(
         return
     amount = difference[at] * derived.precision
     attribute = codec.attributes_of(minuend.name)[0]
-    steps = np.floor(np.maximum(amount, 0)) if minuend.family == "time" else np.rint(amount / minuend.precision)
-    known[attribute, at] = minuend.bins.encode(steps.astype(np.int64))
+    known[attribute, at] = minuend.bins.encode(minuend.places_above(amount))
 
 
 def _fit_below(

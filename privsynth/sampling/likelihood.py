@@ -248,11 +248,13 @@ class _Builder:
         base_high = join_week(starts.seg_high[-1], np.array(6)) * DAY + DAY
 
         def sums(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-            return truth.possible(*_clipped(codec, base_low + low * DAY - DAY, base_high + high * DAY + DAY))
+            least, most = codec.scale.ends(low, high)
+            return truth.possible(*_clipped(codec, base_low + least, base_high + most))
 
         def from_base(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-            first = (join_week(low, np.array(0)) + amounts.seg_low[0]) * DAY - DAY
-            last = (join_week(high, np.array(6)) + amounts.seg_high[-1] + 2) * DAY
+            least, most = codec.scale.ends(amounts.seg_low[:1], amounts.seg_high[-1:])
+            first = join_week(low, np.array(0)) * DAY + least
+            last = (join_week(high, np.array(6)) + 1) * DAY + most
             return truth.possible(*_clipped(codec, first, last))
 
         self._narrow(codec, [], sums)
@@ -264,16 +266,15 @@ class _Builder:
         if minuend.base != codec.subtrahend:
             return
         self._weigh_null(minuend)
-        # Amounts of times are whole days, which a clock makes one shorter or longer.
-        unit, slack = (1.0, 1.0) if minuend.family == "time" else (minuend.precision, 0.0)
         exact = minuend.low is None and minuend.high is None
 
         def differences(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+            least, most = minuend.amounts_above(low, high)
             # The bounds of the minuend may cut a difference, but never lengthen it.
-            smallest = (low * unit - slack) if exact else np.minimum(low * unit - slack, -slack)
-            return truth.possible(smallest - codec.precision, high * unit + slack + codec.precision)
+            least = least if exact else np.minimum(least, 0.0)
+            return truth.possible(least - codec.precision, most + codec.precision)
 
-        near = [int(np.clip(v / unit, -GRID_LIMIT, GRID_LIMIT)) for v in truth.literals]
+        near = minuend.places_above(np.array(truth.literals, dtype=np.float64)).tolist()
         self._narrow(minuend, [v + more for v in near for more in range(-2, 4)], differences)
 
     def _narrow(

@@ -27,7 +27,7 @@ from privsynth.sampling.draw import Order, draw_part, place_order
 from privsynth.schema.rules import Rule, parse_rule
 from privsynth.schema.source_format import SourceFormat
 
-FORMAT = 1  # of model.json; a change that older versions would misread takes the next number
+FORMAT = 2  # of model.json; a change that older versions would misread takes the next number
 # (own) A column with as many categories or bins as there are codes (65,535) takes 1 to 3 MB, others some kilobytes.
 MAX_JSON_BYTES = 64 << 20
 MAX_TENSOR_BYTES = 2 << 30  # (own) 1,536 components of 300,000 codes

@@ -14,12 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privsynth.codecs import parse
-from privsynth.codecs.bins import Bins, build_bins
+from privsynth.codecs.bins import Bins
 from privsynth.codecs.column_facts import ColumnFacts, decide, needs_votes
 from privsynth.codecs.parsed_table import parse_table
+from privsynth.domain.build_bins import build_bins
 from privsynth.domain.layout import lay_out
 from privsynth.domain.learn_codecs import declared_steps
-from privsynth.domain.quantile_tree import Dimension, levels_of
+from privsynth.domain.quantile_tree import Dimension, Leaves, levels_of
 from privsynth.errors import SchemaError
 from privsynth.schema import Column, Schema
 from privsynth.table import Table
@@ -156,9 +157,8 @@ def partitions(draw) -> tuple[Bins, np.ndarray, np.ndarray]:
     low, high = np.array(cuts[:-1]), np.array(cuts[1:]) - 1
     weight = draw(st.lists(st.floats(-5, 50), min_size=len(low), max_size=len(low)))
     inside = st.dictionaries(st.integers(cuts[0] - 3, cuts[-1] + 3), st.floats(-1, 90), max_size=6)
-    made = build_bins(
-        low, high, np.array(weight), draw(inside), target=draw(st.floats(1, 60)), sigma=draw(st.floats(0, 20))
-    )
+    noise = np.full(len(low), draw(st.floats(0, 20)))
+    made = build_bins(Leaves(low, high, np.array(weight), noise), draw(inside), target=draw(st.floats(1, 60)))
     return made, low, high
 
 
@@ -184,7 +184,8 @@ def test_number_cells_partition_the_line(made, seed):
 
 def test_a_heavy_atom_is_a_cell_of_its_own_and_keeps_its_share():
     low, high = np.array([0, 50]), np.array([49, 99])
-    made = build_bins(low, high, np.array([100.0, 100.0]), {0: 400.0, 40: 300.0}, target=100.0, sigma=5.0)
+    leaves = Leaves(low, high, np.array([100.0, 100.0]), np.full(2, 5.0))
+    made = build_bins(leaves, {0: 400.0, 40: 300.0}, target=100.0)
     for atom in (0, 40):
         code = made.encode(np.array([atom]))
         assert (made.encode(np.array([atom - 1, atom + 1])) != code).tolist() == [atom > 0, True]

@@ -42,7 +42,8 @@ CODEC = TableCodec(
         NumberCodec("bonus", cells((0, 0, 5.0), (1, 50, 5.0), lows=[0, 1]), 0.1, False, False, None, None, "crp"),
         TimeCodec("day", cells((FIRST_WEEK, FIRST_WEEK + 3, 3.0), (FIRST_WEEK + 4, FIRST_WEEK + 20, 1.0),
                                lows=[FIRST_WEEK, FIRST_WEEK + 4]), None, DAY, True),
-        TimeCodec("seen", cells((0, 0, 1.0), (1, 30, 1.0), lows=[0, 1]),
+        # Places 0 to 204 are minutes on the same date, those from 205 on are dates later (see `ElapsedScale`).
+        TimeCodec("seen", cells((0, 204, 1.0), (205, 234, 1.0), lows=[0, 205]),
                   cells((0, 700, 1.0), (701, 1439, 2.0), lows=[0]), 60, False, None, None, None, "day"),
         DerivedCodec("stay", "seen", "day", 0.1, False),
         NumberCodec("level", cells((1, 1, 3.0), (2, 2, 2.0), lows=[1, 2]), 1.0, False, True),

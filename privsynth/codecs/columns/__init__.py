@@ -2,12 +2,13 @@
 
 from privsynth.codecs.columns.category import OTHER, CategoryCodec, following_codec
 from privsynth.codecs.columns.derived import DerivedCodec
+from privsynth.codecs.columns.elapsed import DAY, ElapsedScale
 from privsynth.codecs.columns.number import NumberCodec
 from privsynth.codecs.columns.protocol import Attribute, ColumnCodec, Drawn
 from privsynth.codecs.columns.saved import codec_from_json, codec_to_json
 from privsynth.codecs.columns.surrogate import SurrogateCodec
 from privsynth.codecs.columns.tied import TiedCodec
-from privsynth.codecs.columns.time import DAY, FIRST_SECOND, LAST_SECOND, TimeCodec, join_week, split_week
+from privsynth.codecs.columns.time import FIRST_SECOND, LAST_SECOND, TimeCodec, join_week, split_week
 
 __all__ = [
     "DAY",
@@ -19,6 +20,7 @@ __all__ = [
     "ColumnCodec",
     "DerivedCodec",
     "Drawn",
+    "ElapsedScale",
     "NumberCodec",
     "SurrogateCodec",
     "TiedCodec",

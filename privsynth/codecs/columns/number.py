@@ -15,7 +15,7 @@ from privsynth.codecs.columns.protocol import Attribute, ColumnCodec, Drawn, Fam
 from privsynth.codecs.columns.saved_fields import FINEST, column_name, declared_bounds, other_column
 from privsynth.codecs.decoded_rows import Decoded
 from privsynth.codecs.loaded import flag, number, only
-from privsynth.codecs.parse import Categories, Grid
+from privsynth.codecs.parse import GRID_LIMIT, Categories, Grid
 from privsynth.codecs.parsed_table import grid_values
 
 
@@ -98,6 +98,14 @@ class NumberCodec:
     def amounts(self, values: np.ndarray) -> np.ndarray:
         """Return (n,) the numbers of grid steps."""
         return values * self.precision
+
+    def places_above(self, amounts: np.ndarray) -> np.ndarray:
+        """Return (n,) int64, what the bins have for amounts above the base."""
+        return np.rint(np.clip(amounts / self.precision, -GRID_LIMIT, GRID_LIMIT)).astype(np.int64)
+
+    def amounts_above(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the least and the largest amount above the base in (n,) ranges of the bins."""
+        return low * self.precision, high * self.precision
 
     def to_series(self, column: Decoded, *, categorical: bool = False) -> pd.Series:
         """Return Int64 for whole numbers, else float64."""

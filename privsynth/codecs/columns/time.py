@@ -12,15 +12,16 @@ import pyarrow as pa
 
 from privsynth.codecs.bins import Bins
 from privsynth.codecs.bounds import clip_steps
+from privsynth.codecs.columns.elapsed import DAY, ElapsedScale
 from privsynth.codecs.columns.protocol import Attribute, ColumnCodec, Drawn, Family, mask
 from privsynth.codecs.columns.saved_fields import MAX_FORMAT, column_name, declared_bounds, other_column
 from privsynth.codecs.decoded_rows import Decoded
 from privsynth.codecs.loaded import Malformed, flag, only, text, whole
 from privsynth.codecs.parse import Categories, Grid
 
-DAY = 86_400  # seconds
 # Seconds since 1970 of the first and the last moment of the years 1 to 9999, which Python's calendar holds.
 FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799
+MAX_DAYS = (LAST_SECOND - FIRST_SECOND) / DAY  # from the first moment to the last
 # Days after 1970-01-01, a Thursday, of the Monday from which weeks are counted.
 _MONDAY = 4
 
@@ -29,8 +30,9 @@ _MONDAY = 4
 class TimeCodec:
     """Dates and times: week, weekday and time of day, so that each keeps its shape, and their joint distribution too.
 
-    With `base`, the date is coded as the number of days after the base column's date; `clock` is None for dates.
-    Decoded values are seconds since 1970-01-01.
+    With `base`, the date is coded as the number of days after the base column's date, and a time on the same date as
+    the time that passed (see `ElapsedScale`), whose clock follows. `clock` is None for dates. Decoded values are
+    seconds since 1970-01-01.
     """
 
     type: ClassVar[str] = "time"
@@ -57,8 +59,13 @@ class TimeCodec:
 
     @property
     def bins(self) -> Bins:
-        """The bins of the first attribute: weeks, or days above the base."""
+        """The bins of the first attribute: weeks, or how far above the base."""
         return self.days
+
+    @property
+    def scale(self) -> ElapsedScale:
+        """What the bins of an amount above the base count."""
+        return ElapsedScale(self.precision)
 
     @property
     def step(self) -> int:
@@ -72,9 +79,9 @@ class TimeCodec:
         return self.format or default
 
     def attributes(self) -> list[Attribute]:
-        """Return week and weekday, or days above the base; then the clock."""
+        """Return week and weekday, or the amount above the base; then the clock."""
         if self.base:
-            found = [Attribute(f"{self.name}·days after {self.base}", self.days.size + 1, self.nullable, True)]
+            found = [Attribute(f"{self.name}·after {self.base}", self.days.size + 1, self.nullable, True)]
         else:
             found = [
                 Attribute(f"{self.name}·week", self.days.size + 1, self.nullable, True),
@@ -105,11 +112,10 @@ class TimeCodec:
         """Return (n,) int32 codes for each attribute."""
         found = self.known(column)
         seconds, null = found.values, found.null
-        day = seconds // DAY
         if base is not None:
-            codes, null = [self.days.encode(np.maximum(day - base.values // DAY, 0))], null | base.null
+            codes, null = [self.days.encode(self.scale.place(seconds, base.values))], null | base.null
         else:
-            week, weekday = split_week(day)
+            week, weekday = split_week(seconds // DAY)
             codes = [self.days.encode(week), weekday.astype(np.int32)]
         if self.clock is not None:
             codes.append(self.clock.encode(seconds % DAY // self.precision))
@@ -133,25 +139,50 @@ class TimeCodec:
         return Decoded(seconds, null)
 
     def _seconds(self, codes: list[np.ndarray], base: Decoded | None, rng: np.random.Generator) -> np.ndarray:
-        if base is not None:
-            day = base.values // DAY + np.maximum(self.days.decode(codes[0], rng), 0)
-        else:
-            day = join_week(self.days.decode(codes[0], rng), codes[1])
-        seconds = np.clip(day, FIRST_SECOND // DAY, LAST_SECOND // DAY) * DAY
-        if self.clock is not None:
-            seconds = seconds + np.clip(self.clock.decode(codes[-1], rng) * self.precision, 0, DAY - 1)
         low = FIRST_SECOND if self.low is None else self.low
         high = LAST_SECOND - LAST_SECOND % self.precision if self.high is None else self.high
+        place = self.days.decode(codes[0], rng)
+        if base is None:
+            day = _inside_by_weeks(join_week(place, codes[1]), low // DAY, high // DAY)
+        else:
+            day = base.values // DAY + self.scale.days(place)
+        seconds = np.clip(day, low // DAY, high // DAY) * DAY
+        if self.clock is not None:
+            seconds = seconds + np.clip(self.clock.decode(codes[-1], rng) * self.precision, 0, DAY - 1)
+            if base is not None:
+                seconds = np.where(self.scale.days(place) > 0, seconds, self._soon_after(base.values, place, rng))
         seconds = np.clip(seconds, low, high)
         if base is not None:
-            seconds = np.maximum(seconds, base.values)
+            seconds = self._not_before(base.values, seconds, high, rng)
         if self.clock is None:
             seconds = -(-seconds // DAY) * DAY  # a date stays a date, also above a base with a clock
         return seconds
 
+    def _soon_after(self, base: np.ndarray, place: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Return (n,) seconds at places within a day of the base; just before midnight that is the next date."""
+        first, width = self.scale.passed(place)
+        passed = first + np.floor(rng.random(len(place)) * width).astype(np.int64)
+        return (base // self.precision + passed) * self.precision
+
+    def _not_before(self, base: np.ndarray, seconds: np.ndarray, high: int, rng: np.random.Generator) -> np.ndarray:
+        """Return (n,) seconds, those before the base moved to between it and the end of its date."""
+        before = seconds < base
+        left = np.maximum(np.minimum(base // DAY * DAY + DAY - 1, high) - base, 0) // self.precision
+        later = base + np.floor(rng.random(len(base)) * (left + 1)).astype(np.int64) * self.precision
+        return np.where(before, later, seconds)
+
     def amounts(self, values: np.ndarray) -> np.ndarray:
         """Return (n,) days since 1970-01-01."""
         return values / DAY
+
+    def places_above(self, amounts: np.ndarray) -> np.ndarray:
+        """Return (n,) int64, what the bins have for amounts above the base, in days."""
+        return self.scale.place_of_days(np.clip(amounts, 0.0, MAX_DAYS))
+
+    def amounts_above(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the least and the largest amount above the base, in days, in (n,) ranges of the bins."""
+        least, most = self.scale.ends(low, high)
+        return least / DAY, most / DAY
 
     def to_series(self, column: Decoded, *, categorical: bool = False) -> pd.Series:
         """Return datetime64[s], NaT for null."""
@@ -204,6 +235,15 @@ def split_week(day: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def join_week(week: np.ndarray, weekday: np.ndarray) -> np.ndarray:
     """Return days since 1970-01-01."""
     return week * 7 + weekday + _MONDAY
+
+
+def _inside_by_weeks(day: np.ndarray, low: int, high: int) -> np.ndarray:
+    """Return (n,) days moved by whole weeks to between two bounds, as far as weeks reach.
+
+    The first and the last week of a range need not hold all seven days.
+    """
+    day = day - 7 * -(-np.maximum(day - high, 0) // 7)
+    return day + 7 * -(-np.maximum(low - day, 0) // 7)
 
 
 def _time_format(value: Any) -> str:

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from privsynth.codecs import parse
 from privsynth.schema.definition import Column, Kind
+from privsynth.schema.stated_types import Family
 
 Provenance = Literal["declared", "bought", "fixed"]
 DAY = 86_400.0  # seconds
@@ -24,6 +25,10 @@ CLEAR = 4.5
 MAJORITY = 0.9  # share of the known cells that must look like numbers or dates for the column to be one (own)
 # Share of the known cells from which on a sort of votes counts: rarer ones are typing errors (own).
 MINORITY = 0.01
+# Share from which on cells such as V27 or 007 tell that digits beside them are codes, too (own): of the main diagnoses
+# of ICD-9 1.5 % begin with V or E; typing errors that look so are rarer.
+CODES = 0.005
+CENT, MINUTE = 0.01, 60.0  # grid steps where no votes tell them (own): of amounts, and of a clock that people read
 POINTS = slice(parse.NUMBER, parse.COMMA)
 COMMAS = slice(parse.COMMA + 1, parse.DATE_ISO)
 # ISO; day first, month first or either; with points. Each format has a place for dates, minutes and seconds.
@@ -70,7 +75,7 @@ def declared_facts(column: Column, physical: pa.DataType) -> ColumnFacts:
     """Return the facts of a column that needs no votes."""
     if column.kind is None:
         return ColumnFacts(kind="boolean", provenance="fixed")
-    default = {"datetime": 60.0, "date": DAY}.get(column.kind, 1.0)
+    default = {"datetime": MINUTE, "date": DAY}.get(column.kind, 1.0)
     return ColumnFacts(
         kind=column.kind,
         precision=DAY if column.kind == "date" else (column.precision or default),
@@ -79,8 +84,28 @@ def declared_facts(column: Column, physical: pa.DataType) -> ColumnFacts:
     )
 
 
-def decide(votes: np.ndarray, sigma: float) -> ColumnFacts:
-    """Return the facts that noisy votes support; a pure function of the release."""
+@dataclass(frozen=True, kw_only=True)
+class Hints:
+    """What is known of a column beside its votes; public.
+
+    Attributes:
+      family: what its type leaves open; None where the type proves nothing.
+      codes: its name says that it holds codes.
+    """
+
+    family: Family | None = None
+    codes: bool = False
+
+
+NO_HINTS = Hints()
+
+
+def decide(votes: np.ndarray, sigma: float, hints: Hints = NO_HINTS) -> ColumnFacts:
+    """Return the facts that noisy votes support; a pure function of the release and of public hints.
+
+    Digits are taken for codes where the name says so, or where some cells beside them are codes with letters or with
+    zeros in front.
+    """
     # What is not significant counts as zero: positive parts of noise would look like a minority.
     clear = np.where(votes > CLEAR * sigma, np.maximum(votes, 0.0), 0.0)
 
@@ -104,25 +129,35 @@ def decide(votes: np.ndarray, sigma: float) -> ColumnFacts:
         return int(found[-1]) if len(found) else 0
 
     integers = float(clear[parse.NUMBER])
+    kind: Kind
     if commas > points - integers and commas + integers >= MAJORITY * known and commas > floor:
         decimals = 1 + finest(votes[COMMAS])
         return ColumnFacts(kind="numeric", precision=_power(decimals), decimal=",", provenance="bought")
     if points >= MAJORITY * known and points > floor:
+        whole = 2.0 * integers >= points
+        if clear[parse.CODE] > max(CODES * known, CLEAR * sigma) or (hints.codes and whole):
+            return ColumnFacts(kind="categorical", provenance="bought")
         decimals = finest(votes[POINTS])
         return ColumnFacts(kind="numeric" if decimals else "integer", precision=_power(decimals), provenance="bought")
     if sum(times) >= MAJORITY * known and sum(times) > floor:
         # The time of day follows from one family of formats: what others add is noise.
         family = votes[TIMES[int(np.argmax(times))]].reshape(-1, 3)
         step = finest(family.sum(axis=0), votes_each=len(family))
-        kind: Kind = "date" if step == 0 else "datetime"
+        kind = "date" if step == 0 else "datetime"
         format_ = _format(clear[parse.DATE_ISO :].reshape(-1, 3), step)
         return ColumnFacts(kind=kind, precision=(DAY, 60.0, 1.0)[step], format=format_, provenance="bought")
+    if hints.family == "time":
+        return ColumnFacts(kind="datetime", precision=MINUTE, provenance="bought")
+    if hints.family == "number" or (hints.family == "integer" and not hints.codes):
+        whole_numbers = hints.family == "integer"
+        kind = "integer" if whole_numbers else "numeric"
+        return ColumnFacts(kind=kind, precision=1.0 if whole_numbers else CENT, provenance="bought")
     return ColumnFacts(kind="categorical", provenance="bought")
 
 
-def exact_facts(column: pa.ChunkedArray) -> ColumnFacts:
+def exact_facts(column: pa.ChunkedArray, hints: Hints = NO_HINTS) -> ColumnFacts:
     """Return the facts of a column without noise. Private: for drafts and audits that never leave."""
-    return decide(np.bincount(parse.votes(column), minlength=parse.N_VOTES).astype(np.float64), 0.0)
+    return decide(np.bincount(parse.votes(column), minlength=parse.N_VOTES).astype(np.float64), 0.0, hints)
 
 
 def _power(decimals: int) -> float:

@@ -26,8 +26,8 @@ MAX_DIGITS = 15  # of a number on the grid: double precision holds them (IEEE 75
 HALF_SINGLE, SINGLE_TELLS = 2.0**-24, 2.0**19
 
 # What a cell votes for. One cell casts one vote.
-NULL, TEXT, BOOLEAN = 0, 1, 2
-NUMBER = 3  # NUMBER + j: a number with j decimals after a point, j = 0..6
+NULL, TEXT, BOOLEAN, CODE = 0, 1, 2, 3  # CODE: letters and then digits, or digits that begin with a zero
+NUMBER = 4  # NUMBER + j: a number with j decimals after a point, j = 0..6
 COMMA = NUMBER + MAX_DECIMALS + 1  # COMMA + j: a number with j decimals after a comma, j = 1..6
 DATE_ISO = COMMA + MAX_DECIMALS + 1  # + 0: date, + 1: to the minute, + 2: to the second
 # The same three steps each. With points the day always comes first; with slashes it depends on the country.
@@ -35,6 +35,7 @@ DAY_FIRST, MONTH_FIRST, EITHER_FIRST, POINTED = DATE_ISO + 3, DATE_ISO + 6, DATE
 N_VOTES = POINTED + 3  # sorts of votes: the last family has three, too
 
 _INTEGER = rf"^[+-]?(0|[1-9]\d{{0,{MAX_DIGITS - 1}}})$"
+_CODE = r"^([A-Za-z]{1,4}[-. ]?\d[0-9A-Za-z.-]{0,15}|0\d{1,14})$"
 _POINT = r"^[+-]?(\d{1,18}\.\d*|\.\d+)$"
 _COMMA = r"^[+-]?(\d{1,15}|\d{1,3}(\.\d{3}){1,4}),\d+$"  # points between groups of three, as they are read
 _SCIENTIFIC = r"^[+-]?\d+(\.\d*)?[eE][+-]?\d{1,3}$"
@@ -132,6 +133,7 @@ def _text_votes(values: pa.Array) -> np.ndarray:
     result = np.full(len(values), TEXT, np.uint8)
     if not len(values):
         return result
+    result[_matches(values, _CODE)] = CODE
     result[_matches(values, _INTEGER)] = NUMBER
     point = _matches(values, _POINT)
     if point.any():

@@ -6,21 +6,29 @@ A unit moves at most `max_rows_per_unit` votes in each column, or one if its row
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from privsynth.codecs import parse
-from privsynth.codecs.column_facts import CLEAR, ColumnFacts, decide, declared_facts, needs_votes
+from privsynth.codecs.column_facts import (
+    CENT,
+    CLEAR,
+    MINUTE,
+    ColumnFacts,
+    Hints,
+    decide,
+    declared_facts,
+    needs_votes,
+)
 from privsynth.privacy.accounting import round_up
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.privacy.unit_weights import Weighting, count
+from privsynth.schema.code_names import names_codes
 from privsynth.schema.definition import Column, Schema
+from privsynth.schema.stated_types import Family
 from privsynth.table import Table
-
-# Grid steps of a column whose kind was declared and whose votes say something else: cents, and seconds in a minute.
-CENT, MINUTE = 0.01, 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +38,19 @@ class FactsRequest:
     Attributes:
       names: the columns whose facts are wanted.
       mu_squared: of part "votes".
+      typed: columns whose kind the source's types state, and no person.
+      families: column -> the kinds that its type leaves open.
     """
 
     schema: Schema
     names: Sequence[str]
     mu_squared: float
+    typed: Collection[str] = ()
+    families: Mapping[str, Family] = field(default_factory=dict)
+
+    def hints(self, name: str) -> Hints:
+        """Return what is known of a column beside its votes."""
+        return Hints(family=self.families.get(name), codes=names_codes(name))
 
 
 def learn_facts(
@@ -72,9 +88,12 @@ def learn_facts(
     for name in request.names:
         column = schema.column(name)
         if name in open_names:
-            facts[name] = _combine(column, _with_nulls(noisy[open_names.index(name)], sigma))
+            bought = _with_nulls(noisy[open_names.index(name)], sigma, request.hints(name))
+            facts[name] = _combine(column, bought)
         else:
             facts[name] = declared_facts(column, table.column(name).type)
+        if name in request.typed:
+            facts[name] = replace(facts[name], provenance="fixed")
     return facts
 
 
@@ -86,12 +105,12 @@ def _votes(table: Table, name: str, weight: np.ndarray | None, rows: np.ndarray 
     return counts
 
 
-def _with_nulls(votes: np.ndarray, sigma: float) -> ColumnFacts:
+def _with_nulls(votes: np.ndarray, sigma: float, hints: Hints) -> ColumnFacts:
     """Return the facts that noisy votes support, with the share of nulls."""
     total = max(float(np.where(votes > CLEAR * sigma, votes, 0.0).sum()), 1.0)
     null = float(votes[parse.NULL])
     return replace(
-        decide(votes, sigma), null_share=min(max(null, 0.0) / total, 1.0), null_sigma=min(sigma / total, 1.0)
+        decide(votes, sigma, hints), null_share=min(max(null, 0.0) / total, 1.0), null_sigma=min(sigma / total, 1.0)
     )
 
 

@@ -9,6 +9,7 @@ from privsynth.errors import ConfigError, Option
 from privsynth.pipeline.config import SynthesizeConfig
 from privsynth.pipeline.public_names import refuse_values_for_names
 from privsynth.schema.definition import Schema
+from privsynth.sources.protocol import stated_types_of
 from privsynth.sources.registry import Source, SourceOptions, has_header, open_source
 
 
@@ -29,6 +30,11 @@ def open_config_source(config: SynthesizeConfig, schema: Schema) -> Source:
     if not (typed or config.header_is_public):
         refuse_values_for_names(source.names, source.label)
     return source
+
+
+def completed_schema(schema: Schema, source: Source) -> tuple[Schema, frozenset[str]]:
+    """Return the schema with what the source's types state, and the columns whose kind only these say."""
+    return stated_types_of(source).complete(schema, source.names)
 
 
 def physical_types(source: Source) -> dict[str, Any]:

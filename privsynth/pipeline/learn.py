@@ -38,6 +38,7 @@ from privsynth.sampling.synthetic_model import SyntheticModel
 from privsynth.schema.definition import Schema
 from privsynth.schema.rules import Rule
 from privsynth.schema.source_format import SourceFormat
+from privsynth.schema.stated_types import Family
 from privsynth.table import Table
 
 MIN_BINS, MAX_BINS = 8, 32  # of a numeric dimension (own): fewer lose its shape, more have noisy pairs
@@ -53,6 +54,8 @@ class Request:
     Attributes:
       n_synthetic: rows of the synthetic table, None for the released number of rows.
       seed: of sampling and of every other public draw.
+      typed: columns whose kind no person declared, but the source's types.
+      families: column -> the kinds that its type leaves open.
       source_format: how the source's table is written, by its header and types.
       figures: whether the public figures are released; without them the budget's share for the report is not spent.
     """
@@ -65,6 +68,8 @@ class Request:
     holdout_fraction: float
     n_synthetic: int | None
     seed: int
+    typed: frozenset[str] = frozenset()
+    families: Mapping[str, Family] = field(default_factory=dict)
     source_format: SourceFormat = field(default_factory=SourceFormat)
     figures: bool = True
 
@@ -310,6 +315,8 @@ def _facts(
         schema=request.schema,
         names=[n for n in table.names if n != request.budget.unit],
         mu_squared=request.plan.parts.get("votes", 0.0),
+        typed=request.typed,
+        families=request.families,
     )
     facts = learn_facts(table, asked, weighting, mechanisms, rows=rows)
     return {n: facts[n] if n in facts else ColumnFacts(kind="id", provenance="fixed") for n in table.names}
@@ -379,6 +386,7 @@ def _written(columns: _Columns, stated: SourceFormat) -> SourceFormat:
     return SourceFormat(
         delimiter=stated.delimiter,
         quote_all=stated.quote_all,
+        whole_numbers=tuple(name for name in kept if name in stated.whole_numbers),
         decimal_commas=tuple(name for name in kept if columns.facts[name].decimal == ","),
         time_zones={name: zone for name, zone in stated.time_zones.items() if name in kept},
     )

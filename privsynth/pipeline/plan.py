@@ -16,7 +16,7 @@ from privsynth.domain.budget_split import FIRST_ROUND, OpenColumns, split_budget
 from privsynth.generators.registry import Generator, PublicFacts, choose, load_generator
 from privsynth.notebook import card, promise_text
 from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
-from privsynth.pipeline.inputs import open_config_source, physical_types
+from privsynth.pipeline.inputs import completed_schema, open_config_source, physical_types
 from privsynth.pipeline.learn import number_of_bins
 from privsynth.pipeline.spending_plan import make_plan, modelled_columns, respread
 from privsynth.privacy.accounting import epsilon_of
@@ -130,6 +130,7 @@ def plan(config: SynthesizeConfig, *, expect_rows: int | None = None) -> Plan:
     schema = config.read_schema()
     budget = config.budget(schema)
     source = open_config_source(config, schema)
+    schema, _ = completed_schema(schema, source)
     check_schema_fits(schema, source.names, budget.unit)
     name = choose(config.generator)
     generator = load_generator(name)

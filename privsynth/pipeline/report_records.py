@@ -285,7 +285,8 @@ def _(codec: CategoryCodec, column: Column, fact: ColumnFacts) -> tuple[str, Pro
     if fact.kind == "boolean":
         return " or ".join(codec.values), fact.provenance
     if column.categories is not None:
-        return f"{count}, declared", "declared"
+        stated = fact.provenance == "fixed"
+        return f"{count}, {'from the types of the source' if stated else 'declared'}", "fixed" if stated else "declared"
     return f"{count} with enough units; all others become OTHER", "bought"
 
 
@@ -300,7 +301,8 @@ def _(codec: DerivedCodec, column: Column, fact: ColumnFacts) -> tuple[str, Prov
 def _(codec: NumberCodec | TiedCodec | TimeCodec, column: Column, fact: ColumnFacts) -> tuple[str, Provenance]:
     low, high = column.minimum, column.maximum
     bounds = f"{_bound(low)} to {_bound(high)}" if low is not None or high is not None else "no declared bounds"
-    provenance: Provenance = "declared" if low is not None and high is not None else "bought"
+    given: Provenance = "fixed" if fact.provenance == "fixed" else "declared"
+    provenance: Provenance = given if low is not None and high is not None else "bought"
     bins = codec.bins.size
     return f"{bounds}; {bins} {'bin' if bins == 1 else 'bins'}, found with noise", provenance
 

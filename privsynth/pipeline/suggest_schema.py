@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from privsynth.codecs.column_facts import ColumnFacts, declared_facts, exact_facts
+from privsynth.codecs.column_facts import ColumnFacts, Hints, declared_facts, exact_facts
 from privsynth.codecs.parse import Categories
 from privsynth.codecs.parsed_table import grid_values, parse_table
+from privsynth.pipeline.inputs import completed_schema
 from privsynth.pipeline.public_names import refuse_values_for_names
+from privsynth.schema.code_names import names_codes
 from privsynth.schema.definition import Column, Schema
 from privsynth.schema.files import dump_schema
 from privsynth.sources.registry import SourceOptions, open_source, read_table
@@ -18,43 +21,48 @@ from privsynth.workspace import Workspace, privsynth_home
 
 MOST_CATEGORIES = 50  # that are written out as a suggestion (own): a person can still check them
 _BLANKS = """A schema for privsynth. Fill in what a code book, a form or a law says about each column;
-what is left out is bought with the privacy budget. Nothing here was read off the data.
+what is left out is bought with the privacy budget. Nothing here was read off the data: what is filled in already is
+what the types of the source state (a Parquet file, a database's catalogue, a data frame).
 
 unit: whose privacy is protected, a column name or "row"; max_rows_per_unit: at most so many rows of it are used.
 kind: numeric, integer, categorical, boolean, datetime, date, id or text (text is dropped).
 minimum, maximum, categories, precision, nullable: false; roles: identifier, quasi_identifier, sensitive, protected,
 target; rules: for example "discharged >= admitted"."""
 _OBSERVED = """THESE SUGGESTIONS WERE READ OFF THE DATA AND ARE AS PRIVATE AS THE DATA.
-Compare each with a code book, correct it, and remove `observed: true`: only then it is a declaration.
+What has no `observed: true` is stated by the types of the source. Compare everything else with a code book, correct
+it, and remove `observed: true`: only then it is a declaration.
 privsynth synthesize refuses a schema that still holds `observed: true`."""
 
 
 def draft_schema(source: str, options: dict[str, Any], *, observe: bool, header_is_public: bool = False) -> str:
-    """Return YAML: names and blanks, or, with `observe`, exact (private) suggestions marked `observed`.
+    """Return YAML: names and what types state, or, with `observe`, exact (private) suggestions marked `observed`.
 
-    Guarantee: without `observe`, a function of the header; with it none: the text is private.
+    Guarantee: without `observe`, a function of the header and of the source's types; with it none: the text is private.
     """
     opened = open_source(source, SourceOptions(**options))
     if not (observe or header_is_public or options.get("columns")):
         refuse_values_for_names(opened.names, opened.label)
-    blanks = Schema(columns={name: Column() for name in opened.names})
+    blanks, _ = completed_schema(Schema(columns={name: Column() for name in opened.names}), opened)
     if not observe:
         return dump_schema(blanks, comment=_BLANKS)
     with Workspace(privsynth_home()) as workspace:
         table, _ = read_table(opened, workspace)
-        columns = {name: _suggest(table, name) for name in table.names}
+        columns = {name: _suggest(table, name, blanks.column(name)) for name in table.names}
     return dump_schema(Schema(columns=columns), comment=_OBSERVED)
 
 
-def _suggest(table: Table, name: str) -> Column:
-    physical = table.column(name).type
-    if str(physical) == "bool":
-        fact = declared_facts(Column(), physical)
-    else:
-        fact = exact_facts(table.column(name))
+def _suggest(table: Table, name: str, stated: Column) -> Column:
+    if stated.kind in ("boolean", "id") or stated.categories is not None:
+        return stated
+    fact = exact_facts(table.column(name), Hints(codes=names_codes(name)))
+    if stated.kind is not None:
+        fact = replace(fact, kind=stated.kind, precision=stated.precision or fact.precision)
+    elif str(table.column(name).type) == "bool":  # of a source that states nothing itself
+        fact = declared_facts(Column(), table.column(name).type)
     if fact.kind == "categorical":
         return _suggest_texts(table, name, fact)
     found: dict[str, Any] = {"kind": fact.kind, "observed": True, "decimal": "," if fact.decimal == "," else None}
+    found["nullable"] = False if not stated.nullable else None
     if fact.kind in ("numeric", "datetime"):
         found["precision"] = fact.precision
     parsed = parse_table(table, Schema(), {name: fact}, [name]).columns.get(name)
@@ -67,6 +75,8 @@ def _suggest(table: Table, name: str) -> Column:
             step = int(fact.precision)
             found["minimum"], found["maximum"] = (str(np.datetime64(v * step, "s")) for v in (low, high))
         found["format"] = fact.format
+    if stated.minimum is not None or stated.maximum is not None:
+        found["minimum"], found["maximum"] = stated.minimum, stated.maximum
     return Column.model_validate({key: value for key, value in found.items() if value is not None})
 
 

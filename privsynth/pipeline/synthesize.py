@@ -33,7 +33,7 @@ from privsynth.ledger.ledger import Ledger, Reservation
 from privsynth.notebook import card, checks_text, promise_text, worst_text
 from privsynth.pipeline.audits.officer_audit import officer_findings, pool_sizes, undecodable
 from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
-from privsynth.pipeline.inputs import open_config_source, physical_types
+from privsynth.pipeline.inputs import completed_schema, open_config_source, physical_types
 from privsynth.pipeline.learn import Private, Public, Request, learn
 from privsynth.pipeline.public_schema import public_schema
 from privsynth.pipeline.report_records import (
@@ -59,7 +59,7 @@ from privsynth.signing.keys import Passphrase, SigningKey
 from privsynth.signing.release import sign_folder
 from privsynth.signing.store import open_key
 from privsynth.sources.fingerprint import content_fingerprints
-from privsynth.sources.protocol import source_format_of
+from privsynth.sources.protocol import source_format_of, stated_types_of
 from privsynth.sources.registry import Source, SourceOptions, extension_of, read_table, takes_encoding
 from privsynth.testing.generators import check_generator
 from privsynth.workspace import Workspace, privsynth_home
@@ -328,6 +328,7 @@ def _prepare(config: SynthesizeConfig, env: Environment) -> _Job:
     dataset = config.dataset_name(schema)
     policy = load_policy(str(config.policy)) if config.policy is not None else None
     source = open_config_source(config, schema)
+    schema, typed = completed_schema(schema, source)
     check_schema_fits(schema, source.names, budget.unit)
     key, holder = None, ""
     if config.key is not None:
@@ -345,6 +346,8 @@ def _prepare(config: SynthesizeConfig, env: Environment) -> _Job:
         holdout_fraction=config.holdout_fraction,
         n_synthetic=config.rows,
         seed=config.seed if config.seed is not None else new_sampling_seed(),
+        typed=typed,
+        families=stated_types_of(source).families,
         source_format=source_format_of(source),
     )
     signer = f"{holder}, key {key.public.fingerprint}" if key is not None else ""

@@ -19,6 +19,7 @@ class SourceFormat(BaseModel):
       delimiter: one character between the cells of a delimited file; "," where the source is none.
       quote_all: whether every cell is quoted, as all names of the header line are.
       decimal_commas: the columns whose numbers have a decimal comma.
+      whole_numbers: the columns whose type states whole numbers, also where these turn out to be codes.
       time_zones: column of instants -> name of the time zone that its type states, such as "Europe/Berlin". Cells are
         read, and values are drawn, in UTC.
     """
@@ -28,6 +29,7 @@ class SourceFormat(BaseModel):
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     quote_all: bool = False
     decimal_commas: tuple[str, ...] = Field(default=(), max_length=MAX_NAMES)
+    whole_numbers: tuple[str, ...] = Field(default=(), max_length=MAX_NAMES)
     time_zones: dict[str, str] = Field(default_factory=dict, max_length=MAX_NAMES)
 
     @model_validator(mode="after")

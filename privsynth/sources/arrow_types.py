@@ -11,15 +11,19 @@ import decimal
 import math
 import numbers
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from privsynth.schema.definition import Column
+from privsynth.schema.source_format import SourceFormat
+from privsynth.schema.stated_types import Family, StatedTypes
 from privsynth.sources.protocol import SkippedCells, SourceOptions
 
 TIMESTAMP = pa.timestamp("us")
+MAX_DECIMALS = 6  # of a declared grid (own), as many as are told apart in cells; finer decimals are bought
 # Arrow's units of time in a second, and Python's calendar, years 1 to 9999, in seconds since 1970.
 _UNITS_PER_S = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _FIRST_S = int(dt.datetime(1, 1, 1, tzinfo=dt.UTC).timestamp())
@@ -131,10 +135,7 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
     Columns of bytes, lists and structs become columns of null texts. Unsigned 64-bit integers become text, which holds
     them all. Durations become seconds.
     """
-    if isinstance(kind, pa.BaseExtensionType):
-        return plain_type(kind.storage_type)
-    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
-        return plain_type(kind.value_type)
+    kind = _value_type(kind)
     if pa.types.is_boolean(kind):
         return pa.bool_()
     if pa.types.is_integer(kind) and kind != pa.uint64():
@@ -148,9 +149,65 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
     return pa.string()
 
 
-def time_zones(types: Mapping[str, pa.DataType]) -> dict[str, str]:
-    """Return column -> name of the time zone that its Arrow type states."""
-    return {name: kind.tz for name, kind in types.items() if pa.types.is_timestamp(kind) and kind.tz}
+def format_of(fields: Iterable[pa.Field]) -> SourceFormat:
+    """Return how columns are written, as their Arrow types state it."""
+    types = {field.name: _value_type(field.type) for field in fields}
+    return SourceFormat(
+        whole_numbers=tuple(name for name, kind in types.items() if pa.types.is_integer(kind)),
+        time_zones={name: kind.tz for name, kind in types.items() if pa.types.is_timestamp(kind) and kind.tz},
+    )
+
+
+def types_of(fields: Iterable[pa.Field]) -> StatedTypes:
+    """Return what Arrow types state.
+
+    A text can be anything, and an empty one is missing, whatever its field says of nulls. Categories of a dictionary
+    are those that some rows had: nothing is taken from them.
+    """
+    columns, families = {}, {}
+    for field in fields:
+        column, family = _stated(_value_type(field.type))
+        if family is not None:
+            families[field.name] = family
+        if not field.nullable and (column.kind is not None or family is not None):
+            column = column.model_copy(update={"nullable": False})
+        if column != Column():
+            columns[field.name] = column
+    return StatedTypes(columns=columns, families=families)
+
+
+def _stated(kind: pa.DataType) -> tuple[Column, Family | None]:
+    if pa.types.is_boolean(kind):
+        return Column(kind="boolean"), None
+    if pa.types.is_date(kind):
+        return Column(kind="date"), None
+    if pa.types.is_timestamp(kind):
+        return (Column(kind="datetime"), None) if kind.tz else (Column(), "time")
+    if pa.types.is_decimal(kind):
+        return decimal_column(kind.scale)
+    if pa.types.is_integer(kind):
+        return Column(), "integer"
+    return Column(), "number" if pa.types.is_floating(kind) or pa.types.is_duration(kind) else None
+
+
+def decimal_column(scale: int) -> tuple[Column, Family | None]:
+    """Return what a decimal type of so many decimals states; one without any may hold codes."""
+    if scale <= 0:
+        return Column(), "integer"
+    return (
+        (Column(kind="numeric", precision=float(f"1e-{scale}")), None)
+        if scale <= MAX_DECIMALS
+        else (Column(), "number")
+    )
+
+
+def _value_type(kind: pa.DataType) -> pa.DataType:
+    """Return the type of the cells of a column that may be an extension, a dictionary or run-length encoded."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return _value_type(kind.storage_type)
+    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
+        return _value_type(kind.value_type)
+    return kind
 
 
 def plain_array(array: pa.Array, skipped: SkippedCells, options: SourceOptions) -> pa.Array:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from privsynth.errors import SchemaError, SourceError
-from privsynth.schema.source_format import SourceFormat
-from privsynth.sources.arrow_types import cell_text, plain_array, plain_type, text_array, time_zones
+from privsynth.schema.definition import Column
+from privsynth.schema.stated_types import StatedTypes
+from privsynth.sources.arrow_types import cell_text, format_of, plain_array, plain_type, text_array, types_of
 from privsynth.sources.header_checks import check_names, chosen_positions
 from privsynth.sources.protocol import Adapter, SkippedCells, SourceOptions
 
@@ -22,7 +23,8 @@ class FrameSource:
 
     Types come from the dtypes. Mind that pandas itself makes floats of integers when a cell is missing; its dtype
     `Int64` does not. A column of plain `bool` is read as text: one missing cell would have made objects of it, so that
-    its dtype tells that none is. The dtype `boolean`, which can hold missing cells, tells nothing and is kept.
+    its dtype tells that none is. The dtype `boolean`, which can hold missing cells, tells nothing and is kept. Both
+    state the kind, and no dtype states that cells cannot be missing.
     """
 
     names_are_public = True
@@ -44,9 +46,11 @@ class FrameSource:
             pa.string() if is_text else pa.array(frame.iloc[:0, position], from_pandas=True).type
             for position, is_text in zip(self._positions, self._is_text, strict=True)
         ]
-        named = dict(zip(self.names, types, strict=True))
-        self.arrow_schema = pa.schema([(name, plain_type(kind)) for name, kind in named.items()])
-        self.source_format = SourceFormat(time_zones=time_zones(named))
+        fields = [pa.field(name, kind) for name, kind in zip(self.names, types, strict=True)]
+        self.arrow_schema = pa.schema([(field.name, plain_type(field.type)) for field in fields])
+        self.source_format = format_of(fields)
+        dtypes = zip(self.names, frame.dtypes.iloc[self._positions], strict=True)
+        self.stated_types = _with_dtypes(types_of(fields), dict(dtypes))
 
     def __repr__(self) -> str:
         return f"FrameSource({len(self.names)} columns)"
@@ -69,6 +73,20 @@ class FrameSource:
         chunks = array.chunks if isinstance(array, pa.ChunkedArray) else [array]
         plain = [plain_array(chunk, skipped, self._options) for chunk in chunks]
         return pa.concat_arrays(plain) if len(plain) != 1 else plain[0]
+
+
+def _with_dtypes(found: StatedTypes, dtypes: Mapping[str, Any]) -> StatedTypes:
+    """Return what Arrow types state and what pandas' own dtypes state beyond that.
+
+    A categorical is one of categories, though they are numbers; which there are, and in which order, came of rows.
+    """
+    import pandas as pd
+
+    kinds = {name: "categorical" for name, dtype in dtypes.items() if isinstance(dtype, pd.CategoricalDtype)}
+    kinds |= {name: "boolean" for name, dtype in dtypes.items() if dtype == "bool"}
+    families = {name: family for name, family in found.families.items() if name not in kinds}
+    own = {name: Column.model_validate({"kind": kind}) for name, kind in kinds.items()}
+    return StatedTypes(columns={**found.columns, **own}, families=families)
 
 
 def _needs_cell_text(empty: pd.Series) -> bool:

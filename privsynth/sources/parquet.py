@@ -9,8 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from privsynth.errors import SourceError
-from privsynth.schema.source_format import SourceFormat
-from privsynth.sources.arrow_types import most_bytes, plain_array, plain_type, time_zones
+from privsynth.sources.arrow_types import format_of, most_bytes, plain_array, plain_type, types_of
 from privsynth.sources.container_limits import refuse_parquet_bomb
 from privsynth.sources.header_checks import check_names, chosen_positions, refuse_unreadable
 from privsynth.sources.protocol import Adapter, SkippedCells, SourceOptions
@@ -36,7 +35,7 @@ class ParquetSource:
         chosen = [fields[position] for position in chosen_positions(header, self.label, options)]
         self.names = [field.name for field in chosen]
         self.arrow_schema = pa.schema([(field.name, plain_type(field.type)) for field in chosen])
-        self.source_format = SourceFormat(time_zones=time_zones({field.name: field.type for field in chosen}))
+        self.source_format, self.stated_types = format_of(chosen), types_of(chosen)
 
     def __repr__(self) -> str:
         return f"ParquetSource({self.label}, {len(self.names)} columns)"

@@ -12,6 +12,7 @@ from privsynth._validate import positive
 from privsynth.errors import ConfigError
 from privsynth.schema.definition import MAX_COLUMNS
 from privsynth.schema.source_format import SourceFormat
+from privsynth.schema.stated_types import StatedTypes
 
 MAX_KEYS = 1_000  # columns that JSON lines may have (own)
 ANY_SCHEME = ""  # of an adapter: it takes the URLs that no other adapter names
@@ -149,7 +150,8 @@ class Source(Protocol):
         or releases any.
       arrow_schema: names and types of every batch; types are string, int64, float64, bool, timestamp[us], date32.
 
-    A source whose header or types say how cells are written also has `source_format`, see `source_format_of`.
+    A source whose header or types say how cells are written, or what they mean, also has `source_format`
+    (`source_format_of`) and `stated_types` (`stated_types_of`).
     """
 
     label: str
@@ -166,6 +168,12 @@ def source_format_of(source: Source) -> SourceFormat:
     """Return how the source's table is written, as its header and its types state it; the usual way if they do not."""
     found = getattr(source, "source_format", None)
     return found if isinstance(found, SourceFormat) else SourceFormat()
+
+
+def stated_types_of(source: Source) -> StatedTypes:
+    """Return what the source's types state of its columns; nothing, if it has none but texts."""
+    found = getattr(source, "stated_types", None)
+    return found if isinstance(found, StatedTypes) else StatedTypes()
 
 
 # The options that only some kinds of sources know; all know `columns` and the limits.

@@ -17,7 +17,9 @@ from pathlib import Path
 import pytest
 
 from privsynth.errors import ConfigError, SourceError
+from privsynth.schema.definition import Column
 from privsynth.sources import SourceOptions, open_source
+from privsynth.sources.protocol import source_format_of, stated_types_of
 
 # The first is among the tools of development; the others are tried where somebody has installed them.
 DRIVERS = ("pg8000", "psycopg", "psycopg2")
@@ -195,3 +197,60 @@ def test_a_url_without_a_driver_takes_one_that_is_installed(url, monkeypatch):
     monkeypatch.setattr("privsynth.sources.sql.session.POSTGRESQL_DRIVERS", ("no_such_driver", driver))
     source = open_source(f"postgresql://{rest}", SourceOptions(table="victim"))
     assert source.names[0] == "n"
+
+
+@pytest.fixture
+def catalogued(url):
+    """Return the URL of a database with the table `stay`, of which the catalogue says much, and no row."""
+    from sqlalchemy import create_engine, text
+
+    statements = (
+        "DROP TABLE IF EXISTS stay, ward",
+        "DROP TYPE IF EXISTS triage",
+        "CREATE TYPE triage AS ENUM ('red', 'yellow', 'green')",
+        "CREATE TABLE ward (code int PRIMARY KEY)",
+        "CREATE TABLE stay (id bigint PRIMARY KEY, ward int NOT NULL REFERENCES ward, level triage NOT NULL, "
+        "sex text NOT NULL CHECK (sex IN ('F', 'M')), died boolean NOT NULL, day date, at timestamptz NOT NULL, "
+        "local timestamp, price numeric(10,2) NOT NULL CHECK (price >= 0 AND price <= 5000), "
+        "age int CHECK (age BETWEEN 0 AND 120), n int, x double precision, note text NOT NULL, key uuid)",
+    )
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+    engine.dispose()
+    return url
+
+
+def test_the_catalogue_states_kinds_keys_and_constraints(catalogued):
+    source = open_source(catalogued, SourceOptions(table="public.stay"))
+    found = stated_types_of(source)
+    assert found.columns == {
+        "id": Column(kind="id", roles=("identifier",), nullable=False),
+        "ward": Column(kind="categorical"),
+        "level": Column(kind="categorical", categories=("red", "yellow", "green"), nullable=False),
+        "sex": Column(kind="categorical", categories=("F", "M"), nullable=False),
+        "died": Column(kind="boolean", nullable=False),
+        "day": Column(kind="date"),
+        "at": Column(kind="datetime", nullable=False),
+        "price": Column(kind="numeric", precision=0.01, minimum=0.0, maximum=5000.0, nullable=False),
+        "age": Column(kind="integer", minimum=0.0, maximum=120.0),
+        "x": Column(kind="numeric"),
+        "key": Column(kind="id", roles=("identifier",)),
+    }
+    assert found.families == {"local": "time", "n": "integer"}
+    written = source_format_of(source)
+    assert written.time_zones == {"at": "UTC"}
+    assert written.whole_numbers == ("id", "ward", "age", "n")
+
+
+def test_a_query_states_the_types_of_its_columns(catalogued):
+    query = "SELECT died, day, at, local, n, x, note, age + 1 AS older FROM stay"
+    found = stated_types_of(open_source(catalogued, SourceOptions(query=query)))
+    assert found.columns == {
+        "died": Column(kind="boolean"),
+        "day": Column(kind="date"),
+        "at": Column(kind="datetime"),
+        "x": Column(kind="numeric"),
+    }
+    assert found.families == {"local": "time", "n": "integer", "older": "integer"}

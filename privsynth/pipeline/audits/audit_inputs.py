@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from privsynth.audit.common.audit_tables import AuditTables
-from privsynth.codecs.column_facts import ColumnFacts, declared_facts, exact_facts, needs_votes
+from privsynth.codecs.column_facts import ColumnFacts, Hints, declared_facts, exact_facts, needs_votes
 from privsynth.codecs.parsed_table import clean_frame, parse_table
+from privsynth.schema.code_names import names_codes
 from privsynth.schema.definition import Schema
 from privsynth.table import Table
 
@@ -28,7 +29,7 @@ def _facts(table: Table, schema: Schema, name: str) -> ColumnFacts:
     column, physical = schema.column(name), table.column(name).type
     if not needs_votes(column, physical):
         return declared_facts(column, physical)
-    exact = exact_facts(table.column(name))
+    exact = exact_facts(table.column(name), Hints(codes=names_codes(name)))
     if column.kind is None:
         return exact
     return declared_facts(column.model_copy(update={"precision": exact.precision}), physical)

@@ -19,6 +19,7 @@ from privsynth.errors import ConfigError, Option, SourceError
 from privsynth.sources.arrow_types import cell_text, text_batch, text_schema
 from privsynth.sources.header_checks import check_names, chosen_positions, refuse_unreadable
 from privsynth.sources.protocol import ANY_SCHEME, Adapter, SkippedCells, SourceOptions
+from privsynth.sources.sql.catalogue import Stated, of_query, of_table
 from privsynth.sources.sql.session import begin_reading, reading_engine, why_not_connected
 
 if TYPE_CHECKING:
@@ -49,10 +50,14 @@ class SqlSource:
             _refuse_several(options.query)
         with self._result() as result:
             header = [str(name) for name in result.keys()]  # noqa: SIM118 - a result is no dict
+            stated = of_query(getattr(result.cursor, "description", None) or (), self._engine.dialect.name)
+        if options.table is not None:
+            stated = self._catalogued(options.table)
         check_names(header, self.label, options)
         self._positions = chosen_positions(header, self.label, options)
         self.names = [header[position] for position in self._positions]
         self.arrow_schema = text_schema(self.names)
+        self.source_format, self.stated_types = stated.format, stated.types
 
     def __repr__(self) -> str:
         return f"SqlSource({self.label}, {len(self.names)} columns)"
@@ -87,6 +92,12 @@ class SqlSource:
             ) from None
         with connection:
             yield connection
+
+    def _catalogued(self, table: str) -> Stated:
+        """Return what the catalogue states of a table."""
+        with self._connected() as connection:
+            begin_reading(connection)
+            return of_table(connection, table)
 
     def _tables(self) -> str:
         """Return the end of a sentence that lists the tables of the database; nothing if they cannot be listed."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # What a SELECT needs of SQLite: https://www.sqlite.org/c3ref/c_alter_table.html. All else (ATTACH, PRAGMA, VACUUM INTO,
 # which asks for ATTACH) is denied, by the database itself.
 _SQLITE_READS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
+# Pragmas that read definitions, by which the catalogue is known: https://www.sqlite.org/pragma.html.
+_SQLITE_DEFINITIONS = {"table_info", "table_xinfo", "foreign_key_list", "index_list", "index_info", "index_xinfo"}
 _SQLITE_FUNCTIONS_THAT_DO_MORE = {"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer"}
 # What drivers and servers write, in English, when no server answers, or when it refuses the user.
 _REFUSED = re.compile(r"(?i)password|authentication|access denied|login failed|role .* does not exist|pg_hba")
@@ -110,7 +112,8 @@ def _authorize(action: int, first: str | None, second: str | None, *more: str | 
     if action == sqlite3.SQLITE_FUNCTION:
         allowed = str(second).lower() not in _SQLITE_FUNCTIONS_THAT_DO_MORE
     elif action == sqlite3.SQLITE_PRAGMA:
-        allowed = first == "read_uncommitted" and second is None  # SQLAlchemy asks for it when it connects
+        # SQLAlchemy asks for the first when it connects.
+        allowed = (first == "read_uncommitted" and second is None) or first in _SQLITE_DEFINITIONS
     return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
 
 

@@ -113,7 +113,7 @@ def command(out: Path, officer: bool, as_json: bool, format_: str, **options: An
     else:
         _say(result, officer)
     for finding in result.findings:
-        if finding.name == "undecodable_cells":
+        if finding.name in ("undecodable_cells", "comma_cells"):
             say(f"Not everything was read: {finding.meaning} Another run to read it costs budget again.", err=True)
     if result.unfinished:
         say("Stopped: the release is complete; the officer's report lacks some audits and says which.", err=True)

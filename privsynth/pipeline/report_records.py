@@ -27,7 +27,7 @@ from privsynth.findings.finding import Finding
 from privsynth.generators.registry import generator_extension
 from privsynth.ledger.account import Account
 from privsynth.ledger.events import DELTA_UNITS, EPSILON_UNITS
-from privsynth.pipeline.audits.officer_audit import TITLES as RUN_TITLES
+from privsynth.pipeline.audits.unread_cells import TITLES as RUN_TITLES
 from privsynth.pipeline.config import REPORT_SHARE
 from privsynth.pipeline.learn import Public, Request
 from privsynth.policy.files import LoadedPolicy

@@ -31,7 +31,8 @@ from privsynth.generators.registry import (
 from privsynth.ledger.account import Account, several_units_text
 from privsynth.ledger.ledger import Ledger, Reservation
 from privsynth.notebook import card, checks_text, promise_text, worst_text
-from privsynth.pipeline.audits.officer_audit import officer_findings, pool_sizes, undecodable
+from privsynth.pipeline.audits.officer_audit import officer_findings, pool_sizes
+from privsynth.pipeline.audits.unread_cells import comma_findings, undecodable, unread_commas
 from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
 from privsynth.pipeline.inputs import completed_schema, open_config_source, physical_types
 from privsynth.pipeline.learn import Private, Public, Request, learn
@@ -248,6 +249,9 @@ def _make(job: _Job, workspace: Workspace, reservation: Reservation, ledger: Led
         encoding=SourceOptions.of(job.config.source_options).encoding,
         is_text_file=takes_encoding(job.config.source),
     )
+    commas = unread_commas(table, job.request.schema)
+    findings += comma_findings(commas, table.n_rows)
+    skipped.comma_cells = sum(commas.values())
     clock["audit"] = time.monotonic()
     officer = OfficerPart(
         skipped=skipped.as_dict(),

@@ -107,6 +107,8 @@ class SkippedCells:
       error_cells: cells that hold an error value of a spreadsheet, like #N/A; null.
       out_of_range_cells: times outside the years 1 to 9999; null.
       unreadable_cells: objects of a type that has no text; null.
+      comma_cells: numbers with a comma in a column that is declared without `decimal: ","`; null. Counted in a run,
+        since a source does not know what is declared.
     """
 
     short_rows: int = 0
@@ -125,6 +127,7 @@ class SkippedCells:
     error_cells: int = 0
     out_of_range_cells: int = 0
     unreadable_cells: int = 0
+    comma_cells: int = 0
 
     def as_dict(self) -> dict[str, int]:
         """Return the counts by name, zeros included. For the officer only."""

@@ -50,3 +50,48 @@ def test_json_tells_it_to_the_officer_only(released):
     assert "undecodable" not in made.stdout
     assert json.loads(made.stdout)["verdict"] != "fail"
     assert "80 cells" in made.stderr
+
+
+COMMAS = "price;age\n" + "1,25;30\n2,5;41\n3;52\n" * 40
+
+
+def declared(**changes):
+    column = {"kind": "numeric", "precision": 0.01, "minimum": 0, "maximum": 9} | changes
+    return {"columns": {"price": column, "age": {"kind": "integer", "minimum": 0, "maximum": 120}}}
+
+
+@pytest.fixture
+def priced(tmp_path):
+    """Return what a run of prices with decimal commas says, and the officer's findings of them."""
+
+    def go(schema):
+        source = write(tmp_path, "prices.csv", COMMAS)
+        path, out = write(tmp_path, "schema.yaml", schema), tmp_path / "out"
+        made = run("synthesize", source, "--unit", "row", "--epsilon", 2, "--out", out, "--schema", path, *FAST)
+        assert made.exit_code == 0, made.output
+        findings = json.loads((out / "officer" / "report.json").read_text())["findings"]
+        public = "".join(p.read_text(errors="replace") for p in (out / "public").rglob("*") if p.is_file())
+        skipped = json.loads((out / "officer" / "run.json").read_text())["skipped"]
+        return made, [f for f in findings if f["name"] == "comma_cells"], skipped["comma_cells"], public
+
+    return go
+
+
+def test_decimal_commas_that_nobody_declared_are_counted_and_told(priced):
+    made, (finding,), skipped, public = priced(declared())
+    assert "80 cells of 'price' hold a comma" in made.stderr
+    assert 'declare decimal: ","' in made.stderr
+    assert (finding["value"], finding["n"], finding["visibility"]) == (80 / 120, 120, "officer")
+    assert skipped == 80
+    assert "comma_cells" not in public
+
+
+@pytest.mark.parametrize("changes", [{"decimal": ","}, {"precision": None}, {"kind": None}])
+def test_decimal_commas_that_are_read_are_not(priced, changes):
+    schema = declared(**changes)
+    price = {key: value for key, value in schema["columns"]["price"].items() if value is not None}
+    if "kind" not in price:
+        price = {}
+    made, findings, skipped, _ = priced({"columns": {**schema["columns"], "price": price}})
+    assert "hold a comma" not in made.output
+    assert (findings, skipped) == ([], 0)

@@ -72,3 +72,5 @@ def _say(made: Plan) -> None:
     print_table(("column", "domain", "codes", "error (TVD)"), columns, title=f"Each column, at {last.rows:,} rows")
     if len(last.columns) > SHOWN_COLUMNS:
         say(f"… and {len(last.columns) - SHOWN_COLUMNS} more columns; --json has them all")
+    if made.rows_noise:
+        say(f"The number of rows itself is released with noise of about {made.rows_noise:.0f} rows.")

@@ -26,6 +26,7 @@ from privsynth.domain.learn_codecs import DomainRequest, learn_codecs
 from privsynth.errors import SchemaError
 from privsynth.findings.finding import Finding
 from privsynth.generators.registry import Generator
+from privsynth.pipeline.row_counts import CountNoise
 from privsynth.pipeline.spending_plan import make_plan, modelled_columns, respread
 from privsynth.privacy.budget import ROUNDING, Budget, SpendingPlan
 from privsynth.privacy.mechanisms import Mechanisms
@@ -230,8 +231,15 @@ def _row_counts(partition: Partition, request: Request, mechanisms: Mechanisms) 
         mu_squared=_rows_price(request.plan),
         label="number of rows in training and holdout",
     )
-    train, holdout = (max(float(n), 0.0) for n in release.values)
-    return max(train, 1.0), max(train + (holdout if request.holdout_fraction > 0 else 0.0), 1.0)
+    train, holdout = (float(n) for n in release.values)
+    return max(train, 1.0), count_noise(request.plan, request.holdout_fraction).total(train, holdout)
+
+
+def count_noise(plan: SpendingPlan, holdout_fraction: float) -> CountNoise:
+    """Return the noise of the released numbers of rows that a plan pays for; none where the number is declared."""
+    most = plan.budget.max_rows_per_unit
+    sigma = most * _rows_price(plan) ** -0.5 if "rows" in plan.parts else 0.0
+    return CountNoise(sigma=sigma, holdout_fraction=holdout_fraction, rows_per_unit=most)
 
 
 def _rows_price(plan: SpendingPlan) -> float:
@@ -295,7 +303,7 @@ def _learn_columns(
         layout=layout,
         facts=facts,
         n_rows=sizes.train,
-        rows_sigma=budget.max_rows_per_unit * _rows_price(plan) ** -0.5 if "rows" in plan.parts else 0.0,
+        rows_sigma=count_noise(plan, request.holdout_fraction).sigma,
         mu_squared=plan.parts.get("domain", 0.0),
         delta=plan.discovery_delta,
         bins=number_of_bins(sizes.train, plan, rows_per_unit=sizes.rows_per_unit(budget)),

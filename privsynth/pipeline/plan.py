@@ -17,7 +17,7 @@ from privsynth.generators.registry import Generator, PublicFacts, choose, load_g
 from privsynth.notebook import card, promise_text
 from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
 from privsynth.pipeline.inputs import completed_schema, open_config_source, physical_types
-from privsynth.pipeline.learn import number_of_bins
+from privsynth.pipeline.learn import count_noise, number_of_bins
 from privsynth.pipeline.spending_plan import make_plan, modelled_columns, respread
 from privsynth.privacy.accounting import epsilon_of
 from privsynth.privacy.budget import Budget, SpendingPlan
@@ -79,7 +79,10 @@ def pair_error(outlook: Outlook) -> str:
 
 @dataclass(frozen=True, repr=False)
 class Plan:
-    """What a release would cost and reach; `parts` are those of the last outlook."""
+    """What a release would cost and reach; `parts` are those of the last outlook.
+
+    `rows_noise` is the standard deviation of the released number of rows, 0 where that is declared.
+    """
 
     dataset: str
     epsilon: float
@@ -91,6 +94,7 @@ class Plan:
     epsilon_of_events: float
     parts: tuple[Part, ...]
     outlooks: tuple[Outlook, ...]
+    rows_noise: float = 0.0
 
     def __repr__(self) -> str:
         promise = f"epsilon={self.epsilon:g}, delta={self.delta:g}, unit={self.unit!r}"
@@ -155,6 +159,7 @@ def plan(config: SynthesizeConfig, *, expect_rows: int | None = None) -> Plan:
         epsilon_of_events=epsilon_of(spending.events(), spending.gaussian_delta),
         parts=_parts(plans[max(plans)], generator.training_spec().share if spending.training else 0.0),  # type: ignore[union-attr]
         outlooks=tuple(_outlook(rows, modelled, schema, budget, of, generator) for rows, of in plans.items()),
+        rows_noise=count_noise(spending, config.holdout_fraction).total_sigma(max(plans)),
     )
 
 

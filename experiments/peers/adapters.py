@@ -32,6 +32,7 @@ IMPORTS = {
     "mostly": ("torch", "mostlyai.engine", "mostlyai.engine.domain"),
     "private": ("mbi",),
     "dpsynth": ("pandas",),
+    "privsyn": ("privsyn",),
     "sdv": ("torch", "sdv.single_table"),
 }
 
@@ -64,6 +65,8 @@ def adapter(peer: str) -> Callable[[pd.DataFrame, Mapping[str, Any]], Sample]:
     """Return the function that fits a peer."""
     if peer == "mostly":
         return mostly
+    if peer == "privsyn":
+        return privsyn
     families = {"dpmm": dpmm, "smartnoise": smartnoise, "private": private_pgm, "dpsynth": dpsynth, "sdv": sdv}
     return families[peer.partition("-")[0]]
 
@@ -156,12 +159,8 @@ def private_pgm(frame: pd.DataFrame, job: Mapping[str, Any]) -> Sample:
     import aim
     import mbi
 
-    codes, ways_back = pd.DataFrame(index=frame.index), {}
-    sizes = []
-    for name in frame:
-        codes[name], size, ways_back[name] = _bins(frame[name], name in numeric(frame))
-        sizes.append(size)
-    domain = mbi.Domain(list(frame), sizes)
+    codes, sizes, ways_back = _coded(frame)
+    domain = mbi.Domain(list(frame), list(sizes.values()))
     pairs = [pair for pair in itertools.combinations(frame, 2) if domain.size(pair) <= 10_000]
     size = 5 if job["peer"].endswith("-5mb") else 80
     model = aim.AIM(job["epsilon"], job["delta"], max_model_size=size, max_iters=1_000)
@@ -173,6 +172,31 @@ def private_pgm(frame: pd.DataFrame, job: Mapping[str, Any]) -> Sample:
         return pd.DataFrame({name: ways_back[name](drawn[name].to_numpy().astype(int), rng) for name in frame})
 
     return sample
+
+
+def privsyn(frame: pd.DataFrame, job: Mapping[str, Any]) -> Sample:
+    """Fit PrivSyn on the bins that AIM gets, found without noise; its own defaults."""
+    from privsyn import PrivSynModel
+
+    codes, sizes, ways_back = _coded(frame)
+    model = PrivSynModel(epsilon=job["epsilon"], delta=job["delta"], random_state=job["seed"])
+    model.fit(codes, sizes)
+    rng = np.random.default_rng(job["seed"])
+
+    def sample(n: int) -> pd.DataFrame:
+        drawn = model.sample(n)
+        return pd.DataFrame({name: ways_back[name](drawn[name].to_numpy().astype(int), rng) for name in frame})
+
+    return sample
+
+
+def _coded(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int], dict[str, Callable[..., np.ndarray]]]:
+    """Return the codes of all columns, how many each has, and the ways back."""
+    codes, sizes, ways_back = pd.DataFrame(index=frame.index), {}, {}
+    numbers = numeric(frame)
+    for name in frame:
+        codes[name], sizes[name], ways_back[name] = _bins(frame[name], name in numbers)
+    return codes, sizes, ways_back
 
 
 def _bins(column: pd.Series, number: bool) -> tuple[np.ndarray, int, Callable[..., np.ndarray]]:
@@ -199,6 +223,7 @@ def _bins(column: pd.Series, number: bool) -> tuple[np.ndarray, int, Callable[..
 
 def dpsynth(frame: pd.DataFrame, job: Mapping[str, Any]) -> Sample:
     """Fit a mechanism of google/dpsynth, with ρ = μ²/2 for the exact Gaussian μ of (ε, δ)."""
+    sys.path.insert(0, job["source"])
     import dpsynth as library
     from dpsynth import discrete_mechanisms, domain
     from scipy.optimize import brentq

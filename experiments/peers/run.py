@@ -20,7 +20,7 @@ from pathlib import Path
 
 ADAPTERS = Path(__file__).resolve().parent / "adapters.py"
 
-# Environment -> calls of `pip`, in order. SOURCE is the checkout that --source names.
+# Environment -> calls of `pip`, in order.
 ENVIRONMENTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "dpmm": (("install", "dpmm==0.1.9"),),
     "smartnoise": (
@@ -33,7 +33,9 @@ ENVIRONMENTS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("uninstall", "--yes", "torchvision", "torchaudio"),  # they do not fit that torch, and are not needed
     ),
     "private-pgm": (("install", "jax==0.5.3", "mbi==1.1.0", "pandas"),),
-    "dpsynth": (("install", "pandas", "SOURCE"),),
+    # Its own packaging pins addresses of git, so it is put on the path instead of installed; Python 3.12.
+    "dpsynth": (("install", "pandas", "scipy", "jax==0.11.0", "mbi==2.0.0", "dp-accounting==0.6.0"),),
+    "privsyn": (("install", "privsyn-core==0.1.1"),),
     "sdv": (("install", "torch==2.13.0"), ("install", "sdv==2.0.0")),
 }
 CHECKOUTS = ("private-pgm", "dpsynth")  # their mechanisms are on no registry
@@ -82,6 +84,7 @@ PEERS: dict[str, Peer] = {
     "dpsynth-mst": Peer("MST (dpsynth)", "dpsynth", f"google/dpsynth, defaults. {_GIVEN}"),
     "dpsynth-aimgdp": Peer("AIM-GDP (dpsynth)", "dpsynth", f"google/dpsynth, defaults. {_GIVEN}"),
     "dpsynth-swift": Peer("SWIFT (dpsynth)", "dpsynth", f"google/dpsynth, defaults. {_GIVEN}"),
+    "privsyn": Peer("PrivSyn", "privsyn", f"privsyn-core 0.1.1, defaults. {_GIVEN}"),
     "sdv-copula": Peer("Gaussian copula (SDV)", "sdv", "sdv 2.0.0.", private=False),
     "sdv-ctgan": Peer("CTGAN (SDV)", "sdv", "sdv 2.0.0, 60 epochs.", private=False),
     "sdv-tvae": Peer("TVAE (SDV)", "sdv", "sdv 2.0.0, 60 epochs.", private=False),
@@ -123,7 +126,7 @@ def environment(name: str, folder: Path, interpreter: str, source: Path | None) 
     """Return the interpreter of an environment, made now if it is not there yet."""
     home = folder.absolute() / name
     python, ready = home / "bin" / "python", home / "ready.json"
-    calls = [[str(source) if word == "SOURCE" else word for word in call] for call in ENVIRONMENTS[name]]
+    calls = [list(call) for call in ENVIRONMENTS[name]]
     if source is None and name in CHECKOUTS:
         raise SystemExit(f"what runs in the environment {name} is on no registry; name a checkout with --source")
     if ready.exists() and json.loads(ready.read_text(encoding="utf-8")) == calls:

@@ -25,8 +25,9 @@ from privsynth.benchmark.fit import fit
 from privsynth.benchmark.judge import accuracy, usefulness
 from privsynth.benchmark.results import WATERMARK
 from privsynth.benchmark.splits import RealTables, align, budget_of, read_real_tables, read_rows
-from privsynth.codecs.bins import Bins, build_bins
+from privsynth.codecs.bins import Bins
 from privsynth.domain import learn_codecs
+from privsynth.domain.build_bins import build_bins
 from privsynth.domain.quantile_tree import Leaves
 from privsynth.generators.marginal import mixture, rounds
 from privsynth.progress import no_progress
@@ -140,7 +141,8 @@ def _equal_width() -> Any:
         bins = max(round(float(np.maximum(kept.weight, 0).sum()) / rows_per_bin), 1)
         lows = np.unique(np.linspace(low, high + 1, bins + 1).astype(np.int64)[:-1])
         even = np.full(len(lows), rows_per_bin)
-        return build_bins(lows, np.append(lows[1:] - 1, high), even, dimension.frequent, target=rows_per_bin, sigma=0.0)
+        leaves = Leaves(lows, np.append(lows[1:] - 1, high), even, np.zeros(len(lows)))
+        return build_bins(leaves, dimension.frequent, target=rows_per_bin)
 
     return _replaced((learn_codecs, "_bins", even_bins))
 

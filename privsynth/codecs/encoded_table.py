@@ -2,12 +2,65 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from privsynth.codecs.columns import Attribute
+
+
+@dataclass(frozen=True)
+class RowsPerUnit:
+    """How many rows units have: released figures, and classes that are public.
+
+    Attributes:
+      classes: the fewest and the most rows of a unit in each class, without gaps from one row up.
+      units: for each class its share of the units.
+      most_used: at most so many rows of a unit are used.
+    """
+
+    classes: tuple[tuple[int, int], ...]
+    units: tuple[float, ...]
+    most_used: int
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """(classes,) rows of a unit, on average: within a class, units are taken to get rarer as 1/rows."""
+        return np.array(
+            [(most - fewest + 1) / math.fsum(1 / n for n in range(fewest, most + 1)) for fewest, most in self.classes]
+        )
+
+    @property
+    def mean(self) -> float:
+        """Rows of a unit, on average."""
+        return float(self.rows @ np.array(self.units))
+
+    @property
+    def mean_used(self) -> float:
+        """Rows of a unit that are used, on average."""
+        return float(np.minimum(self.rows, self.most_used) @ np.array(self.units))
+
+    @property
+    def row_shares(self) -> np.ndarray:
+        """(classes,) shares of the rows that belong to units of each class."""
+        rows = self.rows * np.array(self.units)
+        shares: np.ndarray = rows / max(float(rows.sum()), 1e-300)
+        return shares
+
+    @property
+    def used_shares(self) -> np.ndarray:
+        """(classes,) shares of the rows that are used that belong to units of each class."""
+        rows = np.minimum(self.rows, self.most_used) * np.array(self.units)
+        shares: np.ndarray = rows / max(float(rows.sum()), 1e-300)
+        return shares
+
+    def class_of(self, rows: np.ndarray) -> np.ndarray:
+        """Return (n,) the class of units with so many rows; more than the last class has count in it. Private."""
+        fewest = [first for first, _ in self.classes]
+        return np.searchsorted(fewest, rows, side="right") - 1
 
 
 @dataclass(frozen=True, repr=False)
@@ -24,6 +77,8 @@ class Encoded:
       targets: attributes whose dependence on the others is what predictors need.
       protected: attributes of protected columns.
       books: attribute -> (size,) groups of its codes, by each declared code book over it; NULL is a group of its own.
+      rows_per_unit: how many rows units have; the last attribute then holds the class of each row's unit. None where
+        each row is a unit.
     """
 
     codes: np.ndarray
@@ -35,6 +90,7 @@ class Encoded:
     targets: tuple[int, ...] = ()
     protected: tuple[int, ...] = ()
     books: Mapping[int, tuple[np.ndarray, ...]] = field(default_factory=dict)
+    rows_per_unit: RowsPerUnit | None = None
 
     @property
     def sizes(self) -> list[int]:

@@ -37,6 +37,11 @@ class Partition:
     pool: np.ndarray
     dropped_rows: int
 
+    def rows_of_unit(self, rows: np.ndarray) -> np.ndarray:
+        """Return (len(rows),) how many rows of the table the unit of each row has, used or not. Private."""
+        of_unit: np.ndarray = np.bincount(self.unit[self.unit >= 0], minlength=1)[self.unit[rows]]
+        return of_unit
+
     def __repr__(self) -> str:
         return "Partition()"
 

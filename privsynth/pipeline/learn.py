@@ -15,7 +15,8 @@ import pyarrow as pa
 from privsynth.audit.disclosure.pii_screen import screen
 from privsynth.audit.rules import rule_findings
 from privsynth.codecs.column_facts import ColumnFacts
-from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.columns import Attribute
+from privsynth.codecs.encoded_table import Encoded, RowsPerUnit
 from privsynth.codecs.parsed_table import ParsedTable, parse_table
 from privsynth.codecs.synthetic_rows import SyntheticRows
 from privsynth.codecs.table import TableCodec
@@ -23,6 +24,7 @@ from privsynth.domain.bounding import Partition, divide
 from privsynth.domain.column_kinds import FactsRequest, learn_facts
 from privsynth.domain.layout import Layout, lay_out
 from privsynth.domain.learn_codecs import DomainRequest, learn_codecs
+from privsynth.domain.unit_sizes import release_unit_sizes
 from privsynth.errors import SchemaError
 from privsynth.findings.finding import Finding
 from privsynth.generators.registry import Generator
@@ -36,6 +38,7 @@ from privsynth.public_figures.figures import paid_findings
 from privsynth.public_figures.inputs import PaidInputs
 from privsynth.randomness import KeyedFunction, sampling_rng
 from privsynth.sampling.synthetic_model import SyntheticModel
+from privsynth.sampling.unit_rows import ModelOfUnits
 from privsynth.schema.definition import Schema
 from privsynth.schema.rules import Rule
 from privsynth.schema.source_format import SourceFormat
@@ -45,7 +48,9 @@ from privsynth.table import Table
 MIN_BINS, MAX_BINS = 8, 32  # of a numeric dimension (own): fewer lose its shape, more have noisy pairs
 ROWS_PER_BIN_SIGMA = 12.0  # rows of a bin, in standard deviations of a count's noise (own)
 FITTING_STREAM = 2**32 - 1  # of the published seed, reserved for fitting: parts of a sampled table count from 0
-UNITS_SHARE = 0.4  # of part "rows", for the number of units, if a unit may have several rows (own)
+UNITS_SHARE = (
+    0.4  # of part "rows", for the number of units, if they may have several rows; the rest, for how many (own)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,16 +144,19 @@ class Sizes:
     Attributes:
       train: rows in training.
       used: rows in training and holdout.
-      units: units in training; None where a unit has one row at most, or the number of rows was declared.
+      units: units in training, and units in training and holdout; None where each row is a unit.
+      rows_per_unit: how many rows units have; likewise.
     """
 
     train: float
     used: float
-    units: float | None
+    units: tuple[float, float] | None = None
+    rows_per_unit: RowsPerUnit | None = None
 
-    def rows_per_unit(self, budget: Budget) -> float:
-        """Return the rows of a unit: the mean where the number of units is known, else the most."""
-        return budget.max_rows_per_unit if self.units is None else self.train / self.units
+    @property
+    def usual_rows(self) -> float:
+        """Rows of a unit in training, on average."""
+        return 1.0 if self.units is None else self.train / self.units[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,77 +218,81 @@ def learn(
 def _release_sizes(partition: Partition, request: Request, mechanisms: Mechanisms) -> Sizes:
     """Return how large the table is.
 
-    Guarantee: part "rows", which the two numbers share.
-    """
-    train, used = _row_counts(partition, request, mechanisms)
-    return Sizes(train=train, used=used, units=_units(partition, train, request, mechanisms))
-
-
-def _row_counts(partition: Partition, request: Request, mechanisms: Mechanisms) -> tuple[float, float]:
-    """Return the released number of training rows, and of all rows that were used.
-
-    Guarantee: one Gaussian release of part "rows"; all rows of a unit are in one of the two counts.
+    Guarantee: part "rows".
     """
     budget = request.budget
+    if budget.max_rows_per_unit > 1:
+        return _unit_sizes(partition, request, mechanisms)
     if budget.rows is not None:
-        return budget.rows * (1.0 - request.holdout_fraction), float(budget.rows)
-    release = mechanisms.gaussian(
-        np.array([len(partition.train), len(partition.holdout)], dtype=np.int64),
-        l2_sensitivity=float(budget.max_rows_per_unit),
+        return Sizes(train=budget.rows * (1.0 - request.holdout_fraction), used=float(budget.rows))
+    counts = np.array([len(partition.train), len(partition.holdout)], dtype=np.int64)
+    train, used = _count_sides(counts, request, mechanisms, mu_squared=request.plan.parts["rows"], what="rows")
+    return Sizes(train=train, used=used)
+
+
+def _unit_sizes(partition: Partition, request: Request, mechanisms: Mechanisms) -> Sizes:
+    """Return how many units there are, how many rows they have, and so how many rows there are.
+
+    Guarantee: two Gaussian releases of part "rows". A unit is one count in each, so that noise does not grow with
+      `max_rows_per_unit`.
+    """
+    budget, price = request.budget, request.plan.parts["rows"]
+    sides = [np.unique(partition.unit[rows], return_index=True) for rows in (partition.train, partition.holdout)]
+    counts = np.array([len(found) for found, _ in sides], dtype=np.int64)
+    units = _count_sides(counts, request, mechanisms, mu_squared=price * UNITS_SHARE, what="units")
+    once = np.concatenate(
+        [rows[first] for rows, (_, first) in zip((partition.train, partition.holdout), sides, strict=True)]
+    )
+    per_unit = release_unit_sizes(
+        partition.rows_of_unit(once),
+        mechanisms,
+        max_rows_per_unit=budget.max_rows_per_unit,
         part="rows",
-        mu_squared=_rows_price(request.plan),
-        label="number of rows in training and holdout",
+        mu_squared=price * (1.0 - UNITS_SHARE) * ROUNDING,
+    )
+    train, used = (max(n * per_unit.mean_used, 1.0) for n in units)
+    return Sizes(train=train, used=used, units=units, rows_per_unit=per_unit)
+
+
+def _count_sides(
+    counts: np.ndarray, request: Request, mechanisms: Mechanisms, *, mu_squared: float, what: str
+) -> tuple[float, float]:
+    """Return the released number of rows or units in training, and in training and holdout.
+
+    Guarantee: one Gaussian release of part "rows"; a unit is in one of the two counts, once.
+    """
+    release = mechanisms.gaussian(
+        counts,
+        l2_sensitivity=1.0,
+        part="rows",
+        mu_squared=mu_squared,
+        label=f"number of {what} in training and holdout",
     )
     train, holdout = (float(n) for n in release.values)
     return max(train, 1.0), count_noise(request.plan, request.holdout_fraction).total(train, holdout)
 
 
 def count_noise(plan: SpendingPlan, holdout_fraction: float) -> CountNoise:
-    """Return the noise of the released numbers of rows that a plan pays for; none where the number is declared."""
-    most = plan.budget.max_rows_per_unit
-    sigma = most * _rows_price(plan) ** -0.5 if "rows" in plan.parts else 0.0
-    return CountNoise(sigma=sigma, holdout_fraction=holdout_fraction, rows_per_unit=most)
-
-
-def _rows_price(plan: SpendingPlan) -> float:
-    """Return the μ² of the number of rows; the number of units gets the rest of the part."""
-    return plan.parts["rows"] * (1.0 - UNITS_SHARE if plan.budget.max_rows_per_unit > 1 else 1.0)
-
-
-def _units(partition: Partition, n_rows: float, request: Request, mechanisms: Mechanisms) -> float | None:
-    """Return the released number of units in training; None where it is not needed (see `Sizes`).
-
-    Guarantee: one Gaussian release of part "rows"; a unit moves it by one.
-    """
-    budget = request.budget
-    if budget.max_rows_per_unit == 1 or budget.rows is not None:
-        return None
-    release = mechanisms.gaussian(
-        np.array([len(np.unique(partition.unit[partition.train]))], dtype=np.int64),
-        l2_sensitivity=1.0,
-        part="rows",
-        mu_squared=request.plan.parts["rows"] * UNITS_SHARE * ROUNDING,
-        label="number of units in training",
-    )
-    return float(np.clip(release.values[0], n_rows / budget.max_rows_per_unit, n_rows))
+    """Return the noise of the released numbers of units (or rows, where each is one); none where that is declared."""
+    share = UNITS_SHARE if plan.budget.max_rows_per_unit > 1 else 1.0
+    sigma = (plan.parts["rows"] * share) ** -0.5 if "rows" in plan.parts else 0.0
+    return CountNoise(sigma=sigma, holdout_fraction=holdout_fraction, rows_per_unit=1)
 
 
 def _share_out(table: Table, sizes: Sizes, request: Request, mechanisms: Mechanisms) -> SpendingPlan:
     """Return the plan with shares that suit the released sizes, and pass it to the mechanisms."""
     columns = modelled_columns(table.names, request.schema, request.budget.unit)
-    plan = respread(
-        request.plan, n_rows=sizes.train, columns=len(columns), rows_per_unit=sizes.rows_per_unit(request.budget)
-    )
+    plan = respread(request.plan, n_rows=sizes.train, columns=len(columns), rows_per_unit=sizes.usual_rows)
     mechanisms.share_out(plan.parts)
     return plan
 
 
 def _weighting(partition: Partition, rows: np.ndarray, sizes: Sizes, budget: Budget) -> Weighting:
-    """Return how some rows are counted: by weight where the number of units is known, else one each."""
+    """Return how some rows are counted: those of a unit weigh one together."""
     if sizes.units is None:
-        return Weighting(budget.max_rows_per_unit)
+        return Weighting(1)
     steps = row_weights(partition.unit[rows])
-    return Weighting(budget.max_rows_per_unit, RowWeights(steps, sizes.train / (sizes.units * STEPS)))
+    return Weighting(budget.max_rows_per_unit, RowWeights(steps, sizes.usual_rows / STEPS))
 
 
 def _learn_columns(
@@ -303,10 +315,10 @@ def _learn_columns(
         layout=layout,
         facts=facts,
         n_rows=sizes.train,
-        rows_sigma=count_noise(plan, request.holdout_fraction).sigma,
+        rows_sigma=sizes.usual_rows * count_noise(plan, request.holdout_fraction).sigma,
         mu_squared=plan.parts.get("domain", 0.0),
         delta=plan.discovery_delta,
-        bins=number_of_bins(sizes.train, plan, rows_per_unit=sizes.rows_per_unit(budget)),
+        bins=number_of_bins(sizes.train, plan, rows_per_unit=sizes.usual_rows),
     )
     training = _weighting(partition, partition.train, sizes, budget)
     codec = TableCodec(tuple(learn_codecs(parsed.take(partition.train), domain, training, mechanisms)))
@@ -375,17 +387,41 @@ def _fit(
     """
     train, everyone = len(partition.train), columns.everyone
     rows = replace(everyone, codes=everyone.codes[:, :train], unit=everyone.unit[:train], n_rows=sizes.train)
+    if sizes.rows_per_unit is not None:
+        rows = _with_rows_per_unit(rows, sizes.rows_per_unit, partition.rows_of_unit(partition.train))
     rng = sampling_rng(request.seed, FITTING_STREAM)
     fitted = request.generator.fit(rows, mechanisms, request.plan, rng=rng, progress=progress)
     model = SyntheticModel(
         codec=columns.codec,
         fitted=fitted,
         rules=request.schema.rules,
-        default_rows=max(round(sizes.used), 1),
+        default_rows=_number_of_rows(sizes, request.budget),
         dataset=request.dataset,
         source_format=_written(columns, request.source_format),
+        units=None if sizes.rows_per_unit is None else ModelOfUnits.of(fitted, sizes.rows_per_unit, rng),
     )
     return model, rng
+
+
+def _number_of_rows(sizes: Sizes, budget: Budget) -> int:
+    """Return how many rows the table has: as declared, or as released, those beyond `max_rows_per_unit` included."""
+    if budget.rows is not None:
+        return budget.rows
+    beyond = 1.0 if sizes.rows_per_unit is None else sizes.rows_per_unit.mean / sizes.rows_per_unit.mean_used
+    return max(round(sizes.used * beyond), 1)
+
+
+def _with_rows_per_unit(data: Encoded, per_unit: RowsPerUnit, rows_of_unit: np.ndarray) -> Encoded:
+    """Return the rows with an attribute more, the last: the class of the row's unit by its number of rows."""
+    codes = per_unit.class_of(rows_of_unit).astype(data.codes.dtype)
+    attribute = Attribute("rows of the unit", len(per_unit.classes) + 1, can_be_null=False, ordered=True)
+    return replace(
+        data,
+        codes=np.concatenate([data.codes, codes[None]]),
+        attributes=(*data.attributes, attribute),
+        columns=(*data.columns, max(data.columns, default=-1) + 1),
+        rows_per_unit=per_unit,
+    )
 
 
 def _written(columns: _Columns, stated: SourceFormat) -> SourceFormat:

@@ -144,7 +144,7 @@ def plan(config: SynthesizeConfig, *, expect_rows: int | None = None) -> Plan:
     guesses = (expect_rows or schema.rows,) if expect_rows or schema.rows else GUESSED_ROWS
     # As in a run: the shares of the parts follow from the number of rows.
     plans = {
-        int(rows): respread(spending, n_rows=rows, columns=len(modelled), rows_per_unit=_rows_per_unit(budget))
+        int(rows): respread(spending, n_rows=rows, columns=len(modelled), rows_per_unit=_usual_rows(budget))
         for rows in guesses
         if rows
     }
@@ -159,24 +159,28 @@ def plan(config: SynthesizeConfig, *, expect_rows: int | None = None) -> Plan:
         epsilon_of_events=epsilon_of(spending.events(), spending.gaussian_delta),
         parts=_parts(plans[max(plans)], generator.training_spec().share if spending.training else 0.0),  # type: ignore[union-attr]
         outlooks=tuple(_outlook(rows, modelled, schema, budget, of, generator) for rows, of in plans.items()),
-        rows_noise=count_noise(spending, config.holdout_fraction).total_sigma(max(plans)),
+        rows_noise=_rows_noise(max(plans), spending, config.holdout_fraction),
     )
 
 
-def _rows_per_unit(budget: Budget) -> float:
-    """Return about how many rows a unit has; the most where a run does not release the number of units."""
-    return float(budget.max_rows_per_unit) if budget.rows is not None else _usual_rows(budget)
+def _rows_noise(n_rows: int, spending: SpendingPlan, holdout_fraction: float) -> float:
+    """Return about the standard deviation of the released number of rows; 0 where it is declared."""
+    if spending.budget.rows is not None:
+        return 0.0
+    usual = _usual_rows(spending.budget)
+    return usual * count_noise(spending, holdout_fraction).total_sigma(n_rows / usual)
 
 
 def _usual_rows(budget: Budget) -> float:
+    """Return about how many rows a unit has."""
     return max(USUAL_ROWS * budget.max_rows_per_unit, 1.0)
 
 
 def _weighting(budget: Budget) -> Weighting:
     """Return how rows are counted where columns are learned (see `privsynth.pipeline.learn.learn`)."""
-    if budget.max_rows_per_unit == 1 or budget.rows is not None:
-        return Weighting(budget.max_rows_per_unit, None)
-    return Weighting(budget.max_rows_per_unit, RowWeights(np.zeros(0, dtype=np.int64), _rows_per_unit(budget) / STEPS))
+    if budget.max_rows_per_unit == 1:
+        return Weighting(1)
+    return Weighting(budget.max_rows_per_unit, RowWeights(np.zeros(0, dtype=np.int64), _usual_rows(budget) / STEPS))
 
 
 def _parts(spending: SpendingPlan, training_share: float) -> tuple[Part, ...]:
@@ -190,7 +194,7 @@ def _parts(spending: SpendingPlan, training_share: float) -> tuple[Part, ...]:
 def _outlook(
     rows: int, modelled: list[str], schema: Schema, budget: Budget, spending: SpendingPlan, generator: Generator
 ) -> Outlook:
-    bins = number_of_bins(rows, spending, rows_per_unit=_rows_per_unit(budget))
+    bins = number_of_bins(rows, spending, rows_per_unit=_usual_rows(budget))
     codes = [_codes(schema, n, bins) for n in modelled]
     facts = PublicFacts(
         n_rows=rows,

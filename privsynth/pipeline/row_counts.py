@@ -1,4 +1,4 @@
-"""How many rows there are, from two noisy counts: of training and of the holdout. Post-processing only."""
+"""How many rows there are (or units, where they have several), from noisy counts of training and of the holdout."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from privsynth.schema.definition import Schema
 VOTES, ROWS, DOMAIN, DOMAIN_DECLARED, ONE_WAY, ONE_WAY_DECLARED, SELECTION = 0.015, 0.005, 0.13, 0.06, 0.05, 0.1, 0.08
 
 MOST_NOISE = 1e8  # standard deviation of the number of rows (own): a table of that many rows would be made of noise
-ROWS_AND_UNITS = 0.01  # share of part "rows" where a unit has several rows, since two numbers are released (own)
+UNITS = 0.02  # share of part "rows" where a unit has several rows: how many rows follows from how many each has (own)
 MOVABLE = ("votes", "domain", "one_way", "selection", "measurement")
 # Part -> the strength of a table below which its share grows in inverse proportion, and its largest share; see
 # `respread`. Own.
@@ -38,8 +38,10 @@ def weights(schema: Schema, physical: Mapping[str, pa.DataType], budget: Budget)
     found: dict[str, float] = {}
     if any(needs_votes(schema.column(n), physical[n]) for n in modelled):
         found["votes"] = VOTES
-    if budget.rows is None:
-        found["rows"] = ROWS if budget.max_rows_per_unit == 1 else ROWS_AND_UNITS
+    if budget.max_rows_per_unit > 1:
+        found["rows"] = UNITS
+    elif budget.rows is None:
+        found["rows"] = ROWS
     open_texts = any(_open_text(schema, n) for n in modelled)
     lines = any(_line(schema, n) for n in modelled)
     if open_texts or lines:
@@ -86,7 +88,7 @@ def make_plan(
     report = REPORT_SHARE / gaussian
     parts = {name: weight * (1.0 - report) for name, weight in relative.items()} | {"report": report}
     plan = plan_spending(budget, parts, open_domain=open_domain(schema, physical, budget), training=training)
-    noise = budget.max_rows_per_unit * plan.parts["rows"] ** -0.5 if "rows" in plan.parts else 0.0
+    noise = plan.parts["rows"] ** -0.5 if "rows" in plan.parts else 0.0
     if noise > MOST_NOISE:
         raise ConfigError(
             f"at this budget noise of {noise:.1g} rows would hide how many rows there are; choose a larger epsilon or "

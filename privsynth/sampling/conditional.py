@@ -13,7 +13,6 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from privsynth.errors import ConfigError
-from privsynth.generators.registry import FittedGenerator
 
 Evidence = Mapping[int, np.ndarray]
 
@@ -25,6 +24,14 @@ NEAREST = 8  # donors among which one is drawn: several, so that repeated draws 
 _PAIRS_AT_ONCE = 4_000_000  # distances between rows and donors held at once: 16 MB
 
 
+class DrawsCodes(Protocol):
+    """A model that rows are drawn from."""
+
+    def sample_codes(self, n_rows: int, rng: np.random.Generator) -> np.ndarray:
+        """Return (attributes, n_rows) uint16 codes."""
+        ...
+
+
 @runtime_checkable
 class Completes(Protocol):
     """A fitted model that answers conditions itself, without rejection."""
@@ -34,7 +41,7 @@ class Completes(Protocol):
         ...
 
 
-def complete(fitted: FittedGenerator, known: np.ndarray, evidence: Evidence, rng: np.random.Generator) -> np.ndarray:
+def complete(fitted: DrawsCodes, known: np.ndarray, evidence: Evidence, rng: np.random.Generator) -> np.ndarray:
     """Return (attributes, n) uint16 codes of rows that agree with what is known.
 
     Args:
@@ -60,7 +67,7 @@ def complete(fitted: FittedGenerator, known: np.ndarray, evidence: Evidence, rng
 
 
 def complete_by_rejection(
-    fitted: FittedGenerator, known: np.ndarray, evidence: Evidence, rng: np.random.Generator
+    fitted: DrawsCodes, known: np.ndarray, evidence: Evidence, rng: np.random.Generator
 ) -> np.ndarray:
     """Return rows of the model that agree by chance; the same codes are known in all rows (see `complete`). Exact."""
     n_rows, wanted = known.shape[1], np.flatnonzero(known[:, 0] >= 0)
@@ -82,7 +89,7 @@ def complete_by_rejection(
 
 
 def complete_from_pool(
-    fitted: FittedGenerator, known: np.ndarray, evidence: Evidence, rng: np.random.Generator
+    fitted: DrawsCodes, known: np.ndarray, evidence: Evidence, rng: np.random.Generator
 ) -> np.ndarray:
     """Return known codes with the gaps filled from the most similar rows of the model (see `complete`).
 

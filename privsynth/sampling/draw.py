@@ -11,10 +11,9 @@ import pandas as pd
 from privsynth.codecs.decoded_rows import DecodedRows, join
 from privsynth.codecs.table import TableCodec
 from privsynth.errors import ConfigError
-from privsynth.generators.registry import FittedGenerator
 from privsynth.progress import Progress, no_progress
 from privsynth.sampling.balance import Group, parse_balance, split_rows
-from privsynth.sampling.conditional import complete
+from privsynth.sampling.conditional import DrawsCodes, complete
 from privsynth.sampling.conditions import parse_given
 from privsynth.sampling.likelihood import Conditioned, condition
 from privsynth.schema.rules import Rule
@@ -70,7 +69,7 @@ def place_order(codec: TableCodec, n_rows: int, *, given: Sequence[str] = (), ba
 def draw_part(
     order: Order,
     part: int,
-    fitted: FittedGenerator,
+    fitted: DrawsCodes,
     rules: Sequence[Rule],
     rng: np.random.Generator,
     progress: Progress = no_progress,
@@ -93,7 +92,7 @@ def draw_part(
 
 def draw_rows(
     conditioned: Conditioned,
-    fitted: FittedGenerator,
+    fitted: DrawsCodes,
     rules: Sequence[Rule],
     n_rows: int,
     rng: np.random.Generator,
@@ -134,7 +133,7 @@ def draw_rows(
     return rows, codes
 
 
-def _codes(conditioned: Conditioned, fitted: FittedGenerator, count: int, rng: np.random.Generator) -> np.ndarray:
+def _codes(conditioned: Conditioned, fitted: DrawsCodes, count: int, rng: np.random.Generator) -> np.ndarray:
     if not conditioned.evidence:
         return fitted.sample_codes(count, rng)
     known = np.full((len(conditioned.codec.attributes), count), -1, dtype=np.int32)

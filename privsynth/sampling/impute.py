@@ -222,7 +222,7 @@ def _complete(
 ) -> np.ndarray:
     """Return codes as `complete` does; where `told` has a value, only codes that determine it are drawn."""
     if not told:
-        return complete(model.fitted, known, evidence, rng)
+        return complete(model.of_rows, known, evidence, rng)
     kinds, kind = np.unique(np.stack(list(told.values())), axis=1, return_inverse=True)
     codes = np.empty(known.shape, dtype=np.uint16)
     for values, rows in ((kinds[:, k], np.flatnonzero(kind == k)) for k in range(kinds.shape[1])):
@@ -232,7 +232,7 @@ def _complete(
             narrow = np.append(np.array(column.places) == value, False) * allowed.get(at, 1.0)
             if value >= 0 and narrow.any():
                 allowed[at] = narrow
-        codes[:, rows] = complete(model.fitted, known[:, rows], allowed, rng)
+        codes[:, rows] = complete(model.of_rows, known[:, rows], allowed, rng)
     return codes
 
 

@@ -23,7 +23,9 @@ from privsynth.errors import ConfigError, SourceError
 from privsynth.generators.registry import FittedGenerator, generator_extension, restore_generator
 from privsynth.progress import Progress, no_progress
 from privsynth.randomness import sampling_rng
+from privsynth.sampling.conditional import DrawsCodes
 from privsynth.sampling.draw import Order, draw_part, place_order
+from privsynth.sampling.unit_rows import ModelOfUnits, RowsOfUnits
 from privsynth.schema.rules import Rule, parse_rule
 from privsynth.schema.source_format import SourceFormat
 
@@ -47,6 +49,7 @@ class SyntheticModel:
       default_rows: the released number of rows, the default size of a table.
       dataset: name of the dataset it stands for.
       source_format: how the real table is written, so that rows are written alike.
+      units: where a unit may have several rows, how many units have, and how rows are drawn by it; else None.
     """
 
     codec: TableCodec
@@ -55,6 +58,12 @@ class SyntheticModel:
     default_rows: int
     dataset: str
     source_format: SourceFormat = field(default_factory=SourceFormat)
+    units: ModelOfUnits | None = None
+
+    @property
+    def of_rows(self) -> DrawsCodes:
+        """What rows are drawn from."""
+        return self.fitted if self.units is None else RowsOfUnits(self.fitted, self.units, len(self.codec.attributes))
 
     def parsed_rules(self) -> list[Rule]:
         """Return the rules whose columns are all in the synthetic table."""
@@ -81,7 +90,7 @@ class SyntheticModel:
         Raises:
           ConfigError: no row of the model, or hardly one, satisfies the rules and conditions.
         """
-        return draw_part(order, part, self.fitted, self.parsed_rules(), sampling_rng(seed, part), progress)
+        return draw_part(order, part, self.of_rows, self.parsed_rules(), sampling_rng(seed, part), progress)
 
     def draw_all(
         self, order: Order, *, seed: int, progress: Progress = no_progress
@@ -141,6 +150,7 @@ class SyntheticModel:
                 "settings": self.fitted.settings(),
                 "default_rows": self.default_rows,
                 "rules": list(self.rules),
+                **({"units": self.units.to_json()} if self.units else {}),
                 "source_format": self.source_format.model_dump(mode="json", exclude_defaults=True),
                 "codec": self.codec.to_json(),
             },
@@ -192,7 +202,8 @@ class SyntheticModel:
         if data.get("format") != FORMAT:
             raise SourceError(f"{folder} holds a model of another format; this version reads format {FORMAT}")
         codec = TableCodec.from_json(data["codec"])
-        sizes = [attribute.size for attribute in codec.attributes]
+        units = ModelOfUnits.from_json(data["units"]) if "units" in data else None
+        sizes = [attribute.size for attribute in codec.attributes] + ([units.size] if units else [])
         require(data["settings"]["sizes"] == sizes, "the generator and the columns have different numbers of codes")
         rules = items(data["rules"], "the rules", at_most=MAX_RULES)
         tensors = load_file(folder / "model.safetensors")
@@ -204,6 +215,7 @@ class SyntheticModel:
             default_rows=whole(data["default_rows"], 0, MAX_ROWS, "the number of rows"),
             dataset=text(data["dataset"], "the name of the dataset", at_most=MAX_NAME),
             source_format=SourceFormat.model_validate(data.get("source_format", {})),
+            units=units,
         )
 
     def _try_out(self) -> None:
@@ -214,7 +226,7 @@ class SyntheticModel:
         """
         rng = sampling_rng(0, 0)
         sizes = np.array([attribute.size for attribute in self.codec.attributes], dtype=np.int64)
-        codes = self.fitted.sample_codes(_TRIED_ROWS, rng)
+        codes = self.of_rows.sample_codes(_TRIED_ROWS, rng)
         require(codes.shape == (len(sizes), _TRIED_ROWS), "the generator draws another number of columns")
         require(bool((codes < sizes[:, None]).all()), "the generator draws what is no code")
         every = np.arange(max(_TRIED_ROWS, sizes.max(initial=0)))

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from pipeline.admissions import FAST, run, write
 
-from privsynth.generators.marginal.clip_units import STEPS, expected_length
+from privsynth.generators.marginal.clip_units import STEPS, expected_length, weight_of_row
 from privsynth.generators.marginal.expected import noise_in_rows
 from privsynth.generators.registry import PublicFacts
-from privsynth.pipeline.plan import _rows_per_unit, _usual_rows, _weighting
+from privsynth.pipeline.plan import _usual_rows, _weighting
 from privsynth.privacy.budget import Budget
 
 K = 20
@@ -49,15 +49,18 @@ def test_noise_is_guessed_within_a_factor_of_two_of_what_a_run_pays(tmp_path):
     usual = _usual_rows(Budget(epsilon=3.0, unit="who", max_rows_per_unit=K))
     facts = PublicFacts(n_rows=4_000, sizes=(6,) * 6, max_rows_per_unit=K, rows_per_unit=usual)
     guess = noise_in_rows(facts, facts.sizes, np.full(6, 1 / 6))
-    assert any(guess / 2 < bound < guess * 2 for bound in paid)
+    rows = np.arange(1, K + 1)  # of a unit, each as often
+    weight = float((rows * weight_of_row(rows)).sum() / rows.sum())
+    assert any(guess / 2 < bound / weight < guess * 2 for bound in paid)
     assert guess < K / 1.5
 
 
-def test_a_run_that_buys_no_units_is_planned_so():
-    declared = Budget(epsilon=1.0, unit="who", max_rows_per_unit=K, rows=1_000)
-    assert _rows_per_unit(declared) == K
-    assert _weighting(declared).weights is None
-    assert _rows_per_unit(Budget(epsilon=1.0)) == 1.0
+def test_the_rows_of_a_unit_weigh_one_together_whether_or_not_their_number_is_declared():
+    for rows in (None, 1_000):
+        budget = Budget(epsilon=1.0, unit="who", max_rows_per_unit=K, rows=rows)
+        assert _usual_rows(budget) == K / 2
+        assert _weighting(budget).unit_weight == STEPS
+    assert _weighting(Budget(epsilon=1.0)).unit_weight == 1
     assert noise_in_rows(PublicFacts(n_rows=10, sizes=(5,)), (5,), np.ones(1)) == 1.0
 
 

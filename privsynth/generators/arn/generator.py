@@ -143,9 +143,13 @@ class ArnGenerator:
 
 
 def sampling_order(data: Encoded) -> tuple[int, ...]:
-    """Return the attributes in the order in which they are drawn: targets last, so that they see all others."""
-    rest = [at for at in range(len(data.attributes)) if at not in data.targets]
-    return (*rest, *(at for at in range(len(data.attributes)) if at in data.targets))
+    """Return the attributes in the order in which they are drawn: targets last, so that they see all others.
+
+    The number of rows of the unit comes first: rows are drawn by it.
+    """
+    first = () if data.rows_per_unit is None else (len(data.attributes) - 1,)
+    rest = [at for at in range(len(data.attributes)) if at not in (*first, *data.targets)]
+    return (*first, *rest, *(at for at in range(len(data.attributes)) if at in data.targets))
 
 
 GENERATOR = ArnGenerator()

@@ -2,9 +2,11 @@
 
 All rows of a unit may lie in one entry of every table, and then only noise of `max_rows_per_unit` rows hides it. But
 hardly any unit has that many, and theirs lie in many entries: over the tables of one release together most units move a
-vector of a few rows' length. Where that length exceeds a bound, all rows of the unit weigh less, by the same factor in
-all tables. So tables still agree with each other and noise shrinks to the bound; what is lost is some weight of units
-with many similar rows. The bound is chosen from a small release of its own, in which a unit counts once.
+vector of a few rows' length. So each row weighs less the more rows its unit has (`weight_of_row`), as much as makes
+the vectors of all about as long. That costs no accuracy of rows: how many rows a unit has is an attribute of its own,
+and rows are drawn by it (`sampling.unit_rows`), which undoes the weighing. Where a unit's rows are so alike that its
+vector is longer than a bound all the same, they weigh less still, by the same factor in all tables, which thus agree.
+The bound is chosen from a small release of its own, in which a unit counts once.
 
 Most of a vector's length lies in the few entries that hold most rows. Where it is known what to expect of a table, its
 entries are scaled: rare ones count for more, and their noise shrinks by as much.
@@ -27,9 +29,8 @@ MANY_ROWS = 10  # of a unit, from which entries are scaled, and rare target valu
 LENGTHS_PRICE = 0.03  # of the budget of a release, for how long the units' vectors are: few numbers, told coarsely
 BINS_PER_DOUBLING, LEAST_BINS = 2, 4  # of the histogram of lengths: the bound is within a factor of √2 of the best
 MOST_NAMED = 5  # tables, in the label of a release: more would fill a page of the bill
-CUT = 0.06  # how much the share of rows that is cut off counts, in total variation distance; a guess, see below
+SAMENESS = 0.25  # of the rows of a unit, see `weight_of_row`; another guess costs noise, and biases nothing
 HALF_MEAN_ABS = 0.4  # E|N(0, 1)| / 2: an entry's noise in total variation distance
-SCORES = 27.0  # the same of scores, at the price of the weights; by trial, as tables differ little in theirs
 STEPS = 2**20  # of the grid, to the weight of a row of a unit that is not scaled down
 USUAL_ROWS = 0.5  # of the most that a unit may have; a guess that only decides how entries are scaled
 SCALE_POWER = 1 / 3  # see `entry_scales`
@@ -43,9 +44,33 @@ def units_of(data: Encoded) -> tuple[np.ndarray, int]:
     return unit, len(found)
 
 
+def weight_of_row(rows: np.ndarray) -> np.ndarray:
+    """Return what a row of units with so many rows weighs before anything is cut off; a public function.
+
+    It is one over the length of a vector in which `SAMENESS` of the pairs of rows meet.
+    """
+    rows = np.maximum(np.asarray(rows, dtype=np.float64), 1.0)
+    weight: np.ndarray = (SAMENESS * rows**2 + (1.0 - SAMENESS) * rows) ** -0.5
+    return weight
+
+
+def most_weight(max_rows_per_unit: int) -> float:
+    """Return the most that all rows of a unit weigh together."""
+    return float(max_rows_per_unit * weight_of_row(np.array(max_rows_per_unit)))
+
+
+def mean_weight(data: Encoded) -> float:
+    """Return what a row weighs on average before anything is cut off, as far as is paid for."""
+    if data.rows_per_unit is None:
+        return 1.0
+    used = np.minimum(data.rows_per_unit.rows, data.max_rows_per_unit)
+    units = np.array(data.rows_per_unit.units)
+    return float((units * used) @ weight_of_row(used) / (units @ used))
+
+
 def choose_bound(
     lengths: np.ndarray,
-    max_rows_per_unit: int,
+    longest: float,
     mechanisms: Mechanisms,
     *,
     part: str,
@@ -54,18 +79,18 @@ def choose_bound(
 ) -> float:
     """Return the bound for units' vectors of such lengths: the best trade of noise for weight of long ones.
 
-    Noise beside what is counted grows as the bound over the units' length that it leaves. What is cut off does harm as
-    far as the rows of units that have many differ from those of others, which nobody knows: it counts for `CUT` of its
-    share. So where there is little noise, little is cut off.
+    Noise beside what is counted grows as the bound over the units' length that it leaves. What is cut off moves no
+    table by more than its share, in total variation distance, and counts for that. So where there is little noise,
+    little is cut off.
 
     Guarantee: one Gaussian release, a histogram of lengths in which a unit is one count: sensitivity 1.
 
     Args:
-      lengths: (units,) those beyond `max_rows_per_unit` are taken for it, those below 1 for 1. Private.
+      lengths: (units,) those beyond `longest` are taken for it, those below 1 for 1. Private.
       noise_of_one: total variation distance, about, that noise would make at a bound of one; from paid numbers.
     """
-    bins = max(LEAST_BINS, math.ceil(BINS_PER_DOUBLING * math.log2(max_rows_per_unit)))
-    ends = max_rows_per_unit ** (np.arange(bins + 1) / bins)
+    bins = max(LEAST_BINS, math.ceil(BINS_PER_DOUBLING * math.log2(longest)))
+    ends = longest ** (np.arange(bins + 1) / bins)
     release = mechanisms.gaussian(
         np.bincount(np.minimum(np.searchsorted(ends, lengths * ROUNDING), bins), minlength=bins + 1),
         l2_sensitivity=1.0,
@@ -75,10 +100,10 @@ def choose_bound(
     )
     units = np.maximum(release.values - release.sigma, 0.0)  # what may be noise would pull the bound up
     if not units.any():
-        return math.sqrt(max_rows_per_unit)
+        return math.sqrt(longest)
     kept = np.minimum(ends[:, None], ends) @ units
     left = kept / kept[-1]
-    return float(ends[np.argmin(noise_of_one * ends / left + CUT * (1 - left))])
+    return float(ends[np.argmin(noise_of_one * ends / left + (1 - left))])
 
 
 def expected_length(rows: float, codes: Sequence[float], share: Sequence[float]) -> float:
@@ -139,16 +164,18 @@ def release_tables(
     squares = np.zeros(units)
     for marginal, scale in zip(marginals, scales, strict=True):
         squares += _squares(_entries(data.codes, marginal), scale, unit, units)
-    lengths = np.sqrt(squares)
+    of_row = weight_of_row(np.bincount(unit, minlength=units))
+    lengths = of_row * np.sqrt(squares)
+    most, weight_of_all = most_weight(data.max_rows_per_unit), data.n_rows * mean_weight(data)
     bound = choose_bound(
         lengths,
-        data.max_rows_per_unit,
+        most,
         mechanisms,
         part=part,
         mu_squared=price * LENGTHS_PRICE,
-        noise_of_one=HALF_MEAN_ABS * float(np.mean([(1 / s).sum() for s in scales])) / price**0.5 / data.n_rows,
+        noise_of_one=HALF_MEAN_ABS * float(np.mean([(1 / s).sum() for s in scales])) / price**0.5 / weight_of_all,
     )
-    weight = np.minimum(1.0, bound * ROUNDING / np.maximum(lengths, 1e-12))[unit]
+    weight = (of_row * np.minimum(1.0, bound * ROUNDING / np.maximum(lengths, 1e-12)))[unit]
     release = mechanisms.gaussian(
         _weighted_counts(data, marginals, scales, weight),
         l2_sensitivity=bound * STEPS,
@@ -159,8 +186,9 @@ def release_tables(
     noisy = np.split(release.values / STEPS, np.cumsum([marginal.size for marginal in marginals])[:-1])
     sigmas = [release.sigma / STEPS / scale for scale in scales]
     counts = [table / scale for table, scale in zip(noisy, scales, strict=True)]
-    longest = data.max_rows_per_unit * math.sqrt(math.fsum(float(scale.max()) ** 2 for scale in scales))
-    in_rows = _rows_of_weight(counts, sigmas, data.n_rows, least=min(1.0, bound / longest))
+    longest = most * math.sqrt(math.fsum(float(scale.max()) ** 2 for scale in scales))
+    lightest = most / data.max_rows_per_unit * min(1.0, bound / longest)
+    in_rows = _rows_of_weight(counts, sigmas, data.n_rows, least=lightest)
     return (
         [(table * in_rows).reshape(marginal.shape) for table, marginal in zip(counts, marginals, strict=True)],
         [(sigma * in_rows).reshape(marginal.shape) for sigma, marginal in zip(sigmas, marginals, strict=True)],
@@ -202,32 +230,23 @@ def weigh_rows(
 ) -> tuple[np.ndarray, float, float]:
     """Return (n,) whole weights of rows, how many steps of a unit's rows weigh at most, and what all rows weigh.
 
-    Units of many rows are scaled down to a bound. All is in steps of 1 / `STEPS`.
+    All is in steps of 1 / `STEPS`.
 
-    Guarantee: two Gaussian releases of `part`, which add up to `mu_squared`: see `choose_bound`; and the weight of all
-      rows, which a unit moves by at most the bound.
+    Guarantee: one Gaussian release of `part`, the weight of all rows: a unit moves it by at most `most_weight`.
     """
     unit, units = units_of(data)
-    rows = np.bincount(unit, minlength=units).astype(np.float64)
-    bound = choose_bound(
-        rows,
-        data.max_rows_per_unit,
-        mechanisms,
-        part=part,
-        mu_squared=mu_squared / 2,
-        noise_of_one=SCORES / mu_squared**0.5 / data.n_rows,
-    )
-    weight = np.floor(np.minimum(1.0, bound * ROUNDING / np.maximum(rows, 1.0)) * STEPS)[unit]
+    weight = np.floor(weight_of_row(np.bincount(unit, minlength=units)) * (STEPS * ROUNDING))[unit]
+    most = most_weight(data.max_rows_per_unit) * STEPS
     release = mechanisms.gaussian(
         np.array([weight.sum()]).astype(np.int64),
-        l2_sensitivity=bound * STEPS,
+        l2_sensitivity=most,
         part=part,
-        mu_squared=mu_squared / 2 * ROUNDING,
+        mu_squared=mu_squared,
         label="weight of all rows",
     )
     rows_of_all = data.n_rows * STEPS
-    held = np.clip(release.values[0], rows_of_all * bound / data.max_rows_per_unit, rows_of_all)
-    return weight, bound * STEPS * SCORE_ROUNDING, float(held)
+    held = np.clip(release.values[0], rows_of_all * most / STEPS / data.max_rows_per_unit, rows_of_all)
+    return weight, most * SCORE_ROUNDING, float(held)
 
 
 def _entries(codes: np.ndarray, marginal: Marginal) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,14 +11,18 @@ from doubles import ExactMechanisms, RecordingMechanisms, ReplayMechanisms, dist
 
 from privsynth.codecs.columns import Attribute
 from privsynth.codecs.contingency import Marginal, full_marginal
-from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.encoded_table import Encoded, RowsPerUnit
 from privsynth.generators.marginal.clip_units import (
     LEAST_SHARE,
+    SAMENESS,
     STEPS,
     choose_bound,
     entry_scales,
+    mean_weight,
+    most_weight,
     release_tables,
     weigh_rows,
+    weight_of_row,
 )
 from privsynth.generators.marginal.fitted import FitSettings
 from privsynth.generators.marginal.measure import effective_sensitivity, measure_marginals, measure_one_way
@@ -101,9 +106,11 @@ def test_weighed_tables_are_those_of_a_naive_twin():
         for a, b, c in data.codes[:, data.unit == u].T.tolist():
             own[0][a, b] += scales[0]
             own[1][[0, 0, 1][b], c] += scales[1]
-        length = math.sqrt(sum((table**2).sum() for table in own))
+        rows = int((data.unit == u).sum())
+        row = 1 / math.sqrt(SAMENESS * rows**2 + (1 - SAMENESS) * rows)
+        length = row * math.sqrt(sum((table**2).sum() for table in own))
         for table, mine in zip(expected, own, strict=True):
-            table += mine * min(1.0, bound / length)
+            table += mine * row * min(1.0, bound / length)
     given = mechanisms.calls[1].given / STEPS
     assert np.allclose(given, np.concatenate([table.ravel() for table in expected]), atol=1e-3)
 
@@ -130,12 +137,13 @@ def test_the_bound_follows_the_units():
 
 
 def test_noise_is_that_of_the_rows_which_units_have():
+    """Each of 600 rows: twenty of a unit need more noise than one, but not twenty times as much."""
     few, many = (log_of(np.full(600 // rows, rows), k=20, n_rows=600.0) for rows in (1, 20))
     sigma = {}
     for name, data in (("few", few), ("many", many)):
         tables = measure_one_way(data, RecordingMechanisms(0), mu_squared=5.0)
         sigma[name] = effective_sensitivity(tables, 5.0)
-    assert 0.9 < sigma["few"] < 2.0
+    assert 0.9 < sigma["few"] < 2.5
     assert 4.0 < sigma["many"] < 20.0
     single = log_of(np.ones(600, dtype=int), k=1, n_rows=600.0)
     assert effective_sensitivity(measure_one_way(single, RecordingMechanisms(0), mu_squared=5.0), 5.0) == pytest.approx(
@@ -143,14 +151,31 @@ def test_noise_is_that_of_the_rows_which_units_have():
     )
 
 
+@pytest.mark.parametrize("k", [2, 7, 500])
+def test_no_unit_weighs_more_than_one_of_the_most_rows(k):
+    rows = np.arange(1, k + 1)
+    weight = rows * weight_of_row(rows)
+    assert weight.max() == pytest.approx(most_weight(k))
+    assert (np.diff(weight) > 0).all()
+    assert weight[0] == 1.0
+    assert most_weight(k) < SAMENESS**-0.5
+
+
 def test_rows_weigh_together_no_more_than_the_bound():
     rng = np.random.default_rng(4)
     data = log_of(rng.integers(1, 13, 500), k=12, n_rows=3_250.0)
     weight, most, held = weigh_rows(data, ExactMechanisms(), part="selection", mu_squared=0.5)
-    of_unit = np.bincount(data.unit, weights=weight)
-    assert of_unit.max() <= most
+    assert np.bincount(data.unit, weights=weight).max() <= most
     assert held == pytest.approx(weight.sum())
-    assert (weight[np.bincount(data.unit)[data.unit] == 1] == pytest.approx(STEPS, rel=1e-6)) if most >= STEPS else True
+    assert weight[np.bincount(data.unit)[data.unit] == 1] == pytest.approx(STEPS, rel=1e-6)
+
+
+def test_what_a_row_weighs_on_average_follows_from_how_many_rows_units_have():
+    data = log_of(np.array([1] * 30 + [4] * 10), k=4)
+    known = replace(data, rows_per_unit=RowsPerUnit(((1, 1), (2, 3), (4, 4), (5, 9)), (0.75, 0.0, 0.25, 0.0), 4))
+    exact = weight_of_row(np.bincount(data.unit))[data.unit].mean()
+    assert mean_weight(known) == pytest.approx(exact)
+    assert mean_weight(data) == 1.0
 
 
 def test_weighed_scores_are_distances_from_the_model():

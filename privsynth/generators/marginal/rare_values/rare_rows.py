@@ -32,6 +32,7 @@ STEPS = 2**20  # of the grid, to one unit: its rounding is far below any noise
 LEAST_GROUPS, MOST_GROUPS = 4, 12  # of an attribute in a profile; between them the noise decides
 LEAST_TAIL = 0.02  # of the rows, in the group of the rarest codes: about as many as are rare
 ROWS_OF_UNIT = 2.5  # that are rare, where one is; a guess that only decides how fine the profile is
+WEIGHTS = (0.05, 20.0)  # least and most of a row in the model, to the mean row; beyond, noise says so
 LEAST_COMPONENTS, MOST_COPIES = 12, 8  # rare components wanted, and copies of all others made to get there
 
 
@@ -120,8 +121,23 @@ def _of_target(
     found = []
     for code, n_rows, profile in zip(rare, level.tolist(), profiles, strict=True):
         profile.insert(target, (np.arange(attribute.size) == code).astype(np.float64))
-        found.append(RareRows(target, code, n_rows / data.n_rows, tuple(profile)))
+        held = 1.0
+        if data.rows_per_unit is not None:
+            weighed = profile[-1] * model_weight(data, shares)
+            held = float(weighed.sum())
+            profile[-1] = weighed / held
+        found.append(RareRows(target, code, n_rows * held / data.n_rows, tuple(profile)))
     return found
+
+
+def model_weight(data: Encoded, shares: list[np.ndarray]) -> np.ndarray:
+    """Return (size,) what a row counts in the model, by how many rows its unit has; post-processing.
+
+    Tables of all rows count those of units with many at less than one, and rows are drawn by the inverse of that.
+    """
+    assert data.rows_per_unit is not None
+    wanted = np.append(data.rows_per_unit.used_shares, 0.0)
+    return np.where(wanted > 0, np.clip(shares[-1] / np.maximum(wanted, 1e-12), *WEIGHTS), 1.0)
 
 
 @dataclass(frozen=True)

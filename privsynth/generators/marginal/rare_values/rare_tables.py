@@ -14,7 +14,7 @@ from privsynth.codecs.contingency import Marginal, coarse_groups, full_marginal,
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.generators.marginal.clip_units import MANY_ROWS
 from privsynth.generators.marginal.measure import Measurement
-from privsynth.generators.marginal.rare_values.rare_rows import ROWS_CLIP
+from privsynth.generators.marginal.rare_values.rare_rows import ROWS_CLIP, model_weight
 from privsynth.privacy.budget import ROUNDING
 from privsynth.privacy.mechanisms import Mechanisms, grid_sensitivity, on_grid
 
@@ -99,7 +99,29 @@ def _of_target(
         )
     if tables:
         found += _as_rows(marginals, tables, target, rare, total=max(float(level[rare].sum()), 0.0), sigma=sigma)
-    return found
+    return _as_in_model(data, found, shares)
+
+
+def _as_in_model(data: Encoded, measured: list[Measurement], shares: list[np.ndarray]) -> list[Measurement]:
+    """Return tables of rows as tables of what the rows count in the model (see `model_weight`); post-processing.
+
+    The table with the number of rows of the unit, the last, tells how much that is; without one, as much as all rows.
+    """
+    if data.rows_per_unit is None or len(measured) < 2:
+        return measured
+    at, weight, wanted = len(data.sizes) - 1, model_weight(data, shares), np.append(data.rows_per_unit.used_shares, 0.0)
+    table = measured[-1]
+    group = table.marginal.groups[-1]  # `at` is the last attribute of every table it is in
+    assert table.attributes[-1] == at
+    rows = np.bincount(group, weights=wanted)
+    of_group = np.where(rows > 0, np.bincount(group, weights=weight * wanted) / np.maximum(rows, 1e-12), 1.0)
+    known = np.isfinite(table.sigma)
+    counts = np.where(known, np.maximum(table.counts, 0.0), 0.0)
+    held = float((counts * of_group).sum() / counts.sum()) if counts.sum() > 0 else 1.0
+    return [
+        *(Measurement(other.marginal, other.counts * held, other.sigma * held) for other in measured[:-1]),
+        Measurement(table.marginal, table.counts * of_group, table.sigma * of_group),
+    ]
 
 
 def _with_target(data: Encoded, shares: list[np.ndarray], attribute: int, target: int) -> Marginal:

@@ -1,0 +1,112 @@
+"""Rows of a model of units: drawn so that rows come as often as in the real table, whatever a unit's rows weighed.
+
+Where units may have several rows, a generator counts those of units with many at less than their number, and it learns
+beside the columns how many rows the unit has. How many rows units of each number have is known from a release of its
+own. So rows are drawn with a likelihood for that number, the share of rows that it should have over the share that it
+has in the model: P(row) ∝ Σ P(row, n)·w(n). Conditional sampling does that without rejection.
+
+Source: post-stratification (Holt & Smith 1979).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from privsynth.codecs.encoded_table import RowsPerUnit
+from privsynth.codecs.loaded import items, number, only, require, whole
+from privsynth.generators.registry import FittedGenerator
+from privsynth.sampling.conditional import complete
+
+ROWS_TRIED = 200_000  # rows drawn to find the shares of a model (own): exact to a few thousandths
+MOST_WEIGHT = 20.0  # of a class, to the mean row: what a model hardly has, it has learned too little of
+MAX_CLASSES, MAX_ROWS = 1_000, 10**6  # of a model file (own): far more than any table has that can be modelled
+
+
+@dataclass(frozen=True)
+class ModelOfUnits:
+    """How many rows units have, and how rows are drawn by it.
+
+    Attributes:
+      rows_per_unit: as released.
+      weights: for each class, its share of rows over its share in the model.
+    """
+
+    rows_per_unit: RowsPerUnit
+    weights: tuple[float, ...]
+
+    @classmethod
+    def of(cls, fitted: FittedGenerator, rows_per_unit: RowsPerUnit, rng: np.random.Generator) -> ModelOfUnits:
+        """Return the weights of a model whose last attribute is the class; post-processing."""
+        size = len(rows_per_unit.classes) + 1
+        found = np.bincount(fitted.sample_codes(ROWS_TRIED, rng)[-1], minlength=size)[:-1] / ROWS_TRIED
+        wanted = rows_per_unit.row_shares
+        weights = np.minimum(wanted / np.maximum(found, 1 / ROWS_TRIED), MOST_WEIGHT)
+        return cls(rows_per_unit, tuple(weights.tolist()))
+
+    @property
+    def size(self) -> int:
+        """Number of codes of the attribute, NULL included."""
+        return len(self.weights) + 1
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON-able data."""
+        per_unit = self.rows_per_unit
+        return {
+            "classes": [list(ends) for ends in per_unit.classes],
+            "shares": list(per_unit.units),
+            "most_used": per_unit.most_used,
+            "weights": list(self.weights),
+        }
+
+    @classmethod
+    def from_json(cls, data: Any) -> ModelOfUnits:
+        """Return what `to_json` wrote.
+
+        Raises:
+          Malformed: it is something else.
+        """
+        data = only(data, {"classes", "shares", "most_used", "weights"}, "the numbers of rows of units")
+        classes, last = [], 0
+        for pair in items(data["classes"], "the numbers of rows", at_most=MAX_CLASSES):
+            ends = [whole(n, last + 1, MAX_ROWS, "a number of rows") for n in items(pair, "a class", at_most=2)]
+            require(len(ends) == 2 and ends[0] == last + 1 <= ends[1], "the numbers of rows of a unit have gaps")
+            classes.append((ends[0], ends[1]))
+            last = ends[1]
+        shares, weights = (
+            tuple(number(n, 0.0, 1e6, "a share of units") for n in items(data[name], "the shares", at_most=MAX_CLASSES))
+            for name in ("shares", "weights")
+        )
+        require(len(shares) == len(weights) == len(classes) > 0, "the numbers of rows and their shares do not fit")
+        require(sum(s * w for s, w in zip(shares, weights, strict=True)) > 0, "no unit has a row")
+        most = whole(data["most_used"], 1, MAX_ROWS, "a number of rows")
+        return cls(RowsPerUnit(tuple(classes), shares, most), weights)
+
+
+@dataclass(frozen=True)
+class RowsOfUnits:
+    """A model of rows, made of one that knows how many rows the row's unit has.
+
+    Attributes:
+      fitted: has that as its last attribute.
+      units: the weight of each number.
+      attributes: how many there are without it.
+    """
+
+    fitted: FittedGenerator
+    units: ModelOfUnits
+    attributes: int
+
+    def sample_codes(self, n_rows: int, rng: np.random.Generator) -> np.ndarray:
+        """Return (attributes, n_rows) uint16 codes of rows."""
+        return self.complete(np.full((self.attributes, n_rows), -1, dtype=np.int32), {}, rng)
+
+    def complete(self, known: np.ndarray, evidence: Mapping[int, np.ndarray], rng: np.random.Generator) -> np.ndarray:
+        """Return codes of rows given what is known (see `conditional.complete`)."""
+        weight = np.array([*self.units.weights, 0.0])
+        unknown = np.full((1, known.shape[1]), -1, dtype=np.int32)
+        every = {**evidence, self.attributes: weight / weight.max()}
+        return complete(self.fitted, np.concatenate([known, unknown]), every, rng)[:-1]

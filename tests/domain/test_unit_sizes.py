@@ -1,0 +1,57 @@
+"""How many rows units have: classes without gaps, a unit counts once, and the mean of rows is that of the units."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from doubles import ExactMechanisms, RecordingMechanisms, ReplayMechanisms
+
+from privsynth.domain.unit_sizes import release_unit_sizes, row_classes, unit_shares
+
+
+def release(rows, mechanisms, k: int):
+    return release_unit_sizes(np.array(rows), mechanisms, max_rows_per_unit=k, part="rows", mu_squared=0.1)
+
+
+@pytest.mark.parametrize("k", [2, 3, 12, 13, 40, 1_000, 100_000])
+def test_classes_have_no_gaps_and_one_ends_where_rows_are_left_out(k):
+    classes = row_classes(k)
+    assert classes[0] == (1, 1)
+    assert all(fewest == last + 1 for (_, last), (fewest, _) in pairwise(classes))
+    assert all(fewest <= most for fewest, most in classes)
+    assert k in [most for _, most in classes]
+    assert classes[-1][1] >= k
+    assert len(classes) < 90
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5, 6, 40, 10**6])
+def test_a_unit_more_is_one_count_however_many_rows_it_has(rows):
+    record = RecordingMechanisms(1)
+    first = release([1, 1, 2, 3, 5, 8], record, 5)
+    replay = ReplayMechanisms(record)
+    assert release([1, 1, 2, 3, 5, 8, rows], replay, 5) == first
+    assert replay.violations() == []
+    (one,), (other,) = record.calls, replay.calls
+    assert np.abs(one.given - other.given).sum() == one.l2_sensitivity == 1.0
+
+
+def test_without_noise_the_mean_is_that_of_the_units():
+    rows = np.random.default_rng(0).geometric(0.2, 20_000)
+    found = release(rows, ExactMechanisms(), 10)
+    assert found.mean == pytest.approx(rows.mean(), rel=0.02)
+    assert found.mean_used == pytest.approx(np.minimum(rows, 10).mean(), rel=0.01)
+    own = np.bincount(found.class_of(rows), weights=rows, minlength=len(found.classes)) / rows.sum()
+    assert np.abs(found.row_shares - own).sum() < 0.03
+
+
+def test_noise_in_classes_that_nobody_is_in_adds_few_rows():
+    """40 tables of units of 1 to 6 rows, where 120 would be told: noise alone must not make units of many rows."""
+    rng = np.random.default_rng(1)
+    classes = row_classes(40)
+    middle = np.array([(a + b) / 2 for a, b in classes])
+    exact = np.where(middle <= 6, 500.0, 0.0)
+    means = [unit_shares(exact + rng.normal(0, 10, len(classes)), 10.0, middle) @ middle for _ in range(40)]
+    assert np.mean(means) == pytest.approx(3.5, rel=0.1)  # 3 standard errors of the mean are 0.05
+    assert unit_shares(np.full(len(classes), -5.0), 10.0, middle)[0] == 1.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from privsynth.codecs.columns import OTHER, CategoryCodec, TimeCodec
 from privsynth.pipeline.learn import Public, Request
-from privsynth.schema.definition import Column, Schema
+from privsynth.schema.definition import NUMERIC_KINDS, Column, Schema
 from privsynth.schema.files import dump_schema
 
 _HEAD = """The public schema of a release of privsynth.
@@ -31,6 +31,8 @@ def public_schema(public: Public, request: Request) -> str:
         }
         if fact.kind in ("numeric", "datetime"):
             found["precision"] = fact.precision
+        if fact.decimal == "," and fact.kind in NUMERIC_KINDS:
+            found["decimal"] = fact.decimal
         if isinstance(codec, CategoryCodec) and fact.kind == "categorical":
             values = [*codec.values, *([OTHER] if codec.other and OTHER not in codec.values else [])]
             found["categories"] = tuple(values)

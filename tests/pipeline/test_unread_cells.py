@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import json
 
+import pandas as pd
 import pytest
 from pipeline.admissions import FAST, run, write
+
+from privsynth.pipeline.audits.audit_inputs import compared_facts, typed_frame
+from privsynth.schema.files import load_schema
+from privsynth.sources import open_source, read_table
+from privsynth.workspace import Workspace
 
 TABLE = "ward;name\n" + "ICU;Müller\nER;Weiß\nICU;Smith\n" * 40
 
@@ -95,3 +101,17 @@ def test_decimal_commas_that_are_read_are_not(priced, changes):
     made, findings, skipped, _ = priced({"columns": {**schema["columns"], "price": price}})
     assert "hold a comma" not in made.output
     assert (findings, skipped) == ([], 0)
+
+
+def test_the_public_schema_keeps_decimal_commas_and_an_audit_reads_both_files(priced, tmp_path):
+    priced(declared(decimal=","))
+    schema = load_schema(tmp_path / "out" / "public" / "schema.yaml")
+    assert schema.column("price").decimal == ","
+    assert schema.column("age").decimal is None
+    commas = pd.DataFrame({"price": ["1,25", "2,5", "3"], "age": ["30", "41", "52"]})
+    points = pd.DataFrame({"price": ["1.25", "2.5", "3"], "age": ["30", "41", "52"]})
+    with Workspace(tmp_path / "home") as workspace:
+        tables = [read_table(open_source(frame), workspace)[0] for frame in (commas, points)]
+        facts = compared_facts(tables[0], schema, ["price", "age"])
+        for table in tables:
+            assert typed_frame(table, schema, facts)["price"].tolist() == [1.25, 2.5, 3.0]

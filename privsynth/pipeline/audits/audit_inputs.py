@@ -6,16 +6,19 @@ Guarantee: none; everything here reads exact rows, for the officer alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from privsynth.audit.common.audit_tables import AuditTables
 from privsynth.codecs.column_facts import ColumnFacts, Hints, declared_facts, exact_facts, needs_votes
+from privsynth.codecs.parse import as_numbers, is_text
 from privsynth.codecs.parsed_table import clean_frame, parse_table
 from privsynth.schema.code_names import names_codes
-from privsynth.schema.definition import Schema
+from privsynth.schema.definition import NUMERIC_KINDS, Schema
 from privsynth.table import Table
 
 
@@ -42,10 +45,24 @@ def typed_frame(table: Table, schema: Schema, facts: Mapping[str, ColumnFacts]) 
 
 
 def _as_stored(table: Table, fact: ColumnFacts, name: str) -> ColumnFacts:
-    """Return the facts with the date format of this table: another tool may write dates in another way."""
+    """Return the facts with the date format or the decimal sign of this table: another tool may write another one."""
+    if fact.kind in NUMERIC_KINDS:
+        return _with_sign(table.column(name), fact)
     if fact.kind not in ("datetime", "date"):
         return fact
     return ColumnFacts(kind=fact.kind, precision=fact.precision, format=exact_facts(table.column(name)).format or None)
+
+
+def _with_sign(column: pa.ChunkedArray, fact: ColumnFacts) -> ColumnFacts:
+    """Return the facts with a decimal point where commas are expected and more cells can be read with points.
+
+    Not the other way round: a comma where points are expected may part thousands.
+    """
+    if fact.decimal == "." or not is_text(column):
+        return fact
+    other = replace(fact, decimal=".")
+    unread = [as_numbers(column, precision=f.precision, decimal=f.decimal).null.sum() for f in (fact, other)]
+    return other if unread[1] < unread[0] else fact
 
 
 def side_by_side(

@@ -128,6 +128,8 @@ def decide(votes: np.ndarray, sigma: float, hints: Hints = NO_HINTS) -> ColumnFa
         found = np.flatnonzero(here | (beyond > np.maximum(floor, noise)))
         return int(found[-1]) if len(found) else 0
 
+    if clear[parse.BOOLEAN] > max(known - floor, floor):
+        return ColumnFacts(kind="boolean", provenance="bought")
     integers = float(clear[parse.NUMBER])
     kind: Kind
     if commas > points - integers and commas + integers >= MAJORITY * known and commas > floor:

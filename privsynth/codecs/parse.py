@@ -35,6 +35,7 @@ DAY_FIRST, MONTH_FIRST, EITHER_FIRST, POINTED = DATE_ISO + 3, DATE_ISO + 6, DATE
 N_VOTES = POINTED + 3  # sorts of votes: the last family has three, too
 
 _INTEGER = rf"^[+-]?(0|[1-9]\d{{0,{MAX_DIGITS - 1}}})$"
+_BOOLEAN = r"^(true|false)$"  # as sources write the booleans of objects; other words may be two of several categories
 _CODE = r"^([A-Za-z]{1,4}[-. ]?\d[0-9A-Za-z.-]{0,15}|0\d{1,14})$"
 _POINT = r"^[+-]?(\d{1,18}\.\d*|\.\d+)$"
 _COMMA = r"^[+-]?(\d{1,15}|\d{1,3}(\.\d{3}){1,4}),\d+$"  # points between groups of three, as they are read
@@ -133,6 +134,7 @@ def _text_votes(values: pa.Array) -> np.ndarray:
     result = np.full(len(values), TEXT, np.uint8)
     if not len(values):
         return result
+    result[_matches(values, _BOOLEAN)] = BOOLEAN
     result[_matches(values, _CODE)] = CODE
     result[_matches(values, _INTEGER)] = NUMBER
     point = _matches(values, _POINT)

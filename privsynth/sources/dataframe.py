@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 class FrameSource:
     """A DataFrame, read in slices of rows; its index is left out.
 
-    Types come from the dtypes. Mind that pandas itself makes floats of integers when a cell is missing; its dtype
-    `Int64` does not. A column of plain `bool` is read as text: one missing cell would have made objects of it, so that
-    its dtype tells that none is. The dtype `boolean`, which can hold missing cells, tells nothing and is kept. Both
-    state the kind, and no dtype states that cells cannot be missing.
+    Types come from the dtypes. Mind that pandas itself makes floats of integers, and objects of booleans, when a cell
+    is missing; its dtypes `Int64` and `boolean` do not. So `int64`, `float64` and `bool` state nothing, or the dtype
+    would tell that no cell is missing: the first two vote alike, and `bool` is read as text. No dtype states that
+    cells cannot be missing.
     """
 
     names_are_public = True
@@ -48,9 +48,10 @@ class FrameSource:
         ]
         fields = [pa.field(name, kind) for name, kind in zip(self.names, types, strict=True)]
         self.arrow_schema = pa.schema([(field.name, plain_type(field.type)) for field in fields])
-        self.source_format = format_of(fields)
-        dtypes = zip(self.names, frame.dtypes.iloc[self._positions], strict=True)
-        self.stated_types = _with_dtypes(types_of(fields), dict(dtypes))
+        dtypes = dict(zip(self.names, frame.dtypes.iloc[self._positions], strict=True))
+        telling = [field for field in fields if not _flips(dtypes[field.name])]
+        self.source_format = format_of(telling)
+        self.stated_types = _with_dtypes(types_of(telling), dtypes)
 
     def __repr__(self) -> str:
         return f"FrameSource({len(self.names)} columns)"
@@ -75,6 +76,13 @@ class FrameSource:
         return pa.concat_arrays(plain) if len(plain) != 1 else plain[0]
 
 
+def _flips(dtype: Any) -> bool:
+    """Return whether one missing cell would have made another dtype of it: NumPy's booleans, integers and floats."""
+    import numpy as np
+
+    return isinstance(dtype, np.dtype) and dtype.kind in "biuf"
+
+
 def _with_dtypes(found: StatedTypes, dtypes: Mapping[str, Any]) -> StatedTypes:
     """Return what Arrow types state and what pandas' own dtypes state beyond that.
 
@@ -83,7 +91,6 @@ def _with_dtypes(found: StatedTypes, dtypes: Mapping[str, Any]) -> StatedTypes:
     import pandas as pd
 
     kinds = {name: "categorical" for name, dtype in dtypes.items() if isinstance(dtype, pd.CategoricalDtype)}
-    kinds |= {name: "boolean" for name, dtype in dtypes.items() if dtype == "bool"}
     families = {name: family for name, family in found.families.items() if name not in kinds}
     own = {name: Column.model_validate({"kind": kind}) for name, kind in kinds.items()}
     return StatedTypes(columns={**found.columns, **own}, families=families)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privsynth.codecs.parse import (
+    BOOLEAN,
     CODE,
     COMMA,
     DATE_ISO,
@@ -111,7 +112,7 @@ def test_whole_columns_mixed_from_everything_are_read_at_once():
     ("text", "vote"),
     [
         ("12", NUMBER), ("-7", NUMBER), ("0", NUMBER), ("007", CODE), ("V27", CODE),
-        ("E878.1", CODE), ("V", TEXT), ("12a", TEXT),
+        ("E878.1", CODE), ("true", BOOLEAN), ("True", TEXT), ("V", TEXT), ("12a", TEXT),
         ("1.50", NUMBER + 1), ("1.05", NUMBER + 2),
         ("1.23456789", NUMBER + 6), ("5.", NUMBER), ("1e3", NUMBER + 6), ("1,5", COMMA + 1), ("1,25", COMMA + 2),
         ("2024-01-31", DATE_ISO), ("2024-01-31T10:30", DATE_ISO + 1), ("2024-01-31 10:30:05", DATE_ISO + 2),

@@ -52,6 +52,10 @@ def facts_of(values: list, physical: pa.DataType | None = None, **declared) -> C
         (["2024-01-01T10:00", "2024-05-17T11:30"] * 300, "datetime", 60.0, {"format": None}),
         (["2024-01-01T10:00:05"] * 600, "datetime", 1.0, {"format": None}),
         (["yes", "no"] * 300, "categorical", 1.0, {}),
+        (["true", "false"] * 300, "boolean", 1.0, {}),
+        (["true", "false", ""] * 200, "boolean", 1.0, {}),
+        (["true", "false", "unknown"] * 200, "categorical", 1.0, {}),
+        (["true"] * 1_900 + ["unknown"] * 100, "categorical", 1.0, {}),
         ([""] * 600, "categorical", 1.0, {}),
         ([], "categorical", 1.0, {}),
     ],
@@ -98,7 +102,7 @@ def test_a_declared_kind_stands_whatever_the_cells_look_like():
 def test_any_noisy_votes_decide_something_that_can_be_used(votes, sigma):
     found = decide(np.array(votes, dtype=float), sigma)
     assert found.precision > 0
-    assert found.kind in ("categorical", "integer", "numeric", "date", "datetime")
+    assert found.kind in ("categorical", "boolean", "integer", "numeric", "date", "datetime")
     assert (found.kind == "date") == (found.precision == DAY)
 
 

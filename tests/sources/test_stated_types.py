@@ -78,19 +78,29 @@ def test_dtypes_state_kinds_and_neither_nulls_nor_categories():
             "grade": pd.Categorical([1, 2]),
             "n": [1, 2],
             "x": [1.0, np.nan],
+            "whole": pd.array([1, None], "Int64"),
             "text": ["a", "b"],
             "mixed": [True, None],
         }
     )
     found = stated(frame)
     assert found.columns == {
-        "plain": Column(kind="boolean"),
         "nullable": Column(kind="boolean"),
         "at": Column(kind="datetime"),
         "ward": Column(kind="categorical"),
         "grade": Column(kind="categorical"),
     }
-    assert found.families == {"local": "time", "n": "integer", "x": "number"}
+    assert found.families == {"local": "time", "whole": "integer"}
+    assert source_format_of(open_source(frame)).whole_numbers == ("grade", "whole")
+
+
+def test_a_missing_cell_does_not_change_what_is_stated():
+    """pandas makes objects of booleans and floats of integers, and a dtype would tell that nobody's cell is missing."""
+    frame = pd.DataFrame({"again": [True, False], "n": [1, 2]})
+    missing = pd.DataFrame({"again": [True, None], "n": [1, None]})
+    assert [str(dtype) for dtype in missing.dtypes] != [str(dtype) for dtype in frame.dtypes]
+    assert stated(frame) == stated(missing) == StatedTypes()
+    assert source_format_of(open_source(frame)) == source_format_of(open_source(missing))
 
 
 def test_texts_state_nothing(tmp_path):

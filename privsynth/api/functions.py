@@ -52,6 +52,7 @@ def synthesize(
     source_options: SourceOptions | Mapping[str, Any] | None = None,
     header_is_public: bool = False,
     sdv_is_declared: bool = False,
+    keep_units: bool | None = None,
 ) -> SynthesisResult:
     """Make a release of a sensitive table: synthetic rows, the model that made them, and two signed reports.
 
@@ -80,6 +81,8 @@ def synthesize(
       header_is_public: take names of columns that look like values; without it they are refused.
       sdv_is_declared: the schema is SDV metadata that came from a code book; without it all of it counts as observed in
         the rows, and is refused.
+      keep_units: the rows of a synthetic unit are drawn together and share a surrogate in the unit column; None where
+        the schema names that column, and columns that are constant within a unit.
     Raises:
       InputError: what was given cannot be used; nothing is spent.
       BudgetError: the cap of the dataset would be passed, or the ledger cannot be used; nothing is spent.
@@ -108,6 +111,7 @@ def synthesize(
         source_options=source_options,
         header_is_public=header_is_public,
         sdv_is_declared=sdv_is_declared,
+        keep_units=keep_units,
     )
     return run(config, environment(passphrase=_passphrase(passphrase)))
 

@@ -36,8 +36,8 @@ class Synthesizer:
       Everything afterwards (`sample`, `report`, `save`) costs nothing.
     Args:
       epsilon, delta, unit, max_rows_per_unit, schema, dataset, generator, holdout_fraction, rows, format, key,
-        passphrase, seed, audit, policy, source_options, header_is_public, sdv_is_declared: as for
-        `privsynth.synthesize`.
+        passphrase, seed, audit, policy, source_options, header_is_public, sdv_is_declared, keep_units: as
+        for `privsynth.synthesize`.
       out: a new folder for the release; None keeps it in a private folder, which is wiped when the last reference to
         the synthesizer and its release goes. `save` copies it to a place that lasts.
     Attributes:
@@ -81,6 +81,7 @@ class Synthesizer:
         source_options: SourceOptions | Mapping[str, Any] | None = None,
         header_is_public: bool = False,
         sdv_is_declared: bool = False,
+        keep_units: bool | None = None,
         out: str | Path | None = None,
     ) -> None:
         self.epsilon = epsilon
@@ -101,6 +102,7 @@ class Synthesizer:
         self.source_options = source_options
         self.header_is_public = header_is_public
         self.sdv_is_declared = sdv_is_declared
+        self.keep_units = keep_units
         self.out = out
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:

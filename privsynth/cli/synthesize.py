@@ -82,6 +82,12 @@ _POLICY_WORDS = {"fail": "failed", "review": "to review", "insufficient": "witho
     show_default=True,
     help="How thorough the officer's audit is; the report says what each level leaves out.",
 )
+@click.option(
+    "--keep-units/--no-keep-units",
+    default=None,
+    help="Draw the rows of a synthetic unit together, under one surrogate in the unit column (default: if the schema "
+    "names that column, and columns that are constant within a unit).",
+)
 @policy_option
 @source_options
 @header_option

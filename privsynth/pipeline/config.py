@@ -51,6 +51,8 @@ class SynthesizeConfig:
       policy: name of a shipped policy or path of a policy file; None judges by the findings' own thresholds.
       header_is_public: take names of columns that look like values; without it they are refused.
       sdv_is_declared: the SDV metadata came from a code book; without it all of it counts as observed in the rows.
+      keep_units: rows of a synthetic unit are drawn together and share a surrogate in the unit column; None where the
+        schema names that column, and columns that are constant within a unit.
     """
 
     source: str | Path | pd.DataFrame
@@ -72,11 +74,14 @@ class SynthesizeConfig:
     policy: str | Path | None = None
     header_is_public: bool = False
     sdv_is_declared: bool = False
+    keep_units: bool | None = None
 
     def __post_init__(self) -> None:
         _validate.paths(out=self.out, policy=self.policy)
         _validate.texts(unit=self.unit, dataset=self.dataset, generator=self.generator, key=self.key)
         _validate.flags(header_is_public=self.header_is_public, sdv_is_declared=self.sdv_is_declared)
+        if self.keep_units is not None:
+            _validate.flags(keep_units=self.keep_units)
         _validate.whole_numbers(max_rows_per_unit=self.max_rows_per_unit, rows=self.rows, seed=self.seed)
         SourceOptions.of(self.source_options)
         _validate.one_of(get_args(Format), format=self.format)

@@ -27,7 +27,7 @@ from privsynth.domain.learn_codecs import DomainRequest, learn_codecs
 from privsynth.domain.unit_sizes import release_unit_sizes
 from privsynth.errors import SchemaError
 from privsynth.findings.finding import Finding
-from privsynth.generators.registry import Generator
+from privsynth.generators.registry import FittedGenerator, Generator
 from privsynth.pipeline.row_counts import CountNoise
 from privsynth.pipeline.spending_plan import make_plan, modelled_columns, respread
 from privsynth.privacy.budget import ROUNDING, Budget, SpendingPlan
@@ -37,6 +37,7 @@ from privsynth.progress import Progress, no_progress
 from privsynth.public_figures.figures import paid_findings
 from privsynth.public_figures.inputs import PaidInputs
 from privsynth.randomness import KeyedFunction, sampling_rng
+from privsynth.sampling.draw_units import constant_columns
 from privsynth.sampling.synthetic_model import SyntheticModel
 from privsynth.sampling.unit_rows import ModelOfUnits
 from privsynth.schema.definition import Schema
@@ -63,6 +64,7 @@ class Request:
       typed: columns whose kind no person declared, but the source's types.
       families: column -> the kinds that its type leaves open.
       source_format: how the source's table is written, by its header and types.
+      keep_units: whether rows of a synthetic unit are drawn together and share a surrogate.
       figures: whether the public figures are released; without them the budget's share for the report is not spent.
     """
 
@@ -78,6 +80,7 @@ class Request:
     families: Mapping[str, Family] = field(default_factory=dict)
     source_format: SourceFormat = field(default_factory=SourceFormat)
     figures: bool = True
+    keep_units: bool = False
 
     @classmethod
     def on_all_rows(
@@ -398,9 +401,20 @@ def _fit(
         default_rows=_number_of_rows(sizes, request.budget),
         dataset=request.dataset,
         source_format=_written(columns, request.source_format),
-        units=None if sizes.rows_per_unit is None else ModelOfUnits.of(fitted, sizes.rows_per_unit, rng),
+        units=None if sizes.rows_per_unit is None else _units(columns, fitted, sizes.rows_per_unit, request, rng),
     )
     return model, rng
+
+
+def _units(
+    columns: _Columns, fitted: FittedGenerator, per_unit: RowsPerUnit, request: Request, rng: np.random.Generator
+) -> ModelOfUnits:
+    """Return how rows are drawn by the number of rows of their units, and whether those of a unit are kept together."""
+    units = ModelOfUnits.of(fitted, per_unit, rng)
+    if not request.keep_units:
+        return units
+    declared = [name for name in columns.codec.names if request.schema.column(name).constant_within_unit]
+    return replace(units, column=request.budget.unit, constant=constant_columns(columns.codec, declared))
 
 
 def _number_of_rows(sizes: Sizes, budget: Budget) -> int:

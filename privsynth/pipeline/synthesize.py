@@ -353,6 +353,7 @@ def _prepare(config: SynthesizeConfig, env: Environment) -> _Job:
         typed=typed,
         families=stated_types_of(source).families,
         source_format=source_format_of(source),
+        keep_units=schema.tells_units_apart(budget.unit) if config.keep_units is None else config.keep_units,
     )
     signer = f"{holder}, key {key.public.fingerprint}" if key is not None else ""
     signing = Signing(signer=signer, demo=config.key == DEMO)

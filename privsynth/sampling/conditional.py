@@ -18,7 +18,8 @@ Evidence = Mapping[int, np.ndarray]
 
 # The sizes below are our own: seconds of work and some MB of memory.
 BATCH = 16_384  # rows drawn at once for rejection
-MOST_DRAWN = 1_000_000  # rows that rejection draws before it gives up: one in a million is too rare to wait for
+MOST_DRAWN = 1_000_000  # rows that rejection draws before it gives up, if fewer than LEAST_FOUND of them agree
+LEAST_FOUND = 1e-3  # rarer rows are too rare to wait for
 POOL_ROWS = 20_000  # rows that serve as donors of missing codes
 NEAREST = 8  # donors among which one is drawn: several, so that repeated draws differ; few, so that all are alike
 _PAIRS_AT_ONCE = 4_000_000  # distances between rows and donors held at once: 16 MB
@@ -73,7 +74,7 @@ def complete_by_rejection(
     n_rows, wanted = known.shape[1], np.flatnonzero(known[:, 0] >= 0)
     parts, found, drawn = [], 0, 0
     while found < n_rows:
-        if drawn >= MOST_DRAWN:
+        if drawn >= MOST_DRAWN and found < LEAST_FOUND * drawn:
             raise ConfigError(
                 f"only {found:,} of {drawn:,} rows that the model drew meet the condition; loosen it, or ask for fewer"
             )

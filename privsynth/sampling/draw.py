@@ -41,6 +41,11 @@ class Order:
     split: np.ndarray
 
     @property
+    def is_plain(self) -> bool:
+        """Whether nothing is asked of the rows."""
+        return not any(conditioned.clauses for conditioned in self.conditioned)
+
+    @property
     def counts(self) -> dict[str, int]:
         """Rows of each group in the whole table."""
         return dict(zip((g.label for g in self.groups), self.split.sum(axis=0).tolist(), strict=True))
@@ -138,6 +143,16 @@ def _codes(conditioned: Conditioned, fitted: DrawsCodes, count: int, rng: np.ran
         return fitted.sample_codes(count, rng)
     known = np.full((len(conditioned.codec.attributes), count), -1, dtype=np.int32)
     return complete(fitted, known, conditioned.evidence, rng)
+
+
+def rules_hold(codec: TableCodec, rules: Sequence[Rule], rows: DecodedRows) -> np.ndarray:
+    """Return (n,) booleans: a row keeps all rules."""
+    held = np.ones(rows.n_rows, dtype=bool)
+    if rules:
+        frame = codec.frame(rows, names={name for rule in rules for name in rule.columns})
+        for rule in rules:
+            held &= rule.holds(frame)
+    return held
 
 
 def _met(conditioned: Conditioned, rules: Sequence[Rule], frame: pd.DataFrame) -> np.ndarray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,8 @@ from privsynth.generators.registry import FittedGenerator, generator_extension, 
 from privsynth.progress import Progress, no_progress
 from privsynth.randomness import sampling_rng
 from privsynth.sampling.conditional import DrawsCodes
-from privsynth.sampling.draw import Order, draw_part, place_order
+from privsynth.sampling.draw import Order, draw_part, place_order, rules_hold
+from privsynth.sampling.draw_units import draw_units, numbered
 from privsynth.sampling.unit_rows import ModelOfUnits, RowsOfUnits
 from privsynth.schema.rules import Rule, parse_rule
 from privsynth.schema.source_format import SourceFormat
@@ -90,7 +92,13 @@ class SyntheticModel:
         Raises:
           ConfigError: no row of the model, or hardly one, satisfies the rules and conditions.
         """
-        return draw_part(order, part, self.of_rows, self.parsed_rules(), sampling_rng(seed, part), progress)
+        rng, rules = sampling_rng(seed, part), self.parsed_rules()
+        if self.units is None or self.units.column is None or not order.is_plain:
+            return draw_part(order, part, self.of_rows, rules, rng, progress)
+        holds = partial(rules_hold, self.codec, rules)
+        n_rows, before = int(order.split[part].sum()), int(order.split[:part].sum())
+        rows, codes, first = draw_units(self.codec, self.fitted, self.units, holds, n_rows, rng)
+        return numbered(rows, self.units.column, before + 1 + first), codes
 
     def draw_all(
         self, order: Order, *, seed: int, progress: Progress = no_progress
@@ -203,6 +211,8 @@ class SyntheticModel:
             raise SourceError(f"{folder} holds a model of another format; this version reads format {FORMAT}")
         codec = TableCodec.from_json(data["codec"])
         units = ModelOfUnits.from_json(data["units"]) if "units" in data else None
+        if units:
+            units.check_columns(codec)
         sizes = [attribute.size for attribute in codec.attributes] + ([units.size] if units else [])
         require(data["settings"]["sizes"] == sizes, "the generator and the columns have different numbers of codes")
         rules = items(data["rules"], "the rules", at_most=MAX_RULES)

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 
 from privsynth.codecs.encoded_table import RowsPerUnit
-from privsynth.codecs.loaded import items, number, only, require, whole
+from privsynth.codecs.loaded import MAX_NAME, items, number, only, require, text, whole
+from privsynth.codecs.table import TableCodec
 from privsynth.generators.registry import FittedGenerator
 from privsynth.sampling.conditional import complete
 
-ROWS_TRIED = 200_000  # rows drawn to find the shares of a model (own): exact to a few thousandths
+ROWS_TRIED = 50_000  # rows drawn to find the shares of a model (own): exact to a few thousandths
 MOST_WEIGHT = 20.0  # of a class, to the mean row: what a model hardly has, it has learned too little of
 MAX_CLASSES, MAX_ROWS = 1_000, 10**6  # of a model file (own): far more than any table has that can be modelled
 
@@ -33,10 +34,15 @@ class ModelOfUnits:
     Attributes:
       rows_per_unit: as released.
       weights: for each class, its share of rows over its share in the model.
+      column: the unit column, where the rows of a synthetic unit are drawn together and share a surrogate; None where
+        each row has one of its own.
+      constant: columns that have one value in all rows of a unit.
     """
 
     rows_per_unit: RowsPerUnit
     weights: tuple[float, ...]
+    column: str | None = None
+    constant: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, fitted: FittedGenerator, rows_per_unit: RowsPerUnit, rng: np.random.Generator) -> ModelOfUnits:
@@ -60,6 +66,7 @@ class ModelOfUnits:
             "shares": list(per_unit.units),
             "most_used": per_unit.most_used,
             "weights": list(self.weights),
+            **({"column": self.column, "constant": list(self.constant)} if self.column is not None else {}),
         }
 
     @classmethod
@@ -69,7 +76,12 @@ class ModelOfUnits:
         Raises:
           Malformed: it is something else.
         """
-        data = only(data, {"classes", "shares", "most_used", "weights"}, "the numbers of rows of units")
+        data = only(
+            data,
+            {"classes", "shares", "most_used", "weights", "column", "constant"},
+            "the numbers of rows of units",
+            optional=frozenset({"column", "constant"}),
+        )
         classes, last = [], 0
         for pair in items(data["classes"], "the numbers of rows", at_most=MAX_CLASSES):
             ends = [whole(n, last + 1, MAX_ROWS, "a number of rows") for n in items(pair, "a class", at_most=2)]
@@ -83,7 +95,25 @@ class ModelOfUnits:
         require(len(shares) == len(weights) == len(classes) > 0, "the numbers of rows and their shares do not fit")
         require(sum(s * w for s, w in zip(shares, weights, strict=True)) > 0, "no unit has a row")
         most = whole(data["most_used"], 1, MAX_ROWS, "a number of rows")
-        return cls(RowsPerUnit(tuple(classes), shares, most), weights)
+        column = text(data["column"], "the unit column", at_most=MAX_NAME) if "column" in data else None
+        constant = tuple(
+            text(name, "a constant column", at_most=MAX_NAME)
+            for name in items(data.get("constant", []), "the constant columns")
+        )
+        return cls(RowsPerUnit(tuple(classes), shares, most), weights, column, constant)
+
+    def check_columns(self, codec: TableCodec) -> None:
+        """Return if the columns that are named can be drawn so.
+
+        Raises:
+          Malformed: if not.
+        """
+        known = codec.by_name
+        require(
+            self.column is None or (self.column in known and known[self.column].family == "identifier"),
+            "the unit column is no column of identifiers",
+        )
+        require(all(name in known and codec.attributes_of(name) for name in self.constant), "a constant is no column")
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,7 @@ class Column(BaseModel):
       observed: True while a suggestion of `schema init --observe` waits for a person; `synthesize` refuses it.
       follows: the code book by which another column says this one, which then is not modelled.
       hierarchy: how the codes of a categorical column group, in several levels (see `privsynth.hierarchies`).
+      constant_within_unit: all rows of a unit have the same value.
       description, unit: for the reader.
     """
 
@@ -114,6 +115,7 @@ class Column(BaseModel):
     observed: bool = False
     follows: Follows | None = None
     hierarchy: DeclaredHierarchy = None
+    constant_within_unit: bool = False
     description: str | None = None
     unit: str | None = None
 
@@ -318,6 +320,10 @@ class Schema(BaseModel):
     def column(self, name: str) -> Column:
         """Return what is declared of a column; nothing, if it is not there."""
         return self.columns.get(name, Column())
+
+    def tells_units_apart(self, unit: str) -> bool:
+        """Return whether it names the unit column, and columns that are constant within a unit."""
+        return unit in self.columns and any(column.constant_within_unit for column in self.columns.values())
 
     def with_role(self, role: Role) -> list[str]:
         """Return the names of the columns that play a role, in table order."""

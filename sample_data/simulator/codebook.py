@@ -32,6 +32,7 @@ class Column:
     categories: Sequence[str] | None = None
     follows: tuple[str, Mapping[str, Sequence[str]]] | None = None
     hierarchy: str | Mapping[str, Mapping[str, Sequence[str]]] | None = None
+    constant_within_unit: bool | None = None
 
 
 HOSPITAL = {
@@ -49,12 +50,17 @@ HOSPITAL = {
         precision=60,
     ),
     "age": Column(*("Completed years at admission", "integer", "years", ["quasi_identifier"]), minimum=0, maximum=115),
-    "sex": Column("Sex", "categorical", roles=["quasi_identifier", "protected"], categories=["F", "M"]),
+    "sex": Column(
+        *("Sex", "categorical", None, ["quasi_identifier", "protected"]),
+        categories=["F", "M"],
+        constant_within_unit=True,
+    ),
     "ethnicity": Column(
         "Ethnic group as stated by the patient",
         "categorical",
         roles=["protected"],
         categories=patients.ETHNICITIES,
+        constant_within_unit=True,
     ),
     "insurance": Column("Who pays", "categorical", categories=patients.INSURANCES),
     "postcode3": Column(
@@ -62,6 +68,7 @@ HOSPITAL = {
         "categorical",
         roles=["quasi_identifier"],
         categories=patients.POSTCODES,
+        constant_within_unit=True,
     ),
     "diagnosis": Column(
         "Main diagnosis, ICD-10, three characters",
@@ -172,6 +179,7 @@ TRANSACTIONS = {
         unit="years",
         roles=["protected", "quasi_identifier"],
         categories=merchants.AGE_BANDS,
+        constant_within_unit=True,
     ),
     "is_fraud": Column("Confirmed fraud", "boolean", roles=["target"]),
 }

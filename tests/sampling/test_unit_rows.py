@@ -45,7 +45,7 @@ def test_rows_come_as_often_as_units_have_them_without_bias(seed, units):
     wanted = (joint / joint.sum(axis=(0, 1))) @ (shares * [1, 2, 3] / (shares @ [1, 2, 3]))
     found = np.zeros((3, 2))
     np.add.at(found, (rows[0], rows[1]), 1 / 60_000)
-    # 5 standard errors of a share of one half are 0.01; weights are found from 200,000 rows
+    # 5 standard errors of a share of one half are 0.01; weights are found from 50,000 rows
     assert np.abs(found - wanted).max() < 0.015
 
 
@@ -82,3 +82,29 @@ def test_it_is_read_as_it_was_written_and_nothing_else_is():
     ):  # fmt: skip
         with pytest.raises(Malformed):
             ModelOfUnits.from_json({**data, **change})
+
+
+class Coins:
+    """A model that answers no conditions itself; few of its units have three rows."""
+
+    name = "coins"
+
+    def sample_codes(self, n_rows: int, rng: np.random.Generator) -> np.ndarray:
+        return np.stack(
+            [rng.integers(0, 3, n_rows), rng.integers(0, 2, n_rows), rng.choice(3, n_rows, p=[0.98, 0.01, 0.01])]
+        ).astype(np.uint16)
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        return {}
+
+    def settings(self) -> dict[str, object]:
+        return {}
+
+
+def test_rows_are_drawn_by_rejection_where_a_model_answers_no_conditions():
+    """One draw in thirty is kept, so that more than a million are needed."""
+    per_unit = RowsPerUnit(CLASSES, (0.2, 0.3, 0.5), 3)
+    rows = RowsOfUnits(Coins(), ModelOfUnits.of(Coins(), per_unit, np.random.default_rng(1)), 2)
+    drawn = rows.sample_codes(60_000, np.random.default_rng(2))
+    assert drawn.shape == (2, 60_000)
+    assert drawn[0].mean() == pytest.approx(1.0, abs=0.02)  # 6 standard errors

@@ -10,7 +10,15 @@ from doubles import ExactMechanisms
 from leaks.proof import small_generators
 
 from privsynth.codecs.bins import Bins
-from privsynth.codecs.columns import CategoryCodec, DerivedCodec, NumberCodec, SurrogateCodec, TiedCodec, TimeCodec
+from privsynth.codecs.columns import (
+    CategoryCodec,
+    DerivedCodec,
+    Endings,
+    NumberCodec,
+    SurrogateCodec,
+    TiedCodec,
+    TimeCodec,
+)
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.codecs.table import TableCodec
 from privsynth.generators.registry import load_generator
@@ -38,7 +46,7 @@ def codec():
             CategoryCodec("site", ("north", "south"), False, True, "ward", (0, 1, -1)),
             CategoryCodec("note", ("a", "b"), True, True),
             NumberCodec("age", cells(0, 40, 120), 1.0, True, True, 0, 120),
-            NumberCodec("dose", cells(0, 5, 50), 0.1, False, False),
+            NumberCodec("dose", cells(0, 5, 50), 0.1, False, False, endings=Endings(((10, 0), (10, 5)))),
             NumberCodec("peak", cells(0, 10), 0.1, False, False, base="dose"),
             TiedCodec("paid", cells(0, 9, 90), 0.5, True, False, "dose", cells(0, 5, 50), True, cells(-4096, 0, 4097)),
             TimeCodec("in", cells(2700, 2800), cells(0, 24), 3600, False, "%d.%m.%Y %H:%M"),

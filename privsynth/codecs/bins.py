@@ -68,6 +68,13 @@ class Bins:
         return self.encode(self.seg_low)
 
     @cached_property
+    def ends(self) -> tuple[np.ndarray, np.ndarray]:
+        """(m,) the least and the largest integer that each bin draws."""
+        places = np.arange(self.size)
+        first, after = (np.searchsorted(self.owner, places, side=side) for side in ("left", "right"))
+        return self.seg_low[first], self.seg_high[after - 1]
+
+    @cached_property
     def _width(self) -> np.ndarray:
         return (self.seg_high - self.seg_low + 1).astype(np.float64)
 

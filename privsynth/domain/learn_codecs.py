@@ -5,7 +5,8 @@ Stages, in order; each is a release of part "domain", and all after them is post
 1. the categories of undeclared text columns, in one round or two (thresholded, but for public words);
 2. the frequent values of all numeric dimensions at once (thresholded);
 3. one quantile tree for each dimension, level by level for all of them at once;
-4. which columns of numbers lie near each other (see `ties`).
+4. which endings numbers have (see `endings`);
+5. which columns of numbers lie near each other (see `ties`).
 """
 
 from __future__ import annotations
@@ -35,10 +36,11 @@ from privsynth.codecs.columns import (
 from privsynth.codecs.parse import GRID_LIMIT, Categories, Grid, narrowest
 from privsynth.codecs.parsed_table import ParsedTable, boolean_values
 from privsynth.domain.budget_split import FIRST_ROUND, BudgetSplit, OpenColumns, Shares, split_budget
-from privsynth.domain.build_bins import Tail, build_bins, without_tails
 from privsynth.domain.categories import OpenCategories
 from privsynth.domain.layout import Layout
 from privsynth.domain.magnitude_prior import RemainingRows
+from privsynth.domain.numbers.build_bins import Tail, build_bins, without_tails
+from privsynth.domain.numbers.endings import EndingsRequest, Values, find_endings, may_have_endings, with_endings
 from privsynth.domain.quantile_tree import FIRST_PARTS, Dimension, Leaves, TreeRequest, grow
 from privsynth.domain.ties import TiesRequest, tie_numbers
 from privsynth.privacy.mechanisms import Mechanisms
@@ -135,6 +137,20 @@ class _OpenDimension:
         noise = (request.rows_sigma, request.n_rows * fact.null_sigma, values_sigma * math.sqrt(len(self.frequent)))
         return RemainingRows(rows, math.hypot(*noise))
 
+    def _plain(self) -> np.ndarray:
+        """Return (n,) booleans: the row has a value that is not frequent. Private."""
+        assert self.steps is not None
+        assert self.known is not None
+        if not self.frequent:
+            return self.known
+        return self.known & ~np.isin(self.steps, np.fromiter(self.frequent, dtype=np.int64))
+
+    def values(self) -> Values:
+        """Return the values that are not frequent, each of which is a bin of its own already. Private."""
+        assert self.steps is not None
+        kept = self._plain()
+        return Values(self.steps[kept], None if self.weight is None else self.weight[kept])
+
     def hand_over(self, rows: float | None) -> Dimension:
         """Return the dimension for the tree, which owns the arrays from then on, so that they are held only once.
 
@@ -143,9 +159,7 @@ class _OpenDimension:
         """
         assert self.steps is not None
         assert self.known is not None
-        steps, kept = self.steps, self.known
-        if self.frequent:
-            kept = kept & ~np.isin(steps, np.fromiter(self.frequent, dtype=np.int64))
+        steps, kept = self.steps, self._plain()
         self.steps = self.known = None
         weight = None if self.weight is None else self.weight[kept]
         values = steps if kept.all() else steps[kept]
@@ -166,7 +180,9 @@ def learn_codecs(
     texts = request.open_texts
     near = TiesRequest(names=_may_be_near(request), n_rows=request.n_rows, bins=request.bins)
     ties = near.priced(weighting, request.mu_squared)
-    mu_squared = request.mu_squared - ties.mu_squared
+    undeclared = may_have_endings(request.schema, request.layout, request.facts)
+    ended = EndingsRequest(names=undeclared, n_rows=request.n_rows).priced(weighting, request.mu_squared)
+    mu_squared = request.mu_squared - ties.mu_squared - ended.mu_squared
     dimensions = [d for name in request.layout.modelled for d in _open_dimensions(name, parsed, request, weighting)]
     keyed = [dimension for dimension in dimensions if dimension.keyed and request.delta > 0]
     split = split_budget(
@@ -183,12 +199,15 @@ def learn_codecs(
     if released:
         values_sigma = _release_frequent_values(keyed, split, shares, weighting, mechanisms)
     trees = shares.trees if released or not keyed else shares.frequent + shares.trees
+    numbers = {d.column: d.values() for d in dimensions if d.part == "number" and d.column in ended.names}
+    endings = find_endings(numbers, ended, weighting, mechanisms)
+    del numbers
     bins = _release_bins(dimensions, request, weighting, mechanisms, mu_squared=trees, values_sigma=values_sigma)
     found = categories.found()
     for name in texts:
         if (hierarchy := request.schema.column(name).hierarchy) is not None:
             found[name] = tuple(sorted({*found[name], *categories.parents(name, hierarchy)}))
-    codecs = [_codec(name, request, found, bins) for name in request.layout.names]
+    codecs = [with_endings(_codec(n, request, found, bins), request.schema, endings) for n in request.layout.names]
     return tie_numbers(codecs, parsed, ties, weighting, mechanisms)
 
 

@@ -3,7 +3,8 @@
 A bin of a number may lie partly inside a condition. Its likelihood is the part of its mass that does, and the codec
 draws in that part alone, so that `income = 52000` is drawn directly instead of by rejection. Where several attributes
 make up the value that a condition restricts (a date, a column above another), the evidence admits whatever could meet
-it, and rows that do not are drawn again: exact in either case.
+it, and rows that do not are drawn again: exact in either case. A number with endings keeps its bin under a condition
+also where the bin holds no value of its ending; without a condition it takes the nearest that has it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from privsynth.codecs.columns import (
     CategoryCodec,
     ColumnCodec,
     DerivedCodec,
+    Endings,
     NumberCodec,
     TimeCodec,
     join_week,
@@ -32,6 +34,8 @@ from privsynth.codecs.parse import GRID_LIMIT
 from privsynth.codecs.parsed_table import grid_values
 from privsynth.codecs.table import TableCodec
 from privsynth.sampling.conditions import Clause
+
+FEW_VALUES = 4_096  # left by a condition (own): their endings are looked up one by one
 
 _Range = tuple[np.ndarray, np.ndarray]
 
@@ -167,6 +171,8 @@ class _Builder:
         )
         self._replace(codec.with_bins(bins))
         self._weigh(self.first[codec.name], np.append(likelihood, truth.null and codec.nullable))
+        if codec.endings is not None:
+            self._weigh(self.first[codec.name] + 1, _possible_endings(codec.endings, bins, likelihood))
 
     @_add.register
     def _(self, codec: TimeCodec, truth: _Truth) -> None:
@@ -287,6 +293,18 @@ class _Builder:
     def _weigh_null(self, codec: ColumnCodec) -> None:
         for part, attribute in enumerate(codec.attributes()):
             self._weigh(self.first[codec.name] + part, np.append(np.ones(attribute.size - 1), 0.0))
+
+
+def _possible_endings(endings: Endings, bins: Bins, likelihood: np.ndarray) -> np.ndarray:
+    """Return (endings + 2,) whether values that are left have each ending; all of them where many values are left."""
+    there = np.ones(len(endings.patterns) + 2)
+    left = likelihood[bins.owner] > 0
+    low, high = bins.seg_low[left], bins.seg_high[left]
+    if (high - low + 1).sum() <= FEW_VALUES:
+        values = [np.arange(a, b + 1) for a, b in zip(low.tolist(), high.tolist(), strict=True)]
+        there[:-1] = 0.0
+        there[endings.of(np.concatenate([*values, np.zeros(0, dtype=np.int64)]))] = 1.0
+    return there
 
 
 def _numbers(codec: NumberCodec, steps: np.ndarray) -> np.ndarray:

@@ -33,6 +33,7 @@ NUMERIC_KINDS = ("numeric", "integer")
 TIME_KINDS = ("datetime", "date")
 MAX_CATEGORIES = 50_000  # of a column (own): with OTHER and NULL they fit the 65,536 codes of an attribute
 MAX_PARENTS = 1_000  # groups of the coarsest level (own): each becomes a category where the codes are bought
+MAX_ENDINGS, MAX_ENDING = 32, 9  # of a column, and characters of each (own): more than a price list has
 MAX_COLUMNS = 2_000  # of a schema (own): more than a generator can be fitted to in a day
 
 
@@ -87,6 +88,7 @@ class Column(BaseModel):
       minimum, maximum: bounds; numbers for numeric kinds, ISO dates or datetimes for time kinds.
       categories: the closed list of values, in the order of the code book. Values outside it become missing.
       precision: grid of the values: 0.1 keeps one decimal; for datetimes, in seconds (60 keeps minutes).
+      endings: how many of the numbers end, as written: "99" or ".99" of 19.99, "0.00" of 20.00; needs the precision.
       nullable: False when a missing value cannot occur; the synthetic column then has none.
       roles: identifier, quasi_identifier, sensitive, protected, target.
       format: strptime format of a datetime or date that is not ISO 8601.
@@ -106,6 +108,7 @@ class Column(BaseModel):
     maximum: float | datetime | date | None = None
     categories: tuple[str, ...] | None = None
     precision: float | None = None
+    endings: tuple[str, ...] | None = None
     nullable: bool = True
     roles: Roles = ()
     format: str | None = None
@@ -119,7 +122,7 @@ class Column(BaseModel):
     description: str | None = None
     unit: str | None = None
 
-    @field_validator("categories", "true_values", "false_values", mode="before")
+    @field_validator("categories", "true_values", "false_values", "endings", mode="before")
     @classmethod
     def _texts(cls, value: Any) -> Any:
         if value is None:
@@ -204,6 +207,8 @@ class Column(BaseModel):
             raise ValueError("true_values and false_values overlap")
         if self.follows is not None:
             self._check_book(self.follows)
+        if self.endings is not None:
+            self._check_endings(self.endings)
         if self.hierarchy is not None and self.kind != "categorical":
             raise ValueError("hierarchy needs kind: categorical")
         if self.hierarchy is not None and self.categories is None and self._coarsest() > MAX_PARENTS:
@@ -212,6 +217,25 @@ class Column(BaseModel):
                 "declare the categories"
             )
         return self
+
+    def _check_endings(self, endings: tuple[str, ...]) -> None:
+        decimals = 0
+        if self.kind == "numeric" and self.precision is not None:
+            decimals = round(-math.log10(self.precision))
+        if self.kind not in NUMERIC_KINDS or (self.kind == "numeric") != (decimals > 0):
+            raise ValueError("endings need kind: integer, or kind: numeric with a precision of 0.1, 0.01, …")
+        if decimals and not math.isclose(self.precision or 0.0, 10.0**-decimals):
+            raise ValueError("endings need a precision of 0.1, 0.01, …")
+        if self.kind == "integer" and self.precision not in (None, 1):
+            raise ValueError("endings of integers need a precision of 1")
+        for text in endings:
+            behind = len(text.partition(".")[2]) if "." in text else decimals
+            if not re.fullmatch(r"[0-9]*\.?[0-9]+", text) or len(text) > MAX_ENDING or behind != decimals:
+                raise ValueError(f"endings holds '{text}', which is not how a number of this precision ends")
+        if not 1 <= len(endings) <= MAX_ENDINGS or len({text.replace(".", "") for text in endings}) < len(endings):
+            raise ValueError(f"endings must hold between 1 and {MAX_ENDINGS} different ones")
+        if self.has_role("target") or self.has_role("protected"):
+            raise ValueError("endings cannot be modelled of a target or a protected column")
 
     def _check_book(self, follows: Follows) -> None:
         if self.kind not in ("categorical", "boolean"):

@@ -29,6 +29,7 @@ class Column:
     minimum: float | str | None = None
     maximum: float | str | None = None
     precision: float | None = None
+    endings: Sequence[str] | None = None
     categories: Sequence[str] | None = None
     follows: tuple[str, Mapping[str, Sequence[str]]] | None = None
     hierarchy: str | Mapping[str, Mapping[str, Sequence[str]]] | None = None
@@ -146,6 +147,7 @@ TRANSACTIONS = {
         minimum=0.01,
         maximum=15000,
         precision=0.01,
+        endings=["00.00", "0.00", "5.00", ".00", ".50", ".90", ".95", ".99"],
     ),
     "currency": Column(
         "Currency in which the merchant asked for it: that of the country",

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privsynth.domain.build_bins import build_bins, without_tails
+from privsynth.domain.numbers.build_bins import build_bins, without_tails
 from privsynth.domain.quantile_tree import Leaves
 
 

@@ -3,6 +3,7 @@
 from privsynth.codecs.columns.category import OTHER, CategoryCodec, following_codec
 from privsynth.codecs.columns.derived import DerivedCodec
 from privsynth.codecs.columns.elapsed import DAY, ElapsedScale
+from privsynth.codecs.columns.endings import Endings, declared_endings
 from privsynth.codecs.columns.number import NumberCodec
 from privsynth.codecs.columns.protocol import Attribute, ColumnCodec, Drawn
 from privsynth.codecs.columns.saved import codec_from_json, codec_to_json
@@ -21,12 +22,14 @@ __all__ = [
     "DerivedCodec",
     "Drawn",
     "ElapsedScale",
+    "Endings",
     "NumberCodec",
     "SurrogateCodec",
     "TiedCodec",
     "TimeCodec",
     "codec_from_json",
     "codec_to_json",
+    "declared_endings",
     "following_codec",
     "join_week",
     "split_week",

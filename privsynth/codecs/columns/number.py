@@ -11,17 +11,22 @@ import pyarrow as pa
 
 from privsynth.codecs.bins import MAX_STEP, Bins
 from privsynth.codecs.bounds import clip_steps
+from privsynth.codecs.columns.endings import NOWHERE, Endings
 from privsynth.codecs.columns.protocol import Attribute, ColumnCodec, Drawn, Family, mask, without_null
 from privsynth.codecs.columns.saved_fields import FINEST, column_name, declared_bounds, other_column
 from privsynth.codecs.decoded_rows import Decoded
-from privsynth.codecs.loaded import flag, number, only
+from privsynth.codecs.loaded import flag, number, only, require
 from privsynth.codecs.parse import GRID_LIMIT, Categories, Grid
 from privsynth.codecs.parsed_table import grid_values
 
 
 @dataclass(frozen=True)
 class NumberCodec:
-    """Numbers on a grid of `precision`; with `base`, the amount by which they exceed another column."""
+    """Numbers on a grid of `precision`; with `base`, the amount by which they exceed another column.
+
+    With `endings` there is a second attribute, the ending: the value is the one nearest to a draw from the bin that has
+    it, in the bin if it holds one and beside it if not. Where `bins_decide` it stays in the bin in any case.
+    """
 
     type: ClassVar[str] = "number"
     family: ClassVar[Family] = "number"
@@ -33,6 +38,8 @@ class NumberCodec:
     low: int | None = None
     high: int | None = None
     base: str | None = None
+    endings: Endings | None = None
+    bins_decide: bool = False  # not saved: only a condition on the values narrows the bins
 
     @property
     def arrow_type(self) -> pa.DataType:
@@ -50,17 +57,20 @@ class NumberCodec:
         return 1
 
     def attributes(self) -> list[Attribute]:
-        """Return the one attribute: bins, NULL."""
+        """Return bins, NULL; then the endings, those that are none, NULL."""
         suffix = f"·above {self.base}" if self.base else ""
-        return [Attribute(self.name + suffix, self.bins.size + 1, self.nullable, True)]
+        found = [Attribute(self.name + suffix, self.bins.size + 1, self.nullable, True)]
+        if self.endings is not None:
+            found.append(Attribute(f"{self.name}·ending", len(self.endings.patterns) + 2, self.nullable, False))
+        return found
 
     def fits(self, source: ColumnCodec) -> bool:
         """Return whether the base is a column of numbers."""
         return isinstance(source, NumberCodec)
 
     def with_bins(self, bins: Bins) -> NumberCodec:
-        """Return the codec with other bins."""
-        return replace(self, bins=bins)
+        """Return the codec with other bins, which its values do not leave."""
+        return replace(self, bins=bins, bins_decide=True)
 
     def bounded(self, steps: np.ndarray) -> np.ndarray:
         """Return grid steps inside the declared bounds."""
@@ -72,12 +82,16 @@ class NumberCodec:
         return Decoded(self.bounded(column.steps), column.null)
 
     def encode(self, column: Categories | Grid, base: Decoded | None) -> list[np.ndarray]:
-        """Return (n,) int32 codes of the one attribute."""
+        """Return (n,) int32 codes of each attribute."""
         found = self.known(column)
         steps, null = found.values, found.null
         if base is not None:
             steps, null = np.maximum(steps - base.values, 0), null | base.null
-        return [np.where(null, self.bins.size, self.bins.encode(steps)).astype(np.int32)]
+        codes = [np.where(null, self.bins.size, self.bins.encode(steps)).astype(np.int32)]
+        if self.endings is not None:
+            missing = len(self.endings.patterns) + 1
+            codes.append(np.where(null, missing, self.endings.of(found.values)).astype(np.int32))
+        return codes
 
     def parsed(self, column: Decoded) -> Grid:
         """Return grid steps."""
@@ -87,6 +101,8 @@ class NumberCodec:
         """Return (n,) grid steps, inside the declared bounds and never below the base."""
         places, null = without_null(codes[0], self.bins.size)
         steps, null = self.bins.decode(places, rng), null & self.nullable
+        if self.endings is not None:
+            steps = self._ended(steps, places, codes[1])
         if self.base:
             base = drawn.columns[self.base]
             steps, null = steps + base.values, null | (base.null & self.nullable)
@@ -94,6 +110,26 @@ class NumberCodec:
         if self.base:
             steps = np.maximum(steps, drawn.columns[self.base].values)
         return Decoded(steps, null)
+
+    def _ended(self, steps: np.ndarray, places: np.ndarray, endings: np.ndarray) -> np.ndarray:
+        """Return (n,) grid steps moved to the endings wanted; a bin of one value keeps it."""
+        assert self.endings is not None
+        if self.bins_decide:  # a condition may have left gaps in them
+            at = np.searchsorted(self.bins.seg_low, steps, side="right") - 1
+            low, high = self.bins.seg_low[at], self.bins.seg_high[at]
+        else:
+            first, last = self.bins.ends
+            low, high = first[places], last[places]
+        wanted = np.minimum(endings.astype(np.int64), len(self.endings.patterns))
+        found = self.endings.nearest(steps, wanted, low, high)
+        nowhere = found == NOWHERE
+        result = np.where(nowhere, steps, found)
+        at = np.flatnonzero(nowhere & (low < high) & (not self.bins_decide))
+        if len(at):
+            bounds = self.bounded(np.array([self.bins.seg_low[0], self.bins.seg_high[-1]]))
+            beside = self.endings.nearest(steps[at], wanted[at], *np.broadcast_to(bounds[:, None], (2, len(at))))
+            result[at] = np.where(beside == NOWHERE, steps[at], beside)
+        return result
 
     def amounts(self, values: np.ndarray) -> np.ndarray:
         """Return (n,) the numbers of grid steps."""
@@ -120,6 +156,7 @@ class NumberCodec:
         return {
             "cells": self.bins.to_json(), "precision": self.precision, "nullable": self.nullable,
             "integer": self.integer, "low": self.low, "high": self.high, "base": self.base,
+            "endings": None if self.endings is None else self.endings.to_json(),
         }  # fmt: skip
 
     @classmethod
@@ -129,8 +166,10 @@ class NumberCodec:
         Raises:
           Malformed: a field is missing or wrong.
         """
-        names = {"name", "cells", "precision", "nullable", "integer", "low", "high", "base"}
+        names = {"name", "cells", "precision", "nullable", "integer", "low", "high", "base", "endings"}
         found = only(data, names, "a column of numbers")
+        ended = found["endings"] is not None
+        require(not (ended and found["base"] is not None), "an amount above another column has no endings")
         low, high = declared_bounds(found["low"], found["high"], -MAX_STEP, MAX_STEP)
         return cls(
             column_name(found["name"]),
@@ -141,6 +180,7 @@ class NumberCodec:
             low,
             high,
             other_column(found["base"]),
+            Endings.from_json(found["endings"]) if ended else None,
         )
 
 

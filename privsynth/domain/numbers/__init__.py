@@ -1,0 +1,1 @@
+"""What is learned of numbers besides their quantiles: bins with a shape inside, and endings."""

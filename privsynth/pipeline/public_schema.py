@@ -28,6 +28,7 @@ def public_schema(public: Public, request: Request) -> str:
             "hierarchy": column.hierarchy if isinstance(codec, CategoryCodec) else None,
             "description": column.description,
             "unit": column.unit,
+            "constant_within_unit": column.constant_within_unit or None,
         }
         if fact.kind in ("numeric", "datetime"):
             found["precision"] = fact.precision

@@ -8,7 +8,8 @@ from privsynth.schema.definition import NUMERIC_KINDS, Column, Schema
 from privsynth.schema.files import dump_schema
 
 _HEAD = """The public schema of a release of privsynth.
-Every line was declared by a person or bought with the release's budget; see the report's table of columns."""
+Every line was declared by a person, stated by the types of the source, or bought with the release's budget; see the
+report's table of columns."""
 
 
 def public_schema(public: Public, request: Request) -> str:

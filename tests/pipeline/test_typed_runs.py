@@ -34,8 +34,11 @@ def typed(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def released(typed, tmp_path_factory):
-    out = tmp_path_factory.mktemp("released") / "out"
-    made = run("synthesize", typed, "--unit", "row", "--epsilon", 4, "--seed", 1, "--out", out, *FAST)
+    folder = tmp_path_factory.mktemp("released")
+    out = folder / "out"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PRIVSYNTH_HOME", str(folder / "home"))  # the home of a single test is not there yet
+        made = run("synthesize", typed, "--unit", "row", "--epsilon", 4, "--seed", 1, "--out", out, *FAST)
     assert made.exit_code == 0, made.output
     return out
 

@@ -14,8 +14,9 @@
     │   ├── BudgetExceeded         the cap or the reservation would be passed
     │   └── LedgerError            the ledger is damaged, or an older copy of itself
     │       └── LedgerUnavailable  7: the ledger cannot be read or written now: its disk, rights or lock
-    └── VerificationError          5: a signature or a digest does not fit
-        └── UnknownSigner          6: intact, but the signer is in no keyring that was given
+    ├── VerificationError          5: a signature or a digest does not fit
+    │   └── UnknownSigner          6: intact, but the signer is in no keyring that was given
+    └── LittleToLearn              8: at this budget little can be learned from the table; a person may say: anyway
 
 Messages are for the person at the keyboard: what is wrong, then what to do. They name columns, options, files and
 counts that the user typed or that the header shows; never the value of a cell.
@@ -153,6 +154,12 @@ class UnknownSigner(VerificationError):
     """The release is intact, but no keyring that was given knows its signer."""
 
     exit_code = 6
+
+
+class LittleToLearn(PrivsynthError):
+    """At this budget little can be learned from a table of this size; the message says what would help."""
+
+    exit_code = 8
 
 
 class PrivsynthWarning(UserWarning):

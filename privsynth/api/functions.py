@@ -53,6 +53,8 @@ def synthesize(
     header_is_public: bool = False,
     sdv_is_declared: bool = False,
     keep_units: bool | None = None,
+    expect_rows: int | None = None,
+    anyway: bool = False,
 ) -> SynthesisResult:
     """Make a release of a sensitive table: synthetic rows, the model that made them, and two signed reports.
 
@@ -83,7 +85,11 @@ def synthesize(
         the rows, and is refused.
       keep_units: the rows of a synthetic unit are drawn together and share a surrogate in the unit column; None where
         the schema names that column, and columns that are constant within a unit.
+      expect_rows: your guess of the number of rows, by which the run is judged before anything is spent.
+      anyway: make the release even if little can be learned from the table.
     Raises:
+      LittleToLearn: at this budget little can be learned; the message says what would help. Nothing is spent if the
+        number of rows is declared or expected, else what counting the rows costs.
       InputError: what was given cannot be used; nothing is spent.
       BudgetError: the cap of the dataset would be passed, or the ledger cannot be used; nothing is spent.
     """
@@ -112,6 +118,8 @@ def synthesize(
         header_is_public=header_is_public,
         sdv_is_declared=sdv_is_declared,
         keep_units=keep_units,
+        expect_rows=expect_rows,
+        anyway=anyway,
     )
     return run(config, environment(passphrase=_passphrase(passphrase)))
 
@@ -131,13 +139,14 @@ def plan(
     source_options: SourceOptions | Mapping[str, Any] | None = None,
     header_is_public: bool = False,
     sdv_is_declared: bool = False,
+    anyway: bool = False,
 ) -> Plan:
     """Return what a release would cost and reach. Reads the header only and spends nothing.
 
     Args:
       expect_rows: your guess of the number of rows; None shows three sizes.
       source, epsilon, unit, max_rows_per_unit, delta, schema, dataset, generator, source_options,
-        header_is_public, sdv_is_declared: as for `synthesize`.
+        header_is_public, sdv_is_declared, anyway: as for `synthesize`, which would end with the plan's `refused`.
     Raises:
       InputError: the same as `synthesize`, for what public facts can tell.
     """
@@ -157,8 +166,10 @@ def plan(
         source_options=source_options,
         header_is_public=header_is_public,
         sdv_is_declared=sdv_is_declared,
+        expect_rows=expect_rows,
+        anyway=anyway,
     )
-    return run(config, expect_rows=expect_rows)
+    return run(config)
 
 
 @needs("synthesize")

@@ -82,6 +82,8 @@ class Synthesizer:
         header_is_public: bool = False,
         sdv_is_declared: bool = False,
         keep_units: bool | None = None,
+        expect_rows: int | None = None,
+        anyway: bool = False,
         out: str | Path | None = None,
     ) -> None:
         self.epsilon = epsilon
@@ -103,6 +105,8 @@ class Synthesizer:
         self.header_is_public = header_is_public
         self.sdv_is_declared = sdv_is_declared
         self.keep_units = keep_units
+        self.expect_rows = expect_rows
+        self.anyway = anyway
         self.out = out
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:

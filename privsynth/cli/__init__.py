@@ -173,7 +173,8 @@ def main(ctx: click.Context, verbose: bool) -> None:
     \b
     Exit codes: 0 done, 2 bad input or usage, 3 a check failed, 4 refused by the
     budget, 5 does not verify, 6 intact but the signer is unknown, 7 the ledger
-    cannot be read or written now, 130 stopped by a person or the system.
+    cannot be read or written now, 8 little can be learned at this budget,
+    130 stopped by a person or the system.
     """
     ctx.obj.verbose = verbose
 

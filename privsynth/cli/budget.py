@@ -19,6 +19,7 @@ _WORDS = {
     "drawn": "noise drawn: spent",
     "completed": "released",
     "failed": "failed: stays spent",
+    "stopped": "stopped early: part of it stays spent",
     "refunded": "given back",
     "accepted": "older or damaged ledger accepted",
 }

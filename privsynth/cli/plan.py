@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from privsynth.cli.terminal.options import declared_option, header_option, source_options, take_source_options
+from privsynth.cli.terminal.options import (
+    anyway_option,
+    declared_option,
+    expect_rows_option,
+    header_option,
+    source_options,
+    take_source_options,
+)
 from privsynth.cli.terminal.output import bar, emit_json, print_table, say, speaks_unicode
 
 if TYPE_CHECKING:
     from privsynth.pipeline.plan import Plan
 
+_STATUS = {"resolved": "resolved", "coarse": "only coarsely", "lost": "lost in noise"}
 SHOWN_COLUMNS = 40  # in the table (own): a screen; --json has all
 
 
@@ -25,13 +33,16 @@ SHOWN_COLUMNS = 40  # in the table (own): a screen; --json has all
 @click.option("--max-rows-per-unit", type=int, metavar="K", help="At most K rows of a unit are used.")
 @click.option("--dataset", metavar="NAME", help="Name in the budget ledger.")
 @click.option("--generator", default="auto", show_default=True, metavar="NAME", help="auto, or one of the generators.")
-@click.option("--expect-rows", type=int, metavar="N", help="Your guess of the number of rows (default: three sizes).")
+@expect_rows_option
 @source_options
 @header_option
 @declared_option
+@anyway_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
-def command(expect_rows: int | None, as_json: bool, **options: Any) -> None:
+def command(as_json: bool, **options: Any) -> None:
     """Show what a release of SOURCE would cost and how accurate it would be. Reads only the header; spends nothing.
+
+    Exit code 8 means that at the number of rows that you expect, or that the schema declares, little can be learned.
 
     Example: privsynth plan admissions.csv --schema schema.yaml --unit patient_id --epsilon 1
     """
@@ -39,15 +50,20 @@ def command(expect_rows: int | None, as_json: bool, **options: Any) -> None:
     from privsynth.pipeline.plan import plan
 
     taken = take_source_options(options)
-    made = plan(SynthesizeConfig(out=Path("plan"), source_options=taken, **options), expect_rows=expect_rows)
+    made = plan(SynthesizeConfig(out=Path("plan"), source_options=taken, **options))
     if as_json:
         emit_json(made.to_json())
     else:
         _say(made)
+    if made.refused is not None and as_json:  # the object says why
+        click.get_current_context().exit(made.refused.exit_code)
+    if made.refused is not None:
+        raise made.refused
 
 
 def _say(made: Plan) -> None:
     from privsynth.pipeline.plan import pair_error
+    from privsynth.pipeline.usability.advice import sentence
 
     say(f"{made.dataset}: ({made.epsilon:g}, {made.delta:g})-differential privacy, {made.neighbours}.")
     cost = f"All parts together would cost epsilon {made.epsilon_of_events:.4f}; nothing was spent."
@@ -68,9 +84,16 @@ def _say(made: Plan) -> None:
         sizes,
         title="What the budget can resolve",
     )
-    columns = [(c.name, c.known, f"{c.codes:,}", f"{c.expected_tvd:.4f}") for c in last.columns[:SHOWN_COLUMNS]]
-    print_table(("column", "domain", "codes", "error (TVD)"), columns, title=f"Each column, at {last.rows:,} rows")
+    columns = [
+        (c.name, c.known, f"{c.codes:,}", f"{c.expected_tvd:.4f}", _STATUS[c.status])
+        for c in last.columns[:SHOWN_COLUMNS]
+    ]
+    print_table(
+        ("column", "domain", "codes", "error (TVD)", "outlook"), columns, title=f"Each column, at {last.rows:,} rows"
+    )
     if len(last.columns) > SHOWN_COLUMNS:
         say(f"… and {len(last.columns) - SHOWN_COLUMNS} more columns; --json has them all")
     if made.rows_noise:
         say(f"The number of rows itself is released with noise of about {made.rows_noise:.0f} rows.")
+    for outlook in made.outlooks:
+        say(f"Expected: {sentence(outlook)}.")

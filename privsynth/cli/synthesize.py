@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,9 @@ import click
 
 from privsynth.cli import STOPPED
 from privsynth.cli.terminal.options import (
+    anyway_option,
     declared_option,
+    expect_rows_option,
     header_option,
     policy_option,
     source_options,
@@ -92,15 +95,18 @@ _POLICY_WORDS = {"fail": "failed", "review": "to review", "insufficient": "witho
 @source_options
 @header_option
 @declared_option
+@expect_rows_option
+@anyway_option
 @click.option("--officer", is_flag=True, help="Print the officer's findings too: exact figures about real people.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 def command(out: Path, officer: bool, as_json: bool, format_: str, **options: Any) -> None:
     """Make a release: a synthetic table, the model that made it, and two signed reports.
 
-    SOURCE is a file (CSV, Parquet, JSON Lines, Excel, SQLite) or a database URL. The release costs at most the given
-    epsilon and delta, which the ledger reserves before any row is read. Exit code 3 means that a check of the audit
-    failed; the release is written all the same, and a person decides. Ctrl-C during the audit ends only the audit: the
-    release is made, and the officer's report says what is missing.
+    SOURCE is a file (CSV, Parquet, JSON Lines, Excel, SQLite) or a database URL. The release costs at most the
+    given epsilon and delta, which the ledger reserves before any row is read. Exit code 3 means that a check of the
+    audit failed; the release is written all the same, and a person decides. Exit code 8 means that at this budget
+    little can be learned from a table of that size: nothing is released, and the message says what would help.
+    Ctrl-C during the audit ends only the audit: the release is made, and the officer's report says what is missing.
 
     Example: privsynth synthesize admissions.csv --unit patient_id --max-rows-per-unit 3 --epsilon 1 --out out/
     """
@@ -111,7 +117,7 @@ def command(out: Path, officer: bool, as_json: bool, format_: str, **options: An
     source_opts = take_source_options(options)
     config = SynthesizeConfig(out=out, format=format_, source_options=source_opts, **options)  # type: ignore[arg-type]
     with progress() as steps:
-        env = environment(passphrase=ask_passphrase(), progress=lambda stage, share: steps(stage, share, 1.0))
+        env = environment(passphrase=ask_passphrase(), progress=lambda stage, share: steps(stage, share, 1.0), tell=say)
         result = synthesize(config, env)
         output_mode().released = True
     if as_json:
@@ -144,6 +150,7 @@ def result_json(result: SynthesisResult, officer: bool) -> dict[str, Any]:
         "dataset": result.dataset,
         "signer": result.signer or None,
         "unresolved": list(result.unresolved),
+        "usability": None if result.usability is None else asdict(result.usability),
         "policy": policy_json(result.judgement, officer=officer),
         "files": sorted(str(path) for path in folder.rglob("*") if path.is_file()),
         "findings": [{key: getattr(finding, key) for key in keys} for finding in findings],
@@ -165,6 +172,9 @@ def _say(result: SynthesisResult, officer: bool) -> None:
     say(f"  officer report   {result.officer / 'report.html'}  (exact figures: keep it inside)")
     say(f"  signed by        {result.signer or 'nobody: the release is marked UNSIGNED'}")
     say(f"  checks           {len(failed)} failed, {review} for a person to review; see the officer report")
+    if result.usability is not None:
+        for heading, text in result.usability.lines():
+            say(f"  {heading.lower():<16} {text}")
     if result.unresolved:
         say(f"  not resolved     {first_names(result.unresolved)}")
         say("                   no value of these stands out from the noise: declare bounds, categories or kind: id")

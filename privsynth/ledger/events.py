@@ -1,8 +1,8 @@
 """The events of the budget ledger and what they add up to: pure functions, no files.
 
 Rules, the most important first:
-  1. What was reserved is spent, until a `refunded` event says that nothing was drawn. A killed run stays
-     spent.
+  1. What was reserved is spent, until a `refunded` event says that nothing was drawn, or a `stopped` event that a run
+     which may stop early ended before it had drawn most of it. A killed run stays spent.
   2. Releases compose by plain addition of epsilon and of delta, in whole units (epsilon 1e-12, delta 1e-18):
      a cost is rounded up, a cap down, and no float is ever added to another.
   3. Balances are derived from the events alone; there is no second place that holds a sum.
@@ -36,8 +36,8 @@ MAX_EPSILON = 1e6  # far beyond any promise; keeps every amount inside a 64-bit 
 DEFAULT_CAP_EPSILON = 10.0
 DEFAULT_CAP_DELTA = 1e-5  # for the same ten releases
 
-Status = Literal["reserved", "drawn", "completed", "failed", "refunded"]
-Kind = Literal["cap", "reserved", "bound", "drawn", "completed", "failed", "refunded", "accepted"]
+Status = Literal["reserved", "drawn", "completed", "failed", "stopped", "refunded"]
+Kind = Literal["cap", "reserved", "bound", "drawn", "completed", "failed", "stopped", "refunded", "accepted"]
 KINDS: frozenset[str] = frozenset(get_args(Kind))
 
 
@@ -285,7 +285,10 @@ def _apply(state: State, event: Event) -> None:
             before = state.carried.get(identity(dataset), (0, 0))
             state.carried[identity(dataset)] = (before[0] + int(epsilon), before[1] + int(delta))
     elif (run := state.runs.get(event.run_id)) is not None:
-        if event.kind == "bound":
+        if event.kind == "stopped":  # never more than was reserved
+            epsilon = min(int(event.payload["epsilon_units_used"]), run.epsilon_units)
+            state.runs[run.run_id] = replace(run, status="stopped", epsilon_units=max(epsilon, 0))
+        elif event.kind == "bound":
             state.runs[run.run_id] = replace(run, fingerprint=str(event.payload["fingerprint"]))
         else:
             state.runs[run.run_id] = replace(run, status=_BECOMES[event.kind])

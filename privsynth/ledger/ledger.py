@@ -194,7 +194,7 @@ class Reservation:
 
     @property
     def status(self) -> Status:
-        """reserved, drawn, completed, failed or refunded; asked from the ledger."""
+        """reserved, drawn, completed, failed, stopped or refunded; asked from the ledger."""
         return self._ledger.run(self.run_id).status
 
     def bind(self, fingerprint: bytes) -> None:
@@ -282,6 +282,23 @@ class Reservation:
             )
         return self._draft("completed", {"epsilon_units_used": used[0], "delta_units_used": used[1]})
 
+    def stop(self, epsilon_spent: float) -> None:
+        """Record that the run ended early, by what it had released: less ε stays charged, and the whole δ.
+
+        Args:
+          epsilon_spent: what was drawn costs, at the δ that the run's plan set aside for this (`Bill`).
+        Raises:
+          BudgetError: nothing was drawn, or the run has ended.
+          LedgerError: it could not be recorded; the whole reservation stays charged.
+        """
+
+        def decide(state: State) -> Draft:
+            run = self._expect(state, "stop", "drawn")
+            used = min(spend_units(epsilon=epsilon_spent, delta=0.0)[0], run.epsilon_units)
+            return self._draft("stopped", {"epsilon_units_used": used})
+
+        self._ledger._append(decide)
+
     def refund(self) -> None:
         """Give the reservation back.
 
@@ -291,7 +308,7 @@ class Reservation:
 
         def decide(state: State) -> Draft:
             run = _run(state, self.run_id)
-            if run.status in ("drawn", "completed", "failed"):
+            if run.status in ("drawn", "completed", "failed", "stopped"):
                 raise BudgetError(f"The run {self.run_id!r} has drawn noise: what it reserved stays spent.")
             self._expect(state, "refund", "reserved")
             return self._draft("refunded", {"reason": "nothing was drawn"})

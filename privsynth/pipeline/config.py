@@ -53,6 +53,8 @@ class SynthesizeConfig:
       sdv_is_declared: the SDV metadata came from a code book; without it all of it counts as observed in the rows.
       keep_units: rows of a synthetic unit are drawn together and share a surrogate in the unit column; None where the
         schema names that column, and columns that are constant within a unit.
+      expect_rows: a guess of the number of rows, by which a run is judged before anything is spent.
+      anyway: make the release even if little can be learned from the table.
     """
 
     source: str | Path | pd.DataFrame
@@ -75,20 +77,27 @@ class SynthesizeConfig:
     header_is_public: bool = False
     sdv_is_declared: bool = False
     keep_units: bool | None = None
+    expect_rows: int | None = None
+    anyway: bool = False
 
     def __post_init__(self) -> None:
         _validate.paths(out=self.out, policy=self.policy)
         _validate.texts(unit=self.unit, dataset=self.dataset, generator=self.generator, key=self.key)
-        _validate.flags(header_is_public=self.header_is_public, sdv_is_declared=self.sdv_is_declared)
+        _validate.flags(
+            header_is_public=self.header_is_public, sdv_is_declared=self.sdv_is_declared, anyway=self.anyway
+        )
         if self.keep_units is not None:
             _validate.flags(keep_units=self.keep_units)
         _validate.whole_numbers(max_rows_per_unit=self.max_rows_per_unit, rows=self.rows, seed=self.seed)
+        _validate.whole_numbers(expect_rows=self.expect_rows)
         SourceOptions.of(self.source_options)
         _validate.one_of(get_args(Format), format=self.format)
         _validate.one_of(get_args(AuditLevel), audit=self.audit)
         in_range(0.0, 0.5, holdout_fraction=self.holdout_fraction)
         if self.rows is not None:
             in_range(1, 10**10, rows=self.rows)
+        if self.expect_rows is not None:
+            in_range(1, 10**12, expect_rows=self.expect_rows)
         if self.seed is not None:
             in_range(0, 2**63 - 1, seed=self.seed)
 

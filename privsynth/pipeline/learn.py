@@ -6,7 +6,7 @@ return constants, all that it returns as public must be the same for every table
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -30,6 +30,7 @@ from privsynth.findings.finding import Finding
 from privsynth.generators.registry import FittedGenerator, Generator
 from privsynth.pipeline.row_counts import CountNoise
 from privsynth.pipeline.spending_plan import make_plan, modelled_columns, respread
+from privsynth.pipeline.usability.outlook import TableSize, number_of_bins
 from privsynth.privacy.budget import ROUNDING, Budget, SpendingPlan
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.privacy.unit_weights import STEPS, RowWeights, Weighting, row_weights
@@ -46,8 +47,6 @@ from privsynth.schema.source_format import SourceFormat
 from privsynth.schema.stated_types import Family
 from privsynth.table import Table
 
-MIN_BINS, MAX_BINS = 8, 32  # of a numeric dimension (own): fewer lose its shape, more have noisy pairs
-ROWS_PER_BIN_SIGMA = 12.0  # rows of a bin, in standard deviations of a count's noise (own)
 FITTING_STREAM = 2**32 - 1  # of the published seed, reserved for fitting: parts of a sampled table count from 0
 UNITS_SHARE = (
     0.4  # of part "rows", for the number of units, if they may have several rows; the rest, for how many (own)
@@ -66,6 +65,8 @@ class Request:
       source_format: how the source's table is written, by its header and types.
       keep_units: whether rows of a synthetic unit are drawn together and share a surrogate.
       figures: whether the public figures are released; without them the budget's share for the report is not spent.
+      judge: called with the size of the table as soon as that is released or declared, before anything else is; may end
+        the run by raising an error, from public facts alone.
     """
 
     schema: Schema
@@ -81,6 +82,7 @@ class Request:
     source_format: SourceFormat = field(default_factory=SourceFormat)
     figures: bool = True
     keep_units: bool = False
+    judge: Callable[[TableSize], None] = lambda scale: None
 
     @classmethod
     def on_all_rows(
@@ -114,6 +116,7 @@ class Public:
       facts, layout: what each column is and became.
       findings: the public findings.
       n_rows: released number of rows that were used (training and holdout).
+      scale: released size of the training rows.
     """
 
     model: SyntheticModel
@@ -122,6 +125,7 @@ class Public:
     layout: Layout
     findings: tuple[Finding, ...]
     n_rows: int
+    scale: TableSize
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -161,6 +165,11 @@ class Sizes:
         """Rows of a unit in training, on average."""
         return 1.0 if self.units is None else self.train / self.units[0]
 
+    @property
+    def scale(self) -> TableSize:
+        """The size of the training rows."""
+        return TableSize(rows=self.train, rows_per_unit=self.usual_rows)
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Columns:
@@ -194,6 +203,7 @@ def learn(
         keyed=keyed,
     )
     sizes = _release_sizes(partition, request, mechanisms)
+    request.judge(sizes.scale)
     plan = _share_out(table, sizes, request, mechanisms)
     progress("learning the columns", 0.0)
     columns = _learn_columns(table, partition, sizes, replace(request, plan=plan), mechanisms, progress)
@@ -214,6 +224,7 @@ def learn(
         layout=columns.layout,
         findings=tuple(findings),
         n_rows=model.default_rows,
+        scale=sizes.scale,
     )
     return public, Private(table=table, partition=partition)
 
@@ -343,16 +354,6 @@ def _facts(
     )
     facts = learn_facts(table, asked, weighting, mechanisms, rows=rows)
     return {n: facts[n] if n in facts else ColumnFacts(kind="id", provenance="fixed") for n in table.names}
-
-
-def number_of_bins(n_rows: float, plan: SpendingPlan, *, rows_per_unit: float) -> int:
-    """Return about how many bins a numeric dimension gets; from released and public numbers.
-
-    Args:
-      rows_per_unit: the mean where it is known, else the most.
-    """
-    noise = rows_per_unit / max(plan.parts["measurement"], 1e-12) ** 0.5
-    return int(np.clip((n_rows / noise / ROWS_PER_BIN_SIGMA) ** 0.5, MIN_BINS, MAX_BINS))
 
 
 def _encode(codec: TableCodec, parsed: ParsedTable, unit: np.ndarray, n_rows: float, request: Request) -> Encoded:

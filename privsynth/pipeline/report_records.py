@@ -30,6 +30,8 @@ from privsynth.ledger.events import DELTA_UNITS, EPSILON_UNITS
 from privsynth.pipeline.audits.unread_cells import TITLES as RUN_TITLES
 from privsynth.pipeline.config import REPORT_SHARE
 from privsynth.pipeline.learn import Public, Request
+from privsynth.pipeline.usability.headline import usability
+from privsynth.pipeline.usability.resolution import unresolved
 from privsynth.policy.files import LoadedPolicy
 from privsynth.policy.judge import Judgement, judge
 from privsynth.privacy.accounting import gdp_mu
@@ -109,6 +111,7 @@ def public_report(
         demo=signing.demo,
         signer=signing.signer,
         n_rows_synthetic=public.rows.n_rows,
+        usability=usability(public, request, bill.plan),
         columns=column_records(public, request.schema),
         rules=tuple(rule.text for rule in public.model.parsed_rules()),
         findings=public.findings,
@@ -207,30 +210,6 @@ def column_records(public: Public, schema: Schema) -> tuple[ColumnRecord, ...]:
             )
         )
     return tuple(infos)
-
-
-def unresolved(codec: ColumnCodec | None, column: Column) -> bool:
-    """Return whether no value of the column stood clear of the noise, so that what it holds is arbitrary."""
-    return codec is not None and _unresolved(codec, column)
-
-
-@singledispatch
-def _unresolved(codec: ColumnCodec, column: Column) -> bool:
-    return False
-
-
-@_unresolved.register
-def _(codec: CategoryCodec, column: Column) -> bool:
-    return codec.other and not codec.values
-
-
-@_unresolved.register(NumberCodec)
-@_unresolved.register(TiedCodec)
-@_unresolved.register(TimeCodec)
-def _(codec: NumberCodec | TiedCodec | TimeCodec, column: Column) -> bool:
-    if column.minimum is not None and column.maximum is not None:
-        return False
-    return codec.bins.size == 1 and int(codec.bins.seg_high[-1]) > int(codec.bins.seg_low[0])
 
 
 def _treatment(codec: ColumnCodec | None, column: Column) -> str:

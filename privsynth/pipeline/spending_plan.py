@@ -76,10 +76,17 @@ def _small(schema: Schema, name: str) -> bool:
 
 
 def make_plan(
-    schema: Schema, physical: Mapping[str, pa.DataType], budget: Budget, training: TrainingSpec | None
+    schema: Schema,
+    physical: Mapping[str, pa.DataType],
+    budget: Budget,
+    training: TrainingSpec | None,
+    *,
+    may_stop: bool = False,
 ) -> SpendingPlan:
     """Return the plan of a release: the generator's parts, and the report's fixed share of the whole.
 
+    Args:
+      may_stop: whether the run ends where the number of rows shows that little can be learned (see `plan_spending`).
     Raises:
       ConfigError: noise would hide even the number of rows.
     """
@@ -87,7 +94,13 @@ def make_plan(
     gaussian = 1.0 - (training.share if training else 0.0)
     report = REPORT_SHARE / gaussian
     parts = {name: weight * (1.0 - report) for name, weight in relative.items()} | {"report": report}
-    plan = plan_spending(budget, parts, open_domain=open_domain(schema, physical, budget), training=training)
+    plan = plan_spending(
+        budget,
+        parts,
+        open_domain=open_domain(schema, physical, budget),
+        training=training,
+        may_stop=may_stop and "rows" in parts,
+    )
     noise = plan.parts["rows"] ** -0.5 if "rows" in plan.parts else 0.0
     if noise > MOST_NOISE:
         raise ConfigError(

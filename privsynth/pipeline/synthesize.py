@@ -17,9 +17,10 @@ from typing import Literal
 
 from privsynth import __version__
 from privsynth.audit.registry import audit_extensions
-from privsynth.errors import ConfigError, OutputError, PrivsynthWarning
+from privsynth.errors import ConfigError, LittleToLearn, OutputError, PrivsynthWarning
 from privsynth.extensions import Extension
 from privsynth.findings.finding import Finding
+from privsynth.findings.usability import Usability
 from privsynth.generators.registry import (
     Generator,
     choose,
@@ -37,16 +38,13 @@ from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
 from privsynth.pipeline.inputs import completed_schema, open_config_source, physical_types
 from privsynth.pipeline.learn import Private, Public, Request, learn
 from privsynth.pipeline.public_schema import public_schema
-from privsynth.pipeline.report_records import (
-    Signing,
-    ledger_state,
-    officer_report,
-    promise_of,
-    public_report,
-    unresolved,
-)
+from privsynth.pipeline.report_records import Signing, ledger_state, officer_report, promise_of, public_report
 from privsynth.pipeline.spending_plan import make_plan
 from privsynth.pipeline.staging import deliver, set_permissions, write_json, write_report
+from privsynth.pipeline.usability.advice import Prospect, refusal, sentence
+from privsynth.pipeline.usability.headline import usability
+from privsynth.pipeline.usability.outlook import GUESSED_ROWS, Outlook, TableSize
+from privsynth.pipeline.usability.resolution import unresolved
 from privsynth.policy.files import LoadedPolicy, load_policy
 from privsynth.policy.judge import Judgement, judge
 from privsynth.privacy.budget import Bill
@@ -62,10 +60,12 @@ from privsynth.signing.store import open_key
 from privsynth.sources.fingerprint import content_fingerprints
 from privsynth.sources.protocol import source_format_of, stated_types_of
 from privsynth.sources.registry import Source, SourceOptions, extension_of, read_table, takes_encoding
+from privsynth.table import Table
 from privsynth.testing.generators import check_generator
 from privsynth.workspace import Workspace, privsynth_home
 
 DEMO = "DEMO"
+TRAINING = "rows of training"
 # The smallest release, one column and no audit, takes 0.2 MB; a disk with less than this left counts as full (own).
 LEAST_BYTES = 1 << 20
 # A CSV cell is a character and a separator or more; Parquet may hold a column of one value in next to nothing.
@@ -84,6 +84,7 @@ class Environment:
       keyed: the keyed function of units.
       passphrase: asked if the key is encrypted.
       progress: told what is going on.
+      tell: told in a sentence what a person should know before anything is spent.
     """
 
     home: Path
@@ -93,9 +94,15 @@ class Environment:
     keyed: Callable[[], KeyedFunction] = KeyedFunction
     passphrase: Passphrase | None = None
     progress: Progress = no_progress
+    tell: Callable[[str], None] = lambda sentence: None
 
 
-def environment(*, passphrase: Passphrase | None = None, progress: Progress = no_progress) -> Environment:
+def environment(
+    *,
+    passphrase: Passphrase | None = None,
+    progress: Progress = no_progress,
+    tell: Callable[[str], None] = lambda sentence: None,
+) -> Environment:
     """Return the real environment."""
     return Environment(
         home=privsynth_home(),
@@ -103,6 +110,7 @@ def environment(*, passphrase: Passphrase | None = None, progress: Progress = no
         report_id=f"run-{secrets.token_hex(8)}",
         passphrase=passphrase,
         progress=progress,
+        tell=tell,
     )
 
 
@@ -118,7 +126,8 @@ class SynthesisResult:
       signer: "" if unsigned.
       judgement: of the policy on all findings; None without a policy.
       unfinished: audits that were interrupted; the officer's report is then partial, the release whole.
-      unresolved: columns of which the budget shows no value, see `report_records.unresolved`.
+      unresolved: columns of which the budget shows no value at all.
+      usability: which columns and ties are worth something, from paid figures alone.
       columns: of the table that was read.
       ledger: the budget of the dataset, before and after the run.
       audit_level: how much the officer's audit did; "none" if it was not run.
@@ -135,6 +144,7 @@ class SynthesisResult:
     judgement: Judgement | None = None
     unfinished: tuple[str, ...] = ()
     unresolved: tuple[str, ...] = ()
+    usability: Usability | None = None
     columns: tuple[str, ...] = ()
     ledger: LedgerState | None = None
     audit_level: str = "none"
@@ -155,7 +165,8 @@ class SynthesisResult:
                 ("Checks", checks),
                 ("Worst finding", worst_text(findings)),
                 ("Stopped audits", ", ".join(self.unfinished)),
-                ("Not resolved", ", ".join(self.unresolved)),
+                *([] if self.usability is None else self.usability.lines()),
+                ("No value stands out in", ", ".join(self.unresolved)),
                 ("Signed by", self.signer or "nobody: the release is marked UNSIGNED"),
                 ("Public report", str(self.release.folder / "report.html")),
                 ("Officer's report", f"{self.officer / 'report.html'} (exact figures: keep it inside)"),
@@ -185,18 +196,32 @@ class _Job:
     policy: LoadedPolicy | None
     extensions: tuple[Extension, ...]
 
+    def case(self, scale: TableSize) -> Prospect:
+        """Return the release as it is judged for a number of rows."""
+        request = self.request
+        return Prospect(
+            schema=request.schema,
+            types=physical_types(self.source),
+            budget=request.budget,
+            generator=request.generator,
+            scale=scale,
+        )
+
 
 def synthesize(config: SynthesizeConfig, env: Environment) -> SynthesisResult:
     """Make a release.
 
     Guarantee: the public folder costs at most (config.epsilon, config.delta) at the unit level, reserved in the
       ledger before any row is read. A run that fails before any noise was drawn refunds the reservation; any other
-      keeps it. The release appears whole or not at all. An interrupt during the officer's audit ends only the audit:
+      keeps it, but one that ends because too little can be learned: of that, what it has drawn is charged. The release
+      appears whole or not at all. An interrupt during the officer's audit ends only the audit:
       what it had finished is written, and the release is made.
     Raises:
+      LittleToLearn: at the number of rows that is declared, expected or released little can be learned.
       PrivsynthError: one sentence, see `privsynth.errors`.
     """
     job = _prepare(config, env)
+    _refuse_the_hopeless(job)
     budget, dataset = job.request.budget, job.request.dataset
     ledger = Ledger(env.home)
     before = ledger.account(dataset)
@@ -239,8 +264,9 @@ def _make(job: _Job, workspace: Workspace, reservation: Reservation, ledger: Led
     reservation.bind(fingerprint)
     state = ledger_state(before, ledger.account(job.request.dataset))
     clock["read"] = time.monotonic()
+    _tell_what_to_expect(job)
     bill = Bill(job.request.plan, before_first_draw=reservation.mark_drawn)
-    public, private = learn(table, job.request, env.mechanisms(bill), env.keyed(), progress=env.progress)
+    public, private = _learn(job, table, bill, reservation)
     clock["learn"] = time.monotonic()
     findings, done, judgement = _audit(job, public, private)
     findings += undecodable(
@@ -272,6 +298,57 @@ def _make(job: _Job, workspace: Workspace, reservation: Reservation, ledger: Led
     )
 
 
+def _refuse_the_hopeless(job: _Job) -> None:
+    """Raise `LittleToLearn` if that is to be expected at the number of rows that is declared or guessed."""
+    told = job.config.expect_rows or job.request.schema.rows
+    if told and not job.config.anyway:
+        case, found = _expected(job, told)
+        if found.hopeless:
+            raise refusal(case, found, what=TRAINING)
+
+
+def _tell_what_to_expect(job: _Job) -> None:
+    """Say what can be resolved, at the number of rows that is declared or guessed, else at usual ones."""
+    told = job.config.expect_rows or job.request.schema.rows
+    for rows in (told,) if told else GUESSED_ROWS:
+        job.env.tell(f"Expected: {sentence(_expected(job, rows)[1], TRAINING)}.")
+
+
+def _expected(job: _Job, rows: int) -> tuple[Prospect, Outlook]:
+    case = job.case(TableSize(rows=rows * (1.0 - job.request.holdout_fraction)))
+    return case, case.outlook(case.respread(job.request.plan))
+
+
+def _learn(job: _Job, table: Table, bill: Bill, reservation: Reservation) -> tuple[Public, Private]:
+    """Learn the model; or end the run, by the released number of rows, where little can be learned.
+
+    Raises:
+      LittleToLearn: the ledger is then charged with what the number of rows cost.
+    """
+    env = job.env
+
+    def judge(scale: TableSize) -> None:
+        case = job.case(scale)
+        found = case.outlook(case.respread(job.request.plan))
+        if found.hopeless:
+            raise refusal(case, found, what=f"{TRAINING} (a noisy count)", cost=_cost_of_stop(bill))
+
+    request = job.request if job.config.anyway else replace(job.request, judge=judge)
+    try:
+        return learn(table, request, env.mechanisms(bill), env.keyed(), progress=env.progress)
+    except LittleToLearn:
+        if bill.spends:
+            reservation.stop(bill.epsilon_if_stopped())
+        raise
+
+
+def _cost_of_stop(bill: Bill) -> str:
+    if not bill.spends:
+        return "Nothing was spent."
+    epsilon, delta = bill.epsilon_if_stopped(), bill.plan.budget.delta
+    return f"Counting the rows cost epsilon {epsilon:.3g} and delta {delta:g}; nothing else was spent."
+
+
 def _stage(job: _Job, made: _Made, workspace: Workspace, place: OutFolder) -> Path:
     """Write and sign the release in the private workspace, or, if that is full, beside its place."""
     try:
@@ -299,6 +376,7 @@ def _result(job: _Job, made: _Made) -> SynthesisResult:
             for codec in public.model.codec.codecs
             if unresolved(codec, job.request.schema.column(codec.name))
         ),
+        usability=usability(public, job.request, made.bill.plan),
         columns=tuple(job.source.names),
         ledger=made.officer.ledger,
         audit_level=made.audited.level,
@@ -340,7 +418,7 @@ def _prepare(config: SynthesizeConfig, env: Environment) -> _Job:
         holder = entry.holder
     generator = _checked_generator(choose(config.generator), env)
     env.progress("planning", 0.0)
-    plan = make_plan(schema, physical_types(source), budget, generator.training_spec())
+    plan = make_plan(schema, physical_types(source), budget, generator.training_spec(), may_stop=not config.anyway)
     request = Request(
         schema=schema,
         budget=budget,

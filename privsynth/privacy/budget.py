@@ -25,6 +25,9 @@ from privsynth.privacy.accounting import (
 
 DEFAULT_DELTA = 1e-6  # below 1/n for tables of up to a million units, as δ should be (Dwork & Roth 2014, §2.3)
 DISCOVERY_DELTA_SHARE = 0.1  # of δ, for thresholds: their height grows only with √log(1/δ); the noise keeps the rest
+# Of δ, where a run may stop after it has counted the rows: at this δ the ε of a stopped run is stated. A smaller share
+# states a larger ε (with √log(1/δ)), a larger one takes from the noise of every run that goes on.
+STOPPING_DELTA_SHARE = 0.01
 MAX_EPSILON = 1_000.0  # e^1000: an attacker's odds may change by any factor, so there is no promise left
 MIN_EPSILON = 1e-4  # counts get noise of about 1/ε rows: more than ten thousand
 # A share that is split again is multiplied by ROUNDING, so that the floating-point sum of its pieces stays below it.
@@ -86,18 +89,20 @@ class SpendingPlan:
       budget: the total.
       parts: part -> μ² that it may spend in Gaussian releases.
       discovery_delta: δ set aside for the thresholds of open domains.
+      stopping_delta: δ set aside for a run that may stop early and is then charged with less than the whole ε.
       training: the training steps, or None.
     """
 
     budget: Budget
     parts: Mapping[str, float]
     discovery_delta: float = 0.0
+    stopping_delta: float = 0.0
     training: SubsampledGaussianEvent | None = None
 
     @property
     def gaussian_delta(self) -> float:
         """δ at which the noise is converted to ε."""
-        return self.budget.delta - self.discovery_delta
+        return self.budget.delta - self.discovery_delta - self.stopping_delta
 
     def events(self) -> list[Event]:
         """Return the events of the plan, spent to the end."""
@@ -115,7 +120,12 @@ class TrainingSpec:
 
 
 def plan_spending(
-    budget: Budget, weights: Mapping[str, float], *, open_domain: bool, training: TrainingSpec | None = None
+    budget: Budget,
+    weights: Mapping[str, float],
+    *,
+    open_domain: bool,
+    training: TrainingSpec | None = None,
+    may_stop: bool = False,
 ) -> SpendingPlan:
     """Cut a budget into parts.
 
@@ -124,11 +134,13 @@ def plan_spending(
       weights: part -> relative share of the Gaussian budget; they need not sum to one.
       open_domain: whether any category or frequent value has to be discovered by a threshold.
       training: a DP-SGD run that takes its share first.
+      may_stop: whether the run may end early and be charged with what it has spent by then.
     """
     non_negative(**weights)
     positive(sum_of_weights=math.fsum(weights.values()))
     discovery_delta = budget.delta * DISCOVERY_DELTA_SHARE if open_domain else 0.0
-    delta = budget.delta - discovery_delta
+    stopping_delta = budget.delta * STOPPING_DELTA_SHARE if may_stop else 0.0
+    delta = budget.delta - discovery_delta - stopping_delta
     total = gdp_mu(budget.epsilon, delta) ** 2
     event = None
     if training is not None:
@@ -152,6 +164,7 @@ def plan_spending(
         budget=budget,
         parts={name: weight * scale for name, weight in weights.items()},
         discovery_delta=discovery_delta,
+        stopping_delta=stopping_delta,
         training=event,
     )
 
@@ -271,6 +284,14 @@ class Bill:
     def epsilon_spent(self) -> float:
         """Return ε of everything on the bill at the plan's δ, rounded up."""
         return epsilon_of(self.events(), self.plan.gaussian_delta)
+
+    def epsilon_if_stopped(self) -> float:
+        """Return ε of a run that ends here, at the δ that was set aside for that, rounded up.
+
+        Guarantee: with the plan's whole δ, it is what a ledger may charge, although the run ended because of what it
+          had released (docs/guarantee.md, section 6).
+        """
+        return min(epsilon_of(self.events(), self.plan.stopping_delta), self.plan.budget.epsilon)
 
 
 __all__ = [

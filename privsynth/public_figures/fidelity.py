@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -11,11 +12,21 @@ from privsynth.codecs.contingency import contingency_tables, full_marginal
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.findings.finding import Finding
 from privsynth.privacy.mechanisms import Mechanisms, grid_sensitivity, on_grid
+from privsynth.public_figures.inputs import PaidInputs
 from privsynth.public_figures.noisy_table import SOURCE, USELESS, paid_figure
 
 MAX_TABLES = 300  # pairs in a mean, and half as many triples; bounds the time (own)
 MAX_CELLS = 1 << 22  # bins of a contingency table that is counted: 32 MiB of int64 (own)
 STEP = 2.0**-8  # rows: the grid of the released distances, a power of two so that noise in whole steps is exact
+MAX_TIES = (
+    5  # pairs whose distance is released, besides one of the target: with each more, the noise of all grows (own)
+)
+MAX_PAIRS = 2_000  # pairs among which the strongest ties are looked for; bounds the time (own)
+# E|X| of a standard normal is √(2/π); half of it, times √count, is what chance adds to an entry's part of a distance.
+CHANCE = 0.5 * math.sqrt(2 / math.pi)
+# A tie is kept if the table lies, at the far end of its interval and beyond chance, at most so far from the real one,
+# as a share of how far unrelated columns would be (own): the real rows then show at least half of it.
+KEPT = 0.5
 ONE_VALUE = 2  # codes of an attribute with one bin of values and one for missing cells
 
 
@@ -61,6 +72,87 @@ def column_findings(
         _column_finding(attribute.name, attribute.size, value, sigma, data)
         for attribute, value in zip(data.attributes, rows, strict=True)
     ]
+
+
+def tie_findings(
+    inputs: PaidInputs, mechanisms: Mechanisms, *, mu_squared: float, rng: np.random.Generator
+) -> list[Finding]:
+    """Return the distance of the pairs of columns that are most strongly tied in the synthetic rows.
+
+    Each is beside the distance that the same pair would have if its columns were unrelated: that much of the tie is at
+    stake. Which pairs is a function of the synthetic rows alone.
+
+    Guarantee: one Gaussian release of `mu_squared` of the part "report".
+    """
+    data, synthetic = inputs.data, inputs.synthetic
+    ties = strongest_ties(inputs, rng)
+    if not ties:
+        return []
+    distances = _distances(data, synthetic, list(ties))
+    rows, sigma = _release(data, mechanisms, distances, mu_squared, "distance of the strongest ties")
+    names = [" × ".join(data.attributes[a].name for a in pair) for pair in ties]
+    return [
+        _tie_finding(name, value, tie, sigma, data) for name, value, tie in zip(names, rows, ties.values(), strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class PairTie:
+    """How strongly two columns are tied in the synthetic rows.
+
+    Attributes:
+      strength: how far their table is from that of unrelated columns with the same shares, less what chance would give.
+      chance: how far a table of as many real rows would be from the synthetic one by chance alone.
+    """
+
+    strength: float
+    chance: float
+
+
+def strongest_ties(inputs: PaidInputs, rng: np.random.Generator) -> dict[tuple[int, ...], PairTie]:
+    """Return pairs of attributes -> their ties: the `MAX_TIES` strongest, and the strongest of the target.
+
+    A function of the synthetic rows and the released number of rows.
+    """
+    data, synthetic = inputs.data, inputs.synthetic
+    sizes = data.sizes
+    told = [i for i, size in enumerate(sizes) if size > ONE_VALUE]
+    pairs = [pair for pair in combinations(told, 2) if len({data.columns[a] for a in pair}) == len(pair)]
+    tables = _countable(sizes, _some(list[tuple[int, ...]](pairs), MAX_PAIRS, rng))
+    marginals = [full_marginal(sizes, table) for table in tables]
+    found = {
+        pair: tie_of(np.asarray(counts).reshape([sizes[a] for a in pair]), data.n_rows)
+        for pair, counts in zip(tables, contingency_tables(synthetic, marginals), strict=True)
+    }
+    ranked = sorted((pair for pair in found if found[pair].strength > 0), key=lambda pair: -found[pair].strength)
+    target = inputs.single_attribute([inputs.target] if inputs.target else []).values()
+    own = [pair for pair in ranked if set(pair) & set(target)]
+    return {pair: found[pair] for pair in dict.fromkeys([*ranked[:MAX_TIES], *own[:1]])}
+
+
+def tie_of(counts: np.ndarray, n_rows: float) -> PairTie:
+    """Return the tie in a (a, b) synthetic table, if the real one has so many rows."""
+    n = max(float(counts.sum()), 1.0)
+    shares, unrelated = counts / n, np.outer(counts.sum(axis=1), counts.sum(axis=0)) / n**2
+    by_chance = _by_chance(unrelated, n)
+    return PairTie(max(0.5 * float(np.abs(shares - unrelated).sum()) - by_chance, 0.0), _by_chance(shares, n_rows))
+
+
+def _by_chance(shares: np.ndarray, n: float) -> float:
+    """Return the mean distance between shares and those of n rows drawn from them."""
+    return CHANCE * float(np.sqrt(shares * (1 - shares) / max(n, 1.0)).sum())
+
+
+def kept(tie: Finding) -> bool | None:
+    """Return whether a tie of the synthetic rows is one of the real rows; None where noise hides it."""
+    if tie.value is None or tie.baseline is None or tie.low is None or tie.high is None:
+        return None
+    chance = float(tie.detail.get("by_chance", 0.0))
+    if chance > tie.baseline:  # too many entries for so few rows
+        return None
+    if tie.high <= KEPT * tie.baseline + chance:
+        return True
+    return False if tie.low > KEPT * tie.baseline + chance else None
 
 
 def _release(
@@ -109,6 +201,30 @@ def _column_finding(name: str, size: int, rows: float, sigma: float, data: Encod
     one = size <= ONE_VALUE
     note = " All its values are in one category or bin, so only missing cells could be compared." if one else ""
     return _distance_finding("tvd_1way", name, rows, sigma, data, "this column", note, useless=one)
+
+
+def _tie_finding(group: str, rows: float, tie: PairTie, sigma: float, data: Encoded) -> Finding:
+    value, half = rows / data.n_rows, 1.96 * sigma / data.n_rows
+    low, high = max(value - half, 0.0), min(max(value + half, 0.0), 1.0)
+    return paid_figure(
+        family="fidelity",
+        name="tie_distance",
+        group=group,
+        value=min(max(value, 0.0), 1.0),
+        low=min(low, 1.0),
+        high=high,
+        useless=2 * half > USELESS,
+        n=round(data.n_rows),
+        baseline=tie.strength,
+        baseline_label="if the columns were unrelated",
+        better="lower",
+        meaning="Share of rows that would have to change for this pair of columns, one of the most strongly tied in "
+        "the synthetic rows, to be distributed as in the real table. The tie is kept if this is far below what "
+        f"unrelated columns would have; about {tie.chance:.3f} of it is chance, for so many rows. The interval covers "
+        "the noise of the release.",
+        source=SOURCE,
+        detail={"by_chance": tie.chance},
+    )
 
 
 def _distance_finding(

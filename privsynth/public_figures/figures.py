@@ -21,14 +21,14 @@ import numpy as np
 
 from privsynth.findings.finding import Finding
 from privsynth.privacy.mechanisms import Mechanisms
-from privsynth.public_figures.fidelity import column_findings, mean_findings
+from privsynth.public_figures.fidelity import column_findings, mean_findings, tie_findings
 from privsynth.public_figures.groups import group_findings
 from privsynth.public_figures.inputs import PaidInputs
 from privsynth.public_figures.membership import membership_findings
 from privsynth.public_figures.utility import score_rows, utility_findings
 
 # Relative shares of the report's μ² (own): means over many tables need least, the small counts of groups most.
-WEIGHTS = {"means": 0.2, "columns": 0.15, "utility": 0.15, "groups": 0.3, "membership": 0.2}
+WEIGHTS = {"means": 0.15, "columns": 0.15, "ties": 0.15, "utility": 0.15, "groups": 0.25, "membership": 0.15}
 
 # Name of every finding that may be released -> its title. One with an exact twin among the officer's audits has the
 # twin's name and title, so that the report shows the two together.
@@ -37,6 +37,7 @@ TITLES = {
     "tvd_2way_mean": "Mean distance, pairs of columns",
     "tvd_3way_mean": "Mean distance, triples of columns",
     "tvd_1way": "Distance of each column",
+    "tie_distance": "Distance of the strongest ties between columns",
     "tstr_auroc": "Trained on synthetic, tested on real (AUROC)",
     "calibration": "Calibration: outcome rates in bins of the score",
     "calibration_error": "Mean calibration error",
@@ -60,6 +61,7 @@ def allocation(inputs: PaidInputs, mu_squared: float) -> dict[str, float]:
     there = {
         "means": True,
         "columns": True,
+        "ties": len(inputs.data.sizes) > 1,
         "utility": bool(inputs.target and inputs.single_attribute((inputs.target,))),
         "groups": bool(inputs.single_attribute(inputs.protected)),
         "membership": inputs.in_training is not None,
@@ -84,6 +86,8 @@ def paid_findings(
     data, synthetic = inputs.data, inputs.synthetic
     found = mean_findings(data, synthetic, mechanisms, mu_squared=budget["means"], rng=rng)
     found += column_findings(data, synthetic, mechanisms, mu_squared=budget["columns"])
+    if "ties" in budget:
+        found += tie_findings(inputs, mechanisms, mu_squared=budget["ties"], rng=rng)
     scores = score_rows(inputs, rng)
     if "utility" in budget:
         found += utility_findings(inputs, scores, mechanisms, mu_squared=budget["utility"], rng=rng)

@@ -95,6 +95,7 @@ def _environment(folder: Path) -> Environment:
         power=format_numbers.power,
         tidy=format_numbers.tidy,
         pairs=zip,
+        sentence=lambda words: f"{words[:1].upper()}{words[1:]}.",
     )
     environment.globals.update(interval=format_numbers.interval, zero_note=zero_note)
     return environment

@@ -18,6 +18,7 @@ from typing import Any, Literal, get_args
 
 from privsynth.extensions import Extension
 from privsynth.findings.finding import Finding
+from privsynth.findings.usability import Usability
 from privsynth.policy.judge import Judgement
 
 SCHEMA_VERSION = "1.1"
@@ -247,6 +248,7 @@ class ReportData:
       sampling_seed: of the synthetic rows; None if unknown. It says nothing about the noise, which has no seed.
       files: names of the files of the release.
       signer: name and fingerprint of the key that will sign; "" if not known when the report is made.
+      usability: which columns and ties are worth something; None where no run judged them.
       extensions: sources and audits that were taken from other packages; not written if there are none.
       policy: the verdicts of a policy; in a public report only of one that looks at public figures alone.
       officer: None in a public report.
@@ -274,6 +276,7 @@ class ReportData:
     files: tuple[str, ...] = ()
     signer: str = ""
     decisions: tuple[Decision, ...] = (Decision(),)
+    usability: Usability | None = field(default=None, metadata={"omit_empty": True})
     extensions: tuple[Extension, ...] = field(default=(), metadata={"omit_empty": True})
     policy: Judgement | None = None
     officer: OfficerPart | None = None

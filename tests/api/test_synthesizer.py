@@ -41,7 +41,7 @@ def stays(n: int = 400) -> pd.DataFrame:
 
 def unfitted(**more) -> privsynth.Synthesizer:
     usual = {"epsilon": 1, "unit": "patient", "max_rows_per_unit": 2, "dataset": "stays", "schema": SCHEMA}
-    return privsynth.Synthesizer(**{**usual, "audit": "none", "seed": 5, **more})
+    return privsynth.Synthesizer(**{**usual, "audit": "none", "seed": 5, "anyway": True, **more})
 
 
 def test_the_constructor_stores_and_checks_nothing():
@@ -96,7 +96,7 @@ def test_it_says_what_was_changed_and_no_more():
     assert repr(privsynth.Synthesizer(epsilon=1)) == "Synthesizer(epsilon=1)"
     assert repr(unfitted(passphrase=lambda: b"secret")) == (
         "Synthesizer(epsilon=1, unit='patient', max_rows_per_unit=2, schema=<dict>, dataset='stays', "
-        "passphrase=<function>, seed=5, audit='none')"
+        "passphrase=<function>, seed=5, audit='none', anyway=True)"
     )
     assert "call fit" in unfitted()._repr_html_()
 

@@ -55,7 +55,19 @@ def released(tmp_path_factory):
     assert run("keys", "init", "--name", "office", "--no-passphrase", env=env).exit_code == 0
     table, declared = write(folder, "admissions.csv", admissions(300)), write(folder, "schema.yaml", schema())
     made = run(
-        *("synthesize", table, "--schema", declared, "--unit", "patient", "--epsilon", 2, "--out", folder / "out"),
+        *(
+            "synthesize",
+            table,
+            "--anyway",
+            "--schema",
+            declared,
+            "--unit",
+            "patient",
+            "--epsilon",
+            2,
+            "--out",
+            folder / "out",
+        ),
         *("--generator", "marginal", "--holdout-fraction", "0.2", "--key", "office", "--json"),
         env=env,
     )

@@ -49,7 +49,7 @@ def test_a_release_names_the_package_everywhere_and_its_model_is_restored(site, 
     source = write(tmp_path, "t.csv", table().to_csv(index=False))
     out = tmp_path / "out"
     args = ("--unit", "row", "--epsilon", 5, "--generator", "independent", "--audit", "none", "--out", out)
-    done = run("synthesize", source, *args)
+    done = run("synthesize", source, "--anyway", *args)
     assert done.exit_code in (0, 3), done.output
     for folder in ("public", "officer"):
         report = json.loads((out / folder / "report.json").read_text())
@@ -124,7 +124,7 @@ def test_a_generator_that_breaks_the_contract_makes_no_release(site, tmp_path):
     module.write_text(text.replace("return max_rows_per_unit * math.sqrt(columns)", "return 1.0"))
     source = write(tmp_path, "t.csv", table().to_csv(index=False))
     args = ("--unit", "row", "--epsilon", 5, "--generator", "independent", "--out", tmp_path / "out")
-    done = run("synthesize", source, *args)
+    done = run("synthesize", source, "--anyway", *args)
     assert done.exit_code == 2
     assert "fails 'moves_within_its_sensitivities'" in " ".join(done.output.split())
     assert not (tmp_path / "out").exists()

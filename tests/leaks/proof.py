@@ -154,6 +154,7 @@ def config(source: Any, out: Path, **changes: Any) -> SynthesizeConfig:
     job: dict[str, Any] = {
         "source": source, "out": out, "unit": "patient", "max_rows_per_unit": 3, "epsilon": EPSILON, "seed": 7,
         "generator": "marginal", "audit": "none", "dataset": "admissions", "rows": None,
+        "anyway": True,
     }  # fmt: skip
     return SynthesizeConfig(**{**job, **changes})
 

@@ -48,7 +48,7 @@ def stopped(stage: str, folder: Path, home: Path, by: signal.Signals, code: int)
     """Start a run, send it a signal when it has come to a stage, and return what it said after that."""
     source = folder / "table.csv"
     source.write_bytes(csv_bytes(rows_with_needles()))
-    line = ["-v", "synthesize", source, "--unit", "patient", "--max-rows-per-unit", "3", "--epsilon", "2",
+    line = ["-v", "synthesize", source, "--anyway", "--unit", "patient", "--max-rows-per-unit", "3", "--epsilon", "2",
             "--out", folder / "out",
             "--audit", "none", "--generator", "marginal",
             "--dataset", "admissions"]  # fmt: skip
@@ -136,7 +136,7 @@ def test_a_killed_run_leaves_nothing_but_its_bill(tmp_path, privsynth_home, stag
 def test_the_next_run_after_a_kill_is_whole(tmp_path, privsynth_home):
     killed("dividing", tmp_path, privsynth_home)
     assert list((privsynth_home / "work").glob("run-*"))
-    line = ["synthesize", str(tmp_path / "table.csv"), "--unit", "row", "--epsilon", "2",
+    line = ["synthesize", str(tmp_path / "table.csv"), "--anyway", "--unit", "row", "--epsilon", "2",
             "--out", str(tmp_path / "out"), "--audit", "none", "--generator", "marginal",
             "--dataset", "admissions"]  # fmt: skip
     done = CliRunner().invoke(main, line)

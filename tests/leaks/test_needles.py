@@ -69,7 +69,7 @@ def test_a_whole_run_writes_and_prints_no_needle(tmp_path, schema, kind, audit):
     out = tmp_path / "out"
     done = command(
         "-v", "synthesize", source, "--unit", "patient", "--max-rows-per-unit", 3, "--epsilon", 1, "--out", out,
-        "--schema", tmp_path / "schema.yaml", "--audit", audit, "--generator", "marginal",
+        "--anyway", "--schema", tmp_path / "schema.yaml", "--audit", audit, "--generator", "marginal",
         home=home, quick=audit == "none",
     )  # fmt: skip
     assert done.returncode in (0, 3), done.stderr.decode()
@@ -208,7 +208,7 @@ def test_an_error_quotes_no_cell(tmp_path, monkeypatch, privsynth_home, case, as
     assert sorted(cases) == CASES
     source, arguments = cases[case]
     epsilon = () if "--epsilon" in arguments else ("--epsilon", "1")
-    line = ["-v", "synthesize", str(source).replace("sqlite:/", "sqlite:///"), *arguments, *epsilon]
+    line = ["-v", "synthesize", "--anyway", str(source).replace("sqlite:/", "sqlite:///"), *arguments, *epsilon]
     line += ["--out", str(tmp_path / "out"), "--audit", "none", "--dataset", "d", "--generator", "marginal"]
     done = CliRunner().invoke(main, line + (["--json"] if as_json else []))
     assert done.exit_code in (2, 4), done.output
@@ -246,6 +246,7 @@ def test_an_error_that_nobody_expected_quotes_no_cell(tmp_path, monkeypatch, pri
     line = [
         "-v",
         "synthesize",
+        "--anyway",
         str(source),
         *PATIENT,
         "--epsilon",

@@ -113,6 +113,7 @@ def test_a_fixed_hash_seed_does_not_fix_the_noise(tmp_path):
         env = {**os.environ, "PRIVSYNTH_HOME": str(tmp_path / f"home{number}"), "PYTHONHASHSEED": "0",
                "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]), "OMP_NUM_THREADS": "1"}  # fmt: skip
         line = ["synthesize", source, "--unit", "patient", "--max-rows-per-unit", "3", "--epsilon", "4", "--seed", "7",
+                "--anyway",
                 "--out", tmp_path / f"out{number}", "--audit", "none", "--generator", "marginal"]  # fmt: skip
         done = subprocess.run(
             [sys.executable, "-c", SEEDED, *map(str, line)], env=env, capture_output=True, check=False
@@ -181,7 +182,7 @@ def test_the_main_job_and_what_recipients_do_call_nobody(tmp_path, no_network, g
     source = write_csv(tmp_path / "table.csv", ordinary_rows())
     run("keys", "init", "--name", "office", "--no-passphrase")
     run("synthesize", source, "--unit", "patient", "--max-rows-per-unit", 3, "--epsilon", 4, "--out", tmp_path / "out",
-        "--key", "office", "--generator", generator, "--audit", "standard")  # fmt: skip
+        "--anyway", "--key", "office", "--generator", generator, "--audit", "standard")  # fmt: skip
     public = tmp_path / "out" / "public"
     run("verify", public)
     run("verify", public / "report.html")

@@ -776,3 +776,36 @@ class LedgerMachine(RuleBasedStateMachine):
 
 LedgerMachine.TestCase.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
 TestLedgerMachine = LedgerMachine.TestCase
+
+
+# --- a run that stops early ------------------------------------------------------------------------------------------
+
+
+def test_a_run_that_stops_early_is_charged_with_what_it_says_and_the_whole_delta(ledger):
+    with reserve(ledger) as reservation:
+        reservation.bind(PRINT_A)
+        reservation.mark_drawn()
+        reservation.stop(0.0731)
+        assert reservation.status == "stopped"
+    account = ledger.account("adm").to_json()
+    assert (account["spent_epsilon"], account["spent_delta"]) == (0.0731, 1e-6)
+    assert account["completed"] == 0
+    assert kinds(ledger) == ["reserved", "bound", "drawn", "stopped"]
+    finish(ledger, "run-2", epsilon=9.9)
+    with pytest.raises(BudgetExceeded):
+        reserve(ledger, "run-3", epsilon=0.1)
+
+
+def test_a_stop_never_costs_more_than_was_reserved_and_is_the_end(ledger):
+    reservation = reserve(ledger)
+    with pytest.raises(BudgetError, match="cannot stop"):
+        reservation.stop(0.1)
+    reservation.bind(PRINT_A)
+    reservation.mark_drawn()
+    reservation.stop(5.0)
+    assert spent(ledger) == 1.0
+    for step in (reservation.complete, reservation.refund, reservation.mark_drawn, lambda: reservation.stop(0.1)):
+        with pytest.raises(BudgetError):
+            step()
+    reservation.close()
+    assert spent(ledger) == 1.0

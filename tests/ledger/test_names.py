@@ -127,6 +127,7 @@ def test_releases_of_several_units_are_told_loudly(privsynth_home, tmp_path):
     table = tmp_path / "t.csv"
     table.write_text("account,ward\n" + "".join(f"a{i // 2},{'AB'[i % 2]}\n" for i in range(60)))
     line = ("synthesize", table, "--dataset", "t", "--epsilon", 1, "--audit", "none", "--generator", "marginal")
+    line = (*line, "--anyway")
     first = run(*line, "--unit", "row", "--out", tmp_path / "one")
     assert (first.exit_code, "protect different units" in first.stderr) == (0, False)
     second = run(*line, "--unit", "account", "--max-rows-per-unit", 2, "--out", tmp_path / "two")

@@ -82,7 +82,19 @@ def released(tmp_path, monkeypatch):
     def make(*options):
         table, declared = write(tmp_path, "t.csv", admissions()), write(tmp_path, "d.yaml", schema())
         return run(
-            *("synthesize", table, "--schema", declared, "--epsilon", 1, "--rows", 60, "--generator", "marginal"),
+            *(
+                "synthesize",
+                table,
+                "--schema",
+                declared,
+                "--epsilon",
+                1,
+                "--rows",
+                60,
+                "--anyway",
+                "--generator",
+                "marginal",
+            ),
             *("--out", tmp_path / "out", *options),
         )
 

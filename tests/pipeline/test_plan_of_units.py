@@ -12,10 +12,11 @@ from pipeline.admissions import FAST, run, write
 from privsynth.generators.marginal.clip_units import STEPS, expected_length, weight_of_row
 from privsynth.generators.marginal.expected import noise_in_rows
 from privsynth.generators.registry import PublicFacts
-from privsynth.pipeline.plan import _usual_rows, _weighting
+from privsynth.pipeline.usability.outlook import TableSize, weighting
 from privsynth.privacy.budget import Budget
 
 K = 20
+GUESS = TableSize(rows=4_000.0)
 
 
 def table(n_units: int = 400) -> pd.DataFrame:
@@ -46,7 +47,7 @@ def test_noise_is_guessed_within_a_factor_of_two_of_what_a_run_pays(tmp_path):
     assert run("synthesize", source, *args).exit_code == 0
     bill = json.loads((tmp_path / "out" / "officer" / "run.json").read_text())["bill"]
     paid = [spend["l2_sensitivity"] / STEPS for spend in bill if spend["part"] == "one_way"]
-    usual = _usual_rows(Budget(epsilon=3.0, unit="who", max_rows_per_unit=K))
+    usual = GUESS.usual_rows(Budget(epsilon=3.0, unit="who", max_rows_per_unit=K))
     facts = PublicFacts(n_rows=4_000, sizes=(6,) * 6, max_rows_per_unit=K, rows_per_unit=usual)
     guess = noise_in_rows(facts, facts.sizes, np.full(6, 1 / 6))
     rows = np.arange(1, K + 1)  # of a unit, each as often
@@ -58,9 +59,9 @@ def test_noise_is_guessed_within_a_factor_of_two_of_what_a_run_pays(tmp_path):
 def test_the_rows_of_a_unit_weigh_one_together_whether_or_not_their_number_is_declared():
     for rows in (None, 1_000):
         budget = Budget(epsilon=1.0, unit="who", max_rows_per_unit=K, rows=rows)
-        assert _usual_rows(budget) == K / 2
-        assert _weighting(budget).unit_weight == STEPS
-    assert _weighting(Budget(epsilon=1.0)).unit_weight == 1
+        assert GUESS.usual_rows(budget) == K / 2
+        assert weighting(GUESS, budget).unit_weight == STEPS
+    assert weighting(GUESS, Budget(epsilon=1.0)).unit_weight == 1
     assert noise_in_rows(PublicFacts(n_rows=10, sizes=(5,)), (5,), np.ones(1)) == 1.0
 
 

@@ -14,6 +14,7 @@ from privsynth.codecs.columns import CategoryCodec, NumberCodec, TimeCodec
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.codecs.table import TableCodec
 from privsynth.public_figures import membership, utility
+from privsynth.public_figures.fidelity import MAX_TIES, kept, tie_of
 from privsynth.public_figures.figures import TITLES, WEIGHTS, allocation, paid_findings
 from privsynth.public_figures.inputs import PaidInputs
 from privsynth.public_figures.membership import _hashes, _Measure, membership_findings
@@ -98,7 +99,7 @@ def test_a_unit_moves_each_release_by_what_was_declared_at_most(side):
     assert shown(figures(replace(other, in_training=joined), replay)) == shown(first)
     assert replay.violations() == []
     names = [call.public[1] for call in replay.calls]
-    assert len(names) == 5
+    assert len(names) == 6
     moved = [np.abs(a.given - b.given).sum() for a, b in zip(replay.calls, record.calls, strict=True)]
     assert all(moved), dict(zip(names, moved, strict=True))
 
@@ -152,8 +153,8 @@ def test_the_budget_is_cut_by_public_facts_and_never_passed():
     whole = inputs_of(FIRST, SYNTHETIC)
     for inputs, kinds in (
         (whole, set(WEIGHTS)),
-        (replace(whole, target=None), {"means", "columns", "groups", "membership"}),
-        (replace(whole, protected=(), in_training=None), {"means", "columns", "utility"}),
+        (replace(whole, target=None), {"means", "columns", "ties", "groups", "membership"}),
+        (replace(whole, protected=(), in_training=None), {"means", "columns", "ties", "utility"}),
     ):
         cut = allocation(inputs, 0.25)
         assert set(cut) == kinds
@@ -370,3 +371,37 @@ def test_utility_needs_a_model():
     scores = score_rows(inputs, np.random.default_rng(0))
     found = utility_findings(inputs, scores, ExactMechanisms(), mu_squared=1.0, rng=np.random.default_rng(0))
     assert [f.verdict for f in found] == ["insufficient"]
+
+
+# --- ties between columns -----------------------------------------------------------------------------------------
+
+
+def test_the_strength_of_a_tie_is_nil_for_unrelated_columns_and_their_distance_for_others():
+    unrelated = np.outer([200, 300, 500], [400, 600]) / 1_000
+    assert tie_of(unrelated, 1_000).strength == 0.0
+    rng = np.random.default_rng(0)
+    drawn = [tie_of(rng.multinomial(1_000, unrelated.ravel() / 1_000).reshape(3, 2), 1_000).strength for _ in range(50)]
+    assert np.mean(drawn) < 0.01
+    assert tie_of(np.diag([5_000, 5_000]), 10_000).strength == pytest.approx(0.5, abs=0.02)
+
+
+def test_what_chance_does_to_a_table_is_about_what_it_is_said_to_do():
+    shares, n = np.full((4, 5), 1 / 20), 400
+    rng = np.random.default_rng(1)
+    seen = [0.5 * np.abs(rng.multinomial(n, shares.ravel()) / n - 1 / 20).sum() for _ in range(200)]
+    assert tie_of(shares * 10**6, n).chance == pytest.approx(np.mean(seen), rel=0.05)
+
+
+def test_the_strongest_ties_are_shown_and_kept_or_not():
+    real, same = people(20_000, 5), people(20_000, 6)
+    found = [f for f in figures(inputs_of(real, same, k=1), EXACT) if f.name == "tie_distance"]
+    assert found[0].group == "age × ill"
+    assert kept(found[0]) is True
+    torn = real.copy()
+    torn[3] = np.random.default_rng(7).permutation(torn[3])  # the real rows lack the tie that the synthetic ones have
+    found = [f for f in figures(inputs_of(torn, same, k=1), EXACT) if f.name == "tie_distance"]
+    assert found[0].group == "age × ill"
+    assert kept(found[0]) is False
+    few = [f for f in figures(inputs_of(real[:, :30], same, k=1), EXACT) if f.name == "tie_distance"]
+    assert kept(few[0]) is None
+    assert len(found) <= MAX_TIES + 1

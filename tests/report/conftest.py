@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from privsynth.findings.finding import Finding
+from privsynth.findings.usability import Usability
 from privsynth.policy.files import parse_policy
 from privsynth.policy.judge import Judgement, judge
 from privsynth.report.hazards import hazards
@@ -190,6 +191,7 @@ def public() -> ReportData:
         demo=True,
         signer="DEMO 1234-5678",
         n_rows_synthetic=1000,
+        usability=Usability(resolved=("sex",), coarse=("age",), lost=("<ward>",), kept=("age × sex",)),
         columns=COLUMNS,
         rules=("discharged >= admitted",),
         findings=PUBLIC_FINDINGS,

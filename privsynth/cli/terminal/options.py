@@ -54,6 +54,23 @@ def declared_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def expect_rows_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option that guesses the number of rows."""
+    return click.option(
+        "--expect-rows",
+        type=int,
+        metavar="N",
+        help="Your guess of the number of rows: what can be learned from so many is said before anything is spent.",
+    )(command)
+
+
+def anyway_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option that makes a release even if little can be learned."""
+    return click.option(
+        "--anyway", is_flag=True, help="Go on even if, at this budget, little can be learned from the table."
+    )(command)
+
+
 def policy_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the option that names a policy."""
     return click.option(

@@ -1,0 +1,64 @@
+"""`Usability`: which columns and which ties of a release are worth something, in a few sentences for its first page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+SHOWN = 6  # names in a sentence; report.json has all (own)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usability:
+    """What is worth something; a function of released figures and public facts alone.
+
+    Attributes:
+      resolved: columns whose distribution the release holds.
+      coarse: columns of which it shows the shape, and no details.
+      lost: columns that are noise.
+      kept: the strongest ties between two columns, where the real rows have them too.
+      missed: ties of the synthetic rows that the real rows have not, or not so.
+      unclear: ties that noise hides.
+    """
+
+    resolved: tuple[str, ...] = ()
+    coarse: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    missed: tuple[str, ...] = ()
+    unclear: tuple[str, ...] = ()
+
+    def columns_text(self) -> str:
+        """Return what became of the columns."""
+        count = len(self.resolved) + len(self.coarse) + len(self.lost)
+        known = len(self.resolved)
+        parts = [f"of {count} {'column' if count == 1 else 'columns'} {known} {'is' if known == 1 else 'are'} resolved"]
+        if self.coarse:
+            parts.append(f"{len(self.coarse)} only coarsely ({first(self.coarse)})")
+        if self.lost:
+            parts.append(f"{len(self.lost)} {'is' if len(self.lost) == 1 else 'are'} noise ({first(self.lost)})")
+        return ", ".join(parts)
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Return headings and sentences, for people."""
+        found = [("Columns", self.columns_text())]
+        return [*found, ("Strongest ties", ties)] if (ties := self.ties_text()) else found
+
+    def ties_text(self) -> str:
+        """Return what became of the strongest ties between columns; "" where none was looked at."""
+        parts = [
+            f"{words}: {first(ties)}"
+            for words, ties in (
+                ("kept", self.kept),
+                ("not as in the real table", self.missed),
+                ("unclear", self.unclear),
+            )
+            if ties
+        ]
+        return "; ".join(parts)
+
+
+def first(names: Sequence[str]) -> str:
+    """Return the first few names, and how many more there are."""
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")

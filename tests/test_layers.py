@@ -85,6 +85,7 @@ MAY_IMPORT = {
     "report": BASE | {"findings", "policy", "report.charts", "report.format_numbers", "report.explain_epsilon"},
     # where the rooms meet
     "pipeline": RECIPIENT
+    | {"hierarchies"}
     | {"interrupts", "ledger", "privacy", "privacy.accounting", "domain", "generators", "testing"}
     | {"public_figures"}
     | {"audit", "audit.common", "audit.disclosure", "findings", "policy", "report", "release"},

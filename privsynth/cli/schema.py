@@ -49,8 +49,8 @@ def check(schema: Path, as_json: bool) -> None:
 
     Example: privsynth schema check schema.yaml
     """
-    from privsynth.pipeline.config import check_rules
     from privsynth.schema.files import load_schema
+    from privsynth.schema.rule_checks import check_rules
 
     loaded = load_schema(schema)
     check_rules(loaded)

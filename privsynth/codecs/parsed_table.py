@@ -10,11 +10,9 @@ import pandas as pd
 
 from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.codecs.parse import Categories, Grid, as_categories, as_numbers, as_times
+from privsynth.schema.booleans import FALSE_TEXTS, TRUE_TEXTS
 from privsynth.schema.definition import Schema
 from privsynth.table import Table, is_all
-
-TRUE_TEXTS = ("true", "t", "yes", "y", "1")
-FALSE_TEXTS = ("false", "f", "no", "n", "0")
 
 
 @dataclass(frozen=True, repr=False)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.errors import SchemaError
+from privsynth.schema.calculations import Calculation, columns_of, family_of
 from privsynth.schema.definition import Schema
 
 
@@ -18,7 +19,7 @@ class Layout:
       names: columns of the synthetic table, in order.
       dropped: column -> why it is not in the synthetic table.
       surrogates: identifiers that are replaced by surrogates.
-      derived: column -> (minuend, subtrahend).
+      derived: column -> how it is computed from others.
       follows: column -> the column that determines its value, by a code book.
       bases: column -> its lower-bound column, by a rule; the column is coded as the amount above it.
       modelled: columns that become attributes, lower-bound columns before the columns above them.
@@ -27,7 +28,7 @@ class Layout:
     names: tuple[str, ...]
     dropped: Mapping[str, str]
     surrogates: tuple[str, ...]
-    derived: Mapping[str, tuple[str, str]]
+    derived: Mapping[str, Calculation]
     follows: Mapping[str, str]
     bases: Mapping[str, str]
     modelled: tuple[str, ...]
@@ -41,7 +42,7 @@ def lay_out(names: Sequence[str], schema: Schema, facts: Mapping[str, ColumnFact
       facts: public facts of each column.
       unit: the unit column, or "row".
     Raises:
-      SchemaError: a rule derives a column from others that are not both numbers or both times.
+      SchemaError: a rule computes a column from others that are neither numbers nor times, or are not modelled.
     """
     dropped = {n: "free text is not synthesised" for n in names if facts[n].kind == "text" and n != unit}
     surrogates = [n for n in names if facts[n].kind == "id" or n == unit]
@@ -77,18 +78,24 @@ def _follows(names: Sequence[str], schema: Schema, facts: Mapping[str, ColumnFac
 
 def _derived(
     names: Sequence[str], schema: Schema, facts: Mapping[str, ColumnFacts], unmodelled: set[str]
-) -> dict[str, tuple[str, str]]:
-    derived: dict[str, tuple[str, str]] = {}
+) -> dict[str, Calculation]:
+    derived: dict[str, Calculation] = {}
     for rule in schema.parsed_rules():
-        if rule.derived is None or not set(rule.columns) <= set(names):
+        if rule.computes is None or not set(rule.columns) <= set(names):
             continue
-        result, minuend, subtrahend = rule.derived
-        families = {_family(facts[minuend]), _family(facts[subtrahend])}
-        if len(families) > 1 or families == {""} or {minuend, subtrahend} & (unmodelled | derived.keys()):
-            raise SchemaError(f"rule '{rule.text}' must subtract two numbers or two times that are modelled themselves")
-        if unmodelled & {result} or any(result in pair for pair in derived.values()):
-            raise SchemaError(f"rule '{rule.text}' derives a column that is dropped, or that another rule uses")
-        derived[result] = (minuend, subtrahend)
+        result, calculation = rule.computes
+        sources = set(columns_of(calculation))
+        try:
+            family = family_of(calculation, {name: _family(facts[name]) for name in sources})
+        except ValueError as error:
+            raise SchemaError(f"rule '{rule.text}' {error}") from None
+        if family != "number" or sources & (unmodelled | derived.keys()):
+            raise SchemaError(
+                f"rule '{rule.text}' must compute a number, from numbers or times that are modelled themselves"
+            )
+        if result in unmodelled or any(result in columns_of(other) for other in derived.values()):
+            raise SchemaError(f"rule '{rule.text}' computes a column that is dropped, or that another rule uses")
+        derived[result] = calculation
     return derived
 
 

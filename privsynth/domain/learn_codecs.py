@@ -25,11 +25,11 @@ from privsynth.codecs.columns import (
     DAY,
     CategoryCodec,
     ColumnCodec,
-    DerivedCodec,
     ElapsedScale,
     NumberCodec,
     SurrogateCodec,
     TimeCodec,
+    computed_codec,
     following_codec,
     split_week,
 )
@@ -45,6 +45,7 @@ from privsynth.domain.quantile_tree import FIRST_PARTS, Dimension, Leaves, TreeR
 from privsynth.domain.ties import TiesRequest, tie_numbers
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.privacy.unit_weights import Weighting, count
+from privsynth.schema.calculations import columns_of
 from privsynth.schema.definition import Schema
 
 # Share of the rows. If only values more frequent than this could pass the threshold, the trees get that budget instead:
@@ -214,7 +215,7 @@ def learn_codecs(
 def _may_be_near(request: DomainRequest) -> tuple[str, ...]:
     """Return the columns of numbers that no rule uses to code or compute a column."""
     layout = request.layout
-    used = {*layout.bases, *layout.bases.values(), *(name for pair in layout.derived.values() for name in pair)}
+    used = {*layout.bases, *layout.bases.values(), *(n for made in layout.derived.values() for n in columns_of(made))}
     return tuple(n for n in layout.modelled if request.facts[n].kind in ("numeric", "integer") and n not in used)
 
 
@@ -401,9 +402,8 @@ def _codec(
     if name in layout.surrogates:
         return SurrogateCodec(name)
     if name in layout.derived:
-        minuend, subtrahend = layout.derived[name]
         precision = column.precision or (1.0 if fact.kind == "integer" else fact.precision)
-        return DerivedCodec(name, minuend, subtrahend, precision, fact.kind == "integer")
+        return computed_codec(name, layout.derived[name], precision, fact.kind == "integer")
     if name in layout.follows:
         return _following(name, request)
     if fact.kind == "boolean":

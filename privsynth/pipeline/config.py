@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -16,7 +14,7 @@ from privsynth.errors import ConfigError, Option, SchemaError
 from privsynth.privacy.budget import DEFAULT_DELTA, Budget
 from privsynth.schema.definition import Schema
 from privsynth.schema.files import load_schema, schema_from
-from privsynth.schema.satisfiable import contradiction
+from privsynth.schema.rule_checks import check_rules
 from privsynth.sources.protocol import SourceOptions
 
 if TYPE_CHECKING:
@@ -196,51 +194,3 @@ def check_schema_fits(schema: Schema, names: list[str], unit: str) -> None:
             Option("sdv_is_declared", python="sdv_is_declared=True"),
         )
     check_rules(schema)
-
-
-def check_rules(schema: Schema) -> None:
-    """Raise `SchemaError` if a rule cannot be judged, before any budget is spent.
-
-    Every column of a rule needs a declared kind, compared columns must be of one family, a literal must fit, and some
-    row of the declared domain must keep all rules together.
-    """
-    families = {"numeric": "number", "integer": "number", "datetime": "time", "date": "time"}
-    for rule in schema.parsed_rules():
-        for name in rule.columns:
-            if schema.column(name).kind in (None, "id", "text"):
-                raise SchemaError(f"rule '{rule.text}' needs a declared kind for '{name}', and not id or text")
-        kinds = {name: families.get(schema.column(name).kind or "", "text") for name in rule.columns}
-        if rule.derived is not None and (len({kinds[n] for n in rule.derived[1:]}) > 1 or "text" in kinds.values()):
-            raise SchemaError(f"rule '{rule.text}' must subtract two numbers or two times, and give a number")
-        for condition in (*rule.premise, *rule.conditions):
-            if condition.other is not None and kinds[condition.column] != kinds[condition.other]:
-                raise SchemaError(f"rule '{rule.text}' compares columns of different kinds")
-            if condition.literal is not None and not _literal_fits(schema, condition.column, condition.literal):
-                raise SchemaError(f"rule '{rule.text}' compares '{condition.column}' with a value that it cannot have")
-    try:
-        together = contradiction(schema)
-    except (ValueError, OverflowError):
-        raise SchemaError(
-            "the rules cannot be judged: a number or date in them is beyond what can be compared"
-        ) from None
-    if together:
-        raise SchemaError(
-            "no row that the schema allows keeps these rules together: "
-            + "; ".join(f"'{text}'" for text in together[:5])
-            + ". Make them agree with each other and with the declared bounds and categories"
-        )
-
-
-def _literal_fits(schema: Schema, name: str, literal: str) -> bool:
-    column = schema.column(name)
-    try:
-        if column.kind in ("numeric", "integer"):
-            return math.isfinite(float(literal))
-        if column.kind in ("datetime", "date"):
-            datetime.fromisoformat(literal)
-            return True
-    except ValueError:
-        return False
-    if column.kind == "boolean":
-        return literal in ((column.false_values or ("false",))[0], (column.true_values or ("true",))[0])
-    return column.categories is None or literal in column.categories

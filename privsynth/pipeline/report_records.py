@@ -16,6 +16,7 @@ from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.codecs.columns import (
     CategoryCodec,
     ColumnCodec,
+    ComputedCodec,
     DerivedCodec,
     NumberCodec,
     SurrogateCodec,
@@ -49,6 +50,7 @@ from privsynth.report.report_data import (
     ReportData,
     SpendRecord,
 )
+from privsynth.schema.calculations import written
 from privsynth.schema.definition import Column, Schema
 
 PROFILE_BARS = 12  # of a column's profile (own): as many as fit beside each other on a page
@@ -248,6 +250,11 @@ def _(codec: DerivedCodec) -> str:
     return f"derived by rule: {codec.minuend} − {codec.subtrahend}"
 
 
+@_treated.register
+def _(codec: ComputedCodec) -> str:
+    return f"computed by rule: {written(codec.calculation).replace('`', '')}"
+
+
 def _domain(codec: ColumnCodec | None, column: Column, fact: ColumnFacts) -> tuple[str, Provenance]:
     return ("none", fact.provenance) if codec is None else _values(codec, column, fact)
 
@@ -266,11 +273,13 @@ def _(codec: CategoryCodec, column: Column, fact: ColumnFacts) -> tuple[str, Pro
     if column.categories is not None:
         stated = fact.provenance == "fixed"
         return f"{count}, {'from the types of the source' if stated else 'declared'}", "fixed" if stated else "declared"
-    return f"{count} with enough units; all others become OTHER", "bought"
+    others = "OTHER" if codec.hierarchy is None else "their group"
+    return f"{count} with enough units; all others become {others}", "bought"
 
 
-@_values.register
-def _(codec: DerivedCodec, column: Column, fact: ColumnFacts) -> tuple[str, Provenance]:
+@_values.register(ComputedCodec)
+@_values.register(DerivedCodec)
+def _(codec: ComputedCodec | DerivedCodec, column: Column, fact: ColumnFacts) -> tuple[str, Provenance]:
     return "computed", "declared"
 
 

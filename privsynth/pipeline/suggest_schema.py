@@ -10,6 +10,7 @@ import numpy as np
 from privsynth.codecs.column_facts import ColumnFacts, Hints, declared_facts, exact_facts
 from privsynth.codecs.parse import Categories
 from privsynth.codecs.parsed_table import grid_values, parse_table
+from privsynth.hierarchies.proposals import proposed
 from privsynth.pipeline.inputs import completed_schema
 from privsynth.pipeline.public_names import refuse_values_for_names
 from privsynth.schema.code_names import names_codes
@@ -27,7 +28,8 @@ what the types of the source state (a Parquet file, a database's catalogue, a da
 unit: whose privacy is protected, a column name or "row"; max_rows_per_unit: at most so many rows of it are used.
 kind: numeric, integer, categorical, boolean, datetime, date, id or text (text is dropped).
 minimum, maximum, categories, precision, nullable: false; roles: identifier, quasi_identifier, sensitive, protected,
-target; rules: for example "discharged >= admitted"."""
+target; hierarchy: how codes group, where a line proposes one by the column's name; rules: for example
+"discharged >= admitted"."""
 _OBSERVED = """THESE SUGGESTIONS WERE READ OFF THE DATA AND ARE AS PRIVATE AS THE DATA.
 What has no `observed: true` is stated by the types of the source. Compare everything else with a code book, correct
 it, and remove `observed: true`: only then it is a declaration.
@@ -44,11 +46,22 @@ def draft_schema(source: str, options: dict[str, Any], *, observe: bool, header_
         refuse_values_for_names(opened.names, opened.label)
     blanks, _ = completed_schema(Schema(columns={name: Column() for name in opened.names}), opened)
     if not observe:
-        return dump_schema(blanks, comment=_BLANKS)
+        return dump_schema(blanks, comment=_BLANKS, notes=_proposals(blanks))
     with Workspace(privsynth_home()) as workspace:
         table, _ = read_table(opened, workspace)
         columns = {name: _suggest(table, name, blanks.column(name)) for name in table.names}
-    return dump_schema(Schema(columns=columns), comment=_OBSERVED)
+    return dump_schema(Schema(columns=columns), comment=_OBSERVED, notes=_proposals(blanks))
+
+
+def _proposals(schema: Schema) -> dict[str, str]:
+    """Return column -> the hierarchy that its name suggests, for a person to confirm.
+
+    Args:
+      schema: what the source states; nothing in it depends on a row.
+    """
+    open_ = {name for name, column in schema.columns.items() if column.kind in (None, "categorical", "integer", "id")}
+    found = {name: proposal for name in schema.columns if name in open_ and (proposal := proposed(name)) is not None}
+    return {name: f"hierarchy: {hierarchy}    (if it holds {when})" for name, (hierarchy, when) in found.items()}
 
 
 def _suggest(table: Table, name: str, stated: Column) -> Column:

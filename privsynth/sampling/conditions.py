@@ -1,14 +1,12 @@
 """Conditions on rows, as a person writes them: `fraud = 1`, `age >= 60 and ward in (ICU, ER)`, `admitted < 2024-03-01`.
 
-The grammar is that of the rules (`privsynth.schema.rules`), with `in (…)` and `not in (…)` in addition. Unlike a rule,
-a condition is not met by a missing value, unless it says `is null`. `privsynth.sampling.likelihood` says what a
-condition means for the codes of a model.
+The grammar is that of the rules (`privsynth.schema.rule_parser`). Unlike a rule, a condition is not met by a missing
+value, unless it says `is null`. `privsynth.sampling.likelihood` says what a condition means for the codes of a model.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,21 +15,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from privsynth.codecs.columns import CategoryCodec, ColumnCodec
-from privsynth.codecs.parsed_table import FALSE_TEXTS, TRUE_TEXTS
 from privsynth.codecs.table import TableCodec
 from privsynth.errors import ConfigError
-from privsynth.schema.rules import Condition, Rule, parse_rule
+from privsynth.schema.booleans import FALSE_TEXTS, TRUE_TEXTS
+from privsynth.schema.calculations import Calculation, columns_of, family_of
+from privsynth.schema.rule_parser import MAX_TEXT, Vocabulary, parse_conditions
+from privsynth.schema.rules import Condition, Rule
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_QUOTED = r"`[^`]*`|'[^']*'|\"[^\"]*\""
-_MEMBER = re.compile(
-    r"\s*(?:`(?P<name>[^`]+)`|(?P<word>[^\s`'\"=<>!]+))\s+(?P<no>not\s+)?in\s*(?P<list>\(.*\)|[^(].*)\s*",
-    flags=re.IGNORECASE | re.DOTALL,
-)
 SHOWN = 12  # categories in a message (own): one or two lines of a terminal
-MAX_TEXT = 100_000  # characters of a condition (own): a list of some thousand values
 
 
 @dataclass(frozen=True)
@@ -51,13 +45,12 @@ class Clause:
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns in it; the first is the one that it restricts."""
-        names = [name for c in self.conditions for name in (c.column, c.other) if name]
-        return tuple(dict.fromkeys(names))
+        return tuple(dict.fromkeys(name for c in self.conditions for name in c.columns))
 
     @property
     def literals(self) -> list[str]:
         """The values with which it compares."""
-        return [c.literal for c in self.conditions if c.literal is not None]
+        return [literal for c in self.conditions for literal in c.literals]
 
     def met(self, frame: pd.DataFrame) -> np.ndarray:
         """Return (n_rows,) booleans, one for each row of a clean frame that has the columns."""
@@ -71,8 +64,7 @@ def _strict(condition: Condition) -> Rule:
     """Return a rule that holds exactly where the condition is met: a rule by itself lets missing values pass."""
     if condition.operator in ("is null", "is not null"):
         return Rule(text="", shape="check", conditions=(condition,))
-    names = (condition.column, *([condition.other] if condition.other else []))
-    known = tuple(Condition(name, "is not null") for name in names)
+    known = tuple(Condition(name, "is not null") for name in condition.columns)
     return Rule(text="", shape="check", conditions=(condition, *known))
 
 
@@ -85,10 +77,29 @@ def parse_clauses(text: str, codec: TableCodec) -> tuple[Clause, ...]:
       ConfigError: the text cannot be read, or names a column or a value that the model does not have.
     """
     refuse_long(text)
-    clauses: list[Clause] = []
-    for part in _split_and(text):
-        clauses += _parse_part(part, codec)
-    return tuple(clauses)
+    try:
+        conditions = parse_conditions(text, vocabulary(codec))
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    return tuple(Clause(text.strip(), (checked(condition, text, codec),)) for condition in conditions)
+
+
+def vocabulary(codec: TableCodec) -> Vocabulary:
+    """Return what the words of a sentence about a model's rows may stand for."""
+    texts = [column for column in codec.codecs if isinstance(column, CategoryCodec)]
+    return Vocabulary(
+        names=codec.names,
+        hierarchies={column.name: column.hierarchy for column in texts if column.hierarchy is not None},
+        booleans={column.name: ((false,), (true,)) for column in texts for false, true in _spellings(column)},
+    )
+
+
+def _spellings(column: CategoryCodec) -> list[tuple[str, str]]:
+    """Return how a column writes false and true, if it is a boolean."""
+    if column.other or len(column.values) != 2:
+        return []
+    false, true = column.values
+    return [(false, true)] if false.lower() in FALSE_TEXTS and true.lower() in TRUE_TEXTS else []
 
 
 def refuse_long(text: str) -> None:
@@ -97,47 +108,6 @@ def refuse_long(text: str) -> None:
     """
     if len(text) > MAX_TEXT:
         raise ConfigError(f"a condition or balance has more than {MAX_TEXT:,} characters; write a shorter one")
-
-
-def _split_and(text: str) -> list[str]:
-    """Return the parts between `and`s that stand outside quotes."""
-    parts, start = [], 0
-    for match in re.finditer(rf"{_QUOTED}|(?P<and>(?<=\s)and(?=\s))", text, flags=re.IGNORECASE):
-        if match.group("and"):
-            parts.append(text[start : match.start()])
-            start = match.end()
-    return [*parts, text[start:]]
-
-
-def _parse_part(part: str, codec: TableCodec) -> list[Clause]:
-    member = _MEMBER.fullmatch(part)
-    if member:
-        name = member["name"] or member["word"]
-        items = [_unquoted(item) for item in re.findall(rf"{_QUOTED}|[^,\s][^,]*", member["list"].strip().strip("()"))]
-        if not items:
-            raise ConfigError(f"the condition '{part.strip()}' needs values: write `{name} in (a, b)`")
-        found = tuple(_checked(Condition(name, "=", literal=item), part, codec) for item in items)
-        missing = Clause(part.strip(), (Condition(name, "is not null"),))
-        return [Clause(part.strip(), found, negated=True), missing] if member["no"] else [Clause(part.strip(), found)]
-    try:
-        rule = parse_rule(part, codec.names)
-    except ValueError as error:
-        raise ConfigError(f"the condition '{part.strip()}' cannot be read: {_reason(error)}") from None
-    if rule.shape != "check" or not rule.conditions:
-        raise ConfigError(
-            f"'{part.strip()}' is no condition; write `column = value`, `column >= value` or `column in (a, b)`"
-        )
-    return [Clause(part.strip(), (_checked(condition, part, codec),)) for condition in rule.conditions]
-
-
-def _reason(error: ValueError) -> str:
-    hint = "write `column = value`, `column >= value`, `column in (a, b)` or `column is null`"
-    return "it needs a column name on the left" if "column name" in str(error) else hint
-
-
-def _unquoted(item: str) -> str:
-    item = item.strip()
-    return item[1:-1] if len(item) >= 2 and item[0] == item[-1] and item[0] in "'\"" else item
 
 
 def column_codec(name: str, codec: TableCodec) -> ColumnCodec:
@@ -154,8 +124,15 @@ def column_codec(name: str, codec: TableCodec) -> ColumnCodec:
     raise ConfigError(f"the model has no column '{name}'; it has {', '.join(codec.names)}")
 
 
-def _checked(condition: Condition, text: str, codec: TableCodec) -> Condition:
-    """Return the condition with its literal as the rows write it."""
+def checked(condition: Condition, text: str, codec: TableCodec) -> Condition:
+    """Return the condition with its literals as the rows write them.
+
+    Raises:
+      ConfigError: it names a column or value that the model does not have.
+    """
+    if condition.left is not None and condition.right is not None:
+        _check_calculation(condition.left, condition.right, text, codec)
+        return condition
     column = column_codec(condition.column, codec)
     if condition.operator in ("is null", "is not null"):
         return condition
@@ -163,19 +140,34 @@ def _checked(condition: Condition, text: str, codec: TableCodec) -> Condition:
         if column.family != column_codec(condition.other, codec).family:
             raise ConfigError(f"the condition '{text.strip()}' compares columns of different kinds")
         return condition
-    literal = condition.literal or ""
+    if condition.within is not None:
+        values = tuple(dict.fromkeys(_literal(column, literal) for literal in condition.within.values))
+        return replace(condition, within=replace(condition.within, values=values))
+    if isinstance(column, CategoryCodec) and condition.operator not in ("=", "!="):
+        raise ConfigError(f"'{column.name}' is a column of categories; compare it with =, != or in")
+    return replace(condition, literal=_literal(column, condition.literal or ""))
+
+
+def _check_calculation(left: Calculation, right: Calculation, text: str, codec: TableCodec) -> None:
+    families = {name: column_codec(name, codec).family for side in (left, right) for name in columns_of(side)}
+    try:
+        alike = family_of(left, families) == family_of(right, families)
+    except ValueError as error:
+        raise ConfigError(f"the condition '{text.strip()}' {error}") from None
+    if not alike:
+        raise ConfigError(f"the condition '{text.strip()}' compares a time with a number")
+
+
+def _literal(column: ColumnCodec, literal: str) -> str:
+    """Return a value with which a column is compared, as the rows write it."""
     if isinstance(column, CategoryCodec):
-        if condition.operator not in ("=", "!="):
-            raise ConfigError(f"'{column.name}' is a column of categories; compare it with =, != or in")
-        return replace(condition, literal=category(column, literal))
+        return category(column, literal)
     try:
         if column.family == "time":
             time = datetime.fromisoformat(literal)
-            return replace(
-                condition, literal=(time.astimezone(UTC) if time.tzinfo else time).replace(tzinfo=None).isoformat()
-            )
+            return (time.astimezone(UTC) if time.tzinfo else time).replace(tzinfo=None).isoformat()
         if math.isfinite(float(literal)):
-            return condition
+            return literal
     except (ValueError, OverflowError):  # in UTC a time may lie beyond the calendar
         pass
     kind = "dates, like 2024-03-01" if column.family == "time" else "numbers"

@@ -16,6 +16,7 @@ from privsynth.sampling.balance import Group, parse_balance, split_rows
 from privsynth.sampling.conditional import DrawsCodes, complete
 from privsynth.sampling.conditions import parse_given
 from privsynth.sampling.likelihood import Conditioned, condition
+from privsynth.sampling.repair import Repairs
 from privsynth.schema.rules import Rule
 
 PART_ROWS = 200_000  # rows drawn at once (own): some 100 MB while they are decoded. Another value gives other rows
@@ -103,17 +104,19 @@ def draw_rows(
     rng: np.random.Generator,
     progress: Progress = no_progress,
 ) -> tuple[DecodedRows, np.ndarray]:
-    """Return rows in which every rule and condition holds: those that break one are drawn again.
+    """Return rows in which every rule and condition holds: those that break one are mended or drawn again.
 
     Where too few rows satisfy the rules, and there are no conditions, rows that do replace those that do not.
     """
     names = {name for rule in rules for name in rule.columns}
     names |= {name for clause in conditioned.clauses for name in clause.columns}
     plain = _compared_with_values(conditioned, rules)
+    repairs = Repairs(conditioned, fitted, rules)
 
     def draw(count: int) -> tuple[DecodedRows, np.ndarray, np.ndarray]:
         codes = _codes(conditioned, fitted, count, rng)
         rows = conditioned.codec.draw(codes, rng)
+        repairs.mend(rows, codes, rng)
         frame = conditioned.codec.frame(rows, names=names, categorical=plain)
         return rows, codes, _met(conditioned, rules, frame)
 
@@ -168,10 +171,8 @@ def _compared_with_values(conditioned: Conditioned, rules: Sequence[Rule]) -> se
     """Return the columns that are only compared with single values for equality, or tested for null."""
     conditions = [c for rule in rules for c in (*rule.premise, *rule.conditions)]
     conditions += [c for clause in conditioned.clauses for c in clause.conditions]
-    others = {
-        name for c in conditions if c.other or c.operator in ("<", "<=", ">", ">=") for name in (c.column, c.other)
-    }
-    return {c.column for c in conditions} - others
+    others = {c for c in conditions if c.other or c.calculates or c.operator in ("<", "<=", ">", ">=")}
+    return {c.column for c in conditions} - {name for c in others for name in c.columns}
 
 
 def _refuse(kept: int, drawn: int) -> None:

@@ -60,7 +60,8 @@ def condition(clauses: Sequence[Clause], codec: TableCodec) -> Conditioned:
     made = _Builder(codec)
     by_column: dict[str, list[Clause]] = {}
     for clause in clauses:
-        if len(clause.columns) == 1:  # a comparison of two columns is left to rejection
+        # A comparison of two columns, or of what is calculated, is left to rejection.
+        if len(clause.columns) == 1 and not any(one.calculates for one in clause.conditions):
             by_column.setdefault(clause.columns[0], []).append(clause)
     for name, found in by_column.items():
         made.add(name, found)

@@ -25,17 +25,19 @@ from privsynth.generators.registry import FittedGenerator, generator_extension, 
 from privsynth.progress import Progress, no_progress
 from privsynth.randomness import sampling_rng
 from privsynth.sampling.conditional import DrawsCodes
+from privsynth.sampling.conditions import vocabulary
 from privsynth.sampling.draw import Order, draw_part, place_order, rules_hold
 from privsynth.sampling.draw_units import draw_units, numbered
 from privsynth.sampling.unit_rows import ModelOfUnits, RowsOfUnits
-from privsynth.schema.rules import Rule, parse_rule
+from privsynth.schema.definition import MAX_RULE_TEXT, MAX_RULES
+from privsynth.schema.rule_parser import parse_rule
+from privsynth.schema.rules import Rule
 from privsynth.schema.source_format import SourceFormat
 
 FORMAT = 2  # of model.json; a change that older versions would misread takes the next number
 # (own) A column with as many categories or bins as there are codes (65,535) takes 1 to 3 MB, others some kilobytes.
 MAX_JSON_BYTES = 64 << 20
 MAX_TENSOR_BYTES = 2 << 30  # (own) 1,536 components of 300,000 codes
-MAX_RULES, MAX_RULE_TEXT = 1_000, 10_000  # rules, and characters of one (own): people write them by hand
 MAX_ROWS = 10**12  # of a sampled table (own): more than a disk holds
 _TRIED_ROWS = 64  # drawn when a model is loaded, to see that it works (own)
 
@@ -69,9 +71,10 @@ class SyntheticModel:
 
     def parsed_rules(self) -> list[Rule]:
         """Return the rules whose columns are all in the synthetic table."""
-        names = self.codec.names
-        rules = [parse_rule(text, names) for text in self.rules]
-        return [rule for rule in rules if set(rule.columns) <= set(names)]
+        names = set(self.codec.names)
+        known = vocabulary(self.codec)
+        rules = [parse_rule(text, known) for text in self.rules]
+        return [rule for rule in rules if set(rule.columns) <= names]
 
     def order(self, n_rows: int, *, given: Sequence[str] = (), balance: str | None = None) -> Order:
         """Return an order for rows; see `privsynth.sampling.draw.place_order`.

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from privsynth.codecs.column_facts import exact_facts
 from privsynth.codecs.columns import (
     CategoryCodec,
+    ComputedCodec,
     DerivedCodec,
     NumberCodec,
     TiedCodec,
@@ -113,11 +114,11 @@ class NumberReader:
       decimal: decimal sign of numbers in text.
     """
 
-    codec: NumberCodec | TiedCodec | DerivedCodec
+    codec: NumberCodec | TiedCodec | DerivedCodec | ComputedCodec
     decimal: str = "."
 
     @classmethod
-    def of(cls, codec: NumberCodec | TiedCodec | DerivedCodec, column: pa.ChunkedArray) -> NumberReader:
+    def of(cls, codec: NumberCodec | TiedCodec | DerivedCodec | ComputedCodec, column: pa.ChunkedArray) -> NumberReader:
         """Return the reader of a column, by its first rows."""
         if not is_text(column):
             return cls(codec)

@@ -24,7 +24,9 @@ from pydantic import (
 )
 
 from privsynth.hierarchies import Hierarchy, hierarchy_data, hierarchy_from
-from privsynth.schema.rules import Rule, parse_rule
+from privsynth.schema.booleans import FALSE_TEXTS, TRUE_TEXTS
+from privsynth.schema.rule_parser import Vocabulary, parse_rule
+from privsynth.schema.rules import Rule
 
 Kind = Literal["numeric", "integer", "categorical", "boolean", "datetime", "date", "id", "text"]
 Role = Literal["identifier", "quasi_identifier", "sensitive", "protected", "target"]
@@ -34,6 +36,7 @@ TIME_KINDS = ("datetime", "date")
 MAX_CATEGORIES = 50_000  # of a column (own): with OTHER and NULL they fit the 65,536 codes of an attribute
 MAX_PARENTS = 1_000  # groups of the coarsest level (own): each becomes a category where the codes are bought
 MAX_ENDINGS, MAX_ENDING = 32, 9  # of a column, and characters of each (own): more than a price list has
+MAX_RULES, MAX_RULE_TEXT = 1_000, 10_000  # rules, and characters of one (own): people write them by hand
 MAX_COLUMNS = 2_000  # of a schema (own): more than a generator can be fitted to in a day
 
 
@@ -242,10 +245,21 @@ class Column(BaseModel):
             raise ValueError("follows needs kind: categorical or boolean")
         if self.has_role("target"):
             raise ValueError("a target cannot follow from another column: there would be nothing to predict")
-        own = self.categories or ((self.false_values or ("false",))[0], (self.true_values or ("true",))[0])
+        own = self.categories or tuple(spelt[0] for spelt in self.spellings)
         strange = next((value for value in follows.values if value not in own), None)
         if strange is not None:
             raise ValueError(f"follows holds '{strange}', which the column does not have")
+
+    @property
+    def spellings(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """How false and true are written, if it is a boolean; the first of each is what synthetic rows hold."""
+        return self.false_values or ("false",), self.true_values or ("true",)
+
+    @property
+    def is_usual_boolean(self) -> bool:
+        """Whether it is a boolean whose cells anybody can tell apart: `true`, `yes` or `1`, and their like."""
+        false, true = (spelt[0].lower() for spelt in self.spellings)
+        return self.kind == "boolean" and false in FALSE_TEXTS and true in TRUE_TEXTS
 
     def _coarsest(self) -> int:
         return 0 if self.hierarchy is None else len(self.hierarchy.groups(self.hierarchy.levels[0]))
@@ -308,6 +322,8 @@ class Schema(BaseModel):
     def _rules_fit(self) -> Self:
         if len(self.columns) > MAX_COLUMNS:
             raise ValueError(f"at most {MAX_COLUMNS} columns")
+        if len(self.rules) > MAX_RULES or any(len(text) > MAX_RULE_TEXT for text in self.rules):
+            raise ValueError(f"at most {MAX_RULES} rules, of at most {MAX_RULE_TEXT:,} characters each")
         for rule in self.parsed_rules():
             for name in rule.columns:
                 if self.columns and name not in self.columns:
@@ -338,8 +354,12 @@ class Schema(BaseModel):
 
     def parsed_rules(self) -> tuple[Rule, ...]:
         """Return the rules, parsed; a ValueError says which one cannot be read."""
-        names = tuple(self.columns)
-        return tuple(parse_rule(text, names) for text in self.rules)
+        known = Vocabulary(
+            names=tuple(self.columns),
+            hierarchies={name: c.hierarchy for name, c in self.columns.items() if c.hierarchy is not None},
+            booleans={name: c.spellings for name, c in self.columns.items() if c.is_usual_boolean},
+        )
+        return tuple(parse_rule(text, known) for text in self.rules)
 
     def column(self, name: str) -> Column:
         """Return what is declared of a column; nothing, if it is not there."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -172,12 +173,34 @@ def from_sdv(data: dict[str, Any], *, declared: bool = False) -> dict[str, Any]:
     return {"columns": columns} | ({"dataset": name} if name else {})
 
 
-def dump_schema(schema: Schema, *, comment: str = "") -> str:
-    """Return canonical YAML of a schema: defaults left out, order kept, times as ISO text."""
+def dump_schema(schema: Schema, *, comment: str = "", notes: Mapping[str, str] | None = None) -> str:
+    """Return canonical YAML of a schema: defaults left out, order kept, times as ISO text.
+
+    Args:
+      comment: lines that stand above it.
+      notes: column -> a line that stands as a comment above the column.
+    """
     data = schema.model_dump(mode="json", exclude_defaults=True)
     if schema.columns:
         data["columns"] = {
             name: column.model_dump(mode="json", exclude_defaults=True) for name, column in schema.columns.items()
         }
     head = "".join(f"# {line}\n" if line else "#\n" for line in comment.splitlines())
-    return head + yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110)
+    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110)
+    return head + (_noted(text, list(schema.columns), notes) if notes else text)
+
+
+def _noted(text: str, names: Sequence[str], notes: Mapping[str, str]) -> str:
+    """Return the YAML of a schema with a comment above some columns."""
+    lines = text.splitlines(keepends=True)
+    at = lines.index("columns:\n") + 1
+    found = lines[:at]
+    left = iter(names)
+    for i, line in enumerate(lines[at:], start=at):
+        if not line.startswith("  "):
+            return "".join([*found, *lines[i:]])
+        is_column = not line.startswith(("   ", "  - ", "  : "))
+        note = notes.get(next(left, "")) if is_column else None
+        found += [f"  # {note}\n"] if note else []
+        found.append(line)
+    return "".join(found)

@@ -1,43 +1,95 @@
 """Rules: sentences that hold in every synthetic row, exactly and free of charge, because a person declared them.
 
     discharged >= admitted                          order of two columns
-    length_of_stay = discharged - admitted          a derived column; times are subtracted in days
+    length_of_stay = discharged - admitted          a computed column; times are subtracted in days
+    total = price * quantity                        any arithmetic, and parts of times: year(t), month(t), weekday(t), …
     pregnant = yes => sex = F                       implication; both sides may be joined by `and`
+    diagnosis in (C61, N40) => sex = M              sets, `in` and `not in`
+    diagnosis in chapter O => sex = F               a group of the column's hierarchy, on one of its levels
+    channel = atm => amount % 10 = 0                arithmetic in a condition
     age >= 0 and age <= 120                         a condition alone
     note is null => ward != ICU                     `is null`, `is not null`
 
-A comparison with a missing value holds, as in SQL's check constraints. A name with spaces or signs is written in
-`backquotes`; text may be quoted with ' or ". Dates are ISO 8601; one with a zone is taken in UTC, as cells are.
+A comparison with a missing value holds, as in SQL's check constraints. `privsynth.schema.rule_parser` reads sentences.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
+
+from privsynth.hierarchies import Hierarchy
+from privsynth.schema.calculations import Calculation, ColumnTerm, Operation, calculate, columns_of, compare
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-_TOKEN = re.compile(
-    r"\s*(?:(?P<name>`[^`]+`)|(?P<text>'[^']*'|\"[^\"]*\")|(?P<op>=>|>=|<=|!=|==|=|>|<)"
-    r"|(?P<word>[^\s`'\"=<>!]+))"
-)
-_OPERATORS = ("=", "!=", "<", "<=", ">", ">=")
-Operator = Literal["=", "!=", "<", "<=", ">", ">=", "is null", "is not null"]
+Operator = Literal["=", "!=", "<", "<=", ">", ">=", "is null", "is not null", "in", "not in"]
+COMPARISONS = ("=", "!=", "<", "<=", ">", ">=")
+
+
+@dataclass(frozen=True)
+class Membership:
+    """What a value is `in`: some values, or a group of the column's hierarchy.
+
+    Attributes:
+      values: those listed.
+      level, group: of the hierarchy; else empty.
+      hierarchy: of the column, once it is known.
+    """
+
+    values: tuple[str, ...] = ()
+    level: str = ""
+    group: str = ""
+    hierarchy: Hierarchy | None = field(default=None, compare=False)
+
+    def holds(self, text: str) -> bool:
+        """Return whether a text is in the group.
+
+        Raises:
+          ValueError: the hierarchy is not known.
+        """
+        if self.hierarchy is None:
+            raise ValueError(f"no hierarchy says what is in {self.level} {self.group}")
+        path = self.hierarchy.path(text)
+        return path is not None and path[self.hierarchy.levels.index(self.level)] == self.group
 
 
 @dataclass(frozen=True)
 class Condition:
-    """One comparison: `column operator other`, where `other` is a column, a literal text, or nothing."""
+    """One comparison: `column operator other`, where `other` is a column, a literal text, a set, or nothing.
+
+    Where one side calculates, `left` and `right` hold both sides, and `column` is the first that they name.
+    """
 
     column: str
     operator: Operator
     literal: str | None = None
     other: str | None = None
+    within: Membership | None = None
+    left: Calculation | None = None
+    right: Calculation | None = None
+
+    @property
+    def calculates(self) -> bool:
+        """Whether it compares results of calculations."""
+        return self.left is not None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns that it speaks of, each once."""
+        sides = [side for side in (self.left, self.right) if side is not None]
+        inside = [name for side in sides for name in columns_of(side)]
+        return tuple(dict.fromkeys(inside or [self.column, *([self.other] if self.other else [])]))
+
+    @property
+    def literals(self) -> tuple[str, ...]:
+        """The values with which it compares a column, as written."""
+        listed = self.within.values if self.within is not None else ()
+        return (*([] if self.literal is None else [self.literal]), *listed)
 
 
 @dataclass(frozen=True)
@@ -48,7 +100,8 @@ class Rule:
       text: the sentence as declared.
       shape: `check` (the conditions hold), `implies` (if `premise` then `conditions`), or `derived`.
       premise, conditions: comparisons, joined by `and`.
-      derived: (result, minuend, subtrahend) of a derived column.
+      derived: (result, minuend, subtrahend) of a column that is the difference of two others.
+      computed: (result, calculation) of a column that is computed in any other way.
     """
 
     text: str
@@ -56,14 +109,25 @@ class Rule:
     conditions: tuple[Condition, ...] = ()
     premise: tuple[Condition, ...] = ()
     derived: tuple[str, str, str] | None = None
+    computed: tuple[str, Calculation] | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns that the rule speaks of, each once."""
         names = list(self.derived or ())
+        if self.computed is not None:
+            names += [self.computed[0], *columns_of(self.computed[1])]
         for condition in (*self.premise, *self.conditions):
-            names += [condition.column] + ([condition.other] if condition.other else [])
+            names += condition.columns
         return tuple(dict.fromkeys(names))
+
+    @property
+    def computes(self) -> tuple[str, Calculation] | None:
+        """(result, calculation) if the rule computes a column, as a difference or in any other way."""
+        if self.derived is None:
+            return self.computed
+        result, minuend, subtrahend = self.derived
+        return result, Operation("-", ColumnTerm(minuend), ColumnTerm(subtrahend))
 
     @property
     def order(self) -> tuple[str, str] | None:
@@ -88,93 +152,63 @@ class Rule:
         for condition in self.conditions:
             held &= _holds(condition, frame, unknown=True)
         if self.shape == "implies":
-            met = np.ones(len(frame), dtype=bool)
-            for condition in self.premise:
-                met &= _holds(condition, frame, unknown=False)
+            met = self.meets_premise(frame)
             held |= ~met
         return held
 
+    def meets_premise(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return (n_rows,) booleans: whether the row meets what stands before `=>`, if anything does."""
+        import numpy as np
 
-def parse_rule(text: str, names: Sequence[str] = ()) -> Rule:
-    """Return the rule that a sentence declares.
-
-    Args:
-      text: the sentence.
-      names: known column names; a bare word on the right that is one of them is a column, else a literal.
-    Raises:
-      ValueError: the sentence cannot be read; the message quotes it.
-    """
-    tokens = _tokens(text)
-    if ("op", "=>") in tokens:
-        at = tokens.index(("op", "=>"))
-        premise, conditions = _conditions(tokens[:at], text, names), _conditions(tokens[at + 1 :], text, names)
-        return Rule(text=text, shape="implies", premise=premise, conditions=conditions)
-    if len(tokens) == 5 and tokens[1] == ("op", "=") and tokens[3] == ("word", "-"):
-        result, minuend, subtrahend = (_name(tokens[i], text) for i in (0, 2, 4))
-        if len({result, minuend, subtrahend}) != 3:
-            raise ValueError(f"rule '{text}' must name three different columns")
-        return Rule(text=text, shape="derived", derived=(result, minuend, subtrahend))
-    return Rule(text=text, shape="check", conditions=_conditions(tokens, text, names))
-
-
-def _tokens(text: str) -> list[tuple[str, str]]:
-    found, at, end = [], 0, len(text.rstrip())
-    while at < end:
-        match = _TOKEN.match(text, at)
-        if match is None or match.lastgroup is None:
-            raise ValueError(f"rule '{text}' cannot be read at position {at + 1}")
-        value = match.group(match.lastgroup)
-        if match.lastgroup == "op":
-            value = "=" if value == "==" else value
-        found.append((match.lastgroup, value))
-        at = match.end()
-    return found
-
-
-def _name(token: tuple[str, str], text: str) -> str:
-    kind, value = token
-    if kind == "name":
-        return value[1:-1]
-    if kind == "word":
-        return value
-    raise ValueError(f"rule '{text}' needs a column name where it says {value}")
-
-
-def _conditions(tokens: list[tuple[str, str]], text: str, names: Sequence[str]) -> tuple[Condition, ...]:
-    parts: list[list[tuple[str, str]]] = [[]]
-    for token in tokens:
-        if token[0] == "word" and token[1].lower() == "and":
-            parts.append([])
-        else:
-            parts[-1].append(token)
-    return tuple(_condition(part, text, names) for part in parts)
-
-
-def _condition(tokens: list[tuple[str, str]], text: str, names: Sequence[str]) -> Condition:
-    words = [value.lower() for kind, value in tokens[1:] if kind == "word"]
-    if len(words) == len(tokens) - 1 and words in (["is", "null"], ["is", "not", "null"]):
-        missing: Operator = "is null" if len(words) == 2 else "is not null"
-        return Condition(_name(tokens[0], text), missing)
-    if len(tokens) != 3 or tokens[1][0] != "op" or tokens[1][1] not in _OPERATORS:
-        raise ValueError(
-            f"rule '{text}' cannot be read: write `column >= column`, `a = b - c`, or `condition => condition`"
-        )
-    column, operator = _name(tokens[0], text), tokens[1][1]
-    kind, value = tokens[2]
-    if kind == "name" or (kind == "word" and value in names):
-        return Condition(column, operator, other=value.strip("`"))  # type: ignore[arg-type]
-    return Condition(column, operator, literal=value[1:-1] if kind == "text" else value)  # type: ignore[arg-type]
+        met = np.ones(len(frame), dtype=bool)
+        for condition in self.premise:
+            met &= _holds(condition, frame, unknown=False)
+        return met
 
 
 def _holds(condition: Condition, frame: pd.DataFrame, *, unknown: bool) -> np.ndarray:
     """Return (n_rows,) booleans; a comparison with a missing value gives `unknown`."""
     import numpy as np
+
+    if condition.left is not None and condition.right is not None:
+        left, right = (
+            np.broadcast_to(calculate(side, lambda name: amounts_of(frame[name], name)), len(frame))
+            for side in (condition.left, condition.right)
+        )
+        return np.where(np.isnan(left) | np.isnan(right), unknown, compare(left, condition.operator, right))
+    column = frame[condition.column]
+    if condition.operator in ("is null", "is not null"):
+        missing = column.isna().to_numpy(dtype=bool)
+        return missing if condition.operator == "is null" else ~missing
+    if condition.within is not None:
+        known = column.notna().to_numpy(dtype=bool)
+        result = np.full(len(frame), unknown, dtype=bool)
+        result[known] = _is_in(condition.within, column[known]) ^ (condition.operator == "not in")
+        return result
+    return _compares(condition, frame, unknown=unknown)
+
+
+def _is_in(within: Membership, column: pd.Series) -> np.ndarray:
+    """Return (n,) booleans of a column without nulls."""
+    import numpy as np
+    import pandas as pd
+
+    if not within.level:
+        if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):
+            found = [literal_for(column, text) for text in within.values]
+            return column.isin([value for value in found if value is not None]).to_numpy(dtype=bool)
+        return column.isin(list(within.values)).to_numpy(dtype=bool)
+    codes, texts = pd.factorize(column)
+    truth = np.array([within.holds(str(text)) for text in texts] + [False], dtype=bool)
+    return truth[codes]
+
+
+def _compares(condition: Condition, frame: pd.DataFrame, *, unknown: bool) -> np.ndarray:
+    """Return (n_rows,) booleans of a comparison with a value or another column."""
+    import numpy as np
     import pandas as pd
 
     left = frame[condition.column]
-    if condition.operator in ("is null", "is not null"):
-        missing = left.isna().to_numpy(dtype=bool)
-        return missing if condition.operator == "is null" else ~missing
     if condition.other is not None:
         left, other = _alike(left, frame[condition.other])
         known = (left.notna() & other.notna()).to_numpy(dtype=bool)
@@ -192,6 +226,25 @@ def _holds(condition: Condition, frame: pd.DataFrame, *, unknown: bool) -> np.nd
     }  # fmt: skip
     result[known] = np.asarray(compare[condition.operator](), dtype=bool)
     return result
+
+
+def amounts_of(column: pd.Series, name: str) -> np.ndarray:
+    """Return (n,) float64: numbers, or times in days since 1970; NaN for missing values.
+
+    Raises:
+      ValueError: it is a column of texts.
+    """
+    import numpy as np
+    import pandas as pd
+
+    if pd.api.types.is_datetime64_any_dtype(column):
+        seconds = column.to_numpy(dtype="datetime64[s]")
+        return np.where(np.isnat(seconds), np.nan, seconds.astype(np.int64) / 86_400)
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)
+    if column.isna().all():
+        return np.full(len(column), np.nan)
+    raise ValueError(f"a rule calculates with '{name}', which is neither a number nor a time")
 
 
 def _alike(left: pd.Series, right: pd.Series) -> tuple[pd.Series, pd.Series]:

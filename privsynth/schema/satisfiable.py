@@ -2,7 +2,8 @@
 
 Rules are tried on rows of critical values: bounds, literals, values just beside and between them, and what derived
 columns make of these. A missing value keeps most rules, but rules that only missing values could keep are useless: a
-column is missing in a tried row only where a rule says `is null` or `is not null` of it.
+column is missing in a tried row only where a rule says `is null` or `is not null` of it. Of rules that calculate, only
+remainders (`amount % 10 = 0`) are judged; others are tried, and let pass if no tried row keeps them.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from privsynth.schema.calculations import Amount, Calculation, ColumnTerm, Operation, calculate, columns_of
 from privsynth.schema.definition import NUMERIC_KINDS, TIME_KINDS, Column, Schema
-from privsynth.schema.rules import Rule, utc
+from privsynth.schema.rules import Condition, Rule, amounts_of, utc
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,9 +59,9 @@ def _possible(rules: Sequence[Rule], schema: Schema) -> bool:
     """Return whether a row keeps all the rules, or there are too many rows to try."""
     import numpy as np
 
-    derived = {rule.derived[0]: rule.derived for rule in rules if rule.derived is not None}
-    names = [name for name in dict.fromkeys(n for rule in rules for n in rule.columns) if name not in derived]
-    values = _values(rules, schema, names, derived)
+    computed = {result: calculation for rule in rules if rule.computes for result, calculation in [rule.computes]}
+    names = [name for name in dict.fromkeys(n for rule in rules for n in rule.columns) if name not in computed]
+    values = _values(rules, schema, names, computed)
     sizes = [len(values[name]) for name in names]
     n_rows = int(np.prod([float(size) for size in sizes]))
     all_of_them = n_rows <= MOST_ROWS
@@ -68,21 +70,40 @@ def _possible(rules: Sequence[Rule], schema: Schema) -> bool:
     else:  # fixed: the same schema gets the same answer
         places = np.random.default_rng(0).integers(0, np.array(sizes)[:, None], size=(len(sizes), MOST_ROWS))
     frame = _frame({n: [values[n][i] for i in place] for n, place in zip(names, places, strict=True)}, schema)
-    for result, minuend, subtrahend in _in_order(derived):
-        gap = frame[minuend] - frame[subtrahend]
-        frame[result] = gap.dt.total_seconds() / 86_400 if gap.dtype.kind == "m" else gap
+    for result, calculation in _in_order(computed):
+        found = calculate(calculation, lambda name: amounts_of(frame[name], name))
+        frame[result] = np.broadcast_to(found, len(frame))
     kept = np.ones(len(frame), dtype=bool)
     for rule in rules:
         kept &= rule.holds(frame)
-    return bool(kept.any()) or not all_of_them
+    return bool(kept.any()) or not all_of_them or not _is_judged(rules)
 
 
-def _in_order(derived: dict[str, tuple[str, str, str]]) -> Iterator[tuple[str, str, str]]:
-    """Yield derived columns after those that they are derived from; those that wait for each other are left out."""
-    waiting = dict(derived)
-    while ready := [name for name, (_, *sources) in waiting.items() if not waiting.keys() & set(sources)]:
+def _is_judged(rules: Sequence[Rule]) -> bool:
+    """Return whether a row that keeps the rules is among those that are tried, if there is one."""
+    moduli: dict[str, str] = {}
+    for condition in (c for rule in rules for c in (*rule.premise, *rule.conditions) if c.calculates):
+        found = _remainder(condition)
+        if found is None or moduli.setdefault(condition.column, found) != found:
+            return False
+    return all(rule.computed is None for rule in rules)
+
+
+def _remainder(condition: Condition) -> str | None:
+    """Return m of a condition `column % m = r`."""
+    left, right = condition.left, condition.right
+    if not isinstance(left, Operation) or left.operator != "%" or not isinstance(right, Amount):
+        return None
+    plain = isinstance(left.left, ColumnTerm) and left.left.part is None and isinstance(left.right, Amount)
+    return left.right.text if plain and isinstance(left.right, Amount) else None
+
+
+def _in_order(computed: dict[str, Calculation]) -> Iterator[tuple[str, Calculation]]:
+    """Yield computed columns after those that they are computed from; those that wait for each other are left out."""
+    waiting = dict(computed)
+    while ready := [name for name, made in waiting.items() if not waiting.keys() & set(columns_of(made))]:
         for name in ready:
-            yield waiting.pop(name)
+            yield name, waiting.pop(name)
 
 
 def _frame(values: dict[str, list[Any]], schema: Schema) -> pd.DataFrame:
@@ -96,47 +117,79 @@ def _frame(values: dict[str, list[Any]], schema: Schema) -> pd.DataFrame:
 
 
 def _values(
-    rules: Sequence[Rule], schema: Schema, names: Sequence[str], derived: dict[str, tuple[str, str, str]]
+    rules: Sequence[Rule], schema: Schema, names: Sequence[str], computed: dict[str, Calculation]
 ) -> dict[str, list[Any]]:
     """Return the values of each column that are tried."""
     conditions = [c for rule in rules for c in (*rule.premise, *rule.conditions)]
-    numbers, times = _points(rules, schema, derived)
+    numbers, times = _points(rules, schema, sums=bool(computed))
+    tied = {name for c in conditions if c.other or c.calculates for name in c.columns}
+    tied |= {name for rule in rules if rule.computes for name in rule.columns}
     values: dict[str, list[Any]] = {}
     for name in names:
         column = schema.column(name)
         if column.kind in NUMERIC_KINDS or column.kind in TIME_KINDS:
             points = numbers if column.kind in NUMERIC_KINDS else times
-            values[name] = _inside(_between(points, len(names) + 1), column)
+            if name not in tied:  # compared with values alone: one value between each two is enough
+                points = _own_points(name, column, conditions)
+            near = _between(points, len(names) + 1 if name in tied else 1)
+            values[name] = _inside(near + _multiples([c for c in conditions if c.column == name], near), column)
         else:
-            literals = [c.literal for c in conditions if c.literal is not None and c.column == name]
-            values[name] = _texts(column, literals)
+            values[name] = _texts(column, [c for c in conditions if c.column == name])
         if column.nullable and any(c.operator in ("is null", "is not null") for c in conditions if c.column == name):
             values[name] = [*values[name], None]
     return values
 
 
-def _points(
-    rules: Sequence[Rule], schema: Schema, derived: dict[str, tuple[str, str, str]]
-) -> tuple[list[float], list[float]]:
-    """Return the bounds and literals of all numbers and of all times, the latter in days; with their sums and gaps."""
+def _points(rules: Sequence[Rule], schema: Schema, *, sums: bool) -> tuple[list[float], list[float]]:
+    """Return the bounds and literals of all numbers and of all times, the latter in days; perhaps sums and gaps too."""
     found: tuple[set[float], set[float]] = (set(), set())
     for rule in rules:
+        conditions = (*rule.premise, *rule.conditions)
         for name in rule.columns:
             column = schema.column(name)
             if column.kind not in (*NUMERIC_KINDS, *TIME_KINDS):
                 continue
             mine = found[column.kind in TIME_KINDS]
-            mine |= {_number(bound) for bound in (column.minimum, column.maximum) if bound is not None}
-            literals = [c.literal for c in (*rule.premise, *rule.conditions) if c.column == name]
-            mine |= {_literal(text, column) for text in literals if text is not None}
+            mine |= set(_own_points(name, column, conditions))
+        sides = [side for c in conditions for side in (c.left, c.right) if side is not None]
+        found[0].update(
+            amount for side in (*sides, *([rule.computed[1]] if rule.computed else [])) for amount in _amounts(side)
+        )
     numbers, times = found
-    if derived:  # where a bound of the difference meets one of a column
+    if sums:  # where a bound of the difference meets one of a column
         lengths = {*numbers, 0.0}
-        sums = {base + sign * length for base in times for length in lengths for sign in (1, -1)}
-        times |= sums
-        if not sums:
+        shifted = {base + sign * length for base in times for length in lengths for sign in (1, -1)}
+        times |= shifted
+        if not shifted:
             numbers |= {a + sign * b for a, b in itertools.product(lengths, repeat=2) for sign in (1, -1)}
     return sorted(numbers) or [0.0], sorted(times) or [0.0]
+
+
+def _own_points(name: str, column: Column, conditions: Sequence[Condition]) -> list[float]:
+    """Return the bounds of a column of numbers or times, and the values with which it is compared."""
+    found = {_number(bound) for bound in (column.minimum, column.maximum) if bound is not None}
+    found |= {_literal(text, column) for c in conditions if c.column == name for text in c.literals}
+    return sorted(found) or [0.0]
+
+
+def _amounts(calculation: Calculation) -> Iterator[float]:
+    """Yield the numbers that stand in a calculation."""
+    if isinstance(calculation, Amount):
+        yield float(calculation.text)
+    elif isinstance(calculation, Operation):
+        yield from _amounts(calculation.left)
+        yield from _amounts(calculation.right)
+
+
+def _multiples(conditions: Sequence[Condition], points: Sequence[float]) -> list[float]:
+    """Return values just below and above points whose remainder is one that a condition asks for."""
+    found: set[float] = set()
+    for condition in conditions:
+        modulus = float(_remainder(condition) or 0)
+        if modulus > 0 and condition.right is not None:
+            (rest,) = _amounts(condition.right)
+            found |= {(p // modulus + more) * modulus + rest for p in points for more in (-1, 0, 1)}
+    return sorted(found)
 
 
 def _between(points: Sequence[float], count: int) -> list[float]:
@@ -163,13 +216,19 @@ def _inside(points: Sequence[float], column: Column) -> list[Any]:
     return [_FAR_TIME + timedelta(seconds=round(p * 86_400)) for p in kept if first <= p <= last]
 
 
-def _texts(column: Column, literals: Sequence[str]) -> list[str]:
+def _texts(column: Column, conditions: Sequence[Condition]) -> list[str]:
+    """Return the texts of which rules say different things: those named, and one for each mixture of groups."""
     if column.kind == "boolean":
-        return [(column.false_values or ("false",))[0], (column.true_values or ("true",))[0]]
+        return [spelt[0] for spelt in column.spellings]
+    literals = {text for c in conditions for text in c.literals}
+    groups = [c.within for c in conditions if c.within is not None and c.within.level]
     if column.categories is None:
-        return [*dict.fromkeys(literals), _OTHER]
-    named = [text for text in column.categories if text in literals]
-    return named + [text for text in column.categories if text not in literals][:1]
+        return [*sorted(literals), *dict.fromkeys(within.group for within in groups), _OTHER]
+    seen: dict[tuple[bool, ...], str] = {}
+    for text in column.categories:
+        if text not in literals:
+            seen.setdefault(tuple(within.holds(text) for within in groups), text)
+    return [text for text in column.categories if text in literals] + list(seen.values())
 
 
 def _literal(text: str, column: Column) -> float:

@@ -110,6 +110,18 @@ HOSPITAL_RULES = (
     "length_of_stay = discharged - admitted",
     "pregnant = yes => sex = F",
     "pregnant = yes => age >= 12",
+    # What the classification and the wards' rules of admission say of sex and age.
+    "diagnosis in chapter O => sex = F and age >= 12",
+    "diagnosis in block C51-C58 => sex = F",
+    "diagnosis in block N80-N98 => sex = F",
+    "diagnosis in (C61, N40) => sex = M",
+    "diagnosis in chapter P00-P96 => age < 1",
+    "diagnosis = Z38 => age < 1",
+    "ward = neonatal => age < 1",
+    "ward = paediatrics => age < 18",
+    "ward in (obstetrics, gynaecology) => sex = F",
+    "ward = geriatrics => age >= 65",
+    "insurance = senior => age >= 65",
 )
 
 
@@ -189,6 +201,8 @@ TRANSACTIONS_RULES = (
     "channel = atm => merchant_category = cash",
     "merchant_category = cash => channel = atm",
     "merchant_category = subscriptions => channel = online",
+    # A machine gives out notes; abroad the amount was converted.
+    "channel = atm and currency = EUR => amount % 10 = 0",
 )
 
 HOSPITAL_HEADER = f"""\

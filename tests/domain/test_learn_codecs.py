@@ -23,6 +23,7 @@ from privsynth.domain.numbers.build_bins import build_bins
 from privsynth.domain.quantile_tree import Dimension, Leaves, levels_of
 from privsynth.errors import SchemaError
 from privsynth.schema import Column, Schema
+from privsynth.schema.calculations import read_calculation
 from privsynth.table import Table
 
 DAY = 86_400.0
@@ -249,7 +250,7 @@ def test_what_becomes_of_each_column():
     assert set(made.surrogates) == {"id", "who"}
     assert made.bases == {"c": "b", "b": "a"}
     assert made.modelled == ("a", "b", "c")
-    assert made.derived == {"d": ("c", "a")}
+    assert made.derived == {"d": read_calculation("c - a")}
 
 
 def test_rules_in_a_circle_do_not_hang():

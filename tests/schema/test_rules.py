@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privsynth.schema.rules import Condition, parse_rule
+from privsynth.schema.rule_parser import parse_rule
+from privsynth.schema.rules import Condition
 
 NAMES = ("a", "b", "c", "sex", "pregnant", "length of stay", "t", "u", "flag")
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privsynth.errors import SchemaError
-from privsynth.pipeline.config import check_rules
 from privsynth.schema import Schema
-from privsynth.schema.rules import parse_rule
+from privsynth.schema.rule_checks import check_rules
+from privsynth.schema.rule_parser import parse_rule
 from privsynth.schema.satisfiable import contradiction
 
 COLUMNS = {

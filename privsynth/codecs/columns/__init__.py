@@ -1,7 +1,7 @@
 """Codecs of columns: one column to discrete attributes and back, from declared facts and released numbers alone."""
 
 from privsynth.codecs.columns.category import OTHER, CategoryCodec, following_codec
-from privsynth.codecs.columns.derived import DerivedCodec
+from privsynth.codecs.columns.derived import ComputedCodec, DerivedCodec, computed_codec
 from privsynth.codecs.columns.elapsed import DAY, ElapsedScale
 from privsynth.codecs.columns.endings import Endings, declared_endings
 from privsynth.codecs.columns.number import NumberCodec
@@ -19,6 +19,7 @@ __all__ = [
     "Attribute",
     "CategoryCodec",
     "ColumnCodec",
+    "ComputedCodec",
     "DerivedCodec",
     "Drawn",
     "ElapsedScale",
@@ -29,6 +30,7 @@ __all__ = [
     "TimeCodec",
     "codec_from_json",
     "codec_to_json",
+    "computed_codec",
     "declared_endings",
     "following_codec",
     "join_week",

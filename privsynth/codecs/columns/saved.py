@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from privsynth.codecs.columns.category import CategoryCodec
-from privsynth.codecs.columns.derived import DerivedCodec
+from privsynth.codecs.columns.derived import ComputedCodec, DerivedCodec
 from privsynth.codecs.columns.number import NumberCodec
 from privsynth.codecs.columns.protocol import ColumnCodec
 from privsynth.codecs.columns.surrogate import SurrogateCodec
@@ -14,7 +14,8 @@ from privsynth.codecs.columns.time import TimeCodec
 from privsynth.codecs.loaded import require
 
 _CODECS = {
-    codec.type: codec for codec in (CategoryCodec, NumberCodec, TimeCodec, SurrogateCodec, DerivedCodec, TiedCodec)
+    codec.type: codec
+    for codec in (CategoryCodec, NumberCodec, TimeCodec, SurrogateCodec, DerivedCodec, ComputedCodec, TiedCodec)
 }
 
 

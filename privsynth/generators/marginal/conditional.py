@@ -49,11 +49,12 @@ def complete_mixture(
         conditioned[:, blocks[attribute]] = block
     log_p = np.ascontiguousarray(np.log(np.maximum(p, _FLOOR)).T.astype(np.float32))
     out = known.astype(np.uint16)
-    cdfs = [_flat_cdf(conditioned[:, block]) for block in blocks]
+    drawn = np.flatnonzero((known < 0).any(axis=1)).tolist()
+    cdfs = {attribute: _flat_cdf(conditioned[:, blocks[attribute]]) for attribute in drawn}
     for start in range(0, known.shape[1], _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
         component = _choose_components(log_p, score, starts, known[:, rows], rng)
-        for attribute, flat in enumerate(cdfs):
+        for attribute, flat in cdfs.items():
             missing = np.flatnonzero(known[attribute, rows] < 0)
             owner = component[missing]
             found = np.searchsorted(flat, rng.random(len(missing)) + owner, side="right") - owner * sizes[attribute]

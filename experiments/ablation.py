@@ -172,12 +172,12 @@ def _no_triples() -> Any:
 
 def _no_stop() -> Any:
     """The fit takes all its steps, however little is left beside the noise."""
-    excess = mixture._excess
+    unexplained = mixture._unexplained
 
     def far(chi: np.ndarray, entries: np.ndarray) -> float:
-        return excess(chi, entries) + 1.0
+        return unexplained(chi, entries) + 1.0
 
-    return _replaced((mixture, "_excess", far), (mixture, "PLATEAU_STEPS", 10**9))
+    return _replaced((mixture, "_unexplained", far), (mixture, "PLATEAU_STEPS", 10**9))
 
 
 def _no_pull() -> Any:

@@ -34,7 +34,7 @@ from privsynth.progress import Progress, no_progress
 # one the pairs are a little worse, and three columns together, and what follows from many of them, much more so.
 SPREAD = 0.5
 PULL_STEPS = 100  # after so many steps the pull fades as 1/step: a wide table must not wait for it
-PLATEAU_STEPS, PLATEAU_GAIN = 60, 2e-3  # stop when so many steps did not bring the excess down by this part
+PLATEAU_STEPS, PLATEAU_GAIN = 60, 2e-3  # stop when so many steps did not bring χ² down by so much an entry
 # Tables of one width within a group may miss by what chance allows, so many standard deviations of √(2 / entries) an
 # entry: to meet the last of it in a few entries the fit would follow the noise of all others.
 CHANCE = 3.0
@@ -120,14 +120,14 @@ def _descend(
     best = np.inf
     mark = (np.inf, 0)
     for step in range(1, steps + 1):
-        excess = _excess(loss.compare(stacks, run), loss.entries)
-        better = excess < best or step == 1
-        best = min(best, excess)
-        if excess < mark[0] * (1 - PLATEAU_GAIN):
-            mark = (excess, step)
+        left = _unexplained(loss.compare(stacks, run), loss.entries)
+        better = left < best or step == 1
+        best = min(best, left)
+        if left < mark[0] - PLATEAU_GAIN * float(loss.entries.sum()):
+            mark = (left, step)
         # Where noise drowns the tables no model comes nearer than chance lets it, which may be just above one.
         stuck = step - mark[1] > PLATEAU_STEPS
-        last = excess <= 1.0 or (stuck and not pull) or step == steps
+        last = not left or (stuck and not pull) or step == steps
         if stuck:  # it may be the pull that holds it back
             pull, mark = 0.0, (mark[0], step)
         apart = pull * min(1.0, PULL_STEPS / step) / components
@@ -139,16 +139,18 @@ def _descend(
     progress("fitting", 1.0)
 
 
-def _excess(chi: np.ndarray, entries: np.ndarray) -> float:
-    """Return the largest χ² / entries of a group, or of tables of one width in it less what chance allows.
+def _unexplained(chi: np.ndarray, entries: np.ndarray) -> float:
+    """Return how much of χ² no noise explains: of groups, and of tables of one width in them less what chance allows.
+
+    A sum, so that a table which contradicts others, and never can be met, does not hide how far those have come.
 
     Args:
       chi: χ² / entries, by group and width.
       entries: likewise.
     """
     by_group, number = (values.reshape(-1, len(WIDTHS)).sum(axis=1) for values in (chi * entries, entries))
-    allowed = CHANCE * np.sqrt(2.0 / np.maximum(entries, 1.0))
-    return float(max((by_group / np.maximum(number, 1.0)).max(), (chi - allowed).max()))
+    most = 1.0 + CHANCE * np.sqrt(2.0 / np.maximum(entries, 1.0))
+    return float(np.maximum(by_group - number, 0.0).sum() + (np.maximum(chi - most, 0.0) * entries).sum())
 
 
 class _Shard:

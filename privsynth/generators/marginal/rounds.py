@@ -29,11 +29,11 @@ from privsynth.generators.marginal.measure import (
 from privsynth.generators.marginal.mixture import Mixture, fit_mixture
 from privsynth.generators.marginal.rare_values.rare_rows import RareRows, common_tables, measure_rare, rare_targets
 from privsynth.generators.marginal.rare_values.rare_tables import measure_uncommon, uncommon_targets
+from privsynth.generators.marginal.resolution.resolved import resolve
 from privsynth.generators.marginal.select import (
     Priced,
     candidate_pairs,
     number_of_groups,
-    present_codes,
     score_marginals,
     second_round_candidates,
     select_marginals,
@@ -204,10 +204,10 @@ def _first_round(request: MeasureRequest, one_way: _OneWay, rare: _Rare) -> _Rou
         label="distance of each pair from independence",
     )
     likely = likely if groups >= CLEAR_GROUPS else ()
-    budget, present = rare.mu_squared_left * FIRST_OF_MEASUREMENT, present_codes(one_way.tables)
+    budget = rare.mu_squared_left * FIRST_OF_MEASUREMENT
     # If nothing pays for itself, the one table that comes nearest: the budget is not thrown away.
     selected = select_marginals(
-        data, candidates, scores, present, mu_squared=budget, sensitivity=one_way.sensitivity, likely=likely
+        data, candidates, scores, one_way.tables, mu_squared=budget, sensitivity=one_way.sensitivity, likely=likely
     ) or [(candidates[int(np.argmax(scores))], budget)]
     request.progress("counting tables", 0.0)
     measured = measure_marginals(data, selected, request.mechanisms, label="table", expected=independent)
@@ -238,9 +238,8 @@ def _second_round(
             mu_squared=_selection(request) * (1 - FIRST_OF_SELECTION),
             label="distance of each table from the model of the first round",
         )
-        present = present_codes(one_way.tables)
         selected = select_marginals(
-            data, candidates, scores, present, mu_squared=budget, sensitivity=sensitivity, likely=likely
+            data, candidates, scores, one_way.tables, mu_squared=budget, sensitivity=sensitivity, likely=likely
         )
     # If nothing is left that pays, round one is measured once more, and its noise averages out.
     selected = selected or [(marginal, price * budget / first.mu_squared) for marginal, price in first.selected]
@@ -278,8 +277,17 @@ def fit_common(
     start: Mixture | None = None,
 ) -> Mixture:
     """Return a mixture of all rows but the rare ones; post-processing. Uses only public fields of `data`."""
-    common = 1.0 - sum(r.share for r in rare)
-    groups = [common_tables(one_way, rare, n_rows=data.n_rows), *(group for group in tables if group)]
-    return fit_mixture(
-        data.sizes, groups, n_rows=data.n_rows * common, settings=settings, rng=rng, progress=progress, start=start
+    n_rows = data.n_rows * (1.0 - sum(r.share for r in rare))
+    common = common_tables(one_way, rare, n_rows=data.n_rows)
+    resolved = resolve(common, [table for group in tables for table in group], n_rows=n_rows)
+    groups = [[resolved.over_groups(table) for table in group] for group in tables if group]
+    fitted = fit_mixture(
+        resolved.sizes,
+        [resolved.one_way(common), *groups],
+        n_rows=n_rows,
+        settings=settings,
+        rng=rng,
+        progress=progress,
+        start=None if start is None else resolved.joined(start),
     )
+    return resolved.apart(fitted)

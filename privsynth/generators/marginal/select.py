@@ -15,22 +15,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import combinations
 
 import numpy as np
 
 from privsynth.codecs.contingency import (
     Marginal,
-    coarse_groups,
-    code_book_marginal,
     contingency_tables,
     full_marginal,
-    groups_of,
 )
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.generators.marginal.clip_units import weigh_rows
 from privsynth.generators.marginal.measure import Measurement, error_weights
+from privsynth.generators.marginal.resolution.coarsening import Coarsening
 from privsynth.privacy.budget import ROUNDING
 from privsynth.privacy.mechanisms import Mechanisms, grid_sensitivity, on_grid
 
@@ -83,16 +80,15 @@ def candidate_pairs(
     pairs = list(combinations(range(len(sizes)), 2))
     if len(pairs) > MAX_PAIRS:
         pairs = sorted(pairs, key=lambda pair: (sizes[pair[0]] * sizes[pair[1]], pair))[:MAX_PAIRS]
-    coarse = _coarse(data, shares, groups)
+    coarsening = Coarsening(data, shares)
     both = len(pairs) <= TWO_RESOLUTIONS_PAIRS
     marginals = []
     for i, j in pairs:
-        fine, rough = full_marginal(sizes, (i, j)), Marginal((i, j), (coarse[i], coarse[j]))
+        fine, rough = full_marginal(sizes, (i, j)), coarsening.marginal((i, j), (groups, groups))
         if fine.size <= MAX_ENTRIES and (both or not rough.is_coarse):
             marginals.append(fine)
-        between = code_book_marginal(data, (i, j)) if both else None
-        if between is not None and between.size <= MAX_ENTRIES:
-            marginals.append(between)
+        if both:
+            marginals += coarsening.between((i, j), groups)
         if rough.is_coarse and (short.isdisjoint((i, j)) or fine.size > SHORT_TABLE or not both):
             marginals.append(rough)
     return marginals
@@ -121,11 +117,11 @@ def second_round_candidates(
     weighted = {pair: score * importance[list(pair)].max() for pair, score in best.items()}
     ranked = sorted(weighted, key=lambda pair: (-weighted[pair], pair))
     pairs = [pair for pair in ranked if sizes[pair[0]] * sizes[pair[1]] <= MAX_ENTRIES][:AGAIN_PAIRS]
-    coarse = _coarse(data, shares, groups)
+    coarsening = Coarsening(data, shares)
     triples = _triples(len(sizes), weighted)
     fine = [full_marginal(sizes, pair) for pair in sorted(pairs)]
-    between = [joined for pair in sorted(pairs) if (joined := code_book_marginal(data, pair))]
-    return [*fine, *between] + [Marginal(triple, tuple(coarse[a] for a in triple)) for triple in triples]
+    between = [marginal for pair in sorted(pairs) for marginal in coarsening.between(pair, groups)]
+    return [*fine, *between] + [coarsening.marginal(triple, [groups] * 3) for triple in triples]
 
 
 def _triples(attributes: int, weighted: dict[tuple[int, ...], float]) -> list[tuple[int, ...]]:
@@ -143,11 +139,6 @@ def _triples(attributes: int, weighted: dict[tuple[int, ...], float]) -> list[tu
                 triple = tuple(sorted((i, j, other)))
                 found[triple] = float(matrix[i, j] + matrix[i, other] + matrix[j, other])
     return sorted(sorted(found, key=lambda triple: (-found[triple], triple))[:TRIPLES])
-
-
-def _coarse(data: Encoded, shares: Sequence[np.ndarray], groups: int) -> list[np.ndarray]:
-    coarse = partial(coarse_groups, at_most=groups)
-    return [groups_of(data, a, share, coarse) for a, share in enumerate(shares)]
 
 
 def score_marginals(
@@ -202,7 +193,7 @@ def select_marginals(
     data: Encoded,
     marginals: Sequence[Marginal],
     scores: np.ndarray,
-    present: Sequence[np.ndarray],
+    one_way: Sequence[Measurement],
     *,
     mu_squared: float,
     sensitivity: float,
@@ -211,11 +202,14 @@ def select_marginals(
     """Return the marginals to measure and the μ² of each, one resolution of each set of attributes; empty if none pays.
 
     Args:
-      present: see `present_codes`; noise in an entry known to be empty does no harm, and is not counted.
+      one_way: noisy tables; noise in an entry known to be empty does no harm, and is not counted.
       sensitivity: see `number_of_groups`.
       likely: see `likely_targets`.
     """
-    importance = error_weights(data, likely)
+    importance, present = error_weights(data, likely), present_codes(one_way)
+    shares = [np.maximum(np.asarray(table.counts).ravel(), 0.0) / data.n_rows for table in one_way]
+    if data.books:
+        scores = explained(marginals, scores, chance_distances(marginals, shares, n_rows=data.n_rows))
     chosen = allocate(
         scores,
         np.array([present_size(marginal, present) for marginal in marginals], dtype=np.float64),
@@ -226,6 +220,42 @@ def select_marginals(
         at_most=max(MIN_TABLES, TABLES_PER_ATTRIBUTE * len(data.sizes)),
     )
     return [(marginals[r], price) for r, price in sorted(chosen.items())]
+
+
+def explained(marginals: Sequence[Marginal], scores: np.ndarray, chance: np.ndarray) -> np.ndarray:
+    """Return (r,) how much of a distance each table would take away, were it known; a pure function of noisy scores.
+
+    A coarse table knows nothing of what is inside its groups. Squared distances add up, as variances do: of a distance
+    f in the finest table one that sees s of it leaves √(f² − s²), which is far more than f − s. What chance alone makes
+    of a distance is none of it.
+
+    Args:
+      scores: (r,) noisy L1 distances, in rows.
+      chance: (r,) L1 distances that a sample has from its own distribution, in rows.
+    """
+    own = np.sqrt(np.maximum(scores**2 - chance**2, 0.0))
+    finest: dict[tuple[int, ...], int] = {}
+    for r, marginal in enumerate(marginals):
+        best = finest.setdefault(marginal.attributes, r)
+        if own[r] > own[best]:
+            finest[marginal.attributes] = r
+    at = np.array([finest[marginal.attributes] for marginal in marginals], dtype=np.int64)
+    seen = own / np.maximum(own[at], 1e-12)
+    return np.where(own[at] > 0, scores[at] * (1.0 - np.sqrt(np.maximum(1.0 - seen**2, 0.0))), scores)
+
+
+def chance_distances(marginals: Sequence[Marginal], shares: Sequence[np.ndarray], *, n_rows: float) -> np.ndarray:
+    """Return (r,) expected L1 distances of tables of so many independent rows from their shares, in rows.
+
+    Args:
+      shares: noisy one-way shares of the codes.
+    """
+    found = []
+    for marginal in marginals:
+        axes = zip(marginal.attributes, marginal.groups, strict=True)
+        roots = [np.sqrt(np.maximum(np.bincount(group, weights=shares[a]), 0.0)).sum() for a, group in axes]
+        found.append(MEAN_ABS_NORMAL * math.sqrt(n_rows) * math.prod(roots))
+    return np.array(found)
 
 
 def present_codes(one_way: Sequence[Measurement]) -> list[np.ndarray]:

@@ -176,10 +176,23 @@ def test_the_fit_has_the_same_bits_for_any_number_of_threads(monkeypatch):
 def test_few_pairs_are_not_hidden_by_many_triples():
     """In one group: 4 cells ten times off, beside 60 that are right. The group is explained, its pair is not."""
     entries = np.array([2.0, 4.0, 60.0])
-    assert mixture._excess(np.array([0.5, 10.0, 0.2]), entries) == pytest.approx(10.0 - mixture.CHANCE * math.sqrt(0.5))
-    # What chance allows few cells is no excess; but no group as a whole may be off.
-    assert mixture._excess(np.array([0.5, 1.9, 0.9]), entries) <= 1.0
-    assert mixture._excess(np.array([1.1, 1.1, 1.1]), entries) == pytest.approx(1.1)
+    allowed = 1 + mixture.CHANCE * math.sqrt(0.5)
+    assert mixture._unexplained(np.array([0.5, 10.0, 0.2]), entries) == pytest.approx(4 * (10.0 - allowed))
+    # What chance allows few cells is explained; but no group as a whole may be off.
+    assert mixture._unexplained(np.array([0.5, 1.9, 0.9]), entries) == 0.0
+    assert mixture._unexplained(np.array([1.1, 1.1, 1.1]), entries) == pytest.approx(0.1 * 66)
+
+
+def test_a_table_that_contradicts_others_does_not_end_the_fit_before_they_are_met():
+    """Two counts of the same two codes that cannot both be right, so exact that they outweigh all pairs."""
+    sizes, _, one_way, pairs, n = known_model()
+    level = full_marginal(sizes, (0,))
+    wrong = [Measurement(level, one_way[0].counts + sign * np.array([400.0, -400.0, 0.0]), 20.0) for sign in (1, -1)]
+    settings_ = FitSettings(components=128, max_steps=1500)
+    groups = [one_way, pairs, wrong]
+    p = fit_mixture(sizes, groups, n_rows=n, settings=settings_, rng=np.random.default_rng(1)).p
+    assert excess(p, sizes, wrong, n) > 100
+    assert excess(p, sizes, pairs, n) < 1.5
 
 
 def test_a_fit_that_cannot_get_there_ends_after_a_given_amount_of_work(monkeypatch):

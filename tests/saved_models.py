@@ -15,6 +15,7 @@ from privsynth.codecs.columns import (
     DerivedCodec,
     Endings,
     NumberCodec,
+    PersonalCodec,
     SurrogateCodec,
     TiedCodec,
     TimeCodec,
@@ -26,6 +27,8 @@ from privsynth.privacy.accounting import SubsampledGaussianEvent
 from privsynth.privacy.budget import Budget, SpendingPlan
 from privsynth.progress import no_progress
 from privsynth.sampling.synthetic_model import SyntheticModel
+from privsynth.schema.identifier_format import identifier_format
+from privsynth.schema.source_format import SourceFormat
 
 PARTS = {"rows": 0.1, "one_way": 0.2, "selection": 0.1, "measurement": 0.7, "report": 0.1}
 DAY = 86_400
@@ -42,6 +45,10 @@ def codec():
     return TableCodec(
         (
             SurrogateCodec("id"),
+            SurrogateCodec("case", identifier_format("P{8 digits}")),
+            SurrogateCodec("number", identifier_format("{9 digits}"), integer=True),
+            PersonalCodec("phone", "phone", "de_DE"),
+            CategoryCodec("urgent", ("no", "yes"), False, True, boolean=True),
             CategoryCodec("ward", ("ICU", "ER", "GP"), False, False),
             CategoryCodec("site", ("north", "south"), False, True, "ward", (0, 1, -1)),
             CategoryCodec("note", ("a", "b"), True, True),
@@ -56,6 +63,12 @@ def codec():
     )
 
 
+FORMAT = SourceFormat(
+    delimiter=";",
+    decimal_commas=("dose",),
+    time_zones={"in": "Europe/Berlin"},
+    types={"number": "int32", "age": "int16", "dose": "decimal128(10, 2)", "in": "timestamp[us, tz=Europe/Berlin]"},
+)
 RULES = ["age >= 0", "out >= in", "stay = out - in", "ward = ICU => age is not null"]
 
 
@@ -75,4 +88,4 @@ def save_model(name: str, folder: Path) -> None:
         )
         plan = SpendingPlan(budget=Budget(epsilon=3.0), parts=PARTS, training=event)
         fitted = generator.fit(data, ExactMechanisms(), plan, rng=rng, progress=no_progress)
-    SyntheticModel(table, fitted, tuple(RULES), 80, "admissions").save(folder)
+    SyntheticModel(table, fitted, tuple(RULES), 80, "admissions", FORMAT).save(folder)

@@ -50,7 +50,7 @@ MAY_IMPORT = {
     "table": BASE | {"schema"},
     "sources": BASE | {"schema", "table", "workspace"},
     # row by row, nothing learned
-    "codecs": BASE | {"schema", "table", "hierarchies"},
+    "codecs": BASE | {"extras", "schema", "table", "hierarchies"},
     # learned with budget
     "domain": GENERATE | {"schema", "table", "hierarchies"},
     "generators": GENERATE,

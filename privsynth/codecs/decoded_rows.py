@@ -30,7 +30,9 @@ class Decoded:
 
 @dataclass(frozen=True, repr=False)
 class DecodedRows:
-    """Rows, column by column; surrogates are absent, since they are numbered only when rows are written.
+    """Rows, column by column. Invented columns are absent, since they are made when rows are written.
+
+    An identifier that several rows share, such as that of a synthetic unit, is there as its number.
 
     Attributes:
       columns: column name -> its values.
@@ -40,11 +42,11 @@ class DecodedRows:
     columns: Mapping[str, Decoded]
     n_rows: int
 
-    def column(self, name: str, first_row: int = 1) -> Decoded:
-        """Return a column; of surrogates, which are absent, the numbers of the rows, counted from `first_row`."""
+    def numbers(self, name: str, first_row: int = 0) -> np.ndarray:
+        """Return (n,) int64 numbers from which an invented column is made: its own, else those of the rows."""
         if name in self.columns:
-            return self.columns[name]
-        return Decoded(np.arange(first_row, first_row + self.n_rows), np.zeros(self.n_rows, dtype=bool))
+            return self.columns[name].values.astype(np.int64, copy=False)
+        return np.arange(first_row, first_row + self.n_rows, dtype=np.int64)
 
     def packed(self) -> DecodedRows:
         """Return the same rows in few bytes, read-only."""

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from privsynth.codecs.columns import (
     ColumnCodec,
     DerivedCodec,
     Drawn,
+    InventedCodec,
     NumberCodec,
     TiedCodec,
     TimeCodec,
@@ -29,6 +31,7 @@ from privsynth.codecs.loaded import Malformed, items, require
 from privsynth.codecs.parsed_table import ParsedTable
 
 MAX_COLUMNS = 20_000  # of a model file (own): far more than a model can be fitted to
+MAX_ROWS = 10**12  # of a sampled table (own): more than a disk holds
 
 
 @dataclass(frozen=True)
@@ -134,8 +137,8 @@ class TableCodec:
         columns: dict[str, Decoded] = {}
         drawn = Drawn(columns, self.by_name)
         for codec in _needed_first(self.codecs):
-            if codec.family == "identifier":
-                continue  # numbered when rows are written
+            if codec.family == "invented":
+                continue  # made when rows are written
             column = codec.decode(slices[codec.name], drawn, rng)
             if known is not None and codec.name in known:
                 given = known[codec.name]
@@ -143,35 +146,61 @@ class TableCodec:
             columns[codec.name] = column
         return DecodedRows(columns, codes.shape[1])
 
-    def decode(self, codes: np.ndarray, rng: np.random.Generator, *, first_row: int = 1) -> pd.DataFrame:
-        """Return a synthetic frame of n rows from (attributes, n) codes; surrogates count from `first_row`."""
-        return self.frame(self.draw(codes, rng), first_row=first_row)
+    def decode(self, codes: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
+        """Return a synthetic frame of n rows from (attributes, n) codes, as `frame` does."""
+        return self.frame(self.draw(codes, rng))
 
     def frame(
         self,
         rows: DecodedRows,
         *,
-        first_row: int = 1,
         names: Collection[str] | None = None,
         categorical: Collection[str] = (),
     ) -> pd.DataFrame:
-        """Return rows as a frame, or only some of its columns; surrogates count from `first_row`.
+        """Return rows as a frame that can be compared and counted, or some of its columns; without invented ones.
 
-        Integers are Int64, numbers float64, times datetime64[s], everything else text; null as pandas has it.
+        Integers are Int64, numbers float64, times datetime64[s], everything else text; null as pandas has it. How rows
+        are written for a user is said in `privsynth.codecs.written`.
 
         Args:
           categorical: columns of text that become categoricals, which are faster to compare with one value.
         """
         columns = {
-            codec.name: codec.to_series(rows.column(codec.name, first_row), categorical=codec.name in categorical)
+            codec.name: codec.to_series(rows.columns[codec.name], categorical=codec.name in categorical)
             for codec in self.codecs
-            if names is None or codec.name in names
+            if codec.family != "invented" and (names is None or codec.name in names)
         }
         return pd.DataFrame(columns, index=pd.RangeIndex(rows.n_rows))
 
-    def arrow(self, rows: DecodedRows, *, first_row: int = 1) -> pa.Table:
-        """Return rows as an Arrow table, each column in its codec's `arrow_type`; surrogates count from `first_row`."""
-        return pa.table({codec.name: codec.to_arrow(rows.column(codec.name, first_row)) for codec in self.codecs})
+    def array(self, codec: ColumnCodec, rows: DecodedRows, *, first_row: int = 0, key: int = 0) -> pa.Array:
+        """Return one column of rows in its codec's `arrow_type`.
+
+        Args:
+          first_row: number of the first row among those of the draw.
+          key: of the draw; from it and the rows' numbers follow the invented values.
+        """
+        if not isinstance(codec, InventedCodec):
+            return codec.to_arrow(rows.columns[codec.name])
+        sharing, place = self._sharing[codec.name]
+        return codec.invent(rows.numbers(codec.name, first_row) * sharing + place, key)
+
+    @property
+    def room(self) -> int:
+        """The most rows that can be drawn at once, so that no two identifiers are equal."""
+        rooms = [codec.pattern.room // self._sharing[codec.name][0] for codec in self.invented if codec.pattern]
+        return min(rooms, default=MAX_ROWS)
+
+    @property
+    def invented(self) -> list[InventedCodec]:
+        """The columns whose values are invented when rows are written."""
+        return [codec for codec in self.codecs if isinstance(codec, InventedCodec)]
+
+    @cached_property
+    def _sharing(self) -> dict[str, tuple[int, int]]:
+        """Column of invented values -> how many columns share its identifiers, and which of them it is."""
+        patterns = {codec.name: codec.pattern.alphabets if codec.pattern else codec.name for codec in self.invented}
+        alike = {name: [n for n, other in patterns.items() if other == mine] for name, mine in patterns.items()}
+        return {name: (len(names), names.index(name)) for name, names in alike.items()}
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return JSON-able data."""
@@ -193,7 +222,11 @@ class TableCodec:
                 require(name in by_name, "a column is computed from one that is not there")
                 require(codec.fits(by_name[name]), "a column is computed from one of another kind")
         _needed_first(codecs)
-        return cls(codecs)
+        found = cls(codecs)
+        for one, other in combinations([codec.pattern for codec in found.invented if codec.pattern], 2):
+            disjoint = one.alphabets == other.alphabets or not one.overlaps(other)
+            require(disjoint, "two columns of identifiers could hold the same one")
+        return found
 
 
 def _needed_first(codecs: Sequence[ColumnCodec]) -> list[ColumnCodec]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.errors import SchemaError
 from privsynth.schema.calculations import Calculation, columns_of, family_of
-from privsynth.schema.definition import Schema
+from privsynth.schema.definition import INVENTED_KINDS, Schema
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Layout:
     Attributes:
       names: columns of the synthetic table, in order.
       dropped: column -> why it is not in the synthetic table.
-      surrogates: identifiers that are replaced by surrogates.
+      invented: columns whose values are invented: identifiers, the unit, and personal values.
       derived: column -> how it is computed from others.
       follows: column -> the column that determines its value, by a code book.
       bases: column -> its lower-bound column, by a rule; the column is coded as the amount above it.
@@ -27,7 +27,7 @@ class Layout:
 
     names: tuple[str, ...]
     dropped: Mapping[str, str]
-    surrogates: tuple[str, ...]
+    invented: tuple[str, ...]
     derived: Mapping[str, Calculation]
     follows: Mapping[str, str]
     bases: Mapping[str, str]
@@ -45,10 +45,10 @@ def lay_out(names: Sequence[str], schema: Schema, facts: Mapping[str, ColumnFact
       SchemaError: a rule computes a column from others that are neither numbers nor times, or are not modelled.
     """
     dropped = {n: "free text is not synthesised" for n in names if facts[n].kind == "text" and n != unit}
-    surrogates = [n for n in names if facts[n].kind == "id" or n == unit]
-    derived = _derived(names, schema, facts, {*dropped, *surrogates})
-    follows = _follows(names, schema, facts, {*dropped, *surrogates})
-    aside = {*dropped, *surrogates, *derived, *follows}
+    invented = [n for n in names if facts[n].kind in INVENTED_KINDS or n == unit]
+    derived = _derived(names, schema, facts, {*dropped, *invented})
+    follows = _follows(names, schema, facts, {*dropped, *invented})
+    aside = {*dropped, *invented, *derived, *follows}
     plain = [n for n in names if n not in aside]
     bases: dict[str, str] = {}
     for rule in schema.parsed_rules():
@@ -61,7 +61,7 @@ def lay_out(names: Sequence[str], schema: Schema, facts: Mapping[str, ColumnFact
     while len(modelled) < len(plain):
         modelled += [n for n in plain if n not in modelled and (n not in bases or bases[n] in modelled)]
     kept = tuple(n for n in names if n not in dropped)
-    return Layout(kept, dropped, tuple(surrogates), derived, follows, bases, tuple(modelled))
+    return Layout(kept, dropped, tuple(invented), derived, follows, bases, tuple(modelled))
 
 
 def _follows(names: Sequence[str], schema: Schema, facts: Mapping[str, ColumnFacts], gone: set[str]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from privsynth.codecs.bins import Bins
 from privsynth.codecs.bounds import clip_steps
@@ -27,10 +28,10 @@ from privsynth.codecs.columns import (
     ColumnCodec,
     ElapsedScale,
     NumberCodec,
-    SurrogateCodec,
     TimeCodec,
     computed_codec,
     following_codec,
+    invented_codec,
     split_week,
 )
 from privsynth.codecs.parse import GRID_LIMIT, Categories, Grid, narrowest
@@ -59,6 +60,7 @@ class DomainRequest:
 
     Attributes:
       schema, layout, facts: what was declared, what each column becomes, and its facts.
+      types: column -> Arrow type, as the container states it.
       n_rows, rows_sigma: the released number of training rows, and its standard deviation.
       mu_squared: of part "domain".
       delta: of all thresholds together.
@@ -68,6 +70,7 @@ class DomainRequest:
     schema: Schema
     layout: Layout
     facts: Mapping[str, ColumnFacts]
+    types: Mapping[str, pa.DataType] = field(default_factory=dict)
     n_rows: float
     rows_sigma: float = 0.0
     mu_squared: float
@@ -399,15 +402,15 @@ def _codec(
 ) -> ColumnCodec:
     """Return the codec of one column, from what was declared and what was released."""
     layout, fact, column = request.layout, request.facts[name], request.schema.column(name)
-    if name in layout.surrogates:
-        return SurrogateCodec(name)
+    if name in layout.invented:
+        return invented_codec(name, column, request.types.get(name, pa.string()))
     if name in layout.derived:
         precision = column.precision or (1.0 if fact.kind == "integer" else fact.precision)
         return computed_codec(name, layout.derived[name], precision, fact.kind == "integer")
     if name in layout.follows:
         return _following(name, request)
     if fact.kind == "boolean":
-        return CategoryCodec(name, boolean_values(request.schema, name), False, column.nullable)
+        return CategoryCodec(name, boolean_values(request.schema, name), False, column.nullable, boolean=True)
     if fact.kind == "categorical":
         if column.categories is not None:
             return CategoryCodec(name, column.categories, False, column.nullable, hierarchy=column.hierarchy)
@@ -427,7 +430,8 @@ def _following(name: str, request: DomainRequest) -> CategoryCodec:
     column = request.schema.column(name)
     book = column.follows
     assert book is not None
-    values = boolean_values(request.schema, name) if request.facts[name].kind == "boolean" else column.categories or ()
+    boolean = request.facts[name].kind == "boolean"
+    values = boolean_values(request.schema, name) if boolean else column.categories or ()
     said_by = request.schema.column(book.column).categories or ()
     codec = following_codec(name, values, column.nullable, book.column, said_by, book.values)
-    return replace(codec, hierarchy=column.hierarchy)
+    return replace(codec, hierarchy=column.hierarchy, boolean=boolean)

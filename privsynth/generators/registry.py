@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -119,6 +119,15 @@ class GeneratorInfo:
     module: str
     fitted: str = ""
     extension: Extension | None = None
+
+
+def codes_never_drawn(fitted: FittedGenerator, sizes: Sequence[int]) -> list[np.ndarray]:
+    """Return for each attribute (size,) booleans: a fitted model says that it never draws the code."""
+    if hasattr(fitted, "never_drawn"):
+        found: list[np.ndarray] = fitted.never_drawn()
+        return found
+    no_null = getattr(fitted, "no_null", [False] * len(sizes))
+    return [np.arange(size) >= size - bool(never and size > 1) for size, never in zip(sizes, no_null, strict=True)]
 
 
 # The registry: name -> what it is and where it lives. Modules are imported when chosen, so that torch is not loaded

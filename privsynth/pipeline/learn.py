@@ -6,7 +6,7 @@ return constants, all that it returns as public must be the same for every table
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,11 +15,12 @@ import pyarrow as pa
 from privsynth.audit.disclosure.pii_screen import screen
 from privsynth.audit.rules import rule_findings
 from privsynth.codecs.column_facts import ColumnFacts
-from privsynth.codecs.columns import Attribute
+from privsynth.codecs.columns import Attribute, CategoryCodec, ColumnCodec
 from privsynth.codecs.encoded_table import Encoded, RowsPerUnit
 from privsynth.codecs.parsed_table import ParsedTable, parse_table
 from privsynth.codecs.synthetic_rows import SyntheticRows
 from privsynth.codecs.table import TableCodec
+from privsynth.codecs.written.types import container_types
 from privsynth.domain.bounding import Partition, divide
 from privsynth.domain.column_kinds import FactsRequest, learn_facts
 from privsynth.domain.layout import Layout, lay_out
@@ -27,7 +28,7 @@ from privsynth.domain.learn_codecs import DomainRequest, learn_codecs
 from privsynth.domain.unit_sizes import release_unit_sizes
 from privsynth.errors import SchemaError
 from privsynth.findings.finding import Finding
-from privsynth.generators.registry import FittedGenerator, Generator
+from privsynth.generators.registry import FittedGenerator, Generator, codes_never_drawn
 from privsynth.pipeline.row_counts import CountNoise
 from privsynth.pipeline.spending_plan import make_plan, modelled_columns, respread
 from privsynth.pipeline.usability.outlook import TableSize, number_of_bins
@@ -328,6 +329,7 @@ def _learn_columns(
         schema=schema,
         layout=layout,
         facts=facts,
+        types=container_types({column.name: column.type for column in table.data.schema}, request.source_format),
         n_rows=sizes.train,
         rows_sigma=sizes.usual_rows * count_noise(plan, request.holdout_fraction).sigma,
         mu_squared=plan.parts.get("domain", 0.0),
@@ -396,10 +398,10 @@ def _fit(
     rng = sampling_rng(request.seed, FITTING_STREAM)
     fitted = request.generator.fit(rows, mechanisms, request.plan, rng=rng, progress=progress)
     model = SyntheticModel(
-        codec=columns.codec,
+        codec=_as_drawn(columns.codec, codes_never_drawn(fitted, rows.sizes)),
         fitted=fitted,
         rules=request.schema.rules,
-        default_rows=_number_of_rows(sizes, request.budget),
+        default_rows=min(_number_of_rows(sizes, request.budget), columns.codec.room),
         dataset=request.dataset,
         source_format=_written(columns, request.source_format),
         units=None if sizes.rows_per_unit is None else _units(columns, fitted, sizes.rows_per_unit, request, rng),
@@ -439,6 +441,20 @@ def _with_rows_per_unit(data: Encoded, per_unit: RowsPerUnit, rows_of_unit: np.n
     )
 
 
+def _as_drawn(codec: TableCodec, never: Sequence[np.ndarray]) -> TableCodec:
+    """Return the codecs, which say that a column has no nulls, or no OTHER, where the model never draws the code."""
+    codecs: list[ColumnCodec] = []
+    for column in codec.codecs:
+        at = codec.attributes_of(column.name)
+        if at and all(never[a][-1] for a in at) and hasattr(column, "nullable"):
+            column = replace(column, nullable=False)  # type: ignore[type-var]
+        if isinstance(column, CategoryCodec) and column.other and at and never[at[0]][-2:-1].all():
+            column = replace(column, closed=True)
+        codecs.append(column)
+    # As it is saved: weights are rounded there, and whoever loads the model should draw the very same rows.
+    return TableCodec.from_json(TableCodec(tuple(codecs)).to_json())
+
+
 def _written(columns: _Columns, stated: SourceFormat) -> SourceFormat:
     """Return how the columns of the synthetic table are written: as the source states, and as was learned."""
     kept = columns.layout.names
@@ -448,6 +464,7 @@ def _written(columns: _Columns, stated: SourceFormat) -> SourceFormat:
         whole_numbers=tuple(name for name in kept if name in stated.whole_numbers),
         decimal_commas=tuple(name for name in kept if columns.facts[name].decimal == ","),
         time_zones={name: zone for name, zone in stated.time_zones.items() if name in kept},
+        types={name: kind for name, kind in stated.types.items() if name in kept},
     )
 
 

@@ -12,7 +12,7 @@ from privsynth.errors import LittleToLearn
 from privsynth.generators.registry import choose, load_generator
 from privsynth.notebook import card, promise_text
 from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
-from privsynth.pipeline.inputs import completed_schema, open_config_source, physical_types
+from privsynth.pipeline.inputs import check_invented, completed_schema, open_config_source, physical_types
 from privsynth.pipeline.learn import count_noise
 from privsynth.pipeline.spending_plan import make_plan
 from privsynth.pipeline.usability.advice import Prospect, refusal, sentence
@@ -101,6 +101,7 @@ def plan(config: SynthesizeConfig) -> Plan:
     source = open_config_source(config, schema)
     schema, _ = completed_schema(schema, source)
     check_schema_fits(schema, source.names, budget.unit)
+    check_invented(schema, source, budget.unit, config.rows or schema.rows)
     generator = load_generator(choose(config.generator))
     types = physical_types(source)
     spec = generator.training_spec()

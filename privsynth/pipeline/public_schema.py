@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from privsynth.codecs.columns import OTHER, CategoryCodec, TimeCodec
+from privsynth.codecs.columns import CategoryCodec, PersonalCodec, SurrogateCodec, TimeCodec
+from privsynth.codecs.written.rows import may_be_null
 from privsynth.pipeline.learn import Public, Request
-from privsynth.schema.definition import NUMERIC_KINDS, Column, Schema
+from privsynth.schema.definition import IDENTIFIER_KINDS, NUMERIC_KINDS, Column, Schema
 from privsynth.schema.files import dump_schema
 
 _HEAD = """The public schema of a release of privsynth.
@@ -21,7 +22,7 @@ def public_schema(public: Public, request: Request) -> str:
         fact, column, codec = public.facts[name], declared.column(name), codecs[name]
         found: dict[str, object] = {
             "kind": fact.kind,
-            "nullable": column.nullable,
+            "nullable": column.nullable and may_be_null(codec, codecs),
             "roles": column.roles,
             "minimum": column.minimum,
             "maximum": column.maximum,
@@ -36,12 +37,15 @@ def public_schema(public: Public, request: Request) -> str:
         if fact.decimal == "," and fact.kind in NUMERIC_KINDS:
             found["decimal"] = fact.decimal
         if isinstance(codec, CategoryCodec) and fact.kind == "categorical":
-            values = [*codec.values, *([OTHER] if codec.other and OTHER not in codec.values else [])]
-            found["categories"] = tuple(values)
+            found["categories"] = tuple(dict.fromkeys(codec.drawn_texts))
         if fact.kind == "boolean":
             found["true_values"], found["false_values"] = column.true_values, column.false_values
         if isinstance(codec, TimeCodec):
             found["format"] = codec.format
+        if isinstance(codec, SurrogateCodec) and fact.kind in IDENTIFIER_KINDS:
+            found["format"] = codec.format.text
+        if isinstance(codec, PersonalCodec):
+            found["locale"] = codec.locale
         columns[name] = Column.model_validate({k: v for k, v in found.items() if v is not None})
     schema = Schema(
         dataset=request.dataset,

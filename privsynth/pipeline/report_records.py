@@ -19,6 +19,7 @@ from privsynth.codecs.columns import (
     ComputedCodec,
     DerivedCodec,
     NumberCodec,
+    PersonalCodec,
     SurrogateCodec,
     TiedCodec,
     TimeCodec,
@@ -232,7 +233,12 @@ def _treated(codec: ColumnCodec) -> str:
 
 @_treated.register
 def _(codec: SurrogateCodec) -> str:
-    return "a fresh surrogate in every row: rows of one unit are not linked"
+    return f"a fresh surrogate in every row, {codec.format.text}: rows of one unit are not linked"
+
+
+@_treated.register
+def _(codec: PersonalCodec) -> str:
+    return "invented for every row; the cells are not read"
 
 
 @_treated.register
@@ -273,6 +279,8 @@ def _(codec: CategoryCodec, column: Column, fact: ColumnFacts) -> tuple[str, Pro
     if column.categories is not None:
         stated = fact.provenance == "fixed"
         return f"{count}, {'from the types of the source' if stated else 'declared'}", "fixed" if stated else "declared"
+    if codec.closed:
+        return f"{count} with enough units; no row was found to hold another", "bought"
     others = "OTHER" if codec.hierarchy is None else "their group"
     return f"{count} with enough units; all others become {others}", "bought"
 

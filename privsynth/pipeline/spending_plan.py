@@ -13,7 +13,7 @@ from privsynth.domain.quantile_tree import FIRST_PARTS
 from privsynth.errors import ConfigError
 from privsynth.pipeline.config import REPORT_SHARE
 from privsynth.privacy.budget import Budget, SpendingPlan, TrainingSpec, plan_spending
-from privsynth.schema.definition import Schema
+from privsynth.schema.definition import UNMODELLED_KINDS, Schema
 
 # Shares of the generator's μ² (own, tried in experiments/). What is declared costs nothing; the tables get its share.
 VOTES, ROWS, DOMAIN, DOMAIN_DECLARED, ONE_WAY, ONE_WAY_DECLARED, SELECTION = 0.015, 0.005, 0.13, 0.06, 0.05, 0.1, 0.08
@@ -29,7 +29,7 @@ CLEAR_AT = {"votes": (200.0, 0.25), "domain": (300.0, 0.45), "one_way": (120.0, 
 def modelled_columns(names: Iterable[str], schema: Schema, unit: str) -> list[str]:
     """Return the columns that a generator may have to model, from public facts: no identifiers, texts or code books."""
     declared = ((name, schema.column(name)) for name in names if name != unit)
-    return [name for name, column in declared if column.kind not in ("id", "text") and column.follows is None]
+    return [name for name, column in declared if column.kind not in UNMODELLED_KINDS and column.follows is None]
 
 
 def weights(schema: Schema, physical: Mapping[str, pa.DataType], budget: Budget) -> dict[str, float]:

@@ -35,7 +35,7 @@ from privsynth.notebook import card, checks_text, promise_text, worst_text
 from privsynth.pipeline.audits.officer_audit import officer_findings, pool_sizes
 from privsynth.pipeline.audits.unread_cells import comma_findings, undecodable, unread_commas
 from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
-from privsynth.pipeline.inputs import completed_schema, open_config_source, physical_types
+from privsynth.pipeline.inputs import check_invented, completed_schema, open_config_source, physical_types
 from privsynth.pipeline.learn import Private, Public, Request, learn
 from privsynth.pipeline.public_schema import public_schema
 from privsynth.pipeline.report_records import Signing, ledger_state, officer_report, promise_of, public_report
@@ -52,8 +52,10 @@ from privsynth.privacy.mechanisms import GaussianMechanisms, Mechanisms
 from privsynth.progress import Progress, no_progress
 from privsynth.randomness import KeyedFunction, new_sampling_seed
 from privsynth.release.folder import Release, write_rows
+from privsynth.release.label import Label, companion_name, model_digest
 from privsynth.release.out_folder import OutFolder, check_out
 from privsynth.report.report_data import AuditRun, LedgerState, OfficerPart
+from privsynth.sampling.origin import Origin
 from privsynth.signing.keys import Passphrase, SigningKey
 from privsynth.signing.release import sign_folder
 from privsynth.signing.store import open_key
@@ -412,6 +414,7 @@ def _prepare(config: SynthesizeConfig, env: Environment) -> _Job:
     source = open_config_source(config, schema)
     schema, typed = completed_schema(schema, source)
     check_schema_fits(schema, source.names, budget.unit)
+    check_invented(schema, source, budget.unit, config.rows or schema.rows)
     key, holder = None, ""
     if config.key is not None:
         key, entry = open_key(env.home, config.key, env.passphrase, now=env.now)
@@ -481,6 +484,18 @@ def _commitment(fingerprint: bytes) -> str:
     return hmac.new(secrets.token_bytes(32), fingerprint, "sha256").hexdigest()
 
 
+def _origin(job: _Job) -> Origin:
+    """Return what the model and its rows say of the release: the promise, and whose key is about to sign it."""
+    budget = job.request.budget
+    return Origin(
+        epsilon=budget.epsilon,
+        delta=budget.delta,
+        unit=budget.unit,
+        max_rows_per_unit=budget.max_rows_per_unit,
+        signer="" if job.key is None else job.key.public.fingerprint,
+    )
+
+
 def _write(job: _Job, made: _Made, folder: Path) -> Path:
     """Write and sign both folders in a new one and return that."""
     public, private, bill, officer = made.public, made.private, made.bill, made.officer
@@ -489,10 +504,16 @@ def _write(job: _Job, made: _Made, folder: Path) -> Path:
     try:
         (folder / "public" / "model").mkdir(parents=True)
         (folder / "officer").mkdir(mode=0o700)
-        write_rows(public.rows, folder / "public" / data)
-        public.model.save(folder / "public" / "model")
+        model = replace(public.model, origin=_origin(job))
+        model.save(folder / "public" / "model")
+        label = Label.of(model, model_digest(folder / "public" / "model"), seed=job.request.seed)
+        write_rows(public.rows, folder / "public" / data, label.parquet())
         (folder / "public" / "schema.yaml").write_text(public_schema(public, job.request), encoding="utf-8")
         files = [data, "model/model.json", "model/model.safetensors", "report.html", "report.json", "schema.yaml"]
+        if job.config.format == "csv":
+            files.insert(1, companion_name([data]))
+            companion = label.companion(public.rows, [data])
+            (folder / "public" / companion_name([data])).write_text(companion, encoding="utf-8")
         report = public_report(
             public,
             job.request,

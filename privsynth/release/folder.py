@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import base64
+import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from privsynth import _validate
 from privsynth._validate import in_range
-from privsynth.codecs.columns import ColumnCodec, TimeCodec
 from privsynth.codecs.synthetic_rows import SyntheticRows
+from privsynth.codecs.written.rows import data_frame
+from privsynth.codecs.written.texts import read_texts
 from privsynth.errors import ConfigError, SourceError
 from privsynth.notebook import card, checks_text, promise_text, worst_text
 from privsynth.randomness import new_sampling_seed
 from privsynth.sampling.synthetic_model import SyntheticModel
+from privsynth.schema.source_format import SourceFormat
 from privsynth.signing.keyring import Keyring
 from privsynth.signing.verification import Expected, VerificationResult, verify_folder
 
@@ -27,33 +32,40 @@ if TYPE_CHECKING:
     from privsynth.schema.definition import Schema
 
 
-def write_rows(rows: SyntheticRows, path: Path) -> None:
-    """Write synthetic rows as Parquet or CSV, by the suffix, part by part; times of CSV in the format of their column.
+def write_rows(rows: SyntheticRows, path: Path, label: Mapping[str, str] | None = None) -> None:
+    """Write synthetic rows as Parquet or CSV, by the suffix, part by part, in the types and formats of the source.
 
-    A part is a row group of Parquet. Without the schema of Arrow, texts are read as texts and not as the dictionaries
-    that they come from.
+    A part is a row group of Parquet.
+
+    Args:
+      label: metadata of Parquet, see `privsynth.release.label`; a CSV file has no room for any.
     """
     if path.suffix == ".csv":
         with path.open("w", encoding="utf-8", newline="") as file:
-            for number, frame in enumerate(rows.frames()):
-                text = as_text(frame, rows.codec.codecs)
-                text.to_csv(file, index=False, header=number == 0, lineterminator="\n")
+            for number, frame in enumerate(rows.texts()):
+                frame.to_csv(file, index=False, header=number == 0, lineterminator="\n", **_dialect(rows.source_format))
         return
-    tables = rows.tables()
-    first = next(tables)
+    schema = rows.arrow_schema
     more: dict[str, Any] = {"compression": "zstd", "write_statistics": False, "store_schema": False}
-    with pq.ParquetWriter(path, first.schema, **more) as writer:
-        for table in (first, *tables):
+    with pq.ParquetWriter(path, schema, **more) as writer:
+        for table in rows.tables():
             writer.write_table(table)
+        # Arrow's readers show the metadata of this schema, all others that of the file.
+        read_as = _read_as(schema).with_metadata(dict(label or {}))
+        stored = base64.b64encode(read_as.serialize()).decode("ascii")
+        writer.add_key_value_metadata({**(label or {}), "ARROW:schema": stored})
 
 
-def as_text(frame: pd.DataFrame, codecs: Sequence[ColumnCodec]) -> pd.DataFrame:
-    """Return the frame with times as text: ISO 8601, or the column's own format."""
-    out = frame.copy()
-    for codec in codecs:
-        if isinstance(codec, TimeCodec):
-            out[codec.name] = frame[codec.name].dt.strftime(codec.strptime_format)
-    return out
+def _dialect(source_format: SourceFormat) -> dict[str, Any]:
+    """Return how pandas writes the source's kind of delimited file."""
+    quoting = csv.QUOTE_ALL if source_format.quote_all else csv.QUOTE_MINIMAL
+    return {"sep": source_format.delimiter, "quoting": quoting}
+
+
+def _read_as(schema: pa.Schema) -> pa.Schema:
+    """Return the schema with which Arrow reads the file: texts as texts, not as dictionaries that they come from."""
+    dictionary = pa.types.is_dictionary
+    return pa.schema([f.with_type(f.type.value_type) if dictionary(f.type) else f for f in schema])
 
 
 def as_conditions(given: str | Sequence[str]) -> tuple[str, ...]:
@@ -159,12 +171,20 @@ class Release:
         return self.folder.parent / "officer"
 
     def data(self) -> pd.DataFrame:
-        """Return the synthetic rows."""
-        if (self.folder / "data.parquet").exists():
-            return pd.read_parquet(self.folder / "data.parquet")
-        if (self.folder / "data.csv").exists():
-            return pd.read_csv(self.folder / "data.csv", dtype_backend="numpy_nullable")
-        return pd.read_parquet(self.folder / "data")
+        """Return the synthetic rows, in the types in which `sample` returns them.
+
+        Raises:
+          SourceError: the file was changed.
+        """
+        if not (self.folder / "data.csv").exists():
+            return data_frame(pq.read_table(self.folder / "data.parquet"))
+        model = self.model()
+        sep = model.source_format.delimiter
+        texts = pd.read_csv(self.folder / "data.csv", sep=sep, dtype=str, keep_default_na=False, na_values=[""])
+        try:
+            return data_frame(read_texts(model.codec, texts, model.source_format))
+        except (ValueError, KeyError, pa.ArrowException):
+            raise SourceError(f"{self.folder} holds a data.csv that its model did not write; verify it") from None
 
     def model(self) -> SyntheticModel:
         """Return the model, ready to sample."""

@@ -16,15 +16,15 @@ from typing import Any
 
 from privsynth import _validate
 from privsynth._validate import in_range
-from privsynth.codecs.synthetic_rows import SyntheticRows
 from privsynth.errors import OutputError
 from privsynth.notebook import card
 from privsynth.parallel import processors
 from privsynth.progress import Progress, no_progress
 from privsynth.randomness import new_sampling_seed
 from privsynth.release.folder import write_rows
+from privsynth.release.label import Label, companion_name, model_digest
 from privsynth.release.out_folder import OutFolder, check_out
-from privsynth.sampling.draw import PART_ROWS, Order
+from privsynth.sampling.draw import Order
 from privsynth.sampling.synthetic_model import SyntheticModel
 from privsynth.workspace import Workspace, privsynth_home
 
@@ -107,6 +107,7 @@ def sample(
     _validate.whole_numbers(rows=rows, seed=seed, workers=workers)
     in_range(1, MAX_WORKERS, workers=1 if workers is None else workers)
     loaded = SyntheticModel.load(model_folder(model))
+    digest = model_digest(model_folder(model))
     n_rows = loaded.default_rows if rows is None else rows
     in_range(1, 10**10, rows=n_rows)
     chosen = new_sampling_seed() if seed is None else seed
@@ -118,8 +119,13 @@ def sample(
         staged = workspace.folder / "rows"
         try:
             staged.mkdir()
-            names = _write_parts(loaded, order, chosen, staged, suffix, workers or available_cores(), progress)
-            label = _label(loaded, n_rows, chosen, names)
+            facts = Label.of(loaded, digest, seed=chosen, altered=ALTERED if given or groups else "")
+            files = _Files(staged, suffix, chosen, facts)
+            names = _write_parts(loaded, order, files, workers or available_cores(), progress)
+            label = _label(facts, n_rows, chosen, names)
+            if suffix == "csv":
+                companion = facts.companion(loaded.written(order, (), seed=chosen), names)
+                (staged / companion_name(names)).write_text(companion, encoding="utf-8")
             if given or groups:
                 label |= {"given": list(given), "balance": balance, "groups": groups, "base_rates": ALTERED}
             text = json.dumps(label, indent=1, ensure_ascii=False) + "\n"
@@ -134,9 +140,9 @@ def sample(
     return SampleResult(n_rows, chosen, tuple(out / name for name in names), tuple(given), groups)
 
 
-def _label(model: SyntheticModel, rows: int, seed: int, files: list[str]) -> dict[str, Any]:
+def _label(facts: Label, rows: int, seed: int, files: list[str]) -> dict[str, Any]:
     """Return what every sampled table says of itself."""
-    label: dict[str, Any] = {"synthetic": True, "dataset": model.dataset, "rows": rows, "seed": seed, "files": files}
+    label: dict[str, Any] = {"synthetic": True, **facts.facts, "rows": rows, "seed": seed, "files": files}
     if files[0].endswith(".csv"):
         label["spreadsheets"] = FORMULAS
     return label
@@ -151,15 +157,23 @@ class _Stopped(Exception):
     """Another part failed, or the user pressed Ctrl-C."""
 
 
-def _write_parts(
-    model: SyntheticModel, order: Order, seed: int, folder: Path, suffix: str, workers: int, progress: Progress
-) -> list[str]:
+@dataclass(frozen=True)
+class _Files:
+    """Where and how the parts of a table are written, and what they say of themselves."""
+
+    folder: Path
+    suffix: str
+    seed: int
+    label: Label
+
+
+def _write_parts(model: SyntheticModel, order: Order, files: _Files, workers: int, progress: Progress) -> list[str]:
     """Write every part of an order and return the names of the files, in order.
 
     Threads share the model: arrays are drawn, sorted and compressed outside the interpreter's lock. At most `workers`
     parts are in memory.
     """
-    names = [f"part-{part:05d}.{suffix}" for part in range(len(order.split))]
+    names = [f"part-{part:05d}.{files.suffix}" for part in range(len(order.split))]
     stop = threading.Event()
 
     def unless_stopped(_stage: str, _share: float) -> None:
@@ -168,9 +182,11 @@ def _write_parts(
 
     def write(part: int) -> None:
         unless_stopped("", 0.0)
-        rows, _ = model.draw(order, seed=seed, part=part, progress=unless_stopped)
+        rows, _ = model.draw(order, seed=files.seed, part=part, progress=unless_stopped)
         unless_stopped("", 0.0)
-        write_rows(SyntheticRows(model.codec, (rows,), part * PART_ROWS + 1), folder / names[part])
+        write_rows(
+            model.written(order, (rows,), seed=files.seed, part=part), files.folder / names[part], files.label.parquet()
+        )
 
     waiting = iter(range(len(names)))
     running: set[Future[None]] = set()

@@ -118,8 +118,8 @@ def column_codec(name: str, codec: TableCodec) -> ColumnCodec:
     """
     for found in codec.codecs:
         if found.name == name:
-            if found.family == "identifier":
-                raise ConfigError(f"'{name}' holds fresh identifiers; no condition can be put on it")
+            if found.family == "invented":
+                raise ConfigError(f"'{name}' holds values invented for each row; no condition can be put on it")
             return found
     raise ConfigError(f"the model has no column '{name}'; it has {', '.join(codec.names)}")
 

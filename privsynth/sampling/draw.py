@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,12 +36,14 @@ class Order:
       groups: what is wanted, and its share; a single group if nothing is balanced.
       conditioned: what each group means for the model's codes.
       split: (parts, groups) rows of each group in each part.
+      asked: the conditions and the shares as they were written.
     """
 
     n_rows: int
     groups: tuple[Group, ...]
     conditioned: tuple[Conditioned, ...]
     split: np.ndarray
+    asked: tuple[str, ...] = ()
 
     @property
     def is_plain(self) -> bool:
@@ -69,7 +73,17 @@ def place_order(codec: TableCodec, n_rows: int, *, given: Sequence[str] = (), ba
         groups,
         tuple(condition((*always, *group.clauses), codec) for group in groups),
         split_rows([group.share for group in groups], sizes),
+        (*given, "balance", balance or ""),
     )
+
+
+def draw_key(dataset: str, seed: int, order: Order) -> int:
+    """Return the 256-bit key of a draw, from which its identifiers and personal values follow; public.
+
+    The same dataset, seed and order give the same key; any other one gives a key that is unrelated.
+    """
+    asked = json.dumps([dataset, seed, order.n_rows, *order.asked])
+    return int.from_bytes(hashlib.blake2b(asked.encode("utf-8"), digest_size=32).digest(), "little")
 
 
 def draw_part(

@@ -19,15 +19,16 @@ from privsynth._validate import in_range
 from privsynth.codecs.decoded_rows import DecodedRows
 from privsynth.codecs.loaded import MAX_NAME, Malformed, items, require, text, whole
 from privsynth.codecs.synthetic_rows import SyntheticRows
-from privsynth.codecs.table import TableCodec
+from privsynth.codecs.table import MAX_ROWS, TableCodec
 from privsynth.errors import ConfigError, SourceError
 from privsynth.generators.registry import FittedGenerator, generator_extension, restore_generator
 from privsynth.progress import Progress, no_progress
 from privsynth.randomness import sampling_rng
 from privsynth.sampling.conditional import DrawsCodes
 from privsynth.sampling.conditions import vocabulary
-from privsynth.sampling.draw import Order, draw_part, place_order, rules_hold
+from privsynth.sampling.draw import PART_ROWS, Order, draw_key, draw_part, place_order, rules_hold
 from privsynth.sampling.draw_units import draw_units, numbered
+from privsynth.sampling.origin import Origin
 from privsynth.sampling.unit_rows import ModelOfUnits, RowsOfUnits
 from privsynth.schema.definition import MAX_RULE_TEXT, MAX_RULES
 from privsynth.schema.rule_parser import parse_rule
@@ -38,7 +39,6 @@ FORMAT = 2  # of model.json; a change that older versions would misread takes th
 # (own) A column with as many categories or bins as there are codes (65,535) takes 1 to 3 MB, others some kilobytes.
 MAX_JSON_BYTES = 64 << 20
 MAX_TENSOR_BYTES = 2 << 30  # (own) 1,536 components of 300,000 codes
-MAX_ROWS = 10**12  # of a sampled table (own): more than a disk holds
 _TRIED_ROWS = 64  # drawn when a model is loaded, to see that it works (own)
 
 
@@ -53,6 +53,7 @@ class SyntheticModel:
       default_rows: the released number of rows, the default size of a table.
       dataset: name of the dataset it stands for.
       source_format: how the real table is written, so that rows are written alike.
+      origin: the promise under which it was released; None outside a release.
       units: where a unit may have several rows, how many units have, and how rows are drawn by it; else None.
     """
 
@@ -62,6 +63,7 @@ class SyntheticModel:
     default_rows: int
     dataset: str
     source_format: SourceFormat = field(default_factory=SourceFormat)
+    origin: Origin | None = None
     units: ModelOfUnits | None = None
 
     @property
@@ -70,19 +72,24 @@ class SyntheticModel:
         return self.fitted if self.units is None else RowsOfUnits(self.fitted, self.units, len(self.codec.attributes))
 
     def parsed_rules(self) -> list[Rule]:
-        """Return the rules whose columns are all in the synthetic table."""
-        names = set(self.codec.names)
+        """Return the rules whose columns are all in the synthetic table, and none of them invented."""
         known = vocabulary(self.codec)
+        drawn = {codec.name for codec in self.codec.codecs if codec.family != "invented"}
         rules = [parse_rule(text, known) for text in self.rules]
-        return [rule for rule in rules if set(rule.columns) <= names]
+        return [rule for rule in rules if set(rule.columns) <= drawn]
 
     def order(self, n_rows: int, *, given: Sequence[str] = (), balance: str | None = None) -> Order:
         """Return an order for rows; see `privsynth.sampling.draw.place_order`.
 
         Raises:
-          ConfigError: a condition cannot be read, or names what the model does not have.
+          ConfigError: a condition cannot be read, or names what the model does not have; or there are fewer identifiers
+            than rows.
         """
         in_range(1, MAX_ROWS, rows=n_rows)
+        if n_rows > self.codec.room:
+            raise ConfigError(
+                f"the format of an identifier has room for {self.codec.room:,} rows; draw no more than that at once"
+            )
         return place_order(self.codec, n_rows, given=given, balance=balance)
 
     def draw(
@@ -124,10 +131,19 @@ class SyntheticModel:
             parts.append(rows.packed())
             codes[:, at : at + rows.n_rows] = drawn
             at += rows.n_rows
-        return SyntheticRows(self.codec, parts), codes
+        return self.written(order, parts, seed=seed), codes
+
+    def written(self, order: Order, parts: Sequence[DecodedRows], *, seed: int, part: int = 0) -> SyntheticRows:
+        """Return the rows of consecutive parts of an order, ready to be written.
+
+        Args:
+          part: number of the first of them.
+        """
+        key = draw_key(self.dataset, seed, order)
+        return SyntheticRows(self.codec, parts, part * PART_ROWS, key, self.source_format)
 
     def sample(self, n_rows: int, *, seed: int, given: Sequence[str] = (), balance: str | None = None) -> pd.DataFrame:
-        """Return a frame of n_rows rows in which every rule and condition holds.
+        """Return a frame of n_rows rows in which every rule and condition holds, in the types of the source.
 
         Args:
           seed: published; the same seed, conditions and number of rows give the same frame, and the same rows as
@@ -137,7 +153,7 @@ class SyntheticModel:
         Raises:
           ConfigError: no row of the model, or hardly one, satisfies the rules and conditions.
         """
-        return self.draw_all(self.order(n_rows, given=given, balance=balance), seed=seed)[0].frame()
+        return self.draw_all(self.order(n_rows, given=given, balance=balance), seed=seed)[0].typed_frame()
 
     def save(self, folder: Path) -> None:
         """Write model.json and model.safetensors into an existing folder.
@@ -161,6 +177,7 @@ class SyntheticModel:
                 "settings": self.fitted.settings(),
                 "default_rows": self.default_rows,
                 "rules": list(self.rules),
+                **({} if self.origin is None else {"origin": self.origin.to_json()}),
                 **({"units": self.units.to_json()} if self.units else {}),
                 "source_format": self.source_format.model_dump(mode="json", exclude_defaults=True),
                 "codec": self.codec.to_json(),
@@ -228,6 +245,7 @@ class SyntheticModel:
             default_rows=whole(data["default_rows"], 0, MAX_ROWS, "the number of rows"),
             dataset=text(data["dataset"], "the name of the dataset", at_most=MAX_NAME),
             source_format=SourceFormat.model_validate(data.get("source_format", {})),
+            origin=Origin.from_json(data["origin"]) if "origin" in data else None,
             units=units,
         )
 
@@ -244,7 +262,8 @@ class SyntheticModel:
         require(bool((codes < sizes[:, None]).all()), "the generator draws what is no code")
         every = np.arange(max(_TRIED_ROWS, sizes.max(initial=0)))
         rows = self.codec.draw((every % sizes[:, None]).astype(np.uint16), rng)
-        self.codec.arrow(rows)
+        drawn = TableCodec(tuple(codec for codec in self.codec.codecs if codec.family != "invented"))
+        SyntheticRows(drawn, [rows], source_format=self.source_format).typed_frame()
         few = self.codec.frame(rows.take(every[:_TRIED_ROWS]))
         for rule in self.parsed_rules():
             rule.holds(few)

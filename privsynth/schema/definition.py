@@ -10,7 +10,8 @@ import math
 import re
 from collections import Counter
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Literal, Self
+from itertools import combinations
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -25,14 +26,22 @@ from pydantic import (
 
 from privsynth.hierarchies import Hierarchy, hierarchy_data, hierarchy_from
 from privsynth.schema.booleans import FALSE_TEXTS, TRUE_TEXTS
+from privsynth.schema.identifier_format import identifier_format
 from privsynth.schema.rule_parser import Vocabulary, parse_rule
 from privsynth.schema.rules import Rule
 
-Kind = Literal["numeric", "integer", "categorical", "boolean", "datetime", "date", "id", "text"]
+PersonalKind = Literal["name", "first_name", "last_name", "email", "phone", "address", "national_id"]
+Kind = Literal["numeric", "integer", "categorical", "boolean", "datetime", "date", "id", "text"] | PersonalKind
+# Where invented names and addresses seem to come from: languages in Latin letters, whose names can stand in an e-mail.
+Locale = Literal["de_DE", "en_GB", "en_US", "es_ES", "fr_FR", "it_IT", "nl_NL", "pl_PL", "pt_PT", "sv_SE"]
 Role = Literal["identifier", "quasi_identifier", "sensitive", "protected", "target"]
 
 NUMERIC_KINDS = ("numeric", "integer")
 TIME_KINDS = ("datetime", "date")
+PERSONAL_KINDS: tuple[str, ...] = get_args(PersonalKind)
+IDENTIFIER_KINDS = ("id", "national_id")  # no two rows have the same value
+INVENTED_KINDS = ("id", *PERSONAL_KINDS)  # values are made fresh when rows are written
+UNMODELLED_KINDS = ("text", *INVENTED_KINDS)  # nothing is learned of their cells
 MAX_CATEGORIES = 50_000  # of a column (own): with OTHER and NULL they fit the 65,536 codes of an attribute
 MAX_PARENTS = 1_000  # groups of the coarsest level (own): each becomes a category where the codes are bought
 MAX_ENDINGS, MAX_ENDING = 32, 9  # of a column, and characters of each (own): more than a price list has
@@ -94,7 +103,9 @@ class Column(BaseModel):
       endings: how many of the numbers end, as written: "99" or ".99" of 19.99, "0.00" of 20.00; needs the precision.
       nullable: False when a missing value cannot occur; the synthetic column then has none.
       roles: identifier, quasi_identifier, sensitive, protected, target.
-      format: strptime format of a datetime or date that is not ISO 8601.
+      format: strptime format of a datetime or date that is not ISO 8601; of an identifier, what it looks like, such as
+        "P{8 digits}" (see `privsynth.schema.identifier_format`).
+      locale: the country whose names and addresses are invented, for the personal kinds; None for en_US.
       decimal: the decimal sign of a numeric column that is stored as text.
       true_values, false_values: spellings of a boolean.
       observed: True while a suggestion of `schema init --observe` waits for a person; `synthesize` refuses it.
@@ -115,6 +126,7 @@ class Column(BaseModel):
     nullable: bool = True
     roles: Roles = ()
     format: str | None = None
+    locale: Locale | None = None
     decimal: Literal[".", ","] | None = None
     true_values: tuple[str, ...] | None = None
     false_values: tuple[str, ...] | None = None
@@ -202,8 +214,7 @@ class Column(BaseModel):
                 raise ValueError("categories holds a value twice")
             if not 1 <= len(self.categories) <= MAX_CATEGORIES:
                 raise ValueError(f"categories must hold between 1 and {MAX_CATEGORIES} values")
-        if self.format is not None and not _is_time_format(self.format):
-            raise ValueError("format is not one of strptime, such as '%d.%m.%Y %H:%M'")
+        self._check_format()
         if (self.true_values is None) != (self.false_values is None):
             raise ValueError("true_values and false_values must be given together")
         if self.true_values and set(self.true_values) & set(self.false_values or ()):
@@ -239,6 +250,18 @@ class Column(BaseModel):
             raise ValueError(f"endings must hold between 1 and {MAX_ENDINGS} different ones")
         if self.has_role("target") or self.has_role("protected"):
             raise ValueError("endings cannot be modelled of a target or a protected column")
+
+    def _check_format(self) -> None:
+        if self.locale is not None and self.kind not in PERSONAL_KINDS:
+            raise ValueError(f"locale needs one of the kinds {', '.join(PERSONAL_KINDS)}")
+        if self.format is None:
+            return
+        if self.kind in IDENTIFIER_KINDS:
+            identifier_format(self.format)
+        elif self.kind in UNMODELLED_KINDS:
+            raise ValueError(f"a column of kind {self.kind} has no format")
+        elif not _is_time_format(self.format):
+            raise ValueError("format is not one of strptime, such as '%d.%m.%Y %H:%M'")
 
     def _check_book(self, follows: Follows) -> None:
         if self.kind not in ("categorical", "boolean"):
@@ -331,7 +354,22 @@ class Schema(BaseModel):
         for name, column in self.columns.items():
             if column.follows is not None:
                 self._check_follows(name, column, column.follows)
+        self._check_identifiers()
         return self
+
+    def _check_identifiers(self) -> None:
+        """Two columns of identifiers have one format, or formats of which no identifier fits both."""
+        formats = {
+            name: identifier_format(column.format)
+            for name, column in self.columns.items()
+            if column.kind in IDENTIFIER_KINDS and column.format is not None
+        }
+        for (one, mine), (other, yours) in combinations(formats.items(), 2):
+            if mine.alphabets != yours.alphabets and mine.overlaps(yours):
+                raise ValueError(
+                    f"an identifier of '{one}' could equal one of '{other}': give both the same format, or begin each "
+                    "with a letter of its own"
+                )
 
     def _check_follows(self, name: str, column: Column, follows: Follows) -> None:
         if follows.column not in self.columns or follows.column in (name, self.unit):

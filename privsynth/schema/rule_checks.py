@@ -8,7 +8,7 @@ from datetime import datetime
 
 from privsynth.errors import SchemaError
 from privsynth.schema.calculations import family_of
-from privsynth.schema.definition import NUMERIC_KINDS, TIME_KINDS, Column, Schema
+from privsynth.schema.definition import NUMERIC_KINDS, TIME_KINDS, UNMODELLED_KINDS, Column, Schema
 from privsynth.schema.rules import Condition, Rule
 from privsynth.schema.satisfiable import contradiction
 
@@ -23,7 +23,7 @@ def check_rules(schema: Schema) -> None:
     """
     for rule in schema.parsed_rules():
         for name in rule.columns:
-            if schema.column(name).kind in (None, "id", "text"):
+            if schema.column(name).kind in (None, *UNMODELLED_KINDS):
                 raise SchemaError(f"rule '{rule.text}' needs a declared kind for '{name}', and not id or text")
         families = {name: _family(schema.column(name)) for name in rule.columns}
         _check_computed(rule, families)

@@ -22,6 +22,8 @@ class SourceFormat(BaseModel):
       whole_numbers: the columns whose type states whole numbers, also where these turn out to be codes.
       time_zones: column of instants -> name of the time zone that its type states, such as "Europe/Berlin". Cells are
         read, and values are drawn, in UTC.
+      types: column -> its Arrow type as the container states it, such as "int32"; those that are not known to
+        `privsynth.codecs.written.types` say nothing.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,6 +33,7 @@ class SourceFormat(BaseModel):
     decimal_commas: tuple[str, ...] = Field(default=(), max_length=MAX_NAMES)
     whole_numbers: tuple[str, ...] = Field(default=(), max_length=MAX_NAMES)
     time_zones: dict[str, str] = Field(default_factory=dict, max_length=MAX_NAMES)
+    types: dict[str, str] = Field(default_factory=dict, max_length=MAX_NAMES)
 
     @model_validator(mode="after")
     def _writable(self) -> Self:

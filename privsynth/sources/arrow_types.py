@@ -155,6 +155,7 @@ def format_of(fields: Iterable[pa.Field]) -> SourceFormat:
     return SourceFormat(
         whole_numbers=tuple(name for name, kind in types.items() if pa.types.is_integer(kind)),
         time_zones={name: kind.tz for name, kind in types.items() if pa.types.is_timestamp(kind) and kind.tz},
+        types={name: str(kind) for name, kind in types.items() if not (pa.types.is_string(kind) or kind.num_fields)},
     )
 
 

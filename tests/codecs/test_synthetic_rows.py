@@ -61,7 +61,7 @@ def joined(parts: list[DecodedRows]) -> pd.DataFrame:
         )
         for name in parts[0].columns
     }
-    return CODEC.frame(DecodedRows(lines, sum(p.n_rows for p in parts)), first_row=5)
+    return CODEC.frame(DecodedRows(lines, sum(p.n_rows for p in parts)))
 
 
 def test_parts_and_columns_say_the_same_as_the_whole(parts):

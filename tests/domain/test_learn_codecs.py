@@ -247,7 +247,7 @@ def test_what_becomes_of_each_column():
     )
     assert made.names == ("id", "c", "b", "a", "d", "who")
     assert list(made.dropped) == ["note"]
-    assert set(made.surrogates) == {"id", "who"}
+    assert set(made.invented) == {"id", "who"}
     assert made.bases == {"c": "b", "b": "a"}
     assert made.modelled == ("a", "b", "c")
     assert made.derived == {"d": read_calculation("c - a")}

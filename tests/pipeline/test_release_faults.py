@@ -208,10 +208,10 @@ def test_a_release_that_cannot_appear_is_kept(job, tmp_path, privsynth_home, mon
 def test_a_full_private_disk_does_not_stop_a_release_that_has_room_at_its_place(job, tmp_path, monkeypatch):
     rows = synthesize_module.write_rows
 
-    def full_at_home(found, path):
+    def full_at_home(found, path, label):
         if "work" in path.parts:
             no_space()
-        rows(found, path)
+        rows(found, path, label)
 
     monkeypatch.setattr(synthesize_module, "write_rows", full_at_home)
     assert job().exit_code == 0

@@ -29,6 +29,8 @@ class CategoryCodec:
       source: the column that determines the value, by a declared code book.
       places: for each value of that column, the place in `values`; −1 where the code book has no entry.
       hierarchy: how the values group. A text that is no value falls to the finest of its groups that is one.
+      closed: whether OTHER is never drawn, since no row was found to hold anything but the values.
+      boolean: whether the two values are the spellings of false and true, in this order.
     """
 
     type: ClassVar[str] = "category"
@@ -41,11 +43,13 @@ class CategoryCodec:
     source: str | None = None
     places: tuple[int, ...] = ()
     hierarchy: Hierarchy | None = None
+    boolean: bool = False
+    closed: bool = False
 
     @property
     def arrow_type(self) -> pa.DataType:
-        """Dictionaries of strings."""
-        return pa.dictionary(pa.int32(), pa.string())
+        """Booleans, or dictionaries of strings."""
+        return pa.bool_() if self.boolean else pa.dictionary(pa.int32(), pa.string())
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -54,14 +58,20 @@ class CategoryCodec:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """What may stand in a cell, in the order of the codes: the values, then OTHER if the list is open."""
+        """What a code can stand for, in the order of the codes: the values, then OTHER if the list is open."""
         return (*self.values, OTHER) if self.other else self.values
+
+    @property
+    def drawn_texts(self) -> tuple[str, ...]:
+        """What may stand in a drawn cell."""
+        return self.values if self.closed and self.values else self.texts
 
     def attributes(self) -> list[Attribute]:
         """Return the one attribute: values, OTHER if open, NULL; none where another column determines the value."""
         if self.source is not None:
             return []
-        return [Attribute(self.name, len(self.texts) + 1, self.nullable, False)]
+        other = not self.closed if self.other else None
+        return [Attribute(self.name, len(self.texts) + 1, self.nullable, False, other)]
 
     def fits(self, source: ColumnCodec) -> bool:
         """Return whether the other column is one of as many categories as the code book has places."""
@@ -115,11 +125,12 @@ class CategoryCodec:
         return Categories(np.where(column.null, -1, column.values).astype(np.int32), self.texts)
 
     def decode(self, codes: np.ndarray, drawn: Drawn | None = None, rng: np.random.Generator | None = None) -> Decoded:
-        """Return (n,) places in `texts`. A null code of a column without nulls is its first value."""
+        """Return (n,) places in `drawn_texts`. A code that cannot be drawn, NULL or OTHER, is the first value."""
         if self.source is not None:
             assert drawn is not None
             return self._looked_up(drawn.columns[self.source])
-        places, null = without_null(codes[0], len(self.texts))
+        null = codes[0] >= len(self.texts)
+        places, _ = without_null(codes[0], len(self.drawn_texts))
         return Decoded(places.astype(np.int32), null & self.nullable)
 
     def _looked_up(self, source: Decoded) -> Decoded:
@@ -140,15 +151,19 @@ class CategoryCodec:
         return pd.Series(np.array([*self.texts, None], dtype=object)[places], dtype="object")
 
     def to_arrow(self, column: Decoded) -> pa.Array:
-        """Return a dictionary of strings."""
+        """Return booleans, or a dictionary of strings."""
+        if self.boolean:
+            return pa.array(column.values == 1, mask=mask(column))
         places = column.values.astype(np.int32, copy=False)  # one type for all parts, however narrowly each is packed
-        return pa.DictionaryArray.from_arrays(pa.array(places, mask=mask(column)), pa.array(self.texts, pa.string()))
+        texts = pa.array(self.drawn_texts, pa.string())
+        return pa.DictionaryArray.from_arrays(pa.array(places, mask=mask(column)), texts)
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able data."""
         book = {} if self.source is None else {"source": self.source, "places": list(self.places)}
         groups = {} if self.hierarchy is None else {"hierarchy": hierarchy_data(self.hierarchy)}
-        return {"values": list(self.values), "other": self.other, "nullable": self.nullable, **book, **groups}
+        kind = {name: True for name in ("boolean", "closed") if getattr(self, name)}
+        return {"values": list(self.values), "other": self.other, "nullable": self.nullable, **book, **groups, **kind}
 
     @classmethod
     def from_json(cls, data: Any) -> CategoryCodec:
@@ -157,14 +172,16 @@ class CategoryCodec:
         Raises:
           Malformed: a field is missing or wrong, a value is listed twice, or there are more than there are codes.
         """
-        names = {"name", "values", "other", "nullable", "source", "places", "hierarchy"}
-        found = only(data, names, "a column of categories", optional=frozenset({"source", "places", "hierarchy"}))
+        more = frozenset({"source", "places", "hierarchy", "boolean", "closed"})
+        found = only(data, {"name", "values", "other", "nullable", *more}, "a column of categories", optional=more)
         values = items(found["values"], "the values of a column", at_most=MAX_CODES - 2)
         values = [text(value, "a value of a column") for value in values]
         require(len(values) == len(set(values)), "a value of a column is listed twice")
         places = items(found.get("places", []), "the places of a code book", at_most=MAX_CODES)
         source = other_column(found.get("source"))
         require(source is not None or not places, "a code book has no source")
+        boolean = flag(found.get("boolean", False), "a field of a column")
+        require(not boolean or (len(values) == 2 and not found["other"]), "a column of booleans has no two values")
         return cls(
             column_name(found["name"]),
             tuple(values),
@@ -173,6 +190,8 @@ class CategoryCodec:
             source,
             tuple(whole(place, -1, len(values) - 1, "a place of a code book") for place in places),
             _saved_hierarchy(found.get("hierarchy")),
+            boolean,
+            flag(found.get("closed", False), "a field of a column"),
         )
 
 

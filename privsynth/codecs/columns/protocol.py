@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Protocol
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,10 @@ import pyarrow as pa
 from privsynth.codecs.decoded_rows import Decoded
 from privsynth.codecs.parse import Categories, Grid
 
-Family = Literal["text", "number", "time", "identifier"]
+if TYPE_CHECKING:
+    from privsynth.schema.identifier_format import IdentifierFormat
+
+Family = Literal["text", "number", "time", "invented"]
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,14 @@ class Attribute:
       size: number of codes, NULL (the last) included.
       can_be_null: whether NULL may be sampled.
       ordered: whether neighbouring codes are alike (numbers).
+      other: whether the last code but one, OTHER, may be sampled; None if there is no OTHER.
     """
 
     name: str
     size: int
     can_be_null: bool
     ordered: bool
+    other: bool | None = None
 
 
 class ColumnCodec(Protocol):
@@ -144,3 +149,75 @@ def without_null(codes: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
 def mask(column: Decoded) -> np.ndarray | None:
     """Return the nulls as Arrow takes them: None if there are none."""
     return column.null if column.null.any() else None
+
+
+class InventedCodec:
+    """What such columns have in common: no attribute, and nothing to encode or decode."""
+
+    type: ClassVar[str]
+    family: ClassVar[Family] = "invented"
+    base: ClassVar[None] = None
+    needs: ClassVar[tuple[str, ...]] = ()
+    name: str
+
+    @property
+    def arrow_type(self) -> pa.DataType:
+        """Strings."""
+        return pa.string()
+
+    @property
+    def pattern(self) -> IdentifierFormat | None:
+        """What its values look like, if no two rows may have the same one."""
+        return None
+
+    def invent(self, numbers: np.ndarray, key: int) -> pa.Array:
+        """Return (n,) values for the numbers of rows (or of units), in `arrow_type`; a function of number and key.
+
+        Args:
+          numbers: (n,) int64 from 0.
+          key: of the draw, see `privsynth.sampling.draw.draw_key`.
+        """
+        raise NotImplementedError
+
+    def attributes(self) -> list[Attribute]:
+        """Return none."""
+        return []
+
+    def fits(self, source: ColumnCodec) -> bool:
+        """Return False: it needs no other column."""
+        return False
+
+    def encode(self, column: Categories | Grid, base: Decoded | None) -> list[np.ndarray]:
+        """Return no codes."""
+        return []
+
+    def known(self, column: Categories | Grid) -> Decoded:
+        """Raise `TypeError`: nothing of the real values is kept."""
+        return self._refuse()
+
+    def parsed(self, column: Decoded) -> Categories | Grid:
+        """Raise `TypeError`: they are never encoded."""
+        return self._refuse()
+
+    def decode(self, codes: np.ndarray, drawn: Drawn, rng: np.random.Generator) -> Decoded:
+        """Raise `TypeError`: they are invented when rows are written."""
+        return self._refuse()
+
+    def amounts(self, values: np.ndarray) -> np.ndarray:
+        """Raise `TypeError`: they have no amount."""
+        return self._refuse()
+
+    def to_series(self, column: Decoded, *, categorical: bool = False) -> pd.Series:
+        """Raise `TypeError`: see `invent`."""
+        return self._refuse()
+
+    def to_arrow(self, column: Decoded) -> pa.Array:
+        """Raise `TypeError`: see `invent`."""
+        return self._refuse()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON-able data."""
+        raise NotImplementedError
+
+    def _refuse(self) -> NoReturn:
+        raise TypeError("invented values are not read, coded or compared; they are made when rows are written")

@@ -7,6 +7,7 @@ from typing import Any
 from privsynth.codecs.columns.category import CategoryCodec
 from privsynth.codecs.columns.derived import ComputedCodec, DerivedCodec
 from privsynth.codecs.columns.number import NumberCodec
+from privsynth.codecs.columns.personal import PersonalCodec
 from privsynth.codecs.columns.protocol import ColumnCodec
 from privsynth.codecs.columns.surrogate import SurrogateCodec
 from privsynth.codecs.columns.tied import TiedCodec
@@ -15,7 +16,9 @@ from privsynth.codecs.loaded import require
 
 _CODECS = {
     codec.type: codec
-    for codec in (CategoryCodec, NumberCodec, TimeCodec, SurrogateCodec, DerivedCodec, ComputedCodec, TiedCodec)
+    for codec in (
+        *(CategoryCodec, NumberCodec, TimeCodec, SurrogateCodec, PersonalCodec, DerivedCodec, ComputedCodec, TiedCodec),
+    )
 }
 
 

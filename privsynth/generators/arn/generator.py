@@ -27,6 +27,7 @@ from privsynth.generators.marginal.expected import expected_errors
 from privsynth.generators.marginal.generator import MarginalGenerator
 from privsynth.generators.marginal.measure import to_simplex
 from privsynth.generators.marginal.rounds import MeasureRequest, select_and_measure
+from privsynth.generators.nil_codes import without_nil
 from privsynth.generators.registry import ExpectedErrors, PublicFacts
 from privsynth.privacy.budget import SpendingPlan, TrainingSpec
 from privsynth.privacy.mechanisms import Mechanisms
@@ -97,7 +98,7 @@ class ArnGenerator:
             interactions=interactions,
             potentials=(),
             sizes=tuple(data.sizes),
-            no_null=tuple(not attribute.can_be_null for attribute in data.attributes),
+            no_null=tuple(not a.can_be_null for a in without_nil(data, measurements.one_way).attributes),
             order=order,
             hidden=network.hidden,
             tilt=self.tilt,

@@ -38,6 +38,7 @@ from privsynth.generators.dpsgd.layers import (
 from privsynth.generators.dpsgd.loop import PUBLIC_ROWS, RowCoins, UnitSteps, clip_threshold, public_rows, shares_of
 from privsynth.generators.marginal.expected import expected_errors
 from privsynth.generators.marginal.measure import measure_one_way
+from privsynth.generators.nil_codes import without_nil
 from privsynth.generators.registry import ExpectedErrors, PublicFacts
 from privsynth.privacy.budget import SpendingPlan, TrainingSpec
 from privsynth.privacy.mechanisms import Mechanisms
@@ -119,7 +120,7 @@ class CtganGenerator:
             weights=to_arrays(generator, "generator"),
             shares=np.concatenate(shares).astype(np.float32),
             sizes=sizes,
-            no_null=without_null(data),
+            no_null=without_null(without_nil(data, one_way)),
             hidden=self.hidden,
             noise=self.noise,
         )

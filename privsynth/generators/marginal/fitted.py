@@ -61,6 +61,11 @@ class FittedMarginal:
     fit: FitSettings
     tables: tuple[tuple[int, ...], ...] = ()
 
+    def never_drawn(self) -> list[np.ndarray]:
+        """Return for each attribute (size,) booleans: no component gives the code any mass."""
+        ends = np.cumsum(self.sizes)[:-1]
+        return np.split(~(self.p > 0).any(axis=0), ends)
+
     def sample_codes(self, n_rows: int, rng: np.random.Generator) -> np.ndarray:
         """Return (attributes, n_rows) uint16 codes."""
         return draw_products(self.p, self.sizes, n_rows, rng)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -13,6 +14,7 @@ from privsynth.generators.marginal.fitted import FitSettings, FittedMarginal
 from privsynth.generators.marginal.loss import LogitBlocks
 from privsynth.generators.marginal.rare_values.rare_rows import with_rare_rows
 from privsynth.generators.marginal.rounds import Measurements, MeasureRequest, fit_common, select_and_measure
+from privsynth.generators.nil_codes import never_drawn, without_nil
 from privsynth.generators.registry import ExpectedErrors, PublicFacts
 from privsynth.privacy.budget import SpendingPlan, TrainingSpec
 from privsynth.privacy.mechanisms import Mechanisms
@@ -67,23 +69,29 @@ class MarginalGenerator:
             )
         starts = LogitBlocks(tuple(data.sizes)).starts
         p = with_rare_rows(np.ascontiguousarray(mixture.p.T), starts, measurements.rare)
-        p = without_nulls(p, data)
+        p = without(
+            p, data.sizes, [never_drawn(attribute) for attribute in without_nil(data, measurements.one_way).attributes]
+        )
         seen = (*(table.attributes for table in measurements.tables), *measurements.pairs_of_rare)
         return FittedMarginal(p, tuple(data.sizes), self.fit_settings, seen)
 
 
-def without_nulls(p: np.ndarray, data: Encoded) -> np.ndarray:
-    """Return probabilities with no mass on NULL where a column was declared without nulls."""
+def without(p: np.ndarray, sizes: Sequence[int], never: Sequence[Sequence[int]]) -> np.ndarray:
+    """Return probabilities with no mass on some codes of each attribute, but not all of them.
+
+    Args:
+      p: (components, D) probabilities, the attributes side by side.
+      never: for each attribute the codes that must not be drawn, such as NULL of a column that has none.
+    """
     p = p.copy()
     start = 0
-    for attribute in data.attributes:
-        block = p[:, start : start + attribute.size]
-        if not attribute.can_be_null and attribute.size > 1:
-            block[:, -1] = 0.0
+    for size, codes in zip(sizes, never, strict=True):
+        block = p[:, start : start + size]
+        if codes:
             block += 1e-12
-            block[:, -1] = 0.0
+            block[:, list(codes)] = 0.0
             block /= block.sum(axis=1, keepdims=True)
-        start += attribute.size
+        start += size
     return p
 
 

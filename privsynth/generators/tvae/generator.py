@@ -37,6 +37,7 @@ from privsynth.generators.dpsgd.loop import (
 )
 from privsynth.generators.marginal.expected import expected_errors
 from privsynth.generators.marginal.measure import measure_one_way
+from privsynth.generators.nil_codes import without_nil
 from privsynth.generators.registry import ExpectedErrors, PublicFacts
 from privsynth.generators.tvae.fitted import FittedTvae
 from privsynth.generators.tvae.network import Autoencoder
@@ -122,7 +123,7 @@ class TvaeGenerator:
             mean=mean.astype(np.float32),
             root=root.astype(np.float32),
             sizes=sizes,
-            no_null=without_null(data),
+            no_null=without_null(without_nil(data, one_way)),
             hidden=hidden,
         )
 

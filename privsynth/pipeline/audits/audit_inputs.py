@@ -18,14 +18,14 @@ from privsynth.codecs.column_facts import ColumnFacts, Hints, declared_facts, ex
 from privsynth.codecs.parse import as_numbers, is_text
 from privsynth.codecs.parsed_table import clean_frame, parse_table
 from privsynth.schema.code_names import names_codes
-from privsynth.schema.definition import NUMERIC_KINDS, Schema
+from privsynth.schema.definition import NUMERIC_KINDS, UNMODELLED_KINDS, Schema
 from privsynth.table import Table
 
 
 def compared_facts(table: Table, schema: Schema, names: Iterable[str]) -> dict[str, ColumnFacts]:
     """Return what each column holds, by the schema or by its cells; identifiers and free text are left out."""
     facts = {name: _facts(table, schema, name) for name in names}
-    return {name: fact for name, fact in facts.items() if fact.kind not in ("id", "text")}
+    return {name: fact for name, fact in facts.items() if fact.kind not in UNMODELLED_KINDS}
 
 
 def _facts(table: Table, schema: Schema, name: str) -> ColumnFacts:

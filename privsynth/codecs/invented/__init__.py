@@ -1,0 +1,1 @@
+"""What invented values are made of."""

@@ -1,0 +1,1 @@
+"""How drawn rows are written for a user: in the types, time zones, signs and formats of the source."""

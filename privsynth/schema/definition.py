@@ -111,7 +111,7 @@ class Column(BaseModel):
       observed: True while a suggestion of `schema init --observe` waits for a person; `synthesize` refuses it.
       follows: the code book by which another column says this one, which then is not modelled.
       hierarchy: how the codes of a categorical column group, in several levels (see `privsynth.hierarchies`).
-      constant_within_unit: all rows of a unit have the same value.
+      constant_within_unit: all rows of a unit have the same value, or nearly the same, as an age.
       description, unit: for the reader.
     """
 

@@ -50,7 +50,13 @@ HOSPITAL = {
         maximum="2024-12-31T23:59:00",
         precision=60,
     ),
-    "age": Column(*("Completed years at admission", "integer", "years", ["quasi_identifier"]), minimum=0, maximum=115),
+    "age": Column(
+        *("Completed years at admission; two apart at most in the stays of a patient", "integer", "years"),
+        roles=["quasi_identifier"],
+        minimum=0,
+        maximum=115,
+        constant_within_unit=True,  # nearly
+    ),
     "sex": Column(
         *("Sex", "categorical", None, ["quasi_identifier", "protected"]),
         categories=["F", "M"],

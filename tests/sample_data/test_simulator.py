@@ -246,6 +246,8 @@ def test_patients_and_their_stays(hospital: pd.DataFrame) -> None:
     assert 10 <= visits.max() <= 12
     constant = hospital.groupby("patient_id")[["sex", "ethnicity", "postcode3"]].nunique()
     assert (constant == 1).all().all()
+    ages = hospital.groupby("patient_id")["age"]
+    assert (ages.max() - ages.min() <= 2).all()
 
 
 def test_nobody_is_in_two_beds_and_readmissions_agree_with_the_dates(hospital: pd.DataFrame) -> None:

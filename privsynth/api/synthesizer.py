@@ -36,8 +36,8 @@ class Synthesizer:
       Everything afterwards (`sample`, `report`, `save`) costs nothing.
     Args:
       epsilon, delta, unit, max_rows_per_unit, schema, dataset, generator, holdout_fraction, rows, format, key,
-        passphrase, seed, audit, policy, source_options, header_is_public, sdv_is_declared, keep_units: as
-        for `privsynth.synthesize`.
+        passphrase, seed, audit, policy, source_options, header_is_public, sdv_is_declared, keep_units, expect_rows,
+        anyway: as for `privsynth.synthesize`.
       out: a new folder for the release; None keeps it in a private folder, which is wiped when the last reference to
         the synthesizer and its release goes. `save` copies it to a place that lasts.
     Attributes:

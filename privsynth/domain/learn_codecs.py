@@ -216,9 +216,15 @@ def learn_codecs(
 
 
 def _may_be_near(request: DomainRequest) -> tuple[str, ...]:
-    """Return the columns of numbers that no rule uses to code or compute a column."""
-    layout = request.layout
+    """Return the columns of numbers that nothing needs to have bins of their own.
+
+    Rules and endings work on a column's own bins, and figures of targets and of groups are by them.
+    """
+    layout, schema = request.layout, request.schema
     used = {*layout.bases, *layout.bases.values(), *(n for made in layout.derived.values() for n in columns_of(made))}
+    used |= {name for rule in schema.parsed_rules() for name in rule.columns}
+    used |= {*schema.with_role("target"), *schema.with_role("protected")}
+    used |= {name for name, column in schema.columns.items() if column.endings is not None}
     return tuple(n for n in layout.modelled if request.facts[n].kind in ("numeric", "integer") and n not in used)
 
 

@@ -115,6 +115,8 @@ def tie_numbers(
     tied: dict[str, ColumnCodec] = {}
     for tie in nearest(len(numbers), pairs, in_rows / max(request.n_rows, 1.0)):
         codec, other = numbers[tie.column], numbers[tie.near]
+        if codec.endings is not None:  # they need the column's own bins
+            continue
         tied[codec.name] = TiedCodec.of(codec, other, falls=tie.falls, apart=bins_apart(tie.scale, bins))
     return [tied.get(codec.name, codec) for codec in codecs]
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from privsynth.codecs.columns import CategoryCodec, NumberCodec
 from privsynth.codecs.decoded_rows import Decoded, DecodedRows
+from privsynth.codecs.parse import GRID_LIMIT
 from privsynth.codecs.table import TableCodec
 from privsynth.errors import ConfigError
 from privsynth.sampling.conditional import DrawsCodes, complete
@@ -266,6 +267,8 @@ def _step(rule: Rule, one: Condition, codec: TableCodec) -> _Step | None:
     if not isinstance(column, NumberCodec) or not 0 <= rest < modulus:
         return None
     in_steps = np.array([modulus, rest]) / column.precision
+    if not (np.isfinite(in_steps).all() and 1 <= in_steps[0] <= GRID_LIMIT):  # beyond, left to rejection
+        return None
     if np.abs(in_steps - np.rint(in_steps)).max() > SAME * max(1.0, in_steps.max()):
         return None
     return _Step((rule,), codec, column, modulus, rest)

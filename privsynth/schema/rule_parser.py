@@ -36,7 +36,8 @@ _TOKEN = re.compile(
     r"|(?P<in>[iI][nN](?=[({]))|(?P<word>[^\s`'\"=<>!]+))"
 )
 _LIST = re.compile(r"\s*(?P<open>[({])(?P<items>(?:`[^`]*`|'[^']*'|\"[^\"]*\"|[^`'\"(){}])*)(?P<close>[)}])")
-_ITEM = re.compile(r"\s*(?:'(?P<one>[^']*)'|\"(?P<two>[^\"]*)\"|(?P<bare>[^,'\"]+))\s*(?:,|$)")
+# Each part can match in one way only, so that a long text takes time in proportion.
+_ITEM = re.compile(r"\s*(?:'(?P<one>[^']*)'\s*|\"(?P<two>[^\"]*)\"\s*|(?P<bare>[^\s,'\"][^,'\"]*))(?:,|$)")
 # What a sentence is called -> how it may be written.
 _FORMS = {
     "rule": "write `column >= column`, `column in (a, b)`, `a = b - c`, or `condition => condition`",

@@ -155,8 +155,13 @@ def format_of(fields: Iterable[pa.Field]) -> SourceFormat:
     return SourceFormat(
         whole_numbers=tuple(name for name, kind in types.items() if pa.types.is_integer(kind)),
         time_zones={name: kind.tz for name, kind in types.items() if pa.types.is_timestamp(kind) and kind.tz},
-        types={name: str(kind) for name, kind in types.items() if not (pa.types.is_string(kind) or kind.num_fields)},
+        types={name: str(kind) for name, kind in types.items() if not (_is_any_text(kind) or kind.num_fields)},
     )
+
+
+def _is_any_text(kind: pa.DataType) -> bool:
+    """Return whether a type is one of texts: which of them a file has may depend on how its rows were encoded."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def types_of(fields: Iterable[pa.Field]) -> StatedTypes:

@@ -77,10 +77,14 @@ class FrameSource:
 
 
 def _flips(dtype: Any) -> bool:
-    """Return whether one missing cell would have made another dtype of it: NumPy's booleans, integers and floats."""
-    import numpy as np
+    """Return whether one cell would have made another dtype of it.
 
-    return isinstance(dtype, np.dtype) and dtype.kind in "biuf"
+    NumPy's booleans, integers and floats, where one is missing; the categories of a categorical, which came of rows.
+    """
+    import numpy as np
+    import pandas as pd
+
+    return isinstance(dtype, pd.CategoricalDtype) or (isinstance(dtype, np.dtype) and dtype.kind in "biuf")
 
 
 def _with_dtypes(found: StatedTypes, dtypes: Mapping[str, Any]) -> StatedTypes:
@@ -97,12 +101,13 @@ def _with_dtypes(found: StatedTypes, dtypes: Mapping[str, Any]) -> StatedTypes:
 
 
 def _needs_cell_text(empty: pd.Series) -> bool:
-    """Return whether a column is read object by object: all but numbers, nullable booleans, times and Arrow types."""
+    """Return whether a column is read object by object: all but numbers, nullable booleans, times and Arrow types.
+
+    So are categoricals, whatever the type of their categories, which came of rows.
+    """
     import pandas as pd
 
     kind = empty.dtype
-    if isinstance(kind, pd.CategoricalDtype):
-        return _needs_cell_text(kind.categories.to_series().iloc[:0])
     if isinstance(kind, pd.ArrowDtype | pd.DatetimeTZDtype):
         return False
     if kind == "bool" or getattr(kind, "kind", "O") not in "biufmM":

@@ -81,6 +81,20 @@ def test_what_a_rule_computes_or_bounds_is_not_tied():
     assert not [c for c in learned(columns, schema=schema) if isinstance(c, TiedCodec)]
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"columns": {"c1": {"kind": "integer", "roles": ["target"]}}},
+        {"columns": {"c1": {"kind": "integer", "roles": ["protected"]}}},
+        {"columns": {"c0": {"kind": "integer"}, "c1": {"kind": "integer"}}, "rules": ["c1 % 5 = 0"]},
+    ],
+)
+def test_what_needs_its_own_bins_is_not_tied(schema):
+    assert not [
+        c for c in learned(chain(0.99, columns=2), schema=Schema.model_validate(schema)) if isinstance(c, TiedCodec)
+    ]
+
+
 def test_a_naive_twin_counts_the_same_agreement():
     columns = chain(0.9, columns=3)
     columns["c1"][::7] = np.nan

@@ -201,3 +201,8 @@ def test_a_hostile_rule_is_bounded():
     with pytest.raises(ValueError, match="more than 100,000 characters") as refused:
         parse_rule("age in (" + "1, " * 50_000, KNOWN)
     assert len(str(refused.value)) < 400
+
+
+def test_a_long_list_of_blanks_is_read_in_time():
+    with pytest.raises(ValueError, match="value"):  # a pattern that tries every split of them would take hours
+        parse_rule("c in (" + " " * 9_000 + "a'x')", ("c",))

@@ -91,7 +91,7 @@ def test_dtypes_state_kinds_and_neither_nulls_nor_categories():
         "grade": Column(kind="categorical"),
     }
     assert found.families == {"local": "time", "whole": "integer"}
-    assert source_format_of(open_source(frame)).whole_numbers == ("grade", "whole")
+    assert source_format_of(open_source(frame)).whole_numbers == ("whole",)
 
 
 def test_a_missing_cell_does_not_change_what_is_stated():
@@ -101,6 +101,24 @@ def test_a_missing_cell_does_not_change_what_is_stated():
     assert [str(dtype) for dtype in missing.dtypes] != [str(dtype) for dtype in frame.dtypes]
     assert stated(frame) == stated(missing) == StatedTypes()
     assert source_format_of(open_source(frame)) == source_format_of(open_source(missing))
+
+
+def test_the_categories_of_a_categorical_change_neither_types_nor_what_is_read():
+    opened = [
+        open_source(pd.DataFrame({"c": pd.Categorical(values)}), SourceOptions())
+        for values in ([1, 2, 3], [1, 2, 3, "weird"], [1.5, 2.0, 3.0])
+    ]
+    assert len({str(source.source_format) for source in opened}) == 1
+    assert len({str(source.arrow_schema) for source in opened}) == 1
+
+
+def test_how_texts_are_encoded_in_a_file_is_no_type_of_theirs(tmp_path):
+    texts = pa.table({"a": ["x", "y"]})
+    formats = []
+    for name, table in (("plain", texts), ("large", texts.cast(pa.schema([("a", pa.large_string())])))):
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+        formats.append(open_source(tmp_path / f"{name}.parquet", SourceOptions()).source_format)
+    assert formats[0] == formats[1]
 
 
 def test_texts_state_nothing(tmp_path):

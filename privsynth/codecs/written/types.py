@@ -44,8 +44,12 @@ def stated_type(name: str) -> pa.DataType | None:
 
 
 def container_types(plain: Mapping[str, pa.DataType], source_format: SourceFormat) -> dict[str, pa.DataType]:
-    """Return column -> the type that the container states, where that is kept, else the one in which it is read."""
-    return {name: _stated(name, source_format) or kind for name, kind in plain.items()}
+    """Return column -> the type that the container states, where that is kept, else the one in which it is read.
+
+    Integers that nothing states are taken for floats, as which they would be read if one cell were missing.
+    """
+    floats = {name: pa.float64() if pa.types.is_integer(kind) else kind for name, kind in plain.items()}
+    return {name: _stated(name, source_format) or kind for name, kind in floats.items()}
 
 
 def _stated(name: str, source_format: SourceFormat) -> pa.DataType | None:
@@ -125,7 +129,8 @@ def written_array(array: pa.Array, kind: pa.DataType) -> pa.Array:
         return _clipped(whole, *_ends(kind)).cast(kind)
     if pa.types.is_decimal(kind):
         # Through a float, which has 15 digits; a grid step is never finer than that.
-        most = 10.0 ** min(kind.precision - kind.scale, 15) - 10.0**-kind.scale
+        beyond = 10.0 ** min(kind.precision - kind.scale, 15)
+        most = min(beyond - 10.0**-kind.scale, float(np.nextafter(beyond, 0.0)))  # a fine step may be lost in a float
         return _clipped(array.cast(pa.float64(), safe=False), -most, most).cast(kind)
     if pa.types.is_duration(kind):
         units = _UNITS_PER_S[kind.unit]

@@ -34,12 +34,12 @@ _TEXT = rf"{_VALUE}(?:::[a-z ]+)?"  # PostgreSQL adds the type of each
 _LIST = rf"\s*{_TEXT}\s*(?:,\s*{_TEXT}\s*)*"
 _COLUMN = r'\(*"?(?P<column>[^\s"()`]+)"?\)*(?:::[a-z ]+)?'
 # The same list as it is written, in SQLite, and as PostgreSQL gives it back.
-_IN = re.compile(rf"\(*{_COLUMN} IN \((?P<list>{_LIST})\)\)*", re.IGNORECASE)
-_ANY = re.compile(rf"\(*{_COLUMN} = ANY \(\(*ARRAY\[(?P<list>{_LIST})\]\)*(?:::[a-z \[\]]+)?\)*", re.IGNORECASE)
+_IN = re.compile(rf"{_COLUMN} IN \((?P<list>{_LIST})\)\)*", re.IGNORECASE)
+_ANY = re.compile(rf"{_COLUMN} = ANY \(\(*ARRAY\[(?P<list>{_LIST})\]\)*(?:::[a-z \[\]]+)?\)*", re.IGNORECASE)
 _NUMBER = r"\(*'?(?P<number>[-+]?\d+(?:\.\d+)?)'?\)*(?:::[a-z ]+)?"
-_BOUND = re.compile(rf"\(*{_COLUMN} (?P<sign>>=|<=) {_NUMBER}\)*", re.IGNORECASE)
+_BOUND = re.compile(rf"{_COLUMN} (?P<sign>>=|<=) {_NUMBER}\)*", re.IGNORECASE)
 _BETWEEN = re.compile(
-    rf"\(*{_COLUMN} BETWEEN (?P<low>[-+]?\d+(?:\.\d+)?) AND (?P<high>[-+]?\d+(?:\.\d+)?)\)*", re.IGNORECASE
+    rf"{_COLUMN} BETWEEN (?P<low>[-+]?\d+(?:\.\d+)?) AND (?P<high>[-+]?\d+(?:\.\d+)?)\)*", re.IGNORECASE
 )
 
 

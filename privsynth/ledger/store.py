@@ -37,7 +37,7 @@ from privsynth.errors import BudgetError, LedgerError, LedgerUnavailable
 from privsynth.ledger.events import KINDS, Draft, Event, Kind, State, chain_holds, digest, fold, genesis, seal
 from privsynth.ledger.names import identity
 
-FORMAT = 1  # of the database; a change that older versions would misread takes the next number
+FORMAT = 2  # of the database; a change that older versions would misread takes the next number
 KEY_BYTES = 32  # as long as a digest of SHA-256, which RFC 2104 (section 3) asks of a key of HMAC
 _LARGEST = 2**63 - 1  # the largest integer of SQLite
 _COLUMNS = "seq, time, run_id, dataset, kind, epsilon_units, delta_units, payload, prev_hash, hash"

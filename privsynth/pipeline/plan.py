@@ -135,8 +135,8 @@ def plan(config: SynthesizeConfig) -> Plan:
 
 
 def _rows_noise(case: Prospect, spending: SpendingPlan, holdout_fraction: float) -> float:
-    """Return about the standard deviation of the released number of rows; 0 where it is declared."""
-    if spending.budget.rows is not None:
+    """Return about the standard deviation of the released number of rows; 0 where nothing of it is bought."""
+    if "rows" not in spending.parts:
         return 0.0
     usual = case.scale.usual_rows(case.budget)
     return usual * count_noise(spending, holdout_fraction).total_sigma(case.scale.rows / usual)

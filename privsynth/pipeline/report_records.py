@@ -187,6 +187,9 @@ def _mechanism(part: str, mechanism: str, releases: int, steps: int) -> str:
     return mechanism if releases == 1 else f"{mechanism}, {releases} releases"
 
 
+SHARED = "a fresh surrogate for each synthetic unit, which its rows share"
+
+
 def _flat(settings: Mapping[str, object]) -> dict[str, object]:
     """Return the settings without long lists, for reading."""
     return {key: value for key, value in settings.items() if not isinstance(value, list) or len(value) <= 8}
@@ -195,6 +198,7 @@ def _flat(settings: Mapping[str, object]) -> dict[str, object]:
 def column_records(public: Public, schema: Schema) -> tuple[ColumnRecord, ...]:
     """Return what the public may know of each column of the source."""
     codecs = {codec.name: codec for codec in public.model.codec.codecs}
+    shared = None if public.model.units is None else public.model.units.column
     infos = []
     for name, fact in public.facts.items():
         column = schema.column(name)
@@ -206,7 +210,7 @@ def column_records(public: Public, schema: Schema) -> tuple[ColumnRecord, ...]:
                 kind=fact.kind,
                 domain=domain,
                 provenance=provenance,
-                treatment=public.layout.dropped.get(name) or _treatment(codec, column),
+                treatment=SHARED if name == shared else public.layout.dropped.get(name) or _treatment(codec, column),
                 roles=column.roles,
                 nullable=column.nullable,
                 note=column.description or "",

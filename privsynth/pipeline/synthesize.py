@@ -328,18 +328,20 @@ def _learn(job: _Job, table: Table, bill: Bill, reservation: Reservation) -> tup
       LittleToLearn: the ledger is then charged with what the number of rows cost.
     """
     env = job.env
+    judged: list[LittleToLearn] = []
 
     def judge(scale: TableSize) -> None:
         case = job.case(scale)
         found = case.outlook(case.respread(job.request.plan))
         if found.hopeless:
-            raise refusal(case, found, what=f"{TRAINING} (a noisy count)", cost=_cost_of_stop(bill))
+            judged.append(refusal(case, found, what=f"{TRAINING} (a noisy count)", cost=_cost_of_stop(bill)))
+            raise judged[0]
 
     request = job.request if job.config.anyway else replace(job.request, judge=judge)
     try:
         return learn(table, request, env.mechanisms(bill), env.keyed(), progress=env.progress)
-    except LittleToLearn:
-        if bill.spends:
+    except LittleToLearn as error:
+        if error in judged and bill.spends:  # from elsewhere it may follow from rows, and is a failure
             reservation.stop(bill.epsilon_if_stopped())
         raise
 

@@ -290,7 +290,12 @@ class Bill:
 
         Guarantee: with the plan's whole δ, it is what a ledger may charge, although the run ended because of what it
           had released (docs/guarantee.md, section 6).
+        Raises:
+          BudgetExceeded: nothing was set aside, or more than the number of rows was bought.
         """
+        more = self.delta_spent() > 0 or any(spend.part != "rows" for spend in self.spends)
+        if more or self.plan.stopping_delta <= 0:
+            raise BudgetExceeded("a run may stop for less than it reserved only once it has bought its number of rows")
         return min(epsilon_of(self.events(), self.plan.stopping_delta), self.plan.budget.epsilon)
 
 

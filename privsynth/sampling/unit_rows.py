@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from privsynth.codecs.columns import SurrogateCodec
 from privsynth.codecs.encoded_table import RowsPerUnit
 from privsynth.codecs.loaded import MAX_NAME, items, number, only, require, text, whole
 from privsynth.codecs.table import TableCodec
@@ -110,7 +111,7 @@ class ModelOfUnits:
         """
         known = codec.by_name
         require(
-            self.column is None or (self.column in known and known[self.column].family == "identifier"),
+            self.column is None or isinstance(known.get(self.column), SurrogateCodec),
             "the unit column is no column of identifiers",
         )
         require(all(name in known and codec.attributes_of(name) for name in self.constant), "a constant is no column")

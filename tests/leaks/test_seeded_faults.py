@@ -114,10 +114,10 @@ def test_a_null_code_only_where_a_null_was_seen(monkeypatch, differs):
 
 
 def test_the_exact_number_of_rows(monkeypatch, differs):
-    def exact(partition, *_others):
-        return float(len(partition.train)), float(len(partition.train) + len(partition.holdout))
+    def exact(counts, *_others, **_told):
+        return float(counts[0]), float(counts.sum())
 
-    monkeypatch.setattr(learn, "_row_counts", exact)
+    monkeypatch.setattr(learn, "_count_sides", exact)
     differs("one row removed", "depends? on the rows")
 
 
@@ -216,10 +216,9 @@ def test_a_sensitivity_of_one_row_where_a_unit_has_three(monkeypatch):
         patch.setattr(learn, "row_weights", lambda unit: np.full(len(unit), STEPS))
         with pytest.raises(AssertionError, match="moved by"):
             replayed(text_table(lines), text_table(more), BARE, holdout=0.0)
-    for name in ("learn_facts", "learn_codecs"):  # and where the number of rows is declared, rows weigh one each
+    for name in ("learn_facts", "learn_codecs"):  # and where rows weigh one each, as if each were a unit
         real = getattr(learn, name)
         with monkeypatch.context() as patch:
-            patch.setattr(learn, "_units", lambda *_: None)
             patch.setattr(learn, name, lambda a, b, _, d, real=real, **told: real(a, b, Weighting(1), d, **told))
             with pytest.raises(AssertionError, match="moved by"):
                 replayed(text_table(lines), text_table(more), BARE, holdout=0.0)

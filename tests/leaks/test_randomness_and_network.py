@@ -87,7 +87,8 @@ def test_the_same_answers_and_the_same_seed_give_the_same_bytes_and_another_seed
     first = release(record, config(source, tmp_path / "out0", schema=DECLARED), tmp_path / "home0")
     again = release(Replaying(record), config(source, tmp_path / "out1", schema=DECLARED), tmp_path / "home1")
     assert_same(first, again)
-    other = release(Replaying(record), config(source, tmp_path / "out2", schema=DECLARED, seed=8), tmp_path / "home2")
+    # The same noise up to the rows; after them, the report asks about the ties that these rows show.
+    other = release(Recording(2), config(source, tmp_path / "out2", schema=DECLARED, seed=8), tmp_path / "home2")
     assert other.files["data.parquet"] != first.files["data.parquet"]
 
 

@@ -118,7 +118,7 @@ def test_the_exact_number_of_rows(monkeypatch, differs):
         return float(counts[0]), float(counts.sum())
 
     monkeypatch.setattr(learn, "_count_sides", exact)
-    differs("one row removed", "depends? on the rows")
+    differs("one row added", "depends? on the rows")
 
 
 def test_a_figure_that_was_not_paid_for(monkeypatch, differs):

@@ -304,7 +304,7 @@ def _refuse_the_hopeless(job: _Job) -> None:
     """Raise `LittleToLearn` if that is to be expected at the number of rows that is declared or guessed."""
     told = job.config.expect_rows or job.request.schema.rows
     if told and not job.config.anyway:
-        case, found = _expected(job, told)
+        case, found = _expected(job, _training(job, told))
         if found.hopeless:
             raise refusal(case, found, what=TRAINING)
 
@@ -313,11 +313,15 @@ def _tell_what_to_expect(job: _Job) -> None:
     """Say what can be resolved, at the number of rows that is declared or guessed, else at usual ones."""
     told = job.config.expect_rows or job.request.schema.rows
     for rows in (told,) if told else GUESSED_ROWS:
-        job.env.tell(f"Expected: {sentence(_expected(job, rows)[1], TRAINING)}.")
+        job.env.tell(f"Expected: {sentence(_expected(job, _training(job, rows))[1], TRAINING)}.")
 
 
-def _expected(job: _Job, rows: int) -> tuple[Prospect, Outlook]:
-    case = job.case(TableSize(rows=rows * (1.0 - job.request.holdout_fraction)))
+def _training(job: _Job, rows: int) -> TableSize:
+    return TableSize(rows=rows * (1.0 - job.request.holdout_fraction))
+
+
+def _expected(job: _Job, scale: TableSize) -> tuple[Prospect, Outlook]:
+    case = job.case(scale)
     return case, case.outlook(case.respread(job.request.plan))
 
 
@@ -331,8 +335,7 @@ def _learn(job: _Job, table: Table, bill: Bill, reservation: Reservation) -> tup
     judged: list[LittleToLearn] = []
 
     def judge(scale: TableSize) -> None:
-        case = job.case(scale)
-        found = case.outlook(case.respread(job.request.plan))
+        case, found = _expected(job, scale)
         if found.hopeless:
             judged.append(refusal(case, found, what=f"{TRAINING} (a noisy count)", cost=_cost_of_stop(bill)))
             raise judged[0]

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
 
-from privsynth.codecs.columns.number import number_array, number_series
-from privsynth.codecs.columns.protocol import Attribute, ColumnCodec, Drawn, Family
+from privsynth.codecs.columns.number import NumberColumn
+from privsynth.codecs.columns.protocol import Attribute, ColumnCodec, Drawn
 from privsynth.codecs.columns.saved_fields import FINEST, column_name
 from privsynth.codecs.decoded_rows import Decoded
 from privsynth.codecs.loaded import Malformed, flag, number, only, require, text
@@ -26,19 +24,10 @@ from privsynth.schema.calculations import (
 )
 
 
-class _FromOthers:
-    """What columns have in common that are computed when rows are drawn. Decoded values are grid steps."""
+class _FromOthers(NumberColumn):
+    """What columns have in common that are computed when rows are drawn."""
 
-    family: ClassVar[Family] = "number"
     base: ClassVar[None] = None
-    name: str
-    precision: float
-    integer: bool
-
-    @property
-    def arrow_type(self) -> pa.DataType:
-        """int64 for whole numbers, else float64."""
-        return pa.int64() if self.integer else pa.float64()
 
     def attributes(self) -> list[Attribute]:
         """Return none."""
@@ -56,22 +45,6 @@ class _FromOthers:
         """Return parsed values as grid steps."""
         assert isinstance(column, Grid)
         return Decoded(column.steps, column.null)
-
-    def parsed(self, column: Decoded) -> Grid:
-        """Return grid steps."""
-        return Grid(column.values, column.null)
-
-    def amounts(self, values: np.ndarray) -> np.ndarray:
-        """Return (n,) the numbers of grid steps; days where it is a difference of times."""
-        return values * self.precision
-
-    def to_series(self, column: Decoded, *, categorical: bool = False) -> pd.Series:
-        """Return Int64 for whole numbers, else float64."""
-        return number_series(column, precision=self.precision, integer=self.integer)
-
-    def to_arrow(self, column: Decoded) -> pa.Array:
-        """Return int64 for whole numbers, else float64."""
-        return number_array(column, self.arrow_type, precision=self.precision)
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,38 @@ from privsynth.codecs.parse import GRID_LIMIT, Categories, Grid
 from privsynth.codecs.parsed_table import grid_values
 
 
+class NumberColumn:
+    """What columns of numbers have in common: decoded values are steps of a grid of `precision`."""
+
+    family: ClassVar[Family] = "number"
+    name: str
+    precision: float
+    integer: bool
+
+    @property
+    def arrow_type(self) -> pa.DataType:
+        """int64 for whole numbers, else float64."""
+        return pa.int64() if self.integer else pa.float64()
+
+    def parsed(self, column: Decoded) -> Grid:
+        """Return grid steps."""
+        return Grid(column.values, column.null)
+
+    def amounts(self, values: np.ndarray) -> np.ndarray:
+        """Return (n,) the numbers of grid steps; days where it is a difference of times."""
+        return values * self.precision
+
+    def to_series(self, column: Decoded, *, categorical: bool = False) -> pd.Series:
+        """Return Int64 for whole numbers, else float64."""
+        return number_series(column, precision=self.precision, integer=self.integer)
+
+    def to_arrow(self, column: Decoded) -> pa.Array:
+        """Return int64 for whole numbers, else float64."""
+        return number_array(column, self.arrow_type, precision=self.precision)
+
+
 @dataclass(frozen=True)
-class NumberCodec:
+class NumberCodec(NumberColumn):
     """Numbers on a grid of `precision`; with `base`, the amount by which they exceed another column.
 
     With `endings` there is a second attribute, the ending: the value is the one nearest to a draw from the bin that has
@@ -29,7 +59,6 @@ class NumberCodec:
     """
 
     type: ClassVar[str] = "number"
-    family: ClassVar[Family] = "number"
     name: str
     bins: Bins
     precision: float
@@ -40,11 +69,6 @@ class NumberCodec:
     base: str | None = None
     endings: Endings | None = None
     bins_decide: bool = False  # not saved: only a condition on the values narrows the bins
-
-    @property
-    def arrow_type(self) -> pa.DataType:
-        """int64 for whole numbers, else float64."""
-        return pa.int64() if self.integer else pa.float64()
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -93,10 +117,6 @@ class NumberCodec:
             codes.append(np.where(null, missing, self.endings.of(found.values)).astype(np.int32))
         return codes
 
-    def parsed(self, column: Decoded) -> Grid:
-        """Return grid steps."""
-        return Grid(column.values, column.null)
-
     def decode(self, codes: np.ndarray, drawn: Drawn, rng: np.random.Generator) -> Decoded:
         """Return (n,) grid steps, inside the declared bounds and never below the base."""
         places, null = without_null(codes[0], self.bins.size)
@@ -131,10 +151,6 @@ class NumberCodec:
             result[at] = np.where(beside == NOWHERE, steps[at], beside)
         return result
 
-    def amounts(self, values: np.ndarray) -> np.ndarray:
-        """Return (n,) the numbers of grid steps."""
-        return values * self.precision
-
     def places_above(self, amounts: np.ndarray) -> np.ndarray:
         """Return (n,) int64, what the bins have for amounts above the base."""
         return np.rint(np.clip(amounts / self.precision, -GRID_LIMIT, GRID_LIMIT)).astype(np.int64)
@@ -142,14 +158,6 @@ class NumberCodec:
     def amounts_above(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the least and the largest amount above the base in (n,) ranges of the bins."""
         return low * self.precision, high * self.precision
-
-    def to_series(self, column: Decoded, *, categorical: bool = False) -> pd.Series:
-        """Return Int64 for whole numbers, else float64."""
-        return number_series(column, precision=self.precision, integer=self.integer)
-
-    def to_arrow(self, column: Decoded) -> pa.Array:
-        """Return int64 for whole numbers, else float64."""
-        return number_array(column, self.arrow_type, precision=self.precision)
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able data."""

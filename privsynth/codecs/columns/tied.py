@@ -7,17 +7,15 @@ however skewed they are: a difference and a ratio come out alike.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
 
 from privsynth.codecs.bins import MAX_STEP, Bins
 from privsynth.codecs.bounds import clip_steps
-from privsynth.codecs.columns.number import NumberCodec, number_array, number_series
-from privsynth.codecs.columns.protocol import Attribute, ColumnCodec, Drawn, Family, without_null
+from privsynth.codecs.columns.number import NumberCodec, NumberColumn
+from privsynth.codecs.columns.protocol import Attribute, ColumnCodec, Drawn, without_null
 from privsynth.codecs.columns.saved_fields import FINEST, column_name, declared_bounds
 from privsynth.codecs.decoded_rows import Decoded
 from privsynth.codecs.loaded import flag, number, only, require
@@ -34,7 +32,8 @@ def ranks(bins: Bins, steps: np.ndarray) -> np.ndarray:
     below, weight, width = _shape(bins)
     at = np.clip(np.searchsorted(bins.seg_low, steps, side="right") - 1, 0, len(weight) - 1)
     inside = (np.clip(steps - bins.seg_low[at], 0, width[at] - 1) + 0.5) / width[at]
-    result: np.ndarray = np.minimum(below[at] + weight[at] * inside, BELOW_ONE)
+    end = np.minimum(np.append(below[1:], BELOW_ONE), BELOW_ONE)  # rounding must not lead past the next segment
+    result: np.ndarray = np.minimum(below[at] + weight[at] * inside, end[at])
     return result
 
 
@@ -51,11 +50,12 @@ def _shape(bins: Bins) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return for each segment the share of rows below it, its own share, and its number of grid steps."""
     weight = np.maximum(bins.seg_weight, LEAST_WEIGHT)
     weight = weight / weight.sum()
-    return np.cumsum(weight) - weight, weight, bins.seg_high - bins.seg_low + 1
+    below = np.append(0.0, np.cumsum(weight)[:-1])  # ascends for certain, unlike a difference of two sums
+    return below, weight, bins.seg_high - bins.seg_low + 1
 
 
 @dataclass(frozen=True)
-class TiedCodec:
+class TiedCodec(NumberColumn):
     """Numbers on a grid of `precision`, coded by the difference of their rank and that of another column.
 
     Attributes:
@@ -66,7 +66,6 @@ class TiedCodec:
     """
 
     type: ClassVar[str] = "tied"
-    family: ClassVar[Family] = "number"
     name: str
     bins: Bins
     precision: float
@@ -102,11 +101,6 @@ class TiedCodec:
         return self.near
 
     @property
-    def arrow_type(self) -> pa.DataType:
-        """int64 for whole numbers, else float64."""
-        return pa.int64() if self.integer else pa.float64()
-
-    @property
     def needs(self) -> tuple[str, ...]:
         """The other column."""
         return (self.near,)
@@ -118,10 +112,6 @@ class TiedCodec:
     def fits(self, source: ColumnCodec) -> bool:
         """Return whether the other column is one of numbers that is not computed."""
         return isinstance(source, NumberCodec | TiedCodec)
-
-    def with_apart(self, apart: Bins) -> TiedCodec:
-        """Return the codec with other bins of the difference."""
-        return replace(self, apart=apart)
 
     def known(self, column: Categories | Grid) -> Decoded:
         """Return parsed values as grid steps inside the declared bounds."""
@@ -144,10 +134,6 @@ class TiedCodec:
         apart = np.rint((ranks(self.bins, found.values) - self._expected(base)) * RANKS).astype(np.int64)
         return [np.where(found.null, self.apart.size, self.apart.encode(apart)).astype(np.int32)]
 
-    def parsed(self, column: Decoded) -> Grid:
-        """Return grid steps."""
-        return Grid(column.values, column.null)
-
     def decode(self, codes: np.ndarray, drawn: Drawn, rng: np.random.Generator) -> Decoded:
         """Return (n,) grid steps inside the declared bounds.
 
@@ -158,18 +144,6 @@ class TiedCodec:
         rank = np.abs(rank)
         rank = np.clip(np.where(rank > 1.0, 2.0 - rank, rank), 0.0, 1.0)
         return Decoded(clip_steps(steps_at(self.bins, rank), self.low, self.high), null & self.nullable)
-
-    def amounts(self, values: np.ndarray) -> np.ndarray:
-        """Return (n,) the numbers of grid steps."""
-        return values * self.precision
-
-    def to_series(self, column: Decoded, *, categorical: bool = False) -> pd.Series:
-        """Return Int64 for whole numbers, else float64."""
-        return number_series(column, precision=self.precision, integer=self.integer)
-
-    def to_arrow(self, column: Decoded) -> pa.Array:
-        """Return int64 for whole numbers, else float64."""
-        return number_array(column, self.arrow_type, precision=self.precision)
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able data."""

@@ -122,6 +122,17 @@ def test_the_search_finds_numbers_names_and_columns(tmp_path):
         assert_no_needle([], [73190.4417], files_of(tmp_path))
 
 
+@pytest.mark.parametrize("text", ["918273.25", '"cost": 918273', "-918273.2500,", "9.182732e+05", "918,273.2500"])
+def test_the_search_finds_a_number_however_it_is_written(text):
+    with pytest.raises(AssertionError, match="here"):
+        assert_no_needle([], [918273.25], [("here", text.encode())])
+
+
+@pytest.mark.parametrize("text", ["0.4918273", "0.918273", "1918273.25", "9182731"])
+def test_the_search_does_not_find_a_number_within_another(text):
+    assert_no_needle([], [918273.25], [("here", text.encode())])
+
+
 # Inputs that a run cannot accept, each full of needles: (files to write, arguments after `synthesize`).
 LINE = ",".join(
     [UNIT, "NeedleSex", "NeedleWard77", "98765432", "73190.4417", "918273.25", "1887-03-19T04:17", "x", "1887-03-19",

@@ -28,7 +28,8 @@ from privsynth.generators.arn.pretraining import WarmSettings
 from privsynth.generators.arn.training import TrainSettings
 from privsynth.generators.marginal.generator import MarginalGenerator
 from privsynth.generators.registry import Generator
-from privsynth.pipeline.learn import Request, learn
+from privsynth.pipeline.learning.learn import learn
+from privsynth.pipeline.learning.request import Request
 from privsynth.privacy.budget import Bill
 from privsynth.privacy.mechanisms import GaussianMechanisms
 from privsynth.progress import no_progress

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from privsynth.generators.registry import choose, load_generator
 from privsynth.pipeline.inputs import physical_types
-from privsynth.pipeline.learn import Request, learn
+from privsynth.pipeline.learning.learn import learn
+from privsynth.pipeline.learning.request import Request
 from privsynth.privacy.budget import Bill, Budget
 from privsynth.privacy.mechanisms import GaussianMechanisms
 from privsynth.randomness import KeyedFunction

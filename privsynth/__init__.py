@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from privsynth.findings.finding import Finding
     from privsynth.pipeline.audits.outside_audit import AuditResult
     from privsynth.pipeline.plan import Plan
-    from privsynth.pipeline.synthesize import SynthesisResult
+    from privsynth.pipeline.result import SynthesisResult
     from privsynth.policy.judge import Judgement
     from privsynth.release.folder import Release
     from privsynth.release.impute import ImputationResult

@@ -212,7 +212,7 @@ def test_lines_are_not_too_long(page):
 
 
 def test_every_finding_is_explained():
-    from privsynth.pipeline.report_records import report_titles
+    from privsynth.pipeline.writing.report_records import report_titles
     from privsynth.report.titles import VERDICTS
 
     page = TEXTS["docs/report.md"]

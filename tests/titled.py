@@ -1,6 +1,6 @@
 """The pages of a report with the titles that the product gives them."""
 
-from privsynth.pipeline.report_records import report_titles
+from privsynth.pipeline.writing.report_records import report_titles
 from privsynth.report import headlines as _headlines
 from privsynth.report import render as _render
 from privsynth.report import sections as _sections

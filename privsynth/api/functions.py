@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from privsynth.pipeline.audits.outside_audit import AuditResult
     from privsynth.pipeline.plan import Plan
-    from privsynth.pipeline.synthesize import SynthesisResult
+    from privsynth.pipeline.result import SynthesisResult
     from privsynth.release.impute import ImputationResult
     from privsynth.release.sample import SampleResult
     from privsynth.schema.definition import Schema
@@ -94,7 +94,7 @@ def synthesize(
       BudgetError: the cap of the dataset would be passed, or the ledger cannot be used; nothing is spent.
     """
     from privsynth.pipeline.config import SynthesizeConfig
-    from privsynth.pipeline.synthesize import environment
+    from privsynth.pipeline.environment import environment
     from privsynth.pipeline.synthesize import synthesize as run
 
     config = SynthesizeConfig(
@@ -210,7 +210,7 @@ def audit_table(
     """
     from privsynth.pipeline.audits.outside_audit import AuditConfig
     from privsynth.pipeline.audits.outside_audit import audit as run
-    from privsynth.pipeline.synthesize import environment
+    from privsynth.pipeline.environment import environment
 
     config = AuditConfig(
         real=real,

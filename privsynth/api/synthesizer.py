@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from privsynth.pipeline.synthesize import SynthesisResult
+    from privsynth.pipeline.result import SynthesisResult
     from privsynth.release.folder import Release
     from privsynth.schema.definition import Schema
     from privsynth.sources.protocol import SourceOptions

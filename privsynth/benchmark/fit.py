@@ -10,7 +10,8 @@ from pathlib import Path
 from privsynth.benchmark.config import BenchmarkConfig, Case
 from privsynth.benchmark.splits import RealTables, budget_of, typed_train
 from privsynth.generators.registry import generator_info, load_generator
-from privsynth.pipeline.learn import Request, learn
+from privsynth.pipeline.learning.learn import learn
+from privsynth.pipeline.learning.request import Request
 from privsynth.privacy.budget import Bill
 from privsynth.privacy.mechanisms import GaussianMechanisms
 from privsynth.progress import Progress

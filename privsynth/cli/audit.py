@@ -53,7 +53,7 @@ def command(claimed_epsilon: float | None, claimed_delta: float, out: Path, as_j
     """
     from privsynth.cli.keys import ask_passphrase
     from privsynth.pipeline.audits.outside_audit import AuditConfig, audit
-    from privsynth.pipeline.synthesize import environment
+    from privsynth.pipeline.environment import environment
 
     claimed = None if claimed_epsilon is None else (claimed_epsilon, claimed_delta)
     taken = take_source_options(options)

@@ -31,7 +31,7 @@ from privsynth.cli.terminal.output import (
 )
 
 if TYPE_CHECKING:
-    from privsynth.pipeline.synthesize import SynthesisResult
+    from privsynth.pipeline.result import SynthesisResult
 
 
 _POLICY_WORDS = {"fail": "failed", "review": "to review", "insufficient": "without evidence", "pass": "passed"}
@@ -112,7 +112,8 @@ def command(out: Path, officer: bool, as_json: bool, format_: str, **options: An
     """
     from privsynth.cli.keys import ask_passphrase
     from privsynth.pipeline.config import SynthesizeConfig
-    from privsynth.pipeline.synthesize import environment, synthesize
+    from privsynth.pipeline.environment import environment
+    from privsynth.pipeline.synthesize import synthesize
 
     source_opts = take_source_options(options)
     config = SynthesizeConfig(out=out, format=format_, source_options=source_opts, **options)  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from privsynth.generators.registry import choose, load_generator
 from privsynth.notebook import card, promise_text
 from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
 from privsynth.pipeline.inputs import check_invented, completed_schema, open_config_source, physical_types
-from privsynth.pipeline.learn import count_noise
+from privsynth.pipeline.learning.sizes import count_noise
 from privsynth.pipeline.spending_plan import make_plan
 from privsynth.pipeline.usability.advice import Prospect, refusal, sentence
 from privsynth.pipeline.usability.outlook import GUESSED_ROWS, Outlook, TableSize

@@ -30,6 +30,7 @@ from pipeline.admissions import (
 
 from privsynth.ledger.ledger import Ledger
 from privsynth.pipeline import synthesize as synthesize_module
+from privsynth.pipeline.writing import write as write_module
 from privsynth.release.folder import Release
 from privsynth.signing.store import create_key
 
@@ -444,7 +445,7 @@ def test_an_unforeseen_error_quotes_nothing_and_stays_spent(job, tmp_path, monke
     def broken(*args, **more):
         raise ValueError(f"cannot handle {NEEDLE}")
 
-    monkeypatch.setattr(synthesize_module, "write_rows", broken)
+    monkeypatch.setattr(write_module, "write_rows", broken)
     monkeypatch.delenv("PRIVSYNTH_DEBUG", raising=False)
     result = job()
     assert result.exit_code == 70

@@ -25,7 +25,7 @@ from leaks.proof import (
 from leaks.world import BARE, COLUMNS, DECLARED, K, csv_bytes, jsonl_bytes, ordinary_rows, parquet_bytes, texts
 
 from privsynth.ledger.ledger import Ledger
-from privsynth.pipeline.learn import learn
+from privsynth.pipeline.learning.learn import learn
 from privsynth.schema import Schema
 from privsynth.table import Table
 

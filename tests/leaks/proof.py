@@ -161,7 +161,8 @@ def config(source: Any, out: Path, **changes: Any) -> SynthesizeConfig:
 
 def release(double: Any, job: SynthesizeConfig, home: Path) -> Seen:
     """Run the whole job with the answers of a double and return all that the public gets."""
-    from privsynth.pipeline.synthesize import Environment, synthesize
+    from privsynth.pipeline.environment import Environment
+    from privsynth.pipeline.synthesize import synthesize
 
     env = Environment(
         home=home,
@@ -237,7 +238,7 @@ def plan_of(
 ) -> Any:
     """Return a request of the private core, as the pipeline makes it."""
     from privsynth.generators.registry import load_generator
-    from privsynth.pipeline.learn import Request
+    from privsynth.pipeline.learning.request import Request
     from privsynth.pipeline.spending_plan import make_plan
     from privsynth.privacy.budget import Budget
 

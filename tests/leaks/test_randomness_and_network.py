@@ -32,7 +32,8 @@ from leaks.world import DECLARED, csv_bytes, ordinary_rows, write_csv
 from privsynth.cli import main
 from privsynth.generators.registry import GENERATORS
 from privsynth.ledger.ledger import Ledger
-from privsynth.pipeline.synthesize import Environment, synthesize
+from privsynth.pipeline.environment import Environment
+from privsynth.pipeline.synthesize import synthesize
 from privsynth.privacy.budget import Bill
 from privsynth.privacy.mechanisms import GaussianMechanisms
 from privsynth.schema import Schema

@@ -25,7 +25,9 @@ from leaks.world import (
 from privsynth.codecs.bins import Bins
 from privsynth.codecs.columns import CategoryCodec, NumberCodec
 from privsynth.codecs.parse import Categories, Grid
-from privsynth.pipeline import learn, synthesize
+from privsynth.pipeline import synthesize
+from privsynth.pipeline.learning import columns, learn, sizes
+from privsynth.pipeline.writing import write
 from privsynth.privacy.unit_weights import STEPS, Weighting
 
 FILES = "these public files depend on the rows"
@@ -51,13 +53,13 @@ def differs(tmp_path):
 
 def changed_codecs(monkeypatch, change) -> None:
     """Let `change(codec, column)` see each codec beside the private values that it was made for."""
-    real = learn.learn_codecs
+    real = columns.learn_codecs
 
     def learn_codecs(parsed, *arguments, **told):
         codecs = real(parsed, *arguments, **told)
         return [change(codec, parsed.columns.get(codec.name)) or codec for codec in codecs]
 
-    monkeypatch.setattr(learn, "learn_codecs", learn_codecs)
+    monkeypatch.setattr(columns, "learn_codecs", learn_codecs)
 
 
 def test_bounds_that_come_from_the_data(monkeypatch, differs):
@@ -117,7 +119,7 @@ def test_the_exact_number_of_rows(monkeypatch, differs):
     def exact(counts, *_others, **_told):
         return float(counts[0]), float(counts.sum())
 
-    monkeypatch.setattr(learn, "_count_sides", exact)
+    monkeypatch.setattr(sizes, "_count_sides", exact)
     differs("one row added", "depends? on the rows")
 
 
@@ -134,7 +136,7 @@ def test_a_figure_that_was_not_paid_for(monkeypatch, differs):
 
 
 def test_a_release_that_is_only_made_where_there_is_something_to_release(monkeypatch, differs):
-    real = learn.learn_facts
+    real = columns.learn_facts
 
     def learn_facts(table, request, weighting, mechanisms, **told):
         facts = real(table, request, weighting, mechanisms, **told)
@@ -143,23 +145,23 @@ def test_a_release_that_is_only_made_where_there_is_something_to_release(monkeyp
             mechanisms.gaussian(values, l2_sensitivity=3.0, part="votes", mu_squared=1e-9, label="nulls")
         return facts
 
-    monkeypatch.setattr(learn, "learn_facts", learn_facts)
+    monkeypatch.setattr(columns, "learn_facts", learn_facts)
     differs("no nulls", "told depends on the rows")
 
 
 def test_a_run_that_stops_at_a_cell(monkeypatch, differs):
-    real = learn.parse_table
+    real = columns.parse_table
 
     def parse_table(table, *arguments, **told):
         assert "X" not in table.column("sex").to_pylist(), "a category that is not in the code book"
         return real(table, *arguments, **told)
 
-    monkeypatch.setattr(learn, "parse_table", parse_table)
+    monkeypatch.setattr(columns, "parse_table", parse_table)
     differs("a new category", "not in the code book")
 
 
 def test_what_could_not_be_read_in_the_public_report(monkeypatch, differs):
-    real = synthesize.public_report
+    real = write.public_report
     seen = {}
     reading = synthesize.read_table
 
@@ -173,12 +175,12 @@ def test_what_could_not_be_read_in_the_public_report(monkeypatch, differs):
         return replace(report, tool_version=f"{report.tool_version} ({seen['skipped']} cells left out)")
 
     monkeypatch.setattr(synthesize, "read_table", read_table)
-    monkeypatch.setattr(synthesize, "public_report", public_report)
+    monkeypatch.setattr(write, "public_report", public_report)
     differs("an extremely long text", FILES)
 
 
 def test_a_digest_of_the_source_in_the_public_schema(monkeypatch, differs):
-    reading, writing = synthesize.read_table, synthesize.public_schema
+    reading, writing = synthesize.read_table, write.public_schema
     seen = {}
 
     def read_table(*arguments, **told):
@@ -187,7 +189,7 @@ def test_a_digest_of_the_source_in_the_public_schema(monkeypatch, differs):
         return table, skipped
 
     monkeypatch.setattr(synthesize, "read_table", read_table)
-    monkeypatch.setattr(synthesize, "public_schema", lambda *a: f"{writing(*a)}# {seen['digest']}\n")
+    monkeypatch.setattr(write, "public_schema", lambda *a: f"{writing(*a)}# {seen['digest']}\n")
     differs("a unique text", FILES)
 
 
@@ -213,17 +215,17 @@ def alike_unit() -> tuple[list, list]:
 def test_a_sensitivity_of_one_row_where_a_unit_has_three(monkeypatch):
     lines, more = alike_unit()
     with monkeypatch.context() as patch:  # where columns are learned: each row weighs what a unit may
-        patch.setattr(learn, "row_weights", lambda unit: np.full(len(unit), STEPS))
+        patch.setattr(sizes, "row_weights", lambda unit: np.full(len(unit), STEPS))
         with pytest.raises(AssertionError, match="moved by"):
             replayed(text_table(lines), text_table(more), BARE, holdout=0.0)
     for name in ("learn_facts", "learn_codecs"):  # and where rows weigh one each, as if each were a unit
-        real = getattr(learn, name)
+        real = getattr(columns, name)
         with monkeypatch.context() as patch:
-            patch.setattr(learn, name, lambda a, b, _, d, real=real, **told: real(a, b, Weighting(1), d, **told))
+            patch.setattr(columns, name, lambda a, b, _, d, real=real, **told: real(a, b, Weighting(1), d, **told))
             with pytest.raises(AssertionError, match="moved by"):
                 replayed(text_table(lines), text_table(more), BARE, holdout=0.0)
-    real_encode = learn._encode
-    monkeypatch.setattr(learn, "_encode", lambda *a: replace(real_encode(*a), max_rows_per_unit=1))
+    real_encode = columns._encode
+    monkeypatch.setattr(columns, "_encode", lambda *a: replace(real_encode(*a), max_rows_per_unit=1))
     with pytest.raises(AssertionError, match="moved by"):
         replayed(text_table(lines), text_table(more), DECLARED, holdout=0.0)
 
@@ -256,7 +258,7 @@ def test_coins_that_depend_on_who_else_is_there(monkeypatch):
 def test_a_value_of_one_column_that_changes_how_the_others_are_read(monkeypatch):
     lines, _ = alike_unit()
     odd = ["P99999", *["x" if name == "lab" else cell for name, cell in zip(COLUMNS, lines[5], strict=True)][1:]]
-    real = learn.parse_table
+    real = columns.parse_table
 
     def parse_table(table, schema, facts, names):
         parsed = real(table, schema, facts, names)
@@ -265,7 +267,7 @@ def test_a_value_of_one_column_that_changes_how_the_others_are_read(monkeypatch)
             parsed.columns["lab"] = Grid(column.steps, np.ones_like(column.null))
         return parsed
 
-    monkeypatch.setattr(learn, "parse_table", parse_table)
+    monkeypatch.setattr(columns, "parse_table", parse_table)
     with pytest.raises(AssertionError, match="moved by"):
         replayed(text_table(lines), text_table([*lines, odd]), DECLARED, holdout=0.0)
 

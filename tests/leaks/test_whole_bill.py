@@ -12,7 +12,8 @@ from leaks.world import BARE, DECLARED, ordinary_rows, write_csv
 from privsynth.generators.registry import GENERATORS
 from privsynth.ledger.events import DELTA_UNITS, EPSILON_UNITS
 from privsynth.ledger.ledger import Ledger
-from privsynth.pipeline.synthesize import Environment, synthesize
+from privsynth.pipeline.environment import Environment
+from privsynth.pipeline.synthesize import synthesize
 from privsynth.privacy import mechanisms
 from privsynth.privacy import rounded_gaussian as noise
 from privsynth.privacy.accounting import GaussianEvent, SubsampledGaussianEvent, epsilon_of

@@ -18,7 +18,7 @@ from privsynth.codecs.columns import CategoryCodec, Drawn, codec_from_json, code
 from privsynth.codecs.decoded_rows import Decoded
 from privsynth.codecs.table import TableCodec
 from privsynth.pipeline.audits.officer_audit import audit_tables
-from privsynth.pipeline.learn import learn
+from privsynth.pipeline.learning.learn import learn
 from privsynth.schema import Schema
 from privsynth.schema.files import dump_schema, load_schema
 from privsynth.table import Table

@@ -131,7 +131,7 @@ def test_whether_a_run_stops_follows_from_released_numbers(tmp_path):
     """Two tables of which the mechanisms say the same stop, or go on, alike."""
     from leaks.proof import Constant, FixedKey, plan_of
 
-    from privsynth.pipeline.learn import learn
+    from privsynth.pipeline.learning.learn import learn
     from privsynth.table import Table
 
     seen = []

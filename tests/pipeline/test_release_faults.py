@@ -18,6 +18,7 @@ from privsynth.errors import LedgerUnavailable
 from privsynth.ledger.ledger import Ledger
 from privsynth.ledger.store import LedgerStore
 from privsynth.pipeline import synthesize as synthesize_module
+from privsynth.pipeline.writing import write as write_module
 from privsynth.release import out_folder
 from privsynth.release.folder import Release
 from privsynth.release.out_folder import OutFolder
@@ -206,21 +207,21 @@ def test_a_release_that_cannot_appear_is_kept(job, tmp_path, privsynth_home, mon
 
 
 def test_a_full_private_disk_does_not_stop_a_release_that_has_room_at_its_place(job, tmp_path, monkeypatch):
-    rows = synthesize_module.write_rows
+    rows = write_module.write_rows
 
     def full_at_home(found, path, label):
         if "work" in path.parts:
             no_space()
         rows(found, path, label)
 
-    monkeypatch.setattr(synthesize_module, "write_rows", full_at_home)
+    monkeypatch.setattr(write_module, "write_rows", full_at_home)
     assert job().exit_code == 0
     assert tree(tmp_path) & {"out", ".out.privsynth-partial"} == {"out"}
     assert stat.S_IMODE((tmp_path / "out" / "officer").stat().st_mode) == 0o700
 
 
 def test_where_no_disk_has_room_one_sentence_says_so(job, tmp_path, privsynth_home, monkeypatch):
-    monkeypatch.setattr(synthesize_module, "write_rows", no_space)
+    monkeypatch.setattr(write_module, "write_rows", no_space)
     result = job()
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert "No space left" in result.stderr

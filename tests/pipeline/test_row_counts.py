@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pipeline.admissions import run, write
 
-from privsynth.pipeline.row_counts import CountNoise
+from privsynth.pipeline.learning.row_counts import CountNoise
 
 RUNS = 20_000
 

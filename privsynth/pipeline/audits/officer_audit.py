@@ -13,7 +13,7 @@ from privsynth.codecs.parsed_table import clean_frame, parse_table
 from privsynth.findings.finding import Finding
 from privsynth.pipeline.audits.audit_inputs import columns_apart, side_by_side
 from privsynth.pipeline.audits.refit import plain_frame, refit_of_model
-from privsynth.pipeline.learn import Private, Public, Request
+from privsynth.pipeline.learning.request import Private, Public, Request
 from privsynth.progress import Progress
 from privsynth.report.report_data import AuditRun
 

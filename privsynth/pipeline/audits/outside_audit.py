@@ -28,8 +28,8 @@ from privsynth.pipeline.audits.audit_inputs import columns_apart, compared_facts
 from privsynth.pipeline.audits.officer_audit import ROWS_APART, audit_run
 from privsynth.pipeline.audits.refit import promise_beside, refit_of_model
 from privsynth.pipeline.config import read_schema, stem
-from privsynth.pipeline.report_records import promise_of, report_titles
-from privsynth.pipeline.synthesize import Environment
+from privsynth.pipeline.environment import Environment
+from privsynth.pipeline.writing.report_records import promise_of, report_titles
 from privsynth.policy.files import LoadedPolicy, load_policy
 from privsynth.policy.judge import Judgement, judge
 from privsynth.randomness import KeyedFunction

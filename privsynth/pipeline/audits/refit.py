@@ -16,7 +16,8 @@ import pyarrow as pa
 
 from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.generators.registry import GENERATORS, load_generator
-from privsynth.pipeline.learn import Request, learn
+from privsynth.pipeline.learning.learn import learn
+from privsynth.pipeline.learning.request import Request
 from privsynth.privacy.accounting import gdp_epsilon, gdp_mu
 from privsynth.privacy.budget import MAX_EPSILON, MIN_EPSILON, Bill, Budget
 from privsynth.privacy.mechanisms import GaussianMechanisms

@@ -9,7 +9,7 @@ from privsynth.codecs.columns.category import OTHER
 from privsynth.findings.finding import Finding
 from privsynth.findings.usability import Usability
 from privsynth.generators.registry import PublicFacts
-from privsynth.pipeline.learn import Public, Request
+from privsynth.pipeline.learning.request import Public, Request
 from privsynth.pipeline.usability.outlook import Status, status_of
 from privsynth.pipeline.usability.resolution import unresolved
 from privsynth.privacy.budget import SpendingPlan

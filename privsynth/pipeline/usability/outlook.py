@@ -148,7 +148,7 @@ def number_of_bins(n_rows: float, plan: SpendingPlan, *, rows_per_unit: float) -
 
 
 def weighting(scale: TableSize, budget: Budget) -> Weighting:
-    """Return how rows are counted where columns are learned (see `privsynth.pipeline.learn.learn`)."""
+    """Return how rows are counted where columns are learned (see `privsynth.pipeline.learning.learn.learn`)."""
     if budget.max_rows_per_unit == 1:
         return Weighting(1)
     weights = RowWeights(np.zeros(0, dtype=np.int64), scale.usual_rows(budget) / STEPS)

@@ -17,7 +17,7 @@ import numpy as np
 from privsynth.errors import BudgetError, OutputError, PrivsynthWarning
 from privsynth.interrupts import no_interrupts
 from privsynth.ledger.ledger import Reservation
-from privsynth.pipeline.report_records import report_titles
+from privsynth.pipeline.writing.report_records import report_titles
 from privsynth.privacy.budget import Bill
 from privsynth.release.out_folder import OutFolder
 from privsynth.report.render import render

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from privsynth.codecs.columns import CategoryCodec, PersonalCodec, SurrogateCodec, TimeCodec
 from privsynth.codecs.written.rows import may_be_null
-from privsynth.pipeline.learn import Public, Request
+from privsynth.pipeline.learning.request import Public, Request
 from privsynth.schema.definition import IDENTIFIER_KINDS, NUMERIC_KINDS, Column, Schema
 from privsynth.schema.files import dump_schema
 

@@ -31,7 +31,7 @@ from privsynth.ledger.account import Account
 from privsynth.ledger.events import DELTA_UNITS, EPSILON_UNITS
 from privsynth.pipeline.audits.unread_cells import TITLES as RUN_TITLES
 from privsynth.pipeline.config import REPORT_SHARE
-from privsynth.pipeline.learn import Public, Request
+from privsynth.pipeline.learning.request import Public, Request
 from privsynth.pipeline.usability.headline import usability
 from privsynth.pipeline.usability.resolution import unresolved
 from privsynth.policy.files import LoadedPolicy

@@ -1,0 +1,1 @@
+"""The private core: from a table to a model and the public findings, stage by stage."""

@@ -1,0 +1,109 @@
+"""What each column is: kinds, categories and bins by released figures, and the rows coded by them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from privsynth.codecs.column_facts import ColumnFacts
+from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.parsed_table import ParsedTable, parse_table
+from privsynth.codecs.table import TableCodec
+from privsynth.codecs.written.types import container_types
+from privsynth.domain.bounding import Partition
+from privsynth.domain.column_kinds import FactsRequest, learn_facts
+from privsynth.domain.layout import Layout, lay_out
+from privsynth.domain.learn_codecs import DomainRequest, learn_codecs
+from privsynth.errors import SchemaError
+from privsynth.pipeline.learning.request import Request
+from privsynth.pipeline.learning.sizes import Sizes, count_noise, weighting_of
+from privsynth.pipeline.usability.outlook import number_of_bins
+from privsynth.privacy.mechanisms import Mechanisms
+from privsynth.privacy.unit_weights import Weighting
+from privsynth.progress import Progress
+from privsynth.table import Table
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnedColumns:
+    """What was learned of the columns, and the coded rows of training and holdout (in this order)."""
+
+    facts: dict[str, ColumnFacts]
+    layout: Layout
+    codec: TableCodec
+    everyone: Encoded
+
+
+def learn_columns(
+    table: Table, partition: Partition, sizes: Sizes, request: Request, mechanisms: Mechanisms, progress: Progress
+) -> LearnedColumns:
+    """Return the columns' facts and codecs, and the coded rows.
+
+    Guarantee: parts "votes" (`learn_facts`) and "domain" (`learn_codecs`).
+    """
+    schema, budget, plan = request.schema, request.budget, request.plan
+    used = np.concatenate([partition.train, partition.holdout])
+    voting = np.sort(used)
+    facts = _facts(table, voting, weighting_of(partition, voting, sizes, budget), request, mechanisms)
+    layout = lay_out(table.names, schema, facts, budget.unit)
+    if not layout.names:
+        raise SchemaError("every column is free text; declare at least one as something else")
+    parsed = parse_table(table, schema, facts, [*layout.modelled, *layout.derived])
+    domain = DomainRequest(
+        schema=schema,
+        layout=layout,
+        facts=facts,
+        types=container_types({column.name: column.type for column in table.data.schema}, request.source_format),
+        n_rows=sizes.train,
+        rows_sigma=sizes.usual_rows * count_noise(plan, request.holdout_fraction).sigma,
+        mu_squared=plan.parts.get("domain", 0.0),
+        delta=plan.discovery_delta,
+        bins=number_of_bins(sizes.train, plan, rows_per_unit=sizes.usual_rows),
+    )
+    training = weighting_of(partition, partition.train, sizes, budget)
+    codec = TableCodec(tuple(learn_codecs(parsed.take(partition.train), domain, training, mechanisms)))
+    progress("encoding", 0.0)
+    everyone = _encode(codec, parsed.take(used), partition.unit[used], sizes.used, request)
+    return LearnedColumns(facts=facts, layout=layout, codec=codec, everyone=everyone)
+
+
+def _facts(
+    table: Table, rows: np.ndarray, weighting: Weighting, request: Request, mechanisms: Mechanisms
+) -> dict[str, ColumnFacts]:
+    """Return the facts of every column; the unit column is always an identifier."""
+    asked = FactsRequest(
+        schema=request.schema,
+        names=[n for n in table.names if n != request.budget.unit],
+        mu_squared=request.plan.parts.get("votes", 0.0),
+        typed=request.typed,
+        families=request.families,
+    )
+    facts = learn_facts(table, asked, weighting, mechanisms, rows=rows)
+    return {n: facts[n] if n in facts else ColumnFacts(kind="id", provenance="fixed") for n in table.names}
+
+
+def _encode(codec: TableCodec, parsed: ParsedTable, unit: np.ndarray, n_rows: float, request: Request) -> Encoded:
+    """Return coded rows, with the public facts that a generator needs."""
+    schema = request.schema
+    columns = [i for i, column in enumerate(codec.codecs) for _ in column.attributes()]
+    position = {name: i for i, name in enumerate(codec.names)}
+    source = {name: (book.column if (book := schema.column(name).follows) else name) for name in position}
+
+    def attributes_of(role: str) -> tuple[int, ...]:
+        wanted = {position[source[n]] for n in schema.with_role(role) if n in position}  # type: ignore[arg-type]
+        return tuple(a for a, c in enumerate(columns) if c in wanted)
+
+    there = np.zeros(int(unit.max(initial=-1)) + 1, dtype=bool)
+    there[unit] = True
+    return Encoded(
+        codes=codec.encode(parsed),
+        unit=(np.cumsum(there) - 1)[unit],  # numbered without gaps, in the same order
+        attributes=tuple(codec.attributes),
+        max_rows_per_unit=request.budget.max_rows_per_unit,
+        n_rows=n_rows,
+        columns=tuple(columns),
+        targets=attributes_of("target"),
+        protected=attributes_of("protected"),
+        books=codec.books(),
+    )

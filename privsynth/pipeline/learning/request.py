@@ -1,0 +1,114 @@
+"""What the core is asked to do, and what it returns: the part that may leave and the part that may not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from privsynth.codecs.column_facts import ColumnFacts
+from privsynth.codecs.synthetic_rows import SyntheticRows
+from privsynth.domain.bounding import Partition
+from privsynth.domain.layout import Layout
+from privsynth.findings.finding import Finding
+from privsynth.generators.registry import Generator
+from privsynth.pipeline.spending_plan import make_plan
+from privsynth.pipeline.usability.outlook import TableSize
+from privsynth.privacy.budget import Budget, SpendingPlan
+from privsynth.sampling.synthetic_model import SyntheticModel
+from privsynth.schema.definition import Schema
+from privsynth.schema.source_format import SourceFormat
+from privsynth.schema.stated_types import Family
+from privsynth.table import Table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the core is to do; all public.
+
+    Attributes:
+      n_synthetic: rows of the synthetic table, None for the released number of rows.
+      seed: of sampling and of every other public draw.
+      typed: columns whose kind no person declared, but the source's types.
+      families: column -> the kinds that its type leaves open.
+      source_format: how the source's table is written, by its header and types.
+      keep_units: whether rows of a synthetic unit are drawn together and share a surrogate.
+      figures: whether the public figures are released; without them the budget's share for the report is not spent.
+      judge: called with the size of the table as soon as that is released or declared, before anything else is; may end
+        the run by raising an error, from public facts alone.
+    """
+
+    schema: Schema
+    budget: Budget
+    plan: SpendingPlan
+    generator: Generator
+    dataset: str
+    holdout_fraction: float
+    n_synthetic: int | None
+    seed: int
+    typed: frozenset[str] = frozenset()
+    families: Mapping[str, Family] = field(default_factory=dict)
+    source_format: SourceFormat = field(default_factory=SourceFormat)
+    figures: bool = True
+    keep_units: bool = False
+    judge: Callable[[TableSize], None] = lambda scale: None
+
+    @classmethod
+    def on_all_rows(
+        cls, schema: Schema, types: Mapping[str, pa.DataType], budget: Budget, generator: Generator, *, seed: int
+    ) -> Request:
+        """Return the request to learn from all rows, none held out: for benchmarks and refits, outside the ledger.
+
+        Args:
+          types: column -> Arrow type, in table order.
+        """
+        plan = make_plan(schema, types, budget, generator.training_spec())
+        return cls(
+            schema=schema,
+            budget=budget,
+            plan=plan,
+            generator=generator,
+            dataset="benchmark",
+            holdout_fraction=0.0,
+            n_synthetic=None,
+            seed=seed,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Public:
+    """What may leave: functions of public facts, released figures and published randomness.
+
+    Attributes:
+      model: to sample from.
+      rows: the synthetic table.
+      facts, layout: what each column is and became.
+      findings: the public findings.
+      n_rows: released number of rows that were used (training and holdout).
+      scale: released size of the training rows.
+    """
+
+    model: SyntheticModel
+    rows: SyntheticRows
+    facts: Mapping[str, ColumnFacts]
+    layout: Layout
+    findings: tuple[Finding, ...]
+    n_rows: int
+    scale: TableSize
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Private:
+    """What the officer's audit needs; it never leaves.
+
+    Attributes:
+      table: all rows, as read.
+      partition: which rows were used.
+    """
+
+    table: Table
+    partition: Partition
+
+    def __repr__(self) -> str:
+        return "Private()"

@@ -1,0 +1,120 @@
+"""How large the table is: released or declared numbers of rows and of units, and so how rows are weighed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from privsynth.codecs.encoded_table import RowsPerUnit
+from privsynth.domain.bounding import Partition
+from privsynth.domain.unit_sizes import release_unit_sizes
+from privsynth.pipeline.learning.request import Request
+from privsynth.pipeline.learning.row_counts import CountNoise
+from privsynth.pipeline.usability.outlook import TableSize
+from privsynth.privacy.budget import ROUNDING, Budget, SpendingPlan
+from privsynth.privacy.mechanisms import Mechanisms
+from privsynth.privacy.unit_weights import STEPS, RowWeights, Weighting, row_weights
+
+UNITS_SHARE = (
+    0.4  # of part "rows", for the number of units, if they may have several rows; the rest, for how many (own)
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """How large the table is, as released or declared.
+
+    Attributes:
+      train: rows in training.
+      used: rows in training and holdout.
+      units: units in training, and units in training and holdout; None where each row is a unit.
+      rows_per_unit: how many rows units have; likewise.
+    """
+
+    train: float
+    used: float
+    units: tuple[float, float] | None = None
+    rows_per_unit: RowsPerUnit | None = None
+
+    @property
+    def usual_rows(self) -> float:
+        """Rows of a unit in training, on average."""
+        return 1.0 if self.units is None else self.train / self.units[0]
+
+    @property
+    def scale(self) -> TableSize:
+        """The size of the training rows."""
+        return TableSize(rows=self.train, rows_per_unit=self.usual_rows)
+
+
+def release_sizes(partition: Partition, request: Request, mechanisms: Mechanisms) -> Sizes:
+    """Return how large the table is.
+
+    Guarantee: part "rows".
+    """
+    budget = request.budget
+    if budget.max_rows_per_unit > 1:
+        return _unit_sizes(partition, request, mechanisms)
+    if budget.rows is not None:
+        return Sizes(train=budget.rows * (1.0 - request.holdout_fraction), used=float(budget.rows))
+    counts = np.array([len(partition.train), len(partition.holdout)], dtype=np.int64)
+    train, used = _count_sides(counts, request, mechanisms, mu_squared=request.plan.parts["rows"], what="rows")
+    return Sizes(train=train, used=used)
+
+
+def _unit_sizes(partition: Partition, request: Request, mechanisms: Mechanisms) -> Sizes:
+    """Return how many units there are, how many rows they have, and so how many rows there are.
+
+    Guarantee: two Gaussian releases of part "rows". A unit is one count in each, so that noise does not grow with
+      `max_rows_per_unit`.
+    """
+    budget, price = request.budget, request.plan.parts["rows"]
+    sides = [np.unique(partition.unit[rows], return_index=True) for rows in (partition.train, partition.holdout)]
+    counts = np.array([len(found) for found, _ in sides], dtype=np.int64)
+    units = _count_sides(counts, request, mechanisms, mu_squared=price * UNITS_SHARE, what="units")
+    once = np.concatenate(
+        [rows[first] for rows, (_, first) in zip((partition.train, partition.holdout), sides, strict=True)]
+    )
+    per_unit = release_unit_sizes(
+        partition.rows_of_unit(once),
+        mechanisms,
+        max_rows_per_unit=budget.max_rows_per_unit,
+        part="rows",
+        mu_squared=price * (1.0 - UNITS_SHARE) * ROUNDING,
+    )
+    train, used = (max(n * per_unit.mean_used, 1.0) for n in units)
+    return Sizes(train=train, used=used, units=units, rows_per_unit=per_unit)
+
+
+def _count_sides(
+    counts: np.ndarray, request: Request, mechanisms: Mechanisms, *, mu_squared: float, what: str
+) -> tuple[float, float]:
+    """Return the released number of rows or units in training, and in training and holdout.
+
+    Guarantee: one Gaussian release of part "rows"; a unit is in one of the two counts, once.
+    """
+    release = mechanisms.gaussian(
+        counts,
+        l2_sensitivity=1.0,
+        part="rows",
+        mu_squared=mu_squared,
+        label=f"number of {what} in training and holdout",
+    )
+    train, holdout = (float(n) for n in release.values)
+    return max(train, 1.0), count_noise(request.plan, request.holdout_fraction).total(train, holdout)
+
+
+def count_noise(plan: SpendingPlan, holdout_fraction: float) -> CountNoise:
+    """Return the noise of the released numbers of units (or rows, where each is one); none where that is declared."""
+    share = UNITS_SHARE if plan.budget.max_rows_per_unit > 1 else 1.0
+    sigma = (plan.parts["rows"] * share) ** -0.5 if "rows" in plan.parts else 0.0
+    return CountNoise(sigma=sigma, holdout_fraction=holdout_fraction, rows_per_unit=1)
+
+
+def weighting_of(partition: Partition, rows: np.ndarray, sizes: Sizes, budget: Budget) -> Weighting:
+    """Return how some rows are counted: those of a unit weigh one together."""
+    if sizes.units is None:
+        return Weighting(1)
+    steps = row_weights(partition.unit[rows])
+    return Weighting(budget.max_rows_per_unit, RowWeights(steps, sizes.usual_rows / STEPS))

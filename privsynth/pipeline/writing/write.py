@@ -1,0 +1,110 @@
+"""Write and sign the folders of a release."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from privsynth import __version__
+from privsynth.errors import OutputError
+from privsynth.pipeline.job import Job, Made
+from privsynth.pipeline.writing.public_schema import public_schema
+from privsynth.pipeline.writing.report_records import officer_report, public_report
+from privsynth.pipeline.writing.staging import set_permissions, write_json, write_report
+from privsynth.release.folder import write_rows
+from privsynth.release.label import Label, companion_name, model_digest
+from privsynth.release.out_folder import OutFolder
+from privsynth.sampling.origin import Origin
+from privsynth.signing.release import sign_folder
+from privsynth.workspace import Workspace
+
+# The smallest release, one column and no audit, takes 0.2 MB; a disk with less than this left counts as full (own).
+LEAST_BYTES = 1 << 20
+# A CSV cell is a character and a separator or more; Parquet may hold a column of one value in next to nothing.
+LEAST_BYTES_OF_CELL = {"csv": 2.0, "parquet": 0.0}
+
+
+def stage(job: Job, made: Made, workspace: Workspace, place: OutFolder) -> Path:
+    """Write and sign the release in the private workspace, or, if that is full, beside its place."""
+    try:
+        return _write(job, made, workspace.folder / "release")
+    except OutputError:
+        shutil.rmtree(workspace.folder / "release", ignore_errors=True)
+        return _write(job, made, place.whole)
+
+
+def least_bytes(job: Job) -> int:
+    """Return a lower bound of the release's size, from public facts alone."""
+    rows = job.config.rows or job.request.schema.rows or 0
+    columns = sum(job.request.schema.column(name).kind != "text" for name in job.source.names)
+    return LEAST_BYTES + int(rows * columns * LEAST_BYTES_OF_CELL[job.config.format])
+
+
+def _origin(job: Job) -> Origin:
+    """Return what the model and its rows say of the release: the promise, and whose key is about to sign it."""
+    budget = job.request.budget
+    return Origin(
+        epsilon=budget.epsilon,
+        delta=budget.delta,
+        unit=budget.unit,
+        max_rows_per_unit=budget.max_rows_per_unit,
+        signer="" if job.key is None else job.key.public.fingerprint,
+    )
+
+
+def _write(job: Job, made: Made, folder: Path) -> Path:
+    """Write and sign both folders in a new one and return that."""
+    public, private, bill, officer = made.public, made.private, made.bill, made.officer
+    created = job.env.now.isoformat()
+    data = "data.csv" if job.config.format == "csv" else "data.parquet"
+    try:
+        (folder / "public" / "model").mkdir(parents=True)
+        (folder / "officer").mkdir(mode=0o700)
+        model = replace(public.model, origin=_origin(job))
+        model.save(folder / "public" / "model")
+        label = Label.of(model, model_digest(folder / "public" / "model"), seed=job.request.seed)
+        write_rows(public.rows, folder / "public" / data, label.parquet())
+        (folder / "public" / "schema.yaml").write_text(public_schema(public, job.request), encoding="utf-8")
+        files = [data, "model/model.json", "model/model.safetensors", "report.html", "report.json", "schema.yaml"]
+        if job.config.format == "csv":
+            files.insert(1, companion_name([data]))
+            companion = label.companion(public.rows, [data])
+            (folder / "public" / companion_name([data])).write_text(companion, encoding="utf-8")
+        report = public_report(
+            public,
+            job.request,
+            bill,
+            report_id=job.env.report_id,
+            created=created,
+            signing=job.signing,
+            files=files,
+            policy=job.policy,
+        )
+        report = replace(report, extensions=job.extensions)
+        write_report(folder / "public", report)
+        inside = replace(report, files=("report.html", "report.json", "run.json"))
+        write_report(folder / "officer", officer_report(inside, made.findings, officer, made.judgement))
+        run = {
+            "report_id": job.env.report_id,
+            "durations_s": dict(officer.durations),
+            "skipped": dict(officer.skipped),
+            "pool": {
+                "holdout_rows": private.partition.holdout.tolist(),
+                "rows_not_used": private.partition.dropped_rows,
+            },
+            "bill": [s.__dict__ for s in bill.spends],
+        }
+        write_json(folder / "officer" / "run.json", run)
+    except OSError as error:
+        raise OutputError(f"the release cannot be prepared: {error.strerror}") from None
+    for kind in ("public", "officer"):
+        sign_folder(
+            folder / kind,
+            predicate={"kind": kind, "dataset": job.request.dataset, "created": created, "tool_version": __version__},
+            signer=job.key,
+            holder=job.holder,
+            signed_at=job.env.now,
+        )
+    set_permissions(folder, job.env.now)
+    return folder

@@ -79,6 +79,7 @@ class Encoded:
       books: attribute -> (size,) groups of its codes, by each declared code book over it; NULL is a group of its own.
       rows_per_unit: how many rows units have; the last attribute then holds the class of each row's unit. None where
         each row is a unit.
+      given: attributes that are known whenever rows are drawn, and need no model among themselves.
     """
 
     codes: np.ndarray
@@ -91,6 +92,7 @@ class Encoded:
     protected: tuple[int, ...] = ()
     books: Mapping[int, tuple[np.ndarray, ...]] = field(default_factory=dict)
     rows_per_unit: RowsPerUnit | None = None
+    given: frozenset[int] = frozenset()
 
     @property
     def sizes(self) -> list[int]:

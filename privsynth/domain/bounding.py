@@ -68,11 +68,8 @@ def divide(
         codes = parsed.codes.astype(np.int64)
         words = keyed.hash_texts([value.encode("utf-8", "surrogatepass") for value in parsed.values])
         occurrence = np.zeros(len(words), dtype=np.uint64)
-        keep = _draw_rows(codes, words, max_rows_per_unit, keyed)
-    coin = uniform_from_words(keyed.words(words, occurrence, purpose=_POOL))
-    pool = coin < 2 * holdout_fraction
-    heads = (keyed.words(words, occurrence, purpose=_SIDE) & np.uint64(1)).astype(bool)
-    out = pool & heads
+        keep = draw_rows(codes, words, max_rows_per_unit, keyed)
+    pool, out = draw_sides(words, occurrence, holdout_fraction, keyed)
     held = np.zeros(table.n_rows, dtype=bool)
     if len(out):
         held = np.where(codes >= 0, out[np.maximum(codes, 0)], False)
@@ -85,8 +82,29 @@ def divide(
     )
 
 
-def _draw_rows(codes: np.ndarray, words: np.ndarray, max_rows_per_unit: int, keyed: KeyedFunction) -> np.ndarray:
-    """Return (n,) booleans: the first `max_rows_per_unit` rows of each unit, its rows in random order."""
+def draw_sides(
+    words: np.ndarray, occurrence: np.ndarray, holdout_fraction: float, keyed: KeyedFunction
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (units,) booleans: the unit entered the pool, and it was held out.
+
+    Guarantee: both are a keyed function of the unit's own words.
+    Args:
+      words, occurrence: (units,) uint64, what tells the units apart.
+      holdout_fraction: see `divide`.
+    """
+    pool = uniform_from_words(keyed.words(words, occurrence, purpose=_POOL)) < 2 * holdout_fraction
+    heads = (keyed.words(words, occurrence, purpose=_SIDE) & np.uint64(1)).astype(bool)
+    return pool, pool & heads
+
+
+def draw_rows(codes: np.ndarray, words: np.ndarray, max_rows_per_unit: int, keyed: KeyedFunction) -> np.ndarray:
+    """Return (n,) booleans: the first `max_rows_per_unit` rows of each unit, its rows in random order.
+
+    Guarantee: which rows of a unit they are is a keyed function of the unit's own words.
+    Args:
+      codes: (n,) unit of each row; rows of −1 are left out.
+      words: (units,) uint64.
+    """
     if not len(words):
         return np.zeros(len(codes), dtype=bool)
     rank = pd.Series(codes).groupby(codes, sort=False).cumcount().to_numpy().astype(np.uint64)

@@ -65,6 +65,7 @@ class DomainRequest:
       mu_squared: of part "domain".
       delta: of all thresholds together.
       bins: about how many bins a numeric dimension gets.
+      plain: columns of numbers that have bins of their own and nothing else: no endings, no ties.
     """
 
     schema: Schema
@@ -76,6 +77,7 @@ class DomainRequest:
     mu_squared: float
     delta: float
     bins: int
+    plain: frozenset[str] = frozenset()
 
     @property
     def open_texts(self) -> list[str]:
@@ -184,7 +186,8 @@ def learn_codecs(
     texts = request.open_texts
     near = TiesRequest(names=_may_be_near(request), n_rows=request.n_rows, bins=request.bins)
     ties = near.priced(weighting, request.mu_squared)
-    undeclared = may_have_endings(request.schema, request.layout, request.facts)
+    may_end = may_have_endings(request.schema, request.layout, request.facts)
+    undeclared = tuple(name for name in may_end if name not in request.plain)
     ended = EndingsRequest(names=undeclared, n_rows=request.n_rows).priced(weighting, request.mu_squared)
     mu_squared = request.mu_squared - ties.mu_squared - ended.mu_squared
     dimensions = [d for name in request.layout.modelled for d in _open_dimensions(name, parsed, request, weighting)]
@@ -221,7 +224,12 @@ def _may_be_near(request: DomainRequest) -> tuple[str, ...]:
     Rules and endings work on a column's own bins, and figures of targets and of groups are by them.
     """
     layout, schema = request.layout, request.schema
-    used = {*layout.bases, *layout.bases.values(), *(n for made in layout.derived.values() for n in columns_of(made))}
+    used = {
+        *request.plain,
+        *layout.bases,
+        *layout.bases.values(),
+        *(n for made in layout.derived.values() for n in columns_of(made)),
+    }
     used |= {name for rule in schema.parsed_rules() for name in rule.columns}
     used |= {*schema.with_role("target"), *schema.with_role("protected")}
     used |= {name for name, column in schema.columns.items() if column.endings is not None}

@@ -77,7 +77,7 @@ def candidate_pairs(
     """
     sizes = data.sizes
     short = {a for a in likely if sizes[a] <= SHORT_TARGET}
-    pairs = list(combinations(range(len(sizes)), 2))
+    pairs = [pair for pair in combinations(range(len(sizes)), 2) if not data.given.issuperset(pair)]
     if len(pairs) > MAX_PAIRS:
         pairs = sorted(pairs, key=lambda pair: (sizes[pair[0]] * sizes[pair[1]], pair))[:MAX_PAIRS]
     coarsening = Coarsening(data, shares)
@@ -118,7 +118,7 @@ def second_round_candidates(
     ranked = sorted(weighted, key=lambda pair: (-weighted[pair], pair))
     pairs = [pair for pair in ranked if sizes[pair[0]] * sizes[pair[1]] <= MAX_ENTRIES][:AGAIN_PAIRS]
     coarsening = Coarsening(data, shares)
-    triples = _triples(len(sizes), weighted)
+    triples = [triple for triple in _triples(len(sizes), weighted) if not data.given.issuperset(triple)]
     fine = [full_marginal(sizes, pair) for pair in sorted(pairs)]
     between = [marginal for pair in sorted(pairs) for marginal in coarsening.between(pair, groups)]
     return [*fine, *between] + [coarsening.marginal(triple, [groups] * 3) for triple in triples]

@@ -60,6 +60,7 @@ def learn_columns(
         mu_squared=plan.parts.get("domain", 0.0),
         delta=plan.discovery_delta,
         bins=number_of_bins(sizes.train, plan, rows_per_unit=sizes.usual_rows),
+        plain=request.plain,
     )
     training = weighting_of(partition, partition.train, sizes, budget)
     codec = TableCodec(tuple(learn_codecs(parsed.take(partition.train), domain, training, mechanisms)))

@@ -63,7 +63,7 @@ def learn(
     )
     sizes = release_sizes(partition, request, mechanisms)
     request.judge(sizes.scale)
-    plan = _share_out(table, sizes, request, mechanisms)
+    plan = share_out(table, sizes, request, mechanisms)
     progress("learning the columns", 0.0)
     columns = learn_columns(table, partition, sizes, replace(request, plan=plan), mechanisms, progress)
     model, rng = _fit(columns, partition, sizes, replace(request, plan=plan), mechanisms, progress)
@@ -88,7 +88,7 @@ def learn(
     return public, Private(table=table, partition=partition)
 
 
-def _share_out(table: Table, sizes: Sizes, request: Request, mechanisms: Mechanisms) -> SpendingPlan:
+def share_out(table: Table, sizes: Sizes, request: Request, mechanisms: Mechanisms) -> SpendingPlan:
     """Return the plan with shares that suit the released sizes, and pass it to the mechanisms."""
     columns = modelled_columns(table.names, request.schema, request.budget.unit)
     plan = respread(request.plan, n_rows=sizes.train, columns=len(columns), rows_per_unit=sizes.usual_rows)
@@ -111,11 +111,11 @@ def _fit(
     train, everyone = len(partition.train), columns.everyone
     rows = replace(everyone, codes=everyone.codes[:, :train], unit=everyone.unit[:train], n_rows=sizes.train)
     if sizes.rows_per_unit is not None:
-        rows = _with_rows_per_unit(rows, sizes.rows_per_unit, partition.rows_of_unit(partition.train))
+        rows = with_rows_per_unit(rows, sizes.rows_per_unit, partition.rows_of_unit(partition.train))
     rng = sampling_rng(request.seed, FITTING_STREAM)
     fitted = request.generator.fit(rows, mechanisms, request.plan, rng=rng, progress=progress)
     model = SyntheticModel(
-        codec=_as_drawn(columns.codec, codes_never_drawn(fitted, rows.sizes)),
+        codec=as_drawn(columns.codec, codes_never_drawn(fitted, rows.sizes)),
         fitted=fitted,
         rules=request.schema.rules,
         default_rows=min(_number_of_rows(sizes, request.budget), columns.codec.room),
@@ -145,7 +145,7 @@ def _number_of_rows(sizes: Sizes, budget: Budget) -> int:
     return max(round(sizes.used * beyond), 1)
 
 
-def _with_rows_per_unit(data: Encoded, per_unit: RowsPerUnit, rows_of_unit: np.ndarray) -> Encoded:
+def with_rows_per_unit(data: Encoded, per_unit: RowsPerUnit, rows_of_unit: np.ndarray) -> Encoded:
     """Return the rows with an attribute more, the last: the class of the row's unit by its number of rows."""
     codes = per_unit.class_of(rows_of_unit).astype(data.codes.dtype)
     attribute = Attribute("rows of the unit", len(per_unit.classes) + 1, can_be_null=False, ordered=True)
@@ -158,7 +158,7 @@ def _with_rows_per_unit(data: Encoded, per_unit: RowsPerUnit, rows_of_unit: np.n
     )
 
 
-def _as_drawn(codec: TableCodec, never: Sequence[np.ndarray]) -> TableCodec:
+def as_drawn(codec: TableCodec, never: Sequence[np.ndarray]) -> TableCodec:
     """Return the codecs, which say that a column has no nulls, or no OTHER, where the model never draws the code."""
     codecs: list[ColumnCodec] = []
     for column in codec.codecs:

@@ -34,6 +34,7 @@ class Request:
       families: column -> the kinds that its type leaves open.
       source_format: how the source's table is written, by its header and types.
       keep_units: whether rows of a synthetic unit are drawn together and share a surrogate.
+      plain: columns of numbers that have bins of their own and nothing else (see `DomainRequest`).
       figures: whether the public figures are released; without them the budget's share for the report is not spent.
       judge: called with the size of the table as soon as that is released or declared, before anything else is; may end
         the run by raising an error, from public facts alone.
@@ -50,6 +51,7 @@ class Request:
     typed: frozenset[str] = frozenset()
     families: Mapping[str, Family] = field(default_factory=dict)
     source_format: SourceFormat = field(default_factory=SourceFormat)
+    plain: frozenset[str] = frozenset()
     figures: bool = True
     keep_units: bool = False
     judge: Callable[[TableSize], None] = lambda scale: None

@@ -1,0 +1,141 @@
+"""`LinkedModel`: one model a table, each of a row given its person, its parent and the row before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from privsynth.codecs.columns import Attribute
+from privsynth.codecs.encoded_table import RowsPerUnit
+from privsynth.codecs.table import TableCodec
+from privsynth.generators.registry import FittedGenerator
+from privsynth.schema.linked import LinkedSchema
+
+# Places among the rows of one parent: the first few are told apart, later ones by classes that double (own).
+PLACES = (0, 1, 2, 4, 8, 16, 32, 64)
+
+Source = Literal["above", "previous", "place"]
+
+
+@dataclass(frozen=True)
+class Given:
+    """One attribute that is known when a row is drawn.
+
+    Attributes:
+      source: from a row above it, from the row before it, or its place.
+      table: the table of the row above.
+      at: the attribute's number there.
+      attribute: what it is.
+    """
+
+    source: Source
+    table: str
+    at: int
+    attribute: Attribute
+
+
+@dataclass(frozen=True)
+class TableModel:
+    """A model of the rows of one table.
+
+    Attributes:
+      codec: codes to columns; `since` and the numbers of children are among them.
+      fitted: of the codec's attributes, then those given, then (below the root) the class of the person's rows.
+      rows_per_unit: how many rows persons with any have; None for the root.
+    """
+
+    codec: TableCodec
+    fitted: FittedGenerator
+    rows_per_unit: RowsPerUnit | None
+
+
+@dataclass(frozen=True)
+class LinkedModel:
+    """Models of all tables.
+
+    Attributes:
+      schema: how they are linked; public.
+      models: name of each modelled table -> its model.
+      n_persons: the released number of persons.
+    """
+
+    schema: LinkedSchema
+    models: Mapping[str, TableModel]
+    n_persons: int
+
+    @cached_property
+    def codecs(self) -> dict[str, TableCodec]:
+        """Name -> codec of each modelled table."""
+        return {name: model.codec for name, model in self.models.items()}
+
+
+def since_column(order: str) -> str:
+    """Return the name of the column of steps since the row before."""
+    return f"{order}·since"
+
+
+def count_column(child: str) -> str:
+    """Return the name of the column of a row's number of children."""
+    return f"number of {child}"
+
+
+def hidden_columns(schema: LinkedSchema, name: str) -> tuple[str, ...]:
+    """Return the columns that are modelled with a table, and not written."""
+    order = schema.tables[name].order
+    counts = tuple(count_column(child) for child in schema.children(name))
+    return counts if order is None else (*counts, since_column(order))
+
+
+def given_attributes(schema: LinkedSchema, name: str, codecs: Mapping[str, TableCodec]) -> list[Given]:
+    """Return what is known when a row of a table is drawn, in the order of the model's attributes."""
+    found: list[Given] = []
+    if schema.tables[name].parent is None:
+        return found
+    for above in schema.ancestors(name):
+        found += [Given("above", above, at, one) for at, one in _told(schema, name, above, codecs[above])]
+    for at, one in enumerate(codecs[name].attributes):
+        found.append(Given("previous", name, at, replace(one, name=f"{one.name} before", can_be_null=True)))
+    place = Attribute("place", len(PLACES) + 1, can_be_null=False, ordered=True)
+    return [*found, Given("place", name, 0, place)]
+
+
+def _told(schema: LinkedSchema, name: str, above: str, codec: TableCodec) -> Iterator[tuple[int, Attribute]]:
+    """Yield what a row above tells; how many rows this table has for it is told by the class of the person's rows."""
+    own = count_column(name)
+    skipped = set(codec.attributes_of(own)) if own in codec.by_name and above == schema.root else set()
+    for at, one in enumerate(codec.attributes):
+        if at not in skipped:
+            yield at, replace(one, name=f"{above}.{one.name}")
+
+
+def place_codes(place: np.ndarray) -> np.ndarray:
+    """Return (n,) codes of places that count from 0."""
+    codes: np.ndarray = np.searchsorted(PLACES, place, side="right") - 1
+    return codes
+
+
+def given_codes(
+    given: list[Given], above: Mapping[str, np.ndarray], previous: np.ndarray | None, place: np.ndarray
+) -> np.ndarray:
+    """Return (given, n) int32 codes.
+
+    Args:
+      above: table -> (attributes, n) codes of each row's row above.
+      previous: (attributes, n) codes of the row before, −1 where there is none; None if no row has one.
+      place: (n,) places from 0.
+    """
+    out = np.empty((len(given), len(place)), dtype=np.int32)
+    for i, one in enumerate(given):
+        if one.source == "above":
+            out[i] = above[one.table][one.at]
+        elif one.source == "place":
+            out[i] = place_codes(place)
+        elif previous is None:
+            out[i] = one.attribute.size - 1
+        else:
+            out[i] = np.where(previous[one.at] < 0, one.attribute.size - 1, previous[one.at])
+    return out

@@ -20,11 +20,14 @@ class RowsPerUnit:
       classes: the fewest and the most rows of a unit in each class, without gaps from one row up.
       units: for each class its share of the units.
       most_used: at most so many rows of a unit are used.
+      joined: for each class its code in the model, ascending without gaps: classes of one code are not told apart
+        there. Empty if all are.
     """
 
     classes: tuple[tuple[int, int], ...]
     units: tuple[float, ...]
     most_used: int
+    joined: tuple[int, ...] = ()
 
     @cached_property
     def rows(self) -> np.ndarray:
@@ -43,24 +46,39 @@ class RowsPerUnit:
         """Rows of a unit that are used, on average."""
         return float(np.minimum(self.rows, self.most_used) @ np.array(self.units))
 
+    @cached_property
+    def codes(self) -> np.ndarray:
+        """(classes,) the code of each class in the model."""
+        return np.array(self.joined or range(len(self.classes)), dtype=np.int64)
+
+    @property
+    def n_codes(self) -> int:
+        """How many kinds of units the model tells apart by their number of rows; where that is one, none."""
+        return int(self.codes[-1]) + 1
+
     @property
     def row_shares(self) -> np.ndarray:
-        """(classes,) shares of the rows that belong to units of each class."""
-        rows = self.rows * np.array(self.units)
-        shares: np.ndarray = rows / max(float(rows.sum()), 1e-300)
-        return shares
+        """(codes,) shares of the rows that belong to units of each code."""
+        return self._by_code(self.rows)
 
     @property
     def used_shares(self) -> np.ndarray:
-        """(classes,) shares of the rows that are used that belong to units of each class."""
-        rows = np.minimum(self.rows, self.most_used) * np.array(self.units)
-        shares: np.ndarray = rows / max(float(rows.sum()), 1e-300)
-        return shares
+        """(codes,) shares of the rows that are used that belong to units of each code."""
+        return self._by_code(np.minimum(self.rows, self.most_used))
+
+    def _by_code(self, rows: np.ndarray) -> np.ndarray:
+        found = np.bincount(self.codes, weights=rows * np.array(self.units))
+        return found / max(float(found.sum()), 1e-300)
 
     def class_of(self, rows: np.ndarray) -> np.ndarray:
         """Return (n,) the class of units with so many rows; more than the last class has count in it. Private."""
         fewest = [first for first, _ in self.classes]
         return np.searchsorted(fewest, rows, side="right") - 1
+
+    def code_of(self, rows: np.ndarray) -> np.ndarray:
+        """Return (n,) the code of units with so many rows. Private."""
+        of_class: np.ndarray = self.codes[self.class_of(rows)]
+        return of_class
 
 
 @dataclass(frozen=True, repr=False)
@@ -77,8 +95,7 @@ class Encoded:
       targets: attributes whose dependence on the others is what predictors need.
       protected: attributes of protected columns.
       books: attribute -> (size,) groups of its codes, by each declared code book over it; NULL is a group of its own.
-      rows_per_unit: how many rows units have; the last attribute then holds the class of each row's unit. None where
-        each row is a unit.
+      rows_per_unit: how many rows units have; None where each row is a unit.
       given: attributes that are known whenever rows are drawn, and need no model among themselves.
     """
 
@@ -98,6 +115,12 @@ class Encoded:
     def sizes(self) -> list[int]:
         """Number of codes of each attribute."""
         return [attribute.size for attribute in self.attributes]
+
+    @property
+    def unit_attribute(self) -> int | None:
+        """The last attribute where it holds how many rows each row's unit has; None where there is no such one."""
+        told = self.rows_per_unit is not None and self.rows_per_unit.n_codes > 1
+        return len(self.attributes) - 1 if told else None
 
     def __repr__(self) -> str:
         return f"Encoded({len(self.attributes)} attributes)"

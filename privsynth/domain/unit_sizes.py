@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
 from privsynth.codecs.encoded_table import RowsPerUnit
 from privsynth.privacy.mechanisms import Mechanisms
+from privsynth.privacy.unit_weights import weight_of_row
 
 # Numbers of rows are told exactly up to EXACT_ROWS, then by classes that get wider in proportion: within one, the mean
 # number of rows is off by a few hundredths at most. They reach beyond the rows that are used, REACH times as far.
 EXACT_ROWS, CLASS_WIDTH, REACH = 12, 1.25, 3
 CLEAR_SIGMAS = 2.0  # of noise, from which on a class, or several together, surely have units
+SURE_SIGMAS = 3.0  # from which on the model tells it apart: among some thirty classes noise alone hardly reaches that
+JOINED = 0.005  # of the rows; a bound that no column comes near: that it follows the number of rows exactly (own)
 
 
 def row_classes(max_rows_per_unit: int) -> tuple[tuple[int, int], ...]:
@@ -46,29 +52,92 @@ def release_unit_sizes(
         mu_squared=mu_squared,
         label="numbers of units by how many rows they have",
     )
-    shares = unit_shares(release.values.astype(np.float64), release.sigma, public.rows)
-    return RowsPerUnit(classes, tuple(shares.tolist()), max_rows_per_unit)
+    counts = release.values.astype(np.float64)
+    groups = groups_that_stand_out(counts, release.sigma)
+    shares = unit_shares(counts, groups, public.rows)
+    found = RowsPerUnit(classes, tuple(shares.tolist()), max_rows_per_unit)
+    return replace(found, joined=joined_classes(found, _with_neighbours(counts, release.sigma, groups)))
 
 
-def unit_shares(counts: np.ndarray, sigma: float, rows: np.ndarray) -> np.ndarray:
-    """Return (classes,) shares of units from noisy counts; post-processing.
+def groups_that_stand_out(counts: np.ndarray, sigma: float) -> list[tuple[int, int]]:
+    """Return groups of classes, each by its first and the one after its last, from noisy counts; post-processing.
 
     A unit in a class of many rows stands for many rows, and noise there for as many. So classes that do not stand out
-    of the noise are taken together, from the largest down, until they do or the next one does by itself; within such a
-    group, units get rarer with the square of their rows.
+    of the noise are taken together, from the largest down, until they do or the next one does by itself.
+    """
+    groups: list[tuple[int, int]] = []
+    end = len(counts)
+    while end:
+        start = end - 1
+        while start and not _stands_out(counts[start:end], sigma) and not _stands_out(counts[start - 1 : start], sigma):
+            start -= 1
+        groups.insert(0, (start, end))
+        end = start
+    return groups
+
+
+def _stands_out(counts: np.ndarray, sigma: float, sigmas: float = CLEAR_SIGMAS) -> bool:
+    return float(counts.sum()) >= sigmas * sigma * math.sqrt(len(counts))
+
+
+def unit_shares(counts: np.ndarray, groups: Sequence[tuple[int, int]], rows: np.ndarray) -> np.ndarray:
+    """Return (classes,) shares of units from noisy counts; post-processing.
+
+    Within a group of classes, units get rarer with the square of their rows.
 
     Args:
+      groups: see `groups_that_stand_out`.
       rows: (classes,) of a unit, on average.
     """
     found = np.zeros(len(counts))
-    clear, end = CLEAR_SIGMAS * sigma, len(counts)
-    while end:
-        start = end - 1
-        while start and counts[start:end].sum() < clear * math.sqrt(end - start) and counts[start - 1] < clear:
-            start -= 1
+    for start, end in groups:
         weight = rows[start:end] ** -2.0
         found[start:end] = max(float(counts[start:end].sum()), 0.0) * weight / weight.sum()
-        end = start
     total = float(found.sum())
     shares: np.ndarray = found / total if total > 0 else (np.arange(len(found)) == 0).astype(np.float64)
     return shares
+
+
+def _with_neighbours(counts: np.ndarray, sigma: float, groups: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the groups, with those that do not stand out of the noise taken to the one before, or the first after."""
+    found: list[tuple[int, int]] = []
+    for start, end in groups:
+        pair = (counts[start:end], counts[slice(*found[-1])]) if found else ()
+        if pair and not all(_stands_out(group, sigma, SURE_SIGMAS) for group in pair):
+            start = found.pop()[0]
+        found.append((start, end))
+    return found
+
+
+def joined_classes(per_unit: RowsPerUnit, groups: Sequence[tuple[int, int]]) -> tuple[int, ...]:
+    """Return the code of each class in the model; post-processing.
+
+    Rows are drawn by the number of rows of their unit, since rows of units with many weigh less. Where that number
+    hardly changes what a row weighs, or hardly any unit has it, a code of its own only costs noise in every table that
+    it is in. So groups of classes are joined, those first where it moves least, as long as all that is joined moves
+    no share of rows by more than `JOINED`.
+    """
+    groups = list(groups)
+    moved = [_moved(per_unit, *group) for group in groups]
+    while len(groups) > 1:
+        both = [(a[0], b[1]) for a, b in pairwise(groups)]
+        more = [_moved(per_unit, *pair) - moved[i] - moved[i + 1] for i, pair in enumerate(both)]
+        at = int(np.argmin(more))
+        if more[at] > 0 and math.fsum(moved) + more[at] > JOINED:
+            break
+        groups[at : at + 2] = [both[at]]
+        moved[at : at + 2] = [_moved(per_unit, *both[at])]
+    return tuple(code for code, (start, end) in enumerate(groups) for _ in range(start, end))
+
+
+def _moved(per_unit: RowsPerUnit, start: int, end: int) -> float:
+    """Return how far a share of rows may move, at most, if some classes have one code in the model.
+
+    That is half of the L1 distance between the shares of rows that belong to them and what their rows weigh.
+    """
+    rows, units = per_unit.rows, np.array(per_unit.units)
+    used = np.minimum(rows, per_unit.most_used)
+    wanted, weighed = units * rows, units * used * weight_of_row(used)
+    wanted, weighed = (shares[start:end] / max(float(shares.sum()), 1e-300) for shares in (wanted, weighed))
+    found = 0.5 * float(np.abs(wanted - weighed * wanted.sum() / max(float(weighed.sum()), 1e-300)).sum())
+    return found

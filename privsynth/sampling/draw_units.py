@@ -29,7 +29,7 @@ class Places:
     Attributes:
       owner: (n,) the unit of each row; rows of a unit are side by side.
       first: (units,) where each unit's rows begin.
-      kind: (units,) its class, by how many rows it has.
+      kind: (units,) its code in the model, by how many rows it has.
     """
 
     owner: np.ndarray
@@ -55,7 +55,7 @@ class Places:
         last = np.cumsum(np.concatenate(sizes))
         first = (last - np.concatenate(sizes))[: int(np.searchsorted(last, n_rows)) + 1]
         owner = np.repeat(np.arange(len(first)), np.diff(np.append(first, n_rows)))
-        return cls(owner, first, np.concatenate(kinds)[: len(first)])
+        return cls(owner, first, units.rows_per_unit.codes[np.concatenate(kinds)[: len(first)]])
 
 
 def draw_units(
@@ -69,12 +69,12 @@ def draw_units(
     """Return rows, their (attributes, n) codes, and the row with which each row's unit begins.
 
     Args:
-      fitted: a model whose last attribute is the class of the unit.
+      fitted: a model whose last attribute is the code of the unit's number of rows, if units are told apart.
       held: whether each of some rows keeps all rules.
     Raises:
       ConfigError: no row keeps the rules.
     """
-    drawing = _Drawing(codec, fitted, units.constant, rng)
+    drawing = _Drawing(codec, fitted, units, rng)
     places = Places.draw(units, n_rows, rng)
     own = drawing.units_of(places.kind)
     rows, codes = drawing.rows_of(places, own, np.arange(n_rows))
@@ -119,20 +119,21 @@ class _Units:
 class _Drawing:
     codec: TableCodec
     fitted: FittedGenerator
-    constant: tuple[str, ...]
+    units: ModelOfUnits
     rng: np.random.Generator
 
     def units_of(self, kind: np.ndarray) -> _Units:
         """Return what is constant within units of some classes."""
-        known = np.full((len(self.codec.attributes) + 1, len(kind)), -1, dtype=np.int32)
-        known[-1] = kind
-        if not self.constant:
+        known = np.full((len(self.codec.attributes), len(kind)), -1, dtype=np.int32)
+        if self.units.sizes:
+            known = np.concatenate([known, kind[None].astype(np.int32)])
+        if not self.units.constant:
             return _Units(known, {})
         codes = self._completed(known)
-        kept = [at for name in self.constant for at in self.codec.attributes_of(name)]
+        kept = [at for name in self.units.constant for at in self.codec.attributes_of(name)]
         known[kept] = codes[kept]
         rows = self.codec.draw(codes, self.rng)
-        return _Units(known, {name: rows.columns[name] for name in self.constant})
+        return _Units(known, {name: rows.columns[name] for name in self.units.constant})
 
     def rows_of(self, places: Places, units: _Units, at: np.ndarray) -> tuple[DecodedRows, np.ndarray]:
         """Return rows at some places, given what is constant in their units."""
@@ -143,9 +144,10 @@ class _Drawing:
 
     def _completed(self, known: np.ndarray) -> np.ndarray:
         """Return (attributes, n) codes; rows that all know the same are drawn together, with less chance."""
-        if (known[:-1] >= 0).any():
-            return complete(self.fitted, known, {}, self.rng)[:-1]
-        codes = np.empty((len(known) - 1, known.shape[1]), dtype=np.uint16)
+        of_columns = len(self.codec.attributes)
+        if (known[:of_columns] >= 0).any() or not self.units.sizes:
+            return complete(self.fitted, known, {}, self.rng)[:of_columns]
+        codes = np.empty((of_columns, known.shape[1]), dtype=np.uint16)
         for kind in np.unique(known[-1]):
             rows = np.flatnonzero(known[-1] == kind)
             codes[:, rows] = complete(self.fitted, known[:, rows], {}, self.rng)[:-1]

@@ -233,7 +233,7 @@ class SyntheticModel:
         units = ModelOfUnits.from_json(data["units"]) if "units" in data else None
         if units:
             units.check_columns(codec)
-        sizes = [attribute.size for attribute in codec.attributes] + ([units.size] if units else [])
+        sizes = [attribute.size for attribute in codec.attributes] + (units.sizes if units else [])
         require(data["settings"]["sizes"] == sizes, "the generator and the columns have different numbers of codes")
         rules = items(data["rules"], "the rules", at_most=MAX_RULES)
         tensors = load_file(folder / "model.safetensors")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ class ModelOfUnits:
 
     Attributes:
       rows_per_unit: as released.
-      weights: for each class, its share of rows over its share in the model.
+      weights: for each code, its share of rows over its share in the model.
       column: the unit column, where the rows of a synthetic unit are drawn together and share a surrogate; None where
         each row has one of its own.
       constant: columns that have one value in all rows of a unit.
@@ -47,17 +48,19 @@ class ModelOfUnits:
 
     @classmethod
     def of(cls, fitted: FittedGenerator, rows_per_unit: RowsPerUnit, rng: np.random.Generator) -> ModelOfUnits:
-        """Return the weights of a model whose last attribute is the class; post-processing."""
-        size = len(rows_per_unit.classes) + 1
+        """Return the weights of a model whose last attribute is the code, if there are several; post-processing."""
+        size = rows_per_unit.n_codes + 1
+        if rows_per_unit.n_codes == 1:
+            return cls(rows_per_unit, (1.0,))
         found = np.bincount(fitted.sample_codes(ROWS_TRIED, rng)[-1], minlength=size)[:-1] / ROWS_TRIED
         wanted = rows_per_unit.row_shares
         weights = np.minimum(wanted / np.maximum(found, 1 / ROWS_TRIED), MOST_WEIGHT)
         return cls(rows_per_unit, tuple(weights.tolist()))
 
     @property
-    def size(self) -> int:
-        """Number of codes of the attribute, NULL included."""
-        return len(self.weights) + 1
+    def sizes(self) -> list[int]:
+        """Numbers of codes, NULL included, of what the model has beside the columns: one attribute, or none."""
+        return [len(self.weights) + 1] if len(self.weights) > 1 else []
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able data."""
@@ -67,6 +70,7 @@ class ModelOfUnits:
             "shares": list(per_unit.units),
             "most_used": per_unit.most_used,
             "weights": list(self.weights),
+            **({"joined": list(per_unit.joined)} if per_unit.joined else {}),
             **({"column": self.column, "constant": list(self.constant)} if self.column is not None else {}),
         }
 
@@ -79,9 +83,9 @@ class ModelOfUnits:
         """
         data = only(
             data,
-            {"classes", "shares", "most_used", "weights", "column", "constant"},
+            {"classes", "shares", "most_used", "weights", "joined", "column", "constant"},
             "the numbers of rows of units",
-            optional=frozenset({"column", "constant"}),
+            optional=frozenset({"joined", "column", "constant"}),
         )
         classes, last = [], 0
         for pair in items(data["classes"], "the numbers of rows", at_most=MAX_CLASSES):
@@ -93,15 +97,19 @@ class ModelOfUnits:
             tuple(number(n, 0.0, 1e6, "a share of units") for n in items(data[name], "the shares", at_most=MAX_CLASSES))
             for name in ("shares", "weights")
         )
-        require(len(shares) == len(weights) == len(classes) > 0, "the numbers of rows and their shares do not fit")
-        require(sum(s * w for s, w in zip(shares, weights, strict=True)) > 0, "no unit has a row")
+        joined = tuple(whole(n, 0, len(classes) - 1, "a code") for n in items(data.get("joined", []), "the codes"))
+        require(len(shares) == len(classes) == len(joined or classes) > 0, "the numbers of rows do not fit")
+        codes = joined or tuple(range(len(classes)))
+        require(codes[0] == 0 and all(0 <= b - a <= 1 for a, b in pairwise(codes)), "codes of units have gaps")
+        require(len(weights) == codes[-1] + 1, "the weights of units do not fit")
+        require(sum(s * weights[c] for s, c in zip(shares, codes, strict=True)) > 0, "no unit has a row")
         most = whole(data["most_used"], 1, MAX_ROWS, "a number of rows")
         column = text(data["column"], "the unit column", at_most=MAX_NAME) if "column" in data else None
         constant = tuple(
             text(name, "a constant column", at_most=MAX_NAME)
             for name in items(data.get("constant", []), "the constant columns")
         )
-        return cls(RowsPerUnit(tuple(classes), shares, most), weights, column, constant)
+        return cls(RowsPerUnit(tuple(classes), shares, most, joined), weights, column, constant)
 
     def check_columns(self, codec: TableCodec) -> None:
         """Return if the columns that are named can be drawn so.
@@ -122,7 +130,7 @@ class RowsOfUnits:
     """A model of rows, made of one that knows how many rows the row's unit has.
 
     Attributes:
-      fitted: has that as its last attribute.
+      fitted: has that as its last attribute, unless units are not told apart.
       units: the weight of each number.
       attributes: how many there are without it.
     """
@@ -137,6 +145,8 @@ class RowsOfUnits:
 
     def complete(self, known: np.ndarray, evidence: Mapping[int, np.ndarray], rng: np.random.Generator) -> np.ndarray:
         """Return codes of rows given what is known (see `conditional.complete`)."""
+        if not self.units.sizes:
+            return complete(self.fitted, known, evidence, rng)
         weight = np.array([*self.units.weights, 0.0])
         unknown = np.full((1, known.shape[1]), -1, dtype=np.int32)
         every = {**evidence, self.attributes: weight / weight.max()}

@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 from pipeline.admissions import FAST, run, write
 
-from privsynth.generators.marginal.clip_units import STEPS, expected_length, weight_of_row
+from privsynth.generators.marginal.clip_units import STEPS, expected_length
 from privsynth.generators.marginal.expected import noise_in_rows
 from privsynth.generators.registry import PublicFacts
 from privsynth.pipeline.usability.outlook import TableSize, weighting
 from privsynth.privacy.budget import Budget
+from privsynth.privacy.unit_weights import weight_of_row
 
 K = 20
 GUESS = TableSize(rows=4_000.0)

@@ -148,7 +148,7 @@ def sampling_order(data: Encoded) -> tuple[int, ...]:
 
     The number of rows of the unit comes first: rows are drawn by it.
     """
-    first = () if data.rows_per_unit is None else (len(data.attributes) - 1,)
+    first = () if data.unit_attribute is None else (data.unit_attribute,)
     rest = [at for at in range(len(data.attributes)) if at not in (*first, *data.targets)]
     return (*first, *rest, *(at for at in range(len(data.attributes)) if at in data.targets))
 

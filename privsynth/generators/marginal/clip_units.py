@@ -23,13 +23,12 @@ from privsynth.codecs.contingency import Marginal
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.privacy.budget import ROUNDING
 from privsynth.privacy.mechanisms import Mechanisms
-from privsynth.privacy.unit_weights import count
+from privsynth.privacy.unit_weights import count, weight_of_row
 
 MANY_ROWS = 10  # of a unit, from which entries are scaled, and rare target values are counted by units; by trial
 LENGTHS_PRICE = 0.03  # of the budget of a release, for how long the units' vectors are: few numbers, told coarsely
 BINS_PER_DOUBLING, LEAST_BINS = 2, 4  # of the histogram of lengths: the bound is within a factor of √2 of the best
 MOST_NAMED = 5  # tables, in the label of a release: more would fill a page of the bill
-SAMENESS = 0.25  # of the rows of a unit, see `weight_of_row`; another guess costs noise, and biases nothing
 HALF_MEAN_ABS = 0.4  # E|N(0, 1)| / 2: an entry's noise in total variation distance
 STEPS = 2**20  # of the grid, to the weight of a row of a unit that is not scaled down
 USUAL_ROWS = 0.5  # of the most that a unit may have; a guess that only decides how entries are scaled
@@ -42,16 +41,6 @@ def units_of(data: Encoded) -> tuple[np.ndarray, int]:
     """Return (n,) indices of units without gaps, and how many there are. Private."""
     found, unit = np.unique(data.unit, return_inverse=True)
     return unit, len(found)
-
-
-def weight_of_row(rows: np.ndarray) -> np.ndarray:
-    """Return what a row of units with so many rows weighs before anything is cut off; a public function.
-
-    It is one over the length of a vector in which `SAMENESS` of the pairs of rows meet.
-    """
-    rows = np.maximum(np.asarray(rows, dtype=np.float64), 1.0)
-    weight: np.ndarray = (SAMENESS * rows**2 + (1.0 - SAMENESS) * rows) ** -0.5
-    return weight
 
 
 def most_weight(max_rows_per_unit: int) -> float:

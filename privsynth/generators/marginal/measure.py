@@ -177,8 +177,8 @@ def error_weights(data: Encoded, likely: Sequence[int] = ()) -> np.ndarray:
       likely: see `likely_targets`.
     """
     marked = {*data.targets, *data.protected, *likely}
-    if data.rows_per_unit is not None:  # rows are drawn by it
-        marked.add(len(data.sizes) - 1)
+    if data.unit_attribute is not None:  # rows are drawn by it
+        marked.add(data.unit_attribute)
     return np.array([EMPHASIS if i in marked else 1.0 for i in range(len(data.sizes))])
 
 

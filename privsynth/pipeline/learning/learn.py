@@ -146,9 +146,11 @@ def _number_of_rows(sizes: Sizes, budget: Budget) -> int:
 
 
 def with_rows_per_unit(data: Encoded, per_unit: RowsPerUnit, rows_of_unit: np.ndarray) -> Encoded:
-    """Return the rows with an attribute more, the last: the class of the row's unit by its number of rows."""
-    codes = per_unit.class_of(rows_of_unit).astype(data.codes.dtype)
-    attribute = Attribute("rows of the unit", len(per_unit.classes) + 1, can_be_null=False, ordered=True)
+    """Return the rows with an attribute more, the last: how many rows the row's unit has, where units differ in it."""
+    if per_unit.n_codes == 1:
+        return replace(data, rows_per_unit=per_unit)
+    codes = per_unit.code_of(rows_of_unit).astype(data.codes.dtype)
+    attribute = Attribute("rows of the unit", per_unit.n_codes + 1, can_be_null=False, ordered=True)
     return replace(
         data,
         codes=np.concatenate([data.codes, codes[None]]),

@@ -128,14 +128,16 @@ class _TableStage:
             given=frozenset(range(len(own), len(own) + len(given))),
             targets=_when(columns, linked, name),
         )
-        if sizes.rows_per_unit is not None:
+        per_unit = sizes.rows_per_unit
+        if per_unit is not None:
+            per_unit = replace(per_unit, joined=())  # it says how many rows are drawn, and not only what they weigh
             at = len(data.attributes)
-            data = with_rows_per_unit(data, sizes.rows_per_unit, partition.rows_of_unit(partition.train))
+            data = with_rows_per_unit(data, per_unit, partition.rows_of_unit(partition.train))
             data = replace(data, given=data.given | {at})
         number = list(linked.modelled).index(name)
         rng = sampling_rng(self.request.seed, FITTING_STREAM - number)
         fitted = self.request.generator.fit(data, self.mechanisms, asked.plan, rng=rng, progress=progress)
-        return TableModel(columns.codec, fitted, sizes.rows_per_unit), own, sizes
+        return TableModel(columns.codec, fitted, per_unit), own, sizes
 
     def _view(self, table: Table, rows: Mapping[str, LinkedRows]) -> Table:
         """Return the table without the columns that hold keys, and with what is known of each row beside it."""

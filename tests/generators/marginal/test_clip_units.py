@@ -14,7 +14,6 @@ from privsynth.codecs.contingency import Marginal, full_marginal
 from privsynth.codecs.encoded_table import Encoded, RowsPerUnit
 from privsynth.generators.marginal.clip_units import (
     LEAST_SHARE,
-    SAMENESS,
     STEPS,
     choose_bound,
     entry_scales,
@@ -22,13 +21,13 @@ from privsynth.generators.marginal.clip_units import (
     most_weight,
     release_tables,
     weigh_rows,
-    weight_of_row,
 )
 from privsynth.generators.marginal.fitted import FitSettings
 from privsynth.generators.marginal.measure import effective_sensitivity, measure_marginals, measure_one_way
 from privsynth.generators.marginal.rounds import MeasureRequest, select_and_measure
 from privsynth.generators.marginal.select import score_marginals
 from privsynth.privacy.budget import Budget, plan_spending
+from privsynth.privacy.unit_weights import SAMENESS, weight_of_row
 
 SIZES = [4, 3, 6]
 PAIRS = [(full_marginal(SIZES, (0, 1)), 0.1), (Marginal((1, 2), (np.array([0, 0, 1]), np.arange(6))), 0.3)]

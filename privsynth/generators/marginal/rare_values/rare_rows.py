@@ -122,7 +122,7 @@ def _of_target(
     for code, n_rows, profile in zip(rare, level.tolist(), profiles, strict=True):
         profile.insert(target, (np.arange(attribute.size) == code).astype(np.float64))
         held = 1.0
-        if data.rows_per_unit is not None:
+        if data.unit_attribute is not None:
             weighed = profile[-1] * model_weight(data, shares)
             held = float(weighed.sum())
             profile[-1] = weighed / held

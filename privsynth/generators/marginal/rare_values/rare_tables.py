@@ -107,9 +107,10 @@ def _as_in_model(data: Encoded, measured: list[Measurement], shares: list[np.nda
 
     The table with the number of rows of the unit, the last, tells how much that is; without one, as much as all rows.
     """
-    if data.rows_per_unit is None or len(measured) < 2:
+    if data.rows_per_unit is None or data.unit_attribute is None or len(measured) < 2:
         return measured
-    at, weight, wanted = len(data.sizes) - 1, model_weight(data, shares), np.append(data.rows_per_unit.used_shares, 0.0)
+    at, weight = data.unit_attribute, model_weight(data, shares)
+    wanted = np.append(data.rows_per_unit.used_shares, 0.0)
     table = measured[-1]
     group = table.marginal.groups[-1]  # `at` is the last attribute of every table it is in
     assert table.attributes[-1] == at

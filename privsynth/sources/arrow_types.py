@@ -85,7 +85,7 @@ def cell_text(value: Any, skipped: SkippedCells) -> str | None:
     """Return one Python object of a spreadsheet, a database or a data frame as text.
 
     Numbers are spelled as Python does, whole floats without `.0`; booleans are `true` and `false`; times are ISO 8601,
-    in UTC where they carry a zone. Bytes, containers and anything else become None and are counted.
+    in UTC where they carry a zone. Infinity, bytes, containers and anything else become None and are counted.
     """
     try:
         return _spelled(value, skipped)
@@ -100,9 +100,10 @@ def _spelled(value: Any, skipped: SkippedCells) -> str | None:
     if isinstance(value, bool) or type(value).__name__ in ("bool", "bool_"):
         return "true" if value else "false"
     if isinstance(value, numbers.Real):
-        return _number_text(value)
+        return _number_text(value, skipped)
     if isinstance(value, decimal.Decimal):
-        return None if value.is_nan() else format(value, "f")
+        skipped.out_of_range_cells += value.is_infinite()
+        return format(value, "f") if value.is_finite() else None
     if type(value).__name__ in ("NAType", "NaTType"):
         return None
     if isinstance(value, dt.datetime):
@@ -120,11 +121,12 @@ def _spelled(value: Any, skipped: SkippedCells) -> str | None:
     return None
 
 
-def _number_text(value: numbers.Real) -> str | None:
+def _number_text(value: numbers.Real, skipped: SkippedCells) -> str | None:
     if isinstance(value, numbers.Integral):
         return str(int(value))
     number = float(value)
-    if math.isnan(number):
+    if not math.isfinite(number):
+        skipped.out_of_range_cells += math.isinf(number)
         return None
     return str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
@@ -13,6 +13,9 @@ from privsynth.errors import ConfigError
 from privsynth.schema.definition import MAX_COLUMNS
 from privsynth.schema.source_format import SourceFormat
 from privsynth.schema.stated_types import StatedTypes
+
+if TYPE_CHECKING:
+    from privsynth.sources.linked import LinkedSource
 
 MAX_KEYS = 1_000  # columns that JSON lines may have (own)
 ANY_SCHEME = ""  # of an adapter: it takes the URLs that no other adapter names
@@ -26,8 +29,11 @@ class SourceOptions:
       delimiter: one character between the cells of a delimited file; None takes it from the header line.
       encoding: Python name of the encoding of a text file; None takes the byte order mark, else UTF-8.
       sheet: name of the sheet of a workbook; None where it has only one.
-      table: table of a database, `name` or `schema.name`.
+      table: which table of a source that has several: of a database `name` or `schema.name`, of a folder the name of
+        the file without its suffix.
       query: one SELECT statement, instead of `table`.
+      tables: which tables of such a source to read together, of a database also `schema.*`; None reads all. It means
+        something to `open_tables` alone.
       columns: the columns to read, in this order; None reads all. JSON Lines has no header, so that this is also how
         its names become public.
       max_columns: a wider header is refused.
@@ -42,6 +48,7 @@ class SourceOptions:
     sheet: str | None = None
     table: str | None = None
     query: str | None = None
+    tables: tuple[str, ...] | None = None
     columns: tuple[str, ...] | None = None
     max_columns: int = MAX_COLUMNS
     max_cell_chars: int = 10_000
@@ -55,12 +62,14 @@ class SourceOptions:
             raise ConfigError("delimiter must be one character, and neither a quote nor a line break")
         if self.table is not None and self.query is not None:
             raise ConfigError("table and query cannot both be given; leave one out")
-        if isinstance(self.columns, str):
-            raise ConfigError("columns must be a list of names, not one text")
-        if self.columns is not None:
-            object.__setattr__(self, "columns", tuple(self.columns))
-        if self.columns is not None and (not self.columns or len(set(self.columns)) != len(self.columns)):
-            raise ConfigError("columns must name at least one column, and none twice")
+        for plural in ("columns", "tables"):
+            names = getattr(self, plural)
+            if isinstance(names, str):
+                raise ConfigError(f"{plural} must be a list of names, not one text")
+            if names is not None:
+                object.__setattr__(self, plural, tuple(names))
+                if not names or len(set(names)) != len(names):
+                    raise ConfigError(f"{plural} must name at least one {plural[:-1]}, and none twice")
         for field in fields(self):
             if field.name.startswith(("max_", "batch_")):
                 positive(**{field.name: getattr(self, field.name)})
@@ -105,7 +114,7 @@ class SkippedCells:
       nested_cells: lists, objects, structs; null.
       binary_cells: bytes; null.
       error_cells: cells that hold an error value of a spreadsheet, like #N/A; null.
-      out_of_range_cells: times outside the years 1 to 9999; null.
+      out_of_range_cells: times outside the years 1 to 9999, and infinity; null.
       unreadable_cells: objects of a type that has no text; null.
       comma_cells: numbers with a comma in a column that is declared without `decimal: ","`; null. Counted in a run,
         since a source does not know what is declared.
@@ -179,8 +188,9 @@ def stated_types_of(source: Source) -> StatedTypes:
     return found if isinstance(found, StatedTypes) else StatedTypes()
 
 
-# The options that only some kinds of sources know; all know `columns` and the limits.
-OPTIONS = tuple(field.name for field in fields(SourceOptions) if field.default is None and field.name != "columns")
+# The options that only some kinds of sources know; all know `columns` and the limits. `tables` is for several at once.
+_FOR_ALL = {"columns", "tables"}
+OPTIONS = tuple(f.name for f in fields(SourceOptions) if f.default is None and f.name not in _FOR_ALL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,6 +204,9 @@ class Adapter:
       schemes: what stands before :// in a URL, in lower case.
       options: those of `OPTIONS` that mean something to it.
       has_header: whether the names of columns stand in front of the rows, or only in them.
+      open_tables: the same for all tables of it, to a `LinkedSource` (see `linked`); None where it is one table.
+      prefixes: what stands before a path or a URL with a single colon, in lower case: "fhir" for fhir:export/.
+
     Raises:
       ConfigError: a suffix, a scheme or an option is none.
     """
@@ -204,16 +217,22 @@ class Adapter:
     schemes: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     has_header: bool = True
+    open_tables: Callable[[Any, SourceOptions], LinkedSource] | None = None
+    prefixes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not all(suffix == suffix.lower() and suffix[:1] == "." and suffix[1:] for suffix in self.suffixes):
             raise ConfigError(f"a suffix of {self.what} must begin with a dot and be in lower case")
-        if not all(scheme == scheme.lower() and ":" not in scheme for scheme in self.schemes):
+        if not all(scheme == scheme.lower() and ":" not in scheme for scheme in (*self.schemes, *self.prefixes)):
             raise ConfigError(f"a scheme of {self.what} must be in lower case, without ://")
         if not set(self.options) <= set(OPTIONS):
             raise ConfigError(f"the options of {self.what} must be among {', '.join(OPTIONS)}")
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """What it is found by: suffixes as they are, schemes with ://."""
-        return (*self.suffixes, *(f"{scheme}://" for scheme in self.schemes))
+        """What it is found by: suffixes as they are, schemes with ://, prefixes with a colon."""
+        return (
+            *self.suffixes,
+            *(f"{scheme}://" for scheme in self.schemes),
+            *(f"{prefix}:" for prefix in self.prefixes),
+        )

@@ -1,9 +1,13 @@
-"""From a path, a URL or a data frame to a `Source`, and from a `Source` to a `Table` in the private folder."""
+"""From a path, a URL or a data frame to a `Source`, and from a `Source` to a `Table` in the private folder.
+
+What has several tables is opened by `open_tables` and read by `read_tables`; `open_source` opens one of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,7 +16,8 @@ import pyarrow as pa
 from privsynth import extensions
 from privsynth.errors import ConfigError, PrivsynthError, SourceError
 from privsynth.extensions import Extension
-from privsynth.sources import dataframe, excel, parquet, sql
+from privsynth.sources import dataframe, excel, folder, parquet, sql
+from privsynth.sources.linked import LinkedSource, TablesByName, one_snapshot
 from privsynth.sources.protocol import ANY_SCHEME, OPTIONS, Adapter, SkippedCells, Source, SourceOptions
 from privsynth.sources.text import csv, jsonl
 from privsynth.sources.unread_formats import advice_for_file, advice_for_pattern, advice_for_scheme
@@ -22,10 +27,28 @@ from privsynth.workspace import Workspace
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SOURCES", "Adapter", "SkippedCells", "Source", "SourceOptions", "open_source", "read_table"]
+__all__ = [
+    "SOURCES",
+    "Adapter",
+    "SkippedCells",
+    "Source",
+    "SourceOptions",
+    "open_source",
+    "open_tables",
+    "read_table",
+    "read_tables",
+]
 
 # All that privsynth itself can read, in the order in which messages name it. Other packages may bring more.
-SOURCES: tuple[Adapter, ...] = (csv.SOURCE, jsonl.SOURCE, parquet.SOURCE, excel.SOURCE, sql.SOURCE, dataframe.SOURCE)
+SOURCES: tuple[Adapter, ...] = (
+    csv.SOURCE,
+    jsonl.SOURCE,
+    parquet.SOURCE,
+    excel.SOURCE,
+    sql.SOURCE,
+    dataframe.SOURCE,
+    folder.SOURCE,
+)
 _BY_KEY = {key: adapter for adapter in SOURCES for key in adapter.keys}
 _NAMES = frozenset(key.removesuffix("://") for key in _BY_KEY)
 _TYPES = {pa.string(), pa.int64(), pa.float64(), pa.bool_(), pa.timestamp("us"), pa.date32()}  # see `Source`
@@ -42,6 +65,11 @@ class _Found(NamedTuple):
     key: str
     target: Any
     extension: Extension | None = None
+
+    @property
+    def words(self) -> str:
+        """What the origin is, for a message."""
+        return f"{self.adapter.what} ({self.key})" if self.key else self.adapter.what
 
 
 def open_source(origin: str | Path | pd.DataFrame, options: SourceOptions | None = None) -> Source:
@@ -60,15 +88,53 @@ def open_source(origin: str | Path | pd.DataFrame, options: SourceOptions | None
     """
     options = options or SourceOptions()
     found = _find(origin)
-    for name in OPTIONS:
-        if getattr(options, name) is not None and name not in found.adapter.options:
-            what = f"{found.adapter.what} ({found.key})" if found.key else found.adapter.what
-            raise ConfigError(f"the option {name} means nothing to {what}; leave it out")
+    if options.tables is not None:
+        raise ConfigError("the option tables is for what reads several; name the one to read with table")
+    _refuse_options(found, options, set(found.adapter.options))
     with _no_foreign_errors("the source"):
         source = found.adapter.open(found.target, options)
         if found.extension is not None and not {field.type for field in source.arrow_schema} <= _TYPES:
             raise SourceError(f"{found.extension.label} gives columns of a type that a source may not; ask its makers")
     return source
+
+
+def open_tables(
+    origin: str | Path | Mapping[str, str | Path | pd.DataFrame], options: SourceOptions | None = None
+) -> LinkedSource:
+    """Open all tables of a folder, a database or an export, or those that `options.tables` names.
+
+    Guarantee: none needed. Only headers and catalogues are read.
+
+    Args:
+      origin: what to read: a path or a URL, or name -> path, URL or DataFrame of one table.
+      options: how to read it; `table`, `query` and `columns` are for one table alone.
+
+    Raises:
+      SourceError: there is no such thing, it has no tables, or one of them cannot be read as a table.
+      SchemaError: a header of a table has blank, repeated or too many names.
+      ConfigError: the origin is one table, or an option is absurd or means nothing to it.
+    """
+    options = options or SourceOptions()
+    if isinstance(origin, Mapping):
+        wanted = options.tables or tuple(origin)
+        if missing := [name for name in wanted if name not in origin]:
+            raise ConfigError(f"no table named {', '.join(map(repr, missing))} is given; check the spelling")
+        return TablesByName({name: open_source(origin[name], replace(options, tables=None)) for name in wanted})
+    found = _find(origin)
+    if found.adapter.open_tables is None:
+        raise ConfigError(f"{found.words} is one table; for linked tables give a folder of files or a database")
+    if options.columns is not None:
+        raise ConfigError("the option columns is for one table; name columns in the schema, or leave it out")
+    _refuse_options(found, options, set(found.adapter.options) - {"table", "query"})
+    with _no_foreign_errors("the source"):
+        return found.adapter.open_tables(found.target, options)
+
+
+def _refuse_options(found: _Found, options: SourceOptions, known: set[str]) -> None:
+    """Raise `ConfigError` if an option is given that means nothing to the adapter."""
+    for name in OPTIONS:
+        if getattr(options, name) is not None and name not in known:
+            raise ConfigError(f"the option {name} means nothing to {found.words}; leave it out")
 
 
 def has_header(origin: str | Path | pd.DataFrame) -> bool:
@@ -93,10 +159,16 @@ def _find(origin: Any) -> _Found:
             return _Found(dataframe.SOURCE, "", origin)
         kind = type(origin).__name__
         raise SourceError(f"a {kind} cannot be read; give a path, a database URL or a pandas DataFrame")
-    if isinstance(origin, str) and "://" in origin:
-        return _find_scheme(origin)
+    if isinstance(origin, str):
+        prefix, colon, rest = origin.partition(":")
+        if colon and not rest.startswith("//") and (adapter := _BY_KEY.get(f"{prefix.lower()}:")):
+            return _Found(adapter, f"{prefix.lower()}:", rest)
+        if "://" in origin:
+            return _find_scheme(origin)
     path = Path(origin)
     name = path.name.lower()
+    if path.is_dir():
+        return _Found(folder.SOURCE, "folder", path)
     if advice := advice_for_pattern(path):
         raise SourceError(advice)
     if suffix := _longest(name, [suffix for adapter in SOURCES for suffix in adapter.suffixes]):
@@ -162,6 +234,22 @@ def read_table(source: Source, workspace: Workspace, *, may_be_empty: bool = Fal
     if data.num_rows == 0 and not may_be_empty:
         raise SourceError(f"{source.label} has a header but no rows; there is nothing to protect or to learn from")
     return Table(data, workspace.let_go), skipped
+
+
+def read_tables(
+    linked: LinkedSource, workspace: Workspace, *, may_be_empty: bool = False
+) -> dict[str, tuple[Table, SkippedCells]]:
+    """Read all tables, in reading order and in one state of the source, where it knows of such (see `read_table`).
+
+    Guarantee: none; the tables are the private input. The counts are for the officer only.
+
+    Returns:
+      Name -> the table, and what of it could not be read.
+    """
+    with _no_foreign_errors(linked.label), one_snapshot(linked):
+        return {
+            name: read_table(source, workspace, may_be_empty=may_be_empty) for name, source in linked.tables().items()
+        }
 
 
 def _guarded_batches(source: Source, skipped: SkippedCells) -> Iterator[pa.RecordBatch]:

@@ -46,8 +46,6 @@ def advice_for_file(path: Path) -> str:
     name = path.name.lower()
     if name == "-":
         return "standard input can be read only once, and privsynth reads a table more often; write it into a file"
-    if path.is_dir():
-        return f"{path} is a folder; name one file in it, and join parts of one table into one file beforehand"
     fitting = [suffix for suffix in _SUFFIXES if name.endswith(suffix)]
     if fitting:
         what, instead = _SUFFIXES[max(fitting, key=len)]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from types import SimpleNamespace
 
 import pytest
+from postgresql_server import DRIVERS, PASSWORD, absent, running_server
 
 from privsynth.sources import SourceOptions, open_source, read_table
 from privsynth.workspace import Workspace
@@ -44,3 +46,20 @@ def csv_file(tmp_path):
         return path
 
     return _write
+
+
+@pytest.fixture(scope="session")
+def server():
+    """Start PostgreSQL once for all tests of a process, and return its port."""
+    if find_spec(DRIVERS[0]) is None:
+        absent(DRIVERS[0])
+    with running_server() as port:
+        yield port
+
+
+@pytest.fixture(params=DRIVERS)
+def postgresql_url(request, server):
+    """Return the URL of the server's database, by one driver after the other."""
+    if find_spec(request.param) is None:
+        pytest.skip(f"{request.param} is not installed")
+    return f"postgresql+{request.param}://anna:{PASSWORD}@127.0.0.1:{server}/postgres"

@@ -260,7 +260,7 @@ def test_frames_with_odd_names(read):
 
 def test_whole_floats_have_no_point():
     texts = [cell_text(value, SkippedCells()) for value in (7.0, -0.0, 1e16, 0.1, np.float32(0.5), float("inf"))]
-    assert texts == ["7", "0", "1e+16", "0.1", "0.5", "inf"]
+    assert texts == ["7", "0", "1e+16", "0.1", "0.5", None]
 
 
 def test_a_missing_cell_does_not_change_how_booleans_of_a_frame_are_read(read):

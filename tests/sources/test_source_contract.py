@@ -114,6 +114,14 @@ def frame(folder):
     return made.astype({"age": "Int64", "score": "Float64", "active": "boolean"}), {}
 
 
+def folder_of_files(folder):
+    inner = folder / "hospital"
+    inner.mkdir()
+    (inner / "people.csv").write_bytes(delimited(";"))
+    (inner / "stays.csv").write_text("a\n1\n")
+    return inner, {"table": "people"}
+
+
 COLUMNS = tuple(NAMES)  # JSON Lines has no header
 # What a source is found by -> how the table is written as such a source: its origin and the options to read it with.
 EXAMPLES = {
@@ -132,6 +140,7 @@ EXAMPLES = {
     ".db": sqlite_file(".db"),
     "sqlite://": sqlite_url,
     "a pandas DataFrame": frame,
+    "a folder of files": folder_of_files,
 }
 ON_A_SERVER = {"postgresql://", "mysql://", "://"}  # see test_postgresql_source
 
@@ -243,7 +252,7 @@ def test_what_is_no_readable_file_is_refused(suffix, problem, tmp_path, monkeypa
         monkeypatch.setattr("pathlib.Path.open", refuse)
     expected = {
         "missing": "does not exist",
-        "folder": "is a folder",
+        "folder": "is a folder without .csv",
         "empty": "is empty",
         "no access": "may not be read",
         "pipe": "not a regular file",
@@ -340,7 +349,7 @@ def test_an_unknown_suffix_lists_the_known_ones(tmp_path):
         ("table.xls", "save it as .xlsx"),
         ("-", "write it into a file"),
         ("part-*.csv", "join them into one"),
-        (".", "is a folder; name one file"),
+        (".", "is a folder without .csv"),
         ("https://x/a.csv", "opens no https:// URL"),
         ("s3://SECRET@bucket/a.parquet", "opens no s3:// URL"),
     ],

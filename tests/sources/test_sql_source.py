@@ -153,7 +153,7 @@ def test_a_missing_driver_is_named(monkeypatch):
 
 
 def test_where_no_driver_of_postgresql_is_installed_one_is_named(monkeypatch):
-    monkeypatch.setattr("privsynth.sources.sql.session.POSTGRESQL_DRIVERS", ("no_such_driver",))
+    monkeypatch.setattr("privsynth.sources.sql.postgresql.DRIVERS", ("no_such_driver",))
     with pytest.raises(
         SourceError, match="needs a driver for PostgreSQL; install one, for example: pip install pg8000"
     ):

@@ -13,7 +13,7 @@ _SOURCE = [
         "--encoding", metavar="NAME", help="Encoding of a text file (default: its byte order mark, else UTF-8)."
     ),
     click.option("--sheet", metavar="NAME", help="Sheet of an Excel workbook, if it has several."),
-    click.option("--table", metavar="NAME", help="Table of a database."),
+    click.option("--table", metavar="NAME", help="Table of a database or a folder."),
     click.option("--query", metavar="SQL", help="SELECT statement to run on a database, instead of --table."),
     click.option("--columns", metavar="A,B,C", help="Read only these columns, in this order."),
 ]

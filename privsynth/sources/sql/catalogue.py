@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -82,9 +83,11 @@ def of_table(connection: Connection, table: str) -> Stated:
 
     schema, _, name = table.rpartition(".")
     try:
-        catalogue = inspect(connection)
-        definitions = _definitions(catalogue, name, schema or None)
-        checks = _checks(catalogue, name, schema or None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", exc.SAWarning)  # of types that SQLAlchemy does not know: they state nothing
+            catalogue = inspect(connection)
+            definitions = _definitions(catalogue, name, schema or None)
+            checks = _checks(catalogue, name, schema or None)
     except (exc.SQLAlchemyError, NotImplementedError):
         definitions, checks = {}, {}
     # A type of SQLite is advice: a column of integers may hold texts.

@@ -118,4 +118,4 @@ def learned(epsilon: float = 100.0, seed: int = 0) -> tuple[LinkedModel, Bill]:
     schema, tables = LinkedSchema.model_validate(SPEC), as_tables(clinic(seed=seed))
     request = request_of(schema, tables, epsilon)
     bill = Bill(request.plan.whole)
-    return learn_linked(tables, request, GaussianMechanisms(bill), KeyedFunction()), bill
+    return learn_linked(tables, request, GaussianMechanisms(bill), KeyedFunction()).model, bill

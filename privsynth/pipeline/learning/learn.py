@@ -120,7 +120,7 @@ def _fit(
         rules=request.schema.rules,
         default_rows=min(_number_of_rows(sizes, request.budget), columns.codec.room),
         dataset=request.dataset,
-        source_format=_written(columns, request.source_format),
+        source_format=written_format(columns, request.source_format),
         units=None if sizes.rows_per_unit is None else _units(columns, fitted, sizes.rows_per_unit, request, rng),
     )
     return model, rng
@@ -174,7 +174,7 @@ def as_drawn(codec: TableCodec, never: Sequence[np.ndarray]) -> TableCodec:
     return TableCodec.from_json(TableCodec(tuple(codecs)).to_json())
 
 
-def _written(columns: LearnedColumns, stated: SourceFormat) -> SourceFormat:
+def written_format(columns: LearnedColumns, stated: SourceFormat) -> SourceFormat:
     """Return how the columns of the synthetic table are written: as the source states, and as was learned."""
     kept = columns.layout.names
     return SourceFormat(

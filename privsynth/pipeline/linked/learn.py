@@ -7,28 +7,36 @@ unit may. Each table has its own parts of one plan, and Gaussian releases add up
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
 
-from privsynth.codecs.column_facts import declared_facts
-from privsynth.codecs.encoded_table import Encoded
+from privsynth.audit.rules import rule_findings
+from privsynth.codecs.column_facts import ColumnFacts, declared_facts
+from privsynth.codecs.columns.surrogate import surrogate_codec
+from privsynth.codecs.encoded_table import Encoded, RowsPerUnit
 from privsynth.codecs.parse import Grid, as_numbers, as_times
 from privsynth.codecs.parsed_table import parse_table
+from privsynth.codecs.table import TableCodec
 from privsynth.domain.bounding import Partition
+from privsynth.domain.layout import Layout
 from privsynth.domain.linking import LinkedRows, People, link_rows, number_of_children
 from privsynth.domain.unit_sizes import REACH
-from privsynth.generators.registry import Generator
+from privsynth.findings.finding import Finding
+from privsynth.generators.registry import FittedGenerator, Generator, codes_never_drawn
 from privsynth.pipeline.learning.columns import LearnedColumns, learn_columns
-from privsynth.pipeline.learning.learn import FITTING_STREAM, share_out, with_rows_per_unit
+from privsynth.pipeline.learning.learn import FITTING_STREAM, as_drawn, share_out, with_rows_per_unit, written_format
 from privsynth.pipeline.learning.request import Request
 from privsynth.pipeline.learning.sizes import Sizes, release_sizes
-from privsynth.pipeline.linked.plan import LinkedPlan, MechanismsOfTable
+from privsynth.pipeline.linked.plan import REPORT, LinkedPlan, MechanismsOfTable
 from privsynth.privacy.budget import SpendingPlan
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.progress import Progress, no_progress
+from privsynth.public_figures.figures import paid_findings
+from privsynth.public_figures.inputs import PaidInputs
 from privsynth.randomness import KeyedFunction, sampling_rng
+from privsynth.sampling.linked.draw import DrawnTable, draw_linked, rules_held
 from privsynth.sampling.linked.model import (
     Given,
     LinkedModel,
@@ -41,6 +49,8 @@ from privsynth.sampling.linked.model import (
 )
 from privsynth.schema.definition import Column, Schema
 from privsynth.schema.linked import LinkedSchema
+from privsynth.schema.source_format import SourceFormat
+from privsynth.schema.stated_types import Family
 from privsynth.table import Table
 
 
@@ -51,6 +61,9 @@ class LinkedRequest:
     Attributes:
       holdout_fraction: share of the persons that are held out for the audit.
       seed: of every public draw.
+      n_persons: synthetic persons, None for the released number of persons.
+      typed, families: table -> as in `Request`.
+      formats: table -> how the source's table is written, by its header and types.
     """
 
     schema: LinkedSchema
@@ -59,6 +72,40 @@ class LinkedRequest:
     dataset: str
     holdout_fraction: float
     seed: int
+    n_persons: int | None = None
+    typed: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    families: Mapping[str, Mapping[str, Family]] = field(default_factory=dict)
+    formats: Mapping[str, SourceFormat] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublicTables:
+    """What may leave: functions of public facts, released figures and published randomness.
+
+    Attributes:
+      model: to draw persons from.
+      drawn: the synthetic tables.
+      facts, layouts: table -> what each of its columns is and became.
+      findings: the public findings; the group of each begins with its table.
+    """
+
+    model: LinkedModel
+    drawn: Mapping[str, DrawnTable]
+    facts: Mapping[str, Mapping[str, ColumnFacts]]
+    layouts: Mapping[str, Layout]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class _Learned:
+    """What was learned of one table; private for the rows that it holds."""
+
+    model: TableModel
+    codes: np.ndarray
+    sizes: Sizes
+    columns: LearnedColumns
+    partition: Partition
+    mechanisms: MechanismsOfTable
 
 
 def learn_linked(
@@ -68,8 +115,8 @@ def learn_linked(
     keyed: KeyedFunction,
     *,
     progress: Progress = no_progress,
-) -> LinkedModel:
-    """Return a model of persons with all their rows.
+) -> PublicTables:
+    """Return what may leave: a model of persons with all their rows, synthetic persons, and the public figures.
 
     Guarantee: (ε, δ)-DP for adding or removing one person with all rows in all tables, with the plan's budget. Each
       table's releases see at most `max_children` rows of a person, and spend that table's parts.
@@ -78,19 +125,61 @@ def learn_linked(
     rows = link_rows(tables, schema, lambda name: order_values(tables[name], schema, name))
     root = schema.tables[schema.root]
     people = People.draw(_keys(tables[schema.root], root.key), request.holdout_fraction, keyed)
-    models: dict[str, TableModel] = {}
-    codes: dict[str, np.ndarray] = {}
-    n_persons, parts = 1, dict(request.plan.whole.parts)
+    learned: dict[str, _Learned] = {}
+    parts = dict(request.plan.whole.parts)
     for i, name in enumerate(schema.modelled):
         progress(f"learning {name}", i / len(schema.modelled))
         partition = people.partition(rows[name], 1 if name == schema.root else schema.tables[name].max_children, keyed)
-        of_table = MechanismsOfTable(mechanisms, parts, name)
-        stage = _TableStage(name, request, of_table, request.plan.of_table(name, parts))
-        models[name], codes[name], sizes = stage.learn(tables[name], rows, partition, models, codes, progress)
-        of_table.pass_on(schema.modelled[i + 1 :])
-        if name == schema.root:
-            n_persons = max(round(sizes.used), 1)
-    return LinkedModel(schema, models, n_persons)
+        stage = _TableStage(
+            name, request, MechanismsOfTable(mechanisms, parts, name), request.plan.of_table(name, parts)
+        )
+        learned[name] = stage.learn(tables[name], rows, partition, learned, progress)
+        learned[name].mechanisms.pass_on(schema.modelled[i + 1 :])
+    models = {name: one.model for name, one in learned.items()}
+    n_persons = max(round(learned[schema.root].sizes.used), 1)
+    model = LinkedModel(schema, models, n_persons, request.dataset)
+    drawn = draw_linked(model, request.n_persons or n_persons, seed=request.seed, progress=progress)
+    findings: list[Finding] = []
+    for i, (name, one) in enumerate(learned.items()):
+        progress(f"measuring the public figures of {name}", i / len(learned))
+        rng = sampling_rng(request.seed, FITTING_STREAM - len(learned) - i)
+        bought = _figures(one, drawn[name], request, rng, parts[f"{name}/{REPORT}"])
+        findings += [_of_table(finding, name) for finding in bought]
+        findings += [_of_table(finding, name) for finding in rule_findings(rules_held(model, name, drawn))]
+    return PublicTables(
+        model=model,
+        drawn=drawn,
+        facts={name: one.columns.facts for name, one in learned.items()},
+        layouts={name: one.columns.layout for name, one in learned.items()},
+        findings=tuple(findings),
+    )
+
+
+def _figures(
+    one: _Learned, drawn: DrawnTable, request: LinkedRequest, rng: np.random.Generator, mu_squared: float
+) -> list[Finding]:
+    """Return the public figures of one table.
+
+    Guarantee: its part "report".
+    """
+    columns, everyone = one.columns, one.columns.everyone
+    schema = request.schema.of_table(one.mechanisms.table)
+    modelled = columns.layout.modelled
+    trained = np.arange(everyone.codes.shape[1]) < len(one.partition.train)
+    inputs = PaidInputs(
+        data=everyone,
+        synthetic=drawn.codes,
+        codec=columns.codec,
+        target=next((n for n in schema.with_role("target") if n in modelled), None),
+        protected=tuple(n for n in schema.with_role("protected") if n in modelled),
+        in_training=trained if request.holdout_fraction > 0 else None,
+    )
+    return paid_findings(inputs, one.mechanisms, mu_squared=mu_squared, rng=rng)
+
+
+def _of_table(finding: Finding, table: str) -> Finding:
+    """Return a finding that says which table it is of."""
+    return replace(finding, group=f"{table}: {finding.group}" if finding.group else table)
 
 
 @dataclass(frozen=True)
@@ -105,11 +194,10 @@ class _TableStage:
         table: Table,
         rows: Mapping[str, LinkedRows],
         partition: Partition,
-        models: Mapping[str, TableModel],
-        codes: Mapping[str, np.ndarray],
+        above: Mapping[str, _Learned],
         progress: Progress,
-    ) -> tuple[TableModel, np.ndarray, Sizes]:
-        """Return the table's model, the (attributes, n) codes of all its rows, which are private, and its sizes."""
+    ) -> _Learned:
+        """Return the table's model, and what the tables below and the figures need of its rows."""
         linked, name = self.request.schema, self.name
         view = self._view(table, rows)
         asked = self._request(view)
@@ -117,9 +205,10 @@ class _TableStage:
         asked = replace(asked, plan=share_out(view, sizes, asked, self.mechanisms))
         columns = learn_columns(view, partition, sizes, asked, self.mechanisms, progress)
         own = self._codes_of_all(view, columns, asked.schema)
-        codecs = {**{n: model.codec for n, model in models.items()}, name: columns.codec}
+        codecs = {**{n: one.columns.codec for n, one in above.items()}, name: columns.codec}
         given = given_attributes(linked, name, codecs)
-        known = _known(linked, name, rows, {**codes, name: own}, given)
+        codes = {**{n: one.codes for n, one in above.items()}, name: own}
+        known = _known(linked, name, rows, codes, given)
         data = _training(columns, partition, sizes, np.concatenate([own, known.astype(own.dtype)]))
         data = replace(
             data,
@@ -137,7 +226,38 @@ class _TableStage:
         number = list(linked.modelled).index(name)
         rng = sampling_rng(self.request.seed, FITTING_STREAM - number)
         fitted = self.request.generator.fit(data, self.mechanisms, asked.plan, rng=rng, progress=progress)
-        return TableModel(columns.codec, fitted, per_unit), own, sizes
+        codec = as_drawn(columns.codec, codes_never_drawn(fitted, data.sizes))
+        return _Learned(
+            model=self._model(table, columns, codec, fitted, per_unit),
+            codes=own,
+            sizes=sizes,
+            columns=columns,
+            partition=partition,
+            mechanisms=self.mechanisms,
+        )
+
+    def _model(
+        self,
+        table: Table,
+        columns: LearnedColumns,
+        codec: TableCodec,
+        fitted: FittedGenerator,
+        per_unit: RowsPerUnit | None,
+    ) -> TableModel:
+        declared, links = self.request.schema.tables[self.name], set(self.request.schema.links(self.name))
+        stated = self.request.formats.get(self.name, SourceFormat())
+        keys = {}
+        if declared.key is not None:
+            column = declared.columns.get(declared.key, Column(kind="id"))
+            keys[declared.key] = surrogate_codec(declared.key, column, table.column(declared.key).type)
+        return TableModel(
+            codec,
+            fitted,
+            per_unit,
+            tuple(name for name in table.names if name in links or name in codec.by_name),
+            keys,
+            written_format(columns, stated),
+        )
 
     def _view(self, table: Table, rows: Mapping[str, LinkedRows]) -> Table:
         """Return the table without the columns that hold keys, and with what is known of each row beside it."""
@@ -164,6 +284,9 @@ class _TableStage:
             holdout_fraction=self.request.holdout_fraction,
             n_synthetic=None,
             seed=self.request.seed,
+            typed=self.request.typed.get(self.name, frozenset()),
+            families=self.request.families.get(self.name, {}),
+            source_format=self.request.formats.get(self.name, SourceFormat()),
             plain=frozenset({*hidden_columns(linked, self.name), linked.tables[self.name].order or ""}),
         )
 

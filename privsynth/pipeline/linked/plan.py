@@ -89,7 +89,7 @@ class MechanismsOfTable:
     """
 
     def __init__(self, inner: Mechanisms, parts: dict[str, float], table: str) -> None:
-        self._inner, self._parts, self._table = inner, parts, table
+        self._inner, self._parts, self.table = inner, parts, table
         self._spent: dict[str, float] = {}
 
     def gaussian(self, values: np.ndarray, *, l2_sensitivity: float, part: str, mu_squared: float, label: str) -> Noisy:
@@ -142,7 +142,7 @@ class MechanismsOfTable:
 
         Which release follows, and at what price, then depends on earlier releases alone (see `Bill.share_out`).
         """
-        own = [part for part in self._parts if part.startswith(f"{self._table}/") and part != self._part(REPORT)]
+        own = [part for part in self._parts if part.startswith(f"{self.table}/") and part != self._part(REPORT)]
         theirs = [part for part in self._parts if part.partition("/")[0] in later and not part.endswith(f"/{REPORT}")]
         whole = math.fsum(self._parts[part] for part in theirs)
         left = math.fsum(max(self._parts[part] - self._spent.get(part, 0.0), 0.0) for part in own) * ROUNDING
@@ -156,10 +156,10 @@ class MechanismsOfTable:
         self._spent[self._part(part)] = self._spent.get(self._part(part), 0.0) + mu_squared
 
     def _part(self, part: str) -> str:
-        return f"{self._table}/{part}"
+        return f"{self.table}/{part}"
 
     def _label(self, label: str) -> str:
-        return f"{self._table}: {label}"
+        return f"{self.table}: {label}"
 
 
-__all__ = ["SHARE_POWER", "LinkedPlan", "MechanismsOfTable", "make_linked_plan"]
+__all__ = ["REPORT", "SHARE_POWER", "LinkedPlan", "MechanismsOfTable", "make_linked_plan"]

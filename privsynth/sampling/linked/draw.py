@@ -75,6 +75,25 @@ def draw_linked(
     return drawn
 
 
+def rules_held(model: LinkedModel, name: str, drawn: Mapping[str, DrawnTable]) -> list[tuple[str, np.ndarray]]:
+    """Return each rule of a table that can be told of its rows, and (n,) booleans: the row keeps it."""
+    rules, table = _rules(model, name), drawn[name]
+    frame = model.codecs[name].frame(table.rows)
+    parent = model.schema.tables[name].parent
+    if parent is not None:
+        above = model.codecs[parent.table].frame(drawn[parent.table].rows.take(table.parent))
+        frame = frame.join(_prefixed(above, "parent"))
+    before = np.maximum(np.arange(table.n_rows) - 1, 0)  # rows of one parent stand one after the other, in order
+    first = table.parent != table.parent[before] if table.n_rows else np.zeros(0, dtype=bool)
+    first[:1] = True
+    frame = frame.join(_prefixed(model.codecs[name].frame(table.rows.take(before)), "previous"))
+    held = []
+    for rule in rules:
+        of_previous = any(column.startswith("previous.") for column in rule.columns)
+        held.append((rule.text, rule.holds(frame) | (first & of_previous)))
+    return held
+
+
 class TableDrawing:
     """Draws the rows of one table.
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
-from privsynth.codecs.columns import Attribute
+from privsynth.codecs.columns import Attribute, SurrogateCodec
 from privsynth.codecs.encoded_table import RowsPerUnit
 from privsynth.codecs.table import TableCodec
 from privsynth.generators.registry import FittedGenerator
+from privsynth.sampling.origin import Origin
 from privsynth.schema.linked import LinkedSchema
+from privsynth.schema.source_format import SourceFormat
 
 # Places among the rows of one parent: the first few are told apart, later ones by classes that double (own).
 PLACES = (0, 1, 2, 4, 8, 16, 32, 64)
@@ -46,11 +48,22 @@ class TableModel:
       codec: codes to columns; `since` and the numbers of children are among them.
       fitted: of the codec's attributes, then those given, then (below the root) the class of the person's rows.
       rows_per_unit: how many rows persons with any have; None for the root.
+      columns: of the written table, in the order of the source.
+      keys: its own key, and its parent's: what surrogates look like.
+      source_format: how the source's table is written.
     """
 
     codec: TableCodec
     fitted: FittedGenerator
     rows_per_unit: RowsPerUnit | None
+    columns: tuple[str, ...]
+    keys: Mapping[str, SurrogateCodec] = field(default_factory=dict)
+    source_format: SourceFormat = field(default_factory=SourceFormat)
+
+    @property
+    def visible(self) -> TableCodec:
+        """The codec of the columns that are written, without those that hold keys."""
+        return TableCodec(tuple(codec for codec in self.codec.codecs if codec.name in self.columns))
 
 
 @dataclass(frozen=True)
@@ -61,11 +74,15 @@ class LinkedModel:
       schema: how they are linked; public.
       models: name of each modelled table -> its model.
       n_persons: the released number of persons.
+      dataset: name of the dataset it stands for.
+      origin: the promise under which it was released; None outside a release.
     """
 
     schema: LinkedSchema
     models: Mapping[str, TableModel]
     n_persons: int
+    dataset: str = ""
+    origin: Origin | None = None
 
     @cached_property
     def codecs(self) -> dict[str, TableCodec]:

@@ -1,0 +1,182 @@
+"""A model of linked tables on disk: `linked.json`, and the numbers of each table in a file of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from privsynth.codecs.columns import SurrogateCodec, codec_from_json, codec_to_json
+from privsynth.codecs.encoded_table import RowsPerUnit
+from privsynth.codecs.loaded import MAX_NAME, Malformed, items, number, only, require, text, whole
+from privsynth.codecs.table import MAX_ROWS, TableCodec
+from privsynth.errors import ConfigError, SourceError
+from privsynth.generators.registry import restore_generator
+from privsynth.sampling.linked.draw import draw_linked
+from privsynth.sampling.linked.model import LinkedModel, TableModel, given_attributes
+from privsynth.sampling.origin import Origin
+from privsynth.sampling.synthetic_model import MAX_JSON_BYTES, MAX_TENSOR_BYTES
+from privsynth.schema.definition import MAX_COLUMNS
+from privsynth.schema.linked import LinkedSchema
+from privsynth.schema.linked.definition import MAX_TABLES
+from privsynth.schema.source_format import SourceFormat
+
+FORMAT = 1  # of linked.json; a change that older versions would misread takes the next number
+LINKED_JSON = "linked.json"
+MAX_CLASSES, MAX_ROWS_OF_PERSON = 1_000, 10**6  # of a model file (own): far more than can be modelled
+_TRIED_PERSONS = 8  # drawn when a model is loaded, to see that it works (own)
+
+
+def save_linked(model: LinkedModel, folder: Path) -> list[str]:
+    """Write a model into an existing folder and return the names of its files.
+
+    Raises:
+      OSError: the disk is full or failing.
+    """
+    from safetensors.numpy import save
+
+    for name, table in model.models.items():
+        arrays = {key: np.ascontiguousarray(array) for key, array in table.fitted.tensors().items()}
+        (folder / f"{name}.safetensors").write_bytes(save(arrays))
+    data = {
+        "format": FORMAT,
+        "dataset": model.dataset,
+        "n_persons": model.n_persons,
+        **({} if model.origin is None else {"origin": model.origin.to_json()}),
+        "schema": model.schema.model_dump(mode="json", exclude_defaults=True),
+        "tables": {name: _table_to_json(table) for name, table in model.models.items()},
+    }
+    written = json.dumps(data, ensure_ascii=False, allow_nan=False, indent=1)
+    (folder / LINKED_JSON).write_text(written + "\n", encoding="utf-8")
+    return [LINKED_JSON, *(f"{name}.safetensors" for name in model.models)]
+
+
+def _table_to_json(table: TableModel) -> dict[str, Any]:
+    per_unit = table.rows_per_unit
+    return {
+        "generator": table.fitted.name,
+        "settings": table.fitted.settings(),
+        "codec": table.codec.to_json(),
+        "columns": list(table.columns),
+        "keys": [codec_to_json(codec) for codec in table.keys.values()],
+        "source_format": table.source_format.model_dump(mode="json", exclude_defaults=True),
+        **({} if per_unit is None else {"rows_of_person": _rows_to_json(per_unit)}),
+    }
+
+
+def _rows_to_json(per_unit: RowsPerUnit) -> dict[str, Any]:
+    return {
+        "classes": [list(ends) for ends in per_unit.classes],
+        "shares": list(per_unit.units),
+        "most_used": per_unit.most_used,
+    }
+
+
+def is_linked(folder: Path) -> bool:
+    """Return whether a folder holds a model of linked tables."""
+    return (folder / LINKED_JSON).is_file()
+
+
+def load_linked(folder: Path) -> LinkedModel:
+    """Return the model that `save_linked` wrote, from a folder that may come from anybody.
+
+    Its content is checked, and a few persons are drawn, so that a model that cannot be sampled is found here.
+
+    Raises:
+      SourceError: the folder holds no such model, one of another format, or one that is malformed or too big.
+    """
+    try:
+        model = _read(folder)
+        draw_linked(model, _TRIED_PERSONS, seed=0)
+        return model
+    except SourceError:
+        raise
+    except Malformed as error:
+        raise SourceError(f"{folder} holds a model that is malformed: {error}; ask for a fresh copy") from error
+    except ConfigError as error:  # its sentences quote nothing of the file
+        raise SourceError(f"{folder} holds a model that cannot be restored here: {error}") from error
+    except Exception as error:  # whatever a hostile file makes a library raise: one sentence, without a quotation
+        raise SourceError(
+            f"{folder} holds a model that cannot be read ({type(error).__name__}); ask for a fresh copy"
+        ) from error
+
+
+def _read(folder: Path) -> LinkedModel:
+    from safetensors.numpy import load_file
+
+    data = json.loads(_limited(folder / LINKED_JSON, MAX_JSON_BYTES).read_text(encoding="utf-8"))
+    require(isinstance(data, dict), f"{LINKED_JSON} is no object")
+    if data.get("format") != FORMAT:
+        raise SourceError(f"{folder} holds a model of another format; this version reads format {FORMAT}")
+    try:
+        schema = LinkedSchema.model_validate(data["schema"])
+    except ValidationError:
+        raise Malformed("its schema is none") from None
+    tables = data["tables"]
+    require(isinstance(tables, dict) and len(tables) <= MAX_TABLES, "its tables are none")
+    require(set(tables) == set(schema.modelled), "its tables are not those of its schema")
+    models: dict[str, TableModel] = {}
+    for name in schema.modelled:
+        tensors = load_file(_limited(folder / f"{name}.safetensors", MAX_TENSOR_BYTES))
+        models[name] = _table(schema, name, tables[name], tensors, models)
+    return LinkedModel(
+        schema,
+        models,
+        whole(data["n_persons"], 1, MAX_ROWS, "the number of persons"),
+        text(data["dataset"], "the name of the dataset", at_most=MAX_NAME),
+        Origin.from_json(data["origin"]) if "origin" in data else None,
+    )
+
+
+def _table(
+    schema: LinkedSchema, name: str, data: Any, tensors: Mapping[str, np.ndarray], above: Mapping[str, TableModel]
+) -> TableModel:
+    fields = {"generator", "settings", "codec", "columns", "keys", "source_format", "rows_of_person"}
+    found = only(data, fields, "a table", optional=frozenset({"rows_of_person"}))
+    codec = TableCodec.from_json(found["codec"])
+    below = schema.tables[name].parent is not None
+    require(below == ("rows_of_person" in found), "a table lacks the numbers of rows")
+    per_unit = _rows_of_person(found["rows_of_person"]) if below else None
+    codecs = {**{n: model.codec for n, model in above.items()}, name: codec}
+    sizes = [a.size for a in codec.attributes] + [g.attribute.size for g in given_attributes(schema, name, codecs)]
+    sizes += [] if per_unit is None else [len(per_unit.classes) + 1]
+    require(found["settings"]["sizes"] == sizes, "the generator and the columns have different numbers of codes")
+    keys = [codec_from_json(item) for item in items(found["keys"], "the keys", at_most=2)]
+    columns = [text(c, "a column", at_most=MAX_NAME) for c in items(found["columns"], "columns", at_most=MAX_COLUMNS)]
+    of_keys = {key.name: key for key in keys if isinstance(key, SurrogateCodec)}
+    require(set(columns) <= {*codec.by_name, *schema.links(name)}, "a column is not there")
+    require(schema.tables[name].key in {None, *of_keys}, "a key is no column of identifiers")
+    return TableModel(
+        codec,
+        restore_generator(found["generator"], tensors, found["settings"], package=""),
+        per_unit,
+        tuple(columns),
+        of_keys,
+        SourceFormat.model_validate(found["source_format"]),
+    )
+
+
+def _rows_of_person(data: Any) -> RowsPerUnit:
+    found = only(data, {"classes", "shares", "most_used"}, "the numbers of rows")
+    classes, last = [], 0
+    for pair in items(found["classes"], "the numbers of rows", at_most=MAX_CLASSES):
+        ends = [whole(n, last + 1, MAX_ROWS_OF_PERSON, "a number of rows") for n in items(pair, "a class", at_most=2)]
+        require(len(ends) == 2 and ends[0] == last + 1 <= ends[1], "the numbers of rows of a person have gaps")
+        classes.append((ends[0], ends[1]))
+        last = ends[1]
+    shares = [number(n, 0.0, 1e6, "a share") for n in items(found["shares"], "the shares", at_most=MAX_CLASSES)]
+    require(len(shares) == len(classes) > 0, "the numbers of rows and their shares do not fit")
+    most = whole(found["most_used"], 1, MAX_ROWS_OF_PERSON, "a number of rows")
+    return RowsPerUnit(tuple(classes), tuple(shares), most)
+
+
+def _limited(path: Path, limit: int) -> Path:
+    if not path.is_file():  # a pipe would never end
+        raise SourceError(f"{path.parent} holds no whole model of linked tables: it lacks {path.name}")
+    if path.stat().st_size > limit:
+        raise SourceError(f"{path.parent} holds a {path.name} beyond {limit >> 20:,} MiB, more than any model takes")
+    return path

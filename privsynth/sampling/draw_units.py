@@ -1,12 +1,13 @@
 """Drawing the rows of synthetic units together: units first, by how many rows they have, then the rows of each.
 
-Columns that are constant within a unit are drawn once a unit, and its other columns given them, row by row. Beyond
-that, rows of a unit are as alike as its number of rows makes them: histories in order are not modelled.
+Columns that are constant within a unit are drawn once a unit, and its other columns given them, row by row. Rows that
+break a rule are mended; what is constant stays (see `repair`). Beyond that, rows of a unit are as alike as its number
+of rows makes them: histories in order are not modelled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,11 @@ from privsynth.codecs.table import TableCodec
 from privsynth.errors import ConfigError
 from privsynth.generators.registry import FittedGenerator
 from privsynth.sampling.conditional import complete
+from privsynth.sampling.draw import rules_hold
+from privsynth.sampling.likelihood import Conditioned
+from privsynth.sampling.repair import Repairs
 from privsynth.sampling.unit_rows import ModelOfUnits
+from privsynth.schema.rules import Rule
 
 ROUNDS = 20  # in which rows that break a rule are drawn again before other rows replace them (own)
 FRESH_UNITS = 4  # rounds after which units are drawn anew if a row of theirs still breaks a rule (own)
@@ -62,7 +67,7 @@ def draw_units(
     codec: TableCodec,
     fitted: FittedGenerator,
     units: ModelOfUnits,
-    held: Callable[[DecodedRows], np.ndarray],
+    rules: Sequence[Rule],
     n_rows: int,
     rng: np.random.Generator,
 ) -> tuple[DecodedRows, np.ndarray, np.ndarray]:
@@ -70,15 +75,15 @@ def draw_units(
 
     Args:
       fitted: a model whose last attribute is the code of the unit's number of rows, if units are told apart.
-      held: whether each of some rows keeps all rules.
+      rules: that hold in every row; those that break one are mended, else drawn again.
     Raises:
       ConfigError: no row keeps the rules.
     """
-    drawing = _Drawing(codec, fitted, units, rng)
+    drawing = _Drawing(codec, fitted, units, rules, rng)
     places = Places.draw(units, n_rows, rng)
     own = drawing.units_of(places.kind)
     rows, codes = drawing.rows_of(places, own, np.arange(n_rows))
-    good = held(rows)
+    good = rules_hold(codec, rules, rows)
     for tried in range(1, ROUNDS + 1):
         if good.all():
             break
@@ -91,7 +96,7 @@ def draw_units(
         fresh, fresh_codes = drawing.rows_of(places, own, at)
         rows.put(at, fresh)
         codes[:, at] = fresh_codes
-        good[at] = held(fresh)
+        good[at] = rules_hold(codec, rules, fresh)
     if not good.all():
         chosen = _instead(places, good, rng)
         rows, codes = rows.take(chosen), codes[:, chosen]
@@ -120,19 +125,22 @@ class _Drawing:
     codec: TableCodec
     fitted: FittedGenerator
     units: ModelOfUnits
+    rules: Sequence[Rule]
     rng: np.random.Generator
 
     def units_of(self, kind: np.ndarray) -> _Units:
-        """Return what is constant within units of some classes."""
+        """Return what is constant within units of some kinds; what rules say of constants alone is mended."""
         known = np.full((len(self.codec.attributes), len(kind)), -1, dtype=np.int32)
         if self.units.sizes:
             known = np.concatenate([known, kind[None].astype(np.int32)])
         if not self.units.constant:
             return _Units(known, {})
         codes = self._completed(known)
+        rows = self.codec.draw(codes, self.rng)
+        constant = set(self.units.constant)
+        self._mend(rows, codes, [rule for rule in self.rules if constant.issuperset(rule.columns)], ())
         kept = [at for name in self.units.constant for at in self.codec.attributes_of(name)]
         known[kept] = codes[kept]
-        rows = self.codec.draw(codes, self.rng)
         return _Units(known, {name: rows.columns[name] for name in self.units.constant})
 
     def rows_of(self, places: Places, units: _Units, at: np.ndarray) -> tuple[DecodedRows, np.ndarray]:
@@ -140,17 +148,23 @@ class _Drawing:
         owner = places.owner[at]
         codes = self._completed(units.codes[:, owner])
         known = {name: Decoded(one.values[owner], one.null[owner]) for name, one in units.values.items()}
-        return self.codec.draw(codes, self.rng, known), codes
+        rows = self.codec.draw(codes, self.rng, known)
+        self._mend(rows, codes, self.rules, self.units.constant)
+        return rows, codes[: len(self.codec.attributes)]
+
+    def _mend(self, rows: DecodedRows, codes: np.ndarray, rules: Sequence[Rule], fixed: Sequence[str]) -> None:
+        """Mend rows in place, and their codes, whose last attribute, the kind of unit, stays as it is."""
+        if rules:
+            Repairs(Conditioned((), self.codec, {}), self.fitted, rules, fixed).mend(rows, codes, self.rng)
 
     def _completed(self, known: np.ndarray) -> np.ndarray:
-        """Return (attributes, n) codes; rows that all know the same are drawn together, with less chance."""
-        of_columns = len(self.codec.attributes)
-        if (known[:of_columns] >= 0).any() or not self.units.sizes:
-            return complete(self.fitted, known, {}, self.rng)[:of_columns]
-        codes = np.empty((of_columns, known.shape[1]), dtype=np.uint16)
+        """Return codes of all attributes; rows that all know the same are drawn together, with less chance."""
+        if (known[: len(self.codec.attributes)] >= 0).any() or not self.units.sizes:
+            return complete(self.fitted, known, {}, self.rng)
+        codes = np.empty(known.shape, dtype=np.uint16)
         for kind in np.unique(known[-1]):
             rows = np.flatnonzero(known[-1] == kind)
-            codes[:, rows] = complete(self.fitted, known[:, rows], {}, self.rng)[:-1]
+            codes[:, rows] = complete(self.fitted, known[:, rows], {}, self.rng)
         return codes
 
 

@@ -6,11 +6,14 @@ from the model, given the rest of the row and the rule: the obstetric row stays 
 whom the rule says nothing have their column drawn again the other way, as far as the model finds that likely, so that
 the column's shares, which were paid for, stay as they were. Where a rule says that a number is a multiple, the number
 moves to the nearest one. What still breaks a rule is left to rejection.
+
+Where the column is the same in all rows of a unit, it stays, and the rule is read the other way round: what it is said
+of is drawn again. In a man's unit the obstetric row gets another diagnosis, and as many rows of women an obstetric one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,10 +28,14 @@ from privsynth.sampling.conditions import Clause, checked
 from privsynth.sampling.likelihood import Conditioned, condition
 from privsynth.sampling.unit_rows import RowsOfUnits
 from privsynth.schema.calculations import SAME, Amount, ColumnTerm, Operation
-from privsynth.schema.rules import Condition, Rule
+from privsynth.schema.rules import Condition, Operator, Rule
 
 PASSES = 3  # over all rules (own): mending one may break another, and chains of three rules are long
 CANDIDATES = 4  # rows that are drawn again for each that is wanted (own): many come out as they were
+OPPOSITE: Mapping[Operator, Operator] = {
+    "=": "!=", "!=": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">", "in": "not in", "not in": "in",
+    "is null": "is not null", "is not null": "is null",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,7 @@ class _Redraw:
       attributes: those of the columns.
       inside: what the conditions mean for the model's codes.
       before: what holds without them.
+      turned: whether the rules were read the other way round.
     """
 
     rules: tuple[Rule, ...]
@@ -48,6 +56,7 @@ class _Redraw:
     attributes: tuple[int, ...]
     inside: Conditioned
     before: Conditioned
+    turned: bool = False
 
     def broken(self, rows: DecodedRows) -> np.ndarray:
         """Return (n,) booleans: the row breaks one of the rules."""
@@ -72,7 +81,8 @@ class _Redraw:
         for rule in self.rules:
             free &= ~rule.meets_premise(frame)
         chosen = np.flatnonzero(free)
-        chosen = rng.choice(chosen, size=min(len(chosen), CANDIDATES * count), replace=False)
+        if not self.turned:  # there nearly all rows come out inside, and all may be needed
+            chosen = rng.choice(chosen, size=min(len(chosen), CANDIDATES * count), replace=False)
         some, fresh = rows.take(chosen), codes[:, chosen]
         if len(chosen):
             self._draw(self.before, some, fresh, np.arange(len(chosen)), fitted, rng)
@@ -171,15 +181,20 @@ class Repairs:
 
     Args:
       conditioned: the conditions under which rows are drawn; a mended row meets them as far as one column decides.
+      fitted: codes may have an attribute more than the columns, the last, if the model has; it stays as it is.
+      fixed: columns that stay as they are.
     """
 
-    def __init__(self, conditioned: Conditioned, fitted: DrawsCodes, rules: Sequence[Rule]) -> None:
+    def __init__(
+        self, conditioned: Conditioned, fitted: DrawsCodes, rules: Sequence[Rule], fixed: Collection[str] = ()
+    ) -> None:
         self._codec, self._fitted, self._rules = conditioned.codec, fitted, rules
         # Other models answer conditions by approximations, or slowly; they draw rows again.
         model = fitted.fitted if isinstance(fitted, RowsOfUnits) else fitted
-        self._redraws = list(_redraws(rules, conditioned)) if getattr(model, "name", "") == "marginal" else []
+        able = getattr(model, "name", "") == "marginal"
+        self._redraws = list(_redraws(rules, conditioned, frozenset(fixed))) if able else []
         steps = (_step(rule, one, conditioned.codec) for rule in rules for one in rule.conditions)
-        self._steps = [step for step in steps if step is not None]
+        self._steps = [step for step in steps if step is not None and step.column.name not in fixed]
 
     def mend(self, rows: DecodedRows, codes: np.ndarray, rng: np.random.Generator) -> None:
         """Mend rows in place, with their (attributes, n) codes."""
@@ -212,20 +227,40 @@ class Repairs:
         codes[:, at[good]] = fresh[:, good]
 
 
-def _redraws(rules: Sequence[Rule], conditioned: Conditioned) -> Iterator[_Redraw]:
+def _redraws(rules: Sequence[Rule], conditioned: Conditioned, fixed: frozenset[str]) -> Iterator[_Redraw]:
     """Yield what rules say of one column each, by values, sets and groups; a comparison of columns is not mended."""
-    found: dict[tuple[Condition, ...], list[Rule]] = {}
+    found: dict[tuple[bool, tuple[Condition, ...]], list[Rule]] = {}
     for rule in rules:
-        plain = [one for one in rule.conditions if not one.calculates and one.other is None]
-        for name in dict.fromkeys(one.column for one in plain):
-            of_one = tuple(one for one in plain if one.column == name)
-            found.setdefault(of_one, []).append(replace(rule, conditions=of_one))
-    for conditions, parts in found.items():
+        for name in dict.fromkeys(one.column for one in rule.conditions if _plain(one)):
+            of_one = replace(rule, conditions=tuple(one for one in rule.conditions if _plain(one, name)))
+            if fixed.isdisjoint(_sources(name, conditioned.codec)):
+                found.setdefault((False, of_one.conditions), []).append(of_one)
+                continue
+            for other in _turned(of_one, conditioned.codec, fixed):
+                found.setdefault((True, other.conditions), []).append(other)
+    for (turned, conditions), parts in found.items():
         try:
             spelt = [checked(_known(one, conditioned.codec), parts[0].text, conditioned.codec) for one in conditions]
         except ConfigError:  # a category that the model does not have, or an identifier
             continue
-        yield _redraw(parts, spelt, conditioned)
+        yield replace(_redraw(parts, spelt, conditioned), turned=turned)
+
+
+def _plain(one: Condition, name: str = "") -> bool:
+    """Return whether a condition compares a column, perhaps that of some name, with values."""
+    return not one.calculates and one.other is None and name in ("", one.column)
+
+
+def _turned(rule: Rule, codec: TableCodec, fixed: frozenset[str]) -> Iterator[Rule]:
+    """Yield rules that together say the same of the first column before `=>` that is not fixed, if there is one."""
+    free = [one for one in rule.premise if _plain(one) and fixed.isdisjoint(_sources(one.column, codec))]
+    for concluded in rule.conditions if free else ():
+        others = tuple(one for one in rule.premise if one is not free[0])
+        yield replace(rule, premise=(*others, _not(concluded)), conditions=(_not(free[0]),))
+
+
+def _not(one: Condition) -> Condition:
+    return replace(one, operator=OPPOSITE[one.operator])
 
 
 def _known(one: Condition, codec: TableCodec) -> Condition:

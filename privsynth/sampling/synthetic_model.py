@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +25,7 @@ from privsynth.progress import Progress, no_progress
 from privsynth.randomness import sampling_rng
 from privsynth.sampling.conditional import DrawsCodes
 from privsynth.sampling.conditions import vocabulary
-from privsynth.sampling.draw import PART_ROWS, Order, draw_key, draw_part, place_order, rules_hold
+from privsynth.sampling.draw import PART_ROWS, Order, draw_key, draw_part, place_order
 from privsynth.sampling.draw_units import draw_units, numbered
 from privsynth.sampling.origin import Origin
 from privsynth.sampling.unit_rows import ModelOfUnits, RowsOfUnits
@@ -105,9 +104,8 @@ class SyntheticModel:
         rng, rules = sampling_rng(seed, part), self.parsed_rules()
         if self.units is None or self.units.column is None or not order.is_plain:
             return draw_part(order, part, self.of_rows, rules, rng, progress)
-        holds = partial(rules_hold, self.codec, rules)
         n_rows, before = int(order.split[part].sum()), int(order.split[:part].sum())
-        rows, codes, first = draw_units(self.codec, self.fitted, self.units, holds, n_rows, rng)
+        rows, codes, first = draw_units(self.codec, self.fitted, self.units, rules, n_rows, rng)
         return numbered(rows, self.units.column, before + 1 + first), codes
 
     def draw_all(

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privsynth.errors import ConfigError
-from privsynth.generators.marginal.conditional import complete_mixture, draw_products
+from privsynth.generators.marginal.conditional import Products, _drawn_places, complete_mixture, draw_products
 from privsynth.sampling.conditional import NEAREST, complete
 
 SIZES = (2, 3, 4)
@@ -72,7 +72,22 @@ class Answering(Plain):
     """The same, with the mixture's own answers."""
 
     def complete(self, known, evidence, rng):
-        return complete_mixture(self.p, self.sizes, known, evidence, rng)
+        return complete_mixture(Products(self.p, self.sizes), known, evidence, rng)
+
+
+@pytest.mark.parametrize("places", [1, 5, 32, 33, 70])
+def test_places_are_drawn_by_their_weight(places):
+    rng = np.random.default_rng(places)
+    weight = rng.gamma(0.5, size=places) * (rng.random(places) < 0.7)
+    weight[rng.integers(places)] = 1.0
+    n = 50_000
+    drawn = _drawn_places(np.tile(weight.astype(np.float32), (n, 1)), rng.random(n))
+    share = np.bincount(drawn, minlength=places) / n
+    wanted = weight / weight.sum()
+    assert (share[weight == 0] == 0).all()
+    assert (np.abs(share - wanted) <= 6 * np.sqrt(wanted * (1 - wanted) / n)).all()  # false alarms below 1e-6
+    ends = _drawn_places(np.tile(weight.astype(np.float32), (2, 1)), np.array([0.0, 1 - 2**-53]))
+    assert (weight[ends] > 0).all()
 
 
 CONDITIONS = [

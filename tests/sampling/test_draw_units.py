@@ -83,6 +83,27 @@ def test_rules_hold_and_constants_stay():
     assert len(table) == 5_000
 
 
+def test_what_a_rule_forbids_beside_a_constant_is_mended_and_keeps_its_share():
+    """Ward c is forbidden to women, who stay women; its share of rows stays, too, and so does that of the sexes."""
+    free = model_of().sample(40_000, seed=5)
+    ruled = model_of(rules=("ward = c => sex = M",)).sample(40_000, seed=5)
+    assert not ((ruled["sex"] == "F") & (ruled["ward"] == "c")).any()
+    assert (ruled.groupby("who")["sex"].nunique() == 1).all()
+    assert ((free["sex"] == "F") & (free["ward"] == "c")).mean() > 0.05
+    for column in ("sex", "ward"):
+        shares = [table[column].value_counts(normalize=True).sort_index() for table in (free, ruled)]
+        # 5 standard errors of a difference of shares of rows that come in units of at most five
+        assert np.abs(shares[0] - shares[1]).max() < 0.03
+        assert list(shares[0].index) == list(shares[1].index)
+
+
+def test_rules_of_constants_alone_hold_in_all_units():
+    table = model_of(constant=("sex", "ward"), rules=("ward = c => sex = M",)).sample(20_000, seed=5)
+    assert not ((table["sex"] == "F") & (table["ward"] == "c")).any()
+    assert (table.groupby("who")[["sex", "ward"]].nunique() == 1).all().all()
+    assert ((table["sex"] == "M") & (table["ward"] == "c")).any()
+
+
 def test_a_rule_that_nobody_keeps_is_refused():
     with pytest.raises(ConfigError, match="contradict"):
         model_of(rules=("sex = F", "sex = M")).sample(50, seed=5)

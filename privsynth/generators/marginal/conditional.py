@@ -7,6 +7,8 @@ it gives to all of them; inside the component the other attributes are as indepe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -16,44 +18,66 @@ from privsynth.errors import ConfigError
 LEAST_MASS = 1e-12  # of the model; below it float32 probabilities carry no information
 _FLOOR = 1e-30  # keeps logarithms finite; float32 holds it
 _RANDOM_BITS = np.uint64(0x0000_FFFF_FFFF_0000)  # of a key; the component stands above them, the code below
-_ROWS_AT_ONCE = 512  # whose scores of all components fit into the cache
+_ROWS_AT_ONCE = 256  # whose scores of all components fit into the cache
+_RUN = 32  # components whose probabilities are summed at once
+
+
+@dataclass(frozen=True, eq=False)
+class Products:
+    """A mixture of products, ready to be asked many times.
+
+    Attributes:
+      p: (components, D) probabilities, one block an attribute, components of equal weight.
+      sizes: of the attributes.
+    """
+
+    p: np.ndarray
+    sizes: tuple[int, ...]
+
+    @cached_property
+    def starts(self) -> np.ndarray:
+        """(attributes + 1,) where the block of each attribute begins, and where the last one ends."""
+        return np.concatenate([[0], np.cumsum(self.sizes)]).astype(int)
+
+    @property
+    def blocks(self) -> list[slice]:
+        """The columns of each attribute."""
+        return [slice(a, b) for a, b in pairwise(self.starts)]
+
+    @cached_property
+    def log_p(self) -> np.ndarray:
+        """(D, components) float32."""
+        return np.ascontiguousarray(np.log(np.maximum(self.p, _FLOOR)).T.astype(np.float32))
 
 
 def complete_mixture(
-    p: np.ndarray,
-    sizes: Sequence[int],
-    known: np.ndarray,
-    evidence: Mapping[int, np.ndarray],
-    rng: np.random.Generator,
+    mixture: Products, known: np.ndarray, evidence: Mapping[int, np.ndarray], rng: np.random.Generator
 ) -> np.ndarray:
     """Return (attributes, n) uint16 codes drawn from the mixture given what is known (see `conditional.complete`).
 
     Where all rows know the same, they are drawn together and with low variance; else each row has its own components.
 
-    Args:
-      p: (components, D) probabilities, one block an attribute, components of equal weight.
     Raises:
       ConfigError: the mixture has (nearly) no mass where the rows should lie.
     """
-    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(int)
-    blocks = [slice(a, b) for a, b in pairwise(starts)]
+    p, sizes, blocks = mixture.p, mixture.sizes, mixture.blocks
     if not blocks or known.shape[1] == 0:
         return np.zeros(known.shape, dtype=np.uint16)
     if (known == known[:, :1]).all() and known.shape[1] > 1:
         return _draw_alike(p, sizes, blocks, known, evidence, rng)
-    conditioned = p.astype(np.float64)
-    score = np.zeros((len(blocks), len(p)), dtype=np.float32)  # of the evidence on an attribute that is not known
-    for attribute, weight in evidence.items():
-        block = conditioned[:, blocks[attribute]] * weight + _FLOOR * (np.asarray(weight) > 0)
-        score[attribute] = np.log(np.maximum(block.sum(axis=1), _FLOOR))
-        conditioned[:, blocks[attribute]] = block
-    log_p = np.ascontiguousarray(np.log(np.maximum(p, _FLOOR)).T.astype(np.float32))
     out = known.astype(np.uint16)
-    drawn = np.flatnonzero((known < 0).any(axis=1)).tolist()
-    cdfs = {attribute: _flat_cdf(conditioned[:, blocks[attribute]]) for attribute in drawn}
+    score = np.zeros((len(blocks), len(p)), dtype=np.float32)  # of the evidence on an attribute that is not known
+    cdfs: dict[int, np.ndarray] = {}
+    for attribute in np.flatnonzero((known < 0).any(axis=1)).tolist():
+        block = p[:, blocks[attribute]].astype(np.float64)
+        if attribute in evidence:
+            weight = np.asarray(evidence[attribute])
+            block = block * weight + _FLOOR * (weight > 0)
+            score[attribute] = np.log(np.maximum(block.sum(axis=1), _FLOOR))
+        cdfs[attribute] = _flat_cdf(block)
     for start in range(0, known.shape[1], _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
-        component = _choose_components(log_p, score, starts, known[:, rows], rng)
+        component = _choose_components(mixture, score, known[:, rows], rng)
         for attribute, flat in cdfs.items():
             missing = np.flatnonzero(known[attribute, rows] < 0)
             owner = component[missing]
@@ -128,25 +152,46 @@ def draw_products(
     return out.take(rng.permutation(n_rows), axis=1, mode="clip")  # every index is in range; no check is made
 
 
-def _choose_components(
-    log_p: np.ndarray, score: np.ndarray, starts: np.ndarray, known: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
+def _choose_components(mixture: Products, score: np.ndarray, known: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return (n,) a component for each row, by its posterior probability.
 
     Args:
-      log_p: (D, components) float32.
       score: (attributes, components) log likelihood of the evidence where the attribute is not known.
       known: (attributes, n) codes, −1 for unknown.
     """
-    total = np.zeros((known.shape[1], log_p.shape[1]), dtype=np.float32)
+    total = np.zeros((known.shape[1], len(mixture.p)), dtype=np.float32)
+    taken = np.empty_like(total)
     for attribute, codes in enumerate(known):
         there = codes >= 0
-        total[there] += log_p[starts[attribute] + codes[there]]
-        total[~there] += score[attribute]
+        if there.all():
+            total += np.take(mixture.log_p, mixture.starts[attribute] + codes, axis=0, out=taken, mode="clip")
+            continue
+        total[there] += mixture.log_p[mixture.starts[attribute] + codes[there]]
+        if score[attribute].any():
+            total[~there] += score[attribute]
     total -= total.max(axis=1, keepdims=True)
-    posterior = np.cumsum(np.exp(total), axis=1, dtype=np.float64)
-    point = rng.random(len(posterior)) * posterior[:, -1]
-    found: np.ndarray = np.minimum((posterior <= point[:, None]).sum(axis=1), log_p.shape[1] - 1)
+    return _drawn_places(np.exp(total, out=total), rng.random(len(total)))
+
+
+def _drawn_places(weight: np.ndarray, point: np.ndarray) -> np.ndarray:
+    """Return (n,) a place in each row of weights, by its weight: first a run of places, then one in it.
+
+    Args:
+      weight: (n, places) float32.
+      point: (n,) uniform in [0, 1).
+    """
+    n, places = weight.shape
+    runs = np.cumsum(np.add.reduceat(weight, np.arange(0, places, _RUN), axis=1), axis=1, dtype=np.float64)
+    left = point * runs[:, -1]
+    run = np.minimum((runs <= left[:, None]).sum(axis=1), runs.shape[1] - 1)
+    left -= np.where(run > 0, runs[np.arange(n), run - 1], 0.0)
+    at = np.minimum(run[:, None] * _RUN + np.arange(_RUN), places - 1)
+    inside = weight[np.arange(n)[:, None], at].astype(np.float64)
+    inside[run[:, None] * _RUN + np.arange(_RUN) >= places] = 0.0
+    step = np.minimum((np.cumsum(inside, axis=1) <= left[:, None]).sum(axis=1), _RUN - 1)
+    # Rounding may leave a point beyond the run: then the last place there that has any weight.
+    last = _RUN - 1 - np.argmax(inside[:, ::-1] > 0, axis=1)
+    found: np.ndarray = np.minimum(run * _RUN + np.minimum(step, last), places - 1)
     return found
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
 from privsynth.codecs.loaded import attributes_of_table, checked_settings, code_sizes, items
-from privsynth.generators.marginal.conditional import complete_mixture, draw_products
+from privsynth.generators.marginal.conditional import Products, complete_mixture, draw_products
 
 MODEST_HEIGHT, LEAST_COMPONENTS = 750, 256  # up to so many codes all components; beyond, B shrinks as they grow
 # What a model file may hold: rows carry the number of their component in 16 bits while they are shuffled, and the codes
@@ -72,7 +73,11 @@ class FittedMarginal:
 
     def complete(self, known: np.ndarray, evidence: Mapping[int, np.ndarray], rng: np.random.Generator) -> np.ndarray:
         """Return rows that agree with what is known (see `generators.conditional.complete`)."""
-        return complete_mixture(self.p, self.sizes, known, evidence, rng)
+        return complete_mixture(self._products, known, evidence, rng)
+
+    @cached_property
+    def _products(self) -> Products:
+        return Products(self.p, self.sizes)
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Return the probabilities."""

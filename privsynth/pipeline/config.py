@@ -14,6 +14,7 @@ from privsynth.errors import ConfigError, Option, SchemaError
 from privsynth.privacy.budget import DEFAULT_DELTA, Budget
 from privsynth.schema.definition import Schema
 from privsynth.schema.files import load_schema, schema_from
+from privsynth.schema.linked import LinkedSchema, linked_schema
 from privsynth.schema.rule_checks import check_rules
 from privsynth.sources.protocol import SourceOptions
 
@@ -55,13 +56,13 @@ class SynthesizeConfig:
       anyway: make the release even if little can be learned from the table.
     """
 
-    source: str | Path | pd.DataFrame
+    source: str | Path | pd.DataFrame | Mapping[str, str | Path | pd.DataFrame]
     out: Path
     unit: str | None = None
     epsilon: float
     delta: float = DEFAULT_DELTA
     max_rows_per_unit: int | None = None
-    schema: str | Path | Schema | Mapping[str, Any] | None = None
+    schema: str | Path | Schema | LinkedSchema | Mapping[str, Any] | None = None
     dataset: str | None = None
     generator: str = "auto"
     holdout_fraction: float = 0.1
@@ -99,9 +100,31 @@ class SynthesizeConfig:
         if self.seed is not None:
             in_range(0, 2**63 - 1, seed=self.seed)
 
+    @property
+    def table(self) -> str | Path | pd.DataFrame:
+        """The source, where it is one table."""
+        assert not isinstance(self.source, Mapping)
+        return self.source
+
     def read_schema(self) -> Schema:
-        """Return the schema that was given, or an empty one."""
+        """Return the schema of one table that was given, or an empty one."""
+        assert not isinstance(self.schema, LinkedSchema)
         return read_schema(self.schema, sdv_is_declared=self.sdv_is_declared)
+
+    def linked_schema(self) -> LinkedSchema | None:
+        """Return the schema that was given, if it is one of linked tables.
+
+        Raises:
+          ConfigError: several tables were given, and no schema says how they are linked.
+        """
+        found = linked_schema(self.schema)
+        if found is None and isinstance(self.source, Mapping):
+            raise ConfigError(
+                "several tables need a schema that says how they are linked: give one with the key 'tables' (see "
+                "docs/linked-tables.md) with ",
+                Option("schema"),
+            )
+        return found
 
     def budget(self, schema: Schema) -> Budget:
         """Return the promise: unit and `max_rows_per_unit` from the options or the schema, which must agree.

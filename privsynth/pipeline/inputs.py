@@ -25,7 +25,7 @@ def open_config_source(config: SynthesizeConfig, schema: Schema) -> Source:
     """Return the source of a run. Names of a table without a header come from the options or the schema."""
     options = SourceOptions.of(config.source_options)
     typed = options.columns is not None
-    if not typed and not has_header(config.source):
+    if not typed and not has_header(config.table):
         if not schema.columns:
             raise ConfigError(
                 "this format has no header, and the names in its rows are private: name the columns with ",
@@ -34,7 +34,7 @@ def open_config_source(config: SynthesizeConfig, schema: Schema) -> Source:
             )
         options = replace(options, columns=tuple(schema.columns))
         typed = True
-    source = open_source(config.source, options)
+    source = open_source(config.table, options)
     if not (typed or config.header_is_public):
         refuse_values_for_names(source.names, source.label)
     return source

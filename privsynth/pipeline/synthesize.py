@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import hmac
 import secrets
 import time
 import warnings
 from contextlib import ExitStack
 from dataclasses import replace
-from itertools import pairwise
 
 from privsynth.audit.registry import audit_extensions
-from privsynth.errors import ConfigError, LittleToLearn, PrivsynthWarning
+from privsynth.errors import LittleToLearn, PrivsynthWarning
 from privsynth.extensions import Extension
 from privsynth.findings.finding import Finding
 from privsynth.generators.registry import (
-    Generator,
     choose,
     generator_extension,
-    generator_info,
-    load_generator,
-    load_restore,
 )
 from privsynth.ledger.account import Account, several_units_text
 from privsynth.ledger.ledger import Ledger, Reservation
@@ -32,13 +26,15 @@ from privsynth.pipeline.inputs import check_invented, completed_schema, open_con
 from privsynth.pipeline.job import Job, Made
 from privsynth.pipeline.learning.learn import learn
 from privsynth.pipeline.learning.request import Private, Public, Request
+from privsynth.pipeline.linked.synthesize import synthesize_linked
 from privsynth.pipeline.result import SynthesisResult
+from privsynth.pipeline.setting_out import checked_generator, durations, keyed_commitment, signing_key
 from privsynth.pipeline.spending_plan import make_plan
 from privsynth.pipeline.usability.advice import Prospect, refusal, sentence
 from privsynth.pipeline.usability.headline import usability
 from privsynth.pipeline.usability.outlook import GUESSED_ROWS, Outlook, TableSize
 from privsynth.pipeline.usability.resolution import unresolved
-from privsynth.pipeline.writing.report_records import Signing, ledger_state, promise_of
+from privsynth.pipeline.writing.report_records import ledger_state, promise_of
 from privsynth.pipeline.writing.staging import deliver
 from privsynth.pipeline.writing.write import least_bytes, stage
 from privsynth.policy.files import load_policy
@@ -48,15 +44,12 @@ from privsynth.randomness import new_sampling_seed
 from privsynth.release.folder import Release
 from privsynth.release.out_folder import OutFolder, check_out
 from privsynth.report.report_data import AuditRun, OfficerPart
-from privsynth.signing.store import open_key
 from privsynth.sources.fingerprint import content_fingerprints
 from privsynth.sources.protocol import source_format_of, stated_types_of
 from privsynth.sources.registry import SourceOptions, extension_of, read_table, takes_encoding
 from privsynth.table import Table
-from privsynth.testing.generators import check_generator
 from privsynth.workspace import Workspace
 
-DEMO = "DEMO"
 TRAINING = "rows of training"
 
 
@@ -72,6 +65,8 @@ def synthesize(config: SynthesizeConfig, env: Environment) -> SynthesisResult:
       LittleToLearn: at the number of rows that is declared, expected or released little can be learned.
       PrivsynthError: one sentence, see `privsynth.errors`.
     """
+    if (linked := config.linked_schema()) is not None:
+        return synthesize_linked(config, env, linked)
     job = _prepare(config, env)
     _refuse_the_hopeless(job)
     budget, dataset = job.request.budget, job.request.dataset
@@ -112,7 +107,7 @@ def _make(job: Job, workspace: Workspace, reservation: Reservation, ledger: Ledg
         skipped.undecodable_cells,
         table.n_rows * len(table.names),
         encoding=SourceOptions.of(job.config.source_options).encoding,
-        is_text_file=takes_encoding(job.config.source),
+        is_text_file=takes_encoding(job.config.table),
     )
     commas = unread_commas(table, job.request.schema)
     findings += comma_findings(commas, table.n_rows)
@@ -120,9 +115,9 @@ def _make(job: Job, workspace: Workspace, reservation: Reservation, ledger: Ledg
     clock["audit"] = time.monotonic()
     officer = OfficerPart(
         skipped=skipped.as_dict(),
-        durations=_durations(clock),
+        durations=durations(clock),
         pool=pool_sizes(private),
-        source_commitment=_commitment(commitment),
+        source_commitment=keyed_commitment(commitment),
         ledger=state,
         audit=done,
     )
@@ -218,18 +213,6 @@ def _result(job: Job, made: Made) -> SynthesisResult:
     )
 
 
-def _checked_generator(name: str, env: Environment) -> Generator:
-    """Return a generator; one of another package is held to the contract of generators first, on invented rows."""
-    info = generator_info(name)
-    generator = load_generator(name)
-    if info.extension is not None:
-        env.progress("checking the generator", 0.0)
-        check_generator(generator, load_restore(info))
-        if generator.name != name:
-            raise ConfigError(f"the generator '{name}' calls itself by another name; update or uninstall its package")
-    return generator
-
-
 def _prepare(config: SynthesizeConfig, env: Environment) -> Job:
     """Check everything that follows from public facts, so that no budget is reserved for a run that must fail."""
     check_out(config.out)
@@ -241,11 +224,8 @@ def _prepare(config: SynthesizeConfig, env: Environment) -> Job:
     schema, typed = completed_schema(schema, source)
     check_schema_fits(schema, source.names, budget.unit)
     check_invented(schema, source, budget.unit, config.rows or schema.rows)
-    key, holder = None, ""
-    if config.key is not None:
-        key, entry = open_key(env.home, config.key, env.passphrase, now=env.now)
-        holder = entry.holder
-    generator = _checked_generator(choose(config.generator), env)
+    key, holder, signing = signing_key(config, env)
+    generator = checked_generator(choose(config.generator), env)
     env.progress("planning", 0.0)
     plan = make_plan(schema, physical_types(source), budget, generator.training_spec(), may_stop=not config.anyway)
     request = Request(
@@ -262,8 +242,6 @@ def _prepare(config: SynthesizeConfig, env: Environment) -> Job:
         source_format=source_format_of(source),
         keep_units=schema.tells_units_apart(budget.unit) if config.keep_units is None else config.keep_units,
     )
-    signer = f"{holder}, key {key.public.fingerprint}" if key is not None else ""
-    signing = Signing(signer=signer, demo=config.key == DEMO)
     return Job(
         config=config,
         env=env,
@@ -279,7 +257,7 @@ def _prepare(config: SynthesizeConfig, env: Environment) -> Job:
 
 def _extensions(config: SynthesizeConfig, generator: str) -> tuple[Extension, ...]:
     """Return what the run takes from other packages, imported now: what is wrong with it is said before it costs."""
-    own = [extension_of(config.source), generator_extension(generator)]
+    own = [extension_of(config.table), generator_extension(generator)]
     return (*(found for found in own if found), *(audit_extensions() if config.audit != "none" else ()))
 
 
@@ -295,11 +273,3 @@ def _audit(job: Job, public: Public, private: Private) -> tuple[list[Finding], A
         return findings, done, None
     promise = promise_of(job.request.budget.epsilon, job.request.budget.delta)
     return findings, done, judge(job.policy, [*public.findings, *findings], promise=promise)
-
-
-def _durations(clock: dict[str, float]) -> dict[str, float]:
-    return {name: round(clock[name] - clock[before], 3) for before, name in pairwise(clock)}
-
-
-def _commitment(fingerprint: bytes) -> str:
-    return hmac.new(secrets.token_bytes(32), fingerprint, "sha256").hexdigest()

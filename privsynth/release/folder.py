@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import json
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,10 @@ from privsynth.codecs.written.texts import read_texts
 from privsynth.errors import ConfigError, SourceError
 from privsynth.notebook import card, checks_text, promise_text, worst_text
 from privsynth.randomness import new_sampling_seed
+from privsynth.release.linked import read_linked
+from privsynth.release.parquet import write_parquet
+from privsynth.sampling.linked.model import LinkedModel
+from privsynth.sampling.linked.saved import is_linked, load_linked
 from privsynth.sampling.synthetic_model import SyntheticModel
 from privsynth.schema.source_format import SourceFormat
 from privsynth.signing.keyring import Keyring
@@ -45,27 +48,13 @@ def write_rows(rows: SyntheticRows, path: Path, label: Mapping[str, str] | None 
             for number, frame in enumerate(rows.texts()):
                 frame.to_csv(file, index=False, header=number == 0, lineterminator="\n", **_dialect(rows.source_format))
         return
-    schema = rows.arrow_schema
-    more: dict[str, Any] = {"compression": "zstd", "write_statistics": False, "store_schema": False}
-    with pq.ParquetWriter(path, schema, **more) as writer:
-        for table in rows.tables():
-            writer.write_table(table)
-        # Arrow's readers show the metadata of this schema, all others that of the file.
-        read_as = _read_as(schema).with_metadata(dict(label or {}))
-        stored = base64.b64encode(read_as.serialize()).decode("ascii")
-        writer.add_key_value_metadata({**(label or {}), "ARROW:schema": stored})
+    write_parquet(rows.tables(), rows.arrow_schema, path, label or {})
 
 
 def _dialect(source_format: SourceFormat) -> dict[str, Any]:
     """Return how pandas writes the source's kind of delimited file."""
     quoting = csv.QUOTE_ALL if source_format.quote_all else csv.QUOTE_MINIMAL
     return {"sep": source_format.delimiter, "quoting": quoting}
-
-
-def _read_as(schema: pa.Schema) -> pa.Schema:
-    """Return the schema with which Arrow reads the file: texts as texts, not as dictionaries that they come from."""
-    dictionary = pa.types.is_dictionary
-    return pa.schema([f.with_type(f.type.value_type) if dictionary(f.type) else f for f in schema])
 
 
 def as_conditions(given: str | Sequence[str]) -> tuple[str, ...]:
@@ -174,8 +163,9 @@ class Release:
         """Return the synthetic rows, in the types in which `sample` returns them.
 
         Raises:
-          SourceError: the file was changed.
+          SourceError: the file was changed, or the release is of linked tables.
         """
+        self._refuse_linked("tables")
         if not (self.folder / "data.csv").exists():
             whole = self.folder / "data.parquet"
             return data_frame(pq.read_table(whole if whole.exists() else self.folder / "data"))
@@ -187,9 +177,37 @@ class Release:
         except (ValueError, KeyError, pa.ArrowException):
             raise SourceError(f"{self.folder} holds a data.csv that its model did not write; verify it") from None
 
+    @property
+    def is_linked(self) -> bool:
+        """Whether it is of several linked tables."""
+        return is_linked(self.folder / "model")
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Return the tables of a release of linked tables by name, reference tables among them.
+
+        Raises:
+          SourceError: it is of one table.
+        """
+        if not self.is_linked:
+            raise SourceError(f"{self.folder} is a release of one table; call data()")
+        return read_linked(self.linked_model(), self.folder / "data")
+
+    def linked_model(self) -> LinkedModel:
+        """Return the model of linked tables, ready to draw persons from."""
+        return load_linked(self.folder / "model")
+
     def model(self) -> SyntheticModel:
-        """Return the model, ready to sample."""
+        """Return the model, ready to sample.
+
+        Raises:
+          SourceError: there is none, or it is one of linked tables.
+        """
+        self._refuse_linked("linked_model")
         return SyntheticModel.load(self.folder / "model")
+
+    def _refuse_linked(self, instead: str) -> None:
+        if self.is_linked:
+            raise SourceError(f"{self.folder} is a release of linked tables; call {instead}()")
 
     def schema(self) -> Schema:
         """Return the public schema."""

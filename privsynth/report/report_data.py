@@ -141,6 +141,27 @@ class ColumnRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TableRecord:
+    """One of several linked tables as the public report shows it.
+
+    Attributes:
+      name: of the table.
+      parent: the table that its rows belong to; "" for the persons and for a reference table.
+      order: the column that orders the rows of one parent; "" for none.
+      max_children: at most so many rows of one person were used; None for the persons and for a reference table.
+      n_rows: synthetic rows, or the public rows of a reference table.
+      reference: whether it is public and was passed through unchanged.
+    """
+
+    name: str
+    parent: str = ""
+    order: str = ""
+    max_children: int | None = None
+    n_rows: int = 0
+    reference: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class ColumnProfile:
     """A small histogram of the SYNTHETIC rows of one column; `ordered` where the labels are bins of a scale."""
 
@@ -248,6 +269,7 @@ class ReportData:
       sampling_seed: of the synthetic rows; None if unknown. It says nothing about the noise, which has no seed.
       files: names of the files of the release.
       signer: name and fingerprint of the key that will sign; "" if not known when the report is made.
+      tables: where several linked tables were released, each of them; columns and findings then name their table first.
       usability: which columns and ties are worth something; None where no run judged them.
       extensions: sources and audits that were taken from other packages; not written if there are none.
       policy: the verdicts of a policy; in a public report only of one that looks at public figures alone.
@@ -276,6 +298,7 @@ class ReportData:
     files: tuple[str, ...] = ()
     signer: str = ""
     decisions: tuple[Decision, ...] = (Decision(),)
+    tables: tuple[TableRecord, ...] = field(default=(), metadata={"omit_empty": True})
     usability: Usability | None = field(default=None, metadata={"omit_empty": True})
     extensions: tuple[Extension, ...] = field(default=(), metadata={"omit_empty": True})
     policy: Judgement | None = None

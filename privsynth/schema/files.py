@@ -60,19 +60,25 @@ def load_schema(path: Path, *, sdv_is_declared: bool = False) -> Schema:
     Raises:
       SchemaError: the file is missing, is no schema, or says something that cannot be; with the place.
     """
+    data = read_schema_file(path)
+    if isinstance(data, dict) and ("METADATA_SPEC_VERSION" in data or "tables" in data):
+        data = from_sdv(data, declared=sdv_is_declared)
+    return schema_from(data, str(path), folder=path.parent)
+
+
+def read_schema_file(path: Path) -> Any:
+    """Return what a YAML or JSON file of a schema holds, parsed and not yet checked.
+
+    Raises:
+      SchemaError: it cannot be read, is too large, or is no YAML or JSON.
+    """
     try:
         if path.stat().st_size > MAX_BYTES:
             raise SchemaError(f"{path} is too large for a schema")
         raw = path.read_bytes()
     except OSError as error:
         raise SchemaError(f"the schema {path} cannot be read: {error.strerror}") from None
-    if path.suffix == ".json":
-        data = _json(raw, path)
-    else:
-        data = read_yaml(raw, what=str(path), error=SchemaError).value
-    if isinstance(data, dict) and ("METADATA_SPEC_VERSION" in data or "tables" in data):
-        data = from_sdv(data, declared=sdv_is_declared)
-    return schema_from(data, str(path), folder=path.parent)
+    return _json(raw, path) if path.suffix == ".json" else read_yaml(raw, what=str(path), error=SchemaError).value
 
 
 def schema_from(data: Any, where: str, *, folder: Path = Path()) -> Schema:
@@ -86,17 +92,17 @@ def schema_from(data: Any, where: str, *, folder: Path = Path()) -> Schema:
     """
     if not isinstance(data, dict):
         raise SchemaError(f"{where} is no schema: it must hold keys such as 'unit' and 'columns'")
-    data = _with_books(data, where, folder)
+    data = with_books(data, where, folder)
     try:
         return Schema.model_validate(data)
     except ValidationError as error:
-        reasons = [_reason(item) for item in error.errors(include_url=False, include_input=False)[:5]]
+        reasons = [reason_of(item) for item in error.errors(include_url=False, include_input=False)[:5]]
         raise SchemaError(f"{where} is not a valid schema: " + "; ".join(reasons)) from None
     except ValueError as error:
         raise SchemaError(f"{where} is not a valid schema: {error}") from None
 
 
-def _with_books(data: dict[str, Any], where: str, folder: Path) -> dict[str, Any]:
+def with_books(data: dict[str, Any], where: str, folder: Path) -> dict[str, Any]:
     """Return the data with hierarchies read from the files that it names, so that the schema holds all it says."""
     columns = data.get("columns")
     if not isinstance(columns, dict):
@@ -131,7 +137,8 @@ def _read_book(path: Path) -> Hierarchy:
     return written("the hierarchy", *read_csv(text))
 
 
-def _reason(item: Any) -> str:
+def reason_of(item: Any) -> str:
+    """Return what is wrong with a schema, and where, as a sentence; from an error of its validation."""
     place = " → ".join(str(part) for part in item["loc"])
     message = str(item["msg"]).removeprefix("Value error, ")
     if item["type"] == "extra_forbidden":

@@ -95,7 +95,10 @@ def plan_of(schema: LinkedSchema, tables: dict[str, Table], epsilon: float) -> L
     return make_linked_plan(
         schema,
         {name: table_schema(schema, name) for name in schema.modelled},
-        {name: view_types(schema, name, tables[name]) for name in schema.modelled},
+        {
+            name: view_types(schema, name, {field.name: field.type for field in tables[name].data.schema})
+            for name in schema.modelled
+        },
         Budget(epsilon=epsilon),
     )
 
@@ -119,3 +122,7 @@ def learned(epsilon: float = 100.0, seed: int = 0) -> tuple[LinkedModel, Bill]:
     request = request_of(schema, tables, epsilon)
     bill = Bill(request.plan.whole)
     return learn_linked(tables, request, GaussianMechanisms(bill), KeyedFunction()).model, bill
+
+
+def _types(table: Table) -> dict[str, pa.DataType]:
+    return {field.name: field.type for field in table.data.schema}

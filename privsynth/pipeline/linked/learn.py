@@ -311,10 +311,14 @@ def table_schema(linked: LinkedSchema, name: str) -> Schema:
     return Schema(columns=columns, rules=tuple(rule.text for rule in rules))
 
 
-def view_types(linked: LinkedSchema, name: str, table: Table) -> dict[str, pa.DataType]:
-    """Return column -> Arrow type of a table as it is modelled; a function of its header."""
+def view_types(linked: LinkedSchema, name: str, physical: Mapping[str, pa.DataType]) -> dict[str, pa.DataType]:
+    """Return column -> Arrow type of a table as it is modelled; a function of its header.
+
+    Args:
+      physical: the header's columns -> Arrow type.
+    """
     links = set(linked.links(name))
-    found = {column: table.column(column).type for column in table.names if column not in links}
+    found = {column: kind for column, kind in physical.items() if column not in links}
     return {**found, **dict.fromkeys(hidden_columns(linked, name), pa.int64())}
 
 

@@ -25,6 +25,7 @@ from privsynth.codecs.columns import (
     TimeCodec,
 )
 from privsynth.codecs.synthetic_rows import SyntheticRows
+from privsynth.codecs.table import TableCodec
 from privsynth.findings.finding import Finding
 from privsynth.generators.registry import generator_extension
 from privsynth.ledger.account import Account
@@ -37,7 +38,7 @@ from privsynth.pipeline.usability.resolution import unresolved
 from privsynth.policy.files import LoadedPolicy
 from privsynth.policy.judge import Judgement, judge
 from privsynth.privacy.accounting import gdp_mu
-from privsynth.privacy.budget import Bill
+from privsynth.privacy.budget import Bill, SpendingPlan, TrainingSpec
 from privsynth.public_figures.figures import TITLES as FIGURE_TITLES
 from privsynth.report.hazards import hazards
 from privsynth.report.report_data import (
@@ -144,25 +145,7 @@ def promise_of(epsilon: float, delta: float) -> dict[str, float]:
 
 def _guarantee(public: Public, request: Request, bill: Bill) -> Guarantee:
     budget, plan = request.budget, request.plan
-    total = gdp_mu(budget.epsilon, plan.gaussian_delta) ** 2
-    training = request.generator.training_spec()
-    lines: list[SpendRecord] = []
-    for part in dict.fromkeys(s.part for s in bill.spends):
-        spends = [s for s in bill.spends if s.part == part]
-        mu_squared = sum(s.mu_squared for s in spends)
-        share = training.share if part == "training" and training else mu_squared / total
-        only = spends[0] if len(spends) == 1 else None
-        lines.append(
-            SpendRecord(
-                label=part,
-                mechanism=_mechanism(part, spends[0].mechanism, len(spends), spends[0].steps),
-                share=min(share, 1.0),
-                what=_WHAT.get(part, only.label if only else part),
-                noise_multiplier=only.noise_multiplier if only else None,
-                sensitivity=only.l2_sensitivity if only else None,
-                delta=sum(s.delta for s in spends),
-            )
-        )
+    lines = spend_records(bill, plan, request.generator.training_spec())
     return Guarantee(
         epsilon=budget.epsilon,
         delta=budget.delta,
@@ -177,8 +160,31 @@ def _guarantee(public: Public, request: Request, bill: Bill) -> Guarantee:
         report_share=REPORT_SHARE,
         holdout_fraction=request.holdout_fraction,
         n_rows_noisy=public.n_rows,
-        spends=tuple(lines),
+        spends=lines,
     )
+
+
+def spend_records(bill: Bill, plan: SpendingPlan, training: TrainingSpec | None) -> tuple[SpendRecord, ...]:
+    """Return what was paid for, part by part; a part of one of several tables is named "table/part"."""
+    total = gdp_mu(plan.budget.epsilon, plan.gaussian_delta) ** 2
+    lines: list[SpendRecord] = []
+    for part in dict.fromkeys(s.part for s in bill.spends):
+        spends = [s for s in bill.spends if s.part == part]
+        mu_squared = sum(s.mu_squared for s in spends)
+        share = training.share if part == "training" and training else mu_squared / total
+        only = spends[0] if len(spends) == 1 else None
+        lines.append(
+            SpendRecord(
+                label=part,
+                mechanism=_mechanism(part, spends[0].mechanism, len(spends), spends[0].steps),
+                share=min(share, 1.0),
+                what=_WHAT.get(part.rpartition("/")[2], only.label if only else part),
+                noise_multiplier=only.noise_multiplier if only else None,
+                sensitivity=only.l2_sensitivity if only else None,
+                delta=sum(s.delta for s in spends),
+            )
+        )
+    return tuple(lines)
 
 
 def _mechanism(part: str, mechanism: str, releases: int, steps: int) -> str:
@@ -197,20 +203,31 @@ def _flat(settings: Mapping[str, object]) -> dict[str, object]:
 
 def column_records(public: Public, schema: Schema) -> tuple[ColumnRecord, ...]:
     """Return what the public may know of each column of the source."""
-    codecs = {codec.name: codec for codec in public.model.codec.codecs}
-    shared = None if public.model.units is None else public.model.units.column
+    known = dict(public.layout.dropped)
+    if public.model.units is not None and public.model.units.column is not None:
+        known[public.model.units.column] = SHARED
+    return records_of_columns(public.model.codec, public.facts, schema, known)
+
+
+def records_of_columns(
+    codec: TableCodec, facts: Mapping[str, ColumnFacts], schema: Schema, treated: Mapping[str, str]
+) -> tuple[ColumnRecord, ...]:
+    """Return what the public may know of each column of a table.
+
+    Args:
+      treated: column -> what became of it, where its codec does not say.
+    """
     infos = []
-    for name, fact in public.facts.items():
-        column = schema.column(name)
-        codec = codecs.get(name)
-        domain, provenance = _domain(codec, column, fact)
+    for name, fact in facts.items():
+        column, of_column = schema.column(name), codec.by_name.get(name)
+        domain, provenance = _domain(of_column, column, fact)
         infos.append(
             ColumnRecord(
                 name=name,
                 kind=fact.kind,
                 domain=domain,
                 provenance=provenance,
-                treatment=SHARED if name == shared else public.layout.dropped.get(name) or _treatment(codec, column),
+                treatment=treated.get(name) or _treatment(of_column, column),
                 roles=column.roles,
                 nullable=column.nullable,
                 note=column.description or "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -79,6 +80,19 @@ def _rows_to_json(per_unit: RowsPerUnit) -> dict[str, Any]:
 def is_linked(folder: Path) -> bool:
     """Return whether a folder holds a model of linked tables."""
     return (folder / LINKED_JSON).is_file()
+
+
+def linked_digest(folder: Path) -> str:
+    """Return the SHA-256 of a saved model, in hex: of each table's numbers by name, then of linked.json.
+
+    Raises:
+      OSError: a file cannot be read.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.safetensors")):
+        digest.update(path.read_bytes())
+    digest.update((folder / LINKED_JSON).read_bytes())
+    return digest.hexdigest()
 
 
 def load_linked(folder: Path) -> LinkedModel:

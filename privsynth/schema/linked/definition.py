@@ -48,7 +48,6 @@ class LinkedTable(BaseModel):
       columns: as in `Schema`.
       rules: sentences that hold in every row; `parent.column` names a column of the parent's row, `previous.column` one
         of the row before, under the same parent.
-      file: name of its file in a folder, if it is not that of the table.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,7 +59,6 @@ class LinkedTable(BaseModel):
     reference: bool = False
     columns: dict[str, Column] = Field(default_factory=dict)
     rules: tuple[str, ...] = ()
-    file: str | None = None
 
     @field_validator("columns", mode="before")
     @classmethod

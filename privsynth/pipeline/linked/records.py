@@ -1,0 +1,174 @@
+"""From what a run on linked tables knows to the records of its report, and to its public schema."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from privsynth import __version__
+from privsynth.codecs.decoded_rows import DecodedRows
+from privsynth.codecs.synthetic_rows import SyntheticRows
+from privsynth.pipeline.config import REPORT_SHARE
+from privsynth.pipeline.linked.learn import LinkedRequest, PublicTables, table_schema
+from privsynth.pipeline.writing.public_schema import public_columns
+from privsynth.pipeline.writing.report_records import (
+    Signing,
+    profiles,
+    records_of_columns,
+    spend_records,
+)
+from privsynth.privacy.accounting import gdp_mu
+from privsynth.privacy.budget import Bill
+from privsynth.report.hazards import hazards
+from privsynth.report.report_data import ColumnRecord, GeneratorRecord, Guarantee, ReportData, TableRecord
+from privsynth.sampling.linked.model import hidden_columns
+from privsynth.schema.definition import IDENTIFIER_KINDS, Column
+from privsynth.schema.linked import LinkedSchema, dump_linked_schema
+
+_KEY = "a fresh surrogate for each row"
+_PARENT = "the surrogate of the row above"
+_HIDDEN = "modelled, and not written"
+_HEAD = """The public schema of a release of privsynth.
+Every line was declared by a person, stated by the types of the source, or bought with the release's budget; see the
+report's table of columns."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFacts:
+    """What the report says of the run itself.
+
+    Attributes:
+      report_id, created: name and time of the run.
+      signing: who will sign.
+      files: names of the files of the release.
+      reference_rows: reference table -> its number of rows, which are public.
+    """
+
+    report_id: str
+    created: str
+    signing: Signing
+    files: Sequence[str]
+    reference_rows: dict[str, int]
+
+
+def linked_report(public: PublicTables, request: LinkedRequest, bill: Bill, run: RunFacts) -> ReportData:
+    """Return the public report: a function of what may leave."""
+    schema, model = request.schema, public.model
+    return ReportData(
+        kind="public",
+        report_id=run.report_id,
+        dataset=request.dataset,
+        created=run.created,
+        tool_version=__version__,
+        generator=GeneratorRecord(name=request.generator.name, version=__version__),
+        guarantee=_guarantee(public, request, bill),
+        unsigned=run.signing.unsigned,
+        demo=run.signing.demo,
+        signer=run.signing.signer,
+        n_rows_synthetic=sum(table.n_rows for table in public.drawn.values()),
+        tables=(*_tables(public, schema), *(_reference(name, n) for name, n in run.reference_rows.items())),
+        columns=tuple(record for name in model.models for record in _columns(public, schema, name)),
+        rules=tuple(f"{name}: {rule}" for name in model.models for rule in schema.tables[name].rules),
+        findings=public.findings,
+        synthetic_profile=tuple(
+            replace(profile, column=f"{name}: {profile.column}")
+            for name in model.models
+            for profile in profiles(_rows(public, name))
+        ),
+        hazards=hazards(request.generator.name, holdout=request.holdout_fraction > 0, package=""),
+        sampling_seed=request.seed,
+        files=tuple(run.files),
+    )
+
+
+def _guarantee(public: PublicTables, request: LinkedRequest, bill: Bill) -> Guarantee:
+    plan = request.plan.whole
+    budget, root = plan.budget, request.schema.root
+    mu = gdp_mu(budget.epsilon, plan.gaussian_delta)
+    return Guarantee(
+        epsilon=budget.epsilon,
+        delta=budget.delta,
+        unit=budget.unit,
+        neighbours=f"add or remove one row of {root} with all rows of the other tables that belong to it",
+        accountant="exact composition of Gaussian mechanisms",
+        max_rows_per_unit=None,
+        mu=mu,
+        mu_delta=plan.discovery_delta,
+        report_share=REPORT_SHARE,
+        holdout_fraction=request.holdout_fraction,
+        n_rows_noisy=public.model.n_persons,
+        spends=spend_records(bill, plan, None),
+    )
+
+
+def _tables(public: PublicTables, schema: LinkedSchema) -> list[TableRecord]:
+    found = []
+    for name, drawn in public.drawn.items():
+        declared = schema.tables[name]
+        found.append(
+            TableRecord(
+                name=name,
+                parent="" if declared.parent is None else declared.parent.table,
+                order=declared.order or "",
+                max_children=None if declared.parent is None else declared.max_children,
+                n_rows=drawn.n_rows,
+            )
+        )
+    return found
+
+
+def _reference(name: str, rows: int) -> TableRecord:
+    return TableRecord(name=name, n_rows=rows, reference=True)
+
+
+def _columns(public: PublicTables, schema: LinkedSchema, name: str) -> list[ColumnRecord]:
+    """Return the columns of one table as written, then those that are modelled beside it."""
+    model, declared = public.model.models[name], schema.tables[name]
+    keys = []
+    for column in schema.links(name):
+        treatment = _KEY if column == declared.key else _PARENT
+        known = declared.columns.get(column, Column(kind="id"))
+        keys.append(
+            ColumnRecord(
+                name=column,
+                kind="id",
+                domain="identifiers",
+                provenance="declared",
+                treatment=treatment,
+                roles=known.roles,
+                nullable=False,
+                note=known.description or "",
+            )
+        )
+    treated = {**public.layouts[name].dropped, **dict.fromkeys(hidden_columns(schema, name), _HIDDEN)}
+    own = records_of_columns(model.codec, public.facts[name], table_schema(schema, name), treated)
+    by_name = {record.name: record for record in (*keys, *own)}
+    order = [*(c for c in model.columns if c in by_name), *(c for c in by_name if c not in model.columns)]
+    return [replace(by_name[column], name=f"{name}: {column}") for column in order]
+
+
+def _rows(public: PublicTables, name: str) -> SyntheticRows:
+    visible, rows = public.model.models[name].visible, public.drawn[name].rows
+    shown = {column: values for column, values in rows.columns.items() if column in visible.by_name}
+    return SyntheticRows(visible, [DecodedRows(shown, rows.n_rows)])
+
+
+def linked_public_schema(public: PublicTables, request: LinkedRequest) -> str:
+    """Return the YAML of the released tables' schema."""
+    tables = {}
+    for name, declared in request.schema.tables.items():
+        if declared.reference:
+            tables[name] = declared
+            continue
+        model = public.model.models[name]
+        found = public_columns(
+            model.codec, public.facts[name], public.layouts[name], table_schema(request.schema, name)
+        )
+        for column in request.schema.links(name):
+            found[column] = declared.columns.get(column, Column(kind="id"))
+            if column in model.keys and found[column].kind in IDENTIFIER_KINDS:
+                found[column] = found[column].model_copy(update={"format": model.keys[column].format.text})
+        columns = {column: found[column] for column in model.columns}
+        tables[name] = declared.model_copy(update={"columns": columns})
+    schema = request.schema.model_copy(update={"dataset": request.dataset, "tables": tables})
+    return dump_linked_schema(schema, comment=_HEAD)

@@ -1,0 +1,263 @@
+"""The main job for linked tables: from a person's rows in several tables to one signed release."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import shutil
+import time
+import warnings
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from privsynth import __version__
+from privsynth.errors import OutputError, PrivsynthWarning
+from privsynth.generators.registry import load_generator
+from privsynth.ledger.account import Account, several_units_text
+from privsynth.ledger.ledger import Ledger, Reservation
+from privsynth.pipeline.config import SynthesizeConfig
+from privsynth.pipeline.environment import Environment
+from privsynth.pipeline.linked.inputs import OpenedTables, open_linked
+from privsynth.pipeline.linked.learn import LinkedRequest, PublicTables, learn_linked, table_schema, view_types
+from privsynth.pipeline.linked.plan import make_linked_plan
+from privsynth.pipeline.linked.records import RunFacts, linked_public_schema, linked_report
+from privsynth.pipeline.result import SynthesisResult
+from privsynth.pipeline.setting_out import durations, keyed_commitment, signing_key
+from privsynth.pipeline.writing.report_records import Signing, ledger_state, officer_report
+from privsynth.pipeline.writing.staging import deliver, set_permissions, write_json, write_report
+from privsynth.privacy.budget import Bill, Budget
+from privsynth.randomness import new_sampling_seed
+from privsynth.release.folder import Release
+from privsynth.release.linked import linked_label, parquet_label, write_linked
+from privsynth.release.out_folder import OutFolder, check_out
+from privsynth.release.parquet import write_parquet
+from privsynth.report.report_data import AuditRun, OfficerPart
+from privsynth.sampling.linked.saved import linked_digest, save_linked
+from privsynth.sampling.origin import Origin
+from privsynth.schema.linked import LinkedSchema
+from privsynth.signing.keys import SigningKey
+from privsynth.signing.release import sign_folder
+from privsynth.sources.fingerprint import content_fingerprints
+from privsynth.sources.registry import read_tables
+from privsynth.table import Table
+from privsynth.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkedJob:
+    """Everything that is settled before any row is read."""
+
+    config: SynthesizeConfig
+    env: Environment
+    opened: OpenedTables
+    request: LinkedRequest
+    signing: Signing
+    key: SigningKey | None
+    holder: str
+
+    @property
+    def budget(self) -> Budget:
+        """The promise, for one person."""
+        return self.request.plan.whole.budget
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkedMade:
+    """What a run has made before anything of it is written."""
+
+    public: PublicTables
+    references: Mapping[str, Table]
+    bill: Bill
+    officer: OfficerPart
+
+
+def synthesize_linked(config: SynthesizeConfig, env: Environment, schema: LinkedSchema) -> SynthesisResult:
+    """Make a release of linked tables.
+
+    Guarantee: as of `synthesize`, with one person as the unit: everything in the public folder but the reference
+      tables, which are public, costs at most (config.epsilon, config.delta) for one person with all rows in all tables.
+    Raises:
+      PrivsynthError: one sentence, see `privsynth.errors`.
+    """
+    job = _prepare(config, env, schema)
+    budget, dataset = job.budget, job.request.dataset
+    ledger = Ledger(env.home)
+    before = ledger.account(dataset)
+    with ExitStack() as last, OutFolder(config.out, env.home) as place:
+        with (
+            ledger.reserve(
+                dataset, epsilon=budget.epsilon, delta=budget.delta, unit=budget.unit, run_id=env.report_id, now=env.now
+            ) as reservation,
+            Workspace(env.home) as workspace,
+        ):
+            made = _make(job, workspace, reservation, ledger, before)
+            env.progress("writing", 0.0)
+            staged = _stage(job, made, workspace, place)
+            deliver(staged, place, reservation, made.bill, name=env.report_id, last=last)
+        return _result(job, made)
+
+
+def _prepare(config: SynthesizeConfig, env: Environment, schema: LinkedSchema) -> LinkedJob:
+    """Check everything that follows from public facts, so that no budget is reserved for a run that must fail."""
+    check_out(config.out)
+    opened = open_linked(config, schema)
+    linked = opened.schema
+    dataset = config.dataset or schema.dataset or config.dataset_name(linked.of_table(linked.root))
+    key, holder, signing = signing_key(config, env)
+    env.progress("planning", 0.0)
+    request = LinkedRequest(
+        schema=linked,
+        plan=make_linked_plan(
+            linked,
+            {name: table_schema(linked, name) for name in linked.modelled},
+            {name: view_types(linked, name, opened.physical[name]) for name in linked.modelled},
+            Budget(epsilon=config.epsilon, delta=config.delta, unit=linked.tables[linked.root].key or "row"),
+        ),
+        generator=load_generator("marginal"),
+        dataset=dataset,
+        holdout_fraction=config.holdout_fraction,
+        seed=config.seed if config.seed is not None else new_sampling_seed(),
+        n_persons=config.rows,
+        typed=opened.typed,
+        families=opened.families,
+        formats=opened.formats,
+    )
+    return LinkedJob(config=config, env=env, opened=opened, request=request, signing=signing, key=key, holder=holder)
+
+
+def _make(
+    job: LinkedJob, workspace: Workspace, reservation: Reservation, ledger: Ledger, before: Account
+) -> LinkedMade:
+    """Read and learn. The ledger is read before the first noise, since afterwards a disk fault costs budget."""
+    env, schema = job.env, job.request.schema
+    if len(reservation.units) > 1:
+        warnings.warn(several_units_text(reservation.dataset, reservation.units), PrivsynthWarning, stacklevel=2)
+    clock = {"start": time.monotonic()}
+    env.progress("reading", 0.0)
+    read = read_tables(job.opened.source, workspace, may_be_empty=True)
+    tables = {name: table for name, (table, _) in read.items()}
+    fingerprint, commitment = _fingerprints(
+        {name: tables[name] for name in schema.modelled}, [ledger.fingerprint_key(), secrets.token_bytes(32)]
+    )
+    reservation.bind(fingerprint)
+    state = ledger_state(before, ledger.account(job.request.dataset))
+    clock["read"] = time.monotonic()
+    bill = Bill(job.request.plan.whole, before_first_draw=reservation.mark_drawn)
+    public = learn_linked(tables, job.request, env.mechanisms(bill), env.keyed(), progress=env.progress)
+    clock["learn"] = time.monotonic()
+    skipped: dict[str, int] = {}
+    for _, cells in read.values():
+        for kind, count in cells.as_dict().items():
+            skipped[kind] = skipped.get(kind, 0) + count
+    officer = OfficerPart(
+        skipped=skipped,
+        durations=durations(clock),
+        source_commitment=keyed_commitment(commitment),
+        ledger=state,
+        audit=AuditRun(level="none"),
+    )
+    references = {name: tables[name] for name in schema.references}
+    return LinkedMade(public=public, references=references, bill=bill, officer=officer)
+
+
+def _fingerprints(tables: Mapping[str, Table], keys: list[bytes]) -> list[bytes]:
+    """Return a keyed digest of all tables under each key; for the ledger and the officer."""
+    each = [content_fingerprints(table, keys) for table in tables.values()]
+    names = "\0".join(tables).encode("utf-8")
+    return [
+        hmac.new(key, hashlib.sha256(names).digest() + b"".join(one[at] for one in each), "sha256").digest()
+        for at, key in enumerate(keys)
+    ]
+
+
+def _stage(job: LinkedJob, made: LinkedMade, workspace: Workspace, place: OutFolder) -> Path:
+    """Write and sign the release in the private workspace, or, if that is full, beside its place."""
+    try:
+        return _write(job, made, workspace.folder / "release")
+    except OutputError:
+        shutil.rmtree(workspace.folder / "release", ignore_errors=True)
+        return _write(job, made, place.whole)
+
+
+def _write(job: LinkedJob, made: LinkedMade, folder: Path) -> Path:
+    """Write and sign both folders in a new one and return that."""
+    created = job.env.now.isoformat()
+    try:
+        files = _write_tables(job, made, folder / "public")
+        (folder / "public" / "schema.yaml").write_text(linked_public_schema(made.public, job.request), encoding="utf-8")
+        run = RunFacts(
+            report_id=job.env.report_id,
+            created=created,
+            signing=job.signing,
+            files=[*files, "report.html", "report.json", "schema.yaml"],
+            reference_rows={name: table.n_rows for name, table in made.references.items()},
+        )
+        report = linked_report(made.public, job.request, made.bill, run)
+        write_report(folder / "public", report)
+        (folder / "officer").mkdir(mode=0o700)
+        inside = replace(report, files=("report.html", "report.json", "run.json"))
+        write_report(folder / "officer", officer_report(inside, [], made.officer))
+        told = {
+            "report_id": job.env.report_id,
+            "durations_s": dict(made.officer.durations),
+            "skipped": dict(made.officer.skipped),
+            "bill": [spend.__dict__ for spend in made.bill.spends],
+        }
+        write_json(folder / "officer" / "run.json", told)
+    except OSError as error:
+        raise OutputError(f"the release cannot be prepared: {error.strerror}") from None
+    for kind in ("public", "officer"):
+        sign_folder(
+            folder / kind,
+            predicate={"kind": kind, "dataset": job.request.dataset, "created": created, "tool_version": __version__},
+            signer=job.key,
+            holder=job.holder,
+            signed_at=job.env.now,
+        )
+    set_permissions(folder, job.env.now)
+    return folder
+
+
+def _write_tables(job: LinkedJob, made: LinkedMade, folder: Path) -> list[str]:
+    """Write the model, the synthetic tables and the reference tables, and return the names of the files."""
+    (folder / "model").mkdir(parents=True)
+    (folder / "data").mkdir()
+    budget = job.budget
+    origin = Origin(
+        epsilon=budget.epsilon,
+        delta=budget.delta,
+        unit=budget.unit,
+        max_rows_per_unit=1,
+        signer="" if job.key is None else job.key.public.fingerprint,
+    )
+    model = replace(made.public.model, origin=origin)
+    files = [f"model/{name}" for name in save_linked(model, folder / "model")]
+    label = linked_label(model, linked_digest(folder / "model"), seed=job.request.seed)
+    drawn, suffix = made.public.drawn, job.config.format
+    written = write_linked(model, drawn, folder / "data", suffix=suffix, seed=job.request.seed, label=label)
+    for name, table in made.references.items():
+        path = folder / "data" / f"{name}.{suffix}"
+        if suffix == "csv":
+            table.data.to_pandas().to_csv(path, index=False, lineterminator="\n", encoding="utf-8")
+        else:
+            write_parquet([table.data], table.data.schema, path, parquet_label({"label": "REFERENCE"}))
+        written.append(path.name)
+    return [*(f"data/{name}" for name in written), *files]
+
+
+def _result(job: LinkedJob, made: LinkedMade) -> SynthesisResult:
+    return SynthesisResult(
+        release=Release.open(job.config.out),
+        officer=job.config.out / "officer",
+        findings=made.public.findings,
+        epsilon=job.budget.epsilon,
+        delta=job.budget.delta,
+        unit=job.budget.unit,
+        dataset=job.request.dataset,
+        signer=job.signing.signer,
+        columns=tuple(f"{name}: {c}" for name in job.request.schema.modelled for c in job.opened.physical[name]),
+        ledger=made.officer.ledger,
+    )

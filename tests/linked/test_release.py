@@ -1,0 +1,143 @@
+"""A release of linked tables, end to end: from a folder of files and from frames, signed, verified and read back."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from click.testing import CliRunner
+from linked.clinic import SPEC, clinic
+
+import privsynth
+from privsynth.cli import main
+from privsynth.errors import ConfigError, SchemaError, SourceError
+from privsynth.report.report_data import json_schema
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    place = tmp_path_factory.mktemp("clinic")
+    (place / "tables").mkdir()
+    for name, frame in clinic(800).items():
+        frame.to_csv(place / "tables" / f"{name}.csv", index=False)
+    (place / "schema.yaml").write_text(yaml.safe_dump(SPEC, sort_keys=False))
+    return place
+
+
+@pytest.fixture(scope="module")
+def out(folder, tmp_path_factory):
+    place = tmp_path_factory.mktemp("release") / "out"
+    run = CliRunner().invoke(
+        main,
+        ["synthesize", str(folder / "tables"), "--schema", str(folder / "schema.yaml"), "--epsilon", "5", "--out",
+         str(place), "--seed", "1"],
+        env={"PRIVSYNTH_HOME": str(place.parent / "home")},
+    )  # fmt: skip
+    assert run.exit_code == 0, run.output
+    assert "(5, 1e-06)-differential privacy for each patient_id" in run.output
+    return place
+
+
+def test_tables_come_back_with_keys_that_resolve(out):
+    release = privsynth.Release.open(out)
+    tables = release.tables()
+    assert set(tables) == {"patients", "stays", "tests", "wards"}
+    assert set(tables["stays"]["patient"]) <= set(tables["patients"]["patient_id"])
+    assert set(tables["tests"]["stay"]) <= set(tables["stays"]["stay_id"])
+    assert tables["wards"]["ward"].tolist() == ["medicine", "obstetrics", "surgery"]
+    with pytest.raises(SourceError, match="linked tables"):
+        release.data()
+    with pytest.raises(SourceError, match="linked tables"):
+        release.model()
+
+
+def test_the_report_says_what_the_tables_are_and_whom_the_promise_protects(out):
+    report = json.loads((out / "public" / "report.json").read_text())
+    jsonschema.validate(report, json_schema())
+    assert [table["name"] for table in report["tables"]] == ["patients", "stays", "tests", "wards"]
+    assert report["tables"][-1]["reference"]
+    assert report["guarantee"]["neighbours"] == (
+        "add or remove one row of patients with all rows of the other tables that belong to it"
+    )
+    assert {spend["label"].split("/")[0] for spend in report["guarantee"]["spends"]} == {"patients", "stays", "tests"}
+    assert sum(spend["share"] for spend in report["guarantee"]["spends"]) <= 1
+    names = [column["name"] for column in report["columns"]]
+    assert names[:4] == ["patients: patient_id", "patients: sex", "patients: born", "patients: number of stays"]
+    assert "stays: admitted·since" in names
+    assert all(finding["group"].split(":")[0] in ("patients", "stays", "tests") for finding in report["findings"])
+    violations = {f["group"]: f["value"] for f in report["findings"] if f["name"] == "rule_violations"}
+    assert len(violations) == 2
+    assert set(violations.values()) == {0}
+    html = (out / "public" / "report.html").read_text()
+    assert "each row of a table belongs to a row of its parent" in html
+
+
+def test_every_table_says_that_it_is_synthetic(out):
+    for name in ("patients", "stays", "tests"):
+        told = pq.read_metadata(out / "public" / "data" / f"{name}.parquet").metadata
+        assert told[b"privsynth.label"] == b"SYNTHETIC"
+        assert told[b"privsynth.epsilon"] == b"5"
+
+
+def test_the_public_folder_is_verified_and_a_changed_table_is_found(out, tmp_path):
+    checked = CliRunner().invoke(main, ["verify", str(out / "public")])
+    assert "UNSIGNED" in checked.output
+    path = out / "public" / "data" / "tests.parquet"
+    before = path.read_bytes()
+    path.write_bytes(before[:-1] + b"x")
+    try:
+        changed = CliRunner().invoke(main, ["verify", str(out / "public")])
+        assert "tests.parquet" not in checked.output
+        assert "tests.parquet" in changed.output
+    finally:
+        path.write_bytes(before)
+
+
+def test_csv_and_frames_give_the_same_tables_as_parquet_and_files(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("PRIVSYNTH_HOME", str(tmp_path / "home"))
+    frames = clinic(300)
+    result = privsynth.synthesize(
+        frames, schema=SPEC, epsilon=10, out=tmp_path / "frames", format="csv", seed=2, audit="none"
+    )
+    tables = result.release.tables()
+    assert tables["stays"]["admitted"].dtype == "datetime64[s]"
+    assert set(tables["stays"]["patient"]) <= set(tables["patients"]["patient_id"])
+    assert (tmp_path / "frames" / "public" / "data" / "stays.csv").read_text().startswith("stay_id,patient,admitted")
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "sentence"),
+    [
+        ({"unit": "patient_id"}, ConfigError, "linked tables take no"),
+        ({"generator": "arn"}, ConfigError, "made by the generator 'marginal'"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused_before_anything_is_spent(options, error, sentence, tmp_path):
+    with pytest.raises(error, match=sentence):
+        privsynth.synthesize(clinic(50), schema=SPEC, epsilon=1, out=tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_tables_and_columns_are_named(tmp_path):
+    frames = clinic(50)
+    with pytest.raises((SourceError, ConfigError), match="tests"):
+        privsynth.synthesize(
+            {n: f for n, f in frames.items() if n != "tests"}, schema=SPEC, epsilon=1, out=tmp_path / "out"
+        )
+    frames["stays"] = frames["stays"].drop(columns="patient")
+    with pytest.raises(SchemaError, match="no column 'patient', which the schema calls its parent's key"):
+        privsynth.synthesize(frames, schema=SPEC, epsilon=1, out=tmp_path / "out")
+    with pytest.raises(ConfigError, match="how they are linked"):
+        privsynth.synthesize(frames, epsilon=1, out=tmp_path / "out")
+
+
+def test_no_cell_of_a_person_and_no_row_number_enter_the_public_folder(folder, out):
+    real = pd.read_csv(folder / "tables" / "stays.csv", dtype=str)
+    for path in (out / "public").rglob("*"):
+        if path.suffix in (".json", ".html", ".yaml"):
+            text = path.read_text()
+            assert not [key for key in real["stay_id"].head(50) if key in text]

@@ -61,8 +61,7 @@ def divide(
     if unit == "row":
         codes = np.arange(table.n_rows, dtype=np.int64)
         keep = _known_rows(table)
-        words = _row_words(table) if holdout_fraction > 0 else np.zeros(table.n_rows, dtype=np.uint64)
-        occurrence = _occurrence(words) if holdout_fraction > 0 else words
+        words, occurrence = words_of_rows(table, holdout_fraction)
     else:
         parsed = as_categories(table.column(unit))
         codes = parsed.codes.astype(np.int64)
@@ -129,6 +128,18 @@ def _known_rows(table: Table) -> np.ndarray:
         known |= known_cells(table.column(name))
         table.let_go()  # keeps one column of a spill file in memory at a time
     return known
+
+
+def words_of_rows(table: Table, holdout_fraction: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return (n,) uint64 what tells rows apart where each is a unit: what they hold, and a number among equal ones.
+
+    Where nobody is held out, nothing is drawn by them, and both are zero.
+    """
+    if holdout_fraction == 0:
+        nothing = np.zeros(table.n_rows, dtype=np.uint64)
+        return nothing, nothing
+    words = _row_words(table)
+    return words, _occurrence(words)
 
 
 def _row_words(table: Table) -> np.ndarray:

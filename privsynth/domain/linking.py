@@ -1,8 +1,9 @@
 """Linking: which person each row of several tables belongs to, what comes before it, and which rows are used. Private.
 
-Every function here maps a person's own rows to figures about them: the rows of another person never matter, as long as
-keys are unique, as a database holds them. Where a file repeats a key, the first row with it counts, and rows that refer
-to the key are those of that row's person; the guarantee then is for persons as they were linked.
+A person is a value of the root table's key. What is linked to a person is a function of the rows that can be reached
+from the person's own row by keys, and of nothing else. So a key that a file repeats makes nobody's rows depend on
+another person: within a person the first row with a key counts, and where several persons have rows of one key, the
+rows that refer to it belong to each of them.
 """
 
 from __future__ import annotations
@@ -14,24 +15,34 @@ import numpy as np
 import pyarrow as pa
 
 from privsynth.codecs.parse import Grid, as_categories
-from privsynth.domain.bounding import Partition, draw_rows, draw_sides
+from privsynth.domain.bounding import Partition, draw_rows, draw_sides, words_of_rows
+from privsynth.errors import SourceError
 from privsynth.randomness import KeyedFunction
 from privsynth.schema.linked import LinkedSchema
 from privsynth.table import Table
 
+# Linked rows of a table, beyond those that the table has (own): a placeholder such as 0 that thousands of persons have
+# for a key would link each of them to thousands of rows, and fill the memory.
+MAX_COPIES = 10_000_000
+
 
 @dataclass(frozen=True, repr=False)
 class LinkedRows:
-    """How the rows of one table belong together. Private.
+    """The rows of one table that belong to persons, and how they belong together. Private.
+
+    A row of nobody is not among them; one of several persons is there once for each. Other attributes count linked
+    rows, of this table or of the one above.
 
     Attributes:
-      person: (n,) int64 the row's person, by the person's row in the root table; −1 for a row of nobody.
-      parent: (n,) int64 its row in the parent table; −1 in the root and for a row of nobody.
+      row: (n,) int64 rows of the table, ascending.
+      person: (n,) int64 the row's person, by the linked row of the root table.
+      parent: (n,) int64 its linked row in the parent table; −1 in the root.
       place: (n,) int64 how many rows of the same parent come before it.
       previous: (n,) int64 the last of them, or −1.
       since: (n,) steps of the order column from that row to this one; null for the first. None without an order.
     """
 
+    row: np.ndarray
     person: np.ndarray
     parent: np.ndarray
     place: np.ndarray
@@ -47,53 +58,85 @@ def link_rows(
 ) -> dict[str, LinkedRows]:
     """Return how the rows of each table belong together.
 
+    Guarantee: what is linked to a person is the same whoever else is in the root table.
     Args:
       order_of: a table's name -> the values of its order column, None if it has none.
+    Raises:
+      SourceError: keys are repeated so often that the rows of all persons would fill the memory.
     """
     found: dict[str, LinkedRows] = {}
     for name in schema.modelled:
         declared, table = schema.tables[name], tables[name]
         if declared.parent is None:
-            rows = np.arange(table.n_rows, dtype=np.int64)
-            person = np.where(_first_of_key(table, declared.key), rows, -1)
-            nobody = np.full(len(rows), -1, dtype=np.int64)
-            found[name] = LinkedRows(person, nobody, np.zeros_like(rows), nobody)
+            row = np.arange(table.n_rows, dtype=np.int64)
+            if declared.key is not None:
+                row = row[_first_with_key(np.zeros_like(row), _codes(table.column(declared.key)))]
+            nobody = np.full(len(row), -1, dtype=np.int64)
+            found[name] = LinkedRows(row, np.arange(len(row)), nobody, np.zeros_like(nobody), nobody)
             continue
         above = declared.parent.table
         key = schema.tables[above].key
         assert key is not None
-        parent = _rows_of_keys(tables[above].column(key), table.column(declared.parent.column))
-        person = np.where(parent >= 0, found[above].person[parent], -1)
+        held, asked = _same_codes(tables[above].column(key), table.column(declared.parent.column))
+        row, parent = _rows_below(held[found[above].row], found[above].person, asked, name)
+        person = found[above].person[parent]
         if declared.key is not None:
-            person = np.where(_first_of_key(table, declared.key), person, -1)
-        found[name] = _in_order(person, np.where(person >= 0, parent, -1), order_of(name))
+            first = _first_with_key(person, _codes(table.column(declared.key))[row])
+            row, parent, person = row[first], parent[first], person[first]
+        order = order_of(name)
+        if order is not None:
+            order = Grid(order.steps[row], order.null[row])
+        found[name] = _in_order(row, person, parent, order)
     return found
 
 
-def _first_of_key(table: Table, key: str | None) -> np.ndarray:
-    """Return (n,) booleans: the row has a key, which no row before it has."""
-    if key is None:
-        return np.ones(table.n_rows, dtype=bool)
-    codes = as_categories(table.column(key)).codes.astype(np.int64)
-    first = np.zeros(table.n_rows, dtype=bool)
-    first[np.unique(codes, return_index=True)[1]] = True
-    return first & (codes >= 0)
+def _codes(column: pa.ChunkedArray) -> np.ndarray:
+    """Return (n,) int64 equal for equal keys, −1 for none. Blanks around a key are no part of it."""
+    return as_categories(column).codes.astype(np.int64)
 
 
-def _rows_of_keys(keys: pa.ChunkedArray, wanted: pa.ChunkedArray) -> np.ndarray:
-    """Return (n,) int64 the first row whose key is wanted, −1 if there is none."""
-    held, asked = as_categories(keys), as_categories(wanted)
-    first = np.full(len(held.values) + 1, -1, dtype=np.int64)
-    codes = held.codes.astype(np.int64)
-    places, rows = np.unique(codes, return_index=True)
-    first[places[places >= 0]] = rows[places >= 0]
-    at = {value: i for i, value in enumerate(held.values)}
-    row_of = np.array([first[at[value]] if value in at else -1 for value in asked.values] + [-1], dtype=np.int64)
-    rows_found: np.ndarray = row_of[asked.codes.astype(np.int64)]
-    return rows_found
+def _same_codes(held: pa.ChunkedArray, asked: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the codes of two columns of one kind of key; −1 also for what only the second has."""
+    one, other = as_categories(held), as_categories(asked)
+    at = {value: i for i, value in enumerate(one.values)}
+    of_value = np.array([*(at.get(value, -1) for value in other.values), -1], dtype=np.int64)
+    codes: np.ndarray = of_value[other.codes.astype(np.int64)]
+    return one.codes.astype(np.int64), codes
 
 
-def _in_order(person: np.ndarray, parent: np.ndarray, order: Grid | None) -> LinkedRows:
+def _first_with_key(person: np.ndarray, key: np.ndarray) -> np.ndarray:
+    """Return (n,) booleans: the row has a key, which no row of the same person before it has."""
+    first = np.zeros(len(key), dtype=bool)
+    keys = int(key.max(initial=-1)) + 2
+    first[np.unique(person * keys + key + 1, return_index=True)[1]] = True
+    return first & (key >= 0)
+
+
+def _rows_below(held: np.ndarray, person: np.ndarray, asked: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return (pairs,) rows and (pairs,) the linked rows above whose key they refer to; by rows, ascending.
+
+    Args:
+      held, person: (m,) key and person of the linked rows above.
+      asked: (n,) the key that each row refers to, −1 for none.
+      name: of the table, for the message.
+    """
+    holders = np.flatnonzero(_first_with_key(person, held))
+    holders = holders[np.argsort(held[holders], kind="stable")]
+    keys = int(max(held.max(initial=-1), asked.max(initial=-1))) + 1
+    number = np.append(np.bincount(held[holders], minlength=keys), 0)  # the last for −1
+    start = np.append(np.cumsum(number[:-1]) - number[:-1], 0)
+    copies = number[asked]
+    if int(copies.sum()) > len(asked) + MAX_COPIES:
+        raise SourceError(
+            f"so many persons have the same keys above '{name}' that its rows cannot be linked in memory; a value "
+            "that stands for a missing key has to be empty"
+        )
+    row = np.repeat(np.arange(len(asked), dtype=np.int64), copies)
+    nth = np.arange(len(row)) - np.repeat(np.cumsum(copies) - copies, copies)
+    return row, holders[start[asked[row]] + nth]
+
+
+def _in_order(row: np.ndarray, person: np.ndarray, parent: np.ndarray, order: Grid | None) -> LinkedRows:
     """Return rows with their places among those of the same parent: by the order, nulls last, then as they stand."""
     n = len(parent)
     if order is None:
@@ -101,23 +144,23 @@ def _in_order(person: np.ndarray, parent: np.ndarray, order: Grid | None) -> Lin
     else:
         at = np.lexsort((np.arange(n), order.steps, order.null, parent))
     same = np.zeros(n, dtype=bool)
-    same[1:] = (parent[at][1:] == parent[at][:-1]) & (parent[at][1:] >= 0)
+    same[1:] = parent[at][1:] == parent[at][:-1]
     starts = np.flatnonzero(~same)
     place = np.zeros(n, dtype=np.int64)
     place[at] = np.arange(n) - np.repeat(starts, np.diff(np.append(starts, n)))
     previous = np.full(n, -1, dtype=np.int64)
     previous[at[1:]] = np.where(same[1:], at[:-1], -1)
     if order is None:
-        return LinkedRows(person, parent, place, previous)
+        return LinkedRows(row, person, parent, place, previous)
     before = np.maximum(previous, 0)
     missing = (previous < 0) | order.null | order.null[before]
     since = Grid(np.where(missing, 0, order.steps - order.steps[before]), missing)
-    return LinkedRows(person, parent, place, previous, since)
+    return LinkedRows(row, person, parent, place, previous, since)
 
 
 def number_of_children(parent: np.ndarray, n_parents: int) -> np.ndarray:
     """Return (n_parents,) how many rows each row of the parent table has. Private."""
-    return np.bincount(parent[parent >= 0], minlength=n_parents)
+    return np.bincount(parent, minlength=n_parents)
 
 
 @dataclass(frozen=True, repr=False)
@@ -125,8 +168,8 @@ class People:
     """Who is in training and who is held out. Private.
 
     Attributes:
-      words: (rows of the root,) uint64, by which a person's draws are made.
-      pool, held: (rows of the root,) booleans: the person entered the pool; is held out.
+      words: (persons,) uint64, by which a person's draws are made.
+      pool, held: (persons,) booleans: the person entered the pool; is held out.
     """
 
     words: np.ndarray
@@ -134,18 +177,27 @@ class People:
     held: np.ndarray
 
     @classmethod
-    def draw(cls, keys: pa.ChunkedArray, holdout_fraction: float, keyed: KeyedFunction) -> People:
-        """Return a draw for each person, a keyed function of the person's key alone."""
-        parsed = as_categories(keys)
-        of_value = keyed.hash_texts([value.encode("utf-8", "surrogatepass") for value in parsed.values])
-        words = np.append(of_value, np.uint64(0))[parsed.codes.astype(np.int64)]
-        pool, held = draw_sides(words, np.zeros(len(words), dtype=np.uint64), holdout_fraction, keyed)
+    def draw(cls, root: Table, key: str | None, holdout_fraction: float, keyed: KeyedFunction) -> People:
+        """Return a draw for each person.
+
+        Guarantee: it is a keyed function of the person's key alone; where there is none, of what the row holds, and of
+          its number among equal rows.
+        Args:
+          root: the linked rows of the root table, one for each person.
+        """
+        if key is None:
+            words, occurrence = words_of_rows(root, holdout_fraction)
+        else:
+            parsed = as_categories(root.column(key))
+            of_value = keyed.hash_texts([value.encode("utf-8", "surrogatepass") for value in parsed.values])
+            words = of_value[parsed.codes.astype(np.int64)]
+            occurrence = np.zeros_like(words)
+        pool, held = draw_sides(words, occurrence, holdout_fraction, keyed)
         return cls(words, pool, held)
 
     def partition(self, rows: LinkedRows, max_rows: int, keyed: KeyedFunction) -> Partition:
-        """Return which rows of a table are used: at most `max_rows` of each person, all on one side."""
-        keep = draw_rows(rows.person, self.words, max_rows, keyed)
-        held = np.where(rows.person >= 0, self.held[np.maximum(rows.person, 0)], False)
+        """Return which linked rows are used: at most `max_rows` of each person, all on one side."""
+        keep, held = draw_rows(rows.person, self.words, max_rows, keyed), self.held[rows.person]
         return Partition(
             train=np.flatnonzero(keep & ~held),
             holdout=np.flatnonzero(keep & held),

@@ -13,7 +13,7 @@ from functools import cache
 from itertools import product
 from string import capwords
 
-from scipy.stats import norm
+from scipy.special import ndtri
 
 # Expected number of texts that noise alone adds to a column: on their own, and beside a significant text of the same
 # family. So 1 in 50 undeclared text columns gets a text for no reason, and 1 in 10 families that are there a wrong one.
@@ -211,12 +211,12 @@ def likely(noisy: Mapping[str, float], sigma: float) -> tuple[str, ...]:
       noisy: the noisy count of every one of `words`.
       sigma: standard deviation of each.
     """
-    threshold = float(norm.isf(ALONE / max(len(noisy), 1))) * sigma
+    threshold = -float(ndtri(ALONE / max(len(noisy), 1))) * sigma
     clear = frozenset(text for text, count in noisy.items() if count >= threshold)
     found = set(clear)
     for group, own in _groups():
         if clear.intersection(group[:own]):
             for members in (group[:own], group[own:]):
-                beside = float(norm.isf(BESIDE / max(len(members), 1))) * sigma
+                beside = -float(ndtri(BESIDE / max(len(members), 1))) * sigma
                 found.update(text for text in members if noisy[text] >= beside)
     return tuple(sorted(found))

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from linked.clinic import SPEC, as_tables, clinic
 
+from privsynth.domain import linking
 from privsynth.domain.linking import People, link_rows, number_of_children
+from privsynth.errors import SourceError
 from privsynth.pipeline.linked.learn import order_values
 from privsynth.randomness import KeyedFunction
 from privsynth.schema.linked import LinkedSchema
+from privsynth.table import Table
 
 SCHEMA = LinkedSchema.model_validate(SPEC)
 
@@ -27,6 +31,7 @@ def test_rows_find_their_person_their_place_and_the_row_before():
     stays = frames["stays"] = frames["stays"].sample(frac=1, random_state=1).reset_index(drop=True)
     found = linked(frames)["stays"]
     ids = frames["patients"]["patient_id"].tolist()
+    assert found.row.tolist() == list(range(len(stays)))
     for i, row in stays.iterrows():
         theirs = stays[stays["patient"] == row["patient"]]
         earlier = theirs[(theirs["admitted"] < row["admitted"])]
@@ -52,17 +57,73 @@ def test_rows_two_tables_down_belong_to_the_person_of_the_row_above():
     assert counts.sum() == len(frames["tests"])
 
 
-def test_rows_that_nobody_owns_and_repeated_keys_are_left_out():
+def test_rows_that_nobody_owns_and_keys_that_a_person_repeats_are_left_out():
     frames = clinic(50)
     frames["stays"].loc[0, "patient"] = "nobody"
     frames["stays"].loc[1, "patient"] = None
-    frames["stays"].loc[3, "stay_id"] = frames["stays"].loc[2, "stay_id"]
+    frames["stays"].loc[3, ["patient", "stay_id"]] = frames["stays"].loc[2, ["patient", "stay_id"]]
+    frames["stays"].loc[4, "stay_id"] = None
     frames["patients"] = pd.concat([frames["patients"], frames["patients"].head(1)], ignore_index=True)
     found = linked(frames)
-    assert found["patients"].person[-1] == -1
-    assert found["stays"].person[[0, 1, 3]].tolist() == [-1, -1, -1]
-    gone = frames["tests"]["stay"] == frames["stays"].loc[0, "stay_id"]
-    assert (found["tests"].person[gone.to_numpy()] == -1).all()
+    assert found["patients"].row.tolist() == list(range(50))
+    assert found["stays"].row.tolist() == [2, *range(5, len(frames["stays"]))]
+    assert not set(found["tests"].row) & set(np.flatnonzero(frames["tests"]["stay"].isin(["s000000", "s000001"])))
+
+
+def test_rows_under_a_key_that_two_persons_have_belong_to_both():
+    frames = clinic(50)
+    stays = frames["stays"]
+    one = stays.index[stays["stay_id"].isin(frames["tests"]["stay"])][0]
+    other = stays.index[stays["patient"] != stays.loc[one, "patient"]][-1]
+    stays.loc[other, "stay_id"] = stays.loc[one, "stay_id"]
+    found = linked(frames)
+    below = np.flatnonzero(frames["tests"]["stay"] == stays.loc[one, "stay_id"])
+    for row in below:
+        owners = found["tests"].parent[found["tests"].row == row]
+        assert found["stays"].row[owners].tolist() == [one, other]
+
+
+def test_keys_are_the_same_whatever_blanks_and_types_they_are_written_with():
+    frames = clinic(20)
+    frames["patients"]["patient_id"] = np.arange(20)
+    frames["stays"]["patient"] = frames["stays"]["patient"].str[1:].astype(float)  # as pandas reads integers with nulls
+    frames["stays"].loc[0, "patient"] = None
+    frames["tests"]["stay"] = " " + frames["tests"]["stay"] + "  "
+    found, usual = linked(frames), linked(clinic(20))
+    assert found["stays"].row.tolist() == usual["stays"].row[1:].tolist()
+    assert found["stays"].person.tolist() == usual["stays"].person[1:].tolist()
+    assert len(usual["tests"].row) - (usual["tests"].parent == 0).sum() == len(found["tests"].row)
+
+
+def test_a_placeholder_for_keys_does_not_fill_the_memory(monkeypatch):
+    frames = clinic(50)
+    frames["stays"]["stay_id"] = frames["tests"]["stay"] = "0"
+    monkeypatch.setattr(linking, "MAX_COPIES", 100)
+    with pytest.raises(SourceError, match="the same keys above 'tests'"):
+        linked(frames)
+
+
+@pytest.mark.parametrize("empty", ["patients", "stays", "tests"])
+def test_a_table_without_rows_links_nothing(empty):
+    frames = clinic(20)
+    frames[empty] = frames[empty].astype(str).head(0)
+    found = linked(frames)
+    assert len(found[empty].row) == 0
+    assert len(found["tests"].row) == 0
+    assert len(found["patients"].row) == (0 if empty == "patients" else 20)
+
+
+def test_where_each_row_of_the_root_is_a_person_the_others_keep_their_draws():
+    frame = clinic(200)["patients"].drop(columns="patient_id")
+    frame = pd.concat([frame, frame.head(50)], ignore_index=True)  # some are alike
+    keyed = KeyedFunction()
+
+    def held(rows):
+        table = Table(pa.Table.from_pandas(rows, preserve_index=False))
+        return pd.Series(People.draw(table, None, 0.25, keyed).held, index=rows.index)
+
+    fewer = frame.drop(index=[7, 220])
+    assert held(fewer).equals(held(frame).loc[fewer.index])
 
 
 @settings(max_examples=30, deadline=None)
@@ -82,7 +143,7 @@ def test_what_is_known_of_a_person_does_not_change_when_another_one_leaves(leave
     def told(tables):
         rows = linked(tables)
         ids = tables["patients"]["patient_id"].to_numpy()
-        people = People.draw(as_tables(tables)["patients"].column("patient_id"), 0.2, keyed)
+        people = People.draw(as_tables(tables)["patients"], "patient_id", 0.2, keyed)
         out = []
         for name in ("stays", "tests"):
             part = people.partition(rows[name], 2, keyed)
@@ -100,7 +161,7 @@ def test_what_is_known_of_a_person_does_not_change_when_another_one_leaves(leave
 def test_no_person_has_more_rows_in_use_than_allowed_and_all_on_one_side():
     frames = clinic(400)
     rows, keyed = linked(frames), KeyedFunction()
-    people = People.draw(as_tables(frames)["patients"].column("patient_id"), 0.25, keyed)
+    people = People.draw(as_tables(frames)["patients"], "patient_id", 0.25, keyed)
     sides = {}
     for name, most in (("patients", 1), ("stays", 3), ("tests", 4)):
         part = people.partition(rows[name], most, keyed)

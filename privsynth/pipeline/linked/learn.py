@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from privsynth.audit.rules import rule_findings
-from privsynth.codecs.column_facts import ColumnFacts, declared_facts
+from privsynth.codecs.column_facts import CENT, MINUTE, ColumnFacts, declared_facts
 from privsynth.codecs.columns.surrogate import surrogate_codec
 from privsynth.codecs.encoded_table import Encoded, RowsPerUnit
 from privsynth.codecs.parse import Grid, as_numbers, as_times
@@ -123,8 +123,9 @@ def learn_linked(
     """
     schema = request.schema
     rows = link_rows(tables, schema, lambda name: order_values(tables[name], schema, name))
+    tables = {name: tables[name].take(linked.row) for name, linked in rows.items()}
     root = schema.tables[schema.root]
-    people = People.draw(_keys(tables[schema.root], root.key), request.holdout_fraction, keyed)
+    people = People.draw(tables[schema.root], root.key, request.holdout_fraction, keyed)
     learned: dict[str, _Learned] = {}
     parts = dict(request.plan.whole.parts)
     for i, name in enumerate(schema.modelled):
@@ -306,6 +307,7 @@ def table_schema(linked: LinkedSchema, name: str) -> Schema:
         most = REACH * linked.tables[child].max_children
         columns[count_column(child)] = Column(kind="integer", minimum=0, maximum=most, nullable=False)
     if declared.order is not None:
+        columns[declared.order] = _order_column(linked, name, declared.order)
         columns[since_column(declared.order)] = Column(kind="integer", minimum=0)
     rules = [rule for rule in own.parsed_rules() if not (rule.order and rule.order[1] == declared.order)]
     return Schema(columns=columns, rules=tuple(rule.text for rule in rules))
@@ -322,18 +324,20 @@ def view_types(linked: LinkedSchema, name: str, physical: Mapping[str, pa.DataTy
     return {**found, **dict.fromkeys(hidden_columns(linked, name), pa.int64())}
 
 
-def _keys(table: Table, key: str | None) -> pa.ChunkedArray:
-    if key is not None:
-        return table.column(key)
-    return pa.chunked_array([pa.array(np.arange(table.n_rows)).cast(pa.string())])
+def _order_column(schema: LinkedSchema, name: str, order: str) -> Column:
+    """Return what is declared of an order column, with its grid: rows are put in order before anything is bought."""
+    column = schema.tables[name].columns[order]
+    grid = {"numeric": CENT, "datetime": MINUTE}.get(column.kind or "")
+    return column if grid is None or column.precision is not None else column.model_copy(update={"precision": grid})
 
 
 def order_values(table: Table, schema: LinkedSchema, name: str) -> Grid | None:
+    """Return the values by which the rows of a table are ordered, cell by cell; None if they have no order. Private."""
     order = schema.tables[name].order
     if order is None:
         return None
     column = table.column(order)
-    facts = declared_facts(schema.tables[name].columns[order], column.type)
+    facts = declared_facts(_order_column(schema, name, order), column.type)
     if facts.kind in ("numeric", "integer"):
         return as_numbers(column, precision=facts.precision, decimal=facts.decimal)
     return as_times(column, precision=facts.precision, format=facts.format)

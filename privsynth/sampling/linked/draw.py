@@ -145,7 +145,7 @@ class TableDrawing:
         before: np.ndarray | None = None
         place = 0
         while len(parents):
-            step = _Step(parents, kind[parents], place, before, previous)
+            step = _Step(parents, kind[:, parents], place, before, previous)
             codes, rows, held = self._draw_step(step)
             # A history in which no row keeps the rules any more ends here.
             parents, codes, rows = parents[held], codes[:, held], rows.take(np.flatnonzero(held))
@@ -165,11 +165,15 @@ class TableDrawing:
         return DrawnTable(rows, codes, owner[at], above.person[owner[at]])
 
     def _kinds(self, person: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-        """Return (parents,) the class of each parent's person by all rows that the person will have here."""
+        """Return (1, parents) the class of each parent's person by all rows that the person will have here.
+
+        Where one row of a person is used at most, there are no classes, and it is (0, parents).
+        """
         per_unit = self._model.rows_per_unit
-        assert per_unit is not None
+        if per_unit is None:
+            return np.zeros((0, len(person)), dtype=np.int32)
         total = np.bincount(person, weights=wanted).astype(np.int64)[person]
-        return np.clip(per_unit.class_of(np.maximum(total, 1)), 0, len(per_unit.classes) - 1)
+        return np.clip(per_unit.class_of(np.maximum(total, 1)), 0, len(per_unit.classes) - 1)[None]
 
     def _draw_step(self, step: _Step) -> tuple[np.ndarray, DecodedRows, np.ndarray]:
         """Return the codes and rows of one place, and which of them keep the rules."""
@@ -195,7 +199,7 @@ class TableDrawing:
         place = np.full(len(step.parents), step.place)
         given = given_codes(self._given, above, step.before, place)
         own = np.full((len(self._codec.attributes), len(step.parents)), -1, dtype=np.int32)
-        return np.concatenate([own, given, step.kind[None].astype(np.int32)])
+        return np.concatenate([own, given, step.kind.astype(np.int32)])
 
     def _one_row_each(self, step: _Step, known: np.ndarray) -> tuple[np.ndarray, DecodedRows]:
         """Return codes and values of a row for each parent; where rows have an order, first when, and then what."""
@@ -282,7 +286,7 @@ class _Step:
 
     Attributes:
       parents: (n,) the row above each.
-      kind: (n,) class of the person by the number of rows.
+      kind: (1, n) class of the person by the number of rows; (0, n) where there are none.
       place: from 0.
       before, previous: codes and values of the row before; None at the first place.
     """
@@ -297,7 +301,7 @@ class _Step:
         """Return some of the rows."""
         before = None if self.before is None else self.before[:, at]
         previous = None if self.previous is None else self.previous.take(at)
-        return _Step(self.parents[at], self.kind[at], self.place, before, previous)
+        return _Step(self.parents[at], self.kind[:, at], self.place, before, previous)
 
 
 def _last_value(codec: NumberCodec | TimeCodec) -> int:

@@ -47,7 +47,7 @@ class TableModel:
     Attributes:
       codec: codes to columns; `since` and the numbers of children are among them.
       fitted: of the codec's attributes, then those given, then (below the root) the class of the person's rows.
-      rows_per_unit: how many rows persons with any have; None for the root.
+      rows_per_unit: how many rows persons with any have; None where one row of a person is used, as in the root.
       columns: of the written table, in the order of the source.
       keys: its own key, and its parent's: what surrogates look like.
       source_format: how the source's table is written.

@@ -152,9 +152,9 @@ def _table(
     fields = {"generator", "settings", "codec", "columns", "keys", "source_format", "rows_of_person"}
     found = only(data, fields, "a table", optional=frozenset({"rows_of_person"}))
     codec = TableCodec.from_json(found["codec"])
-    below = schema.tables[name].parent is not None
-    require(below == ("rows_of_person" in found), "a table lacks the numbers of rows")
-    per_unit = _rows_of_person(found["rows_of_person"]) if below else None
+    several = schema.tables[name].parent is not None and schema.tables[name].max_children > 1
+    require(several == ("rows_of_person" in found), "a table lacks the numbers of rows")
+    per_unit = _rows_of_person(found["rows_of_person"]) if several else None
     codecs = {**{n: model.codec for n, model in above.items()}, name: codec}
     sizes = [a.size for a in codec.attributes] + [g.attribute.size for g in given_attributes(schema, name, codecs)]
     sizes += [] if per_unit is None else [len(per_unit.classes) + 1]

@@ -42,7 +42,8 @@ class LinkedTable(BaseModel):
     Attributes:
       key: the column whose value tells its rows apart; needed where it has children.
       parent: the table that its rows belong to; none for the root and for reference tables.
-      order: the column of times or numbers that orders the rows of one parent; none where order means nothing.
+      order: the column of times or numbers that orders the rows of one parent; none where order means nothing. Times
+        are told apart by the minute and numbers by hundredths, unless the column declares another precision.
       max_children: at most so many rows of one person are used, drawn at random.
       reference: a public table, which passes through unchanged.
       columns: as in `Schema`.

@@ -1,0 +1,176 @@
+"""Linked tables with little declared, persons who come or go, and two runs of the core side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from leaks.proof import Charged, FixedKey, Recording, Replaying, assert_within_sensitivity
+from linked.clinic import request_of
+
+from privsynth.generators.marginal.fitted import FitSettings
+from privsynth.generators.marginal.generator import MarginalGenerator
+from privsynth.pipeline.linked.learn import PublicTables, learn_linked
+from privsynth.privacy.budget import Bill
+from privsynth.sampling.linked.written import written_texts
+from privsynth.schema.linked import LinkedSchema
+from privsynth.table import Table
+
+Frames = dict[str, pd.DataFrame]
+EPSILON = 300.0  # so little noise that categories and cells come out; sensitivities do not depend on it
+STAYS, TESTS = 4, 12  # rows of a person that are used: a few, and many
+# What must be declared, and no more: kinds, categories and bounds are bought.
+SPEC: dict[str, Any] = {
+    "dataset": "clinic",
+    "tables": {
+        "patients": {"key": "patient_id", "columns": {"patient_id": {"kind": "id"}}},
+        "stays": {
+            "key": "stay_id",
+            "parent": {"table": "patients", "column": "patient"},
+            "order": "admitted",
+            "max_children": STAYS,
+            "columns": {"stay_id": {"kind": "id"}, "admitted": {"kind": "datetime"}},
+        },
+        "tests": {"parent": {"table": "stays", "column": "stay"}, "order": "value", "max_children": TESTS,
+                  "columns": {"value": {"kind": "numeric"}}},
+        "consents": {"parent": {"table": "patients", "column": "patient"}, "max_children": 1},
+        "wards": {"reference": True},
+    },
+}  # fmt: skip
+SCHEMA = LinkedSchema.model_validate(SPEC)
+COLUMNS = {
+    "patients": ["patient_id", "sex", "town", "born"],
+    "stays": ["stay_id", "patient", "admitted", "ward", "cost"],
+    "tests": ["stay", "name", "value"],
+    "consents": ["patient", "given"],
+}
+PERSON = {"patients": "patient_id", "stays": "patient", "consents": "patient"}  # where a person's key is in the row
+
+
+def clinic(persons: int = 60, seed: int = 0) -> Frames:
+    """Return four tables of texts: persons with up to 4 stays, up to 3 tests each, and some consents."""
+    rng = np.random.default_rng(seed)
+    rows: dict[str, list[tuple[str | None, ...]]] = {name: [] for name in COLUMNS}
+    for i in range(persons):
+        key = f"p{i:03d}"
+        town = str(rng.choice(["Bern", "Basel", "Thun"], p=[0.5, 0.3, 0.2]))
+        rows["patients"].append((key, str(rng.choice(["F", "M"])), town, f"{1930 + int(rng.integers(0, 80))}-05-01"))
+        day = int(rng.integers(0, 300))
+        for n in range(int(rng.integers(0, STAYS + 1))):
+            rows["stays"].append(stay(f"s{i:03d}-{n}", key, day, rng))
+            rows["tests"] += [test(f"s{i:03d}-{n}", rng) for _ in range(int(rng.integers(0, 4)))]
+            day += int(rng.integers(1, 90))
+        if rng.random() < 0.6:
+            rows["consents"].append((key, str(rng.choice(["yes", "no"]))))
+    return {name: pd.DataFrame(rows[name], columns=columns, dtype=object) for name, columns in COLUMNS.items()}
+
+
+def stay(key: str, patient: str, day: int, rng: np.random.Generator) -> tuple[str, ...]:
+    """Return a row of `stays`."""
+    admitted = (pd.Timestamp("2021-01-01") + pd.Timedelta(days=day)).strftime("%Y-%m-%dT08:30")
+    return key, patient, admitted, str(rng.choice(["medicine", "surgery"])), f"{rng.lognormal(6, 1):.2f}"
+
+
+def test(stay_id: str, rng: np.random.Generator) -> tuple[str, ...]:
+    """Return a row of `tests`."""
+    return stay_id, str(rng.choice(["blood", "hcg", "x-ray"])), f"{rng.uniform(0, 9):.2f}"
+
+
+test.__test__ = False  # type: ignore[attr-defined]
+
+
+def without(frames: Frames, person: str) -> Frames:
+    """Return the tables without a person, and without the rows that belong to that person alone."""
+    fewer = {name: frames[name][~_is(frames[name][PERSON[name]], person)] for name in PERSON}
+    gone = set(frames["stays"]["stay_id"].dropna().str.strip()) - set(fewer["stays"]["stay_id"].dropna().str.strip())
+    tests = frames["tests"]
+    return {**fewer, "tests": tests[~tests["stay"].str.strip().isin(gone)]}
+
+
+def _is(keys: pd.Series, person: str) -> pd.Series:
+    return keys.str.strip().eq(person).fillna(False)
+
+
+def with_rows(frames: Frames, more: dict[str, list[tuple[str | None, ...]]], seed: int = 0) -> Frames:
+    """Return the tables with more rows at random places, in their order; the others keep theirs."""
+    rng, found = np.random.default_rng(seed), {}
+    for name, frame in frames.items():
+        extra = pd.DataFrame(more.get(name, []), columns=COLUMNS[name], dtype=object)
+        at = np.concatenate([np.arange(len(frame)), np.sort(rng.integers(0, len(frame) + 1, len(extra))) - 0.5])
+        both = pd.concat([frame, extra], ignore_index=True)
+        found[name] = both.iloc[np.argsort(at, kind="stable")].reset_index(drop=True)
+    return found
+
+
+def as_text(frames: Frames) -> dict[str, Table]:
+    """Return the tables as a CSV file delivers them."""
+    return {
+        name: Table(pa.table({c: pa.array([None if pd.isna(v) else v for v in frame[c]], pa.string()) for c in frame}))
+        for name, frame in frames.items()
+    }
+
+
+def as_typed(frames: Frames) -> dict[str, Table]:
+    """Return the tables as a database delivers them: times and numbers have types."""
+    tables = as_text(frames)
+
+    def typed(name: str, column: str, values: Any, kind: pa.DataType) -> None:
+        data = tables[name].data
+        at = data.column_names.index(column)
+        tables[name] = Table(data.set_column(at, column, pa.array(values, kind, from_pandas=True)))
+
+    typed(
+        "stays",
+        "admitted",
+        pd.to_datetime(frames["stays"]["admitted"], errors="coerce", format="ISO8601"),
+        pa.timestamp("ns"),
+    )
+    typed("stays", "cost", pd.to_numeric(frames["stays"]["cost"], errors="coerce").astype(float), pa.float64())
+    typed("tests", "value", pd.to_numeric(frames["tests"]["value"], errors="coerce").astype(float), pa.float64())
+    return tables
+
+
+def learn(double: Any, tables: dict[str, Table], schema: LinkedSchema = SCHEMA, holdout: float = 0.2) -> PublicTables:
+    """Return what the core lets out with the answers of a double; all is entered in a bill."""
+    quick = MarginalGenerator(FitSettings(components=16, max_steps=6))
+    request = request_of(schema, tables, EPSILON, generator=quick, holdout_fraction=holdout, n_persons=12)
+    return learn_linked(tables, request, Charged(double, Bill(request.plan.whole)), FixedKey())
+
+
+def everything_public(public: PublicTables) -> str:
+    """Return all that the core lets out, as text: every digit of every number counts."""
+    model = public.model
+    found = [repr((model.n_persons, model.schema, model.dataset, public.facts, public.layouts, public.findings))]
+    for name, one in model.models.items():
+        tensors = {key: (a.dtype.str, a.shape, a.tobytes().hex()) for key, a in one.fitted.tensors().items()}
+        settings = one.fitted.settings(), one.codec.to_json(), one.rows_per_unit, one.keys, one.columns
+        drawn = public.drawn[name]
+        found += [name, repr(tensors), repr((*settings, one.source_format)), repr(drawn.parent.tolist())]
+        found += [one.codec.frame(drawn.rows).to_csv(), written_texts(model, name, public.drawn, seed=3).to_csv()]
+    return "\n".join(found)
+
+
+def moved_by_one(
+    one: Frames, other: Frames, *, read: Callable[[Frames], dict[str, Table]] = as_text, holdout: float = 0.2
+) -> Sequence[tuple[str, float]]:
+    """Fail unless what a person moves is within what was declared, and nothing that leaves differs.
+
+    Returns:
+      (label, distance) of each release that moved.
+    """
+    from doubles import distance
+
+    record = Recording(5)
+    first = learn(record, read(one), holdout=holdout)
+    replay = Replaying(record)
+    second = learn(replay, read(other), holdout=holdout)
+    assert len(replay.calls) == len(record.calls)
+    for mine, theirs in zip(replay.calls, record.calls, strict=True):
+        keys = mine.public[5] if mine.public[0] == "stable_keys" else 0  # the most rows of a person in that table
+        assert_within_sensitivity([mine], [theirs], k=keys)
+    assert everything_public(first) == everything_public(second)
+    pairs = zip(replay.calls, record.calls, strict=True)
+    return [(mine.public[1], far) for mine, theirs in pairs if (far := distance(mine.given, theirs.given))]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from leaks.proof import Charged, FixedKey, Recording, Replaying, assert_within_sensitivity
+from leaks.proof import EPSILON, Charged, FixedKey, Recording, Replaying, assert_within_sensitivity
 from linked.clinic import request_of
 
 from privsynth.generators.marginal.fitted import FitSettings
@@ -20,7 +20,7 @@ from privsynth.schema.linked import LinkedSchema
 from privsynth.table import Table
 
 Frames = dict[str, pd.DataFrame]
-EPSILON = 300.0  # so little noise that categories and cells come out; sensitivities do not depend on it
+Rows = dict[str, list[tuple[str | None, ...]]]
 STAYS, TESTS = 4, 12  # rows of a person that are used: a few, and many
 # What must be declared, and no more: kinds, categories and bounds are bought.
 SPEC: dict[str, Any] = {
@@ -50,10 +50,17 @@ COLUMNS = {
 PERSON = {"patients": "patient_id", "stays": "patient", "consents": "patient"}  # where a person's key is in the row
 
 
+NEW = "p-new"
+ODD = [
+    "1e400", "-1e308", "9" * 40, "NaN", "-inf", "0.1234567890123", "1,5", "0001-01-01", "31/12/9999", "", None,
+    "2016-12-31T23:59:60", "12/31/2024", "9999-12-31T23:59", "true", "007", "x" * 9_999, "medicine", "F", "yes",
+]  # fmt: skip
+
+
 def clinic(persons: int = 60, seed: int = 0) -> Frames:
     """Return four tables of texts: persons with up to 4 stays, up to 3 tests each, and some consents."""
     rng = np.random.default_rng(seed)
-    rows: dict[str, list[tuple[str | None, ...]]] = {name: [] for name in COLUMNS}
+    rows: Rows = {name: [] for name in COLUMNS}
     for i in range(persons):
         key = f"p{i:03d}"
         town = str(rng.choice(["Bern", "Basel", "Thun"], p=[0.5, 0.3, 0.2]))
@@ -94,15 +101,58 @@ def _is(keys: pd.Series, person: str) -> pd.Series:
     return keys.str.strip().eq(person).fillna(False)
 
 
-def with_rows(frames: Frames, more: dict[str, list[tuple[str | None, ...]]], seed: int = 0) -> Frames:
-    """Return the tables with more rows at random places, in their order; the others keep theirs."""
+def with_rows(frames: Frames, more: Rows, seed: int = 0, *, first: bool = False) -> Frames:
+    """Return the tables with more rows, in their order, at random places or before all others."""
     rng, found = np.random.default_rng(seed), {}
     for name, frame in frames.items():
         extra = pd.DataFrame(more.get(name, []), columns=COLUMNS[name], dtype=object)
-        at = np.concatenate([np.arange(len(frame)), np.sort(rng.integers(0, len(frame) + 1, len(extra))) - 0.5])
+        at = np.concatenate(
+            [np.arange(len(frame)), np.sort(rng.integers(0, 1 if first else len(frame) + 1, len(extra))) - 0.5]
+        )
         both = pd.concat([frame, extra], ignore_index=True)
         found[name] = both.iloc[np.argsort(at, kind="stable")].reset_index(drop=True)
     return found
+
+
+def alike(stays: int, tests: int) -> Rows:
+    """Return the rows of a new person whose stays are alike but for their keys, with so many equal tests each."""
+    keys = [f"new-{n}" for n in range(stays)]
+    return {
+        "patients": [(NEW, "F", "Bern", "1960-05-01")],
+        "stays": [(key, NEW, "2021-06-01T08:30", "surgery", "100.00") for key in keys],
+        "tests": [(key, "hcg", "5.0") for key in keys for _ in range(tests)],
+        "consents": [(NEW, "yes")],
+    }
+
+
+def odd(stays: int) -> Rows:
+    """Return the rows of a new person whose cells are hard to read, with decades between them."""
+
+    rng = np.random.default_rng(stays)
+
+    def cells(n: int) -> list[str | None]:
+        return [ODD[rng.integers(len(ODD))] for _ in range(n)]
+
+    when = ["0001-01-01", "9999-12-31T23:59", None, "2021-06-01T08:30", "2021-06-01T08:30", "NaT"]
+    rows = [(f"new-{n}", NEW, when[n % len(when)], *cells(2)) for n in range(stays)]
+    return {
+        "patients": [(NEW, *cells(3))],
+        "stays": rows,
+        "tests": [(str(row[0]), *cells(2)) for row in rows for _ in range(5)],
+        "consents": [(NEW, *cells(1)) for _ in range(3)],
+    }
+
+
+def shared_keys(frames: Frames) -> Rows:
+    """Return the rows of a new person whose stays have the keys of other persons' stays, some of them twice."""
+    rng = np.random.default_rng(8)
+    theirs = frames["stays"]["stay_id"].iloc[:6].tolist()
+    return {
+        "patients": [(NEW, "M", "Thun", "1971-05-01"), (f" {NEW} ", "F", "Basel", "1930-05-01")],
+        "stays": [stay(key, NEW, 10 * n, rng) for n, key in enumerate([*theirs, *theirs])],
+        "tests": [],
+        "consents": [(NEW, "no"), (f"{NEW} ", "no")],
+    }
 
 
 def as_text(frames: Frames) -> dict[str, Table]:
@@ -133,10 +183,10 @@ def as_typed(frames: Frames) -> dict[str, Table]:
     return tables
 
 
-def learn(double: Any, tables: dict[str, Table], schema: LinkedSchema = SCHEMA, holdout: float = 0.2) -> PublicTables:
+def learn(double: Any, tables: dict[str, Table], *, epsilon: float = EPSILON, holdout: float = 0.2) -> PublicTables:
     """Return what the core lets out with the answers of a double; all is entered in a bill."""
     quick = MarginalGenerator(FitSettings(components=16, max_steps=6))
-    request = request_of(schema, tables, EPSILON, generator=quick, holdout_fraction=holdout, n_persons=12)
+    request = request_of(SCHEMA, tables, epsilon, generator=quick, holdout_fraction=holdout, n_persons=12)
     return learn_linked(tables, request, Charged(double, Bill(request.plan.whole)), FixedKey())
 
 
@@ -171,6 +221,6 @@ def moved_by_one(
     for mine, theirs in zip(replay.calls, record.calls, strict=True):
         keys = mine.public[5] if mine.public[0] == "stable_keys" else 0  # the most rows of a person in that table
         assert_within_sensitivity([mine], [theirs], k=keys)
-    assert everything_public(first) == everything_public(second)
+    assert everything_public(first) == everything_public(second), "what leaves differs"
     pairs = zip(replay.calls, record.calls, strict=True)
     return [(mine.public[1], far) for mine, theirs in pairs if (far := distance(mine.given, theirs.given))]

@@ -270,7 +270,7 @@ def test_the_list_of_sources_is_complete():
     from privsynth.sources.registry import SOURCES
 
     section = TEXTS["README.md"].partition("## Sources")[2].partition("##")[0]
-    listed = set(re.findall(r"`(\.[a-z0-9.]+)`", section)) | set(re.findall(r"`(\w+://)", section))
+    listed = set(re.findall(r"`(\.[a-z0-9.]+)`", section)) | set(re.findall(r"`(\w+:(?://)?)", section))
     assert listed == {key for source in SOURCES for key in source.keys if key != "://"}
 
 

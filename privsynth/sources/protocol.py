@@ -34,6 +34,7 @@ class SourceOptions:
       query: one SELECT statement, instead of `table`.
       tables: which tables of such a source to read together, of a database also `schema.*`; None reads all. It means
         something to `open_tables` alone.
+      views: folder of SQL-on-FHIR ViewDefinitions (.json), one a table; None takes those that ship.
       columns: the columns to read, in this order; None reads all. JSON Lines has no header, so that this is also how
         its names become public.
       max_columns: a wider header is refused.
@@ -48,6 +49,7 @@ class SourceOptions:
     sheet: str | None = None
     table: str | None = None
     query: str | None = None
+    views: str | None = None
     tables: tuple[str, ...] | None = None
     columns: tuple[str, ...] | None = None
     max_columns: int = MAX_COLUMNS
@@ -102,7 +104,8 @@ class SkippedCells:
     Attributes:
       short_rows: rows with fewer cells than the header; the rest is null.
       long_rows: rows with more cells than the header; the rest is dropped.
-      surplus_rows: rows beyond the most that a sheet of Excel has; left out.
+      surplus_rows: rows beyond the most that a sheet of Excel has, or that one resource of FHIR gives; left out.
+      unusable_records: records that a declared layout, such as a view of FHIR, can make nothing of; left out.
       long_lines: physical lines beyond the limit, cut (delimited files) or left out (JSON Lines).
       runaway_quotes: records with an opening quote that does not close in time; the first line was read without quotes.
       undecodable_cells: cells with bytes that the encoding does not know; null.
@@ -123,6 +126,7 @@ class SkippedCells:
     short_rows: int = 0
     long_rows: int = 0
     surplus_rows: int = 0
+    unusable_records: int = 0
     long_lines: int = 0
     runaway_quotes: int = 0
     undecodable_cells: int = 0

@@ -16,7 +16,7 @@ import pyarrow as pa
 from privsynth import extensions
 from privsynth.errors import ConfigError, PrivsynthError, SourceError
 from privsynth.extensions import Extension
-from privsynth.sources import dataframe, excel, folder, parquet, sql
+from privsynth.sources import dataframe, excel, fhir, folder, parquet, sql
 from privsynth.sources.linked import LinkedSource, TablesByName, one_snapshot
 from privsynth.sources.protocol import ANY_SCHEME, OPTIONS, Adapter, SkippedCells, Source, SourceOptions
 from privsynth.sources.text import csv, jsonl
@@ -48,6 +48,7 @@ SOURCES: tuple[Adapter, ...] = (
     sql.SOURCE,
     dataframe.SOURCE,
     folder.SOURCE,
+    fhir.SOURCE,
 )
 _BY_KEY = {key: adapter for adapter in SOURCES for key in adapter.keys}
 _NAMES = frozenset(key.removesuffix("://") for key in _BY_KEY)

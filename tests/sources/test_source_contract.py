@@ -122,6 +122,15 @@ def folder_of_files(folder):
     return inner, {"table": "people"}
 
 
+def fhir_export(folder):
+    lines = [json.dumps({"resourceType": "Person", **json.loads(line)}) for line in json_lines().splitlines()]
+    (folder / "export.ndjson").write_text("\n".join(lines))
+    (folder / "views").mkdir()
+    view = {"resource": "Person", "select": [{"column": [{"name": name, "path": name} for name in NAMES]}]}
+    (folder / "views" / "person.json").write_text(json.dumps(view))
+    return f"fhir:{folder}", {"views": str(folder / "views")}
+
+
 COLUMNS = tuple(NAMES)  # JSON Lines has no header
 # What a source is found by -> how the table is written as such a source: its origin and the options to read it with.
 EXAMPLES = {
@@ -141,8 +150,9 @@ EXAMPLES = {
     "sqlite://": sqlite_url,
     "a pandas DataFrame": frame,
     "a folder of files": folder_of_files,
+    "fhir:": fhir_export,
 }
-ON_A_SERVER = {"postgresql://", "mysql://", "://"}  # see test_postgresql_source
+ON_A_SERVER = {"postgresql://", "mysql://", "://"}  # see sql/test_postgresql_source
 
 
 def kinds_of(sources):
@@ -178,7 +188,7 @@ def test_no_two_sources_are_found_by_the_same_name():
         ({"suffixes": ("new",)}, "must begin with a dot"),
         ({"suffixes": (".NEW",)}, "in lower case"),
         ({"schemes": ("new://",)}, "without ://"),
-        ({"options": ("colour",)}, "must be among delimiter, encoding, sheet, table, query"),
+        ({"options": ("colour",)}, "must be among delimiter, encoding, sheet, table, query, views"),
     ],
 )
 def test_a_source_that_says_what_cannot_be_is_refused(wrong, message):
@@ -336,60 +346,6 @@ def test_an_unknown_suffix_lists_the_known_ones(tmp_path):
     message = str(caught.value)
     for known in (".csv", ".csv.gz", ".parquet", ".jsonl", ".xlsx", "sqlite://", "postgresql://", "mysql://"):
         assert known in message
-
-
-@pytest.mark.parametrize(
-    ("origin", "advice"),
-    [
-        ("table.json", "one object a line"),
-        ("table.sas7bdat", "pandas.read_sas"),
-        ("table.dta", "pandas.read_stata"),
-        ("table.zip", "unpack it"),
-        ("table.gz", ".csv.gz"),
-        ("table.xls", "save it as .xlsx"),
-        ("-", "write it into a file"),
-        ("part-*.csv", "join them into one"),
-        (".", "is a folder without .csv"),
-        ("https://x/a.csv", "opens no https:// URL"),
-        ("s3://SECRET@bucket/a.parquet", "opens no s3:// URL"),
-    ],
-)
-def test_what_is_not_read_is_named_with_what_to_do(origin, advice, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SourceError) as caught:
-        open_source(origin)
-    assert advice in str(caught.value)
-    assert "SECRET" not in str(caught.value)
-
-
-def test_an_object_of_another_type_is_refused():
-    with pytest.raises(SourceError, match="a list cannot be read"):
-        open_source([1, 2])
-
-
-def test_an_option_that_means_nothing_to_the_source_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match=r"sheet means nothing to a delimited text file \(\.csv\)"):
-        open_source(tmp_path / "t.csv", SourceOptions(sheet="x"))
-    with pytest.raises(ConfigError, match=r"delimiter means nothing to a database \(sqlite://\)"):
-        open_source("sqlite:///t.db", SourceOptions(delimiter=";", table="t"))
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"delimiter": ""},
-        {"delimiter": ",,"},
-        {"delimiter": '"'},
-        {"table": "t", "query": "SELECT 1"},
-        {"columns": ()},
-        {"columns": ("a", "a")},
-        {"batch_rows": 0},
-        {"max_cell_chars": -1},
-    ],
-)
-def test_absurd_options_are_refused(options):
-    with pytest.raises(ConfigError):
-        SourceOptions(**options)
 
 
 def test_an_error_of_a_library_on_the_way_is_told_without_its_words(workspace):

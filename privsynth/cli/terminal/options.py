@@ -13,8 +13,9 @@ _SOURCE = [
         "--encoding", metavar="NAME", help="Encoding of a text file (default: its byte order mark, else UTF-8)."
     ),
     click.option("--sheet", metavar="NAME", help="Sheet of an Excel workbook, if it has several."),
-    click.option("--table", metavar="NAME", help="Table of a database or a folder."),
+    click.option("--table", metavar="NAME", help="Table of a database, a folder or an export."),
     click.option("--query", metavar="SQL", help="SELECT statement to run on a database, instead of --table."),
+    click.option("--views", metavar="FOLDER", help="ViewDefinitions of a FHIR export (default: those that ship)."),
     click.option("--columns", metavar="A,B,C", help="Read only these columns, in this order."),
 ]
 
@@ -28,7 +29,9 @@ def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def take_source_options(options: dict[str, Any]) -> dict[str, Any]:
     """Remove the source's options from a command's and return those that were given."""
-    taken = {name: options.pop(name) for name in ("delimiter", "encoding", "sheet", "table", "query", "columns")}
+    taken = {
+        name: options.pop(name) for name in ("delimiter", "encoding", "sheet", "table", "query", "views", "columns")
+    }
     if taken["columns"] is not None:
         taken["columns"] = tuple(name.strip() for name in taken["columns"].split(","))
     if taken["delimiter"] in ("\\t", "tab"):

@@ -23,6 +23,7 @@ from privsynth.domain.bounding import Partition
 from privsynth.domain.layout import Layout
 from privsynth.domain.linking import LinkedRows, People, link_rows, number_of_children
 from privsynth.domain.unit_sizes import REACH
+from privsynth.errors import SchemaError
 from privsynth.findings.finding import Finding
 from privsynth.generators.registry import FittedGenerator, Generator, codes_never_drawn
 from privsynth.pipeline.learning.columns import LearnedColumns, learn_columns
@@ -318,10 +319,15 @@ def view_types(linked: LinkedSchema, name: str, physical: Mapping[str, pa.DataTy
 
     Args:
       physical: the header's columns -> Arrow type.
+    Raises:
+      SchemaError: a column has a name that is needed for what is modelled beside the header's columns.
     """
-    links = set(linked.links(name))
+    links, beside = set(linked.links(name)), hidden_columns(linked, name)
     found = {column: kind for column, kind in physical.items() if column not in links}
-    return {**found, **dict.fromkeys(hidden_columns(linked, name), pa.int64())}
+    for column in beside:
+        if column in physical:
+            raise SchemaError(f"'{name}' has a column '{column}', a name that is needed beside its columns; rename it")
+    return {**found, **dict.fromkeys(beside, pa.int64())}
 
 
 def _order_column(schema: LinkedSchema, name: str, order: str) -> Column:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
+from privsynth.errors import SchemaError
 from privsynth.pipeline.config import REPORT_SHARE
-from privsynth.pipeline.spending_plan import open_domain, weights
+from privsynth.pipeline.spending_plan import modelled_columns, open_domain, weights
 from privsynth.privacy.budget import ROUNDING, Budget, SpendingPlan, plan_spending
 from privsynth.privacy.mechanisms import Mechanisms, Noisy, StableKeys, TrainingNoise
 from privsynth.schema.definition import Schema
@@ -65,12 +66,19 @@ def make_linked_plan(
     Args:
       schemas: table -> its schema as it is modelled.
       physical: table -> column -> Arrow type, of the columns that are modelled.
+    Raises:
+      SchemaError: a table has no column that could be learned.
     """
     plan = LinkedPlan(whole=SpendingPlan(budget=budget, parts={}), schema=linked)
     relative: dict[str, float] = {}
     opened = False
     for name in linked.modelled:
         own = plan.budget_of(name)
+        if not modelled_columns(physical[name], schemas[name], own.unit):
+            raise SchemaError(
+                f"the table '{name}' has nothing to learn beside keys and texts; leave it out of the schema, or, if it "
+                "is public, declare that it is a reference table"
+            )
         share = max(len(physical[name]), 1) ** SHARE_POWER
         for part, weight in weights(schemas[name], physical[name], own).items():
             relative[f"{name}/{part}"] = share * weight * (1.0 - REPORT_SHARE)

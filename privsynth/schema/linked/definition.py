@@ -78,6 +78,10 @@ class LinkedTable(BaseModel):
             kind = self.columns.get(self.order, Column()).kind
             if kind not in (*NUMERIC_KINDS, *TIME_KINDS):
                 raise ValueError(f"order needs the column '{self.order}' with a declared kind of numbers or times")
+        if self.parent is not None and self.parent.column == "row":
+            raise ValueError(
+                "'row' stands for rows that are persons of their own; rename the column of the parent's key"
+            )
         if self.parent is not None and self.parent.column in (self.key, self.order):
             raise ValueError(f"'{self.parent.column}' holds the parent's key, and can be neither key nor order")
         return self

@@ -124,3 +124,22 @@ def test_with_constant_answers_no_world_shows(ordinary, world):
 
 def test_with_constant_answers_no_typed_world_shows():
     assert shown(WORLDS["hard to read"](clinic()), as_typed) == shown(clinic(), as_typed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(10))
+def test_many_random_neighbours(seed):
+    rng = np.random.default_rng([seed, 5])
+    frames = clinic(int(rng.integers(5, 90)), seed)
+    stays, tests = frames["stays"], frames["tests"]
+    # Some keys are repeated, within a person and between persons, and some lead nowhere.
+    for _ in range(int(rng.integers(0, 9))):
+        stays.loc[rng.integers(len(stays)), "stay_id"] = stays["stay_id"].iloc[rng.integers(len(stays))]
+        stays.loc[rng.integers(len(stays)), "patient"] = rng.choice(["p000", " p001", "nobody", ""])
+        tests.loc[rng.integers(len(tests)), "stay"] = rng.choice(["s000-0", "no stay", " "])
+    other = without(frames, f"p{rng.integers(len(frames['patients'])):03d}")
+    if rng.random() < 0.6:
+        rows = shared_keys(frames) if rng.random() < 0.4 else odd(int(rng.integers(0, 9)))
+        other = with_rows(frames, rows, seed, first=bool(rng.random() < 0.5))
+    read = as_typed if rng.random() < 0.4 else as_text
+    moved_by_one(frames, other, read=read, holdout=float(rng.choice([0.0, 0.2, 0.4])))

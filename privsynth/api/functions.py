@@ -275,15 +275,16 @@ def sample(
 ) -> SampleResult:
     """Write rows of a released model into a new folder. Sampling costs no budget, however many rows are drawn.
 
-    `Release.sample` returns a DataFrame instead.
+    `Release.sample` returns a DataFrame instead, and `Release.sample_tables` those of linked tables.
 
     Args:
       model: a release, its public folder, or the folder `model` in it.
       out: a new folder.
-      rows: None takes the released number of rows.
+      rows: None takes the released number of rows. Of linked tables, the number of persons, who come with all rows.
       seed: None draws one; the result tells it.
       format: of the files.
-      given: conditions that every row meets, such as "age >= 60" or "ward in (ICU, ER)".
+      given: conditions that every row meets, such as "age >= 60" or "ward in (ICU, ER)"; of linked tables, that every
+        person meets: on the person's own columns, or, as in "stays: ward = ICU", on at least one row of a table.
       balance: base rates to alter on purpose, such as "fraud=0.3", "sex" or "ethnicity=A:0.5,B:0.5".
       workers: parts made at once, None for the number of cores. The bytes do not depend on it.
     Raises:

@@ -174,6 +174,18 @@ class Synthesizer:
         """
         return self._fitted().sample(n, seed=seed, given=given, balance=balance)
 
+    def sample_tables(
+        self, n_persons: int | None = None, *, seed: int | None = None, given: str | Sequence[str] = ()
+    ) -> dict[str, pd.DataFrame]:
+        """Return synthetic persons of linked tables with all their rows, by table (see `Release.sample_tables`).
+
+        Raises:
+          NotFittedError: there is no release yet.
+          SourceError: the release is of one table; call `sample`.
+          ConfigError: a condition cannot be read, or (nearly) no person of the model meets it.
+        """
+        return self._fitted().sample_tables(n_persons, seed=seed, given=given)
+
     def report(self, *, officer: bool = False) -> Path:
         """Return the path of the public report (HTML), or of the officer's, which holds exact figures.
 

@@ -12,7 +12,9 @@ from privsynth.cli.terminal.output import emit_json, progress, say
 
 @click.command("sample")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--rows", type=int, help="How many rows (default: as many as the release has).")
+@click.option(
+    "--rows", type=int, help="How many rows, or persons of linked tables (default: as many as the release has)."
+)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="New folder for the rows.")
 @click.option("--seed", type=int, help="Seed of the rows (default: a fresh one, printed).")
 @click.option(
@@ -20,7 +22,8 @@ from privsynth.cli.terminal.output import emit_json, progress, say
     multiple=True,
     metavar="CONDITION",
     help="A condition that every row meets: 'fraud = 1', 'age >= 60 and sex = F', 'ward in (ICU, ER)', "
-    "'admitted < 2024-03-01', 'crp is not null'. May be repeated; all conditions hold together.",
+    "'admitted < 2024-03-01', 'crp is not null'. May be repeated; all conditions hold together. Of linked tables, a "
+    "condition on persons ('sex = F'), or on some row that every person has ('stays: ward = surgery').",
 )
 @click.option(
     "--balance",
@@ -54,11 +57,15 @@ def command(model: Path, out: Path, given: tuple[str, ...], format_: str, as_jso
         )
     if as_json:
         found: dict[str, Any] = {"rows": made.rows, "seed": made.seed, "files": [str(path) for path in made.files]}
+        if made.tables:
+            found["tables"] = made.tables
         if made.altered:
             found |= {"given": list(made.given), "groups": made.groups, "base_rates": made.altered}
         emit_json(found)
         return
     say(f"Wrote {made.rows:,} synthetic rows to {out} (seed {made.seed}).")
+    for table, count in made.tables.items():
+        say(f"  {table}: {count:,} rows")
     for label, count in made.groups.items():
         say(f"  {label}: {count:,} rows")
     if made.altered:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,12 +21,14 @@ from privsynth.codecs.written.texts import read_texts
 from privsynth.errors import ConfigError, SourceError
 from privsynth.notebook import card, checks_text, promise_text, worst_text
 from privsynth.randomness import new_sampling_seed
+from privsynth.release.delimited import write_texts
 from privsynth.release.linked import read_linked
 from privsynth.release.parquet import write_parquet
 from privsynth.sampling.linked.model import LinkedModel
+from privsynth.sampling.linked.persons import draw_persons, order_persons
 from privsynth.sampling.linked.saved import is_linked, load_linked
+from privsynth.sampling.linked.written import written_frame
 from privsynth.sampling.synthetic_model import SyntheticModel
-from privsynth.schema.source_format import SourceFormat
 from privsynth.signing.keyring import Keyring
 from privsynth.signing.verification import Expected, VerificationResult, verify_folder
 
@@ -44,17 +45,9 @@ def write_rows(rows: SyntheticRows, path: Path, label: Mapping[str, str] | None 
       label: metadata of Parquet, see `privsynth.release.label`; a CSV file has no room for any.
     """
     if path.suffix == ".csv":
-        with path.open("w", encoding="utf-8", newline="") as file:
-            for number, frame in enumerate(rows.texts()):
-                frame.to_csv(file, index=False, header=number == 0, lineterminator="\n", **_dialect(rows.source_format))
+        write_texts(rows.texts(), path, rows.source_format)
         return
     write_parquet(rows.tables(), rows.arrow_schema, path, label or {})
-
-
-def _dialect(source_format: SourceFormat) -> dict[str, Any]:
-    """Return how pandas writes the source's kind of delimited file."""
-    quoting = csv.QUOTE_ALL if source_format.quote_all else csv.QUOTE_MINIMAL
-    return {"sep": source_format.delimiter, "quoting": quoting}
 
 
 def as_conditions(given: str | Sequence[str]) -> tuple[str, ...]:
@@ -232,11 +225,35 @@ class Release:
         """
         _validate.whole_numbers(n_rows=n_rows, seed=seed)
         _validate.texts(balance=balance)
+        self._refuse_linked("sample_tables")
         model = self.model()
         wanted = model.default_rows if n_rows is None else n_rows
         chosen = new_sampling_seed() if seed is None else seed
         in_range(0, 2**63 - 1, seed=chosen)
         return model.sample(wanted, seed=chosen, given=as_conditions(given), balance=balance)
+
+    def sample_tables(
+        self, n_persons: int | None = None, *, seed: int | None = None, given: str | Sequence[str] = ()
+    ) -> dict[str, pd.DataFrame]:
+        """Return more synthetic persons of linked tables with all their rows, by table; they cost nothing.
+
+        Args:
+          n_persons: None takes the released number of persons.
+          seed: the same seed and arguments give the same persons; None draws one.
+          given: as for `privsynth.sample`: "sex = F" of a person, or "stays: ward = surgery" of some row of a person.
+        Raises:
+          SourceError: it is of one table.
+          ConfigError: a condition cannot be read, or (nearly) no person of the model meets it.
+        """
+        _validate.whole_numbers(n_persons=n_persons, seed=seed)
+        if not self.is_linked:
+            raise SourceError(f"{self.folder} is a release of one table; call sample()")
+        model = self.linked_model()
+        order = order_persons(model, model.n_persons if n_persons is None else n_persons, as_conditions(given))
+        chosen = new_sampling_seed() if seed is None else seed
+        in_range(0, 2**63 - 1, seed=chosen)
+        drawn = draw_persons(model, order, seed=chosen)
+        return {name: written_frame(model, name, drawn, seed=chosen) for name in model.models}
 
     def verify(self, *keyrings: Keyring | str | Path, dataset: str | None = None) -> VerificationResult:
         """Return who signed the release.

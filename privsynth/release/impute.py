@@ -24,6 +24,7 @@ from privsynth.progress import Progress, no_progress
 from privsynth.randomness import new_sampling_seed, sampling_rng
 from privsynth.release.sample import model_folder
 from privsynth.sampling.impute import Counts, impute_rows
+from privsynth.sampling.linked.saved import is_linked
 from privsynth.sampling.synthetic_model import SyntheticModel
 from privsynth.sampling.user_table import make_readers
 from privsynth.sources.registry import SourceOptions, open_source, read_table
@@ -100,6 +101,8 @@ def impute(
     labels = [file.with_name(f"{file.name}.label.json") for file in files]
     for path in (*files, *labels):
         _check_file(path)
+    if is_linked(model_folder(model)):
+        raise ConfigError("gaps can be filled from a release of one table only; this one is of linked tables")
     loaded = SyntheticModel.load(model_folder(model))
     opened = open_source(source, options)
     if mark and MARK in opened.names:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -12,11 +13,12 @@ import pyarrow.parquet as pq
 from privsynth.codecs.written.rows import data_frame
 from privsynth.codecs.written.texts import read_texts
 from privsynth.errors import SourceError
+from privsynth.release.delimited import write_texts
 from privsynth.release.label import SYNTHETIC
 from privsynth.release.parquet import write_parquet
 from privsynth.sampling.linked.draw import DrawnTable
 from privsynth.sampling.linked.model import LinkedModel
-from privsynth.sampling.linked.written import written_table, written_texts
+from privsynth.sampling.linked.written import written_tables, written_texts
 
 
 def linked_label(model: LinkedModel, digest: str, *, seed: int) -> dict[str, str]:
@@ -58,12 +60,11 @@ def write_linked(
     for name in model.models:
         path = folder / f"{name}.{suffix}"
         if suffix == "csv":
-            sep = model.models[name].source_format.delimiter
-            frame = written_texts(model, name, drawn, seed=seed)
-            frame.to_csv(path, index=False, sep=sep, lineterminator="\n", encoding="utf-8")
+            write_texts(written_texts(model, name, drawn, seed=seed), path, model.models[name].source_format)
         else:
-            rows = written_table(model, name, drawn, seed=seed)
-            write_parquet([rows], rows.schema, path, parquet_label(label))
+            blocks = written_tables(model, name, drawn, seed=seed)
+            first = next(blocks)
+            write_parquet(chain([first], blocks), first.schema, path, parquet_label(label))
         names.append(path.name)
     return names
 

@@ -12,13 +12,14 @@ import errno
 import os
 import secrets
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from privsynth.errors import Option, OutputError
-from privsynth.workspace import PARTIAL, folder_error, open_locked, sweeping
+from privsynth.workspace import PARTIAL, Workspace, folder_error, open_locked, sweeping
 
 # Of the file system that holds the lock, not of who holds it: some network disks have no locks.
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
@@ -184,6 +185,29 @@ class OutFolder:
             with suppress(OSError):  # somebody else uses it by now
                 folder.rmdir()
         self._made = []
+
+
+@contextmanager
+def filled(out: Path, home: Path, what: str) -> Iterator[Path]:
+    """Yield an empty private folder; what the block puts there appears in the new folder `out`, all at once.
+
+    Args:
+      what: is written, for the message.
+    Raises:
+      OutputError: the place is taken, or the disk is full or failing.
+    """
+    with OutFolder(out, home) as place, Workspace(home) as workspace:
+        staged = workspace.folder / "filled"
+        try:
+            staged.mkdir()
+            yield staged
+            for path in staged.iterdir():
+                path.chmod(0o644)
+        except OSError as error:
+            raise OutputError(f"{what} cannot be written: {error.strerror}") from None
+        staged.chmod(0o755)
+        place.bring(staged)
+        place.publish()
 
 
 def _copy(folder: Path, place: Path) -> None:

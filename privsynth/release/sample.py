@@ -1,14 +1,15 @@
 """More rows from a released model: post-processing, free.
 
 A table is made part by part. Each part has its own file, and its own randomness from the seed and the part's number.
-The bytes are therefore the same however many workers share the parts, and in whatever order they finish.
+The bytes are therefore the same however many workers share the parts, and in whatever order they finish. Of linked
+tables persons are drawn with all their rows, and each table has one file.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,17 +17,20 @@ from typing import Any
 
 from privsynth import _validate
 from privsynth._validate import in_range
-from privsynth.errors import OutputError
+from privsynth.errors import ConfigError, Option
 from privsynth.notebook import card
 from privsynth.parallel import processors
 from privsynth.progress import Progress, no_progress
 from privsynth.randomness import new_sampling_seed
 from privsynth.release.folder import write_rows
 from privsynth.release.label import Label, companion_name, model_digest
-from privsynth.release.out_folder import OutFolder, check_out
+from privsynth.release.linked import linked_label, write_linked
+from privsynth.release.out_folder import check_out, filled
 from privsynth.sampling.draw import Order
+from privsynth.sampling.linked.persons import draw_persons, order_persons
+from privsynth.sampling.linked.saved import is_linked, linked_digest, load_linked
 from privsynth.sampling.synthetic_model import SyntheticModel
-from privsynth.workspace import Workspace, privsynth_home
+from privsynth.workspace import privsynth_home
 
 MAX_WORKERS = 64  # threads (own): the disk is the limit long before
 FORMULAS = (
@@ -44,6 +48,7 @@ class SampleResult:
       rows, seed, files: number of rows, seed and files.
       given: the conditions that every row meets.
       groups: rows of each balanced group; empty where nothing was balanced.
+      tables: rows of each table, the persons first; empty where the release is of one table.
     """
 
     rows: int
@@ -51,6 +56,7 @@ class SampleResult:
     files: tuple[Path, ...]
     given: tuple[str, ...] = ()
     groups: dict[str, int] = field(default_factory=dict)
+    tables: dict[str, int] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"SampleResult(rows={self.rows}, seed={self.seed}, files={len(self.files)})"
@@ -62,6 +68,7 @@ class SampleResult:
                 ("Files", ", ".join(str(path) for path in self.files)),
                 ("Seed", str(self.seed)),
                 ("Conditions", " and ".join(self.given)),
+                ("Tables", ", ".join(f"{name}: {rows:,} rows" for name, rows in self.tables.items())),
                 ("Balanced", ", ".join(f"{group}: {rows:,} rows" for group, rows in self.groups.items())),
             ],
             note=self.altered or "Sampling costs no budget.",
@@ -75,7 +82,8 @@ class SampleResult:
 
 def model_folder(path: Path) -> Path:
     """Return the model folder, given that folder, a public folder or a release."""
-    return next((p for p in (path, path / "model", path / "public" / "model") if (p / "model.json").exists()), path)
+    places = (path, path / "model", path / "public" / "model")
+    return next((p for p in places if (p / "model.json").exists() or is_linked(p)), path)
 
 
 def sample(
@@ -94,9 +102,10 @@ def sample(
 
     Args:
       model: the folder `model` of a release, or the release's folder.
-      rows: None takes the model's released number of rows.
+      rows: None takes the model's released number of rows. Of linked tables, the number of persons.
       suffix: "parquet" or "csv".
-      given: conditions that every row meets, such as "age >= 60" (see `privsynth.sampling.conditions`).
+      given: conditions that every row meets, such as "age >= 60" (see `privsynth.sampling.conditions`); of linked
+        tables, that every person meets, such as "stays: ward = surgery" (see `privsynth.sampling.linked.persons`).
       balance: shares of groups, such as "fraud=0.3" (see `privsynth.sampling.balance`).
       workers: how many parts are made at once; None takes the number of cores. The bytes do not depend on it.
     Raises:
@@ -106,43 +115,68 @@ def sample(
     check_out(out)
     _validate.whole_numbers(rows=rows, seed=seed, workers=workers)
     in_range(1, MAX_WORKERS, workers=1 if workers is None else workers)
-    loaded = SyntheticModel.load(model_folder(model))
-    digest = model_digest(model_folder(model))
+    folder = model_folder(model)
+    if is_linked(folder):
+        if balance is not None:
+            raise ConfigError(
+                "the persons of linked tables cannot be balanced; draw each group with ", Option("given"), " instead"
+            )
+        return _sample_linked(folder, out, rows=rows, seed=seed, suffix=suffix, given=given, progress=progress)
+    loaded = SyntheticModel.load(folder)
+    digest = model_digest(folder)
     n_rows = loaded.default_rows if rows is None else rows
     in_range(1, 10**10, rows=n_rows)
     chosen = new_sampling_seed() if seed is None else seed
     in_range(0, 2**63 - 1, seed=chosen)
     order = loaded.order(n_rows, given=given, balance=balance)
     groups = order.counts if balance is not None else {}
-    home = privsynth_home()
-    with OutFolder(out, home) as place, Workspace(home) as workspace:
-        staged = workspace.folder / "rows"
-        try:
-            staged.mkdir()
-            facts = Label.of(loaded, digest, seed=chosen, altered=ALTERED if given or groups else "")
-            files = _Files(staged, suffix, chosen, facts)
-            names = _write_parts(loaded, order, files, workers or available_cores(), progress)
-            label = _label(facts, n_rows, chosen, names)
-            if suffix == "csv":
-                companion = facts.companion(loaded.written(order, (), seed=chosen), names)
-                (staged / companion_name(names)).write_text(companion, encoding="utf-8")
-            if given or groups:
-                label |= {"given": list(given), "balance": balance, "groups": groups, "base_rates": ALTERED}
-            text = json.dumps(label, indent=1, ensure_ascii=False) + "\n"
-            (staged / "_label.json").write_text(text, encoding="utf-8")
-            for path in staged.iterdir():
-                path.chmod(0o644)
-        except OSError as error:
-            raise OutputError(f"the rows cannot be written: {error.strerror}") from None
-        staged.chmod(0o755)
-        place.bring(staged)
-        place.publish()
+    with filled(out, privsynth_home(), "the rows") as staged:
+        facts = Label.of(loaded, digest, seed=chosen, altered=ALTERED if given or groups else "")
+        files = _Files(staged, suffix, chosen, facts)
+        names = _write_parts(loaded, order, files, workers or available_cores(), progress)
+        label = _label(facts.facts, n_rows, chosen, names)
+        if suffix == "csv":
+            companion = facts.companion(loaded.written(order, (), seed=chosen), names)
+            (staged / companion_name(names)).write_text(companion, encoding="utf-8")
+        if given or groups:
+            label |= {"given": list(given), "balance": balance, "groups": groups, "base_rates": ALTERED}
+        _write_label(label, staged)
     return SampleResult(n_rows, chosen, tuple(out / name for name in names), tuple(given), groups)
 
 
-def _label(facts: Label, rows: int, seed: int, files: list[str]) -> dict[str, Any]:
-    """Return what every sampled table says of itself."""
-    label: dict[str, Any] = {"synthetic": True, **facts.facts, "rows": rows, "seed": seed, "files": files}
+def _sample_linked(
+    folder: Path,
+    out: Path,
+    *,
+    rows: int | None,
+    seed: int | None,
+    suffix: str,
+    given: Sequence[str],
+    progress: Progress,
+) -> SampleResult:
+    """Write persons of a model of linked tables with all their rows into a new folder, each table in a file."""
+    loaded, digest = load_linked(folder), linked_digest(folder)
+    order = order_persons(loaded, loaded.n_persons if rows is None else rows, given)
+    chosen = new_sampling_seed() if seed is None else seed
+    in_range(0, 2**63 - 1, seed=chosen)
+    with filled(out, privsynth_home(), "the rows") as staged:
+        drawn = draw_persons(loaded, order, seed=chosen, progress=progress)
+        facts = linked_label(loaded, digest, seed=chosen) | ({"base_rates": ALTERED} if given else {})
+        names = write_linked(loaded, drawn, staged, suffix=suffix, seed=chosen, label=facts)
+        tables = {name: table.n_rows for name, table in drawn.items()}
+        label = _label(facts, sum(tables.values()), chosen, names) | {"tables": tables}
+        _write_label(label | ({"given": list(given)} if given else {}), staged)
+    return SampleResult(sum(tables.values()), chosen, tuple(out / n for n in names), tuple(given), tables=tables)
+
+
+def _write_label(label: dict[str, Any], folder: Path) -> None:
+    text = json.dumps(label, indent=1, ensure_ascii=False) + "\n"
+    (folder / "_label.json").write_text(text, encoding="utf-8")
+
+
+def _label(facts: Mapping[str, str], rows: int, seed: int, files: list[str]) -> dict[str, Any]:
+    """Return what sampled rows say of themselves."""
+    label: dict[str, Any] = {"synthetic": True, **facts, "rows": rows, "seed": seed, "files": files}
     if files[0].endswith(".csv"):
         label["spreadsheets"] = FORMULAS
     return label

@@ -97,6 +97,36 @@ def test_the_public_folder_is_verified_and_a_changed_table_is_found(out, tmp_pat
         path.write_bytes(before)
 
 
+def test_more_persons_come_as_a_folder_with_a_file_a_table(out, tmp_path):
+    place = tmp_path / "more"
+    run = CliRunner().invoke(
+        main,
+        ["sample", str(out), "--rows", "60", "--given", "sex = F", "--given", "stays: ward = surgery", "--seed", "4",
+         "--format", "csv", "--out", str(place), "--json"],
+    )  # fmt: skip
+    assert run.exit_code == 0, run.output
+    told = json.loads(run.stdout)
+    label = json.loads((place / "_label.json").read_text())
+    assert sorted(path.name for path in place.iterdir()) == ["_label.json", "patients.csv", "stays.csv", "tests.csv"]
+    assert label["given"] == ["sex = F", "stays: ward = surgery"]
+    assert label["tables"] == told["tables"] == {n: len(pd.read_csv(place / f"{n}.csv")) for n in told["tables"]}
+    assert "base rates were altered" in label["base_rates"]
+    frames = privsynth.Release.open(out).sample_tables(60, seed=4, given=["sex = F", "stays: ward = surgery"])
+    stays = pd.read_csv(place / "stays.csv")
+    assert frames["stays"]["stay_id"].tolist() == stays["stay_id"].tolist()
+    assert set(stays.query("ward == 'surgery'")["patient"]) == set(frames["patients"]["patient_id"])
+    with pytest.raises(SourceError, match="call sample_tables"):
+        privsynth.Release.open(out).sample(5)
+
+
+def test_balance_and_gaps_are_refused_by_a_sentence(out, folder, tmp_path):
+    with pytest.raises(ConfigError, match="cannot be balanced"):
+        privsynth.sample(out, out=tmp_path / "more", balance="sex")
+    with pytest.raises(ConfigError, match="this one is of linked tables"):
+        privsynth.impute(out, folder / "tables" / "stays.csv", out=tmp_path / "full.csv")
+    assert not list(tmp_path.iterdir())
+
+
 def test_csv_and_frames_give_the_same_tables_as_parquet_and_files(folder, tmp_path, monkeypatch):
     monkeypatch.setenv("PRIVSYNTH_HOME", str(tmp_path / "home"))
     frames = clinic(300)

@@ -30,7 +30,7 @@ def test_every_key_of_a_parent_is_one_and_no_key_stands_twice(model):
     assert set(frames["tests"]["stay"]) <= set(frames["stays"]["stay_id"])
     assert not set(frames["stays"]["stay_id"]) & set(frames["patients"]["patient_id"])
     assert "number of stays" not in frames["patients"]
-    texts = written_texts(model, "stays", drawn, seed=3)
+    (texts,) = written_texts(model, "stays", drawn, seed=3)
     assert texts["patient"].tolist() == frames["stays"]["patient"].tolist()
     assert texts["admitted"].str.fullmatch(r"\d{4}-\d\d-\d\d").all()
 

@@ -25,6 +25,7 @@ from privsynth.sampling.linked.model import (
     given_codes,
     since_column,
 )
+from privsynth.schema.linked.definition import MAX_TABLES
 from privsynth.schema.rule_parser import Vocabulary, parse_rule
 from privsynth.schema.rules import Rule
 
@@ -60,24 +61,24 @@ class DrawnTable:
 
 
 def draw_linked(
-    model: LinkedModel, n_persons: int, *, seed: int, progress: Progress = no_progress
+    model: LinkedModel, n_persons: int, *, seed: int, part: int = 0, progress: Progress = no_progress
 ) -> dict[str, DrawnTable]:
     """Return the rows of each modelled table, for so many persons.
 
     Args:
-      seed: published; the same seed and number give the same rows.
+      seed: published; the same seed, number and part give the same rows. Parts are independent.
     """
     drawn: dict[str, DrawnTable] = {}
     for i, name in enumerate(model.schema.modelled):
         progress(f"drawing {name}", i / len(model.schema.modelled))
-        drawing = TableDrawing(model, name, drawn, sampling_rng(seed, i))
+        drawing = TableDrawing(model, name, drawn, sampling_rng(seed, part * MAX_TABLES + i))
         drawn[name] = drawing.draw_root(n_persons) if name == model.schema.root else drawing.draw_below()
     return drawn
 
 
 def rules_held(model: LinkedModel, name: str, drawn: Mapping[str, DrawnTable]) -> list[tuple[str, np.ndarray]]:
     """Return each rule of a table that can be told of its rows, and (n,) booleans: the row keeps it."""
-    rules, table = _rules(model, name), drawn[name]
+    rules, table = rules_of(model, name), drawn[name]
     frame = model.codecs[name].frame(table.rows)
     parent = model.schema.tables[name].parent
     if parent is not None:
@@ -109,7 +110,7 @@ class TableDrawing:
         self._codec = self._model.codec
         self._given: list[Given] = given_attributes(model.schema, name, model.codecs)
         self._order = model.schema.tables[name].order
-        self._rules = _rules(model, name)
+        self._rules = rules_of(model, name)
         parent = model.schema.tables[name].parent
         self._parent_codec = None if parent is None else model.codecs[parent.table]
 
@@ -316,7 +317,7 @@ def _prefixed(frame: pd.DataFrame, prefix: str) -> pd.DataFrame:
     return frame.add_prefix(f"{prefix}.").set_index(pd.RangeIndex(len(frame)))
 
 
-def _rules(model: LinkedModel, name: str) -> Sequence[Rule]:
+def rules_of(model: LinkedModel, name: str) -> Sequence[Rule]:
     """Return the rules of a table whose columns are all drawn."""
     schema = model.schema
     codecs = {"": model.models[name].codec, "previous.": model.models[name].codec}

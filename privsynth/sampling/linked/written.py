@@ -4,43 +4,63 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
+from typing import TypeVar
 
 import pandas as pd
 import pyarrow as pa
 
 from privsynth.codecs.columns import SurrogateCodec
-from privsynth.codecs.decoded_rows import DecodedRows
+from privsynth.codecs.decoded_rows import Decoded, DecodedRows
 from privsynth.codecs.synthetic_rows import SyntheticRows
 from privsynth.codecs.table import TableCodec
 from privsynth.codecs.written.rows import data_frame
 from privsynth.sampling.linked.draw import DrawnTable
 from privsynth.sampling.linked.model import LinkedModel
 
+_Block = TypeVar("_Block", bound=Sized)
+BLOCK_ROWS = 200_000  # rows written at once (own): some 100 MB while they are texts
 
-def written_table(model: LinkedModel, name: str, drawn: Mapping[str, DrawnTable], *, seed: int) -> pa.Table:
-    """Return one table's rows with their keys, in the types of the source."""
-    (table,) = list(_own_rows(model, name, drawn, seed=seed).tables())
-    columns = dict(zip(table.schema.names, table.columns, strict=True))
-    fields = {field.name: field for field in table.schema}
-    for column, keys in _keys(model, name, drawn, seed=seed).items():
-        columns[column] = pa.chunked_array([keys])
-        fields[column] = pa.field(column, keys.type, nullable=False)
+
+def written_tables(model: LinkedModel, name: str, drawn: Mapping[str, DrawnTable], *, seed: int) -> Iterator[pa.Table]:
+    """Yield one table's rows with their keys, block by block, in the types of the source; an empty one if it has none.
+
+    Raises:
+      ConfigError: there are fewer identifiers than rows.
+    """
     order = model.models[name].columns
-    return pa.Table.from_arrays([columns[c] for c in order], schema=pa.schema([fields[c] for c in order]))
+    keys = _keys(model, name, drawn, seed=seed)
+    for start, table in _blocks(_own_rows(model, name, drawn, seed=seed).tables()):
+        columns = dict(zip(table.schema.names, table.columns, strict=True))
+        fields = {field.name: field for field in table.schema}
+        for column, values in keys.items():
+            columns[column] = pa.chunked_array([values.slice(start, table.num_rows)])
+            fields[column] = pa.field(column, values.type, nullable=False)
+        yield pa.Table.from_arrays([columns[c] for c in order], schema=pa.schema([fields[c] for c in order]))
 
 
-def written_texts(model: LinkedModel, name: str, drawn: Mapping[str, DrawnTable], *, seed: int) -> pd.DataFrame:
-    """Return one table's rows with their keys, as a delimited file spells them."""
-    (frame,) = list(_own_rows(model, name, drawn, seed=seed).texts())
-    for column, keys in _keys(model, name, drawn, seed=seed).items():
-        frame[column] = keys.to_pandas()
-    return frame[list(model.models[name].columns)]
+def written_texts(
+    model: LinkedModel, name: str, drawn: Mapping[str, DrawnTable], *, seed: int
+) -> Iterator[pd.DataFrame]:
+    """Yield one table's rows with their keys, block by block, as a delimited file spells them."""
+    keys = _keys(model, name, drawn, seed=seed)
+    for start, frame in _blocks(_own_rows(model, name, drawn, seed=seed).texts()):
+        for column, values in keys.items():
+            frame[column] = values.slice(start, len(frame)).to_pandas()
+        yield frame[list(model.models[name].columns)]
 
 
 def written_frame(model: LinkedModel, name: str, drawn: Mapping[str, DrawnTable], *, seed: int) -> pd.DataFrame:
     """Return one table's rows with their keys, as pandas has them."""
-    return data_frame(written_table(model, name, drawn, seed=seed))
+    return data_frame(pa.concat_tables(list(written_tables(model, name, drawn, seed=seed))))
+
+
+def _blocks(blocks: Iterable[_Block]) -> Iterator[tuple[int, _Block]]:
+    """Yield each block with the number of its first row."""
+    start = 0
+    for block in blocks:
+        yield start, block
+        start += len(block)
 
 
 def _own_rows(model: LinkedModel, name: str, drawn: Mapping[str, DrawnTable], *, seed: int) -> SyntheticRows:
@@ -48,8 +68,14 @@ def _own_rows(model: LinkedModel, name: str, drawn: Mapping[str, DrawnTable], *,
     of_table, rows = model.models[name], drawn[name].rows
     visible = of_table.visible
     shown = {c: column for c, column in rows.columns.items() if c in visible.by_name}
-    key = _draw_key(model, name, drawn, seed)
-    return SyntheticRows(visible, [DecodedRows(shown, rows.n_rows)], 0, key, of_table.source_format)
+    starts = range(0, max(rows.n_rows, 1), BLOCK_ROWS)
+    parts = [_cut(shown, start, min(start + BLOCK_ROWS, rows.n_rows)) for start in starts]
+    return SyntheticRows(visible, parts, 0, _draw_key(model, name, drawn, seed), of_table.source_format)
+
+
+def _cut(columns: Mapping[str, Decoded], start: int, end: int) -> DecodedRows:
+    cut = {name: Decoded(c.values[start:end], c.null[start:end]) for name, c in columns.items()}
+    return DecodedRows(cut, end - start)
 
 
 def _keys(model: LinkedModel, name: str, drawn: Mapping[str, DrawnTable], *, seed: int) -> dict[str, pa.Array]:

@@ -199,7 +199,10 @@ def everything_public(public: PublicTables) -> str:
         settings = one.fitted.settings(), one.codec.to_json(), one.rows_per_unit, one.keys, one.columns
         drawn = public.drawn[name]
         found += [name, repr(tensors), repr((*settings, one.source_format)), repr(drawn.parent.tolist())]
-        found += [one.codec.frame(drawn.rows).to_csv(), written_texts(model, name, public.drawn, seed=3).to_csv()]
+        found += [
+            one.codec.frame(drawn.rows).to_csv(),
+            *(t.to_csv() for t in written_texts(model, name, public.drawn, seed=3)),
+        ]
     return "\n".join(found)
 
 

@@ -71,6 +71,10 @@ def _say(made: Plan) -> None:
     if made.max_rows_per_unit > 1:
         half = made.max_rows_per_unit / 2
         say(f"Errors are estimates for units of {half:g} rows; a run adds noise for the rows that units really have.")
+        say(
+            f"Rows of a unit beyond {made.max_rows_per_unit:,} are not used. A run buys how many units have more, and "
+            "its reports say how far a share of rows may be off for that."
+        )
     fancy = speaks_unicode()
     rows = [(p.name, f"{p.share:.1%}", bar(p.share, fancy=fancy), f"{p.noise_multiplier:.4g}") for p in made.parts]
     last = made.outlooks[-1]

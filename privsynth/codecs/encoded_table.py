@@ -46,6 +46,11 @@ class RowsPerUnit:
         """Rows of a unit that are used, on average."""
         return float(np.minimum(self.rows, self.most_used) @ np.array(self.units))
 
+    @property
+    def left_out(self) -> float:
+        """The share of the rows that are not used."""
+        return 1.0 - self.mean_used / max(self.mean, 1e-300)
+
     @cached_property
     def codes(self) -> np.ndarray:
         """(classes,) the code of each class in the model."""

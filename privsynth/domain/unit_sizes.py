@@ -130,6 +130,13 @@ def joined_classes(per_unit: RowsPerUnit, groups: Sequence[tuple[int, int]]) -> 
     return tuple(code for code, (start, end) in enumerate(groups) for _ in range(start, end))
 
 
+def most_moved(per_unit: RowsPerUnit) -> float:
+    """Return how far a share of rows may move, at most, since some rows are left out and some classes are joined."""
+    ends = np.flatnonzero(np.diff(per_unit.codes)) + 1
+    joined = (_moved(per_unit, start, end) for start, end in pairwise([0, *ends.tolist(), len(per_unit.classes)]))
+    return per_unit.left_out + math.fsum(joined)
+
+
 def _moved(per_unit: RowsPerUnit, start: int, end: int) -> float:
     """Return how far a share of rows may move, at most, if some classes have one code in the model.
 

@@ -16,7 +16,7 @@ from privsynth.report import explain_epsilon, format_numbers
 from privsynth.report.charts import plots, roc, svg
 from privsynth.report.headlines import headlines
 from privsynth.report.report_data import ColumnProfile, Guarantee, ReportData
-from privsynth.report.sections import checks, sections, tally, unmeasured, zero_note
+from privsynth.report.sections import checks, left_out_words, sections, tally, unmeasured, zero_note
 from privsynth.report.titles import GLOSSARY, STATUSES, VERDICTS, titles_by
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -122,6 +122,7 @@ def _promise(g: Guarantee) -> dict[str, Any]:
         "membership": explain_epsilon.membership_sentence(**bounds),
         "delta": explain_epsilon.delta_sentence(g.delta),
         "percent": explain_epsilon.percent,
+        "left_out": left_out_words(g),
     }
 
 

@@ -18,6 +18,7 @@ from typing import Any, Literal, get_args
 
 from privsynth.extensions import Extension
 from privsynth.findings.finding import Finding
+from privsynth.findings.left_out import RowsLeftOut
 from privsynth.findings.usability import Usability
 from privsynth.policy.judge import Judgement
 
@@ -75,6 +76,7 @@ class Guarantee:
       report_share: the part of the budget (in mu squared) set aside for the report's figures, 0 to 1.
       holdout_fraction: the share of units kept from training for the audit, 0 to 0.5.
       n_rows_noisy: the number of rows, bought with noise or declared public; None if neither.
+      left_out: what rows beyond `max_rows_per_unit` mean for shares of rows; None where that is not known.
       spends: the paid releases, in order.
     """
 
@@ -90,6 +92,7 @@ class Guarantee:
     report_share: float = 0.0
     holdout_fraction: float = 0.0
     n_rows_noisy: int | None = None
+    left_out: RowsLeftOut | None = field(default=None, metadata={"omit_empty": True})
     spends: tuple[SpendRecord, ...] = ()
 
     def __post_init__(self) -> None:

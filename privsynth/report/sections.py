@@ -17,10 +17,11 @@ from privsynth.report.charts.plots import Row
 from privsynth.report.charts.roc import Curve
 from privsynth.report.charts.steps import Line, steps
 from privsynth.report.explain_epsilon import bound_curve
-from privsynth.report.report_data import ReportData
+from privsynth.report.report_data import Guarantee, ReportData
 from privsynth.report.titles import Titles
 
 URGENCY: tuple[Verdict, ...] = ("fail", "review", "insufficient", "pass", "info")
+OF_ROWS = {"fidelity", "bias"}  # families whose figures are shares of rows
 NAMED = 6  # groups that a row of the summary names; further ones are counted (own)
 SHOWN = 12  # rows of a table shown without a click (own)
 FULL = 0.5  # share of all pairs from which a matrix is drawn instead of a list (own)
@@ -121,11 +122,16 @@ class FindingGroup:
 
 @dataclass(frozen=True)
 class Section:
-    """One family of findings: heading, what it asks, overviews drawn together, and the blocks."""
+    """One family of findings: heading, what it asks, overviews drawn together, and the blocks.
+
+    Attributes:
+      note: what holds for all shares of rows in it; "" where there is nothing to say.
+    """
 
     family: str
     title: str
     lead: str
+    note: str
     overviews: tuple[Markup, ...]
     blocks: tuple[FindingGroup, ...]
 
@@ -147,12 +153,19 @@ class CheckRow:
 def sections(report: ReportData, title: Titles) -> list[Section]:
     """Return the sections that have findings, in the order of the families."""
     found = []
+    note = "" if report.guarantee is None else left_out_words(report.guarantee)
     for family, about in FAMILIES.items():
         own = [finding for finding in report.findings if finding.family == family]
         if own:
             overviews = tuple(_overviews(family, own, report, title))
-            found.append(Section(family, about.title, about.lead, overviews, tuple(_blocks(own, title))))
+            said = note if family in OF_ROWS else ""
+            found.append(Section(family, about.title, about.lead, said, overviews, tuple(_blocks(own, title))))
     return found
+
+
+def left_out_words(g: Guarantee) -> str:
+    """Return what rows beyond `max_rows_per_unit` mean for shares of rows; "" if nothing."""
+    return "" if g.left_out is None else g.left_out.sentences(g.unit, g.max_rows_per_unit or 1)
 
 
 def unmeasured(report: ReportData) -> list[str]:

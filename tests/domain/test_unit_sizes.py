@@ -14,6 +14,7 @@ from privsynth.domain.unit_sizes import (
     JOINED,
     groups_that_stand_out,
     joined_classes,
+    most_moved,
     release_unit_sizes,
     row_classes,
     unit_shares,
@@ -103,6 +104,18 @@ def test_classes_of_one_code_move_no_share_of_rows_by_more_than_allowed(k):
     assert 0.5 * np.abs(drawn - per_class.row_shares).sum() <= JOINED + 1e-12
     told_all = joined_classes(replace(found, units=(1.0, *[0.0] * (len(found.classes) - 1))), singly(found))
     assert set(told_all) == {0}  # units of one row alone are all alike
+
+
+def test_the_bound_of_a_share_counts_all_rows_left_out_and_classes_that_are_joined():
+    """The worst column has a value in the rows that are left out, and in no other."""
+    rows = np.minimum(np.random.default_rng(2).geometric(0.15, 50_000), 15)  # as many as are counted
+    found = release(rows, ExactMechanisms(), 5)
+    left_out = np.maximum(rows - 5, 0).sum() / rows.sum()
+    assert found.left_out == pytest.approx(left_out, abs=0.02)  # of classes, not of each number of rows
+    assert found.left_out < most_moved(found) <= found.left_out + JOINED + 1e-12
+    assert most_moved(replace(found, joined=())) == pytest.approx(found.left_out)
+    none = release(np.tile([1, 2, 3], 5_000), ExactMechanisms(), 3)
+    assert none.left_out == pytest.approx(0.0, abs=1e-9)
 
 
 def singly(found: RowsPerUnit) -> list[tuple[int, int]]:

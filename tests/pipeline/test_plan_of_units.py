@@ -40,6 +40,7 @@ def test_a_guess_lies_between_one_row_and_the_most(tmp_path):
     assert many["rarest"] < 0.75 * K * one["rarest"]
     said = run("plan", source, "--unit", "who", "--max-rows-per-unit", K, "--epsilon", 1).stdout
     assert "estimates for units of 10 rows" in said
+    assert "Rows of a unit beyond 20 are not used." in said
 
 
 def test_noise_is_guessed_within_a_factor_of_two_of_what_a_run_pays(tmp_path):
@@ -55,6 +56,22 @@ def test_noise_is_guessed_within_a_factor_of_two_of_what_a_run_pays(tmp_path):
     weight = float((rows * weight_of_row(rows)).sum() / rows.sum())
     assert any(guess / 2 < bound / weight < guess * 2 for bound in paid)
     assert guess < K / 1.5
+
+
+def test_a_report_says_what_share_of_the_rows_was_left_out(tmp_path):
+    """Of units of 1 to 20 rows 8 are used at most; noise of the bought numbers of units moves the share a little."""
+    rows = table(4_000)
+    source = write(tmp_path, "t.csv", rows.to_csv(index=False))
+    args = ("--unit", "who", "--max-rows-per-unit", 8, "--epsilon", 3, "--out", tmp_path / "out", *FAST)
+    assert run("synthesize", source, *args).exit_code == 0
+    report = json.loads((tmp_path / "out" / "public" / "report.json").read_text())
+    told = report["guarantee"]["left_out"]
+    sizes = rows.groupby("who").size()
+    assert told["units"] == pytest.approx((sizes > 8).mean(), abs=0.05)
+    assert told["rows"] == pytest.approx((sizes - 8).clip(lower=0).sum() / sizes.sum(), abs=0.05)
+    assert told["rows"] <= told["most_moved"] <= 1
+    for side in ("public", "officer"):
+        assert "rows are not used" in (tmp_path / "out" / side / "report.html").read_text()
 
 
 def test_the_rows_of_a_unit_weigh_one_together_whether_or_not_their_number_is_declared():

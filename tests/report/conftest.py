@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from privsynth.findings.finding import Finding
+from privsynth.findings.left_out import RowsLeftOut
 from privsynth.findings.usability import Usability
 from privsynth.policy.files import parse_policy
 from privsynth.policy.judge import Judgement, judge
@@ -106,6 +107,7 @@ GUARANTEE = Guarantee(
     report_share=0.05,
     holdout_fraction=0.1,
     n_rows_noisy=997,
+    left_out=RowsLeftOut(units=0.12, rows=0.081, most_moved=0.084, counted=9),
     spends=(
         SpendRecord(
             label="rows", mechanism="Gaussian", share=0.05, what="The rows.", noise_multiplier=20.0, sensitivity=3.0

@@ -34,6 +34,7 @@ from privsynth.pipeline.audits.unread_cells import TITLES as RUN_TITLES
 from privsynth.pipeline.config import REPORT_SHARE
 from privsynth.pipeline.learning.request import Public, Request
 from privsynth.pipeline.usability.headline import usability
+from privsynth.pipeline.usability.left_out import rows_left_out
 from privsynth.pipeline.usability.resolution import unresolved
 from privsynth.policy.files import LoadedPolicy
 from privsynth.policy.judge import Judgement, judge
@@ -160,6 +161,7 @@ def _guarantee(public: Public, request: Request, bill: Bill) -> Guarantee:
         report_share=REPORT_SHARE,
         holdout_fraction=request.holdout_fraction,
         n_rows_noisy=public.n_rows,
+        left_out=rows_left_out(public.model.units),
         spends=lines,
     )
 

@@ -15,7 +15,7 @@ from functools import singledispatch
 import numpy as np
 
 from privsynth.codecs.columns import CategoryCodec, ColumnCodec, NumberCodec, TiedCodec
-from privsynth.codecs.parsed_table import TRUE_TEXTS, grid_values
+from privsynth.codecs.parsed_table import grid_values
 from privsynth.codecs.table import TableCodec
 from privsynth.errors import ConfigError, Option
 from privsynth.sampling.conditions import Clause, category, column_codec, refuse_long
@@ -163,11 +163,10 @@ def _(column: CategoryCodec, values: Collection[str]) -> list[str] | None:
 def _positive(column: ColumnCodec) -> str:
     """Return the value of two that a share alone is about: the true one, or the larger number."""
     values = _values(column)
-    true = [value for value in values if value.lower() in TRUE_TEXTS]
     if len(values) == 2 and column.family == "number":
         return values[1]
-    if len(values) == 2 and len(true) == 1:
-        return true[0]
+    if isinstance(column, CategoryCodec) and column.booleans is not None:
+        return column.booleans[1]
     example = Option("balance", f"{column.name}={values[-1]}:0.3")
     raise ConfigError(f"say which value of '{column.name}' is meant: ", example)
 

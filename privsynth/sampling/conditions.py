@@ -17,7 +17,7 @@ import numpy as np
 from privsynth.codecs.columns import CategoryCodec, ColumnCodec
 from privsynth.codecs.table import TableCodec
 from privsynth.errors import ConfigError
-from privsynth.schema.booleans import FALSE_TEXTS, TRUE_TEXTS
+from privsynth.schema.booleans import boolean_text
 from privsynth.schema.calculations import Calculation, columns_of, family_of
 from privsynth.schema.rule_parser import MAX_TEXT, Vocabulary, parse_conditions
 from privsynth.schema.rules import Condition, Rule
@@ -90,16 +90,8 @@ def vocabulary(codec: TableCodec) -> Vocabulary:
     return Vocabulary(
         names=codec.names,
         hierarchies={column.name: column.hierarchy for column in texts if column.hierarchy is not None},
-        booleans={column.name: ((false,), (true,)) for column in texts for false, true in _spellings(column)},
+        booleans={c.name: ((c.booleans[0],), (c.booleans[1],)) for c in texts if c.booleans is not None},
     )
-
-
-def _spellings(column: CategoryCodec) -> list[tuple[str, str]]:
-    """Return how a column writes false and true, if it is a boolean."""
-    if column.other or len(column.values) != 2:
-        return []
-    false, true = column.values
-    return [(false, true)] if false.lower() in FALSE_TEXTS and true.lower() in TRUE_TEXTS else []
 
 
 def refuse_long(text: str) -> None:
@@ -175,18 +167,17 @@ def _literal(column: ColumnCodec, literal: str) -> str:
 
 
 def category(column: CategoryCodec, literal: str) -> str:
-    """Return a category as the model spells it; `1` and `yes` may stand for true.
+    """Return a category as the model spells it; of booleans, `1` and `yes` stand for true, `0` and `no` for false.
 
     Raises:
       ConfigError: the model has no such category.
     """
     if literal in column.texts:
         return literal
-    if len(column.values) == 2 and not column.other:
-        for texts in (TRUE_TEXTS, FALSE_TEXTS):
-            same = [value for value in column.values if value.lower() in texts]
-            if literal.lower() in texts and len(same) == 1:
-                return same[0]
+    if column.booleans is not None:
+        false, true = column.booleans
+        if (spelt := boolean_text(literal, (false,), (true,))) is not None:
+            return spelt
     shown = ", ".join(column.texts[:SHOWN]) + (" …" if len(column.texts) > SHOWN else "")
     raise ConfigError(f"'{column.name}' has no category '{literal}' in the model; it has {shown}")
 

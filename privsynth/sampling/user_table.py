@@ -26,8 +26,9 @@ from privsynth.codecs.columns import (
 from privsynth.codecs.columns.number import whole_values
 from privsynth.codecs.decoded_rows import Decoded
 from privsynth.codecs.parse import NULL_TOKENS, Grid, as_categories, as_numbers, as_times, is_text
-from privsynth.codecs.parsed_table import FALSE_TEXTS, TRUE_TEXTS, grid_values
+from privsynth.codecs.parsed_table import grid_values
 from privsynth.codecs.table import TableCodec
+from privsynth.schema.booleans import boolean_text
 from privsynth.table import Table
 
 _LOOK_ROWS = 20_000  # first rows that show how a table writes its values (own)
@@ -102,7 +103,8 @@ class TextReader:
         """Return booleans, or the numbers that the texts say."""
         texts = [self.codec.texts[at] for at in values.tolist()]
         if pa.types.is_boolean(kind):
-            return pa.array([text.lower() in TRUE_TEXTS for text in texts], kind)
+            true = "true" if self.codec.booleans is None else self.codec.booleans[1]
+            return pa.array([text == true for text in texts], kind)
         return pa.array(_cast_each(texts, float), pa.float64()).cast(kind, safe=False)
 
 
@@ -207,11 +209,11 @@ def _place(codec: CategoryCodec, text: str) -> int | None:
         return codec.values.index(text)
     if codec.other:
         return len(codec.values)
-    for words in (TRUE_TEXTS, FALSE_TEXTS):
-        same = [place for place, value in enumerate(codec.values) if value.lower() in words]
-        if len(codec.values) == 2 and len(same) == 1 and text.lower() in words:
-            return same[0]
-    return None
+    if codec.booleans is None:
+        return None
+    false, true = codec.booleans
+    spelt = boolean_text(text, (false,), (true,))
+    return None if spelt is None else codec.values.index(spelt)
 
 
 def _grid_cells(grid: Grid, scale: int, column: pa.ChunkedArray) -> Cells:

@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from privsynth.hierarchies import Hierarchy, hierarchy_data, hierarchy_from
-from privsynth.schema.booleans import FALSE_TEXTS, TRUE_TEXTS
+from privsynth.schema.booleans import usual_booleans
 from privsynth.schema.identifier_format import identifier_format
 from privsynth.schema.rule_parser import Vocabulary, parse_rule
 from privsynth.schema.rules import Rule
@@ -279,10 +279,12 @@ class Column(BaseModel):
         return self.false_values or ("false",), self.true_values or ("true",)
 
     @property
-    def is_usual_boolean(self) -> bool:
-        """Whether it is a boolean whose cells anybody can tell apart: `true`, `yes` or `1`, and their like."""
-        false, true = (spelt[0].lower() for spelt in self.spellings)
-        return self.kind == "boolean" and false in FALSE_TEXTS and true in TRUE_TEXTS
+    def booleans(self) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+        """How false and true are written, if it is a boolean, or has two categories that are written like one."""
+        if self.kind == "boolean":
+            return self.spellings
+        usual = usual_booleans(self.categories or ())
+        return None if usual is None else ((usual[0],), (usual[1],))
 
     def _coarsest(self) -> int:
         return 0 if self.hierarchy is None else len(self.hierarchy.groups(self.hierarchy.levels[0]))
@@ -395,9 +397,13 @@ class Schema(BaseModel):
         known = Vocabulary(
             names=tuple(self.columns),
             hierarchies={name: c.hierarchy for name, c in self.columns.items() if c.hierarchy is not None},
-            booleans={name: c.spellings for name, c in self.columns.items() if c.is_usual_boolean},
+            booleans=self.booleans(),
         )
         return tuple(parse_rule(text, known) for text in self.rules)
+
+    def booleans(self) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+        """Return how each boolean writes false and true."""
+        return {name: spelt for name, column in self.columns.items() if (spelt := column.booleans) is not None}
 
     def column(self, name: str) -> Column:
         """Return what is declared of a column; nothing, if it is not there."""

@@ -353,3 +353,32 @@ def test_long_runs_of_spaces_take_no_time(text, spaces):
 def test_a_time_that_leaves_the_calendar_in_utc_is_no_date(time):
     with pytest.raises(ConfigError, match="holds dates"):
         place_order(codec(), 100, given=[f"in >= {time}"])
+
+
+@pytest.mark.parametrize(
+    ("column", "true"),
+    [
+        (CategoryCodec("b", ("ja", "nein"), False, False), "ja"),
+        (CategoryCodec("b", ("F", "T"), True, True), "T"),  # bought, so that it has OTHER
+        (CategoryCodec("b", ("Oui", "Non"), False, False), "Oui"),
+        (CategoryCodec("b", ("absent", "present"), False, False, boolean=True), "present"),
+        (CategoryCodec("b", ("0", "1"), False, False, boolean=True), "1"),
+    ],
+)
+def test_booleans_of_any_language_are_met_by_true_and_by_their_own_words(column, true):
+    codec = TableCodec((column,))
+    false = next(value for value in column.values if value != true)
+    for value, words in ((true, ("true", "1", "yes", true)), (false, ("false", "0", "no", false))):
+        for word in words:
+            (clause,) = parse_clauses(f"b = {word}", codec)
+            assert clause.literals == [value]
+    for text in ("b=0.25", "b=1:0.25", f"b={true}:0.25"):
+        assert parse_balance(text, codec)[0].label == f"b = {true}"
+
+
+def test_two_categories_that_are_no_truth_values_are_met_by_their_own_words_alone():
+    codec = TableCodec((CategoryCodec("sex", ("F", "M"), False, False),))
+    with pytest.raises(ConfigError, match="no category"):
+        parse_clauses("sex = true", codec)
+    with pytest.raises(ConfigError, match="which value"):
+        parse_balance("sex=0.3", codec)

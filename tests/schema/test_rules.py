@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from privsynth.schema.definition import Column, Schema
 from privsynth.schema.rule_parser import parse_rule
 from privsynth.schema.rules import Condition
 
@@ -158,3 +159,15 @@ def test_a_time_and_a_text_that_a_rule_compares_are_compared_as_times():
         }
     )
     assert parse_rule("a >= b", ["a", "b"]).holds(frame).tolist() == [True, False, True]
+
+
+def test_rules_take_true_for_booleans_of_any_language():
+    columns = {
+        "smokes": Column(kind="boolean", true_values=("vorhanden",), false_values=("keine",)),
+        "asthma": Column(kind="categorical", categories=("ja", "nein")),
+        "age": Column(kind="integer"),
+    }
+    schema = Schema(
+        columns=columns, rules=("smokes = true => age > 9", "asthma = 1 => age > 1", "asthma != NEIN => age > 2")
+    )
+    assert [rule.premise[0].literal for rule in schema.parsed_rules()] == ["vorhanden", "ja", "nein"]

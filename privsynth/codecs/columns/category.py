@@ -17,6 +17,7 @@ from privsynth.codecs.decoded_rows import Decoded
 from privsynth.codecs.loaded import Malformed, flag, items, only, require, text, whole
 from privsynth.codecs.parse import Categories, Grid
 from privsynth.hierarchies import Hierarchy, hierarchy_data, hierarchy_from
+from privsynth.schema.booleans import usual_booleans
 
 OTHER = "OTHER"
 
@@ -60,6 +61,11 @@ class CategoryCodec:
     def texts(self) -> tuple[str, ...]:
         """What a code can stand for, in the order of the codes: the values, then OTHER if the list is open."""
         return (*self.values, OTHER) if self.other else self.values
+
+    @property
+    def booleans(self) -> tuple[str, str] | None:
+        """The values that stand for false and true, if it is a boolean, or has two values that are written like one."""
+        return (self.values[0], self.values[1]) if self.boolean else usual_booleans(self.values)
 
     @property
     def drawn_texts(self) -> tuple[str, ...]:

@@ -329,7 +329,7 @@ def rules_of(model: LinkedModel, name: str) -> Sequence[Rule]:
     known = Vocabulary(
         names=tuple(sorted(names)),
         hierarchies={n: c.hierarchy for n, c in own.columns.items() if c.hierarchy is not None},
-        booleans={n: c.spellings for n, c in own.columns.items() if c.is_usual_boolean},
+        booleans=own.booleans(),
     )
     rules = [parse_rule(text, known) for text in schema.tables[name].rules]
     return [rule for rule in rules if set(rule.columns) <= names]

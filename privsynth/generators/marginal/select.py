@@ -8,6 +8,9 @@ Source of the closed form: the allocation of SWIFT (google/dpsynth, 2026), resta
 entries measured at B = μ² has expected noise √(2/π)·Δ·m / √B in L1 for sensitivity Δ. So the best prices of a set are
 B_r ∝ (Δ m_r)^{2/3}, and the best set is a prefix of the marginals in order of score / (Δ m_r)^{2/3}. Where a marginal
 has several resolutions, the prefix runs over steps of their upper hull: first the coarse one, then what a finer adds.
+
+Where codes group, most entries of a fine table hold fewer rows than its noise, and the one-way tables bound what noise
+can do there. So only what these leave open of a pair is counted as noise, and prices grow as entries do.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from privsynth.codecs.encoded_table import Encoded
 from privsynth.generators.marginal.clip_units import weigh_rows
 from privsynth.generators.marginal.measure import Measurement, error_weights
 from privsynth.generators.marginal.resolution.coarsening import Coarsening
+from privsynth.generators.nil_codes import never_drawn
 from privsynth.privacy.budget import ROUNDING
 from privsynth.privacy.mechanisms import Mechanisms, grid_sensitivity, on_grid
 
@@ -41,7 +45,7 @@ MAX_ENTRIES = 250_000  # of a table in full: beyond, a coarse one says more for 
 TWO_RESOLUTIONS_PAIRS = 1_000  # with more pairs a second score of each would drown in its own noise
 AGAIN_PAIRS, TRIPLES = 300, 500  # that round two scores: noise of a score grows with the root of their number
 MIN_TABLES, TABLES_PER_ATTRIBUTE = 300, 2  # selected at most, the larger of the two: the fit takes time for each
-SHORT_TARGET, SHORT_TABLE = 6, 256  # codes of a target, and entries of a table with it that comes in full only
+SHORT, SHORT_TABLE = 6, 256  # codes of a target, and entries of a table with it that comes in full only
 ROWS_PER_ENTRY_SIGMA = 12.0  # of a coarse entry of average size: it stands clear of its noise
 PRESENT_SIGMAS = 1.0  # above which a code may well have rows; most that have none lie below
 PAIR_GROUPS, TRIPLE_GROUPS = (5, 16), (4, 12)  # least and most groups of an attribute; by trial, like the next line
@@ -68,7 +72,8 @@ def candidate_pairs(
     """Return the candidates of round one: pairs in full where the table is not too large, by code books, and coarse.
 
     With a target of few codes only in full: such a table is short however fine it is, and where along the other
-    attribute the target changes is what predictors need.
+    attribute the target changes is what predictors need. Of codes that group and an attribute of few codes only as
+    finely as a table is ever cut: one code in a group may belong to one sex.
 
     A function of sizes, `likely` and noisy one-way shares alone.
 
@@ -76,7 +81,7 @@ def candidate_pairs(
       likely: see `likely_targets`.
     """
     sizes = data.sizes
-    short = {a for a in likely if sizes[a] <= SHORT_TARGET}
+    short = {a for a in likely if sizes[a] <= SHORT}
     pairs = [pair for pair in combinations(range(len(sizes)), 2) if not data.given.issuperset(pair)]
     if len(pairs) > MAX_PAIRS:
         pairs = sorted(pairs, key=lambda pair: (sizes[pair[0]] * sizes[pair[1]], pair))[:MAX_PAIRS]
@@ -84,6 +89,9 @@ def candidate_pairs(
     both = len(pairs) <= TWO_RESOLUTIONS_PAIRS
     marginals = []
     for i, j in pairs:
+        if both and min(sizes[i], sizes[j]) <= SHORT and coarsening.has_tree(i) != coarsening.has_tree(j):
+            marginals.append(coarsening.finest((i, j), groups))
+            continue
         fine, rough = full_marginal(sizes, (i, j)), coarsening.marginal((i, j), (groups, groups))
         if fine.size <= MAX_ENTRIES and (both or not rough.is_coarse):
             marginals.append(fine)
@@ -206,19 +214,24 @@ def select_marginals(
       sensitivity: see `number_of_groups`.
       likely: see `likely_targets`.
     """
-    importance, present = error_weights(data, likely), present_codes(one_way)
+    importance, present = error_weights(data, likely), present_codes(data, one_way)
+    entries = np.array([present_size(marginal, present) for marginal in marginals], dtype=np.float64)
+    weights = np.array([importance[list(marginal.attributes)].max() for marginal in marginals])
     shares = [np.maximum(np.asarray(table.counts).ravel(), 0.0) / data.n_rows for table in one_way]
     if data.books:
         scores = explained(marginals, scores, chance_distances(marginals, shares, n_rows=data.n_rows))
     chosen = allocate(
         scores,
-        np.array([present_size(marginal, present) for marginal in marginals], dtype=np.float64),
+        np.array([open_entries(marginal, present) for marginal in marginals]) if data.books else entries,
         sensitivity=sensitivity,
         mu_squared=mu_squared,
-        weights=np.array([importance[list(marginal.attributes)].max() for marginal in marginals]),
+        weights=weights,
         resolution_of=[marginal.attributes for marginal in marginals],
         at_most=max(MIN_TABLES, TABLES_PER_ATTRIBUTE * len(data.sizes)),
     )
+    if data.books:
+        total = float((weights * entries)[list(chosen)].sum())
+        chosen = {r: mu_squared * ROUNDING * float(weights[r] * entries[r]) / total for r in chosen}
     return [(marginals[r], price) for r, price in sorted(chosen.items())]
 
 
@@ -258,18 +271,37 @@ def chance_distances(marginals: Sequence[Marginal], shares: Sequence[np.ndarray]
     return np.array(found)
 
 
-def present_codes(one_way: Sequence[Measurement]) -> list[np.ndarray]:
-    """Return for each attribute (size,) booleans: a code that stands above its noise; post-processing.
+def present_codes(data: Encoded, one_way: Sequence[Measurement]) -> list[np.ndarray]:
+    """Return for each attribute (size,) booleans: a code that can be drawn, above its noise; post-processing.
 
     NULL and OTHER are codes of every column that may have them, and mostly no row does.
     """
-    return [np.asarray(table.counts).ravel() > PRESENT_SIGMAS * np.asarray(table.sigma).ravel() for table in one_way]
+    present = []
+    for attribute, table in zip(data.attributes, one_way, strict=True):
+        above = np.asarray(table.counts).ravel() > PRESENT_SIGMAS * np.asarray(table.sigma).ravel()
+        above[never_drawn(attribute)] = False
+        present.append(above)
+    return present
 
 
 def present_size(marginal: Marginal, present: Sequence[np.ndarray]) -> int:
     """Return the number of entries of a marginal's table in which there may be rows."""
-    groups = (len(np.unique(group[present[a]])) for a, group in zip(marginal.attributes, marginal.groups, strict=True))
-    return math.prod(max(n, 1) for n in groups)
+    return math.prod(_present_groups(marginal, present))
+
+
+def open_entries(marginal: Marginal, present: Sequence[np.ndarray]) -> float:
+    """Return how many of these entries of a pair are not known once all others and the one-way tables are.
+
+    Of three attributes all entries count: their pairs need not be known.
+    """
+    groups = _present_groups(marginal, present)
+    return float(math.prod(max(n - 1, 1) for n in groups) if len(groups) == 2 else math.prod(groups))
+
+
+def _present_groups(marginal: Marginal, present: Sequence[np.ndarray]) -> list[int]:
+    """Return for each attribute how many groups of codes may have rows, at least one."""
+    axes = zip(marginal.attributes, marginal.groups, strict=True)
+    return [max(len(np.unique(group[present[a]])), 1) for a, group in axes]
 
 
 def allocate(

@@ -41,6 +41,7 @@ from privsynth.generators.marginal.select import (
     chance_distances,
     explained,
     number_of_groups,
+    open_entries,
     present_codes,
     present_size,
     score_marginals,
@@ -303,7 +304,7 @@ def test_codes_that_nobody_has_make_no_table_dearer():
         Measurement(full_marginal(sizes, (a,)), np.where(np.arange(size) < 2 + 14 * (a > 0), 500.0, -3.0), 10.0)
         for a, size in enumerate(sizes)
     ]
-    present = present_codes(one_way)
+    present = present_codes(data, one_way)
     assert [int(codes.sum()) for codes in present] == [2, 16, 16]
     assert [present_size(marginal, present) for marginal in marginals] == [32, 256]
     assert present_size(Marginal((0, 1), (np.array([0, 0, 1, 1]), np.zeros(16, dtype=int))), present) == 1
@@ -377,12 +378,12 @@ BOOKS = {1: (np.repeat([0, 1, 2, 3, 4], [10, 10, 10, 9, 1]), np.repeat(np.arange
 
 
 def test_a_code_book_makes_a_view_of_its_own_where_it_joins_many():
-    data = random_data([4, 40, 6], books=BOOKS | {2: (np.array([0, 0, 1, 1, 2, 3]),)})
+    data = random_data([8, 40, 6], books=BOOKS | {2: (np.array([0, 0, 1, 1, 2, 3]),)})
     assert book_groups(data, 0) is None
     assert book_groups(data, 2) is None  # six codes in four groups are as well seen one by one
     assert np.array_equal(book_groups(data, 1), BOOKS[1][0])
     assert code_book_marginal(data, (0, 2)) is None
-    assert code_book_marginal(data, (0, 1)).shape == (4, 5)
+    assert code_book_marginal(data, (0, 1)).shape == (8, 5)
     groups = groups_of(data, 1, np.arange(40.0), partial(coarse_groups, at_most=3))
     assert groups.max() == 2
     for value in range(5):  # no group of the book is cut
@@ -390,13 +391,43 @@ def test_a_code_book_makes_a_view_of_its_own_where_it_joins_many():
     shares = [np.full(size, 1 / size) for size in data.sizes]
     pairs = candidate_pairs(data, shares, groups=3)
     shapes = [marginal.shape for marginal in pairs if marginal.attributes == (0, 1)]
-    assert {(4, 40), (4, 5)} < set(shapes)  # in full, and by the tree
+    assert (8, 40) in shapes  # in full
+    assert {5, 21} & {columns for _, columns in shapes}  # and by the tree
     assert min(rows * columns for rows, columns in shapes) <= 9  # and coarse
     again = second_round_candidates(data, shares, pairs, np.ones(len(pairs)), groups=4)
     assert any(marginal.is_coarse for marginal in again if marginal.attributes == (0, 1))
-    plain = random_data([4, 40, 6])  # without a tree there is nothing in between
+    plain = random_data([8, 40, 6])  # without a tree there is nothing in between
     shapes = [m.shape for m in candidate_pairs(plain, shares, groups=3) if m.attributes == (0, 1)]
-    assert set(shapes) == {(4, 40), (3, 3)}
+    assert set(shapes) == {(8, 40), (3, 3)}
+
+
+def test_codes_that_group_are_never_joined_beside_an_attribute_of_few_codes():
+    data = random_data([3, 40], books=BOOKS)
+    shares = [np.full(size, 1 / size) for size in data.sizes]
+    assert [m.shape for m in candidate_pairs(data, shares, groups=3)] == [(3, 40)]
+    long = np.repeat(np.arange(100), 10)
+    data = random_data([3, 1_000], books={1: (long,)})
+    common = 1.0 / np.arange(1, 1_001)
+    (cut,) = candidate_pairs(data, [np.full(3, 1 / 3), common / common.sum()], groups=3)
+    assert cut.shape[0] == 3
+    assert cut.shape[1] <= 81  # as finely as a table of a pair is cut
+    assert cut.shape[1] > 27
+
+
+def test_where_codes_group_the_one_way_tables_count_and_prices_grow_as_entries_do():
+    sizes = [3, 41, 10]
+    shares = [np.full(size, 1 / size) for size in sizes]
+    one_way = [Measurement(full_marginal(sizes, (a,)), 3_000 * of, 10.0) for a, of in enumerate(shares)]
+    marginals = [full_marginal(sizes, (0, 1)), full_marginal(sizes, (0, 2))]
+    data = random_data(sizes, n=3_000, books={1: (np.minimum(np.arange(41) // 8, 5),)}, protected=(0,))
+    data = replace(data, attributes=tuple(replace(one, can_be_null=False) for one in data.attributes))
+    assert [int(codes.sum()) for codes in present_codes(data, one_way)] == [2, 40, 9]
+    assert [open_entries(m, present_codes(data, one_way)) for m in marginals] == [39, 8]
+    triple = full_marginal(sizes, (0, 1, 2))
+    assert open_entries(triple, present_codes(data, one_way)) == 720
+    bought = dict(select_marginals(data, marginals, np.full(2, 2_500.0), one_way, mu_squared=5.0, sensitivity=1.0))
+    assert bought[marginals[0]] / bought[marginals[1]] == pytest.approx(80 / 18)
+    assert math.fsum(bought.values()) <= 5.0
 
 
 def test_codes_are_made_to_agree_with_what_was_counted_of_their_groups():

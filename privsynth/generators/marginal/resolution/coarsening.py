@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from privsynth.codecs.contingency import Marginal, coarse_groups
+from privsynth.codecs.contingency import Marginal, coarse_groups, full_marginal
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.generators.marginal.resolution.resolved import told_apart
 
@@ -112,6 +112,10 @@ class Coarsening:
         """Whether it is declared of any attribute how its codes group."""
         return any(self._levels)
 
+    def has_tree(self, attribute: int) -> bool:
+        """Whether it is declared how an attribute's codes group."""
+        return bool(self._levels[attribute])
+
     def groups(self, attribute: int, at_most: int) -> np.ndarray:
         """Return (size,) groups of an attribute's codes: by its tree, if there is one (see `coarse_groups`)."""
         key = (attribute, at_most)
@@ -150,6 +154,17 @@ class Coarsening:
                 found.append(marginal)
                 before = marginal.size
         return found
+
+    def finest(self, pair: tuple[int, ...], groups: int) -> Marginal:
+        """Return the marginal of a pair in full, or in as many entries as a table that is cut has at the most.
+
+        Args:
+          groups: see `between`.
+        """
+        most = FINER[-1] * groups**2
+        if math.prod(self._data.sizes[a] for a in pair) <= most:
+            return full_marginal(self._data.sizes, pair)
+        return self.marginal(pair, self._divide(pair, groups, most))
 
     def _divide(self, pair: tuple[int, ...], groups: int, entries: int) -> tuple[int, int]:
         """Return how many groups each attribute of a pair may have, that there may be so many entries in all."""

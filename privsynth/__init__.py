@@ -43,8 +43,8 @@ from privsynth.extras import needs
 if TYPE_CHECKING:
     from privsynth.findings.finding import Finding
     from privsynth.pipeline.audits.outside_audit import AuditResult
-    from privsynth.pipeline.plan import Plan
     from privsynth.pipeline.result import SynthesisResult
+    from privsynth.pipeline.usability.planned import Plan
     from privsynth.policy.judge import Judgement
     from privsynth.release.folder import Release
     from privsynth.release.impute import ImputationResult
@@ -107,7 +107,7 @@ _LAZY = {
     "ImputationResult": ("privsynth.release.impute", "synthesize"),
     "Judgement": ("privsynth.policy.judge", ""),
     "Keyring": ("privsynth.signing.keyring", ""),
-    "Plan": ("privsynth.pipeline.plan", "synthesize"),
+    "Plan": ("privsynth.pipeline.usability.planned", "synthesize"),
     "Release": ("privsynth.release.folder", "sample"),
     "SampleResult": ("privsynth.release.sample", "sample"),
     "Schema": ("privsynth.schema.definition", ""),

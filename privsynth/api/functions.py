@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from privsynth.pipeline.audits.outside_audit import AuditResult
-    from privsynth.pipeline.plan import Plan
     from privsynth.pipeline.result import SynthesisResult
+    from privsynth.pipeline.usability.planned import Plan
     from privsynth.release.impute import ImputationResult
     from privsynth.release.sample import SampleResult
     from privsynth.schema.definition import Schema
@@ -126,7 +126,7 @@ def synthesize(
 
 @needs("synthesize")
 def plan(
-    source: str | Path | pd.DataFrame,
+    source: str | Path | pd.DataFrame | Mapping[str, str | Path | pd.DataFrame],
     *,
     epsilon: float,
     unit: str | None = None,
@@ -144,7 +144,7 @@ def plan(
     """Return what a release would cost and reach. Reads the header only and spends nothing.
 
     Args:
-      expect_rows: your guess of the number of rows; None shows three sizes.
+      expect_rows: your guess of the number of rows, or of the persons of linked tables; None shows three sizes.
       source, epsilon, unit, max_rows_per_unit, delta, schema, dataset, generator, source_options,
         header_is_public, sdv_is_declared, anyway: as for `synthesize`, which would end with the plan's `refused`.
     Raises:

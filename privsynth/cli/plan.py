@@ -18,7 +18,8 @@ from privsynth.cli.terminal.options import (
 from privsynth.cli.terminal.output import bar, emit_json, print_table, say, speaks_unicode
 
 if TYPE_CHECKING:
-    from privsynth.pipeline.plan import Plan
+    from privsynth.pipeline.usability.outlook import Outlook
+    from privsynth.pipeline.usability.planned import Plan
 
 _STATUS = {"resolved": "resolved", "coarse": "only coarsely", "lost": "lost in noise"}
 SHOWN_COLUMNS = 40  # in the table (own): a screen; --json has all
@@ -42,6 +43,9 @@ SHOWN_COLUMNS = 40  # in the table (own): a screen; --json has all
 def command(as_json: bool, **options: Any) -> None:
     """Show what a release of SOURCE would cost and how accurate it would be. Reads only the header; spends nothing.
 
+    Of linked tables, SOURCE is a folder or a database whose tables the schema names, and --expect-rows guesses the
+    number of persons.
+
     Exit code 8 means that at the number of rows that you expect, or that the schema declares, little can be learned.
 
     Example: privsynth plan admissions.csv --schema schema.yaml --unit patient_id --epsilon 1
@@ -62,12 +66,15 @@ def command(as_json: bool, **options: Any) -> None:
 
 
 def _say(made: Plan) -> None:
-    from privsynth.pipeline.plan import pair_error
     from privsynth.pipeline.usability.advice import sentence
+    from privsynth.pipeline.usability.planned import pair_error
 
     say(f"{made.dataset}: ({made.epsilon:g}, {made.delta:g})-differential privacy, {made.neighbours}.")
     cost = f"All parts together would cost epsilon {made.epsilon_of_events:.4f}; nothing was spent."
     say(f"Generator {made.generator}. {cost}")
+    if made.tables:
+        _say_tables(made)
+        return
     if made.max_rows_per_unit > 1:
         half = made.max_rows_per_unit / 2
         say(f"Errors are estimates for units of {half:g} rows; a run adds noise for the rows that units really have.")
@@ -101,3 +108,35 @@ def _say(made: Plan) -> None:
         say(f"The number of rows itself is released with noise of about {made.rows_noise:.0f} rows.")
     for outlook in made.outlooks:
         say(f"Expected: {sentence(outlook)}.")
+
+
+def _say_tables(made: Plan) -> None:
+    fancy = speaks_unicode()
+    rows = [
+        (t.name, t.parent or "the persons", f"{t.max_children:,}", f"{t.share:.1%}", bar(t.share, fancy=fancy))
+        for t in made.tables
+    ]
+    print_table(("table", "belongs to", "rows of a person, at most", "share", ""), rows, title="What each table costs")
+    columns = [
+        (f"{t.name}: {c.name}", c.known, f"{c.codes:,}", f"{c.expected_tvd:.4f}", _STATUS[c.status])
+        for t in made.tables
+        for c in t.outlooks[-1].columns
+    ]
+    print_table(
+        ("column", "domain", "codes", "error (TVD)", "outlook"),
+        columns[:SHOWN_COLUMNS],
+        title=f"Each column, at {made.persons[-1]:,} persons",
+    )
+    if len(columns) > SHOWN_COLUMNS:
+        say(f"… and {len(columns) - SHOWN_COLUMNS} more columns; --json has them all")
+    say("Of a table below the persons, each person is taken to have half of the rows that are used at most.")
+    resolved = [(t.name, *(_resolved(outlook) for outlook in t.outlooks)) for t in made.tables]
+    sizes = [f"at {persons:,} persons" for persons in made.persons]
+    print_table(("table", *sizes), resolved, title="Columns that the budget can resolve")
+
+
+def _resolved(outlook: Outlook) -> str:
+    coarse, lost = len(outlook.names("coarse")), len(outlook.names("lost"))
+    more = [f"{coarse} coarse"] if coarse else []
+    more += [f"{lost} lost in noise"] if lost else []
+    return ", ".join([f"{len(outlook.names('resolved'))} of {len(outlook.columns)}", *more])

@@ -67,7 +67,7 @@ def test_the_report_says_what_the_tables_are_and_whom_the_promise_protects(out):
     assert sum(spend["share"] for spend in report["guarantee"]["spends"]) <= 1
     names = [column["name"] for column in report["columns"]]
     assert names[:4] == ["patients: patient_id", "patients: sex", "patients: born", "patients: number of stays"]
-    assert "stays: admitted·since" in names
+    assert "stays: admitted since the last one" in names
     assert all(finding["group"].split(":")[0] in ("patients", "stays", "tests") for finding in report["findings"])
     violations = {f["group"]: f["value"] for f in report["findings"] if f["name"] == "rule_violations"}
     assert len(violations) == 2

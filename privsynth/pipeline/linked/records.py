@@ -10,6 +10,7 @@ from privsynth.codecs.decoded_rows import DecodedRows
 from privsynth.codecs.synthetic_rows import SyntheticRows
 from privsynth.pipeline.config import REPORT_SHARE
 from privsynth.pipeline.linked.learn import LinkedRequest, PublicTables, table_schema
+from privsynth.pipeline.linked.outlook import neighbours
 from privsynth.pipeline.writing.public_schema import public_columns
 from privsynth.pipeline.writing.report_records import (
     Signing,
@@ -83,13 +84,13 @@ def linked_report(public: PublicTables, request: LinkedRequest, bill: Bill, run:
 
 def _guarantee(public: PublicTables, request: LinkedRequest, bill: Bill) -> Guarantee:
     plan = request.plan.whole
-    budget, root = plan.budget, request.schema.root
+    budget = plan.budget
     mu = gdp_mu(budget.epsilon, plan.gaussian_delta)
     return Guarantee(
         epsilon=budget.epsilon,
         delta=budget.delta,
         unit=budget.unit,
-        neighbours=f"add or remove one row of {root} with all rows of the other tables that belong to it",
+        neighbours=neighbours(request.schema),
         accountant="exact composition of Gaussian mechanisms",
         max_rows_per_unit=None,
         mu=mu,

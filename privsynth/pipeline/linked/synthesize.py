@@ -21,8 +21,8 @@ from privsynth.ledger.ledger import Ledger, Reservation
 from privsynth.pipeline.config import SynthesizeConfig
 from privsynth.pipeline.environment import Environment
 from privsynth.pipeline.linked.inputs import OpenedTables, open_linked
-from privsynth.pipeline.linked.learn import LinkedRequest, PublicTables, learn_linked, table_schema, view_types
-from privsynth.pipeline.linked.plan import make_linked_plan
+from privsynth.pipeline.linked.learn import LinkedRequest, PublicTables, learn_linked
+from privsynth.pipeline.linked.outlook import linked_budget, plan_of_tables
 from privsynth.pipeline.linked.records import RunFacts, linked_public_schema, linked_report
 from privsynth.pipeline.result import SynthesisResult
 from privsynth.pipeline.setting_out import durations, keyed_commitment, signing_key
@@ -110,12 +110,7 @@ def _prepare(config: SynthesizeConfig, env: Environment, schema: LinkedSchema) -
     env.progress("planning", 0.0)
     request = LinkedRequest(
         schema=linked,
-        plan=make_linked_plan(
-            linked,
-            {name: table_schema(linked, name) for name in linked.modelled},
-            {name: view_types(linked, name, opened.physical[name]) for name in linked.modelled},
-            Budget(epsilon=config.epsilon, delta=config.delta, unit=linked.tables[linked.root].key or "row"),
-        ),
+        plan=plan_of_tables(opened, linked_budget(config, linked)),
         generator=load_generator("marginal"),
         dataset=dataset,
         holdout_fraction=config.holdout_fraction,

@@ -92,7 +92,7 @@ class LinkedModel:
 
 def since_column(order: str) -> str:
     """Return the name of the column of steps since the row before."""
-    return f"{order}·since"
+    return f"{order} since the last one"
 
 
 def count_column(child: str) -> str:

@@ -52,6 +52,8 @@ from privsynth.schema.definition import Schema
 # Share of the rows. If only values more frequent than this could pass the threshold, the trees get that budget instead:
 # at most five values of a dimension would come out.
 RARE_VALUE = 0.2
+# Seconds that a bin of the clock spans at most (own): a night holds few rows, and would be one bin with the morning.
+CLOCK_BIN = 4 * 3600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +108,7 @@ class _OpenDimension:
       tailed: whether rows get rarer towards its ends, unlike dates and times of day.
       weight: (n,) steps that rows weigh; None for one each.
       frequent: value -> its noisy rows.
+      widest: grid steps that a bin spans at most; None for any number.
     """
 
     column: str
@@ -118,6 +121,7 @@ class _OpenDimension:
     tailed: bool = True
     weight: np.ndarray | None = None
     frequent: dict[int, float] = field(default_factory=dict)
+    widest: int | None = None
 
     def counts(self) -> dict[str, int]:
         """Return the exact counts of values, in rows or in steps. Private."""
@@ -313,7 +317,7 @@ def _bins(dimension: _OpenDimension, leaves: Leaves, remaining: RemainingRows | 
         kept = leaves.trimmed(dimension.low, dimension.high, dimension.frequent, remaining)
     elif dimension.tailed:
         kept, tails = without_tails(leaves, dimension.frequent)
-    return build_bins(kept, dimension.frequent, target=rows_per_bin, tails=tails)
+    return build_bins(kept, dimension.frequent, target=rows_per_bin, tails=tails, widest=dimension.widest)
 
 
 def declared_steps(schema: Schema, name: str, fact: ColumnFacts) -> tuple[int | None, int | None]:
@@ -403,8 +407,12 @@ def _time(name: str, column: Grid, base: _Base | None, request: DomainRequest) -
             )
         ]
     if fact.kind == "datetime":
-        clock = narrowest(seconds % DAY // precision)
-        found.append(_OpenDimension(name, "clock", clock, known, 0, DAY // precision - 1, keyed=True, tailed=False))
+        clock, widest = narrowest(seconds % DAY // precision), max(CLOCK_BIN // precision, 1)
+        found.append(
+            _OpenDimension(
+                name, "clock", clock, known, 0, DAY // precision - 1, keyed=True, tailed=False, widest=widest
+            )
+        )
     return found
 
 

@@ -92,3 +92,12 @@ def test_where_nothing_stands_out_or_all_is_resolved_nothing_is_left_out():
     assert without_tails(noise, ()) == (noise, ())
     years = leaves(np.arange(0, 101), np.where(np.arange(100) < 50, 500.0, 0.0), sigma=10.0)
     assert without_tails(years, ())[1] == ()
+
+
+def test_no_bin_of_several_leaves_is_wider_than_it_may_be():
+    weight = np.where(np.arange(128) < 48, 1.0, 100.0)
+    day = leaves(np.arange(129) * 675, weight)
+    free, bound = (build_bins(day, {}, target=600.0, widest=widest) for widest in (None, 4 * 3600))
+    assert np.diff(free.lows).max() > 7 * 3600
+    assert np.diff(np.append(bound.lows, 86_400)).max() <= 4 * 3600 + 674  # to the end of a leaf
+    assert bound.size <= free.size + 2

@@ -85,7 +85,8 @@ class NumberCodec(NumberColumn):
         suffix = f"·above {self.base}" if self.base else ""
         found = [Attribute(self.name + suffix, self.bins.size + 1, self.nullable, True)]
         if self.endings is not None:
-            found.append(Attribute(f"{self.name}·ending", len(self.endings.patterns) + 2, self.nullable, False))
+            size = len(self.endings.patterns) + 2
+            found.append(Attribute(f"{self.name}·ending", size, self.nullable, False, detail=True))
         return found
 
     def fits(self, source: ColumnCodec) -> bool:

@@ -32,6 +32,8 @@ class Attribute:
       size: number of codes, NULL (the last) included.
       can_be_null: whether NULL may be sampled.
       ordered: whether neighbouring codes are alike (numbers).
+      cyclic: whether the first known code follows the last again, as hours of a day do.
+      detail: whether it is a detail of a value on which little depends, such as how a number ends.
       other: whether the last code but one, OTHER, may be sampled; None if there is no OTHER.
     """
 
@@ -40,6 +42,8 @@ class Attribute:
     can_be_null: bool
     ordered: bool
     other: bool | None = None
+    cyclic: bool = False
+    detail: bool = False
 
 
 class ColumnCodec(Protocol):

@@ -88,7 +88,7 @@ class TimeCodec:
                 Attribute(f"{self.name}·weekday", 8, self.nullable, False),
             ]
         if self.clock is not None:
-            found.append(Attribute(f"{self.name}·clock", self.clock.size + 1, self.nullable, True))
+            found.append(Attribute(f"{self.name}·clock", self.clock.size + 1, self.nullable, True, cyclic=True))
         return found
 
     def fits(self, source: ColumnCodec) -> bool:

@@ -75,7 +75,14 @@ def without_tails(leaves: Leaves, frequent: Collection[int]) -> tuple[Leaves, tu
     return kept, tuple(tails)
 
 
-def build_bins(leaves: Leaves, frequent: dict[int, float], *, target: float, tails: Sequence[Tail] = ()) -> Bins:
+def build_bins(
+    leaves: Leaves,
+    frequent: dict[int, float],
+    *,
+    target: float,
+    tails: Sequence[Tail] = (),
+    widest: int | None = None,
+) -> Bins:
     """Return bins of about `target` rows each; a frequent value with half as many rows is a bin of its own.
 
     Inside a bin the segments keep as much of their noisy shape as noise does not explain (see `shaped`). Each tail is a
@@ -88,6 +95,7 @@ def build_bins(leaves: Leaves, frequent: dict[int, float], *, target: float, tai
       frequent: value -> noisy rows.
       target: rows in a bin.
       tails: beyond the leaves.
+      widest: grid steps that a bin of several leaves spans at most; None for any number.
     """
     segments = _segments(leaves.low, leaves.high, leaves.weight, frequent)
     lows: list[int] = []
@@ -97,7 +105,8 @@ def build_bins(leaves: Leaves, frequent: dict[int, float], *, target: float, tai
         weight = max(noisy, 0.0)
         single = is_frequent and weight >= 0.5 * target
         far = bool(lows) and _stretched(lows[-1] - middle, high - middle, fine)
-        if not lows or alone or single or far or gathered + 0.5 * weight > target:
+        wide = bool(lows) and widest is not None and high - lows[-1] >= widest
+        if not lows or alone or single or far or wide or gathered + 0.5 * weight > target:
             lows.append(low)
             gathered = 0.0
         gathered += weight

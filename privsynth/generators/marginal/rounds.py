@@ -45,7 +45,7 @@ from privsynth.progress import Progress, no_progress
 # All of these were set by trial on public and invented tables (see `experiments/ablation.py`).
 FIRST_OF_SELECTION, FIRST_OF_MEASUREMENT = 0.6, 0.75  # round one sees all pairs, round two what round one left
 UNCOMMON_OF_MEASUREMENT = 0.3  # for rare target values where a unit has a few rows
-RARE_OF_MEASUREMENT = 0.6  # for rare target values where a unit has many rows
+RARE_OF_MEASUREMENT = 0.7  # for rare target values where a unit has many rows
 FIRST_STEPS = 400  # of the fit in between, which only has to show where the model is wrong
 # By the number of groups that the budget can tell apart in an attribute: from 12 on, favour likely targets; up to 5,
 # fit from scratch after round two, since the first fit stopped too early to go on from.

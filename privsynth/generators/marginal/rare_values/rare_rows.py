@@ -12,14 +12,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 
-from privsynth.codecs.contingency import groups_of
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.generators.marginal.clip_units import MANY_ROWS
-from privsynth.generators.marginal.measure import Measurement, to_simplex
+from privsynth.generators.marginal.measure import Measurement
+from privsynth.generators.marginal.rare_values.profile import estimate_profile, look_of
 from privsynth.generators.marginal.rare_values.reweight import reweighted
 from privsynth.privacy.budget import ROUNDING
 from privsynth.privacy.mechanisms import Mechanisms
@@ -27,11 +26,8 @@ from privsynth.privacy.mechanisms import Mechanisms
 RARE_SHARE = 0.02  # of the rows: fewer beside the commonest value count as rare; as fraud and complications are
 MOST_SHARE = 0.2  # of the rows, for all rare values of all targets together, should noise say more: others must remain
 ROWS_CLIP = 4.0  # rows of a unit that count for how many rare rows there are; hardly any unit has more
-LEVEL_PRICE = 0.15  # of the budget, for how many there are, one number; the rest is for their profile
+LEVEL_PRICE = 0.1  # of the budget, for how many there are, one number; the rest is for their profile
 STEPS = 2**20  # of the grid, to one unit: its rounding is far below any noise
-LEAST_GROUPS, MOST_GROUPS = 4, 12  # of an attribute in a profile; between them the noise decides
-LEAST_TAIL = 0.02  # of the rows, in the group of the rarest codes: about as many as are rare
-ROWS_OF_UNIT = 2.5  # that are rare, where one is; a guess that only decides how fine the profile is
 WEIGHTS = (0.05, 20.0)  # least and most of a row in the model, to the mean row; beyond, noise says so
 LEAST_COMPONENTS, MOST_COPIES = 12, 8  # rare components wanted, and copies of all others made to get there
 
@@ -106,7 +102,7 @@ def _of_target(
     rows = np.flatnonzero(np.isin(data.codes[target], rare))
     kind = np.searchsorted(rare, data.codes[target, rows])
     _, unit = np.unique(data.unit[rows], return_inverse=True)
-    (level,), sigma = _release(
+    (level,), _ = _release(
         [_histograms(unit, kind, len(rare))],
         np.ones(1),
         mechanisms,
@@ -117,7 +113,7 @@ def _of_target(
     level = np.maximum(level, 0.0)
     apart = _RowsApart(target, attribute.name, len(rare), data.codes[:, rows], kind, unit)
     price = mu_squared * (1 - LEVEL_PRICE) * ROUNDING
-    profiles = _measure_profiles(data, apart, shares, mechanisms, rows=max(float(level.sum()), sigma), mu_squared=price)
+    profiles = _measure_profiles(data, apart, shares, mechanisms, mu_squared=price)
     found = []
     for code, n_rows, profile in zip(rare, level.tolist(), profiles, strict=True):
         profile.insert(target, (np.arange(attribute.size) == code).astype(np.float64))
@@ -164,26 +160,23 @@ def _measure_profiles(
     shares: list[np.ndarray],
     mechanisms: Mechanisms,
     *,
-    rows: float,
     mu_squared: float,
 ) -> list[list[np.ndarray]]:
     """Return for each rare value the one-way shares of all other attributes, from one release.
 
-    Args:
-      rows: how many rare rows there are, as far as noise tells.
+    A unit has a row in one group of each attribute or in few, however many groups there are, so groups are fine, and
+    the estimate decides how coarse the profile is.
     """
     others = [a for a in range(len(data.sizes)) if a != apart.target]
     if not others:
         return [[] for _ in range(apart.kinds)]
-    wanted = _number_of_groups(rows / ROWS_OF_UNIT, math.sqrt(len(others) / mu_squared))
-    groups = [groups_of(data, a, shares[a], partial(tail_groups, groups=wanted)) for a in others]
-    sizes = [int(group.max()) + 1 for group in groups]
-    weight = np.array([size ** (2 / 3) for size in sizes])
+    looks = [look_of(data, a, shares[a]) for a in others]
+    weight = np.array([look.weight for look in looks])
     scales = np.sqrt(weight / weight.sum())
     tables, sigma = _release(
         [
-            _histograms(apart.unit, apart.kind * size + group[apart.codes[a]], size * apart.kinds)
-            for a, group, size in zip(others, groups, sizes, strict=True)
+            _histograms(apart.unit, apart.kind * look.size + look.group[apart.codes[a]], look.size * apart.kinds)
+            for a, look in zip(others, looks, strict=True)
         ],
         scales,
         mechanisms,
@@ -192,42 +185,8 @@ def _measure_profiles(
         label=f"looks of the rare rows of {apart.name}, a unit counting once",
     )
     tables = [table.reshape(apart.kinds, -1) for table in tables]
-    of_all = [shares[a] for a in others]
-    return [_profile([table[i] for table in tables], sigma / scales, of_all, groups) for i in range(apart.kinds)]
-
-
-def _number_of_groups(units: float, sigma: float) -> int:
-    """Return how many groups an attribute has, so that a group of average size stands out of the noise."""
-    return int(np.clip(units / (2 * sigma), LEAST_GROUPS, MOST_GROUPS))
-
-
-def tail_groups(share: np.ndarray, *, ordered: bool, groups: int) -> np.ndarray:
-    """Return (size,) groups of the codes of an attribute; NULL, the last code, is always a group of its own.
-
-    Rare rows stand out where other rows are rare, so the groups get ever lighter, from the commonest codes to the
-    rarest. Of many groups of an ordered attribute neighbours are joined instead, and light codes get more of them. A
-    pure function of a paid one-way table.
-
-    Args:
-      share: (size,) noisy shares.
-      groups: at most, without NULL's; at least 2.
-    """
-    known = len(share) - 1
-    if known <= groups:
-        return np.arange(len(share))
-    weight = share[:known] + 1e-9
-    order = np.arange(known) if ordered and groups >= 2 * LEAST_GROUPS else np.argsort(weight, kind="stable")
-    if ordered and groups >= 2 * LEAST_GROUPS:
-        weight, cuts = np.sqrt(weight), np.arange(1, groups) / groups
-    else:
-        cuts = LEAST_TAIL ** (np.arange(groups - 1, 0, -1) / (groups - 1))
-    weight = weight[order]
-    middle = (np.cumsum(weight) - weight / 2) / weight.sum()
-    _, dense = np.unique(np.searchsorted(cuts, middle), return_inverse=True)
-    found = np.empty(len(share), dtype=np.int64)
-    found[order] = dense
-    found[-1] = dense.max() + 1
-    return found
+    noise = (sigma / scales).tolist()
+    return [estimate_profile(looks, [table[i] for table in tables], noise) for i in range(apart.kinds)]
 
 
 def _histograms(unit: np.ndarray, entry: np.ndarray, entries: int) -> np.ndarray:
@@ -269,35 +228,6 @@ def _release(
     ends = np.cumsum([table.shape[1] for table in histograms])[:-1]
     parts = np.split(release.values / STEPS, ends)
     return [part / scale for part, scale in zip(parts, scales, strict=True)], release.sigma / STEPS
-
-
-def _profile(
-    tables: list[np.ndarray], noise: np.ndarray, shares: list[np.ndarray], groups: list[np.ndarray]
-) -> list[np.ndarray]:
-    """Return for each attribute (size,) shares of its codes in the rare rows; post-processing.
-
-    All tables sum to the same weight of units, so their noisy sums together tell it. Each table is pulled towards what
-    it would be if the rare rows were like all, as far as noise explains the difference (James & Stein 1961, the
-    positive part). Within a group the codes keep their shares among all rows.
-
-    Args:
-      tables, noise: for each attribute its noisy groups and their standard deviation.
-      shares, groups: for each attribute the share and the group of each code.
-    """
-    spread = noise**2 * np.array([len(table) for table in tables])
-    total = float((np.array([table.sum() for table in tables]) / spread).sum() / (1 / spread).sum())
-    total = max(total, float((1 / spread).sum()) ** -0.5)
-    profiles = []
-    for table, sigma, share, group in zip(tables, noise, shares, groups, strict=True):
-        inside = share + 1e-12
-        alike: np.ndarray = np.bincount(group, weights=inside)
-        alike = alike / alike.sum()
-        away = table / total - alike
-        keep = max(0.0, 1.0 - (len(table) - 1) * (sigma / total) ** 2 / max(float((away**2).sum()), 1e-12))
-        seen = to_simplex(alike + keep * away)
-        found = inside * (seen / np.bincount(group, weights=inside))[group]
-        profiles.append(found / found.sum())
-    return profiles
 
 
 def common_tables(one_way: list[Measurement], rare: Sequence[RareRows], *, n_rows: float) -> list[Measurement]:

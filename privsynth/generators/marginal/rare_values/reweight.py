@@ -48,11 +48,21 @@ def reweighted(
     ends = np.cumsum(_weights(left))
     chosen = np.searchsorted(ends, (np.arange(count) + 0.5) / count * ends[-1])
     found = p[np.minimum(chosen, len(p) - 1)] * factor
-    for block in blocks:
-        found[:, block] /= np.maximum(found[:, block].sum(axis=1, keepdims=True), _TINY)
-    for a in fixed:
-        found[:, blocks[a]] = profile[a]
+    for a, block in enumerate(blocks):
+        found[:, block] = profile[a] if a in fixed else _matched(found[:, block], profile[a])
     return found.astype(np.float32)
+
+
+def _matched(p: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Return (components, size) shares of an attribute, with the mean that is wanted, which few components miss."""
+    factor = np.ones(p.shape[1])
+    for _ in range(ROUNDS):
+        found = p * factor
+        found /= np.maximum(found.sum(axis=1, keepdims=True), _TINY)
+        now = found.mean(axis=0)
+        factor *= np.where(now > _TINY, wanted / np.maximum(now, _TINY), 0.0) ** DAMPING
+        factor /= max(float(factor.max()), _TINY)
+    return found
 
 
 def _weights(left: np.ndarray) -> np.ndarray:

@@ -24,7 +24,6 @@ from privsynth.generators.marginal.rare_values.rare_rows import (
     common_tables,
     measure_rare,
     rare_targets,
-    tail_groups,
     with_rare_rows,
 )
 from privsynth.privacy.budget import Budget, plan_spending
@@ -62,8 +61,6 @@ def test_numbers_and_looks_are_those_of_a_naive_twin():
         level += mine * min(1.0, ROWS_CLIP / math.sqrt((mine**2).sum()))
     assert [(r.target, r.code) for r in found] == [(1, 1), (1, 2)]
     assert np.allclose([r.share * data.n_rows for r in found], level[1:], atol=1e-3)
-    price = np.array([SIZES[0], SIZES[2]]) ** (2 / 3)
-    price /= price.sum()
     profile = {(a, c): np.zeros(SIZES[a]) for a in (0, 2) for c in (1, 2)}
     for unit in units:
         rows = np.flatnonzero(rare & (data.unit == unit))
@@ -71,7 +68,7 @@ def test_numbers_and_looks_are_those_of_a_naive_twin():
         for row in rows:
             for a in (0, 2):
                 own[a, data.codes[1, row]][data.codes[a, row]] += 1
-        norm = sum(price[int(a > 0)] * (table**2).sum() for (a, _), table in own.items())
+        norm = sum((table**2).sum() / 2 for table in own.values())
         for key, table in own.items():
             profile[key] += table * min(1.0, norm**-0.5)
     for r in found:
@@ -120,23 +117,7 @@ def test_what_noise_explains_is_left_out_of_a_look():
     data = log_of()
     data.codes[0, data.codes[1] != 0] = np.arange((data.codes[1] != 0).sum()) % 4  # looks like all rows
     for r in measure_rare(data, [(1, 0)], SHARES, ExactMechanisms(), mu_squared=0.05):
-        assert np.allclose(r.profile[0], SHARES[0], atol=0.02)
-
-
-@pytest.mark.parametrize("ordered", [False, True])
-@pytest.mark.parametrize("groups", [2, 4, 8, 12])
-@pytest.mark.parametrize("known", [1, 4, 9, 40, 300])
-def test_groups_cover_the_codes_and_rare_codes_stand_apart(known, groups, ordered):
-    share = np.append(np.random.default_rng(known).dirichlet(np.full(known, 0.3)), 0.0)
-    group = tail_groups(share, ordered=ordered, groups=groups)
-    assert set(group.tolist()) == set(range(group.max() + 1))
-    assert (group == group[-1]).sum() == 1
-    assert group.max() <= max(groups, known if known <= groups else 0)
-    if known > groups and groups < 8:
-        means = [share[:-1][group[:-1] == g].max() for g in range(group[-1])]
-        assert means == sorted(means)
-    if known > groups and groups >= 8 and ordered:
-        assert (np.diff(group[:-1]) >= 0).all()
+        assert np.allclose(r.profile[0], SHARES[0], atol=0.03)
 
 
 def test_components_of_rare_rows_have_their_share_and_no_other_has_the_value():

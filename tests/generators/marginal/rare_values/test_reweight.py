@@ -44,6 +44,14 @@ def test_what_is_like_all_rows_stays_as_it_is():
     assert np.allclose(found[:, :6], p[:, :6], atol=1e-3)
 
 
+@pytest.mark.parametrize("count", [3, 12])
+def test_few_components_have_the_shares_too(count):
+    profile = (np.array([0.7, 0.2, 0.1]), np.array([0.05, 0.15, 0.8]), np.array([0.0, 1.0]))
+    found = reweighted(mixture(400, 7), STARTS, profile, [2], count)
+    assert found[:, :3].mean(axis=0) == pytest.approx(profile[0], abs=0.005)
+    assert found[:, 3:6].mean(axis=0) == pytest.approx(profile[1], abs=0.005)
+
+
 def test_what_the_mixture_never_has_cannot_be_had():
     p = np.tile(np.array([1, 0, 0, 0.5, 0.5, 0, 0.5, 0.5], np.float32), (5, 1))
     found = reweighted(p, STARTS, (np.array([0.5, 0.5, 0.0]), np.array([0.2, 0.8, 0.0]), np.array([1.0, 0.0])), [2], 4)

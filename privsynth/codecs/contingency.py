@@ -115,6 +115,26 @@ def book_groups(data: Encoded, attribute: int) -> np.ndarray | None:
     return max(books, key=lambda book: int(book.max())) if books else None
 
 
+def levels_of(data: Encoded, attribute: int) -> list[np.ndarray]:
+    """Return (size,) groups of an attribute's codes by each level that was declared, from coarse to fine, nested."""
+    books = sorted(data.books.get(attribute, ()), key=lambda book: int(book.max()))
+    levels: list[np.ndarray] = []
+    for n in range(len(books)):
+        level = told_apart(books[: n + 1])
+        if not levels or level.max() > levels[-1].max():
+            levels.append(level)
+    return levels
+
+
+def told_apart(groupings: Sequence[np.ndarray]) -> np.ndarray:
+    """Return (size,) the coarsest groups that tell apart what any grouping does, in the order of their first codes."""
+    _, first, group = np.unique(np.stack(groupings), axis=1, return_index=True, return_inverse=True)
+    place = np.empty(len(first), dtype=np.int64)
+    place[np.argsort(first)] = np.arange(len(first))
+    found: np.ndarray = place[group.ravel()]
+    return found
+
+
 def code_book_marginal(data: Encoded, attributes: tuple[int, ...]) -> Marginal | None:
     """Return the marginal that joins codes by their code books, where there are any; None if there are none."""
     books = [book_groups(data, a) for a in attributes]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 
-from privsynth.codecs.contingency import contingency_tables, full_marginal
+from privsynth.codecs.contingency import Marginal, contingency_tables, full_marginal, levels_of
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.findings.finding import Finding
 from privsynth.privacy.mechanisms import Mechanisms, grid_sensitivity, on_grid
@@ -27,6 +28,9 @@ CHANCE = 0.5 * math.sqrt(2 / math.pi)
 # A tie is kept if the table lies, at the far end of its interval and beyond chance, at most so far from the real one,
 # as a share of how far unrelated columns would be (own): the real rows then show at least half of it.
 KEPT = 0.5
+# Of the strength of a tie in single codes that it must have in groups of them to be judged there (own): chance leaves
+# about so much of it in doubt.
+IN_GROUPS = 0.9
 ONE_VALUE = 2  # codes of an attribute with one bin of values and one for missing cells
 
 
@@ -49,7 +53,8 @@ def mean_findings(
     }
     lists = {words: _countable(sizes, tables) for words, tables in lists.items()}
     lists = {words: tables for words, tables in lists.items() if tables}
-    means = np.array([_distances(data, synthetic, tables).mean() for tables in lists.values()])
+    full = [[full_marginal(sizes, table) for table in tables] for tables in lists.values()]
+    means = np.array([_distances(data, synthetic, marginals).mean() for marginals in full])
     rows, sigma = _release(data, mechanisms, means, mu_squared, "mean distances of 1-, 2- and 3-way tables")
     left = len(sizes) - len(told)
     note = f" {left} of {len(sizes)} have only one category or bin and are left out." if left else ""
@@ -66,7 +71,7 @@ def column_findings(
 
     Guarantee: one Gaussian release of `mu_squared` of the part "report".
     """
-    distances = _distances(data, synthetic, [(i,) for i in range(len(data.sizes))])
+    distances = _distances(data, synthetic, [full_marginal(data.sizes, (i,)) for i in range(len(data.sizes))])
     rows, sigma = _release(data, mechanisms, distances, mu_squared, "distance of each column")
     return [
         _column_finding(attribute.name, attribute.size, value, sigma, data)
@@ -80,7 +85,7 @@ def tie_findings(
     """Return the distance of the pairs of columns that are most strongly tied in the synthetic rows.
 
     Each is beside the distance that the same pair would have if its columns were unrelated: that much of the tie is at
-    stake. Which pairs is a function of the synthetic rows alone.
+    stake. Which pairs, and in which groups of their codes, is a function of the synthetic rows alone.
 
     Guarantee: one Gaussian release of `mu_squared` of the part "report".
     """
@@ -88,12 +93,9 @@ def tie_findings(
     ties = strongest_ties(inputs, rng)
     if not ties:
         return []
-    distances = _distances(data, synthetic, list(ties))
+    distances = _distances(data, synthetic, [tie.marginal for tie in ties.values()])
     rows, sigma = _release(data, mechanisms, distances, mu_squared, "distance of the strongest ties")
-    names = [" × ".join(data.attributes[a].name for a in pair) for pair in ties]
-    return [
-        _tie_finding(name, value, tie, sigma, data) for name, value, tie in zip(names, rows, ties.values(), strict=True)
-    ]
+    return [_tie_finding(value, tie, sigma, data) for value, tie in zip(rows, ties.values(), strict=True)]
 
 
 @dataclass(frozen=True)
@@ -101,10 +103,12 @@ class PairTie:
     """How strongly two columns are tied in the synthetic rows.
 
     Attributes:
+      marginal: of the two, perhaps in groups of codes.
       strength: how far their table is from that of unrelated columns with the same shares, less what chance would give.
       chance: how far a table of as many real rows would be from the synthetic one by chance alone.
     """
 
+    marginal: Marginal
     strength: float
     chance: float
 
@@ -121,21 +125,39 @@ def strongest_ties(inputs: PaidInputs, rng: np.random.Generator) -> dict[tuple[i
     tables = _countable(sizes, _some(list[tuple[int, ...]](pairs), MAX_PAIRS, rng))
     marginals = [full_marginal(sizes, table) for table in tables]
     found = {
-        pair: tie_of(np.asarray(counts).reshape([sizes[a] for a in pair]), data.n_rows)
-        for pair, counts in zip(tables, contingency_tables(synthetic, marginals), strict=True)
+        marginal.attributes: tie_of(marginal, counts, data.n_rows)
+        for marginal, counts in zip(marginals, contingency_tables(synthetic, marginals), strict=True)
     }
     ranked = sorted((pair for pair in found if found[pair].strength > 0), key=lambda pair: -found[pair].strength)
     target = inputs.single_attribute([inputs.target] if inputs.target else []).values()
     own = [pair for pair in ranked if set(pair) & set(target)]
-    return {pair: found[pair] for pair in dict.fromkeys([*ranked[:MAX_TIES], *own[:1]])}
+    return {pair: in_groups(data, found[pair], synthetic) for pair in dict.fromkeys([*ranked[:MAX_TIES], *own[:1]])}
 
 
-def tie_of(counts: np.ndarray, n_rows: float) -> PairTie:
-    """Return the tie in a (a, b) synthetic table, if the real one has so many rows."""
+def in_groups(data: Encoded, tie: PairTie, synthetic: np.ndarray) -> PairTie:
+    """Return a tie as it is in the coarsest declared groups of codes that have nearly all of it.
+
+    Below the level at which tables could be bought the synthetic rows know no tie, only noise: what the columns have to
+    do with each other is judged where it was learned. Uses public fields of `data` only.
+    """
+    pair = tie.marginal.attributes
+    axes = [[*levels_of(data, a), np.arange(data.sizes[a])] for a in pair]
+    marginals = [Marginal(pair, groups) for groups in product(*axes)]
+    ties = [
+        tie_of(marginal, counts, data.n_rows)
+        for marginal, counts in zip(marginals, contingency_tables(synthetic, marginals), strict=True)
+    ]
+    full = [one for one in ties if one.strength >= IN_GROUPS * tie.strength]
+    return min(full, key=lambda one: one.marginal.size, default=tie)
+
+
+def tie_of(marginal: Marginal, counts: np.ndarray, n_rows: float) -> PairTie:
+    """Return the tie in a pair's table of the synthetic rows, if the real one has so many rows."""
     n = max(float(counts.sum()), 1.0)
     shares, unrelated = counts / n, np.outer(counts.sum(axis=1), counts.sum(axis=0)) / n**2
     by_chance = _by_chance(unrelated, n)
-    return PairTie(max(0.5 * float(np.abs(shares - unrelated).sum()) - by_chance, 0.0), _by_chance(shares, n_rows))
+    strength = max(0.5 * float(np.abs(shares - unrelated).sum()) - by_chance, 0.0)
+    return PairTie(marginal, strength, _by_chance(shares, n_rows))
 
 
 def _by_chance(shares: np.ndarray, n: float) -> float:
@@ -183,9 +205,8 @@ def _some_triples(count: int, most: int, rng: np.random.Generator) -> list[tuple
     return sorted(drawn)
 
 
-def _distances(data: Encoded, synthetic: np.ndarray, tables: list[tuple[int, ...]]) -> np.ndarray:
-    """Return (tables,) distances ½·Σ|c − N̂·s| in rows; private until released."""
-    marginals = [full_marginal(data.sizes, table) for table in tables]
+def _distances(data: Encoded, synthetic: np.ndarray, marginals: Sequence[Marginal]) -> np.ndarray:
+    """Return (marginals,) distances ½·Σ|c − N̂·s| in rows; private until released."""
     scale = data.n_rows / max(synthetic.shape[1], 1)
     both = zip(contingency_tables(data.codes, marginals), contingency_tables(synthetic, marginals), strict=True)
     return np.array([0.5 * np.abs(real - scale * fake).sum() for real, fake in both])
@@ -203,13 +224,17 @@ def _column_finding(name: str, size: int, rows: float, sigma: float, data: Encod
     return _distance_finding("tvd_1way", name, rows, sigma, data, "this column", note, useless=one)
 
 
-def _tie_finding(group: str, rows: float, tie: PairTie, sigma: float, data: Encoded) -> Finding:
+def _tie_finding(rows: float, tie: PairTie, sigma: float, data: Encoded) -> Finding:
+    names = [data.attributes[a].name for a in tie.marginal.attributes]
+    sizes = zip(names, tie.marginal.shape, (len(group) for group in tie.marginal.groups), strict=True)
+    joined = [f"{name} in {groups} groups" for name, groups, codes in sizes if groups < codes]
+    note = f" Codes are joined as was declared, {' and '.join(joined)}, which have the tie." if joined else ""
     value, half = rows / data.n_rows, 1.96 * sigma / data.n_rows
     low, high = max(value - half, 0.0), min(max(value + half, 0.0), 1.0)
     return paid_figure(
         family="fidelity",
         name="tie_distance",
-        group=group,
+        group=" × ".join(names),
         value=min(max(value, 0.0), 1.0),
         low=min(low, 1.0),
         high=high,
@@ -221,7 +246,7 @@ def _tie_finding(group: str, rows: float, tie: PairTie, sigma: float, data: Enco
         meaning="Share of rows that would have to change for this pair of columns, one of the most strongly tied in "
         "the synthetic rows, to be distributed as in the real table. The tie is kept if this is far below what "
         f"unrelated columns would have; about {tie.chance:.3f} of it is chance, for so many rows. The interval covers "
-        "the noise of the release.",
+        f"the noise of the release.{note}",
         source=SOURCE,
         detail={"by_chance": tie.chance},
     )

@@ -10,11 +10,12 @@ from doubles import ExactMechanisms, RecordingMechanisms, ReplayMechanisms, Stub
 from sklearn.metrics import roc_auc_score
 
 from privsynth.codecs.bins import Bins
-from privsynth.codecs.columns import CategoryCodec, NumberCodec, TimeCodec
+from privsynth.codecs.columns import Attribute, CategoryCodec, NumberCodec, TimeCodec
+from privsynth.codecs.contingency import contingency_tables, full_marginal
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.codecs.table import TableCodec
 from privsynth.public_figures import membership, utility
-from privsynth.public_figures.fidelity import MAX_TIES, kept, tie_of
+from privsynth.public_figures.fidelity import MAX_TIES, PairTie, in_groups, kept, tie_of
 from privsynth.public_figures.figures import TITLES, WEIGHTS, allocation, paid_findings
 from privsynth.public_figures.inputs import PaidInputs
 from privsynth.public_figures.membership import _hashes, _Measure, membership_findings
@@ -376,20 +377,48 @@ def test_utility_needs_a_model():
 # --- ties between columns -----------------------------------------------------------------------------------------
 
 
+def tie_in(counts: np.ndarray, n_rows: float) -> PairTie:
+    return tie_of(full_marginal(counts.shape, (0, 1)), counts, n_rows)
+
+
+def test_a_tie_is_judged_in_the_groups_of_codes_that_have_it():
+    rng = np.random.default_rng(4)
+    ward = rng.integers(0, 3, 5_000)
+    code = np.where(rng.random(5_000) < 0.8, 40 * ward, 40 * rng.integers(0, 3, 5_000)) + rng.integers(0, 40, 5_000)
+    chapter = np.append(np.arange(120) // 40, 3)
+    data = Encoded(
+        codes=np.stack([code, ward]),
+        unit=np.arange(5_000),
+        attributes=(Attribute("code", 121, True, False), Attribute("ward", 4, True, False)),
+        max_rows_per_unit=1,
+        n_rows=5_000.0,
+        columns=(0, 1),
+        books={0: (np.append(np.arange(120) // 10, 12), chapter)},
+    )
+    full = full_marginal(data.sizes, (0, 1))
+    fine = tie_of(full, contingency_tables(data.codes, [full])[0], data.n_rows)
+    coarse = in_groups(data, fine, data.codes)
+    assert coarse.marginal.shape == (4, 4)
+    assert coarse.chance < fine.chance / 3
+    single = np.stack([code, code % 3])  # a tie that no group of codes shows
+    of_codes = in_groups(data, tie_of(full, contingency_tables(single, [full])[0], data.n_rows), single)
+    assert of_codes.marginal.shape == (121, 4)
+
+
 def test_the_strength_of_a_tie_is_nil_for_unrelated_columns_and_their_distance_for_others():
     unrelated = np.outer([200, 300, 500], [400, 600]) / 1_000
-    assert tie_of(unrelated, 1_000).strength == 0.0
+    assert tie_in(unrelated, 1_000).strength == 0.0
     rng = np.random.default_rng(0)
-    drawn = [tie_of(rng.multinomial(1_000, unrelated.ravel() / 1_000).reshape(3, 2), 1_000).strength for _ in range(50)]
+    drawn = [tie_in(rng.multinomial(1_000, unrelated.ravel() / 1_000).reshape(3, 2), 1_000).strength for _ in range(50)]
     assert np.mean(drawn) < 0.01
-    assert tie_of(np.diag([5_000, 5_000]), 10_000).strength == pytest.approx(0.5, abs=0.02)
+    assert tie_in(np.diag([5_000, 5_000]), 10_000).strength == pytest.approx(0.5, abs=0.02)
 
 
 def test_what_chance_does_to_a_table_is_about_what_it_is_said_to_do():
     shares, n = np.full((4, 5), 1 / 20), 400
     rng = np.random.default_rng(1)
     seen = [0.5 * np.abs(rng.multinomial(n, shares.ravel()) / n - 1 / 20).sum() for _ in range(200)]
-    assert tie_of(shares * 10**6, n).chance == pytest.approx(np.mean(seen), rel=0.05)
+    assert tie_in(shares * 10**6, n).chance == pytest.approx(np.mean(seen), rel=0.05)
 
 
 def test_the_strongest_ties_are_shown_and_kept_or_not():

@@ -13,26 +13,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from privsynth.codecs.contingency import Marginal, coarse_groups, full_marginal
+from privsynth.codecs.contingency import Marginal, coarse_groups, full_marginal, levels_of, told_apart
 from privsynth.codecs.encoded_table import Encoded
-from privsynth.generators.marginal.resolution.resolved import told_apart
 
 ATOM = 1.5  # times the median bin: bins are cut to weigh alike, so a heavier one is a single value, such as age none
 STEP = 0.9  # from one least weight of a group that is tried to the next: the number of groups is met within some 10 %
 UNLIKE = 3.0  # times fewer rows let a branch stand alone than each of its own: branches differ more than what is in one
 FINER = (3, 9, 27)  # entries of the finer tables of a pair, to one of the coarse one; then comes the table in full
 APART = 1.5  # times as many entries has the next finer table at the least; else two scores would say the same
-
-
-def levels_of(data: Encoded, attribute: int) -> list[np.ndarray]:
-    """Return (size,) groups of an attribute's codes by each level that was declared, from coarse to fine, nested."""
-    books = sorted(data.books.get(attribute, ()), key=lambda book: int(book.max()))
-    levels: list[np.ndarray] = []
-    for n in range(len(books)):
-        level = told_apart(books[: n + 1])
-        if not levels or level.max() > levels[-1].max():
-            levels.append(level)
-    return levels
 
 
 def branches(share: np.ndarray, levels: Sequence[np.ndarray], *, at_most: int) -> np.ndarray:

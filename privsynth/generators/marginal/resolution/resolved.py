@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from privsynth.codecs.contingency import Marginal
+from privsynth.codecs.contingency import Marginal, told_apart
 from privsynth.generators.marginal.measure import Measurement, smooth_shares
 from privsynth.generators.marginal.mixture import Mixture
 
@@ -110,12 +110,3 @@ def resolve(one_way: Sequence[Measurement], tables: Sequence[Measurement], *, n_
             share = np.maximum(smooth_shares(table, n_rows=n_rows), LEAST_SHARE)
             inside.append(share / np.bincount(group, weights=share)[group])
     return Resolved(tuple(groups), tuple(inside))
-
-
-def told_apart(groupings: Sequence[np.ndarray]) -> np.ndarray:
-    """Return (size,) the coarsest groups that tell apart what any grouping does, in the order of their first codes."""
-    _, first, group = np.unique(np.stack(groupings), axis=1, return_index=True, return_inverse=True)
-    place = np.empty(len(first), dtype=np.int64)
-    place[np.argsort(first)] = np.arange(len(first))
-    found: np.ndarray = place[group.ravel()]
-    return found

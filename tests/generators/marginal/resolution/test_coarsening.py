@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privsynth.codecs.columns import Attribute
+from privsynth.codecs.contingency import levels_of
 from privsynth.codecs.encoded_table import Encoded
-from privsynth.generators.marginal.resolution.coarsening import Coarsening, branches, levels_of, neighbours
+from privsynth.generators.marginal.resolution.coarsening import Coarsening, branches, neighbours
 
 
 def table(sizes: list[int], books: dict[int, tuple[np.ndarray, ...]], ordered: tuple[int, ...] = ()) -> Encoded:

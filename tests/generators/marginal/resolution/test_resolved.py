@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from privsynth.codecs.contingency import Marginal, full_marginal
+from privsynth.codecs.contingency import Marginal, full_marginal, told_apart
 from privsynth.generators.marginal.fitted import FitSettings
 from privsynth.generators.marginal.loss import LogitBlocks, model_table
 from privsynth.generators.marginal.measure import Measurement
 from privsynth.generators.marginal.mixture import Mixture, fit_mixture
-from privsynth.generators.marginal.resolution.resolved import resolve, told_apart
+from privsynth.generators.marginal.resolution.resolved import resolve
 
 SIZES = [4, 9, 3]
 THIRDS = np.array([0, 0, 0, 1, 1, 1, 2, 2, 3])

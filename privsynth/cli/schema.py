@@ -7,7 +7,13 @@ from typing import Any
 
 import click
 
-from privsynth.cli.terminal.options import header_option, source_options, take_source_options
+from privsynth.cli.terminal.options import (
+    header_option,
+    preset_option,
+    source_options,
+    take_preset,
+    take_source_options,
+)
 from privsynth.cli.terminal.output import emit_json, say
 
 
@@ -23,6 +29,7 @@ def command() -> None:
 @click.argument("source")
 @source_options
 @header_option
+@preset_option
 @click.option(
     "--observe", is_flag=True, help="Add suggestions read off the data; they are private until a person declares them."
 )
@@ -31,13 +38,17 @@ def init(source: str, observe: bool, header_is_public: bool, **options: Any) -> 
 
     With --observe each column gets a suggested kind, bounds or categories, marked `observed: true`. These are read off
     the data and are as private as the data: `synthesize` refuses them until a person has compared them with a code
-    book and removed the mark.
+    book and removed the mark. With --preset it is the schema of linked tables that ships under this name, completed by
+    what the tables of SOURCE state.
 
     Example: privsynth schema init admissions.csv > schema.yaml
     """
-    from privsynth.pipeline.suggest_schema import draft_schema
+    from privsynth.pipeline.suggest_schema import draft_preset, draft_schema
 
     taken = take_source_options(options)
+    if (preset := take_preset(options)) is not None:
+        click.echo(draft_preset(source, preset, taken), nl=False)
+        return
     click.echo(draft_schema(source, taken, observe=observe, header_is_public=header_is_public), nl=False)
 
 

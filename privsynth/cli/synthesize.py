@@ -15,7 +15,9 @@ from privsynth.cli.terminal.options import (
     expect_rows_option,
     header_option,
     policy_option,
+    preset_option,
     source_options,
+    take_preset,
     take_source_options,
 )
 from privsynth.cli.terminal.output import (
@@ -91,6 +93,7 @@ _POLICY_WORDS = {"fail": "failed", "review": "to review", "insufficient": "witho
     help="Draw the rows of a synthetic unit together, under one surrogate in the unit column (default: if the schema "
     "names that column, and columns that are constant within a unit).",
 )
+@preset_option
 @policy_option
 @source_options
 @header_option
@@ -116,6 +119,8 @@ def command(out: Path, officer: bool, as_json: bool, format_: str, **options: An
     from privsynth.pipeline.synthesize import synthesize
 
     source_opts = take_source_options(options)
+    if (preset := take_preset(options)) is not None:
+        options["schema"] = preset
     config = SynthesizeConfig(out=out, format=format_, source_options=source_opts, **options)  # type: ignore[arg-type]
     with progress() as steps:
         env = environment(passphrase=ask_passphrase(), progress=lambda stage, share: steps(stage, share, 1.0), tell=say)

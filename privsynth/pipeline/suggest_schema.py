@@ -16,7 +16,8 @@ from privsynth.pipeline.public_names import refuse_values_for_names
 from privsynth.schema.code_names import names_codes
 from privsynth.schema.definition import Column, Schema
 from privsynth.schema.files import dump_schema
-from privsynth.sources.registry import SourceOptions, open_source, read_table
+from privsynth.schema.linked import LinkedSchema, dump_linked_schema
+from privsynth.sources.registry import SourceOptions, open_source, open_tables, read_table
 from privsynth.table import Table
 from privsynth.workspace import Workspace, privsynth_home
 
@@ -30,6 +31,8 @@ kind: numeric, integer, categorical, boolean, datetime, date, id or text (text i
 minimum, maximum, categories, precision, nullable: false; roles: identifier, quasi_identifier, sensitive, protected,
 target; hierarchy: how codes group, where a line proposes one by the column's name; rules: for example
 "discharged >= admitted"."""
+_PRESET = """A schema for linked tables. Change what does not fit: bounds, at most how many rows of a person are used
+(max_children), rules. Nothing here was read off the data."""
 _OBSERVED = """THESE SUGGESTIONS WERE READ OFF THE DATA AND ARE AS PRIVATE AS THE DATA.
 What has no `observed: true` is stated by the types of the source. Compare everything else with a code book, correct
 it, and remove `observed: true`: only then it is a declaration.
@@ -51,6 +54,21 @@ def draft_schema(source: str, options: dict[str, Any], *, observe: bool, header_
         table, _ = read_table(opened, workspace)
         columns = {name: _suggest(table, name, blanks.column(name)) for name in table.names}
     return dump_schema(Schema(columns=columns), comment=_OBSERVED, notes=_proposals(blanks))
+
+
+def draft_preset(source: str, preset: LinkedSchema, options: dict[str, Any]) -> str:
+    """Return YAML: a schema of linked tables, with what the source's tables state where it is silent.
+
+    Guarantee: a function of the preset, and of headers and types of the source.
+    """
+    opened = open_tables(source, SourceOptions(**options, tables=tuple(preset.tables)))
+    tables = {}
+    for name, table in preset.tables.items():
+        found = opened.tables()[name]
+        blanks = {column: Column() for column in found.names if column not in table.columns}
+        whole, _ = completed_schema(Schema(columns={**table.columns, **blanks}), found)
+        tables[name] = table.model_copy(update={"columns": whole.columns})
+    return dump_linked_schema(preset.model_copy(update={"tables": tables}), comment=_PRESET)
 
 
 def _proposals(schema: Schema) -> dict[str, str]:

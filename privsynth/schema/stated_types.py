@@ -52,7 +52,7 @@ def _completed(declared: Column, stated: Column) -> Column:
     """Return what is declared of a column, and beyond that what its type states and does not contradict it."""
     found: dict[str, Any] = {}
     if declared.kind is None and declared.categories is None:
-        keys = ("kind", "categories", "precision", "minimum", "maximum")
+        keys = ("kind", "categories", "precision", "minimum", "maximum", "hierarchy")
         found = {key: getattr(stated, key) for key in keys}
         found["roles"] = declared.roles or stated.roles
     elif declared.kind == stated.kind:
@@ -60,6 +60,8 @@ def _completed(declared: Column, stated: Column) -> Column:
             found["precision"] = stated.precision
         if declared.categories is None:
             found["categories"] = stated.categories
+        if declared.hierarchy is None:
+            found["hierarchy"] = stated.hierarchy
     if "nullable" not in declared.model_fields_set:
         found["nullable"] = stated.nullable
     told = {key: value for key, value in found.items() if value != getattr(declared, key) and value is not None}

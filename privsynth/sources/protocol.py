@@ -30,7 +30,7 @@ class SourceOptions:
       encoding: Python name of the encoding of a text file; None takes the byte order mark, else UTF-8.
       sheet: name of the sheet of a workbook; None where it has only one.
       table: which table of a source that has several: of a database `name` or `schema.name`, of a folder the name of
-        the file without its suffix.
+        the file without its suffix. To `open_tables` it can name the schema of a database, as `schema.*`.
       query: one SELECT statement, instead of `table`.
       tables: which tables of such a source to read together, of a database also `schema.*`; None reads all. It means
         something to `open_tables` alone.
@@ -209,6 +209,7 @@ class Adapter:
       options: those of `OPTIONS` that mean something to it.
       has_header: whether the names of columns stand in front of the rows, or only in them.
       open_tables: the same for all tables of it, to a `LinkedSource` (see `linked`); None where it is one table.
+      has_schemas: whether `table` may name a schema of a database as `schema.*` for `open_tables`.
       prefixes: what stands before a path or a URL with a single colon, in lower case: "fhir" for fhir:export/.
 
     Raises:
@@ -222,6 +223,7 @@ class Adapter:
     options: tuple[str, ...] = ()
     has_header: bool = True
     open_tables: Callable[[Any, SourceOptions], LinkedSource] | None = None
+    has_schemas: bool = False
     prefixes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -16,7 +16,7 @@ import pyarrow as pa
 from privsynth import extensions
 from privsynth.errors import ConfigError, PrivsynthError, SourceError
 from privsynth.extensions import Extension
-from privsynth.sources import dataframe, excel, fhir, folder, parquet, sql
+from privsynth.sources import dataframe, excel, fhir, folder, omop, parquet, sql
 from privsynth.sources.linked import LinkedSource, TablesByName, one_snapshot
 from privsynth.sources.protocol import ANY_SCHEME, OPTIONS, Adapter, SkippedCells, Source, SourceOptions
 from privsynth.sources.text import csv, jsonl
@@ -49,6 +49,7 @@ SOURCES: tuple[Adapter, ...] = (
     dataframe.SOURCE,
     folder.SOURCE,
     fhir.SOURCE,
+    omop.SOURCE,
 )
 _BY_KEY = {key: adapter for adapter in SOURCES for key in adapter.keys}
 _NAMES = frozenset(key.removesuffix("://") for key in _BY_KEY)
@@ -108,7 +109,7 @@ def open_tables(
 
     Args:
       origin: what to read: a path or a URL, or name -> path, URL or DataFrame of one table.
-      options: how to read it; `table`, `query` and `columns` are for one table alone.
+      options: how to read it; `query` and `columns` are for one table alone, and so is `table`, except as `schema.*`.
 
     Raises:
       SourceError: there is no such thing, it has no tables, or one of them cannot be read as a table.
@@ -126,7 +127,8 @@ def open_tables(
         raise ConfigError(f"{found.words} is one table; for linked tables give a folder of files or a database")
     if options.columns is not None:
         raise ConfigError("the option columns is for one table; name columns in the schema, or leave it out")
-    _refuse_options(found, options, set(found.adapter.options) - {"table", "query"})
+    names_schema = found.adapter.has_schemas and (options.table or "").endswith(".*")
+    _refuse_options(found, options, set(found.adapter.options) - {"query"} - (set() if names_schema else {"table"}))
     with _no_foreign_errors("the source"):
         return found.adapter.open_tables(found.target, options)
 

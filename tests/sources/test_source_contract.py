@@ -153,6 +153,7 @@ EXAMPLES = {
     "fhir:": fhir_export,
 }
 ON_A_SERVER = {"postgresql://", "mysql://", "://"}  # see sql/test_postgresql_source
+OF_ITS_OWN = {"omop:"}  # has the tables that its model defines, and no other: see omop/test_omop
 
 
 def kinds_of(sources):
@@ -160,7 +161,7 @@ def kinds_of(sources):
     return [key for source in sources for key in source.keys or (source.what,)]
 
 
-LOCAL = [kind for kind in kinds_of(SOURCES) if kind not in ON_A_SERVER]
+LOCAL = [kind for kind in kinds_of(SOURCES) if kind not in ON_A_SERVER | OF_ITS_OWN]
 
 
 def make(kind, folder):

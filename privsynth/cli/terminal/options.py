@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from privsynth.errors import ConfigError
+
+if TYPE_CHECKING:
+    from privsynth.schema.linked import LinkedSchema
 
 _SOURCE = [
     click.option("--delimiter", metavar="CHAR", help="Delimiter of a CSV file (default: the one in the header line)."),
@@ -46,6 +51,29 @@ def header_option(command: Callable[..., Any]) -> Callable[..., Any]:
         is_flag=True,
         help="Accept column names that look like values (numbers, dates, e-mail addresses).",
     )(command)
+
+
+def preset_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option that takes a schema of linked tables that ships."""
+    return click.option(
+        "--preset", metavar="NAME", help="Schema of OMOP's tables that ships, such as person-visits, for omop:SOURCE."
+    )(command)
+
+
+def take_preset(options: dict[str, Any]) -> LinkedSchema | None:
+    """Remove the preset from a command's options and return its schema, if there is one.
+
+    Raises:
+      ConfigError: there is none of that name, or a schema is given as well.
+    """
+    name = options.pop("preset")
+    if name is None:
+        return None
+    if options.get("schema") is not None:
+        raise ConfigError("a preset is a schema; leave out --schema or --preset")
+    from privsynth.sources.omop.presets import preset
+
+    return preset(name)
 
 
 def declared_option(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -9,7 +9,7 @@ from privsynth.sources.sql.database import database_of
 from privsynth.sources.sql.linked_tables import DatabaseSource
 from privsynth.sources.sql.select import SqlSource
 
-__all__ = ["SOURCE"]
+__all__ = ["SOURCE", "SqlSource"]
 
 
 def open_one(origin: str | Path, options: SourceOptions) -> SqlSource:
@@ -29,4 +29,5 @@ SOURCE = Adapter(
     suffixes=(".sqlite", ".sqlite3", ".db"),
     schemes=("sqlite", "postgresql", "mysql", ANY_SCHEME),  # any other with an installed SQLAlchemy dialect
     options=("table", "query"),
+    has_schemas=True,
 )

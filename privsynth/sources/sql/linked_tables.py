@@ -28,7 +28,8 @@ _INHERITING = """
 class DatabaseSource:
     """Tables of a database: all of its default schema, or those that `tables` names.
 
-    `tables` holds `name`, `schema.name` or `schema.*`. A table is known by its name without its schema.
+    `tables` holds `name`, `schema.name` or `schema.*`. A table is known by its name without its schema. `table` may say
+    `schema.*`: the schema of the names that have none.
     """
 
     def __init__(self, database: Database, options: SourceOptions) -> None:
@@ -42,7 +43,7 @@ class DatabaseSource:
                 self._links = tuple(_foreign_keys(inspect(connection), full))
         except (exc.SQLAlchemyError, sqlite3.Error) as error:
             raise SourceError(database.why("the catalogue", error)) from None
-        each = replace(options, tables=None)
+        each = replace(options, table=None, tables=None)
         order = reading_order(full, self._links)
         with database.snapshot():
             self._sources = {name: SqlSource(database, replace(each, table=full[name])) for name in order}
@@ -72,9 +73,11 @@ def _full_names(connection: Connection, label: str, options: SourceOptions) -> d
       ConfigError: two tables of different schemas have the same name, or there are too many.
       SourceError: there are no tables, or a wanted one is not there.
     """
-    asked = [name.rpartition(".") for name in options.tables] if options.tables is not None else [("", "", "*")]
+    usual = (options.table or "").rpartition(".")[0]
     wanted: dict[str, str] = {}
-    for schema, dot, name in asked:
+    for schema, dot, name in (name.rpartition(".") for name in options.tables or ("*",)):
+        if usual and not schema:
+            schema, dot = usual, "."
         whole, more = _tables_of(connection, schema or None)
         known = sorted(whole) if name == "*" else sorted(whole | more)
         where = f"{label}, schema {schema}," if schema else label
@@ -83,6 +86,22 @@ def _full_names(connection: Connection, label: str, options: SourceOptions) -> d
             if wanted.setdefault(found, full) != full:
                 raise ConfigError(f"two tables are named {found!r}; leave out one of {wanted[found]} and {full}")
     return wanted
+
+
+def tables_of(database: Database, schema: str) -> list[str]:
+    """Return the tables and views of a schema; of the default one for "".
+
+    Raises:
+      SourceError: the catalogue cannot be read.
+    """
+    from sqlalchemy import exc
+
+    try:
+        with database.connected() as connection:
+            whole, more = _tables_of(connection, schema or None)
+    except (exc.SQLAlchemyError, sqlite3.Error) as error:
+        raise SourceError(database.why("the catalogue", error)) from None
+    return sorted(whole | more)
 
 
 def _tables_of(connection: Connection, schema: str | None) -> tuple[set[str], set[str]]:

@@ -153,7 +153,7 @@ EXAMPLES = {
     "fhir:": fhir_export,
 }
 ON_A_SERVER = {"postgresql://", "mysql://", "://"}  # see sql/test_postgresql_source
-OF_ITS_OWN = {"omop:"}  # has the tables that its model defines, and no other: see omop/test_omop
+OF_ITS_OWN = {"omop:", "dicom:"}  # have the columns that their model defines, and no other: see omop/, dicom/
 
 
 def kinds_of(sources):

@@ -73,7 +73,8 @@ def candidate_pairs(
 
     With a target of few codes only in full: such a table is short however fine it is, and where along the other
     attribute the target changes is what predictors need. Of codes that group and an attribute of few codes only as
-    finely as a table is ever cut: one code in a group may belong to one sex.
+    finely as a table is ever cut: one code in a group may belong to one sex. Where the budget tells no more than the
+    least number of groups apart, such a table would take the place of others, and is offered coarsely, too.
 
     A function of sizes, `likely` and noisy one-way shares alone.
 
@@ -87,9 +88,10 @@ def candidate_pairs(
         pairs = sorted(pairs, key=lambda pair: (sizes[pair[0]] * sizes[pair[1]], pair))[:MAX_PAIRS]
     coarsening = Coarsening(data, shares)
     both = len(pairs) <= TWO_RESOLUTIONS_PAIRS
+    clear = both and groups > PAIR_GROUPS[0]
     marginals = []
     for i, j in pairs:
-        if both and min(sizes[i], sizes[j]) <= SHORT and coarsening.has_tree(i) != coarsening.has_tree(j):
+        if clear and min(sizes[i], sizes[j]) <= SHORT and coarsening.has_tree(i) != coarsening.has_tree(j):
             marginals.append(coarsening.finest((i, j), groups))
             continue
         fine, rough = full_marginal(sizes, (i, j)), coarsening.marginal((i, j), (groups, groups))

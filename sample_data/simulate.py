@@ -21,8 +21,9 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))  # so that the file also loads by its path
 
-from simulator.codebook import hospital_schema, transactions_schema  # noqa: E402
+from simulator.codebook import hospital_schema, linked_schema, transactions_schema  # noqa: E402
 from simulator.hospital import N_PATIENTS, simulate_hospital  # noqa: E402
+from simulator.linked import N_LINKED_PATIENTS, simulate_tables  # noqa: E402
 from simulator.transactions import N_ACCOUNTS, N_TRANSACTIONS, simulate_transactions  # noqa: E402
 
 SEED = 20230101
@@ -34,11 +35,14 @@ def build_files(*, seed: int = SEED, scale: float = 1.0) -> dict[str, bytes]:
     transactions = simulate_transactions(
         seed=seed + 1, n_accounts=round(scale * N_ACCOUNTS), n_transactions=round(scale * N_TRANSACTIONS)
     )
+    tables = simulate_tables(seed=seed + 2, n_patients=round(scale * N_LINKED_PATIENTS))
     return {
         "hospital.csv": csv_bytes(hospital),
         "hospital.schema.yaml": hospital_schema().encode(),
         "transactions.jsonl.gz": json_lines_gz(transactions),
         "transactions.schema.yaml": transactions_schema().encode(),
+        **{f"hospital/{name}.csv": csv_bytes(table) for name, table in tables.items()},
+        "hospital/schema.yaml": linked_schema().encode(),
     }
 
 
@@ -55,7 +59,7 @@ def _cells(name: str, values: np.ndarray) -> list[str]:
     if values.dtype == bool:
         return ["true" if value else "false" for value in values]
     if values.dtype.kind == "f":
-        digits = 1 if name in ("crp", "length_of_stay") else 0
+        digits = 1 if name in ("crp", "length_of_stay", "value") else 0
         return ["" if np.isnan(value) else f"{value:.{digits}f}" for value in values]
     return [str(value) for value in values]
 
@@ -78,6 +82,7 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     for name, content in build_files(seed=options.seed).items():
+        (options.out / name).parent.mkdir(exist_ok=True)
         (options.out / name).write_bytes(content)
         print(f"{name}: {len(content):,} bytes")
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import pandas as pd
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -23,6 +24,7 @@ import privsynth
 from privsynth.cli import COMMANDS, main
 from privsynth.schema import Schema
 from privsynth.schema.files import dump_schema, load_schema
+from privsynth.schema.linked import LinkedSchema, LinkedTable
 
 ROOT = Path(__file__).parent.parent
 CLI_PAGE = ROOT / "docs" / "cli.md"
@@ -202,7 +204,8 @@ def test_functions_that_the_guarantee_names_beside_their_file_exist():
 @pytest.mark.parametrize("page", TEXTS)
 def test_examples_of_schemas_are_schemas(page):
     for block in blocks(TEXTS[page], "yaml"):
-        Schema.model_validate(yaml.safe_load(block))
+        declared = yaml.safe_load(block)
+        (LinkedSchema if "tables" in declared else Schema).model_validate(declared)
 
 
 @pytest.mark.parametrize("page", TEXTS)
@@ -302,9 +305,22 @@ def desk(tmp_path, monkeypatch):
     """Return a folder with a small admissions.csv, as the reader of the README has one."""
     rows = (ROOT / "sample_data" / "hospital.csv").read_text(encoding="utf-8").splitlines(keepends=True)
     (tmp_path / "admissions.csv").write_text("".join(rows[:2501]), encoding="utf-8")
+    _some_patients(ROOT / "sample_data" / "hospital", tmp_path / "hospital")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PRIVSYNTH_PASSPHRASE", "a passphrase for the test only")
     return tmp_path
+
+
+def _some_patients(source: Path, place: Path) -> None:
+    """Write the first patients of the linked sample, with all their rows."""
+    place.mkdir()
+    (place / "schema.yaml").write_text((source / "schema.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    tables = {name: pd.read_csv(source / f"{name}.csv", dtype=str) for name in ("patients", "stays", "tests", "wards")}
+    tables["patients"] = tables["patients"].head(150)
+    tables["stays"] = tables["stays"][tables["stays"]["patient_id"].isin(tables["patients"]["patient_id"])]
+    tables["tests"] = tables["tests"][tables["tests"]["stay_id"].isin(tables["stays"]["stay_id"])]
+    for name, table in tables.items():
+        table.to_csv(place / f"{name}.csv", index=False)
 
 
 def filled_in() -> str:
@@ -332,7 +348,7 @@ def test_the_readme_runs_as_it_stands(desk):
         if words[1:3] == ["schema", "init"]:
             Path("schema.yaml").write_text(filled_in(), encoding="utf-8")
         ran += 1
-    assert ran >= 9
+    assert ran >= 12
     assert {"data.parquet", "report.html", "schema.yaml", "model"} <= {p.name for p in (desk / "out/public").iterdir()}
     (program,) = blocks(TEXTS["README.md"], "python")
     exec(compile(program, "README.md", "exec"), {"__name__": "readme"})  # noqa: S102
@@ -350,6 +366,11 @@ def test_the_page_of_python_runs_as_it_stands(desk):
     assert (desk / "kept" / "public" / "report.html").exists()
     assert (desk / "filled.csv").exists()
     assert not (desk / "never").exists()
+
+
+def test_every_key_of_a_linked_table_is_explained():
+    for name in LinkedTable.model_fields:
+        assert f"`{name}`" in TEXTS["docs/linked-tables.md"], name
 
 
 def test_the_page_of_python_names_every_public_function_result_and_error():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,9 @@ from privsynth.cli.terminal.options import (
     take_source_options,
 )
 from privsynth.cli.terminal.output import emit_json, say
+
+if TYPE_CHECKING:
+    from privsynth.schema.linked import LinkedSchema
 
 
 @click.group("schema")
@@ -35,6 +38,10 @@ def command() -> None:
 )
 def init(source: str, observe: bool, header_is_public: bool, **options: Any) -> None:
     """Write a schema with SOURCE's column names and blanks to fill in to stdout.
+
+    Of a folder, a database or an export with several tables, of which --table names none, it is a schema of linked
+    tables: the foreign keys of the catalogue, or, where there is none, links that names of columns suggest and a person
+    has to confirm.
 
     With --observe each column gets a suggested kind, bounds or categories, marked `observed: true`. These are read off
     the data and are as private as the data: `synthesize` refuses them until a person has compared them with a code
@@ -61,8 +68,12 @@ def check(schema: Path, as_json: bool) -> None:
     Example: privsynth schema check schema.yaml
     """
     from privsynth.schema.files import load_schema
+    from privsynth.schema.linked import linked_schema
     from privsynth.schema.rule_checks import check_rules
 
+    if (tables := linked_schema(schema)) is not None:
+        _say_tables(schema, tables, as_json)
+        return
     loaded = load_schema(schema)
     check_rules(loaded)
     blanks = [name for name, column in loaded.columns.items() if column.kind is None]
@@ -75,3 +86,19 @@ def check(schema: Path, as_json: bool) -> None:
         say(f"No kind declared, so it will be bought: {', '.join(blanks)}")
     if observed:
         say(f"Observed and not yet declared: {', '.join(observed)}")
+
+
+def _say_tables(path: Path, schema: LinkedSchema, as_json: bool) -> None:
+    blanks = [
+        f"{name}: {c}" for name, table in schema.tables.items() for c, d in table.columns.items() if d.kind is None
+    ]
+    proposed = [name for name, table in schema.tables.items() if table.proposed]
+    rules = [f"{name}: {rule}" for name, table in schema.tables.items() for rule in table.rules]
+    if as_json:
+        emit_json({"tables": list(schema.tables), "blank": blanks, "proposed": proposed, "rules": rules})
+        return
+    say(f"{path} is valid. Persons: {schema.root}. Tables: {', '.join(schema.tables)}. Rules: {len(rules)}.")
+    if blanks:
+        say(f"No kind declared, so it will be bought: {', '.join(blanks)}")
+    if proposed:
+        say(f"Links proposed and not yet confirmed: {', '.join(proposed)}")

@@ -10,14 +10,17 @@ import numpy as np
 from privsynth.codecs.column_facts import ColumnFacts, Hints, declared_facts, exact_facts
 from privsynth.codecs.parse import Categories
 from privsynth.codecs.parsed_table import grid_values, parse_table
+from privsynth.errors import ConfigError, Option
 from privsynth.hierarchies.proposals import proposed
 from privsynth.pipeline.inputs import completed_schema
+from privsynth.pipeline.linked.suggest import draft_linked_schema
 from privsynth.pipeline.public_names import refuse_values_for_names
 from privsynth.schema.code_names import names_codes
 from privsynth.schema.definition import Column, Schema
 from privsynth.schema.files import dump_schema
 from privsynth.schema.linked import LinkedSchema, dump_linked_schema
-from privsynth.sources.registry import SourceOptions, open_source, open_tables, read_table
+from privsynth.sources.linked import LinkedSource
+from privsynth.sources.registry import SourceOptions, holds_tables, open_source, open_tables, read_table
 from privsynth.table import Table
 from privsynth.workspace import Workspace, privsynth_home
 
@@ -42,9 +45,18 @@ privsynth synthesize refuses a schema that still holds `observed: true`."""
 def draft_schema(source: str, options: dict[str, Any], *, observe: bool, header_is_public: bool = False) -> str:
     """Return YAML: names and what types state, or, with `observe`, exact (private) suggestions marked `observed`.
 
+    A source of several tables, of which none is named, becomes a schema of linked tables.
+
     Guarantee: without `observe`, a function of the header and of the source's types; with it none: the text is private.
+    Raises:
+      ConfigError: cells of several tables are to be observed.
     """
-    opened = open_source(source, SourceOptions(**options))
+    asked = SourceOptions(**options)
+    if asked.table is None and asked.query is None and holds_tables(source):
+        linked = open_tables(source, asked)
+        if len(linked.tables()) > 1:
+            return _draft_of_tables(linked, observe=observe, header_is_public=header_is_public)
+    opened = open_source(source, asked)
     if not (observe or header_is_public or options.get("columns")):
         refuse_values_for_names(opened.names, opened.label)
     blanks, _ = completed_schema(Schema(columns={name: Column() for name in opened.names}), opened)
@@ -69,6 +81,18 @@ def draft_preset(source: str, preset: LinkedSchema, options: dict[str, Any]) -> 
         whole, _ = completed_schema(Schema(columns={**table.columns, **blanks}), found)
         tables[name] = table.model_copy(update={"columns": whole.columns})
     return dump_linked_schema(preset.model_copy(update={"tables": tables}), comment=_PRESET)
+
+
+def _draft_of_tables(linked: LinkedSource, *, observe: bool, header_is_public: bool) -> str:
+    if observe:
+        raise ConfigError(
+            "the cells of several tables are not observed at once; name one with ", Option("table"),
+            ", or leave the cells alone",
+        )  # fmt: skip
+    for source in linked.tables().values():
+        if not header_is_public:
+            refuse_values_for_names(source.names, source.label)
+    return draft_linked_schema(linked, _proposals)
 
 
 def _proposals(schema: Schema) -> dict[str, str]:

@@ -33,6 +33,7 @@ __all__ = [
     "SkippedCells",
     "Source",
     "SourceOptions",
+    "holds_tables",
     "open_source",
     "open_tables",
     "read_table",
@@ -139,6 +140,11 @@ def _refuse_options(found: _Found, options: SourceOptions, known: set[str]) -> N
     for name in OPTIONS:
         if getattr(options, name) is not None and name not in known:
             raise ConfigError(f"the option {name} means nothing to {found.words}; leave it out")
+
+
+def holds_tables(origin: str | Path | pd.DataFrame) -> bool:
+    """Return whether the source is of a kind that may hold several tables, without opening it."""
+    return _find(origin).adapter.open_tables is not None
 
 
 def has_header(origin: str | Path | pd.DataFrame) -> bool:

@@ -1,4 +1,4 @@
-"""The code books of both tables, written as schemas.
+"""The code books of all tables, written as schemas.
 
 Everything here is known without looking at a row: what a form allows, what a laboratory can measure, which codes
 exist. No bound is the smallest or the largest value of the simulated data.
@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
-from simulator import bedside, diagnoses, merchants, patients
+from simulator import bedside, diagnoses, linked, merchants, patients
 
 HOSPITAL_ROWS_PER_PATIENT = 2
 TRANSACTIONS_PER_ACCOUNT = 20
@@ -233,6 +233,65 @@ TRANSACTIONS_HEADER = f"""\
 """
 
 
+LINKED_HEADER = """\
+# Code book of the tables in this folder: an invented hospital, as its database has it.
+#
+# A person is a row of `patients`, with all stays and tests that lead to it by their keys. The budget of a release
+# covers all of that at once. `wards` is public: it passes through as it is.
+#
+# Written by simulate.py from simulator/codebook.py: change it there.
+
+"""
+# Table -> its keys, its columns and its rules.
+LINKED: Mapping[str, tuple[Mapping[str, str], Mapping[str, Column], Sequence[str]]] = {
+    "patients": (
+        {"key": "patient_id"},
+        {
+            "patient_id": Column("Number of the patient", "id", roles=["identifier"]),
+            "born": Column("Date of birth", "date", minimum="1905-01-01", maximum="2024-12-31"),
+            **{name: replace(HOSPITAL[name], constant_within_unit=None) for name in ("sex", "ethnicity", "postcode3")},
+        },
+        (),
+    ),
+    "stays": (
+        {"key": "stay_id", "parent": "{table: patients, column: patient_id}", "order": "admitted", "max_children": "8"},
+        {
+            "stay_id": Column("Number of the stay", "id", roles=["identifier"]),
+            "patient_id": HOSPITAL["patient_id"],
+            **{
+                name: HOSPITAL[name]
+                for name in ("admitted", "discharged", "insurance", "diagnosis", "ward", "medication_count")
+            },
+        },
+        (
+            "discharged >= admitted",
+            "admitted >= `parent.born`",
+            "admitted >= `previous.discharged`",
+            "diagnosis in chapter O => `parent.sex` = F",
+            "diagnosis in (C61, N40) => `parent.sex` = M",
+            "ward in (obstetrics, gynaecology) => `parent.sex` = F",
+        ),
+    ),
+    "tests": (
+        {"parent": "{table: stays, column: stay_id}", "order": "hour", "max_children": "40"},
+        {
+            "stay_id": Column("Number of the stay", "id", roles=["identifier"]),
+            "hour": Column("Whole hours from admission to the taking of blood", "integer", minimum=0, maximum=8760),
+            "test": Column("What was measured", "categorical", categories=linked.TESTS),
+            "value": Column(
+                "In µmol/L (creatinine), mg/L (crp) or g/L (haemoglobin)",
+                *("numeric", None),
+                minimum=0,
+                maximum=2000,
+                precision=0.1,
+            ),
+        },
+        (),
+    ),
+    "wards": ({"reference": "true", "key": "ward"}, {}, ()),
+}
+
+
 def hospital_schema() -> str:
     """Return hospital.schema.yaml."""
     head: dict[str, str | int] = {
@@ -241,6 +300,19 @@ def hospital_schema() -> str:
         "max_rows_per_unit": HOSPITAL_ROWS_PER_PATIENT,
     }
     return HOSPITAL_HEADER + _schema(head, HOSPITAL, HOSPITAL_RULES)
+
+
+def linked_schema() -> str:
+    """Return hospital/schema.yaml."""
+    lines = ["dataset: hospital_tables", "", "tables:"]
+    for name, (keys, columns, rules) in LINKED.items():
+        lines.append(f"  {name}:")
+        lines += [f"    {key}: {value}" for key, value in keys.items()]
+        if columns:
+            lines += textwrap.indent("\n".join(_columns(columns)), "    ").splitlines()
+        if rules:
+            lines += ["    rules:", *(f"      - {rule}" for rule in rules)]
+    return LINKED_HEADER + "\n".join(lines) + "\n"
 
 
 def transactions_schema() -> str:
@@ -255,7 +327,13 @@ def transactions_schema() -> str:
 
 def _schema(head: Mapping[str, str | int], columns: Mapping[str, Column], rules: Sequence[str]) -> str:
     lines = [f"{key}: {value}" for key, value in head.items()]
-    lines += ["", "columns:"]
+    lines += ["", *_columns(columns)]
+    lines += ["", "rules:", *(f"  - {rule}" for rule in rules)]
+    return "\n".join(lines) + "\n"
+
+
+def _columns(columns: Mapping[str, Column]) -> list[str]:
+    lines = ["columns:"]
     for name, column in columns.items():
         lines.append(f"  {name}:")
         for field in fields(Column):
@@ -271,8 +349,7 @@ def _schema(head: Mapping[str, str | int], columns: Mapping[str, Column], rules:
                     lines += [line for group, codes in groups.items() for line in _listed(f"{group}:", codes, 10)]
             elif value is not None and value != ():
                 lines += _entry(field.name, value)
-    lines += ["", "rules:", *(f"  - {rule}" for rule in rules)]
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _entry(key: str, value: str | float | Sequence[str]) -> list[str]:

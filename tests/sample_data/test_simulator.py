@@ -19,7 +19,12 @@ import yaml
 from privsynth.schema.definition import Schema
 
 FOLDER = Path(__file__).resolve().parents[2] / "sample_data"
-NAMES = ("hospital.csv", "hospital.schema.yaml", "transactions.jsonl.gz", "transactions.schema.yaml")
+LINKED = ("patients", "stays", "tests", "wards")
+NAMES = (
+    *("hospital.csv", "hospital.schema.yaml", "transactions.jsonl.gz", "transactions.schema.yaml"),
+    *(f"hospital/{name}.csv" for name in LINKED),
+    "hospital/schema.yaml",
+)
 TABLES = ("hospital", "transactions")
 SMALL = 0.05
 
@@ -98,9 +103,9 @@ def test_the_shipped_files_are_made_again(simulate: ModuleType) -> None:
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_rows(simulate: ModuleType) -> None:
     first, second, other = (simulate.build_files(seed=seed, scale=SMALL) for seed in (5, 5, 6))
     assert first == second
-    for name in ("hospital.csv", "transactions.jsonl.gz"):
+    for name in ("hospital.csv", "transactions.jsonl.gz", *(f"hospital/{table}.csv" for table in LINKED[:3])):
         assert first[name] != other[name]
-    for name in ("hospital.schema.yaml", "transactions.schema.yaml"):
+    for name in ("hospital.schema.yaml", "transactions.schema.yaml", "hospital/schema.yaml"):
         assert first[name] == other[name], "a code book must not depend on the rows"
 
 
@@ -112,7 +117,9 @@ def test_the_command_writes_the_files(
     monkeypatch.setattr(simulate, "build_files", lambda *, seed: full(seed=seed, scale=SMALL))
     monkeypatch.setattr(sys, "argv", ["simulate.py", "--out", str(tmp_path / "new" / "folder"), "--seed", "9"])
     simulate.main()
-    assert {path.name: path.read_bytes() for path in (tmp_path / "new" / "folder").iterdir()} == small
+    place = tmp_path / "new" / "folder"
+    written = (path for path in place.rglob("*") if path.is_file())
+    assert {path.relative_to(place).as_posix(): path.read_bytes() for path in written} == small
     assert "hospital.csv" in capsys.readouterr().out
 
 

@@ -48,6 +48,10 @@ def open_linked(config: SynthesizeConfig, schema: LinkedSchema) -> OpenedTables:
       ConfigError: an option is for one table alone.
     """
     refuse_options(config)
+    if waiting := [name for name, table in schema.tables.items() if table.proposed]:
+        raise SchemaError(
+            f"the links of '{waiting[0]}' are proposals; correct them in the schema and remove 'proposed: true'"
+        )
     options = replace(SourceOptions.of(config.source_options), tables=tuple(schema.tables))
     if isinstance(config.source, str | dict) or not hasattr(config.source, "columns"):
         source = open_tables(config.source, options)  # type: ignore[arg-type]

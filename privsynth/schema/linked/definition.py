@@ -46,6 +46,8 @@ class LinkedTable(BaseModel):
         are told apart by the minute and numbers by hundredths, unless the column declares another precision.
       max_children: at most so many rows of one person are used, drawn at random.
       reference: a public table, which passes through unchanged.
+      proposed: its links come from names of columns, or were chosen among several; a run waits until a person has
+        confirmed them and removed this.
       columns: as in `Schema`.
       rules: sentences that hold in every row; `parent.column` names a column of the parent's row, `previous.column` one
         of the row before, under the same parent.
@@ -58,6 +60,7 @@ class LinkedTable(BaseModel):
     order: str | None = None
     max_children: Annotated[int, Field(ge=1, le=100_000)] = DEFAULT_MAX_CHILDREN
     reference: bool = False
+    proposed: bool = False
     columns: dict[str, Column] = Field(default_factory=dict)
     rules: tuple[str, ...] = ()
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -208,11 +209,11 @@ def everything_public(public: PublicTables) -> str:
 
 def moved_by_one(
     one: Frames, other: Frames, *, read: Callable[[Frames], dict[str, Table]] = as_text, holdout: float = 0.2
-) -> Sequence[tuple[str, float]]:
+) -> dict[str, float]:
     """Fail unless what a person moves is within what was declared, and nothing that leaves differs.
 
     Returns:
-      (label, distance) of each release that moved.
+      Label of each release that moved -> how far, in standard deviations of its noise; several of a label together.
     """
     from doubles import distance
 
@@ -225,5 +226,8 @@ def moved_by_one(
         keys = mine.public[5] if mine.public[0] == "stable_keys" else 0  # the most rows of a person in that table
         assert_within_sensitivity([mine], [theirs], k=keys)
     assert everything_public(first) == everything_public(second), "what leaves differs"
-    pairs = zip(replay.calls, record.calls, strict=True)
-    return [(mine.public[1], far) for mine, theirs in pairs if (far := distance(mine.given, theirs.given))]
+    moved: dict[str, float] = {}
+    for mine, theirs in zip(replay.calls, record.calls, strict=True):
+        if far := distance(mine.given, theirs.given):
+            moved[mine.public[1]] = math.hypot(moved.get(mine.public[1], 0.0), far / theirs.gave.sigma)
+    return moved

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 import pytest
-from leaks.linked.persons import SCHEMA, alike, as_text, clinic, with_rows
+from leaks.linked.persons import SCHEMA, STAYS, TESTS, alike, as_text, clinic, moved_by_one, with_rows
+from leaks.proof import EPSILON as PROOF_EPSILON
 from leaks.proof import FixedKey, Watching
 from linked.clinic import plan_of, request_of
 from scipy.stats import norm
@@ -50,6 +51,14 @@ def test_all_tables_together_cost_no_more_than_the_promise(monkeypatch):
         paid = math.fsum(multiplier**-2 for part, multiplier, _ in watch.paid if part == name)
         assert paid <= most * (1 + 1e-9)
     assert mu**2 > 0.8 * math.fsum(request.plan.whole.parts.values())
+
+
+def test_a_person_at_all_limits_moves_all_releases_together_by_most_of_the_whole_and_no_more():
+    frames = clinic()
+    moved = moved_by_one(frames, with_rows(frames, alike(STAYS, TESTS // STAYS)), holdout=0.0)
+    parts = plan_of(SCHEMA, as_text(frames), PROOF_EPSILON).whole.parts
+    share = math.fsum(far**2 for far in moved.values()) / math.fsum(parts.values())
+    assert 0.6 < share <= 1
 
 
 def test_a_table_without_anything_to_learn_is_refused_before_anything_is_spent():

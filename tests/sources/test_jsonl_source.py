@@ -131,3 +131,26 @@ def test_any_object_survives_the_round_trip(tmp_path, rows, ascii_only):
         return str(value).lower() if isinstance(value, bool) else str(value)
 
     assert found == [{name: spelled(row.get(name)) for name in "abc"} for row in rows]
+
+
+def test_nested_members_are_named_by_paths(jsonl_file, read):
+    lines = (
+        b'{"amount": {"value": 12.50, "currency": "EUR"}, "items": [{"p": 1}, {"p": 2}], "a.b": "w", "a": {"b": "x"}}',
+        b'{"amount": 7, "items": {"1": {"p": 9}}, "a": {"b": {"c": 1}}, "other": 1}',
+        b'{"amount": {"value": null}, "items": [3], "a": [["x"]]}',
+    )
+    columns = ("amount.value", "amount.currency", "items.1.p", "a.b", "items.99999999999999999999.p", "..")
+    result = read(jsonl_file(b"\n".join(lines)), columns=columns)
+    assert result.columns == {
+        "amount.value": ["12.50", None, None],
+        "amount.currency": ["EUR", None, None],
+        "items.1.p": ["2", "9", None],
+        "a.b": ["w", None, None],
+        "items.99999999999999999999.p": [None] * 3,
+        "..": [None] * 3,
+    }
+    assert result.skipped == {"nested_cells": 1, "unknown_keys": 1}
+
+
+def test_paths_are_not_gathered(jsonl_file):
+    assert open_source(jsonl_file('{"a": {"b": 1}, "a.b": 2}\n')).names == ["a", "a.b"]

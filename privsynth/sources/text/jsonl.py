@@ -1,10 +1,14 @@
-"""JSON Lines: one object a line. Values keep their spelling: 1.50 stays "1.50", true stays "true"."""
+"""JSON Lines: one object a line. Values keep their spelling: 1.50 stays "1.50", true stays "true".
+
+A declared column `card.holder.country` is the member of that name, or else what lies on that path; `items.0.price` is a
+member of the first element of a list.
+"""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,7 @@ from privsynth.sources.text.text_file import UNDECODABLE, open_text, physical_li
 
 _MAX_KEY_CHARS = 200  # of a key that may name a column (own)
 _MAX_KEYS_COUNTED = 100_000  # different keys that are counted (own): some ten MB; later ones are left out
+_MAX_DIGITS = 9  # of the place in a list (own): a line has fewer elements
 _DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
 
 
@@ -57,12 +62,14 @@ class JsonlSource:
     def batches(self, skipped: SkippedCells) -> Iterator[pa.RecordBatch]:
         """Yield the objects as text columns; a key that an object lacks is null."""
         n_rows = self._options.rows_per_batch(len(self.names))
-        known = set(self.names)
+        paths = [tuple(name.split(".")) if self.names_are_public else (name,) for name in self.names]
+        known = {*self.names, *(path[0] for path in paths)}
         rows: list[list[str | None]] = []
         n_chars = 0
         for row in self._objects(skipped):
             skipped.unknown_keys += len(row.keys() - known)
-            cells = [_text(row.get(name), skipped) for name in self.names]
+            found = (row[name] if name in row else _at(row, path) for name, path in zip(self.names, paths, strict=True))
+            cells = [_text(value, skipped) for value in found]
             rows.append(cells)
             n_chars += sum(len(cell) for cell in cells if cell is not None)
             if len(rows) >= n_rows or n_chars >= 1 << 25:
@@ -102,6 +109,19 @@ def _is_name(key: str) -> bool:
         and UNDECODABLE not in key
         and not any(ord(sign) < 32 or 0xD800 <= ord(sign) < 0xE000 for sign in key)
     )
+
+
+def _at(row: dict[str, Any], path: Sequence[str]) -> Any:
+    """Return what lies on a path of names, and of numbers in lists; None where it leads nowhere."""
+    value: Any = row
+    for part in path:
+        if isinstance(value, dict):
+            value = value.get(part)
+        elif isinstance(value, list) and part.isascii() and part.isdecimal() and len(part) < _MAX_DIGITS:
+            value = value[int(part)] if int(part) < len(value) else None
+        else:
+            return None
+    return value
 
 
 def _text(value: Any, skipped: SkippedCells) -> str | None:

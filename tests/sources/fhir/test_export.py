@@ -107,6 +107,15 @@ def test_types_of_a_view_are_stated(bundles):
     assert source.names_are_public
 
 
+def test_paths_into_json_lines_give_the_same_codes(entries, tmp_path, read):
+    stays = [resource for resource in entries if resource["resourceType"] == "Encounter"]
+    path = tmp_path / "stays.jsonl"
+    path.write_text(ndjson(*stays))
+    found = read(path, columns=("id", "class.code", "type.0.coding.0.code")).columns
+    view = read(f"fhir:{path}", table="encounter", columns=("id", "class", "type")).columns
+    assert list(found.values()) == list(view.values())
+
+
 def test_dates_and_times_as_fhir_has_them(export, read):
     lines = ndjson(
         patient(birthDate="1970", deceasedDateTime="2024-02-29T23:30:00.1234567-05:00"),

@@ -36,7 +36,7 @@ _SUFFIXES = {
     ".xz": ("compressed", _UNPACK),
     ".zst": ("compressed", _UNPACK),
     ".hl7": ("HL7 messages", "write the fields that you need as a table"),
-    ".xml": ("XML", "write the fields that you need as a table"),
+    ".xml": ("XML", "write the fields that you need as a table; payments in ISO 20022 are read as iso20022:PATH"),
 }
 _ELSEWHERE = {"http", "https", "ftp", "sftp", "s3", "gs", "gcs", "az", "abfs", "abfss", "hdfs", "file"}
 

@@ -11,7 +11,19 @@ from typing import Any
 
 MOST_CHARACTERS = 400  # of one text (own): a card stays on one screen, and below 20 kB whatever a name holds
 # What concerns people comes before what concerns the use of the rows.
-_FAMILIES = ("membership", "disclosure", "alarms", "pii", "bias", "rules", "coverage", "utility", "fidelity", "decay")
+_FAMILIES = (
+    "membership",
+    "disclosure",
+    "alarms",
+    "pii",
+    "bias",
+    "rules",
+    "coverage",
+    "utility",
+    "histories",
+    "fidelity",
+    "decay",
+)
 
 
 def card(title: str, rows: Sequence[tuple[str, str]], *, note: str = "") -> str:

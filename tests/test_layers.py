@@ -74,9 +74,11 @@ MAY_IMPORT = {
     "audit.disclosure": AUDIT | {"audit.common"},
     "audit.membership": AUDIT | {"audit.common", "privacy.accounting"},
     "audit.fairness": AUDIT | {"audit.common", "audit.fidelity"},
+    "audit.linked": AUDIT
+    | {"audit.common", "audit.fidelity", "audit.disclosure", "audit.membership"},
     "audit": AUDIT
     | {"sampling", "audit.common", "audit.fidelity", "audit.coverage", "audit.utility", "audit.disclosure"}
-    | {"audit.membership", "audit.fairness"},
+    | {"audit.membership", "audit.fairness", "audit.linked"},
     # findings only: neither a verdict nor a page can come from a row
     "policy": BASE | {"findings", "strict"},
     "report.format_numbers": set(),
@@ -88,7 +90,7 @@ MAY_IMPORT = {
     | {"hierarchies"}
     | {"interrupts", "ledger", "privacy", "privacy.accounting", "domain", "generators", "testing"}
     | {"public_figures"}
-    | {"audit", "audit.common", "audit.disclosure", "findings", "policy", "report", "release"},
+    | {"audit", "audit.common", "audit.disclosure", "audit.linked", "findings", "policy", "report", "release"},
     "benchmark": RECIPIENT
     | {"privacy", "generators", "stats", "audit.common", "audit.fidelity", "pipeline", "release"}
     | {"report", "report.charts", "report.format_numbers"},

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
 from privsynth.audit import decay, rules
 from privsynth.audit.common.audit import Audit
 from privsynth.audit.common.audit_tables import AuditTables
+from privsynth.audit.common.running import AuditProgress, run_in_order
 from privsynth.audit.common.settings import AuditContext, AuditSettings, Level
 from privsynth.audit.coverage import coverage
 from privsynth.audit.disclosure import attribute_inference, copies, criteria, pii_screen
 from privsynth.audit.fairness import bias
 from privsynth.audit.fidelity import marginal_distance, two_sample_test
+from privsynth.audit.linked.registry import LINKED_AUDITS
 from privsynth.audit.membership import epsilon_lower_bound, membership
 from privsynth.audit.utility import train_synthetic_test_real
 from privsynth.errors import ConfigError
 from privsynth.extensions import Extension, Loaded, load_all
 from privsynth.findings.finding import Finding
-from privsynth.findings.insufficient import insufficient
-
-_NOT_RUN = "_not_run"
 
 # Rows of a table that the audits of a level are given; a longer table is thinned, and the report says so.
 MAX_TABLE_ROWS: Mapping[Level, int] = {"quick": 50_000, "standard": 200_000, "deep": 500_000}
@@ -80,7 +79,8 @@ def audit_extensions() -> tuple[Extension, ...]:
 
 def finding_titles() -> dict[str, str]:
     """Return name of a finding -> its title for people, of all that an audit may emit."""
-    return {name: title for audit in all_audits().values() for name, title in audit.titles.items()}
+    audits = (*LINKED_AUDITS.values(), *all_audits().values())
+    return {name: title for audit in audits for name, title in audit.titles.items()}
 
 
 def thinning(tables: AuditTables, level: Level) -> str:
@@ -97,20 +97,16 @@ def left_out(level: Level) -> dict[str, str]:
     return {name: audit.left_out[level] for name, audit in all_audits().items() if level in audit.left_out}
 
 
-def run_audits(
-    tables: AuditTables, settings: AuditSettings, *, progress: Callable[[str, int, int], None] | None = None
-) -> list[Finding]:
+def run_audits(tables: AuditTables, settings: AuditSettings, *, progress: AuditProgress | None = None) -> list[Finding]:
     """Return the findings of all audits of a level, or of those named, in the order of `all_audits`.
 
-    An audit that fails becomes a finding with the verdict `insufficient` that names it and the type of the error,
-    never its message: messages may quote cells. A person who interrupts ends the audits, not the findings: each audit
-    that did not finish becomes a finding too (see `not_run`).
+    An audit that fails or is stopped becomes a finding; see `run_in_order`.
 
     Guarantee: none; the findings of visibility `officer` are personal data themselves.
     Args:
       tables: the real and the synthetic rows.
       settings: which audits run, and how; each audit gets a stream of randomness of its own.
-      progress: called before each audit with its name, its number from 1, and how many there are.
+      progress: called before each audit.
     Raises:
       ConfigError: a name is not in the registry.
     """
@@ -123,29 +119,12 @@ def run_audits(
     streams = dict(zip(known, rng.spawn(len(known)), strict=True))
     fewer = tables.thinned(MAX_TABLE_ROWS[settings.level], rng)
     ordered = [audit for name, audit in known.items() if name in wanted and settings.level in audit.levels]
-    findings: list[Finding] = []
-    for number, audit in enumerate(ordered, start=1):
-        try:
-            if progress is not None:
-                progress(audit.name, number, len(ordered))
-            findings += _isolated(audit, tables if audit.whole else fewer, streams[audit.name], context)
-        except KeyboardInterrupt:
-            return findings + [_not_run(missing) for missing in ordered[number - 1 :]]
-    return findings
 
-
-def not_run(findings: Iterable[Finding]) -> list[str]:
-    """Return the names of the audits that a person stopped before they had finished."""
-    return [f.name.removesuffix(_NOT_RUN) for f in findings if f.name.endswith(_NOT_RUN)]
-
-
-def _isolated(audit: Audit, tables: AuditTables, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
-    try:
-        findings = audit.run(tables, rng=rng, context=context)
+    def run(audit: Audit) -> list[Finding]:
+        findings = audit.run(tables if audit.whole else fewer, rng=streams[audit.name], context=context)
         return findings if audit.name in AUDITS else _as_of_outside(audit, findings)
-    except Exception as error:  # any failure of one audit must not hide the others
-        why = f"the audit '{audit.name}' stopped with an error of type {type(error).__name__}."
-        return [insufficient(audit.family, f"{audit.name}_failed", why)]
+
+    return run_in_order([(audit, partial(run, audit)) for audit in ordered], progress)
 
 
 def _as_of_outside(audit: Audit, findings: list[Finding]) -> list[Finding]:
@@ -157,8 +136,3 @@ def _as_of_outside(audit: Audit, findings: list[Finding]) -> list[Finding]:
     if not all(isinstance(finding, Finding) and finding.name in audit.titles for finding in findings):
         raise ConfigError(f"the audit '{audit.name}' emits a finding that its titles do not name")
     return [replace(finding, visibility="officer") for finding in findings]
-
-
-def _not_run(audit: Audit) -> Finding:
-    why = f"the run was stopped before the audit '{audit.name}' had finished."
-    return insufficient(audit.family, f"{audit.name}{_NOT_RUN}", why)

@@ -15,11 +15,13 @@ class Family:
       lead: what readers need to know first.
       telling: names of findings that may represent the family on the first page, in order of preference; if none was
         measured, its worst finding does.
+      linked: whether it is asked of several linked tables alone.
     """
 
     title: str
     lead: str
     telling: tuple[str, ...] = ()
+    linked: bool = False
 
 
 # In the order of the report.
@@ -29,6 +31,14 @@ FAMILIES: Mapping[str, Family] = {
         lead="A distance of 0 is a perfect match; at 1 the tables share nothing. The holdout's distance, where it is "
         "known, is what chance alone gives for two samples of the same population.",
         telling=("tvd_2way_mean", "tvd_1way_mean", "c2st_auroc"),
+    ),
+    "histories": Family(
+        title="Histories: do the rows of a person belong together?",
+        lead="Of several linked tables: how many rows there are for each row above, what ties a row to those above it, "
+        "to its place and to the next one, and what sums up a person. Distances are those of fidelity; fresh real "
+        "persons reach the baseline.",
+        telling=("transition_distance_mean", "parent_distance_mean", "children_distance"),
+        linked=True,
     ),
     "utility": Family(
         title="Utility: do models trained on it work on real people?",
@@ -79,3 +89,8 @@ FAMILIES: Mapping[str, Family] = {
         telling=("pii_columns", "pii_synthetic_columns"),
     ),
 }
+
+
+def families(*, linked: bool) -> dict[str, Family]:
+    """Return the families that are asked of one table, or of several linked ones."""
+    return {name: family for name, family in FAMILIES.items() if linked or not family.linked}

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from privsynth.findings.families import FAMILIES
+from privsynth.findings.families import FAMILIES, families
 from privsynth.findings.finding import Finding, Verdict
 from privsynth.report.report_data import ReportData
 from privsynth.report.titles import Titles
@@ -42,7 +42,8 @@ class Headline:
 
 def headlines(report: ReportData, title: Titles) -> list[Headline]:
     """Return one row for each family, also for those without findings."""
-    return [_headline(family, [f for f in report.findings if f.family == family], title) for family in FAMILIES]
+    asked = families(linked=bool(report.tables))
+    return [_headline(family, [f for f in report.findings if f.family == family], title) for family in asked]
 
 
 def _headline(family: str, findings: Sequence[Finding], title: Titles) -> Headline:

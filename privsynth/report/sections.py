@@ -10,9 +10,9 @@ from itertools import combinations
 
 from markupsafe import Markup
 
-from privsynth.findings.families import FAMILIES
+from privsynth.findings.families import FAMILIES, families
 from privsynth.findings.finding import Finding, Verdict
-from privsynth.report.charts import plots, roc
+from privsynth.report.charts import histories, plots, roc
 from privsynth.report.charts.plots import Row
 from privsynth.report.charts.roc import Curve
 from privsynth.report.charts.steps import Line, steps
@@ -29,6 +29,19 @@ FULL = 0.5  # share of all pairs from which a matrix is drawn instead of a list 
 # Findings of different names that share a scale and a chart.
 _TOGETHER: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "fidelity": (("Mean distance, over all columns", ("tvd_1way_mean", "tvd_2way_mean", "tvd_3way_mean")),),
+    "histories": (
+        (
+            "Mean distance, over all columns of a table",
+            (
+                "parent_distance_mean",
+                "place_distance_mean",
+                "transition_distance_mean",
+                "gap_distance_mean",
+                "aggregate_1way_mean",
+                "aggregate_2way_mean",
+            ),
+        ),
+    ),
     "utility": (("Trained on synthetic rows, tested on real ones (AUROC)", ("tstr_auroc", "utility_auc")),),
     "membership": (
         (
@@ -53,6 +66,12 @@ _SHORT = {
     "tvd_1way_mean": "single columns",
     "tvd_2way_mean": "pairs of columns",
     "tvd_3way_mean": "triples of columns",
+    "parent_distance_mean": "with a row above",
+    "place_distance_mean": "with the place",
+    "transition_distance_mean": "with the next row",
+    "gap_distance_mean": "gaps",
+    "aggregate_1way_mean": "summing up",
+    "aggregate_2way_mean": "summing up, pairs",
     "tstr_auroc": "",
     "utility_auc": "",
     "membership_auc": "",
@@ -171,7 +190,8 @@ def left_out_words(g: Guarantee) -> str:
 def unmeasured(report: ReportData) -> list[str]:
     """Return the titles of the families without a finding."""
     there = {finding.family for finding in report.findings}
-    return [about.title for family, about in FAMILIES.items() if family not in there]
+    asked = families(linked=bool(report.tables))
+    return [about.title for family, about in asked.items() if family not in there]
 
 
 def tally(report: ReportData) -> list[tuple[Verdict, int]]:
@@ -323,7 +343,7 @@ def _overviews(family: str, findings: Sequence[Finding], report: ReportData, tit
     pictures = []
     for heading, names in _TOGETHER.get(family, ()):
         pictures += _together(heading, [f for name in names for f in findings if f.name == name], title)
-    return pictures + _roc(findings, report, title) + _generations(findings, title)
+    return pictures + _histories(findings, title) + _roc(findings, report, title) + _generations(findings, title)
 
 
 def _together(heading: str, findings: Sequence[Finding], title: Titles) -> list[Markup]:
@@ -364,6 +384,22 @@ def _generations(findings: Sequence[Finding], title: Titles) -> list[Markup]:
         plain = [Line("resampling without a model", f.detail[f"{curve}_resampled"], soft=True) for f in own[:1]]
         if drawn:
             pictures.append(steps(heading, [*drawn, *plain], across="generation"))
+    return pictures
+
+
+def _histories(findings: Sequence[Finding], title: Titles) -> list[Markup]:
+    """Return the numbers of rows of each table, and what follows what in the worst column: from the details."""
+    pictures = []
+    for finding in findings:
+        if finding.name == "children_distance" and finding.detail.get("labels"):
+            told = finding.detail
+            heading = f"{title(finding.name)}: {finding.group}"
+            pictures.append(histories.paired_bars(heading, told["labels"], told["real"], told["synthetic"]))
+    worst = [f for f in findings if f.name == "transition_distance_worst" and f.detail.get("labels")]
+    if worst:
+        furthest = max(worst, key=lambda f: (f.value or 0.0) - (f.baseline or 0.0))
+        heading, told = f"{title(furthest.name)}: {furthest.group}", furthest.detail
+        pictures.append(histories.two_matrices(heading, told["labels"], told["real"], told["synthetic"]))
     return pictures
 
 

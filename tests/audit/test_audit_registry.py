@@ -8,8 +8,9 @@ import pytest
 
 from privsynth.audit.common.audit import Audit
 from privsynth.audit.common.audit_tables import AuditTables
+from privsynth.audit.common.running import not_run
 from privsynth.audit.common.settings import LEVELS, AuditSettings
-from privsynth.audit.registry import AUDITS, left_out, not_run, run_audits
+from privsynth.audit.registry import AUDITS, left_out, run_audits
 from privsynth.errors import ConfigError
 
 KINDS = {"n": "numeric", "c": "categorical", "t": "datetime"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import jsonschema
 import pandas as pd
@@ -13,6 +14,7 @@ from click.testing import CliRunner
 from linked.clinic import SPEC, clinic
 
 import privsynth
+from privsynth.audit.linked.registry import LINKED_AUDITS
 from privsynth.cli import main
 from privsynth.errors import ConfigError, SchemaError, SourceError
 from privsynth.report.report_data import json_schema
@@ -74,6 +76,70 @@ def test_the_report_says_what_the_tables_are_and_whom_the_promise_protects(out):
     assert set(violations.values()) == {0}
     html = (out / "public" / "report.html").read_text()
     assert "each row of a table belongs to a row of its parent" in html
+
+
+def test_the_officers_report_audits_persons_with_all_their_rows(out):
+    report = json.loads((out / "officer" / "report.json").read_text())
+    jsonschema.validate(report, json_schema())
+    done = report["officer"]["audit"]
+    assert (done["level"], done["thinned"], done["unfinished"]) == ("standard", "", [])
+    assert "No shadow models" in done["left_out"]["membership"]
+    assert sum(report["officer"]["pool"].values()) == 800
+    exact = [finding for finding in report["findings"] if finding["visibility"] == "officer"]
+    assert {finding["group"].split(":")[0] for finding in exact} == {"patients", "stays", "tests"}
+    for name in ("orphans", "repeated_keys", "rows_out_of_order"):
+        assert {finding["value"] for finding in exact if finding["name"] == name} == {0}
+    assert {"transition_distance_mean", "membership_headline", "exact_copies"} <= {f["name"] for f in exact}
+    assert not [f["name"] for f in exact if f["name"].endswith("_failed")]
+    html = (out / "officer" / "report.html").read_text()
+    assert "Number of rows for each row above: stays" in html
+    assert "how often the column follows the row" in html
+
+
+def test_no_exact_figure_enters_the_public_report(out):
+    report = json.loads((out / "public" / "report.json").read_text())
+    assert {finding["visibility"] for finding in report["findings"]} == {"public"}
+    assert report["officer"] is None
+    assert 'id="histories"' not in (out / "public" / "report.html").read_text()
+
+
+def test_a_policy_judges_public_and_exact_findings_of_all_tables(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("PRIVSYNTH_HOME", str(tmp_path / "home"))
+    checks = [
+        {"metric": "orphans", "judge": "verdict", "source": "own"},
+        {"metric": "transition_distance_worst", "at_most": 0.0, "judge": "estimate", "source": "own"},
+    ]
+    policy = {"policy": "exact", "version": "1", "purpose": "a test", "checks": checks}
+    (tmp_path / "exact.yaml").write_text(yaml.safe_dump(policy))
+    result = privsynth.synthesize(
+        clinic(300), schema=SPEC, epsilon=10, out=tmp_path / "out", seed=2, audit="quick",
+        policy=tmp_path / "exact.yaml",
+    )  # fmt: skip
+    assert [outcome.verdict for outcome in result.judgement.outcomes] == ["pass", "fail"]
+    assert result.judgement.outcomes[1].worst[0].startswith("stays: ")
+    assert result.verdict == "fail"
+    assert result.audit_level == "quick"
+    assert json.loads((tmp_path / "out" / "officer" / "report.json").read_text())["policy"]["policy"] == "exact"
+    assert json.loads((tmp_path / "out" / "public" / "report.json").read_text())["policy"] is None
+
+
+def test_an_interrupt_ends_the_audit_and_not_the_release(folder, tmp_path, monkeypatch):
+    def stopped(tables, *, rng, context):
+        raise KeyboardInterrupt
+
+    entry = LINKED_AUDITS["histories"]
+    monkeypatch.setitem(LINKED_AUDITS, "histories", replace(entry, run=stopped))
+    made = CliRunner().invoke(
+        main,
+        ["synthesize", str(folder / "tables"), "--schema", str(folder / "schema.yaml"), "--epsilon", "5", "--out",
+         str(tmp_path / "out"), "--seed", "1"],
+        env={"PRIVSYNTH_HOME": str(tmp_path / "home")},
+    )  # fmt: skip
+    assert made.exit_code == 130
+    assert "the release is complete" in made.stderr
+    unfinished = json.loads((tmp_path / "out" / "officer" / "report.json").read_text())["officer"]["audit"]
+    assert unfinished["unfinished"][0] == "histories"
+    assert (tmp_path / "out" / "public" / "data" / "stays.parquet").exists()
 
 
 def test_every_table_says_that_it_is_synthetic(out):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from titled import title
 
 from privsynth.report.charts import svg
+from privsynth.report.charts.histories import MOST_BARS, paired_bars, two_matrices
 from privsynth.report.charts.plots import Row, budget_bar, empty, forest, group_bars, heatmap, histogram, worst_rows
 from privsynth.report.charts.roc import Curve, people, roc
 from privsynth.report.charts.steps import Line, steps
@@ -40,6 +41,10 @@ CHARTS = {
     "no roc": roc("t", []),
     "people": people("t", risk_cards(epsilon=1.0, delta=1e-6)),
     "steps": steps("t", [Line("a", [1.0, 0.5]), Line("b", [0.0, None, 2.0])], across="generation"),
+    "paired bars": paired_bars("t", [str(i) for i in range(30)], [0.1, *[0.9 / 29] * 29], [1 / 30] * 30),
+    "no paired bars": paired_bars("t", [], [], []),
+    "two matrices": two_matrices("t", ["a", "long name of a value"], [[0.5, 0.5], [0.0, 1.0]], [[1.0, 0.0]] * 2),
+    "no matrices": two_matrices("t", [], [], []),
     "no steps": steps("t", [], across="generation"),
 }
 
@@ -185,3 +190,17 @@ def test_the_strongest_attacks_are_drawn_and_the_picture_says_how_many_are_not()
         assert (name in picture) == drawn
     assert picture.count("5 of 7 curves are drawn") == 2, "in the words and in the picture"
     assert "curves are drawn" not in roc("t", [*weak[:4], strong])
+
+
+def test_bars_that_cannot_be_seen_are_drawn_as_one():
+    picture = paired_bars("t", ["0", "1", "2", "3", "4"], [0.5, 0.4989, 0.001, 0.0001, 0.0], [0.5, 0.5, 0, 0, 0])
+    assert "2 or more: real 0.1 %, synthetic 0 %" in picture
+    assert f">{MOST_BARS - 1} or more<" in CHARTS["paired bars"]
+
+
+@pytest.mark.parametrize("shares", [[0.5], [0.5, -0.1], [0.5, math.nan]])
+def test_bars_and_matrices_that_do_not_fit_are_refused(shares):
+    with pytest.raises(ValueError, match=r"do not fit|not finite"):
+        paired_bars("t", ["a", "b"], shares, [0.5, 0.5])
+    with pytest.raises(ValueError, match=r"do not fit|not finite"):
+        two_matrices("t", ["a", "b"], [shares, shares], [[0.5, 0.5]] * 2)

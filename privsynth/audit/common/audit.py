@@ -1,4 +1,4 @@
-"""`Audit`: an entry of the registry. Each audit defines its own, in its own file."""
+"""`Audit`: an entry of a registry. Each audit defines its own, in its own file."""
 
 from __future__ import annotations
 
@@ -22,29 +22,25 @@ class AuditFunction(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Audit:
-    """An audit: its name, the findings it may return, and what it leaves out at each level.
+class AuditEntry:
+    """What a registry knows of an audit: its name, the findings it may return, and what it leaves out at each level.
 
     Attributes:
       name: in the registry, snake_case.
       family: section of the report for a failure of the whole audit.
-      run: the audit itself.
       titles: finding name -> title in the report; lists every name that the audit may emit.
       levels: those at which it runs.
       left_out: level -> what it leaves out there, as a sentence for the report; required for levels at which it does
         not run.
-      whole: pass it all rows; other audits get at most `MAX_TABLE_ROWS` of each table.
     Raises:
       ConfigError: unknown family or level, or no `left_out` for a level at which the audit does not run.
     """
 
     name: str
     family: str
-    run: AuditFunction
     titles: Mapping[str, str]
     levels: tuple[Level, ...] = LEVELS
     left_out: Mapping[Level, str] = field(default_factory=dict)
-    whole: bool = False
 
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
@@ -55,3 +51,16 @@ class Audit:
             raise ConfigError(
                 f"the audit '{self.name}' must say in `left_out` what a level lacks at which it is not run"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit(AuditEntry):
+    """An audit of one table.
+
+    Attributes:
+      run: the audit itself.
+      whole: pass it all rows; other audits get at most `MAX_TABLE_ROWS` of each table.
+    """
+
+    run: AuditFunction
+    whole: bool = False

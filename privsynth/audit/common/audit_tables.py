@@ -92,16 +92,21 @@ class AuditTables:
         """
         if self.largest <= at_most:
             return self
-        train, held = self._drawn(at_most, rng)
+        train, held, ours = self.drawn(at_most, rng)
         return replace(
             self,
             train=self.train.iloc[train].reset_index(drop=True),
             holdout=None if self.holdout is None else self.holdout.iloc[held].reset_index(drop=True),
-            synthetic=self.synthetic.iloc[thin(len(self.synthetic), at_most, rng)].reset_index(drop=True),
+            synthetic=self.synthetic.iloc[ours].reset_index(drop=True),
             unit_train=None if self.unit_train is None else self.unit_train[train],
             unit_holdout=None if self.unit_holdout is None else self.unit_holdout[held],
             pool_in_train=None if self.pool_in_train is None else self.pool_in_train[train],
         )
+
+    def drawn(self, at_most: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the sorted rows of training, holdout and synthetic table that `thinned` keeps."""
+        train, held = self._drawn(at_most, rng)
+        return train, held, thin(len(self.synthetic), at_most, rng)
 
     def _drawn(self, at_most: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Return the sorted rows of training and of holdout that are drawn, at most `at_most` each."""

@@ -14,7 +14,7 @@ from privsynth.audit.common.audit_tables import AuditTables, thin
 from privsynth.audit.common.settings import AuditContext, Level
 from privsynth.audit.disclosure.attacker_knowledge import SAME, Space, distance_chunks, space_of, usable, with_role
 from privsynth.audit.disclosure.excess_risk import Arm, Attack, arm, risk_finding
-from privsynth.audit.disclosure.targets import NO_ROWS, choose_targets
+from privsynth.audit.disclosure.targets import NO_ROWS, AttackTargets, choose_targets
 from privsynth.findings.finding import Finding
 from privsynth.findings.insufficient import insufficient
 
@@ -28,40 +28,64 @@ MEANING = (
 )
 
 
+Cuts = list[tuple[list[str], list[str]]]  # ways to cut a record in two: the columns that are known, and the others
+
+
 def linkability(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
     """Return the excess risk of linking two halves of a record."""
-    who = choose_targets(tables, rng=rng, at_most=min(TARGETS[context.settings.level], context.settings.max_targets))
+    who = choose_targets(tables, rng=rng, at_most=n_targets(context))
     if who is None:
         return [insufficient("disclosure", "linkability", NO_ROWS)]
     cuts, how = _cuts(tables, rng)
     if not cuts:
         return [insufficient("disclosure", "linkability", "a record of fewer than two columns cannot be cut in two.")]
+    return [linking_risk(tables, who, cuts, f"{MEANING} {how}", rng=rng, context=context)]
+
+
+def n_targets(context: AuditContext) -> int:
+    """Return the most people who are attacked on a side."""
+    return min(TARGETS[context.settings.level], context.settings.max_targets)
+
+
+def linking_risk(
+    tables: AuditTables,
+    who: AttackTargets,
+    cuts: Cuts,
+    meaning: str,
+    *,
+    rng: np.random.Generator,
+    context: AuditContext,
+) -> Finding:
+    """Return the excess risk of linking what is known of some people to the rest.
+
+    Args:
+      cuts: at least one; each is tried on a part of the people.
+      meaning: what the attack does, without figures.
+    """
     synthetic = tables.synthetic.iloc[thin(len(tables.synthetic), context.settings.max_rows, rng)]
     space = space_of(tables, context)
     members = _attack(space, cuts, synthetic, who.members, rng)
     others = _attack(space, cuts, synthetic, who.others, rng)
     population = _attack(space, cuts, who.reference, who.others, rng)
-    return [
-        risk_finding(
-            Attack(
-                name="linkability",
-                group="",
-                members=members,
-                others=others,
-                naive=population.rate,
-                naive_label=f"uses {len(who.reference)} real rows of other people in place of the release",
-                meaning=f"{MEANING} {how}",
-                source="own; WP216; the risk is that of Giomi et al. (2023)",
-                bounded=True,
-                detail={"chance": 1 / CANDIDATES, "synthetic_rows": len(synthetic), "cuts": len(cuts)},
-            ),
-            claimed=context.settings.claimed,
-            tests=1,
-        )
-    ]
+    return risk_finding(
+        Attack(
+            name="linkability",
+            group="",
+            members=members,
+            others=others,
+            naive=population.rate,
+            naive_label=f"uses {len(who.reference)} real rows of other people in place of the release",
+            meaning=meaning,
+            source="own; WP216; the risk is that of Giomi et al. (2023)",
+            bounded=True,
+            detail={"chance": 1 / CANDIDATES, "synthetic_rows": len(synthetic), "cuts": len(cuts)},
+        ),
+        claimed=context.settings.claimed,
+        tests=1,
+    )
 
 
-def _cuts(tables: AuditTables, rng: np.random.Generator) -> tuple[list[tuple[list[str], list[str]]], str]:
+def _cuts(tables: AuditTables, rng: np.random.Generator) -> tuple[Cuts, str]:
     """Return the ways to cut a record in two, and a sentence on them."""
     columns = usable(tables)
     declared = with_role(tables, "quasi_identifier")
@@ -79,7 +103,7 @@ def _cuts(tables: AuditTables, rng: np.random.Generator) -> tuple[list[tuple[lis
 
 def _attack(
     space: Space,
-    cuts: list[tuple[list[str], list[str]]],
+    cuts: Cuts,
     base: pd.DataFrame,
     targets: pd.DataFrame,
     rng: np.random.Generator,

@@ -21,6 +21,7 @@ NEIGHBOURS = 10  # k of the density and of the plagiarism attack, as `ATTACKS` s
 LRA_ROWS = 5  # synthetic rows near a target that Gen-LRA scores (own)
 MAX_BASE = 40_000  # synthetic rows, and reference rows, that targets are compared with; bounds the time (own)
 MAX_PROBES = 1_000  # reference rows that the bandwidth of Gen-LRA is taken from (own)
+SCORES = "attack_scores"  # under which a run keeps them
 QUICK_TARGETS = 1_000  # a side at the level "quick"; bounds the time (own)
 
 ATTACKS = {
@@ -31,9 +32,11 @@ ATTACKS = {
     "pairs": "values of column pairs more frequent in the synthetic rows than in the reference",
     "gen_lra": "the synthetic rows nearby become more likely if the target joins the reference (Gen-LRA)",
     "classifier": "taken for synthetic by a classifier of synthetic against reference rows (LOGAN style)",
+    "histories": "the whole history is nearer to that of a synthetic person than to that of a reference person",
     "mama_mia": "values of the tables that the generator looked at more frequent than in the reference (MAMA-MIA)",
 }
 QUICK = ("distance", "ratio", "density", "plagiarism", "pairs")
+STANDARD = (*QUICK, "gen_lra", "classifier")
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -73,17 +76,18 @@ class AttackScores:
 
 def pre_registered(settings: AuditSettings) -> tuple[str, ...]:
     """Return the attacks of a run: a function of its settings and the model, never of a row."""
-    names = QUICK if settings.level == "quick" else tuple(name for name in ATTACKS if name != "mama_mia")
+    names = QUICK if settings.level == "quick" else STANDARD
     return (*names, "mama_mia") if has_focal_points(settings) else names
 
 
 def attack_scores(tables: AuditTables, *, rng: np.random.Generator, context: AuditContext) -> AttackScores | None:
     """Return the scores of all attacks, shared by the audits of a run; None without enough rows."""
-    found: AttackScores | None = context.once("attack_scores", lambda: _attack(tables, rng, context))
+    found: AttackScores | None = context.once(SCORES, lambda: attack(tables, rng, context))
     return found
 
 
-def _attack(tables: AuditTables, rng: np.random.Generator, context: AuditContext) -> AttackScores | None:
+def attack(tables: AuditTables, rng: np.random.Generator, context: AuditContext) -> AttackScores | None:
+    """Return the scores of all attacks; None without enough rows."""
     at_most = context.settings.max_targets
     if context.settings.level == "quick":
         at_most = min(at_most, QUICK_TARGETS)

@@ -34,12 +34,16 @@ class MembershipGame:
       targets: the attacked rows.
       member: (n_targets,) booleans: was in the training rows.
       coins: whether known fair coins decided that.
+      places: (n_targets,) the target's row in the training table, or in the holdout.
+      reference_places: (n_reference,) rows of the holdout.
     """
 
     reference: pd.DataFrame
     targets: pd.DataFrame
     member: np.ndarray
     coins: bool
+    places: np.ndarray
+    reference_places: np.ndarray
 
 
 def _one_row_each(units: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -73,16 +77,17 @@ def draw_game(tables: AuditTables, *, rng: np.random.Generator, max_targets: int
     outside = _one_row_each(tables.units("holdout"), np.arange(len(tables.holdout)), rng)
     if coins:
         attacked_in, attacked_out = rng.random(len(inside)) < 0.5, rng.random(len(outside)) < 0.5
-        reference = tables.holdout.iloc[outside[~attacked_out]]
+        known = outside[~attacked_out]
         inside, outside = inside[attacked_in], outside[attacked_out]
     else:
         inside, outside = rng.permutation(inside), rng.permutation(outside)
-        reference, outside = tables.holdout.iloc[outside[::2]], outside[1::2]
+        known, outside = outside[::2], outside[1::2]
         inside, outside = _by_coins(inside, outside, rng)
     member = np.concatenate([np.ones(len(inside), bool), np.zeros(len(outside), bool)])
     targets = pd.concat([tables.train.iloc[inside], tables.holdout.iloc[outside]], ignore_index=True)
     keep = rng.permutation(len(member))[: 2 * max_targets]
     member, targets = member[keep], targets.iloc[keep].reset_index(drop=True)
-    if min(member.sum(), (~member).sum(), len(reference)) < MIN_TARGETS:
+    if min(member.sum(), (~member).sum(), len(known)) < MIN_TARGETS:
         return None
-    return MembershipGame(reference, targets, member, coins)
+    places = np.concatenate([inside, outside])[keep]
+    return MembershipGame(tables.holdout.iloc[known], targets, member, coins, places, known)

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from privsynth.audit.common.audit_tables import AuditTables
+from privsynth.audit.common.running import not_run
 from privsynth.audit.common.settings import AuditSettings, Level
-from privsynth.audit.registry import all_audits, left_out, not_run, run_audits, thinning
+from privsynth.audit.registry import all_audits, left_out, run_audits, thinning
 from privsynth.codecs.parsed_table import clean_frame, parse_table
 from privsynth.findings.finding import Finding
 from privsynth.pipeline.audits.audit_inputs import columns_apart, side_by_side

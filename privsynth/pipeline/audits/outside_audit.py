@@ -15,8 +15,9 @@ import pandas as pd
 
 from privsynth import __version__, _validate
 from privsynth.audit.common.audit_tables import AuditTables
+from privsynth.audit.common.running import not_run
 from privsynth.audit.common.settings import LEVELS, AuditSettings, Level
-from privsynth.audit.registry import audit_extensions, not_run, run_audits
+from privsynth.audit.registry import audit_extensions, run_audits
 from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.domain.bounding import divide
 from privsynth.errors import ConfigError, OutputError, SchemaError

@@ -35,7 +35,7 @@ from privsynth.privacy.budget import SpendingPlan
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.progress import Progress, no_progress
 from privsynth.public_figures.figures import paid_findings
-from privsynth.public_figures.inputs import Alike, PaidInputs
+from privsynth.public_figures.inputs import PaidInputs
 from privsynth.randomness import KeyedFunction, sampling_rng
 from privsynth.sampling.linked.draw import DrawnTable, draw_linked, rules_held
 from privsynth.sampling.linked.model import (
@@ -123,10 +123,7 @@ def learn_linked(
       table's releases see at most `max_children` rows of a person, and spend that table's parts.
     """
     schema = request.schema
-    rows = link_rows(tables, schema, lambda name: order_values(tables[name], schema, name))
-    tables = {name: tables[name].take(linked.row) for name, linked in rows.items()}
-    root = schema.tables[schema.root]
-    people = People.draw(tables[schema.root], root.key, request.holdout_fraction, keyed)
+    tables, rows, people = link_people(tables, request, keyed)
     learned: dict[str, _Learned] = {}
     parts = dict(request.plan.whole.parts)
     for i, name in enumerate(schema.modelled):
@@ -157,6 +154,20 @@ def learn_linked(
     )
 
 
+def link_people(
+    tables: Mapping[str, Table], request: LinkedRequest, keyed: KeyedFunction
+) -> tuple[dict[str, Table], dict[str, LinkedRows], People]:
+    """Return the rows that belong to persons, how they belong together, and who is held out. Private.
+
+    Guarantee: the same tables and the same keyed function give the same.
+    """
+    schema = request.schema
+    rows = link_rows(tables, schema, lambda name: order_values(tables[name], schema, name))
+    linked = {name: tables[name].take(one.row) for name, one in rows.items()}
+    root = schema.tables[schema.root]
+    return linked, rows, People.draw(linked[schema.root], root.key, request.holdout_fraction, keyed)
+
+
 def _figures(
     one: _Learned, drawn: DrawnTable, request: LinkedRequest, rng: np.random.Generator, mu_squared: float
 ) -> list[Finding]:
@@ -166,7 +177,7 @@ def _figures(
     """
     columns, everyone = one.columns, one.columns.everyone
     schema = request.schema.of_table(one.mechanisms.table)
-    modelled, per_unit = columns.layout.modelled, one.sizes.rows_per_unit
+    modelled = columns.layout.modelled
     trained = np.arange(everyone.codes.shape[1]) < len(one.partition.train)
     inputs = PaidInputs(
         data=everyone,
@@ -175,7 +186,6 @@ def _figures(
         target=next((n for n in schema.with_role("target") if n in modelled), None),
         protected=tuple(n for n in schema.with_role("protected") if n in modelled),
         in_training=trained if request.holdout_fraction > 0 else None,
-        alike=Alike() if per_unit is None else Alike(real=per_unit.rows_beside(used=True)),
     )
     return paid_findings(inputs, one.mechanisms, mu_squared=mu_squared, rng=rng)
 

@@ -15,9 +15,12 @@ from privsynth.pipeline.writing.public_schema import public_columns
 from privsynth.pipeline.writing.report_records import (
     Signing,
     profiles,
+    promise_of,
     records_of_columns,
     spend_records,
 )
+from privsynth.policy.files import LoadedPolicy
+from privsynth.policy.judge import judge
 from privsynth.privacy.accounting import gdp_mu
 from privsynth.privacy.budget import Bill
 from privsynth.report.hazards import hazards
@@ -43,6 +46,7 @@ class RunFacts:
       signing: who will sign.
       files: names of the files of the release.
       reference_rows: reference table -> its number of rows, which are public.
+      policy: judged in the public report only if all its checks are of public figures.
     """
 
     report_id: str
@@ -50,11 +54,12 @@ class RunFacts:
     signing: Signing
     files: Sequence[str]
     reference_rows: dict[str, int]
+    policy: LoadedPolicy | None = None
 
 
 def linked_report(public: PublicTables, request: LinkedRequest, bill: Bill, run: RunFacts) -> ReportData:
     """Return the public report: a function of what may leave."""
-    schema, model = request.schema, public.model
+    schema, model, budget = request.schema, public.model, request.plan.whole.budget
     return ReportData(
         kind="public",
         report_id=run.report_id,
@@ -79,6 +84,9 @@ def linked_report(public: PublicTables, request: LinkedRequest, bill: Bill, run:
         hazards=hazards(request.generator.name, holdout=request.holdout_fraction > 0, package=""),
         sampling_seed=request.seed,
         files=tuple(run.files),
+        policy=judge(run.policy, public.findings, promise=promise_of(budget.epsilon, budget.delta))
+        if run.policy is not None and run.policy.policy.public_only
+        else None,
     )
 
 

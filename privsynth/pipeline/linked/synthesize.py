@@ -15,21 +15,25 @@ from pathlib import Path
 
 from privsynth import __version__
 from privsynth.errors import OutputError, PrivsynthWarning
+from privsynth.findings.finding import Finding
 from privsynth.generators.registry import load_generator
 from privsynth.ledger.account import Account, several_units_text
 from privsynth.ledger.ledger import Ledger, Reservation
 from privsynth.pipeline.config import SynthesizeConfig
 from privsynth.pipeline.environment import Environment
+from privsynth.pipeline.linked.audit import LinkedAudited, audit_linked
 from privsynth.pipeline.linked.inputs import OpenedTables, open_linked
 from privsynth.pipeline.linked.learn import LinkedRequest, PublicTables, learn_linked
 from privsynth.pipeline.linked.outlook import linked_budget, plan_of_tables
 from privsynth.pipeline.linked.records import RunFacts, linked_public_schema, linked_report
 from privsynth.pipeline.result import SynthesisResult
 from privsynth.pipeline.setting_out import durations, keyed_commitment, signing_key
-from privsynth.pipeline.writing.report_records import Signing, ledger_state, officer_report
+from privsynth.pipeline.writing.report_records import Signing, ledger_state, officer_report, promise_of
 from privsynth.pipeline.writing.staging import deliver, set_permissions, write_json, write_report
+from privsynth.policy.files import LoadedPolicy, load_policy
+from privsynth.policy.judge import Judgement, judge
 from privsynth.privacy.budget import Bill, Budget
-from privsynth.randomness import new_sampling_seed
+from privsynth.randomness import KeyedFunction, new_sampling_seed
 from privsynth.release.folder import Release
 from privsynth.release.linked import linked_label, parquet_label, write_linked
 from privsynth.release.out_folder import OutFolder, check_out
@@ -57,6 +61,7 @@ class LinkedJob:
     signing: Signing
     key: SigningKey | None
     holder: str
+    policy: LoadedPolicy | None
 
     @property
     def budget(self) -> Budget:
@@ -71,7 +76,10 @@ class LinkedMade:
     public: PublicTables
     references: Mapping[str, Table]
     bill: Bill
+    findings: list[Finding]
     officer: OfficerPart
+    audited: AuditRun
+    judgement: Judgement | None
 
 
 def synthesize_linked(config: SynthesizeConfig, env: Environment, schema: LinkedSchema) -> SynthesisResult:
@@ -103,6 +111,7 @@ def synthesize_linked(config: SynthesizeConfig, env: Environment, schema: Linked
 def _prepare(config: SynthesizeConfig, env: Environment, schema: LinkedSchema) -> LinkedJob:
     """Check everything that follows from public facts, so that no budget is reserved for a run that must fail."""
     check_out(config.out)
+    policy = load_policy(str(config.policy)) if config.policy is not None else None
     opened = open_linked(config, schema)
     linked = opened.schema
     dataset = config.dataset or schema.dataset or config.dataset_name(linked.of_table(linked.root))
@@ -120,13 +129,22 @@ def _prepare(config: SynthesizeConfig, env: Environment, schema: LinkedSchema) -
         families=opened.families,
         formats=opened.formats,
     )
-    return LinkedJob(config=config, env=env, opened=opened, request=request, signing=signing, key=key, holder=holder)
+    return LinkedJob(
+        config=config,
+        env=env,
+        opened=opened,
+        request=request,
+        signing=signing,
+        key=key,
+        holder=holder,
+        policy=policy,
+    )
 
 
 def _make(
     job: LinkedJob, workspace: Workspace, reservation: Reservation, ledger: Ledger, before: Account
 ) -> LinkedMade:
-    """Read and learn. The ledger is read before the first noise, since afterwards a disk fault costs budget."""
+    """Read, learn and audit. The ledger is read before the first noise, since afterwards a disk fault costs budget."""
     env, schema = job.env, job.request.schema
     if len(reservation.units) > 1:
         warnings.warn(several_units_text(reservation.dataset, reservation.units), PrivsynthWarning, stacklevel=2)
@@ -141,8 +159,11 @@ def _make(
     state = ledger_state(before, ledger.account(job.request.dataset))
     clock["read"] = time.monotonic()
     bill = Bill(job.request.plan.whole, before_first_draw=reservation.mark_drawn)
-    public = learn_linked(tables, job.request, env.mechanisms(bill), env.keyed(), progress=env.progress)
+    keyed = env.keyed()
+    public = learn_linked(tables, job.request, env.mechanisms(bill), keyed, progress=env.progress)
     clock["learn"] = time.monotonic()
+    audited = _audit(job, tables, public, keyed)
+    clock["audit"] = time.monotonic()
     skipped: dict[str, int] = {}
     for _, cells in read.values():
         for kind, count in cells.as_dict().items():
@@ -150,12 +171,31 @@ def _make(
     officer = OfficerPart(
         skipped=skipped,
         durations=durations(clock),
+        pool=audited.pool,
         source_commitment=keyed_commitment(commitment),
         ledger=state,
-        audit=AuditRun(level="none"),
+        audit=audited.done,
     )
-    references = {name: tables[name] for name in schema.references}
-    return LinkedMade(public=public, references=references, bill=bill, officer=officer)
+    promise = promise_of(job.budget.epsilon, job.budget.delta)
+    return LinkedMade(
+        public=public,
+        references={name: tables[name] for name in schema.references},
+        bill=bill,
+        findings=audited.findings,
+        officer=officer,
+        audited=audited.done,
+        judgement=None
+        if job.policy is None
+        else judge(job.policy, [*public.findings, *audited.findings], promise=promise),
+    )
+
+
+def _audit(job: LinkedJob, tables: Mapping[str, Table], public: PublicTables, keyed: KeyedFunction) -> LinkedAudited:
+    """Return the officer's findings, and how much was done."""
+    level = job.config.audit
+    if level == "none":
+        return LinkedAudited([], AuditRun(level="none"), {})
+    return audit_linked(tables, public, job.request, keyed, level=level, progress=job.env.progress)
 
 
 def _fingerprints(tables: Mapping[str, Table], keys: list[bytes]) -> list[bytes]:
@@ -189,12 +229,13 @@ def _write(job: LinkedJob, made: LinkedMade, folder: Path) -> Path:
             signing=job.signing,
             files=[*files, "report.html", "report.json", "schema.yaml"],
             reference_rows={name: table.n_rows for name, table in made.references.items()},
+            policy=job.policy,
         )
         report = linked_report(made.public, job.request, made.bill, run)
         write_report(folder / "public", report)
         (folder / "officer").mkdir(mode=0o700)
         inside = replace(report, files=("report.html", "report.json", "run.json"))
-        write_report(folder / "officer", officer_report(inside, [], made.officer))
+        write_report(folder / "officer", officer_report(inside, made.findings, made.officer, made.judgement))
         told = {
             "report_id": job.env.report_id,
             "durations_s": dict(made.officer.durations),
@@ -247,7 +288,7 @@ def _result(job: LinkedJob, made: LinkedMade) -> SynthesisResult:
     return SynthesisResult(
         release=Release.open(job.config.out),
         officer=job.config.out / "officer",
-        findings=made.public.findings,
+        findings=(*made.public.findings, *made.findings),
         epsilon=job.budget.epsilon,
         delta=job.budget.delta,
         unit=job.budget.unit,
@@ -255,4 +296,7 @@ def _result(job: LinkedJob, made: LinkedMade) -> SynthesisResult:
         signer=job.signing.signer,
         columns=tuple(f"{name}: {c}" for name in job.request.schema.modelled for c in job.opened.physical[name]),
         ledger=made.officer.ledger,
+        judgement=made.judgement,
+        unfinished=made.audited.unfinished,
+        audit_level=made.audited.level,
     )

@@ -19,7 +19,7 @@ from privsynth.report.format_numbers import number, share
 
 WORST = 20  # rows of a chart, and columns of a matrix: what fits a page (own)
 LEFT, RIGHT = 210.0, svg.WIDE - 76.0  # pixels: between the names at the left and the figures at the right
-_SHADES = ("#f3f7fa", "#d8e6f0", "#b0cce0", "#7facca", "#4b86b0", "#1f5a86", "#123a5a")
+SHADES = ("#f3f7fa", "#d8e6f0", "#b0cce0", "#7facca", "#4b86b0", "#1f5a86", "#123a5a")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +130,7 @@ def _forest_row(row: Row, y: float, axis: Axis, bars: bool) -> str:
     x = axis(row.value)
     if bars:
         zero = axis(0.0) if axis.marks[0] <= 0 <= axis.marks[-1] else axis.start
-        parts.append(svg.rect(min(zero, x), y - 7, abs(x - zero), 14, fill=_SHADES[3]))
+        parts.append(svg.rect(min(zero, x), y - 7, abs(x - zero), 14, fill=SHADES[3]))
     start, end = axis(_or(row.low, row.value)), axis(_or(row.high, row.value))
     if end > start:
         whisker = svg.line(start, y, end, y, stroke=svg.BLUE, stroke_width=2.5)
@@ -187,7 +187,7 @@ def _bins(labels: Sequence[str], shares: Sequence[float]) -> str:
     for index, part in enumerate(shares):
         height = 94 * part / top
         gap = min(2.0, width * 0.2)
-        parts.append(svg.rect(4 + index * width, 104 - height, width - gap, height, fill=_SHADES[4]))
+        parts.append(svg.rect(4 + index * width, 104 - height, width - gap, height, fill=SHADES[4]))
     parts.append(svg.label(4, 118, labels[0], 100, font_size=10.5, fill=svg.SOFT))
     if len(labels) > 1:
         parts.append(svg.label(216, 118, labels[-1], 100, font_size=10.5, fill=svg.SOFT, text_anchor="end"))
@@ -202,7 +202,7 @@ def _categories(labels: Sequence[str], shares: Sequence[float]) -> str:
     for index, (name, part) in enumerate(pairs):
         y = step * index + step / 2
         parts.append(svg.label(84, y + 3.5, name, 80, font_size=10.5, text_anchor="end"))
-        parts.append(svg.rect(90, y - step * 0.3, 82 * part / top, step * 0.6, fill=_SHADES[4]))
+        parts.append(svg.rect(90, y - step * 0.3, 82 * part / top, step * 0.6, fill=SHADES[4]))
         parts.append(svg.text(218, y + 3.5, share(part), font_size=10, fill=svg.SOFT, text_anchor="end"))
     return "".join(parts)
 
@@ -257,8 +257,8 @@ def _heatmap_note(shown: int, total: int, better: str) -> str:
 def _cell(x: float, y: float, size: float, value: float, ends: tuple[float, float], better: str, name: str) -> str:
     low, high = ends
     part = 0.0 if high == low else (value - low) / (high - low)
-    shade = round((1 - part if better == "higher" and high > low else part) * (len(_SHADES) - 1))
-    box = svg.rect(x, y, size, size, fill=_SHADES[shade], stroke="#fff", stroke_width=1)
+    shade = round((1 - part if better == "higher" and high > low else part) * (len(SHADES) - 1))
+    box = svg.rect(x, y, size, size, fill=SHADES[shade], stroke="#fff", stroke_width=1)
     tone = "#fff" if shade >= 4 else svg.INK
     figure = f"{value:.2f}".replace("0.", ".", 1).replace("-", "−") if size < 36 else number(round(value, 3))
     shown = svg.text(
@@ -289,7 +289,7 @@ def budget_bar(title: str, parts: Sequence[tuple[str, float]]) -> Markup:
 
 
 def _segment(x: float, y: float, width: float, height: float, index: int, unused: bool) -> str:
-    fill = "#fff" if unused else (_SHADES[5], _SHADES[2], _SHADES[4], _SHADES[1], _SHADES[6], _SHADES[3])[index % 6]
+    fill = "#fff" if unused else (SHADES[5], SHADES[2], SHADES[4], SHADES[1], SHADES[6], SHADES[3])[index % 6]
     box = svg.rect(x, y, width, height, fill=fill, stroke=svg.INK if unused else "#fff", stroke_width=1)
     gap = (0, 6, 0, 10, 4)[index % 5]
     if unused or width < 1 or gap == 0:

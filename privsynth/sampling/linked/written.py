@@ -29,7 +29,7 @@ def written_tables(model: LinkedModel, name: str, drawn: Mapping[str, DrawnTable
       ConfigError: there are fewer identifiers than rows.
     """
     order = model.models[name].columns
-    keys = _keys(model, name, drawn, seed=seed)
+    keys = written_keys(model, name, drawn, seed=seed)
     for start, table in _blocks(_own_rows(model, name, drawn, seed=seed).tables()):
         columns = dict(zip(table.schema.names, table.columns, strict=True))
         fields = {field.name: field for field in table.schema}
@@ -43,7 +43,7 @@ def written_texts(
     model: LinkedModel, name: str, drawn: Mapping[str, DrawnTable], *, seed: int
 ) -> Iterator[pd.DataFrame]:
     """Yield one table's rows with their keys, block by block, as a delimited file spells them."""
-    keys = _keys(model, name, drawn, seed=seed)
+    keys = written_keys(model, name, drawn, seed=seed)
     for start, frame in _blocks(_own_rows(model, name, drawn, seed=seed).texts()):
         for column, values in keys.items():
             frame[column] = values.slice(start, len(frame)).to_pandas()
@@ -78,8 +78,8 @@ def _cut(columns: Mapping[str, Decoded], start: int, end: int) -> DecodedRows:
     return DecodedRows(cut, end - start)
 
 
-def _keys(model: LinkedModel, name: str, drawn: Mapping[str, DrawnTable], *, seed: int) -> dict[str, pa.Array]:
-    """Return column -> surrogates, for the table's own key and its parent's."""
+def written_keys(model: LinkedModel, name: str, drawn: Mapping[str, DrawnTable], *, seed: int) -> dict[str, pa.Array]:
+    """Return column -> (n,) surrogates, for the table's own key and its parent's."""
     declared, found = model.schema.tables[name], {}
     if declared.key is not None:
         found[declared.key] = _surrogates(model, name, drawn, seed)

@@ -1,0 +1,1 @@
+"""Audits of linked tables: persons with all their rows, real and synthetic, side by side."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from privsynth.pipeline.audits.outside_audit import AuditResult
     from privsynth.pipeline.result import SynthesisResult
     from privsynth.pipeline.usability.planned import Plan
+    from privsynth.release.folder import Release
     from privsynth.release.impute import ImputationResult
     from privsynth.release.sample import SampleResult
     from privsynth.schema.definition import Schema
@@ -55,6 +56,7 @@ def synthesize(
     keep_units: bool | None = None,
     expect_rows: int | None = None,
     anyway: bool = False,
+    prior: str | Path | pd.DataFrame | Release | None = None,
 ) -> SynthesisResult:
     """Make a release of a sensitive table: synthetic rows, the model that made them, and two signed reports.
 
@@ -87,6 +89,8 @@ def synthesize(
         the schema names that column, and columns that are constant within a unit.
       expect_rows: your guess of the number of rows, by which the run is judged before anything is spent.
       anyway: make the release even if little can be learned from the table.
+      prior: what is PUBLIC already, to start from: the folder of an earlier release, a `Release`, or a public table
+        with columns of the same names. Nothing protects it: whatever it holds may show in the release.
     Raises:
       LittleToLearn: at this budget little can be learned; the message says what would help. Nothing is spent if the
         number of rows is declared or expected, else what counting the rows costs.
@@ -120,6 +124,7 @@ def synthesize(
         keep_units=keep_units,
         expect_rows=expect_rows,
         anyway=anyway,
+        prior=prior,
     )
     return run(config, environment(passphrase=_passphrase(passphrase)))
 
@@ -140,13 +145,15 @@ def plan(
     header_is_public: bool = False,
     sdv_is_declared: bool = False,
     anyway: bool = False,
+    prior: str | Path | pd.DataFrame | Release | None = None,
 ) -> Plan:
-    """Return what a release would cost and reach. Reads the header only and spends nothing.
+    """Return what a release would cost and reach. Reads the header only, and the prior; spends nothing.
 
     Args:
       expect_rows: your guess of the number of rows, or of the persons of linked tables; None shows three sizes.
       source, epsilon, unit, max_rows_per_unit, delta, schema, dataset, generator, source_options,
-        header_is_public, sdv_is_declared, anyway: as for `synthesize`, which would end with the plan's `refused`.
+        header_is_public, sdv_is_declared, anyway, prior: as for `synthesize`, which would end with the plan's
+        `refused`.
     Raises:
       InputError: the same as `synthesize`, for what public facts can tell.
     """
@@ -168,6 +175,7 @@ def plan(
         sdv_is_declared=sdv_is_declared,
         expect_rows=expect_rows,
         anyway=anyway,
+        prior=prior,
     )
     return run(config)
 

@@ -37,7 +37,7 @@ class Synthesizer:
     Args:
       epsilon, delta, unit, max_rows_per_unit, schema, dataset, generator, holdout_fraction, rows, format, key,
         passphrase, seed, audit, policy, source_options, header_is_public, sdv_is_declared, keep_units, expect_rows,
-        anyway: as for `privsynth.synthesize`.
+        anyway, prior: as for `privsynth.synthesize`.
       out: a new folder for the release; None keeps it in a private folder, which is wiped when the last reference to
         the synthesizer and its release goes. `save` copies it to a place that lasts.
     Attributes:
@@ -84,6 +84,7 @@ class Synthesizer:
         keep_units: bool | None = None,
         expect_rows: int | None = None,
         anyway: bool = False,
+        prior: str | Path | pd.DataFrame | Release | None = None,
         out: str | Path | None = None,
     ) -> None:
         self.epsilon = epsilon
@@ -107,6 +108,7 @@ class Synthesizer:
         self.keep_units = keep_units
         self.expect_rows = expect_rows
         self.anyway = anyway
+        self.prior = prior
         self.out = out
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:

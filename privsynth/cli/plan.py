@@ -12,6 +12,7 @@ from privsynth.cli.terminal.options import (
     declared_option,
     expect_rows_option,
     header_option,
+    prior_option,
     source_options,
     take_source_options,
 )
@@ -35,6 +36,7 @@ SHOWN_COLUMNS = 40  # in the table (own): a screen; --json has all
 @click.option("--dataset", metavar="NAME", help="Name in the budget ledger.")
 @click.option("--generator", default="auto", show_default=True, metavar="NAME", help="auto, or one of the generators.")
 @expect_rows_option
+@prior_option
 @source_options
 @header_option
 @declared_option
@@ -106,6 +108,8 @@ def _say(made: Plan) -> None:
         say(f"… and {len(last.columns) - SHOWN_COLUMNS} more columns; --json has them all")
     if made.rows_noise:
         say(f"The number of rows itself is released with noise of about {made.rows_noise:.0f} rows.")
+    if made.prior is not None:
+        say(made.prior)
     for outlook in made.outlooks:
         say(f"Expected: {sentence(outlook)}.")
 

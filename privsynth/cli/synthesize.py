@@ -16,6 +16,7 @@ from privsynth.cli.terminal.options import (
     header_option,
     policy_option,
     preset_option,
+    prior_option,
     source_options,
     take_preset,
     take_source_options,
@@ -95,6 +96,7 @@ _POLICY_WORDS = {"fail": "failed", "review": "to review", "insufficient": "witho
 )
 @preset_option
 @policy_option
+@prior_option
 @source_options
 @header_option
 @declared_option
@@ -181,6 +183,8 @@ def _say(result: SynthesisResult, officer: bool) -> None:
     if result.usability is not None:
         for heading, text in result.usability.lines():
             say(f"  {heading.lower():<16} {text}")
+    if result.prior is not None:
+        say(f"  prior            {result.prior}")
     if result.unresolved:
         say(f"  not resolved     {first_names(result.unresolved)}")
         say("                   no value of these stands out from the noise: declare bounds, categories or kind: id")

@@ -17,7 +17,7 @@ from privsynth.codecs import parse
 from privsynth.schema.definition import Column, Kind
 from privsynth.schema.stated_types import Family
 
-Provenance = Literal["declared", "bought", "fixed"]
+Provenance = Literal["declared", "bought", "fixed", "prior"]
 DAY = 86_400.0  # seconds
 # Standard deviations above which votes are significant: noise alone passes with probability 3e-6, so that hardly one of
 # a column's thirty sorts of votes is noise that looks like a minority of other cells (own).

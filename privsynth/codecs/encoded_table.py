@@ -86,6 +86,24 @@ class RowsPerUnit:
         return of_class
 
 
+@dataclass(frozen=True)
+class PriorRows:
+    """Rows of a public table, coded like the private ones: where a model may start from. Public.
+
+    Attributes:
+      codes: (attributes, m) uint16.
+      known: for each attribute whether the public table has it; the codes of the others mean nothing.
+    """
+
+    codes: np.ndarray
+    known: tuple[bool, ...]
+
+    @property
+    def attributes(self) -> tuple[int, ...]:
+        """Indices of the attributes that the public table has."""
+        return tuple(a for a, there in enumerate(self.known) if there)
+
+
 @dataclass(frozen=True, repr=False)
 class Encoded:
     """Private codes and public facts.
@@ -102,6 +120,7 @@ class Encoded:
       books: attribute -> (size,) groups of its codes, by each declared code book over it; NULL is a group of its own.
       rows_per_unit: how many rows units have; None where each row is a unit.
       given: attributes that are known whenever rows are drawn, and need no model among themselves.
+      prior: public rows that a model may start from; None if there are none.
     """
 
     codes: np.ndarray
@@ -115,6 +134,7 @@ class Encoded:
     books: Mapping[int, tuple[np.ndarray, ...]] = field(default_factory=dict)
     rows_per_unit: RowsPerUnit | None = None
     given: frozenset[int] = frozenset()
+    prior: PriorRows | None = None
 
     @property
     def sizes(self) -> list[int]:

@@ -68,6 +68,7 @@ class DomainRequest:
       delta: of all thresholds together.
       bins: about how many bins a numeric dimension gets.
       plain: columns of numbers that have bins of their own and nothing else: no endings, no ties.
+      known: column -> codec of those that need no release, since a public table tells them.
     """
 
     schema: Schema
@@ -80,13 +81,19 @@ class DomainRequest:
     delta: float
     bins: int
     plain: frozenset[str] = frozenset()
+    known: Mapping[str, ColumnCodec] = field(default_factory=dict)
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Columns that are modelled and not known."""
+        return tuple(name for name in self.layout.modelled if name not in self.known)
 
     @property
     def open_texts(self) -> list[str]:
         """Text columns whose categories nobody declared."""
         return [
             name
-            for name in self.layout.modelled
+            for name in self.unknown
             if self.facts[name].kind == "categorical" and self.schema.column(name).categories is None
         ]
 
@@ -191,10 +198,10 @@ def learn_codecs(
     near = TiesRequest(names=_may_be_near(request), n_rows=request.n_rows, bins=request.bins)
     ties = near.priced(weighting, request.mu_squared)
     may_end = may_have_endings(request.schema, request.layout, request.facts)
-    undeclared = tuple(name for name in may_end if name not in request.plain)
+    undeclared = tuple(name for name in may_end if name not in request.plain and name not in request.known)
     ended = EndingsRequest(names=undeclared, n_rows=request.n_rows).priced(weighting, request.mu_squared)
     mu_squared = request.mu_squared - ties.mu_squared - ended.mu_squared
-    dimensions = [d for name in request.layout.modelled for d in _open_dimensions(name, parsed, request, weighting)]
+    dimensions = [d for name in request.unknown for d in _open_dimensions(name, parsed, request, weighting)]
     keyed = [dimension for dimension in dimensions if dimension.keyed and request.delta > 0]
     split = split_budget(
         weighting,
@@ -218,7 +225,12 @@ def learn_codecs(
     for name in texts:
         if (hierarchy := request.schema.column(name).hierarchy) is not None:
             found[name] = tuple(sorted({*found[name], *categories.parents(name, hierarchy)}))
-    codecs = [with_endings(_codec(n, request, found, bins), request.schema, endings) for n in request.layout.names]
+    codecs = [
+        request.known[n]
+        if n in request.known
+        else with_endings(_codec(n, request, found, bins), request.schema, endings)
+        for n in request.layout.names
+    ]
     return tie_numbers(codecs, parsed, ties, weighting, mechanisms)
 
 
@@ -237,7 +249,7 @@ def _may_be_near(request: DomainRequest) -> tuple[str, ...]:
     used |= {name for rule in schema.parsed_rules() for name in rule.columns}
     used |= {*schema.with_role("target"), *schema.with_role("protected")}
     used |= {name for name, column in schema.columns.items() if column.endings is not None}
-    return tuple(n for n in layout.modelled if request.facts[n].kind in ("numeric", "integer") and n not in used)
+    return tuple(n for n in request.unknown if request.facts[n].kind in ("numeric", "integer") and n not in used)
 
 
 def _release_categories(categories: OpenCategories, texts: list[str], split: BudgetSplit, mu_squared: float) -> Shares:

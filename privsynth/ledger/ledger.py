@@ -143,6 +143,14 @@ class Ledger:
         """Return the secret key (32 bytes) for the content hashes that `Reservation.bind` takes."""
         return self._store.fingerprint_key()
 
+    def owner(self, fingerprint: bytes) -> str | None:
+        """Return the dataset whose content this is; None if no run has read it.
+
+        Args:
+          fingerprint: under `fingerprint_key`.
+        """
+        return fold(self._store.read()).owner(fingerprint.hex())
+
     def accept_restored(self, reason: str) -> Event:
         """Go on from a ledger that is damaged or an older copy, and record why a person allowed it.
 

@@ -21,6 +21,8 @@ from privsynth.sources.protocol import SourceOptions
 if TYPE_CHECKING:
     import pandas as pd
 
+    from privsynth.release.folder import Release
+
 Format = Literal["parquet", "csv"]
 AuditLevel = Literal["quick", "standard", "deep", "none"]
 
@@ -54,6 +56,8 @@ class SynthesizeConfig:
         schema names that column, and columns that are constant within a unit.
       expect_rows: a guess of the number of rows, by which a run is judged before anything is spent.
       anyway: make the release even if little can be learned from the table.
+      prior: an earlier public release (its folder, or a `Release`), or any public table with columns of the same names:
+        a path, a database URL or a DataFrame. It must be public.
     """
 
     source: str | Path | pd.DataFrame | Mapping[str, str | Path | pd.DataFrame]
@@ -78,6 +82,7 @@ class SynthesizeConfig:
     keep_units: bool | None = None
     expect_rows: int | None = None
     anyway: bool = False
+    prior: str | Path | pd.DataFrame | Release | None = None
 
     def __post_init__(self) -> None:
         _validate.paths(out=self.out, policy=self.policy)

@@ -19,11 +19,16 @@ from privsynth.privacy.budget import Bill
 from privsynth.report.report_data import AuditRun, OfficerPart
 from privsynth.signing.keys import SigningKey
 from privsynth.sources.registry import Source
+from privsynth.table import Table
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """Everything that is settled before any row is read."""
+    """Everything that is settled before any row is read.
+
+    Attributes:
+      public_rows: of the prior, where it is a table.
+    """
 
     config: SynthesizeConfig
     env: Environment
@@ -34,6 +39,7 @@ class Job:
     holder: str
     policy: LoadedPolicy | None
     extensions: tuple[Extension, ...]
+    public_rows: Table | None = None
 
     def case(self, scale: TableSize) -> Prospect:
         """Return the release as it is judged for a number of rows."""
@@ -44,6 +50,7 @@ class Job:
             budget=request.budget,
             generator=request.generator,
             scale=scale,
+            known=() if request.known is None else tuple(request.known.columns),
         )
 
 

@@ -10,23 +10,27 @@ from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
 from privsynth.pipeline.inputs import check_invented, completed_schema, open_config_source, physical_types
 from privsynth.pipeline.learning.sizes import count_noise
 from privsynth.pipeline.linked.outlook import plan_linked
+from privsynth.pipeline.prior.load import open_prior, refuse_for_linked
 from privsynth.pipeline.spending_plan import make_plan
 from privsynth.pipeline.usability.advice import Prospect, refusal
 from privsynth.pipeline.usability.outlook import GUESSED_ROWS, TableSize
 from privsynth.pipeline.usability.planned import Part, Plan
+from privsynth.pipeline.writing.prior_record import planned_sentence
 from privsynth.privacy.accounting import epsilon_of
 from privsynth.privacy.budget import SpendingPlan
+from privsynth.workspace import privsynth_home
 
 
 def plan(config: SynthesizeConfig) -> Plan:
     """Return the plan of a run.
 
-    Guarantee: reads the header only and spends nothing.
+    Guarantee: reads the header only, and the prior if there is one; spends nothing.
     Raises:
       PrivsynthError: the same as `synthesize` for what can be told from public facts; but for `LittleToLearn`, which
         the plan holds.
     """
     if (linked := config.linked_schema()) is not None:
+        refuse_for_linked(config)
         return plan_linked(config, linked)
     schema = config.read_schema()
     budget = config.budget(schema)
@@ -35,13 +39,19 @@ def plan(config: SynthesizeConfig) -> Plan:
     check_schema_fits(schema, source.names, budget.unit)
     check_invented(schema, source, budget.unit, config.rows or schema.rows)
     generator = load_generator(choose(config.generator))
+    known, _ = open_prior(config, schema, source, budget.unit, privsynth_home())
     types = physical_types(source)
     spec = generator.training_spec()
     spending = make_plan(schema, types, budget, spec, may_stop=not config.anyway)
     told = config.expect_rows or schema.rows
     cases = {
         int(rows): Prospect(
-            schema=schema, types=types, budget=budget, generator=generator, scale=TableSize(rows=float(rows))
+            schema=schema,
+            types=types,
+            budget=budget,
+            generator=generator,
+            scale=TableSize(rows=float(rows)),
+            known=() if known is None else tuple(known.columns),
         )
         for rows in ((told,) if told else GUESSED_ROWS)
     }
@@ -63,6 +73,7 @@ def plan(config: SynthesizeConfig) -> Plan:
         if told and outlooks[told].hopeless and not config.anyway
         else None,
         rows_noise=_rows_noise(cases[max(plans)], spending, config.holdout_fraction),
+        prior=None if known is None else planned_sentence(known, len(cases[max(plans)].columns)),
     )
 
 

@@ -30,6 +30,7 @@ class SynthesisResult:
       usability: which columns and ties are worth something, from paid figures alone.
       columns: of the table that was read.
       ledger: the budget of the dataset, before and after the run.
+      prior: what the release started from, and how far that was believed, in a sentence; None if from nothing.
       audit_level: how much the officer's audit did; "none" if it was not run.
     """
 
@@ -48,6 +49,7 @@ class SynthesisResult:
     columns: tuple[str, ...] = ()
     ledger: LedgerState | None = None
     audit_level: str = "none"
+    prior: str | None = None
 
     def __repr__(self) -> str:
         promise = f"epsilon={self.epsilon:g}, delta={self.delta:g}, unit={self.unit!r}"
@@ -67,6 +69,7 @@ class SynthesisResult:
                 ("Stopped audits", ", ".join(self.unfinished)),
                 *([] if self.usability is None else self.usability.lines()),
                 ("No value stands out in", ", ".join(self.unresolved)),
+                ("Prior", self.prior or ""),
                 ("Signed by", self.signer or "nobody: the release is marked UNSIGNED"),
                 ("Public report", str(self.release.folder / "report.html")),
                 ("Officer's report", f"{self.officer / 'report.html'} (exact figures: keep it inside)"),

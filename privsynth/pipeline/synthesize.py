@@ -27,6 +27,7 @@ from privsynth.pipeline.job import Job, Made
 from privsynth.pipeline.learning.learn import learn
 from privsynth.pipeline.learning.request import Private, Public, Request
 from privsynth.pipeline.linked.synthesize import synthesize_linked
+from privsynth.pipeline.prior.load import open_prior, refuse_for_linked, refuse_protected, refuse_same_rows
 from privsynth.pipeline.result import SynthesisResult
 from privsynth.pipeline.setting_out import checked_generator, durations, keyed_commitment, signing_key
 from privsynth.pipeline.spending_plan import make_plan
@@ -34,6 +35,7 @@ from privsynth.pipeline.usability.advice import Prospect, refusal, sentence
 from privsynth.pipeline.usability.headline import usability
 from privsynth.pipeline.usability.outlook import GUESSED_ROWS, Outlook, TableSize
 from privsynth.pipeline.usability.resolution import unresolved
+from privsynth.pipeline.writing.prior_record import prior_sentence
 from privsynth.pipeline.writing.report_records import ledger_state, promise_of
 from privsynth.pipeline.writing.staging import deliver
 from privsynth.pipeline.writing.write import least_bytes, stage
@@ -66,12 +68,14 @@ def synthesize(config: SynthesizeConfig, env: Environment) -> SynthesisResult:
       PrivsynthError: one sentence, see `privsynth.errors`.
     """
     if (linked := config.linked_schema()) is not None:
+        refuse_for_linked(config)
         return synthesize_linked(config, env, linked)
     job = _prepare(config, env)
     _refuse_the_hopeless(job)
     budget, dataset = job.request.budget, job.request.dataset
     ledger = Ledger(env.home)
     before = ledger.account(dataset)
+    refuse_protected(job.public_rows, ledger)
     with ExitStack() as last, OutFolder(config.out, env.home, least_bytes=least_bytes(job)) as place:
         with (
             ledger.reserve(
@@ -95,6 +99,7 @@ def _make(job: Job, workspace: Workspace, reservation: Reservation, ledger: Ledg
     env.progress("reading", 0.0)
     table, skipped = read_table(job.source, workspace, may_be_empty=True)
     fingerprint, commitment = content_fingerprints(table, [ledger.fingerprint_key(), secrets.token_bytes(32)])
+    refuse_same_rows(job.public_rows, fingerprint, ledger.fingerprint_key())
     reservation.bind(fingerprint)
     state = ledger_state(before, ledger.account(job.request.dataset))
     clock["read"] = time.monotonic()
@@ -210,6 +215,7 @@ def _result(job: Job, made: Made) -> SynthesisResult:
         columns=tuple(job.source.names),
         ledger=made.officer.ledger,
         audit_level=made.audited.level,
+        prior=prior_sentence(public.prior),
     )
 
 
@@ -226,6 +232,7 @@ def _prepare(config: SynthesizeConfig, env: Environment) -> Job:
     check_invented(schema, source, budget.unit, config.rows or schema.rows)
     key, holder, signing = signing_key(config, env)
     generator = checked_generator(choose(config.generator), env)
+    known, public_rows = open_prior(config, schema, source, budget.unit, env.home)
     env.progress("planning", 0.0)
     plan = make_plan(schema, physical_types(source), budget, generator.training_spec(), may_stop=not config.anyway)
     request = Request(
@@ -241,6 +248,7 @@ def _prepare(config: SynthesizeConfig, env: Environment) -> Job:
         families=stated_types_of(source).families,
         source_format=source_format_of(source),
         keep_units=schema.tells_units_apart(budget.unit) if config.keep_units is None else config.keep_units,
+        known=known,
     )
     return Job(
         config=config,
@@ -252,6 +260,7 @@ def _prepare(config: SynthesizeConfig, env: Environment) -> Job:
         holder=holder,
         policy=policy,
         extensions=_extensions(config, generator.name),
+        public_rows=public_rows,
     )
 
 

@@ -26,7 +26,7 @@ SCHEMA_VERSION = "1.1"
 LARGEST_EXACT_INTEGER = 2**53 - 1  # JSON readers keep larger integers only by luck
 
 ReportKind = Literal["public", "officer"]
-Provenance = Literal["declared", "bought", "fixed"]
+Provenance = Literal["declared", "bought", "fixed", "prior"]
 HazardStatus = Literal["addressed", "partly", "open"]
 
 
@@ -126,7 +126,8 @@ class ColumnRecord:
 
     Attributes:
       domain: a sentence with the bounds or categories that the run used.
-      provenance: where the domain is from: "declared" by a person, "bought" with noise, or a "fixed" default.
+      provenance: where the domain is from: "declared" by a person, "bought" with noise, a "fixed" default, or a public
+        "prior".
       treatment: "modelled", "dropped: free text", "fresh surrogate", "derived by rule", ...
     """
 
@@ -162,6 +163,29 @@ class TableRecord:
     max_children: int | None = None
     n_rows: int = 0
     reference: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriorRecord:
+    """The public table or release from which this one started.
+
+    Attributes:
+      kind: "release", or "table" for rows that were declared public.
+      name, digest: of the dataset or file; SHA-256 in hex.
+      epsilon, unit: the promise of an earlier release; None and "" where there is none.
+      columns: coded as the prior has them.
+      bought: columns that the prior has too, and does not suit; their categories or bins were bought.
+      agreement: how far columns depend on each other as in the prior, from 0 to 1; None where that was not asked.
+    """
+
+    kind: str
+    name: str
+    digest: str
+    epsilon: float | None = None
+    unit: str = ""
+    columns: tuple[str, ...] = ()
+    bought: tuple[str, ...] = ()
+    agreement: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,6 +298,7 @@ class ReportData:
       signer: name and fingerprint of the key that will sign; "" if not known when the report is made.
       tables: where several linked tables were released, each of them; columns and findings then name their table first.
       usability: which columns and ties are worth something; None where no run judged them.
+      prior: what the release started from; not written if from nothing.
       extensions: sources and audits that were taken from other packages; not written if there are none.
       policy: the verdicts of a policy; in a public report only of one that looks at public figures alone.
       officer: None in a public report.
@@ -304,6 +329,7 @@ class ReportData:
     tables: tuple[TableRecord, ...] = field(default=(), metadata={"omit_empty": True})
     usability: Usability | None = field(default=None, metadata={"omit_empty": True})
     extensions: tuple[Extension, ...] = field(default=(), metadata={"omit_empty": True})
+    prior: PriorRecord | None = field(default=None, metadata={"omit_empty": True})
     policy: Judgement | None = None
     officer: OfficerPart | None = None
 

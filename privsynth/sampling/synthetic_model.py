@@ -27,7 +27,7 @@ from privsynth.sampling.conditional import DrawsCodes
 from privsynth.sampling.conditions import vocabulary
 from privsynth.sampling.draw import PART_ROWS, Order, draw_key, draw_part, place_order
 from privsynth.sampling.draw_units import draw_units, numbered
-from privsynth.sampling.origin import Origin
+from privsynth.sampling.origin import Origin, PriorOrigin
 from privsynth.sampling.unit_rows import ModelOfUnits, RowsOfUnits
 from privsynth.schema.definition import MAX_RULE_TEXT, MAX_RULES
 from privsynth.schema.rule_parser import parse_rule
@@ -54,6 +54,7 @@ class SyntheticModel:
       source_format: how the real table is written, so that rows are written alike.
       origin: the promise under which it was released; None outside a release.
       units: where a unit may have several rows, how many units have, and how rows are drawn by it; else None.
+      prior: the public table from which the model started; None if from nothing.
     """
 
     codec: TableCodec
@@ -64,6 +65,7 @@ class SyntheticModel:
     source_format: SourceFormat = field(default_factory=SourceFormat)
     origin: Origin | None = None
     units: ModelOfUnits | None = None
+    prior: PriorOrigin | None = None
 
     @property
     def of_rows(self) -> DrawsCodes:
@@ -177,6 +179,7 @@ class SyntheticModel:
                 "rules": list(self.rules),
                 **({} if self.origin is None else {"origin": self.origin.to_json()}),
                 **({"units": self.units.to_json()} if self.units else {}),
+                **({} if self.prior is None else {"prior": self.prior.to_json()}),
                 "source_format": self.source_format.model_dump(mode="json", exclude_defaults=True),
                 "codec": self.codec.to_json(),
             },
@@ -245,6 +248,7 @@ class SyntheticModel:
             source_format=SourceFormat.model_validate(data.get("source_format", {})),
             origin=Origin.from_json(data["origin"]) if "origin" in data else None,
             units=units,
+            prior=PriorOrigin.from_json(data["prior"]) if "prior" in data else None,
         )
 
     def _try_out(self) -> None:

@@ -102,6 +102,16 @@ def anyway_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def prior_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option that names what is public already."""
+    return click.option(
+        "--prior",
+        metavar="RELEASE|TABLE",
+        help="Start from what is PUBLIC already: the folder of an earlier release, or a public table with columns of "
+        "the same names. Nothing protects it: whatever it holds may show in the release.",
+    )(command)
+
+
 def policy_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the option that names a policy."""
     return click.option(

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from privsynth.codecs.loaded import attributes_of_table, checked_settings, code_sizes, items
+from privsynth.codecs.loaded import attributes_of_table, checked_settings, code_sizes, items, number
 from privsynth.generators.marginal.conditional import Products, complete_mixture, draw_products
 
 MODEST_HEIGHT, LEAST_COMPONENTS = 750, 256  # up to so many codes all components; beyond, B shrinks as they grow
@@ -54,6 +54,7 @@ class FittedMarginal:
       sizes: number of codes of each attribute.
       fit: how it was fitted.
       tables: the attributes of each table over several that it was fitted to, for readers and attackers.
+      agreement: how far a prior was believed, from 0 to 1; None if there was none.
     """
 
     name: ClassVar[str] = "marginal"
@@ -61,6 +62,7 @@ class FittedMarginal:
     sizes: tuple[int, ...]
     fit: FitSettings
     tables: tuple[tuple[int, ...], ...] = ()
+    agreement: float | None = None
 
     def never_drawn(self) -> list[np.ndarray]:
         """Return for each attribute (size,) booleans: no component gives the code any mass."""
@@ -85,7 +87,9 @@ class FittedMarginal:
 
     def settings(self) -> dict[str, Any]:
         """Return sizes and fit settings."""
-        return {"sizes": list(self.sizes), "fit": asdict(self.fit), "tables": [list(table) for table in self.tables]}
+        agreed = {} if self.agreement is None else {"agreement": self.agreement}
+        tables = [list(table) for table in self.tables]
+        return {"sizes": list(self.sizes), "fit": asdict(self.fit), "tables": tables, **agreed}
 
 
 def restore(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> FittedMarginal:
@@ -102,4 +106,6 @@ def restore(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> F
     if sizes and not ((p >= 0).all() and (np.add.reduceat(p, starts, axis=1) >= LEAST_SUM).all()):
         raise ValueError("the tensor 'p' holds no probabilities")
     tables = tuple(attributes_of_table(table, len(sizes)) for table in items(settings["tables"], "the tables"))
-    return FittedMarginal(p, sizes, checked_settings(FitSettings, settings["fit"]), tables)
+    agreed = settings.get("agreement")
+    agreement = None if agreed is None else number(agreed, 0.0, 1.0, "how far the prior was believed")
+    return FittedMarginal(p, sizes, checked_settings(FitSettings, settings["fit"]), tables, agreement)

@@ -13,7 +13,13 @@ from privsynth.generators.marginal.expected import expected_errors
 from privsynth.generators.marginal.fitted import FitSettings, FittedMarginal
 from privsynth.generators.marginal.loss import LogitBlocks
 from privsynth.generators.marginal.rare_values.rare_rows import with_rare_rows
-from privsynth.generators.marginal.rounds import Measurements, MeasureRequest, fit_common, select_and_measure
+from privsynth.generators.marginal.rounds import (
+    FitRequest,
+    Measurements,
+    MeasureRequest,
+    fit_common,
+    select_and_measure,
+)
 from privsynth.generators.nil_codes import never_drawn, without_nil
 from privsynth.generators.registry import ExpectedErrors, PublicFacts
 from privsynth.privacy.budget import SpendingPlan, TrainingSpec
@@ -57,23 +63,18 @@ class MarginalGenerator:
         """Fit the mixture to all noisy tables; post-processing. Uses only public fields of `data`."""
         mixture = measurements.mixture
         if mixture is None or measurements.second:
-            mixture = fit_common(
-                data,
-                measurements.one_way,
-                [measurements.first, measurements.second, measurements.uncommon],
-                measurements.rare,
-                settings=self.fit_settings,
-                rng=rng,
-                progress=progress,
-                start=mixture,
-            )
+            groups = [measurements.first, measurements.second, measurements.uncommon, measurements.expected]
+            fit = FitRequest(settings=self.fit_settings, rng=rng, progress=progress, agreement=measurements.agreement)
+            mixture = fit_common(data, measurements.one_way, groups, measurements.rare, fit, start=mixture)
         starts = LogitBlocks(tuple(data.sizes)).starts
         p = with_rare_rows(np.ascontiguousarray(mixture.p.T), starts, measurements.rare)
         p = without(
             p, data.sizes, [never_drawn(attribute) for attribute in without_nil(data, measurements.one_way).attributes]
         )
         seen = (*(table.attributes for table in measurements.tables), *measurements.pairs_of_rare)
-        return FittedMarginal(p, tuple(data.sizes), self.fit_settings, seen)
+        agreement = measurements.agreement
+        agreed = None if agreement is None else round(agreement.usual, 4)
+        return FittedMarginal(p, tuple(data.sizes), self.fit_settings, seen, agreed)
 
 
 def without(p: np.ndarray, sizes: Sequence[int], never: Sequence[Sequence[int]]) -> np.ndarray:

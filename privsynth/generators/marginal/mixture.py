@@ -68,6 +68,7 @@ def fit_mixture(
     rng: np.random.Generator,
     progress: Progress = no_progress,
     start: Mixture | None = None,
+    towards: Mixture | None = None,
 ) -> Mixture:
     """Return the mixture that explains noisy tables to within their noise; the same for any number of threads.
 
@@ -77,6 +78,8 @@ def fit_mixture(
       n_rows: the paid number of rows, which turns counts into shares.
       rng: published randomness; breaks the symmetry of the components.
       start: a mixture to go on from, else the noisy one-way shares, with logits spread by `SPREAD`.
+      towards: of the mixtures that explain the tables the one nearest to this is wanted, component by component; the
+        one that depends least if None.
     """
     components = settings.components_for(sum(sizes))
     if not sizes:
@@ -90,7 +93,11 @@ def fit_mixture(
     else:
         theta = start.theta
     shards = max(LEAST_SHARDS, round(theta.shape[1] / SHARD_COLUMNS))
-    parts = [_Shard(part, loss, settings) for part in np.array_split(theta, shards, axis=1)]
+    anchors: list[np.ndarray | None] = [None] * shards
+    if towards is not None:
+        anchors = list(np.array_split(towards.theta, shards, axis=1))
+    split = zip(np.array_split(theta, shards, axis=1), anchors, strict=True)
+    parts = [_Shard(part, loss, settings, anchor) for part, anchor in split]
     # Matrix products are too small for threads of their own: those would wait for each other more than they work.
     with threadpool_limits(1, user_api="blas"), threads(shards) as run:
         _descend(loss, parts, settings, settings.pull * n_rows / _typical_sigma(groups), progress, run)
@@ -158,13 +165,16 @@ class _Shard:
 
     Args:
       theta: (D, …) logits at the start.
+      anchor: (D, …) logits that these are pulled towards; the mean of all components if None.
     Attributes:
       stack: (height, …) probabilities, see `MarginalLoss`.
       best: (D, …) the logits that were to be kept.
     """
 
-    def __init__(self, theta: np.ndarray, loss: MarginalLoss, settings: FitSettings) -> None:
-        self._loss, self._settings = loss, settings
+    def __init__(
+        self, theta: np.ndarray, loss: MarginalLoss, settings: FitSettings, anchor: np.ndarray | None = None
+    ) -> None:
+        self._loss, self._settings, self._anchor = loss, settings, anchor
         self._theta = theta.copy()
         self.best = np.empty_like(self._theta)
         self._first, self._second = np.zeros_like(self._theta), np.zeros_like(self._theta)
@@ -181,8 +191,9 @@ class _Shard:
         """Move by what the last comparison found, unless this is the last one; before that keep the logits.
 
         Args:
-          apart: how much the mutual information counts, for each component. Its gradient in p is log p − log mean(p);
-            `LogitBlocks.backward` drops the constant by which a block of logits differs from log p.
+          apart: how much the mutual information counts, for each component. Its gradient in p is log p − log mean(p),
+            or log p − log anchor; `LogitBlocks.backward` drops the constant by which a block of logits differs from
+            log p.
         """
         if keep:
             np.copyto(self.best, self._theta)
@@ -190,8 +201,10 @@ class _Shard:
             return
         grad = self._loss.pull(self.stack, self._pull)
         if apart:
-            log_mean = np.log(self._loss.mean + 1e-9).astype(np.float32)
-            grad += np.float32(apart) * (self._theta - log_mean[:, None])
+            anchor = self._anchor
+            if anchor is None:
+                anchor = np.log(self._loss.mean + 1e-9).astype(np.float32)[:, None]
+            grad += np.float32(apart) * (self._theta - anchor)
         self._adam(self._loss.blocks.backward(self.stack[: len(self._theta)], grad), step)
         if step % CENTRE_STEPS == 0:
             self._loss.blocks.centre(self._theta)

@@ -50,6 +50,8 @@ ROWS_PER_ENTRY_SIGMA = 12.0  # of a coarse entry of average size: it stands clea
 PRESENT_SIGMAS = 1.0  # above which a code may well have rows; most that have none lie below
 PAIR_GROUPS, TRIPLE_GROUPS = (5, 16), (4, 12)  # least and most groups of an attribute; by trial, like the next line
 PAIR_FINENESS, TRIPLE_FINENESS = 0.4, 0.6  # of the affordable number of groups that is used
+# With a prior: bins, as many as a column that is bought may have, and the part of one below which categories join.
+AFFORDABLE_GROUPS, LIGHT = (8, 32), 0.25
 PARTNERS = 12  # third attributes tried beside each strong pair: bounds the search
 
 
@@ -66,8 +68,39 @@ def number_of_groups(data: Encoded, mu_squared: float, *, width: int, sensitivit
     return int(np.clip(affordable * fineness, *bounds))
 
 
+def affordable_groups(
+    data: Encoded, shares: Sequence[np.ndarray], mu_squared: float, *, sensitivity: float
+) -> list[np.ndarray]:
+    """Return for each attribute (size,) groups of its codes, as fine as the columns would have been bought.
+
+    A prior tells more bins and rarer categories than the budget could; in tables that are bought they would cost more
+    than they say. Categories lighter than a part of such a bin are one group.
+
+    Args:
+      mu_squared, sensitivity: see `number_of_groups`.
+    """
+    noise = sensitivity / max(mu_squared, 1e-12) ** 0.5
+    bins = int(np.clip((data.n_rows / noise / ROWS_PER_ENTRY_SIGMA) ** 0.5, *AFFORDABLE_GROUPS))
+    coarsening = Coarsening(data, shares)
+    found = []
+    for a, share in enumerate(shares):
+        most = bins + 1 if data.attributes[a].ordered else int((share[:-1] * bins > LIGHT).sum()) + 2
+        found.append(coarsening.groups(a, max(most, 3)) if len(share) > 3 else np.arange(len(share)))
+    return found
+
+
+def _finest(sizes: Sequence[int], pair: tuple[int, ...], finest: Sequence[np.ndarray] | None) -> Marginal:
+    """Return the finest marginal of a pair that may be bought."""
+    return full_marginal(sizes, pair) if finest is None else Marginal(pair, tuple(finest[a] for a in pair))
+
+
 def candidate_pairs(
-    data: Encoded, shares: Sequence[np.ndarray], *, groups: int, likely: Sequence[int] = ()
+    data: Encoded,
+    shares: Sequence[np.ndarray],
+    *,
+    groups: int,
+    likely: Sequence[int] = (),
+    finest: Sequence[np.ndarray] | None = None,
 ) -> list[Marginal]:
     """Return the candidates of round one: pairs in full where the table is not too large, by code books, and coarse.
 
@@ -80,6 +113,7 @@ def candidate_pairs(
 
     Args:
       likely: see `likely_targets`.
+      finest: for each attribute the finest groups that are counted; every code apart if None.
     """
     sizes = data.sizes
     short = {a for a in likely if sizes[a] <= SHORT}
@@ -94,7 +128,7 @@ def candidate_pairs(
         if clear and min(sizes[i], sizes[j]) <= SHORT and coarsening.has_tree(i) != coarsening.has_tree(j):
             marginals.append(coarsening.finest((i, j), groups))
             continue
-        fine, rough = full_marginal(sizes, (i, j)), coarsening.marginal((i, j), (groups, groups))
+        fine, rough = _finest(sizes, (i, j), finest), coarsening.marginal((i, j), (groups, groups))
         if fine.size <= MAX_ENTRIES and (both or not rough.is_coarse):
             marginals.append(fine)
         if both:
@@ -112,12 +146,13 @@ def second_round_candidates(
     *,
     groups: int,
     likely: Sequence[int] = (),
+    finest: Sequence[np.ndarray] | None = None,
 ) -> list[Marginal]:
     """Return the candidates of round two: pairs and triples, those whose pairs scored highest in round one.
 
     Args:
       first, scores: what round one scored; noisy, so this is post-processing.
-      likely: see `likely_targets`.
+      likely, finest: see `candidate_pairs`.
     """
     sizes = data.sizes
     importance = error_weights(data, likely)
@@ -129,7 +164,7 @@ def second_round_candidates(
     pairs = [pair for pair in ranked if sizes[pair[0]] * sizes[pair[1]] <= MAX_ENTRIES][:AGAIN_PAIRS]
     coarsening = Coarsening(data, shares)
     triples = [triple for triple in _triples(len(sizes), weighted) if not data.given.issuperset(triple)]
-    fine = [full_marginal(sizes, pair) for pair in sorted(pairs)]
+    fine = [_finest(sizes, pair, finest) for pair in sorted(pairs)]
     between = [marginal for pair in sorted(pairs) for marginal in coarsening.between(pair, groups)]
     return [*fine, *between] + [coarsening.marginal(triple, [groups] * 3) for triple in triples]
 
@@ -159,8 +194,9 @@ def score_marginals(
     *,
     mu_squared: float,
     label: str,
-) -> np.ndarray:
-    """Return (marginals,) noisy L1 distances of the tables from a model's, in rows, shrunk towards their mean.
+) -> tuple[np.ndarray, float]:
+    """Return (marginals,) noisy L1 distances of the tables from a model's, in rows, shrunk towards their mean; and the
+    standard deviation of their noise.
 
     Args:
       model_table: the model's table of a marginal, as shares.
@@ -185,7 +221,8 @@ def score_marginals(
         label=label,
     )
     in_rows = step * data.n_rows / held
-    return shrink_scores(release.values * in_rows, release.sigma * in_rows, most=2.0 * data.n_rows)
+    sigma = release.sigma * in_rows
+    return shrink_scores(release.values * in_rows, sigma, most=2.0 * data.n_rows), sigma
 
 
 def shrink_scores(noisy: np.ndarray, sigma: float, *, most: float) -> np.ndarray:

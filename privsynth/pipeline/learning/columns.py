@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from privsynth.codecs.column_facts import ColumnFacts
+from privsynth.codecs.columns import ColumnCodec
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.codecs.parsed_table import ParsedTable, parse_table
 from privsynth.codecs.table import TableCodec
@@ -16,9 +18,11 @@ from privsynth.domain.column_kinds import FactsRequest, learn_facts
 from privsynth.domain.layout import Layout, lay_out
 from privsynth.domain.learn_codecs import DomainRequest, learn_codecs
 from privsynth.errors import SchemaError
+from privsynth.pipeline.learning.from_prior import check_price, suited, usable, without_need
 from privsynth.pipeline.learning.request import Request
 from privsynth.pipeline.learning.sizes import Sizes, count_noise, weighting_of
 from privsynth.pipeline.usability.outlook import number_of_bins
+from privsynth.privacy.budget import SpendingPlan
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.privacy.unit_weights import Weighting
 from privsynth.progress import Progress
@@ -27,12 +31,19 @@ from privsynth.table import Table
 
 @dataclass(frozen=True, kw_only=True)
 class LearnedColumns:
-    """What was learned of the columns, and the coded rows of training and holdout (in this order)."""
+    """What was learned of the columns, and the coded rows of training and holdout (in this order).
+
+    Attributes:
+      plan: with what is left for the generator.
+      from_prior: the columns whose categories or bins are those of the public table.
+    """
 
     facts: dict[str, ColumnFacts]
     layout: Layout
     codec: TableCodec
     everyone: Encoded
+    plan: SpendingPlan
+    from_prior: tuple[str, ...] = ()
 
 
 def learn_columns(
@@ -40,15 +51,20 @@ def learn_columns(
 ) -> LearnedColumns:
     """Return the columns' facts and codecs, and the coded rows.
 
-    Guarantee: parts "votes" (`learn_facts`) and "domain" (`learn_codecs`).
+    Guarantee: parts "votes" (`learn_facts`) and "domain" (`unsuited`, `learn_codecs`).
     """
-    schema, budget, plan = request.schema, request.budget, request.plan
+    schema, budget = request.schema, request.budget
     used = np.concatenate([partition.train, partition.holdout])
     voting = np.sort(used)
-    facts = _facts(table, voting, weighting_of(partition, voting, sizes, budget), request, mechanisms)
+    known = suited(table, partition, sizes, request, mechanisms)
+    facts = _facts(table, voting, weighting_of(partition, voting, sizes, budget), request, mechanisms, known)
     layout = lay_out(table.names, schema, facts, budget.unit)
     if not layout.names:
         raise SchemaError("every column is free text; declare at least one as something else")
+    codecs = usable(known, layout)
+    plan = without_need(request, table, facts, layout, codecs)
+    if plan != request.plan:
+        mechanisms.share_out(plan.parts)
     parsed = parse_table(table, schema, facts, [*layout.modelled, *layout.derived])
     domain = DomainRequest(
         schema=schema,
@@ -57,30 +73,40 @@ def learn_columns(
         types=container_types({column.name: column.type for column in table.data.schema}, request.source_format),
         n_rows=sizes.train,
         rows_sigma=sizes.usual_rows * count_noise(plan, request.holdout_fraction).sigma,
-        mu_squared=plan.parts.get("domain", 0.0),
+        mu_squared=plan.parts.get("domain", 0.0) - check_price(request.plan, request.known),
         delta=plan.discovery_delta,
         bins=number_of_bins(sizes.train, plan, rows_per_unit=sizes.usual_rows),
         plain=request.plain,
+        known=codecs,
     )
     training = weighting_of(partition, partition.train, sizes, budget)
     codec = TableCodec(tuple(learn_codecs(parsed.take(partition.train), domain, training, mechanisms)))
     progress("encoding", 0.0)
     everyone = _encode(codec, parsed.take(used), partition.unit[used], sizes.used, request)
-    return LearnedColumns(facts=facts, layout=layout, codec=codec, everyone=everyone)
+    return LearnedColumns(
+        facts=facts, layout=layout, codec=codec, everyone=everyone, plan=plan, from_prior=tuple(codecs)
+    )
 
 
 def _facts(
-    table: Table, rows: np.ndarray, weighting: Weighting, request: Request, mechanisms: Mechanisms
+    table: Table,
+    rows: np.ndarray,
+    weighting: Weighting,
+    request: Request,
+    mechanisms: Mechanisms,
+    known: Mapping[str, ColumnCodec],
 ) -> dict[str, ColumnFacts]:
     """Return the facts of every column; the unit column is always an identifier."""
     asked = FactsRequest(
         schema=request.schema,
-        names=[n for n in table.names if n != request.budget.unit],
+        names=[n for n in table.names if n != request.budget.unit and n not in known],
         mu_squared=request.plan.parts.get("votes", 0.0),
         typed=request.typed,
         families=request.families,
     )
     facts = learn_facts(table, asked, weighting, mechanisms, rows=rows)
+    if request.known is not None:
+        facts |= {name: request.known.facts[name] for name in known}
     return {n: facts[n] if n in facts else ColumnFacts(kind="id", provenance="fixed") for n in table.names}
 
 

@@ -21,7 +21,7 @@ from privsynth.domain.bounding import Partition, divide
 from privsynth.findings.finding import Finding
 from privsynth.generators.registry import FittedGenerator, codes_never_drawn
 from privsynth.pipeline.learning.columns import LearnedColumns, learn_columns
-from privsynth.pipeline.learning.request import Private, Public, Request
+from privsynth.pipeline.learning.request import PriorUse, Private, Public, Request
 from privsynth.pipeline.learning.sizes import Sizes, release_sizes
 from privsynth.pipeline.spending_plan import modelled_columns, respread
 from privsynth.privacy.budget import Budget, SpendingPlan
@@ -66,7 +66,7 @@ def learn(
     plan = share_out(table, sizes, request, mechanisms)
     progress("learning the columns", 0.0)
     columns = learn_columns(table, partition, sizes, replace(request, plan=plan), mechanisms, progress)
-    model, rng = _fit(columns, partition, sizes, replace(request, plan=plan), mechanisms, progress)
+    model, rng = _fit(columns, partition, sizes, replace(request, plan=columns.plan), mechanisms, progress)
     order = model.order(request.n_synthetic or model.default_rows)
     rows, codes = model.draw_all(order, seed=request.seed, progress=progress)
     progress("measuring the public figures", 0.0)
@@ -84,6 +84,7 @@ def learn(
         findings=tuple(findings),
         n_rows=model.default_rows,
         scale=sizes.scale,
+        prior=_prior_use(columns, model, request),
     )
     return public, Private(table=table, partition=partition)
 
@@ -110,8 +111,12 @@ def _fit(
     """
     train, everyone = len(partition.train), columns.everyone
     rows = replace(everyone, codes=everyone.codes[:, :train], unit=everyone.unit[:train], n_rows=sizes.train)
+    if request.known is not None:
+        rows = replace(rows, prior=request.known.encoded(columns.codec, columns.facts))
     if sizes.rows_per_unit is not None:
         rows = with_rows_per_unit(rows, sizes.rows_per_unit, partition.rows_of_unit(partition.train))
+        if request.known is not None and rows.prior is not None:
+            rows = replace(rows, prior=request.known.by_units(rows.prior, sizes.rows_per_unit))
     rng = sampling_rng(request.seed, FITTING_STREAM)
     fitted = request.generator.fit(rows, mechanisms, request.plan, rng=rng, progress=progress)
     model = SyntheticModel(
@@ -121,6 +126,7 @@ def _fit(
         default_rows=min(_number_of_rows(sizes, request.budget), columns.codec.room),
         dataset=request.dataset,
         source_format=written_format(columns, request.source_format),
+        prior=None if request.known is None else request.known.prior.origin,
         units=None if sizes.rows_per_unit is None else _units(columns, fitted, sizes.rows_per_unit, request, rng),
     )
     return model, rng
@@ -198,6 +204,20 @@ def _figure_inputs(columns: LearnedColumns, partition: Partition, codes: np.ndar
         target=next((n for n in schema.with_role("target") if n in modelled), None),
         protected=tuple(n for n in schema.with_role("protected") if n in modelled),
         in_training=trained if request.holdout_fraction > 0 else None,
+    )
+
+
+def _prior_use(columns: LearnedColumns, model: SyntheticModel, request: Request) -> PriorUse | None:
+    """Return what the release has of its prior, by released figures alone."""
+    if request.known is None:
+        return None
+    settings = model.fitted.settings()
+    agreed = settings.get("agreement")
+    return PriorUse(
+        origin=request.known.prior.origin,
+        columns=columns.from_prior,
+        bought=tuple(name for name in request.known.columns if name not in columns.from_prior),
+        agreement=agreed if isinstance(agreed, float) else None,
     )
 
 

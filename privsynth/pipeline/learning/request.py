@@ -13,9 +13,11 @@ from privsynth.domain.bounding import Partition
 from privsynth.domain.layout import Layout
 from privsynth.findings.finding import Finding
 from privsynth.generators.registry import Generator
+from privsynth.pipeline.prior.known import KnownTable
 from privsynth.pipeline.spending_plan import make_plan
 from privsynth.pipeline.usability.outlook import TableSize
 from privsynth.privacy.budget import Budget, SpendingPlan
+from privsynth.sampling.origin import PriorOrigin
 from privsynth.sampling.synthetic_model import SyntheticModel
 from privsynth.schema.definition import Schema
 from privsynth.schema.source_format import SourceFormat
@@ -35,6 +37,7 @@ class Request:
       source_format: how the source's table is written, by its header and types.
       keep_units: whether rows of a synthetic unit are drawn together and share a surrogate.
       plain: columns of numbers that have bins of their own and nothing else (see `DomainRequest`).
+      known: what a public table tells, from which the release starts; None if there is none.
       figures: whether the public figures are released; without them the budget's share for the report is not spent.
       judge: called with the size of the table as soon as that is released or declared, before anything else is; may end
         the run by raising an error, from public facts alone.
@@ -54,6 +57,7 @@ class Request:
     plain: frozenset[str] = frozenset()
     figures: bool = True
     keep_units: bool = False
+    known: KnownTable | None = None
     judge: Callable[[TableSize], None] = lambda scale: None
 
     @classmethod
@@ -79,6 +83,24 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PriorUse:
+    """What a release has of its prior, by released figures.
+
+    Attributes:
+      origin: where the prior is from.
+      columns: those whose categories or bins are the prior's.
+      bought: those that the prior has too, and that were bought, since it did not suit them.
+      agreement: how far the ties of its columns were found as the prior has them, from 0 to 1; None if the generator
+        learned without the prior's rows.
+    """
+
+    origin: PriorOrigin
+    columns: tuple[str, ...]
+    bought: tuple[str, ...]
+    agreement: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Public:
     """What may leave: functions of public facts, released figures and published randomness.
 
@@ -89,6 +111,7 @@ class Public:
       findings: the public findings.
       n_rows: released number of rows that were used (training and holdout).
       scale: released size of the training rows.
+      prior: what it has of a prior; None if there was none.
     """
 
     model: SyntheticModel
@@ -98,6 +121,7 @@ class Public:
     findings: tuple[Finding, ...]
     n_rows: int
     scale: TableSize
+    prior: PriorUse | None = None
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -23,13 +23,18 @@ Parts = tuple[str | Option, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Prospect:
-    """A release to be judged: public facts, and a number of rows."""
+    """A release to be judged: public facts, and a number of rows.
+
+    Attributes:
+      known: columns whose categories or bins a prior tells.
+    """
 
     schema: Schema
     types: Mapping[str, pa.DataType]
     budget: Budget
     generator: Generator
     scale: TableSize
+    known: tuple[str, ...] = ()
 
     @property
     def columns(self) -> list[str]:
@@ -44,7 +49,7 @@ class Prospect:
     def outlook(self, plan: SpendingPlan | None = None) -> Outlook:
         """Return what can be resolved, by the plan of a run or, if none is given, one that is made here."""
         spent = plan or self.respread(make_plan(self.schema, self.types, self.budget, self.generator.training_spec()))
-        return outlook(self.scale, self.columns, self.schema, spent, self.generator)
+        return outlook(self.scale, self.columns, self.schema, spent, self.generator, known=self.known)
 
 
 def sentence(found: Outlook, what: str = "rows") -> str:

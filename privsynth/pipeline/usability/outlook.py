@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -102,12 +103,22 @@ class Outlook:
         return len(self.names("lost")) > (1 - ENOUGH) * len(self.columns)
 
 
-def outlook(scale: TableSize, columns: list[str], schema: Schema, plan: SpendingPlan, generator: Generator) -> Outlook:
+def outlook(
+    scale: TableSize,
+    columns: list[str],
+    schema: Schema,
+    plan: SpendingPlan,
+    generator: Generator,
+    *,
+    known: Collection[str] = (),
+) -> Outlook:
     """Return what a plan can resolve of a table.
 
     Args:
       columns: those that the generator models.
       plan: with the shares that suit the number of rows (see `respread`).
+      known: columns that a prior tells. What noise hides of these is as the prior has it, so that none is lost in noise
+        as long as the prior suits, which the run finds out.
     """
     budget = plan.budget
     bins = number_of_bins(scale.rows, plan, rows_per_unit=scale.usual_rows(budget))
@@ -120,14 +131,16 @@ def outlook(scale: TableSize, columns: list[str], schema: Schema, plan: Spending
     )
     errors = generator.expected_errors(facts, plan)
     lines = sum(_is_line(schema, name) for name in columns)
-    texts = sum(known != "declared" for known, _ in codes) - lines
+    texts = sum(of != "declared" for of, _ in codes) - lines
     rarest = _rarest(scale, OpenColumns(texts=texts, keyed=lines, dimensions=lines), plan)
-    planned = tuple(
-        ColumnPlan(name, known, size, error, status_of(error, rarest / scale.rows if known == "bought" and not
-                   _is_line(schema, name) else 0.0))
-        for name, (known, size), error in zip(columns, codes, errors.one_way, strict=True)
-    )  # fmt: skip
-    return Outlook(round(scale.rows), rarest, bins, planned, errors.pair)
+    planned = []
+    for name, (from_where, size), error in zip(columns, codes, errors.one_way, strict=True):
+        needs_categories = from_where == "bought" and not _is_line(schema, name)
+        status = status_of(error, rarest / scale.rows if needs_categories else 0.0)
+        if name in known:
+            from_where, status = "prior", "coarse" if status == "lost" else status
+        planned.append(ColumnPlan(name, from_where, size, error, status))
+    return Outlook(round(scale.rows), rarest, bins, tuple(planned), errors.pair)
 
 
 def status_of(error: float, rarest_share: float = 0.0) -> Status:

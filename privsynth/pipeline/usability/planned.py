@@ -55,6 +55,7 @@ class Plan:
       rows_noise: standard deviation of the released number of rows, 0 where that is declared.
       tables, persons: of linked tables, what each costs and resolves, at these numbers of persons; then there are no
         `outlooks`, and a part is named "table/part".
+      prior: what a prior would bring, in a sentence; None without one.
     """
 
     dataset: str
@@ -71,6 +72,7 @@ class Plan:
     refused: LittleToLearn | None = None
     tables: tuple[TablePlan, ...] = ()
     persons: tuple[int, ...] = ()
+    prior: str | None = None
 
     def __repr__(self) -> str:
         promise = f"epsilon={self.epsilon:g}, delta={self.delta:g}, unit={self.unit!r}"
@@ -96,6 +98,7 @@ class Plan:
                 ("Shares", ", ".join(shares)),
                 *sizes,
                 ("What can be learned", "; ".join(learned or [sentence(outlook) for outlook in self.outlooks])),
+                ("Prior", self.prior or ""),
                 ("Refused", "" if self.refused is None else str(self.refused)),
             ],
             note="Nothing was read beyond the header, and nothing was spent.",

@@ -36,6 +36,7 @@ from privsynth.pipeline.learning.request import Public, Request
 from privsynth.pipeline.usability.headline import usability
 from privsynth.pipeline.usability.left_out import rows_left_out
 from privsynth.pipeline.usability.resolution import unresolved
+from privsynth.pipeline.writing.prior_record import prior_record
 from privsynth.policy.files import LoadedPolicy
 from privsynth.policy.judge import Judgement, judge
 from privsynth.privacy.accounting import gdp_mu
@@ -119,6 +120,7 @@ def public_report(
         usability=usability(public, request, bill.plan),
         columns=column_records(public, request.schema),
         rules=tuple(rule.text for rule in public.model.parsed_rules()),
+        prior=prior_record(public.prior),
         findings=public.findings,
         synthetic_profile=profiles(public.rows),
         hazards=hazards(
@@ -208,7 +210,15 @@ def column_records(public: Public, schema: Schema) -> tuple[ColumnRecord, ...]:
     known = dict(public.layout.dropped)
     if public.model.units is not None and public.model.units.column is not None:
         known[public.model.units.column] = SHARED
-    return records_of_columns(public.model.codec, public.facts, schema, known)
+    records = records_of_columns(public.model.codec, public.facts, schema, known)
+    told = () if public.prior is None else public.prior.columns
+    return tuple(_from_prior(record) if record.name in told else record for record in records)
+
+
+def _from_prior(record: ColumnRecord) -> ColumnRecord:
+    """Return a column whose categories or bins a prior tells."""
+    domain = record.domain.replace(" with enough units", "").replace(", found with noise", "")
+    return replace(record, domain=f"{domain}; as in the prior", provenance="prior")
 
 
 def records_of_columns(

@@ -189,7 +189,7 @@ def test_weighed_scores_are_distances_from_the_model():
     def independent(marginal: Marginal) -> np.ndarray:
         return np.outer(shares[marginal.attributes[0]], shares[marginal.attributes[1]])
 
-    same, other = score_marginals(data, marginals, independent, ExactMechanisms(), mu_squared=1.0, label="scores")
+    (same, other), _ = score_marginals(data, marginals, independent, ExactMechanisms(), mu_squared=1.0, label="scores")
     exact = np.zeros((4, 3))
     np.add.at(exact, (data.codes[0], data.codes[1]), 1)
     assert same == pytest.approx(np.abs(exact - len(a) * independent(marginals[0])).sum(), rel=0.05)

@@ -206,7 +206,8 @@ def test_scores_are_distances_from_the_model():
     data = encoded(np.stack([a, a, rng.integers(0, 4, 4_000)]), [4, 4, 4])
     marginals = [full_marginal([4, 4, 4], pair) for pair in [(0, 1), (0, 2), (1, 2)]]
     flat = np.full((4, 4), 1 / 16)
-    same, *others = score_marginals(data, marginals, lambda _: flat, ExactMechanisms(), mu_squared=1.0, label="scores")
+    scores, _ = score_marginals(data, marginals, lambda _: flat, ExactMechanisms(), mu_squared=1.0, label="scores")
+    same, *others = scores
     # Equal columns of four even values: 2 · N · (1 − 1/4), up to the unevenness of the draw.
     assert same == pytest.approx(6_000, rel=0.02)
     assert max(others) < 400

@@ -7,7 +7,7 @@ And there are fewer rows to fit. Where every code is told apart nothing changes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -87,12 +87,15 @@ class Resolved:
         return Mixture(mixture.theta[row] + np.log(inside), mixture.p[row] * inside)
 
 
-def resolve(one_way: Sequence[Measurement], tables: Sequence[Measurement], *, n_rows: float) -> Resolved:
+def resolve(
+    one_way: Sequence[Measurement], tables: Sequence[Measurement], *, n_rows: float, apart: Collection[int] = ()
+) -> Resolved:
     """Return the coarsest groups of codes of which every table over several attributes is made.
 
     Args:
       one_way: a table for each attribute, in order.
       n_rows: the paid number of rows.
+      apart: attributes all of whose codes are told apart, since a prior says how they differ.
     """
     seen: list[list[np.ndarray]] = [[] for _ in one_way]
     for table in tables:
@@ -100,9 +103,11 @@ def resolve(one_way: Sequence[Measurement], tables: Sequence[Measurement], *, n_
             for a, group in zip(table.attributes, table.marginal.groups, strict=True):
                 seen[a].append(group)
     groups, inside = [], []
-    for table, of_tables in zip(one_way, seen, strict=True):
+    for a, (table, of_tables) in enumerate(zip(one_way, seen, strict=True)):
         size = len(table.counts)
         group = told_apart(of_tables) if of_tables else np.zeros(size, dtype=np.int64)
+        if a in apart:
+            group = np.arange(size)
         groups.append(group)
         if int(group.max()) + 1 == size:
             inside.append(np.ones(size))

@@ -1,0 +1,1 @@
+"""What public tables tell of columns."""

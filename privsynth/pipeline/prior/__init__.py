@@ -1,0 +1,1 @@
+"""Public tables that a release starts from."""

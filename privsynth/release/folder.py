@@ -29,6 +29,7 @@ from privsynth.sampling.linked.persons import draw_persons, order_persons
 from privsynth.sampling.linked.saved import is_linked, load_linked
 from privsynth.sampling.linked.written import written_frame
 from privsynth.sampling.synthetic_model import SyntheticModel
+from privsynth.schema.linked import LinkedSchema, linked_schema
 from privsynth.signing.keyring import Keyring
 from privsynth.signing.verification import Expected, VerificationResult, verify_folder
 
@@ -203,10 +204,26 @@ class Release:
             raise SourceError(f"{self.folder} is a release of linked tables; call {instead}()")
 
     def schema(self) -> Schema:
-        """Return the public schema."""
+        """Return the public schema.
+
+        Raises:
+          SourceError: it is one of linked tables.
+        """
         from privsynth.schema.files import load_schema
 
+        self._refuse_linked("linked_schema")
         return load_schema(self.folder / "schema.yaml")
+
+    def linked_schema(self) -> LinkedSchema:
+        """Return the public schema of linked tables.
+
+        Raises:
+          SourceError: the release is of one table.
+        """
+        found = linked_schema(self.folder / "schema.yaml")
+        if found is None:
+            raise SourceError(f"{self.folder} is a release of one table; call schema()")
+        return found
 
     def sample(
         self,

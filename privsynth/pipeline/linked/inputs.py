@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from privsynth.errors import ConfigError, Option, SchemaError
 from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
-from privsynth.pipeline.inputs import completed_schema, physical_types
+from privsynth.pipeline.inputs import check_invented, completed_schema, physical_types
 from privsynth.pipeline.public_names import refuse_values_for_names
 from privsynth.schema.definition import Column, Schema
 from privsynth.schema.linked import LinkedSchema
@@ -18,6 +18,8 @@ from privsynth.schema.stated_types import Family
 from privsynth.sources.linked import LinkedSource
 from privsynth.sources.protocol import Source, SourceOptions, source_format_of, stated_types_of
 from privsynth.sources.registry import open_tables
+
+MOST_PERSONS = 1_000_000  # of a release (own): they are in memory at once, with all their rows and codes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +69,7 @@ def open_linked(config: SynthesizeConfig, schema: LinkedSchema) -> OpenedTables:
             continue
         whole = Schema(columns=table.columns)
         check_schema_fits(whole, sources[name].names, "row")
+        check_invented(whole, sources[name], table.key or "row", config.rows if name == schema.root else None)
         found, typed[name] = completed_schema(whole, sources[name])
         declared[name] = table.model_copy(update={"columns": _without_keys(schema, name, found.columns)})
     return OpenedTables(
@@ -106,6 +109,11 @@ def refuse_options(config: SynthesizeConfig) -> None:
                 "linked tables take no ", Option(option), ": the schema says who is protected and how the rows of a "
                 "person are used; leave it out",
             )  # fmt: skip
+    if config.rows is not None and config.rows > MOST_PERSONS:
+        raise ConfigError(
+            f"a release of linked tables holds at most {MOST_PERSONS:,} persons; draw more with privsynth sample, or "
+            "choose a smaller ", Option("rows"),
+        )  # fmt: skip
     if config.generator not in ("auto", "marginal"):
         raise ConfigError(
             "linked tables are made by the generator 'marginal'; leave out ", Option("generator", config.generator)

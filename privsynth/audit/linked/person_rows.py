@@ -37,7 +37,7 @@ def _person_rows(tables: LinkedTables) -> AuditTables:
         synthetic=frames["synthetic"],
         kinds={one.name: one.kind for one in wanted},
         roles={name: roles.get(name, ()) for name in own if name in frames["train"]},
-        protected=tuple(name for name in own if "protected" in roles.get(name, ())),
+        protected=tuple(name for name in own if "protected" in roles.get(name, ()) and name in frames["train"]),
         pool_in_train=tables.pool_in_train,
     )
 

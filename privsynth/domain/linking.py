@@ -39,7 +39,10 @@ class LinkedRows:
       parent: (n,) int64 its linked row in the parent table; −1 in the root.
       place: (n,) int64 how many rows of the same parent come before it.
       previous: (n,) int64 the last of them, or −1.
-      since: (n,) steps of the order column from that row to this one; null for the first. None without an order.
+      remaining: (n,) int64 rows of the same parent from this one on, itself included.
+      order: (n,) values of the order column; None without an order, as the two that follow.
+      since: (n,) steps of the order column from the row before to this one; null for the first.
+      left: (n,) steps from the row before to the last row of the same parent; null for the first.
     """
 
     row: np.ndarray
@@ -47,7 +50,10 @@ class LinkedRows:
     parent: np.ndarray
     place: np.ndarray
     previous: np.ndarray
+    remaining: np.ndarray
+    order: Grid | None = None
     since: Grid | None = None
+    left: Grid | None = None
 
     def __repr__(self) -> str:
         return "LinkedRows()"
@@ -72,7 +78,9 @@ def link_rows(
             if declared.key is not None:
                 row = row[_first_with_key(np.zeros_like(row), _codes(table.column(declared.key)))]
             nobody = np.full(len(row), -1, dtype=np.int64)
-            found[name] = LinkedRows(row, np.arange(len(row)), nobody, np.zeros_like(nobody), nobody)
+            found[name] = LinkedRows(
+                row, np.arange(len(row)), nobody, np.zeros_like(nobody), nobody, np.ones_like(nobody)
+            )
             continue
         above = declared.parent.table
         key = schema.tables[above].key
@@ -150,12 +158,27 @@ def _in_order(row: np.ndarray, person: np.ndarray, parent: np.ndarray, order: Gr
     place[at] = np.arange(n) - np.repeat(starts, np.diff(np.append(starts, n)))
     previous = np.full(n, -1, dtype=np.int64)
     previous[at[1:]] = np.where(same[1:], at[:-1], -1)
+    remaining = np.bincount(parent, minlength=1)[parent] - place
     if order is None:
-        return LinkedRows(row, person, parent, place, previous)
+        return LinkedRows(row, person, parent, place, previous, remaining)
     before = np.maximum(previous, 0)
     missing = (previous < 0) | order.null | order.null[before]
     since = Grid(np.where(missing, 0, order.steps - order.steps[before]), missing)
-    return LinkedRows(row, person, parent, place, previous, since)
+    _, last = ends_of_children(parent, order, int(parent.max(initial=-1)) + 1)
+    missing = (previous < 0) | order.null[before]
+    left = Grid(np.where(missing, 0, last.steps[parent] - order.steps[before]), missing)
+    return LinkedRows(row, person, parent, place, previous, remaining, order, since, left)
+
+
+def ends_of_children(parent: np.ndarray, order: Grid, n_parents: int) -> tuple[Grid, Grid]:
+    """Return (n_parents,) the first and the last value of the order column among each row's children. Private."""
+    known = np.flatnonzero(~order.null)
+    low, high = np.iinfo(np.int64).max, np.iinfo(np.int64).min
+    first, last = np.full(n_parents, low), np.full(n_parents, high)
+    np.minimum.at(first, parent[known], order.steps[known])
+    np.maximum.at(last, parent[known], order.steps[known])
+    null = first == low
+    return Grid(np.where(null, 0, first), null), Grid(np.where(null, 0, last), null)
 
 
 def number_of_children(parent: np.ndarray, n_parents: int) -> np.ndarray:

@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from privsynth.generators.marginal.fitted import FitSettings
 from privsynth.generators.marginal.generator import MarginalGenerator
-from privsynth.pipeline.linked.learn import LinkedRequest, learn_linked, table_schema, view_types
+from privsynth.pipeline.linked.learn import LinkedRequest, learn_linked
 from privsynth.pipeline.linked.plan import LinkedPlan, make_linked_plan
+from privsynth.pipeline.linked.views import table_schema, view_types
 from privsynth.privacy.budget import Bill, Budget
 from privsynth.privacy.mechanisms import GaussianMechanisms
 from privsynth.randomness import KeyedFunction

@@ -13,7 +13,7 @@ from linked.clinic import SPEC, as_tables, clinic
 from privsynth.domain import linking
 from privsynth.domain.linking import People, link_rows, number_of_children
 from privsynth.errors import SourceError
-from privsynth.pipeline.linked.learn import order_values
+from privsynth.pipeline.linked.views import order_values
 from privsynth.randomness import KeyedFunction
 from privsynth.schema.linked import LinkedSchema
 from privsynth.table import Table

@@ -10,20 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import pyarrow as pa
 
 from privsynth.audit.rules import rule_findings
-from privsynth.codecs.column_facts import CENT, MINUTE, ColumnFacts, declared_facts
+from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.codecs.columns.surrogate import surrogate_codec
 from privsynth.codecs.encoded_table import Encoded, RowsPerUnit
-from privsynth.codecs.parse import Grid, as_numbers, as_times
 from privsynth.codecs.parsed_table import parse_table
 from privsynth.codecs.table import TableCodec
 from privsynth.domain.bounding import Partition
 from privsynth.domain.layout import Layout
-from privsynth.domain.linking import LinkedRows, People, link_rows, number_of_children
-from privsynth.domain.unit_sizes import REACH
-from privsynth.errors import SchemaError
+from privsynth.domain.linking import LinkedRows, People, link_rows
 from privsynth.findings.finding import Finding
 from privsynth.generators.registry import FittedGenerator, Generator, codes_never_drawn
 from privsynth.pipeline.learning.columns import LearnedColumns, learn_columns
@@ -31,6 +27,7 @@ from privsynth.pipeline.learning.learn import FITTING_STREAM, as_drawn, share_ou
 from privsynth.pipeline.learning.request import Request
 from privsynth.pipeline.learning.sizes import Sizes, release_sizes
 from privsynth.pipeline.linked.plan import REPORT, LinkedPlan, MechanismsOfTable
+from privsynth.pipeline.linked.views import order_values, table_schema, view_of
 from privsynth.privacy.budget import SpendingPlan
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.progress import Progress, no_progress
@@ -40,13 +37,12 @@ from privsynth.randomness import KeyedFunction, sampling_rng
 from privsynth.sampling.linked.draw import DrawnTable, draw_linked, rules_held
 from privsynth.sampling.linked.model import (
     Given,
+    Known,
     LinkedModel,
     TableModel,
-    count_column,
     given_attributes,
-    given_codes,
     hidden_columns,
-    since_column,
+    pace_codes,
 )
 from privsynth.schema.definition import Column, Schema
 from privsynth.schema.linked import LinkedSchema
@@ -212,7 +208,7 @@ class _TableStage:
     ) -> _Learned:
         """Return the table's model, and what the tables below and the figures need of its rows."""
         linked, name = self.request.schema, self.name
-        view = self._view(table, rows)
+        view = view_of(linked, name, table, rows)
         asked = self._request(view)
         sizes = release_sizes(partition, asked, self.mechanisms)
         asked = replace(asked, plan=share_out(view, sizes, asked, self.mechanisms))
@@ -272,20 +268,6 @@ class _TableStage:
             written_format(columns, stated),
         )
 
-    def _view(self, table: Table, rows: Mapping[str, LinkedRows]) -> Table:
-        """Return the table without the columns that hold keys, and with what is known of each row beside it."""
-        linked, declared = self.request.schema, self.request.schema.tables[self.name]
-        links = set(linked.links(self.name))
-        data = table.data.select([n for n in table.names if n not in links])
-        for child in linked.children(self.name):
-            counts = number_of_children(rows[child].parent, table.n_rows)
-            data = data.append_column(count_column(child), pa.chunked_array([pa.array(counts)]))
-        since = rows[self.name].since
-        if declared.order is not None and since is not None:
-            steps = pa.array(since.steps, mask=since.null)
-            data = data.append_column(since_column(declared.order), pa.chunked_array([steps]))
-        return Table(data)
-
     def _request(self, view: Table) -> Request:
         linked = self.request.schema
         return Request(
@@ -308,58 +290,6 @@ class _TableStage:
         return columns.codec.encode(parsed)
 
 
-def table_schema(linked: LinkedSchema, name: str) -> Schema:
-    """Return the schema of a table as it is modelled: with the numbers of children and the time since the row before.
-
-    A rule by which the order column follows from others only holds when rows are drawn: the order is known before them.
-    """
-    own, declared = linked.of_table(name), linked.tables[name]
-    columns = {n: c for n, c in own.columns.items() if n != declared.key}
-    for child in linked.children(name):
-        most = REACH * linked.tables[child].max_children
-        columns[count_column(child)] = Column(kind="integer", minimum=0, maximum=most, nullable=False)
-    if declared.order is not None:
-        columns[declared.order] = _order_column(linked, name, declared.order)
-        columns[since_column(declared.order)] = Column(kind="integer", minimum=0)
-    rules = [rule for rule in own.parsed_rules() if not (rule.order and rule.order[1] == declared.order)]
-    return Schema(columns=columns, rules=tuple(rule.text for rule in rules))
-
-
-def view_types(linked: LinkedSchema, name: str, physical: Mapping[str, pa.DataType]) -> dict[str, pa.DataType]:
-    """Return column -> Arrow type of a table as it is modelled; a function of its header.
-
-    Args:
-      physical: the header's columns -> Arrow type.
-    Raises:
-      SchemaError: a column has a name that is needed for what is modelled beside the header's columns.
-    """
-    links, beside = set(linked.links(name)), hidden_columns(linked, name)
-    found = {column: kind for column, kind in physical.items() if column not in links}
-    for column in beside:
-        if column in physical:
-            raise SchemaError(f"'{name}' has a column '{column}', a name that is needed beside its columns; rename it")
-    return {**found, **dict.fromkeys(beside, pa.int64())}
-
-
-def _order_column(schema: LinkedSchema, name: str, order: str) -> Column:
-    """Return what is declared of an order column, with its grid: rows are put in order before anything is bought."""
-    column = schema.tables[name].columns[order]
-    grid = {"numeric": CENT, "datetime": MINUTE}.get(column.kind or "")
-    return column if grid is None or column.precision is not None else column.model_copy(update={"precision": grid})
-
-
-def order_values(table: Table, schema: LinkedSchema, name: str) -> Grid | None:
-    """Return the values by which the rows of a table are ordered, cell by cell; None if they have no order. Private."""
-    order = schema.tables[name].order
-    if order is None:
-        return None
-    column = table.column(order)
-    facts = declared_facts(_order_column(schema, name, order), column.type)
-    if facts.kind in ("numeric", "integer"):
-        return as_numbers(column, precision=facts.precision, decimal=facts.decimal)
-    return as_times(column, precision=facts.precision, format=facts.format)
-
-
 def _known(
     schema: LinkedSchema, name: str, rows: Mapping[str, LinkedRows], codes: Mapping[str, np.ndarray], given: list[Given]
 ) -> np.ndarray:
@@ -373,7 +303,8 @@ def _known(
         at = np.maximum(rows[table].parent[at], 0)
     previous = codes[name][:, np.maximum(own.previous, 0)].astype(np.int32)
     previous[:, own.previous < 0] = -1
-    return given_codes(given, above, previous, own.place)
+    pace = None if own.left is None else pace_codes(own.left.steps, own.remaining, own.left.null)
+    return Known(above, previous, own.place, pace).codes(given)
 
 
 def _training(columns: LearnedColumns, partition: Partition, sizes: Sizes, codes: np.ndarray) -> Encoded:
@@ -384,8 +315,5 @@ def _training(columns: LearnedColumns, partition: Partition, sizes: Sizes, codes
 
 
 def _when(columns: LearnedColumns, schema: LinkedSchema, name: str) -> tuple[int, ...]:
-    """Return the attributes that say when a row is: errors in them add up along a history."""
-    order = schema.tables[name].order
-    if order is None:
-        return ()
-    return tuple(columns.codec.attributes_of(since_column(order)))
+    """Return the attributes that say how many rows there are and when: errors in them add up along a history."""
+    return tuple(at for column in hidden_columns(schema, name) for at in columns.codec.attributes_of(column))

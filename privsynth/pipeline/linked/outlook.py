@@ -8,8 +8,8 @@ from dataclasses import replace
 from privsynth.generators.registry import load_generator
 from privsynth.pipeline.config import SynthesizeConfig
 from privsynth.pipeline.linked.inputs import OpenedTables, open_linked
-from privsynth.pipeline.linked.learn import table_schema, view_types
 from privsynth.pipeline.linked.plan import LinkedPlan, make_linked_plan
+from privsynth.pipeline.linked.views import table_schema, view_types
 from privsynth.pipeline.spending_plan import modelled_columns, respread
 from privsynth.pipeline.usability.outlook import GUESSED_ROWS, Outlook, TableSize, outlook
 from privsynth.pipeline.usability.planned import Part, Plan, TablePlan

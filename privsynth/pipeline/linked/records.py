@@ -9,8 +9,9 @@ from privsynth import __version__
 from privsynth.codecs.decoded_rows import DecodedRows
 from privsynth.codecs.synthetic_rows import SyntheticRows
 from privsynth.pipeline.config import REPORT_SHARE
-from privsynth.pipeline.linked.learn import LinkedRequest, PublicTables, table_schema
+from privsynth.pipeline.linked.learn import LinkedRequest, PublicTables
 from privsynth.pipeline.linked.outlook import neighbours
+from privsynth.pipeline.linked.views import table_schema
 from privsynth.pipeline.writing.public_schema import public_columns
 from privsynth.pipeline.writing.report_records import (
     Signing,

@@ -7,30 +7,37 @@ second, and so on, each given what is above it and the row before.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from privsynth.codecs.columns import ColumnCodec, Drawn, NumberCodec, TimeCodec
+from privsynth.codecs.columns import Drawn, NumberCodec, TimeCodec
 from privsynth.codecs.decoded_rows import Decoded, DecodedRows, join
+from privsynth.codecs.parse import Grid
 from privsynth.progress import Progress, no_progress
 from privsynth.randomness import sampling_rng
 from privsynth.sampling.conditional import complete
 from privsynth.sampling.linked.model import (
     Given,
+    Known,
     LinkedModel,
     count_column,
+    first_column,
     given_attributes,
-    given_codes,
+    is_relative,
+    pace_codes,
     since_column,
+    span_column,
 )
 from privsynth.schema.linked.definition import MAX_TABLES
 from privsynth.schema.rule_parser import Vocabulary, parse_rule
 from privsynth.schema.rules import Rule
 
 ROUNDS = 25  # times that rows are drawn again until they keep the rules, before their history ends there (own)
-LATER_ROUNDS = 8  # times that a step in time is drawn again if it leads beyond the declared end (own)
+MOVED_AFTER = 10  # of them, after which a first row that breaks a rule is looked for at another time (own)
+LATER_ROUNDS = 8  # times that a step in time is drawn again if it leads beyond the last row (own)
 
 
 @dataclass(frozen=True, repr=False)
@@ -107,12 +114,28 @@ class TableDrawing:
     ) -> None:
         self._schema, self._name, self._above, self._rng = model.schema, name, above, rng
         self._model = model.models[name]
-        self._codec = self._model.codec
+        self._codec, self._codecs = self._model.codec, model.codecs
         self._given: list[Given] = given_attributes(model.schema, name, model.codecs)
         self._order = model.schema.tables[name].order
         self._rules = rules_of(model, name)
-        parent = model.schema.tables[name].parent
-        self._parent_codec = None if parent is None else model.codecs[parent.table]
+
+    @cached_property
+    def _only_when(self) -> list[int]:
+        """The attributes that say when a row is, and nothing more once that is known.
+
+        A mixture has only so many components, and each thing that is known leaves fewer for the others.
+        """
+        parent = self._schema.tables[self._name].parent
+        if parent is None or self._order is None:
+            return []
+        codec, own = self._codecs[parent.table], len(self._codec.attributes)
+        names = (first_column(self._name, self._order), span_column(self._name, self._order))
+        of_parent = {at for name in names for at in codec.attributes_of(name)}
+        return [
+            own + i
+            for i, one in enumerate(self._given)
+            if one.source == "pace" or (one.source == "above" and one.table == parent.table and one.at in of_parent)
+        ]
 
     def draw_root(self, n_persons: int) -> DrawnTable:
         """Return persons."""
@@ -140,30 +163,75 @@ class TableDrawing:
         wanted = above.children(self._name)
         kind = self._kinds(above.person, wanted)
         parents = np.flatnonzero(wanted > 0)
-        parts: list[DecodedRows] = []
-        codes_of, owners = [], []
-        previous: DecodedRows | None = None
-        before: np.ndarray | None = None
-        place = 0
-        while len(parents):
-            step = _Step(parents, kind[:, parents], place, before, previous)
+        ends = self._ends(declared.table, above, parents)
+        step = _Step(parents, kind[:, parents], 0, wanted[parents], ends, None, None)
+        parts: list[tuple[np.ndarray, np.ndarray, DecodedRows]] = []
+        while len(step.parents):
             codes, rows, held = self._draw_step(step)
             # A history in which no row keeps the rules any more ends here.
-            parents, codes, rows = parents[held], codes[:, held], rows.take(np.flatnonzero(held))
-            parts.append(rows)
-            codes_of.append(codes)
-            owners.append(parents)
-            place += 1
-            on = np.flatnonzero(wanted[parents] > place)
-            parents, before, previous = parents[on], codes[:, on].astype(np.int32), rows.take(on)
+            kept = np.flatnonzero(held)
+            step, codes, rows = step.take(kept), codes[:, kept], rows.take(kept)
+            parts.append((step.parents, codes, rows))
+            step = step.after(codes.astype(np.int32), rows)
         if not parts:
-            empty = self._codec.draw(np.zeros((len(self._codec.attributes), 0), dtype=np.uint16), self._rng)
-            none = np.zeros(0, dtype=np.int64)
-            return DrawnTable(empty, np.zeros((len(self._codec.attributes), 0), dtype=np.uint16), none, none)
-        owner = np.concatenate(owners)
+            parts.append((parents, np.zeros((len(self._codec.attributes), 0), dtype=np.uint16), self._no_rows()))
+        owner = np.concatenate([parents for parents, _, _ in parts])
         at = np.argsort(owner, kind="stable")  # a parent's rows one after the other, in their order
-        rows, codes = join(parts).take(at), np.concatenate(codes_of, axis=1)[:, at]
+        rows = join([rows for _, _, rows in parts]).take(at)
+        codes = np.concatenate([codes for _, codes, _ in parts], axis=1)[:, at]
         return DrawnTable(rows, codes, owner[at], above.person[owner[at]])
+
+    def _no_rows(self) -> DecodedRows:
+        return self._codec.draw(np.zeros((len(self._codec.attributes), 0), dtype=np.uint16), self._rng)
+
+    def _ends(self, table: str, above: DrawnTable, parents: np.ndarray) -> np.ndarray | None:
+        """Return (2, n) values of the order column in the first and the last row of each parent, as drawn with it.
+
+        Where the model left them out, though there are to be rows, those of another parent stand in.
+        """
+        if self._order is None:
+            return None
+        codec = self._ordered
+        columns = above.rows.columns
+        first, span = columns[first_column(self._name, self._order)], columns[span_column(self._name, self._order)]
+        null = first.null[parents].copy()
+        start = first.values[parents].astype(np.int64)
+        own = self._schema.tables[table].order
+        if is_relative(self._schema, self._name) and own is not None:
+            of_row = columns[own]
+            null |= of_row.null[parents]
+            start = self._later_than(self._amount(table, own, of_row.values[parents]), start)
+        known = np.flatnonzero(~null)
+        if len(known) and len(known) < len(parents):
+            start[null] = start[self._rng.choice(known, size=int(null.sum()))]
+        unit = self._unit
+        length = np.where(span.null[parents], 0, np.maximum(span.values[parents], 0)).astype(np.int64) * unit
+        start = codec.bounded(start)
+        return np.stack([start, np.maximum(codec.bounded(start + length), start)])
+
+    @property
+    def _ordered(self) -> NumberCodec | TimeCodec:
+        codec = self._codec.by_name[self._order or ""]
+        assert isinstance(codec, NumberCodec | TimeCodec)
+        return codec
+
+    @property
+    def _unit(self) -> int:
+        """What one step of the order column is in its decoded values: seconds, or steps of a number."""
+        codec = self._ordered
+        return codec.precision if isinstance(codec, TimeCodec) else 1
+
+    def _amount(self, table: str, column: str, values: np.ndarray) -> np.ndarray:
+        """Return decoded values of a column of the row above in those of the order column, rounded down."""
+        above, own = self._codecs[table].by_name[column], self._ordered
+        if isinstance(own, TimeCodec) or not isinstance(above, NumberCodec):
+            return values.astype(np.int64)
+        return np.floor(values * above.precision / own.precision).astype(np.int64)
+
+    def _later_than(self, above: np.ndarray, steps: np.ndarray) -> np.ndarray:
+        unit = self._unit
+        later: np.ndarray = (above // unit + steps) * unit
+        return later
 
     def _kinds(self, person: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         """Return (1, parents) the class of each parent's person by all rows that the person will have here.
@@ -181,15 +249,25 @@ class TableDrawing:
         known = self._known(step)
         codes, rows = self._one_row_each(step, known)
         held = self._hold(rows, step.parents, step.previous)
-        for _ in range(ROUNDS):
+        for tried in range(ROUNDS):
             bad = np.flatnonzero(~held)
             if not len(bad):
                 break
+            if tried >= MOVED_AFTER and step.place == 0:
+                self._move(step, bad, np.flatnonzero(held))
             fresh_codes, fresh = self._one_row_each(step.take(bad), known[:, bad])
             codes[:, bad] = fresh_codes
             rows.put(bad, fresh)
             held[bad] = self._hold(fresh, step.parents[bad], step.take(bad).previous)
         return codes, rows, held
+
+    def _move(self, step: _Step, at: np.ndarray, others: np.ndarray) -> None:
+        """Begin some histories when others begin, in place: what was drawn with the row above breaks a rule."""
+        if step.ends is None or not len(others):
+            return
+        length = step.ends[1, at] - step.ends[0, at]
+        step.ends[0, at] = step.ends[0, self._rng.choice(others, size=len(at))]
+        step.ends[1, at] = np.maximum(self._ordered.bounded(step.ends[0, at] + length), step.ends[0, at])
 
     def _known(self, step: _Step) -> np.ndarray:
         """Return (all attributes of the model, n) codes, −1 for those of the table itself."""
@@ -198,56 +276,63 @@ class TableDrawing:
             above[table] = self._above[table].codes[:, at]
             at = np.maximum(self._above[table].parent[at], 0)
         place = np.full(len(step.parents), step.place)
-        given = given_codes(self._given, above, step.before, place)
+        pace = None
+        if self._order is not None and step.previous is not None:
+            pace = pace_codes(self._left(step), step.wanted - step.place, step.previous.columns[self._order].null)
+        given = Known(above, step.before, place, pace).codes(self._given)
         own = np.full((len(self._codec.attributes), len(step.parents)), -1, dtype=np.int32)
         return np.concatenate([own, given, step.kind.astype(np.int32)])
 
+    def _left(self, step: _Step) -> np.ndarray:
+        """Return (n,) steps from the row before to the last row."""
+        assert step.previous is not None
+        assert step.ends is not None
+        left: np.ndarray = (step.ends[1] - step.previous.columns[self._order or ""].values) // self._unit
+        return np.maximum(left, 0)
+
     def _one_row_each(self, step: _Step, known: np.ndarray) -> tuple[np.ndarray, DecodedRows]:
         """Return codes and values of a row for each parent; where rows have an order, first when, and then what."""
-        if self._order is None:
+        if self._order is None or step.ends is None:
             codes = self._complete(known)
             return codes, self._codec.draw(codes, self._rng)
         known, since = known.copy(), since_column(self._order)
         (at,) = self._codec.attributes_of(since)
         nothing = self._codec.attributes[at].size - 1
+        whole = np.zeros(known.shape[1], dtype=bool)
         if step.previous is None:
             known[at] = nothing
-            codes = self._complete(known)
-            return codes, self._codec.draw(codes, self._rng)
-        never = np.ones(nothing + 1)
-        never[-1] = 0.0
-        when, passed = self._next_times(step.previous, known, {at: never}, at)
-        known[at] = passed.codes
-        order: ColumnCodec = self._codec.by_name[self._order]
+            when, passed = Decoded(step.ends[0], whole), Decoded(np.zeros_like(step.ends[0]), ~whole)
+        else:
+            steps = self._next_steps(step, known, at)
+            known[at] = self._codec.by_name[since].encode(Grid(steps, whole), None)[0]
+            before = step.previous.columns[self._order].values
+            when, passed = Decoded(before + steps * self._unit, whole), Decoded(steps, whole)
+        order = self._ordered
         known[self._codec.attributes_of(self._order)] = np.array(order.encode(order.parsed(when), None))
+        known[self._only_when] = -1
         codes = self._complete(known)
-        return codes, self._codec.draw(codes, self._rng, {self._order: when, since: passed.values})
+        return codes, self._codec.draw(codes, self._rng, {self._order: when, since: passed})
 
-    def _next_times(
-        self, previous: DecodedRows, known: np.ndarray, evidence: Mapping[int, np.ndarray], at: int
-    ) -> tuple[Decoded, _Passed]:
-        """Return when the next rows are, and the steps that passed, which do not lead beyond the last time there is."""
-        assert self._order is not None
-        codec, before = self._codec.by_name[self._order], previous.columns[self._order]
-        assert isinstance(codec, NumberCodec | TimeCodec)
-        gap = self._codec.by_name[since_column(self._order)]
-        unit = codec.precision if isinstance(codec, TimeCodec) else 1
-        last = _last_value(codec)
-        codes = np.zeros(known.shape[1], dtype=np.int64)
-        steps = np.zeros(known.shape[1], dtype=np.int64)
-        todo = np.arange(known.shape[1])
+    def _next_steps(self, step: _Step, known: np.ndarray, at: int) -> np.ndarray:
+        """Return (n,) steps from the row before to this one: all that are left for a last row, else no more than that.
+
+        Args:
+          at: the attribute of these steps.
+        """
+        gap, left = self._codec.by_name[since_column(self._order or "")], self._left(step)
+        size = self._codec.attributes[at].size
+        never = np.ones(size)
+        never[-1] = 0.0
+        steps = left.copy()
+        todo = np.flatnonzero((step.wanted - step.place > 1) & (left > 0))
         for _ in range(LATER_ROUNDS):
-            drawn = complete(self._model.fitted, known[:, todo], evidence, self._rng)[at]
-            codes[todo] = drawn
-            steps[todo] = gap.decode(drawn[None], Drawn({}, self._codec.by_name), self._rng).values
-            todo = todo[before.values[todo] + steps[todo] * unit > last]
             if not len(todo):
-                break
-        left = np.maximum(last - before.values[todo], 0) // unit
-        steps[todo] = np.floor(self._rng.random(len(todo)) * (left + 1)).astype(np.int64)
-        codes[todo] = gap.encode(gap.parsed(Decoded(steps, np.zeros(len(steps), dtype=bool))), None)[0][todo]
-        when = Decoded(codec.bounded(before.values + steps * unit), before.null.copy())
-        return when, _Passed(codes, Decoded(steps, before.null.copy()))
+                return steps
+            drawn = complete(self._model.fitted, known[:, todo], {at: never}, self._rng)[at]
+            steps[todo] = gap.decode(drawn[None], Drawn({}, self._codec.by_name), self._rng).values
+            todo = todo[steps[todo] > left[todo]]
+        steps[todo] = np.floor(self._rng.random(len(todo)) * (left[todo] + 1)).astype(np.int64)
+        return steps
 
     def _complete(self, known: np.ndarray) -> np.ndarray:
         own = len(self._codec.attributes)
@@ -262,8 +347,8 @@ class TableDrawing:
             return held
         frame = self._codec.frame(rows)
         parent = self._schema.tables[self._name].parent
-        if parent is not None and self._parent_codec is not None:
-            above = self._parent_codec.frame(self._above[parent.table].rows.take(parents))
+        if parent is not None:
+            above = self._codecs[parent.table].frame(self._above[parent.table].rows.take(parents))
             frame = frame.join(_prefixed(above, "parent"))
         if previous is not None:
             frame = frame.join(_prefixed(self._codec.frame(previous), "previous"))
@@ -274,14 +359,6 @@ class TableDrawing:
 
 
 @dataclass(frozen=True, repr=False)
-class _Passed:
-    """How many steps passed since the row before: (n,) codes, and values."""
-
-    codes: np.ndarray
-    values: Decoded
-
-
-@dataclass(frozen=True, repr=False)
 class _Step:
     """Rows of one place.
 
@@ -289,28 +366,39 @@ class _Step:
       parents: (n,) the row above each.
       kind: (1, n) class of the person by the number of rows; (0, n) where there are none.
       place: from 0.
+      wanted: (n,) rows that the row above has in all.
+      ends: (2, n) values of the order column in the first and the last of them; None without an order.
       before, previous: codes and values of the row before; None at the first place.
     """
 
     parents: np.ndarray
     kind: np.ndarray
     place: int
+    wanted: np.ndarray
+    ends: np.ndarray | None
     before: np.ndarray | None
     previous: DecodedRows | None
 
     def take(self, at: np.ndarray) -> _Step:
         """Return some of the rows."""
-        before = None if self.before is None else self.before[:, at]
-        previous = None if self.previous is None else self.previous.take(at)
-        return _Step(self.parents[at], self.kind[:, at], self.place, before, previous)
+        return _Step(
+            self.parents[at],
+            self.kind[:, at],
+            self.place,
+            self.wanted[at],
+            None if self.ends is None else self.ends[:, at],
+            None if self.before is None else self.before[:, at],
+            None if self.previous is None else self.previous.take(at),
+        )
 
+    def after(self, codes: np.ndarray, rows: DecodedRows) -> _Step:
+        """Return the next place, of those that have another row.
 
-def _last_value(codec: NumberCodec | TimeCodec) -> int:
-    """Return the last value that the order column can have: the declared end, else that of its last bin."""
-    if codec.high is not None:
-        return int(codec.high)
-    end = int(codec.bins.seg_high[-1])
-    return (end * 7 + 10) * 86_400 + 86_399 if isinstance(codec, TimeCodec) else end
+        Args:
+          codes, rows: what was drawn at this place.
+        """
+        on = np.flatnonzero(self.wanted > self.place + 1)
+        return replace(self.take(on), place=self.place + 1, before=codes[:, on], previous=rows.take(on))
 
 
 def _prefixed(frame: pd.DataFrame, prefix: str) -> pd.DataFrame:

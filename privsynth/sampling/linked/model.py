@@ -14,13 +14,17 @@ from privsynth.codecs.encoded_table import RowsPerUnit
 from privsynth.codecs.table import TableCodec
 from privsynth.generators.registry import FittedGenerator
 from privsynth.sampling.origin import Origin
+from privsynth.schema.definition import TIME_KINDS
 from privsynth.schema.linked import LinkedSchema
 from privsynth.schema.source_format import SourceFormat
 
 # Places among the rows of one parent: the first few are told apart, later ones by classes that double (own).
 PLACES = (0, 1, 2, 4, 8, 16, 32, 64)
 
-Source = Literal["above", "previous", "place"]
+# Classes of the pace, the steps left a row: none, less than one, then each twice as wide, up to 2^30 steps (own).
+PACES = 32
+
+Source = Literal["above", "previous", "place", "pace"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Given:
     """One attribute that is known when a row is drawn.
 
     Attributes:
-      source: from a row above it, from the row before it, or its place.
+      source: from a row above it, from the row before it, its place, or the steps left to the last row, a row.
       table: the table of the row above.
       at: the attribute's number there.
       attribute: what it is.
@@ -100,11 +104,38 @@ def count_column(child: str) -> str:
     return f"number of {child}"
 
 
+def first_column(child: str, order: str) -> str:
+    """Return the name of the column that says when the first of a row's children is."""
+    return f"first {order} of {child}"
+
+
+def span_column(child: str, order: str) -> str:
+    """Return the name of the column of steps from the first of a row's children to the last."""
+    return f"{order} of {child}, first to last"
+
+
+def is_relative(schema: LinkedSchema, child: str) -> bool:
+    """Return whether the first of a row's children is told from when the row itself is, in steps of the child."""
+    table = schema.tables[child]
+    if table.parent is None or table.order is None:
+        return False
+    above = schema.tables[table.parent.table]
+    if above.order is None:
+        return False
+    kinds = table.columns[table.order].kind, above.columns[above.order].kind
+    return (kinds[0] in TIME_KINDS) == (kinds[1] in TIME_KINDS)
+
+
 def hidden_columns(schema: LinkedSchema, name: str) -> tuple[str, ...]:
     """Return the columns that are modelled with a table, and not written."""
-    order = schema.tables[name].order
-    counts = tuple(count_column(child) for child in schema.children(name))
-    return counts if order is None else (*counts, since_column(order))
+    found: list[str] = []
+    for child in schema.children(name):
+        found.append(count_column(child))
+        if (order := schema.tables[child].order) is not None:
+            found += [first_column(child, order), span_column(child, order)]
+    if (order := schema.tables[name].order) is not None:
+        found.append(since_column(order))
+    return tuple(found)
 
 
 def given_attributes(schema: LinkedSchema, name: str, codecs: Mapping[str, TableCodec]) -> list[Given]:
@@ -116,8 +147,10 @@ def given_attributes(schema: LinkedSchema, name: str, codecs: Mapping[str, Table
         found += [Given("above", above, at, one) for at, one in _told(schema, name, above, codecs[above])]
     for at, one in enumerate(codecs[name].attributes):
         found.append(Given("previous", name, at, replace(one, name=f"{one.name} before", can_be_null=True)))
-    place = Attribute("place", len(PLACES) + 1, can_be_null=False, ordered=True)
-    return [*found, Given("place", name, 0, place)]
+    found.append(Given("place", name, 0, Attribute("place", len(PLACES) + 1, can_be_null=False, ordered=True)))
+    if schema.tables[name].order is not None:
+        found.append(Given("pace", name, 0, Attribute("pace", PACES + 1, can_be_null=True, ordered=True)))
+    return found
 
 
 def _told(schema: LinkedSchema, name: str, above: str, codec: TableCodec) -> Iterator[tuple[int, Attribute]]:
@@ -135,24 +168,50 @@ def place_codes(place: np.ndarray) -> np.ndarray:
     return codes
 
 
-def given_codes(
-    given: list[Given], above: Mapping[str, np.ndarray], previous: np.ndarray | None, place: np.ndarray
-) -> np.ndarray:
-    """Return (given, n) int32 codes.
+def pace_codes(left: np.ndarray, remaining: np.ndarray, null: np.ndarray) -> np.ndarray:
+    """Return (n,) codes of the steps that are left to the last row, for each row that remains.
 
     Args:
+      left: (n,) steps from the row before to the last row.
+      remaining: (n,) rows from this one on, itself included.
+      null: (n,) booleans: there is no row before.
+    """
+    pace = np.maximum(left, 0) / np.maximum(remaining, 1)
+    codes = np.where(pace < 1, 1, 2 + np.floor(np.log2(np.maximum(pace, 1.0)))).astype(np.int64)
+    codes = np.where(pace == 0, 0, np.minimum(codes, PACES - 1))
+    found: np.ndarray = np.where(null, PACES, codes)
+    return found
+
+
+@dataclass(frozen=True, repr=False)
+class Known:
+    """What is known of rows before they are drawn.
+
+    Attributes:
       above: table -> (attributes, n) codes of each row's row above.
       previous: (attributes, n) codes of the row before, −1 where there is none; None if no row has one.
       place: (n,) places from 0.
+      pace: (n,) codes of the pace; None where rows have no order.
     """
-    out = np.empty((len(given), len(place)), dtype=np.int32)
-    for i, one in enumerate(given):
-        if one.source == "above":
-            out[i] = above[one.table][one.at]
-        elif one.source == "place":
-            out[i] = place_codes(place)
-        elif previous is None:
-            out[i] = one.attribute.size - 1
-        else:
-            out[i] = np.where(previous[one.at] < 0, one.attribute.size - 1, previous[one.at])
-    return out
+
+    above: Mapping[str, np.ndarray]
+    previous: np.ndarray | None
+    place: np.ndarray
+    pace: np.ndarray | None
+
+    def codes(self, given: list[Given]) -> np.ndarray:
+        """Return (given, n) int32 codes."""
+        out = np.empty((len(given), len(self.place)), dtype=np.int32)
+        for i, one in enumerate(given):
+            nothing = one.attribute.size - 1
+            if one.source == "above":
+                out[i] = self.above[one.table][one.at]
+            elif one.source == "place":
+                out[i] = place_codes(self.place)
+            elif one.source == "pace":
+                out[i] = nothing if self.pace is None else self.pace
+            elif self.previous is None:
+                out[i] = nothing
+            else:
+                out[i] = np.where(self.previous[one.at] < 0, nothing, self.previous[one.at])
+        return out

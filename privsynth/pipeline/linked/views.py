@@ -1,0 +1,153 @@
+"""A table as it is modelled: without keys, with the number of each row's children, and when they are. Private rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+
+from privsynth.codecs.column_facts import CENT, MINUTE, ColumnFacts, declared_facts
+from privsynth.codecs.parse import Grid, as_numbers, as_times
+from privsynth.domain.linking import LinkedRows, ends_of_children, number_of_children
+from privsynth.domain.unit_sizes import REACH
+from privsynth.errors import SchemaError
+from privsynth.sampling.linked.model import (
+    count_column,
+    first_column,
+    hidden_columns,
+    is_relative,
+    since_column,
+    span_column,
+)
+from privsynth.schema.definition import TIME_KINDS, Column, Schema
+from privsynth.schema.linked import LinkedSchema
+from privsynth.table import Table
+
+
+def table_schema(linked: LinkedSchema, name: str) -> Schema:
+    """Return the schema of a table as it is modelled, with its hidden columns.
+
+    A rule by which the order column follows from others only holds when rows are drawn: the order is known before them.
+    """
+    own, declared = linked.of_table(name), linked.tables[name]
+    columns = {n: c for n, c in own.columns.items() if n != declared.key}
+    for child in linked.children(name):
+        below = linked.tables[child]
+        columns[count_column(child)] = Column(
+            kind="integer", minimum=0, maximum=REACH * below.max_children, nullable=False
+        )
+        if below.order is not None:
+            columns[first_column(child, below.order)] = _first_of_children(linked, child, below.order)
+            columns[span_column(child, below.order)] = Column(kind="integer", minimum=0)
+    if declared.order is not None:
+        columns[declared.order] = _order_column(linked, name, declared.order)
+        columns[since_column(declared.order)] = Column(kind="integer", minimum=0)
+    rules = [rule for rule in own.parsed_rules() if not (rule.order and rule.order[1] == declared.order)]
+    return Schema(columns=columns, rules=tuple(rule.text for rule in rules))
+
+
+def _first_of_children(linked: LinkedSchema, child: str, order: str) -> Column:
+    if is_relative(linked, child):
+        return Column(kind="integer")
+    column = _order_column(linked, child, order)
+    return Column(kind=column.kind, minimum=column.minimum, maximum=column.maximum, precision=column.precision)
+
+
+def view_types(linked: LinkedSchema, name: str, physical: Mapping[str, pa.DataType]) -> dict[str, pa.DataType]:
+    """Return column -> Arrow type of a table as it is modelled; a function of its header.
+
+    Args:
+      physical: the header's columns -> Arrow type.
+    Raises:
+      SchemaError: a column has a name that is needed for what is modelled beside the header's columns.
+    """
+    links = set(linked.links(name))
+    for column in hidden_columns(linked, name):
+        if column in physical:
+            raise SchemaError(f"'{name}' has a column '{column}', a name that is needed beside its columns; rename it")
+    found = {column: kind for column, kind in physical.items() if column not in links}
+    found |= dict.fromkeys(hidden_columns(linked, name), pa.int64())
+    for child in linked.children(name):
+        if (order := linked.tables[child].order) is not None:
+            found[first_column(child, order)] = _type_of_first(linked, child, order)
+    return found
+
+
+def _type_of_first(linked: LinkedSchema, child: str, order: str) -> pa.DataType:
+    if is_relative(linked, child):
+        return pa.int64()
+    kinds = {"date": pa.date32(), "datetime": pa.timestamp("s"), "numeric": pa.float64()}
+    return kinds.get(linked.tables[child].columns[order].kind or "", pa.int64())
+
+
+def view_of(linked: LinkedSchema, name: str, table: Table, rows: Mapping[str, LinkedRows]) -> Table:
+    """Return a table's linked rows as they are modelled.
+
+    Args:
+      table: its linked rows.
+      rows: how the rows of all tables belong together.
+    """
+    links, found = set(linked.links(name)), {}
+    for child in linked.children(name):
+        below = rows[child]
+        found[count_column(child)] = pa.array(number_of_children(below.parent, table.n_rows))
+        order = linked.tables[child].order
+        if order is not None and below.order is not None:
+            first, last = ends_of_children(below.parent, below.order, table.n_rows)
+            found[first_column(child, order)] = _first(linked, child, first, rows[name].order)
+            found[span_column(child, order)] = pa.array(last.steps - first.steps, mask=first.null)
+    own = rows[name]
+    if (order := linked.tables[name].order) is not None and own.since is not None:
+        found[since_column(order)] = pa.array(own.since.steps, mask=own.since.null)
+    data = table.data.select([column for column in table.names if column not in links])
+    for column, values in found.items():
+        data = data.append_column(column, pa.chunked_array([values]))
+    return Table(data)
+
+
+def _first(linked: LinkedSchema, child: str, first: Grid, own: Grid | None) -> pa.Array:
+    """Return when the first of each row's children is: from the row itself, if it has an order, else by itself."""
+    order, parent = linked.tables[child].order, linked.tables[child].parent
+    assert order is not None
+    assert parent is not None
+    facts = _facts_of_order(linked, child)
+    if is_relative(linked, child) and own is not None:
+        above = _facts_of_order(linked, parent.table)
+        null = first.null | own.null
+        steps = first.steps - np.floor(own.steps * above.precision / facts.precision).astype(np.int64)
+        return pa.array(np.where(null, 0, steps), mask=null)
+    kind = _type_of_first(linked, child, order)
+    if facts.kind == "date":
+        return pa.array(first.steps.astype(np.int32), pa.int32(), mask=first.null).cast(kind)
+    if facts.kind == "datetime":
+        return pa.array(first.steps * int(facts.precision), pa.int64(), mask=first.null).cast(kind)
+    values = first.steps if facts.kind == "integer" else first.steps * facts.precision
+    return pa.array(values, kind, mask=first.null)
+
+
+def _order_column(linked: LinkedSchema, name: str, order: str) -> Column:
+    """Return what is declared of an order column, with its grid: rows are put in order before anything is bought."""
+    column = linked.tables[name].columns[order]
+    grid = {"numeric": CENT, "datetime": MINUTE}.get(column.kind or "")
+    if grid is None or column.precision is not None:
+        return column
+    return column.model_copy(update={"precision": grid})
+
+
+def _facts_of_order(linked: LinkedSchema, name: str) -> ColumnFacts:
+    order = linked.tables[name].order
+    assert order is not None
+    kind = pa.timestamp("s") if linked.tables[name].columns[order].kind in TIME_KINDS else pa.float64()
+    return declared_facts(_order_column(linked, name, order), kind)
+
+
+def order_values(table: Table, linked: LinkedSchema, name: str) -> Grid | None:
+    """Return the values by which the rows of a table are ordered, cell by cell; None if they have no order. Private."""
+    order = linked.tables[name].order
+    if order is None:
+        return None
+    column, facts = table.column(order), _facts_of_order(linked, name)
+    if facts.kind in ("numeric", "integer"):
+        return as_numbers(column, precision=facts.precision, decimal=facts.decimal)
+    return as_times(column, precision=facts.precision, format=facts.format)

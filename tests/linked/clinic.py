@@ -109,7 +109,7 @@ def request_of(schema: LinkedSchema, tables: dict[str, Table], epsilon: float, *
     asked: dict[str, Any] = {
         "schema": schema,
         "plan": plan_of(schema, tables, epsilon),
-        "generator": MarginalGenerator(FitSettings(components=256, max_steps=300)),
+        "generator": MarginalGenerator(FitSettings(components=1_024, max_steps=600)),
         "dataset": "clinic",
         "holdout_fraction": 0.0,
         "seed": 7,

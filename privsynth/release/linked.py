@@ -16,7 +16,7 @@ from privsynth.errors import SourceError
 from privsynth.release.delimited import write_texts
 from privsynth.release.label import SYNTHETIC
 from privsynth.release.parquet import write_parquet
-from privsynth.sampling.linked.draw import DrawnTable
+from privsynth.sampling.linked.drawn import DrawnTable
 from privsynth.sampling.linked.model import LinkedModel
 from privsynth.sampling.linked.written import written_tables, written_texts
 

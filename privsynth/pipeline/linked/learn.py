@@ -34,7 +34,8 @@ from privsynth.progress import Progress, no_progress
 from privsynth.public_figures.figures import paid_findings
 from privsynth.public_figures.inputs import PaidInputs
 from privsynth.randomness import KeyedFunction, sampling_rng
-from privsynth.sampling.linked.draw import DrawnTable, draw_linked, rules_held
+from privsynth.sampling.linked.draw import draw_linked
+from privsynth.sampling.linked.drawn import DrawnTable, rules_held
 from privsynth.sampling.linked.model import (
     Given,
     Known,

@@ -6,24 +6,22 @@ second, and so on, each given what is above it and the row before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from functools import cached_property
 
 import numpy as np
-import pandas as pd
 
-from privsynth.codecs.columns import Drawn, NumberCodec, TimeCodec
+from privsynth.codecs.columns import FIRST_SECOND, LAST_SECOND, Drawn, NumberCodec, TimeCodec
 from privsynth.codecs.decoded_rows import Decoded, DecodedRows, join
-from privsynth.codecs.parse import Grid
+from privsynth.codecs.parse import GRID_LIMIT, Grid
 from privsynth.progress import Progress, no_progress
 from privsynth.randomness import sampling_rng
 from privsynth.sampling.conditional import complete
+from privsynth.sampling.linked.drawn import DrawnTable, Step, prefixed, rules_of
 from privsynth.sampling.linked.model import (
     Given,
     Known,
     LinkedModel,
-    count_column,
     first_column,
     given_attributes,
     is_relative,
@@ -32,39 +30,10 @@ from privsynth.sampling.linked.model import (
     span_column,
 )
 from privsynth.schema.linked.definition import MAX_TABLES
-from privsynth.schema.rule_parser import Vocabulary, parse_rule
-from privsynth.schema.rules import Rule
 
 ROUNDS = 25  # times that rows are drawn again until they keep the rules, before their history ends there (own)
 MOVED_AFTER = 10  # of them, after which a first row that breaks a rule is looked for at another time (own)
 LATER_ROUNDS = 8  # times that a step in time is drawn again if it leads beyond the last row (own)
-
-
-@dataclass(frozen=True, repr=False)
-class DrawnTable:
-    """Synthetic rows of one table.
-
-    Attributes:
-      rows: values, those of hidden columns too.
-      codes: (attributes, n) codes.
-      parent: (n,) the row above each, in its own table.
-      person: (n,) the person of each.
-    """
-
-    rows: DecodedRows
-    codes: np.ndarray
-    parent: np.ndarray
-    person: np.ndarray
-
-    @property
-    def n_rows(self) -> int:
-        """Number of rows."""
-        return self.rows.n_rows
-
-    def children(self, child: str) -> np.ndarray:
-        """Return (n,) how many rows of a child table each row has."""
-        column = self.rows.columns[count_column(child)]
-        return np.where(column.null, 0, np.maximum(column.values, 0)).astype(np.int64)
 
 
 def draw_linked(
@@ -81,25 +50,6 @@ def draw_linked(
         drawing = TableDrawing(model, name, drawn, sampling_rng(seed, part * MAX_TABLES + i))
         drawn[name] = drawing.draw_root(n_persons) if name == model.schema.root else drawing.draw_below()
     return drawn
-
-
-def rules_held(model: LinkedModel, name: str, drawn: Mapping[str, DrawnTable]) -> list[tuple[str, np.ndarray]]:
-    """Return each rule of a table that can be told of its rows, and (n,) booleans: the row keeps it."""
-    rules, table = rules_of(model, name), drawn[name]
-    frame = model.codecs[name].frame(table.rows)
-    parent = model.schema.tables[name].parent
-    if parent is not None:
-        above = model.codecs[parent.table].frame(drawn[parent.table].rows.take(table.parent))
-        frame = frame.join(_prefixed(above, "parent"))
-    before = np.maximum(np.arange(table.n_rows) - 1, 0)  # rows of one parent stand one after the other, in order
-    first = table.parent != table.parent[before] if table.n_rows else np.zeros(0, dtype=bool)
-    first[:1] = True
-    frame = frame.join(_prefixed(model.codecs[name].frame(table.rows.take(before)), "previous"))
-    held = []
-    for rule in rules:
-        of_previous = any(column.startswith("previous.") for column in rule.columns)
-        held.append((rule.text, rule.holds(frame) | (first & of_previous)))
-    return held
 
 
 class TableDrawing:
@@ -164,7 +114,7 @@ class TableDrawing:
         kind = self._kinds(above.person, wanted)
         parents = np.flatnonzero(wanted > 0)
         ends = self._ends(declared.table, above, parents)
-        step = _Step(parents, kind[:, parents], 0, wanted[parents], ends, None, None)
+        step = Step(parents, kind[:, parents], 0, wanted[parents], ends, None, None)
         parts: list[tuple[np.ndarray, np.ndarray, DecodedRows]] = []
         while len(step.parents):
             codes, rows, held = self._draw_step(step)
@@ -191,7 +141,6 @@ class TableDrawing:
         """
         if self._order is None:
             return None
-        codec = self._ordered
         columns = above.rows.columns
         first, span = columns[first_column(self._name, self._order)], columns[span_column(self._name, self._order)]
         null = first.null[parents].copy()
@@ -204,10 +153,15 @@ class TableDrawing:
         known = np.flatnonzero(~null)
         if len(known) and len(known) < len(parents):
             start[null] = start[self._rng.choice(known, size=int(null.sum()))]
-        unit = self._unit
-        length = np.where(span.null[parents], 0, np.maximum(span.values[parents], 0)).astype(np.int64) * unit
-        start = codec.bounded(start)
-        return np.stack([start, np.maximum(codec.bounded(start + length), start)])
+        start = self._inside(start)
+        return np.stack([start, self._inside(self._later_than(start, np.where(span.null, 0, span.values)[parents]))])
+
+    def _inside(self, values: np.ndarray) -> np.ndarray:
+        """Return values of the order column inside its declared bounds, and inside what such a column can hold."""
+        codec = self._ordered
+        low, high = (FIRST_SECOND, LAST_SECOND) if isinstance(codec, TimeCodec) else (-GRID_LIMIT, GRID_LIMIT)
+        found: np.ndarray = codec.bounded(np.clip(values, low, high))
+        return found // self._unit * self._unit
 
     @property
     def _ordered(self) -> NumberCodec | TimeCodec:
@@ -230,7 +184,8 @@ class TableDrawing:
 
     def _later_than(self, above: np.ndarray, steps: np.ndarray) -> np.ndarray:
         unit = self._unit
-        later: np.ndarray = (above // unit + steps) * unit
+        most = GRID_LIMIT // unit  # of steps, so that no sum leaves 64 bits
+        later: np.ndarray = (above // unit + np.clip(steps.astype(np.int64), -most, most)) * unit
         return later
 
     def _kinds(self, person: np.ndarray, wanted: np.ndarray) -> np.ndarray:
@@ -244,7 +199,7 @@ class TableDrawing:
         total = np.bincount(person, weights=wanted).astype(np.int64)[person]
         return np.clip(per_unit.class_of(np.maximum(total, 1)), 0, len(per_unit.classes) - 1)[None]
 
-    def _draw_step(self, step: _Step) -> tuple[np.ndarray, DecodedRows, np.ndarray]:
+    def _draw_step(self, step: Step) -> tuple[np.ndarray, DecodedRows, np.ndarray]:
         """Return the codes and rows of one place, and which of them keep the rules."""
         known = self._known(step)
         codes, rows = self._one_row_each(step, known)
@@ -261,15 +216,15 @@ class TableDrawing:
             held[bad] = self._hold(fresh, step.parents[bad], step.take(bad).previous)
         return codes, rows, held
 
-    def _move(self, step: _Step, at: np.ndarray, others: np.ndarray) -> None:
+    def _move(self, step: Step, at: np.ndarray, others: np.ndarray) -> None:
         """Begin some histories when others begin, in place: what was drawn with the row above breaks a rule."""
         if step.ends is None or not len(others):
             return
         length = step.ends[1, at] - step.ends[0, at]
         step.ends[0, at] = step.ends[0, self._rng.choice(others, size=len(at))]
-        step.ends[1, at] = np.maximum(self._ordered.bounded(step.ends[0, at] + length), step.ends[0, at])
+        step.ends[1, at] = self._inside(step.ends[0, at] + length)
 
-    def _known(self, step: _Step) -> np.ndarray:
+    def _known(self, step: Step) -> np.ndarray:
         """Return (all attributes of the model, n) codes, −1 for those of the table itself."""
         above, at = {}, step.parents
         for table in reversed(self._schema.ancestors(self._name)):
@@ -283,14 +238,14 @@ class TableDrawing:
         own = np.full((len(self._codec.attributes), len(step.parents)), -1, dtype=np.int32)
         return np.concatenate([own, given, step.kind.astype(np.int32)])
 
-    def _left(self, step: _Step) -> np.ndarray:
+    def _left(self, step: Step) -> np.ndarray:
         """Return (n,) steps from the row before to the last row."""
         assert step.previous is not None
         assert step.ends is not None
         left: np.ndarray = (step.ends[1] - step.previous.columns[self._order or ""].values) // self._unit
         return np.maximum(left, 0)
 
-    def _one_row_each(self, step: _Step, known: np.ndarray) -> tuple[np.ndarray, DecodedRows]:
+    def _one_row_each(self, step: Step, known: np.ndarray) -> tuple[np.ndarray, DecodedRows]:
         """Return codes and values of a row for each parent; where rows have an order, first when, and then what."""
         if self._order is None or step.ends is None:
             codes = self._complete(known)
@@ -313,7 +268,7 @@ class TableDrawing:
         codes = self._complete(known)
         return codes, self._codec.draw(codes, self._rng, {self._order: when, since: passed})
 
-    def _next_steps(self, step: _Step, known: np.ndarray, at: int) -> np.ndarray:
+    def _next_steps(self, step: Step, known: np.ndarray, at: int) -> np.ndarray:
         """Return (n,) steps from the row before to this one: all that are left for a last row, else no more than that.
 
         Args:
@@ -349,75 +304,10 @@ class TableDrawing:
         parent = self._schema.tables[self._name].parent
         if parent is not None:
             above = self._codecs[parent.table].frame(self._above[parent.table].rows.take(parents))
-            frame = frame.join(_prefixed(above, "parent"))
+            frame = frame.join(prefixed(above, "parent"))
         if previous is not None:
-            frame = frame.join(_prefixed(self._codec.frame(previous), "previous"))
+            frame = frame.join(prefixed(self._codec.frame(previous), "previous"))
         for rule in self._rules:
             if set(rule.columns) <= set(frame.columns):
                 held &= rule.holds(frame)
         return held
-
-
-@dataclass(frozen=True, repr=False)
-class _Step:
-    """Rows of one place.
-
-    Attributes:
-      parents: (n,) the row above each.
-      kind: (1, n) class of the person by the number of rows; (0, n) where there are none.
-      place: from 0.
-      wanted: (n,) rows that the row above has in all.
-      ends: (2, n) values of the order column in the first and the last of them; None without an order.
-      before, previous: codes and values of the row before; None at the first place.
-    """
-
-    parents: np.ndarray
-    kind: np.ndarray
-    place: int
-    wanted: np.ndarray
-    ends: np.ndarray | None
-    before: np.ndarray | None
-    previous: DecodedRows | None
-
-    def take(self, at: np.ndarray) -> _Step:
-        """Return some of the rows."""
-        return _Step(
-            self.parents[at],
-            self.kind[:, at],
-            self.place,
-            self.wanted[at],
-            None if self.ends is None else self.ends[:, at],
-            None if self.before is None else self.before[:, at],
-            None if self.previous is None else self.previous.take(at),
-        )
-
-    def after(self, codes: np.ndarray, rows: DecodedRows) -> _Step:
-        """Return the next place, of those that have another row.
-
-        Args:
-          codes, rows: what was drawn at this place.
-        """
-        on = np.flatnonzero(self.wanted > self.place + 1)
-        return replace(self.take(on), place=self.place + 1, before=codes[:, on], previous=rows.take(on))
-
-
-def _prefixed(frame: pd.DataFrame, prefix: str) -> pd.DataFrame:
-    return frame.add_prefix(f"{prefix}.").set_index(pd.RangeIndex(len(frame)))
-
-
-def rules_of(model: LinkedModel, name: str) -> Sequence[Rule]:
-    """Return the rules of a table whose columns are all drawn."""
-    schema = model.schema
-    codecs = {"": model.models[name].codec, "previous.": model.models[name].codec}
-    parent = schema.tables[name].parent
-    if parent is not None:
-        codecs["parent."] = model.models[parent.table].codec
-    names = {prefix + c.name for prefix, codec in codecs.items() for c in codec.codecs if c.family != "invented"}
-    own = schema.of_table(name)
-    known = Vocabulary(
-        names=tuple(sorted(names)),
-        hierarchies={n: c.hierarchy for n, c in own.columns.items() if c.hierarchy is not None},
-        booleans=own.booleans(),
-    )
-    rules = [parse_rule(text, known) for text in schema.tables[name].rules]
-    return [rule for rule in rules if set(rule.columns) <= names]

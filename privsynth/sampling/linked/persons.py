@@ -22,7 +22,8 @@ from privsynth.randomness import sampling_rng
 from privsynth.sampling.conditions import Clause, parse_clauses
 from privsynth.sampling.draw import LEAST_RATE, draw_rows
 from privsynth.sampling.likelihood import Conditioned, condition
-from privsynth.sampling.linked.draw import DrawnTable, TableDrawing, draw_linked, rules_of
+from privsynth.sampling.linked.draw import TableDrawing, draw_linked
+from privsynth.sampling.linked.drawn import DrawnTable, rules_of
 from privsynth.sampling.linked.model import LinkedModel
 from privsynth.schema.linked import LinkedSchema
 from privsynth.schema.linked.definition import MAX_TABLES

@@ -15,7 +15,7 @@ from privsynth.codecs.decoded_rows import Decoded, DecodedRows
 from privsynth.codecs.synthetic_rows import SyntheticRows
 from privsynth.codecs.table import TableCodec
 from privsynth.codecs.written.rows import data_frame
-from privsynth.sampling.linked.draw import DrawnTable
+from privsynth.sampling.linked.drawn import DrawnTable
 from privsynth.sampling.linked.model import LinkedModel
 
 _Block = TypeVar("_Block", bound=Sized)

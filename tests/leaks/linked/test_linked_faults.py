@@ -27,6 +27,7 @@ from privsynth.domain.linking import People
 from privsynth.errors import BudgetExceeded
 from privsynth.pipeline.learning import columns
 from privsynth.pipeline.linked import learn as core
+from privsynth.pipeline.linked import views
 from privsynth.pipeline.linked.plan import MechanismsOfTable
 
 MOVED = "moved by"
@@ -73,12 +74,12 @@ def test_time_since_the_row_before_in_the_file(monkeypatch):
 
 
 def test_numbers_of_children_by_the_order_of_the_file(monkeypatch):
-    real = core.number_of_children
+    real = views.number_of_children
 
     def number_of_children(parent, n_parents):
         return np.cumsum(real(parent, n_parents)) % STAYS  # of all rows up to this one, other persons' among them
 
-    monkeypatch.setattr(core, "number_of_children", number_of_children)
+    monkeypatch.setattr(views, "number_of_children", number_of_children)
     with pytest.raises(AssertionError, match=MOVED):
         one_more(alike(STAYS, 2))
 

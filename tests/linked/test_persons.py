@@ -10,7 +10,8 @@ from linked.clinic import learned
 from privsynth.errors import ConfigError
 from privsynth.sampling.linked import persons as module
 from privsynth.sampling.linked import written
-from privsynth.sampling.linked.draw import draw_linked
+from privsynth.sampling.linked.draw import TableDrawing, draw_linked
+from privsynth.sampling.linked.drawn import DrawnTable
 from privsynth.sampling.linked.persons import draw_persons, order_persons
 from privsynth.sampling.linked.written import written_frame
 
@@ -85,6 +86,22 @@ def test_persons_who_meet_a_condition_are_those_that_the_model_would_draw(model)
 
 def test_the_number_of_rows_of_a_person_can_be_asked_for(model):
     assert (frames(model, 100, "`number of stays` >= 3")["stays"].groupby("patient").size() >= 3).all()
+
+
+def test_histories_that_end_early_count_the_rows_that_came_out(model, monkeypatch):
+    real = TableDrawing.draw_below
+
+    def without_every_third(self):
+        table = real(self)
+        at = np.flatnonzero(np.arange(table.n_rows) % 3 > 0)
+        return DrawnTable(table.rows.take(at), table.codes[:, at], table.parent[at], table.person[at])
+
+    monkeypatch.setattr(TableDrawing, "draw_below", without_every_third)
+    tables = frames(model, 100, "`number of stays` >= 2", "stays: `number of tests` >= 1")
+    assert (tables["stays"].groupby("patient").size() >= 2).all()
+    assert tables["stays"]["patient"].nunique() == len(tables["patients"]) == 100
+    tested = tables["stays"][tables["stays"]["stay_id"].isin(tables["tests"]["stay"])]
+    assert tested["patient"].nunique() == 100
 
 
 @pytest.mark.parametrize(

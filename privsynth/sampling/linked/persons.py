@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from privsynth._validate import in_range
-from privsynth.codecs.decoded_rows import join
+from privsynth.codecs.decoded_rows import Decoded, DecodedRows, join
 from privsynth.codecs.table import MAX_ROWS, TableCodec
 from privsynth.errors import ConfigError
 from privsynth.progress import Progress, no_progress
@@ -24,7 +24,7 @@ from privsynth.sampling.draw import LEAST_RATE, draw_rows
 from privsynth.sampling.likelihood import Conditioned, condition
 from privsynth.sampling.linked.draw import TableDrawing, draw_linked
 from privsynth.sampling.linked.drawn import DrawnTable, rules_of
-from privsynth.sampling.linked.model import LinkedModel
+from privsynth.sampling.linked.model import LinkedModel, count_column
 from privsynth.schema.linked import LinkedSchema
 from privsynth.schema.linked.definition import MAX_TABLES
 
@@ -131,20 +131,21 @@ def _meeting(
                 "them, or ask for fewer rows of one person"
             )
         count = int(np.clip(1.1 * (wanted - kept) * drawn / max(kept, 0.5), 64, PART_PERSONS)) if drawn else wanted
-        found = _given_columns(model, order, count, rng)
-        met = np.ones(count, dtype=bool)
-        for table, clauses in order.events:
-            met &= _have_row(model.codecs[table], found[table], clauses, count)
-        chosen = np.flatnonzero(met)[: wanted - kept]
+        found = _who_meet(model, order, count, rng)
+        chosen = np.arange(min(found[model.schema.root].n_rows, wanted - kept))
         parts.append(_of_persons(model.schema, found, chosen))
         drawn, kept = drawn + count, kept + len(chosen)
     return _joined(model.schema, parts)
 
 
-def _given_columns(
+def _who_meet(
     model: LinkedModel, order: PersonOrder, n_persons: int, rng: np.random.Generator
 ) -> dict[str, DrawnTable]:
-    """Return persons whose own columns meet the conditions, with all their rows."""
+    """Return those of so many persons who meet the conditions, with all their rows.
+
+    Their own columns are drawn inside the conditions. Who lacks a row is left out before the tables that come later are
+    drawn: those are drawn given what is there already, so that this changes no distribution.
+    """
     root = model.schema.root
     drawn: dict[str, DrawnTable] = {}
     if order.person.clauses:
@@ -156,7 +157,34 @@ def _given_columns(
     for name in model.schema.modelled:
         if name != root:
             drawn[name] = TableDrawing(model, name, drawn, rng).draw_below()
-    return drawn
+        for table, clauses in order.events:
+            if table == name:
+                met = _have_row(model.codecs[name], drawn[name], clauses, drawn[root].n_rows)
+                drawn = _of_persons(model.schema, drawn, np.flatnonzero(met))
+    return _of_persons(model.schema, drawn, np.flatnonzero(_meet_as_they_are(model, order, drawn)))
+
+
+def _meet_as_they_are(model: LinkedModel, order: PersonOrder, drawn: Mapping[str, DrawnTable]) -> np.ndarray:
+    """Return (persons,) booleans: the person meets the conditions with the numbers of rows that came out.
+
+    They may be smaller than those that were drawn, where a history ended early.
+    """
+    root = model.schema.root
+    n_persons = drawn[root].n_rows
+    met = np.ones(n_persons, dtype=bool)
+    for name, clauses in ((root, order.person.clauses), *order.events):
+        if clauses:
+            met &= _have_row(model.codecs[name], _counted(model.schema, drawn, name), clauses, n_persons)
+    return met
+
+
+def _counted(schema: LinkedSchema, drawn: Mapping[str, DrawnTable], name: str) -> DrawnTable:
+    """Return a table whose columns of numbers of children count those that are there."""
+    table, columns = drawn[name], dict(drawn[name].rows.columns)
+    for child in schema.children(name):
+        number = np.bincount(drawn[child].parent, minlength=table.n_rows)
+        columns[count_column(child)] = Decoded(number, np.zeros(table.n_rows, dtype=bool))
+    return DrawnTable(DecodedRows(columns, table.n_rows), table.codes, table.parent, table.person)
 
 
 def _have_row(codec: TableCodec, table: DrawnTable, clauses: Sequence[Clause], n_persons: int) -> np.ndarray:
@@ -169,11 +197,11 @@ def _have_row(codec: TableCodec, table: DrawnTable, clauses: Sequence[Clause], n
 
 
 def _of_persons(schema: LinkedSchema, drawn: Mapping[str, DrawnTable], chosen: np.ndarray) -> dict[str, DrawnTable]:
-    """Return the rows of some persons, who are numbered anew."""
+    """Return the rows of some persons, who are numbered anew, in the tables that are there, parents first."""
     number: dict[str, np.ndarray] = {}
     found: dict[str, DrawnTable] = {}
-    for name in schema.modelled:
-        table, parent = drawn[name], schema.tables[name].parent
+    for name, table in drawn.items():
+        parent = schema.tables[name].parent
         at = np.flatnonzero(np.isin(table.person, chosen))
         number[name] = np.full(table.n_rows, -1, dtype=np.int64)
         number[name][at] = np.arange(len(at))

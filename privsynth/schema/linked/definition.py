@@ -112,9 +112,9 @@ class LinkedSchema(BaseModel):
                 raise ValueError(f"'{name}' is no name of a table: use at most 64 letters, digits, '_' and '-'")
         roots = [name for name, table in self.tables.items() if table.parent is None and not table.reference]
         if len(roots) != 1:
-            found = "none" if not roots else "'" + "' and '".join(sorted(roots)) + "'"
+            found = "no table has" if not roots else "'" + "' and '".join(sorted(roots)) + "' have"
             raise ValueError(
-                f"exactly one table holds the persons and has no parent; here {found} has none. Declare the parent of "
+                f"exactly one table holds the persons and has no parent; here {found} none. Declare the parent of "
                 "each other table, or that it is a reference table"
             )
         for name, table in self.tables.items():

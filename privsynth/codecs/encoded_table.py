@@ -46,6 +46,11 @@ class RowsPerUnit:
         """Rows of a unit that are used, on average."""
         return float(np.minimum(self.rows, self.most_used) @ np.array(self.units))
 
+    def rows_beside(self, *, used: bool) -> float:
+        """Return how many rows the unit of a row has, on average over rows: of all rows, or of those that are used."""
+        rows, units = np.minimum(self.rows, self.most_used) if used else self.rows, np.array(self.units)
+        return float((units @ rows**2) / max(float(units @ rows), 1e-300))
+
     @property
     def left_out(self) -> float:
         """The share of the rows that are not used."""

@@ -13,7 +13,7 @@ from privsynth.codecs.contingency import Marginal, contingency_tables, full_marg
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.findings.finding import Finding
 from privsynth.privacy.mechanisms import Mechanisms, grid_sensitivity, on_grid
-from privsynth.public_figures.inputs import PaidInputs
+from privsynth.public_figures.inputs import ALONE, Alike, PaidInputs
 from privsynth.public_figures.noisy_table import SOURCE, USELESS, paid_figure
 
 MAX_TABLES = 300  # pairs in a mean, and half as many triples; bounds the time (own)
@@ -105,12 +105,15 @@ class PairTie:
     Attributes:
       marginal: of the two, perhaps in groups of codes.
       strength: how far their table is from that of unrelated columns with the same shares, less what chance would give.
-      chance: how far a table of as many real rows would be from the synthetic one by chance alone.
+      chance: how far a table of as many real rows would be from the synthetic one by chance alone, at the least: if
+        rows of a unit are no more alike than others.
+      most_chance: at the most: if they are all alike.
     """
 
     marginal: Marginal
     strength: float
     chance: float
+    most_chance: float
 
 
 def strongest_ties(inputs: PaidInputs, rng: np.random.Generator) -> dict[tuple[int, ...], PairTie]:
@@ -125,16 +128,17 @@ def strongest_ties(inputs: PaidInputs, rng: np.random.Generator) -> dict[tuple[i
     tables = _countable(sizes, _some(list[tuple[int, ...]](pairs), MAX_PAIRS, rng))
     marginals = [full_marginal(sizes, table) for table in tables]
     found = {
-        marginal.attributes: tie_of(marginal, counts, data.n_rows)
+        marginal.attributes: tie_of(marginal, counts, data.n_rows, inputs.alike)
         for marginal, counts in zip(marginals, contingency_tables(synthetic, marginals), strict=True)
     }
     ranked = sorted((pair for pair in found if found[pair].strength > 0), key=lambda pair: -found[pair].strength)
     target = inputs.single_attribute([inputs.target] if inputs.target else []).values()
     own = [pair for pair in ranked if set(pair) & set(target)]
-    return {pair: in_groups(data, found[pair], synthetic) for pair in dict.fromkeys([*ranked[:MAX_TIES], *own[:1]])}
+    shown = dict.fromkeys([*ranked[:MAX_TIES], *own[:1]])
+    return {pair: in_groups(data, found[pair], synthetic, inputs.alike) for pair in shown}
 
 
-def in_groups(data: Encoded, tie: PairTie, synthetic: np.ndarray) -> PairTie:
+def in_groups(data: Encoded, tie: PairTie, synthetic: np.ndarray, alike: Alike = ALONE) -> PairTie:
     """Return a tie as it is in the coarsest declared groups of codes that have nearly all of it.
 
     Below the level at which tables could be bought the synthetic rows know no tie, only noise: what the columns have to
@@ -144,25 +148,33 @@ def in_groups(data: Encoded, tie: PairTie, synthetic: np.ndarray) -> PairTie:
     axes = [[*levels_of(data, a), np.arange(data.sizes[a])] for a in pair]
     marginals = [Marginal(pair, groups) for groups in product(*axes)]
     ties = [
-        tie_of(marginal, counts, data.n_rows)
+        tie_of(marginal, counts, data.n_rows, alike)
         for marginal, counts in zip(marginals, contingency_tables(synthetic, marginals), strict=True)
     ]
     full = [one for one in ties if one.strength >= IN_GROUPS * tie.strength]
     return min(full, key=lambda one: one.marginal.size, default=tie)
 
 
-def tie_of(marginal: Marginal, counts: np.ndarray, n_rows: float) -> PairTie:
-    """Return the tie in a pair's table of the synthetic rows, if the real one has so many rows."""
+def tie_of(marginal: Marginal, counts: np.ndarray, n_rows: float, alike: Alike = ALONE) -> PairTie:
+    """Return the tie in a pair's table of the synthetic rows, if the real one has so many rows.
+
+    How alike rows of a unit are in columns that may differ in them nobody knows: what chance does has two ends.
+    """
     n = max(float(counts.sum()), 1.0)
+    constant = alike.constant.issuperset(marginal.attributes)
     shares, unrelated = counts / n, np.outer(counts.sum(axis=1), counts.sum(axis=0)) / n**2
-    by_chance = _by_chance(unrelated, n)
+    by_chance = _by_chance(unrelated, n / alike.synthetic if constant else n)
     strength = max(0.5 * float(np.abs(shares - unrelated).sum()) - by_chance, 0.0)
-    return PairTie(marginal, strength, _by_chance(shares, n_rows))
+    most = _by_chance(shares, n_rows / alike.real)
+    return PairTie(marginal, strength, most if constant else _by_chance(shares, n_rows), most)
 
 
 def _by_chance(shares: np.ndarray, n: float) -> float:
-    """Return the mean distance between shares and those of n rows drawn from them."""
-    return CHANCE * float(np.sqrt(shares * (1 - shares) / max(n, 1.0)).sum())
+    """Return the mean distance between shares and those of n rows drawn from them.
+
+    The count of an entry is nearly normal where it is large; where it is small, it differs by twice its mean at most.
+    """
+    return float(np.minimum(CHANCE * np.sqrt(shares * (1 - shares) / max(n, 1.0)), shares).sum())
 
 
 def kept(tie: Finding) -> bool | None:
@@ -170,11 +182,12 @@ def kept(tie: Finding) -> bool | None:
     if tie.value is None or tie.baseline is None or tie.low is None or tie.high is None:
         return None
     chance = float(tie.detail.get("by_chance", 0.0))
+    most_chance = float(tie.detail.get("by_chance_at_most", chance))
     if chance > tie.baseline:  # too many entries for so few rows
         return None
     if tie.high <= KEPT * tie.baseline + chance:
         return True
-    return False if tie.low > KEPT * tie.baseline + chance else None
+    return False if tie.low > KEPT * tie.baseline + most_chance else None
 
 
 def _release(
@@ -245,11 +258,17 @@ def _tie_finding(rows: float, tie: PairTie, sigma: float, data: Encoded) -> Find
         better="lower",
         meaning="Share of rows that would have to change for this pair of columns, one of the most strongly tied in "
         "the synthetic rows, to be distributed as in the real table. The tie is kept if this is far below what "
-        f"unrelated columns would have; about {tie.chance:.3f} of it is chance, for so many rows. The interval covers "
+        f"unrelated columns would have; about {_spread(tie)} of it is chance, for so many rows. The interval covers "
         f"the noise of the release.{note}",
         source=SOURCE,
-        detail={"by_chance": tie.chance},
+        detail={"by_chance": tie.chance}
+        | ({"by_chance_at_most": tie.most_chance} if tie.most_chance > tie.chance else {}),
     )
+
+
+def _spread(tie: PairTie) -> str:
+    least, most = f"{tie.chance:.3f}", f"{tie.most_chance:.3f}"
+    return least if least == most else f"{least} to {most}, as rows of a unit are more or less alike,"
 
 
 def _distance_finding(

@@ -12,6 +12,24 @@ from privsynth.codecs.encoded_table import Encoded
 from privsynth.codecs.table import TableCodec
 
 
+@dataclass(frozen=True, kw_only=True)
+class Alike:
+    """How far rows come in units, and so tell less than as many rows of different units; released or declared.
+
+    Attributes:
+      real: rows in the unit of a row, on average over the real rows that are used: so many may be alike.
+      synthetic: likewise of synthetic rows, if those of a unit are drawn together, else 1.
+      constant: attributes that are the same in all rows of a unit.
+    """
+
+    real: float = 1.0
+    synthetic: float = 1.0
+    constant: frozenset[int] = frozenset()
+
+
+ALONE = Alike()  # where each row is a unit
+
+
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class PaidInputs:
     """The inputs of the public figures.
@@ -22,6 +40,7 @@ class PaidInputs:
       codec: columns and attributes.
       target: column to predict, or None.
       protected: columns whose groups must be treated alike.
+      alike: how far rows come in units.
       in_training: (n,) booleans, private: the row was trained on, else held out. None: nobody was held out by plan.
     """
 
@@ -31,6 +50,7 @@ class PaidInputs:
     target: str | None
     protected: tuple[str, ...]
     in_training: np.ndarray | None = None
+    alike: Alike = ALONE
 
     def __repr__(self) -> str:
         return f"PaidInputs({len(self.data.sizes)} attributes)"

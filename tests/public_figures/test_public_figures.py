@@ -15,9 +15,9 @@ from privsynth.codecs.contingency import contingency_tables, full_marginal
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.codecs.table import TableCodec
 from privsynth.public_figures import membership, utility
-from privsynth.public_figures.fidelity import MAX_TIES, PairTie, in_groups, kept, tie_of
+from privsynth.public_figures.fidelity import MAX_TIES, PairTie, _tie_finding, in_groups, kept, tie_of
 from privsynth.public_figures.figures import TITLES, WEIGHTS, allocation, paid_findings
-from privsynth.public_figures.inputs import PaidInputs
+from privsynth.public_figures.inputs import Alike, PaidInputs
 from privsynth.public_figures.membership import _hashes, _Measure, membership_findings
 from privsynth.public_figures.noisy_table import NoisyTable, auroc, interval_of, rate
 from privsynth.public_figures.utility import score_rows, utility_findings
@@ -419,6 +419,36 @@ def test_what_chance_does_to_a_table_is_about_what_it_is_said_to_do():
     rng = np.random.default_rng(1)
     seen = [0.5 * np.abs(rng.multinomial(n, shares.ravel()) / n - 1 / 20).sum() for _ in range(200)]
     assert tie_in(shares * 10**6, n).chance == pytest.approx(np.mean(seen), rel=0.05)
+
+
+TIED = np.where(np.eye(4) > 0, 0.13, 0.04)  # shares of two columns; as unrelated ones each entry would have 1/16
+
+
+def verdict_of_units(law: np.ndarray, alike: float, seed: int) -> bool | None:
+    """Return the verdict on a tie of the synthetic rows, where 100 units of 10 real rows have a law of their own.
+
+    Args:
+      alike: the share of the units whose rows are all the same.
+    """
+    rng = np.random.default_rng(seed)
+    rows = rng.choice(16, size=(100, 10), p=law.ravel() / law.sum())
+    same = rng.random(100) < alike
+    rows[same] = rows[same, :1]
+    n, data = rows.size, inputs_of(FIRST, SYNTHETIC, n_rows=1_000.0).data
+    tie = tie_of(full_marginal((4, 4), (0, 1)), TIED * 10**6, n, Alike(real=10.0))
+    distance = 0.5 * np.abs(np.bincount(rows.ravel(), minlength=16) - n * TIED.ravel()).sum()
+    return kept(_tie_finding(float(distance), tie, 1e-6, data))
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.5, 1.0])
+def test_a_tie_is_not_misjudged_because_rows_come_in_units(alike):
+    """Fewer than 1 verdict in 50 is wrong, whatever a unit's rows have in common; 200 tables each."""
+    there = [verdict_of_units(TIED, alike, seed) for seed in range(200)]
+    assert sum(verdict is False for verdict in there) <= 4
+    gone = [verdict_of_units(np.full((4, 4), 1 / 16), alike, seed) for seed in range(200)]
+    assert sum(verdict is True for verdict in gone) <= 4
+    if not alike:
+        assert sum(verdict is True for verdict in there) >= 190
 
 
 def test_the_strongest_ties_are_shown_and_kept_or_not():

@@ -28,7 +28,7 @@ from privsynth.privacy.budget import Budget, SpendingPlan
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.progress import Progress, no_progress
 from privsynth.public_figures.figures import paid_findings
-from privsynth.public_figures.inputs import PaidInputs
+from privsynth.public_figures.inputs import Alike, PaidInputs
 from privsynth.randomness import KeyedFunction, sampling_rng
 from privsynth.sampling.draw_units import constant_columns
 from privsynth.sampling.synthetic_model import SyntheticModel
@@ -72,7 +72,7 @@ def learn(
     progress("measuring the public figures", 0.0)
     findings: list[Finding] = []
     if request.figures:
-        inputs = _figure_inputs(columns, partition, codes, request)
+        inputs = replace(_figure_inputs(columns, partition, codes, request), alike=_alike(columns, model, request))
         findings = paid_findings(inputs, mechanisms, mu_squared=plan.parts["report"], rng=rng)
     findings += screen(rows.columns(), {n: f.kind for n, f in columns.facts.items()}, visibility="public")
     findings += rule_findings([(rule.text, _held(rule, rows)) for rule in model.parsed_rules()])
@@ -218,6 +218,19 @@ def _prior_use(columns: LearnedColumns, model: SyntheticModel, request: Request)
         columns=columns.from_prior,
         bought=tuple(name for name in request.known.columns if name not in columns.from_prior),
         agreement=agreed if isinstance(agreed, float) else None,
+    )
+
+
+def _alike(columns: LearnedColumns, model: SyntheticModel, request: Request) -> Alike:
+    """Return how far rows come in units, from the released numbers of rows of units and what the schema declares."""
+    if model.units is None:
+        return Alike()
+    per_unit, codec = model.units.rows_per_unit, columns.codec
+    constant = [name for name in codec.names if request.schema.column(name).constant_within_unit]
+    return Alike(
+        real=per_unit.rows_beside(used=True),
+        synthetic=1.0 if model.units.column is None else per_unit.rows_beside(used=False),
+        constant=frozenset(at for name in constant for at in codec.attributes_of(name)),
     )
 
 

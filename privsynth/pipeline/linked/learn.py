@@ -32,7 +32,7 @@ from privsynth.privacy.budget import SpendingPlan
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.progress import Progress, no_progress
 from privsynth.public_figures.figures import paid_findings
-from privsynth.public_figures.inputs import PaidInputs
+from privsynth.public_figures.inputs import Alike, PaidInputs
 from privsynth.randomness import KeyedFunction, sampling_rng
 from privsynth.sampling.linked.draw import draw_linked
 from privsynth.sampling.linked.drawn import DrawnTable, rules_held
@@ -174,7 +174,7 @@ def _figures(
     """
     columns, everyone = one.columns, one.columns.everyone
     schema = request.schema.of_table(one.mechanisms.table)
-    modelled = columns.layout.modelled
+    modelled, per_unit = columns.layout.modelled, one.sizes.rows_per_unit
     trained = np.arange(everyone.codes.shape[1]) < len(one.partition.train)
     inputs = PaidInputs(
         data=everyone,
@@ -183,6 +183,7 @@ def _figures(
         target=next((n for n in schema.with_role("target") if n in modelled), None),
         protected=tuple(n for n in schema.with_role("protected") if n in modelled),
         in_training=trained if request.holdout_fraction > 0 else None,
+        alike=Alike() if per_unit is None else Alike(real=per_unit.rows_beside(used=True)),
     )
     return paid_findings(inputs, one.mechanisms, mu_squared=mu_squared, rng=rng)
 

@@ -10,7 +10,6 @@ import pyarrow as pa
 from privsynth.codecs.column_facts import CENT, MINUTE, ColumnFacts, declared_facts
 from privsynth.codecs.parse import Grid, as_numbers, as_times
 from privsynth.domain.linking import LinkedRows, ends_of_children, number_of_children
-from privsynth.domain.unit_sizes import REACH
 from privsynth.errors import SchemaError
 from privsynth.sampling.linked.model import (
     count_column,
@@ -34,9 +33,7 @@ def table_schema(linked: LinkedSchema, name: str) -> Schema:
     columns = {n: c for n, c in own.columns.items() if n != declared.key}
     for child in linked.children(name):
         below = linked.tables[child]
-        columns[count_column(child)] = Column(
-            kind="integer", minimum=0, maximum=REACH * below.max_children, nullable=False
-        )
+        columns[count_column(child)] = Column(kind="integer", minimum=0, nullable=False)
         if below.order is not None:
             columns[first_column(child, below.order)] = _first_of_children(linked, child, below.order)
             columns[span_column(child, below.order)] = Column(kind="integer", minimum=0)

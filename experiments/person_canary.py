@@ -20,8 +20,9 @@ import pyarrow as pa
 
 from privsynth.generators.marginal.fitted import FitSettings
 from privsynth.generators.marginal.generator import MarginalGenerator
-from privsynth.pipeline.linked.learn import LinkedRequest, learn_linked, table_schema, view_types
+from privsynth.pipeline.linked.learn import LinkedRequest, learn_linked
 from privsynth.pipeline.linked.plan import make_linked_plan
+from privsynth.pipeline.linked.views import table_schema, view_types
 from privsynth.privacy.accounting import gdp_mu
 from privsynth.privacy.budget import Bill, Budget
 from privsynth.privacy.mechanisms import GaussianMechanisms, Noisy, StableKeys

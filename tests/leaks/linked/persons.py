@@ -35,8 +35,8 @@ SPEC: dict[str, Any] = {
             "max_children": STAYS,
             "columns": {"stay_id": {"kind": "id"}, "admitted": {"kind": "datetime"}},
         },
-        "tests": {"parent": {"table": "stays", "column": "stay"}, "order": "value", "max_children": TESTS,
-                  "columns": {"value": {"kind": "numeric"}}},
+        "tests": {"parent": {"table": "stays", "column": "stay"}, "order": "taken", "max_children": TESTS,
+                  "columns": {"taken": {"kind": "datetime", "precision": 1}}},
         "consents": {"parent": {"table": "patients", "column": "patient"}, "max_children": 1},
         "wards": {"reference": True},
     },
@@ -45,7 +45,7 @@ SCHEMA = LinkedSchema.model_validate(SPEC)
 COLUMNS = {
     "patients": ["patient_id", "sex", "town", "born"],
     "stays": ["stay_id", "patient", "admitted", "ward", "cost"],
-    "tests": ["stay", "name", "value"],
+    "tests": ["stay", "name", "value", "taken"],
     "consents": ["patient", "given"],
 }
 PERSON = {"patients": "patient_id", "stays": "patient", "consents": "patient"}  # where a person's key is in the row
@@ -84,7 +84,8 @@ def stay(key: str, patient: str, day: int, rng: np.random.Generator) -> tuple[st
 
 def test(stay_id: str, rng: np.random.Generator) -> tuple[str, ...]:
     """Return a row of `tests`."""
-    return stay_id, str(rng.choice(["blood", "hcg", "x-ray"])), f"{rng.uniform(0, 9):.2f}"
+    taken = (pd.Timestamp("2021-03-01") + pd.Timedelta(seconds=int(rng.integers(0, 10**7)))).isoformat()
+    return stay_id, str(rng.choice(["blood", "hcg", "x-ray"])), f"{rng.uniform(0, 9):.2f}", taken
 
 
 test.__test__ = False  # type: ignore[attr-defined]
@@ -121,7 +122,7 @@ def alike(stays: int, tests: int) -> Rows:
     return {
         "patients": [(NEW, "F", "Bern", "1960-05-01")],
         "stays": [(key, NEW, "2021-06-01T08:30", "surgery", "100.00") for key in keys],
-        "tests": [(key, "hcg", "5.0") for key in keys for _ in range(tests)],
+        "tests": [(key, "hcg", "5.0", "2021-06-02T10:00:01") for key in keys for _ in range(tests)],
         "consents": [(NEW, "yes")],
     }
 
@@ -139,7 +140,7 @@ def odd(stays: int) -> Rows:
     return {
         "patients": [(NEW, *cells(3))],
         "stays": rows,
-        "tests": [(str(row[0]), *cells(2)) for row in rows for _ in range(5)],
+        "tests": [(str(row[0]), *cells(2), when[(n + i) % len(when)]) for i, row in enumerate(rows) for n in range(5)],
         "consents": [(NEW, *cells(1)) for _ in range(3)],
     }
 
@@ -173,12 +174,9 @@ def as_typed(frames: Frames) -> dict[str, Table]:
         at = data.column_names.index(column)
         tables[name] = Table(data.set_column(at, column, pa.array(values, kind, from_pandas=True)))
 
-    typed(
-        "stays",
-        "admitted",
-        pd.to_datetime(frames["stays"]["admitted"], errors="coerce", format="ISO8601"),
-        pa.timestamp("ns"),
-    )
+    for name, column in (("stays", "admitted"), ("tests", "taken")):
+        times = pd.to_datetime(frames[name][column], errors="coerce", format="ISO8601")
+        typed(name, column, times, pa.timestamp("ns"))
     typed("stays", "cost", pd.to_numeric(frames["stays"]["cost"], errors="coerce").astype(float), pa.float64())
     typed("tests", "value", pd.to_numeric(frames["tests"]["value"], errors="coerce").astype(float), pa.float64())
     return tables

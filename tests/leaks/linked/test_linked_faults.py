@@ -30,7 +30,7 @@ from privsynth.pipeline.linked import learn as core
 from privsynth.pipeline.linked import views
 from privsynth.pipeline.linked.plan import MechanismsOfTable
 
-MOVED = "moved by"
+MOVED = "moved by|more keys than rows"
 
 
 def one_more(rows) -> None:

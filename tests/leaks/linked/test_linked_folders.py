@@ -14,7 +14,18 @@ from privsynth.ledger.ledger import Ledger
 
 PERSON, STAY, TOWN = "Needle-person-77123", "Needle-stay-77123", "Needle-town-77123"
 WARD, NAME, GIVEN = "Needle-ward-77123", "Needle-name-77123", "Needle-given-77123"
-TEXTS = (PERSON, STAY, TOWN, WARD, NAME, GIVEN, "1887-03-19", "1887-04-20T04:17", "2871-02-03T05:19")
+TEXTS = (
+    PERSON,
+    STAY,
+    TOWN,
+    WARD,
+    NAME,
+    GIVEN,
+    "1887-03-19",
+    "1887-04-20T04:17",
+    "1887-04-21T03:11",
+    "2871-02-03T05:19",
+)
 NUMBERS = (98765432.25, 73190.4417)
 
 
@@ -28,7 +39,7 @@ def with_needles(frames: Frames) -> Frames:
                 (STAY, PERSON, "1887-04-20T04:17", WARD, "98765432.25"),
                 (f"{STAY}b", PERSON, "2871-02-03T05:19", WARD, "98765432.25"),
             ],
-            "tests": [(STAY, NAME, "73190.4417"), (f"{STAY}b", NAME, "73190.4417")],
+            "tests": [(STAY, NAME, "73190.4417", "1887-04-21T03:11"), (f"{STAY}b", NAME, "73190.4417", None)],
             "consents": [(PERSON, GIVEN)],
         },
     )

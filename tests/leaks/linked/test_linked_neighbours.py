@@ -69,7 +69,7 @@ def test_rows_of_nobody_and_their_order_do_not_count():
     orphans = {
         "patients": [(None, "F", "Bern", "1960-05-01"), ("NA", "F", "Bern", "1960-05-01")],
         "stays": [stay("s000-0", "nobody", 3, rng), stay("s001-0", "", 3, rng)],
-        "tests": [test("no stay", rng), (None, "blood", "1.0")],
+        "tests": [test("no stay", rng), (None, "blood", "1.0", None)],
         "consents": [("nobody", "yes"), (None, "no")],
     }
     more = with_rows(frames, orphans)

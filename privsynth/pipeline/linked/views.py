@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from privsynth.codecs.column_facts import CENT, MINUTE, ColumnFacts, declared_facts
-from privsynth.codecs.parse import Grid, as_numbers, as_times
+from privsynth.codecs.parse import GRID_LIMIT, Grid, as_numbers, as_times
 from privsynth.domain.linking import LinkedRows, ends_of_children, number_of_children
 from privsynth.errors import SchemaError
 from privsynth.sampling.linked.model import (
@@ -112,7 +112,8 @@ def _first(linked: LinkedSchema, child: str, first: Grid, own: Grid | None) -> p
     if is_relative(linked, child) and own is not None:
         above = _facts_of_order(linked, parent.table)
         null = first.null | own.null
-        steps = first.steps - np.floor(own.steps * above.precision / facts.precision).astype(np.int64)
+        of_row = np.floor(own.steps * (above.precision / facts.precision))
+        steps = first.steps - np.clip(of_row, -GRID_LIMIT, GRID_LIMIT).astype(np.int64)
         return pa.array(np.where(null, 0, steps), mask=null)
     kind = _type_of_first(linked, child, order)
     if facts.kind == "date":

@@ -72,6 +72,8 @@ def check(schema: Path, as_json: bool) -> None:
     from privsynth.schema.rule_checks import check_rules
 
     if (tables := linked_schema(schema)) is not None:
+        for name in tables.modelled:
+            check_rules(tables.rules_schema(name))
         _say_tables(schema, tables, as_json)
         return
     loaded = load_schema(schema)
@@ -90,7 +92,7 @@ def check(schema: Path, as_json: bool) -> None:
 
 def _say_tables(path: Path, schema: LinkedSchema, as_json: bool) -> None:
     blanks = [
-        f"{name}: {c}" for name, table in schema.tables.items() for c, d in table.columns.items() if d.kind is None
+        f"{name}: {c}" for name in schema.modelled for c, d in schema.tables[name].columns.items() if d.kind is None
     ]
     proposed = [name for name, table in schema.tables.items() if table.proposed]
     rules = [f"{name}: {rule}" for name, table in schema.tables.items() for rule in table.rules]

@@ -129,7 +129,7 @@ def _needs_cell_text(empty: pd.Series) -> bool:
 def is_frame(given: object) -> bool:
     """Return whether something is a pandas DataFrame, without importing pandas."""
     bases = type(given).__mro__
-    return any(base.__name__ == "DataFrame" and base.__module__.startswith("pandas.") for base in bases)
+    return any(base.__name__ == "DataFrame" and base.__module__.partition(".")[0] == "pandas" for base in bases)
 
 
 SOURCE = Adapter(what="a pandas DataFrame", open=FrameSource)

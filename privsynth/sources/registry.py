@@ -190,6 +190,8 @@ def _find(origin: Any) -> _Found:
         return found
     if advice := advice_for_file(path):
         raise SourceError(advice)
+    if not path.exists():
+        raise SourceError(f"{path} does not exist; check the path")
     known = ", ".join(key for key in _BY_KEY if key != f"{ANY_SCHEME}://")
     raise SourceError(f"{path} has a suffix that is not known; known are {known} and pandas DataFrames")
 

@@ -12,10 +12,11 @@ from linked.clinic import SPEC, as_tables, clinic
 
 from privsynth.domain import linking
 from privsynth.domain.linking import People, link_rows, number_of_children
-from privsynth.errors import SourceError
+from privsynth.errors import SchemaError, SourceError
 from privsynth.pipeline.linked.views import order_values
 from privsynth.randomness import KeyedFunction
 from privsynth.schema.linked import LinkedSchema
+from privsynth.schema.rule_checks import check_rules
 from privsynth.table import Table
 
 SCHEMA = LinkedSchema.model_validate(SPEC)
@@ -236,3 +237,21 @@ def test_whatever_keys_are_repeated_or_missing_each_person_has_what_a_naive_read
         assert list(zip(stays.row[mine].tolist(), below, strict=True)) == naively(rows, person)
         assert stays.previous[mine].tolist() == [-1, *mine[:-1].tolist()][: len(mine)]
         assert (tests.person[np.isin(tests.parent, mine)] == i).all()
+
+
+@pytest.mark.parametrize(
+    ("rule", "sentence"),
+    [
+        ("`parent.sexe` = M => ward != obstetrics", "in the table 'stays', rule .* names the column 'parent.sexe'"),
+        ("admitted >= `previous.dischraged`", "names the column 'previous.dischraged', which the schema lacks"),
+        ("diagnosys in chapter O => ward = surgery", "which has no hierarchy"),
+        ("admitted - `parent.born` < 18 years", "cannot be calculated at 'years'"),
+        ("ward in (obstetrix, surgery)", "a value that it cannot have: 'obstetrix'"),
+        ("`parent.sex` = X => ward = surgery", "a value that it cannot have: 'X'"),
+    ],
+)
+def test_rules_that_cannot_be_judged_are_refused_before_anything_is_read(rule, sentence):
+    tables = {**SPEC["tables"], "stays": {**SPEC["tables"]["stays"], "rules": [rule]}}
+    with pytest.raises((ValueError, SchemaError), match=sentence) as refused:
+        check_rules(LinkedSchema.model_validate({"tables": tables}).rules_schema("stays"))
+    assert "pydantic" not in str(refused.value).splitlines()[0]

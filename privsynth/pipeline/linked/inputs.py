@@ -13,6 +13,7 @@ from privsynth.pipeline.inputs import check_invented, completed_schema, physical
 from privsynth.pipeline.public_names import refuse_values_for_names
 from privsynth.schema.definition import Column, Schema
 from privsynth.schema.linked import LinkedSchema
+from privsynth.schema.rule_checks import check_rules
 from privsynth.schema.source_format import SourceFormat
 from privsynth.schema.stated_types import Family
 from privsynth.sources.linked import LinkedSource
@@ -69,6 +70,7 @@ def open_linked(config: SynthesizeConfig, schema: LinkedSchema) -> OpenedTables:
             continue
         whole = Schema(columns=table.columns)
         check_schema_fits(whole, sources[name].names, "row")
+        check_rules(schema.rules_schema(name))
         check_invented(whole, sources[name], table.key or "row", config.rows if name == schema.root else None)
         found, typed[name] = completed_schema(whole, sources[name])
         declared[name] = table.model_copy(update={"columns": _without_keys(schema, name, found.columns)})

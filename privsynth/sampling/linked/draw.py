@@ -31,6 +31,7 @@ from privsynth.sampling.linked.model import (
 )
 from privsynth.schema.linked.definition import MAX_TABLES
 
+REACH = 3  # times `max_children` rows that a row above may have: so far are numbers of rows told apart (`unit_sizes`)
 ROUNDS = 25  # times that rows are drawn again until they keep the rules, before their history ends there (own)
 MOVED_AFTER = 10  # of them, after which a first row that breaks a rule is looked for at another time (own)
 LATER_ROUNDS = 8  # times that a step in time is drawn again if it leads beyond the last row (own)
@@ -110,7 +111,8 @@ class TableDrawing:
         declared = self._schema.tables[self._name].parent
         assert declared is not None
         above = self._above[declared.table]
-        wanted = above.children(self._name)
+        # As many classes of numbers of rows there are; noise may say more, without end.
+        wanted = np.minimum(above.children(self._name), REACH * self._schema.tables[self._name].max_children)
         kind = self._kinds(above.person, wanted)
         parents = np.flatnonzero(wanted > 0)
         ends = self._ends(declared.table, above, parents)

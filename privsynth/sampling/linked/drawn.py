@@ -10,7 +10,6 @@ import pandas as pd
 
 from privsynth.codecs.decoded_rows import DecodedRows
 from privsynth.sampling.linked.model import LinkedModel, count_column
-from privsynth.schema.rule_parser import Vocabulary, parse_rule
 from privsynth.schema.rules import Rule
 
 
@@ -116,11 +115,5 @@ def rules_of(model: LinkedModel, name: str) -> Sequence[Rule]:
     if parent is not None:
         codecs["parent."] = model.models[parent.table].codec
     names = {prefix + c.name for prefix, codec in codecs.items() for c in codec.codecs if c.family != "invented"}
-    own = schema.of_table(name)
-    known = Vocabulary(
-        names=tuple(sorted(names)),
-        hierarchies={n: c.hierarchy for n, c in own.columns.items() if c.hierarchy is not None},
-        booleans=own.booleans(),
-    )
-    rules = [parse_rule(text, known) for text in schema.tables[name].rules]
+    rules = schema.rules_schema(name).parsed_rules()
     return [rule for rule in rules if set(rule.columns) <= names]

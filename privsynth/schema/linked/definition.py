@@ -7,11 +7,11 @@ parent's row belongs; or it is a reference table, which is public and passes thr
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from privsynth.schema.definition import MAX_RULE_TEXT, MAX_RULES, NUMERIC_KINDS, TIME_KINDS, Column, Schema
 
@@ -119,12 +119,21 @@ class LinkedSchema(BaseModel):
             )
         for name, table in self.tables.items():
             self._check_parent(name, table)
-            own = self.of_table(name)  # its rules and code books are checked here
+            own = self._checked(name)
             if len(table.rules) > MAX_RULES or any(len(text) > MAX_RULE_TEXT for text in table.rules):
                 raise ValueError(f"at most {MAX_RULES} rules a table, of at most {MAX_RULE_TEXT:,} characters each")
             if own.columns and table.key is not None and table.key not in own.columns:
                 raise ValueError(f"the key '{table.key}' of '{name}' is not among its columns")
         return self
+
+    def _checked(self, name: str) -> Schema:
+        """Return one table's schema, once its code books and its rules are checked."""
+        try:
+            self.rules_schema(name)
+            return self.of_table(name)
+        except ValidationError as error:
+            reason = str(error.errors(include_url=False, include_input=False)[0]["msg"]).removeprefix("Value error, ")
+            raise ValueError(f"in the table '{name}', {reason}") from None
 
     def _check_parent(self, name: str, table: LinkedTable) -> None:
         seen, at = [name], table
@@ -175,6 +184,19 @@ class LinkedSchema(BaseModel):
         if table.parent is not None:
             yield table.parent.column
 
+    def rules_schema(self, name: str) -> Schema:
+        """Return what the rules of a table may speak of: its columns, those of the row above and of the row before.
+
+        Raises:
+          ValueError: a rule cannot be read, or names a column that is not declared.
+        """
+        table = self.tables[name]
+        columns = dict(table.columns)
+        if table.parent is not None:
+            columns |= _prefixed(self.tables[table.parent.table].columns, "parent")
+            columns |= _prefixed(table.columns, "previous")
+        return Schema(columns=columns if table.columns else {}, rules=table.rules)
+
     def of_table(self, name: str) -> Schema:
         """Return what is declared of one table by itself: without rules that name other rows."""
         table = self.tables[name]
@@ -182,6 +204,11 @@ class LinkedSchema(BaseModel):
         if table.key is not None:
             columns = {table.key: table.columns.get(table.key, Column(kind="id")), **columns}
         return Schema(columns=columns, rules=tuple(r for r in table.rules if not names_other_rows(r)))
+
+
+def _prefixed(columns: Mapping[str, Column], prefix: str) -> dict[str, Column]:
+    """Return columns as rules of rows below or after name them; what they follow from is no part of a rule."""
+    return {f"{prefix}.{name}": column.model_copy(update={"follows": None}) for name, column in columns.items()}
 
 
 def names_other_rows(rule: str) -> bool:

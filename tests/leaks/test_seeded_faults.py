@@ -112,7 +112,7 @@ def test_a_null_code_only_where_a_null_was_seen(monkeypatch, differs):
         return None
 
     changed_codecs(monkeypatch, change)
-    differs("no nulls", FILES)
+    differs("no nulls", "depends? on the rows")
 
 
 def test_the_exact_number_of_rows(monkeypatch, differs):

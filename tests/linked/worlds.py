@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from linked.clinic import clinic
 
-from privsynth.audit.linked.linked_tables import KeyedRows, LinkedTables, People, people_by_keys
+from privsynth.audit.linked.linked_tables import KeyedRows, LinkedPersons, LinkedTables, people_by_keys
 
 ABOVE = {"stays": "patients", "tests": "stays"}
 KINDS = {
@@ -37,17 +37,17 @@ def keyed(frames: dict[str, pd.DataFrame]) -> dict[str, KeyedRows]:
     return found
 
 
-def people(frames: dict[str, pd.DataFrame]) -> People:
+def people(frames: dict[str, pd.DataFrame]) -> LinkedPersons:
     """Return the persons of a clinic."""
     return people_by_keys(keyed(frames), ABOVE)
 
 
-def real(seed: int, persons: int = 1_500, held: int = 500) -> dict[str, People]:
+def real(seed: int, persons: int = 1_500, held: int = 500) -> dict[str, LinkedPersons]:
     """Return training and holdout persons of one population."""
     return {"train": people(clinic(persons, seed)), "holdout": people(clinic(held, seed + 1))}
 
 
-def tables(synthetic: People, parts: dict[str, People]) -> LinkedTables:
+def tables(synthetic: LinkedPersons, parts: dict[str, LinkedPersons]) -> LinkedTables:
     """Return the three groups of persons side by side."""
     return LinkedTables(
         train=parts["train"],

@@ -11,7 +11,7 @@ import numpy as np
 
 from privsynth.audit.common.audit_tables import thin
 from privsynth.audit.common.discretise import Distances, distances
-from privsynth.audit.linked.views import View
+from privsynth.audit.linked.views import CodedView
 from privsynth.findings.finding import Finding, Verdict
 from privsynth.findings.insufficient import insufficient
 from privsynth.stats.intervals import Interval, cluster_variance, normal
@@ -42,7 +42,7 @@ class Measured:
       baseline_label: which.
     """
 
-    view: View
+    view: CodedView
     found: Distances
     baseline: np.ndarray
     baseline_label: str
@@ -68,7 +68,7 @@ class Measured:
         }
 
 
-def measure(view: View, rng: np.random.Generator) -> Measured:
+def measure(view: CodedView, rng: np.random.Generator) -> Measured:
     """Return the distances of a view that speaks."""
     codes = view.codes
     found = distances(codes["train"], codes["synthetic"], view.sizes, view.marginals)
@@ -78,7 +78,7 @@ def measure(view: View, rng: np.random.Generator) -> Measured:
     return Measured(view, found, _by_chance(view, rng), "persons mixed at random")
 
 
-def _by_chance(view: View, rng: np.random.Generator) -> np.ndarray:
+def _by_chance(view: CodedView, rng: np.random.Generator) -> np.ndarray:
     """Return (m,) distances of all persons split at random: whole persons, for their rows are alike."""
     both = np.concatenate([view.codes["train"], view.codes["synthetic"]], axis=1)
     n, m = view.n_persons["train"], view.n_persons["synthetic"]
@@ -114,7 +114,7 @@ def findings(measured: Measured, rng: np.random.Generator, *, detail: Mapping[st
     return [_mean(measured), *excess, picked, *(_one(measured, int(i)) for i in measured.order[:WORST])]
 
 
-def _some(view: View) -> str:
+def _some(view: CodedView) -> str:
     of_all = f" of {view.of_all}" if view.of_all > len(view.marginals) else ""
     return f"{len(view.marginals)}{of_all} {view.words}"
 
@@ -148,7 +148,7 @@ def _one(measured: Measured, i: int, shared: int = 1) -> Finding:
     )
 
 
-def _interval(view: View, found: Distances, confidence: float = 0.95) -> Interval:
+def _interval(view: CodedView, found: Distances, confidence: float = 0.95) -> Interval:
     """Return the interval of a mean distance; the rows of a person depend on each other, on both sides."""
     variance = cluster_variance(found.influence_a, view.persons["train"]) + cluster_variance(
         found.influence_b, view.persons["synthetic"]
@@ -183,7 +183,7 @@ def _excess(measured: Measured, rng: np.random.Generator) -> Finding:
 _NO_ROWS = "at equal numbers of persons, one side has no rows."
 
 
-def _judged(view: View, marginals: list[tuple[int, ...]], shared: int, rng: np.random.Generator) -> dict[str, Any]:
+def _judged(view: CodedView, marginals: list[tuple[int, ...]], shared: int, rng: np.random.Generator) -> dict[str, Any]:
     """Return the verdict on some sets, picked among `shared`, and what it is based on."""
     beyond = _beyond(view, marginals, rng)
     if beyond is None:
@@ -210,7 +210,7 @@ class _Beyond:
         return "review" if strict.low > MOST_BEYOND or strict.high < 0 else "pass"
 
 
-def _beyond(view: View, marginals: list[tuple[int, ...]], rng: np.random.Generator) -> _Beyond | None:
+def _beyond(view: CodedView, marginals: list[tuple[int, ...]], rng: np.random.Generator) -> _Beyond | None:
     size = min(view.n_persons["holdout"], view.n_persons["synthetic"])
     codes, persons = {}, {}
     for part in ("holdout", "synthetic"):

@@ -10,7 +10,7 @@ from privsynth.audit.common.settings import AuditContext
 from privsynth.audit.linked.distances import Measured, findings, measure
 from privsynth.audit.linked.entry import LinkedAudit
 from privsynth.audit.linked.linked_tables import LinkedTables
-from privsynth.audit.linked.views import MOST_CHILDREN, View, Views
+from privsynth.audit.linked.views import MOST_CHILDREN, CodedView, Views
 from privsynth.findings.finding import Finding
 from privsynth.findings.insufficient import insufficient
 
@@ -47,7 +47,7 @@ def histories_alike(tables: LinkedTables, *, rng: np.random.Generator, context: 
     return found
 
 
-def _of_view(view: View, rng: np.random.Generator) -> list[Finding]:
+def _of_view(view: CodedView, rng: np.random.Generator) -> list[Finding]:
     if not view.marginals:
         return []
     if not view.speaks:
@@ -68,7 +68,7 @@ def _picture(measured: Measured) -> dict[str, Any]:
     return {}
 
 
-def _shares(view: View) -> dict[str, Any]:
+def _shares(view: CodedView) -> dict[str, Any]:
     """Return the shares of parents with 0, 1, 2, … rows, as far as any part has them."""
     counts = {name: np.bincount(codes[0], minlength=MOST_CHILDREN + 1) for name, codes in view.codes.items()}
     last = max(int(np.flatnonzero(count)[-1]) for count in counts.values())
@@ -76,7 +76,7 @@ def _shares(view: View) -> dict[str, Any]:
     return {"labels": view.values[0][: last + 1], "real": shares["train"], "synthetic": shares["synthetic"]}
 
 
-def _matrices(view: View, marginal: tuple[int, ...]) -> dict[str, Any]:
+def _matrices(view: CodedView, marginal: tuple[int, ...]) -> dict[str, Any]:
     """Return how often the most frequent values of a column are followed by each other, real and synthetic."""
     now, after = marginal
     count = np.bincount(view.codes["train"][now], minlength=view.sizes[now])

@@ -19,7 +19,7 @@ from privsynth.audit.common.audit_tables import thin
 from privsynth.audit.common.discretise import Coder, encode, fit_coder
 from privsynth.audit.common.row_points import fit_encoder, nearest
 from privsynth.audit.common.settings import AuditContext
-from privsynth.audit.linked.linked_tables import LinkedTables, People
+from privsynth.audit.linked.linked_tables import LinkedPersons, LinkedTables
 from privsynth.audit.linked.person_rows import person_rows
 from privsynth.audit.membership.data_only_scores import ratio
 from privsynth.audit.membership.inference_game import MembershipGame
@@ -66,7 +66,7 @@ class _Coded:
 
     tables: LinkedTables
 
-    def of(self, people: People) -> np.ndarray:
+    def of(self, people: LinkedPersons) -> np.ndarray:
         """Return the cells of some persons."""
         parts = [self._table(people, name, events) for name, events in self._events().items()]
         own = self._codes(people, self.tables.root)
@@ -94,11 +94,11 @@ class _Coded:
             for name, rows in tables.synthetic.rows.items()
         }
 
-    def _codes(self, people: People, name: str) -> np.ndarray:
+    def _codes(self, people: LinkedPersons, name: str) -> np.ndarray:
         """Return (columns, n) codes from 1."""
         return (encode(people.rows[name].frame, self._coders[name]) + 1).astype(np.int32)
 
-    def _table(self, people: People, name: str, events: int) -> np.ndarray:
+    def _table(self, people: LinkedPersons, name: str, events: int) -> np.ndarray:
         rows = people.rows[name]
         order = np.argsort(rows.person, kind="stable")
         count = people.number_of_rows(name)

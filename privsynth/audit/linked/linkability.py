@@ -18,7 +18,7 @@ from privsynth.audit.common.settings import AuditContext, Level
 from privsynth.audit.disclosure.linkability import CANDIDATES, linking_risk, n_targets
 from privsynth.audit.disclosure.targets import NO_ROWS, choose_targets
 from privsynth.audit.linked.entry import LinkedAudit
-from privsynth.audit.linked.linked_tables import LinkedTables, People
+from privsynth.audit.linked.linked_tables import LinkedPersons, LinkedTables
 from privsynth.findings.finding import Finding
 from privsynth.findings.insufficient import insufficient
 
@@ -87,12 +87,12 @@ def pair_rows(tables: LinkedTables, one: str, other: str, rng: np.random.Generat
     )
 
 
-def _next_rows(part: People, table: str) -> tuple[np.ndarray, np.ndarray]:
+def _next_rows(part: LinkedPersons, table: str) -> tuple[np.ndarray, np.ndarray]:
     followed = part.rows[table].followed
     return followed, followed + 1
 
 
-def _random_pairs(part: People, one: str, other: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _random_pairs(part: LinkedPersons, one: str, other: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Return up to `PER_PERSON` pairs of rows for each person; no row is paired with itself."""
     counts = [part.number_of_rows(name) for name in (one, other)]
     places = [np.argsort(part.rows[name].person, kind="stable") for name in (one, other)]
@@ -109,7 +109,7 @@ def _random_pairs(part: People, one: str, other: str, rng: np.random.Generator) 
 
 
 def _joined(
-    tables: LinkedTables, part: People, one: tuple[str, np.ndarray], other: tuple[str, np.ndarray]
+    tables: LinkedTables, part: LinkedPersons, one: tuple[str, np.ndarray], other: tuple[str, np.ndarray]
 ) -> pd.DataFrame:
     person = part.rows[one[0]].person[one[1]]
     frames = [part.rows[tables.root].frame.iloc[person].reset_index(drop=True)]

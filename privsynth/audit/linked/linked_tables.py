@@ -68,7 +68,7 @@ class Faults:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class People:
+class LinkedPersons:
     """Persons with all their rows. Row i of the root table is person i.
 
     Attributes:
@@ -88,7 +88,7 @@ class People:
         """Return (n,) how many rows of a table each person has."""
         return np.bincount(self.rows[table].person, minlength=self.n)
 
-    def take(self, persons: np.ndarray, above: Mapping[str, str]) -> People:
+    def take(self, persons: np.ndarray, above: Mapping[str, str]) -> LinkedPersons:
         """Return some of the persons, with all their rows.
 
         Args:
@@ -128,7 +128,7 @@ class KeyedRows:
     order: str = ""
 
 
-def people_by_keys(tables: Mapping[str, KeyedRows], above: Mapping[str, str]) -> People:
+def people_by_keys(tables: Mapping[str, KeyedRows], above: Mapping[str, str]) -> LinkedPersons:
     """Return the persons, and what is wrong with keys and order; orphans and rows below them are left out.
 
     Args:
@@ -161,7 +161,7 @@ def people_by_keys(tables: Mapping[str, KeyedRows], above: Mapping[str, str]) ->
         kept[name][at] = np.arange(len(at))
         person = found[above[name]].person[parent[at]]
         found[name] = Rows(table.frame.iloc[at].reset_index(drop=True), person, parent[at])
-    return People(found, faults)
+    return LinkedPersons(found, faults)
 
 
 def _resolve(above: KeyedRows, table: KeyedRows) -> np.ndarray:
@@ -199,9 +199,9 @@ class LinkedTables:
       ConfigError: the three have different tables or columns.
     """
 
-    train: People
-    holdout: People | None
-    synthetic: People
+    train: LinkedPersons
+    holdout: LinkedPersons | None
+    synthetic: LinkedPersons
     root: str
     above: Mapping[str, str]
     orders: Mapping[str, str]
@@ -228,7 +228,7 @@ class LinkedTables:
         raise TypeError("LinkedTables holds private rows and is never pickled")
 
     @property
-    def parts(self) -> dict[str, People]:
+    def parts(self) -> dict[str, LinkedPersons]:
         """The three, by name; without a holdout that is empty."""
         held = {} if self.holdout is None or self.holdout.n == 0 else {"holdout": self.holdout}
         return {"train": self.train, **held, "synthetic": self.synthetic}
@@ -254,7 +254,7 @@ class LinkedTables:
             found.append(table)
         return found
 
-    def of_above(self, part: People, table: str, ancestor: str) -> np.ndarray:
+    def of_above(self, part: LinkedPersons, table: str, ancestor: str) -> np.ndarray:
         """Return (n,) for each row of a table its row in a table above it."""
         at = np.arange(len(part.rows[table]))
         while table != ancestor:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from privsynth.audit.common.audit_tables import AuditTables, numbers
 from privsynth.audit.common.settings import AuditContext
-from privsynth.audit.linked.linked_tables import LinkedTables, People, Rows
+from privsynth.audit.linked.linked_tables import LinkedPersons, LinkedTables, Rows
 from privsynth.findings.finding import Finding
 from privsynth.schema.definition import TIME_KINDS
 
@@ -98,13 +98,13 @@ def _of_table(tables: LinkedTables, table: str) -> list[Feature]:
     return found
 
 
-def _frame(tables: LinkedTables, part: People, wanted: list[Feature]) -> pd.DataFrame:
+def _frame(tables: LinkedTables, part: LinkedPersons, wanted: list[Feature]) -> pd.DataFrame:
     order = {name: np.argsort(rows.person, kind="stable") for name, rows in part.rows.items()}
     columns = {one.name: _values(part, part.rows[one.table], one, order[one.table]) for one in wanted}
     return pd.DataFrame(columns, index=pd.RangeIndex(part.n))
 
 
-def _values(part: People, rows: Rows, one: Feature, order: np.ndarray) -> pd.Series:
+def _values(part: LinkedPersons, rows: Rows, one: Feature, order: np.ndarray) -> pd.Series:
     """Return (persons,) values of a feature; missing for a person without rows."""
     if one.how == "own":
         return rows.frame[one.column].reset_index(drop=True)

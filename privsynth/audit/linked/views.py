@@ -16,7 +16,7 @@ import pandas as pd
 from privsynth.audit.common.audit_tables import numbers, thin
 from privsynth.audit.common.discretise import Coder, encode, fit_coder, fit_coders
 from privsynth.audit.common.settings import AuditContext
-from privsynth.audit.linked.linked_tables import LinkedTables, People
+from privsynth.audit.linked.linked_tables import LinkedPersons, LinkedTables
 from privsynth.audit.linked.person_rows import person_rows
 from privsynth.schema.definition import TIME_KINDS
 
@@ -26,7 +26,7 @@ PLACES = np.array([1, 2, 4, 8])  # first places after the first, second, third a
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
-class View:
+class CodedView:
     """Sets of columns of one kind, of one table.
 
     Attributes:
@@ -76,7 +76,7 @@ class View:
 
 @dataclass(frozen=True, repr=False, eq=False)
 class _Sets:
-    """The sets of a view before some are chosen: fields as in `View`."""
+    """The sets of a view before some are chosen: fields as in `CodedView`."""
 
     name: str
     words: str
@@ -120,14 +120,14 @@ class Views:
     def __init__(self, tables: LinkedTables, context: AuditContext, rng: np.random.Generator) -> None:
         self._tables, self._context, self._rng = tables, context, rng
 
-    def within(self, table: str, ways: int) -> View:
+    def within(self, table: str, ways: int) -> CodedView:
         """Return single columns, or pairs, of one row."""
         own = self._codes(table)
         sets = list(combinations(range(len(own.columns)), ways))
         words = "single columns" if ways == 1 else "pairs of columns of one row"
         return self._view(table, _Sets(f"tvd_{ways}way", words, own.columns, own.sizes, sets, own.codes))
 
-    def children(self, table: str) -> View:
+    def children(self, table: str) -> CodedView:
         """Return the number of rows of a table that each row of its parent has."""
         above = self._tables.above[table]
         values = [*map(str, range(MOST_CHILDREN)), f"{MOST_CHILDREN} or more"]
@@ -135,7 +135,7 @@ class Views:
         for name, part in self._tables.parts.items():
             counts = np.bincount(part.rows[table].parent, minlength=len(part.rows[above]))
             codes[name] = np.minimum(counts, MOST_CHILDREN)[None].astype(np.int32)
-        return View(
+        return CodedView(
             table=table,
             name="children_distance",
             words=f"the number of rows for each row of {above}",
@@ -149,7 +149,7 @@ class Views:
             values={0: values},
         )
 
-    def parents(self, table: str) -> View:
+    def parents(self, table: str) -> CodedView:
         """Return pairs of a column of a row and a column of a row above it."""
         own, above = self._codes(table), self._tables.ancestors(table)
         sides = [(name, self._codes(name)) for name in above]
@@ -163,7 +163,7 @@ class Views:
         words = "pairs of a column and one of a row above"
         return self._view(table, _Sets("parent_distance", words, columns, sizes, sets, codes))
 
-    def places(self, table: str) -> View:
+    def places(self, table: str) -> CodedView:
         """Return pairs of a column and the place of the row among those of its parent."""
         own = self._codes(table)
         codes = {}
@@ -175,7 +175,7 @@ class Views:
         words = "pairs of a column and the place"
         return self._view(table, _Sets("place_distance", words, columns, sizes, sets, codes))
 
-    def transitions(self, table: str) -> View:
+    def transitions(self, table: str) -> CodedView:
         """Return pairs of a column in one row and in the next."""
         own, count = self._codes(table), len(self._codes(table).columns)
         codes = {}
@@ -188,7 +188,7 @@ class Views:
         found = _Sets("transition_distance", words, columns, own.sizes * 2, sets, codes)
         return self._view(table, found, followed=True)
 
-    def gaps(self, table: str) -> View:
+    def gaps(self, table: str) -> CodedView:
         """Return the gap from a row to the next, and pairs of the gap and a column."""
         own, order = self._codes(table), self._tables.orders[table]
         gaps = {name: _gaps(part, table, order) for name, part in self._tables.parts.items()}
@@ -204,7 +204,7 @@ class Views:
         words = "the gap to the next row, alone and with each column"
         return self._view(table, _Sets("gap_distance", words, columns, sizes, sets, codes), followed=True)
 
-    def aggregates(self, ways: int) -> View:
+    def aggregates(self, ways: int) -> CodedView:
         """Return single columns, or pairs, of what sums up a person with all rows."""
         persons = person_rows(self._tables, self._context)
         coders: list[Coder] = self._context.once("person_coders", lambda: fit_coders(persons))
@@ -213,7 +213,7 @@ class Views:
         sets = list(combinations(range(len(coders)), ways))
         chosen = [sets[i] for i in thin(len(sets), MAX_MARGINALS, self._rng)]
         kinds = "single figures" if ways == 1 else "pairs of figures"
-        return View(
+        return CodedView(
             table=self._tables.root,
             name=f"aggregate_{ways}way",
             words=f"{kinds} that sum up a person",
@@ -233,13 +233,13 @@ class Views:
     def _n_persons(self) -> dict[str, int]:
         return {name: part.n for name, part in self._tables.parts.items()}
 
-    def _view(self, table: str, sets: _Sets, *, followed: bool = False) -> View:
+    def _view(self, table: str, sets: _Sets, *, followed: bool = False) -> CodedView:
         persons = {}
         for part, people in self._tables.parts.items():
             rows = people.rows[table]
             persons[part] = rows.person[rows.followed] if followed else rows.person
         own, kinds = self._codes(table), self._tables.kinds[table]
-        return View(
+        return CodedView(
             table=table,
             name=sets.name,
             words=sets.words,
@@ -257,7 +257,7 @@ class Views:
         )
 
 
-def _gaps(part: People, table: str, order: str) -> np.ndarray:
+def _gaps(part: LinkedPersons, table: str, order: str) -> np.ndarray:
     """Return how much later the next row is (seconds or units of the order), for the rows that have one."""
     at, values = part.rows[table].followed, numbers(part.rows[table].frame[order])
     return values[at + 1] - values[at]

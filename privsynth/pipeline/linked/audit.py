@@ -9,7 +9,7 @@ import numpy as np
 
 from privsynth.audit.common.running import not_run
 from privsynth.audit.common.settings import AuditSettings, Level
-from privsynth.audit.linked.linked_tables import KeyedRows, LinkedTables, People, Rows, people_by_keys
+from privsynth.audit.linked.linked_tables import KeyedRows, LinkedPersons, LinkedTables, Rows, people_by_keys
 from privsynth.audit.linked.registry import linked_left_out, run_linked_audits, thinned
 from privsynth.codecs.parsed_table import clean_frame, parse_table
 from privsynth.domain import linking
@@ -120,7 +120,7 @@ def _real_people(
     names: Mapping[str, list[str]],
     public: PublicTables,
     schema: LinkedSchema,
-) -> People:
+) -> LinkedPersons:
     """Return all real persons, training and holdout. Private."""
     found: dict[str, Rows] = {}
     places: dict[str, np.ndarray] = {}
@@ -133,12 +133,12 @@ def _real_people(
         parsed = parse_table(table, table_schema(schema, name), facts, names[name])
         frame = clean_frame(parsed, facts)[names[name]].iloc[order].reset_index(drop=True)
         found[name] = Rows(frame, linked.person[order], parent)
-    return People(found)
+    return LinkedPersons(found)
 
 
 def _synthetic_people(
     names: Mapping[str, list[str]], public: PublicTables, request: LinkedRequest, above: Mapping[str, str]
-) -> People:
+) -> LinkedPersons:
     """Return the persons of the release, put together by the keys that it is written with."""
     schema, model = request.schema, public.model
     orders, tables = _orders(schema, names), {}

@@ -190,7 +190,7 @@ def _find(origin: Any) -> _Found:
         return found
     if advice := advice_for_file(path):
         raise SourceError(advice)
-    if not path.exists():
+    if not path.suffix and not path.exists():  # a folder, by its name
         raise SourceError(f"{path} does not exist; check the path")
     known = ", ".join(key for key in _BY_KEY if key != f"{ANY_SCHEME}://")
     raise SourceError(f"{path} has a suffix that is not known; known are {known} and pandas DataFrames")

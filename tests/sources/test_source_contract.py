@@ -341,6 +341,11 @@ def test_bad_headers_are_refused_by_every_adapter_that_has_one(header, message, 
             open_source(origin)
 
 
+def test_a_folder_that_is_not_there_is_said_to_be_missing(tmp_path):
+    with pytest.raises(SourceError, match="nohospital does not exist; check the path"):
+        open_source(tmp_path / "nohospital")
+
+
 def test_an_unknown_suffix_lists_the_known_ones(tmp_path):
     with pytest.raises(SourceError) as caught:
         open_source(tmp_path / "table.nosuch")

@@ -6,10 +6,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from privsynth.codecs.columns import Attribute
+from privsynth.codecs.loaded import items, number, require, whole
+
+REACH = 3  # times the rows that are used of a unit: so far are numbers of rows told apart
+MAX_CLASSES, MAX_ROWS = 1_000, 10**6  # of a model file (own): far more than any table has that can be modelled
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,33 @@ class RowsPerUnit:
     def _by_code(self, rows: np.ndarray) -> np.ndarray:
         found = np.bincount(self.codes, weights=rows * np.array(self.units))
         return found / max(float(found.sum()), 1e-300)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON-able data."""
+        joined = {"joined": list(self.joined)} if self.joined else {}
+        classes = [list(ends) for ends in self.classes]
+        return {"classes": classes, "shares": list(self.units), "most_used": self.most_used, **joined}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> RowsPerUnit:
+        """Return what `to_json` wrote, from data that may hold more.
+
+        Raises:
+          Malformed: a field is wrong.
+        """
+        classes, last = [], 0
+        for pair in items(data["classes"], "the numbers of rows", at_most=MAX_CLASSES):
+            ends = [whole(n, last + 1, MAX_ROWS, "a number of rows") for n in items(pair, "a class", at_most=2)]
+            require(len(ends) == 2 and ends[0] == last + 1 <= ends[1], "the numbers of rows of a unit have gaps")
+            classes.append((ends[0], ends[1]))
+            last = ends[1]
+        given = items(data["shares"], "the shares", at_most=MAX_CLASSES)
+        shares = tuple(number(n, 0.0, 1e6, "a share of units") for n in given)
+        joined = tuple(whole(n, 0, len(classes) - 1, "a code") for n in items(data.get("joined", []), "the codes"))
+        require(len(shares) == len(classes) == len(joined or classes) > 0, "the numbers of rows do not fit")
+        codes = joined or tuple(range(len(classes)))
+        require(codes[0] == 0 and all(0 <= b - a <= 1 for a, b in pairwise(codes)), "codes of units have gaps")
+        return cls(tuple(classes), shares, whole(data["most_used"], 1, MAX_ROWS, "a number of rows"), joined)
 
     def class_of(self, rows: np.ndarray) -> np.ndarray:
         """Return (n,) the class of units with so many rows; more than the last class has count in it. Private."""

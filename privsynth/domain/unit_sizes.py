@@ -9,13 +9,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from privsynth.codecs.encoded_table import RowsPerUnit
+from privsynth.codecs.encoded_table import REACH, RowsPerUnit
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.privacy.unit_weights import weight_of_row
 
 # Numbers of rows are told exactly up to EXACT_ROWS, then by classes that get wider in proportion: within one, the mean
 # number of rows is off by a few hundredths at most. They reach beyond the rows that are used, REACH times as far.
-EXACT_ROWS, CLASS_WIDTH, REACH = 12, 1.25, 3
+EXACT_ROWS, CLASS_WIDTH = 12, 1.25
 CLEAR_SIGMAS = 2.0  # of noise, from which on a class, or several together, surely have units
 SURE_SIGMAS = 3.0  # from which on the model tells it apart: among some thirty classes noise alone hardly reaches that
 JOINED = 0.005  # of the rows; a bound that no column comes near: that it follows the number of rows exactly (own)

@@ -7,6 +7,7 @@ import time
 import warnings
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 
 from privsynth.audit.registry import audit_extensions
 from privsynth.errors import LittleToLearn, PrivsynthWarning
@@ -37,8 +38,8 @@ from privsynth.pipeline.usability.outlook import GUESSED_ROWS, Outlook, TableSiz
 from privsynth.pipeline.usability.resolution import unresolved
 from privsynth.pipeline.writing.prior_record import prior_sentence
 from privsynth.pipeline.writing.report_records import ledger_state, promise_of
-from privsynth.pipeline.writing.staging import deliver
-from privsynth.pipeline.writing.write import least_bytes, stage
+from privsynth.pipeline.writing.staging import deliver, stage
+from privsynth.pipeline.writing.write import least_bytes, write_release
 from privsynth.policy.files import load_policy
 from privsynth.policy.judge import Judgement, judge
 from privsynth.privacy.budget import Bill
@@ -85,7 +86,7 @@ def synthesize(config: SynthesizeConfig, env: Environment) -> SynthesisResult:
         ):
             made = _make(job, workspace, reservation, ledger, before)
             env.progress("writing", 0.0)
-            staged = stage(job, made, workspace, place)
+            staged = stage(partial(write_release, job, made), workspace, place)
             deliver(staged, place, reservation, made.bill, name=env.report_id, last=last)
         return _result(job, made)
 

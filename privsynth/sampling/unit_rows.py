@@ -12,21 +12,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from privsynth.codecs.columns import SurrogateCodec
-from privsynth.codecs.encoded_table import RowsPerUnit
-from privsynth.codecs.loaded import MAX_NAME, items, number, only, require, text, whole
+from privsynth.codecs.encoded_table import MAX_CLASSES, RowsPerUnit
+from privsynth.codecs.loaded import MAX_NAME, items, number, only, require, text
 from privsynth.codecs.table import TableCodec
 from privsynth.generators.registry import FittedGenerator
 from privsynth.sampling.conditional import complete
 
 ROWS_TRIED = 50_000  # rows drawn to find the shares of a model (own): exact to a few thousandths
 MOST_WEIGHT = 20.0  # of a class, to the mean row: what a model hardly has, it has learned too little of
-MAX_CLASSES, MAX_ROWS = 1_000, 10**6  # of a model file (own): far more than any table has that can be modelled
 
 
 @dataclass(frozen=True)
@@ -64,13 +62,9 @@ class ModelOfUnits:
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able data."""
-        per_unit = self.rows_per_unit
         return {
-            "classes": [list(ends) for ends in per_unit.classes],
-            "shares": list(per_unit.units),
-            "most_used": per_unit.most_used,
+            **self.rows_per_unit.to_json(),
             "weights": list(self.weights),
-            **({"joined": list(per_unit.joined)} if per_unit.joined else {}),
             **({"column": self.column, "constant": list(self.constant)} if self.column is not None else {}),
         }
 
@@ -87,29 +81,17 @@ class ModelOfUnits:
             "the numbers of rows of units",
             optional=frozenset({"joined", "column", "constant"}),
         )
-        classes, last = [], 0
-        for pair in items(data["classes"], "the numbers of rows", at_most=MAX_CLASSES):
-            ends = [whole(n, last + 1, MAX_ROWS, "a number of rows") for n in items(pair, "a class", at_most=2)]
-            require(len(ends) == 2 and ends[0] == last + 1 <= ends[1], "the numbers of rows of a unit have gaps")
-            classes.append((ends[0], ends[1]))
-            last = ends[1]
-        shares, weights = (
-            tuple(number(n, 0.0, 1e6, "a share of units") for n in items(data[name], "the shares", at_most=MAX_CLASSES))
-            for name in ("shares", "weights")
-        )
-        joined = tuple(whole(n, 0, len(classes) - 1, "a code") for n in items(data.get("joined", []), "the codes"))
-        require(len(shares) == len(classes) == len(joined or classes) > 0, "the numbers of rows do not fit")
-        codes = joined or tuple(range(len(classes)))
-        require(codes[0] == 0 and all(0 <= b - a <= 1 for a, b in pairwise(codes)), "codes of units have gaps")
-        require(len(weights) == codes[-1] + 1, "the weights of units do not fit")
-        require(sum(s * weights[c] for s, c in zip(shares, codes, strict=True)) > 0, "no unit has a row")
-        most = whole(data["most_used"], 1, MAX_ROWS, "a number of rows")
+        per_unit = RowsPerUnit.from_json(data)
+        given = items(data["weights"], "the shares", at_most=MAX_CLASSES)
+        weights = tuple(number(n, 0.0, 1e6, "a share of units") for n in given)
+        require(len(weights) == per_unit.n_codes, "the weights of units do not fit")
+        require(float(np.array(per_unit.units) @ np.array(weights)[per_unit.codes]) > 0, "no unit has a row")
         column = text(data["column"], "the unit column", at_most=MAX_NAME) if "column" in data else None
         constant = tuple(
             text(name, "a constant column", at_most=MAX_NAME)
             for name in items(data.get("constant", []), "the constant columns")
         )
-        return cls(RowsPerUnit(tuple(classes), shares, most, joined), weights, column, constant)
+        return cls(per_unit, weights, column, constant)
 
     def check_columns(self, codec: TableCodec) -> None:
         """Return if the columns that are named can be drawn so.

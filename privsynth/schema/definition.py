@@ -314,6 +314,16 @@ def _category_text(value: Any) -> str:
     raise ValueError("must hold texts or numbers")
 
 
+def _blank_columns(value: Any) -> Any:
+    """A name with nothing after it is a column of which nothing is declared."""
+    if isinstance(value, dict):
+        return {name: ({} if column is None else column) for name, column in value.items()}
+    return value
+
+
+DeclaredColumns = Annotated[dict[str, Column], BeforeValidator(_blank_columns)]
+
+
 class Schema(BaseModel):
     """The public shape of a table.
 
@@ -332,16 +342,8 @@ class Schema(BaseModel):
     unit: str | None = None
     max_rows_per_unit: int | None = Field(default=None, ge=1, le=100_000)
     rows: int | None = Field(default=None, ge=1)
-    columns: dict[str, Column] = Field(default_factory=dict)
+    columns: DeclaredColumns = Field(default_factory=dict)
     rules: tuple[str, ...] = ()
-
-    @field_validator("columns", mode="before")
-    @classmethod
-    def _blank_columns(cls, value: Any) -> Any:
-        """A name with nothing after it is a column of which nothing is declared."""
-        if isinstance(value, dict):
-            return {name: ({} if column is None else column) for name, column in value.items()}
-        return value
 
     @model_validator(mode="after")
     def _rules_fit(self) -> Self:

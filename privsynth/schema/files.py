@@ -6,16 +6,17 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from privsynth.errors import SchemaError
 from privsynth.hierarchies import Hierarchy, read_csv, written
 from privsynth.schema.definition import Schema
 from privsynth.strict.yaml import loads as read_yaml
 
+SchemaOfAnyKind = TypeVar("SchemaOfAnyKind", bound=BaseModel)
 MAX_BYTES = 32 << 20  # of a schema file (own): 2,000 columns with categories take a few MiB
 
 # SDV's sdtypes -> our kinds. Everything that SDV counts as personal (email, phone_number, …) is an identifier here.
@@ -93,10 +94,19 @@ def schema_from(data: Any, where: str, *, folder: Path = Path()) -> Schema:
     if not isinstance(data, dict):
         raise SchemaError(f"{where} is no schema: it must hold keys such as 'unit' and 'columns'")
     data = with_books(data, where, folder)
+    return validated(Schema, data, where)
+
+
+def validated(kind: type[SchemaOfAnyKind], data: dict[str, Any], where: str) -> SchemaOfAnyKind:
+    """Return a schema of a kind from parsed data.
+
+    Raises:
+      SchemaError: with the place and the reason.
+    """
     try:
-        return Schema.model_validate(data)
+        return kind.model_validate(data)
     except ValidationError as error:
-        reasons = [reason_of(item) for item in error.errors(include_url=False, include_input=False)[:5]]
+        reasons = [_reason(item) for item in error.errors(include_url=False, include_input=False)[:5]]
         raise SchemaError(f"{where} is not a valid schema: " + "; ".join(reasons)) from None
     except ValueError as error:
         raise SchemaError(f"{where} is not a valid schema: {error}") from None
@@ -137,7 +147,7 @@ def _read_book(path: Path) -> Hierarchy:
     return written("the hierarchy", *read_csv(text))
 
 
-def reason_of(item: Any) -> str:
+def _reason(item: Any) -> str:
     """Return what is wrong with a schema, and where, as a sentence; from an error of its validation."""
     place = " → ".join(str(part) for part in item["loc"])
     message = str(item["msg"]).removeprefix("Value error, ")

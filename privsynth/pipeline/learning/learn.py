@@ -33,6 +33,7 @@ from privsynth.randomness import KeyedFunction, sampling_rng
 from privsynth.sampling.draw_units import constant_columns
 from privsynth.sampling.synthetic_model import SyntheticModel
 from privsynth.sampling.unit_rows import ModelOfUnits
+from privsynth.schema.definition import Schema
 from privsynth.schema.rules import Rule
 from privsynth.schema.source_format import SourceFormat
 from privsynth.table import Table
@@ -72,7 +73,8 @@ def learn(
     progress("measuring the public figures", 0.0)
     findings: list[Finding] = []
     if request.figures:
-        inputs = replace(_figure_inputs(columns, partition, codes, request), alike=_alike(columns, model, request))
+        inputs = figure_inputs(columns, partition, codes, request.schema, holdout_fraction=request.holdout_fraction)
+        inputs = replace(inputs, alike=_alike(columns, model, request))
         findings = paid_findings(inputs, mechanisms, mu_squared=plan.parts["report"], rng=rng)
     findings += screen(rows.columns(), {n: f.kind for n, f in columns.facts.items()}, visibility="public")
     findings += rule_findings([(rule.text, _held(rule, rows)) for rule in model.parsed_rules()])
@@ -193,9 +195,16 @@ def written_format(columns: LearnedColumns, stated: SourceFormat) -> SourceForma
     )
 
 
-def _figure_inputs(columns: LearnedColumns, partition: Partition, codes: np.ndarray, request: Request) -> PaidInputs:
-    """Return the inputs of the public figures."""
-    schema, modelled, everyone = request.schema, columns.layout.modelled, columns.everyone
+def figure_inputs(
+    columns: LearnedColumns, partition: Partition, codes: np.ndarray, schema: Schema, *, holdout_fraction: float
+) -> PaidInputs:
+    """Return the inputs of the public figures.
+
+    Args:
+      codes: of the synthetic rows.
+      schema: which column is the target, and which are protected.
+    """
+    modelled, everyone = columns.layout.modelled, columns.everyone
     trained = np.arange(everyone.codes.shape[1]) < len(partition.train)
     return PaidInputs(
         data=everyone,
@@ -203,7 +212,7 @@ def _figure_inputs(columns: LearnedColumns, partition: Partition, codes: np.ndar
         codec=columns.codec,
         target=next((n for n in schema.with_role("target") if n in modelled), None),
         protected=tuple(n for n in schema.with_role("protected") if n in modelled),
-        in_training=trained if request.holdout_fraction > 0 else None,
+        in_training=trained if holdout_fraction > 0 else None,
     )
 
 

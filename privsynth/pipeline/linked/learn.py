@@ -23,7 +23,14 @@ from privsynth.domain.linking import LinkedRows, People, link_rows
 from privsynth.findings.finding import Finding
 from privsynth.generators.registry import FittedGenerator, Generator, codes_never_drawn
 from privsynth.pipeline.learning.columns import LearnedColumns, learn_columns
-from privsynth.pipeline.learning.learn import FITTING_STREAM, as_drawn, share_out, with_rows_per_unit, written_format
+from privsynth.pipeline.learning.learn import (
+    FITTING_STREAM,
+    as_drawn,
+    figure_inputs,
+    share_out,
+    with_rows_per_unit,
+    written_format,
+)
 from privsynth.pipeline.learning.request import Request
 from privsynth.pipeline.learning.sizes import Sizes, release_sizes
 from privsynth.pipeline.linked.plan import REPORT, LinkedPlan, MechanismsOfTable
@@ -32,7 +39,7 @@ from privsynth.privacy.budget import SpendingPlan
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.progress import Progress, no_progress
 from privsynth.public_figures.figures import paid_findings
-from privsynth.public_figures.inputs import Alike, PaidInputs
+from privsynth.public_figures.inputs import Alike
 from privsynth.randomness import KeyedFunction, sampling_rng
 from privsynth.sampling.linked.draw import draw_linked
 from privsynth.sampling.linked.drawn import DrawnTable, rules_held
@@ -41,6 +48,7 @@ from privsynth.sampling.linked.model import (
     Known,
     LinkedModel,
     TableModel,
+    codes_above,
     given_attributes,
     hidden_columns,
     pace_codes,
@@ -172,19 +180,10 @@ def _figures(
 
     Guarantee: its part "report".
     """
-    columns, everyone = one.columns, one.columns.everyone
-    schema = request.schema.of_table(one.mechanisms.table)
-    modelled, per_unit = columns.layout.modelled, one.sizes.rows_per_unit
-    trained = np.arange(everyone.codes.shape[1]) < len(one.partition.train)
-    inputs = PaidInputs(
-        data=everyone,
-        synthetic=drawn.codes,
-        codec=columns.codec,
-        target=next((n for n in schema.with_role("target") if n in modelled), None),
-        protected=tuple(n for n in schema.with_role("protected") if n in modelled),
-        in_training=trained if request.holdout_fraction > 0 else None,
-        alike=Alike() if per_unit is None else Alike(real=per_unit.rows_beside(used=True)),
-    )
+    schema, per_unit = request.schema.of_table(one.mechanisms.table), one.sizes.rows_per_unit
+    inputs = figure_inputs(one.columns, one.partition, drawn.codes, schema, holdout_fraction=request.holdout_fraction)
+    if per_unit is not None:
+        inputs = replace(inputs, alike=Alike(real=per_unit.rows_beside(used=True)))
     return paid_findings(inputs, one.mechanisms, mu_squared=mu_squared, rng=rng)
 
 
@@ -299,10 +298,7 @@ def _known(
     own = rows[name]
     if not given:
         return np.zeros((0, len(own.person)), dtype=np.int32)
-    above, at = {}, np.maximum(own.parent, 0)
-    for table in reversed(schema.ancestors(name)):
-        above[table] = codes[table][:, at]
-        at = np.maximum(rows[table].parent[at], 0)
+    above = codes_above(schema, name, np.maximum(own.parent, 0), codes, {n: one.parent for n, one in rows.items()})
     previous = codes[name][:, np.maximum(own.previous, 0)].astype(np.int32)
     previous[:, own.previous < 0] = -1
     pace = None if own.left is None else pace_codes(own.left.steps, own.remaining, own.left.null)

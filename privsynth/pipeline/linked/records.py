@@ -12,7 +12,7 @@ from privsynth.pipeline.config import REPORT_SHARE
 from privsynth.pipeline.linked.learn import LinkedRequest, PublicTables
 from privsynth.pipeline.linked.outlook import neighbours
 from privsynth.pipeline.linked.views import table_schema
-from privsynth.pipeline.writing.public_schema import public_columns
+from privsynth.pipeline.writing.public_schema import HEAD, public_columns
 from privsynth.pipeline.writing.report_records import (
     Signing,
     profiles,
@@ -33,9 +33,6 @@ from privsynth.schema.linked import LinkedSchema, dump_linked_schema
 _KEY = "a fresh surrogate for each row"
 _PARENT = "the surrogate of the row above"
 _HIDDEN = "modelled, and not written"
-_HEAD = """The public schema of a release of privsynth.
-Every line was declared by a person, stated by the types of the source, or bought with the release's budget; see the
-report's table of columns."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,4 +178,4 @@ def linked_public_schema(public: PublicTables, request: LinkedRequest) -> str:
         columns = {column: found[column] for column in model.columns}
         tables[name] = declared.model_copy(update={"columns": columns})
     schema = request.schema.model_copy(update={"dataset": request.dataset, "tables": tables})
-    return dump_linked_schema(schema, comment=_HEAD)
+    return dump_linked_schema(schema, comment=HEAD)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-import shutil
 import time
 import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from privsynth import __version__
 from privsynth.errors import OutputError, PrivsynthWarning
 from privsynth.findings.finding import Finding
 from privsynth.generators.registry import load_generator
@@ -29,7 +28,7 @@ from privsynth.pipeline.linked.records import RunFacts, linked_public_schema, li
 from privsynth.pipeline.result import SynthesisResult
 from privsynth.pipeline.setting_out import durations, keyed_commitment, signing_key
 from privsynth.pipeline.writing.report_records import Signing, ledger_state, officer_report, promise_of
-from privsynth.pipeline.writing.staging import deliver, set_permissions, write_json, write_report
+from privsynth.pipeline.writing.staging import deliver, sign_release, stage, write_json, write_report
 from privsynth.policy.files import LoadedPolicy, load_policy
 from privsynth.policy.judge import Judgement, judge
 from privsynth.privacy.budget import Bill, Budget
@@ -43,7 +42,6 @@ from privsynth.sampling.linked.saved import linked_digest, save_linked
 from privsynth.sampling.origin import Origin
 from privsynth.schema.linked import LinkedSchema
 from privsynth.signing.keys import SigningKey
-from privsynth.signing.release import sign_folder
 from privsynth.sources.fingerprint import content_fingerprints
 from privsynth.sources.registry import read_tables
 from privsynth.table import Table
@@ -103,7 +101,7 @@ def synthesize_linked(config: SynthesizeConfig, env: Environment, schema: Linked
         ):
             made = _make(job, workspace, reservation, ledger, before)
             env.progress("writing", 0.0)
-            staged = _stage(job, made, workspace, place)
+            staged = stage(partial(_write, job, made), workspace, place)
             deliver(staged, place, reservation, made.bill, name=env.report_id, last=last)
         return _result(job, made)
 
@@ -208,24 +206,14 @@ def _fingerprints(tables: Mapping[str, Table], keys: list[bytes]) -> list[bytes]
     ]
 
 
-def _stage(job: LinkedJob, made: LinkedMade, workspace: Workspace, place: OutFolder) -> Path:
-    """Write and sign the release in the private workspace, or, if that is full, beside its place."""
-    try:
-        return _write(job, made, workspace.folder / "release")
-    except OutputError:
-        shutil.rmtree(workspace.folder / "release", ignore_errors=True)
-        return _write(job, made, place.whole)
-
-
 def _write(job: LinkedJob, made: LinkedMade, folder: Path) -> Path:
     """Write and sign both folders in a new one and return that."""
-    created = job.env.now.isoformat()
     try:
         files = _write_tables(job, made, folder / "public")
         (folder / "public" / "schema.yaml").write_text(linked_public_schema(made.public, job.request), encoding="utf-8")
         run = RunFacts(
             report_id=job.env.report_id,
-            created=created,
+            created=job.env.now.isoformat(),
             signing=job.signing,
             files=[*files, "report.html", "report.json", "schema.yaml"],
             reference_rows={name: table.n_rows for name, table in made.references.items()},
@@ -245,15 +233,7 @@ def _write(job: LinkedJob, made: LinkedMade, folder: Path) -> Path:
         write_json(folder / "officer" / "run.json", told)
     except OSError as error:
         raise OutputError(f"the release cannot be prepared: {error.strerror}") from None
-    for kind in ("public", "officer"):
-        sign_folder(
-            folder / kind,
-            predicate={"kind": kind, "dataset": job.request.dataset, "created": created, "tool_version": __version__},
-            signer=job.key,
-            holder=job.holder,
-            signed_at=job.env.now,
-        )
-    set_permissions(folder, job.env.now)
+    sign_release(folder, dataset=job.request.dataset, key=job.key, holder=job.holder, now=job.env.now)
     return folder
 
 

@@ -13,7 +13,7 @@ from privsynth.pipeline.learning.request import Public, Request
 from privsynth.schema.definition import IDENTIFIER_KINDS, NUMERIC_KINDS, Column, Schema
 from privsynth.schema.files import dump_schema
 
-_HEAD = """The public schema of a release of privsynth.
+HEAD = """The public schema of a release of privsynth.
 Every line was declared by a person, stated by the types of the source, or bought with the release's budget; see the
 report's table of columns."""
 
@@ -30,7 +30,7 @@ def public_schema(public: Public, request: Request) -> str:
         columns=columns,
         rules=tuple(rule.text for rule in public.model.parsed_rules()),
     )
-    return dump_schema(schema, comment=_HEAD)
+    return dump_schema(schema, comment=HEAD)
 
 
 def public_columns(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from privsynth import __version__
 from privsynth.errors import BudgetError, OutputError, PrivsynthWarning
 from privsynth.interrupts import no_interrupts
 from privsynth.ledger.ledger import Reservation
@@ -22,6 +24,9 @@ from privsynth.privacy.budget import Bill
 from privsynth.release.out_folder import OutFolder
 from privsynth.report.render import render
 from privsynth.report.report_data import ReportData
+from privsynth.signing.keys import SigningKey
+from privsynth.signing.release import sign_folder
+from privsynth.workspace import Workspace
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
@@ -37,6 +42,37 @@ def write_report(folder: Path, report: ReportData) -> None:
     """Write a report as JSON and as a page."""
     (folder / "report.json").write_text(report.to_json_text(), encoding="utf-8")
     (folder / "report.html").write_text(render(report, report_titles()), encoding="utf-8")
+
+
+def stage(write: Callable[[Path], Path], workspace: Workspace, place: OutFolder) -> Path:
+    """Let a release be written in the private workspace, or, if that is full, beside its place.
+
+    Args:
+      write: writes the release into a new folder, and returns that.
+    """
+    try:
+        return write(workspace.folder / "release")
+    except OutputError:
+        shutil.rmtree(workspace.folder / "release", ignore_errors=True)
+        return write(place.whole)
+
+
+def sign_release(folder: Path, *, dataset: str, key: SigningKey | None, holder: str, now: datetime) -> None:
+    """Sign the public and the officer's folder of a release, and set their rights and times."""
+    for kind in ("public", "officer"):
+        sign_folder(
+            folder / kind,
+            predicate={
+                "kind": kind,
+                "dataset": dataset,
+                "created": now.isoformat(),
+                "tool_version": __version__,
+            },
+            signer=key,
+            holder=holder,
+            signed_at=now,
+        )
+    set_permissions(folder, now)
 
 
 def set_permissions(folder: Path, now: datetime) -> None:

@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from privsynth import __version__
 from privsynth.errors import OutputError
 from privsynth.pipeline.job import Job, Made
 from privsynth.pipeline.writing.public_schema import public_schema
 from privsynth.pipeline.writing.report_records import officer_report, public_report
-from privsynth.pipeline.writing.staging import set_permissions, write_json, write_report
+from privsynth.pipeline.writing.staging import sign_release, write_json, write_report
 from privsynth.release.folder import write_rows
 from privsynth.release.label import Label, companion_name, model_digest
-from privsynth.release.out_folder import OutFolder
 from privsynth.sampling.origin import Origin
-from privsynth.signing.release import sign_folder
-from privsynth.workspace import Workspace
 
 # The smallest release, one column and no audit, takes 0.2 MB; a disk with less than this left counts as full (own).
 LEAST_BYTES = 1 << 20
 # A CSV cell is a character and a separator or more; Parquet may hold a column of one value in next to nothing.
 LEAST_BYTES_OF_CELL = {"csv": 2.0, "parquet": 0.0}
-
-
-def stage(job: Job, made: Made, workspace: Workspace, place: OutFolder) -> Path:
-    """Write and sign the release in the private workspace, or, if that is full, beside its place."""
-    try:
-        return _write(job, made, workspace.folder / "release")
-    except OutputError:
-        shutil.rmtree(workspace.folder / "release", ignore_errors=True)
-        return _write(job, made, place.whole)
 
 
 def least_bytes(job: Job) -> int:
@@ -53,7 +39,7 @@ def _origin(job: Job) -> Origin:
     )
 
 
-def _write(job: Job, made: Made, folder: Path) -> Path:
+def write_release(job: Job, made: Made, folder: Path) -> Path:
     """Write and sign both folders in a new one and return that."""
     public, private, bill, officer = made.public, made.private, made.bill, made.officer
     created = job.env.now.isoformat()
@@ -98,13 +84,5 @@ def _write(job: Job, made: Made, folder: Path) -> Path:
         write_json(folder / "officer" / "run.json", run)
     except OSError as error:
         raise OutputError(f"the release cannot be prepared: {error.strerror}") from None
-    for kind in ("public", "officer"):
-        sign_folder(
-            folder / kind,
-            predicate={"kind": kind, "dataset": job.request.dataset, "created": created, "tool_version": __version__},
-            signer=job.key,
-            holder=job.holder,
-            signed_at=job.env.now,
-        )
-    set_permissions(folder, job.env.now)
+    sign_release(folder, dataset=job.request.dataset, key=job.key, holder=job.holder, now=job.env.now)
     return folder

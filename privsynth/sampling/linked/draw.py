@@ -13,15 +13,17 @@ import numpy as np
 
 from privsynth.codecs.columns import FIRST_SECOND, LAST_SECOND, Drawn, NumberCodec, TimeCodec
 from privsynth.codecs.decoded_rows import Decoded, DecodedRows, join
+from privsynth.codecs.encoded_table import REACH
 from privsynth.codecs.parse import GRID_LIMIT, Grid
 from privsynth.progress import Progress, no_progress
 from privsynth.randomness import sampling_rng
 from privsynth.sampling.conditional import complete
-from privsynth.sampling.linked.drawn import DrawnTable, Step, prefixed, rules_of
+from privsynth.sampling.linked.drawn import DrawnTable, Step, frame_of_rules, rules_of
 from privsynth.sampling.linked.model import (
     Given,
     Known,
     LinkedModel,
+    codes_above,
     first_column,
     given_attributes,
     is_relative,
@@ -31,7 +33,6 @@ from privsynth.sampling.linked.model import (
 )
 from privsynth.schema.linked.definition import MAX_TABLES
 
-REACH = 3  # times `max_children` rows that a row above may have: so far are numbers of rows told apart (`unit_sizes`)
 ROUNDS = 25  # times that rows are drawn again until they keep the rules, before their history ends there (own)
 MOVED_AFTER = 10  # of them, after which a first row that breaks a rule is looked for at another time (own)
 LATER_ROUNDS = 8  # times that a step in time is drawn again if it leads beyond the last row (own)
@@ -63,7 +64,7 @@ class TableDrawing:
     def __init__(
         self, model: LinkedModel, name: str, above: Mapping[str, DrawnTable], rng: np.random.Generator
     ) -> None:
-        self._schema, self._name, self._above, self._rng = model.schema, name, above, rng
+        self._of, self._schema, self._name, self._above, self._rng = model, model.schema, name, above, rng
         self._model = model.models[name]
         self._codec, self._codecs = self._model.codec, model.codecs
         self._given: list[Given] = given_attributes(model.schema, name, model.codecs)
@@ -212,10 +213,10 @@ class TableDrawing:
                 break
             if tried >= MOVED_AFTER and step.place == 0:
                 self._move(step, bad, np.flatnonzero(held))
-            fresh_codes, fresh = self._one_row_each(step.take(bad), known[:, bad])
-            codes[:, bad] = fresh_codes
+            some = step.take(bad)
+            codes[:, bad], fresh = self._one_row_each(some, known[:, bad])
             rows.put(bad, fresh)
-            held[bad] = self._hold(fresh, step.parents[bad], step.take(bad).previous)
+            held[bad] = self._hold(fresh, some.parents, some.previous)
         return codes, rows, held
 
     def _move(self, step: Step, at: np.ndarray, others: np.ndarray) -> None:
@@ -228,10 +229,9 @@ class TableDrawing:
 
     def _known(self, step: Step) -> np.ndarray:
         """Return (all attributes of the model, n) codes, −1 for those of the table itself."""
-        above, at = {}, step.parents
-        for table in reversed(self._schema.ancestors(self._name)):
-            above[table] = self._above[table].codes[:, at]
-            at = np.maximum(self._above[table].parent[at], 0)
+        codes = {table: drawn.codes for table, drawn in self._above.items()}
+        parents = {table: drawn.parent for table, drawn in self._above.items()}
+        above = codes_above(self._schema, self._name, step.parents, codes, parents)
         place = np.full(len(step.parents), step.place)
         pace = None
         if self._order is not None and step.previous is not None:
@@ -302,13 +302,9 @@ class TableDrawing:
         held = np.ones(rows.n_rows, dtype=bool)
         if not self._rules:
             return held
-        frame = self._codec.frame(rows)
         parent = self._schema.tables[self._name].parent
-        if parent is not None:
-            above = self._codecs[parent.table].frame(self._above[parent.table].rows.take(parents))
-            frame = frame.join(prefixed(above, "parent"))
-        if previous is not None:
-            frame = frame.join(prefixed(self._codec.frame(previous), "previous"))
+        above = None if parent is None else self._above[parent.table].rows.take(parents)
+        frame = frame_of_rules(self._of, self._name, rows, above, previous)
         for rule in self._rules:
             if set(rule.columns) <= set(frame.columns):
                 held &= rule.holds(frame)

@@ -83,23 +83,32 @@ class Step:
         return replace(self.take(on), place=self.place + 1, before=codes[:, on], previous=rows.take(on))
 
 
-def prefixed(frame: pd.DataFrame, prefix: str) -> pd.DataFrame:
-    """Return a frame as rules name its columns: `parent.column` or `previous.column`."""
-    return frame.add_prefix(f"{prefix}.").set_index(pd.RangeIndex(len(frame)))
+def frame_of_rules(
+    model: LinkedModel, name: str, rows: DecodedRows, above: DecodedRows | None, previous: DecodedRows | None
+) -> pd.DataFrame:
+    """Return rows as rules name their columns, with `parent.column` and `previous.column`.
+
+    Args:
+      above, previous: the row above each row, and the row before it; None if there is none.
+    """
+    codec, parent = model.codecs[name], model.schema.tables[name].parent
+    frame = codec.frame(rows)
+    if above is not None and parent is not None:
+        frame = frame.join(model.codecs[parent.table].frame(above).add_prefix("parent."))
+    if previous is not None:
+        frame = frame.join(codec.frame(previous).add_prefix("previous."))
+    return frame
 
 
 def rules_held(model: LinkedModel, name: str, drawn: Mapping[str, DrawnTable]) -> list[tuple[str, np.ndarray]]:
     """Return each rule of a table that can be told of its rows, and (n,) booleans: the row keeps it."""
     rules, table = rules_of(model, name), drawn[name]
-    frame = model.codecs[name].frame(table.rows)
     parent = model.schema.tables[name].parent
-    if parent is not None:
-        above = model.codecs[parent.table].frame(drawn[parent.table].rows.take(table.parent))
-        frame = frame.join(prefixed(above, "parent"))
+    above = None if parent is None else drawn[parent.table].rows.take(table.parent)
     before = np.maximum(np.arange(table.n_rows) - 1, 0)  # rows of one parent stand one after the other, in order
     first = table.parent != table.parent[before] if table.n_rows else np.zeros(0, dtype=bool)
     first[:1] = True
-    frame = frame.join(prefixed(model.codecs[name].frame(table.rows.take(before)), "previous"))
+    frame = frame_of_rules(model, name, table.rows, above, table.rows.take(before))
     held = []
     for rule in rules:
         of_previous = any(column.startswith("previous.") for column in rule.columns)

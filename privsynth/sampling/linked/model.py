@@ -162,6 +162,27 @@ def _told(schema: LinkedSchema, name: str, above: str, codec: TableCodec) -> Ite
             yield at, replace(one, name=f"{above}.{one.name}")
 
 
+def codes_above(
+    schema: LinkedSchema,
+    name: str,
+    at: np.ndarray,
+    codes: Mapping[str, np.ndarray],
+    parents: Mapping[str, np.ndarray],
+) -> dict[str, np.ndarray]:
+    """Return table -> (attributes, n) codes of the row that is above each of some rows, however far above.
+
+    Args:
+      at: (n,) the rows' rows in the parent table.
+      codes: table -> codes of all its rows.
+      parents: table -> the row above each of its rows.
+    """
+    found = {}
+    for table in reversed(schema.ancestors(name)):
+        found[table] = codes[table][:, at]
+        at = np.maximum(parents[table][at], 0)
+    return found
+
+
 def place_codes(place: np.ndarray) -> np.ndarray:
     """Return (n,) codes of places that count from 0."""
     codes: np.ndarray = np.searchsorted(PLACES, place, side="right") - 1

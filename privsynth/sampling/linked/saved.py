@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from privsynth.codecs.columns import SurrogateCodec, codec_from_json, codec_to_json
 from privsynth.codecs.encoded_table import RowsPerUnit
-from privsynth.codecs.loaded import MAX_NAME, Malformed, items, number, only, require, text, whole
+from privsynth.codecs.loaded import MAX_NAME, Malformed, items, only, require, text, whole
 from privsynth.codecs.table import MAX_ROWS, TableCodec
 from privsynth.errors import ConfigError, SourceError
 from privsynth.generators.registry import restore_generator
@@ -28,7 +28,7 @@ from privsynth.schema.source_format import SourceFormat
 
 FORMAT = 1  # of linked.json; a change that older versions would misread takes the next number
 LINKED_JSON = "linked.json"
-MAX_CLASSES, MAX_ROWS_OF_PERSON = 1_000, 10**6  # of a model file (own): far more than can be modelled
+_ROWS = {"classes", "shares", "most_used"}  # the fields of the numbers of rows: all classes are told apart
 _TRIED_PERSONS = 8  # drawn when a model is loaded, to see that it works (own)
 
 
@@ -65,15 +65,7 @@ def _table_to_json(table: TableModel) -> dict[str, Any]:
         "columns": list(table.columns),
         "keys": [codec_to_json(codec) for codec in table.keys.values()],
         "source_format": table.source_format.model_dump(mode="json", exclude_defaults=True),
-        **({} if per_unit is None else {"rows_of_person": _rows_to_json(per_unit)}),
-    }
-
-
-def _rows_to_json(per_unit: RowsPerUnit) -> dict[str, Any]:
-    return {
-        "classes": [list(ends) for ends in per_unit.classes],
-        "shares": list(per_unit.units),
-        "most_used": per_unit.most_used,
+        **({} if per_unit is None else {"rows_of_person": per_unit.to_json()}),
     }
 
 
@@ -154,7 +146,7 @@ def _table(
     codec = TableCodec.from_json(found["codec"])
     several = schema.tables[name].parent is not None and schema.tables[name].max_children > 1
     require(several == ("rows_of_person" in found), "a table lacks the numbers of rows")
-    per_unit = _rows_of_person(found["rows_of_person"]) if several else None
+    per_unit = RowsPerUnit.from_json(only(found["rows_of_person"], _ROWS, "the numbers of rows")) if several else None
     codecs = {**{n: model.codec for n, model in above.items()}, name: codec}
     sizes = [a.size for a in codec.attributes] + [g.attribute.size for g in given_attributes(schema, name, codecs)]
     sizes += [] if per_unit is None else [len(per_unit.classes) + 1]
@@ -172,20 +164,6 @@ def _table(
         of_keys,
         SourceFormat.model_validate(found["source_format"]),
     )
-
-
-def _rows_of_person(data: Any) -> RowsPerUnit:
-    found = only(data, {"classes", "shares", "most_used"}, "the numbers of rows")
-    classes, last = [], 0
-    for pair in items(found["classes"], "the numbers of rows", at_most=MAX_CLASSES):
-        ends = [whole(n, last + 1, MAX_ROWS_OF_PERSON, "a number of rows") for n in items(pair, "a class", at_most=2)]
-        require(len(ends) == 2 and ends[0] == last + 1 <= ends[1], "the numbers of rows of a person have gaps")
-        classes.append((ends[0], ends[1]))
-        last = ends[1]
-    shares = [number(n, 0.0, 1e6, "a share") for n in items(found["shares"], "the shares", at_most=MAX_CLASSES)]
-    require(len(shares) == len(classes) > 0, "the numbers of rows and their shares do not fit")
-    most = whole(found["most_used"], 1, MAX_ROWS_OF_PERSON, "a number of rows")
-    return RowsPerUnit(tuple(classes), tuple(shares), most)
 
 
 def _limited(path: Path, limit: int) -> Path:

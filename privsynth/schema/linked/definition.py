@@ -9,11 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from privsynth.schema.definition import MAX_RULE_TEXT, MAX_RULES, NUMERIC_KINDS, TIME_KINDS, Column, Schema
+from privsynth.schema.definition import (
+    MAX_RULE_TEXT,
+    MAX_RULES,
+    NUMERIC_KINDS,
+    TIME_KINDS,
+    Column,
+    DeclaredColumns,
+    Schema,
+)
 
 MAX_TABLES = 100  # of a schema (own): a hospital's warehouse has some dozens that a person would declare
 DEFAULT_MAX_CHILDREN = 50  # rows of a person that are used (own): noise does not grow with it, only work does
@@ -61,15 +69,8 @@ class LinkedTable(BaseModel):
     max_children: Annotated[int, Field(ge=1, le=100_000)] = DEFAULT_MAX_CHILDREN
     reference: bool = False
     proposed: bool = False
-    columns: dict[str, Column] = Field(default_factory=dict)
+    columns: DeclaredColumns = Field(default_factory=dict)
     rules: tuple[str, ...] = ()
-
-    @field_validator("columns", mode="before")
-    @classmethod
-    def _blank_columns(cls, value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: ({} if column is None else column) for name, column in value.items()}
-        return value
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
 
-from privsynth.errors import SchemaError
-from privsynth.schema.files import read_schema_file, reason_of, with_books
+from privsynth.schema.files import read_schema_file, validated, with_books
 from privsynth.schema.linked.definition import LinkedSchema
 
 
@@ -45,13 +43,7 @@ def linked_schema_from(data: dict[str, Any], where: str, *, folder: Path = Path(
     if isinstance(tables, dict):
         read = {n: with_books(t, where, folder) if isinstance(t, dict) else t or {} for n, t in tables.items()}
         data = {**data, "tables": read}
-    try:
-        return LinkedSchema.model_validate(data)
-    except ValidationError as error:
-        reasons = [reason_of(item) for item in error.errors(include_url=False, include_input=False)[:5]]
-        raise SchemaError(f"{where} is not a valid schema: " + "; ".join(reasons)) from None
-    except ValueError as error:
-        raise SchemaError(f"{where} is not a valid schema: {error}") from None
+    return validated(LinkedSchema, data, where)
 
 
 def dump_linked_schema(schema: LinkedSchema, *, comment: str = "") -> str:

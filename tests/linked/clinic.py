@@ -117,9 +117,15 @@ def request_of(schema: LinkedSchema, tables: dict[str, Table], epsilon: float, *
     return LinkedRequest(**{**asked, **more})
 
 
-def learned(epsilon: float = 100.0, seed: int = 0) -> tuple[LinkedModel, Bill]:
-    """Return a model of the clinic and its bill."""
-    schema, tables = LinkedSchema.model_validate(SPEC), as_tables(clinic(seed=seed))
+def learned(
+    epsilon: float = 100.0,
+    seed: int = 0,
+    *,
+    frames: dict[str, pd.DataFrame] | None = None,
+    spec: dict[str, Any] = SPEC,
+) -> tuple[LinkedModel, Bill]:
+    """Return a model of the clinic, or of other tables, and its bill."""
+    schema, tables = LinkedSchema.model_validate(spec), as_tables(frames or clinic(seed=seed))
     request = request_of(schema, tables, epsilon)
     bill = Bill(request.plan.whole)
     return learn_linked(tables, request, GaussianMechanisms(bill), KeyedFunction()).model, bill

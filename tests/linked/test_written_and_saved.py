@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 
 import numpy as np
 import pandas as pd
 import pytest
-from linked.clinic import learned
+from linked.clinic import SPEC, clinic, learned
 
 from privsynth.errors import SourceError
 from privsynth.sampling.linked.draw import draw_linked
@@ -33,6 +34,21 @@ def test_every_key_of_a_parent_is_one_and_no_key_stands_twice(model):
     (texts,) = written_texts(model, "stays", drawn, seed=3)
     assert texts["patient"].tolist() == frames["stays"]["patient"].tolist()
     assert texts["admitted"].str.fullmatch(r"\d{4}-\d\d-\d\d").all()
+
+
+def test_persons_of_whom_nothing_but_a_key_is_known_are_written():
+    spec = copy.deepcopy(SPEC)
+    spec["tables"]["patients"]["columns"] = {"patient_id": {"kind": "id"}}
+    spec["tables"]["stays"]["rules"] = []
+    frames = clinic(300)
+    frames["patients"] = frames["patients"][["patient_id"]]
+    bare = learned(epsilon=10.0, frames=frames, spec=spec)[0]
+    drawn = draw_linked(bare, 50, seed=3)
+    patients, stays = (written_frame(bare, name, drawn, seed=3) for name in ("patients", "stays"))
+    assert patients["patient_id"].nunique() == 50
+    assert set(stays["patient"]) <= set(patients["patient_id"])
+    (texts,) = written_texts(bare, "patients", drawn, seed=3)
+    assert texts["patient_id"].tolist() == patients["patient_id"].tolist()
 
 
 def test_a_saved_model_draws_the_same_persons(model, tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 import pandas as pd
@@ -18,7 +18,7 @@ from privsynth.codecs.written.rows import data_frame
 from privsynth.sampling.linked.drawn import DrawnTable
 from privsynth.sampling.linked.model import LinkedModel
 
-_Block = TypeVar("_Block", bound=Sized)
+_Block = TypeVar("_Block")
 BLOCK_ROWS = 200_000  # rows written at once (own): some 100 MB while they are texts
 
 
@@ -30,11 +30,11 @@ def written_tables(model: LinkedModel, name: str, drawn: Mapping[str, DrawnTable
     """
     order = model.models[name].columns
     keys = written_keys(model, name, drawn, seed=seed)
-    for start, table in _blocks(_own_rows(model, name, drawn, seed=seed).tables()):
+    for start, n, table in _blocks(_own_rows(model, name, drawn, seed=seed).tables(), drawn[name].n_rows):
         columns = dict(zip(table.schema.names, table.columns, strict=True))
         fields = {field.name: field for field in table.schema}
         for column, values in keys.items():
-            columns[column] = pa.chunked_array([values.slice(start, table.num_rows)])
+            columns[column] = pa.chunked_array([values.slice(start, n)])
             fields[column] = pa.field(column, values.type, nullable=False)
         yield pa.Table.from_arrays([columns[c] for c in order], schema=pa.schema([fields[c] for c in order]))
 
@@ -44,9 +44,9 @@ def written_texts(
 ) -> Iterator[pd.DataFrame]:
     """Yield one table's rows with their keys, block by block, as a delimited file spells them."""
     keys = written_keys(model, name, drawn, seed=seed)
-    for start, frame in _blocks(_own_rows(model, name, drawn, seed=seed).texts()):
+    for start, n, frame in _blocks(_own_rows(model, name, drawn, seed=seed).texts(), drawn[name].n_rows):
         for column, values in keys.items():
-            frame[column] = values.slice(start, len(frame)).to_pandas()
+            frame[column] = values.slice(start, n).to_pandas()
         yield frame[list(model.models[name].columns)]
 
 
@@ -55,12 +55,10 @@ def written_frame(model: LinkedModel, name: str, drawn: Mapping[str, DrawnTable]
     return data_frame(pa.concat_tables(list(written_tables(model, name, drawn, seed=seed))))
 
 
-def _blocks(blocks: Iterable[_Block]) -> Iterator[tuple[int, _Block]]:
-    """Yield each block with the number of its first row."""
-    start = 0
-    for block in blocks:
-        yield start, block
-        start += len(block)
+def _blocks(blocks: Iterable[_Block], n_rows: int) -> Iterator[tuple[int, int, _Block]]:
+    """Yield each block with the number of its first row and of its rows, which one without columns cannot say."""
+    for start, block in zip(range(0, max(n_rows, 1), BLOCK_ROWS), blocks, strict=True):
+        yield start, min(BLOCK_ROWS, n_rows - start), block
 
 
 def _own_rows(model: LinkedModel, name: str, drawn: Mapping[str, DrawnTable], *, seed: int) -> SyntheticRows:

@@ -28,7 +28,7 @@ from privsynth.benchmark.splits import RealTables, align, budget_of, read_real_t
 from privsynth.codecs.bins import Bins
 from privsynth.domain import learn_codecs
 from privsynth.domain.numbers.build_bins import build_bins
-from privsynth.domain.quantile_tree import Leaves
+from privsynth.domain.numbers.quantile_tree import Leaves
 from privsynth.generators.marginal import mixture, rounds
 from privsynth.progress import no_progress
 from privsynth.workspace import Workspace, privsynth_home

@@ -9,9 +9,10 @@ from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.codecs.columns import ColumnCodec
 from privsynth.codecs.parsed_table import ParsedTable
 from privsynth.domain.column_kinds import FactsRequest, learn_facts
+from privsynth.domain.domain_request import DomainRequest
 from privsynth.domain.layout import lay_out
-from privsynth.domain.learn_codecs import DomainRequest, learn_codecs
-from privsynth.domain.quantile_tree import Dimension, Leaves, TreeRequest, grow
+from privsynth.domain.learn_codecs import learn_codecs
+from privsynth.domain.numbers.quantile_tree import Dimension, Leaves, TreeRequest, grow
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.privacy.unit_weights import Weighting
 from privsynth.schema import Schema

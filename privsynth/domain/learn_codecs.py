@@ -11,176 +11,39 @@ Stages, in order; each is a release of part "domain", and all after them is post
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from privsynth.codecs.bins import Bins
-from privsynth.codecs.bounds import clip_steps
-from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.codecs.columns import (
-    DAY,
     CategoryCodec,
     ColumnCodec,
-    ElapsedScale,
     NumberCodec,
     TimeCodec,
     computed_codec,
     following_codec,
     invented_codec,
-    split_week,
 )
-from privsynth.codecs.parse import GRID_LIMIT, Categories, Grid, narrowest
 from privsynth.codecs.parsed_table import ParsedTable, boolean_values
 from privsynth.domain.budget_split import FIRST_ROUND, BudgetSplit, OpenColumns, Shares, split_budget
 from privsynth.domain.categories import OpenCategories
-from privsynth.domain.layout import Layout
-from privsynth.domain.magnitude_prior import RemainingRows
+from privsynth.domain.domain_request import DomainRequest
 from privsynth.domain.numbers.build_bins import Tail, build_bins, without_tails
-from privsynth.domain.numbers.endings import EndingsRequest, Values, find_endings, may_have_endings, with_endings
-from privsynth.domain.quantile_tree import FIRST_PARTS, Dimension, Leaves, TreeRequest, grow
-from privsynth.domain.ties import TiesRequest, tie_numbers
+from privsynth.domain.numbers.endings import EndingsRequest, find_endings, may_have_endings, with_endings
+from privsynth.domain.numbers.magnitude_prior import RemainingRows
+from privsynth.domain.numbers.open_dimensions import OpenDimension, declared_steps, open_dimensions
+from privsynth.domain.numbers.quantile_tree import Leaves, TreeRequest, grow
+from privsynth.domain.numbers.ties import TiesRequest, tie_numbers
 from privsynth.privacy.mechanisms import Mechanisms
-from privsynth.privacy.unit_weights import Weighting, count
+from privsynth.privacy.unit_weights import Weighting
 from privsynth.schema.calculations import columns_of
-from privsynth.schema.definition import Schema
 
 # Share of the rows. If only values more frequent than this could pass the threshold, the trees get that budget instead:
 # at most five values of a dimension would come out.
 RARE_VALUE = 0.2
-# Seconds that a bin of the clock spans at most (own): a night holds few rows, and would be one bin with the morning.
-CLOCK_BIN = 4 * 3600
-
-
-@dataclass(frozen=True, kw_only=True)
-class DomainRequest:
-    """What the domain stage is asked to release. Everything in it is public or was released.
-
-    Attributes:
-      schema, layout, facts: what was declared, what each column becomes, and its facts.
-      types: column -> Arrow type, as the container states it.
-      n_rows, rows_sigma: the released number of training rows, and its standard deviation.
-      mu_squared: of part "domain".
-      delta: of all thresholds together.
-      bins: about how many bins a numeric dimension gets.
-      plain: columns of numbers that have bins of their own and nothing else: no endings, no ties.
-      known: column -> codec of those that need no release, since a public table tells them.
-    """
-
-    schema: Schema
-    layout: Layout
-    facts: Mapping[str, ColumnFacts]
-    types: Mapping[str, pa.DataType] = field(default_factory=dict)
-    n_rows: float
-    rows_sigma: float = 0.0
-    mu_squared: float
-    delta: float
-    bins: int
-    plain: frozenset[str] = frozenset()
-    known: Mapping[str, ColumnCodec] = field(default_factory=dict)
-
-    @property
-    def unknown(self) -> tuple[str, ...]:
-        """Columns that are modelled and not known."""
-        return tuple(name for name in self.layout.modelled if name not in self.known)
-
-    @property
-    def open_texts(self) -> list[str]:
-        """Text columns whose categories nobody declared."""
-        return [
-            name
-            for name in self.unknown
-            if self.facts[name].kind == "categorical" and self.schema.column(name).categories is None
-        ]
-
-    @property
-    def rows_per_bin(self) -> float:
-        """About how many rows a bin holds."""
-        return max(self.n_rows / self.bins, 1.0)
-
-
-@dataclass
-class _OpenDimension:
-    """One numeric dimension of a column on its way to bins; private until its rows are counted.
-
-    Attributes:
-      part: "number", "days" or "clock".
-      steps, known: (n,) grid steps, and which rows have one.
-      low, high: declared bounds.
-      keyed: whether its frequent values get bins of their own.
-      tailed: whether rows get rarer towards its ends, unlike dates and times of day.
-      weight: (n,) steps that rows weigh; None for one each.
-      frequent: value -> its noisy rows.
-      widest: grid steps that a bin spans at most; None for any number.
-    """
-
-    column: str
-    part: str
-    steps: np.ndarray | None = None
-    known: np.ndarray | None = None
-    low: int | None = None
-    high: int | None = None
-    keyed: bool = False
-    tailed: bool = True
-    weight: np.ndarray | None = None
-    frequent: dict[int, float] = field(default_factory=dict)
-    widest: int | None = None
-
-    def counts(self) -> dict[str, int]:
-        """Return the exact counts of values, in rows or in steps. Private."""
-        assert self.steps is not None
-        assert self.known is not None
-        if self.weight is None:
-            values, counts = np.unique(self.steps[self.known], return_counts=True)
-        else:
-            values, at = np.unique(self.steps[self.known], return_inverse=True)
-            counts = count(at, len(values), self.weight[self.known])
-        return {str(v): int(c) for v, c in zip(values.tolist(), counts.tolist(), strict=True)}
-
-    def remaining(self, request: DomainRequest, values_sigma: float) -> RemainingRows | None:
-        """Return how many rows hold no frequent value, from released numbers; None if the share of nulls is unknown.
-
-        Args:
-          values_sigma: standard deviation of the rows of one frequent value.
-        """
-        fact = request.facts[self.column]
-        if fact.null_share is None:
-            return None
-        rows = request.n_rows * (1.0 - fact.null_share) - math.fsum(self.frequent.values())
-        noise = (request.rows_sigma, request.n_rows * fact.null_sigma, values_sigma * math.sqrt(len(self.frequent)))
-        return RemainingRows(rows, math.hypot(*noise))
-
-    def _plain(self) -> np.ndarray:
-        """Return (n,) booleans: the row has a value that is not frequent. Private."""
-        assert self.steps is not None
-        assert self.known is not None
-        if not self.frequent:
-            return self.known
-        return self.known & ~np.isin(self.steps, np.fromiter(self.frequent, dtype=np.int64))
-
-    def values(self) -> Values:
-        """Return the values that are not frequent, each of which is a bin of its own already. Private."""
-        assert self.steps is not None
-        kept = self._plain()
-        return Values(self.steps[kept], None if self.weight is None else self.weight[kept])
-
-    def hand_over(self, rows: float | None) -> Dimension:
-        """Return the dimension for the tree, which owns the arrays from then on, so that they are held only once.
-
-        Args:
-          rows: how many rows are known to exist.
-        """
-        assert self.steps is not None
-        assert self.known is not None
-        steps, kept = self.steps, self._plain()
-        self.steps = self.known = None
-        weight = None if self.weight is None else self.weight[kept]
-        values = steps if kept.all() else steps[kept]
-        return Dimension(f"{self.column}·{self.part}", values, self.low, self.high, weight, rows)
 
 
 def learn_codecs(
@@ -201,7 +64,7 @@ def learn_codecs(
     undeclared = tuple(name for name in may_end if name not in request.plain and name not in request.known)
     ended = EndingsRequest(names=undeclared, n_rows=request.n_rows).priced(weighting, request.mu_squared)
     mu_squared = request.mu_squared - ties.mu_squared - ended.mu_squared
-    dimensions = [d for name in request.unknown for d in _open_dimensions(name, parsed, request, weighting)]
+    dimensions = [d for name in request.unknown for d in open_dimensions(name, parsed, request, weighting)]
     keyed = [dimension for dimension in dimensions if dimension.keyed and request.delta > 0]
     split = split_budget(
         weighting,
@@ -270,7 +133,7 @@ def _release_categories(categories: OpenCategories, texts: list[str], split: Bud
 
 
 def _worth_releasing(
-    keyed: list[_OpenDimension], split: BudgetSplit, shares: Shares, request: DomainRequest, weighting: Weighting
+    keyed: list[OpenDimension], split: BudgetSplit, shares: Shares, request: DomainRequest, weighting: Weighting
 ) -> bool:
     """Return whether values can be frequent enough to pass the threshold, so that releasing them is worth its cost."""
     if not keyed:
@@ -280,7 +143,7 @@ def _worth_releasing(
 
 
 def _release_frequent_values(
-    keyed: list[_OpenDimension], split: BudgetSplit, shares: Shares, weighting: Weighting, mechanisms: Mechanisms
+    keyed: list[OpenDimension], split: BudgetSplit, shares: Shares, weighting: Weighting, mechanisms: Mechanisms
 ) -> float:
     """Give each dimension its frequent values, and return the standard deviation of their rows."""
     release = mechanisms.stable_keys(
@@ -298,7 +161,7 @@ def _release_frequent_values(
 
 
 def _release_bins(
-    dimensions: list[_OpenDimension],
+    dimensions: list[OpenDimension],
     request: DomainRequest,
     weighting: Weighting,
     mechanisms: Mechanisms,
@@ -323,109 +186,13 @@ def _release_bins(
     }
 
 
-def _bins(dimension: _OpenDimension, leaves: Leaves, remaining: RemainingRows | None, *, rows_per_bin: float) -> Bins:
+def _bins(dimension: OpenDimension, leaves: Leaves, remaining: RemainingRows | None, *, rows_per_bin: float) -> Bins:
     kept, tails = leaves, tuple[Tail, ...]()
     if dimension.low is None or dimension.high is None:
         kept = leaves.trimmed(dimension.low, dimension.high, dimension.frequent, remaining)
     elif dimension.tailed:
         kept, tails = without_tails(leaves, dimension.frequent)
     return build_bins(kept, dimension.frequent, target=rows_per_bin, tails=tails, widest=dimension.widest)
-
-
-def declared_steps(schema: Schema, name: str, fact: ColumnFacts) -> tuple[int | None, int | None]:
-    """Return the declared bounds of a column in grid steps (seconds for times), the grid inside the bounds."""
-    column = schema.column(name)
-
-    def steps(bound: object, inwards: Callable[[float], int]) -> int | None:
-        if bound is None:
-            return None
-        if fact.kind in ("datetime", "date"):
-            seconds = int(np.datetime64(bound, "s").astype(np.int64))  # type: ignore[call-overload]
-            return inwards(seconds / DAY) * DAY if fact.kind == "date" else seconds
-        exact = float(bound) / fact.precision  # type: ignore[arg-type]
-        near = np.rint(exact)
-        on_grid = abs(exact - near) <= 1e-9 * max(1.0, abs(exact))  # 0.7 / 0.1 is not quite 7
-        clipped = min(max(near if on_grid else exact, -GRID_LIMIT), GRID_LIMIT)
-        return inwards(clipped)
-
-    low, high = steps(column.minimum, math.ceil), steps(column.maximum, math.floor)
-    if low is not None and high is not None and low > high:
-        return high, high  # no step of the grid lies inside the bounds: the one below
-    return low, high
-
-
-def _open_dimensions(
-    name: str, parsed: ParsedTable, request: DomainRequest, weighting: Weighting
-) -> list[_OpenDimension]:
-    """Return the numeric dimensions of a column: a number, the weeks (or amount above a base) of a time, its clock."""
-    column, fact = parsed.columns[name], request.facts[name]
-    if isinstance(column, Categories):
-        return []
-    base_name = request.layout.bases.get(name)
-    base = None if base_name is None else _Base.of(base_name, parsed, request)
-    if fact.kind in ("numeric", "integer"):
-        dimensions = [_number(name, column, base, request)]
-    else:
-        dimensions = _time(name, column, base, request)
-    for dimension in dimensions:
-        dimension.weight = weighting.steps
-    return dimensions
-
-
-@dataclass(frozen=True)
-class _Base:
-    """The column that another never falls below: its (n,) bounded steps (seconds of a time), nulls and lower bound."""
-
-    steps: np.ndarray
-    null: np.ndarray
-    low: int | None
-
-    @classmethod
-    def of(cls, name: str, parsed: ParsedTable, request: DomainRequest) -> _Base:
-        column, fact = parsed.columns[name], request.facts[name]
-        assert isinstance(column, Grid)
-        # A date may be the base of a time: each has a precision of its own.
-        scale = int(fact.precision) if fact.kind in ("datetime", "date") else 1
-        low, high = declared_steps(request.schema, name, fact)
-        return cls(clip_steps(column.steps * scale, low, high), column.null, low)
-
-
-def _number(name: str, column: Grid, base: _Base | None, request: DomainRequest) -> _OpenDimension:
-    low, high = declared_steps(request.schema, name, request.facts[name])
-    steps, known = clip_steps(column.steps, low, high), ~column.null
-    if base is not None:
-        steps, known = np.maximum(steps - base.steps, 0), known & ~base.null
-        low, high = 0, (max(high - base.low, 0) if high is not None and base.low is not None else None)
-    wide = low is None or high is None or high - low >= FIRST_PARTS
-    return _OpenDimension(name, "number", narrowest(steps), known, low, high, keyed=wide)
-
-
-def _time(name: str, column: Grid, base: _Base | None, request: DomainRequest) -> list[_OpenDimension]:
-    fact = request.facts[name]
-    low, high = declared_steps(request.schema, name, fact)
-    precision, known = int(fact.precision), ~column.null
-    seconds = clip_steps(column.steps * precision, low, high)
-    if base is not None:
-        scale = ElapsedScale(precision)
-        above = scale.place(seconds, base.steps)
-        longest = max(high // DAY - base.low // DAY, 0) if high is not None and base.low is not None else None
-        span = None if longest is None else scale.span(longest)
-        found = [_OpenDimension(name, "days", narrowest(above), known & ~base.null, 0, span, keyed=True)]
-    else:
-        weeks = [int(split_week(np.array([b // DAY]))[0][0]) if b is not None else None for b in (low, high)]
-        found = [
-            _OpenDimension(
-                name, "days", narrowest(split_week(seconds // DAY)[0]), known, weeks[0], weeks[1], tailed=False
-            )
-        ]
-    if fact.kind == "datetime":
-        clock, widest = narrowest(seconds % DAY // precision), max(CLOCK_BIN // precision, 1)
-        found.append(
-            _OpenDimension(
-                name, "clock", clock, known, 0, DAY // precision - 1, keyed=True, tailed=False, widest=widest
-            )
-        )
-    return found
 
 
 def _codec(

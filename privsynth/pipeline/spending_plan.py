@@ -9,7 +9,7 @@ from dataclasses import replace
 import pyarrow as pa
 
 from privsynth.codecs.column_facts import needs_votes
-from privsynth.domain.quantile_tree import FIRST_PARTS
+from privsynth.domain.numbers.quantile_tree import FIRST_PARTS
 from privsynth.errors import ConfigError
 from privsynth.pipeline.config import REPORT_SHARE
 from privsynth.privacy.budget import Budget, SpendingPlan, TrainingSpec, plan_spending

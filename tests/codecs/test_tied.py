@@ -18,7 +18,7 @@ from privsynth.codecs.loaded import Malformed
 from privsynth.codecs.parse import Grid
 from privsynth.codecs.parsed_table import ParsedTable
 from privsynth.codecs.table import TableCodec
-from privsynth.domain.ties import bins_apart
+from privsynth.domain.numbers.ties import bins_apart
 
 RNG = np.random.default_rng(5)
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from privsynth.domain.numbers.build_bins import build_bins, without_tails
-from privsynth.domain.quantile_tree import Leaves
+from privsynth.domain.numbers.quantile_tree import Leaves
 
 
 def leaves(edges, weight, sigma=5.0) -> Leaves:

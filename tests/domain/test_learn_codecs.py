@@ -18,9 +18,9 @@ from privsynth.codecs.bins import Bins
 from privsynth.codecs.column_facts import ColumnFacts, decide, needs_votes
 from privsynth.codecs.parsed_table import parse_table
 from privsynth.domain.layout import lay_out
-from privsynth.domain.learn_codecs import declared_steps
 from privsynth.domain.numbers.build_bins import build_bins
-from privsynth.domain.quantile_tree import Dimension, Leaves, levels_of
+from privsynth.domain.numbers.open_dimensions import declared_steps
+from privsynth.domain.numbers.quantile_tree import Dimension, Leaves, levels_of
 from privsynth.errors import SchemaError
 from privsynth.schema import Column, Schema
 from privsynth.schema.calculations import read_calculation

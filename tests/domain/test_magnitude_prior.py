@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from privsynth.codecs.parse import GRID_LIMIT
-from privsynth.domain.magnitude_prior import OCTAVES, RemainingRows, likeliest, octaves
-from privsynth.domain.quantile_tree import YEARS, Dimension
+from privsynth.domain.numbers.magnitude_prior import OCTAVES, RemainingRows, likeliest, octaves
+from privsynth.domain.numbers.quantile_tree import YEARS, Dimension
 
 
 @given(st.integers(-GRID_LIMIT, GRID_LIMIT))

@@ -7,7 +7,7 @@ from buying import leaves_of
 from doubles import RecordingMechanisms
 from scipy.stats import chi2
 
-from privsynth.domain.quantile_tree import (
+from privsynth.domain.numbers.quantile_tree import (
     DECLARED_LEVELS,
     FEWEST_LEVELS,
     OPEN_LEVELS,

@@ -16,7 +16,7 @@ from privsynth.codecs.columns.tied import ranks
 from privsynth.codecs.parse import Grid
 from privsynth.codecs.parsed_table import ParsedTable
 from privsynth.codecs.table import TableCodec
-from privsynth.domain.ties import GRID, NEAR, WITHIN, TiesRequest, agreements, nearest, scale_of, tie_numbers
+from privsynth.domain.numbers.ties import GRID, NEAR, WITHIN, TiesRequest, agreements, nearest, scale_of, tie_numbers
 from privsynth.privacy.unit_weights import RowWeights, Weighting, row_weights
 from privsynth.schema import Schema
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from privsynth.codecs.bins import Bins
-from privsynth.domain.quantile_tree import Leaves
+from privsynth.domain.numbers.quantile_tree import Leaves
 
 STEEPEST = 4.0  # of the logarithm of the density, from the middle of a bin to its end: a factor of 55 (own)
 MOST_PARTS = 64  # of a tail (own): the density changes little over each, as over parts of a segment

@@ -15,8 +15,9 @@ from privsynth.codecs.table import TableCodec
 from privsynth.codecs.written.types import container_types
 from privsynth.domain.bounding import Partition
 from privsynth.domain.column_kinds import FactsRequest, learn_facts
+from privsynth.domain.domain_request import DomainRequest
 from privsynth.domain.layout import Layout, lay_out
-from privsynth.domain.learn_codecs import DomainRequest, learn_codecs
+from privsynth.domain.learn_codecs import learn_codecs
 from privsynth.errors import SchemaError
 from privsynth.pipeline.learning.from_prior import check_price, suited, usable, without_need
 from privsynth.pipeline.learning.request import Request

@@ -18,8 +18,9 @@ from privsynth.codecs.encoded_table import PriorRows, RowsPerUnit
 from privsynth.codecs.parse import Categories, Grid
 from privsynth.codecs.parsed_table import ParsedTable
 from privsynth.codecs.table import TableCodec
+from privsynth.domain.domain_request import DomainRequest
 from privsynth.domain.layout import lay_out
-from privsynth.domain.learn_codecs import DomainRequest, learn_codecs
+from privsynth.domain.learn_codecs import learn_codecs
 from privsynth.domain.public.known_columns import KnownColumn
 from privsynth.pipeline.usability.outlook import MAX_BINS, MIN_BINS, ROWS_PER_BIN_SIGMA
 from privsynth.privacy.public_rows import PublicRows

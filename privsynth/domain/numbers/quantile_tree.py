@@ -16,7 +16,7 @@ import numpy as np
 from scipy.stats import norm
 
 from privsynth.codecs.parse import GRID_LIMIT
-from privsynth.domain.magnitude_prior import OCTAVES, RemainingRows, likeliest, octaves
+from privsynth.domain.numbers.magnitude_prior import OCTAVES, RemainingRows, likeliest, octaves
 from privsynth.privacy.accounting import round_up
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.privacy.unit_weights import count

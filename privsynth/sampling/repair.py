@@ -240,7 +240,9 @@ def _redraws(rules: Sequence[Rule], conditioned: Conditioned, fixed: frozenset[s
                 found.setdefault((True, other.conditions), []).append(other)
     for (turned, conditions), parts in found.items():
         try:
-            spelt = [checked(_known(one, conditioned.codec), parts[0].text, conditioned.codec) for one in conditions]
+            spelt = [
+                checked(without_unknown(one, conditioned.codec), parts[0].text, conditioned.codec) for one in conditions
+            ]
         except ConfigError:  # a category that the model does not have, or an identifier
             continue
         yield replace(_redraw(parts, spelt, conditioned), turned=turned)
@@ -256,14 +258,15 @@ def _turned(rule: Rule, codec: TableCodec, fixed: frozenset[str]) -> Iterator[Ru
     free = [one for one in rule.premise if _plain(one) and fixed.isdisjoint(_sources(one.column, codec))]
     for concluded in rule.conditions if free else ():
         others = tuple(one for one in rule.premise if one is not free[0])
-        yield replace(rule, premise=(*others, _not(concluded)), conditions=(_not(free[0]),))
+        yield replace(rule, premise=(*others, negated(concluded)), conditions=(negated(free[0]),))
 
 
-def _not(one: Condition) -> Condition:
+def negated(one: Condition) -> Condition:
+    """Return the opposite condition; neither is met by a missing value."""
     return replace(one, operator=OPPOSITE[one.operator])
 
 
-def _known(one: Condition, codec: TableCodec) -> Condition:
+def without_unknown(one: Condition, codec: TableCodec) -> Condition:
     """Return a condition without the values that the model does not have."""
     column = codec.by_name[one.column]
     if one.within is None or not isinstance(column, CategoryCodec):

@@ -7,6 +7,7 @@ exist. No bound is the smallest or the largest value of the simulated data.
 from __future__ import annotations
 
 import json
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -15,6 +16,7 @@ from simulator import bedside, diagnoses, linked, merchants, patients
 
 HOSPITAL_ROWS_PER_PATIENT = 2
 TRANSACTIONS_PER_ACCOUNT = 20
+DAYS_OF_YEAR = 365.25  # of the Julian calendar
 
 
 @dataclass(frozen=True)
@@ -233,6 +235,20 @@ TRANSACTIONS_HEADER = f"""\
 """
 
 
+# Ages at a stay, in whole days: years of 365.25 days, rounded so that nobody of that age is left out.
+AGE = "admitted - `parent.born`"
+
+
+def at_least(years: int) -> str:
+    """Return the condition that a patient is so old at admission."""
+    return f"{AGE} >= {math.floor(years * DAYS_OF_YEAR)}"
+
+
+def below(years: int) -> str:
+    """Return the condition that a patient is younger at admission."""
+    return f"{AGE} < {math.ceil(years * DAYS_OF_YEAR)}"
+
+
 LINKED_HEADER = """\
 # Code book of the tables in this folder: an invented hospital, as its database has it.
 #
@@ -267,9 +283,20 @@ LINKED: Mapping[str, tuple[Mapping[str, str], Mapping[str, Column], Sequence[str
             "discharged >= admitted",
             "admitted >= `parent.born`",
             "admitted >= `previous.discharged`",
-            "diagnosis in chapter O => `parent.sex` = F",
+            # What the classification and the wards' rules of admission say of sex and age.
+            f"diagnosis in chapter O => `parent.sex` = F and {at_least(12)} and {below(56)}",
+            "diagnosis in block C51-C58 => `parent.sex` = F",
+            "diagnosis in block N80-N98 => `parent.sex` = F",
             "diagnosis in (C61, N40) => `parent.sex` = M",
+            f"diagnosis in chapter P00-P96 => {below(1)}",
+            f"diagnosis = Z38 => {below(1)}",
+            f"ward = neonatal => {below(1)}",
+            f"ward = paediatrics => {below(18)}",
             "ward in (obstetrics, gynaecology) => `parent.sex` = F",
+            f"ward = obstetrics => {at_least(12)} and {below(56)}",
+            f"ward = geriatrics => {at_least(65)}",
+            # From the year in which one turns 65.
+            f"insurance = senior => {at_least(64)}",
         ),
     ),
     "tests": (

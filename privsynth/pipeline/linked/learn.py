@@ -43,6 +43,7 @@ from privsynth.public_figures.inputs import Alike
 from privsynth.randomness import KeyedFunction, sampling_rng
 from privsynth.sampling.linked.draw import draw_linked
 from privsynth.sampling.linked.drawn import DrawnTable, rules_held
+from privsynth.sampling.linked.kept_shares import with_kept_shares
 from privsynth.sampling.linked.model import (
     Given,
     Known,
@@ -141,7 +142,8 @@ def learn_linked(
         learned[name].mechanisms.pass_on(schema.modelled[i + 1 :])
     models = {name: one.model for name, one in learned.items()}
     n_persons = max(round(learned[schema.root].sizes.used), 1)
-    model = LinkedModel(schema, models, n_persons, request.dataset)
+    rng = sampling_rng(request.seed, FITTING_STREAM - 2 * len(learned))
+    model = with_kept_shares(LinkedModel(schema, models, n_persons, request.dataset), rng, progress=progress)
     drawn = draw_linked(model, request.n_persons or n_persons, seed=request.seed, progress=progress)
     findings: list[Finding] = []
     for i, (name, one) in enumerate(learned.items()):

@@ -6,19 +6,25 @@ second, and so on, each given what is above it and the row before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 
-from privsynth.codecs.columns import FIRST_SECOND, LAST_SECOND, Drawn, NumberCodec, TimeCodec
+from privsynth.codecs.columns import DAY, FIRST_SECOND, LAST_SECOND, Drawn, NumberCodec, TimeCodec
 from privsynth.codecs.decoded_rows import Decoded, DecodedRows, join
 from privsynth.codecs.encoded_table import REACH
 from privsynth.codecs.parse import GRID_LIMIT, Grid
+from privsynth.errors import ConfigError
+from privsynth.generators.registry import FittedGenerator
 from privsynth.progress import Progress, no_progress
 from privsynth.randomness import sampling_rng
 from privsynth.sampling.conditional import complete
-from privsynth.sampling.linked.drawn import DrawnTable, Step, frame_of_rules, rules_of
+from privsynth.sampling.draw import draw_rows
+from privsynth.sampling.likelihood import Conditioned
+from privsynth.sampling.linked.demands import demands_on
+from privsynth.sampling.linked.drawn import DrawnTable, Step, frame_of_rules, is_of_other_row, rules_of
 from privsynth.sampling.linked.model import (
     Given,
     Known,
@@ -31,11 +37,16 @@ from privsynth.sampling.linked.model import (
     since_column,
     span_column,
 )
+from privsynth.sampling.linked.order_rules import OrderRules
+from privsynth.sampling.repair import Repairs
 from privsynth.schema.linked.definition import MAX_TABLES
 
 ROUNDS = 25  # times that rows are drawn again until they keep the rules, before their history ends there (own)
-MOVED_AFTER = 10  # of them, after which a first row that breaks a rule is looked for at another time (own)
-LATER_ROUNDS = 8  # times that a step in time is drawn again if it leads beyond the last row (own)
+ROUNDING = 1e-3  # of a grid step, by which bounds in days may miss a whole one: minutes since 1970 lose far less
+LATER_ROUNDS = 8  # times that a time is drawn again if rules, or the last row, do not let a row be then (own)
+
+# What is known of rows before they are drawn: (all attributes of the model, n) codes, and what the demands rest on.
+Context = tuple[np.ndarray, pd.DataFrame]
 
 
 def draw_linked(
@@ -54,15 +65,32 @@ def draw_linked(
     return drawn
 
 
+def draw_inside(fitted: FittedGenerator, known: np.ndarray, given: Conditioned, rng: np.random.Generator) -> np.ndarray:
+    """Return codes of rows inside what is demanded of them; where the model has no mass there, of any."""
+    try:
+        return complete(fitted, known, given.evidence, rng)
+    except ConfigError:
+        return complete(fitted, known, {}, rng)
+
+
 class TableDrawing:
     """Draws the rows of one table.
 
     Args:
       above: the tables that are drawn already.
+      contexts: a list to which what is known of rows before they are drawn is added; None to keep nothing.
+
+    Attributes:
+      demands: what the rules demand of single columns.
     """
 
     def __init__(
-        self, model: LinkedModel, name: str, above: Mapping[str, DrawnTable], rng: np.random.Generator
+        self,
+        model: LinkedModel,
+        name: str,
+        above: Mapping[str, DrawnTable],
+        rng: np.random.Generator,
+        contexts: list[Context] | None = None,
     ) -> None:
         self._of, self._schema, self._name, self._above, self._rng = model, model.schema, name, above, rng
         self._model = model.models[name]
@@ -70,6 +98,11 @@ class TableDrawing:
         self._given: list[Given] = given_attributes(model.schema, name, model.codecs)
         self._order = model.schema.tables[name].order
         self._rules = rules_of(model, name)
+        self._times = OrderRules(self._rules, self._order or "")
+        self.demands = demands_on(model, name)
+        self._asked = {*self.demands.columns, *self._times.columns}
+        self._mending: dict[int, Repairs] = {}
+        self._contexts = contexts
 
     @cached_property
     def _only_when(self) -> list[int]:
@@ -89,23 +122,18 @@ class TableDrawing:
             if one.source == "pace" or (one.source == "above" and one.table == parent.table and one.at in of_parent)
         ]
 
-    def draw_root(self, n_persons: int) -> DrawnTable:
-        """Return persons."""
-        codes = self._complete(np.full((len(self._codec.attributes), n_persons), -1, dtype=np.int32))
-        rows = self._codec.draw(codes, self._rng)
-        everyone = np.arange(n_persons, dtype=np.int64)
-        for _ in range(ROUNDS):
-            bad = np.flatnonzero(~self._hold(rows, everyone, None))
-            if not len(bad):
-                break
-            fresh = self._complete(np.full((len(codes), len(bad)), -1, dtype=np.int32))
-            codes[:, bad] = fresh
-            rows.put(bad, self._codec.draw(fresh, self._rng))
-        held = self._hold(rows, everyone, None)
-        if not held.all() and held.any():
-            chosen = np.where(held, everyone, self._rng.choice(np.flatnonzero(held), size=n_persons))
-            rows, codes = rows.take(chosen), codes[:, chosen]
-        return DrawnTable(rows, codes, np.full(n_persons, -1, dtype=np.int64), everyone)
+    def draw_root(self, n_persons: int, asked: Conditioned | None = None) -> DrawnTable:
+        """Return persons.
+
+        Args:
+          asked: what their own columns have to meet; nothing if None.
+        Raises:
+          ConfigError: no person of the model, or hardly any, meets that and keeps the rules.
+        """
+        asked = asked or Conditioned((), self._codec, {})
+        rows, codes = draw_rows(asked, self._model.fitted, self._rules, n_persons, self._rng)
+        nobody = np.full(n_persons, -1, dtype=np.int64)
+        return DrawnTable(rows, codes, nobody, np.arange(n_persons, dtype=np.int64))
 
     def draw_below(self) -> DrawnTable:
         """Return rows below those of the parent table."""
@@ -156,7 +184,7 @@ class TableDrawing:
         known = np.flatnonzero(~null)
         if len(known) and len(known) < len(parents):
             start[null] = start[self._rng.choice(known, size=int(null.sum()))]
-        start = self._inside(start)
+        start = self._allowed_start(parents, self._inside(start))
         return np.stack([start, self._inside(self._later_than(start, np.where(span.null, 0, span.values)[parents]))])
 
     def _inside(self, values: np.ndarray) -> np.ndarray:
@@ -202,30 +230,40 @@ class TableDrawing:
         total = np.bincount(person, weights=wanted).astype(np.int64)[person]
         return np.clip(per_unit.class_of(np.maximum(total, 1)), 0, len(per_unit.classes) - 1)[None]
 
+    def _allowed_start(self, parents: np.ndarray, start: np.ndarray) -> np.ndarray:
+        """Return (n,) values of the order column in first rows, as rules allow: else that of another parent's rows."""
+        low, high = self._bounds(parents, None)
+        for _ in range(LATER_ROUNDS):
+            bad = np.flatnonzero((start < low) | (start > high))
+            if not len(bad):
+                return start
+            start[bad] = start[self._rng.integers(0, len(start), len(bad))]
+        return self._inside(np.where((low <= high) & (start < low), low, np.minimum(start, np.maximum(low, high))))
+
+    def _bounds(self, parents: np.ndarray, previous: DecodedRows | None) -> tuple[np.ndarray, np.ndarray]:
+        """Return (n,) the least and the largest value of the order column that rules allow, on its grid."""
+        unit, codec = self._unit, self._ordered
+        step = DAY / unit if isinstance(codec, TimeCodec) else 1.0 / codec.precision  # grid steps in what rules count
+        low, high = self._times.bounds(self._told(parents, previous))
+        edge = float(GRID_LIMIT // unit)
+        least = np.ceil(np.clip(low * step - ROUNDING, -edge, edge)).astype(np.int64)
+        most = np.floor(np.clip(high * step + ROUNDING, -edge, edge)).astype(np.int64)
+        return least * unit, most * unit
+
     def _draw_step(self, step: Step) -> tuple[np.ndarray, DecodedRows, np.ndarray]:
         """Return the codes and rows of one place, and which of them keep the rules."""
         known = self._known(step)
         codes, rows = self._one_row_each(step, known)
         held = self._hold(rows, step.parents, step.previous)
-        for tried in range(ROUNDS):
+        for _ in range(ROUNDS):
             bad = np.flatnonzero(~held)
             if not len(bad):
                 break
-            if tried >= MOVED_AFTER and step.place == 0:
-                self._move(step, bad, np.flatnonzero(held))
             some = step.take(bad)
             codes[:, bad], fresh = self._one_row_each(some, known[:, bad])
             rows.put(bad, fresh)
             held[bad] = self._hold(fresh, some.parents, some.previous)
         return codes, rows, held
-
-    def _move(self, step: Step, at: np.ndarray, others: np.ndarray) -> None:
-        """Begin some histories when others begin, in place: what was drawn with the row above breaks a rule."""
-        if step.ends is None or not len(others):
-            return
-        length = step.ends[1, at] - step.ends[0, at]
-        step.ends[0, at] = step.ends[0, self._rng.choice(others, size=len(at))]
-        step.ends[1, at] = self._inside(step.ends[0, at] + length)
 
     def _known(self, step: Step) -> np.ndarray:
         """Return (all attributes of the model, n) codes, −1 for those of the table itself."""
@@ -250,8 +288,7 @@ class TableDrawing:
     def _one_row_each(self, step: Step, known: np.ndarray) -> tuple[np.ndarray, DecodedRows]:
         """Return codes and values of a row for each parent; where rows have an order, first when, and then what."""
         if self._order is None or step.ends is None:
-            codes = self._complete(known)
-            return codes, self._codec.draw(codes, self._rng)
+            return self._row(step, known, {})
         known, since = known.copy(), since_column(self._order)
         (at,) = self._codec.attributes_of(since)
         nothing = self._codec.attributes[at].size - 1
@@ -267,44 +304,100 @@ class TableDrawing:
         order = self._ordered
         known[self._codec.attributes_of(self._order)] = np.array(order.encode(order.parsed(when), None))
         known[self._only_when] = -1
-        codes = self._complete(known)
-        return codes, self._codec.draw(codes, self._rng, {self._order: when, since: passed})
+        return self._row(step, known, {self._order: when, since: passed})
+
+    def _row(self, step: Step, known: np.ndarray, values: Mapping[str, Decoded]) -> tuple[np.ndarray, DecodedRows]:
+        """Return codes and values of a row for each parent, inside what rules demand given what is known.
+
+        Args:
+          known: (all attributes of the model, n) codes, −1 for those to be drawn.
+          values: those that are known of the row itself.
+        """
+        own, frame = len(self._codec.attributes), self._told(step.parents, step.previous, values)
+        if self._contexts is not None:
+            self._contexts.append((known, frame))
+        codes = np.zeros((own, known.shape[1]), dtype=np.uint16)
+        parts, places = [], []
+        for given, at in self.demands.groups(frame):
+            some = self._complete(known[:, at], given)
+            there = {name: Decoded(one.values[at], one.null[at]) for name, one in values.items()}
+            rows = given.codec.draw(some[:own], self._rng, there)
+            self._mend(given, rows, some)
+            codes[:, at] = some[:own]
+            parts.append(rows)
+            places.append(at)
+        if not parts:
+            return codes, self._no_rows()
+        return codes, join(parts).take(np.argsort(np.concatenate(places)))
+
+    def _complete(self, known: np.ndarray, given: Conditioned) -> np.ndarray:
+        """Return codes of all attributes of the model."""
+        if not len(self._codec.attributes):
+            return known.astype(np.uint16)
+        return draw_inside(self._model.fitted, known, given, self._rng)
+
+    def _mend(self, given: Conditioned, rows: DecodedRows, codes: np.ndarray) -> None:
+        """Mend rows that break rules on their own columns, in place; when they are stays."""
+        if id(given) not in self._mending:
+            own = [rule for rule in self._rules if not any(is_of_other_row(column) for column in rule.columns)]
+            fixed = () if self._order is None else (self._order, since_column(self._order))
+            self._mending[id(given)] = Repairs(given, self._model.fitted, own, fixed)
+        self._mending[id(given)].mend(rows, codes, self._rng)
 
     def _next_steps(self, step: Step, known: np.ndarray, at: int) -> np.ndarray:
         """Return (n,) steps from the row before to this one: all that are left for a last row, else no more than that.
 
+        What rules say of the time by arithmetic comes first; then a last row is as late as it has to be.
+
         Args:
           at: the attribute of these steps.
         """
+        assert step.previous is not None
         gap, left = self._codec.by_name[since_column(self._order or "")], self._left(step)
+        before = step.previous.columns[self._order or ""].values
+        low, high = ((bound - before) // self._unit for bound in self._bounds(step.parents, step.previous))
+        low = np.maximum(low, 0)
+        high = np.maximum(np.minimum(left, high), low)
         size = self._codec.attributes[at].size
         never = np.ones(size)
         never[-1] = 0.0
-        steps = left.copy()
-        todo = np.flatnonzero((step.wanted - step.place > 1) & (left > 0))
+        steps = np.clip(left, low, high)
+        todo = np.flatnonzero((step.wanted - step.place > 1) & (high > low))
         for _ in range(LATER_ROUNDS):
             if not len(todo):
                 return steps
             drawn = complete(self._model.fitted, known[:, todo], {at: never}, self._rng)[at]
             steps[todo] = gap.decode(drawn[None], Drawn({}, self._codec.by_name), self._rng).values
-            todo = todo[steps[todo] > left[todo]]
-        steps[todo] = np.floor(self._rng.random(len(todo)) * (left[todo] + 1)).astype(np.int64)
+            todo = todo[(steps[todo] > high[todo]) | (steps[todo] < low[todo])]
+        room = high[todo] - low[todo] + 1
+        steps[todo] = low[todo] + np.floor(self._rng.random(len(todo)) * room).astype(np.int64)
         return steps
 
-    def _complete(self, known: np.ndarray) -> np.ndarray:
-        own = len(self._codec.attributes)
-        if not own:
-            return np.zeros((0, known.shape[1]), dtype=np.uint16)
-        return complete(self._model.fitted, known, {}, self._rng)[:own]
+    def _told(
+        self, parents: np.ndarray, previous: DecodedRows | None, values: Mapping[str, Decoded] | None = None
+    ) -> pd.DataFrame:
+        """Return what decides the demands on rows, and when they may be, by the names of rules.
+
+        Args:
+          values: those that are known of the rows themselves.
+        """
+        rows = DecodedRows(values or {}, len(parents))
+        names = {name for name in self._asked if is_of_other_row(name) or name in rows.columns}
+        return self._frame(rows, parents, previous, names)
+
+    def _frame(
+        self, rows: DecodedRows, parents: np.ndarray, previous: DecodedRows | None, names: Collection[str]
+    ) -> pd.DataFrame:
+        parent = self._schema.tables[self._name].parent
+        above = None if parent is None else self._above[parent.table].rows.take(parents)
+        return frame_of_rules(self._of, self._name, rows, above, previous, names)
 
     def _hold(self, rows: DecodedRows, parents: np.ndarray, previous: DecodedRows | None) -> np.ndarray:
         """Return (n,) booleans: the row keeps all rules that can be told of it."""
         held = np.ones(rows.n_rows, dtype=bool)
         if not self._rules:
             return held
-        parent = self._schema.tables[self._name].parent
-        above = None if parent is None else self._above[parent.table].rows.take(parents)
-        frame = frame_of_rules(self._of, self._name, rows, above, previous)
+        frame = self._frame(rows, parents, previous, {column for rule in self._rules for column in rule.columns})
         for rule in self._rules:
             if set(rule.columns) <= set(frame.columns):
                 held &= rule.holds(frame)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from privsynth.codecs.decoded_rows import DecodedRows
+from privsynth.codecs.table import TableCodec
 from privsynth.sampling.linked.model import LinkedModel, count_column
 from privsynth.schema.rules import Rule
 
@@ -84,20 +85,31 @@ class Step:
 
 
 def frame_of_rules(
-    model: LinkedModel, name: str, rows: DecodedRows, above: DecodedRows | None, previous: DecodedRows | None
+    model: LinkedModel,
+    name: str,
+    rows: DecodedRows,
+    above: DecodedRows | None,
+    previous: DecodedRows | None,
+    names: Collection[str],
 ) -> pd.DataFrame:
-    """Return rows as rules name their columns, with `parent.column` and `previous.column`.
+    """Return some columns of rows, by the names of rules: with `parent.column` and `previous.column`.
 
     Args:
       above, previous: the row above each row, and the row before it; None if there is none.
+      names: the columns; those of a row that there is not are left out.
     """
     codec, parent = model.codecs[name], model.schema.tables[name].parent
-    frame = codec.frame(rows)
+    frame = codec.frame(rows, names=names)
     if above is not None and parent is not None:
-        frame = frame.join(model.codecs[parent.table].frame(above).add_prefix("parent."))
+        frame = frame.join(_prefixed(model.codecs[parent.table], above, "parent.", names))
     if previous is not None:
-        frame = frame.join(codec.frame(previous).add_prefix("previous."))
+        frame = frame.join(_prefixed(codec, previous, "previous.", names))
     return frame
+
+
+def _prefixed(codec: TableCodec, rows: DecodedRows, prefix: str, names: Collection[str]) -> pd.DataFrame:
+    own = {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
+    return codec.frame(rows, names=own).add_prefix(prefix)
 
 
 def rules_held(model: LinkedModel, name: str, drawn: Mapping[str, DrawnTable]) -> list[tuple[str, np.ndarray]]:
@@ -108,12 +120,18 @@ def rules_held(model: LinkedModel, name: str, drawn: Mapping[str, DrawnTable]) -
     before = np.maximum(np.arange(table.n_rows) - 1, 0)  # rows of one parent stand one after the other, in order
     first = table.parent != table.parent[before] if table.n_rows else np.zeros(0, dtype=bool)
     first[:1] = True
-    frame = frame_of_rules(model, name, table.rows, above, table.rows.take(before))
+    names = {column for rule in rules for column in rule.columns}
+    frame = frame_of_rules(model, name, table.rows, above, table.rows.take(before), names)
     held = []
     for rule in rules:
         of_previous = any(column.startswith("previous.") for column in rule.columns)
         held.append((rule.text, rule.holds(frame) | (first & of_previous)))
     return held
+
+
+def is_of_other_row(column: str) -> bool:
+    """Return whether a name in a rule is of a column of the row above or of the row before."""
+    return column.startswith(("parent.", "previous."))
 
 
 def rules_of(model: LinkedModel, name: str) -> Sequence[Rule]:

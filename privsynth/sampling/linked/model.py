@@ -55,6 +55,7 @@ class TableModel:
       columns: of the written table, in the order of the source.
       keys: its own key, and its parent's: what surrogates look like.
       source_format: how the source's table is written.
+      weights: of what rules forbid in some rows, in the others (see `kept_shares`); none if no share has to be kept.
     """
 
     codec: TableCodec
@@ -63,6 +64,7 @@ class TableModel:
     columns: tuple[str, ...]
     keys: Mapping[str, SurrogateCodec] = field(default_factory=dict)
     source_format: SourceFormat = field(default_factory=SourceFormat)
+    weights: tuple[float, ...] = ()
 
     @property
     def visible(self) -> TableCodec:

@@ -20,10 +20,10 @@ from privsynth.errors import ConfigError
 from privsynth.progress import Progress, no_progress
 from privsynth.randomness import sampling_rng
 from privsynth.sampling.conditions import Clause, parse_clauses
-from privsynth.sampling.draw import LEAST_RATE, draw_rows
+from privsynth.sampling.draw import LEAST_RATE
 from privsynth.sampling.likelihood import Conditioned, condition
 from privsynth.sampling.linked.draw import TableDrawing, draw_linked
-from privsynth.sampling.linked.drawn import DrawnTable, rules_of
+from privsynth.sampling.linked.drawn import DrawnTable
 from privsynth.sampling.linked.model import LinkedModel, count_column
 from privsynth.schema.linked import LinkedSchema
 from privsynth.schema.linked.definition import MAX_TABLES
@@ -148,12 +148,7 @@ def _who_meet(
     """
     root = model.schema.root
     drawn: dict[str, DrawnTable] = {}
-    if order.person.clauses:
-        rows, codes = draw_rows(order.person, model.models[root].fitted, rules_of(model, root), n_persons, rng)
-        everyone = np.arange(n_persons, dtype=np.int64)
-        drawn[root] = DrawnTable(rows, codes, np.full(n_persons, -1, dtype=np.int64), everyone)
-    else:
-        drawn[root] = TableDrawing(model, root, drawn, rng).draw_root(n_persons)
+    drawn[root] = TableDrawing(model, root, drawn, rng).draw_root(n_persons, order.person)
     for name in model.schema.modelled:
         if name != root:
             drawn[name] = TableDrawing(model, name, drawn, rng).draw_below()

@@ -13,15 +13,16 @@ from pydantic import ValidationError
 
 from privsynth.codecs.columns import SurrogateCodec, codec_from_json, codec_to_json
 from privsynth.codecs.encoded_table import RowsPerUnit
-from privsynth.codecs.loaded import MAX_NAME, Malformed, items, only, require, text, whole
+from privsynth.codecs.loaded import MAX_NAME, Malformed, items, number, only, require, text, whole
 from privsynth.codecs.table import MAX_ROWS, TableCodec
 from privsynth.errors import ConfigError, SourceError
 from privsynth.generators.registry import restore_generator
 from privsynth.sampling.linked.draw import draw_linked
+from privsynth.sampling.linked.kept_shares import MOST_WEIGHT
 from privsynth.sampling.linked.model import LinkedModel, TableModel, given_attributes
 from privsynth.sampling.origin import Origin
 from privsynth.sampling.synthetic_model import MAX_JSON_BYTES, MAX_TENSOR_BYTES
-from privsynth.schema.definition import MAX_COLUMNS
+from privsynth.schema.definition import MAX_COLUMNS, MAX_RULES
 from privsynth.schema.linked import LinkedSchema
 from privsynth.schema.linked.definition import MAX_TABLES
 from privsynth.schema.source_format import SourceFormat
@@ -29,6 +30,7 @@ from privsynth.schema.source_format import SourceFormat
 FORMAT = 1  # of linked.json; a change that older versions would misread takes the next number
 LINKED_JSON = "linked.json"
 _ROWS = {"classes", "shares", "most_used"}  # the fields of the numbers of rows: all classes are told apart
+_MOST_DEMANDS = 16 * MAX_RULES  # of a table's rules (own): a rule of more conditions is hard to read
 _TRIED_PERSONS = 8  # drawn when a model is loaded, to see that it works (own)
 
 
@@ -66,6 +68,7 @@ def _table_to_json(table: TableModel) -> dict[str, Any]:
         "keys": [codec_to_json(codec) for codec in table.keys.values()],
         "source_format": table.source_format.model_dump(mode="json", exclude_defaults=True),
         **({} if per_unit is None else {"rows_of_person": per_unit.to_json()}),
+        **({"weights": list(table.weights)} if table.weights else {}),
     }
 
 
@@ -141,8 +144,8 @@ def _read(folder: Path) -> LinkedModel:
 def _table(
     schema: LinkedSchema, name: str, data: Any, tensors: Mapping[str, np.ndarray], above: Mapping[str, TableModel]
 ) -> TableModel:
-    fields = {"generator", "settings", "codec", "columns", "keys", "source_format", "rows_of_person"}
-    found = only(data, fields, "a table", optional=frozenset({"rows_of_person"}))
+    fields = {"generator", "settings", "codec", "columns", "keys", "source_format", "rows_of_person", "weights"}
+    found = only(data, fields, "a table", optional=frozenset({"rows_of_person", "weights"}))
     codec = TableCodec.from_json(found["codec"])
     several = schema.tables[name].parent is not None and schema.tables[name].max_children > 1
     require(several == ("rows_of_person" in found), "a table lacks the numbers of rows")
@@ -163,6 +166,10 @@ def _table(
         tuple(columns),
         of_keys,
         SourceFormat.model_validate(found["source_format"]),
+        tuple(
+            number(w, 0.0, MOST_WEIGHT, "a weight")
+            for w in items(found.get("weights", []), "the weights", at_most=_MOST_DEMANDS)
+        ),
     )
 
 

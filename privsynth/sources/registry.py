@@ -16,7 +16,7 @@ import pyarrow as pa
 from privsynth import extensions
 from privsynth.errors import ConfigError, PrivsynthError, SourceError
 from privsynth.extensions import Extension
-from privsynth.sources import dataframe, dicom, excel, fhir, folder, iso20022, omop, parquet, sql
+from privsynth.sources import dataframe, dicom, excel, fhir, folder, hl7, iso20022, omop, parquet, sql
 from privsynth.sources.linked import LinkedSource, TablesByName, one_snapshot
 from privsynth.sources.protocol import ANY_SCHEME, OPTIONS, Adapter, SkippedCells, Source, SourceOptions
 from privsynth.sources.text import csv, jsonl
@@ -50,6 +50,7 @@ SOURCES: tuple[Adapter, ...] = (
     dataframe.SOURCE,
     folder.SOURCE,
     fhir.SOURCE,
+    hl7.SOURCE,
     omop.SOURCE,
     dicom.SOURCE,
     iso20022.SOURCE,

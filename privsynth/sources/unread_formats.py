@@ -35,7 +35,7 @@ _SUFFIXES = {
     ".bz2": ("compressed", _UNPACK),
     ".xz": ("compressed", _UNPACK),
     ".zst": ("compressed", _UNPACK),
-    ".hl7": ("HL7 messages", "write the fields that you need as a table"),
+    ".hl7": ("HL7 messages", "HL7 v2 is read as hl7:PATH"),
     ".xml": ("XML", "write the fields that you need as a table; payments in ISO 20022 are read as iso20022:PATH"),
 }
 _ELSEWHERE = {"http", "https", "ftp", "sftp", "s3", "gs", "gcs", "az", "abfs", "abfss", "hdfs", "file"}

@@ -153,7 +153,12 @@ EXAMPLES = {
     "fhir:": fhir_export,
 }
 ON_A_SERVER = {"postgresql://", "mysql://", "://"}  # see sql/test_postgresql_source
-OF_ITS_OWN = {"omop:", "dicom:", "iso20022:"}  # have the columns of their model and no other: see omop/, dicom/, ...
+OF_ITS_OWN = {
+    "omop:",
+    "hl7:",
+    "dicom:",
+    "iso20022:",
+}  # have the columns of their model and no other: see omop/, dicom/, ...
 
 
 def kinds_of(sources):

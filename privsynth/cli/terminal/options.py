@@ -56,7 +56,9 @@ def header_option(command: Callable[..., Any]) -> Callable[..., Any]:
 def preset_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the option that takes a schema of linked tables that ships."""
     return click.option(
-        "--preset", metavar="NAME", help="Schema of OMOP's tables that ships, such as person-visits, for omop:SOURCE."
+        "--preset",
+        metavar="NAME",
+        help="Schema of linked tables that ships: person-visits, … for omop:SOURCE, hl7-visits, … for hl7:SOURCE.",
     )(command)
 
 
@@ -71,7 +73,7 @@ def take_preset(options: dict[str, Any]) -> LinkedSchema | None:
         return None
     if options.get("schema") is not None:
         raise ConfigError("a preset is a schema; leave out --schema or --preset")
-    from privsynth.sources.omop.presets import preset
+    from privsynth.sources.presets import preset
 
     return preset(name)
 

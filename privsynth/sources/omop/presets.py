@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from privsynth.errors import ConfigError
 from privsynth.schema.linked import LinkedSchema, LinkedTable, Parent
 from privsynth.sources.omop.cdm import CDM
 
@@ -17,25 +16,12 @@ _DATES: Mapping[str, tuple[str, str | None]] = {
     "measurement": ("measurement_date", None),
     "death": ("death_date", None),
 }
-PRESETS: Mapping[str, tuple[str, ...]] = {
+_TABLES: Mapping[str, tuple[str, ...]] = {
     "person-visits": ("person", "visit_occurrence"),
     "person-conditions": ("person", "condition_occurrence"),
     "person-events": tuple(["person", *(name for name in _DATES if name != "death")]),
     "person-life": ("person", *_DATES),
 }
-
-
-def preset(name: str) -> LinkedSchema:
-    """Return the schema of a preset.
-
-    Guarantee: none needed; it is a constant.
-
-    Raises:
-      ConfigError: there is none of that name.
-    """
-    if name not in PRESETS:
-        raise ConfigError(f"there is no preset {name!r}; known are {', '.join(PRESETS)}")
-    return LinkedSchema(dataset=name, tables={table: _linked(table) for table in PRESETS[name]})
 
 
 def _linked(table: str) -> LinkedTable:
@@ -51,3 +37,9 @@ def _linked(table: str) -> LinkedTable:
         columns=required,
         rules=(f"{end} >= {start}",) if end in required else (),
     )
+
+
+PRESETS: Mapping[str, LinkedSchema] = {
+    name: LinkedSchema(dataset=name, tables={table: _linked(table) for table in tables})
+    for name, tables in _TABLES.items()
+}

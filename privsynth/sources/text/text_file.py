@@ -43,6 +43,11 @@ def _mark(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error(_HANDLER, _mark)
 
 
+def decoded(data: bytes, encoding: str) -> str:
+    """Return bytes as text; what the encoding does not know is marked by `UNDECODABLE`."""
+    return data.decode(encoding, _HANDLER)
+
+
 @contextmanager
 def open_text(path: Path, options: SourceOptions) -> Iterator[io.TextIOWrapper]:
     """Open a text file for reading, with its line breaks as they are.

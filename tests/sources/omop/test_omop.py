@@ -18,7 +18,8 @@ from privsynth.schema.definition import Column
 from privsynth.sources import SourceOptions, open_source, open_tables, read_tables
 from privsynth.sources.linked import Link
 from privsynth.sources.omop.cdm import CDM
-from privsynth.sources.omop.presets import PRESETS, preset
+from privsynth.sources.omop.presets import PRESETS
+from privsynth.sources.presets import preset
 from privsynth.sources.protocol import source_format_of, stated_types_of
 
 TABLES = ("person", "visit_occurrence", "procedure_occurrence")

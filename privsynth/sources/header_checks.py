@@ -32,25 +32,26 @@ _MAGIC = {
 }
 
 
-def refuse_unreadable(path: Path, *, may_be_empty: bool = False) -> None:
-    """Raise `SourceError` unless `path` is a regular file that can be opened and holds something."""
+def refuse_unreadable(path: Path, label: str | None = None, *, may_be_empty: bool = False) -> None:
+    """Raise `SourceError`, which calls it `label`, unless `path` is a file that can be opened, and not empty."""
+    label = label or str(path)
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
-            raise SourceError(f"{path} is a folder; name one file in it")
+            raise SourceError(f"{label} is a folder; name one file in it")
         if not stat.S_ISREG(status.st_mode):
-            raise SourceError(f"{path} is not a regular file; copy its content into one")
+            raise SourceError(f"{label} is not a regular file; copy its content into one")
         with path.open("rb"):
             pass
     except FileNotFoundError:
-        raise SourceError(f"{path} does not exist; check the spelling of the path") from None
+        raise SourceError(f"{label} does not exist; check the spelling of the path") from None
     except PermissionError:
-        raise SourceError(f"{path} may not be read by this user; change its permissions") from None
+        raise SourceError(f"{label} may not be read by this user; change its permissions") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "not a path"
-        raise SourceError(f"{path!s} cannot be opened ({reason})".replace("\0", "?")) from None
+        raise SourceError(f"{label} cannot be opened ({reason})".replace("\0", "?")) from None
     if status.st_size == 0 and not may_be_empty:
-        raise SourceError(f"{path} is empty; it needs a header and rows")
+        raise SourceError(f"{label} is empty; it needs a header and rows")
 
 
 def refuse_other_formats(head: bytes, label: str) -> None:

@@ -18,17 +18,21 @@ _BATCH_BYTES = 64 << 20  # read at once (own)
 
 
 class ParquetSource:
-    """One Parquet file."""
+    """One Parquet file.
+
+    Attributes:
+      fields: all columns of the file, with the types that it states.
+    """
 
     names_are_public = True
 
-    def __init__(self, path: Path, options: SourceOptions) -> None:
-        refuse_unreadable(path)
-        self.label = str(path)
+    def __init__(self, path: Path, options: SourceOptions, label: str | None = None) -> None:
+        self.label = label or str(path)
+        refuse_unreadable(path, self.label)
         self._path = path
         self._options = options
         with self._opened() as file:
-            fields = list(file.schema_arrow)
+            self.fields = fields = list(file.schema_arrow)
             self._rows_per_batch = _rows_per_batch(file.metadata, options)
         header = [field.name for field in fields]
         check_names(header, self.label, options)

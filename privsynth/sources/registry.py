@@ -17,6 +17,7 @@ from privsynth import extensions
 from privsynth.errors import ConfigError, PrivsynthError, SourceError
 from privsynth.extensions import Extension
 from privsynth.sources import dataframe, dicom, excel, fhir, folder, hl7, iso20022, omop, parquet, sql
+from privsynth.sources.lake import delta, partitioned
 from privsynth.sources.linked import LinkedSource, TablesByName, one_snapshot
 from privsynth.sources.protocol import ANY_SCHEME, OPTIONS, Adapter, SkippedCells, Source, SourceOptions
 from privsynth.sources.text import csv, jsonl
@@ -45,6 +46,8 @@ SOURCES: tuple[Adapter, ...] = (
     csv.SOURCE,
     jsonl.SOURCE,
     parquet.SOURCE,
+    partitioned.SOURCE,
+    delta.SOURCE,
     excel.SOURCE,
     sql.SOURCE,
     dataframe.SOURCE,

@@ -56,7 +56,7 @@ def advice_for_file(path: Path) -> str:
 def advice_for_pattern(path: Path) -> str:
     """Return what to do with a path that was meant to name several files; "" for any other."""
     if any(sign in path.name for sign in "*?[") and not path.exists():
-        return f"{path} is a pattern; privsynth reads one file, so join them into one beforehand"
+        return f"{path} is a pattern; join them into one, or read Parquet files as parquet:PATTERN"
     return ""
 
 

@@ -10,6 +10,7 @@ import json
 import os
 import sqlite3
 
+import deltalake
 import openpyxl
 import pandas as pd
 import pyarrow as pa
@@ -81,6 +82,20 @@ def parquet_file(folder):
     return path, {}
 
 
+def parquet_parts(folder):
+    inner = folder / "parts"
+    inner.mkdir()
+    for start in (0, 2):
+        pq.write_table(arrow().slice(start, 2), inner / f"part-{start}.parquet")
+    return f"parquet:{inner}", {}
+
+
+def delta_table(folder):
+    for start in (0, 2):
+        deltalake.write_deltalake(str(folder / "delta"), arrow().slice(start, 2), mode="append")
+    return f"delta:{folder}/delta", {}
+
+
 def excel_file(folder):
     path = folder / "t.xlsx"
     book = openpyxl.Workbook()
@@ -143,6 +158,8 @@ EXAMPLES = {
     ".jsonl.gz": bytes_file(gzip.compress(json_lines()), "t.jsonl.gz", columns=COLUMNS),
     ".ndjson": bytes_file(json_lines(), "t.ndjson", columns=COLUMNS),
     ".parquet": parquet_file,
+    "parquet:": parquet_parts,
+    "delta:": delta_table,
     ".xlsx": excel_file,
     ".sqlite": sqlite_file(".sqlite"),
     ".sqlite3": sqlite_file(".sqlite3"),

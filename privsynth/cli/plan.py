@@ -115,6 +115,9 @@ def _say(made: Plan) -> None:
 
 
 def _say_tables(made: Plan) -> None:
+    from privsynth.pipeline.usability.advice import sentence
+    from privsynth.pipeline.usability.planned import pair_error
+
     fancy = speaks_unicode()
     rows = [
         (t.name, t.parent or "the persons", f"{t.max_children:,}", f"{t.share:.1%}", bar(t.share, fancy=fancy))
@@ -137,6 +140,10 @@ def _say_tables(made: Plan) -> None:
     resolved = [(t.name, *(_resolved(outlook) for outlook in t.outlooks)) for t in made.tables]
     sizes = [f"at {persons:,} persons" for persons in made.persons]
     print_table(("table", *sizes), resolved, title="Columns that the budget can resolve")
+    pairs = [(t.name, *(pair_error(outlook) for outlook in t.outlooks)) for t in made.tables]
+    print_table(("table", *sizes), pairs, title="Error of a pair of columns (TVD)")
+    for table in made.tables:
+        say(f"Expected of {table.name}: {sentence(table.outlooks[-1])}.")
 
 
 def _resolved(outlook: Outlook) -> str:

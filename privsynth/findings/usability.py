@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
+COLUMNS = ("resolved", "coarse", "lost")
 SHOWN = 6  # names in a sentence; report.json has all (own)
 
 
@@ -27,6 +28,16 @@ class Usability:
     kept: tuple[str, ...] = ()
     missed: tuple[str, ...] = ()
     unclear: tuple[str, ...] = ()
+
+    def of_table(self, name: str) -> Usability:
+        """Return the same, with the table before the names of columns; ties have it already."""
+        named = {key: tuple(f"{name}: {column}" for column in getattr(self, key)) for key in COLUMNS}
+        return replace(self, **named)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Usability]) -> Usability:
+        """Return what is worth something of several tables."""
+        return cls(**{f.name: tuple(name for part in parts for name in getattr(part, f.name)) for f in fields(cls)})
 
     def columns_text(self) -> str:
         """Return what became of the columns."""

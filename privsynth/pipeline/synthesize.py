@@ -32,7 +32,7 @@ from privsynth.pipeline.prior.load import open_prior, refuse_for_linked, refuse_
 from privsynth.pipeline.result import SynthesisResult
 from privsynth.pipeline.setting_out import checked_generator, durations, keyed_commitment, signing_key
 from privsynth.pipeline.spending_plan import make_plan
-from privsynth.pipeline.usability.advice import Prospect, refusal, sentence
+from privsynth.pipeline.usability.advice import Prospect, cost_of_stop, refusal, sentence
 from privsynth.pipeline.usability.headline import usability
 from privsynth.pipeline.usability.outlook import GUESSED_ROWS, Outlook, TableSize
 from privsynth.pipeline.usability.resolution import unresolved
@@ -175,7 +175,7 @@ def _learn(job: Job, table: Table, bill: Bill, reservation: Reservation) -> tupl
     def judge(scale: TableSize) -> None:
         case, found = _expected(job, scale)
         if found.hopeless:
-            judged.append(refusal(case, found, what=f"{TRAINING} (a noisy count)", cost=_cost_of_stop(bill)))
+            judged.append(refusal(case, found, what=f"{TRAINING} (a noisy count)", cost=cost_of_stop(bill, "rows")))
             raise judged[0]
 
     request = job.request if job.config.anyway else replace(job.request, judge=judge)
@@ -185,13 +185,6 @@ def _learn(job: Job, table: Table, bill: Bill, reservation: Reservation) -> tupl
         if error in judged and bill.spends:  # from elsewhere it may follow from rows, and is a failure
             reservation.stop(bill.epsilon_if_stopped())
         raise
-
-
-def _cost_of_stop(bill: Bill) -> str:
-    if not bill.spends:
-        return "Nothing was spent."
-    epsilon, delta = bill.epsilon_if_stopped(), bill.plan.budget.delta
-    return f"Counting the rows cost epsilon {epsilon:.3g} and delta {delta:g}; nothing else was spent."
 
 
 def _result(job: Job, made: Made) -> SynthesisResult:

@@ -293,7 +293,8 @@ class Bill:
         Raises:
           BudgetExceeded: nothing was set aside, or more than the number of rows was bought.
         """
-        more = self.delta_spent() > 0 or any(spend.part != "rows" for spend in self.spends)
+        # Of linked tables, parts are named by table and part, and a run stops before another table is looked at.
+        more = self.delta_spent() > 0 or any(spend.part.rpartition("/")[2] != "rows" for spend in self.spends)
         if more or self.plan.stopping_delta <= 0:
             raise BudgetExceeded("a run may stop for less than it reserved only once it has bought its number of rows")
         return min(epsilon_of(self.events(), self.plan.stopping_delta), self.plan.budget.epsilon)

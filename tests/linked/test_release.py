@@ -61,6 +61,8 @@ def test_the_report_says_what_the_tables_are_and_whom_the_promise_protects(out):
     report = json.loads((out / "public" / "report.json").read_text())
     jsonschema.validate(report, json_schema())
     assert [table["name"] for table in report["tables"]] == ["patients", "stays", "tests", "wards"]
+    assert {"patients: sex", "stays: ward"} <= set(report["usability"]["resolved"])
+    assert all(tie.startswith(("patients: ", "stays: ", "tests: ")) for tie in report["usability"]["kept"])
     assert report["tables"][-1]["reference"]
     assert report["guarantee"]["neighbours"] == (
         "add or remove one row of patients with all rows of the other tables that belong to it"

@@ -103,7 +103,6 @@ def refuse_options(config: SynthesizeConfig) -> None:
     """Raise `ConfigError` if an option means nothing to linked tables, which would seem to have been heard."""
     given = {
         "unit": config.unit, "max_rows_per_unit": config.max_rows_per_unit, "keep_units": config.keep_units,
-        "expect_rows": config.expect_rows,
     }  # fmt: skip
     for option, value in given.items():
         if value is not None:

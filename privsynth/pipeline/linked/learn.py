@@ -6,7 +6,7 @@ unit may. Each table has its own parts of one plan, and Gaussian releases add up
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -35,6 +35,7 @@ from privsynth.pipeline.learning.request import Request
 from privsynth.pipeline.learning.sizes import Sizes, release_sizes
 from privsynth.pipeline.linked.plan import REPORT, LinkedPlan, MechanismsOfTable
 from privsynth.pipeline.linked.views import order_values, table_schema, view_of
+from privsynth.pipeline.usability.outlook import TableSize
 from privsynth.privacy.budget import SpendingPlan
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.progress import Progress, no_progress
@@ -71,6 +72,8 @@ class LinkedRequest:
       n_persons: synthetic persons, None for the released number of persons.
       typed, families: table -> as in `Request`.
       formats: table -> how the source's table is written, by its header and types.
+      judge: called with the number of persons in training as soon as that is released, before anything else is; may end
+        the run.
     """
 
     schema: LinkedSchema
@@ -83,6 +86,7 @@ class LinkedRequest:
     typed: Mapping[str, frozenset[str]] = field(default_factory=dict)
     families: Mapping[str, Mapping[str, Family]] = field(default_factory=dict)
     formats: Mapping[str, SourceFormat] = field(default_factory=dict)
+    judge: Callable[[float], None] = lambda persons: None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +97,7 @@ class PublicTables:
       model: to draw persons from.
       drawn: the synthetic tables.
       facts, layouts: table -> what each of its columns is and became.
+      scales: table -> the released size of its training rows.
       findings: the public findings; the group of each begins with its table.
     """
 
@@ -100,6 +105,7 @@ class PublicTables:
     drawn: Mapping[str, DrawnTable]
     facts: Mapping[str, Mapping[str, ColumnFacts]]
     layouts: Mapping[str, Layout]
+    scales: Mapping[str, TableSize]
     findings: tuple[Finding, ...]
 
 
@@ -157,6 +163,7 @@ def learn_linked(
         drawn=drawn,
         facts={name: one.columns.facts for name, one in learned.items()},
         layouts={name: one.columns.layout for name, one in learned.items()},
+        scales={name: one.sizes.scale for name, one in learned.items()},
         findings=tuple(findings),
     )
 
@@ -214,6 +221,8 @@ class _TableStage:
         view = view_of(linked, name, table, rows)
         asked = self._request(view)
         sizes = release_sizes(partition, asked, self.mechanisms)
+        if name == linked.root:
+            self.request.judge(sizes.train)
         asked = replace(asked, plan=share_out(view, sizes, asked, self.mechanisms))
         columns = learn_columns(view, partition, sizes, asked, self.mechanisms, progress)
         own = self._codes_of_all(view, columns, asked.schema)

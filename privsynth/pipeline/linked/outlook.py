@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
+from privsynth.errors import LittleToLearn, Option
 from privsynth.generators.registry import load_generator
 from privsynth.pipeline.config import SynthesizeConfig
 from privsynth.pipeline.linked.inputs import OpenedTables, open_linked
 from privsynth.pipeline.linked.plan import LinkedPlan, make_linked_plan
 from privsynth.pipeline.linked.views import table_schema, view_types
 from privsynth.pipeline.spending_plan import modelled_columns, respread
-from privsynth.pipeline.usability.outlook import GUESSED_ROWS, Outlook, TableSize, outlook
+from privsynth.pipeline.usability.advice import LARGER_EPSILONS
+from privsynth.pipeline.usability.outlook import ENOUGH, GUESSED_ROWS, Outlook, TableSize, outlook
 from privsynth.pipeline.usability.planned import Part, Plan, TablePlan
 from privsynth.privacy.accounting import epsilon_of
 from privsynth.privacy.budget import Budget
@@ -23,9 +26,11 @@ def linked_budget(config: SynthesizeConfig, schema: LinkedSchema) -> Budget:
     return Budget(epsilon=config.epsilon, delta=config.delta, unit=schema.tables[schema.root].key or "row")
 
 
-def plan_of_tables(opened: OpenedTables, budget: Budget) -> LinkedPlan:
+def plan_of_tables(opened: OpenedTables, budget: Budget, *, may_stop: bool = False) -> LinkedPlan:
     """Return how a budget is cut over tables that were opened; a function of their headers and the schema.
 
+    Args:
+      may_stop: whether the run ends where the number of persons shows that little can be learned.
     Raises:
       SchemaError: a table has no column that could be learned, or a column has a name that is needed.
     """
@@ -35,6 +40,7 @@ def plan_of_tables(opened: OpenedTables, budget: Budget) -> LinkedPlan:
         {name: table_schema(linked, name) for name in linked.modelled},
         {name: view_types(linked, name, opened.physical[name]) for name in linked.modelled},
         budget,
+        may_stop=may_stop,
     )
 
 
@@ -45,11 +51,13 @@ def plan_linked(config: SynthesizeConfig, schema: LinkedSchema) -> Plan:
     Raises:
       PrivsynthError: the same as `synthesize`, for what public facts can tell.
     """
-    opened = open_linked(replace(config, expect_rows=None), schema)
+    opened = open_linked(config, schema)
     linked = opened.schema
     budget = linked_budget(config, linked)
-    plan = plan_of_tables(opened, budget)
-    persons = (config.expect_rows,) if config.expect_rows else GUESSED_ROWS
+    plan = plan_of_tables(opened, budget, may_stop=not config.anyway)
+    told = config.expect_rows
+    persons = (told,) if told else GUESSED_ROWS
+    found = [outlooks_of(opened, plan, n) for n in persons]
     whole = math.fsum(plan.whole.parts.values())
     tables = []
     for name in linked.modelled:
@@ -60,7 +68,7 @@ def plan_linked(config: SynthesizeConfig, schema: LinkedSchema) -> Plan:
                 parent="" if (parent := linked.tables[name].parent) is None else parent.table,
                 max_children=own.budget.max_rows_per_unit,
                 share=math.fsum(own.parts.values()) / whole,
-                outlooks=tuple(_outlook(opened, plan, name, n) for n in persons),
+                outlooks=tuple(outlooks[name] for outlooks in found),
             )
         )
     return Plan(
@@ -76,6 +84,7 @@ def plan_linked(config: SynthesizeConfig, schema: LinkedSchema) -> Plan:
         outlooks=(),
         tables=tuple(tables),
         persons=tuple(persons),
+        refused=refusal_of_tables(opened, budget, told) if told and hopeless(found[0]) and not config.anyway else None,
     )
 
 
@@ -84,7 +93,52 @@ def neighbours(schema: LinkedSchema) -> str:
     return f"add or remove one row of {schema.root} with all rows of the other tables that belong to it"
 
 
-def _outlook(opened: OpenedTables, plan: LinkedPlan, name: str, persons: int) -> Outlook:
+def outlooks_of(opened: OpenedTables, plan: LinkedPlan, persons: float) -> dict[str, Outlook]:
+    """Return what can be resolved of each table, if there are so many persons."""
+    return {name: _outlook(opened, plan, name, persons) for name in opened.schema.modelled}
+
+
+def hopeless(outlooks: Mapping[str, Outlook]) -> bool:
+    """Return whether little can be learned: of the persons, or of most columns of all tables together."""
+    lost = sum(len(found.names("lost")) for found in outlooks.values())
+    columns = sum(len(found.columns) for found in outlooks.values())
+    return next(iter(outlooks.values())).hopeless or lost > (1 - ENOUGH) * columns
+
+
+def sentence_of_tables(outlooks: Mapping[str, Outlook], persons: float, what: str = "persons") -> str:
+    """Return in words what can be resolved, table by table."""
+    parts = []
+    for name, found in outlooks.items():
+        lost = found.names("lost")
+        noise = f", {len(lost)} lost in noise" if lost else ""
+        parts.append(f"{name} {len(found.names('resolved'))} of {len(found.columns)}{noise}")
+    return f"at {round(persons):,} {what}, columns that would be resolved: {'; '.join(parts)}"
+
+
+def refusal_of_tables(
+    opened: OpenedTables, budget: Budget, persons: float, *, what: str = "persons", cost: str = "Nothing was spent."
+) -> LittleToLearn:
+    """Return the error that ends a run on linked tables in which little can be learned.
+
+    Args:
+      what: the words for the persons that are counted.
+      cost: what the run has cost by then, as a sentence.
+    """
+    found = outlooks_of(opened, plan_of_tables(opened, budget, may_stop=True), persons)
+    tried = (e for e in LARGER_EPSILONS if e > budget.epsilon)
+    plans = ((e, plan_of_tables(opened, replace(budget, epsilon=e), may_stop=True)) for e in tried)
+    enough = next((e for e, plan in plans if not hopeless(outlooks_of(opened, plan, persons))), None)
+    helps = "many more persons, or fewer tables and columns, with all categories and bounds declared"
+    return LittleToLearn(
+        f"little can be learned: at epsilon {budget.epsilon:g}, {sentence_of_tables(found, persons, what)}. "
+        "What would help: ",
+        helps if enough is None else Option("epsilon", f"{enough:g}"),
+        f". {cost} To go on all the same: ",
+        Option("anyway", python="anyway=True"),
+    )
+
+
+def _outlook(opened: OpenedTables, plan: LinkedPlan, name: str, persons: float) -> Outlook:
     """Return what can be resolved of one table, whose columns share its parts as in a run."""
     own, schema = plan.of_table(name), table_schema(opened.schema, name)
     types = view_types(opened.schema, name, opened.physical[name])

@@ -60,12 +60,15 @@ def make_linked_plan(
     schemas: Mapping[str, Schema],
     physical: Mapping[str, Mapping[str, pa.DataType]],
     budget: Budget,
+    *,
+    may_stop: bool = False,
 ) -> LinkedPlan:
     """Return the plan of a release of linked tables, from public facts alone.
 
     Args:
       schemas: table -> its schema as it is modelled.
       physical: table -> column -> Arrow type, of the columns that are modelled.
+      may_stop: whether the run ends where the number of persons shows that little can be learned.
     Raises:
       SchemaError: a table has no column that could be learned.
     """
@@ -84,7 +87,7 @@ def make_linked_plan(
             relative[f"{name}/{part}"] = share * weight * (1.0 - REPORT_SHARE)
         relative[f"{name}/{REPORT}"] = share * REPORT_SHARE
         opened |= open_domain(schemas[name], physical[name], own)
-    return replace(plan, whole=plan_spending(budget, relative, open_domain=opened))
+    return replace(plan, whole=plan_spending(budget, relative, open_domain=opened, may_stop=may_stop))
 
 
 class MechanismsOfTable:

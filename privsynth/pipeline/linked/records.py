@@ -8,10 +8,13 @@ from dataclasses import dataclass, replace
 from privsynth import __version__
 from privsynth.codecs.decoded_rows import DecodedRows
 from privsynth.codecs.synthetic_rows import SyntheticRows
+from privsynth.findings.finding import Finding
+from privsynth.findings.usability import Usability
 from privsynth.pipeline.config import REPORT_SHARE
 from privsynth.pipeline.linked.learn import LinkedRequest, PublicTables
 from privsynth.pipeline.linked.outlook import neighbours
 from privsynth.pipeline.linked.views import table_schema
+from privsynth.pipeline.usability.headline import Judged, usability_of
 from privsynth.pipeline.writing.public_schema import HEAD, public_columns
 from privsynth.pipeline.writing.report_records import (
     Signing,
@@ -70,6 +73,7 @@ def linked_report(public: PublicTables, request: LinkedRequest, bill: Bill, run:
         demo=run.signing.demo,
         signer=run.signing.signer,
         n_rows_synthetic=sum(table.n_rows for table in public.drawn.values()),
+        usability=linked_usability(public, request, bill),
         tables=(*_tables(public, schema), *(_reference(name, n) for name, n in run.reference_rows.items())),
         columns=tuple(record for name in model.models for record in _columns(public, schema, name)),
         rules=tuple(f"{name}: {rule}" for name in model.models for rule in schema.tables[name].rules),
@@ -86,6 +90,37 @@ def linked_report(public: PublicTables, request: LinkedRequest, bill: Bill, run:
         if run.policy is not None and run.policy.policy.public_only
         else None,
     )
+
+
+def linked_usability(public: PublicTables, request: LinkedRequest, bill: Bill) -> Usability:
+    """Return which columns and ties of all tables are worth something; a function of what may leave."""
+    return Usability.joined(
+        [_usability(public, request, bill, name).of_table(name) for name in request.schema.modelled]
+    )
+
+
+def _usability(public: PublicTables, request: LinkedRequest, bill: Bill, name: str) -> Usability:
+    plan, codec = request.plan.of_table(name, bill.plan.parts), public.model.codecs[name]
+    rows = public.drawn[name].rows
+    return usability_of(
+        Judged(
+            codec=codec,
+            schema=table_schema(request.schema, name),
+            budget=plan.budget,
+            plan=plan,
+            generator=request.generator,
+            scale=public.scales[name],
+            findings=of_this_table(public.findings, name),
+            cells=lambda column: codec.frame(rows, names={column})[column],
+        )
+    )
+
+
+def of_this_table(findings: Sequence[Finding], name: str) -> list[Finding]:
+    """Return the findings of one table; of columns, under the names that they have in it."""
+    own = [finding for finding in findings if finding.group.startswith(f"{name}: ")]
+    # A tie keeps its table: what is said of it is read beside those of other tables.
+    return [f if f.name == "tie_distance" else replace(f, group=f.group.removeprefix(f"{name}: ")) for f in own]
 
 
 def _guarantee(public: PublicTables, request: LinkedRequest, bill: Bill) -> Guarantee:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from privsynth.errors import OutputError, PrivsynthWarning
+from privsynth.errors import LittleToLearn, OutputError, PrivsynthWarning
 from privsynth.findings.finding import Finding
 from privsynth.generators.registry import load_generator
 from privsynth.ledger.account import Account, several_units_text
@@ -23,10 +23,19 @@ from privsynth.pipeline.environment import Environment
 from privsynth.pipeline.linked.audit import LinkedAudited, audit_linked
 from privsynth.pipeline.linked.inputs import OpenedTables, open_linked
 from privsynth.pipeline.linked.learn import LinkedRequest, PublicTables, learn_linked
-from privsynth.pipeline.linked.outlook import linked_budget, plan_of_tables
-from privsynth.pipeline.linked.records import RunFacts, linked_public_schema, linked_report
+from privsynth.pipeline.linked.outlook import (
+    hopeless,
+    linked_budget,
+    outlooks_of,
+    plan_of_tables,
+    refusal_of_tables,
+    sentence_of_tables,
+)
+from privsynth.pipeline.linked.records import RunFacts, linked_public_schema, linked_report, linked_usability
 from privsynth.pipeline.result import SynthesisResult
 from privsynth.pipeline.setting_out import durations, keyed_commitment, signing_key
+from privsynth.pipeline.usability.advice import cost_of_stop
+from privsynth.pipeline.usability.outlook import GUESSED_ROWS, Outlook
 from privsynth.pipeline.writing.report_records import Signing, ledger_state, officer_report, promise_of
 from privsynth.pipeline.writing.staging import deliver, sign_release, stage, write_json, write_report
 from privsynth.policy.files import LoadedPolicy, load_policy
@@ -46,6 +55,11 @@ from privsynth.sources.fingerprint import content_fingerprints
 from privsynth.sources.registry import read_tables
 from privsynth.table import Table
 from privsynth.workspace import Workspace
+
+TRAINING = "persons of training"
+# Standard deviations by which a count of persons is taken to be too large (own): at a small ε noise alone counts
+# thousands, and one run in forty would then take a table of nobody for a large one.
+SURELY = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +103,7 @@ def synthesize_linked(config: SynthesizeConfig, env: Environment, schema: Linked
       PrivsynthError: one sentence, see `privsynth.errors`.
     """
     job = _prepare(config, env, schema)
+    _refuse_the_hopeless(job)
     budget, dataset = job.budget, job.request.dataset
     ledger = Ledger(env.home)
     before = ledger.account(dataset)
@@ -117,7 +132,7 @@ def _prepare(config: SynthesizeConfig, env: Environment, schema: LinkedSchema) -
     env.progress("planning", 0.0)
     request = LinkedRequest(
         schema=linked,
-        plan=plan_of_tables(opened, linked_budget(config, linked)),
+        plan=plan_of_tables(opened, linked_budget(config, linked), may_stop=not config.anyway),
         generator=load_generator("marginal"),
         dataset=dataset,
         holdout_fraction=config.holdout_fraction,
@@ -156,9 +171,10 @@ def _make(
     reservation.bind(fingerprint)
     state = ledger_state(before, ledger.account(job.request.dataset))
     clock["read"] = time.monotonic()
+    _tell_what_to_expect(job)
     bill = Bill(job.request.plan.whole, before_first_draw=reservation.mark_drawn)
     keyed = env.keyed()
-    public = learn_linked(tables, job.request, env.mechanisms(bill), keyed, progress=env.progress)
+    public = _learn(job, tables, bill, reservation, keyed)
     clock["learn"] = time.monotonic()
     audited = _audit(job, tables, public, keyed)
     clock["audit"] = time.monotonic()
@@ -186,6 +202,56 @@ def _make(
         if job.policy is None
         else judge(job.policy, [*public.findings, *audited.findings], promise=promise),
     )
+
+
+def _refuse_the_hopeless(job: LinkedJob) -> None:
+    """Raise `LittleToLearn` if that is to be expected at the number of persons that is guessed."""
+    told = job.config.expect_rows
+    if told and not job.config.anyway and hopeless(_expected(job, told)):
+        raise refusal_of_tables(job.opened, job.budget, _training(job, told), what=TRAINING)
+
+
+def _tell_what_to_expect(job: LinkedJob) -> None:
+    """Say what can be resolved, at the number of persons that is guessed, else at usual ones."""
+    told = job.config.expect_rows
+    for persons in (told,) if told else GUESSED_ROWS:
+        job.env.tell(f"Expected: {sentence_of_tables(_expected(job, persons), _training(job, persons), TRAINING)}.")
+
+
+def _training(job: LinkedJob, persons: int) -> float:
+    return persons * (1.0 - job.request.holdout_fraction)
+
+
+def _expected(job: LinkedJob, persons: int) -> dict[str, Outlook]:
+    return outlooks_of(job.opened, job.request.plan, _training(job, persons))
+
+
+def _learn(
+    job: LinkedJob, tables: Mapping[str, Table], bill: Bill, reservation: Reservation, keyed: KeyedFunction
+) -> PublicTables:
+    """Learn the model; or end the run, by the released number of persons, where little can be learned.
+
+    Raises:
+      LittleToLearn: the ledger is then charged with what the number of persons cost.
+    """
+    env, judged = job.env, list[LittleToLearn]()
+
+    def judge_persons(counted: float) -> None:
+        noise = job.request.plan.of_table(job.request.schema.root).parts["rows"] ** -0.5
+        persons = max(counted - SURELY * noise, 1.0)
+        if hopeless(outlooks_of(job.opened, job.request.plan, persons)):
+            what = f"{TRAINING} (a noisy count of {counted:,.0f}, less {SURELY:g} times its noise)"
+            error = refusal_of_tables(job.opened, job.budget, persons, what=what, cost=cost_of_stop(bill, "persons"))
+            judged.append(error)
+            raise error
+
+    request = job.request if job.config.anyway else replace(job.request, judge=judge_persons)
+    try:
+        return learn_linked(tables, request, env.mechanisms(bill), keyed, progress=env.progress)
+    except LittleToLearn as error:
+        if error in judged:  # from elsewhere it may follow from rows, and is a failure
+            reservation.stop(bill.epsilon_if_stopped())
+        raise
 
 
 def _audit(job: LinkedJob, tables: Mapping[str, Table], public: PublicTables, keyed: KeyedFunction) -> LinkedAudited:
@@ -279,4 +345,5 @@ def _result(job: LinkedJob, made: LinkedMade) -> SynthesisResult:
         judgement=made.judgement,
         unfinished=made.audited.unfinished,
         audit_level=made.audited.level,
+        usability=linked_usability(made.public, job.request, made.bill),
     )

@@ -11,7 +11,7 @@ from privsynth.errors import LittleToLearn, Option
 from privsynth.generators.registry import Generator
 from privsynth.pipeline.spending_plan import make_plan, modelled_columns, respread
 from privsynth.pipeline.usability.outlook import GUESSED_CATEGORIES, Outlook, TableSize, outlook
-from privsynth.privacy.budget import Budget, SpendingPlan
+from privsynth.privacy.budget import Bill, Budget, SpendingPlan
 from privsynth.schema.definition import Column, Schema
 
 LARGER_EPSILONS = (2.0, 3.0, 5.0, 8.0, 10.0)  # to try, up to the default cap of a dataset: beyond, ε promises little
@@ -74,6 +74,18 @@ def refusal(case: Prospect, found: Outlook, *, what: str = "rows", cost: str = "
         f". {cost} To go on all the same: ",
         Option("anyway", python="anyway=True"),
     )
+
+
+def cost_of_stop(bill: Bill, what: str) -> str:
+    """Return what a run has cost that ends once it has counted, as a sentence.
+
+    Args:
+      what: was counted.
+    """
+    if not bill.spends:
+        return "Nothing was spent."
+    epsilon, delta = bill.epsilon_if_stopped(), bill.plan.budget.delta
+    return f"Counting the {what} cost epsilon {epsilon:.3g} and delta {delta:g}; nothing else was spent."
 
 
 def what_helps(case: Prospect) -> Parts:

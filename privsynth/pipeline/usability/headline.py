@@ -2,44 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
 
 from privsynth.codecs.columns import CategoryCodec, ColumnCodec
 from privsynth.codecs.columns.category import OTHER
+from privsynth.codecs.table import TableCodec
 from privsynth.findings.finding import Finding
 from privsynth.findings.usability import Usability
-from privsynth.generators.registry import PublicFacts
+from privsynth.generators.registry import Generator, PublicFacts
 from privsynth.pipeline.learning.request import Public, Request
-from privsynth.pipeline.usability.outlook import Status, status_of
+from privsynth.pipeline.usability.outlook import Status, TableSize, status_of
 from privsynth.pipeline.usability.resolution import unresolved
-from privsynth.privacy.budget import SpendingPlan
+from privsynth.privacy.budget import Budget, SpendingPlan
 from privsynth.public_figures.fidelity import kept
+from privsynth.schema.definition import Schema
 
 MOSTLY_OTHER = 0.5  # share of OTHER from which a column says less than it hides (own)
 OPEN_ENDS: Sequence[Status] = ("resolved", "coarse", "lost")
 
 
-def usability(public: Public, request: Request, plan: SpendingPlan) -> Usability:
-    """Return what is worth something.
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """A table that was learned: public facts, released figures and synthetic rows.
 
-    A column is judged by the worst of: whether any value stood out, how much became OTHER, the noise that its codes got
-    (`Generator.expected_errors`, at the number of rows that was bought), and its distance, if the report has it.
+    Attributes:
+      codec: of its columns.
+      schema, budget, plan, generator: as it was learned with; the plan as the run has spent it.
+      scale: released size of its training rows.
+      findings: its public findings.
+      cells: column -> its synthetic cells.
+    """
+
+    codec: TableCodec
+    schema: Schema
+    budget: Budget
+    plan: SpendingPlan
+    generator: Generator
+    scale: TableSize
+    findings: Sequence[Finding]
+    cells: Callable[[str], pd.Series]
+
+
+def usability(public: Public, request: Request, plan: SpendingPlan) -> Usability:
+    """Return what is worth something of a release of one table (see `usability_of`).
 
     Args:
       plan: as the run has spent it.
     """
-    errors = _expected(public, request, plan)
-    distances = _lowest_distances(public.findings)
+    return usability_of(
+        Judged(
+            codec=public.model.codec,
+            schema=request.schema,
+            budget=request.budget,
+            plan=plan,
+            generator=request.generator,
+            scale=public.scale,
+            findings=public.findings,
+            cells=lambda name: public.rows.frame({name})[name],
+        )
+    )
+
+
+def usability_of(table: Judged) -> Usability:
+    """Return what is worth something of a table.
+
+    A column is judged by the worst of: whether any value stood out, how much became OTHER, the noise that its codes got
+    (`Generator.expected_errors`, at the number of rows that was bought), and its distance, if the report has it.
+    """
+    errors = _expected(table)
+    distances = _lowest_distances(table.findings)
     found: dict[str, Status] = {}
-    for codec in public.model.codec.codecs:
+    for codec in table.codec.codecs:
         if not codec.attributes():
             continue  # an identifier, or what follows from other columns
         names = [attribute.name for attribute in codec.attributes()]
         judged = [status_of(max(errors[name], distances.get(name, 0.0))) for name in names]
-        if unresolved(codec, request.schema.column(codec.name)) or _mostly_other(codec, public):
+        if unresolved(codec, table.schema.column(codec.name)) or _mostly_other(codec, table):
             judged.append("lost")
         found[codec.name] = max(judged, key=OPEN_ENDS.index)
-    ties = {tie.group: kept(tie) for tie in public.findings if tie.name == "tie_distance"}
+    ties = {tie.group: kept(tie) for tie in table.findings if tie.name == "tie_distance"}
     return Usability(
         **{status: tuple(name for name, of in found.items() if of == status) for status in OPEN_ENDS},
         kept=tuple(name for name, is_kept in ties.items() if is_kept),
@@ -48,16 +92,16 @@ def usability(public: Public, request: Request, plan: SpendingPlan) -> Usability
     )
 
 
-def _expected(public: Public, request: Request, plan: SpendingPlan) -> Mapping[str, float]:
+def _expected(table: Judged) -> Mapping[str, float]:
     """Return attribute -> the distance that noise makes in its one-way table."""
-    attributes = public.model.codec.attributes
+    attributes = table.codec.attributes
     facts = PublicFacts(
-        n_rows=public.scale.rows,
+        n_rows=table.scale.rows,
         sizes=tuple(attribute.size for attribute in attributes),
-        max_rows_per_unit=request.budget.max_rows_per_unit,
-        rows_per_unit=public.scale.usual_rows(request.budget),
+        max_rows_per_unit=table.budget.max_rows_per_unit,
+        rows_per_unit=table.scale.usual_rows(table.budget),
     )
-    errors = request.generator.expected_errors(facts, plan).one_way
+    errors = table.generator.expected_errors(facts, table.plan).one_way
     return {attribute.name: error for attribute, error in zip(attributes, errors, strict=True)}
 
 
@@ -66,9 +110,9 @@ def _lowest_distances(findings: Sequence[Finding]) -> dict[str, float]:
     return {f.group: f.low for f in findings if f.name == "tvd_1way" and f.low is not None}
 
 
-def _mostly_other(codec: ColumnCodec, public: Public) -> bool:
+def _mostly_other(codec: ColumnCodec, table: Judged) -> bool:
     """Return whether most synthetic rows have OTHER."""
     if not isinstance(codec, CategoryCodec) or not codec.other:
         return False
-    cells = public.rows.frame({codec.name})[codec.name]
-    return float((cells == OTHER).mean()) > MOSTLY_OTHER
+    cells = table.cells(codec.name)
+    return len(cells) > 0 and float((cells == OTHER).mean()) > MOSTLY_OTHER

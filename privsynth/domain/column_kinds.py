@@ -1,5 +1,7 @@
 """Column facts that nobody declared, released from votes: each cell casts one for what it looks like.
 
+Digits may be codes. Where neither a name nor cells with letters say so, the rows in peaks of the histogram do.
+
 A unit moves at most `max_rows_per_unit` votes in each column, or one if its rows weigh one together.
 """
 
@@ -16,19 +18,25 @@ from privsynth.codecs.column_facts import (
     CENT,
     CLEAR,
     MINUTE,
+    POINTS,
     ColumnFacts,
     Hints,
     decide,
     declared_facts,
     needs_votes,
 )
+from privsynth.domain.numbers.peaks import PeaksRequest, columns_of_codes
 from privsynth.privacy.accounting import round_up
+from privsynth.privacy.budget import ROUNDING
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.privacy.unit_weights import Weighting, count
 from privsynth.schema.code_names import names_codes
 from privsynth.schema.definition import Column, Schema
 from privsynth.schema.stated_types import Family
 from privsynth.table import Table
+
+# Of the votes' μ², for telling codes from numbers (own): noise in it is then about that in a vote for a few columns.
+PEAKS_OF_VOTES = 0.35
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +60,12 @@ class FactsRequest:
         """Return what is known of a column beside its votes."""
         return Hints(family=self.families.get(name), codes=names_codes(name))
 
+    @property
+    def may_be_codes(self) -> frozenset[str]:
+        """Columns of which nothing says that digits in them are numbers: no kind, no unit, no rule."""
+        used = {name for rule in self.schema.parsed_rules() for name in rule.columns}
+        return frozenset(n for n in self.names if n not in used and _says_nothing(self.schema.column(n)))
+
 
 def learn_facts(
     table: Table,
@@ -63,9 +77,10 @@ def learn_facts(
 ) -> dict[str, ColumnFacts]:
     """Return the facts of each named column; those that nobody declared come from a mechanism.
 
-    Guarantee: one Gaussian release of part "votes" at `mu_squared`. Each row casts one vote in each open column, so all
-      rows of a unit move the votes by at most `weighting.unit_weight`·√columns in L2. Nothing is spent if all facts are
-      declared.
+    Guarantee: two Gaussian releases of part "votes" that add up to `mu_squared`. Each row casts one vote in each open
+      column, so all rows of a unit move the votes by at most `weighting.unit_weight`·√columns in L2. Of which columns
+      the second asks whether they hold codes, and how it counts, follows from the first (see `columns_of_codes`).
+      Nothing is spent if all facts are declared.
     Args:
       weighting: how the voting rows are counted.
       rows: indices of the rows that vote; all of the table if None.
@@ -80,21 +95,41 @@ def learn_facts(
             counts,
             l2_sensitivity=round_up(weighting.unit_weight * math.sqrt(len(open_names)), 12),
             part="votes",
-            mu_squared=request.mu_squared,
+            mu_squared=request.mu_squared * (1.0 - PEAKS_OF_VOTES) * ROUNDING,
             label="what the cells of each column look like",
         )
         noisy, sigma = release.values * weighting.rows_per_step, release.sigma * weighting.rows_per_step
+    votes = dict(zip(open_names, noisy, strict=True))
+    bought = {name: _with_nulls(of_column, sigma, request.hints(name)) for name, of_column in votes.items()}
+    may_be = request.may_be_codes
+    digits = [name for name in open_names if name in may_be and _mostly_digits(votes[name], bought[name])]
+    peaks = PeaksRequest(
+        known={name: float(np.maximum(votes[name][POINTS], 0.0).sum()) for name in digits},
+        mu_squared=request.mu_squared * PEAKS_OF_VOTES * ROUNDING,
+    )
+    for name in columns_of_codes(table, bought, peaks, weighting, mechanisms, rows=rows):
+        bought[name] = replace(bought[name], kind="categorical", precision=1.0)
     facts = {}
     for name in request.names:
         column = schema.column(name)
-        if name in open_names:
-            bought = _with_nulls(noisy[open_names.index(name)], sigma, request.hints(name))
-            facts[name] = _combine(column, bought)
+        if name in bought:
+            facts[name] = _combine(column, bought[name])
         else:
             facts[name] = declared_facts(column, table.column(name).type)
         if name in request.typed:
             facts[name] = replace(facts[name], provenance="fixed")
     return facts
+
+
+def _says_nothing(column: Column) -> bool:
+    """Return whether the schema leaves open that a column's digits are codes."""
+    return column.kind is None and column.precision is None and column.unit is None
+
+
+def _mostly_digits(votes: np.ndarray, fact: ColumnFacts) -> bool:
+    """Return whether by released votes the cells are numbers with a point, and most of them whole."""
+    whole, points = float(votes[parse.NUMBER]), float(votes[POINTS].sum())
+    return fact.kind in ("numeric", "integer") and fact.decimal == "." and 2.0 * whole >= points > 0
 
 
 def _votes(table: Table, name: str, weight: np.ndarray | None, rows: np.ndarray | None) -> np.ndarray:

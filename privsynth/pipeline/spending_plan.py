@@ -16,7 +16,7 @@ from privsynth.privacy.budget import Budget, SpendingPlan, TrainingSpec, plan_sp
 from privsynth.schema.definition import UNMODELLED_KINDS, Schema
 
 # Shares of the generator's μ² (own, tried in experiments/). What is declared costs nothing; the tables get its share.
-VOTES, ROWS, DOMAIN, DOMAIN_DECLARED, ONE_WAY, ONE_WAY_DECLARED, SELECTION = 0.015, 0.005, 0.13, 0.06, 0.05, 0.1, 0.08
+VOTES, ROWS, DOMAIN, DOMAIN_DECLARED, ONE_WAY, ONE_WAY_DECLARED, SELECTION = 0.02, 0.005, 0.13, 0.06, 0.05, 0.1, 0.08
 
 MOST_NOISE = 1e8  # standard deviation of the number of rows (own): a table of that many rows would be made of noise
 UNITS = 0.02  # share of part "rows" where a unit has several rows: how many rows follows from how many each has (own)

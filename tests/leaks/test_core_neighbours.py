@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from leaks.compare import SCHEMAS, Lines, replayed, text_table
 from leaks.proof import small_generators
-from leaks.world import COLUMNS, DECLARED, FAR, LONG, K, Rows, ordinary_rows, parquet_table, random_row, texts
+from leaks.world import BARE, COLUMNS, DECLARED, FAR, LONG, K, Rows, ordinary_rows, parquet_table, random_row, texts
 
 from privsynth.generators.registry import GENERATORS
 from privsynth.table import Table
@@ -32,6 +32,17 @@ def ordinary_lines() -> Lines:
 def odd_lines(rng: np.random.Generator, unit: str, count: int, *, alike: bool) -> Lines:
     lines = [[unit, *(ODD[rng.integers(len(ODD))] for _ in COLUMNS[1:])] for _ in range(count)]
     return [lines[0]] * count if alike else lines
+
+
+def lines_with_codes() -> tuple[Lines, Lines]:
+    """Return lines with a code in `age`, and those of a person between two codes that many others have."""
+    lines, age = ordinary_lines(), COLUMNS.index("age")
+    for n, line in enumerate(lines):
+        line[age] = ("1011", "1013", "4147", "8216")[n % 4]
+    extra = [list(lines[n]) for n in range(K)]
+    for line, code in zip(extra, ("1012", "1013", "1014"), strict=True):
+        line[0], line[age] = "P99999", code
+    return lines, extra
 
 
 def inserted(rng: np.random.Generator, lines: Lines, extra: Lines) -> Lines:
@@ -70,6 +81,15 @@ def test_a_row_that_comes_where_each_row_is_a_unit(schema, holdout, alike):
     extra = [lines[200]] if alike else odd_lines(rng, "P99999", 1, alike=False)
     # In front: whatever counts rows as they come would give all others another coin.
     replayed(text_table(lines), text_table([*extra, *lines]), SCHEMAS[schema], unit="row", k=1, holdout=holdout)
+
+
+@pytest.mark.parametrize("unit", ["patient", "row"])
+def test_a_person_whose_numbers_lie_between_codes(unit):
+    """Where it is asked whether digits are codes: rows on a code, right above and right below one."""
+    lines, extra = lines_with_codes()
+    k = 1 if unit == "row" else K
+    replay = replayed(text_table(lines), text_table([*extra[:k], *lines]), BARE, unit=unit, k=k, epsilon=8.0)
+    assert any("rows in peaks" in str(call.public) for call in replay.calls)
 
 
 @pytest.mark.slow

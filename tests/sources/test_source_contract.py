@@ -175,6 +175,7 @@ OF_ITS_OWN = {
     "hl7:",
     "dicom:",
     "iso20022:",
+    "iso8583:",
 }  # have the columns of their model and no other: see omop/, dicom/, ...
 
 

@@ -45,13 +45,15 @@ def open_one(origin: str, options: SourceOptions) -> PartedSource:
         raise SourceError(
             f"{folder} has no {asked_for} that could be read as a Delta table; check the path and its _delta_log"
         ) from None
-    parts = [
+    parts = [  # in the order in which they were written
         _part(root, path, {key: _text(files[f"partition.{key}"][at]) for key in keys}, label)
-        for at, path in enumerate(files["path"])
+        for _, path, at in sorted(
+            zip(files["modification_time"], files["path"], range(len(files["path"])), strict=True)
+        )
     ]
     if len(parts) > MAX_FILES:
         raise SourceError(f"{label} has more than {MAX_FILES:,} files; compact it")
-    return PartedSource(sorted(parts, key=lambda part: part.path), label, options, fields)
+    return PartedSource(parts, label, options, fields)
 
 
 def _refuse_features(table: Any, label: str) -> None:

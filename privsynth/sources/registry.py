@@ -20,7 +20,7 @@ from privsynth.sources import dataframe, dicom, excel, fhir, folder, hl7, iso858
 from privsynth.sources.lake import delta, partitioned
 from privsynth.sources.linked import LinkedSource, TablesByName, one_snapshot
 from privsynth.sources.protocol import ANY_SCHEME, OPTIONS, Adapter, SkippedCells, Source, SourceOptions
-from privsynth.sources.text import csv, jsonl
+from privsynth.sources.text import cef, csv, jsonl
 from privsynth.sources.unread_formats import advice_for_file, advice_for_pattern, advice_for_scheme
 from privsynth.table import Table
 from privsynth.workspace import Workspace
@@ -58,6 +58,7 @@ SOURCES: tuple[Adapter, ...] = (
     dicom.SOURCE,
     iso20022.SOURCE,
     iso8583.SOURCE,
+    cef.SOURCE,
 )
 _BY_KEY = {key: adapter for adapter in SOURCES for key in adapter.keys}
 _NAMES = frozenset(key.removesuffix("://") for key in _BY_KEY)

@@ -96,6 +96,17 @@ def delta_table(folder):
     return f"delta:{folder}/delta", {}
 
 
+def cef_log(folder):
+    signs = {"\\": "\\\\", "=": "\\=", "|": "\\|", "\n": "\\n"}
+    lines = []
+    for row in ROWS:
+        cells = ["".join(signs.get(sign, sign) for sign in spelled(cell)) for cell in row]
+        pairs = [f"{name}={cell}" for name, cell in zip(NAMES, cells, strict=True) if name != "name"]
+        lines.append(f"<13>Jan 18 11:07:53 host CEF:0|a|b|1|2|{cells[1]}|5|{' '.join(pairs)}")
+    (folder / "t.log").write_text("\n".join(lines))
+    return f"cef:{folder / 't.log'}", {"columns": COLUMNS}
+
+
 def excel_file(folder):
     path = folder / "t.xlsx"
     book = openpyxl.Workbook()
@@ -168,6 +179,7 @@ EXAMPLES = {
     "a pandas DataFrame": frame,
     "a folder of files": folder_of_files,
     "fhir:": fhir_export,
+    "cef:": cef_log,
 }
 ON_A_SERVER = {"postgresql://", "mysql://", "://"}  # see sql/test_postgresql_source
 OF_ITS_OWN = {
@@ -251,7 +263,7 @@ def test_columns_can_be_chosen_and_ordered(kind, tmp_path, read):
     assert result.columns == {"name": TEXTS["name"], "code": TEXTS["code"]}
 
 
-@pytest.mark.parametrize("kind", [k for k in LOCAL if "json" not in k])
+@pytest.mark.parametrize("kind", [k for k in LOCAL if "json" not in k and k != "cef:"])
 def test_a_column_that_is_not_there_is_refused(kind, tmp_path):
     origin, options = make(kind, tmp_path)
     with pytest.raises(SchemaError, match="no column named 'salary'"):

@@ -21,7 +21,7 @@ from privsynth.sources.iso8583.layout import COLUMNS, TRANSMITTED, Framing
 from privsynth.sources.protocol import SkippedCells, SourceOptions
 
 MAX_RECORD = 1 << 16  # bytes of a message (own): with all private fields full it has some 50,000
-_PREFIX_BYTES = {"2": 2, "4": 4, "ascii4": 4}
+_PREFIX_BYTES = {"2": 2, "4": 4, "ascii4": 4}  # that hold the length of a message, as `Framing.length` names them
 
 
 class CardMessages:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from privsynth.errors import ConfigError, SourceError
 from privsynth.extras import needs
-from privsynth.sources.lake.parts import MAX_FILES, Part, PartedSource, masked
+from privsynth.sources.lake.parts import MAX_FILES, FilePart, PartedSource, masked
 from privsynth.sources.protocol import Adapter, SourceOptions
 
 # Features of a protocol that change nothing of how rows are read. Deletion vectors and renamed columns would.
@@ -67,12 +67,12 @@ def _refuse_features(table: Any, label: str) -> None:
         )
 
 
-def _part(root: Path, path: str, values: dict[str, str | None], label: str) -> Part:
+def _part(root: Path, path: str, values: dict[str, str | None], label: str) -> FilePart:
     """Return a file of the log, which must lie in the folder of the table."""
     place = root / unquote(path)
     if not place.resolve().is_relative_to(root.resolve()):
         raise SourceError(f"the log of {label} names files outside its folder, which are not read; copy the table")
-    return Part(place, masked(place), values)
+    return FilePart(place, masked(place), values)
 
 
 def _text(value: Any) -> str | None:

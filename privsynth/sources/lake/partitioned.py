@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from privsynth.errors import SourceError
 from privsynth.sources.header_checks import refuse_unreadable
-from privsynth.sources.lake.parts import MAX_FILES, Part, PartedSource, masked
+from privsynth.sources.lake.parts import MAX_FILES, FilePart, PartedSource, masked
 from privsynth.sources.protocol import Adapter, SourceOptions
 
 _NULL = "__HIVE_DEFAULT_PARTITION__"
@@ -28,7 +28,9 @@ _OTHERS = {
 def open_one(origin: str, options: SourceOptions) -> PartedSource:
     """Open the table in a folder, in the files that a pattern names, or in one file."""
     root, paths = _found(origin)
-    parts = [Part(path, f"{masked(path)} (file {at})", _values(path, root)) for at, path in enumerate(paths, start=1)]
+    parts = [
+        FilePart(path, f"{masked(path)} (file {at})", _values(path, root)) for at, path in enumerate(paths, start=1)
+    ]
     keys = list(parts[0].values)
     if other := next((part for part in parts if list(part.values) != keys), None):
         raise SourceError(f"{other.label} lies in other partitions than the files before it; keep one layout a table")

@@ -22,7 +22,7 @@ MAX_FILES = 100_000  # of a table (own): the header of each is read when it is o
 
 
 @dataclass(frozen=True)
-class Part:
+class FilePart:
     """A file of a table: its path, how a message calls it, and column -> value of its partition; None is null."""
 
     path: Path
@@ -46,7 +46,7 @@ class PartedSource:
     names_are_public = True
 
     def __init__(
-        self, parts: Sequence[Part], label: str, options: SourceOptions, declared: Sequence[pa.Field] | None = None
+        self, parts: Sequence[FilePart], label: str, options: SourceOptions, declared: Sequence[pa.Field] | None = None
     ) -> None:
         self.label = label
         self._parts = parts
@@ -85,7 +85,7 @@ class PartedSource:
                 arrays = [self._column(name, part, batch, skipped) for name in self.names]
                 yield pa.RecordBatch.from_arrays(arrays, schema=self.arrow_schema)
 
-    def _column(self, name: str, part: Part, batch: pa.RecordBatch, skipped: SkippedCells) -> pa.Array:
+    def _column(self, name: str, part: FilePart, batch: pa.RecordBatch, skipped: SkippedCells) -> pa.Array:
         kind = self.arrow_schema.field(name).type
         if name in part.values:
             value = part.values[name]
@@ -107,12 +107,12 @@ def masked(path: Path) -> str:
     return str(Path(*[re.sub(r"^([^=]+)=.*", r"\1=…", part) for part in path.parts]))
 
 
-def _fields_of(part: Part, options: SourceOptions) -> dict[str, pa.Field]:
+def _fields_of(part: FilePart, options: SourceOptions) -> dict[str, pa.Field]:
     source = ParquetSource(part.path, replace(options, columns=None), part.label)
     return {field.name: field for field in source.fields}
 
 
-def _common(parts: Sequence[Part], options: SourceOptions) -> list[pa.Field]:
+def _common(parts: Sequence[FilePart], options: SourceOptions) -> list[pa.Field]:
     """Return the columns that all files have; one that is nullable in any is nullable, one of nulls has any type."""
     found: dict[str, pa.Field] = {}
     for part in parts:
@@ -126,7 +126,9 @@ def _common(parts: Sequence[Part], options: SourceOptions) -> list[pa.Field]:
     return list(found.values())
 
 
-def _compare(expected: Mapping[str, pa.Field], there: Mapping[str, pa.Field], part: Part, *, may_lack: bool) -> None:
+def _compare(
+    expected: Mapping[str, pa.Field], there: Mapping[str, pa.Field], part: FilePart, *, may_lack: bool
+) -> None:
     """Raise `SchemaError` where a file has drifted from the columns of the table."""
     write = "write all files of a table with the same columns"
     if more := next((name for name in there if name not in expected), None):

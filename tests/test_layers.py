@@ -63,7 +63,7 @@ MAY_IMPORT = {
     "public_figures": GENERATE | {"findings", "stats"},
     # a released model, and rows drawn from it
     "sampling": BASE | {"schema", "table", "codecs", "generators"},
-    "release": RECIPIENT,
+    "release": RECIPIENT | {"extras"},
     # exact rows, for the officer
     "stats": BASE | {"privacy.accounting"},
     "findings": BASE | {"stats"},

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from privsynth import _validate
-from privsynth.errors import ConfigError
+from privsynth.errors import ConfigError, Option
 from privsynth.extras import needs
 
 if TYPE_CHECKING:
@@ -273,7 +273,9 @@ def verify(
 def sample(
     model: str | Path,
     *,
-    out: str | Path,
+    out: str | Path | None = None,
+    to: str | Path | None = None,
+    to_schema: str | None = None,
     rows: int | None = None,
     seed: int | None = None,
     format: Literal["parquet", "csv"] = "parquet",
@@ -281,32 +283,43 @@ def sample(
     balance: str | None = None,
     workers: int | None = None,
 ) -> SampleResult:
-    """Write rows of a released model into a new folder. Sampling costs no budget, however many rows are drawn.
+    """Write rows of a released model into a new folder, or into a database. It costs no budget, however many they are.
 
     `Release.sample` returns a DataFrame instead, and `Release.sample_tables` those of linked tables.
 
     Args:
       model: a release, its public folder, or the folder `model` in it.
-      out: a new folder.
+      out: a new folder; or give `to`.
+      to: the URL of a database of PostgreSQL, in which a schema is made; that of a new database of MySQL or MariaDB; or
+        the path of a new file of SQLite. All of the rows appear there, or nothing.
+      to_schema: of PostgreSQL, the name of the new schema; None for "synthetic".
       rows: None takes the released number of rows. Of linked tables, the number of persons, who come with all rows.
       seed: None draws one; the result tells it.
       format: of the files.
       given: conditions that every row meets, such as "age >= 60" or "ward in (ICU, ER)"; of linked tables, that every
         person meets: on the person's own columns, or, as in "stays: ward = ICU", on at least one row of a table.
       balance: base rates to alter on purpose, such as "fraud=0.3", "sex" or "ethnicity=A:0.5,B:0.5".
-      workers: parts made at once, None for the number of cores. The bytes do not depend on it.
+      workers: parts of files made at once, None for the number of cores. The bytes do not depend on it.
     Raises:
       SourceError: there is no model.
-      OutputError: the folder exists already, or cannot be written.
+      OutputError: the folder, schema or file exists already, or cannot be written.
       ConfigError: a condition cannot be read, or (nearly) no row of the model meets it.
     """
+    from privsynth.release.database.write import Target
     from privsynth.release.folder import as_conditions
     from privsynth.release.sample import sample as run
+    from privsynth.release.sample import sample_to
+    from privsynth.release.tables import Wanted
 
     _validate.one_of(("parquet", "csv"), format=format)
-    _validate.texts(balance=balance)
-    where, place, conditions = _path("model", model), _path("out", out), as_conditions(given)
-    return run(where, place, rows=rows, seed=seed, suffix=format, given=conditions, balance=balance, workers=workers)
+    _validate.texts(to_schema=to_schema)
+    if (out is None) == (to is None):
+        raise ConfigError("give either ", Option("out"), ", a new folder, or ", Option("to"), ", a database")
+    where = _path("model", model)
+    wanted = Wanted(rows=rows, seed=seed, given=as_conditions(given), balance=balance)
+    if out is not None:
+        return run(where, _path("out", out), wanted, suffix=format, workers=workers)
+    return sample_to(where, Target(to or "", to_schema), wanted)
 
 
 @needs("synthesize")

@@ -15,7 +15,14 @@ from privsynth.cli.terminal.output import emit_json, progress, say
 @click.option(
     "--rows", type=int, help="How many rows, or persons of linked tables (default: as many as the release has)."
 )
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="New folder for the rows.")
+@click.option("--out", type=click.Path(path_type=Path), help="New folder for the rows; or give --to.")
+@click.option(
+    "--to",
+    metavar="DATABASE",
+    help="Database for the rows: postgresql://… (in a new schema), mysql://… or mariadb://… (a new database), or a new "
+    ".sqlite file. Nothing is overwritten, and all of the rows appear there, or nothing.",
+)
+@click.option("--to-schema", metavar="NAME", help="Of PostgreSQL, the new schema (default: synthetic).")
 @click.option("--seed", type=int, help="Seed of the rows (default: a fresh one, printed).")
 @click.option(
     "--given",
@@ -42,28 +49,51 @@ from privsynth.cli.terminal.output import emit_json, progress, say
     help="Format of the rows.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
-def command(model: Path, out: Path, given: tuple[str, ...], format_: str, as_json: bool, **options: Any) -> None:
+def command(
+    model: Path,
+    out: Path | None,
+    to: str | None,
+    to_schema: str | None,
+    given: tuple[str, ...],
+    format_: str,
+    workers: int | None,
+    as_json: bool,
+    **wanted: Any,
+) -> None:
     """Draw rows from a released MODEL folder. Sampling costs no budget, however many rows are drawn.
 
     Every row obeys the rules of the release, also with --given and --balance, which use nothing but the model.
 
     Example: privsynth sample out/public/model --rows 1000000 --balance fraud=0.3 --given 'age >= 60' --out more/
     """
-    from privsynth.release.sample import sample
+    from privsynth.release.database.write import Target
+    from privsynth.release.sample import sample, sample_to
+    from privsynth.release.tables import Wanted
 
+    if (out is None) == (to is None):
+        raise click.UsageError("give either --out, a new folder, or --to, a database")
+    asked = Wanted(given=given, **wanted)
     with progress() as steps:
-        made = sample(
-            model, out, given=given, suffix=format_, progress=lambda stage, share: steps(stage, share, 1.0), **options
-        )
+
+        def step(stage: str, share: float) -> None:
+            steps(stage, share, 1.0)
+
+        if to is not None:
+            made = sample_to(model, Target(to, to_schema), asked, progress=step)
+        else:
+            assert out is not None
+            made = sample(model, out, asked, suffix=format_, workers=workers, progress=step)
     if as_json:
         found: dict[str, Any] = {"rows": made.rows, "seed": made.seed, "files": [str(path) for path in made.files]}
+        if made.place:
+            found["place"] = made.place
         if made.tables:
             found["tables"] = made.tables
         if made.altered:
             found |= {"given": list(made.given), "groups": made.groups, "base_rates": made.altered}
         emit_json(found)
         return
-    say(f"Wrote {made.rows:,} synthetic rows to {out} (seed {made.seed}).")
+    say(f"Wrote {made.rows:,} synthetic rows to {made.place or out} (seed {made.seed}).")
     for table, count in made.tables.items():
         say(f"  {table}: {count:,} rows")
     for label, count in made.groups.items():

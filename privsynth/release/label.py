@@ -16,6 +16,7 @@ from privsynth.codecs.written.rows import has_offset, may_be_null
 from privsynth.sampling.synthetic_model import SyntheticModel
 
 SYNTHETIC = "SYNTHETIC"
+ALTERED = "base rates were altered on purpose: shares in this table are not those of the dataset"
 # strptime's directives as CSV on the Web spells them (W3C, Tabular Data Model, section 6.4.4).
 _CSVW = {"%d": "dd", "%m": "MM", "%Y": "yyyy", "%H": "HH", "%M": "mm", "%S": "ss"}
 

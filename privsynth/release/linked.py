@@ -69,6 +69,17 @@ def write_linked(
     return names
 
 
+def read_reference(folder: Path, name: str) -> pa.Table | None:
+    """Return a reference table in a folder, of a CSV file as texts (007 is no number); None if it is not there."""
+    parquet, csv = folder / f"{name}.parquet", folder / f"{name}.csv"
+    if parquet.is_file():
+        return pq.read_table(parquet)
+    if not csv.is_file():
+        return None
+    texts = pd.read_csv(csv, dtype=str, keep_default_na=False, na_values=[""])
+    return pa.Table.from_pandas(texts, preserve_index=False)
+
+
 def read_linked(model: LinkedModel, folder: Path) -> dict[str, pd.DataFrame]:
     """Return the tables in a folder by name, in the types in which they are drawn.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,15 +17,15 @@ from typing import Any
 
 from privsynth import _validate
 from privsynth._validate import in_range
-from privsynth.errors import ConfigError, Option
 from privsynth.notebook import card
 from privsynth.parallel import processors
 from privsynth.progress import Progress, no_progress
-from privsynth.randomness import new_sampling_seed
+from privsynth.release.database.write import Target
 from privsynth.release.folder import write_rows
-from privsynth.release.label import Label, companion_name, model_digest
+from privsynth.release.label import ALTERED, Label, companion_name, model_digest
 from privsynth.release.linked import linked_label, write_linked
 from privsynth.release.out_folder import check_out, filled
+from privsynth.release.tables import Wanted, draw_tables, order_rows
 from privsynth.sampling.draw import Order
 from privsynth.sampling.linked.persons import draw_persons, order_persons
 from privsynth.sampling.linked.saved import is_linked, linked_digest, load_linked
@@ -37,7 +37,6 @@ FORMULAS = (
     "texts are as the model has them: one that begins with =, +, - or @ is a formula to a spreadsheet; import such "
     "columns as text"
 )
-ALTERED = "base rates were altered on purpose: shares in this table are not those of the dataset"
 
 
 @dataclass(frozen=True, repr=False)
@@ -48,7 +47,8 @@ class SampleResult:
       rows, seed, files: number of rows, seed and files.
       given: the conditions that every row meets.
       groups: rows of each balanced group; empty where nothing was balanced.
-      tables: rows of each table, the persons first; empty where the release is of one table.
+      tables: rows of each table; empty where the release is of one table.
+      place: where they are, if that is a database.
     """
 
     rows: int
@@ -57,6 +57,7 @@ class SampleResult:
     given: tuple[str, ...] = ()
     groups: dict[str, int] = field(default_factory=dict)
     tables: dict[str, int] = field(default_factory=dict)
+    place: str = ""
 
     def __repr__(self) -> str:
         return f"SampleResult(rows={self.rows}, seed={self.seed}, files={len(self.files)})"
@@ -65,7 +66,7 @@ class SampleResult:
         return card(
             f"{self.rows:,} synthetic rows",
             [
-                ("Files", ", ".join(str(path) for path in self.files)),
+                ("Place", self.place) if self.place else ("Files", ", ".join(str(path) for path in self.files)),
                 ("Seed", str(self.seed)),
                 ("Conditions", " and ".join(self.given)),
                 ("Tables", ", ".join(f"{name}: {rows:,} rows" for name, rows in self.tables.items())),
@@ -89,12 +90,9 @@ def model_folder(path: Path) -> Path:
 def sample(
     model: Path,
     out: Path,
+    wanted: Wanted,
     *,
-    rows: int | None = None,
-    seed: int | None = None,
     suffix: str = "parquet",
-    given: Sequence[str] = (),
-    balance: str | None = None,
     workers: int | None = None,
     progress: Progress = no_progress,
 ) -> SampleResult:
@@ -102,71 +100,71 @@ def sample(
 
     Args:
       model: the folder `model` of a release, or the release's folder.
-      rows: None takes the model's released number of rows. Of linked tables, the number of persons.
       suffix: "parquet" or "csv".
-      given: conditions that every row meets, such as "age >= 60" (see `privsynth.sampling.conditions`); of linked
-        tables, that every person meets, such as "stays: ward = surgery" (see `privsynth.sampling.linked.persons`).
-      balance: shares of groups, such as "fraud=0.3" (see `privsynth.sampling.balance`).
       workers: how many parts are made at once; None takes the number of cores. The bytes do not depend on it.
     Raises:
       SourceError: there is no model. OutputError: the folder exists or cannot be written.
       ConfigError: a condition cannot be read, or (nearly) no row of the model meets it.
     """
     check_out(out)
-    _validate.whole_numbers(rows=rows, seed=seed, workers=workers)
+    _validate.whole_numbers(workers=workers)
     in_range(1, MAX_WORKERS, workers=1 if workers is None else workers)
     folder = model_folder(model)
     if is_linked(folder):
-        if balance is not None:
-            raise ConfigError(
-                "the persons of linked tables cannot be balanced; draw each group with ", Option("given"), " instead"
-            )
-        return _sample_linked(folder, out, rows=rows, seed=seed, suffix=suffix, given=given, progress=progress)
+        return _sample_linked(folder, out, wanted, suffix=suffix, progress=progress)
     loaded = SyntheticModel.load(folder)
-    digest = model_digest(folder)
-    n_rows = loaded.default_rows if rows is None else rows
-    in_range(1, 10**10, rows=n_rows)
-    chosen = new_sampling_seed() if seed is None else seed
-    in_range(0, 2**63 - 1, seed=chosen)
-    order = loaded.order(n_rows, given=given, balance=balance)
-    groups = order.counts if balance is not None else {}
+    order, seed = order_rows(loaded, wanted)
+    groups = order.counts if wanted.balance is not None else {}
     with filled(out, privsynth_home(), "the rows") as staged:
-        facts = Label.of(loaded, digest, seed=chosen, altered=ALTERED if given or groups else "")
-        files = _Files(staged, suffix, chosen, facts)
+        facts = Label.of(loaded, model_digest(folder), seed=seed, altered=wanted.altered)
+        files = _Files(staged, suffix, seed, facts)
         names = _write_parts(loaded, order, files, workers or available_cores(), progress)
-        label = _label(facts.facts, n_rows, chosen, names)
+        label = _label(facts.facts, order.n_rows, seed, names)
         if suffix == "csv":
-            companion = facts.companion(loaded.written(order, (), seed=chosen), names)
+            companion = facts.companion(loaded.written(order, (), seed=seed), names)
             (staged / companion_name(names)).write_text(companion, encoding="utf-8")
-        if given or groups:
-            label |= {"given": list(given), "balance": balance, "groups": groups, "base_rates": ALTERED}
+        if wanted.altered:
+            label |= {"given": list(wanted.given), "balance": wanted.balance, "groups": groups, "base_rates": ALTERED}
         _write_label(label, staged)
-    return SampleResult(n_rows, chosen, tuple(out / name for name in names), tuple(given), groups)
+    return SampleResult(order.n_rows, seed, tuple(out / name for name in names), wanted.given, groups)
 
 
-def _sample_linked(
-    folder: Path,
-    out: Path,
-    *,
-    rows: int | None,
-    seed: int | None,
-    suffix: str,
-    given: Sequence[str],
-    progress: Progress,
-) -> SampleResult:
+def _sample_linked(folder: Path, out: Path, wanted: Wanted, *, suffix: str, progress: Progress) -> SampleResult:
     """Write persons of a model of linked tables with all their rows into a new folder, each table in a file."""
-    loaded, digest = load_linked(folder), linked_digest(folder)
-    order = order_persons(loaded, loaded.n_persons if rows is None else rows, given)
-    chosen = new_sampling_seed() if seed is None else seed
-    in_range(0, 2**63 - 1, seed=chosen)
+    wanted.refuse_balance()
+    loaded, digest, seed = load_linked(folder), linked_digest(folder), wanted.chosen_seed()
+    order = order_persons(loaded, loaded.n_persons if wanted.rows is None else wanted.rows, wanted.given)
     with filled(out, privsynth_home(), "the rows") as staged:
-        drawn = draw_persons(loaded, order, seed=chosen, progress=progress)
-        facts = linked_label(loaded, digest, seed=chosen) | ({"base_rates": ALTERED} if given else {})
-        names = write_linked(loaded, drawn, staged, suffix=suffix, seed=chosen, label=facts)
+        drawn = draw_persons(loaded, order, seed=seed, progress=progress)
+        facts = linked_label(loaded, digest, seed=seed) | ({"base_rates": ALTERED} if wanted.given else {})
+        names = write_linked(loaded, drawn, staged, suffix=suffix, seed=seed, label=facts)
         tables = {name: table.n_rows for name, table in drawn.items()}
-        label = _label(facts, sum(tables.values()), chosen, names) | {"tables": tables}
-        _write_label(label | ({"given": list(given)} if given else {}), staged)
-    return SampleResult(sum(tables.values()), chosen, tuple(out / n for n in names), tuple(given), tables=tables)
+        label = _label(facts, sum(tables.values()), seed, names) | {"tables": tables}
+        _write_label(label | ({"given": list(wanted.given)} if wanted.given else {}), staged)
+    return SampleResult(sum(tables.values()), seed, tuple(out / n for n in names), wanted.given, tables=tables)
+
+
+def sample_to(model: Path, target: Target, wanted: Wanted, *, progress: Progress = no_progress) -> SampleResult:
+    """Write rows of a model into a new schema of a database: all of them, or nothing.
+
+    Reference tables of the release are copied. Types, keys and what is never missing are as in the source.
+
+    Raises:
+      SourceError: there is no model. OutputError: the schema exists, or cannot be written.
+      ConfigError: a condition cannot be read, or (nearly) no row of the model meets it.
+    """
+    drawn = draw_tables(model_folder(model), wanted, progress=progress)
+    counts = target.write(drawn, privsynth_home(), progress=progress)
+    synthetic = {table.name: counts[table.name] for table in drawn.tables if not table.is_reference}
+    return SampleResult(
+        sum(synthetic.values()),
+        drawn.seed,
+        (),
+        wanted.given,
+        dict(drawn.groups),
+        tables=counts if drawn.is_linked else {},
+        place=target.shown,
+    )
 
 
 def _write_label(label: dict[str, Any], folder: Path) -> None:

@@ -52,10 +52,12 @@ def _completed(declared: Column, stated: Column) -> Column:
     """Return what is declared of a column, and beyond that what its type states and does not contradict it."""
     found: dict[str, Any] = {}
     if declared.kind is None and declared.categories is None:
-        keys = ("kind", "categories", "precision", "minimum", "maximum", "hierarchy")
+        keys = ("kind", "categories", "precision", "minimum", "maximum", "hierarchy", "format")
         found = {key: getattr(stated, key) for key in keys}
         found["roles"] = declared.roles or stated.roles
     elif declared.kind == stated.kind:
+        if declared.format is None:
+            found["format"] = stated.format
         if declared.precision is None:
             found["precision"] = stated.precision
         if declared.categories is None:

@@ -93,10 +93,13 @@ def _check_links(schema: LinkedSchema, name: str, header: list[str]) -> None:
 
 
 def _without_keys(schema: LinkedSchema, name: str, columns: Mapping[str, Column]) -> dict[str, Column]:
-    """Return the columns; those that hold keys are identifiers, whatever their types leave open."""
+    """Return the columns; those that hold keys are identifiers, of which types say at most how they look."""
     links = set(schema.links(name))
     said = schema.tables[name].columns
-    return {n: (said.get(n, Column(kind="id")) if n in links else column) for n, column in columns.items()}
+    looks = {n: column.format if column.kind == "id" else None for n, column in columns.items()}
+    return {
+        n: said.get(n, Column(kind="id", format=looks[n])) if n in links else column for n, column in columns.items()
+    }
 
 
 def refuse_options(config: SynthesizeConfig) -> None:

@@ -17,6 +17,7 @@ from privsynth.codecs.columns.surrogate import surrogate_codec
 from privsynth.codecs.encoded_table import Encoded, RowsPerUnit
 from privsynth.codecs.parsed_table import parse_table
 from privsynth.codecs.table import TableCodec
+from privsynth.codecs.written.types import container_types
 from privsynth.domain.bounding import Partition
 from privsynth.domain.layout import Layout
 from privsynth.domain.linking import LinkedRows, People, link_rows
@@ -270,7 +271,8 @@ class _TableStage:
         keys = {}
         if declared.key is not None:
             column = declared.columns.get(declared.key, Column(kind="id"))
-            keys[declared.key] = surrogate_codec(declared.key, column, table.column(declared.key).type)
+            kind = container_types({declared.key: table.column(declared.key).type}, stated)[declared.key]
+            keys[declared.key] = surrogate_codec(declared.key, column, kind)
         return TableModel(
             codec,
             fitted,

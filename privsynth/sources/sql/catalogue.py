@@ -30,6 +30,8 @@ _OIDS = {
     16: "BOOLEAN", 20: "BIGINT", 21: "SMALLINT", 23: "INTEGER", 700: "REAL", 701: "DOUBLE", 1082: "DATE",
     1114: "TIMESTAMP", 1184: "TIMESTAMPTZ", 1700: "NUMERIC", 2950: "UUID",
 }  # fmt: skip
+_WIDTHS = {"SMALLINT": "int16", "INTEGER": "int32", "BIGINT": "int64"}
+MAX_DIGITS = 38  # of Arrow's decimals of 128 bits
 _VALUE = r"(?:'(?:[^']|'')*'|[-+]?\d+)"
 _TEXT = rf"{_VALUE}(?:::[a-z ]+)?"  # PostgreSQL adds the type of each
 _LIST = rf"\s*{_TEXT}\s*(?:,\s*{_TEXT}\s*)*"
@@ -54,9 +56,10 @@ class Stated:
 
 @dataclass(frozen=True, kw_only=True)
 class _Definition:
-    """The type of one column in plain words, and what the table says of it."""
+    """The type of one column in plain words, where it has a width also as Arrow calls it, and what the table says."""
 
     type: str
+    arrow: str = ""
     scale: int | None = None
     enum: tuple[str, ...] | None = None
     nullable: bool = True
@@ -71,7 +74,8 @@ def of_query(description: Iterable[Any], backend: str) -> Stated:
       description: of the cursor (DB-API 2.0).
     """
     found = {str(item[0]): _OIDS.get(item[1]) for item in description} if backend == "postgresql" else {}
-    return _stated({name: _Definition(type=kind) for name, kind in found.items() if kind}, {}, strict=True)
+    typed = {name: _Definition(type=kind, arrow=_WIDTHS.get(kind, "")) for name, kind in found.items() if kind}
+    return _stated(typed, {}, strict=True)
 
 
 def of_table(connection: Connection, table: str) -> Stated:
@@ -125,7 +129,21 @@ def _definition(kind: Any, **stated: Any) -> _Definition:
     if isinstance(kind, types.DateTime):
         return _Definition(type="TIMESTAMPTZ" if kind.timezone else "TIMESTAMP", **stated)
     scale = kind.scale if isinstance(kind, types.Numeric) and not isinstance(kind, types.Float) else None
-    return _Definition(type=next((word for of, word in names if isinstance(kind, of)), ""), scale=scale, **stated)
+    word = next((word for of, word in names if isinstance(kind, of)), "")
+    return _Definition(type=word, arrow=_arrow(kind, word, scale), scale=scale, **stated)
+
+
+def _arrow(kind: Any, word: str, scale: int | None) -> str:
+    """Return the name of the Arrow type as wide as one of a database; "" where that need not be told."""
+    from sqlalchemy import types
+
+    if word == "NUMERIC" and scale is not None and 0 <= scale <= (kind.precision or 0) <= MAX_DIGITS:
+        return f"decimal128({kind.precision}, {scale})"
+    if word != "INTEGER":
+        return ""
+    width = next((n for n, of in ((16, types.SmallInteger), (64, types.BigInteger)) if isinstance(kind, of)), 32)
+    # MySQL's unsigned numbers go twice as far.
+    return f"int{min(64, 2 * width if getattr(kind, 'unsigned', False) else width)}"
 
 
 def _checks(catalogue: Inspector, name: str, schema: str | None) -> dict[str, dict[str, Any]]:
@@ -179,6 +197,7 @@ def _stated(definitions: Mapping[str, _Definition], checks: Mapping[str, dict[st
         format=SourceFormat(
             whole_numbers=tuple(n for n, d in definitions.items() if strict and d.type.endswith(("INTEGER", "INT"))),
             time_zones={n: UTC for n, d in definitions.items() if strict and d.type == "TIMESTAMPTZ"},
+            types={n: d.arrow for n, d in definitions.items() if strict and d.arrow},
         ),
     )
 
@@ -191,7 +210,8 @@ def _column(definition: _Definition, said: dict[str, Any], *, strict: bool) -> t
     """
     never: dict[str, Any] = {} if definition.nullable else {"nullable": False}
     if definition.is_key or (definition.type == "UUID" and not definition.refers):
-        return Column(kind="id", roles=("identifier",), **never), None
+        look = "{uuid}" if definition.type == "UUID" else None
+        return Column(kind="id", roles=("identifier",), format=look, **never), None
     if definition.type == "BOOLEAN":
         return Column(kind="boolean", **never), None
     categories = definition.enum or said.get("categories")

@@ -43,7 +43,7 @@ class Database:
     """
 
     def __init__(self, url: URL) -> None:
-        self.label = _label(url)
+        self.label = label_of(url)
         self._engine = reading_engine(url, self.label)
         self._held: Connection | None = None
 
@@ -96,14 +96,19 @@ class Database:
 def database_of(origin: str | Path) -> Database:
     """Return the database at a URL, or in the SQLite file at a path."""
     if isinstance(origin, str):
-        return Database(_parsed(origin))
+        return Database(parsed_url(origin))
     from sqlalchemy import URL
 
     refuse_unreadable(origin)
     return Database(URL.create("sqlite", database=str(origin)))
 
 
-def _parsed(uri: str) -> URL:
+def parsed_url(uri: str) -> URL:
+    """Return a URL.
+
+    Raises:
+      SourceError: it cannot be read.
+    """
     from sqlalchemy import exc, make_url
 
     try:
@@ -116,7 +121,7 @@ def _parsed(uri: str) -> URL:
         ) from None
 
 
-def _label(url: URL) -> str:
+def label_of(url: URL) -> str:
     """Return kind, host, port and database; the other parts of a URL can all hold a secret."""
     port = f":{url.port}" if url.port else ""
     return f"{url.get_backend_name()}://{url.host or ''}{port}/{url.database or ''}"

@@ -1,10 +1,12 @@
-"""Who logs in to PostgreSQL where the URL does not say: the variables and the password file of libpq.
+"""Who logs in where the URL does not say: the variables and the password file of libpq, the option file of MySQL.
 
-Source: PostgreSQL documentation, sections 32.15 (environment variables) and 32.16 (the password file).
+Source: PostgreSQL documentation, sections 32.15 (environment variables) and 32.16 (the password file); MariaDB
+documentation, *Configuring MariaDB with option files*.
 """
 
 from __future__ import annotations
 
+import configparser
 import getpass
 import os
 import re
@@ -48,3 +50,19 @@ def _password_from_file(where: tuple[str, ...]) -> str | None:
         if fits and len(fields) > len(where) and not line.startswith("#"):
             return fields[len(where)]
     return None
+
+
+def option_file_password() -> str | None:
+    """Return the password in the section `client` of ~/.my.cnf, if nobody else can read that file."""
+    path = Path.home() / ".my.cnf"
+    options = configparser.RawConfigParser(allow_no_value=True, strict=False)
+    try:
+        if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            return None
+        # Directives such as !include stand outside of sections, and are no options.
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("!")]
+        options.read_string("\n".join(lines))
+    except (OSError, ValueError, configparser.Error):
+        return None
+    found = options.get("client", "password", fallback=None)
+    return None if found is None else found.strip().strip("\"'")

@@ -10,14 +10,8 @@ from __future__ import annotations
 import codecs
 from collections.abc import Callable
 from contextlib import suppress
-from importlib.util import find_spec
 from typing import Any
 
-from privsynth.errors import SourceError
-from privsynth.sources.sql.password_file import login_defaults
-
-# Drivers for a URL that names none, the first that is installed.
-DRIVERS = ("psycopg", "psycopg2", "pg8000")
 # Of one statement, or one portion of rows (own): a large sort on a busy server ends; one that hangs does not go on.
 STATEMENT_TIMEOUT_S = 3600
 # Waiting for a table that somebody alters or fills under a lock (own).
@@ -36,24 +30,6 @@ class Unreadable:
 
 
 UNREADABLE = Unreadable()
-
-
-def installed_driver(label: str) -> str:
-    """Return the first driver that is installed.
-
-    Raises:
-      SourceError: none is.
-    """
-    for name in DRIVERS:
-        if find_spec(name) is not None:
-            return name
-    raise SourceError(f"{label} needs a driver for PostgreSQL; install one, for example: pip install pg8000")
-
-
-def add_login(arguments: dict[str, Any]) -> None:
-    """Add what a URL leaves out to the arguments of pg8000, which, unlike libpq, looks for nothing itself."""
-    for name, value in login_defaults(arguments).items():
-        arguments.setdefault(name, value)
 
 
 def prepare(connection: Any, driver: str) -> None:

@@ -1,16 +1,17 @@
-"""Connections to databases that can only read."""
+"""Connections to databases: those that can only read, and those for writing synthetic rows."""
 
 from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from privsynth.errors import SourceError
 from privsynth.sources.header_checks import refuse_unreadable
-from privsynth.sources.sql import postgresql
+from privsynth.sources.sql import drivers, postgresql
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
@@ -34,19 +35,41 @@ def reading_engine(url: URL, label: str) -> Engine:
     Raises:
       SourceError: there is no driver for it, or no such file, or the URL has options that the driver does not know.
     """
-    from sqlalchemy import create_engine, event, exc, pool
+    from sqlalchemy import event
 
-    if url.drivername == "postgresql":
-        url = url.set(drivername=f"postgresql+{postgresql.installed_driver(label)}")
-    options: dict[str, Any] = {"poolclass": pool.NullPool, "hide_parameters": True}
-    if url.drivername in ("sqlite", "sqlite+pysqlite"):
+    creator = None
+    if url.get_backend_name() == "sqlite":
         if not url.database or url.database == ":memory:":
             raise SourceError("an SQLite database in memory has no tables; give the path: sqlite:///file.db")
         path = Path(url.database)
         refuse_unreadable(path)
-        options["creator"] = lambda: _open_sqlite(path)
+
+        def creator() -> sqlite3.Connection:
+            return _open_sqlite(path)
+
+    engine = make_engine(url, label, creator)
+    if engine.dialect.name == "postgresql":
+        driver = engine.dialect.driver
+        # First of all: SQLAlchemy's own questions are answered in the encoding of the database, too.
+        event.listen(engine, "connect", lambda connection, _: postgresql.prepare(connection, driver), insert=True)
+    return engine
+
+
+def make_engine(url: URL, label: str, creator: Callable[[], sqlite3.Connection] | None = None) -> Engine:
+    """Return an engine that opens a connection when it is asked for one, and that keeps no secret in its errors.
+
+    Args:
+      creator: what opens a connection, for SQLite.
+    Raises:
+      SourceError: there is no driver for it, or the URL has options that the driver does not know.
+    """
+    from sqlalchemy import create_engine, event, exc, pool
+
+    options: dict[str, Any] = {"poolclass": pool.NullPool, "hide_parameters": True}
+    if creator is not None:
+        options["creator"] = creator
     try:
-        engine = create_engine(url, **options)
+        engine = create_engine(drivers.with_driver(url, label), **options)
     except exc.NoSuchModuleError:
         raise SourceError(
             f"there is no adapter for {url.drivername}://; check the spelling, or install its SQLAlchemy dialect"
@@ -55,12 +78,8 @@ def reading_engine(url: URL, label: str) -> Engine:
         raise SourceError(f"{label} needs the Python package {error.name}; install it") from None
     except (exc.SQLAlchemyError, TypeError, ValueError):
         raise SourceError(f"the options in the URL of {label} are not known to its driver; correct them") from None
-    if engine.dialect.name == "postgresql":
-        driver = engine.dialect.driver
-        # First of all: SQLAlchemy's own questions are answered in the encoding of the database, too.
-        event.listen(engine, "connect", lambda connection, _: postgresql.prepare(connection, driver), insert=True)
-        if driver == "pg8000":
-            event.listen(engine, "do_connect", lambda *given: postgresql.add_login(given[-1]))
+    if (add_login := drivers.LOGINS.get(engine.dialect.driver)) is not None:
+        event.listen(engine, "do_connect", lambda *given: add_login(given[-1]))
     return engine
 
 

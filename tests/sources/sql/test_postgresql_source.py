@@ -12,6 +12,7 @@ from privsynth.errors import ConfigError, SourceError
 from privsynth.schema.definition import Column
 from privsynth.sources import SourceOptions, open_source
 from privsynth.sources.protocol import source_format_of, stated_types_of
+from privsynth.sources.sql import drivers
 
 VICTIM = (
     "DROP TABLE IF EXISTS victim",
@@ -133,7 +134,7 @@ def test_options_that_the_driver_does_not_know_are_told(url):
 def test_a_url_without_a_driver_takes_one_that_is_installed(url, monkeypatch):
     dialect, _, rest = url.partition("://")
     driver = dialect.partition("+")[2]
-    monkeypatch.setattr("privsynth.sources.sql.postgresql.DRIVERS", ("no_such_driver", driver))
+    monkeypatch.setitem(drivers._DRIVERS, "postgresql", {"none": "no_such_driver", driver: driver})
     source = open_source(f"postgresql://{rest}", SourceOptions(table="victim"))
     assert source.names[0] == "n"
 
@@ -169,7 +170,7 @@ def test_the_catalogue_states_kinds_keys_and_constraints(catalogued):
         "price": Column(kind="numeric", precision=0.01, minimum=0.0, maximum=5000.0, nullable=False),
         "age": Column(kind="integer", minimum=0.0, maximum=120.0),
         "x": Column(kind="numeric"),
-        "key": Column(kind="id", roles=("identifier",)),
+        "key": Column(kind="id", roles=("identifier",), format="{uuid}"),
     }
     assert found.families == {"local": "time", "n": "integer"}
     written = source_format_of(source)

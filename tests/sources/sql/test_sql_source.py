@@ -10,6 +10,7 @@ import pytest
 
 from privsynth.errors import ConfigError, SchemaError, SourceError
 from privsynth.sources import SourceOptions, open_source
+from privsynth.sources.sql import drivers
 from privsynth.sources.sql.select import _statement
 
 
@@ -152,12 +153,20 @@ def test_a_missing_driver_is_named(monkeypatch):
         open_source("postgresql+psycopg://u:p@localhost/db", SourceOptions(table="t"))
 
 
-def test_where_no_driver_of_postgresql_is_installed_one_is_named(monkeypatch):
-    monkeypatch.setattr("privsynth.sources.sql.postgresql.DRIVERS", ("no_such_driver",))
-    with pytest.raises(
-        SourceError, match="needs a driver for PostgreSQL; install one, for example: pip install pg8000"
-    ):
-        open_source("postgresql://u:p@localhost/db", SourceOptions(table="t"))
+@pytest.mark.parametrize(
+    ("scheme", "advice"),
+    [
+        ("postgresql", "a driver for PostgreSQL; install one, for example: pip install pg8000"),
+        ("mysql", "a driver for MySQL; install one, for example: pip install pymysql"),
+        ("mariadb", "a driver for MariaDB; install one, for example: pip install pymysql"),
+        ("mssql", "a driver for SQL Server; install one, for example: pip install pymssql, or pip install pyodbc and "
+                  "Microsoft's ODBC Driver 18 for SQL Server"),
+    ],
+)  # fmt: skip
+def test_where_no_driver_is_installed_one_is_named(scheme, advice, monkeypatch):
+    monkeypatch.setitem(drivers._DRIVERS, scheme, {"none": "no_such_driver"})
+    with pytest.raises(SourceError, match=f"needs {advice}"):
+        open_source(f"{scheme}://u:p@localhost/db", SourceOptions(table="t"))
 
 
 def test_repr_has_no_user_and_no_password(database):

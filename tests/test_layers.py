@@ -32,6 +32,7 @@ MAY_IMPORT = {
     "parallel": set(),
     "notebook": set(),
     "interrupts": set(),
+    "page_templates": set(),
     "extras": {"errors"},
     "extensions": {"errors"},
     "_validate": {"errors"},
@@ -42,6 +43,7 @@ MAY_IMPORT = {
     "hierarchies": set(),
     "schema": BASE | {"strict", "hierarchies"},
     "signing": BASE | {"workspace", "strict"},
+    "verify_page": BASE | {"page_templates", "signing"},
     "ledger": BASE | {"workspace"},
     # the only places where noise is drawn; numbers and bytes, never tables
     "privacy.accounting": BASE,
@@ -84,7 +86,8 @@ MAY_IMPORT = {
     "report.format_numbers": set(),
     "report.explain_epsilon": {"report.format_numbers"},
     "report.charts": {"report.format_numbers", "report.explain_epsilon"},
-    "report": BASE | {"findings", "policy", "report.charts", "report.format_numbers", "report.explain_epsilon"},
+    "report": BASE
+    | {"findings", "policy", "page_templates", "report.charts", "report.format_numbers", "report.explain_epsilon"},
     # where the rooms meet
     "pipeline": RECIPIENT
     | {"hierarchies"}
@@ -93,9 +96,10 @@ MAY_IMPORT = {
     | {"audit", "audit.common", "audit.disclosure", "audit.linked", "findings", "policy", "report", "release"},
     "benchmark": RECIPIENT
     | {"privacy", "generators", "stats", "audit.common", "audit.fidelity", "pipeline", "release"}
-    | {"report", "report.charts", "report.format_numbers"},
+    | {"page_templates", "report", "report.charts", "report.format_numbers"},
     "cli": RECIPIENT
-    | {"extras", "interrupts", "ledger", "generators", "findings", "policy", "pipeline", "release", "benchmark"},
+    | {"extras", "interrupts", "ledger", "generators", "findings", "policy", "pipeline", "release", "benchmark"}
+    | {"verify_page"},
     "api": RECIPIENT | {"extras", "ledger", "findings", "policy", "report", "pipeline", "release"},
 }  # fmt: skip
 FRONT = {"__init__", "__main__"}  # the front door opens every room

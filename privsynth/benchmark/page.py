@@ -15,7 +15,7 @@ from privsynth.benchmark.pictures import Kind, Point, Series, Spot, against_epsi
 from privsynth.benchmark.results import NOT_PRIVATE, Document, Spread, Summary
 from privsynth.report import format_numbers
 from privsynth.report.charts import svg
-from privsynth.report.render import templates_dir
+from privsynth.page_templates import templates_dir
 
 REFERENCE_EPSILON = 1.0  # of the charts against seconds, if there are runs at it (own)
 MINUS = "−"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -140,3 +141,31 @@ def export(key: str) -> None:
     from privsynth.signing.store import find
 
     click.echo(Keyring(keys=(find(_home(), key),)).to_json().decode("ascii"), nl=False)
+
+
+@keys.command()
+@click.argument("key", metavar="NAME|KEYID")
+@click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
+def page(key: str, out: Path) -> None:
+    """Write a page on which recipients verify releases without installing anything, with this public key built in.
+
+    It opens in any browser of the last years, and makes no connection. Hand it out by a different channel from the
+    releases, as the keyring: who can replace the page decides what it says.
+
+    Example: privsynth keys page office verify.html
+    """
+    from privsynth.errors import OutputError
+    from privsynth.signing.keyring import Keyring
+    from privsynth.signing.store import find
+    from privsynth.verify_page import verify_page
+
+    text = verify_page(Keyring(keys=(find(_home(), key),))).encode("utf-8")
+    try:
+        with out.open("xb") as file:
+            file.write(text)
+    except FileExistsError:
+        raise OutputError(f"{out} is there already; choose another name, or move it away") from None
+    except OSError as problem:
+        raise OutputError(f"{out} cannot be written: {problem.strerror}") from None
+    click.echo(f"Written     {out}")
+    click.echo(f"SHA-256     {hashlib.sha256(text).hexdigest()}")

@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from privsynth.page_templates import templates_dir
 from privsynth.report import explain_epsilon, format_numbers
 from privsynth.report.charts import plots, roc, svg
 from privsynth.report.headlines import headlines
@@ -19,24 +20,8 @@ from privsynth.report.report_data import ColumnProfile, Guarantee, ReportData
 from privsynth.report.sections import checks, left_out_words, sections, tally, unmeasured, zero_note
 from privsynth.report.titles import GLOSSARY, STATUSES, VERDICTS, titles_by
 
-_PACKAGE = Path(__file__).resolve().parents[1]
 ATTESTATION = Markup('<script type="application/vnd.in-toto.bundle" id="privsynth-attestation"></script>')
 PROFILES = 40  # columns with a histogram; report.json has all of them (own)
-
-
-def templates_dir() -> Path:
-    """Return the folder of HTML templates: inside an installed package, or beside it in a checkout.
-
-    Raises:
-      FileNotFoundError: the installation lacks them.
-    """
-    installed = _PACKAGE / "templates"
-    if installed.is_dir():
-        return installed
-    checkout = _PACKAGE.parent
-    if (checkout / "pyproject.toml").is_file() and (checkout / "templates").is_dir():
-        return checkout / "templates"
-    raise FileNotFoundError("privsynth was installed without its HTML templates")
 
 
 def render(report: ReportData, titles: Mapping[str, str]) -> str:

@@ -9,7 +9,8 @@ from titled import headlines, render, sections
 
 from privsynth.findings.families import families
 from privsynth.report.format_numbers import tidy
-from privsynth.report.render import _environment, templates_dir
+from privsynth.page_templates import templates_dir
+from privsynth.report.render import _environment
 from privsynth.report.report_data import AuditRun, OfficerPart
 
 

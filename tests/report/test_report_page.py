@@ -18,7 +18,8 @@ from titled import checks, render, sections, title
 from privsynth.extensions import Extension
 from privsynth.report import render as rendering
 from privsynth.report.format_numbers import number
-from privsynth.report.render import ATTESTATION, templates_dir
+from privsynth.page_templates import templates_dir
+from privsynth.report.render import ATTESTATION
 from privsynth.report.report_data import ColumnProfile, ColumnRecord, Decision, GeneratorRecord
 from privsynth.report.sections import SHOWN, unmeasured, zero_note
 
@@ -178,7 +179,7 @@ def test_hostile_names_stay_inert(report, make_finding):
 
 
 def test_an_undefined_name_in_a_template_is_an_error(public_report, monkeypatch, tmp_path):
-    for path in templates_dir().iterdir():
+    for path in templates_dir().glob("*.*"):
         (tmp_path / path.name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
     (tmp_path / "_checks.html").write_text("{{ nobody_defined_this }}", encoding="utf-8")
     monkeypatch.setattr(rendering, "templates_dir", lambda: tmp_path)
@@ -265,7 +266,7 @@ def test_every_finding_is_on_the_page(report):
 
 
 def test_forbidden_words_are_nowhere_in_what_reports_are_made_of():
-    sources = [*templates_dir().iterdir(), *(Path(rendering.__file__).parent.glob("*.py"))]
+    sources = [*templates_dir().rglob("*.*"), *(Path(rendering.__file__).parent.glob("*.py"))]
     for path in sources:
         words = path.read_text(encoding="utf-8").lower()
         assert not [word for word in FORBIDDEN if word in words], path.name

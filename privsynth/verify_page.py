@@ -1,0 +1,41 @@
+"""`verify.html`: the verification of a release as one page, for readers who install nothing. No I/O but its sources."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+from privsynth.page_templates import templates_dir
+from privsynth.signing.keyring import Keyring
+
+SCRIPTS = ("strict.js", "ed25519.js", "archive.js", "release.js", "page.js")  # each uses those before it
+PLACES = ("script_hash", "style_hash", "style", "keyring", "script")
+
+
+def verify_page(keyring: Keyring | None = None) -> str:
+    """Return the page: self-contained, without a request to anywhere, the same bytes for the same keyring.
+
+    Args:
+      keyring: to be built in; the page then needs no other. It must reach readers by another way than releases do,
+        as a keyring must.
+    """
+    folder = templates_dir() / "verify"
+    style = (folder / "page.css").read_text(encoding="utf-8")
+    script = "\n".join((folder / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    parts = {
+        "script_hash": _csp_hash(script),
+        "style_hash": _csp_hash(style),
+        "style": style,
+        # A "<" in the name of a holder must not end the element that holds the keyring.
+        "keyring": "" if keyring is None else keyring.to_json().decode("ascii").replace("<", "\\u003c"),
+        "script": script,
+    }
+    page = (folder / "page.html").read_text(encoding="utf-8")
+    for place in PLACES:
+        page = page.replace(f"{{{{ {place} }}}}", parts[place], 1)
+    return page
+
+
+def _csp_hash(text: str) -> str:
+    """Return the SHA-256 of an inline element, as a Content-Security-Policy names it."""
+    return base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")

@@ -1,0 +1,168 @@
+// The page: takes what is dropped or chosen, and says what was found.
+
+const byId = (id) => document.getElementById(id);
+let keyrings = []; // entries of all keyrings that were given
+let dropped = null; // {label, files} of a folder or archive, or {label, file} of a lone page
+
+async function start() {
+  const built = byId("built-in-keyring").textContent.trim();
+  if (built !== "") await takeKeyring(fileOf(new Blob([built])), "the keyring that came with this page");
+  byId("keyring").addEventListener("change", (event) => attempt(() => takeKeyrings([...event.target.files])));
+  byId("file").addEventListener("change", (event) => attempt(() => takeFile(event.target.files[0])));
+  byId("folder").addEventListener("change", (event) => attempt(() => takeFolder([...event.target.files])));
+  const zone = byId("drop");
+  zone.addEventListener("dragover", (event) => event.preventDefault());
+  zone.addEventListener("drop", (event) => {
+    event.preventDefault();
+    const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile());
+    attempt(() => takeDropped(entries));
+  });
+}
+
+async function attempt(act) {
+  try {
+    await act();
+  } catch (problem) {
+    const known = problem instanceof Refused || problem instanceof DOMException;
+    say("problem", "Not checked", [known ? problem.message : `something unexpected happened (${problem.name}); use the command line`]);
+  }
+}
+
+async function takeKeyrings(files) {
+  for (const file of files) await takeKeyring(fileOf(file), file.name);
+}
+
+async function takeKeyring(file, name) {
+  let entries;
+  try {
+    entries = await keyringOf(await file.read(MAX_DOCUMENT), name);
+  } catch (problem) {
+    if (problem instanceof Refused) throw new Refused(`${problem.message}. Ask the signer for a keyring.`);
+    throw problem;
+  }
+  keyrings.push(...entries);
+  byId("keys").replaceChildren(...keyrings.map((entry) => item(`${entry.holder}: ${fingerprint(entry.keyid)}`)));
+  await check();
+}
+
+async function takeFile(file) {
+  if (file === undefined) return;
+  const head = latin1(new Uint8Array(await file.slice(0, 4).arrayBuffer()));
+  if (head.startsWith("{")) return takeKeyring(fileOf(file), file.name);
+  if (head.startsWith("PAR1")) throw new Refused(`${file.name} is a table, which bears no signature: give the folder of the release that it came in`);
+  if (head.startsWith("\x1f\x8b")) throw new Refused(`${file.name} is an archive that this page cannot read: unpack it, and give the folder`);
+  if (head.startsWith("PK")) dropped = { label: file.name, files: belowRoot(await unzipped(file)) };
+  else dropped = { label: file.name, file: fileOf(file) };
+  await check();
+}
+
+async function takeFolder(files) {
+  if (!files.length) return;
+  const found = new Map(files.map((file) => [file.webkitRelativePath, fileOf(file)]));
+  dropped = { label: files[0].webkitRelativePath.split("/")[0], files: belowRoot(found) };
+  await check();
+}
+
+async function takeDropped(entries) {
+  const found = new Map();
+  for (const entry of entries) {
+    if (entry instanceof File) await takeFile(entry);
+    else if (entry.isFile) await takeFile(await new Promise((done, failed) => entry.file(done, failed)));
+    else {
+      await collect(entry, `${entry.name}/`, found);
+      dropped = { label: entry.name, files: belowRoot(found) };
+      await check();
+    }
+  }
+}
+
+async function collect(folder, prefix, found) {
+  const reader = folder.createReader();
+  for (;;) {
+    const some = await new Promise((done, failed) => reader.readEntries(done, failed));
+    if (!some.length) return;
+    for (const entry of some) {
+      if (found.size >= MAX_ENTRIES) throw new Refused(`more than ${MAX_ENTRIES} files; use the command line`);
+      if (entry.isDirectory) await collect(entry, `${prefix}${entry.name}/`, found);
+      else found.set(prefix + entry.name, fileOf(await new Promise((done, failed) => entry.file(done, failed))));
+    }
+  }
+}
+
+async function check() {
+  if (dropped === null) return;
+  const progress = (name) => say("working", "Checking …", [name]);
+  progress(dropped.label);
+  const now = Date.now();
+  const found =
+    dropped.files === undefined
+      ? await verifyReport(dropped.file, keyrings, now)
+      : await verifyFolder(dropped.files, keyrings, now, { progress });
+  tell(dropped.label, found);
+}
+
+function tell(label, found) {
+  const { claims, entry, promise } = found;
+  if (found.verdict === "verified") {
+    const facts = [
+      ["Signed by", entry.holder],
+      ["Fingerprint", fingerprint(entry.keyid)],
+      ["Signed at", `${claims.signed_at} (the signer's word)`],
+      ["Key valid until", entry.not_after],
+      ["Release", `${claims.kind}, of ${shown(claims.dataset)}`],
+      ["Files", `${found.files} checked`],
+    ];
+    if (promise !== null) facts.push(["Promise", promiseText(promise)]);
+    const left = found.unchecked ? [`Only the report was checked; ${found.unchecked} other signed files were not there to check.`] : [];
+    say("verified", `${label} verifies`, left, facts);
+  } else if (found.verdict === "unknown signer") {
+    say("unknown", `${label} is intact, but you have no keyring with its signer`, [
+      `It says that it is from “${shown(claims.holder ?? "")}”, which anyone can write.`,
+      `Its key is ${fingerprint(claims.keyid)}. Ask them for the fingerprint and the keyring by another way than the release came.`,
+    ]);
+  } else {
+    say("refused", `${label} does not verify`, [...refusals(found), advice(found)]);
+  }
+}
+
+function refusals({ changed, missing, added, problems }) {
+  const listed = [["changed", changed], ["missing", missing], ["added", added]].filter(([, names]) => names.length);
+  return [...listed.map(([what, names]) => `${what}: ${[...names].sort().map(shown).join(", ")}`), ...problems];
+}
+
+function advice({ changed, missing, added, problems }) {
+  const harmless = added.every((name) => LEFT_BY_SYSTEMS.includes(name.split("/").at(-1)));
+  if (added.length && harmless && !changed.length && !missing.length && !problems.length) {
+    return "Everything that was signed is unchanged. Files of these names are left by macOS and Windows where somebody opens a folder; nobody signed them. Delete them, then verify again.";
+  }
+  return "Do not rely on it; ask the sender for a fresh copy.";
+}
+
+function promiseText({ epsilon, delta, unit, most }) {
+  const rows = most === null ? "" : `, at most ${most} rows each`;
+  return `ε = ${epsilon}, δ = ${delta}; the unit is ${shown(unit)}${rows} (the signer's word)`;
+}
+
+function say(state, title, sentences, facts = []) {
+  const box = byId("verdict");
+  box.dataset.state = state;
+  const head = document.createElement("h2");
+  head.textContent = title;
+  const list = document.createElement("ul");
+  list.append(...sentences.map(item));
+  const table = document.createElement("dl");
+  for (const [name, value] of facts) {
+    const [term, said] = [document.createElement("dt"), document.createElement("dd")];
+    [term.textContent, said.textContent] = [name, value];
+    table.append(term, said);
+  }
+  box.replaceChildren(head, ...(sentences.length ? [list] : []), ...(facts.length ? [table] : []));
+}
+
+function item(text) {
+  const line = document.createElement("li");
+  line.textContent = text;
+  return line;
+}
+
+if (byId("verdict") !== null) start();

@@ -1,0 +1,317 @@
+"""Releases that verify, and releases that must not, with the verdict of each: the same for every verifier.
+
+    PYTHONPATH=.:tests python -m signing.vectors > docs/verify-vectors.json
+
+writes them for those who make a verifier from docs/verify-format.md. The keys are known to everybody.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from signed import FILES, NOW
+
+from privsynth.signing.envelope import Envelope, Signature, sign
+from privsynth.signing.keyring import KeyEntry, Keyring
+from privsynth.signing.keys import SigningKey
+from privsynth.signing.release import EMPTY_ELEMENT, sign_folder
+from privsynth.signing.statement import PAYLOAD_TYPE, Subject
+from privsynth.strict.json import dumps
+
+Files = dict[str, bytes]
+START, END = (part.encode("ascii") for part in EMPTY_ELEMENT.replace("></", ">|</").split("|"))
+GUARANTEE = b'{"guarantee": {"delta": 1e-06, "epsilon": 3.0, "max_rows_per_unit": 2, "unit": "patient_id"}}\n'
+ORDER = 2**252 + 27742317777372353535851937790883648493  # of Ed25519's base point
+VERIFIED, REFUSED, UNKNOWN = "verified", "refused", "unknown signer"
+
+
+@dataclass(frozen=True)
+class Vector:
+    """One release.
+
+    Attributes:
+      name: what was done to it.
+      files: path -> bytes; one file report.html alone if `alone`.
+      verdict: verified (exit 0 of the command line), refused (5) or unknown signer (6).
+      says: a part of what a verifier says, in privsynth's own words.
+      keyring: of the reader.
+      at: seconds that the reader's clock is after the time of signing.
+    """
+
+    name: str
+    files: Files
+    verdict: str
+    says: str
+    keyring: bytes
+    at: int = 0
+    alone: bool = False
+
+
+def _key(first: int) -> SigningKey:
+    return SigningKey(Ed25519PrivateKey.from_private_bytes(bytes(range(first, first + 32))))
+
+
+OFFICE, STRANGER = _key(0), _key(1)
+ENTRY = KeyEntry.for_key(OFFICE.public, holder="Data office", not_before=NOW)
+RING = Keyring(keys=(ENTRY,))
+
+
+def released(signer: SigningKey | None = OFFICE, *, days: int = 0, kind: str = "public", **more: bytes) -> Files:
+    """Return the files of a small signed release."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        for name, data in {**FILES, "report.json": GUARANTEE, **more}.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(data)
+        predicate = {"kind": kind, "dataset": "admissions", "created": "2026-11-22T09:30:00Z"}
+        sign_folder(folder, predicate=predicate, signer=signer, holder="Data office", signed_at=NOW + timedelta(days))
+        return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def envelope_of(files: Files) -> Envelope:
+    """Return the envelope of a release."""
+    return Envelope.from_json(files["attestation.dsse.json"])
+
+
+def with_envelope(files: Files, text: bytes) -> Files:
+    """Return a release with another envelope in both places, as a forger would have it."""
+    before, _, rest = files["report.html"].partition(START)
+    page = before + START + text + END + rest.partition(END)[2]
+    return {**files, "report.html": page, "attestation.dsse.json": text}
+
+
+def resigned(files: Files, change: Callable[[dict[str, Any]], None], key: SigningKey = OFFICE) -> Files:
+    """Return a release whose statement was changed and signed again by the office itself."""
+    document = json.loads(envelope_of(files).payload)
+    change(document)
+    return with_envelope(files, sign(dumps(document), PAYLOAD_TYPE, key).to_json())
+
+
+def resigned_bytes(files: Files, old: bytes, new: bytes) -> Files:
+    """Return a release whose statement was changed byte by byte and signed again by the office itself."""
+    payload = envelope_of(files).payload
+    assert payload.count(old) == 1
+    return with_envelope(files, sign(payload.replace(old, new), PAYLOAD_TYPE, OFFICE).to_json())
+
+
+def with_manifest(files: Files, manifest: bytes) -> Files:
+    """Return a release with another manifest, signed again by the office itself."""
+    import hashlib
+
+    def change(document: dict[str, Any]) -> None:
+        for subject in document["subject"]:
+            if subject["name"] == "manifest.json":
+                subject["digest"]["sha256"] = hashlib.sha256(manifest).hexdigest()
+
+    return resigned({**files, "manifest.json": manifest}, change)
+
+
+def with_signature(files: Files, *signatures: Signature) -> Files:
+    """Return a release with these signatures over the same statement."""
+    return with_envelope(files, replace(envelope_of(files), signatures=signatures).to_json())
+
+
+def edited(files: Files, name: str, old: bytes, new: bytes) -> Files:
+    """Return a release in which somebody changed a file."""
+    assert old in files[name], name
+    return {**files, name: files[name].replace(old, new, 1)}
+
+
+def without(files: Files, *names: str) -> Files:
+    """Return a release that lacks files."""
+    return {name: data for name, data in files.items() if name not in names}
+
+
+def vectors() -> Iterator[Vector]:
+    """Yield all of them."""
+    good = released()
+    yield from (replace(vector, keyring=vector.keyring or RING.to_json()) for vector in [
+        *_intact(good), *_changed(good), *_signatures(good), *_statements(good), *_pages(good), *_keys(good),
+        *_paths(good),
+    ])  # fmt: skip
+
+
+def _intact(good: Files) -> Iterator[Vector]:
+    yield Vector("as it was signed", good, VERIFIED, "7 checked", b"")
+    yield Vector("the officer's folder, as it was signed", released(kind="officer"), VERIFIED, "officer, of", b"")
+    yield Vector("its promise", good, VERIFIED, "the unit is patient_id, at most 2 rows each", b"")
+    yield Vector("the report alone", {"report.html": good["report.html"]}, VERIFIED, "Only the report", b"", alone=True)
+    with_odd_name = released(**{"data/Größe 1.csv": b"1\n"})
+    yield Vector("a name with letters beyond ASCII", with_odd_name, VERIFIED, "8 checked", b"")
+
+
+def _changed(good: Files) -> Iterator[Vector]:
+    changes = {
+        "an edited text": ("report.html", b"A r", b"My r"),
+        "an edited digit": ("report.json", b"3.0", b"1.0"),
+        "an edited row": ("data.csv", b"1,2", b"1,3"),
+        "an edited model": ("model/weights.bin", bytes([5]), bytes([6])),
+        "an edited manifest": ("manifest.json", b'"size": 8', b'"size": 9'),
+    }
+    for name, (file, old, new) in changes.items():
+        yield Vector(name, edited(good, file, old, new), REFUSED, f"changed: {file}", b"")
+    alone = {"report.html": edited(good, "report.html", b"end", b"END")["report.html"]}
+    yield Vector("an edited text of a report alone", alone, REFUSED, "changed: report.html", b"", alone=True)
+    for missing in ("data.csv", "manifest.json", "report.html", "attestation.dsse.json"):
+        yield Vector(f"without {missing}", without(good, missing), REFUSED, f"missing: {missing}", b"")
+    yield Vector("an added file", {**good, "model/extra.bin": b"x"}, REFUSED, "added: model/extra.bin", b"")
+    left = {**good, ".DS_Store": b"x", "model/Thumbs.db": b"x"}
+    yield Vector("files that systems leave behind", left, REFUSED, "Everything that was signed is unchanged", b"")
+    other = released(**{"data.csv": b"a,b\n9,9\n"})
+    swapped = {**good, "report.html": other["report.html"]}
+    yield Vector("the report of another release", swapped, REFUSED, "differs from attestation.dsse.json", b"")
+    both = {**swapped, "attestation.dsse.json": other["attestation.dsse.json"]}
+    yield Vector("report and envelope of another release", both, REFUSED, "changed: data.csv", b"")
+
+
+def _signatures(good: Files) -> Iterator[Vector]:
+    envelope = envelope_of(good)
+    mine = envelope.signatures[0]
+    theirs = Signature(STRANGER.public.keyid, STRANGER.sign(envelope.pae()))
+    yield Vector("a stripped signature", with_signature(good), REFUSED, "UNSIGNED", b"")
+    yield Vector("never signed", released(None), REFUSED, "UNSIGNED", b"")
+    yield Vector("two signers", with_signature(good, mine, theirs), REFUSED, "several signatures", b"")
+    yield Vector("signed by another than it names", with_signature(good, theirs), REFUSED, "does not fit", b"")
+    lying = replace(mine, keyid=STRANGER.public.keyid)
+    yield Vector("another's key id", with_signature(good, lying), REFUSED, "another key", b"")
+    flipped = replace(mine, sig=bytes([mine.sig[0] ^ 1, *mine.sig[1:]]))
+    yield Vector("a flipped bit of the signature", with_signature(good, flipped), REFUSED, "does not fit", b"")
+    larger = int.from_bytes(mine.sig[32:], "little") + ORDER
+    malleable = replace(mine, sig=mine.sig[:32] + larger.to_bytes(32, "little"))
+    yield Vector("a signature with S + L for S", with_signature(good, malleable), REFUSED, "does not fit", b"")
+    short = replace(mine, sig=mine.sig[:63])
+    yield Vector("a signature of 63 bytes", with_signature(good, short), REFUSED, "does not fit", b"")
+    everything = replace(mine, sig=bytes(64))
+    yield Vector("a signature of zeros", with_signature(good, everything), REFUSED, "does not fit", b"")
+
+    def weak(document: dict[str, Any]) -> None:
+        spki = OFFICE.public.spki[:12] + bytes([1]) + bytes(31)
+        document["predicate"]["signer"]["public_key"] = base64.b64encode(spki).decode("ascii")
+
+    yield Vector("names a key of small order", resigned(good, weak), REFUSED, "lacks a part", b"")
+
+
+def _statements(good: Files) -> Iterator[Vector]:
+    envelope = envelope_of(good)
+    wrong_type = sign(envelope.payload, "application/json", OFFICE).to_json()
+    yield Vector("another payload type", with_envelope(good, wrong_type), REFUSED, "something else than", b"")
+    changes: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
+        "another predicate type": (lambda d: d.update(predicateType="https://slsa.dev/provenance/v1"), "not about"),
+        "another kind": (lambda d: d["predicate"].update(kind="draft"), "lacks a part"),
+        "no time": (lambda d: d["predicate"].pop("signed_at"), "lacks a part"),
+        "a time with an offset": (
+            lambda d: d["predicate"].update(signed_at="2026-11-22T09:30:00+00:00"), "lacks a part"
+        ),
+        "30 February": (lambda d: d["predicate"].update(signed_at="2026-02-30T09:30:00Z"), "lacks a part"),
+        "a field too many": (lambda d: d.update(more=1), "exactly the fields"),
+        "no subjects": (lambda d: d.update(subject=[]), "must have subjects"),
+        "a subject twice": (lambda d: d["subject"].append(d["subject"][0]), "must have subjects"),
+        "a digest in capitals": (
+            lambda d: d["subject"][0]["digest"].update(sha256=d["subject"][0]["digest"]["sha256"].upper()),
+            "64 lower-case hex digits",
+        ),
+        "about another list of files": (lambda d: d["subject"].pop(0), "added: data.csv"),
+    }  # fmt: skip
+    for name, (change, says) in changes.items():
+        yield Vector(f"a statement with {name}", resigned(good, change), REFUSED, says, b"")
+    twice = resigned_bytes(good, b'"kind":"public"', b'"kind":"officer","kind":"public"')
+    yield Vector("a name twice in the statement", twice, REFUSED, "not valid JSON", b"")
+    infinite = resigned_bytes(good, b'"kind":"public"', b'"kind":"public","n":1e999')
+    yield Vector("an infinite number in the statement", infinite, REFUSED, "not valid JSON", b"")
+    text = good["attestation.dsse.json"]
+    spaced = with_envelope(good, text.replace(b'":"', b'": "', 1))
+    yield Vector("an envelope spelt anew", spaced, REFUSED, "not written as privsynth writes one", b"")
+    no_end = with_envelope(good, text.rstrip(b"\n"))
+    yield Vector("an envelope without its line feed", no_end, REFUSED, "not written as privsynth writes one", b"")
+    bom = with_envelope(good, b"\xef\xbb\xbf" + text)
+    yield Vector("an envelope behind a byte order mark", bom, REFUSED, "not valid JSON", b"")
+    manifest = good["manifest.json"]
+    doubled = manifest.replace(b'"version": 1', b'"version": 2, "version": 1')
+    yield Vector("a name twice in the manifest", with_manifest(good, doubled), REFUSED, "not valid JSON", b"")
+    fewer = json.loads(manifest)
+    fewer["files"].pop()
+    listed = with_manifest(good, dumps(fewer, indent=2) + b"\n")
+    yield Vector("a manifest that lists fewer files", listed, REFUSED, "lists other files than the statement", b"")
+    sizes = with_manifest(good, manifest.replace(b'"size": 8', b'"size": 9', 1))
+    yield Vector("a manifest with a wrong size", sizes, REFUSED, "a wrong size", b"")
+
+
+def _pages(good: Files) -> Iterator[Vector]:
+    page = good["report.html"]
+    two = {**good, "report.html": page.replace(b"end", START + END)}
+    yield Vector("two attestation elements", two, REFUSED, "exactly one attestation element", b"")
+    hidden = {**good, "report.html": page.replace(b"end", b'<i ID="PRIVSYNTH-attestation">')}
+    yield Vector("a second element of that id, in capitals", hidden, REFUSED, "exactly one attestation element", b"")
+    empty = {**good, "report.html": page.partition(START)[0] + EMPTY_ELEMENT.encode() + page.partition(END)[2]}
+    yield Vector("an empty attestation element", empty, REFUSED, "carries no envelope", b"")
+    open_ = {**good, "report.html": page.partition(START)[0] + START + b'{"a": "<'}
+    yield Vector("an attestation element that never ends", open_, REFUSED, "damaged", b"")
+
+
+def _keys(good: Files) -> Iterator[Vector]:
+    nobody = Keyring().to_json()
+    other = Keyring(keys=(KeyEntry.for_key(STRANGER.public, holder="Other", not_before=NOW),)).to_json()
+    yield Vector("no key in the keyring", good, UNKNOWN, OFFICE.public.fingerprint, nobody)
+    yield Vector("only another key in the keyring", good, UNKNOWN, "anyone can write", other)
+    yield Vector("signed by a stranger who says to be the office", released(STRANGER), UNKNOWN, "Data office", b"")
+    revoked = RING.revoke(OFFICE.public.keyid, at=NOW + timedelta(5), reason="laptop stolen").to_json()
+    yield Vector("a revoked key", good, REFUSED, "was revoked on 2026-11-27", revoked)
+    days = 86_400
+    yield Vector("an expired key", released(days=731), REFUSED, "expired on", b"", at=800 * days)
+    yield Vector("the last day of a key", released(days=730), VERIFIED, "7 checked", b"", at=800 * days)
+    yield Vector("a key that was not valid yet", released(days=-1), REFUSED, "is not valid before", b"")
+    yield Vector("signed in the future", released(days=1), REFUSED, "later than this computer's clock", b"")
+    yield Vector("signed five minutes ahead", good, VERIFIED, "7 checked", b"", at=-300)
+    yield Vector("signed six minutes ahead", good, REFUSED, "later than this computer's clock", b"", at=-360)
+
+
+def _paths(good: Files) -> Iterator[Vector]:
+    def about(name: str) -> Callable[[dict[str, Any]], None]:
+        return lambda document: document["subject"].append(
+            {"name": name, "digest": {"sha256": Subject("x", "0" * 64).sha256}}
+        )
+
+    tricks = {
+        "../secret": "leaves the folder", "model/../../secret": "leaves the folder", "/etc/passwd": "is absolute",
+        "C:/secret": "is absolute", "model\\model.json": "not every system allows", "a//b": "has an empty part",
+        "./data.csv": "has an empty part", "data.csv.": "ends with a dot", "DATA.CSV": "the same file on some systems",
+        "data\u202ecsv": "not every system allows", "a\nb": "not every system allows", "x" * 1_025: "empty or too long",
+        "report.json\u00a0": "not every system allows",
+    }  # fmt: skip
+    for name, says in tricks.items():
+        shown = "a path of 1,025 letters" if len(name) > 100 else f"the path {ascii(name)}"
+        yield Vector(shown, resigned(good, about(name)), REFUSED, says, b"")
+    yield Vector("the path 'attestation.dsse.json'", resigned(good, about("attestation.dsse.json")), REFUSED,
+                 "must be about", b"")  # fmt: skip
+
+
+def document() -> bytes:
+    """Return all vectors as one JSON file."""
+    found = [
+        {
+            "name": vector.name,
+            "verdict": vector.verdict,
+            "alone": vector.alone,
+            "clock": (NOW + timedelta(seconds=vector.at)).isoformat().replace("+00:00", "Z"),
+            "keyring": base64.b64encode(vector.keyring).decode("ascii"),
+            "files": {name: base64.b64encode(data).decode("ascii") for name, data in vector.files.items()},
+        }
+        for vector in vectors()
+    ]
+    return dumps({"version": 1, "vectors": found}, indent=1) + b"\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(document())
+
+
+

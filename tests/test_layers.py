@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "parallel": set(),
     "notebook": set(),
     "interrupts": set(),
-    "page_templates": set(),
+    "pages.templates": set(),
     "extras": {"errors"},
     "extensions": {"errors"},
     "_validate": {"errors"},
@@ -43,7 +43,7 @@ MAY_IMPORT = {
     "hierarchies": set(),
     "schema": BASE | {"strict", "hierarchies"},
     "signing": BASE | {"workspace", "strict"},
-    "verify_page": BASE | {"page_templates", "signing"},
+    "pages": BASE | {"pages.templates", "signing"},
     "ledger": BASE | {"workspace"},
     # the only places where noise is drawn; numbers and bytes, never tables
     "privacy.accounting": BASE,
@@ -87,7 +87,7 @@ MAY_IMPORT = {
     "report.explain_epsilon": {"report.format_numbers"},
     "report.charts": {"report.format_numbers", "report.explain_epsilon"},
     "report": BASE
-    | {"findings", "policy", "page_templates", "report.charts", "report.format_numbers", "report.explain_epsilon"},
+    | {"findings", "policy", "pages.templates", "report.charts", "report.format_numbers", "report.explain_epsilon"},
     # where the rooms meet
     "pipeline": RECIPIENT
     | {"hierarchies"}
@@ -96,10 +96,10 @@ MAY_IMPORT = {
     | {"audit", "audit.common", "audit.disclosure", "audit.linked", "findings", "policy", "report", "release"},
     "benchmark": RECIPIENT
     | {"privacy", "generators", "stats", "audit.common", "audit.fidelity", "pipeline", "release"}
-    | {"page_templates", "report", "report.charts", "report.format_numbers"},
+    | {"pages.templates", "report", "report.charts", "report.format_numbers"},
     "cli": RECIPIENT
     | {"extras", "interrupts", "ledger", "generators", "findings", "policy", "pipeline", "release", "benchmark"}
-    | {"verify_page"},
+    | {"pages"},
     "api": RECIPIENT | {"extras", "ledger", "findings", "policy", "report", "pipeline", "release"},
 }  # fmt: skip
 FRONT = {"__init__", "__main__"}  # the front door opens every room

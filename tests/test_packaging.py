@@ -96,7 +96,7 @@ def test_the_unpacked_wheel_runs_from_anywhere(wheel, tmp_path):
     site = tmp_path / "site"
     wheel.extractall(site)
     environment = {**os.environ, "PYTHONPATH": str(site)}
-    code = "import privsynth; from privsynth.page_templates import templates_dir; print(privsynth.__file__); " \
+    code = "import privsynth; from privsynth.pages.templates import templates_dir; print(privsynth.__file__); " \
            "print(templates_dir())"  # fmt: skip
     for command in (["-c", code], ["-m", "privsynth", "--version"]):
         done = subprocess.run([sys.executable, *command], cwd=tmp_path, env=environment, capture_output=True, text=True)

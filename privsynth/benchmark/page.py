@@ -13,9 +13,9 @@ from markupsafe import Markup
 
 from privsynth.benchmark.pictures import Kind, Point, Series, Spot, against_epsilon, against_seconds
 from privsynth.benchmark.results import NOT_PRIVATE, Document, Spread, Summary
+from privsynth.pages.templates import templates_dir
 from privsynth.report import format_numbers
 from privsynth.report.charts import svg
-from privsynth.page_templates import templates_dir
 
 REFERENCE_EPSILON = 1.0  # of the charts against seconds, if there are runs at it (own)
 MINUS = "−"

@@ -155,9 +155,9 @@ def page(key: str, out: Path) -> None:
     Example: privsynth keys page office verify.html
     """
     from privsynth.errors import OutputError
+    from privsynth.pages.verification import verify_page
     from privsynth.signing.keyring import Keyring
     from privsynth.signing.store import find
-    from privsynth.verify_page import verify_page
 
     text = verify_page(Keyring(keys=(find(_home(), key),))).encode("utf-8")
     try:

@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from privsynth.page_templates import templates_dir
+from privsynth.pages.templates import templates_dir
 from privsynth.report import explain_epsilon, format_numbers
 from privsynth.report.charts import plots, roc, svg
 from privsynth.report.headlines import headlines

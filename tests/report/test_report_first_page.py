@@ -8,8 +8,8 @@ import pytest
 from titled import headlines, render, sections
 
 from privsynth.findings.families import families
+from privsynth.pages.templates import templates_dir
 from privsynth.report.format_numbers import tidy
-from privsynth.page_templates import templates_dir
 from privsynth.report.render import _environment
 from privsynth.report.report_data import AuditRun, OfficerPart
 

@@ -16,9 +16,9 @@ from jinja2 import UndefinedError
 from titled import checks, render, sections, title
 
 from privsynth.extensions import Extension
+from privsynth.pages.templates import templates_dir
 from privsynth.report import render as rendering
 from privsynth.report.format_numbers import number
-from privsynth.page_templates import templates_dir
 from privsynth.report.render import ATTESTATION
 from privsynth.report.report_data import ColumnProfile, ColumnRecord, Decision, GeneratorRecord
 from privsynth.report.sections import SHOWN, unmeasured, zero_note

@@ -288,7 +288,7 @@ def _paths(good: Files) -> Iterator[Vector]:
         "report.json\u00a0": "not every system allows",
     }  # fmt: skip
     for name, says in tricks.items():
-        shown = "a path of 1,025 letters" if len(name) > 100 else f"the path {ascii(name)}"
+        shown = "a path of 1,025 letters" if len(name) > 100 else f"the path {name!a}"
         yield Vector(shown, resigned(good, about(name)), REFUSED, says, b"")
     yield Vector("the path 'attestation.dsse.json'", resigned(good, about("attestation.dsse.json")), REFUSED,
                  "must be about", b"")  # fmt: skip
@@ -312,6 +312,3 @@ def document() -> bytes:
 
 if __name__ == "__main__":
     sys.stdout.buffer.write(document())
-
-
-

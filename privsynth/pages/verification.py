@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 
-from privsynth.page_templates import templates_dir
+from privsynth.pages.templates import templates_dir
 from privsynth.signing.keyring import Keyring
 
 SCRIPTS = ("strict.js", "ed25519.js", "archive.js", "release.js", "page.js")  # each uses those before it

@@ -16,7 +16,7 @@ import pyarrow as pa
 from privsynth import extensions
 from privsynth.errors import ConfigError, PrivsynthError, SourceError
 from privsynth.extensions import Extension
-from privsynth.sources import dataframe, dicom, excel, fhir, folder, hl7, iso8583, iso20022, omop, parquet, sql
+from privsynth.sources import dataframe, dicom, excel, fhir, folder, hl7, iso8583, iso20022, kafka, omop, parquet, sql
 from privsynth.sources.lake import delta, partitioned
 from privsynth.sources.linked import LinkedSource, TablesByName, one_snapshot
 from privsynth.sources.protocol import ANY_SCHEME, OPTIONS, Adapter, SkippedCells, Source, SourceOptions
@@ -59,6 +59,7 @@ SOURCES: tuple[Adapter, ...] = (
     iso20022.SOURCE,
     iso8583.SOURCE,
     cef.SOURCE,
+    kafka.SOURCE,
 )
 _BY_KEY = {key: adapter for adapter in SOURCES for key in adapter.keys}
 _NAMES = frozenset(key.removesuffix("://") for key in _BY_KEY)

@@ -181,7 +181,7 @@ EXAMPLES = {
     "fhir:": fhir_export,
     "cef:": cef_log,
 }
-ON_A_SERVER = {"postgresql://", "mysql://", "://"}  # see sql/test_postgresql_source
+ON_A_SERVER = {"postgresql://", "mysql://", "://", "kafka://"}  # see sql/test_postgresql_source, kafka/
 OF_ITS_OWN = {
     "omop:",
     "hl7:",

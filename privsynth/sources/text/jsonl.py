@@ -26,38 +26,20 @@ _MAX_DIGITS = 9  # of the place in a list (own): a line has fewer elements
 _DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
 
 
-class JsonlSource:
-    """A file of JSON objects, one a line.
+class JsonTable:
+    """JSON objects as rows, wherever their texts come from."""
 
-    Without `columns` the names are gathered from the rows: the keys that the most lines have, at most 1,000, sorted.
-    They are then private (`names_are_public` is False), for a key may be there because of one row: a later stage
-    must buy them.
-    """
-
-    def __init__(self, path: Path, options: SourceOptions) -> None:
-        # Where the names are declared, no row is a table without rows, as a header alone is.
-        refuse_unreadable(path, may_be_empty=options.columns is not None)
-        self.label = str(path)
-        self._path = path
+    def __init__(self, label: str, names: list[str], options: SourceOptions, *, names_are_public: bool) -> None:
+        self.label = label
+        self.names = names
+        self.names_are_public = names_are_public
         self._options = options
-        self.names_are_public = options.columns is not None
-        self.names = list(options.columns) if options.columns is not None else self._gather_names()
-        check_names(self.names, self.label, options)
-        self.arrow_schema = text_schema(self.names)
+        check_names(names, label, options)
+        self.arrow_schema = text_schema(names)
 
-    def __repr__(self) -> str:
-        return f"JsonlSource({self.label})"  # no names and no number of them: they may be private
-
-    def _gather_names(self) -> list[str]:
-        counts: Counter[str] = Counter()
-        for row in self._objects(SkippedCells()):
-            for key in row:
-                if key in counts or (len(counts) < _MAX_KEYS_COUNTED and _is_name(key)):
-                    counts[key] += 1
-        if not counts:
-            raise SourceError(f"{self.label} has no JSON objects; it needs one object a line, each with its own braces")
-        by_frequency = sorted(counts, key=lambda key: (-counts[key], key))
-        return sorted(by_frequency[: min(MAX_KEYS, self._options.max_columns)])
+    def _texts(self, skipped: SkippedCells) -> Iterator[str]:
+        """Yield the objects as texts; one that is too long is cut to one character more than the limit."""
+        raise NotImplementedError
 
     def batches(self, skipped: SkippedCells) -> Iterator[pa.RecordBatch]:
         """Yield the objects as text columns; a key that an object lacks is null."""
@@ -82,23 +64,56 @@ class JsonlSource:
         return text_batch(list(zip(*rows, strict=True)), self.arrow_schema, skipped, self._options)
 
     def _objects(self, skipped: SkippedCells) -> Iterator[dict[str, Any]]:
+        for text in self._texts(skipped):
+            if len(text) > self._options.max_record_chars:
+                skipped.long_lines += 1
+                continue
+            text = text.strip(" \t\r\n\ufeff")
+            if not text:
+                continue
+            try:
+                value = _DECODER.decode(text)
+            except (ValueError, RecursionError):
+                skipped.bad_json_lines += 1
+                continue
+            if isinstance(value, dict):
+                yield value
+            else:
+                skipped.non_object_lines += 1
+
+
+class JsonlSource(JsonTable):
+    """A file of JSON objects, one a line.
+
+    Without `columns` the names are gathered from the rows: the keys that the most lines have, at most 1,000, sorted.
+    They are then private (`names_are_public` is False), for a key may be there because of one row: a later stage
+    must buy them.
+    """
+
+    def __init__(self, path: Path, options: SourceOptions) -> None:
+        # Where the names are declared, no row is a table without rows, as a header alone is.
+        refuse_unreadable(path, may_be_empty=options.columns is not None)
+        self._path, self._options = path, options
+        names = list(options.columns) if options.columns is not None else self._gather_names(str(path))
+        super().__init__(str(path), names, options, names_are_public=options.columns is not None)
+
+    def __repr__(self) -> str:
+        return f"JsonlSource({self.label})"  # no names and no number of them: they may be private
+
+    def _gather_names(self, label: str) -> list[str]:
+        counts: Counter[str] = Counter()
+        for row in self._objects(SkippedCells()):
+            for key in row:
+                if key in counts or (len(counts) < _MAX_KEYS_COUNTED and _is_name(key)):
+                    counts[key] += 1
+        if not counts:
+            raise SourceError(f"{label} has no JSON objects; it needs one object a line, each with its own braces")
+        by_frequency = sorted(counts, key=lambda key: (-counts[key], key))
+        return sorted(by_frequency[: min(MAX_KEYS, self._options.max_columns)])
+
+    def _texts(self, skipped: SkippedCells) -> Iterator[str]:
         with open_text(self._path, self._options) as text:
-            for line in physical_lines(text, self._options.max_record_chars):
-                if len(line) > self._options.max_record_chars:
-                    skipped.long_lines += 1
-                    continue
-                line = line.strip(" \t\r\n\ufeff")
-                if not line:
-                    continue
-                try:
-                    value = _DECODER.decode(line)
-                except (ValueError, RecursionError):
-                    skipped.bad_json_lines += 1
-                    continue
-                if isinstance(value, dict):
-                    yield value
-                else:
-                    skipped.non_object_lines += 1
+            yield from physical_lines(text, self._options.max_record_chars)
 
 
 def _is_name(key: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from privsynth.audit.disclosure.pii_patterns import HIPAA, kind_of_name, words_of
 from privsynth.codecs.column_facts import ColumnFacts, Hints, declared_facts, exact_facts
 from privsynth.codecs.parse import Categories
 from privsynth.codecs.parsed_table import grid_values, parse_table
@@ -32,8 +33,8 @@ what the types of the source state (a Parquet file, a database's catalogue, a da
 unit: whose privacy is protected, a column name or "row"; max_rows_per_unit: at most so many rows of it are used.
 kind: numeric, integer, categorical, boolean, datetime, date, id or text (text is dropped).
 minimum, maximum, categories, precision, nullable: false; roles: identifier, quasi_identifier, sensitive, protected,
-target; hierarchy: how codes group, where a line proposes one by the column's name; rules: for example
-"discharged >= admitted"."""
+target; hierarchy: how codes group; rules: for example "discharged >= admitted". Lines that propose a hierarchy, or a
+kind for identifiers, know the name of the column alone."""
 _PRESET = """A schema for linked tables. Change what does not fit: bounds, at most how many rows of a person are used
 (max_children), rules. Nothing here was read off the data."""
 _OBSERVED = """THESE SUGGESTIONS WERE READ OFF THE DATA AND ARE AS PRIVATE AS THE DATA.
@@ -103,7 +104,30 @@ def _proposals(schema: Schema) -> dict[str, str]:
     """
     open_ = {name for name, column in schema.columns.items() if column.kind in (None, "categorical", "integer", "id")}
     found = {name: proposal for name in schema.columns if name in open_ and (proposal := proposed(name)) is not None}
-    return {name: f"hierarchy: {hierarchy}    (if it holds {when})" for name, (hierarchy, when) in found.items()}
+    notes = {name: f"hierarchy: {hierarchy}    (if it holds {when})" for name, (hierarchy, when) in found.items()}
+    silent = [name for name, column in schema.columns.items() if column.kind is None and name not in found]
+    return notes | {name: note for name in silent if (note := _identifier(name)) is not None}
+
+
+# Kind of identifier that a name suggests -> the kind of column whose cells are neither learned nor released.
+_UNREAD = {
+    "name": "name", "phone": "phone", "fax": "phone", "email": "email", "ssn": "national_id", "record": "id",
+    "plan": "id", "account": "id", "licence": "id", "vehicle": "id", "device": "id", "url": "text", "ip": "id",
+    "biometric": "text", "photo": "text", "other": "id",
+}  # fmt: skip
+
+
+def _identifier(name: str) -> str | None:
+    """Return the line that proposes a kind for a column that its name makes an identifier of persons; None for others.
+
+    Dates and places are modelled: they are no identifiers by themselves.
+    """
+    suggested = kind_of_name(name) or ""
+    if suggested not in _UNREAD:
+        return None
+    part = next((word for word in ("first", "last") if suggested == "name" and word in words_of(name)), "")
+    kind = f"{part}_name" if part else _UNREAD[suggested]
+    return f"kind: {kind}    (if it holds {HIPAA[suggested].partition(') ')[2]}; no cell is then learned or released)"
 
 
 def _suggest(table: Table, name: str, stated: Column) -> Column:

@@ -44,3 +44,20 @@ def test_proposals_are_comments_that_no_row_has_a_part_in(tmp_path, observe):
         assert lines[at - 1] == "  # hierarchy: icd10    (if it holds ICD-10, or icd9cm for ICD-9-CM)"
     assert len(texts[0]) == 2
     assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("mrn", "id"), ("first_name", "first_name"), ("patient_name", "name"), ("e_mail", "email"), ("fax", "phone"),
+     ("ssn", "national_id"), ("card_number", "id"), ("photo", "text"), ("dob", None), ("zip", None), ("age", None)],
+)  # fmt: skip
+def test_a_name_suggests_a_kind_that_leaves_identifiers_out(name, kind, tmp_path):
+    texts = []
+    for cells in ("x", "078-05-1120"):
+        path = tmp_path / "t.csv"
+        path.write_text(f"{name},ward\n{cells},y\n", encoding="utf-8")
+        texts.append(draft_schema(str(path), {}, observe=False))
+        assert yaml.safe_load(texts[-1])["columns"] == {name: {}, "ward": {}}  # nothing is declared by it
+    assert texts[0] == texts[1]
+    lines = [line for line in texts[0].splitlines() if line.startswith("  # kind: ")]
+    assert [line.split()[2] for line in lines] == ([] if kind is None else [kind])

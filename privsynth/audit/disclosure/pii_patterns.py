@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from privsynth.audit.disclosure import national_numbers as national
+
 HIPAA = {
     "name": "(A) names",
     "geography": "(B) geographic subdivisions smaller than a state",
@@ -47,9 +49,9 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("phone", "phone telephone tel mobile cellphone"),
     ("fax", "fax telefax"),
     ("email", "email mail"),
-    ("ssn", "ssn nin nhs sozialversicherungsnummer"),
+    ("ssn", "ssn nin nhs sozialversicherungsnummer bsn pesel dni nie nir personnummer steuerid codicefiscale cpf"),
     ("record", "mrn"),
-    ("plan", "beneficiary"),
+    ("plan", "beneficiary kvnr"),
     ("account", "iban"),
     ("licence", "license licence npi passport"),
     ("vehicle", "vin numberplate"),
@@ -68,7 +70,8 @@ _TOGETHER: tuple[tuple[str, str], ...] = (
     ("vehicle", "licence plate"),
     ("vehicle", "number plate"), ("device", "serial number"), ("device", "device id"),
     ("ip", "ip address"),
-    ("ssn", "tax id"), ("ssn", "national id"), ("date", "birth date"), ("date", "date of birth"),
+    ("ssn", "tax id"), ("ssn", "national id"), ("ssn", "codice fiscale"), ("ssn", "national insurance"),
+    ("date", "birth date"), ("date", "date of birth"),
     ("email", "e mail"), ("geography", "post code"), ("photo", "face image"),
 )  # fmt: skip
 
@@ -164,6 +167,9 @@ _CARD = (
     r"|(?:6011|65\d\d|64[4-9]\d)\d{12}|35(?:2[89]|[3-8]\d)\d{12}|3(?:0[0-5]|[68]\d)\d{11}|62\d{14,17}"
 )
 _V = "[A-HJ-NPR-Z0-9]"  # no I, O or Q
+_NINO = r"(?!BG|GB|KN|NK|NT|TN|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]\d{6}[A-D]"
+_CODICE = r"[A-Z]{6}\d\d[A-EHLMPRST]\d\d[A-Z]\d{3}[A-Z]"
+_MONTH, _DAY = r"(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 SHAPES: tuple[Shape, ...] = (
     Shape("e-mail address", "email", re.compile(rf"(?i)[\w.+'-]{{1,64}}@(?:{_LABEL}\.)+[a-z]{{2,24}}")),
@@ -193,6 +199,20 @@ SHAPES: tuple[Shape, ...] = (
     Shape("IMEI", "device", re.compile(r"(?!3[47])\d{15}"), luhn, 0.1, digits=True),
     Shape("vehicle identification number", "vehicle", re.compile(rf"(?=.*[A-Z]){_V}{{8}}[\dX]{_V}{{8}}"), vin, 1 / 11),
     Shape("DEA number", "licence", re.compile(r"[A-Z][A-Z9]\d{7}"), dea, 0.1),
+    *(
+        Shape(name, kind, re.compile(pattern, re.ASCII), check, chance, digits=True)
+        for name, kind, pattern, check, chance in (
+            ("UK national insurance number", "ssn", _NINO, None, 0.0),
+            ("Dutch citizen service number", "ssn", r"\d{9}", national.bsn, 1 / 11),
+            ("Polish PESEL number", "ssn", rf"\d\d(?:[02468][1-9]|[13579][0-2]){_DAY}\d{{5}}", national.pesel, 0.1),
+            ("Spanish DNI or NIE", "ssn", r"[\dXYZ]\d{7}[A-HJ-NP-TV-Z]", national.dni, 1 / 23),
+            ("French social security number", "ssn", r"[12]\d{4}(?:\d\d|2[AB])\d{8}", national.nir, 1 / 97),
+            ("Italian tax code", "ssn", _CODICE, national.codice_fiscale, 1 / 26),
+            ("Swedish personal number", "ssn", rf"(?:19|20)?\d\d{_MONTH}{_DAY}\+?\d{{4}}", national.personnummer, 0.1),
+            ("German tax identification number", "ssn", r"[1-9]\d{10}", national.tax_id, 0.1),
+            ("German health insurance number", "plan", r"[A-Z]\d{9}", national.kvnr, 0.1),
+        )
+    ),
 )  # fmt: skip
 ISBN10_X = re.compile(r"\d{9}[Xx]")
 

@@ -1,8 +1,12 @@
 """The screen for identifiers: check digits, shapes, names, and few false alarms."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+from faker import Faker
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +32,15 @@ VALID = {
     "IMEI": ["490154203237518", "35-209900-176148-1"],
     "vehicle identification number": ["1M8GDM9AXKP042788", "1HGCM82633A004352"],
     "DEA number": ["AB1234563"],
+    "UK national insurance number": ["AB123456C", "AB 12 34 56 D"],
+    "Dutch citizen service number": ["111222333"],
+    "Polish PESEL number": ["44051401359", "02070803628"],
+    "Spanish DNI or NIE": ["12345678Z", "X1234567L"],
+    "French social security number": ["255081416802538", "1 85 05 78 006 084 91"],
+    "Italian tax code": ["RSSMRA85T10A562S"],
+    "Swedish personal number": ["811228-9874", "198112289874"],
+    "German tax identification number": ["86095742719", "65 929 970 489"],
+    "German health insurance number": ["A123456780"],
 }
 INVALID = {
     "e-mail address": ["a@b", "plain", "a b@example.org"],
@@ -42,9 +55,48 @@ INVALID = {
     "IMEI": ["490154203237517"],
     "vehicle identification number": ["1M8GDM9A1KP042788", "11111111111111111"],
     "DEA number": ["AB1234560"],
+    "UK national insurance number": ["ZZ123456A", "AB123456E"],
+    "Dutch citizen service number": ["111222334"],
+    "Polish PESEL number": ["44051401358", "44131401359"],
+    "Spanish DNI or NIE": ["12345678A", "X1234567Z"],
+    "French social security number": ["255081416802539"],
+    "Italian tax code": ["RSSMRA85T10A562T"],
+    "Swedish personal number": ["811228-9875", "811328-9874"],
+    "German tax identification number": ["86095742718", "06095742719"],
+    "German health insurance number": ["A123456781"],
 }
 CASES = [(name, text, True) for name, texts in VALID.items() for text in texts]
 CASES += [(name, text, False) for name, texts in INVALID.items() for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("locale", "method", "name"),
+    [("nl_NL", "ssn", "Dutch citizen service number"), ("pl_PL", "pesel", "Polish PESEL number"),
+     ("es_ES", "nie", "Spanish DNI or NIE"), ("fr_FR", "ssn", "French social security number"),
+     ("it_IT", "ssn", "Italian tax code"), ("sv_SE", "ssn", "Swedish personal number"),
+     ("en_GB", "iban", "IBAN"), ("en_US", "credit_card_number", "payment card number")],
+)  # fmt: skip
+def test_numbers_that_faker_invents_pass(locale, method, name):
+    fake = Faker(locale)
+    fake.seed_instance(7)
+    found = [matches(BY_NAME[name], str(getattr(fake, method)())) for _ in range(200)]
+    assert found.count(True) > (150 if method == "credit_card_number" else 190)  # it knows kinds that few have
+
+
+@pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape.chance], ids=lambda shape: shape.name)
+def test_a_wrong_check_digit_is_seen(shape):
+    """Of texts that differ in the last sign alone at most one passes, as each check promises of a single error."""
+    for text in VALID[shape.name]:
+        signs = "0123456789" if text[-1].isdigit() else "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+        others = [text[:-1] + sign for sign in signs if sign != text[-1]]
+        if shape.name != "vehicle identification number":  # its check digit stands inside
+            assert not any(matches(shape, other) for other in others)
+
+
+def test_the_page_on_identifiers_lists_all_kinds():
+    page = (Path(__file__).parents[3] / "docs" / "identifiers.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([A-R]) \| ", page, flags=re.M)
+    assert rows == [words[1] for words in HIPAA.values()]
 
 
 def test_every_shape_has_an_example():
@@ -100,6 +152,14 @@ def test_the_stated_chance_is_the_chance(shape):
             "".join(letters[rng.integers(0, 23, 8)]) + "0123456789X"[rng.integers(11)] + digits(8)
         ),
         "DEA number": lambda: "AB" + digits(7),
+        "Dutch citizen service number": lambda: digits(9),
+        "Polish PESEL number": lambda: "440514" + digits(5),
+        "Spanish DNI or NIE": lambda: digits(8) + "TRWAGMYFPDXBNJZSQVHLCKE"[rng.integers(23)],
+        "French social security number": lambda: "1" + digits(14),
+        "Italian tax code": lambda: "RSSMRA85T10A" + digits(3) + chr(65 + rng.integers(26)),
+        "Swedish personal number": lambda: "811228-" + digits(4),
+        "German tax identification number": lambda: "8" + digits(10),
+        "German health insurance number": lambda: "A" + digits(9),
     }[shape.name]
     passed = np.array([matches(shape, make()) for _ in range(5_000)], dtype=float)
     assert abs(passed.mean() - shape.chance) < 5 * np.sqrt(shape.chance / 5_000)

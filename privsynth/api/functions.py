@@ -247,7 +247,8 @@ def verify(
     """Return who signed a release folder, or a report.html that came alone. Works offline.
 
     Args:
-      path: the folder `public` of a release, or the page.
+      path: the folder `public` of a release, or the page; of the folder that holds both parts of a run, both are
+        checked, and that they belong together.
       *keyrings: the reader's own, or paths of them; none takes the keyring of this machine.
       kind: what it has to be; None takes either.
       dataset: the dataset that it has to be of; None takes any.
@@ -258,15 +259,18 @@ def verify(
     from datetime import UTC, datetime
 
     from privsynth.signing.keyring import Keyring
+    from privsynth.signing.statement import KINDS
     from privsynth.signing.store import load_keyring
-    from privsynth.signing.verification import Expected, verify_folder, verify_report
+    from privsynth.signing.verification import Expected, verify_folder, verify_report, verify_run
     from privsynth.workspace import privsynth_home
 
     _validate.texts(kind=kind, dataset=dataset)
     where = _path("path", path)
     known = [ring if isinstance(ring, Keyring) else Keyring.load(_path("keyrings", ring)) for ring in keyrings]
-    check = verify_folder if where.is_dir() else verify_report
-    return check(where, known or [load_keyring(privsynth_home())], datetime.now(UTC), Expected(kind, dataset))
+    told = (known or [load_keyring(privsynth_home())], datetime.now(UTC), Expected(kind, dataset))
+    if kind is None and all((where / part / "manifest.json").exists() for part in KINDS):
+        return verify_run(where, *told)[0]
+    return (verify_folder if where.is_dir() else verify_report)(where, *told)
 
 
 @needs("sample")

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 def verify(path: Path, keyring_files: tuple[Path, ...], kind: str | None, dataset: str | None, as_json: bool) -> None:
     """Check who signed a release, and that not a byte of it was changed.
 
-    PATH is a folder, or a report.html that came on its own: then the other files cannot be checked. Works offline.
+    PATH is a folder, or a report.html that came on its own: then the other files cannot be checked. Of a whole run,
+    the public folder and the officer's are checked, and that they belong together. Works offline.
     The exit code is 0 if it verifies, 5 if it does not, 6 if it is intact but no keyring has the signer's key.
 
     An older release signed with the same key verifies too: say what you expect, and look at the time of signing.
@@ -39,16 +40,20 @@ def verify(path: Path, keyring_files: tuple[Path, ...], kind: str | None, datase
     """
     import json
 
-    from privsynth.signing.verification import Expected, verify_folder, verify_report
+    from privsynth.signing.verification import Expected, verify_folder, verify_report, verify_run
 
-    if not (path / "manifest.json").exists() and (path / "public" / "manifest.json").exists():
-        raise ConfigError(f"{path} holds a whole run, whose parts are signed separately; verify {path / 'public'}")
-    check = verify_folder if path.is_dir() else verify_report
-    verified = check(path, _keyrings(keyring_files), datetime.now(UTC), Expected(kind, dataset))
-    if as_json:
-        click.echo(json.dumps({"verified": True, **verified.to_json()}, indent=2))
+    parts = [name for name in ("public", "officer") if (path / name / "manifest.json").exists()]
+    keyrings, expected = _keyrings(keyring_files), Expected(kind, dataset)
+    if parts and not (path / "manifest.json").exists():
+        if kind is not None or len(parts) < 2:
+            raise ConfigError(f"{path} holds parts that are signed by themselves; verify {path / (kind or parts[0])}")
+        public, officer = verify_run(path, keyrings, datetime.now(UTC), expected)
+        told = {"public": public.to_json(), "officer": officer.to_json()}
+        text = f"{_text(path / 'public', public)}\n{path / 'officer'} verifies, and is about this release."
     else:
-        click.echo(_text(path, verified))
+        verified = (verify_folder if path.is_dir() else verify_report)(path, keyrings, datetime.now(UTC), expected)
+        told, text = verified.to_json(), _text(path, verified)
+    click.echo(json.dumps({"verified": True, **told}, indent=2) if as_json else text)
 
 
 def _keyrings(files: tuple[Path, ...]) -> list[Keyring]:

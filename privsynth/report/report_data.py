@@ -259,6 +259,7 @@ class OfficerPart:
       durations: stage -> seconds.
       pool: part of the audit's pool ("training", "holdout", "outside") -> units.
       source_commitment: keyed digest of the source, fresh key for each release; "" if none was made.
+      release: SHA-256 of the manifest of the public folder, which stands for all of its files; "" outside a release.
       ledger: the dataset's budget before and after; None outside a ledger.
       audit: how much the audit did; None if that is not known.
     """
@@ -267,6 +268,7 @@ class OfficerPart:
     durations: Mapping[str, float] = field(default_factory=dict)
     pool: Mapping[str, int] = field(default_factory=dict)
     source_commitment: str = ""
+    release: str = ""
     ledger: LedgerState | None = None
     audit: AuditRun | None = None
 

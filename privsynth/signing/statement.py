@@ -123,6 +123,8 @@ class Claims:
       signed_at: when the signer says that it was signed.
       key: the key that the statement says will sign it: a hint for the message, never a reason to trust.
       holder: the name that the statement gives itself; None where unsigned.
+      release: of an officer's folder: SHA-256 of the manifest of the public folder that it is about; None in folders of
+        earlier versions, and in public ones.
     """
 
     kind: str
@@ -130,6 +132,7 @@ class Claims:
     signed_at: datetime
     key: PublicKey | None
     holder: str | None
+    release: str | None = None
 
 
 def build_predicate(
@@ -166,8 +169,11 @@ def parse_predicate(predicate: Mapping[str, Any]) -> Claims:
         texts = [dataset] if holder is None else [dataset, holder]
         if kind not in KINDS or not all(isinstance(text, str) for text in texts):
             raise ValueError("wrong type")
+        release = predicate.get("release")
+        if release is not None and not _SHA256.fullmatch(release):
+            raise ValueError("no digest")
         if key is not None and signer["keyid"] != key.keyid:
             raise ValueError("the key id is not that of the key")
     except (KeyError, TypeError, ValueError, KeyFileError):
         raise VerificationError("the statement lacks a part that every release has, or has it wrong") from None
-    return Claims(kind, dataset, signed_at, key, holder)
+    return Claims(kind, dataset, signed_at, key, holder, release)

@@ -40,7 +40,7 @@ from privsynth.signing.release import ATTESTATION, MANIFEST, REPORT, REPORT_JSON
 from privsynth.signing.statement import KINDS, Claims, Statement, parse_predicate
 from privsynth.strict.time import to_text
 
-__all__ = ["Expected", "Promise", "VerificationResult", "verify_folder", "verify_report"]
+__all__ = ["Expected", "Promise", "VerificationResult", "verify_folder", "verify_report", "verify_run"]
 
 # What the clocks of two computers that are set by the network may differ by, with room to spare.
 CLOCK_SKEW = timedelta(minutes=5)
@@ -59,6 +59,7 @@ class VerificationResult:
       files: how many files were checked.
       unchecked: how many signed files were not there to check (a report sent alone); 0 for a folder.
       promise: ε, δ and unit as the signed report.json states them; None where it states none or is not there.
+      release: of an officer's folder: SHA-256 of the manifest of the public folder that it is about, or None.
     """
 
     keyid: str
@@ -70,6 +71,7 @@ class VerificationResult:
     files: int
     unchecked: int = 0
     promise: Promise | None = None
+    release: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able data, every field present."""
@@ -182,6 +184,27 @@ def verify_folder(
     signed = {subject.name: subject.sha256 for subject in opened.statement.subjects}
     promise = read_promise(tree.files[REPORT_JSON], signed[REPORT_JSON]) if REPORT_JSON in signed else None
     return _result(opened, entry, files=len(signed), promise=promise)
+
+
+def verify_run(
+    folder: Path, keyrings: Sequence[Keyring], now: datetime, expected: Expected = ANYTHING
+) -> tuple[VerificationResult, VerificationResult]:
+    """Check a folder that holds both parts of a run, and that the officer's report is about that public release.
+
+    Args, Raises: as `verify_folder`.
+    Returns:
+      Of the public part and of the officer's.
+    """
+    public, officer = (verify_folder(folder / kind, keyrings, now, Expected(kind, expected.dataset)) for kind in KINDS)
+    problems = Problems()
+    manifest = digest_file(folder / "public" / MANIFEST).sha256
+    if officer.release is None:
+        problems.unexpected.append("the officer's folder does not say which release it is about (an earlier version)")
+    elif officer.release != manifest:
+        problems.unexpected.append("the officer's report is about another release than the one in 'public'")
+    if problems:
+        raise problems.error(folder)
+    return public, officer
 
 
 def verify_report(
@@ -376,6 +399,7 @@ def _result(
         files=files,
         unchecked=unchecked,
         promise=promise,
+        release=claims.release,
     )
 
 

@@ -154,9 +154,10 @@ async function statementOf({ payload, payloadType }) {
   return { subjects, claims: await claimsOf(predicate) };
 }
 
-async function claimsOf({ kind, dataset, signer, signed_at }) {
+async function claimsOf({ kind, dataset, signer, signed_at, release = null }) {
   const wrong = new Refused("the statement lacks a part that every release has, or has it wrong");
   const at = momentOf(signed_at);
+  if (release !== null && (typeof release !== "string" || !/^[0-9a-f]{64}$/.test(release))) throw wrong;
   if (!["public", "officer"].includes(kind) || typeof dataset !== "string" || at === null || signer === undefined) throw wrong;
   if (signer === null) return { kind, dataset, at, signed_at, raw: null, keyid: null, holder: null };
   const raw = typeof signer === "object" ? rawKey(signer.public_key) : null;

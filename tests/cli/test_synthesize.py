@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import resource
@@ -121,6 +122,13 @@ def test_the_signed_release_verifies_and_a_changed_one_does_not(released, tmp_pa
     told = json.loads(run("verify", folder / "out" / "public", "--json", env=env).stdout)
     assert told["verified"] is True
     assert run("verify", folder / "out" / "officer", env=env).exit_code == 0
+    whole = run("verify", folder / "out", env=env)
+    assert (whole.exit_code, "is about this release" in whole.stdout) == (0, True)
+    both = json.loads(run("verify", folder / "out", "--json", env=env).stdout)
+    assert both["public"]["kind"] == "public"
+    digest = hashlib.sha256((folder / "out" / "public" / "manifest.json").read_bytes()).hexdigest()
+    assert both["officer"]["release"] == digest
+    assert digest in (folder / "out" / "officer" / "report.html").read_text(encoding="utf-8")
     shutil.copytree(folder / "out" / "public", tmp_path / "public")
     with (tmp_path / "public" / "data.parquet").open("ab") as file:
         file.write(b" ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -96,6 +97,11 @@ def test_the_officers_report_audits_persons_with_all_their_rows(out):
     html = (out / "officer" / "report.html").read_text()
     assert "Number of rows for each row above: stays" in html
     assert "how often the column follows the row" in html
+
+
+def test_the_officers_report_is_bound_to_this_release(out):
+    digest = hashlib.sha256((out / "public" / "manifest.json").read_bytes()).hexdigest()
+    assert json.loads((out / "officer" / "report.json").read_text())["officer"]["release"] == digest
 
 
 def test_no_exact_figure_enters_the_public_report(out):

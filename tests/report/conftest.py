@@ -142,6 +142,7 @@ OFFICER_PART = OfficerPart(
     durations={"learn": 1.5},
     pool={"training": 101, "holdout": 99},
     source_commitment="ab" * 16,
+    release="cd" * 32,
     ledger=LedgerState(
         cap_epsilon=10.0, spent_before_epsilon=2.0, spent_after_epsilon=3.0, cap_delta=1e-5, releases_before=2
     ),

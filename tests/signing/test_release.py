@@ -66,6 +66,7 @@ def test_a_release_verifies_and_says_who(release, keyring, key, now):
         "files": 7,
         "unchecked": 0,
         "promise": None,
+        "release": None,
     }
     assert sorted(str(p.relative_to(release)) for p in release.rglob("*") if p.is_file()) == ALL_FILES
 

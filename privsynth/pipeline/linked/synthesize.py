@@ -37,7 +37,7 @@ from privsynth.pipeline.setting_out import durations, keyed_commitment, signing_
 from privsynth.pipeline.usability.advice import cost_of_stop
 from privsynth.pipeline.usability.outlook import GUESSED_ROWS, Outlook
 from privsynth.pipeline.writing.report_records import Signing, ledger_state, officer_report, promise_of
-from privsynth.pipeline.writing.staging import deliver, sign_release, stage, write_json, write_report
+from privsynth.pipeline.writing.staging import Seal, deliver, set_permissions, stage, write_json, write_report
 from privsynth.policy.files import LoadedPolicy, load_policy
 from privsynth.policy.judge import Judgement, judge
 from privsynth.privacy.budget import Bill, Budget
@@ -287,19 +287,22 @@ def _write(job: LinkedJob, made: LinkedMade, folder: Path) -> Path:
         )
         report = linked_report(made.public, job.request, made.bill, run)
         write_report(folder / "public", report)
+        seal = Seal(job.request.dataset, job.key, job.holder, job.env.now)
+        officer = replace(made.officer, release=seal.sign(folder / "public", "public"))
         (folder / "officer").mkdir(mode=0o700)
         inside = replace(report, files=("report.html", "report.json", "run.json"))
-        write_report(folder / "officer", officer_report(inside, made.findings, made.officer, made.judgement))
+        write_report(folder / "officer", officer_report(inside, made.findings, officer, made.judgement))
         told = {
             "report_id": job.env.report_id,
-            "durations_s": dict(made.officer.durations),
-            "skipped": dict(made.officer.skipped),
+            "durations_s": dict(officer.durations),
+            "skipped": dict(officer.skipped),
             "bill": [spend.__dict__ for spend in made.bill.spends],
         }
         write_json(folder / "officer" / "run.json", told)
     except OSError as error:
         raise OutputError(f"the release cannot be prepared: {error.strerror}") from None
-    sign_release(folder, dataset=job.request.dataset, key=job.key, holder=job.holder, now=job.env.now)
+    seal.sign(folder / "officer", "officer", release=officer.release)
+    set_permissions(folder, job.env.now)
     return folder
 
 

@@ -9,6 +9,7 @@ import shutil
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,9 @@ from privsynth.privacy.budget import Bill
 from privsynth.release.out_folder import OutFolder
 from privsynth.report.render import render
 from privsynth.report.report_data import ReportData
+from privsynth.signing._files import digest_file
 from privsynth.signing.keys import SigningKey
-from privsynth.signing.release import sign_folder
+from privsynth.signing.release import MANIFEST, sign_folder
 from privsynth.workspace import Workspace
 
 
@@ -57,22 +59,27 @@ def stage(write: Callable[[Path], Path], workspace: Workspace, place: OutFolder)
         return write(place.whole)
 
 
-def sign_release(folder: Path, *, dataset: str, key: SigningKey | None, holder: str, now: datetime) -> None:
-    """Sign the public and the officer's folder of a release, and set their rights and times."""
-    for kind in ("public", "officer"):
-        sign_folder(
-            folder / kind,
-            predicate={
-                "kind": kind,
-                "dataset": dataset,
-                "created": now.isoformat(),
-                "tool_version": __version__,
-            },
-            signer=key,
-            holder=holder,
-            signed_at=now,
-        )
-    set_permissions(folder, now)
+@dataclass(frozen=True)
+class Seal:
+    """Who signs both folders of a release, and when; no key leaves them UNSIGNED."""
+
+    dataset: str
+    key: SigningKey | None
+    holder: str
+    now: datetime
+
+    def sign(self, folder: Path, kind: str, *, release: str | None = None) -> str:
+        """Sign one folder of a release, and return the SHA-256 of its manifest, which stands for all of its files.
+
+        Args:
+          kind: "public" or "officer".
+          release: of an officer's folder: what signing the public one returned. It binds the report to that release;
+            the other way round, the public folder would say something about the officer's figures.
+        """
+        predicate = {"kind": kind, "dataset": self.dataset, "created": self.now.isoformat()}
+        predicate |= {"tool_version": __version__} | ({} if release is None else {"release": release})
+        sign_folder(folder, predicate=predicate, signer=self.key, holder=self.holder, signed_at=self.now)
+        return digest_file(folder / MANIFEST).sha256
 
 
 def set_permissions(folder: Path, now: datetime) -> None:

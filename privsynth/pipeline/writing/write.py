@@ -9,7 +9,7 @@ from privsynth.errors import OutputError
 from privsynth.pipeline.job import Job, Made
 from privsynth.pipeline.writing.public_schema import public_schema
 from privsynth.pipeline.writing.report_records import officer_report, public_report
-from privsynth.pipeline.writing.staging import sign_release, write_json, write_report
+from privsynth.pipeline.writing.staging import Seal, set_permissions, write_json, write_report
 from privsynth.release.folder import write_rows
 from privsynth.release.label import Label, companion_name, model_digest
 from privsynth.sampling.origin import Origin
@@ -69,6 +69,8 @@ def write_release(job: Job, made: Made, folder: Path) -> Path:
         )
         report = replace(report, extensions=job.extensions)
         write_report(folder / "public", report)
+        seal = Seal(job.request.dataset, job.key, job.holder, job.env.now)
+        officer = replace(officer, release=seal.sign(folder / "public", "public"))
         inside = replace(report, files=("report.html", "report.json", "run.json"))
         write_report(folder / "officer", officer_report(inside, made.findings, officer, made.judgement))
         run = {
@@ -84,5 +86,6 @@ def write_release(job: Job, made: Made, folder: Path) -> Path:
         write_json(folder / "officer" / "run.json", run)
     except OSError as error:
         raise OutputError(f"the release cannot be prepared: {error.strerror}") from None
-    sign_release(folder, dataset=job.request.dataset, key=job.key, holder=job.holder, now=job.env.now)
+    seal.sign(folder / "officer", "officer", release=officer.release)
+    set_permissions(folder, job.env.now)
     return folder

@@ -78,6 +78,7 @@ STOPPED_SENTENCES = {
     False: "Stopped. Nothing was spent.",
 }
 
+STOPPED_WITHOUT = "Stopped. Nothing was released."
 STOPPED_LATE = "Stopped after the release was made: it is complete."
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -132,9 +133,9 @@ class Main(click.Group):
         except BrokenPipeError:
             _leave_pipe()
             ctx.exit(READER_GONE)
-        except (click.Abort, KeyboardInterrupt):
+        except (click.Abort, KeyboardInterrupt) as error:
             spends = ctx.invoked_subcommand in COMMANDS and COMMANDS[str(ctx.invoked_subcommand)].spends
-            _fail(ctx, STOPPED_LATE if output_mode().released else STOPPED_SENTENCES[spends], STOPPED, prefix="")
+            _fail(ctx, _stopped_sentence(error, spends=spends), STOPPED, prefix="")
         except click.ClickException as error:
             if output_mode().as_json and not output_mode().printed:
                 emit_json({"error": plain(error.format_message()), "exit_code": error.exit_code})
@@ -177,6 +178,14 @@ def main(ctx: click.Context, verbose: bool) -> None:
     130 stopped by a person or the system.
     """
     ctx.obj.verbose = verbose
+
+
+def _stopped_sentence(error: BaseException, *, spends: bool) -> str:
+    """Return what became of a command that was stopped, and of its budget, which the ledger has noted on the error."""
+    if output_mode().released:
+        return STOPPED_LATE
+    notes = getattr(error, "__notes__", [])
+    return f"{STOPPED_WITHOUT} {notes[-1]}" if spends and notes else STOPPED_SENTENCES[spends]
 
 
 def unexpected_sentence(error: BaseException) -> str:

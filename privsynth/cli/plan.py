@@ -19,10 +19,14 @@ from privsynth.cli.terminal.options import (
 from privsynth.cli.terminal.output import bar, emit_json, print_table, say, speaks_unicode
 
 if TYPE_CHECKING:
-    from privsynth.pipeline.usability.outlook import Outlook
+    from privsynth.pipeline.usability.outlook import ColumnPlan, Outlook
     from privsynth.pipeline.usability.planned import Plan
 
 _STATUS = {"resolved": "resolved", "coarse": "only coarsely", "lost": "lost in noise"}
+GUESSED = (
+    "A guess stands for a column of which nothing is declared. It looks better than a declared one with more "
+    "categories, and may turn out worse; declared, a column costs less, and its error is known."
+)
 SHOWN_COLUMNS = 40  # in the table (own): a screen; --json has all
 
 
@@ -61,6 +65,8 @@ def command(as_json: bool, **options: Any) -> None:
         emit_json(made.to_json())
     else:
         _say(made)
+        if made.over_cap is not None:
+            say(f"The ledger would refuse this run. {made.over_cap}")
     if made.refused is not None and as_json:  # the object says why
         click.get_current_context().exit(made.refused.exit_code)
     if made.refused is not None:
@@ -98,14 +104,15 @@ def _say(made: Plan) -> None:
         title="What the budget can resolve",
     )
     columns = [
-        (c.name, c.known, f"{c.codes:,}", f"{c.expected_tvd:.4f}", _STATUS[c.status])
-        for c in last.columns[:SHOWN_COLUMNS]
+        (c.name, c.known, _codes(c), f"{c.expected_tvd:.4f}", _STATUS[c.status]) for c in last.columns[:SHOWN_COLUMNS]
     ]
     print_table(
         ("column", "domain", "codes", "error (TVD)", "outlook"), columns, title=f"Each column, at {last.rows:,} rows"
     )
     if len(last.columns) > SHOWN_COLUMNS:
         say(f"… and {len(last.columns) - SHOWN_COLUMNS} more columns; --json has them all")
+    if any(c.known == "bought" for c in last.columns):
+        say(GUESSED)
     if made.rows_noise:
         say(f"The number of rows itself is released with noise of about {made.rows_noise:.0f} rows.")
     if made.prior is not None:
@@ -125,7 +132,7 @@ def _say_tables(made: Plan) -> None:
     ]
     print_table(("table", "belongs to", "rows of a person, at most", "share", ""), rows, title="What each table costs")
     columns = [
-        (f"{t.name}: {c.name}", c.known, f"{c.codes:,}", f"{c.expected_tvd:.4f}", _STATUS[c.status])
+        (f"{t.name}: {c.name}", c.known, _codes(c), f"{c.expected_tvd:.4f}", _STATUS[c.status])
         for t in made.tables
         for c in t.outlooks[-1].columns
     ]
@@ -136,6 +143,8 @@ def _say_tables(made: Plan) -> None:
     )
     if len(columns) > SHOWN_COLUMNS:
         say(f"… and {len(columns) - SHOWN_COLUMNS} more columns; --json has them all")
+    if any(c.known == "bought" for t in made.tables for c in t.outlooks[-1].columns):
+        say(GUESSED)
     say("Of a table below the persons, each person is taken to have half of the rows that are used at most.")
     resolved = [(t.name, *(_resolved(outlook) for outlook in t.outlooks)) for t in made.tables]
     sizes = [f"at {persons:,} persons" for persons in made.persons]
@@ -144,6 +153,11 @@ def _say_tables(made: Plan) -> None:
     print_table(("table", *sizes), pairs, title="Error of a pair of columns (TVD)")
     for table in made.tables:
         say(f"Expected of {table.name}: {sentence(table.outlooks[-1])}.")
+
+
+def _codes(column: ColumnPlan) -> str:
+    """Return the number of codes of a column; where its domain is bought, nobody knows it yet."""
+    return f"{column.codes:,}, a guess" if column.known == "bought" else f"{column.codes:,}"
 
 
 def _resolved(outlook: Outlook) -> str:

@@ -125,6 +125,21 @@ class Ledger:
         self._append(decide)
         return self.account(dataset)
 
+    def over_cap(self, dataset: str, *, epsilon: float, delta: float) -> str | None:
+        """Return why a run of this cost would be refused now, as a sentence; None if it would not be.
+
+        Raises:
+          ConfigError: an amount or the name is absurd.
+          LedgerError: the ledger cannot be read.
+        """
+        cost = spend_units(epsilon=epsilon, delta=delta)
+        check_dataset(dataset)
+        state = fold(self._store.read())
+        spent, cap = state.spent(dataset), state.cap(dataset)
+        if all(s + c <= limit for s, c, limit in zip(spent, cost, cap, strict=True)):
+            return None
+        return over_cap_text(dataset, cost=cost, spent=spent, cap=cap)
+
     def accounts(self) -> list[Account]:
         """Return the balances of all datasets, by name."""
         state = fold(self._store.read())
@@ -178,6 +193,11 @@ class Ledger:
         if moment.tzinfo is None:
             raise ConfigError("The time of a ledger event needs a time zone.")
         return moment.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+# What became of the budget of a run that a person stopped; notes of the interrupt.
+STAYS_SPENT = "Noise had been drawn, so the reserved budget stays spent."
+GIVEN_BACK = "No noise had been drawn: nothing was spent."
 
 
 class Reservation:
@@ -350,6 +370,8 @@ class Reservation:
         # The first error is the one to tell, and a whole release is none; what cannot be written stays spent.
         with suppress(BudgetError):
             self.close()
+            if isinstance(error, KeyboardInterrupt) and self._used is None:
+                error.add_note(STAYS_SPENT if self.status == "failed" else GIVEN_BACK)
 
     def _expect(self, state: State, what: str, *allowed: Status) -> LedgerRun:
         run = _run(state, self.run_id)

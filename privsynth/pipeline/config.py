@@ -144,7 +144,9 @@ class SynthesizeConfig:
                 Option("unit", "COLUMN"),
                 " names the person or account, ",
                 Option("unit", "row"),
-                " says that each row is somebody else",
+                " says that each row is somebody else. Several tables that belong together need a ",
+                Option("schema"),
+                " with the key 'tables', which says so; `privsynth schema init` writes one",
             )
         most = _agree("max_rows_per_unit", self.max_rows_per_unit, schema.max_rows_per_unit)
         if unit == "row":

@@ -5,7 +5,11 @@ Nothing is read beyond the header and nothing is spent.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from privsynth.errors import ConfigError, LedgerError
 from privsynth.generators.registry import choose, load_generator
+from privsynth.ledger.ledger import Ledger
 from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
 from privsynth.pipeline.inputs import check_invented, completed_schema, open_config_source, physical_types
 from privsynth.pipeline.learning.sizes import count_noise
@@ -31,7 +35,20 @@ def plan(config: SynthesizeConfig) -> Plan:
     """
     if (linked := config.linked_schema()) is not None:
         refuse_for_linked(config)
-        return plan_linked(config, linked)
+        return _beside_cap(plan_linked(config, linked))
+    return _beside_cap(_plan_of_table(config))
+
+
+def _beside_cap(made: Plan) -> Plan:
+    """Return the plan with what the ledger would say of it; nothing if there is none to read."""
+    try:
+        over = Ledger(privsynth_home()).over_cap(made.dataset, epsilon=made.epsilon, delta=made.delta)
+    except (LedgerError, ConfigError):  # a run will say so; a plan needs no ledger
+        over = None
+    return replace(made, over_cap=over)
+
+
+def _plan_of_table(config: SynthesizeConfig) -> Plan:
     schema = config.read_schema()
     budget = config.budget(schema)
     source = open_config_source(config, schema)

@@ -31,7 +31,8 @@ from privsynth.schema.rule_parser import Vocabulary, parse_rule
 from privsynth.schema.rules import Rule
 
 PersonalKind = Literal["name", "first_name", "last_name", "email", "phone", "address", "national_id"]
-Kind = Literal["numeric", "integer", "categorical", "boolean", "datetime", "date", "id", "text"] | PersonalKind
+# One list and not a union, so that a kind that there is not gets one sentence.
+Kind = Literal["numeric", "integer", "categorical", "boolean", "datetime", "date", "id", "text", PersonalKind]
 # Where invented names and addresses seem to come from: languages in Latin letters, whose names can stand in an e-mail.
 Locale = Literal["de_DE", "en_GB", "en_US", "es_ES", "fr_FR", "it_IT", "nl_NL", "pl_PL", "pt_PT", "sv_SE"]
 Role = Literal["identifier", "quasi_identifier", "sensitive", "protected", "target"]

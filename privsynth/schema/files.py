@@ -153,6 +153,8 @@ def _reason(item: Any) -> str:
     message = str(item["msg"]).removeprefix("Value error, ")
     if item["type"] == "extra_forbidden":
         return f"'{place}' is not a key that a schema knows"
+    if item["type"] == "literal_error":
+        return f"{place} is not one that a schema knows; it can be {str(item['ctx']['expected']).replace(chr(39), '')}"
     return f"{place}: {message}" if place else message
 
 

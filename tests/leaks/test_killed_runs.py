@@ -18,8 +18,8 @@ from click.testing import CliRunner
 from leaks.needles import assert_no_needle, files_of
 from leaks.world import TEXTS, csv_bytes, rows_with_needles
 
-from privsynth.cli import STOPPED_SENTENCES, main
-from privsynth.ledger.ledger import Ledger
+from privsynth.cli import STOPPED_WITHOUT, main
+from privsynth.ledger.ledger import GIVEN_BACK, STAYS_SPENT, Ledger
 from privsynth.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -151,7 +151,8 @@ def test_the_next_run_after_a_kill_is_whole(tmp_path, privsynth_home):
 @pytest.mark.parametrize("stage", ["dividing", pytest.param("writing", marks=pytest.mark.slow)])
 def test_a_run_that_is_asked_to_end_cleans_up_and_settles(tmp_path, privsynth_home, stage, by):
     said = stopped(stage, tmp_path, privsynth_home, by, 130)
-    assert said.decode().strip() == STOPPED_SENTENCES[True]
+    became = GIVEN_BACK if stage == "dividing" else STAYS_SPENT
+    assert said.decode().strip() == f"{STOPPED_WITHOUT} {became}"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["table.csv"]
     assert os.listdir(privsynth_home / "work") == [".sweep"]
     events = [event.kind for event in Ledger(privsynth_home).history("admissions")]

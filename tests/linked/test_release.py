@@ -245,3 +245,10 @@ def test_no_cell_of_a_person_and_no_row_number_enter_the_public_folder(folder, o
         if path.suffix in (".json", ".html", ".yaml"):
             text = path.read_text()
             assert not [key for key in real["stay_id"].head(50) if key in text]
+
+
+def test_one_table_cannot_start_from_a_release_of_linked_tables(out):
+    frame = pd.DataFrame({"ward": ["surgery", "medicine"] * 50})
+    for prior in (out, out / "public", privsynth.Release.open(out)):
+        with pytest.raises(SourceError, match="holds a release of linked tables"):
+            privsynth.plan(frame, unit="row", epsilon=1, prior=prior)

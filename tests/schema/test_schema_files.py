@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
 from privsynth.errors import SchemaError
 from privsynth.schema.files import dump_schema, load_schema
+from privsynth.schema.linked import linked_schema
 
 
 def test_yes_and_no_are_texts(tmp_path):
@@ -53,3 +55,17 @@ def test_sdv_metadata_counts_as_observed_unless_it_is_said_to_be_declared(tmp_pa
     assert not any(column.observed for column in declared.columns.values())
     assert declared.column("day").format == "%d.%m.%Y"
     assert declared.column("mail").roles == ("identifier",)
+
+
+@pytest.mark.parametrize("of", ["one table", "linked tables"])
+def test_a_kind_that_there_is_not_gets_one_sentence(tmp_path, of):
+    column = {"age": {"kind": "number"}}
+    tables = {"tables": {"people": {"key": "id", "columns": {"id": {"kind": "id"}, **column}}}}
+    path = tmp_path / "schema.yaml"
+    path.write_text(yaml.safe_dump({"columns": column} if of == "one table" else tables))
+    with pytest.raises(SchemaError) as error:
+        load_schema(path) if of == "one table" else linked_schema(path)
+    said = str(error.value)
+    assert said.count("columns → age → kind is not one that a schema knows; it can be numeric, integer,") == 1
+    assert "Input should be" not in said
+    assert "literal[" not in said

@@ -50,7 +50,7 @@ def draft_linked_schema(source: LinkedSource, notes_of: Any) -> str:
     stated = [link for link in source.links() if len(link.columns) == 1 and link.child != link.parent]
     links = stated or _links_by_name(headers)
     root = _root(headers, links)
-    lines = ["tables:\n"]
+    lines = ["# dataset: the name under which the ledger keeps the budget of these persons\n", "tables:\n"]
     for name in _from_root(headers, links, root):
         found = _found(name, headers, links, root, by_catalogue=bool(stated))
         lines.append(_table_text(name, tables[name], found, root, notes_of))
@@ -72,7 +72,7 @@ def _table_text(name: str, source: Source, found: _Found, root: str, notes_of: A
         lines.append(f"  key: {_quoted(found.key)}")
     if found.parent is not None:
         lines.append(f"  parent: {{table: {found.parent.parent}, column: {_quoted(found.parent.columns[0])}}}")
-        lines.append("  # order:")
+        lines.append("  # order: a column below, whose kind has to be declared: date, datetime, integer or numeric")
     lines += [f"  # {other.columns[0]} refers to {other.parent}, too" for other in found.others]
     schema = Schema(columns=declared)
     lines += textwrap.indent(dump_schema(schema, notes=notes_of(columns)), "  ").splitlines()

@@ -26,6 +26,7 @@ from privsynth.privacy.unit_weights import Weighting, weight_of_row
 from privsynth.randomness import sampling_rng
 from privsynth.release.folder import Release
 from privsynth.release.label import model_digest
+from privsynth.sampling.linked.saved import is_linked
 from privsynth.sampling.origin import PriorOrigin
 from privsynth.sampling.synthetic_model import SyntheticModel
 from privsynth.schema.definition import UNMODELLED_KINDS, Schema
@@ -129,7 +130,7 @@ def load_prior(
       SourceError, ConfigError: it cannot be read.
     """
     if isinstance(source, Release):
-        return _of_release(source.folder / "model"), None
+        return _of_release(_model_folder(source.folder)), None
     if isinstance(source, str | Path) and "://" not in str(source) and Path(source).is_dir():
         return _of_release(_model_folder(Path(source))), None
     with Workspace(home) as workspace:
@@ -140,6 +141,11 @@ def _model_folder(folder: Path) -> Path:
     for found in (folder / "public" / "model", folder / "model", folder):
         if (found / "model.json").is_file():
             return found
+        if is_linked(found):
+            raise SourceError(
+                f"{folder} holds a release of linked tables, and one table cannot start from that; give one of its "
+                "tables as the prior, for example public/data/TABLE.parquet"
+            )
     raise SourceError(f"{folder} holds no model; give the folder of a release, or a table, as the prior")
 
 

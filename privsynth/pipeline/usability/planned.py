@@ -56,6 +56,7 @@ class Plan:
       tables, persons: of linked tables, what each costs and resolves, at these numbers of persons; then there are no
         `outlooks`, and a part is named "table/part".
       prior: what a prior would bring, in a sentence; None without one.
+      over_cap: that the ledger would refuse the run, in a sentence; None if it would not.
     """
 
     dataset: str
@@ -73,6 +74,7 @@ class Plan:
     tables: tuple[TablePlan, ...] = ()
     persons: tuple[int, ...] = ()
     prior: str | None = None
+    over_cap: str | None = None
 
     def __repr__(self) -> str:
         promise = f"epsilon={self.epsilon:g}, delta={self.delta:g}, unit={self.unit!r}"
@@ -100,6 +102,7 @@ class Plan:
                 ("What can be learned", "; ".join(learned or [sentence(outlook) for outlook in self.outlooks])),
                 ("Prior", self.prior or ""),
                 ("Refused", "" if self.refused is None else str(self.refused)),
+                ("Budget", self.over_cap or ""),
             ],
             note="Nothing was read beyond the header, and nothing was spent.",
         )

@@ -40,7 +40,8 @@ def prior_sentence(use: PriorUse | None) -> str | None:
         return None
     total = len(use.columns) + len(use.bought)
     agreed = "" if use.agreement is None else f"; its ties hold here to {use.agreement:.0%}"
-    return f"{named(use.origin)}: {len(use.columns)} of {total} columns are coded as there{agreed}"
+    told = f"{len(use.columns)} of {total} columns are coded as there, at no cost"
+    return f"{named(use.origin)}: {told}{agreed}. What it tells was free; the budget bought how this table differs"
 
 
 def planned_sentence(known: KnownTable, columns: int) -> str:

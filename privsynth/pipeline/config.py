@@ -189,8 +189,14 @@ def read_schema(schema: str | Path | Schema | Mapping[str, Any] | None, *, sdv_i
 
 
 def stem(source: object) -> str:
-    """Return the name of a file without its suffixes; "" for a database or a table in memory."""
-    return Path(source).name.split(".")[0] if isinstance(source, str | Path) and "://" not in str(source) else ""
+    """Return the name of a file without its suffixes; "" for a database, a pattern of files or a table in memory.
+
+    What stands behind a question mark says how a source is read, and names no other dataset.
+    """
+    if not isinstance(source, str | Path) or "://" in str(source):
+        return ""
+    name = Path(str(source).partition("?")[0]).name.split(".")[0]
+    return "" if set(name) & set("*[") else name
 
 
 def _agree(name: str, option: Any, declared: Any) -> Any:

@@ -104,6 +104,7 @@ def _proposals(schema: Schema) -> dict[str, str]:
     """
     open_ = {name for name, column in schema.columns.items() if column.kind in (None, "categorical", "integer", "id")}
     found = {name: proposal for name in schema.columns if name in open_ and (proposal := proposed(name)) is not None}
+    found = {name: proposal for name, proposal in found.items() if schema.column(name).hierarchy is None}
     notes = {name: f"hierarchy: {hierarchy}    (if it holds {when})" for name, (hierarchy, when) in found.items()}
     silent = [name for name, column in schema.columns.items() if column.kind is None and name not in found]
     return notes | {name: note for name in silent if (note := _identifier(name)) is not None}

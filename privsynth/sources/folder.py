@@ -73,8 +73,24 @@ def files_of(folder: Path) -> dict[str, Path]:
             raise SourceError(f"{found[name]} and {path} would be one table; leave one of them elsewhere")
         found[name] = path
     if not found:
-        raise SourceError(f"{folder} is a folder without {', '.join(_OPEN)} files; name a file of another kind itself")
+        raise SourceError(f"{folder} is a folder without {', '.join(_OPEN)} files; {_instead(folder)}")
     return found
+
+
+def _instead(folder: Path) -> str:
+    """Return how a folder may be read that has no tables by their names, as far as names in it say so."""
+    names = {path.name for path in folder.iterdir()}
+    if "_delta_log" in names:
+        return f"read the Delta table in it as delta:{folder}"
+    if any("=" in name for name in names):
+        return f"read its partitions as parquet:{folder}"
+    suffixes = {path.suffix for path in map(Path, names)}
+    found = next((prefix for suffix, prefix in _BY_PREFIX.items() if suffix in suffixes), None)
+    return f"read it as {found}:{folder}" if found else "name a file of another kind itself"
+
+
+# Suffix of files in a folder -> what stands before the path of the folder to read it.
+_BY_PREFIX = {".hl7": "hl7", ".ndjson": "fhir", ".dcm": "dicom", ".xml": "iso20022", ".cef": "cef"}
 
 
 def suffix_of(path: Path) -> str:

@@ -122,6 +122,21 @@ def test_what_is_not_whole_or_another_table_is_told(tmp_path):
         (tmp_path / name).rmdir()
 
 
+def test_folders_that_are_tables_of_another_kind_say_how_to_read_them(tmp_path):
+    write(tmp_path / "p" / "year=SECRET" / "0.parquet", a=[1])
+    deltalake.write_deltalake(str(tmp_path / "d"), pa.table({"k": ["x"], "a": [1]}), partition_by="k")
+    for name, prefix in (("p", "parquet"), ("d", "delta")):
+        with pytest.raises(SourceError, match=f"as {prefix}:.*/{name}") as caught:
+            open_source(tmp_path / name)
+        assert "SECRET" not in str(caught.value)
+    for suffix, prefix in ((".hl7", "hl7"), (".dcm", "dicom"), (".ndjson", "fhir"), (".zip", None)):
+        folder = tmp_path / suffix[1:]
+        folder.mkdir()
+        (folder / f"x{suffix}").write_text("x")
+        with pytest.raises(SourceError, match=f"read it as {prefix}:" if prefix else "name a file of another kind"):
+            open_source(folder)
+
+
 def test_a_file_that_changes_after_it_was_opened_is_refused(tmp_path):
     write(tmp_path / "0.parquet", a=[1])
     source = open_source(f"parquet:{tmp_path}")

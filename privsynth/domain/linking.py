@@ -8,8 +8,9 @@ rows that refer to it belong to each of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -43,6 +44,8 @@ class LinkedRows:
       order: (n,) values of the order column; None without an order, as the two that follow.
       since: (n,) steps of the order column from the row before to this one; null for the first.
       left: (n,) steps from the row before to the last row of the same parent; null for the first.
+      refers: for each reference of the schema (n,) the linked row of the same person that it leads to, −1 for none; of
+        one to another person's rows 0 where the row names any, −1 where it names none.
     """
 
     row: np.ndarray
@@ -54,6 +57,7 @@ class LinkedRows:
     order: Grid | None = None
     since: Grid | None = None
     left: Grid | None = None
+    refers: tuple[np.ndarray, ...] = ()
 
     def __repr__(self) -> str:
         return "LinkedRows()"
@@ -66,7 +70,7 @@ def link_rows(
 
     Guarantee: what is linked to a person is the same whoever else is in the root table.
     Args:
-      order_of: a table's name -> the values of its order column, None if it has none.
+      order_of: a table's name -> the values by which its rows are put in order, None if there are none.
     Raises:
       SourceError: keys are repeated so often that the rows of all persons would fill the memory.
     """
@@ -75,41 +79,94 @@ def link_rows(
         declared, table = schema.tables[name], tables[name]
         if declared.parent is None:
             row = np.arange(table.n_rows, dtype=np.int64)
-            if declared.key is not None:
-                row = row[_first_with_key(np.zeros_like(row), _codes(table.column(declared.key)))]
+            if declared.key:
+                row = row[_first_with_key(np.zeros_like(row), _codes(table, declared.key))]
             nobody = np.full(len(row), -1, dtype=np.int64)
             found[name] = LinkedRows(
                 row, np.arange(len(row)), nobody, np.zeros_like(nobody), nobody, np.ones_like(nobody)
             )
             continue
         above = declared.parent.table
-        key = schema.tables[above].key
-        assert key is not None
-        held, asked = _same_codes(tables[above].column(key), table.column(declared.parent.column))
+        held, asked = _same_codes(tables[above], schema.tables[above].key, table, declared.parent.columns)
         row, parent = _rows_below(held[found[above].row], found[above].person, asked, name)
         person = found[above].person[parent]
-        if declared.key is not None:
-            first = _first_with_key(person, _codes(table.column(declared.key))[row])
+        if declared.key:
+            first = _first_with_key(person, _codes(table, declared.key)[row])
             row, parent, person = row[first], parent[first], person[first]
         order = order_of(name)
         if order is not None:
             order = Grid(order.steps[row], order.null[row])
-        found[name] = _in_order(row, person, parent, order)
-    return found
+        found[name] = _in_order(row, person, parent, order, timed=declared.order is not None)
+    return {name: replace(rows, refers=_references(name, tables, schema, found)) for name, rows in found.items()}
 
 
-def _codes(column: pa.ChunkedArray) -> np.ndarray:
-    """Return (n,) int64 equal for equal keys, −1 for none. Blanks around a key are no part of it."""
-    return as_categories(column).codes.astype(np.int64)
+def _references(
+    name: str, tables: Mapping[str, Table], schema: LinkedSchema, rows: Mapping[str, LinkedRows]
+) -> tuple[np.ndarray, ...]:
+    """Return for each reference of a table what `LinkedRows.refers` says."""
+    found = []
+    for reference in schema.tables[name].refers_to:
+        own, other = rows[name], rows[reference.table]
+        if reference.whose == "another":
+            found.append(np.minimum(_codes(tables[name], reference.columns)[own.row], 0))
+            continue
+        key = schema.tables[reference.table].key
+        held, asked = _same_codes(tables[reference.table], key, tables[name], reference.columns)
+        found.append(_of_the_person(held[other.row], other.person, asked[own.row], own.person))
+    return tuple(found)
 
 
-def _same_codes(held: pa.ChunkedArray, asked: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+def _of_the_person(held: np.ndarray, holder: np.ndarray, asked: np.ndarray, person: np.ndarray) -> np.ndarray:
+    """Return (n,) the row of the same person that holds the key that a row asks for; −1 where there is none.
+
+    Args:
+      held, holder: (m,) keys and persons of the rows that are referred to; no person has a key twice.
+      asked, person: (n,) keys and persons of the rows that refer, −1 for no key.
+    """
+    if not len(held) or not len(asked):
+        return np.full(len(asked), -1, dtype=np.int64)
+    keys = int(max(held.max(), asked.max())) + 1
+    there = holder * keys + held
+    order = np.argsort(there, kind="stable")
+    wanted = person * keys + asked
+    at = order[np.minimum(np.searchsorted(there, wanted, sorter=order), len(order) - 1)]
+    return np.where((asked >= 0) & (there[at] == wanted), at, -1)
+
+
+def _codes(table: Table, key: Sequence[str]) -> np.ndarray:
+    """Return (n,) int64 equal for equal keys, −1 for none. Blanks around a key's parts are no part of it."""
+    return _together([as_categories(table.column(part)).codes.astype(np.int64) for part in key])
+
+
+def _same_codes(
+    above: Table, key: Sequence[str], table: Table, columns: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the codes of the keys of two tables, equal for equal keys; −1 for a key without one of its parts.
+
+    Args:
+      key, columns: of the first and the second table, part by part.
+    """
+    parts = [_of_one_kind(above.column(mine), table.column(theirs)) for mine, theirs in zip(key, columns, strict=True)]
+    codes = _together([np.concatenate(part) for part in parts])
+    return codes[: above.n_rows], codes[above.n_rows :]
+
+
+def _of_one_kind(held: pa.ChunkedArray, asked: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
     """Return the codes of two columns of one kind of key; −1 also for what only the second has."""
     one, other = as_categories(held), as_categories(asked)
     at = {value: i for i, value in enumerate(one.values)}
     of_value = np.array([*(at.get(value, -1) for value in other.values), -1], dtype=np.int64)
     codes: np.ndarray = of_value[other.codes.astype(np.int64)]
     return one.codes.astype(np.int64), codes
+
+
+def _together(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Return (n,) codes of keys of several parts, equal for equal keys, −1 where a part is missing."""
+    codes = parts[0]
+    for part in parts[1:]:
+        both = codes * (int(part.max(initial=-1)) + 1) + part
+        codes = np.where((codes < 0) | (part < 0), -1, np.unique(both, return_inverse=True)[1].reshape(-1))
+    return codes
 
 
 def _first_with_key(person: np.ndarray, key: np.ndarray) -> np.ndarray:
@@ -144,8 +201,14 @@ def _rows_below(held: np.ndarray, person: np.ndarray, asked: np.ndarray, name: s
     return row, holders[start[asked[row]] + nth]
 
 
-def _in_order(row: np.ndarray, person: np.ndarray, parent: np.ndarray, order: Grid | None) -> LinkedRows:
-    """Return rows with their places among those of the same parent: by the order, nulls last, then as they stand."""
+def _in_order(
+    row: np.ndarray, person: np.ndarray, parent: np.ndarray, order: Grid | None, *, timed: bool
+) -> LinkedRows:
+    """Return rows with their places among those of the same parent: by the order, nulls last, then as they stand.
+
+    Args:
+      timed: the order is a column that is modelled, and not only a number in the key.
+    """
     n = len(parent)
     if order is None:
         at = np.argsort(parent, kind="stable")
@@ -159,7 +222,7 @@ def _in_order(row: np.ndarray, person: np.ndarray, parent: np.ndarray, order: Gr
     previous = np.full(n, -1, dtype=np.int64)
     previous[at[1:]] = np.where(same[1:], at[:-1], -1)
     remaining = np.bincount(parent, minlength=1)[parent] - place
-    if order is None:
+    if order is None or not timed:
         return LinkedRows(row, person, parent, place, previous, remaining)
     before = np.maximum(previous, 0)
     missing = (previous < 0) | order.null | order.null[before]
@@ -200,7 +263,7 @@ class People:
     held: np.ndarray
 
     @classmethod
-    def draw(cls, root: Table, key: str | None, holdout_fraction: float, keyed: KeyedFunction) -> People:
+    def draw(cls, root: Table, key: Sequence[str], holdout_fraction: float, keyed: KeyedFunction) -> People:
         """Return a draw for each person.
 
         Guarantee: it is a keyed function of the person's key alone; where there is none, of what the row holds, and of
@@ -208,12 +271,10 @@ class People:
         Args:
           root: the linked rows of the root table, one for each person.
         """
-        if key is None:
+        if not key:
             words, occurrence = words_of_rows(root, holdout_fraction)
         else:
-            parsed = as_categories(root.column(key))
-            of_value = keyed.hash_texts([value.encode("utf-8", "surrogatepass") for value in parsed.values])
-            words = of_value[parsed.codes.astype(np.int64)]
+            words = _words_of_keys(root, key, keyed)
             occurrence = np.zeros_like(words)
         pool, held = draw_sides(words, occurrence, holdout_fraction, keyed)
         return cls(words, pool, held)
@@ -231,3 +292,15 @@ class People:
 
     def __repr__(self) -> str:
         return "People()"
+
+
+def _words_of_keys(table: Table, key: Sequence[str], keyed: KeyedFunction) -> np.ndarray:
+    """Return (n,) uint64 words of keys that are all there: a keyed function of the key's texts."""
+    parsed = [as_categories(table.column(part)) for part in key]
+    codes = np.stack([part.codes.astype(np.int64) for part in parsed])
+    different, of_row = np.unique(codes, axis=1, return_inverse=True)
+    texts = [tuple(part.values[at] for part, at in zip(parsed, one, strict=True)) for one in different.T.tolist()]
+    spelled = [text[0] if len(text) == 1 else json.dumps(text) for text in texts]  # no two keys are spelled alike
+    words = keyed.hash_texts([text.encode("utf-8", "surrogatepass") for text in spelled])
+    found: np.ndarray = words[of_row.reshape(-1)]
+    return found

@@ -170,17 +170,21 @@ def _linked_table(model: LinkedModel, name: str, drawn: Mapping[str, DrawnTable]
     blocks = written_tables(model, name, drawn, seed=seed)
     first = next(blocks)
     surrogates, links = dict(model.models[name].keys), []
-    if (parent := declared.parent) is not None:
-        above = model.schema.tables[parent.table].key
-        assert above is not None
-        surrogates[parent.column] = model.models[parent.table].keys[above]
-        if parent.column in columns and above in model.models[parent.table].columns:
-            links.append(Link(name, (parent.column,), parent.table, (above,)))
+    before = list(model.models)[: list(model.models).index(name)]
+    for pointer in (*([] if declared.parent is None else [declared.parent]), *declared.refers_to):
+        above = model.schema.tables[pointer.table].key
+        for column, part in zip(pointer.columns, above, strict=True):
+            origin, first_part = model.schema.origin(pointer.table, part)
+            if (codec := model.models[origin].keys.get(first_part)) is not None:
+                surrogates[column] = codec
+        whole = set(pointer.columns) <= columns and set(above) <= set(model.models[pointer.table].columns)
+        if whole and pointer.table in before:  # rows are written table by table, and no row before the one it refers to
+            links.append(Link(name, pointer.columns, pointer.table, above))
     return WrittenTable(
         name,
         first.schema,
         chain([first], blocks),
-        key=(declared.key,) if declared.key in columns else (),
+        key=declared.key if set(declared.key) <= columns else (),
         links=tuple(links),
         uuids=_uuids(surrogates) & columns,
     )
@@ -199,8 +203,9 @@ def _reference(model: LinkedModel, name: str, data: Path) -> WrittenTable:
             f"the reference table '{name}' is not beside the model; give the public folder of the release"
         )
     key = model.schema.tables[name].key
-    is_key = key in table.schema.names and not table[key].null_count and len(table[key].unique()) == table.num_rows
-    if key is not None and is_key:
-        at = table.schema.get_field_index(key)
-        table = table.cast(table.schema.set(at, table.schema.field(at).with_nullable(False)))
-    return WrittenTable(name, table.schema, iter([table]), key=(key,) if key and is_key else (), is_reference=True)
+    at = [table.schema.get_field_index(part) for part in key]
+    whole = all(place >= 0 and not table.column(place).null_count for place in at)
+    is_key = bool(key) and whole and table.group_by(list(key)).aggregate([]).num_rows == table.num_rows
+    for place in at if is_key else []:
+        table = table.cast(table.schema.set(place, table.schema.field(place).with_nullable(False)))
+    return WrittenTable(name, table.schema, iter([table]), key=key if is_key else (), is_reference=True)

@@ -30,6 +30,7 @@ class Link:
       columns: those of `child` that hold the reference.
       parent: the table that is referred to.
       parent_columns: those of `parent` that `columns` repeat, in the same order.
+      proposed: it was guessed, and a person has to confirm it.
 
     Raises:
       ConfigError: the two do not have equally many columns, or none.
@@ -39,6 +40,7 @@ class Link:
     columns: tuple[str, ...]
     parent: str
     parent_columns: tuple[str, ...]
+    proposed: bool = False
 
     def __post_init__(self) -> None:
         if not self.columns or len(self.columns) != len(self.parent_columns):

@@ -123,10 +123,11 @@ def learned(
     *,
     frames: dict[str, pd.DataFrame] | None = None,
     spec: dict[str, Any] = SPEC,
+    **more: Any,
 ) -> tuple[LinkedModel, Bill]:
     """Return a model of the clinic, or of other tables, and its bill."""
     schema, tables = LinkedSchema.model_validate(spec), as_tables(frames or clinic(seed=seed))
-    request = request_of(schema, tables, epsilon)
+    request = request_of(schema, tables, epsilon, **more)
     bill = Bill(request.plan.whole)
     return learn_linked(tables, request, GaussianMechanisms(bill), KeyedFunction()).model, bill
 

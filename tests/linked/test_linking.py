@@ -121,7 +121,7 @@ def test_where_each_row_of_the_root_is_a_person_the_others_keep_their_draws():
 
     def held(rows):
         table = Table(pa.Table.from_pandas(rows, preserve_index=False))
-        return pd.Series(People.draw(table, None, 0.25, keyed).held, index=rows.index)
+        return pd.Series(People.draw(table, (), 0.25, keyed).held, index=rows.index)
 
     fewer = frame.drop(index=[60, 220])  # of two equal rows, the last: which of them goes cannot be told
     assert held(fewer).equals(held(frame).loc[fewer.index])
@@ -144,7 +144,7 @@ def test_what_is_known_of_a_person_does_not_change_when_another_one_leaves(leave
     def told(tables):
         rows = linked(tables)
         ids = tables["patients"]["patient_id"].to_numpy()
-        people = People.draw(as_tables(tables)["patients"], "patient_id", 0.2, keyed)
+        people = People.draw(as_tables(tables)["patients"], ("patient_id",), 0.2, keyed)
         out = []
         for name in ("stays", "tests"):
             part = people.partition(rows[name], 2, keyed)
@@ -162,7 +162,7 @@ def test_what_is_known_of_a_person_does_not_change_when_another_one_leaves(leave
 def test_no_person_has_more_rows_in_use_than_allowed_and_all_on_one_side():
     frames = clinic(400)
     rows, keyed = linked(frames), KeyedFunction()
-    people = People.draw(as_tables(frames)["patients"], "patient_id", 0.25, keyed)
+    people = People.draw(as_tables(frames)["patients"], ("patient_id",), 0.25, keyed)
     sides = {}
     for name, most in (("patients", 1), ("stays", 3), ("tests", 4)):
         part = people.partition(rows[name], most, keyed)

@@ -82,6 +82,53 @@ def test_a_catalogue_states_the_links_and_nothing_waits(tmp_path):
     assert privsynth.plan(path, schema=tmp_path / "schema.yaml", epsilon=1).persons
 
 
+def test_a_catalogue_with_keys_of_several_columns_and_further_references_is_drafted_for_a_person(tmp_path):
+    path = tmp_path / "shop.sqlite"
+    with sqlite3.connect(path) as database:
+        database.executescript(
+            "CREATE TABLE accounts (client TEXT, account TEXT, segment TEXT, PRIMARY KEY (client, account));"
+            "CREATE TABLE orders (client TEXT, number TEXT, account TEXT, replaces TEXT, day DATE,"
+            " PRIMARY KEY (client, number), FOREIGN KEY (client, account) REFERENCES accounts (client, account),"
+            " FOREIGN KEY (client, replaces) REFERENCES orders (client, number));"
+            "CREATE TABLE lines (client TEXT, number TEXT, line INTEGER, product TEXT,"
+            " PRIMARY KEY (client, number, line), FOREIGN KEY (client, number) REFERENCES orders (client, number));"
+            "CREATE TABLE payments (client TEXT, account TEXT, of_client TEXT, of_number TEXT, of_line INTEGER,"
+            " amount REAL, FOREIGN KEY (client, account) REFERENCES accounts (client, account),"
+            " FOREIGN KEY (of_client, of_number, of_line) REFERENCES lines (client, number, line));"
+        )
+    database.close()
+    tables, text = drafted(path)
+    assert tables["accounts"]["key"] == ["client", "account"]
+    assert tables["orders"]["key"] == ["client", "number"]
+    assert tables["orders"]["parent"] == {"table": "accounts", "columns": ["client", "account"]}
+    assert tables["orders"]["refers_to"] == [{"table": "orders", "columns": ["client", "replaces"]}]
+    assert tables["lines"]["key"] == ["client", "number", "line"]
+    assert "# if line numbers the rows of one parent, declare it with kind: integer" in text
+    assert (
+        tables["payments"]["parent"]["table"] == "lines"
+    )  # the farthest from the persons; a person may prefer another
+    assert "# client, account refers to accounts, too" in text
+    assert {name for name, table in tables.items() if table.get("proposed")} == {"orders", "payments"}
+    schema = LinkedSchema.model_validate({"tables": tables})
+    assert schema.root == "accounts"
+    assert schema.parts("lines") == {"client": "above", "number": "above", "line": "surrogate"}
+
+
+def test_names_of_earlier_rows_and_of_further_tables_are_proposed_as_references(tmp_path):
+    headers = {
+        "patients": "patient_id,sex",
+        "stays": "stay_id,patient_id,previous_stay_id,ward",
+        "wounds": "wound_id,patient_id,place",
+        "dressings": "stay_id,wound_id,kind",
+    }
+    tables, _ = drafted(folder_of(headers, tmp_path))
+    assert tables["stays"]["refers_to"] == [{"table": "stays", "column": "previous_stay_id"}]
+    assert tables["dressings"]["parent"]["table"] == "stays"
+    assert tables["dressings"]["refers_to"] == [{"table": "wounds", "column": "wound_id"}]
+    assert all(table["proposed"] for table in tables.values())
+    LinkedSchema.model_validate({"tables": tables})
+
+
 def test_one_table_stays_a_schema_of_one_table_and_cells_are_left_alone(tmp_path):
     folder_of({"stays": "id,ward"}, tmp_path)
     run = CliRunner().invoke(main, ["schema", "init", str(tmp_path)])

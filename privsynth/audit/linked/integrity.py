@@ -13,26 +13,38 @@ _MEANINGS = {
     "orphans": "Share of synthetic rows whose key leads to no row of the parent table.",
     "repeated": "Share of synthetic rows whose key an earlier row has.",
     "disordered": "Share of synthetic rows that stand, as written, directly after a later row of the same parent.",
+    "dangling": "Share of synthetic rows that refer to a row that is not there, to one of another person where it must "
+    "be of the same, or to themselves.",
 }
-_NAMES = {"orphans": "orphans", "repeated": "repeated_keys", "disordered": "rows_out_of_order"}
+_NAMES = {
+    "orphans": "orphans",
+    "repeated": "repeated_keys",
+    "disordered": "rows_out_of_order",
+    "dangling": "dangling_references",
+}
 
 
 def integrity(tables: LinkedTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
     """Return how many rows of each synthetic table lead nowhere, repeat a key, or stand after a later one."""
     counted = [
         (kind, table, getattr(faults, kind), faults.n_rows)
-        for kind in _MEANINGS
+        for kind in ("orphans", "repeated", "disordered")
         for table, faults in tables.synthetic.faults.items()
     ]
-    return [_fault(kind, table, count, n) for kind, table, count, n in counted if count is not None]
+    counted += [
+        ("dangling", f"{table}: {columns}", count, faults.n_rows)
+        for table, faults in tables.synthetic.faults.items()
+        for columns, count in faults.dangling.items()
+    ]
+    return [_fault(kind, group, count, n) for kind, group, count, n in counted if count is not None]
 
 
-def _fault(kind: str, table: str, count: int, n: int) -> Finding:
+def _fault(kind: str, group: str, count: int, n: int) -> Finding:
     share = count / n if n else 0.0
     return Finding(
         family="histories",
         name=_NAMES[kind],
-        group=table,
+        group=group,
         value=share,
         low=share,
         high=share,
@@ -56,5 +68,6 @@ INTEGRITY = LinkedAudit(
         "orphans": "Rows that lead to no row of the parent table",
         "repeated_keys": "Rows whose key another row has",
         "rows_out_of_order": "Rows after a later one of the same parent",
+        "dangling_references": "Rows that refer to no row that they may refer to",
     },
 )

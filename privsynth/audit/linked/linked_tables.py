@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -59,12 +60,14 @@ class Faults:
       orphans: rows that lead to no row of the parent table.
       repeated: rows whose key an earlier row has.
       disordered: rows that stand directly after a later one of the same parent.
+      dangling: columns of a reference -> rows whose reference leads to no row that it may lead to.
     """
 
     n_rows: int
     orphans: int | None = None
     repeated: int | None = None
     disordered: int | None = None
+    dangling: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -112,6 +115,23 @@ class LinkedPersons:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
+class KeyedReference:
+    """References of one table's rows, as they are written.
+
+    Attributes:
+      table: to whose rows.
+      columns: that hold them, for a message.
+      key: (n,) the keys of the rows that are referred to; missing where there is no reference.
+      of_person: only rows of the same person may be referred to, and no row refers to itself.
+    """
+
+    table: str
+    columns: str
+    key: pd.Series
+    of_person: bool
+
+
+@dataclass(frozen=True, repr=False, eq=False)
 class KeyedRows:
     """One table as it is written, and as a recipient finds it.
 
@@ -120,12 +140,23 @@ class KeyedRows:
       key: (n,) its own keys; None if it has none.
       parent: (n,) the keys of the rows above; None in the root.
       order: the column that orders the rows of one parent; "" for none.
+      references: beside the parent.
     """
 
     frame: pd.DataFrame
     key: pd.Series | None = None
     parent: pd.Series | None = None
     order: str = ""
+    references: Sequence[KeyedReference] = ()
+
+
+def one_key(parts: Sequence[pd.Series]) -> pd.Series:
+    """Return (n,) keys as one value each: of one part itself, of several a text; missing where a part is."""
+    if len(parts) == 1:
+        return parts[0]
+    texts = [part.astype(object).map(str) for part in parts]
+    whole = pd.Series([json.dumps(key) for key in zip(*texts, strict=True)], dtype=object)  # no two are spelled alike
+    return whole.where(np.logical_and.reduce([part.notna().to_numpy() for part in parts]))
 
 
 def people_by_keys(tables: Mapping[str, KeyedRows], above: Mapping[str, str]) -> LinkedPersons:
@@ -146,7 +177,8 @@ def people_by_keys(tables: Mapping[str, KeyedRows], above: Mapping[str, str]) ->
             kept[name] = everyone
             found[name] = Rows(table.frame, everyone, np.full(len(everyone), -1))
             continue
-        parent = _resolve(tables[above[name]], table)
+        assert table.parent is not None
+        parent = _resolve(tables[above[name]], table.parent)
         faults[name] = replace(faults[name], orphans=int((parent < 0).sum()))
         parent = np.where(parent < 0, -1, kept[above[name]][parent])
         rows = np.flatnonzero(parent >= 0)
@@ -161,16 +193,36 @@ def people_by_keys(tables: Mapping[str, KeyedRows], above: Mapping[str, str]) ->
         kept[name][at] = np.arange(len(at))
         person = found[above[name]].person[parent[at]]
         found[name] = Rows(table.frame.iloc[at].reset_index(drop=True), person, parent[at])
+    persons = {name: np.append(rows.person, -1)[kept[name]] for name, rows in found.items()}
+    for name, table in tables.items():
+        dangling = {one.columns: _dangling(one, name, tables, persons) for one in table.references}
+        faults[name] = replace(faults[name], dangling=dangling)
     return LinkedPersons(found, faults)
 
 
-def _resolve(above: KeyedRows, table: KeyedRows) -> np.ndarray:
-    """Return (n,) the written row of the parent that each row leads to; −1 for none."""
+def _dangling(
+    reference: KeyedReference, name: str, tables: Mapping[str, KeyedRows], persons: Mapping[str, np.ndarray]
+) -> int:
+    """Return how many references lead to no row, or to one that they may not lead to.
+
+    Args:
+      persons: table -> (n,) the person of each written row, −1 for nobody.
+    """
+    target = _resolve(tables[reference.table], reference.key)
+    good = target >= 0
+    if reference.of_person and len(persons[reference.table]):
+        good &= persons[reference.table][target] == persons[name]
+        if reference.table == name:
+            good &= target != np.arange(len(target))
+    return int((reference.key.notna().to_numpy() & ~good).sum())
+
+
+def _resolve(above: KeyedRows, asked: pd.Series) -> np.ndarray:
+    """Return (n,) the written row of a table that each key leads to; −1 for none."""
     assert above.key is not None
-    assert table.parent is not None
     first = ~above.key.duplicated() & above.key.notna()
     places = pd.Series(np.flatnonzero(first), index=above.key[first].to_numpy())
-    return np.asarray(table.parent.map(places).fillna(-1).to_numpy(), dtype=np.int64)
+    return np.asarray(asked.map(places).fillna(-1).to_numpy(), dtype=np.int64)
 
 
 def _disordered(parent: np.ndarray, values: np.ndarray) -> int:

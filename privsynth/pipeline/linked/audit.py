@@ -9,7 +9,15 @@ import numpy as np
 
 from privsynth.audit.common.running import not_run
 from privsynth.audit.common.settings import AuditSettings, Level
-from privsynth.audit.linked.linked_tables import KeyedRows, LinkedPersons, LinkedTables, Rows, people_by_keys
+from privsynth.audit.linked.linked_tables import (
+    KeyedReference,
+    KeyedRows,
+    LinkedPersons,
+    LinkedTables,
+    Rows,
+    one_key,
+    people_by_keys,
+)
 from privsynth.audit.linked.registry import linked_left_out, run_linked_audits, thinned
 from privsynth.codecs.parsed_table import clean_frame, parse_table
 from privsynth.domain import linking
@@ -144,14 +152,20 @@ def _synthetic_people(
     orders, tables = _orders(schema, names), {}
     for name in schema.modelled:
         declared, drawn = schema.tables[name], public.drawn[name]
-        keys = {
+        frame = model.models[name].codec.frame(drawn.rows, names=names[name])[names[name]]
+        keys = dict(frame.items()) | {
             c: column.to_pandas() for c, column in written_keys(model, name, public.drawn, seed=request.seed).items()
         }
-        frame = model.models[name].codec.frame(drawn.rows, names=names[name])[names[name]]
         tables[name] = KeyedRows(
             plain_frame(frame),
-            key=keys.get(declared.key or ""),
-            parent=None if declared.parent is None else keys[declared.parent.column],
+            key=one_key([keys[c] for c in declared.key]) if declared.key else None,
+            parent=None if declared.parent is None else one_key([keys[c] for c in declared.parent.columns]),
             order=orders.get(name, ""),
+            references=[
+                KeyedReference(
+                    one.table, ", ".join(one.columns), one_key([keys[c] for c in one.columns]), one.whose == "own"
+                )
+                for one in declared.refers_to
+            ],
         )
     return people_by_keys(tables, above)

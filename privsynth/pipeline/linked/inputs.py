@@ -71,7 +71,12 @@ def open_linked(config: SynthesizeConfig, schema: LinkedSchema) -> OpenedTables:
         whole = Schema(columns=table.columns)
         check_schema_fits(whole, sources[name].names, "row")
         check_rules(schema.rules_schema(name))
-        check_invented(whole, sources[name], table.key or "row", config.rows if name == schema.root else None)
+        check_invented(
+            whole,
+            sources[name],
+            next(iter(schema.surrogates(name)), "row"),
+            config.rows if name == schema.root else None,
+        )
         found, typed[name] = completed_schema(whole, sources[name])
         declared[name] = table.model_copy(update={"columns": _without_keys(schema, name, found.columns)})
     return OpenedTables(
@@ -86,9 +91,12 @@ def open_linked(config: SynthesizeConfig, schema: LinkedSchema) -> OpenedTables:
 
 def _check_links(schema: LinkedSchema, name: str, header: list[str]) -> None:
     table = schema.tables[name]
-    parent = None if table.parent is None else table.parent.column
-    for what, column in (("key", table.key), ("parent's key", parent), ("order", table.order)):
-        if column is not None and column not in header:
+    said = [("key", part) for part in table.key]
+    said += [("parent's key", part) for part in (() if table.parent is None else table.parent.columns)]
+    said += [("reference", column) for reference in table.refers_to for column in reference.columns]
+    said += [] if table.order is None else [("order", table.order)]
+    for what, column in said:
+        if column not in header:
             raise SchemaError(f"the table '{name}' has no column '{column}', which the schema calls its {what}")
 
 

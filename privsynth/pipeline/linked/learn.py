@@ -55,8 +55,9 @@ from privsynth.sampling.linked.model import (
     given_attributes,
     hidden_columns,
     pace_codes,
+    timing_columns,
 )
-from privsynth.schema.definition import Column, Schema
+from privsynth.schema.definition import Schema
 from privsynth.schema.linked import LinkedSchema
 from privsynth.schema.source_format import SourceFormat
 from privsynth.schema.stated_types import Family
@@ -266,13 +267,11 @@ class _TableStage:
         fitted: FittedGenerator,
         per_unit: RowsPerUnit | None,
     ) -> TableModel:
-        declared, links = self.request.schema.tables[self.name], set(self.request.schema.links(self.name))
+        links = set(self.request.schema.links(self.name))
         stated = self.request.formats.get(self.name, SourceFormat())
-        keys = {}
-        if declared.key is not None:
-            column = declared.columns.get(declared.key, Column(kind="id"))
-            kind = container_types({declared.key: table.column(declared.key).type}, stated)[declared.key]
-            keys[declared.key] = surrogate_codec(declared.key, column, kind)
+        asked = self.request.schema.surrogates(self.name)
+        kinds = container_types({part: table.column(part).type for part in asked}, stated)
+        keys = {part: surrogate_codec(part, column, kinds[part]) for part, column in asked.items()}
         return TableModel(
             codec,
             fitted,
@@ -327,4 +326,4 @@ def _training(columns: LearnedColumns, partition: Partition, sizes: Sizes, codes
 
 def _when(columns: LearnedColumns, schema: LinkedSchema, name: str) -> tuple[int, ...]:
     """Return the attributes that say how many rows there are and when: errors in them add up along a history."""
-    return tuple(at for column in hidden_columns(schema, name) for at in columns.codec.attributes_of(column))
+    return tuple(at for column in timing_columns(schema, name) for at in columns.codec.attributes_of(column))

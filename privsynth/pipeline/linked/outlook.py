@@ -23,7 +23,7 @@ from privsynth.schema.linked import LinkedSchema
 
 def linked_budget(config: SynthesizeConfig, schema: LinkedSchema) -> Budget:
     """Return the promise for one person."""
-    return Budget(epsilon=config.epsilon, delta=config.delta, unit=schema.tables[schema.root].key or "row")
+    return Budget(epsilon=config.epsilon, delta=config.delta, unit=schema.person)
 
 
 def plan_of_tables(opened: OpenedTables, budget: Budget, *, may_stop: bool = False) -> LinkedPlan:

@@ -39,8 +39,8 @@ class LinkedPlan:
         """Return the promise as one table's stages read it: the unit, and how many rows of it are used there."""
         declared, whole = self.schema.tables[table], self.whole.budget
         if declared.parent is None:
-            return Budget(epsilon=whole.epsilon, delta=whole.delta, unit=declared.key or "row")
-        return replace(whole, unit=declared.parent.column, max_rows_per_unit=declared.max_children)
+            return Budget(epsilon=whole.epsilon, delta=whole.delta, unit=self.schema.person)
+        return replace(whole, unit=", ".join(declared.parent.columns), max_rows_per_unit=declared.max_children)
 
     def of_table(self, table: str, current: Mapping[str, float] | None = None) -> SpendingPlan:
         """Return the parts of one table, under their own names, and its share of δ for thresholds.

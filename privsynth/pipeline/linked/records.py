@@ -34,7 +34,9 @@ from privsynth.schema.definition import IDENTIFIER_KINDS, Column
 from privsynth.schema.linked import LinkedSchema, dump_linked_schema
 
 _KEY = "a fresh surrogate for each row"
-_PARENT = "the surrogate of the row above"
+_PARENT = "the key of the row above"
+_REFERENCE = "the key of the row that it refers to"
+_OF_PART = {"surrogate": _KEY, "number": "the number of the row under its parent"}
 _HIDDEN = "modelled, and not written"
 
 
@@ -167,8 +169,9 @@ def _columns(public: PublicTables, schema: LinkedSchema, name: str) -> list[Colu
     """Return the columns of one table as written, then those that are modelled beside it."""
     model, declared = public.model.models[name], schema.tables[name]
     keys = []
+    open_ = {column for reference in declared.refers_to for column in declared.own_columns(reference)}
     for column in schema.links(name):
-        treatment = _KEY if column == declared.key else _PARENT
+        treatment = _REFERENCE if column in open_ else _OF_PART.get(schema.parts(name).get(column, "above"), _PARENT)
         known = declared.columns.get(column, Column(kind="id"))
         keys.append(
             ColumnRecord(
@@ -178,7 +181,7 @@ def _columns(public: PublicTables, schema: LinkedSchema, name: str) -> list[Colu
                 provenance="declared",
                 treatment=treatment,
                 roles=known.roles,
-                nullable=False,
+                nullable=column in open_,
                 note=known.description or "",
             )
         )

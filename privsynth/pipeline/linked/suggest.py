@@ -19,6 +19,7 @@ columns, a catalogue and the types of the source state.
 
 One table holds the persons and has no parent. Every other table has a parent, to whose rows its rows belong, or it is
 a reference table (reference: true): public, and copied into the release as it is. Leave out what is neither.
+refers_to: further rows that a row refers to, of the same person or (whose: another) of another one.
 order: a column of times or numbers that orders the rows of one parent. max_children: at most so many rows of a person.
 Columns are declared as in a schema of one table; rules may also name `parent.column` and `previous.column`.
 
@@ -28,14 +29,19 @@ _KEYS = ("{0}_id", "{0}id", "id_{0}", "{0}_key", "{0}_no", "{0}_nr", "{0}_number
 _PERSONS = ("patient", "person", "customer", "client", "member", "subject", "account", "beneficiary", "user")
 
 
+# A column with the key of an earlier row of the same table; {0} is the name of the key.
+_EARLIER = ("parent_{0}", "previous_{0}", "prior_{0}", "original_{0}", "amended_{0}", "replaces_{0}")
+
+
 @dataclass(frozen=True)
 class _Found:
-    """What is known of one table: its key, its parent, and whether a person has to confirm them."""
+    """What is known of one table: its key, its parent, what else it refers to, and whether a person has to confirm."""
 
-    key: str | None = None
+    key: tuple[str, ...] = ()
     parent: Link | None = None
-    proposed: bool = False
+    references: tuple[Link, ...] = ()
     others: tuple[Link, ...] = ()
+    proposed: bool = False
 
 
 def draft_linked_schema(source: LinkedSource, notes_of: Any) -> str:
@@ -47,12 +53,14 @@ def draft_linked_schema(source: LinkedSource, notes_of: Any) -> str:
     """
     tables = source.tables()
     headers = {name: tuple(table.names) for name, table in tables.items()}
-    stated = [link for link in source.links() if len(link.columns) == 1 and link.child != link.parent]
+    stated = list(source.links())
     links = stated or _links_by_name(headers)
     root = _root(headers, links)
+    keys = {name: _key_of(name, header, links, by_catalogue=bool(stated)) for name, header in headers.items()}
     lines = ["# dataset: the name under which the ledger keeps the budget of these persons\n", "tables:\n"]
     for name in _from_root(headers, links, root):
-        found = _found(name, headers, links, root, by_catalogue=bool(stated))
+        sure = bool(stated) and not any(link.proposed for link in stated)
+        found = _found(name, keys, links, root, by_catalogue=sure)
         lines.append(_table_text(name, tables[name], found, root, notes_of))
     head = "".join(f"# {line}\n" if line else "#\n" for line in _HEAD.splitlines())
     return head + "".join(lines)
@@ -60,43 +68,85 @@ def draft_linked_schema(source: LinkedSource, notes_of: Any) -> str:
 
 def _table_text(name: str, source: Source, found: _Found, root: str, notes_of: Any) -> str:
     columns, _ = completed_schema(Schema(columns={c: Column() for c in source.names}), source)
-    keys = {found.key, found.parent.columns[0] if found.parent else None} - {None}
-    declared = {c: Column(kind="id") if c in keys else columns.column(c) for c in source.names}
+    declared = _declared(columns, found)
     lines = [f"{name}:"]
     if found.proposed:
         lines.append("  proposed: true")
     if name != root and found.parent is None:
         lines += [f"  # nothing leads from here to {root}: declare a parent, or leave the table out, or, if all of it",
                   "  # is public, write reference: true"]  # fmt: skip
-    if found.key is not None:
-        lines.append(f"  key: {_quoted(found.key)}")
+    numbers = [part for part in found.key if found.parent is not None and part not in found.parent.columns]
+    if found.key and len(numbers) < len(found.key) and [declared[part].kind for part in numbers] == ["id"]:
+        lines.append(f"  # if {numbers[0]} numbers the rows of one parent, declare it with kind: integer")
+    if found.key:
+        lines.append(f"  key: {_one_or_list(found.key)}")
     if found.parent is not None:
-        lines.append(f"  parent: {{table: {found.parent.parent}, column: {_quoted(found.parent.columns[0])}}}")
+        lines.append(f"  parent: {_pointer(found.parent)}")
+    if found.references:
+        lines += ["  # rows of the same person; where they are of another, add whose: another", "  refers_to:"]
+        lines += [f"    - {_pointer(one, another=one.parent == root)}" for one in found.references]
+    if found.parent is not None:
         lines.append("  # order: a column below, whose kind has to be declared: date, datetime, integer or numeric")
-    lines += [f"  # {other.columns[0]} refers to {other.parent}, too" for other in found.others]
+    lines += [f"  # {', '.join(other.columns)} refers to {other.parent}, too" for other in found.others]
     schema = Schema(columns=declared)
     lines += textwrap.indent(dump_schema(schema, notes=notes_of(columns)), "  ").splitlines()
     return textwrap.indent("\n".join(lines) + "\n", "  ")
+
+
+def _declared(stated: Schema, found: _Found) -> dict[str, Column]:
+    """Return the columns; those that hold keys are identifiers, but for a number below the parent's whole key."""
+    above = set() if found.parent is None else set(found.parent.columns)
+    keys = {*found.key, *above, *(column for one in found.references for column in one.columns)}
+    declared = {c: Column(kind="id") if c in keys else column for c, column in stated.columns.items()}
+    numbers = [part for part in found.key if part not in above and stated.column(part).kind == "integer"]
+    if above and above < set(found.key) and len(numbers) == 1:
+        declared[numbers[0]] = stated.column(numbers[0])
+    return declared
+
+
+def _pointer(link: Link, *, another: bool = False) -> str:
+    columns = f"column{'s' if len(link.columns) > 1 else ''}: {_one_or_list(link.columns)}"
+    return f"{{table: {link.parent}, {columns}{', whose: another' if another else ''}}}"
+
+
+def _one_or_list(names: tuple[str, ...]) -> str:
+    return _quoted(names[0]) if len(names) == 1 else f"[{', '.join(map(_quoted, names))}]"
 
 
 def _quoted(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) else '"' + name.replace('"', '\\"') + '"'
 
 
+def _key_of(name: str, header: tuple[str, ...], links: list[Link], *, by_catalogue: bool) -> tuple[str, ...]:
+    """Return the key to which links lead; by names also that of a table to which none leads."""
+    key = next((link.parent_columns for link in links if link.parent == name), ())
+    if key or (by_catalogue and any(link.child == name for link in links)):
+        return key
+    named = _key(name, header)
+    return () if named is None else (named,)
+
+
 def _found(
-    name: str, headers: Mapping[str, tuple[str, ...]], links: list[Link], root: str, *, by_catalogue: bool
+    name: str, keys: Mapping[str, tuple[str, ...]], links: list[Link], root: str, *, by_catalogue: bool
 ) -> _Found:
     """Return what links say of a table. Its parent is the one that is farthest from the persons."""
-    key = next((link.parent_columns[0] for link in links if link.parent == name), None)
-    if name == root:
-        return _Found(key or _key(name, headers[name]), proposed=not by_catalogue)
-    ways = {link: _steps(link.parent, links, root) for link in links if link.child == name}
-    leading = [link for link, steps in ways.items() if steps is not None]
-    if not leading:
-        return _Found(key or _key(name, headers[name]), proposed=True)
-    parent = max(leading, key=lambda link: ways[link] or 0)
-    others = tuple(link for link in ways if link is not parent)
-    return _Found(key, parent, not by_catalogue or len(leading) > 1, others)
+    mine = [link for link in links if link.child == name]
+    ways = {link: _steps(link.parent, links, root) for link in mine if link.parent != name}
+    leading = [link for link, steps in ways.items() if steps is not None and link.parent_columns == keys[link.parent]]
+    parent = max(leading, key=lambda link: ways[link] or 0) if leading and name != root else None
+    above = () if parent is None else parent.columns
+    references: list[Link] = []
+    for link in mine:
+        own = set(link.columns) - set(above)
+        taken = {*keys[name], *(column for one in references for column in one.columns)}
+        # A second link to the persons is mostly that of the row's own person, unless the row stands right below them.
+        leads = link in leading if link.parent != root else parent is None or parent.parent == root
+        fits = link.parent_columns == keys[link.parent] and (link.parent != root or own == set(link.columns))
+        if link is not parent and (leads or link.parent == name) and fits and own and not own & taken:
+            references.append(link)
+    others = tuple(link for link in mine if link is not parent and link not in references)
+    unsure = not by_catalogue or (parent is None and name != root) or len(leading) > 1 or bool(references)
+    return _Found(keys[name], parent, tuple(references) if parent or name == root else (), others, unsure)
 
 
 def _steps(name: str, links: list[Link], root: str, seen: frozenset[str] = frozenset()) -> int | None:
@@ -106,7 +156,7 @@ def _steps(name: str, links: list[Link], root: str, seen: frozenset[str] = froze
     ways = [
         steps
         for link in links
-        if link.child == name and link.parent not in seen
+        if link.child == name != link.parent and link.parent not in seen
         for steps in [_steps(link.parent, links, root, seen | {name})]
         if steps is not None
     ]
@@ -115,7 +165,7 @@ def _steps(name: str, links: list[Link], root: str, seen: frozenset[str] = froze
 
 def _root(headers: Mapping[str, tuple[str, ...]], links: list[Link]) -> str:
     """Return the table that seems to hold the persons: refers to none, and most tables lead to it."""
-    children = {link.child for link in links}
+    children = {link.child for link in links if link.child != link.parent}
     able = [name for name in headers if name not in children] or list(headers)
     led = {name: sum(_steps(other, links, name) is not None for other in headers) for name in able}
     named = {name: any(word in name.lower() for word in _PERSONS) for name in able}
@@ -141,6 +191,8 @@ def _links_by_name(headers: Mapping[str, tuple[str, ...]]) -> list[Link]:
             column = next((c for c in header if c.lower() in words and c != keys[child]), None)
             if child != parent and column is not None:
                 found.append(Link(child, (column,), parent, (key,)))
+        earlier = {pattern.format(key.lower()) for pattern in _EARLIER}
+        found += [Link(parent, (c,), parent, (key,)) for c in headers[parent] if c.lower() in earlier]
     return found
 
 

@@ -16,11 +16,14 @@ from privsynth.sampling.linked.model import (
     first_column,
     hidden_columns,
     is_relative,
+    is_timed_reference,
+    reference_column,
     since_column,
     span_column,
 )
+from privsynth.sampling.linked.references import AHEAD, FAR, Aim, Placed, rows_above
 from privsynth.schema.definition import TIME_KINDS, Column, Schema
-from privsynth.schema.linked import LinkedSchema
+from privsynth.schema.linked import LinkedSchema, Reference
 from privsynth.table import Table
 
 
@@ -30,7 +33,8 @@ def table_schema(linked: LinkedSchema, name: str) -> Schema:
     A rule by which the order column follows from others only holds when rows are drawn: the order is known before them.
     """
     own, declared = linked.of_table(name), linked.tables[name]
-    columns = {n: c for n, c in own.columns.items() if n != declared.key}
+    keys = linked.surrogates(name)
+    columns = {n: c for n, c in own.columns.items() if n not in keys}
     for child in linked.children(name):
         below = linked.tables[child]
         columns[count_column(child)] = Column(kind="integer", minimum=0, nullable=False)
@@ -40,6 +44,10 @@ def table_schema(linked: LinkedSchema, name: str) -> Schema:
     if declared.order is not None:
         columns[declared.order] = _order_column(linked, name, declared.order)
         columns[since_column(declared.order)] = Column(kind="integer", minimum=0)
+    for reference in declared.refers_to:
+        ahead = AHEAD if is_timed_reference(linked, name, reference) else 0
+        far = FAR if reference.whose == "own" else 0
+        columns[reference_column(linked, name, reference)] = Column(kind="integer", minimum=-ahead, maximum=far)
     rules = [rule for rule in own.parsed_rules() if not (rule.order and rule.order[1] == declared.order)]
     return Schema(columns=columns, rules=tuple(rule.text for rule in rules))
 
@@ -97,10 +105,48 @@ def view_of(linked: LinkedSchema, name: str, table: Table, rows: Mapping[str, Li
     own = rows[name]
     if (order := linked.tables[name].order) is not None and own.since is not None:
         found[since_column(order)] = pa.array(own.since.steps, mask=own.since.null)
+    for reference, target in zip(linked.tables[name].refers_to, own.refers, strict=True):
+        back = _steps_back(linked, name, reference, target, rows)
+        found[reference_column(linked, name, reference)] = pa.array(back.steps, mask=back.null)
     data = table.data.select([column for column in table.names if column not in links])
     for column, values in found.items():
         data = data.append_column(column, pa.chunked_array([values]))
     return Table(data)
+
+
+def _steps_back(
+    linked: LinkedSchema, name: str, reference: Reference, target: np.ndarray, rows: Mapping[str, LinkedRows]
+) -> Grid:
+    """Return (n,) steps back to the rows that are referred to (see `privsynth.sampling.linked.references`).
+
+    A reference of a table to itself that leads to no earlier row is none.
+
+    Args:
+      target: (n,) linked rows of the other table, −1 for none.
+    """
+    if reference.whose == "another":
+        return Grid(np.zeros(len(target), dtype=np.int64), target < 0)
+    above, timed = linked.shared(name, reference), is_timed_reference(linked, name, reference)
+    parents = {table: one.parent for table, one in rows.items()}
+    tables = (name, reference.table)
+    unit = max(_facts_of_order(linked, table).precision for table in tables) if timed else 1.0
+
+    def placed(table: str) -> Placed:
+        one, time = rows[table], None
+        share = rows_above(linked, table, above, len(one.row), parents)
+        if timed and one.order is not None:
+            time = np.floor(one.order.steps * (_facts_of_order(linked, table).precision / unit))
+            time = np.where(one.order.null, np.nan, time)
+        return Placed(share, one.parent, one.place, time)
+
+    own, other = placed(name), placed(reference.table)
+    steps = Aim(own, other, len(rows[above].row), same=name == reference.table).steps(target)
+    null = target < 0
+    if len(other.share):
+        null = null | (other.share[np.maximum(target, 0)] != own.share)
+    if name == reference.table:
+        null = null | (steps < 0)
+    return Grid(np.where(null, 0, np.clip(steps, -AHEAD if timed else 0, FAR)), null)
 
 
 def _first(linked: LinkedSchema, child: str, first: Grid, own: Grid | None) -> pa.Array:
@@ -141,10 +187,13 @@ def _facts_of_order(linked: LinkedSchema, name: str) -> ColumnFacts:
 
 
 def order_values(table: Table, linked: LinkedSchema, name: str) -> Grid | None:
-    """Return the values by which the rows of a table are ordered, cell by cell; None if they have no order. Private."""
-    order = linked.tables[name].order
+    """Return the values by which the rows of a table are ordered, cell by cell; None if they have no order. Private.
+
+    Rows without an order that their key numbers stand by that number.
+    """
+    order, number = linked.tables[name].order, linked.number_part(name)
     if order is None:
-        return None
+        return None if number is None else as_numbers(table.column(number), precision=1.0)
     column, facts = table.column(order), _facts_of_order(linked, name)
     if facts.kind in ("numeric", "integer"):
         return as_numbers(column, precision=facts.precision, decimal=facts.decimal)

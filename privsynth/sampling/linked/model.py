@@ -15,7 +15,7 @@ from privsynth.codecs.table import TableCodec
 from privsynth.generators.registry import FittedGenerator
 from privsynth.sampling.origin import Origin
 from privsynth.schema.definition import TIME_KINDS
-from privsynth.schema.linked import LinkedSchema
+from privsynth.schema.linked import LinkedSchema, Reference
 from privsynth.schema.source_format import SourceFormat
 
 # Places among the rows of one parent: the first few are told apart, later ones by classes that double (own).
@@ -53,7 +53,7 @@ class TableModel:
       fitted: of the codec's attributes, then those given, then (below the root) the class of the person's rows.
       rows_per_unit: how many rows persons with any have; None where one row of a person is used, as in the root.
       columns: of the written table, in the order of the source.
-      keys: its own key, and its parent's: what surrogates look like.
+      keys: the parts of its own key that are surrogates, and what these look like.
       source_format: how the source's table is written.
       weights: of what rules forbid in some rows, in the others (see `kept_shares`); none if no share has to be kept.
     """
@@ -128,8 +128,23 @@ def is_relative(schema: LinkedSchema, child: str) -> bool:
     return (kinds[0] in TIME_KINDS) == (kinds[1] in TIME_KINDS)
 
 
-def hidden_columns(schema: LinkedSchema, name: str) -> tuple[str, ...]:
-    """Return the columns that are modelled with a table, and not written."""
+def reference_column(schema: LinkedSchema, name: str, reference: Reference) -> str:
+    """Return the name of the column that says which row a row refers to, or whether it refers to another person's."""
+    own = ", ".join(schema.tables[name].own_columns(reference))
+    return f"rows back to {own}" if reference.whose == "own" else f"{own} is given"
+
+
+def is_timed_reference(schema: LinkedSchema, name: str, reference: Reference) -> bool:
+    """Return whether the row that is referred to is told from when both rows are: another table's, in time."""
+    own, other = schema.tables[name], schema.tables[reference.table]
+    if name == reference.table or own.order is None or other.order is None:
+        return False
+    kinds = own.columns[own.order].kind, other.columns[other.order].kind
+    return (kinds[0] in TIME_KINDS) == (kinds[1] in TIME_KINDS)
+
+
+def timing_columns(schema: LinkedSchema, name: str) -> tuple[str, ...]:
+    """Return the columns that say how many rows there are and when, which are modelled and not written."""
     found: list[str] = []
     for child in schema.children(name):
         found.append(count_column(child))
@@ -138,6 +153,12 @@ def hidden_columns(schema: LinkedSchema, name: str) -> tuple[str, ...]:
     if (order := schema.tables[name].order) is not None:
         found.append(since_column(order))
     return tuple(found)
+
+
+def hidden_columns(schema: LinkedSchema, name: str) -> tuple[str, ...]:
+    """Return the columns that are modelled with a table, and not written."""
+    references = schema.tables[name].refers_to
+    return (*timing_columns(schema, name), *(reference_column(schema, name, one) for one in references))
 
 
 def given_attributes(schema: LinkedSchema, name: str, codecs: Mapping[str, TableCodec]) -> list[Given]:

@@ -237,6 +237,8 @@ def _shifted(numbers: Sequence[np.ndarray], sizes: Sequence[int]) -> np.ndarray:
 
 def _check_room(model: LinkedModel, name: str, n_rows: int) -> None:
     """Raise `ConfigError` if a table has more rows than its format has identifiers."""
-    key = model.schema.tables[name].key
-    if key is not None and n_rows > (room := TableCodec((model.models[name].keys[key],)).room):
-        raise ConfigError(f"the format of '{key}' has room for {room:,} rows of '{name}'; draw fewer persons at once")
+    keys = model.models[name].keys
+    if keys and n_rows > (room := TableCodec(tuple(keys.values())).room):
+        raise ConfigError(
+            f"the format of '{next(iter(keys))}' has room for {room:,} rows of '{name}'; draw fewer persons at once"
+        )

@@ -19,12 +19,13 @@ from privsynth.errors import ConfigError, SourceError
 from privsynth.generators.registry import restore_generator
 from privsynth.sampling.linked.draw import draw_linked
 from privsynth.sampling.linked.kept_shares import MOST_WEIGHT
-from privsynth.sampling.linked.model import LinkedModel, TableModel, given_attributes
+from privsynth.sampling.linked.model import LinkedModel, TableModel, given_attributes, reference_column
 from privsynth.sampling.origin import Origin
 from privsynth.sampling.synthetic_model import MAX_JSON_BYTES, MAX_TENSOR_BYTES
 from privsynth.schema.definition import MAX_COLUMNS, MAX_RULES
 from privsynth.schema.linked import LinkedSchema
 from privsynth.schema.linked.definition import MAX_TABLES
+from privsynth.schema.linked.keys import MAX_PARTS
 from privsynth.schema.source_format import SourceFormat
 
 FORMAT = 1  # of linked.json; a change that older versions would misread takes the next number
@@ -154,11 +155,13 @@ def _table(
     sizes = [a.size for a in codec.attributes] + [g.attribute.size for g in given_attributes(schema, name, codecs)]
     sizes += [] if per_unit is None else [len(per_unit.classes) + 1]
     require(found["settings"]["sizes"] == sizes, "the generator and the columns have different numbers of codes")
-    keys = [codec_from_json(item) for item in items(found["keys"], "the keys", at_most=2)]
+    keys = [codec_from_json(item) for item in items(found["keys"], "the keys", at_most=MAX_PARTS)]
     columns = [text(c, "a column", at_most=MAX_NAME) for c in items(found["columns"], "columns", at_most=MAX_COLUMNS)]
     of_keys = {key.name: key for key in keys if isinstance(key, SurrogateCodec)}
     require(set(columns) <= {*codec.by_name, *schema.links(name)}, "a column is not there")
-    require(schema.tables[name].key in {None, *of_keys}, "a key is no column of identifiers")
+    missing = {reference_column(schema, name, one) for one in schema.tables[name].refers_to} - set(codec.by_name)
+    require(not missing, "a table lacks what its references are told by")
+    require(set(of_keys) == set(schema.surrogates(name)), "a key is no column of identifiers")
     return TableModel(
         codec,
         restore_generator(found["generator"], tensors, found["settings"], package=""),

@@ -7,16 +7,18 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from privsynth.codecs.columns import SurrogateCodec
 from privsynth.codecs.decoded_rows import Decoded, DecodedRows
 from privsynth.codecs.synthetic_rows import SyntheticRows
 from privsynth.codecs.table import TableCodec
 from privsynth.codecs.written.rows import data_frame
 from privsynth.sampling.linked.drawn import DrawnTable
 from privsynth.sampling.linked.model import LinkedModel
+from privsynth.sampling.linked.references import targets
+from privsynth.schema.definition import Column
 
 _Block = TypeVar("_Block")
 BLOCK_ROWS = 200_000  # rows written at once (own): some 100 MB while they are texts
@@ -29,13 +31,14 @@ def written_tables(model: LinkedModel, name: str, drawn: Mapping[str, DrawnTable
       ConfigError: there are fewer identifiers than rows.
     """
     order = model.models[name].columns
-    keys = written_keys(model, name, drawn, seed=seed)
+    keys, declared = written_keys(model, name, drawn, seed=seed), model.schema.tables[name]
+    open_ = {column for reference in declared.refers_to for column in declared.own_columns(reference)}
     for start, n, table in _blocks(_own_rows(model, name, drawn, seed=seed).tables(), drawn[name].n_rows):
         columns = dict(zip(table.schema.names, table.columns, strict=True))
         fields = {field.name: field for field in table.schema}
         for column, values in keys.items():
             columns[column] = pa.chunked_array([values.slice(start, n)])
-            fields[column] = pa.field(column, values.type, nullable=False)
+            fields[column] = pa.field(column, values.type, nullable=column in open_)
         yield pa.Table.from_arrays([columns[c] for c in order], schema=pa.schema([fields[c] for c in order]))
 
 
@@ -46,7 +49,7 @@ def written_texts(
     keys = written_keys(model, name, drawn, seed=seed)
     for start, n, frame in _blocks(_own_rows(model, name, drawn, seed=seed).texts(), drawn[name].n_rows):
         for column, values in keys.items():
-            frame[column] = values.slice(start, n).to_pandas()
+            frame[column] = values.slice(start, n).cast(pa.string()).to_pandas()
         yield frame[list(model.models[name].columns)]
 
 
@@ -77,23 +80,61 @@ def _cut(columns: Mapping[str, Decoded], start: int, end: int) -> DecodedRows:
 
 
 def written_keys(model: LinkedModel, name: str, drawn: Mapping[str, DrawnTable], *, seed: int) -> dict[str, pa.Array]:
-    """Return column -> (n,) surrogates, for the table's own key and its parent's."""
-    declared, found = model.schema.tables[name], {}
-    if declared.key is not None:
-        found[declared.key] = _surrogates(model, name, drawn, seed)
+    """Return column -> (n,) values of the columns that hold keys, and are not modelled."""
+    declared, kinds = model.schema.tables[name], model.schema.parts(name)
+    found = {part: values for part, values in _key(model, name, drawn, seed).items() if kinds[part] != "column"}
+    for reference in declared.refers_to:
+        at = targets(model, name, reference, drawn, seed=seed)
+        keys = _key(model, reference.table, drawn, seed).values()
+        rows = pa.array(at, mask=at < 0)
+        found |= {c: values.take(rows) for c, values in zip(reference.columns, keys, strict=True)}
     if declared.parent is not None:
-        above = _surrogates(model, declared.parent.table, drawn, seed)
-        found[declared.parent.column] = above.take(pa.array(drawn[name].parent))
+        above = _key(model, declared.parent.table, drawn, seed).values()
+        rows = pa.array(drawn[name].parent)
+        found |= {c: values.take(rows) for c, values in zip(declared.parent.columns, above, strict=True)}
     return {column: keys for column, keys in found.items() if column in model.models[name].columns}
 
 
-def _surrogates(model: LinkedModel, name: str, drawn: Mapping[str, DrawnTable], seed: int) -> pa.Array:
-    """Return the key of each row of a table; those of two tables meet no more often than two draws do."""
-    key = model.schema.tables[name].key
-    assert key is not None
-    codec: SurrogateCodec = model.models[name].keys[key]
-    rows = DecodedRows({}, drawn[name].n_rows)
-    return TableCodec((codec,)).array(codec, rows, key=_draw_key(model, name, drawn, seed))
+def _key(model: LinkedModel, name: str, drawn: Mapping[str, DrawnTable], seed: int) -> dict[str, pa.Array]:
+    """Return column -> (n,) values of each part of a table's key, in its order; no two rows have the same key.
+
+    Surrogates of two tables meet no more often than those of two draws do.
+    """
+    kinds, table = model.schema.parts(name), drawn[name]
+    parent = model.schema.tables[name].parent
+    above: dict[str, pa.Array] = {}
+    if parent is not None and "above" in kinds.values():
+        keys = _key(model, parent.table, drawn, seed).values()
+        above = {c: values.take(pa.array(table.parent)) for c, values in zip(parent.columns, keys, strict=True)}
+    found: dict[str, pa.Array] = {}
+    for part, kind in kinds.items():
+        if kind == "above":
+            found[part] = above[part]
+        elif kind == "number":
+            found[part] = _numbers(model.schema.tables[name].columns[part], table.parent)
+        elif kind == "surrogate":
+            codecs = TableCodec(tuple(model.models[name].keys.values()))
+            rows, key = DecodedRows({}, table.n_rows), _draw_key(model, name, drawn, seed)
+            found[part] = codecs.array(codecs.by_name[part], rows, key=key)
+        else:
+            of_table = model.models[name]
+            codec = TableCodec((of_table.codec.by_name[part],))
+            written = SyntheticRows(codec, [table.rows.only(part)], source_format=of_table.source_format).tables()
+            found[part] = pa.concat_tables(list(written)).column(part).combine_chunks()
+    return found
+
+
+def _numbers(column: Column, parent: np.ndarray) -> pa.Array:
+    """Return (n,) numbers of rows under their parents: 1, 2, 3, or from the declared minimum in steps of the precision.
+
+    Args:
+      parent: (n,) the row above each; rows of one parent stand one after the other.
+    """
+    n = len(parent)
+    starts = np.flatnonzero(np.diff(parent, prepend=-1))
+    place = np.arange(n) - np.repeat(starts, np.diff(np.append(starts, n)))
+    first, step = 1 if column.minimum is None else int(column.minimum), int(column.precision or 1)  # type: ignore[arg-type]
+    return pa.array(first + place * step, pa.int64())
 
 
 def _draw_key(model: LinkedModel, name: str, drawn: Mapping[str, DrawnTable], seed: int) -> int:

@@ -22,6 +22,7 @@ from privsynth.schema.definition import (
     DeclaredColumns,
     Schema,
 )
+from privsynth.schema.linked.keys import MAX_REFERENCES, KeyColumns, Parent, PartKind, Reference, part_kinds
 
 MAX_TABLES = 100  # of a schema (own): a hospital's warehouse has some dozens that a person would declare
 DEFAULT_MAX_CHILDREN = 50  # rows of a person that are used (own): noise does not grow with it, only work does
@@ -30,26 +31,13 @@ MAX_DEPTH = 6  # tables from the root to the last child (own)
 _TABLE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
-class Parent(BaseModel):
-    """Which table a table's rows belong to.
-
-    Attributes:
-      table: the parent.
-      column: the column of this table that holds the parent's key.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    table: str
-    column: str
-
-
 class LinkedTable(BaseModel):
     """What is publicly known of one of several linked tables.
 
     Attributes:
-      key: the column whose value tells its rows apart; needed where it has children.
+      key: the columns whose values together tell its rows apart; needed where it has children. None: it has no key.
       parent: the table that its rows belong to; none for the root and for reference tables.
+      refers_to: rows beside the row above that its rows may refer to.
       order: the column of times or numbers that orders the rows of one parent; none where order means nothing. Times
         are told apart by the minute and numbers by hundredths, unless the column declares another precision.
       max_children: at most so many rows of one person are used, drawn at random.
@@ -63,8 +51,9 @@ class LinkedTable(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    key: str | None = None
+    key: KeyColumns = ()
     parent: Parent | None = None
+    refers_to: Annotated[tuple[Reference, ...], Field(max_length=MAX_REFERENCES)] = ()
     order: str | None = None
     max_children: Annotated[int, Field(ge=1, le=100_000)] = DEFAULT_MAX_CHILDREN
     reference: bool = False
@@ -74,21 +63,40 @@ class LinkedTable(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.reference and (self.parent or self.order or self.rules):
-            raise ValueError("a reference table is public: it has no parent, no order and no rules")
+        if self.reference and (self.parent or self.order or self.rules or self.refers_to):
+            raise ValueError("a reference table is public: it has no parent, no order, no rules, and refers to nothing")
         if self.order is not None:
             if self.parent is None:
                 raise ValueError("order needs a parent, whose rows it orders")
             kind = self.columns.get(self.order, Column()).kind
             if kind not in (*NUMERIC_KINDS, *TIME_KINDS):
                 raise ValueError(f"order needs the column '{self.order}' with a declared kind of numbers or times")
-        if self.parent is not None and self.parent.column == "row":
+        if self.parent is not None and "row" in self.parent.columns:
             raise ValueError(
                 "'row' stands for rows that are persons of their own; rename the column of the parent's key"
             )
-        if self.parent is not None and self.parent.column in (self.key, self.order):
-            raise ValueError(f"'{self.parent.column}' holds the parent's key, and can be neither key nor order")
+        if self.order is not None and self.order in (*self.key, *(self.parent.columns if self.parent else ())):
+            raise ValueError(
+                f"'{self.order}' is part of a key and cannot be the order; rows whose key numbers them stand in order "
+                "without one"
+            )
+        if not self.reference:
+            part_kinds(self.key, self.parent, self.columns)
+        taken = {*self.key, self.order}
+        for reference in self.refers_to:
+            own = self.own_columns(reference)
+            if not own or (both := next((column for column in own if column in taken), None)):
+                raise ValueError(
+                    f"the reference to '{reference.table}' needs columns of its own"
+                    + ("" if not own else f"; '{both}' is part of the key, the order, or another reference")
+                )
+            taken |= set(own)
         return self
+
+    def own_columns(self, reference: Reference) -> tuple[str, ...]:
+        """Return the columns of a reference that hold no part of the parent's key."""
+        above = () if self.parent is None else self.parent.columns
+        return tuple(column for column in reference.columns if column not in above)
 
 
 class LinkedSchema(BaseModel):
@@ -120,18 +128,18 @@ class LinkedSchema(BaseModel):
             )
         for name, table in self.tables.items():
             self._check_parent(name, table)
-            own = self._checked(name)
+            for reference in table.refers_to:
+                self._check_reference(name, reference)
+            self._checked(name)
             if len(table.rules) > MAX_RULES or any(len(text) > MAX_RULE_TEXT for text in table.rules):
                 raise ValueError(f"at most {MAX_RULES} rules a table, of at most {MAX_RULE_TEXT:,} characters each")
-            if own.columns and table.key is not None and table.key not in own.columns:
-                raise ValueError(f"the key '{table.key}' of '{name}' is not among its columns")
         return self
 
-    def _checked(self, name: str) -> Schema:
-        """Return one table's schema, once its code books and its rules are checked."""
+    def _checked(self, name: str) -> None:
+        """Check one table's code books and rules."""
         try:
             self.rules_schema(name)
-            return self.of_table(name)
+            self.of_table(name)
         except ValidationError as error:
             reason = str(error.errors(include_url=False, include_input=False)[0]["msg"]).removeprefix("Value error, ")
             raise ValueError(f"in the table '{name}', {reason}") from None
@@ -142,17 +150,73 @@ class LinkedSchema(BaseModel):
             above = self.tables.get(at.parent.table)
             if above is None or above.reference:
                 raise ValueError(f"the parent '{at.parent.table}' of '{seen[-1]}' is no table that holds persons' rows")
-            if above.key is None:
+            if not above.key:
                 raise ValueError(f"'{at.parent.table}' has children and needs a key")
+            if len(at.parent.columns) != len(above.key):
+                raise ValueError(
+                    f"the key of '{at.parent.table}' has {len(above.key)} columns, and '{seen[-1]}' has to name as many"
+                )
             if at.parent.table in seen or len(seen) > MAX_DEPTH:
                 raise ValueError(f"the parents of '{name}' do not lead to the table of persons in {MAX_DEPTH} steps")
             seen.append(at.parent.table)
             at = above
 
+    def _check_reference(self, name: str, reference: Reference) -> None:
+        """Raise a `ValueError` if a reference cannot be followed."""
+        where, target = f"'{name}' refers to '{reference.table}'", self.tables.get(reference.table)
+        if target is None:
+            raise ValueError(f"{where}, which is no table of the schema")
+        if target.reference:
+            raise ValueError(f"{where}, which is public: such a column is like others, so declare its categories")
+        if len(target.key) != len(reference.columns):
+            raise ValueError(f"{where}, whose key has {len(target.key)} columns; name as many, in the same order")
+        if reference.whose == "own" and target.parent is None:
+            raise ValueError(
+                f"{where}, which holds the persons: that would be a row of another person. Write 'whose: another', by "
+                "which is learned only whether there is one, or leave the reference out"
+            )
+        shared = set(reference.columns) - set(self.tables[name].own_columns(reference))
+        if shared and reference.whose == "another":
+            raise ValueError(f"{where} of another person, and needs columns of its own for all of that key")
+        self.shared(name, reference)
+
+    def shared(self, name: str, reference: Reference) -> str:
+        """Return the table of which a row of another table and the row that it refers to have the same row above them.
+
+        It is the table of persons, unless columns of the parent's key are part of the reference, too.
+
+        Raises:
+          ValueError: such a column means something else in the key that is referred to.
+        """
+        parent, found = self.tables[name].parent, self.root
+        for column, part in zip(reference.columns, self.tables[reference.table].key, strict=True):
+            if parent is None or column not in parent.columns:
+                continue
+            here = self.origin(parent.table, self.tables[parent.table].key[parent.columns.index(column)])
+            if here != self.origin(reference.table, part) or here[0] == reference.table:
+                raise ValueError(
+                    f"'{column}' of '{name}' holds a part of the parent's key, and '{part}' in the key of "
+                    f"'{reference.table}' is another; refer by columns of their own"
+                )
+            found = max(found, here[0], key=self.depth)
+        return found
+
+    def origin(self, table: str, part: str) -> tuple[str, str]:
+        """Return the table and the column in which a part of a key is first written."""
+        parent = self.tables[table].parent
+        if parent is None or self.parts(table)[part] != "above":
+            return table, part
+        return self.origin(parent.table, self.tables[parent.table].key[parent.columns.index(part)])
+
     @cached_property
     def root(self) -> str:
         """The table of persons."""
         return next(name for name, table in self.tables.items() if table.parent is None and not table.reference)
+
+    @property
+    def person(self) -> str:
+        """What names a person: the columns of the root's key, or "row"."""
+        return ", ".join(self.tables[self.root].key) or "row"
 
     @cached_property
     def modelled(self) -> tuple[str, ...]:
@@ -177,13 +241,29 @@ class LinkedSchema(BaseModel):
         """Return the tables whose parent is this one."""
         return tuple(n for n, t in self.tables.items() if t.parent is not None and t.parent.table == name)
 
-    def links(self, name: str) -> Iterator[str]:
-        """Yield the columns of a table that hold keys: its own and its parent's."""
+    def parts(self, name: str) -> dict[str, PartKind]:
+        """Return column -> what it is written as, for each part of a table's key."""
         table = self.tables[name]
-        if table.key is not None:
-            yield table.key
-        if table.parent is not None:
-            yield table.parent.column
+        return part_kinds(table.key, table.parent, table.columns)
+
+    def number_part(self, name: str) -> str | None:
+        """Return the part of a table's key that numbers the rows of one parent; None if there is none."""
+        return next((part for part, kind in self.parts(name).items() if kind == "number"), None)
+
+    def surrogates(self, name: str) -> dict[str, Column]:
+        """Return the parts of a table's key that become surrogates, with what is declared of them."""
+        columns = self.tables[name].columns
+        return {
+            part: columns.get(part, Column(kind="id")) for part, kind in self.parts(name).items() if kind == "surrogate"
+        }
+
+    def links(self, name: str) -> Iterator[str]:
+        """Yield the columns of a table that hold keys and are not modelled: its own, its parent's, of references."""
+        table = self.tables[name]
+        found = [part for part, kind in self.parts(name).items() if kind != "column"]
+        found += [] if table.parent is None else table.parent.columns
+        found += [column for reference in table.refers_to for column in reference.columns]
+        yield from dict.fromkeys(found)
 
     def rules_schema(self, name: str) -> Schema:
         """Return what the rules of a table may speak of: its columns, those of the row above and of the row before.
@@ -201,9 +281,10 @@ class LinkedSchema(BaseModel):
     def of_table(self, name: str) -> Schema:
         """Return what is declared of one table by itself: without rules that name other rows."""
         table = self.tables[name]
-        columns = {n: c for n, c in table.columns.items() if n not in set(self.links(name))}
-        if table.key is not None:
-            columns = {table.key: table.columns.get(table.key, Column(kind="id")), **columns}
+        hidden = set(self.links(name))
+        # Rows without a whole key are not used, so that no part of one is missing.
+        own = {n: c.model_copy(update={"nullable": False}) if n in table.key else c for n, c in table.columns.items()}
+        columns = {**self.surrogates(name), **{n: c for n, c in own.items() if n not in hidden}}
         return Schema(columns=columns, rules=tuple(r for r in table.rules if not names_other_rows(r)))
 
 

@@ -24,14 +24,14 @@ _PARENTS: Mapping[str, Mapping[str, str]] = {
 
 def _schema(name: str) -> LinkedSchema:
     parents = _PARENTS[name]
-    tables = {"patient": LinkedTable(key="patient", columns={"patient": _key("patient", "patient")})}
+    tables = {"patient": LinkedTable(key=("patient",), columns={"patient": _key("patient", "patient")})}
     for table, parent in parents.items():
         # The key of a table that is not right above says nothing that the one above does not: it is dropped.
         keys = {key: _key(table, key) if key in (parent, table) else Column(kind="text") for key in _keys(table)}
         order = _ORDER[table]
         tables[table] = LinkedTable(
-            key=table if table in parents.values() else None,
-            parent=Parent(table=parent, column=parent),
+            key=(table,) if table in parents.values() else (),
+            parent=Parent(table=parent, columns=(parent,)),
             order=order,
             columns=keys | {column: LAYOUTS[table].columns[column].stated() for column in _said(table)},
             rules=_RULES.get(table, ()),

@@ -27,11 +27,11 @@ _TABLES: Mapping[str, tuple[str, ...]] = {
 def _linked(table: str) -> LinkedTable:
     required = {column.name: column.stated() for column in CDM[table] if column.required}
     if table == "person":
-        return LinkedTable(key="person_id", columns=required)
+        return LinkedTable(key=("person_id",), columns=required)
     start, end = _DATES[table]
     return LinkedTable(
-        key=None if table == "death" else f"{table}_id",
-        parent=Parent(table="person", column="person_id"),
+        key=() if table == "death" else (f"{table}_id",),
+        parent=Parent(table="person", columns=("person_id",)),
         order=start,
         max_children=1 if table == "death" else 50,
         columns=required,

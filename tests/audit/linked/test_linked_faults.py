@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from linked.clinic import clinic
-from linked.worlds import people, real, tables, with_broken_order, with_other_parents
+from linked.worlds import ABOVE, keyed, people, real, tables, with_broken_order, with_other_parents
 from titled import TITLES
 
 from privsynth.audit.common.settings import LEVELS, AuditSettings
-from privsynth.audit.linked.linked_tables import Faults
+from privsynth.audit.linked.linked_tables import Faults, KeyedReference, people_by_keys
 from privsynth.audit.linked.registry import LINKED_AUDITS, linked_left_out, run_linked_audits
 from privsynth.errors import ConfigError
 
@@ -126,7 +126,9 @@ def test_persons_without_any_rows_are_no_error(parts):
 def test_each_audit_emits_what_it_has_titles_for_for_the_officer_and_names_its_table(parts):
     for name, audit in LINKED_AUDITS.items():
         protected = {"patients": {"sex": ("protected",)}}
-        world = replace(tables(people(clinic(1_500, 12)), parts), roles=protected)
+        whole = people(clinic(1_500, 12))
+        stays = replace(whole.faults["stays"], dangling={"after": 0})
+        world = replace(tables(replace(whole, faults={**whole.faults, "stays": stays}), parts), roles=protected)
         findings = run_linked_audits(world, AuditSettings(names=(name,), level="deep", claimed=(1.0, 1e-6), seed=1))
         assert {f.name for f in findings} == set(audit.titles), name
         assert {f.visibility for f in findings} == {"officer"}
@@ -151,3 +153,18 @@ def test_levels_say_what_they_leave_out_and_unknown_audits_are_refused(parts):
         assert {"membership", "linkability"} <= set(linked_left_out(level))
     with pytest.raises(ConfigError, match="no audit 'decay' of linked tables"):
         run(parts["train"], parts, ("decay",))
+
+
+def test_references_that_lead_nowhere_or_to_another_person_fail(parts):
+    frames, found = clinic(100, 3), keyed(clinic(100, 3))
+    stays = frames["stays"]["stay_id"]
+    asked = stays.shift(1).where(frames["stays"]["patient"].eq(frames["stays"]["patient"].shift(1)))
+    for change, count in (({}, 0), ({2: "nothing"}, 1), ({0: stays.iloc[-1], 1: stays.iloc[1]}, 2)):
+        key = asked.copy()
+        for at, value in change.items():
+            key[at] = value
+        reference = KeyedReference("stays", "after", key, of_person=True)
+        whole = people_by_keys({**found, "stays": replace(found["stays"], references=(reference,))}, ABOVE)
+        assert whole.faults["stays"].dangling == {"after": count}
+        (finding,) = [f for f in run(whole, parts, ("integrity",)) if f.name == "dangling_references"]
+        assert (finding.group, finding.verdict) == ("stays: after", "fail" if count else "pass")

@@ -182,10 +182,17 @@ def as_typed(frames: Frames) -> dict[str, Table]:
     return tables
 
 
-def learn(double: Any, tables: dict[str, Table], *, epsilon: float = EPSILON, holdout: float = 0.2) -> PublicTables:
+def learn(
+    double: Any,
+    tables: dict[str, Table],
+    *,
+    schema: LinkedSchema = SCHEMA,
+    epsilon: float = EPSILON,
+    holdout: float = 0.2,
+) -> PublicTables:
     """Return what the core lets out with the answers of a double; all is entered in a bill."""
     quick = MarginalGenerator(FitSettings(components=16, max_steps=6))
-    request = request_of(SCHEMA, tables, epsilon, generator=quick, holdout_fraction=holdout, n_persons=12)
+    request = request_of(schema, tables, epsilon, generator=quick, holdout_fraction=holdout, n_persons=12)
     return learn_linked(tables, request, Charged(double, Bill(request.plan.whole)), FixedKey())
 
 
@@ -206,7 +213,12 @@ def everything_public(public: PublicTables) -> str:
 
 
 def moved_by_one(
-    one: Frames, other: Frames, *, read: Callable[[Frames], dict[str, Table]] = as_text, holdout: float = 0.2
+    one: Frames,
+    other: Frames,
+    *,
+    schema: LinkedSchema = SCHEMA,
+    read: Callable[[Frames], dict[str, Table]] = as_text,
+    holdout: float = 0.2,
 ) -> dict[str, float]:
     """Fail unless what a person moves is within what was declared, and nothing that leaves differs.
 
@@ -216,9 +228,9 @@ def moved_by_one(
     from doubles import distance
 
     record = Recording(5)
-    first = learn(record, read(one), holdout=holdout)
+    first = learn(record, read(one), schema=schema, holdout=holdout)
     replay = Replaying(record)
-    second = learn(replay, read(other), holdout=holdout)
+    second = learn(replay, read(other), schema=schema, holdout=holdout)
     assert len(replay.calls) == len(record.calls)
     for mine, theirs in zip(replay.calls, record.calls, strict=True):
         keys = mine.public[5] if mine.public[0] == "stable_keys" else 0  # the most rows of a person in that table

@@ -48,8 +48,8 @@ def test_more_rows_of_a_person_than_are_allowed(monkeypatch):
 def test_a_row_before_that_is_another_persons(monkeypatch):
     real = linking._in_order
 
-    def in_order(row, person, parent, order):
-        found = real(row, person, parent, order)
+    def in_order(row, person, parent, order, **told):
+        found = real(row, person, parent, order, **told)
         return replace(found, previous=np.where(found.previous < 0, np.arange(len(row)) - 1, found.previous))
 
     monkeypatch.setattr(linking, "_in_order", in_order)
@@ -60,8 +60,8 @@ def test_a_row_before_that_is_another_persons(monkeypatch):
 def test_time_since_the_row_before_in_the_file(monkeypatch):
     real = linking._in_order
 
-    def in_order(row, person, parent, order):
-        found = real(row, person, parent, order)
+    def in_order(row, person, parent, order, **told):
+        found = real(row, person, parent, order, **told)
         if order is None or not len(row):
             return found
         return replace(found, since=Grid(np.abs(np.diff(order.steps, prepend=0)), order.null))

@@ -50,7 +50,7 @@ MAY_IMPORT = {
     "privacy": BASE | {"privacy.accounting"},
     # private rows come in
     "table": BASE | {"schema"},
-    "sources": BASE | {"extras", "schema", "table", "workspace"},
+    "sources": BASE | {"extras", "strict", "schema", "table", "workspace"},
     # row by row, nothing learned
     "codecs": BASE | {"extras", "schema", "table", "hierarchies"},
     # learned with budget

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import replace
 
 import pandas as pd
 import pyarrow as pa
@@ -98,6 +99,37 @@ def test_a_data_package_that_is_none_is_refused(folder, text):
     with pytest.raises(SourceError, match="is no data package") as caught:
         open_tables(folder)
     assert "SECRET" not in str(caught.value)
+
+
+def test_relationships_of_a_data_contract_are_links(folder):
+    (folder / "hospital.odcs.yaml").write_text(
+        "apiVersion: v3.1.0\nkind: DataContract\nschema:\n"
+        "  - name: people\n    physicalName: patient\n    properties: [{name: id, primaryKey: true}]\n"
+        "  - name: stay\n    properties:\n"
+        "      - {name: id}\n      - {name: patient_id, relationships: [{to: people.id}, {to: /schema/x/id}]}\n"
+        "    relationships:\n"
+        "      - {type: foreignKey, from: [stay.id, stay.patient_id], to: [stay.patient_id, stay.id]}\n"
+        "      - {from: stay.id, to: elsewhere.id}\n"
+    )
+    both = Link("stay", ("id", "patient_id"), "stay", ("patient_id", "id"))
+    assert open_tables(folder).links() == (both, STAY)
+    (folder / "hospital.odcs.yaml").write_text("schema: [SECRET]\n")
+    with pytest.raises(SourceError, match="is no data contract") as caught:
+        open_tables(folder)
+    assert "SECRET" not in str(caught.value)
+
+
+def test_metadata_of_sdv_propose_links_and_other_metadata_none(folder):
+    relation = {"parent_table_name": "patient", "parent_primary_key": "id",
+                "child_table_name": "stay", "child_foreign_key": "patient_id"}  # fmt: skip
+    told = {"METADATA_SPEC_VERSION": "V1", "tables": {}, "relationships": [relation]}
+    (folder / "metadata.json").write_text(json.dumps(told))
+    assert open_tables(folder).links() == (replace(STAY, proposed=True),)
+    package(folder, key("patient_id", "people", "id"))  # what states links comes before what proposes them
+    assert open_tables(folder).links() == (STAY,)
+    (folder / "datapackage.json").unlink()
+    (folder / "metadata.json").write_text(json.dumps({"relationships": [relation]}))
+    assert open_tables(folder).links() == ()
 
 
 def test_a_foreign_key_of_columns_that_are_not_there_is_refused(folder):

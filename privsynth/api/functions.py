@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from privsynth.release.impute import ImputationResult
     from privsynth.release.sample import SampleResult
     from privsynth.schema.definition import Schema
+    from privsynth.schema.linked import LinkedSchema
     from privsynth.signing.keyring import Keyring
     from privsynth.signing.verification import VerificationResult
     from privsynth.sources.protocol import SourceOptions
@@ -183,11 +184,11 @@ def plan(
 @needs("synthesize")
 def audit_table(
     *,
-    real: str | Path | pd.DataFrame,
-    synthetic: str | Path | pd.DataFrame,
+    real: str | Path | pd.DataFrame | Mapping[str, str | Path | pd.DataFrame],
+    synthetic: str | Path | pd.DataFrame | Mapping[str, str | Path | pd.DataFrame],
     out: str | Path,
-    holdout: str | Path | pd.DataFrame | None = None,
-    schema: str | Path | Schema | Mapping[str, Any] | None = None,
+    holdout: str | Path | pd.DataFrame | Mapping[str, str | Path | pd.DataFrame] | None = None,
+    schema: str | Path | Schema | LinkedSchema | Mapping[str, Any] | None = None,
     dataset: str | None = None,
     claimed: tuple[float, float] | None = None,
     model: str | Path | None = None,
@@ -197,7 +198,7 @@ def audit_table(
     passphrase: Callable[[], bytes] | None = None,
     source_options: SourceOptions | Mapping[str, Any] | None = None,
 ) -> AuditResult:
-    """Audit any synthetic table, also from another tool, against the real one, for the officer.
+    """Audit any synthetic table, or linked tables, also from another tool, against the real ones, for the officer.
 
     Guarantee: none. Folder and result hold exact figures about real people.
     Args:
@@ -205,7 +206,8 @@ def audit_table(
       synthetic: its rows.
       out: a new folder for the officer's report.
       holdout: rows of the same population that the generator did not see; without them several audits can say nothing.
-      schema: kinds, roles (target, protected), unit and rules: a path, a `Schema`, or its keys as a mapping.
+      schema: kinds, roles (target, protected), unit and rules: a path, a `Schema`, or its keys as a mapping. With a
+        schema of linked tables, the three are folders, databases, or mappings of names to DataFrames.
       dataset: name in the report; None takes the schema's, else the stem of the real file.
       claimed: the (epsilon, delta) that the synthetic table claims; None takes those of the release of `model`.
       model: the release that the rows are from, or its folder `model`.

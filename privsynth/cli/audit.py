@@ -24,7 +24,11 @@ from privsynth.cli.terminal.output import (
 @click.option("--real", required=True, metavar="SOURCE", help="The real rows that the generator saw.")
 @click.option("--synthetic", required=True, metavar="SOURCE", help="The synthetic rows, from any tool.")
 @click.option("--holdout", metavar="SOURCE", help="Real rows of the same population, never seen by the generator.")
-@click.option("--schema", type=click.Path(path_type=Path), help="Kinds, roles (target, protected), unit and rules.")
+@click.option(
+    "--schema",
+    type=click.Path(path_type=Path),
+    help="Kinds, roles (target, protected), unit and rules; or how tables are linked.",
+)
 @click.option("--dataset", metavar="NAME", help="Name in the report (default: the schema's, else the file's stem).")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="New folder for the officer's report.")
 @click.option("--claimed-epsilon", type=float, help="The epsilon that the synthetic table claims.")
@@ -46,6 +50,8 @@ from privsynth.cli.terminal.output import (
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout; it holds exact figures.")
 def command(claimed_epsilon: float | None, claimed_delta: float, out: Path, as_json: bool, **options: Any) -> None:
     """Audit a synthetic table against the real one. The report is for the officer only: never share its exact figures.
+
+    With a schema of linked tables, REAL, SYNTHETIC and HOLDOUT are folders or databases that hold all of them.
 
     Exit code 3 means that a check failed. Ctrl-C ends the audits and writes a report of those that had finished.
 

@@ -1,4 +1,4 @@
-"""`privsynth audit`: any synthetic table against the real one, for the officer alone.
+"""`privsynth audit`: any synthetic table, or linked tables, against the real ones, for the officer alone.
 
 It spends no budget because nothing of it may leave: the report is watermarked, and every figure is personal data.
 """
@@ -20,7 +20,7 @@ from privsynth.audit.common.settings import LEVELS, AuditSettings, Level
 from privsynth.audit.registry import audit_extensions, run_audits
 from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.domain.bounding import divide
-from privsynth.errors import ConfigError, OutputError, SchemaError
+from privsynth.errors import ConfigError, Option, OutputError, SchemaError
 from privsynth.extensions import Extension
 from privsynth.findings.finding import Finding
 from privsynth.generators.registry import generator_extension
@@ -30,6 +30,7 @@ from privsynth.pipeline.audits.officer_audit import ROWS_APART, audit_run
 from privsynth.pipeline.audits.refit import promise_beside, refit_of_model
 from privsynth.pipeline.config import read_schema, stem
 from privsynth.pipeline.environment import Environment
+from privsynth.pipeline.linked.outside import audit_sides, read_sides
 from privsynth.pipeline.writing.report_records import promise_of, report_titles
 from privsynth.policy.files import LoadedPolicy, load_policy
 from privsynth.policy.judge import Judgement, judge
@@ -38,9 +39,10 @@ from privsynth.release.out_folder import OutFolder, check_out
 from privsynth.release.sample import model_folder
 from privsynth.report.hazards import ELSEWHERE, hazards
 from privsynth.report.render import render
-from privsynth.report.report_data import AuditRun, GeneratorRecord, OfficerPart, ReportData
+from privsynth.report.report_data import AuditRun, GeneratorRecord, OfficerPart, ReportData, TableRecord
 from privsynth.sampling.synthetic_model import SyntheticModel
 from privsynth.schema.definition import Schema
+from privsynth.schema.linked import LinkedSchema, linked_schema
 from privsynth.signing.keys import SigningKey
 from privsynth.signing.release import sign_folder
 from privsynth.signing.store import open_key
@@ -48,15 +50,18 @@ from privsynth.sources.registry import SourceOptions, extension_of, open_source,
 from privsynth.table import Table
 from privsynth.workspace import Workspace
 
+Origin = str | Path | pd.DataFrame | Mapping[str, str | Path | pd.DataFrame]
+
 
 @dataclass(frozen=True, kw_only=True)
 class AuditConfig:
     """One audit of tables from anywhere.
 
     Attributes:
-      real, synthetic, holdout: paths, database URLs or DataFrames; without a holdout no non-members are known, so that
-        what needs them says 'insufficient evidence'.
-      schema: a path to a schema file, a `Schema`, a mapping, or None.
+      real, synthetic, holdout: paths, database URLs or DataFrames, of linked tables folders, databases, or mappings of
+        names to DataFrames; without a holdout no non-members are known, so that what needs them says 'insufficient
+        evidence'.
+      schema: a path to a schema file, a `Schema`, a `LinkedSchema`, a mapping, or None.
       dataset: name in the report; None takes the schema's, else the stem of the real file.
       claimed: the (ε, δ) that the synthetic table claims; None takes what the release says that `model` is part of.
       model: folder of the model that made the rows, if it is one of ours.
@@ -65,11 +70,11 @@ class AuditConfig:
       source_options: how to read `real` and `holdout`.
     """
 
-    real: str | Path | pd.DataFrame
-    synthetic: str | Path | pd.DataFrame
+    real: Origin
+    synthetic: Origin
     out: Path
-    holdout: str | Path | pd.DataFrame | None = None
-    schema: str | Path | Schema | Mapping[str, Any] | None = None
+    holdout: Origin | None = None
+    schema: str | Path | Schema | LinkedSchema | Mapping[str, Any] | None = None
     dataset: str | None = None
     claimed: tuple[float, float] | None = None
     model: Path | None = None
@@ -149,6 +154,7 @@ class _AuditJob:
     config: AuditConfig
     env: Environment
     schema: Schema
+    linked: LinkedSchema | None
     dataset: str
     policy: LoadedPolicy | None
     model: SyntheticModel | None
@@ -165,6 +171,7 @@ class _Audited:
     Attributes:
       n_synthetic: rows of the synthetic table.
       not_compared: columns of the real table that the synthetic one lacks.
+      tables: of linked tables.
     """
 
     findings: list[Finding]
@@ -172,6 +179,7 @@ class _Audited:
     done: AuditRun
     n_synthetic: int
     not_compared: tuple[str, ...]
+    tables: tuple[TableRecord, ...] = ()
 
 
 def audit(config: AuditConfig, env: Environment) -> AuditResult:
@@ -201,7 +209,10 @@ def audit(config: AuditConfig, env: Environment) -> AuditResult:
 
 def _prepare(config: AuditConfig, env: Environment) -> _AuditJob:
     check_out(config.out)
-    schema = read_schema(config.schema)
+    linked = linked_schema(config.schema)
+    schema = Schema(dataset=linked.dataset) if linked else read_schema(config.schema)  # type: ignore[arg-type]
+    if linked and config.model:
+        raise ConfigError("an audit of linked tables takes no ", Option("model"), "; say what is claimed instead")
     policy = load_policy(str(config.policy)) if config.policy is not None else None
     folder = model_folder(config.model) if config.model else None
     model = SyntheticModel.load(folder) if folder else None
@@ -211,7 +222,8 @@ def _prepare(config: AuditConfig, env: Environment) -> _AuditJob:
         config=config,
         env=env,
         schema=schema,
-        dataset=config.dataset or schema.dataset or stem(config.real) or "table",
+        linked=linked,
+        dataset=config.dataset or schema.dataset or _stem(config.real) or "table",
         policy=policy,
         model=model,
         claimed=config.claimed or (beside[:2] if beside else None),
@@ -224,6 +236,8 @@ def _prepare(config: AuditConfig, env: Environment) -> _AuditJob:
 def _run(job: _AuditJob, workspace: Workspace) -> _Audited:
     """Read the tables and run all audits on them."""
     job.env.progress("reading", 0.0)
+    if job.linked is not None:
+        return _run_linked(job, job.linked, workspace)
     sources = _read(job.config, workspace)
     sides, facts = _align(sources, job.schema)
     tables = _audit_tables(sides, facts, job.schema, sources["real"])
@@ -247,25 +261,55 @@ def _run(job: _AuditJob, workspace: Workspace) -> _Audited:
     findings = run_audits(
         tables, settings, progress=lambda name, number, of: job.env.progress(f"auditing: {name}", (number - 1) / of)
     )
-    judgement = None
-    if job.policy is not None:
-        judgement = judge(job.policy, findings, promise=promise_of(*job.claimed) if job.claimed else {})
     return _Audited(
         findings=findings,
-        judgement=judgement,
+        judgement=_judged(job, findings),
         done=replace(audit_run(tables, findings, job.config.level), not_compared=lacking),
         n_synthetic=len(sides["synthetic"]),
         not_compared=lacking,
     )
 
 
+def _run_linked(job: _AuditJob, schema: LinkedSchema, workspace: Workspace) -> _Audited:
+    """Read linked tables and run all audits on their persons."""
+    config = job.config
+    origins: dict[str, object] = {"real": config.real, "synthetic": config.synthetic}
+    origins |= {} if config.holdout is None else {"holdout": config.holdout}
+    sides = read_sides(schema, origins, SourceOptions.of(config.source_options), workspace)
+    found = audit_sides(schema, sides, AuditSettings(level=config.level, claimed=job.claimed), job.env.progress)
+    return _Audited(
+        findings=found.findings,
+        judgement=_judged(job, found.findings),
+        done=found.done,
+        n_synthetic=sum(table.n_rows for table in found.tables),
+        not_compared=found.not_compared,
+        tables=found.tables,
+    )
+
+
+def _judged(job: _AuditJob, findings: list[Finding]) -> Judgement | None:
+    if job.policy is None:
+        return None
+    return judge(job.policy, findings, promise=promise_of(*job.claimed) if job.claimed else {})
+
+
+def _stem(origin: Origin) -> str:
+    return "" if isinstance(origin, Mapping) else stem(origin) or ""
+
+
 def _read(config: AuditConfig, workspace: Workspace) -> dict[str, Table]:
     options = SourceOptions.of(config.source_options)
-    tables = {"real": read_table(open_source(config.real, options), workspace)[0]}
-    tables["synthetic"] = read_table(open_source(config.synthetic, SourceOptions()), workspace)[0]
+    tables = {"real": read_table(open_source(_one_table(config.real), options), workspace)[0]}
+    tables["synthetic"] = read_table(open_source(_one_table(config.synthetic), SourceOptions()), workspace)[0]
     if config.holdout is not None:
-        tables["holdout"] = read_table(open_source(config.holdout, options), workspace)[0]
+        tables["holdout"] = read_table(open_source(_one_table(config.holdout), options), workspace)[0]
     return tables
+
+
+def _one_table(origin: Origin) -> str | Path | pd.DataFrame:
+    if isinstance(origin, Mapping):
+        raise ConfigError("several tables need a schema that says how they are linked: give ", Option("schema"))
+    return origin
 
 
 def _report(job: _AuditJob, audited: _Audited) -> ReportData:
@@ -282,7 +326,8 @@ def _report(job: _AuditJob, audited: _Audited) -> ReportData:
         unsigned=job.key is None,
         signer=job.holder,
         n_rows_synthetic=audited.n_synthetic,
-        rules=job.schema.rules,
+        tables=audited.tables,
+        rules=_rule_texts(job),
         findings=tuple(audited.findings),
         hazards=hazards(ELSEWHERE, holdout=job.config.holdout is not None),
         files=("report.html", "report.json"),
@@ -292,9 +337,16 @@ def _report(job: _AuditJob, audited: _Audited) -> ReportData:
     )
 
 
+def _rule_texts(job: _AuditJob) -> tuple[str, ...]:
+    if job.linked is None:
+        return job.schema.rules
+    return tuple(f"{name}: {rule}" for name in job.linked.modelled for rule in job.linked.tables[name].rules)
+
+
 def _extensions(config: AuditConfig, model: SyntheticModel | None) -> tuple[Extension, ...]:
     """Return what the audit takes from other packages."""
-    tables = [table for table in (config.real, config.synthetic, config.holdout) if table is not None]
+    origins = [table for table in (config.real, config.synthetic, config.holdout) if table is not None]
+    tables = [one for table in origins for one in (table.values() if isinstance(table, Mapping) else [table])]
     readers = {reader for reader in map(extension_of, tables) if reader is not None}
     of_model = generator_extension(model.fitted.name) if model else None
     return (*sorted(readers), *([of_model] if of_model else []), *audit_extensions())

@@ -284,7 +284,8 @@ def sample(
     to_schema: str | None = None,
     rows: int | None = None,
     seed: int | None = None,
-    format: Literal["parquet", "csv"] = "parquet",
+    format: Literal["parquet", "csv", "ndjson", "ndjson.gz"] | None = None,
+    layout: Literal["fhir", "omop"] | None = None,
     given: str | Sequence[str] = (),
     balance: str | None = None,
     workers: int | None = None,
@@ -301,7 +302,9 @@ def sample(
       to_schema: of PostgreSQL, the name of the new schema; None for "synthetic".
       rows: None takes the released number of rows. Of linked tables, the number of persons, who come with all rows.
       seed: None draws one; the result tells it.
-      format: of the files.
+      format: of the files; None for "parquet", of resources for "ndjson".
+      layout: "fhir" for a release of FHIR's tables as resources, "omop" for one of OMOP's tables with all columns of
+        the Common Data Model 5.4; None leaves the tables as they are.
       given: conditions that every row meets, such as "age >= 60" or "ward in (ICU, ER)"; of linked tables, that every
         person meets: on the person's own columns, or, as in "stays: ward = ICU", on at least one row of a table.
       balance: base rates to alter on purpose, such as "fraud=0.3", "sex" or "ethnicity=A:0.5,B:0.5".
@@ -314,18 +317,23 @@ def sample(
     from privsynth.release.database.write import Target
     from privsynth.release.folder import as_conditions
     from privsynth.release.sample import sample as run
-    from privsynth.release.sample import sample_to
+    from privsynth.release.sample import sample_as, sample_to, suffix_of
     from privsynth.release.tables import Wanted
 
-    _validate.one_of(("parquet", "csv"), format=format)
+    if format is not None:
+        _validate.one_of(("parquet", "csv", "ndjson", "ndjson.gz"), format=format)
+    if layout is not None:
+        _validate.one_of(("fhir", "omop"), layout=layout)
     _validate.texts(to_schema=to_schema)
     if (out is None) == (to is None):
         raise ConfigError("give either ", Option("out"), ", a new folder, or ", Option("to"), ", a database")
     where = _path("model", model)
     wanted = Wanted(rows=rows, seed=seed, given=as_conditions(given), balance=balance)
+    if out is not None and layout is not None:
+        return sample_as(where, _path("out", out), wanted, layout, suffix=suffix_of(format, layout))
     if out is not None:
-        return run(where, _path("out", out), wanted, suffix=format, workers=workers)
-    return sample_to(where, Target(to or "", to_schema), wanted)
+        return run(where, _path("out", out), wanted, suffix=suffix_of(format, None), workers=workers)
+    return sample_to(where, Target(to or "", to_schema), wanted, layout)
 
 
 @needs("synthesize")

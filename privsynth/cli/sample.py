@@ -43,10 +43,14 @@ from privsynth.cli.terminal.output import emit_json, progress, say
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["parquet", "csv"]),
-    default="parquet",
-    show_default=True,
-    help="Format of the rows.",
+    type=click.Choice(["parquet", "csv", "ndjson", "ndjson.gz"]),
+    help="Format of the files (default: parquet; with --layout fhir: ndjson).",
+)
+@click.option(
+    "--layout",
+    type=click.Choice(["fhir", "omop"]),
+    help="fhir: a release of FHIR's tables as resources, a file a type. omop: a release of OMOP's tables with all "
+    "columns of the Common Data Model 5.4.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 def command(
@@ -55,7 +59,8 @@ def command(
     to: str | None,
     to_schema: str | None,
     given: tuple[str, ...],
-    format_: str,
+    format_: str | None,
+    layout: str | None,
     workers: int | None,
     as_json: bool,
     **wanted: Any,
@@ -67,11 +72,12 @@ def command(
     Example: privsynth sample out/public/model --rows 1000000 --balance fraud=0.3 --given 'age >= 60' --out more/
     """
     from privsynth.release.database.write import Target
-    from privsynth.release.sample import sample, sample_to
+    from privsynth.release.sample import sample, sample_as, sample_to, suffix_of
     from privsynth.release.tables import Wanted
 
     if (out is None) == (to is None):
         raise click.UsageError("give either --out, a new folder, or --to, a database")
+    suffix = suffix_of(format_, layout)
     asked = Wanted(given=given, **wanted)
     with progress() as steps:
 
@@ -79,10 +85,12 @@ def command(
             steps(stage, share, 1.0)
 
         if to is not None:
-            made = sample_to(model, Target(to, to_schema), asked, progress=step)
+            made = sample_to(model, Target(to, to_schema), asked, layout, progress=step)
+        elif layout is not None:
+            made = sample_as(model, out or Path(), asked, layout, suffix=suffix, progress=step)
         else:
             assert out is not None
-            made = sample(model, out, asked, suffix=format_, workers=workers, progress=step)
+            made = sample(model, out, asked, suffix=suffix, workers=workers, progress=step)
     if as_json:
         found: dict[str, Any] = {"rows": made.rows, "seed": made.seed, "files": [str(path) for path in made.files]}
         if made.place:

@@ -19,6 +19,7 @@ from privsynth.release.parquet import write_parquet
 from privsynth.sampling.linked.drawn import DrawnTable
 from privsynth.sampling.linked.model import LinkedModel
 from privsynth.sampling.linked.written import written_tables, written_texts
+from privsynth.sources.linked import Link
 
 
 def linked_label(model: LinkedModel, digest: str, *, seed: int) -> dict[str, str]:
@@ -32,6 +33,16 @@ def linked_label(model: LinkedModel, digest: str, *, seed: int) -> dict[str, str
         facts |= {"epsilon": f"{origin.epsilon:g}", "delta": f"{origin.delta:g}", "unit": origin.unit}
         facts["signer"] = origin.signer or "UNSIGNED"
     return facts
+
+
+def links_of(model: LinkedModel, name: str) -> tuple[Link, ...]:
+    """Return which written columns of a table repeat the key of a row above, or of one that is referred to."""
+    declared, columns, found = model.schema.tables[name], set(model.models[name].columns), []
+    for pointer in (*([] if declared.parent is None else [declared.parent]), *declared.refers_to):
+        above = model.schema.tables[pointer.table].key
+        if set(pointer.columns) <= columns and set(above) <= set(model.models[pointer.table].columns):
+            found.append(Link(name, pointer.columns, pointer.table, above))
+    return tuple(found)
 
 
 def parquet_label(label: Mapping[str, str]) -> dict[str, str]:

@@ -11,21 +11,25 @@ import json
 import threading
 from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from privsynth import _validate
 from privsynth._validate import in_range
+from privsynth.errors import ConfigError, Option
 from privsynth.notebook import card
 from privsynth.parallel import processors
 from privsynth.progress import Progress, no_progress
+from privsynth.release.csvw import COMPANION, arrow_companion, companion, companion_name, linked_companion
 from privsynth.release.database.write import Target
 from privsynth.release.folder import write_rows
-from privsynth.release.label import ALTERED, Label, companion_name, model_digest
+from privsynth.release.label import ALTERED, Label, model_digest
+from privsynth.release.layouts.fhir import write_fhir
+from privsynth.release.layouts.omop import as_omop
 from privsynth.release.linked import linked_label, write_linked
 from privsynth.release.out_folder import check_out, filled
-from privsynth.release.tables import Wanted, draw_tables, order_rows
+from privsynth.release.tables import DrawnTables, Wanted, draw_tables, order_rows, write_table
 from privsynth.sampling.draw import Order
 from privsynth.sampling.linked.persons import draw_persons, order_persons
 from privsynth.sampling.linked.saved import is_linked, linked_digest, load_linked
@@ -121,8 +125,8 @@ def sample(
         names = _write_parts(loaded, order, files, workers or available_cores(), progress)
         label = _label(facts.facts, order.n_rows, seed, names)
         if suffix == "csv":
-            companion = facts.companion(loaded.written(order, (), seed=seed), names)
-            (staged / companion_name(names)).write_text(companion, encoding="utf-8")
+            beside = companion(loaded.written(order, (), seed=seed), names, facts.facts)
+            (staged / companion_name(names)).write_text(beside, encoding="utf-8")
         if wanted.altered:
             label |= {"given": list(wanted.given), "balance": wanted.balance, "groups": groups, "base_rates": ALTERED}
         _write_label(label, staged)
@@ -138,13 +142,78 @@ def _sample_linked(folder: Path, out: Path, wanted: Wanted, *, suffix: str, prog
         drawn = draw_persons(loaded, order, seed=seed, progress=progress)
         facts = linked_label(loaded, digest, seed=seed) | ({"base_rates": ALTERED} if wanted.given else {})
         names = write_linked(loaded, drawn, staged, suffix=suffix, seed=seed, label=facts)
+        if suffix == "csv":
+            (staged / COMPANION).write_text(linked_companion(loaded, drawn, facts), encoding="utf-8")
         tables = {name: table.n_rows for name, table in drawn.items()}
         label = _label(facts, sum(tables.values()), seed, names) | {"tables": tables}
         _write_label(label | ({"given": list(wanted.given)} if wanted.given else {}), staged)
     return SampleResult(sum(tables.values()), seed, tuple(out / n for n in names), wanted.given, tables=tables)
 
 
-def sample_to(model: Path, target: Target, wanted: Wanted, *, progress: Progress = no_progress) -> SampleResult:
+def sample_as(
+    model: Path, out: Path, wanted: Wanted, layout: str, *, suffix: str, progress: Progress = no_progress
+) -> SampleResult:
+    """Write rows of a model of linked tables into a new folder, in a layout that others have agreed on.
+
+    Args:
+      layout: "omop", whole tables of the CDM, or "fhir", resources (see `privsynth.release.layouts`).
+      suffix: "parquet" or "csv"; of FHIR "ndjson" or "ndjson.gz".
+    Raises:
+      SourceError: there is no model. OutputError: the folder exists or cannot be written.
+      ConfigError: the tables are not such as the layout has, or a condition cannot be met.
+    """
+    check_out(out)
+    drawn = draw_tables(model_folder(model), wanted, progress=progress)
+    with filled(out, privsynth_home(), "the rows") as staged:
+        names, counts = _write_layout(drawn, staged, layout, suffix)
+        label = _label(drawn.facts, sum(counts.values()), drawn.seed, names) | {"tables": counts, "layout": layout}
+        _write_label(label | ({"given": list(wanted.given)} if wanted.given else {}), staged)
+    return SampleResult(
+        sum(counts.values()), drawn.seed, tuple(out / name for name in names), wanted.given, tables=counts
+    )
+
+
+def _write_layout(drawn: DrawnTables, folder: Path, layout: str, suffix: str) -> tuple[list[str], dict[str, int]]:
+    """Return the names of the files, and how many rows or resources each table or type has."""
+    if layout == "fhir":
+        counts = write_fhir([table for table in drawn.tables if not table.is_reference], folder, suffix)
+        return [f"{kind}.{suffix}" for kind in counts], counts
+    tables = laid_out(drawn, layout).tables
+    counts = {table.name: write_table(table, folder, suffix, drawn.facts) for table in tables}
+    if suffix == "csv":
+        headers = {f"{table.name}.csv": table.schema for table in tables}
+        (folder / COMPANION).write_text(arrow_companion(headers, drawn.facts), encoding="utf-8")
+    return [f"{table.name}.{suffix}" for table in tables], counts
+
+
+def suffix_of(format_: str | None, layout: str | None) -> str:
+    """Return the suffix of the files for a format that was asked for, or the usual one.
+
+    Raises:
+      ConfigError: the layout has no such files.
+    """
+    known = ("ndjson", "ndjson.gz") if layout == "fhir" else ("parquet", "csv")
+    if format_ is not None and format_ not in known:
+        raise ConfigError(Option("format", format_), f" is not for these files; they can be {' or '.join(known)}")
+    return format_ or known[0]
+
+
+def laid_out(drawn: DrawnTables, layout: str | None) -> DrawnTables:
+    """Return tables in a layout that others have agreed on; as they are for None.
+
+    Raises:
+      ConfigError: they are not such as the layout has.
+    """
+    if layout is None:
+        return drawn
+    if layout == "fhir":
+        raise ConfigError("resources of FHIR are written to files; give ", Option("out"), " instead of ", Option("to"))
+    return replace(drawn, tables=as_omop([table for table in drawn.tables if not table.is_reference]))
+
+
+def sample_to(
+    model: Path, target: Target, wanted: Wanted, layout: str | None = None, *, progress: Progress = no_progress
+) -> SampleResult:
     """Write rows of a model into a new schema of a database: all of them, or nothing.
 
     Reference tables of the release are copied. Types, keys and what is never missing are as in the source.
@@ -153,7 +222,7 @@ def sample_to(model: Path, target: Target, wanted: Wanted, *, progress: Progress
       SourceError: there is no model. OutputError: the schema exists, or cannot be written.
       ConfigError: a condition cannot be read, or (nearly) no row of the model meets it.
     """
-    drawn = draw_tables(model_folder(model), wanted, progress=progress)
+    drawn = laid_out(draw_tables(model_folder(model), wanted, progress=progress), layout)
     counts = target.write(drawn, privsynth_home(), progress=progress)
     synthetic = {table.name: counts[table.name] for table in drawn.tables if not table.is_reference}
     return SampleResult(

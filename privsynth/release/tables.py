@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.csv as pa_csv
 
 from privsynth import _validate
 from privsynth._validate import in_range
@@ -16,7 +17,8 @@ from privsynth.errors import ConfigError, Option, SourceError
 from privsynth.progress import Progress, no_progress
 from privsynth.randomness import new_sampling_seed
 from privsynth.release.label import ALTERED, Label, model_digest
-from privsynth.release.linked import linked_label, read_reference
+from privsynth.release.linked import linked_label, links_of, parquet_label, read_reference
+from privsynth.release.parquet import write_parquet
 from privsynth.sampling.draw import Order
 from privsynth.sampling.linked.drawn import DrawnTable
 from privsynth.sampling.linked.model import LinkedModel
@@ -169,23 +171,21 @@ def _linked_table(model: LinkedModel, name: str, drawn: Mapping[str, DrawnTable]
     declared, columns = model.schema.tables[name], set(model.models[name].columns)
     blocks = written_tables(model, name, drawn, seed=seed)
     first = next(blocks)
-    surrogates, links = dict(model.models[name].keys), []
-    before = list(model.models)[: list(model.models).index(name)]
+    surrogates = dict(model.models[name].keys)
     for pointer in (*([] if declared.parent is None else [declared.parent]), *declared.refers_to):
-        above = model.schema.tables[pointer.table].key
-        for column, part in zip(pointer.columns, above, strict=True):
+        for column, part in zip(pointer.columns, model.schema.tables[pointer.table].key, strict=True):
             origin, first_part = model.schema.origin(pointer.table, part)
             if (codec := model.models[origin].keys.get(first_part)) is not None:
                 surrogates[column] = codec
-        whole = set(pointer.columns) <= columns and set(above) <= set(model.models[pointer.table].columns)
-        if whole and pointer.table in before:  # rows are written table by table, and no row before the one it refers to
-            links.append(Link(name, pointer.columns, pointer.table, above))
+    # Rows are written table by table, and no row before the one it refers to.
+    before = list(model.models)[: list(model.models).index(name)]
+    links = tuple(link for link in links_of(model, name) if link.parent in before)
     return WrittenTable(
         name,
         first.schema,
         chain([first], blocks),
         key=declared.key if set(declared.key) <= columns else (),
-        links=tuple(links),
+        links=links,
         uuids=_uuids(surrogates) & columns,
     )
 
@@ -209,3 +209,28 @@ def _reference(model: LinkedModel, name: str, data: Path) -> WrittenTable:
     for place in at if is_key else []:
         table = table.cast(table.schema.set(place, table.schema.field(place).with_nullable(False)))
     return WrittenTable(name, table.schema, iter([table]), key=key if is_key else (), is_reference=True)
+
+
+def write_table(table: WrittenTable, folder: Path, suffix: str, facts: Mapping[str, str]) -> int:
+    """Write a table into a file of a folder and return how many rows it has; CSV as Arrow spells it.
+
+    Args:
+      suffix: "parquet" or "csv".
+      facts: the label, for Parquet.
+    Raises:
+      OSError: the disk is full or failing.
+    """
+    path, counts = folder / f"{table.name}.{suffix}", []
+
+    def counted() -> Iterator[pa.Table]:
+        for block in table.blocks:
+            counts.append(block.num_rows)
+            yield block
+
+    if suffix == "parquet":
+        write_parquet(counted(), table.schema, path, parquet_label(facts))
+        return sum(counts)
+    with pa_csv.CSVWriter(path, table.schema) as writer:
+        for block in counted():
+            writer.write_table(block)
+    return sum(counts)

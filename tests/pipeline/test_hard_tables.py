@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 from pipeline.admissions import FAST, left_in_workspace, run, spent, write
 
+from privsynth.pipeline.writing.report_records import _line_profile
+
 
 @pytest.fixture
 def release(tmp_path):
@@ -280,3 +282,9 @@ def test_names_that_are_hard_to_write(release):
     table = ",".join(names) + "\n" + ("ICU," * 7 + "ER\n") * 200
     rows, _ = release(table)
     assert list(rows) == names
+
+
+@pytest.mark.parametrize("value", [pd.Timestamp("2024-02-29 12:00"), pd.Timestamp("2200-01-01"), 1e12 + 0.5, 0.0, -7.5])
+def test_a_column_of_one_value_has_a_picture(value):
+    profile = _line_profile("x", pd.Series([value] * 3), isinstance(value, pd.Timestamp))
+    assert sum(profile.counts) == 3

@@ -42,6 +42,7 @@ from privsynth.policy.files import LoadedPolicy, load_policy
 from privsynth.policy.judge import Judgement, judge
 from privsynth.privacy.budget import Bill, Budget
 from privsynth.randomness import KeyedFunction, new_sampling_seed
+from privsynth.release.csvw import COMPANION, linked_companion
 from privsynth.release.folder import Release
 from privsynth.release.linked import linked_label, parquet_label, write_linked
 from privsynth.release.out_folder import OutFolder, check_out
@@ -330,6 +331,10 @@ def _write_tables(job: LinkedJob, made: LinkedMade, folder: Path) -> list[str]:
         else:
             write_parquet([table.data], table.data.schema, path, parquet_label({"label": "REFERENCE"}))
         written.append(path.name)
+    if suffix == "csv":
+        headers = {name: table.data.schema for name, table in made.references.items()}
+        (folder / "data" / COMPANION).write_text(linked_companion(model, drawn, label, headers), encoding="utf-8")
+        written.append(COMPANION)
     return [*(f"data/{name}" for name in written), *files]
 
 

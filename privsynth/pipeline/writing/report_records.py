@@ -375,7 +375,8 @@ def _line_profile(name: str, known: pd.Series, times: bool) -> ColumnProfile:
     values = known.to_numpy(dtype="datetime64[s]").astype(np.int64) if times else known.to_numpy(dtype=np.float64)
     low, high = np.quantile(values, [0.01, 0.99])
     if low == high:
-        low, high = float(values.min()), float(values.max()) + 1e-9
+        low, high = float(values.min()), float(values.max())
+        high += max(1e-9, 1e-9 * abs(high))  # wide enough for bars of any width at all, also in seconds since 1970
     whole = not times and np.array_equal(values, np.rint(values))
     if whole:  # bars that begin at a whole number and hold equally many
         low, high = math.floor(low), math.ceil(high)

@@ -10,8 +10,9 @@ from privsynth.pipeline.job import Job, Made
 from privsynth.pipeline.writing.public_schema import public_schema
 from privsynth.pipeline.writing.report_records import officer_report, public_report
 from privsynth.pipeline.writing.staging import Seal, set_permissions, write_json, write_report
+from privsynth.release.csvw import companion, companion_name
 from privsynth.release.folder import write_rows
-from privsynth.release.label import Label, companion_name, model_digest
+from privsynth.release.label import Label, model_digest
 from privsynth.sampling.origin import Origin
 
 # The smallest release, one column and no audit, takes 0.2 MB; a disk with less than this left counts as full (own).
@@ -55,8 +56,8 @@ def write_release(job: Job, made: Made, folder: Path) -> Path:
         files = [data, "model/model.json", "model/model.safetensors", "report.html", "report.json", "schema.yaml"]
         if job.config.format == "csv":
             files.insert(1, companion_name([data]))
-            companion = label.companion(public.rows, [data])
-            (folder / "public" / companion_name([data])).write_text(companion, encoding="utf-8")
+            beside = companion(public.rows, [data], label.facts)
+            (folder / "public" / companion_name([data])).write_text(beside, encoding="utf-8")
         report = public_report(
             public,
             job.request,

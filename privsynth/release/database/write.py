@@ -19,7 +19,7 @@ from privsynth.extras import needs
 from privsynth.progress import Progress, no_progress
 from privsynth.release.out_folder import OutFolder
 from privsynth.release.tables import DrawnTables, WrittenTable
-from privsynth.sources.sql.database import label_of, parsed_url
+from privsynth.sources.sql.database import error_number, label_of, parsed_url
 from privsynth.sources.sql.postgresql import sqlstate
 from privsynth.sources.sql.session import make_engine, why_not_connected
 
@@ -195,7 +195,7 @@ class Target:
     def _why(self, error: Exception) -> str:
         """Return a sentence for what failed; what a driver says is not repeated, for it may quote anything."""
         cause = getattr(error, "orig", None) or error
-        number = cause.args[0] if cause.args and isinstance(cause.args[0], int) else 0
+        number = error_number(cause)
         advice = _ADVICE.get(sqlstate(cause)) or _NUMBERS.get(number)
         if advice is None:
             advice = f"{type(cause).__name__} {sqlstate(cause) or number or ''}".strip() + "; nothing was left there"

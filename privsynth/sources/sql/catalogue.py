@@ -119,6 +119,7 @@ def _definitions(catalogue: Inspector, name: str, schema: str | None) -> dict[st
 
 def _definition(kind: Any, **stated: Any) -> _Definition:
     from sqlalchemy import types
+    from sqlalchemy.dialects import mssql, mysql
 
     names = (
         (types.Enum, "ENUM"), (types.Boolean, "BOOLEAN"), (types.Uuid, "UUID"), (types.Date, "DATE"),
@@ -127,7 +128,8 @@ def _definition(kind: Any, **stated: Any) -> _Definition:
     if isinstance(kind, types.Enum):
         return _Definition(type="ENUM", enum=tuple(kind.enums), **stated)
     if isinstance(kind, types.DateTime):
-        return _Definition(type="TIMESTAMPTZ" if kind.timezone else "TIMESTAMP", **stated)
+        zoned = kind.timezone or type(kind) in (mysql.TIMESTAMP, mssql.DATETIMEOFFSET)
+        return _Definition(type="TIMESTAMPTZ" if zoned else "TIMESTAMP", **stated)
     scale = kind.scale if isinstance(kind, types.Numeric) and not isinstance(kind, types.Float) else None
     word = next((word for of, word in names if isinstance(kind, of)), "")
     return _Definition(type=word, arrow=_arrow(kind, word, scale), scale=scale, **stated)

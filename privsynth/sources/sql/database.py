@@ -25,11 +25,17 @@ _ADVICE = {
     "42P01": "there is none of that name; check the spelling, or write schema.name",
     "3F000": "there is no schema of that name; check the spelling",
     "42501": "the user may not read all of it; ask for the right to SELECT",
-    "42601": "its SQL has a mistake; try it in psql",
+    "42601": "its SQL has a mistake; try it in psql, or in another program of the database",
     "42703": "it names a column that is not there; check the spelling",
     "55P03": "somebody holds a lock on it; try again later",
     "57014": "it took too long or was cancelled; try at a quieter time, or give less to read",
 }
+# The same by the numbers of MySQL and MariaDB: https://mariadb.com/kb/en/mariadb-error-codes/.
+_NUMBERS = {
+    1146: _ADVICE["42P01"], 1142: _ADVICE["42501"], 1143: _ADVICE["42501"], 1064: _ADVICE["42601"],
+    1054: _ADVICE["42703"], 1205: _ADVICE["55P03"], 1317: _ADVICE["57014"], 1969: _ADVICE["57014"],
+    3024: _ADVICE["57014"],
+}  # fmt: skip
 _COMPUTES = "it computes something that fails for some value, such as a division by 0; catch that case in the query"
 
 
@@ -84,8 +90,10 @@ class Database:
 
     def why(self, what: str, error: Exception) -> str:
         """Return a sentence for a read of `what` that failed."""
-        state = sqlstate(getattr(error, "orig", None))
-        if advice := _ADVICE.get(state) or (_COMPUTES if state.startswith("22") else ""):
+        cause = getattr(error, "orig", None)
+        state = sqlstate(cause)
+        known = _ADVICE.get(state) or _NUMBERS.get(error_number(cause))
+        if advice := known or (_COMPUTES if state.startswith("22") else ""):
             return f"{what} cannot be read from {self.label}: {advice}"
         return (
             f"{what} cannot be read from {self.label} ({type(error).__name__}); check that the database can be "
@@ -125,3 +133,9 @@ def label_of(url: URL) -> str:
     """Return kind, host, port and database; the other parts of a URL can all hold a secret."""
     port = f":{url.port}" if url.port else ""
     return f"{url.get_backend_name()}://{url.host or ''}{port}/{url.database or ''}"
+
+
+def error_number(error: BaseException | None) -> int:
+    """Return the number by which MySQL and MariaDB name an error; 0 for another one. It quotes nothing."""
+    first = error.args[0] if error is not None and error.args else 0
+    return first if isinstance(first, int) else 0

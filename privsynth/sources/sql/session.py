@@ -112,6 +112,7 @@ def begin_reading(connection: Connection) -> None:
     elif backend in ("mysql", "mariadb"):
         connection.exec_driver_sql("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
+        connection.exec_driver_sql("SET SESSION time_zone = '+00:00'")  # a TIMESTAMP is an instant
         connection.rollback()  # the two hold from the next transaction on
     elif backend == "sqlite":
         connection.exec_driver_sql("BEGIN")  # of itself, Python's driver begins a transaction only to write

@@ -71,7 +71,7 @@ def clinic_release(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         small(patch, folder / "home")
         spec = {**SPEC, "dataset": "100% of St. Mary's"}
-        privsynth.synthesize(clinic(200), schema=spec, epsilon=3, out=folder / "out", audit="none")
+        privsynth.synthesize(clinic(200), schema=spec, epsilon=3, out=folder / "out", audit="none", anyway=True)
     return folder / "out"
 
 
@@ -209,7 +209,7 @@ def test_types_and_keys_are_those_of_the_source(server, tmp_path, monkeypatch):
     execute(url, *TYPES.split(";"))
     out = tmp_path / "out"
     privsynth.synthesize(
-        url, schema=SPEC_OF_TYPES, source_options={"table": "bank.*"}, epsilon=9, out=out, audit="none"
+        url, schema=SPEC_OF_TYPES, source_options={"table": "bank.*"}, epsilon=9, out=out, audit="none", anyway=True
     )
     sampled(out, url)
     source, target = defined(url, "bank"), defined(url, "synthetic")
@@ -237,7 +237,7 @@ def test_rows_of_one_table_are_written_too(tmp_path, server, mariadb, monkeypatc
     del schema["columns"]["stay_id"]
     del schema["columns"]["days"]["nullable"]
     privsynth.synthesize(
-        frame, schema=schema, unit="patient", max_rows_per_unit=6, epsilon=10, out=tmp_path / "out", audit="none",
+        frame, schema=schema, unit="patient", max_rows_per_unit=6, epsilon=10, out=tmp_path / "out", audit="none", anyway=True,
         dataset="stays", generator="marginal",
     )  # fmt: skip
     places = {"pg": server.format("pg8000"), "maria": f"{mariadb}/flat", "file": f"sqlite:///{tmp_path}/flat.db"}

@@ -16,6 +16,7 @@ from privsynth.sampling.linked.demands import Demands
 from privsynth.sampling.linked.draw import draw_linked
 from privsynth.sampling.linked.drawn import rules_held
 from privsynth.sampling.linked.order_rules import OrderRules
+from privsynth.sampling.linked.saved import load_linked, save_linked
 from privsynth.schema.rule_parser import Vocabulary, parse_rule
 
 NAMES = ("ward", "admitted", "parent.sex", "parent.born", "previous.ward", "previous.discharged")
@@ -111,6 +112,7 @@ def model():
         "ward = obstetrics => `parent.sex` = F and admitted - `parent.born` >= 4383",
         "admitted >= `parent.born`",
         "admitted >= `previous.admitted`",
+        "ward = obstetrics => days <= 3",
     ]
     frames = clinic(1_500)
     mixed = np.random.default_rng(1).permutation(frames["patients"]["sex"])  # the model learns no tie to sex
@@ -134,3 +136,10 @@ def test_classes_keep_their_shares_and_histories_their_lengths(model):
     assert shares(bare)[0]["obstetrics"] < 0.75 * free["obstetrics"]
     counts = np.bincount(drawn["stays"].parent, minlength=drawn["patients"].n_rows)
     assert (counts == drawn["patients"].children("stays")).all()
+
+
+def test_weights_are_saved_with_the_model(model, tmp_path):
+    save_linked(model, tmp_path)
+    assert load_linked(tmp_path).models["stays"].weights == model.models["stays"].weights
+    assert model.models["stays"].weights[0] > 1.5
+    assert model.models["tests"].weights == ()

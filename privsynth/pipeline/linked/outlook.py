@@ -112,7 +112,8 @@ def sentence_of_tables(outlooks: Mapping[str, Outlook], persons: float, what: st
         lost = found.names("lost")
         noise = f", {len(lost)} lost in noise" if lost else ""
         parts.append(f"{name} {len(found.names('resolved'))} of {len(found.columns)}{noise}")
-    return f"at {round(persons):,} {what}, columns that would be resolved: {'; '.join(parts)}"
+    counted = "one of the" if round(persons) == 1 else f"{round(persons):,}"
+    return f"at {counted} {what}, columns that would be resolved: {'; '.join(parts)}"
 
 
 def refusal_of_tables(

@@ -237,8 +237,8 @@ def test_rows_of_one_table_are_written_too(tmp_path, server, mariadb, monkeypatc
     del schema["columns"]["stay_id"]
     del schema["columns"]["days"]["nullable"]
     privsynth.synthesize(
-        frame, schema=schema, unit="patient", max_rows_per_unit=6, epsilon=10, out=tmp_path / "out", audit="none", anyway=True,
-        dataset="stays", generator="marginal",
+        frame, schema=schema, unit="patient", max_rows_per_unit=6, epsilon=10, out=tmp_path / "out", audit="none",
+        dataset="stays", generator="marginal", anyway=True,
     )  # fmt: skip
     places = {"pg": server.format("pg8000"), "maria": f"{mariadb}/flat", "file": f"sqlite:///{tmp_path}/flat.db"}
     found = {}

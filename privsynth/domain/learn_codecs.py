@@ -31,11 +31,12 @@ from privsynth.codecs.parsed_table import ParsedTable, boolean_values
 from privsynth.domain.budget_split import FIRST_ROUND, BudgetSplit, OpenColumns, Shares, split_budget
 from privsynth.domain.categories import OpenCategories
 from privsynth.domain.domain_request import DomainRequest
-from privsynth.domain.numbers.build_bins import Tail, build_bins, without_tails
+from privsynth.domain.numbers.build_bins import build_bins
 from privsynth.domain.numbers.endings import EndingsRequest, find_endings, may_have_endings, with_endings
 from privsynth.domain.numbers.magnitude_prior import RemainingRows
 from privsynth.domain.numbers.open_dimensions import OpenDimension, declared_steps, open_dimensions
 from privsynth.domain.numbers.quantile_tree import Leaves, TreeRequest, grow
+from privsynth.domain.numbers.tails import Tail, without_tails
 from privsynth.domain.numbers.ties import TiesRequest, tie_numbers
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.privacy.unit_weights import Weighting

@@ -6,8 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privsynth.domain.numbers.build_bins import build_bins, without_tails
+from privsynth.domain.numbers.build_bins import build_bins
 from privsynth.domain.numbers.quantile_tree import Leaves
+from privsynth.domain.numbers.tails import without_tails
 
 
 def leaves(edges, weight, sigma=5.0) -> Leaves:

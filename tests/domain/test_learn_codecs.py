@@ -313,6 +313,36 @@ def test_a_date_above_a_datetime_is_learned_in_days():
     assert days.encode(np.arange(7)).tolist()[:6] == sorted(set(days.encode(np.arange(6)).tolist()))
 
 
+@pytest.mark.parametrize(("precision", "last"), [(60, 9 * 86_400 + 86_340), (86_400, 10 * 86_400)])
+def test_how_far_a_time_lies_above_another_keeps_the_bound_of_the_column_that_says_so(precision, last):
+    """Ten days at most, of which nothing else is known; a range of years holds no more."""
+    rng = np.random.default_rng(4)
+    start = np.datetime64("2024-01-01T00:00") + rng.integers(0, 300, 2_000) * np.timedelta64(1, "D")
+    kind = {"kind": "date" if precision == 86_400 else "datetime", "minimum": "2020-01-01", "maximum": "2029-12-31"}
+    schema = Schema.model_validate(
+        {
+            "columns": {
+                **{n: kind | ({"precision": 60} if kind["kind"] == "datetime" else {}) for n in ("in", "out")},
+                "days": {"kind": "numeric", "minimum": 0, "maximum": 10, "precision": 0.1},
+            },
+            "rules": ["out >= in", "days = out - in"],
+        }
+    )
+    length = 16 if precision == 60 else 10
+    stay = rng.integers(0, 40, 2_000) * np.timedelta64(1, "D")
+    texts = {n: [str(t)[:length] for t in times] for n, times in (("in", start), ("out", start + stay))}
+    table = Table(pa.table({**texts, "days": ["0.0"] * 2_000}))
+    mechanisms = ExactMechanisms()
+    facts = table_facts(table, schema, mechanisms, mu_squared=1.0)
+    made = lay_out(table.names, schema, facts, "row")
+    parsed = parse_table(table, schema, facts, made.modelled)
+    codecs = codecs_of(parsed, schema, facts, mechanisms, n_rows=2_000.0, mu_squared=1e4, delta=1e-6, bins=32)
+    (above,) = [codec for codec in codecs if codec.name == "out"]
+    _, most = above.scale.ends(above.days.seg_low[-1:], above.days.seg_high[-1:])  # type: ignore[attr-defined]
+    assert most[0] <= last + 86_400
+    assert above.scale.days(above.days.seg_high)[-1] == last // 86_400  # type: ignore[attr-defined]
+
+
 def test_open_lines_end_where_the_noise_begins():
     """Without declared bounds, noise in the empty stretches up to 2**52 must not become rows."""
     rng = np.random.default_rng(11)

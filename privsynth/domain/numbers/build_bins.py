@@ -2,77 +2,23 @@
 
 Weights of a quantile tree are noisy, and its leaves are coarse where rows are rare. Inside a bin rows therefore lie as
 the leaves say as far as noise does not explain it, and else along the slope that the bins beside it show. Beyond the
-last leaf that stands out of the noise, the rest of the range is one bin, in which rows get rarer as a power law.
+last leaf that stands out of the noise, the rest of the range is one bin, in which rows get rarer (see `tails`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from privsynth.codecs.bins import Bins
 from privsynth.domain.numbers.quantile_tree import Leaves
+from privsynth.domain.numbers.tails import NEAR_BINS, NoisyRanges, Tail, tail_segments
 
 STEEPEST = 4.0  # of the logarithm of the density, from the middle of a bin to its end: a factor of 55 (own)
-MOST_PARTS = 64  # of a tail (own): the density changes little over each, as over parts of a segment
-# Powers of a density in a tail, between which what two bins say is believed. In the top hundredth of fifteen columns of
-# amounts, durations, laboratory values and wages the least was 3.1, while nearer bins, which the power comes from, show
-# less; above the second a tail is as good as empty. And the power where only one bin lies before it (own).
-POWERS, USUAL_POWER = (3.1, 20.0), 4.0
 FLAT = 0.5  # change of the logarithm of the density over a part of a segment, within which it is taken as flat (own)
 TAIL_FINENESS = 64  # bins narrower than 1/64 of the range are never cut for lying in a tail (own)
-
-
-@dataclass(frozen=True)
-class Tail:
-    """What a declared range holds beyond the leaves that stand out of the noise.
-
-    Attributes:
-      edge, end: grid steps, the last that stands out and the declared end.
-      weight, sigma: noisy rows between them, and their standard deviation.
-    """
-
-    edge: int
-    end: int
-    weight: float
-    sigma: float
-
-    @property
-    def side(self) -> int:
-        """1 above the rows, −1 below them."""
-        return 1 if self.end > self.edge else -1
-
-
-def without_tails(leaves: Leaves, frequent: Collection[int]) -> tuple[Leaves, tuple[Tail, ...]]:
-    """Return the leaves of a declared range between its empty ends, and what those hold.
-
-    A range that a form or a law sets is often far wider than what occurs, and noise alone would spread rows over the
-    rest. If nothing stands out, or each leaf is a single value, nothing is left out.
-
-    Args:
-      frequent: the values that have bins of their own.
-    """
-    found = leaves.solid_range()
-    if found is None or (leaves.low == leaves.high).all():
-        return leaves, ()
-    start, end = min((found[0], *frequent)), max((found[1], *frequent))
-    tails = []
-    for side, gone in ((-1, leaves.high < start), (1, leaves.low > end)):
-        if gone.any():
-            weight, sigma = float(leaves.weight[gone].sum()), float(np.sqrt((leaves.sigma[gone] ** 2).sum()))
-            edge, last = (end, int(leaves.high[-1])) if side > 0 else (start, int(leaves.low[0]))
-            tails.append(Tail(edge, last, weight, sigma))
-    keep = (leaves.high >= start) & (leaves.low <= end)
-    kept = replace(
-        leaves,
-        low=np.maximum(leaves.low[keep], start),
-        high=np.minimum(leaves.high[keep], end),
-        weight=leaves.weight[keep],
-        sigma=leaves.sigma[keep],
-    )
-    return kept, tuple(tails)
 
 
 def build_bins(
@@ -86,7 +32,7 @@ def build_bins(
     """Return bins of about `target` rows each; a frequent value with half as many rows is a bin of its own.
 
     Inside a bin the segments keep as much of their noisy shape as noise does not explain (see `shaped`). Each tail is a
-    bin, if a row can be expected there (see `_tail_segments`).
+    bin, if a row can be expected there (see `tail_segments`).
 
     A pure function of released figures.
 
@@ -121,58 +67,23 @@ def build_bins(
     values = np.asarray([s[3] for s in segments])
     found = shaped(bins, values, sigma)
     for tail in tails:
-        found = _joined(found, tail, _tail_segments(tail, _densities(bins, values), middle), middle)
+        found = _joined(found, tail, tail_segments(tail, _near(bins, values, sigma, middle, tail.side), middle), middle)
     return found
 
 
-@dataclass(frozen=True)
-class _Densities:
-    """The (m,) centres of the bins that hold more than frequent values, and the noisy rows at a grid step there."""
-
-    centre: np.ndarray
-    density: np.ndarray
-
-
-def _densities(bins: Bins, frequent: np.ndarray) -> _Densities:
-    width = (bins.seg_high - bins.seg_low + 1) * ~frequent
-    span = np.bincount(bins.owner, weights=width, minlength=bins.size)
-    rows = np.bincount(bins.owner, weights=bins.seg_weight * ~frequent, minlength=bins.size)
-    ends = np.append(bins.lows[1:], bins.seg_high[-1] + 1)
-    there = (span > 0) & (rows > 0)
-    return _Densities(((bins.lows + ends - 1) / 2)[there], (rows / np.maximum(span, 1))[there])
-
-
-def _tail_segments(tail: Tail, known: _Densities, middle: int) -> list[tuple[int, int, float]]:
-    """Return (low, high, rows) of a tail that gets rarer as a power of the distance from the middle.
-
-    The power is that between the two bins before the tail. It says how many rows to expect; their noisy number says so
-    too, and both are weighed. The tail ends where less than a row is left. Empty if none can be expected.
-    """
-    away = (known.centre - middle) * tail.side
-    order = np.argsort(away)[-2:]
-    order = order[away[order] > 0]
-    edge = float((tail.edge - middle) * tail.side)
-    if edge < 1 or not len(order):
-        return []
-    power = USUAL_POWER
-    if len(order) == 2:
-        (near, far), (more, less) = away[order], known.density[order]
-        power = float(np.clip(np.log(more / less) / np.log(far / near), *POWERS))
-    beyond = power - 1.0
-    expected = float(known.density[order[-1]]) * (edge / float(away[order[-1]])) ** -power * edge / beyond
-    doubt = (expected / 2) ** 2  # of the power law, to within about half of what it says (own)
-    rows = (tail.weight * doubt + expected * tail.sigma**2) / (doubt + tail.sigma**2)
-    if rows < 1.0:
-        return []
-    last = min(edge * rows ** (1.0 / beyond), float(abs(tail.end - middle)))
-    parts = int(np.clip(np.ceil(np.log(last / edge) * power / FLAT), 1, MOST_PARTS))
-    ends = np.unique(np.floor(edge * (last / edge) ** (np.arange(parts + 1) / parts)).astype(np.int64))
-    left = (ends / edge) ** -beyond
-    found = [
-        (int(a) + 1, int(b), float(rows * weight))
-        for a, b, weight in zip(ends[:-1], ends[1:], left[:-1] - left[1:], strict=True)
-    ]
-    return found if tail.side > 0 else [(-b, -a, weight) for a, b, weight in reversed(found)]
+def _near(bins: Bins, frequent: np.ndarray, sigma: float, middle: int, side: int) -> NoisyRanges:
+    """Return the last bins before a tail, without frequent values and bins that hold nothing else."""
+    at = np.flatnonzero(~frequent)
+    owner = bins.owner[at]
+    there, first = np.unique(owner, return_index=True)
+    last = np.append(first[1:], len(at)) - 1
+    low, high = bins.seg_low[at][first] - middle - 0.5, bins.seg_high[at][last] - middle + 0.5
+    rows = np.bincount(owner, weights=bins.seg_weight[at], minlength=bins.size)[there]
+    variance = sigma**2 * np.bincount(owner, minlength=bins.size)[there]
+    start, stop = (low, high) if side > 0 else (-high, -low)
+    order = np.argsort(start)[-NEAR_BINS:]
+    order = order[start[order] >= 0]
+    return NoisyRanges(start[order], stop[order], rows[order], variance[order])
 
 
 def _joined(bins: Bins, tail: Tail, segments: list[tuple[int, int, float]], middle: int) -> Bins:

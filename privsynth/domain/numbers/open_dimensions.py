@@ -18,6 +18,7 @@ from privsynth.domain.numbers.endings import Values
 from privsynth.domain.numbers.magnitude_prior import RemainingRows
 from privsynth.domain.numbers.quantile_tree import FIRST_PARTS, Dimension
 from privsynth.privacy.unit_weights import Weighting, count
+from privsynth.schema.calculations import ColumnTerm, Operation
 from privsynth.schema.definition import Schema
 
 # Seconds that a bin of the clock spans at most (own): a night holds few rows, and would be one bin with the morning.
@@ -140,12 +141,23 @@ class _Base:
         return cls(clip_steps(column.steps * scale, low, high), column.null, low)
 
 
+def _most_above(name: str, request: DomainRequest) -> float | None:
+    """Return the declared maximum, not below zero, of a column that is how far this one lies above its base."""
+    difference = Operation("-", ColumnTerm(name), ColumnTerm(request.layout.bases[name]))
+    declared = (request.schema.column(n).maximum for n, made in request.layout.derived.items() if made == difference)
+    return min((max(float(most), 0.0) for most in declared if isinstance(most, int | float)), default=None)
+
+
 def _number(name: str, column: Grid, base: _Base | None, request: DomainRequest) -> OpenDimension:
     low, high = declared_steps(request.schema, name, request.facts[name])
     steps, known = clip_steps(column.steps, low, high), ~column.null
     if base is not None:
         steps, known = np.maximum(steps - base.steps, 0), known & ~base.null
         low, high = 0, (max(high - base.low, 0) if high is not None and base.low is not None else None)
+        if (most := _most_above(name, request)) is not None:
+            most = math.floor(most / request.facts[name].precision + 1e-9)
+            high = most if high is None else min(most, high)
+            steps = np.minimum(steps, high)
     wide = low is None or high is None or high - low >= FIRST_PARTS
     return OpenDimension(name, "number", narrowest(steps), known, low, high, keyed=wide)
 
@@ -159,7 +171,12 @@ def _time(name: str, column: Grid, base: _Base | None, request: DomainRequest) -
         scale = ElapsedScale(precision)
         above = scale.place(seconds, base.steps)
         longest = max(high // DAY - base.low // DAY, 0) if high is not None and base.low is not None else None
+        if (most := _most_above(name, request)) is not None:
+            dates = fact.kind == request.facts[request.layout.bases[name]].kind == "date"
+            apart = math.floor(most) if dates else max(math.ceil(most) - 1, 0)  # whatever the clocks say
+            longest = apart if longest is None else min(apart, longest)
         span = None if longest is None else scale.span(longest)
+        above = above if span is None else np.minimum(above, span)
         found = [OpenDimension(name, "days", narrowest(above), known & ~base.null, 0, span, keyed=True)]
     else:
         weeks = [int(split_week(np.array([b // DAY]))[0][0]) if b is not None else None for b in (low, high)]

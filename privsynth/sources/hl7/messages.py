@@ -121,10 +121,14 @@ def segments(path: Path, wanted: Collection[str], skipped: SkippedCells, options
     """
     signs: Delimiters | None = None
     unfinished: list[str] = []
+    before = ""
     for line in _lines(path, skipped, options):
-        name = line[:3]
+        name, last = line[:3], before
+        before = name
         if name in _TRAILERS.values():
-            unfinished.append(name)
+            # Within a message it is a line of somebody's text, which stops nothing.
+            if last in ("", *_TRAILERS, *_TRAILERS.values()):
+                unfinished.append(name)
         elif name in _TRAILERS and unfinished[-1:] == [_TRAILERS[name]]:
             unfinished.pop()
         elif name == "MSH":
@@ -143,11 +147,13 @@ def segments(path: Path, wanted: Collection[str], skipped: SkippedCells, options
 
 def _lines(path: Path, skipped: SkippedCells, options: SourceOptions) -> Iterator[str]:
     """Yield the segments of a file as text: of its encoding if one was chosen, else bytes as Latin-1."""
-    current, delimiter, in_frame = "", "", False
+    current, delimiter = "", ""
+    framed = in_frame = False
     with open_text(path, replace(options, encoding=options.encoding or "latin-1")) as text:
         for line in physical_lines(text, options.max_record_chars):
             skipped.long_lines += len(line) > options.max_record_chars
-            in_frame = (in_frame or _FRAME[0] in line) and _FRAME[1] not in line
+            framed = framed or (not delimiter and line.startswith(_FRAME[0]))  # as the file begins
+            in_frame = framed and (in_frame or line.startswith(_FRAME[0])) and _FRAME[1] not in line
             line = line.strip(f"\r\n {_FRAME}").removeprefix("\ufeff").removeprefix("ï»¿")
             is_header = line[:3] in _HEADERS and len(line) > 3
             if is_header:

@@ -180,6 +180,12 @@ def test_delimiters_of_a_message_are_its_own(messages, read):
     assert read(messages(short), table="visit").columns["ward"] == ["A&B"]
 
 
+@pytest.mark.parametrize("n", range(2, 30))
+def test_a_header_may_have_any_number_of_fields(n, messages, read):
+    header = "|".join(["MSH", r"^~\&", *"x" * (n - 2)])
+    assert read(messages(f"{header}\rPID|1||7"), table="patient").columns["patient"] == ["7"]
+
+
 @pytest.mark.parametrize(
     ("written", "meant"),
     [
@@ -233,6 +239,23 @@ def test_line_breaks_in_texts_begin_no_segment(messages, read):
     text = f"{HEADER}\nPID|1||7\nOBX|1|TX|N||first\nsecond\n\nthe|third|||||F\nOBX|2|NM|K||4||||||F"
     result = read(messages(text), table="observation")
     assert (result.columns["value"], result.columns["status"]) == ([None, "4"], ["F", "F"])
+
+
+@pytest.mark.parametrize(
+    "text", ["BHS|^~\\&", "FHS|^~\\&|x", "\x0bMSHx", "a\x0bb", "\x0b", "\x1c", "BTS|1", "FTS|1", "MSHA"]
+)
+def test_no_text_stops_the_run_or_changes_other_messages(text, messages, read):
+    """Unescaped line breaks bring parts of a text to the beginning of a line."""
+    noisy = f"{HEADER}\nPID|1||7\nOBX|1|TX|N||a\n{text}\nb||||||F"
+    quiet = f"{HEADER}\nPID|1||8\nPV1|1|I|W\nOBX|1|NM|K||4||||||F"
+    for content in (f"{noisy}\n{quiet}", f"{quiet}\n{noisy}"):
+        result = read(messages(content), table="observation")
+        kept = [row for row in rows_of(result) if row["patient"] == "8"]
+        assert [(row["value"], row["status"]) for row in kept] == [("4", "F")]
+    batch = f"FHS|^~\\&\nBHS|^~\\&\n{noisy}\n{quiet}\nBTS|2\nBHS|^~\\&\n{quiet}\nBTS|1\nFTS|2"
+    assert [row["patient"] for row in rows_of(read(messages(batch), table="patient"))] == ["7", "8"]
+    framed = "".join(f"\x0b{one}\x1c\r" for one in (noisy, quiet, noisy))
+    assert [row["patient"] for row in rows_of(read(messages(framed), table="patient"))] == ["7", "8"]
 
 
 CUT = {

@@ -69,6 +69,12 @@ def test_any_value_of_a_partition_comes_back_and_stays_out_of_messages(tmp_path_
     assert "S3CRET" not in str(caught.value)
 
 
+def test_a_value_of_a_partition_that_is_too_long_is_missing_in_each_row(tmp_path, read):
+    write(tmp_path / "k=abcdef" / "x.parquet", a=[1, 2])
+    result = read(f"parquet:{tmp_path}", max_cell_chars=5)
+    assert (result.columns["k"], result.skipped) == ([None, None], {"unreadable_cells": 2})
+
+
 DRIFT = {
     "a column more": ({"a": [1], "b": ["x"], "c": [1]}, "has a column 'c' that others"),
     "a column less": ({"a": [1]}, "has no column 'b', which others"),

@@ -43,6 +43,7 @@ MAY_IMPORT = {
     "hierarchies": set(),
     "schema": BASE | {"strict", "hierarchies"},
     "signing": BASE | {"workspace", "strict"},
+    "approvals": BASE | {"strict", "signing"},
     "pages": BASE | {"pages.templates", "signing"},
     "ledger": BASE | {"workspace"},
     # the only places where noise is drawn; numbers and bytes, never tables
@@ -99,7 +100,7 @@ MAY_IMPORT = {
     | {"pages.templates", "report", "report.charts", "report.format_numbers"},
     "cli": RECIPIENT
     | {"extras", "interrupts", "ledger", "generators", "findings", "policy", "pipeline", "release", "benchmark"}
-    | {"pages"},
+    | {"approvals", "pages"},
     "api": RECIPIENT | {"extras", "ledger", "findings", "policy", "report", "pipeline", "release"},
 }  # fmt: skip
 FRONT = {"__init__", "__main__"}  # the front door opens every room

@@ -55,6 +55,8 @@ COMMANDS: dict[str, Lazy] = {
         "privsynth.cli.plan:command", "Show what a release would cost and how accurate it would be.", "synthesize"
     ),
     "verify": Lazy("privsynth.cli.verify:verify", "Check who signed a release, and that not a byte was changed."),
+    "approve": Lazy("privsynth.cli.approve:approve", "Sign a decision on a release: reviewed, approved or rejected."),
+    "status": Lazy("privsynth.cli.approve:status", "Show who decided what on a release, and whether it may leave."),
     "audit": Lazy("privsynth.cli.audit:command", "Audit a synthetic table against the real one.", "synthesize"),
     "sample": Lazy("privsynth.cli.sample:command", "Draw more rows from a released model; costs no budget.", "sample"),
     "impute": Lazy(

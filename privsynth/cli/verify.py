@@ -43,7 +43,7 @@ def verify(path: Path, keyring_files: tuple[Path, ...], kind: str | None, datase
     from privsynth.signing.verification import Expected, verify_folder, verify_report, verify_run
 
     parts = [name for name in ("public", "officer") if (path / name / "manifest.json").exists()]
-    keyrings, expected = _keyrings(keyring_files), Expected(kind, dataset)
+    keyrings, expected = keyrings_of(keyring_files), Expected(kind, dataset)
     if parts and not (path / "manifest.json").exists():
         if kind is not None or len(parts) < 2:
             raise ConfigError(f"{path} holds parts that are signed by themselves; verify {path / (kind or parts[0])}")
@@ -56,7 +56,7 @@ def verify(path: Path, keyring_files: tuple[Path, ...], kind: str | None, datase
     click.echo(json.dumps({"verified": True, **told}, indent=2) if as_json else text)
 
 
-def _keyrings(files: tuple[Path, ...]) -> list[Keyring]:
+def keyrings_of(files: tuple[Path, ...]) -> list[Keyring]:
     """Return the keyrings that were named, else the reader's own if there is one."""
     from privsynth.signing.keyring import Keyring
     from privsynth.signing.store import load_keyring

@@ -92,12 +92,14 @@ class Policy(_Frozen):
       policy: its name.
       version: of the policy, chosen by its author.
       purpose: for which use of the data, in a sentence or two.
+      approvals: people who have to approve a release, none of whom made it (`privsynth status`).
       checks: at least one.
     """
 
     policy: Text
     version: Text
     purpose: Text
+    approvals: int = Field(default=1, ge=1, le=10)
     checks: tuple[Check, ...] = Field(max_length=500, strict=False)
 
     @model_validator(mode="after")

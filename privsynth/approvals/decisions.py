@@ -1,0 +1,175 @@
+"""Decisions beside a run: written one by one, never over one another, and read together.
+
+out/public, out/officer     the release, signed by who made it
+out/approvals/*.dsse.json   a decision each; the release's own files stay as they are
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from privsynth.approvals.statement import MAX_BYTES, PARTS, Approval, opened
+from privsynth.errors import OutputError, VerificationError
+from privsynth.signing._files import digest_file, read_limited
+from privsynth.signing.keyring import KeyEntry, Keyring, entries_by_key
+from privsynth.signing.keys import PublicKey, SigningKey
+from privsynth.signing.verification import CLOCK_SKEW, VerificationResult, verify_run
+from privsynth.strict.time import to_text
+
+FOLDER = "approvals"
+MOST = 1_000  # decisions that are read (own): each costs a signature's time
+
+
+@dataclass(frozen=True)
+class Read:
+    """A file with a decision, as it was found.
+
+    Attributes:
+      name: of the file.
+      approval: what it says; None if it cannot be read.
+      entry: of the key that signed it, in the reader's keyring; None if the decision does not count.
+      problem: why it does not count, or "".
+    """
+
+    name: str
+    approval: Approval | None
+    entry: KeyEntry | None
+    problem: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON-able data."""
+        said = self.approval
+        return {
+            "file": self.name,
+            "meaning": None if said is None else said.meaning,
+            "comment": None if said is None else said.comment,
+            "signed_at": None if said is None else to_text(said.signed_at),
+            "holder": None if self.entry is None else self.entry.holder,
+            "fingerprint": None if self.entry is None else self.entry.fingerprint,
+            "problem": self.problem,
+        }
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a release stands.
+
+    Attributes:
+      release: who made it.
+      needed: people who have to approve, none of whom made it.
+      read: every decision that is there, in the order of time.
+    """
+
+    release: VerificationResult
+    needed: int
+    read: tuple[Read, ...]
+
+    @property
+    def last_words(self) -> dict[str, tuple[Approval, KeyEntry]]:
+        """Person -> the last decision that counts: a later one takes the place of an earlier one, reviews aside."""
+        found: dict[str, tuple[Approval, KeyEntry]] = {}
+        for one in self.read:
+            if one.approval is not None and one.entry is not None and one.approval.meaning != "reviewed":
+                found[_person(one.entry.holder)] = (one.approval, one.entry)
+        return found
+
+    @property
+    def approved_by(self) -> list[str]:
+        """Holders who approve and did not make the release."""
+        maker = _person(self.release.holder)
+        return [
+            entry.holder
+            for person, (approval, entry) in self.last_words.items()
+            if approval.meaning == "approved" and person != maker and entry.keyid != self.release.keyid
+        ]
+
+    @property
+    def rejected_by(self) -> list[str]:
+        """Holders who reject it; one is enough."""
+        return [entry.holder for approval, entry in self.last_words.values() if approval.meaning == "rejected"]
+
+    @property
+    def state(self) -> str:
+        """Return "rejected", "approved" or "open"."""
+        if self.rejected_by:
+            return "rejected"
+        return "approved" if len(self.approved_by) >= self.needed else "open"
+
+
+def _person(holder: str) -> str:
+    """Return what tells people apart: two keys of one holder are one person."""
+    return " ".join(holder.split()).casefold()
+
+
+def digests(run: Path) -> tuple[str, str]:
+    """Return the SHA-256 of the manifests of both parts of a run, which stand for all of their files.
+
+    Raises:
+      OSError: one is not there.
+    """
+    public, officer = (digest_file(run / part).sha256 for part in PARTS)
+    return public, officer
+
+
+def record(run: Path, approval: Approval, key: SigningKey, holder: str) -> Path:
+    """Write a decision beside a run, as a new file, and return that.
+
+    Raises:
+      OutputError: it cannot be written.
+    """
+    folder = run / FOLDER
+    stamp = to_text(approval.signed_at).replace(":", "").replace("-", "")
+    path = folder / f"{stamp}-{approval.meaning}-{key.public.keyid[:8]}.dsse.json"
+    try:
+        folder.mkdir(exist_ok=True)
+        with path.open("xb") as file:
+            file.write(approval.signed(key, holder).to_json())
+    except FileExistsError:
+        raise OutputError(f"{path} is there already; wait a second, and try again") from None
+    except OSError as problem:
+        raise OutputError(f"{folder} cannot be written: {problem.strerror}") from None
+    return path
+
+
+def standing(run: Path, keyrings: Sequence[Keyring], now: datetime, *, needed: int) -> Standing:
+    """Return where a release stands: both parts are verified, then every decision beside them.
+
+    Raises:
+      VerificationError: the release itself does not verify.
+      UnknownSigner: no keyring knows who made it.
+      OutputError: the decisions cannot be read.
+    """
+    release, _ = verify_run(run, keyrings, now)
+    folder, about = run / FOLDER, digests(run)
+    try:
+        paths = sorted(folder.glob("*.dsse.json")) if folder.is_dir() else []
+        if len(paths) > MOST:
+            raise OutputError(f"{folder} holds more than {MOST:,} decisions; move those of other releases away")
+        known = entries_by_key(keyrings)
+        read = [_read(path, about, known, now) for path in paths]
+    except OSError as problem:
+        raise OutputError(f"{folder} cannot be read: {problem.strerror}") from None
+    read.sort(key=lambda one: ("" if one.approval is None else to_text(one.approval.signed_at), one.name))
+    return Standing(release, needed, tuple(read))
+
+
+def _read(path: Path, about: tuple[str, str], known: Mapping[PublicKey, list[KeyEntry]], now: datetime) -> Read:
+    try:
+        approval, key = opened(read_limited(path, MAX_BYTES * 2))
+    except VerificationError as problem:
+        return Read(path.name, None, None, str(problem))
+    if approval.release != about:
+        return Read(path.name, approval, None, "it is about another release")
+    entries = known.get(key, [])
+    if not entries:
+        return Read(path.name, approval, None, f"no keyring has its key, {key.fingerprint}")
+    if approval.signed_at > now + CLOCK_SKEW:
+        return Read(path.name, approval, None, "its time lies ahead of this computer's clock")
+    revoked = [entry for entry in entries if entry.status == "revoked"]
+    problems = {entry.problem(approval.signed_at): entry for entry in revoked or entries}
+    valid = problems.get("")
+    return Read(path.name, approval, valid, "" if valid else next(iter(problems)))

@@ -1,0 +1,106 @@
+"""One decision as a signed in-toto Statement: who says what of which release.
+
+A second signature on the release could not say what it means; 21 CFR 11.50 asks for name, time and meaning.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from privsynth.errors import ConfigError, KeyFileError, VerificationError
+from privsynth.signing.envelope import Envelope, Signer, sign
+from privsynth.signing.keys import PublicKey
+from privsynth.signing.statement import PAYLOAD_TYPE, STATEMENT_TYPE
+from privsynth.strict.json import dumps, loads
+from privsynth.strict.time import from_text, to_text
+
+APPROVAL_TYPE = "https://privsynth.org/attestation/approval/v1"
+MEANINGS = ("reviewed", "approved", "rejected")
+PARTS = ("public/manifest.json", "officer/manifest.json")
+MAX_BYTES = 100_000  # of a statement (own): a comment and two digests take some kilobytes
+MAX_COMMENT = 2_000  # characters (own): a page; more belongs into a file of its own
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Approval:
+    """A person's decision.
+
+    Attributes:
+      meaning: "reviewed", "approved" or "rejected".
+      comment: in the person's words; one paragraph of printable text, or "".
+      signed_at: when, as the person says.
+      release: SHA-256 of the manifests of the public and of the officer's folder.
+    """
+
+    meaning: str
+    comment: str
+    signed_at: datetime
+    release: tuple[str, str]
+
+    def __post_init__(self) -> None:
+        if self.meaning not in MEANINGS:
+            raise ConfigError(f"the meaning of a decision is one of {', '.join(MEANINGS)}")
+        if not self.comment.isprintable() or len(self.comment) > MAX_COMMENT:
+            raise ConfigError(f"a comment is one paragraph of at most {MAX_COMMENT:,} printable characters")
+
+    def signed(self, signer: Signer, holder: str) -> Envelope:
+        """Return the decision as an envelope with one signature."""
+        key = signer.public
+        document = {
+            "_type": STATEMENT_TYPE,
+            "subject": [
+                {"name": name, "digest": {"sha256": digest}} for name, digest in zip(PARTS, self.release, strict=True)
+            ],
+            "predicateType": APPROVAL_TYPE,
+            "predicate": {
+                "meaning": self.meaning,
+                "comment": self.comment,
+                "signed_at": to_text(self.signed_at),
+                "signer": {"holder": holder, "keyid": key.keyid, "public_key": key.to_base64()},
+            },
+        }
+        return sign(dumps(document), PAYLOAD_TYPE, signer)
+
+
+def opened(data: bytes) -> tuple[Approval, PublicKey]:
+    """Return the decision in the bytes of an envelope, and the key that signed it; whose key it is, a keyring says.
+
+    Raises:
+      VerificationError: it is no decision, was changed, or the key that it names did not sign it.
+    """
+    envelope = Envelope.from_json(data)
+    if envelope.payload_type != PAYLOAD_TYPE or len(envelope.signatures) != 1:
+        raise VerificationError("it is no statement with one signature")
+    document = loads(envelope.payload, what="the statement", max_bytes=MAX_BYTES, error=VerificationError)
+    try:
+        approval, key = _parsed(document)
+    except (KeyError, TypeError, ValueError, KeyFileError, ConfigError):
+        raise VerificationError("it lacks a part that every decision has, or has it wrong") from None
+    (signature,) = envelope.signatures
+    if signature.keyid != key.keyid or not key.fits(signature.sig, envelope.pae()):
+        raise VerificationError("its signature does not fit: it was changed, or another key signed it")
+    return approval, key
+
+
+def _parsed(document: Mapping[str, Any]) -> tuple[Approval, PublicKey]:
+    if set(document) != {"_type", "subject", "predicateType", "predicate"}:
+        raise ValueError("fields")
+    if (document["_type"], document["predicateType"]) != (STATEMENT_TYPE, APPROVAL_TYPE):
+        raise ValueError("type")
+    told = document["predicate"]
+    if set(told) != {"meaning", "comment", "signed_at", "signer"} or not isinstance(told["comment"], str):
+        raise ValueError("predicate")
+    key = PublicKey.from_base64(told["signer"]["public_key"])
+    if told["signer"]["keyid"] != key.keyid:
+        raise ValueError("key id")
+    digests = [item["digest"]["sha256"] for item in document["subject"]]
+    names = [item["name"] for item in document["subject"]]
+    if tuple(names) != PARTS or not all(_SHA256.fullmatch(digest) for digest in digests):
+        raise ValueError("subject")
+    public, officer = digests
+    return Approval(told["meaning"], told["comment"], from_text(told["signed_at"]), (public, officer)), key

@@ -1,0 +1,153 @@
+"""Decisions: who counts, what counts, and what a changed or misplaced one is worth."""
+
+import json
+import shutil
+from datetime import timedelta
+
+import pytest
+from click.testing import CliRunner
+from signed import NOW
+
+from privsynth.approvals.decisions import digests, standing
+from privsynth.approvals.statement import Approval, opened
+from privsynth.cli import main
+from privsynth.errors import ConfigError, OutputError, UnknownSigner, VerificationError
+from privsynth.signing.keyring import KeyEntry, Keyring
+from privsynth.signing.keys import SigningKey
+from privsynth.signing.store import load_keyring
+
+LATER = NOW + timedelta(hours=1)
+
+
+def state(run, people, needed=1, rings=None):
+    return standing(run, rings or [people.ring()], LATER, needed=needed)
+
+
+def test_nobody_decided(run, people):
+    found = state(run, people)
+    assert (found.state, found.read, found.release.holder) == ("open", (), "Data office")
+
+
+def test_enough_people_who_did_not_make_it_have_to_approve(run, people):
+    people.decide(run, "Anna", "approved", comment="for the registry")
+    assert state(run, people).state == "approved"
+    assert state(run, people, needed=2).state == "open"
+    people.decide(run, "Bert", "approved", seconds=1)
+    found = state(run, people, needed=2)
+    assert (found.state, found.approved_by) == ("approved", ["Anna", "Bert"])
+    assert found.read[0].approval.comment == "for the registry"
+
+
+def test_a_review_is_no_approval(run, people):
+    people.decide(run, "Anna", "approved")
+    people.decide(run, "Anna", "reviewed", seconds=1)
+    people.decide(run, "Bert", "reviewed", seconds=2)
+    assert state(run, people, needed=2).approved_by == ["Anna"]
+
+
+@pytest.mark.parametrize("holder", ["Data office", "data  OFFICE"])
+def test_whoever_made_it_does_not_approve_it_with_another_key_either(run, people, holder):
+    people.decide(run, holder, "approved", by=people.key(holder))
+    assert state(run, people).state == "open"
+
+
+def test_two_keys_of_one_person_are_one_person(run, people):
+    people.decide(run, "Anna", "approved")
+    second = SigningKey.generate()
+    people.decide(run, "Anna", "approved", seconds=1, by=second)
+    assert len(state(run, people, rings=[people.ring(), people.ring(("Anna ", second))]).approved_by) == 1
+
+
+def test_one_rejection_is_enough_and_the_last_decision_of_each_counts(run, people):
+    people.decide(run, "Anna", "approved")
+    people.decide(run, "Bert", "rejected", seconds=1)
+    assert (state(run, people).state, state(run, people).rejected_by) == ("rejected", ["Bert"])
+    people.decide(run, "Bert", "approved", seconds=2)
+    assert state(run, people, needed=2).state == "approved"
+    people.decide(run, "Anna", "rejected", seconds=3)
+    assert state(run, people, needed=2).state == "rejected"
+
+
+def test_decisions_that_do_not_count_are_named_with_the_reason(run, people, tmp_path):
+    stranger = SigningKey.generate()
+    people.decide(run, "Anna", "approved", by=stranger)
+    people.decide(run, "Cora", "approved", seconds=1, about=("0" * 64, digests(run)[1]))
+    people.decide(run, "Dora", "approved", seconds=3600 + 301)
+    changed = people.decide(run, "Emil", "rejected", seconds=2)
+    data = json.loads(changed.read_bytes())
+    data["signatures"][0]["sig"] = "A" * 86 + "=="
+    changed.write_bytes(json.dumps(data, separators=(",", ":")).encode() + b"\n")
+    (run / "approvals" / "junk.dsse.json").write_bytes(b"junk")
+    found = state(run, people)
+    assert found.state == "open"
+    reasons = " ".join(one.problem for one in found.read)
+    for reason in ("no keyring has its key", "another release", "ahead of this computer", "does not fit", "not valid"):
+        assert reason in reasons
+
+
+def test_a_decision_stands_only_as_long_as_the_release_verifies(run, people):
+    people.decide(run, "Anna", "approved")
+    (run / "public" / "data.csv").write_bytes(b"a,b\n9,9\n")
+    with pytest.raises(VerificationError, match="changed: data"):
+        state(run, people)
+
+
+def test_a_revoked_key_decides_nothing(run, people):
+    people.decide(run, "Anna", "approved")
+    revoked = people.ring().revoke(people.key("Anna").public.keyid, at=NOW, reason="lost")
+    (one,) = state(run, people, rings=[people.ring(), revoked]).read
+    assert (one.entry, "was revoked" in one.problem) == (None, True)
+
+
+def test_nobody_knows_who_made_it(run, people):
+    with pytest.raises(UnknownSigner):
+        standing(run, [], LATER, needed=1)
+
+
+def test_a_decision_is_never_written_over_another(run, people):
+    people.decide(run, "Anna", "approved")
+    with pytest.raises(OutputError, match="there already"):
+        people.decide(run, "Anna", "approved")
+
+
+@pytest.mark.parametrize(("meaning", "comment"), [("maybe", ""), ("approved", "a\nb"), ("approved", "x" * 2_001)])
+def test_a_decision_says_one_of_three_things_in_one_paragraph(meaning, comment):
+    with pytest.raises(ConfigError):
+        Approval(meaning, comment, NOW, ("0" * 64, "1" * 64))
+
+
+def test_a_release_is_no_decision(run):
+    with pytest.raises(VerificationError, match="lacks a part"):
+        opened((run / "public" / "attestation.dsse.json").read_bytes())
+
+
+def test_the_commands_approve_and_tell(run, key, tmp_path, monkeypatch):
+    """Three people with a key each on one machine: one makes, two decide."""
+    home = tmp_path / "home"
+    monkeypatch.setenv("PRIVSYNTH_HOME", str(home))
+
+    def ran(*words):
+        return CliRunner().invoke(main, [*words])
+
+    for name in ("anna", "bert"):
+        assert ran("keys", "init", "--name", name, "--no-passphrase").exit_code == 0
+    made_by = KeyEntry.for_key(key.public, holder="Data office", not_before=NOW)
+    (tmp_path / "maker.json").write_bytes(Keyring(keys=(made_by,)).to_json())
+    mine = ("approve", str(run), "--as", "anna", "--meaning", "approved", "--comment", "for the registry")
+    assert ran(*mine).exit_code == 6  # nobody told anna whose key made it
+    assert ran(*mine, "--keyring", str(tmp_path / "maker.json")).exit_code == 0
+    shutil.rmtree(run / "approvals")
+    load_keyring(home).add(made_by).save(home / "keyring.json")
+    before = ran("status", str(run))
+    assert (before.exit_code, "0 of 1 person" in before.output) == (3, True)
+    told = ran(*mine)
+    assert (told.exit_code, "anna: approved the release of admissions" in told.output) == (0, True)
+    assert ran("status", str(run)).exit_code == 0
+    two = ran("status", str(run), "--policy", "public")
+    assert (two.exit_code, "1 of 2 people" in two.output) == (3, True)
+    assert ran("approve", str(run), "--as", "bert", "--meaning", "rejected").exit_code == 0
+    last = ran("status", str(run), "--json")
+    assert last.exit_code == 3
+    assert json.loads(last.stdout)["rejected_by"] == ["bert"]
+    (run / "officer" / "data.csv").write_bytes(b"changed")
+    assert ran("status", str(run)).exit_code == 5

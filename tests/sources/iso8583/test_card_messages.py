@@ -119,6 +119,14 @@ def test_times_need_a_year(card_file, read):
         open_source(card_file(content), SourceOptions(columns=("transmitted",)))
 
 
+def test_parts_of_fields(card_file, read):
+    columns = read(card_file(framed(message(f3="123456", f12="235958", f13="1231", f22="901")))).columns
+    found = {name: cells[0] for name, cells in columns.items()}
+    assert (found["transaction_type"], found["from_account"], found["to_account"]) == ("12", "34", "56")
+    assert (found["local_month"], found["local_day"], found["local_hour"]) == ("12", "31", "23")
+    assert (found["entry_mode"], found["pin_capability"]) == ("90", "1")
+
+
 def test_fields_of_a_site(tmp_path, card_file, read):
     spec = tmp_path / "site.json"
     spec.write_text(json.dumps({"11": {"max_len": 12}, "h": {"max_len": 5}}))

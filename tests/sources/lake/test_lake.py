@@ -235,6 +235,14 @@ def test_features_that_change_rows_are_refused(tmp_path):
         open_source(f"delta:{path}")
 
 
+def test_features_that_change_no_row_are_read(tmp_path, read):
+    moments = pa.array([0, None], pa.timestamp("us"))
+    deltalake.write_deltalake(str(tmp_path / "t"), pa.table({"a": [1, 2], "at": moments}))
+    assert deltalake.DeltaTable(str(tmp_path / "t")).protocol().reader_features == ["timestampNtz"]
+    result = read(f"delta:{tmp_path}/t")
+    assert [cell and cell.year for cell in result.columns["at"]] == [1970, None]
+
+
 def test_what_is_no_delta_table_is_told(tmp_path, delta, monkeypatch):
     with pytest.raises(SourceError, match="has no version 9 that could be read"):
         open_source(f"delta:{delta}?version=9")

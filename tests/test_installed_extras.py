@@ -110,6 +110,13 @@ def test_a_command_without_its_extra_says_what_to_install(name):
     assert done.stderr.count("\n") == 1
 
 
+def test_writing_into_a_database_without_its_extra_says_what_to_install():
+    call = "privsynth.sample('m', to='x.db')"
+    code = f"import privsynth\ntry: {call}\nexcept privsynth.MissingPackageError as error: print(error)"
+    done = python(code, WITHOUT_SYNTHESIZE)
+    assert 'python -m pip install "privsynth[database]"' in done.stdout, done.stderr
+
+
 @pytest.mark.parametrize(
     ("call", "extra"),
     [

@@ -62,6 +62,12 @@ class Bins:
             result += inside.astype(np.int64)
         return result
 
+    def share_of(self, value: int) -> float:
+        """Return the share of the weight that one integer has by itself; 0 if it is not told apart."""
+        weight = np.maximum(self.seg_weight, 0.0)
+        alone = (self.seg_low == value) & (self.seg_high == value)
+        return float(weight[alone].sum() / max(float(weight.sum()), 1e-300))
+
     @cached_property
     def owner(self) -> np.ndarray:
         """(s,) int32, the bin of each segment."""

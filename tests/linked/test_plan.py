@@ -25,11 +25,12 @@ def test_each_table_has_a_share_and_an_outlook_at_each_number_of_persons():
     stays = plan.tables[1].outlooks
     assert [outlook.rows for outlook in stays] == [3_000, 30_000, 300_000]
     assert {c.name for c in stays[0].columns} == {
-        "admitted", "ward", "days", "number of tests", "admitted since the last one"
+        "admitted", "ward", "days", "number of tests", "admitted since the last one", "ward as before",
+        "days as before", "change of days",
     }  # fmt: skip
     errors = [[column.expected_tvd for column in outlook.columns] for outlook in stays]
     assert all(few > more for few, more in zip(errors[0], errors[2], strict=True))
-    assert "stays: at 3,000 rows 5 of 5 columns would be resolved" in plan._repr_html_()
+    assert "stays: at 3,000 rows 8 of 8 columns would be resolved" in plan._repr_html_()
     assert "tables=('patients', 'stays', 'tests')" in repr(plan)
 
 

@@ -260,7 +260,7 @@ def select_marginals(
     entries = np.array([present_size(marginal, present) for marginal in marginals], dtype=np.float64)
     weights = np.array([importance[list(marginal.attributes)].max() for marginal in marginals])
     shares = [np.maximum(np.asarray(table.counts).ravel(), 0.0) / data.n_rows for table in one_way]
-    if data.books:
+    if data.books or data.given:  # what a row follows from is often one of many values, which coarse tables join
         scores = explained(marginals, scores, chance_distances(marginals, shares, n_rows=data.n_rows))
     chosen = allocate(
         scores,

@@ -34,6 +34,8 @@ from privsynth.pipeline.learning.learn import (
 )
 from privsynth.pipeline.learning.request import Request
 from privsynth.pipeline.learning.sizes import Sizes, release_sizes
+from privsynth.pipeline.linked.changes import with_changes_that_tell
+from privsynth.pipeline.linked.first_and_later import Split, fit_by_place
 from privsynth.pipeline.linked.plan import REPORT, LinkedPlan, MechanismsOfTable
 from privsynth.pipeline.linked.views import order_values, table_schema, view_of
 from privsynth.pipeline.usability.outlook import TableSize
@@ -52,6 +54,8 @@ from privsynth.sampling.linked.model import (
     LinkedModel,
     TableModel,
     codes_above,
+    count_column,
+    first_rows,
     given_attributes,
     hidden_columns,
     pace_codes,
@@ -62,6 +66,8 @@ from privsynth.schema.linked import LinkedSchema
 from privsynth.schema.source_format import SourceFormat
 from privsynth.schema.stated_types import Family
 from privsynth.table import Table
+
+PARENTS = 10_000  # drawn from a model to see how many have children (own): ± 0.5 %
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,6 +233,8 @@ class _TableStage:
             self.request.judge(sizes.train)
         asked = replace(asked, plan=share_out(view, sizes, asked, self.mechanisms))
         columns = learn_columns(view, partition, sizes, asked, self.mechanisms, progress)
+        beside = 1.0 if sizes.rows_per_unit is None else sizes.rows_per_unit.rows_beside(used=True)
+        columns = with_changes_that_tell(columns, linked, name, beside)
         own = self._codes_of_all(view, columns, asked.schema)
         codecs = {**{n: one.columns.codec for n, one in above.items()}, name: columns.codec}
         given = given_attributes(linked, name, codecs)
@@ -236,7 +244,7 @@ class _TableStage:
         data = replace(
             data,
             attributes=(*data.attributes, *(one.attribute for one in given)),
-            columns=(*data.columns, *range(len(view.names), len(view.names) + len(given))),
+            columns=(*data.columns, *range(len(columns.codec.codecs), len(columns.codec.codecs) + len(given))),
             given=frozenset(range(len(own), len(own) + len(given))),
             targets=_when(columns, linked, name),
         )
@@ -246,9 +254,7 @@ class _TableStage:
             at = len(data.attributes)
             data = with_rows_per_unit(data, per_unit, partition.rows_of_unit(partition.train))
             data = replace(data, given=data.given | {at})
-        number = list(linked.modelled).index(name)
-        rng = sampling_rng(self.request.seed, FITTING_STREAM - number)
-        fitted = self.request.generator.fit(data, self.mechanisms, asked.plan, rng=rng, progress=progress)
+        fitted = self._fit(data, self._first_rows(columns.codec, given, sizes, data, above), asked.plan, progress)
         codec = as_drawn(columns.codec, codes_never_drawn(fitted, data.sizes))
         return _Learned(
             model=self._model(table, columns, codec, fitted, per_unit),
@@ -258,6 +264,41 @@ class _TableStage:
             partition=partition,
             mechanisms=self.mechanisms,
         )
+
+    def _fit(
+        self,
+        data: Encoded,
+        split: Split | None,
+        plan: SpendingPlan,
+        progress: Progress,
+    ) -> FittedGenerator:
+        """Return the generator's model, or one of first rows and one of later rows.
+
+        Guarantee: the generator's parts of the plan.
+        """
+        generator, number = self.request.generator, list(self.request.schema.modelled).index(self.name)
+        rng = sampling_rng(self.request.seed, FITTING_STREAM - number)
+        if split is None or generator.training_spec() is not None:  # a training run has one budget, for all rows
+            return generator.fit(data, self.mechanisms, plan, rng=rng, progress=progress)
+        return fit_by_place(data, split, generator, self.mechanisms, plan, rng=rng, progress=progress)
+
+    def _first_rows(
+        self, codec: TableCodec, given: list[Given], sizes: Sizes, data: Encoded, above: Mapping[str, _Learned]
+    ) -> Split | None:
+        """Return what is known of first rows, by released figures; None where each row is one."""
+        linked, name, per_unit = self.request.schema, self.name, sizes.rows_per_unit
+        parent = linked.tables[name].parent
+        if per_unit is None or parent is None or sizes.units is None:
+            return None
+        rows = first_rows(linked, name, codec, given, data.sizes)
+        if parent.table == linked.root:
+            used = np.minimum(1.0, per_unit.most_used / per_unit.rows)  # of first rows, as of all others
+            return Split(rows=rows, n_first=sizes.units[0] * float(used @ np.array(per_unit.units)), once=True)
+        model, rng = above[parent.table].model, sampling_rng(self.request.seed, FITTING_STREAM)
+        codes = model.fitted.sample_codes(PARENTS, rng)[: len(model.codec.attributes)]
+        children = model.codec.draw(codes, rng).columns[count_column(name)]
+        share = float((~children.null & (children.values > 0)).mean())
+        return Split(rows=rows, n_first=above[parent.table].sizes.train * share, once=False)
 
     def _model(
         self,

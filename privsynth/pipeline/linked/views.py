@@ -11,6 +11,8 @@ from privsynth.codecs.column_facts import CENT, MINUTE, ColumnFacts, declared_fa
 from privsynth.codecs.parse import GRID_LIMIT, Grid, as_numbers, as_times
 from privsynth.domain.linking import LinkedRows, ends_of_children, number_of_children
 from privsynth.errors import SchemaError
+from privsynth.pipeline.linked.changes import changes_of
+from privsynth.sampling.linked.changes import hidden_changes
 from privsynth.sampling.linked.model import (
     count_column,
     first_column,
@@ -48,6 +50,7 @@ def table_schema(linked: LinkedSchema, name: str) -> Schema:
         ahead = AHEAD if is_timed_reference(linked, name, reference) else 0
         far = FAR if reference.whose == "own" else 0
         columns[reference_column(linked, name, reference)] = Column(kind="integer", minimum=-ahead, maximum=far)
+    columns |= hidden_changes(linked, name)
     rules = [rule for rule in own.parsed_rules() if not (rule.order and rule.order[1] == declared.order)]
     return Schema(columns=columns, rules=tuple(rule.text for rule in rules))
 
@@ -73,6 +76,7 @@ def view_types(linked: LinkedSchema, name: str, physical: Mapping[str, pa.DataTy
             raise SchemaError(f"'{name}' has a column '{column}', a name that is needed beside its columns; rename it")
     found = {column: kind for column, kind in physical.items() if column not in links}
     found |= dict.fromkeys(hidden_columns(linked, name), pa.int64())
+    found |= {c: pa.bool_() for c, one in hidden_changes(linked, name).items() if one.kind == "boolean"}
     for child in linked.children(name):
         if (order := linked.tables[child].order) is not None:
             found[first_column(child, order)] = _type_of_first(linked, child, order)
@@ -108,6 +112,7 @@ def view_of(linked: LinkedSchema, name: str, table: Table, rows: Mapping[str, Li
     for reference, target in zip(linked.tables[name].refers_to, own.refers, strict=True):
         back = _steps_back(linked, name, reference, target, rows)
         found[reference_column(linked, name, reference)] = pa.array(back.steps, mask=back.null)
+    found |= changes_of(linked, name, table, own.previous)
     data = table.data.select([column for column in table.names if column not in links])
     for column, values in found.items():
         data = data.append_column(column, pa.chunked_array([values]))

@@ -23,6 +23,7 @@ from privsynth.randomness import sampling_rng
 from privsynth.sampling.conditional import complete
 from privsynth.sampling.draw import draw_rows
 from privsynth.sampling.likelihood import Conditioned
+from privsynth.sampling.linked.changes import Changes
 from privsynth.sampling.linked.demands import demands_on
 from privsynth.sampling.linked.drawn import DrawnTable, Step, frame_of_rules, is_of_other_row, rules_of
 from privsynth.sampling.linked.model import (
@@ -43,6 +44,8 @@ from privsynth.schema.linked.definition import MAX_TABLES
 
 ROUNDS = 25  # times that rows are drawn again until they keep the rules, before their history ends there (own)
 ROUNDING = 1e-3  # of a grid step, by which bounds in days may miss a whole one: minutes since 1970 lose far less
+UNLIKE_ROUNDS = 4  # times that a row is drawn again if a value is as before that should be another (own)
+TOGETHER = 0.01  # share of the rows at the time of the row before, from which on rows may be drawn so (own)
 LATER_ROUNDS = 8  # times that a time is drawn again if rules, or the last row, do not let a row be then (own)
 
 # What is known of rows before they are drawn: (all attributes of the model, n) codes, and what the demands rest on.
@@ -98,6 +101,9 @@ class TableDrawing:
         self._given: list[Given] = given_attributes(model.schema, name, model.codecs)
         self._order = model.schema.tables[name].order
         self._rules = rules_of(model, name)
+        own = len(self._codec.attributes)
+        before = {one.at: own + i for i, one in enumerate(self._given) if one.source == "previous"}
+        self._changes = Changes(model.schema, name, self._codec, before)
         self._times = OrderRules(self._rules, self._order or "")
         self.demands = demands_on(model, name)
         self._asked = {*self.demands.columns, *self._times.columns}
@@ -144,7 +150,7 @@ class TableDrawing:
         wanted = np.minimum(above.children(self._name), REACH * self._schema.tables[self._name].max_children)
         kind = self._kinds(above.person, wanted)
         parents = np.flatnonzero(wanted > 0)
-        ends = self._ends(declared.table, above, parents)
+        ends = self._ends(declared.table, above, parents, wanted[parents])
         step = Step(parents, kind[:, parents], 0, wanted[parents], ends, None, None)
         parts: list[tuple[np.ndarray, np.ndarray, DecodedRows]] = []
         while len(step.parents):
@@ -165,7 +171,13 @@ class TableDrawing:
     def _no_rows(self) -> DecodedRows:
         return self._codec.draw(np.zeros((len(self._codec.attributes), 0), dtype=np.uint16), self._rng)
 
-    def _ends(self, table: str, above: DrawnTable, parents: np.ndarray) -> np.ndarray | None:
+    @cached_property
+    def _least_step(self) -> int:
+        """The least number of steps between two rows: 1 where hardly any were released with none between them."""
+        bins = self._codec.measured(since_column(self._order or "")).bins
+        return int(bins.share_of(0) < TOGETHER)
+
+    def _ends(self, table: str, above: DrawnTable, parents: np.ndarray, wanted: np.ndarray) -> np.ndarray | None:
         """Return (2, n) values of the order column in the first and the last row of each parent, as drawn with it.
 
         Where the model left them out, though there are to be rows, those of another parent stand in.
@@ -185,7 +197,10 @@ class TableDrawing:
         if len(known) and len(known) < len(parents):
             start[null] = start[self._rng.choice(known, size=int(null.sum()))]
         start = self._allowed_start(parents, self._inside(start))
-        return np.stack([start, self._inside(self._later_than(start, np.where(span.null, 0, span.values)[parents]))])
+        least = self._least_step * (wanted - 1)  # noise makes spans that so many rows do not fit into
+        steps = np.maximum(np.where(span.null, 0, span.values)[parents], least)
+        end = self._inside(self._later_than(start, steps))
+        return np.stack([np.minimum(start, self._inside(self._later_than(end, -least))), end])
 
     def _inside(self, values: np.ndarray) -> np.ndarray:
         """Return values of the order column inside its declared bounds, and inside what such a column can hold."""
@@ -303,8 +318,30 @@ class TableDrawing:
             when, passed = Decoded(before + steps * self._unit, whole), Decoded(steps, whole)
         order = self._ordered
         known[self._codec.attributes_of(self._order)] = np.array(order.encode(order.parsed(when), None))
+        values = {self._order: when, since: passed}
+        if step.before is None or step.previous is None:
+            self._changes.leave_out(known)
+        else:
+            values |= self._changes.carry(known, step.before, step.previous, self._model.fitted, self._rng)
         known[self._only_when] = -1
-        return self._row(step, known, {self._order: when, since: passed})
+        codes, rows = self._row(step, known, values)
+        if step.previous is not None:
+            self._make_unlike(step, known, values, codes, rows)
+        return codes, rows
+
+    def _make_unlike(
+        self, step: Step, known: np.ndarray, values: Mapping[str, Decoded], codes: np.ndarray, rows: DecodedRows
+    ) -> None:
+        """Draw again, in place, the rows with a value of the row before in a column that is not to be as before."""
+        assert step.previous is not None
+        bad = np.arange(rows.n_rows)
+        for _ in range(UNLIKE_ROUNDS):
+            bad = bad[self._changes.unlike(known[:, bad], rows.take(bad), step.previous.take(bad))]
+            if not len(bad):
+                return
+            there = {name: Decoded(one.values[bad], one.null[bad]) for name, one in values.items()}
+            codes[:, bad], fresh = self._row(step.take(bad), known[:, bad], there)
+            rows.put(bad, fresh)
 
     def _row(self, step: Step, known: np.ndarray, values: Mapping[str, Decoded]) -> tuple[np.ndarray, DecodedRows]:
         """Return codes and values of a row for each parent, inside what rules demand given what is known.
@@ -356,8 +393,8 @@ class TableDrawing:
         gap, left = self._codec.by_name[since_column(self._order or "")], self._left(step)
         before = step.previous.columns[self._order or ""].values
         low, high = ((bound - before) // self._unit for bound in self._bounds(step.parents, step.previous))
-        low = np.maximum(low, 0)
-        high = np.maximum(np.minimum(left, high), low)
+        low = np.maximum(low, self._least_step)
+        high = np.maximum(np.minimum(left - self._least_step * (step.wanted - step.place - 1), high), low)
         size = self._codec.attributes[at].size
         never = np.ones(size)
         never[-1] = 0.0

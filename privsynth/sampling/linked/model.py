@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
@@ -13,6 +13,8 @@ from privsynth.codecs.columns import Attribute, SurrogateCodec
 from privsynth.codecs.encoded_table import RowsPerUnit
 from privsynth.codecs.table import TableCodec
 from privsynth.generators.registry import FittedGenerator
+from privsynth.sampling.linked.by_place import FirstRows
+from privsynth.sampling.linked.changes import hidden_changes
 from privsynth.sampling.origin import Origin
 from privsynth.schema.definition import TIME_KINDS
 from privsynth.schema.linked import LinkedSchema, Reference
@@ -157,8 +159,8 @@ def timing_columns(schema: LinkedSchema, name: str) -> tuple[str, ...]:
 
 def hidden_columns(schema: LinkedSchema, name: str) -> tuple[str, ...]:
     """Return the columns that are modelled with a table, and not written."""
-    references = schema.tables[name].refers_to
-    return (*timing_columns(schema, name), *(reference_column(schema, name, one) for one in references))
+    references = [reference_column(schema, name, one) for one in schema.tables[name].refers_to]
+    return (*timing_columns(schema, name), *references, *hidden_changes(schema, name))
 
 
 def given_attributes(schema: LinkedSchema, name: str, codecs: Mapping[str, TableCodec]) -> list[Given]:
@@ -168,7 +170,7 @@ def given_attributes(schema: LinkedSchema, name: str, codecs: Mapping[str, Table
         return found
     for above in schema.ancestors(name):
         found += [Given("above", above, at, one) for at, one in _told(schema, name, above, codecs[above])]
-    for at, one in enumerate(codecs[name].attributes):
+    for at, one in _lasting(schema, name, codecs[name]):
         found.append(Given("previous", name, at, replace(one, name=f"{one.name} before", can_be_null=True)))
     found.append(Given("place", name, 0, Attribute("place", len(PLACES) + 1, can_be_null=False, ordered=True)))
     if schema.tables[name].order is not None:
@@ -176,11 +178,35 @@ def given_attributes(schema: LinkedSchema, name: str, codecs: Mapping[str, Table
     return found
 
 
+def first_rows(
+    schema: LinkedSchema, name: str, codec: TableCodec, given: list[Given], sizes: Sequence[int]
+) -> FirstRows:
+    """Return what a model of first rows has: what says nothing of the row before.
+
+    Args:
+      sizes: of all attributes of the model: the table's own, those given, and the class of the person's rows.
+    """
+    order, own = schema.tables[name].order, len(codec.attributes)
+    relative = [*hidden_changes(schema, name), *([] if order is None else [since_column(order)])]
+    later = {at for column in relative for at in codec.attributes_of(column)}
+    later |= {own + i for i, one in enumerate(given) if one.source != "above"}
+    place = next(own + i for i, one in enumerate(given) if one.source == "place")
+    return FirstRows(tuple(sizes), tuple(at for at in range(len(sizes)) if at not in later), place)
+
+
+def _lasting(schema: LinkedSchema, name: str, codec: TableCodec) -> Iterator[tuple[int, Attribute]]:
+    """Yield what a row tells other rows: all but how it follows from the row before."""
+    skipped = {at for column in hidden_changes(schema, name) for at in codec.attributes_of(column)}
+    for at, one in enumerate(codec.attributes):
+        if at not in skipped:
+            yield at, one
+
+
 def _told(schema: LinkedSchema, name: str, above: str, codec: TableCodec) -> Iterator[tuple[int, Attribute]]:
     """Yield what a row above tells; how many rows this table has for it is told by the class of the person's rows."""
     own = count_column(name)
     skipped = set(codec.attributes_of(own)) if own in codec.by_name and above == schema.root else set()
-    for at, one in enumerate(codec.attributes):
+    for at, one in _lasting(schema, above, codec):
         if at not in skipped:
             yield at, replace(one, name=f"{above}.{one.name}")
 

@@ -16,10 +16,17 @@ from privsynth.codecs.encoded_table import RowsPerUnit
 from privsynth.codecs.loaded import MAX_NAME, Malformed, items, number, only, require, text, whole
 from privsynth.codecs.table import MAX_ROWS, TableCodec
 from privsynth.errors import ConfigError, SourceError
-from privsynth.generators.registry import restore_generator
+from privsynth.generators.registry import FittedGenerator, restore_generator
+from privsynth.sampling.linked.by_place import FirstRows, FittedByPlace
 from privsynth.sampling.linked.draw import draw_linked
 from privsynth.sampling.linked.kept_shares import MOST_WEIGHT
-from privsynth.sampling.linked.model import LinkedModel, TableModel, given_attributes, reference_column
+from privsynth.sampling.linked.model import (
+    LinkedModel,
+    TableModel,
+    first_rows,
+    given_attributes,
+    reference_column,
+)
 from privsynth.sampling.origin import Origin
 from privsynth.sampling.synthetic_model import MAX_JSON_BYTES, MAX_TENSOR_BYTES
 from privsynth.schema.definition import MAX_COLUMNS, MAX_RULES
@@ -28,7 +35,7 @@ from privsynth.schema.linked.definition import MAX_TABLES
 from privsynth.schema.linked.keys import MAX_PARTS
 from privsynth.schema.source_format import SourceFormat
 
-FORMAT = 1  # of linked.json; a change that older versions would misread takes the next number
+FORMAT = 2  # of linked.json; a change that older versions would misread takes the next number
 LINKED_JSON = "linked.json"
 _ROWS = {"classes", "shares", "most_used"}  # the fields of the numbers of rows: all classes are told apart
 _MOST_DEMANDS = 16 * MAX_RULES  # of a table's rules (own): a rule of more conditions is hard to read
@@ -60,10 +67,10 @@ def save_linked(model: LinkedModel, folder: Path) -> list[str]:
 
 
 def _table_to_json(table: TableModel) -> dict[str, Any]:
-    per_unit = table.rows_per_unit
+    per_unit, fitted = table.rows_per_unit, table.fitted
     return {
-        "generator": table.fitted.name,
-        "settings": table.fitted.settings(),
+        "generator": fitted.later.name if isinstance(fitted, FittedByPlace) else fitted.name,
+        "settings": fitted.settings(),
         "codec": table.codec.to_json(),
         "columns": list(table.columns),
         "keys": [codec_to_json(codec) for codec in table.keys.values()],
@@ -152,7 +159,8 @@ def _table(
     require(several == ("rows_of_person" in found), "a table lacks the numbers of rows")
     per_unit = RowsPerUnit.from_json(only(found["rows_of_person"], _ROWS, "the numbers of rows")) if several else None
     codecs = {**{n: model.codec for n, model in above.items()}, name: codec}
-    sizes = [a.size for a in codec.attributes] + [g.attribute.size for g in given_attributes(schema, name, codecs)]
+    given = given_attributes(schema, name, codecs)
+    sizes = [a.size for a in codec.attributes] + [g.attribute.size for g in given]
     sizes += [] if per_unit is None else [len(per_unit.classes) + 1]
     require(found["settings"]["sizes"] == sizes, "the generator and the columns have different numbers of codes")
     keys = [codec_from_json(item) for item in items(found["keys"], "the keys", at_most=MAX_PARTS)]
@@ -164,7 +172,7 @@ def _table(
     require(set(of_keys) == set(schema.surrogates(name)), "a key is no column of identifiers")
     return TableModel(
         codec,
-        restore_generator(found["generator"], tensors, found["settings"], package=""),
+        _fitted(found, tensors, first_rows(schema, name, codec, given, sizes) if several else None),
         per_unit,
         tuple(columns),
         of_keys,
@@ -174,6 +182,22 @@ def _table(
             for w in items(found.get("weights", []), "the weights", at_most=_MOST_DEMANDS)
         ),
     )
+
+
+def _fitted(found: Mapping[str, Any], tensors: Mapping[str, np.ndarray], rows: FirstRows | None) -> FittedGenerator:
+    """Return the model of all rows; or those of first and of later rows.
+
+    Args:
+      rows: what first rows have, where there may be later ones.
+    """
+    if rows is None or "first" not in found["settings"]:
+        return restore_generator(found["generator"], tensors, found["settings"], package="")
+    settings, both = only(found["settings"], {"sizes", "share", "first", "later"}, "the settings of two models"), []
+    for which, sizes in (("first", [rows.sizes[a] for a in rows.kept]), ("later", list(rows.sizes))):
+        require(settings[which]["sizes"] == sizes, "the generator and the columns have different numbers of codes")
+        own = {key.removeprefix(f"{which}."): a for key, a in tensors.items() if key.startswith(f"{which}.")}
+        both.append(restore_generator(found["generator"], own, settings[which], package=""))
+    return FittedByPlace(both[0], both[1], rows, number(settings["share"], 0.0, 1.0, "the share of first rows"))
 
 
 def _limited(path: Path, limit: int) -> Path:

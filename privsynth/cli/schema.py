@@ -90,6 +90,14 @@ def check(schema: Path, as_json: bool) -> None:
         say(f"Observed and not yet declared: {', '.join(observed)}")
 
 
+_PARTS = {
+    "above": "the parent's",
+    "number": "numbers the rows of one parent",
+    "surrogate": "a surrogate",
+    "column": "a column like others",
+}
+
+
 def _say_tables(path: Path, schema: LinkedSchema, as_json: bool) -> None:
     blanks = [
         f"{name}: {c}" for name in schema.modelled for c, d in schema.tables[name].columns.items() if d.kind is None
@@ -100,6 +108,13 @@ def _say_tables(path: Path, schema: LinkedSchema, as_json: bool) -> None:
         emit_json({"tables": list(schema.tables), "blank": blanks, "proposed": proposed, "rules": rules})
         return
     say(f"{path} is valid. Persons: {schema.root}. Tables: {', '.join(schema.tables)}. Rules: {len(rules)}.")
+    for name in schema.modelled:
+        if len(parts := schema.parts(name)) > 1:
+            told = ", ".join(f"{part} ({_PARTS[kind]})" for part, kind in parts.items())
+            say(f"Key of {name}: {told}")
+        for one in schema.tables[name].refers_to:
+            whose = "of the same person" if one.whose == "own" else "of another person"
+            say(f"Rows of {name} refer by {', '.join(one.columns)} to rows of {one.table} {whose}")
     if blanks:
         say(f"No kind declared, so it will be bought: {', '.join(blanks)}")
     if proposed:

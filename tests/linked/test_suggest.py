@@ -8,6 +8,8 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from linked.clinic import SPEC, clinic
+from linked.orders import SPEC as SHOP
+from linked.ward import SPEC as WARD
 
 import privsynth
 from privsynth.cli import main
@@ -137,6 +139,19 @@ def test_one_table_stays_a_schema_of_one_table_and_cells_are_left_alone(tmp_path
     refused = CliRunner().invoke(main, ["schema", "init", str(tmp_path), "--observe"])
     assert refused.exit_code == 2
     assert "are not observed at once; name one with --table" in refused.output
+
+
+def test_what_becomes_of_keys_and_whose_rows_are_referred_to_is_said(tmp_path):
+    for spec, sentences in (
+        (SHOP, ["Key of lines: client (the parent's), order_no (the parent's), line (numbers the rows of one parent)",
+                "Key of accounts: client (a column like others), account (a surrogate)"]),
+        (WARD, ["Rows of measurements refer by visit to rows of visits of the same person",
+                "Rows of transfers refer by to_person to rows of persons of another person"]),
+    ):  # fmt: skip
+        (tmp_path / "schema.yaml").write_text(yaml.safe_dump(spec, sort_keys=False))
+        run = CliRunner().invoke(main, ["schema", "check", str(tmp_path / "schema.yaml")])
+        assert run.exit_code == 0, run.output
+        assert [sentence for sentence in sentences if sentence not in run.output] == []
 
 
 def test_the_schema_of_the_clinic_is_checked_by_its_command(tmp_path):

@@ -365,7 +365,7 @@ def test_a_preset_makes_a_release_of_which_keys_resolve(messages, tmp_path, monk
     assert result.exit_code == 0, result.output
     import pandas as pd
 
-    data = {path.stem: pd.read_csv(path, dtype=str) for path in (tmp_path / "out/public/data").iterdir()}
+    data = {path.stem: pd.read_csv(path, dtype=str) for path in (tmp_path / "out/public/data").glob("*.csv")}
     assert set(data) == {"patient", "visit", "observation"}
     assert "patient" not in data["observation"]
     assert set(data["visit"]["patient"]) <= set(data["patient"]["patient"])

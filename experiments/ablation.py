@@ -30,6 +30,7 @@ from privsynth.domain import learn_codecs
 from privsynth.domain.numbers.build_bins import build_bins
 from privsynth.domain.numbers.quantile_tree import Leaves
 from privsynth.generators.marginal import mixture, rounds
+from privsynth.generators.marginal.resolution import profiles
 from privsynth.progress import no_progress
 from privsynth.workspace import Workspace, privsynth_home
 
@@ -151,7 +152,7 @@ def _one_round() -> Any:
     """All selection is of pairs by their distance from independence, all measurement is of what it chose."""
     return _replaced(
         (rounds, "FIRST_OF_SELECTION", ALL),
-        (rounds, "FIRST_OF_MEASUREMENT", ALL),
+        (profiles, "FIRST_OF_MEASUREMENT", ALL),
         (rounds, "second_round_candidates", lambda *_, **__: []),
     )
 

@@ -41,6 +41,7 @@ from privsynth.generators.marginal.prior import (
 )
 from privsynth.generators.marginal.rare_values.rare_rows import RareRows, common_tables, measure_rare, rare_targets
 from privsynth.generators.marginal.rare_values.rare_tables import measure_uncommon, uncommon_targets
+from privsynth.generators.marginal.resolution.profiles import FirstSelection, select_first
 from privsynth.generators.marginal.resolution.resolved import resolve
 from privsynth.generators.marginal.select import (
     Priced,
@@ -57,7 +58,7 @@ from privsynth.privacy.public_rows import PublicRows
 from privsynth.progress import Progress, no_progress
 
 # All of these were set by trial on public and invented tables (see `experiments/ablation.py`).
-FIRST_OF_SELECTION, FIRST_OF_MEASUREMENT = 0.6, 0.75  # round one sees all pairs, round two what round one left
+FIRST_OF_SELECTION = 0.6  # round one sees all pairs, round two what round one left
 UNCOMMON_OF_MEASUREMENT = 0.3  # for rare target values where a unit has a few rows
 RARE_OF_MEASUREMENT = 0.7  # for rare target values where a unit has many rows
 FIRST_STEPS = 400  # of the fit in between, which only has to show where the model is wrong
@@ -294,11 +295,15 @@ def _first_round(request: MeasureRequest, one_way: _OneWay, rare: _Rare, public:
         label=f"distance of each pair from {'independence' if agreement is None else 'what is expected'}",
     )
     likely = likely if groups >= CLEAR_GROUPS else ()
-    budget = rare.mu_squared_left * FIRST_OF_MEASUREMENT
-    # If nothing pays for itself, the one table that comes nearest: the budget is not thrown away.
-    selected = select_marginals(
-        data, candidates, scores, one_way.bought, mu_squared=budget, sensitivity=one_way.sensitivity, likely=likely
-    ) or [(candidates[int(np.argmax(scores))], budget)]
+    choice = FirstSelection(
+        candidates=candidates,
+        scores=scores,
+        one_way=one_way.bought,
+        shares=one_way.shares,
+        sensitivity=one_way.sensitivity,
+        likely=likely,
+    )
+    selected, budget = select_first(data, choice, mu_squared=rare.mu_squared_left)
     request.progress("counting tables", 0.0)
     measured = measure_marginals(data, selected, request.mechanisms, label="table", expected=expected)
     kept: list[Measurement] = []

@@ -30,7 +30,8 @@ NEAR_BINS = 4  # before the tail: some eighth of the rows (own)
 # Rows left where a tail ends: so many, and such a part of the noise of a leaf. Where one is left is the largest value
 # on average; but then 38 % of releases of these columns had a value above 1.3 times the largest, and 16 % above twice
 # that; at three 22 % and 8 %, with 99.9th percentiles as near. The second is for loud releases: where noise is 40 rows,
-# the longest of 20,000 stays, 150 days, became 150 to 360 days without it, and 160 at most in four releases with it.
+# the longest of 20,000 stays, 150 days, became 215 to 342 days in four releases without it, 117 to 215 in eight with
+# it.
 LEAST_LEFT, CLEAR = 3.0, 0.15
 STEPS = 400  # at which a tail is looked at, of its logarithm (own)
 PARTS, WIDENING = 24, 3.0  # of a tail (own): the last is e³ times as wide as the first, which follows what decays

@@ -107,8 +107,7 @@ def candidate_pairs(
     With a target of few codes only in full: such a table is short however fine it is, and where along the other
     attribute the target changes is what predictors need. Of codes that group and an attribute of few codes only as
     finely as a table is ever cut: one code in a group may belong to one sex. Where the budget tells no more than the
-    least number of groups apart, such a table would take the place of others, and is offered coarsely, too. Nor is a
-    table offered in which categories that are hardly more than the groups lie together, such as half of all wards.
+    least number of groups apart, such a table would take the place of others, and is offered coarsely, too.
 
     A function of sizes, `likely` and noisy one-way shares alone.
 
@@ -132,10 +131,8 @@ def candidate_pairs(
         fine, rough = _finest(sizes, (i, j), finest), coarsening.marginal((i, j), (groups, groups))
         if fine.size <= MAX_ENTRIES and (both or not rough.is_coarse):
             marginals.append(fine)
-        between = coarsening.between((i, j), groups) if both else []
-        marginals += between
-        if between and coarsening.is_short_book((i, j), groups):
-            continue
+        if both:
+            marginals += coarsening.between((i, j), groups)
         if rough.is_coarse and (short.isdisjoint((i, j)) or fine.size > SHORT_TABLE or not both):
             marginals.append(rough)
     return marginals

@@ -402,17 +402,6 @@ def test_a_code_book_makes_a_view_of_its_own_where_it_joins_many():
     assert set(shapes) == {(8, 40), (3, 3)}
 
 
-def test_a_few_categories_beside_codes_that_group_are_never_joined():
-    """Twice as many as groups are few; of more there is a coarse table too."""
-    shares = [np.full(size, 1 / size) for size in (12, 40)]
-    data = random_data([12, 40], books=BOOKS)
-    assert {rows for rows, _ in (m.shape for m in candidate_pairs(data, shares, groups=6))} == {12}
-    assert min(rows for rows, _ in (m.shape for m in candidate_pairs(data, shares, groups=5))) < 12
-    number = replace(data.attributes[0], ordered=True)
-    ordered = replace(data, attributes=(number, data.attributes[1]))
-    assert min(rows for rows, _ in (m.shape for m in candidate_pairs(ordered, shares, groups=6))) < 12
-
-
 def test_codes_that_group_are_never_joined_beside_an_attribute_of_few_codes():
     data = random_data([3, 40], books=BOOKS)
     shares = [np.full(size, 1 / size) for size in data.sizes]

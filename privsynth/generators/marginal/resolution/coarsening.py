@@ -20,9 +20,6 @@ ATOM = 1.5  # times the median bin: bins are cut to weigh alike, so a heavier on
 STEP = 0.9  # from one least weight of a group that is tried to the next: the number of groups is met within some 10 %
 UNLIKE = 3.0  # times fewer rows let a branch stand alone than each of its own: branches differ more than what is in one
 FINER = (3, 9, 27)  # entries of the finer tables of a pair, to one of the coarse one; then comes the table in full
-# Times as many categories as groups are few: their coarse table would join half of them. With it in the choice, one
-# release of four knew wards by halves only, and was twice as far from the real table of chapters and wards.
-FEW_TIMES = 2
 APART = 1.5  # times as many entries has the next finer table at the least; else two scores would say the same
 
 
@@ -106,15 +103,6 @@ class Coarsening:
     def has_tree(self, attribute: int) -> bool:
         """Whether it is declared how an attribute's codes group."""
         return bool(self._levels[attribute])
-
-    def is_short_book(self, pair: tuple[int, int], groups: int) -> bool:
-        """Return whether a pair is of codes that group and of a few categories, none of which is like another.
-
-        Args:
-          groups: of an attribute in the coarse marginal.
-        """
-        few = [a for a in pair if not self.has_tree(a) and not self._data.attributes[a].ordered]
-        return len(few) == 1 and self._data.sizes[few[0]] <= FEW_TIMES * groups
 
     def groups(self, attribute: int, at_most: int) -> np.ndarray:
         """Return (size,) groups of an attribute's codes: by its tree, if there is one (see `coarse_groups`)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -142,6 +142,20 @@ class PriorRows:
         return tuple(a for a, there in enumerate(self.known) if there)
 
 
+@dataclass(frozen=True)
+class Histories:
+    """How a table's rows follow each other, for a generator that learns histories. Public.
+
+    Attributes:
+      first: attributes that are drawn first, in this order: when a row is, before what it is.
+      draw: a fitted model of the table and a number of rows -> (attributes, n) codes of about so many rows of histories
+        drawn from it, with all that is given, and (n,) the person of each; post-processing.
+    """
+
+    first: tuple[int, ...]
+    draw: Callable[[Any, int], tuple[np.ndarray, np.ndarray]]
+
+
 @dataclass(frozen=True, repr=False)
 class Encoded:
     """Private codes and public facts.
@@ -159,6 +173,7 @@ class Encoded:
       rows_per_unit: how many rows units have; None where each row is a unit.
       given: attributes that are known whenever rows are drawn, and need no model among themselves.
       prior: public rows that a model may start from; None if there are none.
+      histories: how rows follow each other, in a table below that of the persons; else None.
     """
 
     codes: np.ndarray
@@ -173,6 +188,7 @@ class Encoded:
     rows_per_unit: RowsPerUnit | None = None
     given: frozenset[int] = frozenset()
     prior: PriorRows | None = None
+    histories: Histories | None = None
 
     @property
     def sizes(self) -> list[int]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -97,6 +97,15 @@ class Generator(Protocol):
         Guarantee: touches `data.codes` and `data.unit` only to feed `mechanisms`; spends the parts "one_way",
           "selection" and "measurement" of the plan, and its training run if it has one.
         """
+        ...
+
+
+@runtime_checkable
+class LearnsHistories(Protocol):
+    """A generator that trains a network on the rows of a linked table, where `Encoded.histories` is there."""
+
+    def histories_spec(self) -> TrainingSpec:
+        """Return the public shape of the DP-SGD run of one table, with its share of that table's budget."""
         ...
 
 

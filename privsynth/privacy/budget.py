@@ -236,10 +236,18 @@ class Bill:
                 raise BudgetExceeded(f"the part '{part}' has spent more than it would have")
         self.plan = replace(self.plan, parts=dict(parts))
 
-    def charge_training(self, label: str, l2_sensitivity: float) -> SubsampledGaussianEvent:
-        """Enter the whole training run of the plan, once, and return its event."""
+    def charge_training(self, label: str, l2_sensitivity: float, steps: int | None = None) -> SubsampledGaussianEvent:
+        """Enter steps of the training run of the plan, all of them if None, and return their event.
+
+        Raises:
+          BudgetExceeded: the plan has not so many steps left; nothing is entered.
+        """
         event = self.plan.training
-        if event is None or any(s.part == "training" for s in self.spends):
+        if event is None:
+            raise BudgetExceeded("the plan has no training run")
+        taken = sum(s.steps for s in self.spends if s.part == "training")
+        event = replace(event, steps=event.steps if steps is None else steps)
+        if taken + event.steps > self.plan.training.steps:  # type: ignore[union-attr]
             raise BudgetExceeded("the plan has no training run left")
         self._enter(
             Spend(

@@ -95,8 +95,8 @@ class Mechanisms(Protocol):
         """Cut the plan's μ² into its parts anew, see `Bill.share_out`."""
         ...
 
-    def training(self, *, clip: float, label: str) -> TrainingNoise:
-        """Charge the plan's training run and return its noise."""
+    def training(self, *, clip: float, label: str, steps: int | None = None) -> TrainingNoise:
+        """Charge steps of the plan's training run, all of them if None, and return their noise."""
         ...
 
 
@@ -225,13 +225,13 @@ class GaussianMechanisms:
         """Cut the plan's μ² into its parts anew, see `Bill.share_out`."""
         self._bill.share_out(parts)
 
-    def training(self, *, clip: float, label: str) -> TrainingNoise:
-        """Charge the plan's DP-SGD run.
+    def training(self, *, clip: float, label: str, steps: int | None = None) -> TrainingNoise:
+        """Charge the plan's DP-SGD run, or so many steps of it.
 
-        Guarantee: the plan's subsampled Gaussian event, if each step adds the gradients of a fresh Poisson sample of
-          units, each clipped to `clip`, and calls `add` with its true sensitivity, in integers.
+        Guarantee: the plan's subsampled Gaussian event of so many steps, if each step adds the gradients of a fresh
+          Poisson sample of units, each clipped to `clip`, and calls `add` with its true sensitivity, in integers.
         """
-        event = self._bill.charge_training(label, clip)
+        event = self._bill.charge_training(label, clip, steps)
         # The next step's noise is drawn while this one computes, from its own stream unless one was given for all.
         ahead = NoiseAhead(SecureStream()) if self._given is None else None
         return _GaussianTraining(event.steps, event.sampling_probability, event.noise_multiplier, self._bits, ahead)

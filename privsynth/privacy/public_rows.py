@@ -56,7 +56,7 @@ class PublicRows:
     def share_out(self, parts: Mapping[str, float]) -> None:
         """Do nothing: public rows cost nothing."""
 
-    def training(self, *, clip: float, label: str) -> TrainingNoise:
+    def training(self, *, clip: float, label: str, steps: int | None = None) -> TrainingNoise:
         """Refuse.
 
         Raises:

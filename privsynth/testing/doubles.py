@@ -102,7 +102,7 @@ class _Doubles:
             Call(("share_out", "parts of the plan", "", tuple(parts.items())), np.zeros(0, dtype=np.int64), 0.0, None)
         )
 
-    def training(self, *, clip: float, label: str) -> RecordedTraining:
+    def training(self, *, clip: float, label: str, steps: int | None = None) -> RecordedTraining:
         return RecordedTraining(self, clip, label)
 
 

@@ -33,7 +33,7 @@ class FixedKey(KeyedFunction):
 class _FullBatches:
     """DP-SGD with every unit in every step, so that two runs train on the same units but one."""
 
-    def training(self, *, clip: float, label: str) -> RecordedTraining:
+    def training(self, *, clip: float, label: str, steps: int | None = None) -> RecordedTraining:
         return RecordedTraining(self, clip, label, steps=2, sampling_probability=1.0)  # type: ignore[arg-type]
 
 
@@ -77,9 +77,9 @@ class Charged:
         self.real.share_out(parts)
         self.double.share_out(parts)
 
-    def training(self, *, clip: float, label: str) -> RecordedTraining:
-        self.real.training(clip=clip, label=label)
-        training: RecordedTraining = self.double.training(clip=clip, label=label)
+    def training(self, *, clip: float, label: str, steps: int | None = None) -> RecordedTraining:
+        self.real.training(clip=clip, label=label, steps=steps)
+        training: RecordedTraining = self.double.training(clip=clip, label=label, steps=steps)
         return training
 
 
@@ -128,9 +128,9 @@ class Watching(GaussianMechanisms):
         self.paid.append((part, kept.sigma / ((unit_weight or max_rows_per_unit) * len(counts) ** 0.5), delta))
         return kept
 
-    def training(self, *, clip: float, label: str) -> TrainingNoise:
+    def training(self, *, clip: float, label: str, steps: int | None = None) -> TrainingNoise:
         self.before()
-        noise = super().training(clip=clip, label=label)
+        noise = super().training(clip=clip, label=label, steps=steps)
         self.draws += [None] * noise.steps
         self.trained.append((noise.noise_multiplier, noise.sampling_probability, noise.steps))
         return noise

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from privsynth.generators.marginal.fitted import FitSettings
 from privsynth.generators.marginal.generator import MarginalGenerator
+from privsynth.generators.registry import Generator, LearnsHistories
 from privsynth.pipeline.linked.learn import LinkedRequest, learn_linked
 from privsynth.pipeline.linked.plan import LinkedPlan, make_linked_plan
 from privsynth.pipeline.linked.views import table_schema, view_types
@@ -91,8 +92,14 @@ def as_tables(frames: dict[str, pd.DataFrame]) -> dict[str, Table]:
     return {name: Table(pa.Table.from_pandas(frame, preserve_index=False)) for name, frame in frames.items()}
 
 
-def plan_of(schema: LinkedSchema, tables: dict[str, Table], epsilon: float) -> LinkedPlan:
-    """Return the plan of a release of these tables."""
+def plan_of(
+    schema: LinkedSchema, tables: dict[str, Table], epsilon: float, generator: Generator | None = None
+) -> LinkedPlan:
+    """Return the plan of a release of these tables.
+
+    Args:
+      generator: of the tables below the root.
+    """
     return make_linked_plan(
         schema,
         {name: table_schema(schema, name) for name in schema.modelled},
@@ -101,6 +108,7 @@ def plan_of(schema: LinkedSchema, tables: dict[str, Table], epsilon: float) -> L
             for name in schema.modelled
         },
         Budget(epsilon=epsilon),
+        generator.histories_spec() if isinstance(generator, LearnsHistories) else None,
     )
 
 
@@ -108,7 +116,7 @@ def request_of(schema: LinkedSchema, tables: dict[str, Table], epsilon: float, *
     """Return the request to learn from all persons, with little fitting after the noise."""
     asked: dict[str, Any] = {
         "schema": schema,
-        "plan": plan_of(schema, tables, epsilon),
+        "plan": plan_of(schema, tables, epsilon, more.get("generator")),
         "generator": MarginalGenerator(FitSettings(components=1_024, max_steps=600)),
         "dataset": "clinic",
         "holdout_fraction": 0.0,

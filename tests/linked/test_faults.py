@@ -115,7 +115,7 @@ def test_schemas_that_cannot_be_are_refused_before_anything_is_read(schema, sent
         ({"unit": "patient_id"}, "linked tables take no"),
         ({"max_rows_per_unit": 3}, "linked tables take no"),
         ({"keep_units": True}, "linked tables take no"),
-        ({"generator": "ctgan"}, "made by the generator 'marginal'"),
+        ({"generator": "ctgan"}, "made by the generators 'marginal' and 'arn'"),
         ({"rows": 2_000_000}, "at most 1,000,000 persons"),
         ({"source_options": {"table": "stays"}}, "table"),
     ],

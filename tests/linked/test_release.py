@@ -217,7 +217,7 @@ def test_csv_and_frames_give_the_same_tables_as_parquet_and_files(folder, tmp_pa
     ("options", "error", "sentence"),
     [
         ({"unit": "patient_id"}, ConfigError, "linked tables take no"),
-        ({"generator": "arn"}, ConfigError, "made by the generator 'marginal'"),
+        ({"generator": "tvae"}, ConfigError, "made by the generators 'marginal' and 'arn'"),
     ],
 )
 def test_options_that_mean_nothing_are_refused_before_anything_is_spent(options, error, sentence, tmp_path):

@@ -48,7 +48,7 @@ def complete_network(
         if alike:
             chosen = _resample(log_weight - top, rows.shape[1], rng)
         else:
-            chosen = _choose_each(log_weight.reshape(-1, CANDIDATES), rng)
+            chosen = choose_each(log_weight.reshape(-1, CANDIDATES), rng)
         out[:, start : start + rows.shape[1]] = codes[:, chosen]
     return out
 
@@ -62,7 +62,7 @@ def _resample(log_weight: np.ndarray, count: int, rng: np.random.Generator) -> n
     return found[rng.permutation(count)]
 
 
-def _choose_each(log_weight: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def choose_each(log_weight: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return (rows,) indices into the flat candidates: for each row of (rows, candidates), one by weight."""
     top = log_weight.max(axis=1, keepdims=True)
     total = np.cumsum(np.exp(log_weight - np.where(np.isfinite(top), top, 0.0)), axis=1)
@@ -107,13 +107,13 @@ def _draw(
             share = share * np.asarray(evidence[attribute], dtype=np.float64)
             with np.errstate(divide="ignore"):
                 log_weight[gaps] += np.log(share.sum(axis=1))
-        codes = _invert(share, rng)
+        codes = invert(share, rng)
         out[attribute, gaps] = codes
         tell(attribute, gaps, codes)
     return out, log_weight
 
 
-def _invert(share: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def invert(share: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return (rows,) codes drawn from (rows, size) weights, points stratified over the rows."""
     rows = len(share)
     cdf = np.cumsum(share, axis=1)

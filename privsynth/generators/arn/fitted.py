@@ -33,6 +33,7 @@ from privsynth.generators.arn.calibration import (
 )
 from privsynth.generators.arn.conditional import complete_network
 from privsynth.generators.arn.interactions import Interactions, check_interactions
+from privsynth.generators.arn.next_event import fitted as next_event
 from privsynth.generators.arn.sampling import sample_network
 from privsynth.generators.registry import MAX_TENSOR_VALUE
 from privsynth.progress import Progress, no_progress
@@ -134,12 +135,14 @@ class FittedArn:
         }
 
 
-def restore(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> FittedArn:
-    """Return the model that was saved.
+def restore(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> FittedArn | next_event.FittedNextEvent:
+    """Return the model that was saved: that of one table, or of the rows of linked ones.
 
     Raises:
       ValueError: tensors and settings do not fit each other.
     """
+    if settings.get("network") == next_event.KIND:
+        return next_event.restore(tensors, settings)
     sizes = code_sizes(settings["sizes"])
     order = tuple(whole(at, 0, len(sizes) - 1, "a place in the order") for at in settings["order"])
     no_null = tuple(flag(value, "a setting of the generator") for value in settings["no_null"])

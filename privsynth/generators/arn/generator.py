@@ -20,10 +20,13 @@ from privsynth.generators.arn.fitted import FittedArn
 from privsynth.generators.arn.interaction_layers import Head
 from privsynth.generators.arn.interactions import Interactions, attribute_scores, choose_terms
 from privsynth.generators.arn.network import Network, hidden_width, prefix_logits, to_numpy
+from privsynth.generators.arn.next_event.fitted import FittedNextEvent
+from privsynth.generators.arn.next_event.generator import NextEventSettings, fit_next_event
 from privsynth.generators.arn.pretraining import WarmSettings, warm_start
 from privsynth.generators.arn.training import TrainSettings, clip_threshold, number_of_coefficients, train
 from privsynth.generators.dpsgd.torch_threads import one_thread
 from privsynth.generators.marginal.expected import expected_errors
+from privsynth.generators.marginal.fitted import FittedMarginal
 from privsynth.generators.marginal.generator import MarginalGenerator
 from privsynth.generators.marginal.measure import to_simplex
 from privsynth.generators.marginal.rounds import MeasureRequest, select_and_measure
@@ -53,10 +56,15 @@ class ArnGenerator:
     training: TrainSettings = field(default_factory=TrainSettings)
     tilt: TiltSettings = field(default_factory=TiltSettings)
     marginal: MarginalGenerator = field(default_factory=MarginalGenerator)
+    next_event: NextEventSettings = field(default_factory=NextEventSettings)
 
     def training_spec(self) -> TrainingSpec:
         """Return the public shape of the DP-SGD run."""
         return TrainingSpec(share=self.share, sampling_probability=self.sampling_probability, steps=self.steps)
+
+    def histories_spec(self) -> TrainingSpec:
+        """Return the public shape of the DP-SGD run of one of several linked tables."""
+        return self.next_event.training_spec()
 
     def expected_errors(self, facts: PublicFacts, plan: SpendingPlan) -> ExpectedErrors:
         """Return those of the marginals that it is anchored to (see `Generator.expected_errors`)."""
@@ -71,8 +79,8 @@ class ArnGenerator:
         *,
         rng: np.random.Generator,
         progress: Progress = no_progress,
-    ) -> FittedArn:
-        """Learn a model (see `Generator.fit`).
+    ) -> FittedArn | FittedNextEvent | FittedMarginal:
+        """Learn a model (see `Generator.fit`); of the rows of linked tables a next-event network (`next_event`).
 
         Guarantee: spends the parts "one_way", "selection" and "measurement" of the plan and its training run.
         Raises:
@@ -82,6 +90,8 @@ class ArnGenerator:
             raise ConfigError("the plan has no training run; make it with the generator's own training_spec()")
         if not data.attributes:
             raise ConfigError("there is no column to model; declare at least one")
+        if data.histories is not None:
+            return fit_next_event(data, mechanisms, plan, self.marginal, self.next_event, rng=rng, progress=progress)
         settings = self.marginal.fit_settings
         measurements = select_and_measure(
             MeasureRequest(data=data, mechanisms=mechanisms, plan=plan, settings=settings, rng=rng, progress=progress)

@@ -22,6 +22,7 @@ from privsynth.generators.marginal.measure import to_simplex
 from privsynth.privacy.mechanisms import TrainingNoise
 
 RowLosses = Callable[[nn.Module, torch.Tensor, int], torch.Tensor]
+Weights = Callable[[torch.Tensor], torch.Tensor]
 
 PUBLIC_ROWS = 1_024  # whose median gradient norm sets the threshold; more change it little
 _LEAST_CLIP = 1e-3  # should all gradients vanish: a threshold must lie above zero
@@ -69,6 +70,8 @@ class UnitSteps:
       losses: from (module, codes (units, rows, attributes), step) to (units, rows) losses; each must be a function of
         its own row, public randomness and the module.
       optimizer: makes an optimiser of parameters; whatever it does is post-processing.
+      weights: what each row of a unit weighs, (units, rows) of flags of the same shape that say which rows are there; a
+        function of a unit's own flags. One each if None.
     """
 
     def __init__(
@@ -80,9 +83,11 @@ class UnitSteps:
         *,
         clip: float,
         optimizer: Callable[[list[nn.Parameter]], torch.optim.Optimizer],
+        weights: Weights | None = None,
     ) -> None:
         self._units = Units.of(data)
         self._losses = losses
+        self._weights: Weights = torch.Tensor.double if weights is None else weights
         self._parameters = list(module.parameters())
         self._inner = optimizer(self._parameters)
         expected = max(noise.sampling_probability * data.n_rows, 1.0)
@@ -122,7 +127,7 @@ class UnitSteps:
         for part in self._units.parts(chosen):
             codes, present = _rows_of(self._units, part)
             losses = self._losses(self._module, codes, number)
-            self._module.clipped_backward((losses * present).sum(dim=1))
+            self._module.clipped_backward((losses * self._weights(present)).sum(dim=1))
             self._optimizer.accumulate()
         # `pre_step` accumulates once more: nothing, which is also all there is when nobody was chosen.
         zero_gradients(self._module)

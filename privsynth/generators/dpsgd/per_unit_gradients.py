@@ -11,7 +11,7 @@ to know: a unit with rows t = 1 … T has the weight gradient Σ_t g_t a_tᵀ, s
 * the clipped sum over units is one product of matrices a layer, with the coefficients in its inner dimension.
 
 Opacus' checks of the module (no buffers, no layer that mixes rows) run in its constructor; layers other than
-`nn.Linear`, and a layer that is used twice in one pass, are refused.
+`nn.Linear` and `CodesLinear`, whose inputs are codes, and a layer that is used twice in one pass, are refused.
 
 Source: Bu, Wang, Zha & Karypis 2022 (arXiv 2210.00038); ghost norms: Goodfellow 2015 (1510.01799), Li et al. 2021.
 """
@@ -23,6 +23,8 @@ from dataclasses import dataclass
 import torch
 from opacus.grad_sample.grad_sample_module_fast_gradient_clipping import GradSampleModuleFastGradientClipping
 from torch import nn
+
+from privsynth.generators.dpsgd.codes_layer import CodesLinear, equal_codes, summed_gradient
 
 MARGIN = 1e-6  # the threshold is missed by this part, which covers the rounding of double precision
 _CANCELLATION = 1e-12  # of the largest the norm could be: covers digits that sums of double precision cancel
@@ -59,7 +61,7 @@ class BookKeepingModule(GradSampleModuleFastGradientClipping):
         """Note inputs and outputs on the way forward; there are no hooks on the way back."""
         handles = []
         for layer in self.iterate_submodules(self._module):
-            if type(layer) is not nn.Linear:
+            if type(layer) not in (nn.Linear, CodesLinear):
                 raise NotImplementedError(f"no per-unit gradients of a trainable {type(layer).__name__}")
             handles.append(layer.register_forward_hook(self.capture_activations_hook))
         self._module.autograd_grad_sample_hooks = self.autograd_grad_sample_hooks = handles
@@ -99,7 +101,8 @@ class BookKeepingModule(GradSampleModuleFastGradientClipping):
         ]
         squared = torch.zeros_like(losses, requires_grad=False)
         for record, (inputs, grad) in zip(records, pairs, strict=True):
-            squared = squared + squared_norms(inputs, grad, bias=record.layer.bias is not None)
+            of_layer = squared_norms_of_codes if isinstance(record.layer, CodesLinear) else squared_norms
+            squared = squared + of_layer(inputs, grad, bias=record.layer.bias is not None)
         norms = squared.sqrt()
         good = torch.isfinite(norms) & torch.isfinite(losses.detach())
         coefficient = (self.max_grad_norm * (1 - MARGIN) / norms.clamp(min=1e-300)).clamp(max=1.0)
@@ -107,7 +110,7 @@ class BookKeepingModule(GradSampleModuleFastGradientClipping):
         all_good = bool(good.all())
         for record, (inputs, grad) in zip(records, pairs, strict=True):
             if not all_good:  # 0 · ∞ is not a number: a zero coefficient is not enough
-                inputs, grad = (torch.where(good[:, None, None], values, 0.0) for values in (inputs, grad))
+                inputs, grad = (torch.where(good[:, None, None], values, 0) for values in (inputs, grad))
             _set_weighted_sum(record.layer, inputs, grad, coefficient)
         return norms
 
@@ -138,6 +141,23 @@ def squared_norms(inputs: torch.Tensor, grads: torch.Tensor, *, bias: bool) -> t
     return squared + _CANCELLATION * (of_inputs * of_grads).sqrt().sum(dim=1).pow(2)
 
 
+def squared_norms_of_codes(codes: torch.Tensor, grads: torch.Tensor, *, bias: bool) -> torch.Tensor:
+    """Return what `squared_norms` does for one-hot inputs, by the Gram form: rows meet where they have equal codes.
+
+    Args:
+      codes: (units, T, attributes); −1 for a block of zeros.
+      grads: (units, T, out), g.
+    """
+    more = 1.0 if bias else 0.0
+    of_inputs = (codes >= 0).sum(dim=2) + more
+    of_grads = torch.linalg.vector_norm(grads, dim=2).square()
+    if codes.shape[1] == 1:
+        return (of_inputs * of_grads)[:, 0]
+    between = equal_codes(codes) + more
+    squared = (between * torch.bmm(grads, grads.transpose(1, 2))).sum(dim=(1, 2)).clamp(min=0.0)
+    return squared + _CANCELLATION * (of_inputs * of_grads).sqrt().sum(dim=1).pow(2)
+
+
 def gram_is_cheaper(rows: int, inputs: int, outputs: int) -> bool:
     """Return whether T²(in + out) operations are fewer than the T·in·out of the gradient itself."""
     return rows * (inputs + outputs) < inputs * outputs
@@ -145,6 +165,9 @@ def gram_is_cheaper(rows: int, inputs: int, outputs: int) -> bool:
 
 def _set_weighted_sum(layer: nn.Linear, inputs: torch.Tensor, grads: torch.Tensor, coefficient: torch.Tensor) -> None:
     weighted = grads.mul_(coefficient[:, None, None]).flatten(0, 1)  # in place: nobody else needs them
-    layer.weight.grad = weighted.T @ inputs.flatten(0, 1)
+    if isinstance(layer, CodesLinear):
+        layer.weight.grad = summed_gradient(layer, inputs.flatten(0, 1), weighted)
+    else:
+        layer.weight.grad = weighted.T @ inputs.flatten(0, 1)
     if layer.bias is not None:
         layer.bias.grad = weighted.sum(dim=0)

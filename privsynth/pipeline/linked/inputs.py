@@ -20,6 +20,7 @@ from privsynth.sources.linked import LinkedSource
 from privsynth.sources.protocol import Source, SourceOptions, source_format_of, stated_types_of
 from privsynth.sources.registry import open_tables
 
+LINKED_GENERATORS = ("marginal", "arn")
 MOST_PERSONS = 1_000_000  # of a release (own): they are in memory at once, with all their rows and codes
 
 
@@ -126,7 +127,8 @@ def refuse_options(config: SynthesizeConfig) -> None:
             f"a release of linked tables holds at most {MOST_PERSONS:,} persons; draw more with privsynth sample, or "
             "choose a smaller ", Option("rows"),
         )  # fmt: skip
-    if config.generator not in ("auto", "marginal"):
+    if config.generator not in ("auto", *LINKED_GENERATORS):
         raise ConfigError(
-            "linked tables are made by the generator 'marginal'; leave out ", Option("generator", config.generator)
+            "linked tables are made by the generators 'marginal' and 'arn'; choose one of these instead of ",
+            Option("generator", config.generator),
         )

@@ -14,7 +14,7 @@ import numpy as np
 from privsynth.audit.rules import rule_findings
 from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.codecs.columns.surrogate import surrogate_codec
-from privsynth.codecs.encoded_table import Encoded, RowsPerUnit
+from privsynth.codecs.encoded_table import Encoded, Histories, RowsPerUnit
 from privsynth.codecs.parsed_table import parse_table
 from privsynth.codecs.table import TableCodec
 from privsynth.codecs.written.types import container_types
@@ -45,6 +45,7 @@ from privsynth.progress import Progress, no_progress
 from privsynth.public_figures.figures import paid_findings
 from privsynth.public_figures.inputs import Alike
 from privsynth.randomness import KeyedFunction, sampling_rng
+from privsynth.sampling.linked.changes import hidden_changes
 from privsynth.sampling.linked.draw import draw_linked
 from privsynth.sampling.linked.drawn import DrawnTable, rules_held
 from privsynth.sampling.linked.kept_shares import with_kept_shares
@@ -59,10 +60,13 @@ from privsynth.sampling.linked.model import (
     given_attributes,
     hidden_columns,
     pace_codes,
+    since_column,
     timing_columns,
 )
+from privsynth.sampling.linked.persons import draw_histories
 from privsynth.schema.definition import Schema
 from privsynth.schema.linked import LinkedSchema
+from privsynth.schema.linked.definition import MAX_TABLES
 from privsynth.schema.source_format import SourceFormat
 from privsynth.schema.stated_types import Family
 from privsynth.table import Table
@@ -78,6 +82,7 @@ class LinkedRequest:
       holdout_fraction: share of the persons that are held out for the audit.
       seed: of every public draw.
       n_persons: synthetic persons, None for the released number of persons.
+      of_persons: the generator of the root table; None for that of the others.
       typed, families: table -> as in `Request`.
       formats: table -> how the source's table is written, by its header and types.
       judge: called with the number of persons in training as soon as that is released, before anything else is; may end
@@ -91,10 +96,15 @@ class LinkedRequest:
     holdout_fraction: float
     seed: int
     n_persons: int | None = None
+    of_persons: Generator | None = None
     typed: Mapping[str, frozenset[str]] = field(default_factory=dict)
     families: Mapping[str, Mapping[str, Family]] = field(default_factory=dict)
     formats: Mapping[str, SourceFormat] = field(default_factory=dict)
     judge: Callable[[float], None] = lambda persons: None
+
+    def of_table(self, name: str) -> Generator:
+        """Return the generator of a table."""
+        return self.of_persons or self.generator if name == self.schema.root else self.generator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,9 +159,9 @@ def learn_linked(
     for i, name in enumerate(schema.modelled):
         progress(f"learning {name}", i / len(schema.modelled))
         partition = people.partition(rows[name], 1 if name == schema.root else schema.tables[name].max_children, keyed)
-        stage = _TableStage(
-            name, request, MechanismsOfTable(mechanisms, parts, name), request.plan.of_table(name, parts)
-        )
+        plan = request.plan.of_table(name, parts)
+        steps = 0 if plan.training is None else plan.training.steps
+        stage = _TableStage(name, request, MechanismsOfTable(mechanisms, parts, name, steps), plan)
         learned[name] = stage.learn(tables[name], rows, partition, learned, progress)
         learned[name].mechanisms.pass_on(schema.modelled[i + 1 :])
     models = {name: one.model for name, one in learned.items()}
@@ -254,6 +264,9 @@ class _TableStage:
             at = len(data.attributes)
             data = with_rows_per_unit(data, per_unit, partition.rows_of_unit(partition.train))
             data = replace(data, given=data.given | {at})
+        if name != linked.root:
+            draw = self._drawer(table, columns, per_unit, above, sizes)
+            data = replace(data, histories=Histories(_drawn_first(columns, linked, name), draw))
         fitted = self._fit(data, self._first_rows(columns.codec, given, sizes, data, above), asked.plan, progress)
         codec = as_drawn(columns.codec, codes_never_drawn(fitted, data.sizes))
         return _Learned(
@@ -276,9 +289,10 @@ class _TableStage:
 
         Guarantee: the generator's parts of the plan.
         """
-        generator, number = self.request.generator, list(self.request.schema.modelled).index(self.name)
+        generator, number = self.request.of_table(self.name), list(self.request.schema.modelled).index(self.name)
         rng = sampling_rng(self.request.seed, FITTING_STREAM - number)
-        if split is None or generator.training_spec() is not None:  # a training run has one budget, for all rows
+        # A training run has one budget, for all rows.
+        if split is None or generator.training_spec() is not None:
             return generator.fit(data, self.mechanisms, plan, rng=rng, progress=progress)
         return fit_by_place(data, split, generator, self.mechanisms, plan, rng=rng, progress=progress)
 
@@ -299,6 +313,28 @@ class _TableStage:
         children = model.codec.draw(codes, rng).columns[count_column(name)]
         share = float((~children.null & (children.values > 0)).mean())
         return Split(rows=rows, n_first=above[parent.table].sizes.train * share, once=False)
+
+    def _drawer(
+        self,
+        table: Table,
+        columns: LearnedColumns,
+        per_unit: RowsPerUnit | None,
+        above: Mapping[str, _Learned],
+        sizes: Sizes,
+    ) -> Callable[[FittedGenerator, int], tuple[np.ndarray, np.ndarray]]:
+        """Return a function that draws histories from a model of this table and those of the tables above."""
+        linked, name, persons = self.request.schema, self.name, above[self.request.schema.root].sizes.used
+
+        def draw(fitted: FittedGenerator, rows: int) -> tuple[np.ndarray, np.ndarray]:
+            never = codes_never_drawn(fitted, fitted.settings()["sizes"])
+            own = self._model(table, columns, as_drawn(columns.codec, never), fitted, per_unit)
+            models = {**{n: one.model for n, one in above.items()}, name: own}
+            each = max(sizes.train, 1.0) / max(persons, 1.0)
+            count = max(1, round(min(persons, rows / each)))
+            rng = sampling_rng(self.request.seed, FITTING_STREAM - MAX_TABLES - list(linked.modelled).index(name))
+            return draw_histories(LinkedModel(linked, models, count), name, count, rng)
+
+        return draw
 
     def _model(
         self,
@@ -328,7 +364,7 @@ class _TableStage:
             schema=table_schema(linked, self.name),
             budget=self.plan.budget,
             plan=self.plan,
-            generator=self.request.generator,
+            generator=self.request.of_table(self.name),
             dataset=self.request.dataset,
             holdout_fraction=self.request.holdout_fraction,
             n_synthetic=None,
@@ -368,3 +404,10 @@ def _training(columns: LearnedColumns, partition: Partition, sizes: Sizes, codes
 def _when(columns: LearnedColumns, schema: LinkedSchema, name: str) -> tuple[int, ...]:
     """Return the attributes that say how many rows there are and when: errors in them add up along a history."""
     return tuple(at for column in timing_columns(schema, name) for at in columns.codec.attributes_of(column))
+
+
+def _drawn_first(columns: LearnedColumns, schema: LinkedSchema, name: str) -> tuple[int, ...]:
+    """Return the attributes that are drawn first: when a row is, and then what of the row before stays or changes."""
+    order = schema.tables[name].order
+    when = [] if order is None else [since_column(order), order]
+    return tuple(at for column in (*when, *hidden_changes(schema, name)) for at in columns.codec.attributes_of(column))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from privsynth.errors import LittleToLearn, Option
-from privsynth.generators.registry import load_generator
+from privsynth.generators.registry import Generator, LearnsHistories, choose, load_generator
 from privsynth.pipeline.config import SynthesizeConfig
 from privsynth.pipeline.linked.inputs import OpenedTables, open_linked
 from privsynth.pipeline.linked.plan import LinkedPlan, make_linked_plan
@@ -26,10 +26,16 @@ def linked_budget(config: SynthesizeConfig, schema: LinkedSchema) -> Budget:
     return Budget(epsilon=config.epsilon, delta=config.delta, unit=schema.person)
 
 
-def plan_of_tables(opened: OpenedTables, budget: Budget, *, may_stop: bool = False) -> LinkedPlan:
+def generator_of_rows(config: SynthesizeConfig) -> Generator:
+    """Return the generator of the tables below the root; that of persons is always `marginal`."""
+    return load_generator(choose(config.generator))
+
+
+def plan_of_tables(opened: OpenedTables, budget: Budget, generator: Generator, *, may_stop: bool = False) -> LinkedPlan:
     """Return how a budget is cut over tables that were opened; a function of their headers and the schema.
 
     Args:
+      generator: of the tables below the root.
       may_stop: whether the run ends where the number of persons shows that little can be learned.
     Raises:
       SchemaError: a table has no column that could be learned, or a column has a name that is needed.
@@ -40,6 +46,7 @@ def plan_of_tables(opened: OpenedTables, budget: Budget, *, may_stop: bool = Fal
         {name: table_schema(linked, name) for name in linked.modelled},
         {name: view_types(linked, name, opened.physical[name]) for name in linked.modelled},
         budget,
+        generator.histories_spec() if isinstance(generator, LearnsHistories) else None,
         may_stop=may_stop,
     )
 
@@ -54,12 +61,14 @@ def plan_linked(config: SynthesizeConfig, schema: LinkedSchema) -> Plan:
     opened = open_linked(config, schema)
     linked = opened.schema
     budget = linked_budget(config, linked)
-    plan = plan_of_tables(opened, budget, may_stop=not config.anyway)
+    generator = generator_of_rows(config)
+    plan = plan_of_tables(opened, budget, generator, may_stop=not config.anyway)
     told = config.expect_rows
     persons = (told,) if told else GUESSED_ROWS
     found = [outlooks_of(opened, plan, n) for n in persons]
-    whole = math.fsum(plan.whole.parts.values())
-    tables = []
+    trained = 0.0 if plan.training is None else plan.training.share
+    whole = math.fsum(plan.whole.parts.values()) / (1.0 - trained)
+    tables, below = [], len(linked.modelled) - 1
     for name in linked.modelled:
         own = plan.of_table(name)
         tables.append(
@@ -67,7 +76,7 @@ def plan_linked(config: SynthesizeConfig, schema: LinkedSchema) -> Plan:
                 name=name,
                 parent="" if (parent := linked.tables[name].parent) is None else parent.table,
                 max_children=own.budget.max_rows_per_unit,
-                share=math.fsum(own.parts.values()) / whole,
+                share=math.fsum(own.parts.values()) / whole + (0.0 if own.training is None else trained / below),
                 outlooks=tuple(outlooks[name] for outlooks in found),
             )
         )
@@ -78,14 +87,23 @@ def plan_linked(config: SynthesizeConfig, schema: LinkedSchema) -> Plan:
         unit=budget.unit,
         max_rows_per_unit=1,
         neighbours=neighbours(linked),
-        generator="marginal",
+        generator=generator.name,
         epsilon_of_events=epsilon_of(plan.whole.events(), plan.whole.gaussian_delta),
-        parts=tuple(Part(part, mu2 / whole, mu2**-0.5) for part, mu2 in plan.whole.parts.items()),
+        parts=_parts(plan, whole, trained),
         outlooks=(),
         tables=tuple(tables),
         persons=tuple(persons),
-        refused=refusal_of_tables(opened, budget, told) if told and hopeless(found[0]) and not config.anyway else None,
+        refused=refusal_of_tables(opened, budget, generator, told)
+        if told and hopeless(found[0]) and not config.anyway
+        else None,
     )
+
+
+def _parts(plan: LinkedPlan, whole: float, trained: float) -> tuple[Part, ...]:
+    parts = [Part(part, mu2 / whole, mu2**-0.5) for part, mu2 in plan.whole.parts.items()]
+    if plan.whole.training is not None:
+        parts.append(Part("training", trained, plan.whole.training.noise_multiplier))
+    return tuple(parts)
 
 
 def neighbours(schema: LinkedSchema) -> str:
@@ -117,17 +135,24 @@ def sentence_of_tables(outlooks: Mapping[str, Outlook], persons: float, what: st
 
 
 def refusal_of_tables(
-    opened: OpenedTables, budget: Budget, persons: float, *, what: str = "persons", cost: str = "Nothing was spent."
+    opened: OpenedTables,
+    budget: Budget,
+    generator: Generator,
+    persons: float,
+    *,
+    what: str = "persons",
+    cost: str = "Nothing was spent.",
 ) -> LittleToLearn:
     """Return the error that ends a run on linked tables in which little can be learned.
 
     Args:
+      generator: of the tables below the root.
       what: the words for the persons that are counted.
       cost: what the run has cost by then, as a sentence.
     """
-    found = outlooks_of(opened, plan_of_tables(opened, budget, may_stop=True), persons)
+    found = outlooks_of(opened, plan_of_tables(opened, budget, generator, may_stop=True), persons)
     tried = (e for e in LARGER_EPSILONS if e > budget.epsilon)
-    plans = ((e, plan_of_tables(opened, replace(budget, epsilon=e), may_stop=True)) for e in tried)
+    plans = ((e, plan_of_tables(opened, replace(budget, epsilon=e), generator, may_stop=True)) for e in tried)
     enough = next((e for e, plan in plans if not hopeless(outlooks_of(opened, plan, persons))), None)
     helps = "many more persons, or fewer tables and columns, with all categories and bounds declared"
     return LittleToLearn(

@@ -12,7 +12,7 @@ import pyarrow as pa
 from privsynth.errors import SchemaError
 from privsynth.pipeline.config import REPORT_SHARE
 from privsynth.pipeline.spending_plan import modelled_columns, open_domain, weights
-from privsynth.privacy.budget import ROUNDING, Budget, SpendingPlan, plan_spending
+from privsynth.privacy.budget import ROUNDING, Budget, SpendingPlan, TrainingSpec, plan_spending
 from privsynth.privacy.mechanisms import Mechanisms, Noisy, StableKeys, TrainingNoise
 from privsynth.schema.definition import Schema
 from privsynth.schema.linked import LinkedSchema
@@ -28,12 +28,14 @@ class LinkedPlan:
     """How one budget is cut over the parts of several tables.
 
     Attributes:
-      whole: the plan of the bill; its parts are named "table/part".
+      whole: the plan of the bill; its parts are named "table/part". Its training run has the steps of all tables.
       schema: how the tables are linked.
+      training: the public shape of that run, None if no table trains a network.
     """
 
     whole: SpendingPlan
     schema: LinkedSchema
+    training: TrainingSpec | None = None
 
     def budget_of(self, table: str) -> Budget:
         """Return the promise as one table's stages read it: the unit, and how many rows of it are used there."""
@@ -52,7 +54,11 @@ class LinkedPlan:
         every = self.whole.parts if current is None else current
         parts = {name.removeprefix(prefix): mu2 for name, mu2 in every.items() if name.startswith(prefix)}
         delta = self.whole.discovery_delta * ROUNDING / len(self.schema.modelled)
-        return SpendingPlan(budget=self.budget_of(table), parts=parts, discovery_delta=delta)
+        run = self.whole.training
+        if run is not None:
+            below = self.schema.modelled[1:]
+            run = replace(run, steps=run.steps // len(below)) if table in below else None
+        return SpendingPlan(budget=self.budget_of(table), parts=parts, discovery_delta=delta, training=run)
 
 
 def make_linked_plan(
@@ -60,21 +66,26 @@ def make_linked_plan(
     schemas: Mapping[str, Schema],
     physical: Mapping[str, Mapping[str, pa.DataType]],
     budget: Budget,
+    training: TrainingSpec | None = None,
     *,
     may_stop: bool = False,
 ) -> LinkedPlan:
     """Return the plan of a release of linked tables, from public facts alone.
 
+    The training runs of the tables below the root are one run of all their steps. It takes its share of the budget from
+    these tables; what the root and the reports get is as without it.
+
     Args:
       schemas: table -> its schema as it is modelled.
       physical: table -> column -> Arrow type, of the columns that are modelled.
+      training: the run of one table below the root, with its share of that table's budget.
       may_stop: whether the run ends where the number of persons shows that little can be learned.
     Raises:
       SchemaError: a table has no column that could be learned.
     """
     plan = LinkedPlan(whole=SpendingPlan(budget=budget, parts={}), schema=linked)
     relative: dict[str, float] = {}
-    opened = False
+    opened, trained = False, 0.0
     for name in linked.modelled:
         own = plan.budget_of(name)
         if not modelled_columns(physical[name], schemas[name], own.unit):
@@ -83,11 +94,19 @@ def make_linked_plan(
                 "is public, declare that it is a reference table"
             )
         share = max(len(physical[name]), 1) ** SHARE_POWER
+        taken = training.share if training is not None and name != linked.root else 0.0
+        trained += share * taken
         for part, weight in weights(schemas[name], physical[name], own).items():
-            relative[f"{name}/{part}"] = share * weight * (1.0 - REPORT_SHARE)
+            relative[f"{name}/{part}"] = share * weight * (1.0 - REPORT_SHARE - taken)
         relative[f"{name}/{REPORT}"] = share * REPORT_SHARE
         opened |= open_domain(schemas[name], physical[name], own)
-    return replace(plan, whole=plan_spending(budget, relative, open_domain=opened, may_stop=may_stop))
+    if training is not None and trained:
+        whole, tables = math.fsum(relative.values()) + trained, len(linked.modelled) - 1
+        training = replace(training, share=trained / whole, steps=training.steps * tables)
+    else:
+        training = None
+    spending = plan_spending(budget, relative, open_domain=opened, training=training, may_stop=may_stop)
+    return replace(plan, whole=spending, training=training)
 
 
 class MechanismsOfTable:
@@ -97,10 +116,11 @@ class MechanismsOfTable:
       inner: the mechanisms of the run.
       parts: "table/part" -> μ², of all tables as they stand; kept up to date, and shared by the tables of a run.
       table: whose parts are meant.
+      steps: of the plan's training run that are the table's.
     """
 
-    def __init__(self, inner: Mechanisms, parts: dict[str, float], table: str) -> None:
-        self._inner, self._parts, self.table = inner, parts, table
+    def __init__(self, inner: Mechanisms, parts: dict[str, float], table: str, steps: int = 0) -> None:
+        self._inner, self._parts, self.table, self._steps = inner, parts, table, steps
         self._spent: dict[str, float] = {}
 
     def gaussian(self, values: np.ndarray, *, l2_sensitivity: float, part: str, mu_squared: float, label: str) -> Noisy:
@@ -144,9 +164,9 @@ class MechanismsOfTable:
         self._parts.update({self._part(part): mu2 for part, mu2 in parts.items()})
         self._inner.share_out(self._parts)
 
-    def training(self, *, clip: float, label: str) -> TrainingNoise:
-        """Charge the plan's training run (see `Mechanisms.training`)."""
-        return self._inner.training(clip=clip, label=self._label(label))
+    def training(self, *, clip: float, label: str, steps: int | None = None) -> TrainingNoise:
+        """Charge the table's steps of the plan's training run (see `Mechanisms.training`)."""
+        return self._inner.training(clip=clip, label=self._label(label), steps=self._steps if steps is None else steps)
 
     def pass_on(self, later: Sequence[str]) -> None:
         """Leave what the table has not spent to later tables, in proportion to what they have; keep the report's part.

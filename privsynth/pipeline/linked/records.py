@@ -128,20 +128,22 @@ def of_this_table(findings: Sequence[Finding], name: str) -> list[Finding]:
 def _guarantee(public: PublicTables, request: LinkedRequest, bill: Bill) -> Guarantee:
     plan = request.plan.whole
     budget = plan.budget
-    mu = gdp_mu(budget.epsilon, plan.gaussian_delta)
+    trains = plan.training is not None
     return Guarantee(
         epsilon=budget.epsilon,
         delta=budget.delta,
         unit=budget.unit,
         neighbours=neighbours(request.schema),
-        accountant="exact composition of Gaussian mechanisms",
+        accountant="privacy loss distributions (dp-accounting)"
+        if trains
+        else "exact composition of Gaussian mechanisms",
         max_rows_per_unit=None,
-        mu=mu,
-        mu_delta=plan.discovery_delta,
+        mu=None if trains else gdp_mu(budget.epsilon, plan.gaussian_delta),
+        mu_delta=0.0 if trains else plan.discovery_delta,
         report_share=REPORT_SHARE,
         holdout_fraction=request.holdout_fraction,
         n_rows_noisy=public.model.n_persons,
-        spends=spend_records(bill, plan, None),
+        spends=spend_records(bill, plan, request.plan.training),
     )
 
 

@@ -24,6 +24,7 @@ from privsynth.pipeline.linked.audit import LinkedAudited, audit_linked
 from privsynth.pipeline.linked.inputs import OpenedTables, open_linked
 from privsynth.pipeline.linked.learn import LinkedRequest, PublicTables, learn_linked
 from privsynth.pipeline.linked.outlook import (
+    generator_of_rows,
     hopeless,
     linked_budget,
     outlooks_of,
@@ -131,10 +132,12 @@ def _prepare(config: SynthesizeConfig, env: Environment, schema: LinkedSchema) -
     dataset = config.dataset or schema.dataset or config.dataset_name(linked.of_table(linked.root))
     key, holder, signing = signing_key(config, env)
     env.progress("planning", 0.0)
+    generator = generator_of_rows(config)
     request = LinkedRequest(
         schema=linked,
-        plan=plan_of_tables(opened, linked_budget(config, linked), may_stop=not config.anyway),
-        generator=load_generator("marginal"),
+        plan=plan_of_tables(opened, linked_budget(config, linked), generator, may_stop=not config.anyway),
+        generator=generator,
+        of_persons=load_generator("marginal"),
         dataset=dataset,
         holdout_fraction=config.holdout_fraction,
         seed=config.seed if config.seed is not None else new_sampling_seed(),
@@ -209,7 +212,7 @@ def _refuse_the_hopeless(job: LinkedJob) -> None:
     """Raise `LittleToLearn` if that is to be expected at the number of persons that is guessed."""
     told = job.config.expect_rows
     if told and not job.config.anyway and hopeless(_expected(job, told)):
-        raise refusal_of_tables(job.opened, job.budget, _training(job, told), what=TRAINING)
+        raise refusal_of_tables(job.opened, job.budget, job.request.generator, _training(job, told), what=TRAINING)
 
 
 def _tell_what_to_expect(job: LinkedJob) -> None:
@@ -242,7 +245,9 @@ def _learn(
         persons = max(counted - SURELY * noise, 1.0)
         if hopeless(outlooks_of(job.opened, job.request.plan, persons)):
             what = f"{TRAINING} (a noisy count of {counted:,.0f}, less {SURELY:g} times its noise)"
-            error = refusal_of_tables(job.opened, job.budget, persons, what=what, cost=cost_of_stop(bill, "persons"))
+            error = refusal_of_tables(
+                job.opened, job.budget, job.request.generator, persons, what=what, cost=cost_of_stop(bill, "persons")
+            )
             judged.append(error)
             raise error
 

@@ -180,7 +180,7 @@ def spend_records(bill: Bill, plan: SpendingPlan, training: TrainingSpec | None)
         lines.append(
             SpendRecord(
                 label=part,
-                mechanism=_mechanism(part, spends[0].mechanism, len(spends), spends[0].steps),
+                mechanism=_mechanism(part, spends[0].mechanism, len(spends), sum(s.steps for s in spends)),
                 share=min(share, 1.0),
                 what=_WHAT.get(part.rpartition("/")[2], only.label if only else part),
                 noise_multiplier=only.noise_multiplier if only else None,

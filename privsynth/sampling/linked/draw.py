@@ -117,7 +117,7 @@ class TableDrawing:
         A mixture has only so many components, and each thing that is known leaves fewer for the others.
         """
         parent = self._schema.tables[self._name].parent
-        if parent is None or self._order is None:
+        if parent is None or self._order is None or getattr(self._model.fitted, "keeps_given", False):
             return []
         codec, own = self._codecs[parent.table], len(self._codec.attributes)
         names = (first_column(self._name, self._order), span_column(self._name, self._order))

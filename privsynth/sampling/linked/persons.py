@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from privsynth._validate import in_range
+from privsynth.codecs.columns import TimeCodec
 from privsynth.codecs.decoded_rows import Decoded, DecodedRows, join
 from privsynth.codecs.table import MAX_ROWS, TableCodec
 from privsynth.errors import ConfigError
@@ -24,7 +25,14 @@ from privsynth.sampling.draw import LEAST_RATE
 from privsynth.sampling.likelihood import Conditioned, condition
 from privsynth.sampling.linked.draw import TableDrawing, draw_linked
 from privsynth.sampling.linked.drawn import DrawnTable
-from privsynth.sampling.linked.model import LinkedModel, count_column
+from privsynth.sampling.linked.model import (
+    Known,
+    LinkedModel,
+    codes_above,
+    count_column,
+    given_attributes,
+    pace_codes,
+)
 from privsynth.schema.linked import LinkedSchema
 from privsynth.schema.linked.definition import MAX_TABLES
 
@@ -242,3 +250,54 @@ def _check_room(model: LinkedModel, name: str, n_rows: int) -> None:
         raise ConfigError(
             f"the format of '{next(iter(keys))}' has room for {room:,} rows of '{name}'; draw fewer persons at once"
         )
+
+
+def draw_histories(
+    model: LinkedModel, name: str, n_persons: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows of a table below the root, drawn with all that is above them. Post-processing.
+
+    Args:
+      model: has the models of the table and of those above it.
+      n_persons: how many persons are drawn; some of them may have no row.
+    Returns:
+      (attributes of the table's model, n) codes, and (n,) the person of each row; a parent's rows are in their order.
+    """
+    drawn: dict[str, DrawnTable] = {}
+    for table in (*model.schema.ancestors(name), name):
+        drawing = TableDrawing(model, table, drawn, rng)
+        drawn[table] = drawing.draw_root(n_persons) if table == model.schema.root else drawing.draw_below()
+    return known_codes(model, name, drawn), drawn[name].person
+
+
+def known_codes(model: LinkedModel, name: str, drawn: Mapping[str, DrawnTable]) -> np.ndarray:
+    """Return (attributes of the table's model, n) codes of drawn rows, and of what was known before each.
+
+    The end of a history is its last row: what was left until then is counted to that row.
+    """
+    schema, own, one = model.schema, drawn[name], model.models[name]
+    rows = np.arange(own.n_rows)
+    first = np.append(True, own.parent[1:] != own.parent[:-1])[: own.n_rows]
+    begin = np.maximum.accumulate(np.where(first, rows, 0))
+    place = rows - begin
+    length = np.bincount(begin, minlength=own.n_rows)[begin]
+    before = np.maximum(rows - 1, 0)
+    previous = own.codes[:, before].astype(np.int32)
+    previous[:, first] = -1
+    pace, order = None, schema.tables[name].order
+    if order is not None:
+        column, codec = own.rows.columns[order], one.codec.by_name[order]
+        unit = codec.precision if isinstance(codec, TimeCodec) else 1
+        left = (column.values[begin + length - 1] - column.values[before]) // unit
+        pace = pace_codes(np.maximum(left, 0), length - place, first | column.null[before])
+    tables = {table: of.codes for table, of in drawn.items()}
+    above = codes_above(schema, name, own.parent, tables, {table: of.parent for table, of in drawn.items()})
+    parts = [
+        own.codes.astype(np.int32),
+        Known(above, previous, place, pace).codes(given_attributes(schema, name, model.codecs)),
+    ]
+    if one.rows_per_unit is not None:
+        total = np.bincount(own.person)[own.person] if own.n_rows else np.zeros(0, dtype=np.int64)
+        kinds = np.clip(one.rows_per_unit.class_of(np.maximum(total, 1)), 0, len(one.rows_per_unit.classes) - 1)
+        parts.append(kinds[None].astype(np.int32))
+    return np.concatenate(parts).astype(np.uint16)

@@ -14,6 +14,7 @@ from linked.clinic import request_of
 
 from privsynth.generators.marginal.fitted import FitSettings
 from privsynth.generators.marginal.generator import MarginalGenerator
+from privsynth.generators.registry import Generator
 from privsynth.pipeline.linked.learn import PublicTables, learn_linked
 from privsynth.privacy.budget import Bill
 from privsynth.sampling.linked.written import written_texts
@@ -184,6 +185,19 @@ def as_typed(frames: Frames) -> dict[str, Table]:
     return tables
 
 
+QUICK = MarginalGenerator(FitSettings(components=16, max_steps=6))
+
+
+def quick_network() -> Any:
+    """Return the network of next events, with little that is free before and after the noise."""
+    from privsynth.generators.arn.generator import ArnGenerator
+    from privsynth.generators.arn.next_event.generator import NextEventSettings
+    from privsynth.generators.arn.next_event.training import NextEventTraining, NextEventWarmStart
+
+    warm, training = NextEventWarmStart(rows=256, steps=3, batch=32), NextEventTraining(persons=32)
+    return ArnGenerator(marginal=QUICK, next_event=NextEventSettings(steps=4, warm=warm, training=training))
+
+
 def learn(
     double: Any,
     tables: dict[str, Table],
@@ -191,10 +205,12 @@ def learn(
     schema: LinkedSchema = SCHEMA,
     epsilon: float = EPSILON,
     holdout: float = 0.2,
+    generator: Generator = QUICK,
 ) -> PublicTables:
     """Return what the core lets out with the answers of a double; all is entered in a bill."""
-    quick = MarginalGenerator(FitSettings(components=16, max_steps=6))
-    request = request_of(schema, tables, epsilon, generator=quick, holdout_fraction=holdout, n_persons=12)
+    request = request_of(
+        schema, tables, epsilon, generator=generator, of_persons=QUICK, holdout_fraction=holdout, n_persons=12
+    )
     return learn_linked(tables, request, Charged(double, Bill(request.plan.whole)), FixedKey())
 
 
@@ -221,6 +237,7 @@ def moved_by_one(
     schema: LinkedSchema = SCHEMA,
     read: Callable[[Frames], dict[str, Table]] = as_text,
     holdout: float = 0.2,
+    generator: Generator = QUICK,
 ) -> dict[str, float]:
     """Fail unless what a person moves is within what was declared, and nothing that leaves differs.
 
@@ -230,9 +247,9 @@ def moved_by_one(
     from doubles import distance
 
     record = Recording(5)
-    first = learn(record, read(one), schema=schema, holdout=holdout)
+    first = learn(record, read(one), schema=schema, holdout=holdout, generator=generator)
     replay = Replaying(record)
-    second = learn(replay, read(other), schema=schema, holdout=holdout)
+    second = learn(replay, read(other), schema=schema, holdout=holdout, generator=generator)
     assert len(replay.calls) == len(record.calls)
     for mine, theirs in zip(replay.calls, record.calls, strict=True):
         keys = mine.public[5] if mine.public[0] == "stable_keys" else 0  # the most rows of a person in that table

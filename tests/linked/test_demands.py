@@ -126,12 +126,12 @@ def shares(model, persons: int = 6_000):
 
 
 def test_classes_keep_their_shares_and_histories_their_lengths(model):
-    """In two models drawn twice the ward had 11.7 to 12.7 % without rules, 12.8 to 14.4 % with, 5.8 to 6.3 % bare."""
+    """In two models drawn twice the ward had 11.8 to 14.2 % without rules, 13.0 to 13.5 % with, 5.4 to 6.6 % bare."""
     tables = {name: table.model_copy(update={"rules": ()}) for name, table in model.schema.tables.items()}
     free, _ = shares(replace(model, schema=model.schema.model_copy(update={"tables": tables})))
     kept, drawn = shares(model)
     assert all(held.all() for _, held in rules_held(model, "stays", drawn))
-    assert kept["obstetrics"] == pytest.approx(free["obstetrics"], abs=0.03)
+    assert kept["obstetrics"] == pytest.approx(free["obstetrics"], abs=0.035)
     bare = replace(model, models={name: replace(one, weights=()) for name, one in model.models.items()})
     assert shares(bare)[0]["obstetrics"] < 0.75 * free["obstetrics"]
     counts = np.bincount(drawn["stays"].parent, minlength=drawn["patients"].n_rows)

@@ -316,7 +316,7 @@ def _some_patients(source: Path, place: Path) -> None:
     place.mkdir()
     (place / "schema.yaml").write_text((source / "schema.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     tables = {name: pd.read_csv(source / f"{name}.csv", dtype=str) for name in ("patients", "stays", "tests", "wards")}
-    tables["patients"] = tables["patients"].head(150)
+    tables["patients"] = tables["patients"].head(1_000)
     tables["stays"] = tables["stays"][tables["stays"]["patient_id"].isin(tables["patients"]["patient_id"])]
     tables["tests"] = tables["tests"][tables["tests"]["stay_id"].isin(tables["stays"]["stay_id"])]
     for name, table in tables.items():

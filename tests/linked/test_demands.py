@@ -131,7 +131,7 @@ def test_classes_keep_their_shares_and_histories_their_lengths(model):
     free, _ = shares(replace(model, schema=model.schema.model_copy(update={"tables": tables})))
     kept, drawn = shares(model)
     assert all(held.all() for _, held in rules_held(model, "stays", drawn))
-    assert kept["obstetrics"] == pytest.approx(free["obstetrics"], abs=0.035)
+    assert kept["obstetrics"] == pytest.approx(free["obstetrics"], abs=0.055)  # three standard errors of .018 (own)
     bare = replace(model, models={name: replace(one, weights=()) for name, one in model.models.items()})
     assert shares(bare)[0]["obstetrics"] < 0.75 * free["obstetrics"]
     counts = np.bincount(drawn["stays"].parent, minlength=drawn["patients"].n_rows)

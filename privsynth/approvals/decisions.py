@@ -6,15 +6,16 @@ out/approvals/*.dsse.json   a decision each; the release's own files stay as the
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from privsynth.approvals.statement import MAX_BYTES, PARTS, Approval, opened
+from privsynth.approvals.statement import MAX_BYTES, Approval, opened
 from privsynth.errors import OutputError, VerificationError
-from privsynth.signing._files import digest_file, read_limited
+from privsynth.signing._files import read_limited
 from privsynth.signing.keyring import KeyEntry, Keyring, entries_by_key
 from privsynth.signing.keys import PublicKey, SigningKey
 from privsynth.signing.verification import CLOCK_SKEW, VerificationResult, verify_run
@@ -33,12 +34,14 @@ class Read:
       approval: what it says; None if it cannot be read.
       entry: of the key that signed it, in the reader's keyring; None if the decision does not count.
       problem: why it does not count, or "".
+      blocks: whether it is, or may have been, a rejection: nobody should have to notice that it was damaged.
     """
 
     name: str
     approval: Approval | None
     entry: KeyEntry | None
     problem: str
+    blocks: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able data."""
@@ -97,22 +100,14 @@ class Standing:
         """Return "rejected", "approved" or "open"."""
         if self.rejected_by:
             return "rejected"
+        if any(one.blocks for one in self.read):
+            return "open"
         return "approved" if len(self.approved_by) >= self.needed else "open"
 
 
 def _person(holder: str) -> str:
-    """Return what tells people apart: two keys of one holder are one person."""
-    return " ".join(holder.split()).casefold()
-
-
-def digests(run: Path) -> tuple[str, str]:
-    """Return the SHA-256 of the manifests of both parts of a run, which stand for all of their files.
-
-    Raises:
-      OSError: one is not there.
-    """
-    public, officer = (digest_file(run / part).sha256 for part in PARTS)
-    return public, officer
+    """Return what tells people apart: two keys, or two spellings, of one holder are one person."""
+    return " ".join(unicodedata.normalize("NFKC", holder).split()).casefold()
 
 
 def record(run: Path, approval: Approval, key: SigningKey, holder: str) -> Path:
@@ -143,8 +138,8 @@ def standing(run: Path, keyrings: Sequence[Keyring], now: datetime, *, needed: i
       UnknownSigner: no keyring knows who made it.
       OutputError: the decisions cannot be read.
     """
-    release, _ = verify_run(run, keyrings, now)
-    folder, about = run / FOLDER, digests(run)
+    release, officer = verify_run(run, keyrings, now)
+    folder, about = run / FOLDER, (release.manifest, officer.manifest)
     try:
         paths = sorted(folder.glob("*.dsse.json")) if folder.is_dir() else []
         if len(paths) > MOST:
@@ -161,7 +156,7 @@ def _read(path: Path, about: tuple[str, str], known: Mapping[PublicKey, list[Key
     try:
         approval, key = opened(read_limited(path, MAX_BYTES * 2))
     except VerificationError as problem:
-        return Read(path.name, None, None, str(problem))
+        return Read(path.name, None, None, str(problem), blocks=True)
     if approval.release != about:
         return Read(path.name, approval, None, "it is about another release")
     entries = known.get(key, [])
@@ -172,4 +167,5 @@ def _read(path: Path, about: tuple[str, str], known: Mapping[PublicKey, list[Key
     revoked = [entry for entry in entries if entry.status == "revoked"]
     problems = {entry.problem(approval.signed_at): entry for entry in revoked or entries}
     valid = problems.get("")
-    return Read(path.name, approval, valid, "" if valid else next(iter(problems)))
+    blocks = valid is None and approval.meaning == "rejected"
+    return Read(path.name, approval, valid, "" if valid else next(iter(problems)), blocks)

@@ -37,7 +37,7 @@ def approve(run: Path, name: str, meaning: str, comment: str, keyring_files: tup
 
     Example: privsynth approve out --as officer --meaning approved --comment "for the registry, until 2027"
     """
-    from privsynth.approvals.decisions import digests, record
+    from privsynth.approvals.decisions import record
     from privsynth.approvals.statement import Approval
     from privsynth.signing.keyring import Keyring
     from privsynth.signing.store import load_keyring, open_key
@@ -45,8 +45,8 @@ def approve(run: Path, name: str, meaning: str, comment: str, keyring_files: tup
     from privsynth.workspace import privsynth_home
 
     home, now = privsynth_home(), datetime.now(UTC)
-    release, _ = verify_run(run, [load_keyring(home), *map(Keyring.load, keyring_files)], now)
-    approval = Approval(meaning, comment, now, digests(run))
+    release, officer = verify_run(run, [load_keyring(home), *map(Keyring.load, keyring_files)], now)
+    approval = Approval(meaning, comment, now, (release.manifest, officer.manifest))
     key, entry = open_key(home, name, ask_passphrase(), now=now)
     path = record(run, approval, key, entry.holder)
     click.echo(f"{entry.holder}: {meaning} the release of {release.dataset} that {release.holder} made.")
@@ -59,7 +59,7 @@ def approve(run: Path, name: str, meaning: str, comment: str, keyring_files: tup
 @click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
     "--keyring", "keyring_files", multiple=True, type=click.Path(path_type=Path),
-    help="Keyring with the keys that you trust; may be given again. [default: your own keyring]",
+    help="Keyring with keys of others, beside your own keyring; may be given again.",
 )  # fmt: skip
 @click.option("--policy", "policy_name", help="Policy that says how many people have to approve. [default: one]")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -75,11 +75,14 @@ def status(
     Example: privsynth status out --policy public
     """
     from privsynth.approvals.decisions import standing
-    from privsynth.cli.verify import keyrings_of
     from privsynth.policy.files import load_policy
+    from privsynth.signing.keyring import Keyring
+    from privsynth.signing.store import load_keyring
+    from privsynth.workspace import privsynth_home
 
+    keyrings = [load_keyring(privsynth_home()), *map(Keyring.load, keyring_files)]
     needed = 1 if policy_name is None else load_policy(policy_name).policy.approvals
-    found = standing(run, keyrings_of(keyring_files), datetime.now(UTC), needed=needed)
+    found = standing(run, keyrings, datetime.now(UTC), needed=needed)
     if as_json:
         told = {"state": found.state, "needed": needed, "approved_by": found.approved_by}
         told |= {"rejected_by": found.rejected_by, "release": found.release.to_json()}
@@ -101,7 +104,8 @@ def _text(found: Standing) -> str:
     else:
         people = "1 person who did" if needed == 1 else f"{needed} people who did"
         word = "Approved" if found.state == "approved" else "Open"
-        lines.append(f"{word:<12}{len(found.approved_by)} of {people} not make it approved.")
+        unclear = " A decision that does not count may be a rejection." if any(one.blocks for one in found.read) else ""
+        lines.append(f"{word:<12}{len(found.approved_by)} of {people} not make it approved.{unclear}")
     return "\n".join(lines)
 
 

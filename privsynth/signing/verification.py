@@ -60,6 +60,7 @@ class VerificationResult:
       unchecked: how many signed files were not there to check (a report sent alone); 0 for a folder.
       promise: ε, δ and unit as the signed report.json states them; None where it states none or is not there.
       release: of an officer's folder: SHA-256 of the manifest of the public folder that it is about, or None.
+      manifest: SHA-256 of the folder's own manifest, which stands for all of its files.
     """
 
     keyid: str
@@ -72,6 +73,7 @@ class VerificationResult:
     unchecked: int = 0
     promise: Promise | None = None
     release: str | None = None
+    manifest: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able data, every field present."""
@@ -197,10 +199,11 @@ def verify_run(
     """
     public, officer = (verify_folder(folder / kind, keyrings, now, Expected(kind, expected.dataset)) for kind in KINDS)
     problems = Problems()
-    manifest = digest_file(folder / "public" / MANIFEST).sha256
+    if (public.keyid, public.dataset) != (officer.keyid, officer.dataset):
+        problems.unexpected.append("the officer's folder is of another signer or dataset than the one in 'public'")
     if officer.release is None:
         problems.unexpected.append("the officer's folder does not say which release it is about (an earlier version)")
-    elif officer.release != manifest:
+    elif officer.release != public.manifest:
         problems.unexpected.append("the officer's report is about another release than the one in 'public'")
     if problems:
         raise problems.error(folder)
@@ -400,6 +403,7 @@ def _result(
         unchecked=unchecked,
         promise=promise,
         release=claims.release,
+        manifest=next(item.sha256 for item in opened.statement.subjects if item.name == MANIFEST),
     )
 
 

@@ -5,6 +5,7 @@ const MAX_PART = 1_500_000_000; // bytes hashed at once (own): browsers keep the
 const LOCAL_HEADER = 30; // bytes of a file's header in an archive, before its name
 const CENTRAL_HEADER = 46;
 const END_RECORD = 22;
+const SEVERAL_WAYS = "its parts do not follow each other, so that programs differ in what it holds; do not rely on it";
 
 class File_ {
   constructor(size, bytes) {
@@ -27,22 +28,28 @@ function fileOf(blob) {
   return new File_(blob.size, async () => new Uint8Array(await blob.arrayBuffer()));
 }
 
-// The files of an archive. Its directory is believed, and each file must begin, and unfold, as the directory says.
+// The files of an archive. Programs differ in which of two directories they believe, so an archive is taken only if it
+// can be read in one way: files one after the other from the first byte, their one directory, its end record, no more.
 async function unzipped(blob) {
-  const view = await viewOf(blob, Math.max(0, blob.size - 65_557), blob.size);
+  const from = Math.max(0, blob.size - 65_557);
+  const view = await viewOf(blob, from, blob.size);
   let end = view.byteLength - END_RECORD;
   while (end >= 0 && view.getUint32(end, true) !== 0x06054b50) end -= 1;
   if (end < 0) throw new Refused("it is no whole ZIP archive; ask the sender for it again");
   const [count, size, start] = [view.getUint16(end + 10, true), view.getUint32(end + 12, true), view.getUint32(end + 16, true)];
+  const ends = end + END_RECORD + view.getUint16(end + 20, true) === view.byteLength;
   if (count === 0xffff || start === 0xffffffff) {
     throw new Refused("it is an archive of more than 4 GB or 65,534 files; unpack it, and give the folder");
   }
-  return directory(blob, await viewOf(blob, start, start + size), count);
+  if (!ends || start + size !== from + end) throw new Refused(SEVERAL_WAYS);
+  return directory(blob, await viewOf(blob, start, start + size), count, start);
 }
 
-function directory(blob, view, count) {
+async function directory(blob, view, count, start) {
   const files = new Map();
-  for (let at = 0, i = 0; i < count; i += 1) {
+  let next = 0; // where the following file has to begin
+  let at = 0;
+  for (let i = 0; i < count; i += 1) {
     if (at + CENTRAL_HEADER > view.byteLength || view.getUint32(at, true) !== 0x02014b50) {
       throw new Refused("its list of files is damaged; ask the sender for the archive again");
     }
@@ -58,10 +65,29 @@ function directory(blob, view, count) {
     };
     if (files.has(name)) throw new Refused(`the archive holds ${shown(name)} twice`);
     if (kind !== 0 && kind !== 0x8000 && kind !== 0x4000) throw new Refused(`${shown(name)} is a link or a device`);
+    if (entry.start !== next) throw new Refused(SEVERAL_WAYS);
+    const head = await viewOf(blob, entry.start, entry.start + LOCAL_HEADER + nameSize);
+    next = await endOf(blob, head, entry, new Uint8Array(view.buffer, view.byteOffset + at + CENTRAL_HEADER, nameSize));
     if (!name.endsWith("/")) files.set(name, new File_(entry.size, () => unpacked(blob, entry, name)));
     at += CENTRAL_HEADER + nameSize + extraSize + noteSize;
   }
+  if (next !== start || at !== view.byteLength) throw new Refused(SEVERAL_WAYS);
   return files;
+}
+
+// Where a file ends in the archive, whose own header has to say what the directory says of it.
+async function endOf(blob, head, entry, name) {
+  const whole = head.byteLength === LOCAL_HEADER + name.length && head.getUint32(0, true) === 0x04034b50;
+  if (!whole || head.getUint16(26, true) !== name.length) throw new Refused(SEVERAL_WAYS);
+  if (name.some((byte, i) => head.getUint8(LOCAL_HEADER + i) !== byte)) throw new Refused(SEVERAL_WAYS);
+  const after = (head.getUint16(6, true) & 8) === 8; // sizes follow the file
+  const sizes = [head.getUint32(18, true), head.getUint32(22, true)];
+  const said = after && sizes[0] === 0 && sizes[1] === 0 ? true : sizes[0] === entry.packed && sizes[1] === entry.size;
+  if (head.getUint16(8, true) !== entry.method || !said) throw new Refused(SEVERAL_WAYS);
+  const end = entry.start + LOCAL_HEADER + name.length + head.getUint16(28, true) + entry.packed;
+  if (!after) return end;
+  const signed = await viewOf(blob, end, end + 4);
+  return end + (signed.byteLength === 4 && signed.getUint32(0, true) === 0x08074b50 ? 16 : 12);
 }
 
 async function unpacked(blob, entry, name) {

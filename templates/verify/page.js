@@ -40,15 +40,18 @@ async function takeKeyring(file, name) {
     if (problem instanceof Refused) throw new Refused(`${problem.message}. Ask the signer for a keyring.`);
     throw problem;
   }
-  keyrings.push(...entries);
+  keyrings = [...keyrings, ...entries];
   byId("keys").replaceChildren(...keyrings.map((entry) => item(`${entry.holder}: ${fingerprint(entry.keyid)}`)));
   await check();
 }
 
 async function takeFile(file) {
   if (file === undefined) return;
+  dropped = null;
   const head = latin1(new Uint8Array(await file.slice(0, 4).arrayBuffer()));
-  if (head.startsWith("{")) return takeKeyring(fileOf(file), file.name);
+  if (head.startsWith("{")) {
+    throw new Refused(`${file.name} may be a keyring: give that in its own field, and never from what came with a release`);
+  }
   if (head.startsWith("PAR1")) throw new Refused(`${file.name} is a table, which bears no signature: give the folder of the release that it came in`);
   if (head.startsWith("\x1f\x8b")) throw new Refused(`${file.name} is an archive that this page cannot read: unpack it, and give the folder`);
   if (head.startsWith("PK")) dropped = { label: file.name, files: belowRoot(await unzipped(file)) };
@@ -58,12 +61,15 @@ async function takeFile(file) {
 
 async function takeFolder(files) {
   if (!files.length) return;
+  dropped = null;
   const found = new Map(files.map((file) => [file.webkitRelativePath, fileOf(file)]));
   dropped = { label: files[0].webkitRelativePath.split("/")[0], files: belowRoot(found) };
   await check();
 }
 
 async function takeDropped(entries) {
+  dropped = null;
+  if (entries.length !== 1) throw new Refused("give one thing at a time: a folder, an archive or a report");
   const found = new Map();
   for (const entry of entries) {
     if (entry instanceof File) await takeFile(entry);
@@ -89,16 +95,19 @@ async function collect(folder, prefix, found) {
   }
 }
 
+// What is given later takes the place of what is still being checked, whose verdict nobody gets to see.
 async function check() {
   if (dropped === null) return;
-  const progress = (name) => say("working", "Checking …", [name]);
-  progress(dropped.label);
+  const [mine, trusted] = [dropped, keyrings];
+  const current = () => mine === dropped && trusted === keyrings;
+  const progress = (name) => current() && say("working", "Checking …", [name]);
+  progress(mine.label);
   const now = Date.now();
   const found =
-    dropped.files === undefined
-      ? await verifyReport(dropped.file, keyrings, now)
-      : await verifyFolder(dropped.files, keyrings, now, { progress });
-  tell(dropped.label, found);
+    mine.files === undefined
+      ? await verifyReport(mine.file, trusted, now)
+      : await verifyFolder(mine.files, trusted, now, { progress });
+  if (current()) tell(mine.label, found);
 }
 
 function tell(label, found) {

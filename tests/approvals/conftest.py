@@ -6,11 +6,16 @@ from datetime import timedelta
 import pytest
 from signed import FILES, NOW, key, make_release, now, other_key  # noqa: F401
 
-from privsynth.approvals.decisions import digests, record
-from privsynth.approvals.statement import Approval
+from privsynth.approvals.decisions import record
+from privsynth.approvals.statement import PARTS, Approval
 from privsynth.signing.keyring import KeyEntry, Keyring
 from privsynth.signing.keys import SigningKey
 from privsynth.signing.release import sign_folder
+
+
+def digests(run):
+    """Return the digests that a decision names."""
+    return tuple(hashlib.sha256((run / part).read_bytes()).hexdigest() for part in PARTS)
 
 
 class People:

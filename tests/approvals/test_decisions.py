@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from signed import NOW
 
-from privsynth.approvals.decisions import digests, standing
+from privsynth.approvals.decisions import standing
 from privsynth.approvals.statement import Approval, opened
 from privsynth.cli import main
 from privsynth.errors import ConfigError, OutputError, UnknownSigner, VerificationError
@@ -45,7 +45,7 @@ def test_a_review_is_no_approval(run, people):
     assert state(run, people, needed=2).approved_by == ["Anna"]
 
 
-@pytest.mark.parametrize("holder", ["Data office", "data  OFFICE"])
+@pytest.mark.parametrize("holder", ["Data office", "data  OFFICE", "Data o\ufb03ce"])
 def test_whoever_made_it_does_not_approve_it_with_another_key_either(run, people, holder):
     people.decide(run, holder, "approved", by=people.key(holder))
     assert state(run, people).state == "open"
@@ -71,7 +71,7 @@ def test_one_rejection_is_enough_and_the_last_decision_of_each_counts(run, peopl
 def test_decisions_that_do_not_count_are_named_with_the_reason(run, people, tmp_path):
     stranger = SigningKey.generate()
     people.decide(run, "Anna", "approved", by=stranger)
-    people.decide(run, "Cora", "approved", seconds=1, about=("0" * 64, digests(run)[1]))
+    people.decide(run, "Cora", "approved", seconds=1, about=("0" * 64, "1" * 64))
     people.decide(run, "Dora", "approved", seconds=3600 + 301)
     changed = people.decide(run, "Emil", "rejected", seconds=2)
     data = json.loads(changed.read_bytes())
@@ -83,6 +83,20 @@ def test_decisions_that_do_not_count_are_named_with_the_reason(run, people, tmp_
     reasons = " ".join(one.problem for one in found.read)
     for reason in ("no keyring has its key", "another release", "ahead of this computer", "does not fit", "not valid"):
         assert reason in reasons
+
+
+def test_a_damaged_decision_may_have_been_a_rejection(run, people):
+    people.decide(run, "Anna", "approved")
+    rejection = people.decide(run, "Bert", "rejected", seconds=1)
+    rejection.write_bytes(rejection.read_bytes().replace(b"A", b"B", 1))
+    assert state(run, people).state == "open"
+
+
+def test_a_rejection_with_a_key_that_was_revoked_since_is_no_approval(run, people):
+    people.decide(run, "Anna", "approved")
+    people.decide(run, "Bert", "rejected", seconds=1)
+    revoked = people.ring().revoke(people.key("Bert").public.keyid, at=NOW, reason="lost")
+    assert state(run, people, rings=[revoked]).state == "open"
 
 
 def test_a_decision_stands_only_as_long_as_the_release_verifies(run, people):

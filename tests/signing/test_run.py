@@ -8,6 +8,7 @@ from signed import FILES, NOW
 from signing.vectors import released, resigned
 
 from privsynth.errors import VerificationError
+from privsynth.signing.keyring import KeyEntry
 from privsynth.signing.release import sign_folder
 from privsynth.signing.verification import verify_folder, verify_run
 
@@ -47,6 +48,21 @@ def test_an_officers_folder_of_an_earlier_version_is_bound_to_nothing(run, tmp_p
     sign_folder(folder / "officer", predicate=predicate, signer=key, holder="Data office", signed_at=now)
     with pytest.raises(VerificationError, match="does not say which release"):
         verify_run(folder, [keyring], now)
+
+
+@pytest.mark.parametrize("other", ["signer", "dataset"])
+def test_an_officers_folder_by_another_signer_or_of_another_dataset_is_refused(
+    run, tmp_path, key, other_key, keyring, now, other
+):
+    folder = run(tmp_path / "run")
+    release = hashlib.sha256((folder / "public" / "manifest.json").read_bytes()).hexdigest()
+    predicate = {"kind": "officer", "dataset": "x" if other == "dataset" else "admissions", "release": release}
+    (folder / "officer" / "report.html").write_bytes(FILES["report.html"])
+    signer = other_key if other == "signer" else key
+    sign_folder(folder / "officer", predicate=predicate, signer=signer, holder="Bob", signed_at=NOW)
+    both = keyring.add(KeyEntry.for_key(other_key.public, holder="Bob", not_before=now))
+    with pytest.raises(VerificationError, match="another signer or dataset"):
+        verify_run(folder, [both], now)
 
 
 def test_two_public_folders_are_no_run(run, tmp_path, keyring, now):

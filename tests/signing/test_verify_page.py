@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -136,6 +138,9 @@ def test_tricks_of_archives_are_refused(opened, tmp_path):
     whole = zipped(tmp_path / "d.zip", files).read_bytes()
     (tmp_path / "e.zip").write_bytes(whole[: len(whole) // 2])
     assert "no whole ZIP archive" in give(opened(), tmp_path / "e.zip")[1]
+    for name, data in _read_in_two_ways(files).items():
+        (tmp_path / name).write_bytes(data)
+        assert "do not follow each other" in give(opened(), tmp_path / name)[1], name
     damaged = bytearray(whole)
     damaged[whole.index(b"data.csv") + 12] ^= 0xFF
     (tmp_path / "f.zip").write_bytes(damaged)
@@ -145,8 +150,58 @@ def test_tricks_of_archives_are_refused(opened, tmp_path):
     larger = bytearray(whole)  # it unfolds to more than its directory says
     at = whole.index(b"PK\x01\x02", whole.rindex(b"data.csv") - 46)
     larger[at + 24 : at + 28] = (1).to_bytes(4, "little")
+    (tmp_path / "lies.zip").write_bytes(larger)
+    assert "do not follow each other" in give(opened(), tmp_path / "lies.zip")[1]
+    own = whole.index(b"data.csv") - 30
+    larger[own + 22 : own + 26] = (1).to_bytes(4, "little")
     (tmp_path / "g.zip").write_bytes(larger)
     assert "is damaged" in give(opened(), tmp_path / "g.zip")[1]
+
+
+def _read_in_two_ways(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Return archives in which this page and other programs could find different files."""
+
+    def parts(data: dict[str, bytes]) -> tuple[bytes, bytes, bytes]:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for name, content in data.items():
+                archive.writestr(name, content)
+        whole = buffer.getvalue()
+        start, end = whole.index(b"PK\x01\x02"), whole.index(b"PK\x05\x06")
+        return whole[:start], whole[start:end], whole[end:]
+
+    local, central, end = parts(files)
+    forged, theirs, _ = parts({**files, "data.csv": b"a,b\n9,9\n"})
+    at = central.index(b"data.csv")
+    renamed = local.replace(b"data.csv", b"data.cs0", 1)
+    return {
+        "two directories.zip": local + central + forged + theirs + end,
+        "bytes before.zip": b"PK??" + local + central + end,
+        "bytes after.zip": local + central + end + b"more",
+        "another name inside.zip": renamed + central + end,
+        "a gap.zip": local + b"gap" + central[: at + 8] + central[at + 8 :] + end[:16]
+        + (len(local) + 3).to_bytes(4, "little") + end[20:],
+    }  # fmt: skip
+
+
+def test_a_later_release_is_never_shown_with_the_verdict_of_an_earlier_one(opened, tmp_path):
+    good, bad = laid_out(EVERY[0], tmp_path / "good"), tmp_path / "bad"
+    laid_out(replace(EVERY[0], files={**EVERY[0].files, "data.csv": b"x"}), bad)
+    page = opened()
+    page.set_input_files("#keyring", {"name": "k.json", "mimeType": "application/json", "buffer": RING.to_json()})
+    for _ in range(5):
+        page.set_input_files("#folder", good)
+        page.set_input_files("#folder", bad)
+        page.wait_for_selector("#verdict[data-state=refused]")
+        assert "bad does not verify" in page.locator("#verdict").inner_text()
+
+
+def test_a_keyring_is_taken_from_its_own_field_alone(opened, tmp_path):
+    (tmp_path / "report.html").write_bytes(RING.to_json())
+    page = opened()
+    page.set_input_files("#file", tmp_path / "report.html")
+    page.wait_for_selector("#verdict[data-state=problem]")
+    assert page.locator("#keys li").count() == 0
 
 
 def test_what_is_no_release_is_told_from_one(opened, tmp_path):

@@ -106,7 +106,7 @@ class SkippedCells:
       long_rows: rows with more cells than the header; the rest is dropped.
       surplus_rows: rows beyond the most that a sheet of Excel has, or that one resource of FHIR gives; left out.
       unusable_records: records that a declared layout, such as a view of FHIR, can make nothing of; left out.
-      long_lines: physical lines beyond the limit, cut (delimited files) or left out (JSON Lines).
+      long_lines: physical lines beyond the limit, cut (delimited files) or left out (JSON Lines, ISO 8583).
       runaway_quotes: records with an opening quote that does not close in time; the first line was read without quotes.
       undecodable_cells: cells with bytes that the encoding does not know; null.
       nul_cells: cells with a NUL character; null.

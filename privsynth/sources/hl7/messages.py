@@ -19,7 +19,7 @@ from privsynth.sources.text.text_file import decoded, open_text, physical_lines
 MAX_FIELDS = 80  # of a segment that are told apart (own): PV1 has 54, and none that is read has more
 _FRAME = "\x0b\x1c"  # begin and end of a message in MLLP
 _HEADERS = ("MSH", "FHS", "BHS")  # the character after their name is the delimiter of fields
-_TRAILERS = {"FTS": "FHS", "BTS": "BHS"}
+_TRAILERS = {"FHS": ("FTS",), "BHS": ("BTS", "FTS")}  # what a file that begins with the header ends with
 _USUAL = "|^~\\&"
 # Table 0211, as Python calls it; UTF-8 for all others, ASCII among them, which it includes.
 _CHARSETS = {
@@ -117,21 +117,12 @@ def segments(path: Path, wanted: Collection[str], skipped: SkippedCells, options
     A message whose header says no delimiters is left out and counted.
 
     Raises:
-      SourceError: the file holds no messages, or ends inside a batch or an MLLP frame.
+      SourceError: the file holds no messages, ends inside an MLLP frame, or begins a batch and does not end with one.
     """
     signs: Delimiters | None = None
-    unfinished: list[str] = []
-    before = ""
     for line in _lines(path, skipped, options):
-        name, last = line[:3], before
-        before = name
-        if name in _TRAILERS.values():
-            # Within a message it is a line of somebody's text, which stops nothing.
-            if last in ("", *_TRAILERS, *_TRAILERS.values()):
-                unfinished.append(name)
-        elif name in _TRAILERS and unfinished[-1:] == [_TRAILERS[name]]:
-            unfinished.pop()
-        elif name == "MSH":
+        name = line[:3]
+        if name == "MSH":
             signs = Delimiters.of(line, options.encoding)
             skipped.unusable_records += signs is None
             if signs is not None:
@@ -139,37 +130,55 @@ def segments(path: Path, wanted: Collection[str], skipped: SkippedCells, options
         elif signs is not None and name in wanted:
             text = decoded(line.encode("latin-1"), signs.charset) if signs.charset else line
             yield Segment(name, text.split(signs.field, MAX_FIELDS), signs)
-    if unfinished:
-        raise SourceError(
-            f"{path} begins a batch ({unfinished[-1]}) that does not end; it is not whole, export it again"
-        )
 
 
 def _lines(path: Path, skipped: SkippedCells, options: SourceOptions) -> Iterator[str]:
-    """Yield the segments of a file as text: of its encoding if one was chosen, else bytes as Latin-1."""
-    current, delimiter = "", ""
+    """Yield the segments of a file as text: of its encoding if one was chosen, else bytes as Latin-1.
+
+    Any line but the first and the last may be somebody's text. So these two alone say whether a batch is whole.
+    """
+    current = delimiter = first = last = ""
     framed = in_frame = False
     with open_text(path, replace(options, encoding=options.encoding or "latin-1")) as text:
         for line in physical_lines(text, options.max_record_chars):
-            skipped.long_lines += len(line) > options.max_record_chars
-            framed = framed or (not delimiter and line.startswith(_FRAME[0]))  # as the file begins
-            in_frame = framed and (in_frame or line.startswith(_FRAME[0])) and _FRAME[1] not in line
+            is_cut = len(line) > options.max_record_chars
+            skipped.long_lines += is_cut
+            framed = framed or (not first and line.startswith(_FRAME[0]))  # as the file begins
+            ends_frame = _FRAME[1] in line or is_cut  # what was cut may have held the end
+            in_frame = framed and (in_frame or line.startswith(_FRAME[0])) and not ends_frame
             line = line.strip(f"\r\n {_FRAME}").removeprefix("\ufeff").removeprefix("ï»¿")
-            is_header = line[:3] in _HEADERS and len(line) > 3
-            if is_header:
-                delimiter = line[3]
-            elif not delimiter and line:
+            if not line:
+                continue
+            if not first and not (line[:3] in _HEADERS and len(line) > 3):
                 raise SourceError(f"{path} does not begin with a message header (MSH); it holds no HL7 v2 messages")
-            if is_header or (_is_name(line[:3]) and line[3:4] in ("", delimiter)):
+            begins_message = _begins_message(line, delimiter)
+            if not first or (begins_message and Delimiters.of(line, options.encoding)):
+                delimiter = line[3]
+            if begins_message or (_is_name(line[:3]) and line[3:4] in ("", delimiter)):
                 if current:
                     yield current
                 current = line
-            elif line and len(current) + len(line) < options.max_record_chars:
+            elif len(current) + len(line) < options.max_record_chars:
                 current += f"\n{line}"
+            last = line[:3]
+            first = first or last
     if in_frame:
         raise SourceError(f"{path} ends inside a message; it is not whole, export it again")
+    if first in _TRAILERS and last not in _TRAILERS[first]:
+        raise SourceError(f"{path} begins a batch ({first}) that does not end; it is not whole, export it again")
     if current:
         yield current
+
+
+def _begins_message(line: str, delimiter: str) -> bool:
+    """Return whether a line is a message's header, of which `Delimiters.of` may still say that it is unusable.
+
+    `MSH pending`, `MSH2` and `MSH: 3` are somebody's text: a header has the delimiter before it, or its own repeatedly.
+    """
+    sign = line[3:4]
+    if not line.startswith("MSH") or not sign or sign.isalnum() or sign.isspace():
+        return False
+    return sign == delimiter or line.count(sign) > 1
 
 
 def _is_name(text: str) -> bool:

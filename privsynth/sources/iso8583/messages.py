@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,6 +21,7 @@ from privsynth.sources.iso8583.layout import COLUMNS, TRANSMITTED, Framing
 from privsynth.sources.protocol import SkippedCells, SourceOptions
 
 MAX_RECORD = 1 << 16  # bytes of a message (own): with all private fields full it has some 50,000
+_LOOKED_AT = 100  # messages of which one shows the format (own): a few that are damaged refuse no file
 _PREFIX_BYTES = {"2": 2, "4": 4, "ascii4": 4}  # that hold the length of a message, as `Framing.length` names them
 
 
@@ -52,17 +53,22 @@ class CardMessages:
         return Column.model_validate({"kind": "datetime", **bounds} if name == TRANSMITTED else COLUMNS[name][2])
 
     def _refuse_another_format(self) -> None:
-        """Raise `SourceError` if the first message has no type of message where the format puts it."""
-        first = next(_records(self._files[0], self._framing.length), b"")
-        size = self._fields["h"]["max_len"]
-        kind = self._fields["t"]
-        text = first[size : size + kind["max_len"]]
-        said = text.hex() if kind["data_enc"] == "b" else text.decode(kind["data_enc"], "replace")
-        if first and not (len(said) == 4 and said.isascii() and said.isdecimal()):
+        """Raise `SourceError` if no message at the beginning has its type where the format puts it."""
+        records = (record for path in self._files for record in _records(path, self._framing.length))
+        found = islice(records, _LOOKED_AT)
+        first = next(found, None)
+        if first is not None and not any(map(self._has_type, chain([first], found))):
             raise SourceError(
                 f"{self.label} does not begin with a message in this format; name another with ?format= and ?length= "
                 "(see docs/sources.md)"
             )
+
+    def _has_type(self, record: bytes) -> bool:
+        size = self._fields["h"]["max_len"]
+        kind = self._fields["t"]
+        text = record[size : size + kind["max_len"]]
+        said = text.hex() if kind["data_enc"] == "b" else text.decode(kind["data_enc"], "replace")
+        return len(record) <= MAX_RECORD and len(said) == 4 and said.isascii() and said.isdecimal()
 
     def batches(self, skipped: SkippedCells) -> Iterator[pa.RecordBatch]:
         """Yield the messages as rows of texts; one that cannot be taken apart is left out and counted."""
@@ -73,6 +79,9 @@ class CardMessages:
     def _rows(self, skipped: SkippedCells) -> Iterator[list[str | None]]:
         for path in self._files:
             for record in _records(path, self._framing.length):
+                if len(record) > MAX_RECORD:
+                    skipped.long_lines += 1
+                    continue
                 try:
                     message, _ = decode(record, self._fields)
                 except (DecodeError, LookupError, ValueError):  # LookupError: a field beyond 128
@@ -131,10 +140,14 @@ def _records(path: Path, length: str) -> Iterator[bytes]:
 
 
 def _framed(file: BinaryIO, length: str) -> Iterator[bytes]:
-    """Yield what is between lengths or ends of lines; raise `EOFError` or `ValueError` where that is no message."""
+    """Yield what is between lengths or ends of lines; raise `EOFError` or `ValueError` where that is no message.
+
+    A line of more than `MAX_RECORD` bytes is cut, and still longer than that.
+    """
     while length == "line" and (line := file.readline(MAX_RECORD + 2)):
-        if len(line) > MAX_RECORD:
-            raise ValueError
+        rest = line
+        while rest and not rest.endswith(b"\n"):
+            rest = file.readline(MAX_RECORD)
         yield line.rstrip(b"\r\n")
     size = _PREFIX_BYTES.get(length, 0)
     while prefix := file.read(size):

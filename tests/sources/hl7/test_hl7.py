@@ -258,6 +258,38 @@ def test_no_text_stops_the_run_or_changes_other_messages(text, messages, read):
     assert [row["patient"] for row in rows_of(read(messages(framed), table="patient"))] == ["7", "8"]
 
 
+# Lines of a person's text. The words are no headers, of whatever comes after their names; the others look like some.
+WORDS = ["BHS consult tomorrow", "FHS 120/min", "MSH2 pending", "MSH pending", "MSH: 3.2", "MSH:", "BTSx", "FTS 1"]
+HEADERS = ["BTS|1\nBHS|^~\\&|\nend", "FTS|1\nFHS|^~\\&|", "BHS#^~\\&#", "FTS|1", "MSH#^~\\&#x", "MSH|^^^^|"]
+BATCH = "FHS|^~\\&|A\nBHS|^~\\&|A\n{}\nBTS|3\nFTS|1\n"
+
+
+@pytest.mark.parametrize("text", [*WORDS, *HEADERS])
+@pytest.mark.parametrize("whole", ["{}", BATCH, "BHS|^~\\&\n{}\nBTS|3"])
+def test_batches_are_not_told_from_lines_of_a_text(text, whole, messages, read):
+    """Wherever the person's message is in a file, the others' rows are as without it, and none stops the run."""
+    noisy = f"{HEADER}\nPID|1||7\nOBX|1|TX|N||note:\n{text}"
+    quiet = [f"{HEADER}\nPID|1||{n}\nOBX|1|NM|K||4||||||F" for n in ("8", "9")]
+    expected = rows_of(read(messages(whole.format("\n".join(quiet))), table="observation"))
+    assert [(row["patient"], row["value"]) for row in expected] == [("8", "4"), ("9", "4")]
+    for place in range(3):
+        content = messages(whole.format("\n".join([*quiet[:place], noisy, *quiet[place:]])))
+        found = rows_of(read(content, table="observation"))
+        assert [row for row in found if row["patient"] != "7"] == expected
+
+
+@pytest.mark.parametrize("text", [*WORDS, *HEADERS[:4]])
+def test_what_comes_after_such_a_line_in_its_message_is_read(text, messages, read):
+    message = f"{HEADER}\nPID|1||7\nOBX|1|TX|N||note:\n{text}\nb||||||F\nOBX|2|NM|K||4||||||F"
+    assert read(messages(message), table="observation").columns["value"] == [None, "4"]
+
+
+def test_a_message_that_is_cut_at_its_limit_stops_no_run(messages, read):
+    long = f"\x0b{HEADER}\rPID|1||7\rOBX|1|ED|PDF||{'x' * 1_100_000}\x1c\r"
+    result = read(messages(long), table="observation")
+    assert (result.columns["patient"], result.skipped) == (["7"], {"long_lines": 1})
+
+
 CUT = {
     "a batch": ("BHS|^~\\&\r" + HEADER + "\rPID|1||SECRET", r"begins a batch \(BHS\) that does not end"),
     "a file": ("FHS|^~\\&\rBHS|^~\\&\r" + HEADER + "\rBTS|1", r"begins a batch \(FHS\) that does not end"),

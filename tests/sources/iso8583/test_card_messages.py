@@ -147,6 +147,29 @@ def test_messages_that_cannot_be_taken_apart_are_left_out(card_file, read):
     assert (result.columns["card"], result.skipped) == ([CARD] * 2, {"unusable_records": len(broken)})
 
 
+@pytest.mark.parametrize("n_broken", [1, 99])
+def test_damaged_messages_at_the_beginning_refuse_no_file(n_broken, card_file, read):
+    result = read(card_file(framed(*[b"\xff\xffSECRET"] * n_broken, message())))
+    assert (result.columns["card"], result.skipped) == ([CARD], {"unusable_records": n_broken})
+
+
+def test_files_before_the_first_whole_message_refuse_no_folder(tmp_path, read):
+    (tmp_path / "a.dat").write_bytes(framed(b"SECRET"))
+    (tmp_path / "b.dat").write_bytes(framed(message()))
+    assert read(f"iso8583:{tmp_path}").columns["card"] == [CARD]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("n_bytes", [(1 << 16) + 1, (1 << 16) + 3, 3 << 16])
+def test_a_line_that_is_too_long_is_left_out_and_counted(end, n_bytes, card_file, read):
+    long = message().ljust(n_bytes, b"x")
+    for lines in ([message(), long, message()], [long, message(), message()], [message(), message(), long]):
+        result = read(card_file(end.join(lines), "?length=line"))
+        assert (result.columns["card"], result.skipped) == ([CARD] * 2, {"long_lines": 1})
+    result = read(card_file(end.join([message(), long[: 1 << 16], message()]), "?length=line"))
+    assert result.skipped == {"unusable_records": 1}  # not too long, and no message
+
+
 def test_cells_that_are_no_numbers_are_missing(card_file, read):
     result = read(card_file(framed(message(f4="00000000A250", f13="X229"))))
     assert (result.columns["amount"], result.columns["local_month"], result.columns["local_day"]) == (
@@ -167,7 +190,8 @@ NOT_WHOLE = {
         "?length=ascii4",
         "what is no message",
     ),
-    "one line": (b"0100" + b"0" * (1 << 17), "?length=line", "has what is no message"),
+    "one line": (b"0100" + b"0" * (1 << 17), "?length=line", "does not begin with a message in this format"),
+    "damaged ones": (framed(*[b"SECRET"] * 3), "", "does not begin with a message in this format"),
     "another format": (framed(message("ascii")), "?format=ebcdic", "does not begin with a message in this format"),
     "packed": (framed(message("bcd")), "", "does not begin with a message in this format"),
     "text": (b"SECRET,1\n2,3\n", "?length=line", "does not begin with a message in this format"),

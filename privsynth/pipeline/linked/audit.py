@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 from privsynth.audit.common.running import not_run
 from privsynth.audit.common.settings import AuditSettings, Level
@@ -27,7 +28,7 @@ from privsynth.pipeline.linked.learn import LinkedRequest, PublicTables, link_pe
 from privsynth.progress import Progress
 from privsynth.randomness import KeyedFunction
 from privsynth.report.report_data import AuditRun
-from privsynth.sampling.linked.written import written_keys
+from privsynth.sampling.linked.written import own_key, written_keys
 from privsynth.schema.linked import LinkedSchema
 from privsynth.table import Table
 
@@ -153,9 +154,9 @@ def _synthetic_people(
     for name in schema.modelled:
         declared, drawn = schema.tables[name], public.drawn[name]
         frame = model.models[name].codec.frame(drawn.rows, names=names[name])[names[name]]
-        keys = dict(frame.items()) | {
-            c: column.to_pandas() for c, column in written_keys(model, name, public.drawn, seed=request.seed).items()
-        }
+        written = own_key(model, name, public.drawn, seed=request.seed)
+        written |= written_keys(model, name, public.drawn, seed=request.seed)
+        keys = {c: values.cast(pa.string()).to_pandas() for c, values in written.items()}  # 10 is 10 among gaps, too
         tables[name] = KeyedRows(
             plain_frame(frame),
             key=one_key([keys[c] for c in declared.key]) if declared.key else None,

@@ -2,8 +2,9 @@
 
 To a row of the same person: rows that could be meant are put in line, and what is modelled is how many steps before the
 usual one the row stands. The usual one is, in the table itself, the row before; in a table with times of the same kind,
-the last row that is not later; elsewhere the first row, and steps count forward from it. To another person's row:
-whether there is a reference is modelled, and which row it is, is drawn with equal chances and without anybody's rows.
+the last row that is not later, without which only steps ahead lead anywhere, unless a reference may not be empty;
+elsewhere the first row, and steps count forward from it. To another person's row: whether there is a reference is
+modelled, and which row it is, is drawn with equal chances and without anybody's rows.
 """
 
 from __future__ import annotations
@@ -78,13 +79,19 @@ class Aim:
         found: np.ndarray = self._sign * (self._usual - self._rank[np.maximum(target, 0)])
         return found
 
-    def target(self, steps: np.ndarray) -> np.ndarray:
-        """Return (n,) the row that stands so many steps back, or the nearest to it; −1 where there is none."""
+    def target(self, steps: np.ndarray, *, may_be_empty: bool = True) -> np.ndarray:
+        """Return (n,) the row that stands so many steps back, or the nearest to it; −1 where there is none.
+
+        Args:
+          may_be_empty: where all rows are later, steps back lead to none of them, else to the first. Steps ahead lead
+            to a later row in any case, as they do among real rows.
+        """
         rank = np.clip(self._usual - self._sign * steps, 0, np.maximum(self.room - 1, 0))
         if not len(self._rows):
             return np.full(len(steps), -1, dtype=np.int64)
         at = np.minimum(self._start[self._share] + rank, len(self._rows) - 1)
-        return np.where(self.room > 0, self._rows[at], -1)
+        there = (self.room > 0) & ((self._usual >= 0) | (steps < 0) | (not may_be_empty))
+        return np.where(there, self._rows[at], -1)
 
 
 def _not_later(own: Placed, other: Placed) -> np.ndarray:
@@ -128,7 +135,9 @@ def targets(
         found = _of_others(table.person, drawn[reference.table].person, rng, earlier=name == reference.table)
     else:
         aim = _aim(model, name, reference, drawn)
-        found = aim.target(told.values.astype(np.int64))
+        own = [schema.tables[name].columns.get(column) for column in schema.tables[name].own_columns(reference)]
+        may_be_empty = all(column is None or column.nullable for column in own)
+        found = aim.target(told.values.astype(np.int64), may_be_empty=may_be_empty)
     return np.where(told.null, -1, found)
 
 

@@ -82,20 +82,20 @@ def _cut(columns: Mapping[str, Decoded], start: int, end: int) -> DecodedRows:
 def written_keys(model: LinkedModel, name: str, drawn: Mapping[str, DrawnTable], *, seed: int) -> dict[str, pa.Array]:
     """Return column -> (n,) values of the columns that hold keys, and are not modelled."""
     declared, kinds = model.schema.tables[name], model.schema.parts(name)
-    found = {part: values for part, values in _key(model, name, drawn, seed).items() if kinds[part] != "column"}
+    found = {part: values for part, values in own_key(model, name, drawn, seed=seed).items() if kinds[part] != "column"}
     for reference in declared.refers_to:
         at = targets(model, name, reference, drawn, seed=seed)
-        keys = _key(model, reference.table, drawn, seed).values()
+        keys = own_key(model, reference.table, drawn, seed=seed).values()
         rows = pa.array(at, mask=at < 0)
         found |= {c: values.take(rows) for c, values in zip(reference.columns, keys, strict=True)}
     if declared.parent is not None:
-        above = _key(model, declared.parent.table, drawn, seed).values()
+        above = own_key(model, declared.parent.table, drawn, seed=seed).values()
         rows = pa.array(drawn[name].parent)
         found |= {c: values.take(rows) for c, values in zip(declared.parent.columns, above, strict=True)}
     return {column: keys for column, keys in found.items() if column in model.models[name].columns}
 
 
-def _key(model: LinkedModel, name: str, drawn: Mapping[str, DrawnTable], seed: int) -> dict[str, pa.Array]:
+def own_key(model: LinkedModel, name: str, drawn: Mapping[str, DrawnTable], *, seed: int) -> dict[str, pa.Array]:
     """Return column -> (n,) values of each part of a table's key, in its order; no two rows have the same key.
 
     Surrogates of two tables meet no more often than those of two draws do.
@@ -104,7 +104,7 @@ def _key(model: LinkedModel, name: str, drawn: Mapping[str, DrawnTable], seed: i
     parent = model.schema.tables[name].parent
     above: dict[str, pa.Array] = {}
     if parent is not None and "above" in kinds.values():
-        keys = _key(model, parent.table, drawn, seed).values()
+        keys = own_key(model, parent.table, drawn, seed=seed).values()
         above = {c: values.take(pa.array(table.parent)) for c, values in zip(parent.columns, keys, strict=True)}
     found: dict[str, pa.Array] = {}
     for part, kind in kinds.items():

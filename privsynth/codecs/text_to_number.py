@@ -125,5 +125,5 @@ def _strptime(text: str, format: str) -> float:
         time = datetime.strptime(text, format)
         time = time.replace(tzinfo=UTC) if time.tzinfo is None else time
         return float(math.floor((time - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()))
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, re.error):  # the last of a format with a directive twice
         return math.nan

@@ -445,3 +445,23 @@ def test_noise_in_other_votes_costs_no_column_its_kind():
         votes[kind] = 24 * sigma
         lost += sum(decide(votes + rng.normal(0, sigma, len(votes)), sigma).kind == "categorical" for _ in range(1_333))
     assert lost == 0
+
+
+def test_times_of_two_months_that_nobody_bounded_keep_to_them():
+    """The weeks of a column are cut finely where tables of today lie, also with the noise of a small budget."""
+    weeks = np.random.default_rng(0).integers(2838, 2847, 20_000)
+    mechanisms = RecordingMechanisms(3)
+    line = Dimension("x", weeks, weeks=True)
+    (leaves,) = leaves_of([line], mechanisms, mu_squared=0.01, split_above=200, n_rows=2e4)
+    held = leaves.trimmed(None, None, [])
+    assert held.low[0] >= 2838 - 32
+    assert held.high[-1] <= 2847 + 32
+    inside = (held.low >= 2836) & (held.high <= 2848)
+    assert held.weight[inside].sum() > 0.9 * held.weight.sum()
+
+
+def test_the_first_level_of_weeks_tiles_the_line_too():
+    low, high = Dimension("x", np.zeros(0, np.int64), weeks=True).roots()
+    assert tile(low, high)
+    assert (low[0], high[-1]) == (-parse.GRID_LIMIT, parse.GRID_LIMIT)
+    assert ((high - low)[(low >= 1024) & (low < 4096)] == 31).all()

@@ -181,7 +181,8 @@ def test_more_persons_come_as_a_folder_with_a_file_a_table(out, tmp_path):
     assert run.exit_code == 0, run.output
     told = json.loads(run.stdout)
     label = json.loads((place / "_label.json").read_text())
-    assert sorted(path.name for path in place.iterdir()) == ["_label.json", "patients.csv", "stays.csv", "tests.csv"]
+    files = ["_label.json", "csv-metadata.json", "patients.csv", "stays.csv", "tests.csv"]
+    assert sorted(path.name for path in place.iterdir()) == files
     assert label["given"] == ["sex = F", "stays: ward = surgery"]
     assert label["tables"] == told["tables"] == {n: len(pd.read_csv(place / f"{n}.csv")) for n in told["tables"]}
     assert "base rates were altered" in label["base_rates"]

@@ -38,6 +38,7 @@ class OpenDimension:
       weight: (n,) steps that rows weigh; None for one each.
       frequent: value -> its noisy rows.
       widest: grid steps that a bin spans at most; None for any number.
+      weeks: whether steps are weeks since 1970.
     """
 
     column: str
@@ -51,6 +52,7 @@ class OpenDimension:
     weight: np.ndarray | None = None
     frequent: dict[int, float] = field(default_factory=dict)
     widest: int | None = None
+    weeks: bool = False
 
     def counts(self) -> dict[str, int]:
         """Return the exact counts of values, in rows or in steps. Private."""
@@ -102,7 +104,7 @@ class OpenDimension:
         self.steps = self.known = None
         weight = None if self.weight is None else self.weight[kept]
         values = steps if kept.all() else steps[kept]
-        return Dimension(f"{self.column}·{self.part}", values, self.low, self.high, weight, rows)
+        return Dimension(f"{self.column}·{self.part}", values, self.low, self.high, weight, rows, self.weeks)
 
 
 def open_dimensions(
@@ -180,11 +182,8 @@ def _time(name: str, column: Grid, base: _Base | None, request: DomainRequest) -
         found = [OpenDimension(name, "days", narrowest(above), known & ~base.null, 0, span, keyed=True)]
     else:
         weeks = [int(split_week(np.array([b // DAY]))[0][0]) if b is not None else None for b in (low, high)]
-        found = [
-            OpenDimension(
-                name, "days", narrowest(split_week(seconds // DAY)[0]), known, weeks[0], weeks[1], tailed=False
-            )
-        ]
+        place = narrowest(split_week(seconds // DAY)[0])
+        found = [OpenDimension(name, "days", place, known, weeks[0], weeks[1], tailed=False, weeks=True)]
     if fact.kind == "datetime":
         clock, widest = narrowest(seconds % DAY // precision), max(CLOCK_BIN // precision, 1)
         found.append(

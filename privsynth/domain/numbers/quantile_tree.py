@@ -28,6 +28,9 @@ FIRST_PARTS = 128
 WAYS = 8
 # Years lie close together and far from zero, so they are a root of their own, which is cut into single years at once.
 YEARS = (1900, 2047)
+# Weeks since 1970 of the years in which tables of today lie, 1989 to 2048, in parts of eight months: otherwise a table
+# of two months would lie in one node of forty years, which small budgets do not cut far enough.
+RECENT_WEEKS, WEEKS_OF_PART = (1024, 4095), 32
 DECLARED_LEVELS = 4  # at most: 128 parts cut 3 times by 8 are 65,536, the most codes of an attribute
 OPEN_LEVELS = 6  # at most: the octave below 2**20 cut 5 times by 8 has leaves of 16 grid steps
 FEWEST_LEVELS = 3  # so that a range is cut at least twice, whatever the noise
@@ -48,6 +51,7 @@ class Dimension:
       low, high: its public range, where declared.
       weight: (n,) whole steps that rows weigh; None for one each. Private.
       rows: how many rows are known to exist, from released numbers; None if the share of nulls is unknown.
+      weeks: whether values are weeks since 1970.
     """
 
     name: str
@@ -56,6 +60,7 @@ class Dimension:
     high: int | None = None
     weight: np.ndarray | None = None
     rows: float | None = None
+    weeks: bool = False
 
     @property
     def declared(self) -> bool:
@@ -71,8 +76,13 @@ class Dimension:
             return starts, np.append(starts[1:] - 1, self.high)
         powers = [0, *(2**b for b in range(GRID_LIMIT.bit_length()))]
         positive = [(a, b - 1) for a, b in zip(powers[1:], [*powers[2:], GRID_LIMIT + 1], strict=True) if b > a]
-        with_years = [(a, YEARS[0] - 1) if b == YEARS[1] else (a, b) for a, b in positive]
-        ranges = [(-b, -a) for a, b in reversed(positive)] + [(0, 0)] + sorted([*with_years, YEARS])
+        if self.weeks:
+            first, last = RECENT_WEEKS
+            parts = [(start, start + WEEKS_OF_PART - 1) for start in range(first, last + 1, WEEKS_OF_PART)]
+            above = [*((a, b) for a, b in positive if not first <= a <= last), *parts]
+        else:
+            above = [*((a, YEARS[0] - 1) if b == YEARS[1] else (a, b) for a, b in positive), YEARS]
+        ranges = [(-b, -a) for a, b in reversed(positive)] + [(0, 0)] + sorted(above)
         low = -GRID_LIMIT if self.low is None else self.low
         high = GRID_LIMIT if self.high is None else self.high
         ranges = [(max(a, low), min(b, high)) for a, b in ranges if b >= low and a <= high]

@@ -28,11 +28,6 @@ from privsynth.sampling.linked.model import LinkedModel
 from privsynth.sampling.repair import negated, without_unknown
 from privsynth.schema.rules import Condition, Rule
 
-MOST_WEIGHT = (
-    20.0  # of what is forbidden elsewhere (own): more would fill the few rows that may have it with nothing else
-)
-FEW = 10.0  # rows that are added to either count of a share (own), so that a handful of rows moves no weight far
-
 
 @dataclass(frozen=True)
 class Demand:

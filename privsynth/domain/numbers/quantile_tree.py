@@ -78,8 +78,8 @@ class Dimension:
         positive = [(a, b - 1) for a, b in zip(powers[1:], [*powers[2:], GRID_LIMIT + 1], strict=True) if b > a]
         if self.weeks:
             first, last = RECENT_WEEKS
-            parts = [(start, start + WEEKS_OF_PART - 1) for start in range(first, last + 1, WEEKS_OF_PART)]
-            above = [*((a, b) for a, b in positive if not first <= a <= last), *parts]
+            pieces = [(start, start + WEEKS_OF_PART - 1) for start in range(first, last + 1, WEEKS_OF_PART)]
+            above = [*((a, b) for a, b in positive if not first <= a <= last), *pieces]
         else:
             above = [*((a, YEARS[0] - 1) if b == YEARS[1] else (a, b) for a, b in positive), YEARS]
         ranges = [(-b, -a) for a, b in reversed(positive)] + [(0, 0)] + sorted(above)

@@ -122,7 +122,7 @@ def _replaced(*replaced: tuple[Any, str, Any]) -> Iterator[None]:
 
 def _no_atoms() -> Any:
     """No value of a number gets a code of its own; its share of the domain's budget goes to the categories."""
-    dimensions = learn_codecs._open_dimensions
+    dimensions = learn_codecs.open_dimensions
 
     def plain(*given: Any) -> list[Any]:
         found = dimensions(*given)
@@ -130,7 +130,7 @@ def _no_atoms() -> Any:
             dimension.keyed = False
         return found
 
-    return _replaced((learn_codecs, "_open_dimensions", plain))
+    return _replaced((learn_codecs, "open_dimensions", plain))
 
 
 def _equal_width() -> Any:

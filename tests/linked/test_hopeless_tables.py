@@ -60,7 +60,7 @@ def test_what_turns_out_hopeless_costs_the_number_of_persons_alone(folder, tmp_p
 
 
 def test_a_larger_epsilon_is_named_where_it_would_do(tmp_path):
-    with pytest.raises(privsynth.LittleToLearn, match=r"What would help: epsilon=.?2\b"):
+    with pytest.raises(privsynth.LittleToLearn, match=r"What would help: epsilon=.?3\b"):
         privsynth.synthesize(clinic(60), schema=SPEC, epsilon=0.3, out=tmp_path / "out", expect_rows=200)
 
 

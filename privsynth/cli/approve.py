@@ -13,6 +13,7 @@ from privsynth.cli.keys import ask_passphrase
 
 if TYPE_CHECKING:
     from privsynth.approvals.decisions import Read, Standing
+    from privsynth.signing.keyring import Keyring
 
 MEANINGS = ("reviewed", "approved", "rejected")  # those of a statement, which is not loaded to print the help
 UNDECIDED = 3  # exit code of a release that is not approved, as of a check that failed
@@ -39,13 +40,12 @@ def approve(run: Path, name: str, meaning: str, comment: str, keyring_files: tup
     """
     from privsynth.approvals.decisions import record
     from privsynth.approvals.statement import Approval
-    from privsynth.signing.keyring import Keyring
-    from privsynth.signing.store import load_keyring, open_key
+    from privsynth.signing.store import open_key
     from privsynth.signing.verification import verify_run
     from privsynth.workspace import privsynth_home
 
     home, now = privsynth_home(), datetime.now(UTC)
-    release, officer = verify_run(run, [load_keyring(home), *map(Keyring.load, keyring_files)], now)
+    release, officer = verify_run(run, _keyrings(keyring_files), now)
     approval = Approval(meaning, comment, now, (release.manifest, officer.manifest))
     key, entry = open_key(home, name, ask_passphrase(), now=now)
     path = record(run, approval, key, entry.holder)
@@ -76,13 +76,9 @@ def status(
     """
     from privsynth.approvals.decisions import standing
     from privsynth.policy.files import load_policy
-    from privsynth.signing.keyring import Keyring
-    from privsynth.signing.store import load_keyring
-    from privsynth.workspace import privsynth_home
 
-    keyrings = [load_keyring(privsynth_home()), *map(Keyring.load, keyring_files)]
     needed = 1 if policy_name is None else load_policy(policy_name).policy.approvals
-    found = standing(run, keyrings, datetime.now(UTC), needed=needed)
+    found = standing(run, _keyrings(keyring_files), datetime.now(UTC), needed=needed)
     if as_json:
         told = {"state": found.state, "needed": needed, "approved_by": found.approved_by}
         told |= {"rejected_by": found.rejected_by, "release": found.release.to_json()}
@@ -91,6 +87,15 @@ def status(
         click.echo(_text(found))
     if found.state != "approved":
         context.exit(UNDECIDED)
+
+
+def _keyrings(files: tuple[Path, ...]) -> list[Keyring]:
+    """Return the person's own keyring, and those that were named beside it."""
+    from privsynth.signing.keyring import Keyring
+    from privsynth.signing.store import load_keyring
+    from privsynth.workspace import privsynth_home
+
+    return [load_keyring(privsynth_home()), *map(Keyring.load, files)]
 
 
 def _text(found: Standing) -> str:

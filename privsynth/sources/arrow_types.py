@@ -11,7 +11,8 @@ import decimal
 import math
 import numbers
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -41,6 +42,14 @@ def text_batch(
     """Return a batch of text columns, each cleaned by `clean_text`."""
     arrays = [text_array(cells, skipped, options) for cells in columns]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def text_batches(
+    rows: Iterator[Sequence[str | None]], schema: pa.Schema, skipped: SkippedCells, options: SourceOptions
+) -> Iterator[pa.RecordBatch]:
+    """Yield rows of texts, one for each column of the schema, as batches of text columns (see `text_batch`)."""
+    while batch := list(islice(rows, options.rows_per_batch(len(schema)))):
+        yield text_batch(list(zip(*batch, strict=True)), schema, skipped, options)
 
 
 def text_array(cells: Sequence[str | None], skipped: SkippedCells, options: SourceOptions) -> pa.Array:

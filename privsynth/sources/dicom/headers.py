@@ -11,7 +11,6 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from privsynth.errors import ConfigError, SourceError
 from privsynth.schema.definition import Column
 from privsynth.schema.source_format import SourceFormat
 from privsynth.schema.stated_types import Family, StatedTypes
-from privsynth.sources.arrow_types import cell_text, text_batch, text_schema
+from privsynth.sources.arrow_types import cell_text, text_batches, text_schema
 from privsynth.sources.header_checks import check_names, refuse_unreadable
 from privsynth.sources.protocol import SkippedCells, SourceOptions
 
@@ -75,9 +74,7 @@ class DicomSource:
 
     def batches(self, skipped: SkippedCells) -> Iterator[pa.RecordBatch]:
         """Yield the rows as text columns; a file that is no DICOM is left out and counted."""
-        rows = self._rows(skipped)
-        while batch := list(islice(rows, self._options.rows_per_batch(len(self.names)))):
-            yield text_batch(list(zip(*batch, strict=True)), self.arrow_schema, skipped, self._options)
+        yield from text_batches(self._rows(skipped), self.arrow_schema, skipped, self._options)
 
     def _rows(self, skipped: SkippedCells) -> Iterator[list[str | None]]:
         for path in self._files:

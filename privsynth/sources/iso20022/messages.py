@@ -6,7 +6,6 @@ import gzip
 import re
 import zlib
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import IO, Any, cast
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser
@@ -19,7 +18,7 @@ from privsynth.errors import SourceError
 from privsynth.schema.definition import Column
 from privsynth.schema.source_format import SourceFormat
 from privsynth.schema.stated_types import StatedTypes
-from privsynth.sources.arrow_types import text_batch, text_schema
+from privsynth.sources.arrow_types import text_batches, text_schema
 from privsynth.sources.container_limits import CountedBytes
 from privsynth.sources.header_checks import chosen_positions, refuse_unreadable
 from privsynth.sources.iso20022.layouts import FIXED, LAYOUTS, MessageLayout
@@ -65,8 +64,7 @@ class MessageSource:
     def batches(self, skipped: SkippedCells) -> Iterator[pa.RecordBatch]:
         """Yield the records as text columns."""
         rows = (row for path in self._files for row in self._rows(path, skipped))
-        while batch := list(islice(rows, self._options.rows_per_batch(len(self.names)))):
-            yield text_batch(list(zip(*batch, strict=True)), self.arrow_schema, skipped, self._options)
+        yield from text_batches(rows, self.arrow_schema, skipped, self._options)
 
     def _rows(self, path: Path, skipped: SkippedCells) -> Iterator[list[str | None]]:
         for record, header in _records(path, self._layout):

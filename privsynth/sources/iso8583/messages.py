@@ -15,7 +15,7 @@ from privsynth.errors import SourceError
 from privsynth.schema.definition import Column
 from privsynth.schema.source_format import SourceFormat
 from privsynth.schema.stated_types import StatedTypes
-from privsynth.sources.arrow_types import text_batch, text_schema
+from privsynth.sources.arrow_types import text_batches, text_schema
 from privsynth.sources.header_checks import chosen_positions, refuse_unreadable
 from privsynth.sources.iso8583.layout import COLUMNS, TRANSMITTED, Framing
 from privsynth.sources.protocol import SkippedCells, SourceOptions
@@ -72,9 +72,7 @@ class CardMessages:
 
     def batches(self, skipped: SkippedCells) -> Iterator[pa.RecordBatch]:
         """Yield the messages as rows of texts; one that cannot be taken apart is left out and counted."""
-        rows = self._rows(skipped)
-        while batch := list(islice(rows, self._options.rows_per_batch(len(self.names)))):
-            yield text_batch(list(zip(*batch, strict=True)), self.arrow_schema, skipped, self._options)
+        yield from text_batches(self._rows(skipped), self.arrow_schema, skipped, self._options)
 
     def _rows(self, skipped: SkippedCells) -> Iterator[list[str | None]]:
         for path in self._files:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,7 +18,7 @@ from privsynth.errors import SourceError
 from privsynth.schema.definition import Column
 from privsynth.schema.source_format import SourceFormat
 from privsynth.schema.stated_types import Family, StatedTypes
-from privsynth.sources.arrow_types import text_batch, text_schema
+from privsynth.sources.arrow_types import text_batches, text_schema
 from privsynth.sources.header_checks import check_names, refuse_unreadable
 from privsynth.sources.protocol import Adapter, SkippedCells, SourceOptions
 from privsynth.sources.text.text_file import open_text, physical_lines
@@ -65,9 +64,7 @@ class CefSource:
 
     def batches(self, skipped: SkippedCells) -> Iterator[pa.RecordBatch]:
         """Yield the events as rows of texts; lines that are no events are left out and counted."""
-        rows = self._rows(skipped)
-        while batch := list(islice(rows, self._options.rows_per_batch(len(self.names)))):
-            yield text_batch(list(zip(*batch, strict=True)), self.arrow_schema, skipped, self._options)
+        yield from text_batches(self._rows(skipped), self.arrow_schema, skipped, self._options)
 
     def _rows(self, skipped: SkippedCells) -> Iterator[list[str | None]]:
         for path in self._files:

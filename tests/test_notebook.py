@@ -12,7 +12,7 @@ import pytest
 import privsynth
 from privsynth.findings.finding import Finding
 from privsynth.notebook import MOST_CHARACTERS, card, promise_text, worst_text
-from privsynth.report.report_data import LedgerState
+from privsynth.report.records.inside import LedgerState
 
 HOSTILE = "<script>alert(1)</script>\"'&" + "x" * 100_000
 

@@ -4,6 +4,7 @@ from privsynth.pipeline.writing.report_records import report_titles
 from privsynth.report import headlines as _headlines
 from privsynth.report import render as _render
 from privsynth.report import sections as _sections
+from privsynth.report import verdict_rows as _verdict_rows
 from privsynth.report.titles import titles_by
 
 TITLES = report_titles()
@@ -19,7 +20,7 @@ def sections(report):
 
 
 def checks(report):
-    return _sections.checks(report, title)
+    return _verdict_rows.checks(report, title)
 
 
 def headlines(report):

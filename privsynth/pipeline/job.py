@@ -16,7 +16,7 @@ from privsynth.pipeline.writing.report_records import Signing
 from privsynth.policy.files import LoadedPolicy
 from privsynth.policy.judge import Judgement
 from privsynth.privacy.budget import Bill
-from privsynth.report.report_data import AuditRun, OfficerPart
+from privsynth.report.records.inside import AuditRun, OfficerPart
 from privsynth.signing.keys import SigningKey
 from privsynth.sources.registry import Source
 from privsynth.table import Table

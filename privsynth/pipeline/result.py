@@ -11,7 +11,7 @@ from privsynth.findings.usability import Usability
 from privsynth.notebook import card, checks_text, promise_text, worst_text
 from privsynth.policy.judge import Judgement
 from privsynth.release.folder import Release
-from privsynth.report.report_data import LedgerState
+from privsynth.report.records.inside import LedgerState
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

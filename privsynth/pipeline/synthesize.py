@@ -46,7 +46,7 @@ from privsynth.privacy.budget import Bill
 from privsynth.randomness import new_sampling_seed
 from privsynth.release.folder import Release
 from privsynth.release.out_folder import OutFolder, check_out
-from privsynth.report.report_data import AuditRun, OfficerPart
+from privsynth.report.records.inside import AuditRun, OfficerPart
 from privsynth.sources.fingerprint import content_fingerprints
 from privsynth.sources.protocol import source_format_of, stated_types_of
 from privsynth.sources.registry import SourceOptions, extension_of, read_table, takes_encoding

@@ -5,7 +5,7 @@ The list follows the themes of NIST SP 800-226 (2025); the wording is ours. A fu
 
 from __future__ import annotations
 
-from privsynth.report.report_data import Hazard
+from privsynth.report.records.judgement import Hazard
 
 ELSEWHERE = "a table from elsewhere"
 UNTRAINED = ("marginal",)

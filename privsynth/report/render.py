@@ -14,11 +14,15 @@ from markupsafe import Markup
 
 from privsynth.pages.templates import templates_dir
 from privsynth.report import explain_epsilon, format_numbers
+from privsynth.report.blocks import zero_note
 from privsynth.report.charts import plots, roc, svg
 from privsynth.report.headlines import headlines
-from privsynth.report.report_data import ColumnProfile, Guarantee, ReportData
-from privsynth.report.sections import checks, left_out_words, sections, tally, unmeasured, zero_note
+from privsynth.report.records.promise import Guarantee
+from privsynth.report.records.tables import ColumnProfile
+from privsynth.report.report_data import ReportData
+from privsynth.report.sections import left_out_words, sections, unmeasured
 from privsynth.report.titles import GLOSSARY, STATUSES, VERDICTS, titles_by
+from privsynth.report.verdict_rows import checks, tally
 
 ATTESTATION = Markup('<script type="application/vnd.in-toto.bundle" id="privsynth-attestation"></script>')
 PROFILES = 40  # columns with a histogram; report.json has all of them (own)

@@ -14,17 +14,10 @@ from privsynth.findings.usability import Usability
 from privsynth.policy.files import parse_policy
 from privsynth.policy.judge import Judgement, judge
 from privsynth.report.hazards import hazards
-from privsynth.report.report_data import (
-    AuditRun,
-    ColumnProfile,
-    ColumnRecord,
-    GeneratorRecord,
-    Guarantee,
-    LedgerState,
-    OfficerPart,
-    ReportData,
-    SpendRecord,
-)
+from privsynth.report.records.inside import AuditRun, LedgerState, OfficerPart
+from privsynth.report.records.promise import GeneratorRecord, Guarantee, SpendRecord
+from privsynth.report.records.tables import ColumnProfile, ColumnRecord
+from privsynth.report.report_data import ReportData
 
 
 def finding(name: str, value: float | None, **more: Any) -> Finding:

@@ -10,8 +10,8 @@ from titled import headlines, render, sections
 from privsynth.findings.families import families
 from privsynth.pages.templates import templates_dir
 from privsynth.report.format_numbers import tidy
+from privsynth.report.records.inside import AuditRun, OfficerPart
 from privsynth.report.render import _environment
-from privsynth.report.report_data import AuditRun, OfficerPart
 
 
 def test_every_family_has_its_line_and_silence_is_no_pass(officer_report):

@@ -10,7 +10,9 @@ import pytest
 
 from privsynth.extensions import Extension
 from privsynth.report.hazards import ELSEWHERE, hazards
-from privsynth.report.report_data import GeneratorRecord, Guarantee, OfficerPart, SpendRecord, json_schema
+from privsynth.report.records.inside import OfficerPart
+from privsynth.report.records.promise import GeneratorRecord, Guarantee, SpendRecord
+from privsynth.report.report_data import json_schema
 
 
 def test_a_public_report_refuses_a_finding_of_the_officer(public_report, make_finding):

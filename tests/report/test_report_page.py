@@ -18,10 +18,13 @@ from titled import checks, render, sections, title
 from privsynth.extensions import Extension
 from privsynth.pages.templates import templates_dir
 from privsynth.report import render as rendering
+from privsynth.report.blocks import SHOWN, zero_note
 from privsynth.report.format_numbers import number
+from privsynth.report.records.judgement import Decision
+from privsynth.report.records.promise import GeneratorRecord
+from privsynth.report.records.tables import ColumnProfile, ColumnRecord
 from privsynth.report.render import ATTESTATION
-from privsynth.report.report_data import ColumnProfile, ColumnRecord, Decision, GeneratorRecord
-from privsynth.report.sections import SHOWN, unmeasured, zero_note
+from privsynth.report.sections import unmeasured
 
 GOLDEN = Path(__file__).parent / "golden"
 REWRITE = "PRIVSYNTH_UPDATE_GOLDEN"

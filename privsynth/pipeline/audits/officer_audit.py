@@ -16,7 +16,7 @@ from privsynth.pipeline.audits.audit_inputs import columns_apart, side_by_side
 from privsynth.pipeline.audits.refit import plain_frame, refit_of_model
 from privsynth.pipeline.learning.request import Private, Public, Request
 from privsynth.progress import Progress
-from privsynth.report.report_data import AuditRun
+from privsynth.report.records.inside import AuditRun
 
 ROWS_APART = 20_000  # synthetic rows of one table beyond which the audits get a sample (own)
 

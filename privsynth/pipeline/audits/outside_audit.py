@@ -38,8 +38,11 @@ from privsynth.randomness import KeyedFunction
 from privsynth.release.out_folder import OutFolder, check_out
 from privsynth.release.sample import model_folder
 from privsynth.report.hazards import ELSEWHERE, hazards
+from privsynth.report.records.inside import AuditRun, OfficerPart
+from privsynth.report.records.promise import GeneratorRecord
+from privsynth.report.records.tables import TableRecord
 from privsynth.report.render import render
-from privsynth.report.report_data import AuditRun, GeneratorRecord, OfficerPart, ReportData, TableRecord
+from privsynth.report.report_data import ReportData
 from privsynth.sampling.synthetic_model import SyntheticModel
 from privsynth.schema.definition import Schema
 from privsynth.schema.linked import LinkedSchema, linked_schema

@@ -27,7 +27,7 @@ from privsynth.pipeline.audits.refit import plain_frame
 from privsynth.pipeline.linked.learn import LinkedRequest, PublicTables, link_people, table_schema
 from privsynth.progress import Progress
 from privsynth.randomness import KeyedFunction
-from privsynth.report.report_data import AuditRun
+from privsynth.report.records.inside import AuditRun
 from privsynth.sampling.linked.written import own_key, written_keys
 from privsynth.schema.linked import LinkedSchema
 from privsynth.table import Table

@@ -30,7 +30,8 @@ from privsynth.errors import ConfigError, SchemaError
 from privsynth.findings.finding import Finding
 from privsynth.pipeline.audits.audit_inputs import compared_facts, typed_frame
 from privsynth.progress import Progress
-from privsynth.report.report_data import AuditRun, TableRecord
+from privsynth.report.records.inside import AuditRun
+from privsynth.report.records.tables import TableRecord
 from privsynth.schema.linked import LinkedSchema
 from privsynth.sources.protocol import SourceOptions
 from privsynth.sources.registry import open_tables, read_tables

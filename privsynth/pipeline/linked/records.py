@@ -28,7 +28,9 @@ from privsynth.policy.judge import judge
 from privsynth.privacy.accounting import gdp_mu
 from privsynth.privacy.budget import Bill
 from privsynth.report.hazards import hazards
-from privsynth.report.report_data import ColumnRecord, GeneratorRecord, Guarantee, ReportData, TableRecord
+from privsynth.report.records.promise import GeneratorRecord, Guarantee
+from privsynth.report.records.tables import ColumnRecord, TableRecord
+from privsynth.report.report_data import ReportData
 from privsynth.sampling.linked.model import hidden_columns
 from privsynth.schema.definition import IDENTIFIER_KINDS, Column
 from privsynth.schema.linked import LinkedSchema, dump_linked_schema

@@ -48,7 +48,7 @@ from privsynth.release.folder import Release
 from privsynth.release.linked import linked_label, parquet_label, write_linked
 from privsynth.release.out_folder import OutFolder, check_out
 from privsynth.release.parquet import write_parquet
-from privsynth.report.report_data import AuditRun, OfficerPart
+from privsynth.report.records.inside import AuditRun, OfficerPart
 from privsynth.sampling.linked.saved import linked_digest, save_linked
 from privsynth.sampling.origin import Origin
 from privsynth.schema.linked import LinkedSchema

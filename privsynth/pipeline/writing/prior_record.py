@@ -5,7 +5,7 @@ from __future__ import annotations
 from privsynth.pipeline.learning.from_prior import CHECK_OF_DOMAIN
 from privsynth.pipeline.learning.request import PriorUse
 from privsynth.pipeline.prior.known import KnownTable
-from privsynth.report.report_data import PriorRecord
+from privsynth.report.records.promise import PriorRecord
 from privsynth.sampling.origin import PriorOrigin
 
 

@@ -43,17 +43,10 @@ from privsynth.privacy.accounting import gdp_mu
 from privsynth.privacy.budget import Bill, SpendingPlan, TrainingSpec
 from privsynth.public_figures.figures import TITLES as FIGURE_TITLES
 from privsynth.report.hazards import hazards
-from privsynth.report.report_data import (
-    ColumnProfile,
-    ColumnRecord,
-    GeneratorRecord,
-    Guarantee,
-    LedgerState,
-    OfficerPart,
-    Provenance,
-    ReportData,
-    SpendRecord,
-)
+from privsynth.report.records.inside import LedgerState, OfficerPart
+from privsynth.report.records.promise import GeneratorRecord, Guarantee, SpendRecord
+from privsynth.report.records.tables import ColumnProfile, ColumnRecord, Provenance
+from privsynth.report.report_data import ReportData
 from privsynth.schema.calculations import written
 from privsynth.schema.definition import Column, Schema
 

@@ -1,0 +1,143 @@
+"""Pictures that stand for several findings of a family at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from privsynth.findings.finding import Finding
+from privsynth.report.blocks import row_of
+from privsynth.report.charts import histories, plots, roc
+from privsynth.report.charts.roc import Curve
+from privsynth.report.charts.steps import Line, steps
+from privsynth.report.explain_epsilon import bound_curve
+from privsynth.report.report_data import ReportData
+from privsynth.report.titles import Titles
+
+# Findings of different names that share a scale and a chart.
+_TOGETHER: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
+    "fidelity": (("Mean distance, over all columns", ("tvd_1way_mean", "tvd_2way_mean", "tvd_3way_mean")),),
+    "histories": (
+        (
+            "Mean distance, over all columns of a table",
+            (
+                "parent_distance_mean",
+                "place_distance_mean",
+                "transition_distance_mean",
+                "gap_distance_mean",
+                "aggregate_1way_mean",
+                "aggregate_2way_mean",
+            ),
+        ),
+    ),
+    "utility": (("Trained on synthetic rows, tested on real ones (AUROC)", ("tstr_auroc", "utility_auc")),),
+    "membership": (
+        (
+            "Membership attacks on everybody, on the most vulnerable, and on the generator (AUC)",
+            ("membership_auc", "membership_auc_vulnerable", "membership_shadow_auc"),
+        ),
+        (
+            "Membership attacks: hits at few false alarms, among all and within groups",
+            ("membership_tpr", "membership_tpr_by_group"),
+        ),
+    ),
+    "disclosure": (
+        (
+            "Attacks on individuals: excess over people who were not in the data",
+            ("singling_out", "linkability", "inference", "attribute_inference"),
+        ),
+    ),
+    "coverage": (("Rows of one table that lie among those of the other", ("precision", "recall", "coverage")),),
+}
+# Label of a row of such a chart, if not its title; "" if its group is enough.
+_SHORT = {
+    "tvd_1way_mean": "single columns",
+    "tvd_2way_mean": "pairs of columns",
+    "tvd_3way_mean": "triples of columns",
+    "parent_distance_mean": "with a row above",
+    "place_distance_mean": "with the place",
+    "transition_distance_mean": "with the next row",
+    "gap_distance_mean": "gaps",
+    "aggregate_1way_mean": "summing up",
+    "aggregate_2way_mean": "summing up, pairs",
+    "tstr_auroc": "",
+    "utility_auc": "",
+    "membership_auc": "",
+    "membership_auc_vulnerable": "",
+    "membership_shadow_auc": "shadow models",
+    "membership_tpr": "",
+    "membership_tpr_by_group": "",
+}
+
+
+def overviews_of(family: str, findings: Sequence[Finding], report: ReportData, title: Titles) -> list[Markup]:
+    pictures = []
+    for heading, names in _TOGETHER.get(family, ()):
+        pictures += _together(heading, [f for name in names for f in findings if f.name == name], title)
+    return pictures + _histories(findings, title) + _roc(findings, report, title) + _generations(findings, title)
+
+
+def _together(heading: str, findings: Sequence[Finding], title: Titles) -> list[Markup]:
+    """Return findings of several names on one scale; one name has a picture of its own already."""
+    if len({(finding.name, finding.visibility) for finding in findings}) < 2:
+        return []
+    mixed = len({finding.visibility for finding in findings}) > 1
+    rows = []
+    for finding in findings:
+        kind = (", exact" if finding.visibility == "officer" else ", noisy") if mixed else ""
+        short = _SHORT.get(finding.name, title(finding.name))
+        label = f"{short} ({finding.group})" if short and finding.group else short or finding.group
+        rows.append(row_of(finding, (label or title(finding.name)) + kind))
+    label = next((f.baseline_label for f in findings if f.baseline_label), "")
+    return [plots.forest(heading, rows, better=findings[0].better, baseline_label=label)]
+
+
+def _roc(findings: Sequence[Finding], report: ReportData, title: Titles) -> list[Markup]:
+    drawn = [curve for finding in findings if (curve := _curve(finding, title)) is not None]
+    if not drawn:
+        return []
+    bound, g = None, report.guarantee
+    if g is not None:
+        bound = bound_curve(epsilon=g.epsilon, delta=g.delta, mu=g.mu, mu_delta=g.mu_delta)
+    return [roc.roc("Membership attacks, and the most that the guarantee allows", drawn, bound=bound)]
+
+
+def _generations(findings: Sequence[Finding], title: Titles) -> list[Markup]:
+    """Return what generations keep, a line a regime, beside plain resampling: from lists in the detail of a finding."""
+    kept = [f for f in findings if f.name == "decay_tail_mass" and len(f.detail.get("generation", ())) > 1]
+    pictures = []
+    for curve, heading in (
+        ("tail", "Share of the mass of rare combinations that is kept"),
+        ("distance", "Distance of pairs from the release"),
+    ):
+        own = [f for f in kept if curve in f.detail]
+        drawn = [Line(f.group or title(f.name), f.detail[curve]) for f in own]
+        plain = [Line("resampling without a model", f.detail[f"{curve}_resampled"], soft=True) for f in own[:1]]
+        if drawn:
+            pictures.append(steps(heading, [*drawn, *plain], across="generation"))
+    return pictures
+
+
+def _histories(findings: Sequence[Finding], title: Titles) -> list[Markup]:
+    """Return the numbers of rows of each table, and what follows what in the worst column: from the details."""
+    pictures = []
+    for finding in findings:
+        if finding.name == "children_distance" and finding.detail.get("labels"):
+            told = finding.detail
+            heading = f"{title(finding.name)}: {finding.group}"
+            pictures.append(histories.paired_bars(heading, told["labels"], told["real"], told["synthetic"]))
+    worst = [f for f in findings if f.name == "transition_distance_worst" and f.detail.get("labels")]
+    if worst:
+        furthest = max(worst, key=lambda f: (f.value or 0.0) - (f.baseline or 0.0))
+        heading, told = f"{title(furthest.name)}: {furthest.group}", furthest.detail
+        pictures.append(histories.two_matrices(heading, told["labels"], told["real"], told["synthetic"]))
+    return pictures
+
+
+def _curve(finding: Finding, title: Titles) -> Curve | None:
+    """Return the ROC curve of an attack from the points "roc" of its detail."""
+    points = finding.detail.get("roc", ())
+    if len(points) < 2:
+        return None
+    return Curve(finding.group or title(finding.name), [f for f, _ in points], [t for _, t in points])

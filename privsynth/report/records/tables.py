@@ -1,0 +1,72 @@
+"""The columns and tables of a release, as its public report shows them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from privsynth.report.records.checked import one_of, within
+
+Provenance = Literal["declared", "bought", "fixed", "prior"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnRecord:
+    """One column as the public report shows it.
+
+    Attributes:
+      domain: a sentence with the bounds or categories that the run used.
+      provenance: where the domain is from: "declared" by a person, "bought" with noise, a "fixed" default, or a public
+        "prior".
+      treatment: "modelled", "dropped: free text", "fresh surrogate", "derived by rule", ...
+    """
+
+    name: str
+    kind: str
+    domain: str
+    provenance: Provenance
+    treatment: str
+    roles: tuple[str, ...] = ()
+    nullable: bool = True
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        one_of(f"provenance of {self.name}", self.provenance, Provenance)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableRecord:
+    """One of several linked tables as the public report shows it.
+
+    Attributes:
+      name: of the table.
+      parent: the table that its rows belong to; "" for the persons and for a reference table.
+      order: the column that orders the rows of one parent; "" for none.
+      max_children: at most so many rows of one person were used; None for the persons and for a reference table.
+      n_rows: synthetic rows, or the public rows of a reference table.
+      reference: whether it is public and was passed through unchanged.
+    """
+
+    name: str
+    parent: str = ""
+    order: str = ""
+    max_children: int | None = None
+    n_rows: int = 0
+    reference: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnProfile:
+    """A small histogram of the SYNTHETIC rows of one column; `ordered` where the labels are bins of a scale."""
+
+    column: str
+    labels: tuple[str, ...]
+    counts: tuple[float, ...]
+    ordered: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.labels) != len(self.counts):
+            raise ValueError(f"the profile of {self.column} has {len(self.labels)} labels, {len(self.counts)} counts")
+        for count in self.counts:
+            within(f"a count in the profile of {self.column}", count, 0, math.inf)

@@ -29,6 +29,7 @@ from pipeline.admissions import (
     write,
 )
 
+from privsynth.exports.documents import DOCUMENTS
 from privsynth.ledger.ledger import Ledger
 from privsynth.pipeline import synthesize as synthesize_module
 from privsynth.pipeline.writing import write as write_module
@@ -45,6 +46,8 @@ PUBLIC_FILES = {
     "schema.yaml",
     "manifest.json",
     "attestation.dsse.json",
+    "cards",
+    *DOCUMENTS,
 }
 OFFICER_FILES = {"report.html", "report.json", "manifest.json", "attestation.dsse.json", "run.json"}
 

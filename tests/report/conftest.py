@@ -119,7 +119,9 @@ COLUMNS = (
         treatment="fresh surrogate",
         nullable=False,
     ),
-    ColumnRecord(name="age", kind="integer", domain="0 to 120", provenance="declared", treatment="modelled"),
+    ColumnRecord(
+        name="age", kind="integer", domain="0 to 120", provenance="declared", treatment="modelled", unit="years"
+    ),
     ColumnRecord(
         name="sex",
         kind="categorical",
@@ -127,6 +129,17 @@ COLUMNS = (
         provenance="bought",
         treatment="modelled",
         roles=("protected", "quasi_identifier"),
+        values=("F", "M", "X"),
+    ),
+    ColumnRecord(
+        name="diagnosis",
+        kind="categorical",
+        domain="90 categories",
+        provenance="declared",
+        treatment="modelled",
+        note="Main diagnosis",
+        hierarchy="ICD-10: chapter > block",
+        digits=True,
     ),
 )
 

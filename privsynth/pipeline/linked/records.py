@@ -15,12 +15,12 @@ from privsynth.pipeline.linked.learn import LinkedRequest, PublicTables
 from privsynth.pipeline.linked.outlook import neighbours
 from privsynth.pipeline.linked.views import table_schema
 from privsynth.pipeline.usability.headline import Judged, usability_of
+from privsynth.pipeline.writing.column_records import records_of_columns
 from privsynth.pipeline.writing.public_schema import HEAD, public_columns
 from privsynth.pipeline.writing.report_records import (
     Signing,
     profiles,
     promise_of,
-    records_of_columns,
     spend_records,
 )
 from privsynth.policy.files import LoadedPolicy
@@ -187,6 +187,7 @@ def _columns(public: PublicTables, schema: LinkedSchema, name: str) -> list[Colu
                 roles=known.roles,
                 nullable=column in open_,
                 note=known.description or "",
+                unit=known.unit or "",
             )
         )
     treated = {**public.layouts[name].dropped, **dict.fromkeys(hidden_columns(schema, name), _HIDDEN)}

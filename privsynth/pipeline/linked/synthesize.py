@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 
 from privsynth.errors import LittleToLearn, OutputError, PrivsynthWarning
+from privsynth.exports.documents import DOCUMENTS
+from privsynth.exports.facts import DataFile
 from privsynth.findings.finding import Finding
 from privsynth.generators.registry import load_generator
 from privsynth.ledger.account import Account, several_units_text
@@ -37,6 +39,7 @@ from privsynth.pipeline.result import SynthesisResult
 from privsynth.pipeline.setting_out import durations, keyed_commitment, signing_key
 from privsynth.pipeline.usability.advice import cost_of_stop
 from privsynth.pipeline.usability.outlook import GUESSED_ROWS, Outlook
+from privsynth.pipeline.writing.documents import data_file, write_documents
 from privsynth.pipeline.writing.report_records import Signing, ledger_state, officer_report, promise_of
 from privsynth.pipeline.writing.staging import Seal, deliver, set_permissions, stage, write_json, write_report
 from privsynth.policy.files import LoadedPolicy, load_policy
@@ -287,12 +290,13 @@ def _write(job: LinkedJob, made: LinkedMade, folder: Path) -> Path:
             report_id=job.env.report_id,
             created=job.env.now.isoformat(),
             signing=job.signing,
-            files=[*files, "report.html", "report.json", "schema.yaml"],
+            files=[*files, "report.html", "report.json", "schema.yaml", *DOCUMENTS],
             reference_rows={name: table.n_rows for name, table in made.references.items()},
             policy=job.policy,
         )
         report = linked_report(made.public, job.request, made.bill, run)
         write_report(folder / "public", report)
+        write_documents(folder / "public", report, _data_files(job, made, folder / "public"))
         seal = Seal(job.request.dataset, job.key, job.holder, job.env.now)
         officer = replace(made.officer, release=seal.sign(folder / "public", "public"))
         (folder / "officer").mkdir(mode=0o700)
@@ -341,6 +345,26 @@ def _write_tables(job: LinkedJob, made: LinkedMade, folder: Path) -> list[str]:
         (folder / "data" / COMPANION).write_text(linked_companion(model, drawn, label, headers), encoding="utf-8")
         written.append(COMPANION)
     return [*(f"data/{name}" for name in written), *files]
+
+
+def _data_files(job: LinkedJob, made: LinkedMade, folder: Path) -> tuple[DataFile, ...]:
+    """Return what the documents say of the tables that were written."""
+    models, suffix = made.public.model.models, job.config.format
+    drawn = [
+        data_file(
+            folder,
+            f"data/{name}.{suffix}",
+            rows=made.public.drawn[name].n_rows,
+            table=name,
+            delimiter=model.source_format.delimiter,
+        )
+        for name, model in models.items()
+    ]
+    passed = [
+        data_file(folder, f"data/{name}.{suffix}", rows=table.n_rows, table=name, reference=True)
+        for name, table in made.references.items()
+    ]
+    return (*drawn, *passed)
 
 
 def _result(job: LinkedJob, made: LinkedMade) -> SynthesisResult:

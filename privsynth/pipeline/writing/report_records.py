@@ -5,27 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import singledispatch
 
 import numpy as np
 import pandas as pd
 
 from privsynth import __version__
 from privsynth.audit.registry import finding_titles
-from privsynth.codecs.column_facts import ColumnFacts
-from privsynth.codecs.columns import (
-    CategoryCodec,
-    ColumnCodec,
-    ComputedCodec,
-    DerivedCodec,
-    NumberCodec,
-    PersonalCodec,
-    SurrogateCodec,
-    TiedCodec,
-    TimeCodec,
-)
 from privsynth.codecs.synthetic_rows import SyntheticRows
-from privsynth.codecs.table import TableCodec
 from privsynth.findings.finding import Finding
 from privsynth.generators.registry import generator_extension
 from privsynth.ledger.account import Account
@@ -35,7 +21,7 @@ from privsynth.pipeline.config import REPORT_SHARE
 from privsynth.pipeline.learning.request import Public, Request
 from privsynth.pipeline.usability.headline import usability
 from privsynth.pipeline.usability.left_out import rows_left_out
-from privsynth.pipeline.usability.resolution import unresolved
+from privsynth.pipeline.writing.column_records import column_records
 from privsynth.pipeline.writing.prior_record import prior_record
 from privsynth.policy.files import LoadedPolicy
 from privsynth.policy.judge import Judgement, judge
@@ -45,10 +31,8 @@ from privsynth.public_figures.figures import TITLES as FIGURE_TITLES
 from privsynth.report.hazards import hazards
 from privsynth.report.records.inside import LedgerState, OfficerPart
 from privsynth.report.records.promise import GeneratorRecord, Guarantee, SpendRecord
-from privsynth.report.records.tables import ColumnProfile, ColumnRecord, Provenance
+from privsynth.report.records.tables import ColumnProfile
 from privsynth.report.report_data import ReportData
-from privsynth.schema.calculations import written
-from privsynth.schema.definition import Column, Schema
 
 PROFILE_BARS = 12  # of a column's profile (own): as many as fit beside each other on a page
 _WHAT = {
@@ -190,149 +174,9 @@ def _mechanism(part: str, mechanism: str, releases: int, steps: int) -> str:
     return mechanism if releases == 1 else f"{mechanism}, {releases} releases"
 
 
-SHARED = "a fresh surrogate for each synthetic unit, which its rows share"
-
-
 def _flat(settings: Mapping[str, object]) -> dict[str, object]:
     """Return the settings without long lists, for reading."""
     return {key: value for key, value in settings.items() if not isinstance(value, list) or len(value) <= 8}
-
-
-def column_records(public: Public, schema: Schema) -> tuple[ColumnRecord, ...]:
-    """Return what the public may know of each column of the source."""
-    known = dict(public.layout.dropped)
-    if public.model.units is not None and public.model.units.column is not None:
-        known[public.model.units.column] = SHARED
-    records = records_of_columns(public.model.codec, public.facts, schema, known)
-    told = () if public.prior is None else public.prior.columns
-    return tuple(_from_prior(record) if record.name in told else record for record in records)
-
-
-def _from_prior(record: ColumnRecord) -> ColumnRecord:
-    """Return a column whose categories or bins a prior tells."""
-    domain = record.domain.replace(" with enough units", "").replace(", found with noise", "")
-    return replace(record, domain=f"{domain}; as in the prior", provenance="prior")
-
-
-def records_of_columns(
-    codec: TableCodec, facts: Mapping[str, ColumnFacts], schema: Schema, treated: Mapping[str, str]
-) -> tuple[ColumnRecord, ...]:
-    """Return what the public may know of each column of a table.
-
-    Args:
-      treated: column -> what became of it, where its codec does not say.
-    """
-    infos = []
-    for name, fact in facts.items():
-        column, of_column = schema.column(name), codec.by_name.get(name)
-        domain, provenance = _domain(of_column, column, fact)
-        infos.append(
-            ColumnRecord(
-                name=name,
-                kind=fact.kind,
-                domain=domain,
-                provenance=provenance,
-                treatment=treated.get(name) or _treatment(of_column, column),
-                roles=column.roles,
-                nullable=column.nullable,
-                note=column.description or "",
-            )
-        )
-    return tuple(infos)
-
-
-def _treatment(codec: ColumnCodec | None, column: Column) -> str:
-    if codec is None:
-        return "modelled"
-    if unresolved(codec, column):
-        missing = "its categories, or kind: id" if codec.family == "text" else "its minimum and maximum"
-        reason = "at this budget no value stands out from the noise, so the synthetic values are arbitrary"
-        return f"not resolved: {reason}; declare {missing}"
-    return _treated(codec)
-
-
-@singledispatch
-def _treated(codec: ColumnCodec) -> str:
-    """Return in words what became of a column."""
-    return f"modelled as the amount above {codec.base}" if codec.base else "modelled"
-
-
-@_treated.register
-def _(codec: SurrogateCodec) -> str:
-    return f"a fresh surrogate in every row, {codec.format.text}: rows of one unit are not linked"
-
-
-@_treated.register
-def _(codec: PersonalCodec) -> str:
-    return "invented for every row; the cells are not read"
-
-
-@_treated.register
-def _(codec: CategoryCodec) -> str:
-    return "modelled" if codec.source is None else f"follows from {codec.source}, by the declared code book"
-
-
-@_treated.register
-def _(codec: TiedCodec) -> str:
-    return f"modelled by how far its rank lies from that of {codec.near}, which nearly determines it"
-
-
-@_treated.register
-def _(codec: DerivedCodec) -> str:
-    return f"derived by rule: {codec.minuend} − {codec.subtrahend}"
-
-
-@_treated.register
-def _(codec: ComputedCodec) -> str:
-    return f"computed by rule: {written(codec.calculation).replace('`', '')}"
-
-
-def _domain(codec: ColumnCodec | None, column: Column, fact: ColumnFacts) -> tuple[str, Provenance]:
-    return ("none", fact.provenance) if codec is None else _values(codec, column, fact)
-
-
-@singledispatch
-def _values(codec: ColumnCodec, column: Column, fact: ColumnFacts) -> tuple[str, Provenance]:
-    """Return in words what a column can hold, and where that comes from."""
-    return "none", fact.provenance
-
-
-@_values.register
-def _(codec: CategoryCodec, column: Column, fact: ColumnFacts) -> tuple[str, Provenance]:
-    count = f"{len(codec.values)} {'category' if len(codec.values) == 1 else 'categories'}"
-    if fact.kind == "boolean":
-        return " or ".join(codec.values), fact.provenance
-    if column.categories is not None:
-        stated = fact.provenance == "fixed"
-        return f"{count}, {'from the types of the source' if stated else 'declared'}", "fixed" if stated else "declared"
-    if codec.closed:
-        return f"{count} with enough units; no row was found to hold another", "bought"
-    others = "OTHER" if codec.hierarchy is None else "their group"
-    return f"{count} with enough units; all others become {others}", "bought"
-
-
-@_values.register(ComputedCodec)
-@_values.register(DerivedCodec)
-def _(codec: ComputedCodec | DerivedCodec, column: Column, fact: ColumnFacts) -> tuple[str, Provenance]:
-    return "computed", "declared"
-
-
-@_values.register(NumberCodec)
-@_values.register(TiedCodec)
-@_values.register(TimeCodec)
-def _(codec: NumberCodec | TiedCodec | TimeCodec, column: Column, fact: ColumnFacts) -> tuple[str, Provenance]:
-    low, high = column.minimum, column.maximum
-    bounds = f"{_bound(low)} to {_bound(high)}" if low is not None or high is not None else "no declared bounds"
-    given: Provenance = "fixed" if fact.provenance == "fixed" else "declared"
-    provenance: Provenance = given if low is not None and high is not None else "bought"
-    bins = codec.bins.size
-    return f"{bounds}; {bins} {'bin' if bins == 1 else 'bins'}, found with noise", provenance
-
-
-def _bound(value: object) -> str:
-    if value is None:
-        return "open"
-    return value.isoformat(sep=" ") if hasattr(value, "isoformat") else f"{value:g}"
 
 
 def profiles(rows: SyntheticRows) -> tuple[ColumnProfile, ...]:

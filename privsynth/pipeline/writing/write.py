@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from privsynth.errors import OutputError
+from privsynth.exports.documents import DOCUMENTS
 from privsynth.pipeline.job import Job, Made
+from privsynth.pipeline.writing.documents import data_file, write_documents
 from privsynth.pipeline.writing.public_schema import public_schema
 from privsynth.pipeline.writing.report_records import officer_report, public_report
 from privsynth.pipeline.writing.staging import Seal, set_permissions, write_json, write_report
@@ -65,11 +67,14 @@ def write_release(job: Job, made: Made, folder: Path) -> Path:
             report_id=job.env.report_id,
             created=created,
             signing=job.signing,
-            files=files,
+            files=[*files, *DOCUMENTS],
             policy=job.policy,
         )
         report = replace(report, extensions=job.extensions)
         write_report(folder / "public", report)
+        delimiter = public.rows.source_format.delimiter
+        written = data_file(folder / "public", data, rows=public.rows.n_rows, delimiter=delimiter)
+        write_documents(folder / "public", report, (written,))
         seal = Seal(job.request.dataset, job.key, job.holder, job.env.now)
         officer = replace(officer, release=seal.sign(folder / "public", "public"))
         inside = replace(report, files=("report.html", "report.json", "run.json"))

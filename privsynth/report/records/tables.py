@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from privsynth.report.records.checked import one_of, within
@@ -20,6 +20,11 @@ class ColumnRecord:
       provenance: where the domain is from: "declared" by a person, "bought" with noise, a "fixed" default, or a public
         "prior".
       treatment: "modelled", "dropped: free text", "fresh surrogate", "derived by rule", ...
+      note: what the schema says of it, for readers.
+      unit: in which it is measured; "" for none.
+      hierarchy: the levels of its codes, from coarse to fine; "" for none.
+      values: all that it can hold, where they are few.
+      digits: whether some of its values are texts of digits that begin with 0, which spreadsheets take for numbers.
     """
 
     name: str
@@ -30,6 +35,10 @@ class ColumnRecord:
     roles: tuple[str, ...] = ()
     nullable: bool = True
     note: str = ""
+    unit: str = field(default="", metadata={"omit_empty": True})
+    hierarchy: str = field(default="", metadata={"omit_empty": True})
+    values: tuple[str, ...] = field(default=(), metadata={"omit_empty": True})
+    digits: bool = field(default=False, metadata={"omit_empty": True})
 
     def __post_init__(self) -> None:
         one_of(f"provenance of {self.name}", self.provenance, Provenance)

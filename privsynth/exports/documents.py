@@ -1,0 +1,52 @@
+"""All documents of a release: path below the public folder -> text, and what each is."""
+
+from __future__ import annotations
+
+from privsynth.exports.cards import data_card, model_card
+from privsynth.exports.dictionary import dictionary_csv
+from privsynth.exports.document import to_html, to_markdown
+from privsynth.exports.facts import DataFile, ReleaseFacts
+from privsynth.exports.readme import readme
+
+README = "README.txt"
+# Path -> what it is, as README.txt lists them.
+DOCUMENTS = {
+    README: "this text",
+    "data-dictionary.csv": "each column: meaning, type, unit, values, how they are known, missing or not, roles, codes",
+    "cards/data-card.html": "the data card, to read; cards/data-card.md is the same in Markdown",
+    "cards/data-card.md": "",
+    "cards/model-card.html": "the model card, to read; cards/model-card.md is the same in Markdown",
+    "cards/model-card.md": "",
+}
+_BESIDE = {
+    "report.html": "the report: the promise, the accuracy, what was not tested; report.json is the same for programs",
+    "schema.yaml": "the columns for programs: what was declared or bought with the privacy budget",
+    "model/": "draws more rows, at no cost in privacy: privsynth sample FOLDER/model --rows 1000 --out more",
+    "manifest.json": "SHA-256 of every file; attestation.dsse.json is the signature over them",
+}
+
+
+def documents(facts: ReleaseFacts) -> dict[str, str]:
+    """Return path -> text of each of `DOCUMENTS`."""
+    data, model = data_card(facts), model_card(facts)
+    texts = {
+        README: readme(facts, _listed(facts)),
+        "data-dictionary.csv": dictionary_csv(facts),
+        "cards/data-card.html": to_html(data),
+        "cards/data-card.md": to_markdown(data),
+        "cards/model-card.html": to_html(model),
+        "cards/model-card.md": to_markdown(model),
+    }
+    assert texts.keys() == DOCUMENTS.keys()
+    return texts
+
+
+def _listed(facts: ReleaseFacts) -> list[tuple[str, str]]:
+    """Return what README.txt lists: the rows first."""
+    rows = [(file.path, _rows(file)) for file in facts.data]
+    return rows + [(path, what) for path, what in {**DOCUMENTS, **_BESIDE}.items() if what]
+
+
+def _rows(file: DataFile) -> str:
+    what = "a reference table, public and unchanged" if file.reference else "synthetic rows"
+    return f"{what}: {file.rows:,} rows, {len(file.columns):,} columns"

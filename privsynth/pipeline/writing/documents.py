@@ -1,0 +1,58 @@
+"""Write the documents of a release into its public folder."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from privsynth.exports.documents import documents
+from privsynth.exports.facts import DataFile, ReleaseFacts
+from privsynth.report.report_data import ReportData
+from privsynth.signing._files import digest_file
+
+
+def data_file(
+    folder: Path, path: str, *, rows: int, table: str = "", delimiter: str = ",", reference: bool = False
+) -> DataFile:
+    """Return what the documents say of a file of rows that was written.
+
+    Args:
+      folder: the public one. path: below it.
+      rows: how many it has.
+      delimiter: of delimited text; unused for Parquet.
+    Raises:
+      OSError: it cannot be read.
+    """
+    whole, text = folder / path, path.endswith(".csv")
+    digest = digest_file(whole)
+    return DataFile(
+        path=path,
+        table=table,
+        columns=_header(whole, delimiter) if text else tuple(pq.read_schema(whole).names),
+        rows=rows,
+        sha256=digest.sha256,
+        size=digest.size,
+        reference=reference,
+        delimiter=delimiter if text else "",
+    )
+
+
+def _header(path: Path, delimiter: str) -> tuple[str, ...]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return tuple(next(csv.reader(file, delimiter=delimiter), ()))
+
+
+def write_documents(folder: Path, report: ReportData, data: tuple[DataFile, ...]) -> None:
+    """Write README.txt, the data dictionary and the cards.
+
+    Args:
+      folder: the public one.
+    Raises:
+      OSError: the disk is full or failing.
+    """
+    for path, text in documents(ReleaseFacts(report=report, data=data)).items():
+        (folder / path).parent.mkdir(exist_ok=True)
+        with (folder / path).open("w", encoding="utf-8", newline="") as file:
+            file.write(text)

@@ -16,6 +16,7 @@ from privsynth.benchmark.results import NOT_PRIVATE, Document, Spread, Summary
 from privsynth.pages.templates import templates_dir
 from privsynth.report import format_numbers
 from privsynth.report.charts import svg
+from privsynth.report.render import report_style
 
 REFERENCE_EPSILON = 1.0  # of the charts against seconds, if there are runs at it (own)
 MINUS = "−"
@@ -71,7 +72,7 @@ def render(document: Document) -> str:
       jinja2.UndefinedError: a template names what does not exist.
       ValueError: a figure is not finite.
     """
-    style = "\n" + (templates_dir() / "report.css").read_text(encoding="utf-8")
+    style = report_style()
     digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
     utility = _utility(document)
     measures = [*sorted(_FIDELITY, key=lambda m: m.key), *utility, _APART]

@@ -17,10 +17,12 @@ from markupsafe import Markup
 
 from privsynth.report.charts import svg
 from privsynth.report.charts.axis import Axis
+from privsynth.report.charts.text_width import text_width
 from privsynth.report.format_numbers import number
 
+WIDE = 660.0  # pixels: the width of a chart of the benchmark, which is read on a desk (own)
 # Edges of the plot in pixels.
-LEFT, RIGHT, TOP, BOTTOM = 52.0, svg.WIDE - 14.0, 14.0, 286.0
+LEFT, RIGHT, TOP, BOTTOM = 52.0, WIDE - 14.0, 14.0, 286.0
 NO_PRIVACY_SLOT = 84.0  # pixels: the column at the right, for what has no epsilon
 DODGE = 3.0  # pixels between series at the same epsilon, so that their intervals do not overlap
 MARKER = 4.5  # pixels: radius of a shape
@@ -36,7 +38,6 @@ _STEPS = (
 
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
-NAME_WIDTH = 230.0  # pixels: the longest name beside a shape; longer ones are cut
 # Where the name of a spot may stand: right, left or middle of it, and how many lines below; the best place first.
 _PLACES = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
 
@@ -137,7 +138,7 @@ def against_epsilon(
     """
     points = [point for one in series for point in one.points]
     if not points:
-        return svg.figure(title, "No run has this figure.", svg.WIDE, 44, svg.text(12, 26, "No run has this figure."))
+        return svg.figure(title, "No run has this figure.", WIDE, 44, svg.text(12, 26, "No run has this figure."))
     ends = [x for p in points for x in (p.mean - (p.sd or 0.0), p.mean + (p.sd or 0.0))]
     if any(not math.isfinite(x) for x in ends):
         raise ValueError("a chart was given a number that is not finite")
@@ -151,7 +152,7 @@ def against_epsilon(
     body += [part for part, one in zip(drawn, series, strict=True) if one.kind != Kind.OURS]
     body += [part for part, one in zip(drawn, series, strict=True) if one.kind == Kind.OURS]  # ours lie on top
     legend, height = _legend([(one.kind, _sign(one), one.name) for one in series], BOTTOM + 56, ceiling, ceiling_name)
-    return svg.figure(title, _words(series, ceiling, ceiling_name), svg.WIDE, height, "".join(body) + legend)
+    return svg.figure(title, _words(series, ceiling, ceiling_name), WIDE, height, "".join(body) + legend)
 
 
 def _epsilons(points: Sequence[Point]) -> Callable[[float | None], float]:
@@ -246,7 +247,7 @@ def _legend(
         for i, (sign, name) in enumerate(of_kind):
             x, row = (LEFT, LEFT + 305)[i % 2], y + 20 + 20 * (i // 2)
             parts.append(f'<g transform="translate({svg.coordinate(x)} {svg.coordinate(row)})">{sign}</g>')
-            parts.append(svg.label(x + 36, row + 4, name, 258, **_tone_of_name(kind)))
+            parts.append(svg.text(x + 36, row + 4, name, **_tone_of_name(kind)))
         y += 26 + 20 * math.ceil(len(of_kind) / 2) if of_kind else 0
     return "".join(parts), y
 
@@ -273,7 +274,7 @@ def against_seconds(
     A name stands beside its shape where there is room for it; the legend holds all of them.
     """
     if not spots:
-        return svg.figure(title, "No run has this figure.", svg.WIDE, 44, svg.text(12, 26, "No run has this figure."))
+        return svg.figure(title, "No run has this figure.", WIDE, 44, svg.text(12, 26, "No run has this figure."))
     figures = [spot.figure for spot in spots] + ([] if ceiling is None else [ceiling])
     if any(not math.isfinite(x) for x in (*figures, *(spot.seconds for spot in spots))):
         raise ValueError("a chart was given a number that is not finite")
@@ -284,7 +285,7 @@ def against_seconds(
 
     level = Axis([10.0**power for power in range(low, high + 1)], LEFT, RIGHT, _log_seconds)
     body, taken = [_frame(scale)], []
-    body += level.rules_down([f"{mark:g}" for mark in level.marks], (TOP, BOTTOM))
+    body += level.rules_down([f"{mark:g}" for mark in level.marks], (TOP, BOTTOM), width=WIDE)
     body.append(svg.text((LEFT + RIGHT) / 2, BOTTOM + 34, "seconds of a fit (log scale)", text_anchor="middle"))
     if ceiling is not None:
         y = scale(ceiling)
@@ -295,7 +296,7 @@ def against_seconds(
     desc = " ".join(f"{s.name}: {number(s.figure)} in {number(s.seconds)} seconds." for s in spots)
     entries = [(s.kind, _marker(s.place, s.kind, 14, 0), s.name) for s in spots]
     legend, height = _legend(entries, BOTTOM + 56, ceiling, ceiling_name)
-    return svg.figure(title, f"{desc} All figures are in the table below.", svg.WIDE, height, "".join(body) + legend)
+    return svg.figure(title, f"{desc} All figures are in the table below.", WIDE, height, "".join(body) + legend)
 
 
 def _log_seconds(seconds: float) -> float:
@@ -308,13 +309,13 @@ def _spots(spots: Sequence[Spot], places: Mapping[int, tuple[float, float]], tak
     parts = [_marker(spot.place, spot.kind, *places[id(spot)]) for spot in spots]
     for spot in sorted(spots, key=lambda spot: (spot.kind != Kind.OURS, places[id(spot)][1])):
         others = [*taken, *(box for key, box in shapes.items() if key != id(spot))]
-        width = min(len(spot.name) * svg.CHAR * 11 / 12, NAME_WIDTH)
+        width = text_width(spot.name, 11, bold=spot.kind == Kind.OURS)
         for dx, dy in _PLACES:
             at, box = _name_place(*places[id(spot)], dx, dy, width)
             if _inside(box) and not any(_overlap(box, other) for other in others):
                 taken.append(box)
                 more = {"text_anchor": ("middle", "start", "end")[dx], **_tone_of_name(spot.kind)}
-                parts.append(svg.label(at, box[3] - 3, spot.name, NAME_WIDTH + 4, font_size=11, **more))
+                parts.append(svg.text(at, box[3] - 3, spot.name, font_size=11, **more))
                 break
     return "".join(parts)
 

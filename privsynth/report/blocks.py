@@ -11,7 +11,7 @@ from itertools import combinations
 from markupsafe import Markup
 
 from privsynth.findings.finding import Finding, Verdict
-from privsynth.report.charts import plots
+from privsynth.report.charts import matrices, plots
 from privsynth.report.charts.plots import Row
 from privsynth.report.titles import Titles
 
@@ -134,10 +134,10 @@ def _picture(heading: str, findings: Sequence[Finding]) -> Markup | None:
     if all(finding.value is None for finding in findings):
         return None
     if len(findings) == 1:
-        cells = _matrix(findings[0])
-        return plots.heatmap("Distance of every pair of columns", cells, better=findings[0].better) if cells else None
+        cells, name = _matrix(findings[0]), "Distance of every pair of columns"
+        return matrices.heatmap(name, cells, better=findings[0].better) if cells else None
     if findings[0].name == "tvd_2way" and (pairs := _pairs(findings)) and _fills(pairs):
-        return plots.heatmap(heading, pairs, better=findings[0].better)
+        return matrices.heatmap(heading, pairs, better=findings[0].better)
     label = next((f.baseline_label for f in findings if f.baseline_label), "")
     rest = shared_ending([finding.group for finding in findings])
     rows = [row_of(finding, finding.group.removesuffix(rest) or heading) for finding in findings]

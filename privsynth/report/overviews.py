@@ -8,13 +8,15 @@ from markupsafe import Markup
 
 from privsynth.findings.finding import Finding
 from privsynth.report.blocks import row_of
-from privsynth.report.charts import histories, plots, roc
+from privsynth.report.charts import matrices, plots, roc
+from privsynth.report.charts.overlays import Overlay, overlay
 from privsynth.report.charts.roc import Curve
 from privsynth.report.charts.steps import Line, steps
 from privsynth.report.explain_epsilon import bound_curve
 from privsynth.report.report_data import ReportData
 from privsynth.report.titles import Titles
 
+FOLLOWS = "of 100 rows with the value at the left, how many are followed by the one above"
 # Findings of different names that share a scale and a chart.
 _TOGETHER: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "fidelity": (("Mean distance, over all columns", ("tvd_1way_mean", "tvd_2way_mean", "tvd_3way_mean")),),
@@ -99,7 +101,7 @@ def _roc(findings: Sequence[Finding], report: ReportData, title: Titles) -> list
         return []
     bound, g = None, report.guarantee
     if g is not None:
-        bound = bound_curve(epsilon=g.epsilon, delta=g.delta, mu=g.mu, mu_delta=g.mu_delta)
+        bound = bound_curve(epsilon=g.epsilon, delta=g.delta, mu=g.mu, mu_delta=g.mu_delta, lowest=roc.LOWEST)
     return [roc.roc("Membership attacks, and the most that the guarantee allows", drawn, bound=bound)]
 
 
@@ -126,12 +128,15 @@ def _histories(findings: Sequence[Finding], title: Titles) -> list[Markup]:
         if finding.name == "children_distance" and finding.detail.get("labels"):
             told = finding.detail
             heading = f"{title(finding.name)}: {finding.group}"
-            pictures.append(histories.paired_bars(heading, told["labels"], told["real"], told["synthetic"]))
+            shares = {"synthetic": told["synthetic"], "real": told["real"]}
+            pictures.append(overlay(Overlay(title=heading, labels=told["labels"], **shares)))
     worst = [f for f in findings if f.name == "transition_distance_worst" and f.detail.get("labels")]
     if worst:
         furthest = max(worst, key=lambda f: (f.value or 0.0) - (f.baseline or 0.0))
         heading, told = f"{title(furthest.name)}: {furthest.group}", furthest.detail
-        pictures.append(histories.two_matrices(heading, told["labels"], told["real"], told["synthetic"]))
+        shares = {"rows": told["labels"], "columns": told["labels"], "meaning": FOLLOWS}
+        pair = matrices.Pair(title=heading, real=told["real"], synthetic=told["synthetic"], **shares)
+        pictures.append(matrices.tiles(pair))
     return pictures
 
 

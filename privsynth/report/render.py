@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -15,13 +16,14 @@ from markupsafe import Markup
 from privsynth.pages.templates import templates_dir
 from privsynth.report import explain_epsilon, format_numbers
 from privsynth.report.blocks import zero_note
-from privsynth.report.charts import plots, roc, svg
+from privsynth.report.charts import promise, svg
+from privsynth.report.charts.overlays import Overlay, overlay
 from privsynth.report.headlines import headlines
 from privsynth.report.records.promise import Guarantee
 from privsynth.report.records.tables import ColumnProfile
 from privsynth.report.report_data import ReportData
 from privsynth.report.sections import left_out_words, sections, unmeasured
-from privsynth.report.titles import GLOSSARY, STATUSES, VERDICTS, titles_by
+from privsynth.report.titles import GLOSSARY, STATUSES, VERDICTS, plain_part, titles_by
 from privsynth.report.verdict_rows import checks, tally
 
 ATTESTATION = Markup('<script type="application/vnd.in-toto.bundle" id="privsynth-attestation"></script>')
@@ -39,7 +41,7 @@ def render(report: ReportData, titles: Mapping[str, str]) -> str:
       jinja2.UndefinedError: a template names what does not exist.
       ValueError: a figure is not finite.
     """
-    style, title = _style(), titles_by(titles)
+    style, title = report_style(), titles_by(titles)
     digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
     return (
         _environment(templates_dir())
@@ -95,9 +97,9 @@ def _clean(value: Any) -> Any:
     return svg.clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def _style() -> str:
-    """Return the style sheet as it stands in the page, newline for newline."""
-    return "\n" + (templates_dir() / "report.css").read_text(encoding="utf-8")
+def report_style() -> str:
+    """Return the style sheets as they stand in the page, newline for newline."""
+    return "\n" + "".join((templates_dir() / name).read_text(encoding="utf-8") for name in ("report.css", "charts.css"))
 
 
 def _promise(g: Guarantee) -> dict[str, Any]:
@@ -105,9 +107,11 @@ def _promise(g: Guarantee) -> dict[str, Any]:
     bounds: dict[str, Any] = {"epsilon": g.epsilon, "delta": g.delta, "mu": g.mu, "mu_delta": g.mu_delta}
     cards = explain_epsilon.risk_cards(**bounds)
     return {
-        "budget": plots.budget_bar("Where the budget went", [(spend.label, spend.share) for spend in g.spends]),
+        "budget": promise.waterfall(
+            "Where the budget went", [(plain_part(s.label), s.share) for s in g.spends], total=_whole(g)
+        ),
         "cards": cards,
-        "people": roc.people("What an attacker can gain, in 100 guesses", cards),
+        "people": promise.people("What an attacker can gain, in 100 guesses", cards),
         "membership": explain_epsilon.membership_sentence(**bounds),
         "delta": explain_epsilon.delta_sentence(g.delta),
         "percent": explain_epsilon.percent,
@@ -115,6 +119,16 @@ def _promise(g: Guarantee) -> dict[str, Any]:
     }
 
 
+def _whole(g: Guarantee) -> str:
+    """Return the name of the whole budget, on the scale on which its parts add up."""
+    return f"The whole budget: ε = {format_numbers.number(g.epsilon)}, δ = {format_numbers.power(g.delta)}"
+
+
 def _picture(profile: ColumnProfile) -> Markup:
-    heading = f"{profile.column}, synthetic rows"
-    return plots.histogram(heading, profile.labels, profile.counts, ordered=profile.ordered)
+    total = math.fsum(profile.counts)
+    shares = [count / total for count in profile.counts] if total else [0.0] * len(profile.counts)
+    title = f"{profile.column}, synthetic rows"
+    if not profile.ordered:
+        return overlay(Overlay(title=title, labels=profile.labels, synthetic=shares))
+    edges = range(len(shares) + 1)
+    return overlay(Overlay(title=title, labels=(*profile.labels, "and above"), synthetic=shares, edges=edges))

@@ -32,6 +32,26 @@ VERDICTS = {
     "info": "For information",
 }
 
+# Part of the budget -> what it bought, as short as the label of a bar.
+_PARTS = {
+    "votes": "what kind each column has",
+    "rows": "how many rows there are",
+    "domain": "which categories and bins there are",
+    "one_way": "each column by itself",
+    "selection": "which columns depend on each other",
+    "measurement": "how columns occur together",
+    "training": "training of the network",
+    "report": "figures of this report",
+}
+
+
+def plain_part(label: str) -> str:
+    """Return what a part of the budget bought; of one of several tables, "table/part", the table goes first."""
+    table, sign, part = label.rpartition("/")
+    words = _PARTS.get(part, part.replace("_", " "))
+    return f"{table}: {words}" if sign else words
+
+
 STATUSES = {"addressed": "addressed", "partly": "in part", "open": "open"}
 
 GLOSSARY = (

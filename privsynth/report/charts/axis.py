@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from privsynth.report.charts import svg
+from privsynth.report.charts.text_width import text_width
 
 
 def _identity(figure: float) -> float:
@@ -42,11 +43,16 @@ class Axis:
             parts.append(svg.text(left - gap, y + drop, name, text_anchor="end", font_size=11, fill=svg.SOFT))
         return parts
 
-    def rules_down(self, names: Sequence[str], ends: tuple[float, float], **line: float | str) -> list[str]:
-        """Return a vertical rule at each mark of a horizontal axis, and its label below."""
-        parts, (top, bottom) = [], ends
+    def rules_down(
+        self, names: Sequence[str], ends: tuple[float, float], *, width: float = svg.WIDE, **line: float | str
+    ) -> list[str]:
+        """Return a vertical rule at each mark of a horizontal axis, and its label below where there is room for it."""
+        parts, (top, bottom), free = [], ends, -1.0
         for figure, name in zip(self.marks, names, strict=True):
             x = self(figure)
             parts.append(svg.line(x, top, x, bottom, stroke=svg.LINE, **line))
-            parts.append(svg.text(x, bottom + 18, name, text_anchor="middle", fill=svg.SOFT, font_size=11))
+            half, middle = text_width(name, 11) / 2, svg.inside(x, name, 11, width)
+            if middle - half > free:
+                parts.append(svg.text(middle, bottom + 16, name, text_anchor="middle", fill=svg.SOFT, font_size=11))
+                free = middle + half + 4
         return parts

@@ -14,7 +14,7 @@ from privsynth.report.charts.roc import DASHES, TONES, mark
 from privsynth.report.format_numbers import number
 
 # Edges of the plot in pixels; left of it stand the names of the marks, below it those of the steps.
-_LEFT, _RIGHT, _TOP, _BOTTOM = 60.0, svg.WIDE - 20.0, 14.0, 230.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 60.0, svg.WIDE - 16.0, 14.0, 210.0
 MOST = len(TONES)
 
 
@@ -50,14 +50,17 @@ def steps(title: str, lines: Sequence[Line], *, across: str, low: float = 0.0) -
     for step in range(count):
         body.append(svg.text(level(step), _BOTTOM + 18, str(step), text_anchor="middle", font_size=11, fill=svg.SOFT))
     body.append(svg.text((_LEFT + _RIGHT) / 2, _BOTTOM + 36, across, text_anchor="middle", font_size=11))
+    bottom = _BOTTOM + 60.0
     for index, line in enumerate(drawn):
         points = [(level(step), upright(value)) for step, value in enumerate(line.values) if value is not None]
         tone = svg.SOFT if line.soft else TONES[index]
         body.append(svg.path(points, stroke=tone, stroke_width=2, stroke_dasharray=DASHES[index]))
         body += [mark(index, x, y) for x, y in points]
-        x, y = (_LEFT, 390.0)[index % 2], _BOTTOM + 60 + 20 * (index // 2)
-        body.append(svg.line(x, y, x + 28, y, stroke=tone, stroke_width=2, stroke_dasharray=DASHES[index]))
-        body.append(mark(index, x + 14, y) + svg.label(x + 36, y + 4, line.name, 260))
+        y = bottom
+        body.append(svg.line(8, y, 36, y, stroke=tone, stroke_width=2, stroke_dasharray=DASHES[index]))
+        name, count = svg.paragraph(44, y + 4, line.name, svg.WIDE - 52)
+        body.append(mark(index, 22, y) + name)
+        bottom += 14.4 * count + 6
     words = [f"{line.name}: {', '.join(number(value) for value in line.values)}" for line in drawn]
     desc = f"By {across}, from 0 to {count - 1}. " + ". ".join(words) + "."
-    return svg.figure(title, desc, svg.WIDE, _BOTTOM + 66 + 20 * -(-len(drawn) // 2), "".join(body))
+    return svg.figure(title, desc, svg.WIDE, bottom, "".join(body))

@@ -1,5 +1,8 @@
 """SVG elements as text. No ids, so that any number of charts can share a page; no style attributes, so that they pass a
-strict content security policy; every text is escaped."""
+strict content security policy; every text is escaped.
+
+Tones are attributes, so that a picture is right by itself. `templates/charts.css` gives each of them another value on a
+dark page; there is one for every tone here."""
 
 from __future__ import annotations
 
@@ -10,14 +13,21 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from privsynth.report.charts.text_width import LINE_HEIGHT, text_width, wrapped
+
 INK = "#1b2733"
 SOFT = "#54616e"
 LINE = "#c9d1d9"
 BLUE = "#1f5a86"
 RUST = "#a8430f"
+SAND = "#f7d9c4"
+VIOLET, GREEN = "#5b3f8c", "#3d6b35"
 FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Liberation Sans',sans-serif"
-WIDE = 660  # pixels: the width of every chart (own)
-CHAR = 6.4  # pixels: mean width of a character at font size 12, a little too much
+PAPER = "#fff"  # of what stands on a dark tone, and between two tones
+SHADES = ("#f3f7fa", "#d8e6f0", "#b0cce0", "#7facca", "#4b86b0", "#1f5a86", "#123a5a")  # from little to much
+# Pixels: the width of every chart of a report (own). That of a phone, so that its texts are as large there as they are
+# drawn; wider pages put several beside each other.
+WIDE = 360
 
 
 def clean(text: str) -> str:
@@ -33,12 +43,6 @@ def _hidden(char: str) -> bool:
 def escape(text: str) -> str:
     """Return the text, cleaned, for SVG content or an attribute in double quotes."""
     return html.escape(clean(text), quote=True)
-
-
-def shorten(text: str, width: float, size: float = 12) -> str:
-    """Return the text cut to about `width` pixels at font size `size`, with an ellipsis."""
-    fits = max(int(width / (CHAR * size / 12)), 2)
-    return text if len(text) <= fits else text[: fits - 1].rstrip() + "…"
 
 
 def coordinate(value: float) -> str:
@@ -79,14 +83,25 @@ def text(x: float, y: float, content: str, **more: float | str) -> str:
     return f"<text{attributes({'x': x, 'y': y, 'fill': INK, **more})}>{escape(content)}</text>"
 
 
-def label(x: float, y: float, content: str, width: float, **more: float | str) -> str:
-    """Return a text cut to `width` pixels; the whole text is its title."""
+def inside(x: float, content: str, size: float, width: float = WIDE) -> float:
+    """Return the middle of a text that is centred at x, moved as far as it must be to stay in the picture."""
+    half = text_width(clean(content), size) / 2 + 1
+    return min(max(x, half), max(width - half, half))
+
+
+def paragraph(x: float, y: float, content: str, width: float, **more: float | str) -> tuple[str, int]:
+    """Return a text broken into lines of at most `width` pixels, never cut, and how many lines it has.
+
+    The first line stands at y, the next `LINE_HEIGHT` times the font size below.
+    """
     size = float(more.get("font_size", 12))
-    shown = shorten(clean(content), width, size)
-    if shown == content:
-        return text(x, y, content, **more)
+    lines = wrapped(clean(content), width, size, bold=str(more.get("font_weight", "")) >= "600")
+    if len(lines) == 1:
+        return text(x, y, lines[0], **more), 1
     tag = attributes({"x": x, "y": y, "fill": INK, **more})
-    return f"<text{tag}><title>{escape(content)}</title>{escape(shown)}</text>"
+    step = coordinate(size * LINE_HEIGHT)
+    spans = [f'<tspan x="{coordinate(x)}" dy="{step}">{escape(line)}</tspan>' for line in lines[1:]]
+    return f"<text{tag}>{escape(lines[0])}{''.join(spans)}</text>", len(lines)
 
 
 def hatch(x: float, y: float, width: float, height: float, *, gap: float = 5, **more: float | str) -> str:
@@ -107,12 +122,12 @@ def marker(shape: str, x: float, y: float, size: float = 5, **more: float | str)
     """Return a marker: "dot", "ring", "diamond", "square", "cross" or "tick"."""
     if shape in ("dot", "ring"):
         tone: dict[str, float | str] = (
-            {"fill": BLUE} if shape == "dot" else {"fill": "#fff", "stroke": INK, "stroke_width": 1.6}
+            {"fill": BLUE} if shape == "dot" else {"fill": PAPER, "stroke": INK, "stroke_width": 1.6}
         )
         return f"<circle{attributes({'cx': x, 'cy': y, 'r': size, **tone, **more})}/>"
     if shape == "diamond":
         corners = [(x, y - size), (x + size, y), (x, y + size), (x - size, y), (x, y - size)]
-        return path(corners, **{"fill": "#fff", "stroke_width": 1.6, **more})
+        return path(corners, **{"fill": PAPER, "stroke_width": 1.6, **more})
     if shape == "square":
         return rect(x - size, y - size, 2 * size, 2 * size, **{"fill": RUST, **more})
     if shape == "cross":
@@ -122,13 +137,12 @@ def marker(shape: str, x: float, y: float, size: float = 5, **more: float | str)
     return line(x, y - size, x, y + size, **{"stroke_width": 2, **more})
 
 
-def figure(title: str, desc: str, width: float, height: float, body: str, *, small: bool = False) -> Markup:
+def figure(title: str, desc: str, width: float, height: float, body: str) -> Markup:
     """Return the whole picture, with its title and description for readers who do not see it."""
-    kind = "chart small" if small else "chart"
     across, down = coordinate(width), coordinate(height)
     size = f'viewBox="0 0 {across} {down}" width="{across}" height="{down}"'
     return Markup(
-        f'<svg class="{kind}" role="img" {size} font-family="{html.escape(FONT)}" font-size="12">'
+        f'<svg class="chart" role="img" {size} font-family="{html.escape(FONT)}" font-size="12">'
         f"<title>{escape(title)}</title><desc>{escape(desc)}</desc>{body}</svg>"
     )  # fmt: skip
 

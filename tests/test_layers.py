@@ -87,7 +87,7 @@ MAY_IMPORT = {
     "report.format_numbers": set(),
     "report.explain_epsilon": {"report.format_numbers"},
     "report.charts": {"report.format_numbers", "report.explain_epsilon"},
-    "report": BASE
+    "report": BASE | {"strict"}
     | {"findings", "policy", "pages.templates", "report.charts", "report.format_numbers", "report.explain_epsilon"},
     # of the public report alone
     "exports": BASE | {"findings", "pages.templates", "report", "report.charts", "report.format_numbers"},

@@ -21,6 +21,7 @@ from privsynth.report.charts.overlays import Overlay, overlay
 from privsynth.report.headlines import headlines
 from privsynth.report.records.promise import Guarantee
 from privsynth.report.records.tables import ColumnProfile
+from privsynth.report.regulation.annex import annex
 from privsynth.report.report_data import ReportData
 from privsynth.report.sections import left_out_words, sections, unmeasured
 from privsynth.report.titles import GLOSSARY, STATUSES, VERDICTS, plain_part, titles_by
@@ -30,13 +31,14 @@ ATTESTATION = Markup('<script type="application/vnd.in-toto.bundle" id="privsynt
 PROFILES = 40  # columns with a histogram; report.json has all of them (own)
 
 
-def render(report: ReportData, titles: Mapping[str, str]) -> str:
+def render(report: ReportData, titles: Mapping[str, str], *, language: str = "en") -> str:
     """Return the report as one self-contained HTML page with an empty attestation element at its end.
 
     Every chart is inline SVG with a text alternative, and its figures stand in a table beside it. Texts from outside
     (names of columns, groups, datasets) are escaped and cleaned of control characters.
     Args:
       titles: name of a finding -> its title; a name without one is spelled out.
+      language: of the regulatory annex, "en" or "de".
     Raises:
       jinja2.UndefinedError: a template names what does not exist.
       ValueError: a figure is not finite.
@@ -57,6 +59,7 @@ def render(report: ReportData, titles: Mapping[str, str]) -> str:
             unmeasured=unmeasured(report),
             tally=tally(report),
             checks=checks(report, title),
+            annex=annex(report, language),
             headlines=headlines(report, title),
             title=title,
             verdicts=VERDICTS,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from privsynth.audit.common.audit_tables import AuditTables, numbers, texts
+from privsynth.schema.definition import TIME_KINDS
 
 DENSE_CELLS = 1 << 20  # bins of a contingency table that is counted with a place for each: 8 MiB of int64 (own)
 FEW_VALUES = 20  # a number with at most so many different values is coded by value, not by quantile (own)
@@ -28,6 +30,15 @@ class Coder:
         """Number of codes."""
         return (len(self.edges) + 1 if self.edges is not None else len(self.values)) + 2  # type: ignore[arg-type]
 
+    def labels(self, *, is_time: bool = False) -> tuple[str, ...]:
+        """Return what each code stands for, in words; numbers of a time are seconds."""
+        if self.edges is None:
+            own = [_written(value, is_time) for value in self.values]  # type: ignore[union-attr]
+        else:
+            ends = [_written(edge, is_time) for edge in self.edges]
+            own = [f"at most {ends[0]}", *(f"{a} to {b}" for a, b in pairwise(ends)), f"above {ends[-1]}"]
+        return (*own, "a value of no real row", "missing")
+
     def apply(self, series: pd.Series) -> np.ndarray:
         """Return the (n,) int32 codes of a column."""
         if self.is_number:
@@ -42,6 +53,12 @@ class Coder:
             codes = self.values.get_indexer(pd.Index(words, dtype=object))  # type: ignore[union-attr]
         codes = np.where(codes < 0, self.size - 2, codes)
         return np.where(missing, self.size - 1, codes).astype(np.int32)
+
+
+def _written(value: object, is_time: bool) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return str(np.datetime64(int(value), "s")).replace("T", " ") if is_time else f"{value:g}"
 
 
 def fit_coder(series: pd.Series, *, is_number: bool, bins: int = 10) -> Coder:
@@ -59,13 +76,14 @@ def fit_coder(series: pd.Series, *, is_number: bool, bins: int = 10) -> Coder:
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Coded:
-    """The three tables as (n_columns, n_rows) int32 codes, with the number of codes of each column."""
+    """The three tables as (n_columns, n_rows) int32 codes, with the number of codes of each column, and their names."""
 
     columns: tuple[str, ...]
     sizes: tuple[int, ...]
     train: np.ndarray
     holdout: np.ndarray | None
     synthetic: np.ndarray
+    labels: tuple[tuple[str, ...], ...] = ()
 
 
 def fit_coders(tables: AuditTables, *, fit: Literal["train", "synthetic"] = "train", bins: int = 10) -> list[Coder]:
@@ -90,6 +108,10 @@ def discretise(tables: AuditTables, *, fit: Literal["train", "synthetic"] = "tra
         train=encode(tables.train, coders),
         holdout=None if tables.holdout is None else encode(tables.holdout, coders),
         synthetic=encode(tables.synthetic, coders),
+        labels=tuple(
+            coder.labels(is_time=tables.kinds.get(name) in TIME_KINDS)
+            for name, coder in zip(tables.columns, coders, strict=True)
+        ),
     )
 
 

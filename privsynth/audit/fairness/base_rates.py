@@ -10,13 +10,14 @@ from privsynth.audit.common.audit_tables import AuditTables
 from privsynth.audit.common.jackknife import BLOCKS, assign_blocks, jackknife_interval, jackknife_variance
 from privsynth.audit.common.predictors import Task, make_task
 from privsynth.audit.common.protected_groups import MIN_ROWS, Grouping
-from privsynth.findings.finding import Finding
+from privsynth.findings.finding import Finding, Verdict
 from privsynth.findings.group_share import beside_real, effective
 from privsynth.findings.insufficient import insufficient
+from privsynth.findings.severity import BEYOND, RATE, either_way, excess
 from privsynth.stats.intervals import share_difference, wilson
 
 MAX_CLASSES = 5  # of a target with more than two, the most frequent, with figures of their own (own)
-SHIFT = 0.05  # 5 points, between rates or gaps (own)
+SHIFT = RATE.review  # between rates or gaps
 DRAWS = 400  # of the parametric bootstrap of a gap: 10 lie beyond either end of a 95 % interval (own)
 SURE = 2.0  # standard deviations beyond which a tie has a sign: about 95 %
 
@@ -57,6 +58,8 @@ def _base_rate(name: str, ours: tuple[float, float], real: tuple[float, float], 
     shift = share_difference(*ours, *real)
     enough = min(ours[1], real[1]) >= MIN_ROWS
     moved = abs(shift.value) > SHIFT and (shift.low > 0 or shift.high < 0)
+    apart = either_way(shift)
+    told: Verdict = "fail" if apart.low > RATE.fail else "review" if moved else "pass"
     return beside_real(
         wilson(*ours),
         real[0] / real[1],
@@ -65,11 +68,17 @@ def _base_rate(name: str, ours: tuple[float, float], real: tuple[float, float], 
         n=rows,
         visibility="officer",
         baseline_label="training rows",
-        verdict="review" if moved and enough else "pass" if enough else "insufficient",
-        threshold=f"within {SHIFT} of the real rate, or within chance; {MIN_ROWS} rows at least (own)",
+        verdict=told if enough else "insufficient",
+        threshold=f"within {SHIFT} of the real rate, or within chance; fail if the whole interval (95 %) lies beyond "
+        f"{RATE.fail}; {MIN_ROWS} rows at least (own)",
         meaning="How often this outcome occurs in this group, in the synthetic rows and (baseline) in the real ones."
         + ("" if enough else " Too few rows for a verdict."),
-        detail={"shift": shift.value, "shift_low": shift.low, "shift_high": shift.high},
+        detail={
+            "shift": shift.value,
+            "shift_low": shift.low,
+            "shift_high": shift.high,
+            BEYOND: excess(apart, RATE.fail),
+        },
     )
 
 

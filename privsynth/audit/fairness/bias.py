@@ -26,16 +26,19 @@ from privsynth.audit.fidelity.subgroups import subgroup_fidelity
 from privsynth.findings.finding import Finding
 from privsynth.findings.group_share import beside_real, effective
 from privsynth.findings.insufficient import insufficient
+from privsynth.findings.severity import BEYOND, either_way, excess
 from privsynth.stats.intervals import Interval, share_difference, wilson
 
 FLAG = math.log(1.25)  # factor 1.25 on shares, after the four-fifths rule of thumb, 29 CFR 1607.4(D) (own)
+TWOFOLD = math.log(2)  # a group that is surely halved or doubled fails (own)
 # Pairs of protected columns; bounds the time (own).
 MAX_CROSSINGS: dict[Level, int] = {"quick": 0, "standard": 3, "deep": 10}
 MAX_CELLS = 1 << 15  # bins of a pair of columns; with more, nearly all are empty (own)
 WORST_TIES = 5  # columns shown beside the targets (own)
 SURE_TO_SHOW = 10  # expected rows of a group that vanished, for a failure: none of 10 has probability e^-10 = 5e-5
 PARITY = (
-    f"share within a factor of 1.25 of the real one, or the difference is within chance (95 %, shared); {MIN_ROWS} "
+    "share within a factor of 1.25 of the real one, or the difference is within chance (95 %, shared); fail if surely "
+    f"halved or doubled; {MIN_ROWS} "
 )
 
 
@@ -99,10 +102,19 @@ def _representation(tables: AuditTables, groups: Grouping) -> list[Finding]:
                     "log_disparity_half_width": ratio[1] if ratio else None,
                     "vanished": bool(ours[g] == 0 and real[g] > 0),
                     "column": groups.column,
+                    **_apart(ratio),
                 },
             )
         )
     return findings
+
+
+def _apart(ratio: tuple[float, float] | None) -> dict[str, object]:
+    """Return how far the logarithm of a ratio (value, half width) lies from zero, to rank groups by."""
+    if ratio is None:
+        return {}
+    value, half = ratio
+    return {BEYOND: excess(either_way(Interval(value, value - half, value + half)), TWOFOLD)}
 
 
 def _presence(ours: tuple[int, int], real: tuple[float, float], ratio: tuple[float, float] | None) -> tuple[str, str]:
@@ -116,6 +128,8 @@ def _presence(ours: tuple[int, int], real: tuple[float, float], ratio: tuple[flo
         if ours[0] and share_difference(*ours, *real).low > 0:
             return "review", "No real row belongs to this group: the synthetic rows have invented it."
         return "insufficient", words + " No real row belongs to it: too few to say whether it is invented."
+    if ratio and abs(ratio[0]) - ratio[1] > TWOFOLD:
+        return "fail", words
     if ratio and abs(ratio[0]) > max(FLAG, ratio[1]):
         return "review", words
     if min(ours[0], real[0]) < MIN_ROWS:

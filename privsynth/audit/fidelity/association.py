@@ -10,6 +10,7 @@ import numpy as np
 
 from privsynth.audit.common.audit_tables import AuditTables, numbers, thin
 from privsynth.audit.common.discretise import Coded
+from privsynth.audit.common.fresh_rows import strict
 from privsynth.audit.common.jackknife import (
     BLOCKS,
     assign_blocks,
@@ -18,6 +19,7 @@ from privsynth.audit.common.jackknife import (
     left_out_counts,
 )
 from privsynth.findings.finding import Finding
+from privsynth.findings.severity import STRENGTH, either_way, judged
 from privsynth.stats.intervals import Interval, cluster_variance, normal
 
 MAX_PAIRS = 1_000  # of columns; bounds the time (own)
@@ -69,11 +71,14 @@ def cramers_v(counts: np.ndarray) -> np.ndarray:
     return np.where(told, v, 0.0)
 
 
-def strength_differences(synthetic: np.ndarray, train: np.ndarray) -> list[Interval]:
-    """Return V(synthetic) - V(train) of each pair, from `strengths`; the intervals hold together (95 %)."""
+def strength_differences(synthetic: np.ndarray, train: np.ndarray, *, confidence: float = 0.95) -> list[Interval]:
+    """Return V(synthetic) - V(train) of each pair, from `strengths`; the intervals hold together."""
     variance = jackknife_variance(synthetic[:, 1:].T) + jackknife_variance(train[:, 1:].T)
     values = synthetic[:, 0] - train[:, 0]
-    return [jackknife_interval(float(v), s, shared=len(values)) for v, s in zip(values, variance, strict=True)]
+    return [
+        jackknife_interval(float(v), s, confidence=confidence, shared=len(values))
+        for v, s in zip(values, variance, strict=True)
+    ]
 
 
 def _mean_gap(synthetic: np.ndarray, train: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
@@ -113,10 +118,11 @@ def _cramers(tables: AuditTables, codes: Coded, rng: np.random.Generator) -> lis
         source="Bergsma (2013); interval: delete-a-group jackknife by unit, Kott (2001)",
     )
     order = np.argsort(-np.abs(ours[:, 0] - train[:, 0]), kind="stable")[:WORST]
-    apart = strength_differences(ours, train)
+    apart, beyond = strength_differences(ours, train), strength_differences(ours, train, confidence=strict())
     for i in order:
         name = " × ".join(codes.columns[c] for c in pairs[i])
-        findings.append(_one_pair(name, apart[i], float(ours[i, 0]), float(train[i, 0]), codes.synthetic.shape[1]))
+        one = _one_pair(name, apart[i], float(ours[i, 0]), float(train[i, 0]), codes.synthetic.shape[1])
+        findings.append(judged(one, either_way(beyond[i]), STRENGTH))
     return [mean, *findings]
 
 
@@ -133,7 +139,7 @@ def _excess(
     gap_h, without_h, without_th = _mean_gap(real, train)
     variance = sum(float(jackknife_variance(w)) for w in (without_s, without_h, without_ts - without_th))
     interval = jackknife_interval(gap_s - gap_h, variance)
-    return gap_h, Finding.of(
+    finding = Finding.of(
         interval,
         family="fidelity",
         name="association_difference_excess",
@@ -147,6 +153,7 @@ def _excess(
         source="Bergsma (2013); interval: delete-a-group jackknife by unit, Kott (2001)",
         detail={"synthetic": gap_s, "holdout": gap_h},
     )
+    return gap_h, judged(finding, jackknife_interval(gap_s - gap_h, variance, confidence=strict()), STRENGTH)
 
 
 def _one_pair(name: str, interval: Interval, ours: float, real: float, n: int) -> Finding:
@@ -214,7 +221,7 @@ def _correlations(tables: AuditTables, rng: np.random.Generator) -> list[Finding
 def _one_correlation(item: tuple[str, float, float, float], of: int, n: int) -> Finding:
     name, ours, real, variance = item
     interval = normal(ours - real, variance, confidence=1 - 0.05 / of)
-    return Finding.of(
+    finding = Finding.of(
         interval,
         family="fidelity",
         name="correlation_difference",
@@ -229,6 +236,7 @@ def _one_correlation(item: tuple[str, float, float, float], of: int, n: int) -> 
         source="Pearson; interval: infinitesimal jackknife by unit",
         detail={"synthetic": ours, "train": real},
     )
+    return judged(finding, either_way(normal(ours - real, variance, confidence=strict(of))), STRENGTH)
 
 
 def pearson(a: np.ndarray, b: np.ndarray) -> tuple[float, np.ndarray] | None:

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from privsynth.audit.common.audit import Audit
-from privsynth.audit.common.audit_tables import AuditTables, thin
-from privsynth.audit.common.discretise import Coded, distances
+from privsynth.audit.common.audit_tables import AuditTables
+from privsynth.audit.common.discretise import Coded, Distances, distances
+from privsynth.audit.common.fresh_rows import FreshRows, strict, telling_entry, without_room
 from privsynth.audit.common.marginals import WAYS, chance_distances, choose_marginals, coded, distance_interval
 from privsynth.audit.common.settings import AuditContext, Level
 from privsynth.audit.fidelity.association import associations
@@ -23,7 +24,9 @@ from privsynth.audit.fidelity.tails_and_calendar import shapes
 from privsynth.audit.fidelity.univariate import column_differences
 from privsynth.findings.finding import Finding
 from privsynth.findings.insufficient import insufficient
-from privsynth.stats.intervals import Interval, cluster_variance, normal
+from privsynth.findings.sentences import CELL
+from privsynth.findings.severity import MISPLACED, judged
+from privsynth.stats.intervals import Interval
 
 MAX_TRIPLES: dict[Level, int] = {"quick": 50, "standard": 200, "deep": 1_000}  # of columns; bounds the time (own)
 MAX_MARGINALS = {1: 2_000, 2: 1_500}  # single columns and pairs; bounds the time (own)
@@ -36,7 +39,8 @@ def fidelity(tables: AuditTables, *, rng: np.random.Generator, context: AuditCon
     """Return distances of marginals, associations, missing shares and shapes of columns; all for the officer."""
     if not tables.columns or min(len(tables.train), len(tables.synthetic)) == 0:
         return [insufficient("fidelity", "tvd_1way_mean", "a table has no rows or no columns.")]
-    parts = _Parts(coded(tables, context), tables)
+    codes = coded(tables, context)
+    parts = _Parts(codes, tables, FreshRows.of(codes, tables, rng))
     findings: list[Finding] = []
     for ways in (1, 2, 3):
         if ways <= len(parts.codes.columns):
@@ -54,10 +58,11 @@ def fidelity(tables: AuditTables, *, rng: np.random.Generator, context: AuditCon
 
 @dataclass(frozen=True, repr=False, eq=False)
 class _Parts:
-    """Codes, and the tables that they encode."""
+    """Codes, the tables that they encode, and fresh rows to compare with; None without a holdout."""
 
     codes: Coded
     tables: AuditTables
+    fresh: FreshRows | None
 
 
 def _marginals(parts: _Parts, ways: int, marginals: list[tuple[int, ...]], rng: np.random.Generator) -> list[Finding]:
@@ -80,8 +85,8 @@ def _marginals(parts: _Parts, ways: int, marginals: list[tuple[int, ...]], rng: 
             "being the worst, so partly by chance; the interval allows for that.",
         )
     )
-    if ceiling is not None:
-        findings.append(_excess(parts, ways, marginals, rng))
+    if parts.fresh is not None:
+        findings.append(_excess(parts.fresh, ways, marginals))
     if ways < 3:
         findings += [shown.one(int(i)) for i in order[: len(order) if ways == 1 else WORST_PAIRS]]
     return findings
@@ -114,15 +119,27 @@ class _Shown:
         """Return the finding of one marginal, with an interval corrected for `shared` marginals."""
         codes, marginal = self.parts.codes, self.marginals[i]
         found = distances(codes.train, codes.synthetic, codes.sizes, [marginal])
-        interval = distance_interval(found, self.parts.tables.units("train"), confidence=1 - 0.05 / shared)
-        return Finding.of(
+        units = self.parts.tables.units("train")
+        interval = distance_interval(found, units, confidence=1 - 0.05 / shared)
+        telling = telling_entry(codes, units, (marginal[0], marginal[1])) if len(marginal) == 2 else {}
+        finding = Finding.of(
             interval,
             name=f"tvd_{len(marginal)}way",
             group=" × ".join(codes.columns[c] for c in marginal),
             meaning="Share of rows that would have to change for the synthetic counts to equal the real ones.",
-            detail={"sampling_alone": float(self.chance[i])},
+            detail={"sampling_alone": float(self.chance[i])} | ({CELL: telling} if telling else {}),
             **self.shared(i),
         )
+        return judged(finding, self._beyond(i, found), MISPLACED)
+
+    def _beyond(self, i: int, found: Distances) -> Interval:
+        """Return the distance of a marginal beyond fresh rows, or beyond chance; it may be the worst of all."""
+        confidence = strict(len(self.marginals))
+        if self.parts.fresh is not None:
+            return self.parts.fresh.beyond([self.marginals[i]], confidence=confidence)[0]
+        spread = distance_interval(found, self.parts.tables.units("train"), confidence=confidence)
+        chance = float(self.chance[i])
+        return without_room(Interval(spread.value - chance, spread.low - chance, spread.high - chance), chance)
 
 
 def _mean(shown: _Shown, ways: int, interval: Interval) -> Finding:
@@ -141,26 +158,14 @@ def _mean(shown: _Shown, ways: int, interval: Interval) -> Finding:
     )
 
 
-def _excess(parts: _Parts, ways: int, marginals: list[tuple[int, ...]], rng: np.random.Generator) -> Finding:
-    """Return the distance beyond that of the holdout, at equal numbers of rows."""
-    codes = parts.codes
-    assert codes.holdout is not None
-    size = min(codes.holdout.shape[1], codes.synthetic.shape[1])
-    rows_h = thin(codes.holdout.shape[1], size, rng)
-    rows_s = thin(codes.synthetic.shape[1], size, rng)
-    ours = distances(codes.train, codes.synthetic[:, rows_s], codes.sizes, marginals)
-    real = distances(codes.train, codes.holdout[:, rows_h], codes.sizes, marginals)
-    variance = (
-        cluster_variance(ours.influence_a - real.influence_a, parts.tables.units("train"))
-        + cluster_variance(ours.influence_b)
-        + cluster_variance(real.influence_b, parts.tables.units("holdout")[rows_h])
-    )
-    interval = normal(ours.mean - real.mean, variance)
-    return Finding.of(
+def _excess(fresh: FreshRows, ways: int, marginals: list[tuple[int, ...]]) -> Finding:
+    """Return the distance beyond that of the holdout, at equal numbers of rows, with its verdict."""
+    interval, ours, real = fresh.beyond(marginals)
+    finding = Finding.of(
         interval,
         family="fidelity",
         name=f"tvd_{ways}way_excess",
-        n=size,
+        n=fresh.size,
         visibility="officer",
         baseline=0.0,
         baseline_label="as near as fresh real rows",
@@ -168,8 +173,9 @@ def _excess(parts: _Parts, ways: int, marginals: list[tuple[int, ...]], rng: np.
         meaning="How much further the synthetic rows are from the training rows than the holdout is, over "
         f"{WAYS[ways]}, both cut to the same number of rows. Below zero is nearer than fresh real rows: a "
         "sign of copying.",
-        detail={"synthetic": ours.mean, "holdout": real.mean},
+        detail={"synthetic": ours, "holdout": real},
     )
+    return judged(finding, fresh.beyond(marginals, confidence=strict())[0], MISPLACED)
 
 
 def _matrix(codes: Coded, marginals: list[tuple[int, ...]], values: np.ndarray) -> dict[str, Any]:

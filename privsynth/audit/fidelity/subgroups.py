@@ -6,10 +6,12 @@ import numpy as np
 
 from privsynth.audit.common.audit_tables import AuditTables
 from privsynth.audit.common.discretise import Coded, distances
+from privsynth.audit.common.fresh_rows import strict, without_room
 from privsynth.audit.common.marginals import chance_distances, choose_marginals, distance_interval
 from privsynth.audit.common.protected_groups import MIN_ROWS, Grouping
 from privsynth.findings.finding import Finding
 from privsynth.findings.insufficient import insufficient
+from privsynth.findings.severity import MISPLACED, judged
 from privsynth.stats.intervals import Interval, cluster_variance, normal
 
 MAX_MARGINALS = 60  # of one column, and as many pairs, in each group; bounds the time (own)
@@ -47,7 +49,9 @@ def subgroup_fidelity(
         units = tables.units("train")[rows_t]
         variance = cluster_variance(found.influence_a, units) + cluster_variance(found.influence_b)
         excess[label] = (found.mean - floor, variance)
-        findings.append(_one(label, distance_interval(found, units), floor, n=int(rows_s.sum()), column=groups.column))
+        one = _one(label, distance_interval(found, units), floor, n=int(rows_s.sum()), column=groups.column)
+        beyond = normal(found.mean - floor, variance, confidence=strict(len(groups.labels)))
+        findings.append(judged(one, without_room(beyond, floor), MISPLACED))
     if len(excess) > 1:
         findings.append(_gap(groups, excess))
     else:

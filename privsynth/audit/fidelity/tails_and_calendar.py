@@ -12,11 +12,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtr, ndtri
 
 from privsynth.audit.common.audit_tables import AuditTables, numbers
 from privsynth.audit.common.discretise import distances
+from privsynth.audit.common.fresh_rows import FreshRows, strict
 from privsynth.audit.common.marginals import chance_distances, distance_interval
 from privsynth.findings.finding import Finding
+from privsynth.findings.severity import MISPLACED, SHIFTED, TAILS, either_way, judged
 from privsynth.schema.definition import TIME_KINDS
 from privsynth.stats.intervals import Interval, cluster_variance, difference, upper_bound
 
@@ -69,26 +72,11 @@ def _tails(tables: AuditTables, name: str) -> list[Finding]:
     (real, units), (ours, _), (fresh, _) = (_column(tables, name, part) for part in ("train", "synthetic", "holdout"))
     if min(len(real), len(ours)) < LEAST_ROWS or real.std() == 0:
         return []
-    scale = float(real.std())
     has_fresh = len(fresh) >= LEAST_ROWS
     points = np.quantile(real, [TAIL, 1 - TAIL], method="inverted_cdf")
     findings = []
     for share, point in zip((TAIL, 1 - TAIL), points, strict=True):
-        side = f"{name} ({100 * share:g} % point)"
-        error = quantile_difference(ours, real, share, units)
-        findings.append(
-            Finding.of(
-                error.over(scale),
-                name="quantile_error",
-                group=side,
-                baseline=float(np.quantile(fresh, share, method="inverted_cdf") - point) / scale if has_fresh else None,
-                meaning=f"Where {100 * share:g} % of the values lie below, synthetic minus real, in standard "
-                "deviations of the real column.",
-                source="Woodruff (1952), by unit; difference: Zou & Donner (2008)",
-                unit="standard deviations",
-                **_shared(ours, has_fresh),
-            )
-        )
+        findings.append(_quantile_error(tables, name, share, point))
         beyond = [c < point if share < 0.5 else c > point for c in (ours, real, fresh)]
         if not (beyond[0].any() or beyond[1].any()):
             continue
@@ -110,6 +98,25 @@ def _tails(tables: AuditTables, name: str) -> list[Finding]:
     return findings if weight is None else [*findings, weight]
 
 
+def _quantile_error(tables: AuditTables, name: str, share: float, point: float) -> Finding:
+    """Return where the synthetic quantile lies, seen from the real one at `point`."""
+    (real, units), (ours, _), (fresh, _) = (_column(tables, name, part) for part in ("train", "synthetic", "holdout"))
+    scale, has_fresh = float(real.std()), len(fresh) >= LEAST_ROWS
+    finding = Finding.of(
+        quantile_difference(ours, real, share, units).over(scale),
+        name="quantile_error",
+        group=f"{name} ({100 * share:g} % point)",
+        baseline=float(np.quantile(fresh, share, method="inverted_cdf") - point) / scale if has_fresh else None,
+        meaning=f"Where {100 * share:g} % of the values lie below, synthetic minus real, in standard deviations of the "
+        "real column.",
+        source="Woodruff (1952), by unit; difference: Zou & Donner (2008)",
+        unit="standard deviations",
+        **_shared(ours, has_fresh),
+    )
+    surely = quantile_difference(ours, real, share, units, z=_strict_z(tables)).over(scale)
+    return judged(finding, either_way(surely), SHIFTED)
+
+
 def _shared(ours: np.ndarray, has_fresh: bool) -> dict[str, Any]:
     return {
         "family": "fidelity",
@@ -120,21 +127,28 @@ def _shared(ours: np.ndarray, has_fresh: bool) -> dict[str, Any]:
     }
 
 
-def quantile_interval(cells: np.ndarray, share: float, units: np.ndarray | None = None) -> Interval:
+def _strict_z(tables: AuditTables) -> float:
+    """Return the standard deviations of an interval that a verdict rests on; every column has two tails."""
+    return float(ndtri(0.5 + strict(2 * len(tables.columns)) / 2))
+
+
+def quantile_interval(cells: np.ndarray, share: float, units: np.ndarray | None = None, *, z: float = _Z) -> Interval:
     """Return a quantile of (n,) numbers, with an interval from the sampling error of its share.
 
     Needs no density and allows ties. Source: Woodruff (1952); units enter by the variance of the share.
     """
     value = float(np.quantile(cells, share, method="inverted_cdf"))
     spread = math.sqrt(max(cluster_variance((cells <= value).astype(float), units), share * (1 - share) / len(cells)))
-    ends = np.clip([share - _Z * spread, share + _Z * spread], 0.0, 1.0)
+    ends = np.clip([share - z * spread, share + z * spread], 0.0, 1.0)
     low, high = np.quantile(cells, ends, method="inverted_cdf")
     return Interval(value, min(value, float(low)), max(value, float(high)))
 
 
-def quantile_difference(ours: np.ndarray, real: np.ndarray, share: float, units: np.ndarray | None = None) -> Interval:
+def quantile_difference(
+    ours: np.ndarray, real: np.ndarray, share: float, units: np.ndarray | None = None, *, z: float = _Z
+) -> Interval:
     """Return quantile(ours) - quantile(real) with an interval. Source: Zou & Donner (2008), the recovered variance."""
-    return difference(quantile_interval(ours, share), quantile_interval(real, share, units))
+    return difference(quantile_interval(ours, share, z=z), quantile_interval(real, share, units, z=z))
 
 
 def mean_difference(ours: np.ndarray, real: np.ndarray, units: np.ndarray | None = None) -> Interval:
@@ -158,7 +172,7 @@ def _tail_weight(tables: AuditTables, name: str, points: np.ndarray) -> Finding 
         return None
     ratio = mean_ratio(excess[0], excess[1], units)
     has_fresh = len(fresh) >= LEAST_ROWS
-    return Finding.of(
+    finding = Finding.of(
         ratio,
         family="fidelity",
         name="tail_weight",
@@ -173,20 +187,32 @@ def _tail_weight(tables: AuditTables, name: str, points: np.ndarray) -> Finding 
         source="mean excess; Embrechts, Klüppelberg & Mikosch (1997), chapter 6",
         detail={"holdout": float(excess[2].mean() / excess[1].mean())} if has_fresh else {},
     )
+    beyond = mean_ratio(excess[0], excess[1], units, z=_strict_z(tables))
+    return judged(finding, either_way(_logarithm(beyond)), TAILS)
 
 
-def mean_ratio(ours: np.ndarray, real: np.ndarray, units: np.ndarray | None = None) -> Interval:
+def _logarithm(ratio: Interval) -> Interval:
+    """Return the natural logarithm of a ratio; that of zero is taken at its upper end, the least that can be said."""
+    low, value, high = (math.log(max(end, ratio.high if ratio.value == 0 else 0.0, 1e-9)) for end in _ends(ratio))
+    return Interval(value, low, high)
+
+
+def _ends(interval: Interval) -> tuple[float, float, float]:
+    return interval.low, interval.value, interval.high
+
+
+def mean_ratio(ours: np.ndarray, real: np.ndarray, units: np.ndarray | None = None, *, z: float = _Z) -> Interval:
     """Return mean(ours) / mean(real) of non-negative numbers; `real` has a mean above zero.
 
-    The interval is symmetric on the log scale. If no row of `ours` is above zero, its upper end is the exact 97.5 %
-    bound of the share of such rows, divided by the real share.
+    The interval is symmetric on the log scale. If no row of `ours` is above zero, its upper end is the exact bound of
+    the share of such rows (97.5 % at z = 1.96), divided by the real share.
     """
     below = float(real.mean())
     value = float(ours.mean()) / below
     if value == 0:
-        return Interval(0.0, 0.0, upper_bound(0, len(ours), 0.025) / float(np.mean(real > 0)))
+        return Interval(0.0, 0.0, upper_bound(0, len(ours), float(ndtr(-z))) / float(np.mean(real > 0)))
     variance = cluster_variance(ours) / float(ours.mean()) ** 2 + cluster_variance(real, units) / below**2
-    factor = math.exp(_Z * math.sqrt(variance))
+    factor = math.exp(min(z * math.sqrt(variance), 700.0))
     return Interval(value, value / factor, value * factor)
 
 
@@ -206,23 +232,49 @@ def _calendar(tables: AuditTables, name: str, rng: np.random.Generator) -> list[
         interval = distance_interval(found, tables.units("train")[seen[0]])
         fresh = codes[2][None, seen[2]] if len(codes) > 2 and len(seen[2]) >= LEAST_ROWS else None
         bound = float(chance) if fresh is None else distances(real, fresh, (size,), [(0,)]).mean
+        one = Finding.of(
+            interval,
+            family="fidelity",
+            name="calendar_distance",
+            group=f"{name} ({part})",
+            visibility="officer",
+            n=len(seen[1]),
+            baseline=bound,
+            baseline_label="sampling alone" if fresh is None else "holdout",
+            better="lower",
+            meaning=f"Share of rows that would have to change their {part} for the synthetic counts of each "
+            f"{part} to equal the real ones.",
+            detail={"sampling_alone": float(chance)},
+        )
         findings.append(
-            Finding.of(
-                interval,
-                family="fidelity",
-                name="calendar_distance",
-                group=f"{name} ({part})",
-                visibility="officer",
-                n=len(seen[1]),
-                baseline=bound,
-                baseline_label="sampling alone" if fresh is None else "holdout",
-                better="lower",
-                meaning=f"Share of rows that would have to change their {part} for the synthetic counts of each "
-                f"{part} to equal the real ones.",
-                detail={"sampling_alone": float(chance)},
-            )
+            judged(one, _calendar_excess(tables, (real, ours, fresh), seen, float(chance), size), MISPLACED)
         )
     return findings
+
+
+def _calendar_excess(
+    tables: AuditTables,
+    codes: tuple[np.ndarray, np.ndarray, np.ndarray | None],
+    seen: list[np.ndarray],
+    chance: float,
+    size: int,
+) -> Interval:
+    """Return the distance of a calendar part beyond that of fresh rows, or beyond chance."""
+    real, ours, fresh = codes
+    confidence = strict(len(_PARTS) * len(tables.columns))
+    units = tables.units("train")[seen[0]]
+    if fresh is None:
+        found = distance_interval(distances(real, ours, (size,), [(0,)]), units, confidence=confidence)
+        return Interval(found.value - chance, found.low - chance, found.high - chance)
+    rows = FreshRows(
+        train=real,
+        synthetic=ours,
+        holdout=fresh,
+        sizes=(size,),
+        units_train=units,
+        units_holdout=tables.units("holdout")[seen[2]],
+    )
+    return rows.beyond([(0,)], confidence=confidence)[0]
 
 
 def _calendar_codes(series: pd.Series, read: Callable[[pd.Series], pd.Series]) -> np.ndarray:

@@ -16,10 +16,12 @@ import pandas as pd
 
 from privsynth.audit.common.audit import Audit
 from privsynth.audit.common.audit_tables import AuditTables, thin
+from privsynth.audit.common.fresh_rows import strict
 from privsynth.audit.common.predictors import one_thread, tree_points
 from privsynth.audit.common.settings import AuditContext, Level
 from privsynth.findings.finding import Finding
 from privsynth.findings.insufficient import insufficient
+from privsynth.findings.severity import TOLD_APART, judged
 from privsynth.stats.intervals import auc_influence, cluster_variance, normal
 from privsynth.stats.prediction_metrics import with_draws
 
@@ -162,8 +164,11 @@ def _score(model: Any, x: np.ndarray) -> np.ndarray:
 
 
 def _overall(found: TwoSampleResult, baseline: TwoSampleResult | None, size: int) -> Finding:
-    interval = with_draws(found.auc, cluster_variance(found.influence, found.units), [], bounded=True)
-    return Finding.of(
+    variance = cluster_variance(found.influence, found.units)
+    interval = with_draws(found.auc, variance, [], bounded=True)
+    fresh = 0.5 if baseline is None else max(baseline.auc, 0.5)  # a classifier below a coin has found nothing
+    spread = variance if baseline is None else variance + cluster_variance(baseline.influence, baseline.units)
+    finding = Finding.of(
         interval,
         family="fidelity",
         name="c2st_auroc",
@@ -182,6 +187,7 @@ def _overall(found: TwoSampleResult, baseline: TwoSampleResult | None, size: int
             "propensity_error_baseline": None if baseline is None else baseline.propensity_error,
         },
     )
+    return judged(finding, normal(found.auc - fresh, spread, confidence=strict()), TOLD_APART)
 
 
 def _columns(columns: list[str], found: TwoSampleResult, size: int) -> list[Finding]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from privsynth.audit.common.audit_tables import AuditTables, numbers
+from privsynth.audit.common.fresh_rows import strict
 from privsynth.findings.finding import Finding
 from privsynth.findings.group_share import effective
-from privsynth.stats.intervals import Interval, cluster_variance, normal, share_difference
+from privsynth.findings.severity import MISPLACED, SHIFTED, either_way, judged
+from privsynth.stats.intervals import Interval, cluster_variance, difference, normal, share_difference
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)  # listed in the detail for the reader: median, quartiles, tails
 
@@ -37,7 +39,7 @@ def _missing(tables: AuditTables, name: str) -> Finding | None:
     baseline = None
     if tables.holdout is not None and len(tables.holdout):
         baseline = float(tables.holdout[name].isna().mean()) - k_real / n_real
-    return Finding.of(
+    finding = Finding.of(
         interval,
         family="fidelity",
         name="missing_share_difference",
@@ -51,9 +53,13 @@ def _missing(tables: AuditTables, name: str) -> Finding | None:
         source="Newcombe (1998), by unit",
         detail={"synthetic": k_ours / n_ours, "train": k_real / n_real},
     )
+    beyond = share_difference(k_ours, n_ours, *real, confidence=strict(len(tables.columns)))
+    return judged(finding, either_way(beyond), MISPLACED)
 
 
-def wasserstein(a: np.ndarray, b: np.ndarray, units_a: np.ndarray | None = None) -> Interval:
+def wasserstein(
+    a: np.ndarray, b: np.ndarray, units_a: np.ndarray | None = None, *, confidence: float = 0.95
+) -> Interval:
     """Return the first Wasserstein distance of two samples, with an interval by the infinitesimal jackknife.
 
     Args:
@@ -70,7 +76,7 @@ def wasserstein(a: np.ndarray, b: np.ndarray, units_a: np.ndarray | None = None)
     value = float(np.dot(np.abs(gap), width))
     above = np.append(np.cumsum((np.sign(gap) * width)[::-1])[::-1], 0.0)
     pull_a, pull_b = above[np.searchsorted(grid, a)], -above[np.searchsorted(grid, b)]
-    return normal(value, cluster_variance(pull_a, units_a) + cluster_variance(pull_b), floor=0.0)
+    return normal(value, cluster_variance(pull_a, units_a) + cluster_variance(pull_b), confidence=confidence, floor=0.0)
 
 
 def _wasserstein_finding(tables: AuditTables, name: str) -> Finding | None:
@@ -81,12 +87,15 @@ def _wasserstein_finding(tables: AuditTables, name: str) -> Finding | None:
         return None
     scale = float(real.std())
     interval = wasserstein(real, ours, units)
-    baseline = None
+    confidence = strict(len(tables.columns))
+    beyond, baseline = wasserstein(real, ours, units, confidence=confidence), None
     if tables.holdout is not None:
         fresh = numbers(tables.holdout[name])
         fresh = fresh[np.isfinite(fresh)]
-        baseline = wasserstein(real, fresh).value / scale if len(fresh) else None
-    return Finding.of(
+        if len(fresh):
+            reached = wasserstein(real, fresh, units, confidence=confidence)
+            beyond, baseline = difference(beyond, reached), reached.value / scale
+    finding = Finding.of(
         interval.over(scale),
         family="fidelity",
         name="wasserstein",
@@ -106,3 +115,4 @@ def _wasserstein_finding(tables: AuditTables, name: str) -> Finding | None:
             "synthetic": [float(q) for q in np.quantile(ours, QUANTILES)],
         },
     )
+    return judged(finding, beyond.over(scale), SHIFTED)

@@ -11,24 +11,17 @@ import numpy as np
 
 from privsynth.audit.common.audit_tables import thin
 from privsynth.audit.common.discretise import Distances, distances
+from privsynth.audit.common.fresh_rows import strict, without_room
 from privsynth.audit.linked.views import CodedView
-from privsynth.findings.finding import Finding, Verdict
+from privsynth.findings.finding import Finding
 from privsynth.findings.insufficient import insufficient
+from privsynth.findings.severity import MISPLACED, judged
 from privsynth.stats.intervals import Interval, cluster_variance, normal
 
-# Rows misplaced beyond what fresh real persons show, from which a person should look (own): one in ten, as the shipped
-# policies ask of a trusted partner's release for pairs of columns.
-MOST_BEYOND = 0.1
-# Of a false alarm of each verdict, two-sided (own): there are some twenty verdicts a table. Fresh real persons raise
-# fewer alarms still, for the intervals of distances near zero are too wide.
-ALPHA = 0.001
 WORST = 10  # sets with a figure of their own (own)
 HELD = "holdout persons"
 SOURCE = "own; research on k-way marginals, for example McKenna et al. (2021)"
-LIMIT = (
-    f"review if more than {MOST_BEYOND:g} of the rows are misplaced beyond what fresh real persons show, or if the "
-    f"release is nearer than they are, both beyond chance ({1 - ALPHA:.1%}; own)"
-)
+NEARER = "; review if surely nearer than fresh persons, which is a sign of copying"
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -109,9 +102,8 @@ def findings(measured: Measured, rng: np.random.Generator, *, detail: Mapping[st
         "partly by chance; the interval and the verdict allow for that.",
         detail=dict(detail or {}),
     )
-    if excess:
-        picked = replace(picked, **_judged(view, [view.marginals[worst]], len(view.marginals), rng))
-    return [_mean(measured), *excess, picked, *(_one(measured, int(i)) for i in measured.order[:WORST])]
+    shown = [_judged(measured, _one(measured, int(i)), int(i), rng) for i in measured.order[:WORST]]
+    return [_mean(measured), *excess, _judged(measured, picked, worst, rng), *shown]
 
 
 def _some(view: CodedView) -> str:
@@ -164,31 +156,34 @@ def _excess(measured: Measured, rng: np.random.Generator) -> Finding:
     name = f"{view.name}_excess"
     if beyond is None:
         return insufficient(measured.family, name, _NO_ROWS, group=view.table)
-    return Finding.of(
+    finding = Finding.of(
         normal(beyond.value, beyond.variance),
         name=name,
         group=view.table,
         baseline=0.0,
         baseline_label="as near as fresh real persons",
-        verdict=beyond.verdict(1),
-        threshold=LIMIT,
         meaning=f"How much further the synthetic persons are from the training persons than the holdout persons are, "
         f"over {view.words}, both cut to the same number of persons. Below zero is nearer than fresh real persons: a "
         "sign of copying.",
         detail={"synthetic": beyond.ours, "holdout": beyond.real},
         **{**measured.common(), "n": beyond.n_persons},
     )
+    return beyond.judge(finding, shared=1)
 
 
 _NO_ROWS = "at equal numbers of persons, one side has no rows."
 
 
-def _judged(view: CodedView, marginals: list[tuple[int, ...]], shared: int, rng: np.random.Generator) -> dict[str, Any]:
-    """Return the verdict on some sets, picked among `shared`, and what it is based on."""
-    beyond = _beyond(view, marginals, rng)
-    if beyond is None:
-        return {}
-    return {"verdict": beyond.verdict(shared), "threshold": LIMIT}
+def _judged(measured: Measured, finding: Finding, i: int, rng: np.random.Generator) -> Finding:
+    """Return the finding of a set with its verdict, which allows for the choice among all sets."""
+    view, shared = measured.view, len(measured.view.marginals)
+    if measured.baseline_label == HELD:
+        beyond = _beyond(view, [view.marginals[i]], rng)
+        return finding if beyond is None else beyond.judge(finding, shared=shared)
+    found = distances(view.codes["train"], view.codes["synthetic"], view.sizes, [view.marginals[i]])
+    spread, chance = _interval(view, found, confidence=strict(shared)), float(measured.baseline[i])
+    apart = Interval(spread.value - chance, spread.low - chance, spread.high - chance)
+    return judged(finding, without_room(apart, chance), MISPLACED)
 
 
 @dataclass(frozen=True)
@@ -204,10 +199,12 @@ class _Beyond:
     def value(self) -> float:
         return self.ours - self.real
 
-    def verdict(self, shared: int) -> Verdict:
-        """Return `review` if the gap is too large, or below zero; at ALPHA shared by so many sets."""
-        strict = normal(self.value, self.variance, confidence=1 - ALPHA / shared)
-        return "review" if strict.low > MOST_BEYOND or strict.high < 0 else "pass"
+    def judge(self, finding: Finding, *, shared: int) -> Finding:
+        """Return the finding with its verdict, picked among so many sets; `review` also if the gap is below zero."""
+        apart = normal(self.value, self.variance, confidence=strict(shared))
+        told = judged(finding, without_room(apart, self.real), MISPLACED)
+        told = replace(told, threshold=told.threshold + NEARER)
+        return replace(told, verdict="review") if apart.high < 0 else told
 
 
 def _beyond(view: CodedView, marginals: list[tuple[int, ...]], rng: np.random.Generator) -> _Beyond | None:

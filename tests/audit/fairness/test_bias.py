@@ -57,7 +57,7 @@ def test_injected_bias_moves_the_base_rate_by_its_size(people, tables_of, pick):
     findings = bias(tables_of(train, holdout, moved))
     after = pick(findings, "base_rate", "sex=M · ill=true")
     assert after.value - before == pytest.approx(0.2, abs=0.005)
-    assert after.verdict == "review"
+    assert after.verdict == "fail"
     assert after.detail["shift_low"] < 0.2 < after.detail["shift_high"] + 0.03
     gap = pick(findings, "base_rate_gap", "sex · ill=true")
     assert gap.verdict == "review"

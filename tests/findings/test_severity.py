@@ -1,0 +1,119 @@
+"""Verdicts against fresh real rows, their ranking across names, and the sentences that say them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from privsynth.findings.finding import Finding
+from privsynth.findings.sentences import CELL, percent, sentence, share
+from privsynth.findings.severity import (
+    BEYOND,
+    MISPLACED,
+    RATE,
+    either_way,
+    excess,
+    judged,
+    severity,
+    strongest,
+    worst_first,
+)
+from privsynth.stats.intervals import Interval
+
+
+def finding(name="tvd_2way", group="a × b", value=0.5, **more):
+    fields = {"family": "fidelity", "visibility": "officer", "meaning": "A figure.", **more}
+    return Finding(name=name, group=group, value=value, **fields)
+
+
+def beyond(low, value, high, **more):
+    return judged(finding(**more), Interval(value, low, high), MISPLACED)
+
+
+@pytest.mark.parametrize(
+    ("low", "value", "high", "verdict"),
+    [
+        (0.26, 0.3, 0.34, "fail"),
+        (0.2, 0.3, 0.4, "review"),
+        (0.01, 0.11, 0.2, "review"),
+        (-0.1, 0.11, 0.3, "insufficient"),  # too far within chance to say
+        (-0.2, 0.0, 0.3, "insufficient"),  # could hardly have failed: no pass
+        (-0.02, 0.0, 0.02, "pass"),
+        (0.03, 0.05, 0.07, "pass"),
+        (-0.1, -0.05, -0.01, "pass"),
+    ],
+)
+def test_a_verdict_follows_from_the_excess_over_fresh_rows(low, value, high, verdict):
+    found = beyond(low, value, high)
+    assert found.verdict == verdict
+    assert str(MISPLACED.fail) in found.threshold
+    assert MISPLACED.why in found.threshold
+
+
+def test_severity_compares_names_in_units_of_what_fails():
+    pair = beyond(0.2, 0.3, 0.4)
+    rate = finding(
+        "base_rate",
+        "sex=F · ill=true",
+        family="bias",
+        verdict="fail",
+        detail={BEYOND: excess(Interval(0.2, 0.15, 0.25), RATE.fail)},
+    )
+    assert severity(pair) == pytest.approx(0.8)
+    assert severity(rate) == pytest.approx(1.5)
+    assert severity(beyond(-0.1, 0.0, 0.1)) == 0
+    assert sorted([pair, beyond(-0.02, 0, 0.02), rate], key=worst_first)[:2] == [rate, pair]
+
+
+def test_a_sign_does_not_matter():
+    assert either_way(Interval(-0.3, -0.4, -0.2)) == Interval(0.3, 0.2, 0.4)
+    assert either_way(Interval(-0.1, -0.3, 0.2)) == Interval(0.1, 0.0, 0.3)
+
+
+def test_the_strongest_reasons_are_about_different_things_and_people_come_first():
+    copied = finding("exact_copies", "", 0.1, family="alarms", verdict="fail", detail={"copies": 10})
+    worst = beyond(0.5, 0.6, 0.7, group="diagnosis × ward")
+    same = beyond(0.5, 0.6, 0.7, name="tvd_2way_worst", group="diagnosis × ward")
+    inside = beyond(0.4, 0.5, 0.6, name="tvd_1way", group="ward")
+    other = beyond(0.3, 0.4, 0.5, group="age × ward")
+    third = beyond(0.3, 0.35, 0.4, group="sex × crp")
+    rate = finding("base_rate", "sex=F · ill=true", family="bias", verdict="review")
+    fine = beyond(-0.02, 0.0, 0.02, group="x × y")
+    found = strongest([fine, rate, third, other, inside, same, worst, copied], 4)
+    assert [f.group for f in found] == ["", "diagnosis × ward", "age × ward", "sex=F · ill=true"]
+    assert strongest([fine], 3) == []
+    assert len(strongest([worst, other, third], 3)) == 3  # a third of a kind, where nothing else is left
+
+
+def test_findings_are_said_in_plain_sentences():
+    cell = {"given": "diagnosis = O80", "of": "sex = M", "synthetic": 0.304, "real": 0.0}
+    pair = finding(group="diagnosis × sex", value=0.31, baseline=0.04, baseline_label="holdout", detail={CELL: cell})
+    assert sentence(pair) == (
+        "Of the rows with diagnosis = O80, 3 in 10 have sex = M; in the real table none. diagnosis and sex: distance "
+        "0.31, fresh real rows 0.04."
+    )
+    assert sentence(replace(pair, detail={})) == "diagnosis and sex: distance 0.31, fresh real rows 0.04."
+    rate = finding("base_rate", "ethnicity=x · readmitted=true", 0.104, family="bias", baseline=0.207)
+    assert sentence(rate) == "readmitted=true among ethnicity=x: 10 % in place of 21 %."
+    gone = finding("representation", "sex=X", 0.0, family="bias", baseline=0.08)
+    assert sentence(gone) == "sex=X has vanished: no synthetic row, in place of 8 %."
+    tied = finding("association_difference", value=-0.3, detail={"synthetic": 0.1, "train": 0.4})
+    assert sentence(tied) == "a and b are tied more weakly than in the real table: 0.10 in place of 0.40."
+    turned = finding("correlation_difference", value=-0.5, detail={"synthetic": -0.1, "train": 0.4})
+    assert sentence(turned) == "a and b are tied the other way round: -0.10 in place of 0.40."
+    other = finding("own_figure", "", 0.25, baseline=0.5, baseline_label="a coin")
+    assert sentence(other, {"own_figure": "A figure of mine"}.get) == "A figure of mine: 0.25, a coin: 0.5."
+    assert sentence(finding(value=None, verdict="insufficient")).endswith("not measured.")
+
+
+def test_shares_in_words():
+    assert [share(v) for v in (0.0, 0.304, 0.5, 0.333, 1.0, 0.0123)] == [
+        "none",
+        "3 in 10",
+        "5 in 10",
+        "33 %",
+        "all",
+        "1.2 %",
+    ]
+    assert [percent(v) for v in (0.104, 0.05, 0.0004)] == ["10 %", "5 %", "0.04 %"]

@@ -13,7 +13,7 @@ from privsynth.audit.registry import AUDITS, run_audits
 from privsynth.findings.families import FAMILIES
 from privsynth.policy.definition import PROMISES
 from privsynth.policy.files import SHIPPED, load_policy
-from privsynth.report import headlines, sections
+from privsynth.report import blocks, headlines, overviews, sections
 
 ROWS = 800
 
@@ -31,11 +31,11 @@ def compared_names(module):
 
 def asked_for():
     """Return place -> names of findings that it asks for."""
-    together = {n for pictures in sections._TOGETHER.values() for _, names in pictures for n in names}
+    together = {n for pictures in overviews._TOGETHER.values() for _, names in pictures for n in names}
     return {
         "first page": {name for family in FAMILIES.values() for name in family.telling},
-        "pictures": together | set(sections._SHORT) | sections._BARS,
-        "sections": compared_names(sections) | compared_names(headlines),
+        "pictures": together | set(overviews._SHORT) | blocks._BARS,
+        "sections": set().union(*(compared_names(module) for module in (blocks, headlines, overviews, sections))),
         "policies": {check.metric for name in SHIPPED for check in load_policy(name).policy.checks} - set(PROMISES),
     }
 

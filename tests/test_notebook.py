@@ -55,8 +55,8 @@ def cards(folder: Path, text: str) -> list[str]:
         claimed=(1.0, 1e-6),
     )  # fmt: skip
     verified = privsynth.VerificationResult(
-        keyid="k", fingerprint=text, holder=text, signed_at=datetime(2026, 1, 1, tzinfo=UTC), kind="public",
-        dataset=text, files=7, unchecked=2,
+        keyid="k", fingerprint=text, holder=text, signed_at=datetime(2026, 1, 1, tzinfo=UTC),
+        valid_until=datetime(2027, 1, 1, tzinfo=UTC), kind="public", dataset=text, files=7, unchecked=2,
     )  # fmt: skip
     plan = privsynth.Plan(
         dataset=text, epsilon=1.0, delta=1e-6, unit=text, max_rows_per_unit=1, neighbours="", generator=text,

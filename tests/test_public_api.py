@@ -140,10 +140,10 @@ def test_verify_takes_a_folder_a_page_and_keyrings(tmp_path, privsynth_home):
     from privsynth.errors import UnknownSigner, VerificationError
     from privsynth.signing.keyring import Keyring
     from privsynth.signing.release import EMPTY_ELEMENT, sign_folder
-    from privsynth.signing.store import create_key, open_key
+    from privsynth.signing.store import NewKey, create_key, open_key
 
     now = datetime.now(UTC).replace(microsecond=0)
-    create_key(privsynth_home, "office", holder="Data office", passphrase=None, now=now)
+    create_key(privsynth_home, "office", NewKey("Data office"), passphrase=None, now=now)
     key, entry = open_key(privsynth_home, "office", None, now=now)
     folder = tmp_path / "public"
     folder.mkdir()
@@ -157,11 +157,13 @@ def test_verify_takes_a_folder_a_page_and_keyrings(tmp_path, privsynth_home):
     assert privsynth.verify(folder).holder == "Data office"
     assert privsynth.verify(str(folder), ring).fingerprint == entry.fingerprint
     assert privsynth.verify(folder / "report.html", Keyring(keys=(entry,))).unchecked > 0
+    assert privsynth.verify(folder, Keyring()).holder == "Data office"  # the own keyring counts as well
+    (privsynth_home / "keyring.json").unlink()
     with pytest.raises(UnknownSigner):
         privsynth.verify(folder, Keyring())
     (folder / "data.csv").write_text("a\n1\n", encoding="utf-8")
     with pytest.raises(VerificationError, match=r"data\.csv"):
-        privsynth.verify(folder)
+        privsynth.verify(folder, ring)
 
 
 SECRET = "anna.meier@x.org"
@@ -244,10 +246,10 @@ def test_a_passphrase_comes_from_the_environment_or_from_a_function(tmp_path, pr
     """Without either the error names both; the audit's key is opened before a table is read."""
     from datetime import UTC, datetime
 
-    from privsynth.signing.store import create_key
+    from privsynth.signing.store import NewKey, create_key
 
     now = datetime.now(UTC).replace(microsecond=0)
-    create_key(privsynth_home, "office", holder="Office", passphrase=lambda: b"correct horse battery", now=now)
+    create_key(privsynth_home, "office", NewKey("Office"), passphrase=lambda: b"correct horse battery", now=now)
     missing = {"real": tmp_path / "no.csv", "synthetic": tmp_path / "no.csv", "out": tmp_path / "audit"}
     monkeypatch.delenv("PRIVSYNTH_PASSPHRASE", raising=False)
     with pytest.raises(privsynth.KeyFileError, match="give its passphrase with passphrase=…"):

@@ -251,7 +251,7 @@ def verify(
     Args:
       path: the folder `public` of a release, or the page; of the folder that holds both parts of a run, both are
         checked, and that they belong together.
-      *keyrings: the reader's own, or paths of them; none takes the keyring of this machine.
+      *keyrings: with keys that the reader trusts, or paths of them, beside the reader's own keyring on this machine.
       kind: what it has to be; None takes either.
       dataset: the dataset that it has to be of; None takes any.
     Raises:
@@ -269,7 +269,7 @@ def verify(
     _validate.texts(kind=kind, dataset=dataset)
     where = _path("path", path)
     known = [ring if isinstance(ring, Keyring) else Keyring.load(_path("keyrings", ring)) for ring in keyrings]
-    told = (known or [load_keyring(privsynth_home())], datetime.now(UTC), Expected(kind, dataset))
+    told = ([load_keyring(privsynth_home()), *known], datetime.now(UTC), Expected(kind, dataset))
     if kind is None and all((where / part / "manifest.json").exists() for part in KINDS):
         return verify_run(where, *told)[0]
     return (verify_folder if where.is_dir() else verify_report)(where, *told)

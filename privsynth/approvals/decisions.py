@@ -13,12 +13,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from privsynth.approvals.statement import MAX_BYTES, Approval, opened
+from privsynth.approvals.statement import MAX_BYTES, MEANINGS, Approval, opened
 from privsynth.errors import OutputError, VerificationError
 from privsynth.signing._files import read_limited
+from privsynth.signing.checks.trust import judge
 from privsynth.signing.keyring import KeyEntry, Keyring, entries_by_key
 from privsynth.signing.keys import PublicKey, SigningKey
-from privsynth.signing.verification import CLOCK_SKEW, VerificationResult, verify_run
+from privsynth.signing.verification import VerificationResult, verify_run
 from privsynth.strict.time import to_text
 
 FOLDER = "approvals"
@@ -65,11 +66,13 @@ class Standing:
       release: who made it.
       needed: people who have to approve, none of whom made it.
       read: every decision that is there, in the order of time.
+      makers: everybody whom a keyring names as the holder of the key that made the release.
     """
 
     release: VerificationResult
     needed: int
     read: tuple[Read, ...]
+    makers: frozenset[str]
 
     @property
     def last_words(self) -> dict[str, tuple[Approval, KeyEntry]]:
@@ -83,11 +86,10 @@ class Standing:
     @property
     def approved_by(self) -> list[str]:
         """Holders who approve and did not make the release."""
-        maker = _person(self.release.holder)
         return [
             entry.holder
             for person, (approval, entry) in self.last_words.items()
-            if approval.meaning == "approved" and person != maker and entry.keyid != self.release.keyid
+            if approval.meaning == "approved" and person not in self.makers
         ]
 
     @property
@@ -149,7 +151,10 @@ def standing(run: Path, keyrings: Sequence[Keyring], now: datetime, *, needed: i
     except OSError as problem:
         raise OutputError(f"{folder} cannot be read: {problem.strerror}") from None
     read.sort(key=lambda one: ("" if one.approval is None else to_text(one.approval.signed_at), one.name))
-    return Standing(release, needed, tuple(read))
+    makers = {
+        _person(entry.holder) for key, entries in known.items() if key.keyid == release.keyid for entry in entries
+    }
+    return Standing(release, needed, tuple(read), frozenset(makers))
 
 
 def _read(path: Path, about: tuple[str, str], known: Mapping[PublicKey, list[KeyEntry]], now: datetime) -> Read:
@@ -162,10 +167,7 @@ def _read(path: Path, about: tuple[str, str], known: Mapping[PublicKey, list[Key
     entries = known.get(key, [])
     if not entries:
         return Read(path.name, approval, None, f"no keyring has its key, {key.fingerprint}")
-    if approval.signed_at > now + CLOCK_SKEW:
-        return Read(path.name, approval, None, "its time lies ahead of this computer's clock")
-    revoked = [entry for entry in entries if entry.status == "revoked"]
-    problems = {entry.problem(approval.signed_at): entry for entry in revoked or entries}
-    valid = problems.get("")
-    blocks = valid is None and approval.meaning == "rejected"
-    return Read(path.name, approval, valid, "" if valid else next(iter(problems)), blocks)
+    entry, why_not = judge(entries, MEANINGS[approval.meaning], approval.signed_at, now)
+    if len({_person(one.holder) for one in entries}) > 1:
+        entry, why_not = None, f"the keyrings name different holders of its key, {key.fingerprint}"
+    return Read(path.name, approval, entry, why_not, blocks=entry is None and approval.meaning == "rejected")

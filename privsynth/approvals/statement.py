@@ -13,13 +13,15 @@ from typing import Any
 
 from privsynth.errors import ConfigError, KeyFileError, VerificationError
 from privsynth.signing.envelope import Envelope, Signer, sign
+from privsynth.signing.keyring import APPROVER, REVIEWER
 from privsynth.signing.keys import PublicKey
 from privsynth.signing.statement import PAYLOAD_TYPE, STATEMENT_TYPE
 from privsynth.strict.json import dumps, loads
 from privsynth.strict.time import from_text, to_text
 
 APPROVAL_TYPE = "https://privsynth.org/attestation/approval/v1"
-MEANINGS = ("reviewed", "approved", "rejected")
+# Meaning -> the roles of which the key needs one. Rejecting needs the right to approve, or nobody could take it back.
+MEANINGS = {"reviewed": (REVIEWER, APPROVER), "approved": (APPROVER,), "rejected": (APPROVER,)}
 PARTS = ("public/manifest.json", "officer/manifest.json")
 MAX_BYTES = 100_000  # of a statement (own): a comment and two digests take some kilobytes
 MAX_COMMENT = 2_000  # characters (own): a page; more belongs into a file of its own

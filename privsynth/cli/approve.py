@@ -10,44 +10,41 @@ from typing import TYPE_CHECKING
 import click
 
 from privsynth.cli.keys import ask_passphrase
+from privsynth.cli.terminal.keyrings import keyring_option, keyrings_of
 
 if TYPE_CHECKING:
     from privsynth.approvals.decisions import Read, Standing
-    from privsynth.signing.keyring import Keyring
 
-MEANINGS = ("reviewed", "approved", "rejected")  # those of a statement, which is not loaded to print the help
+CHOICES = ("reviewed", "approved", "rejected")  # those of a statement, which is not loaded to print the help
 UNDECIDED = 3  # exit code of a release that is not approved, as of a check that failed
 
 
 @click.command()
 @click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--as", "name", default="default", show_default=True, help="Name of your key.")
-@click.option("--meaning", required=True, type=click.Choice(MEANINGS), help="What your signature says.")
+@click.option("--meaning", required=True, type=click.Choice(CHOICES), help="What your signature says.")
 @click.option("--comment", default="", help="Why, in one paragraph; whoever reads the release's files sees it.")
-@click.option(
-    "--keyring", "keyring_files", multiple=True, type=click.Path(path_type=Path),
-    help="Keyring with the key of who made it, beside your own keyring; may be given again.",
-)  # fmt: skip
+@keyring_option
 def approve(run: Path, name: str, meaning: str, comment: str, keyring_files: tuple[Path, ...]) -> None:
     """Sign a decision on a release: that you reviewed, approved or rejected it.
 
     RUN is the folder with the public part and the officer's. Both have to verify by your keyrings; the decision names
     them by their digests and is written beside them, into the folder approvals. The release itself stays as it is. Your
-    key needs to be in the keyrings of those who ask for the status. To think better of it, decide again: of each person
-    the last decision counts.
+    key needs the role approver (for a review, reviewer is enough) in the keyrings of those who ask for the status. To
+    think better of it, decide again: of each person the last decision counts.
 
     Example: privsynth approve out --as officer --meaning approved --comment "for the registry, until 2027"
     """
     from privsynth.approvals.decisions import record
-    from privsynth.approvals.statement import Approval
+    from privsynth.approvals.statement import MEANINGS, Approval
     from privsynth.signing.store import open_key
     from privsynth.signing.verification import verify_run
     from privsynth.workspace import privsynth_home
 
     home, now = privsynth_home(), datetime.now(UTC)
-    release, officer = verify_run(run, _keyrings(keyring_files), now)
+    release, officer = verify_run(run, keyrings_of(keyring_files), now)
     approval = Approval(meaning, comment, now, (release.manifest, officer.manifest))
-    key, entry = open_key(home, name, ask_passphrase(), now=now)
+    key, entry = open_key(home, name, ask_passphrase(), now=now, roles=MEANINGS[meaning])
     path = record(run, approval, key, entry.holder)
     click.echo(f"{entry.holder}: {meaning} the release of {release.dataset} that {release.holder} made.")
     click.echo(f"Written     {path}")
@@ -57,10 +54,7 @@ def approve(run: Path, name: str, meaning: str, comment: str, keyring_files: tup
 
 @click.command()
 @click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "--keyring", "keyring_files", multiple=True, type=click.Path(path_type=Path),
-    help="Keyring with keys of others, beside your own keyring; may be given again.",
-)  # fmt: skip
+@keyring_option
 @click.option("--policy", "policy_name", help="Policy that says how many people have to approve. [default: one]")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_context
@@ -78,7 +72,7 @@ def status(
     from privsynth.policy.files import load_policy
 
     needed = 1 if policy_name is None else load_policy(policy_name).policy.approvals
-    found = standing(run, _keyrings(keyring_files), datetime.now(UTC), needed=needed)
+    found = standing(run, keyrings_of(keyring_files), datetime.now(UTC), needed=needed)
     if as_json:
         told = {"state": found.state, "needed": needed, "approved_by": found.approved_by}
         told |= {"rejected_by": found.rejected_by, "release": found.release.to_json()}
@@ -87,15 +81,6 @@ def status(
         click.echo(_text(found))
     if found.state != "approved":
         context.exit(UNDECIDED)
-
-
-def _keyrings(files: tuple[Path, ...]) -> list[Keyring]:
-    """Return the person's own keyring, and those that were named beside it."""
-    from privsynth.signing.keyring import Keyring
-    from privsynth.signing.store import load_keyring
-    from privsynth.workspace import privsynth_home
-
-    return [load_keyring(privsynth_home()), *map(Keyring.load, files)]
 
 
 def _text(found: Standing) -> str:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from privsynth.errors import ConfigError
+from privsynth.signing.keyring import ROLES
 from privsynth.signing.keys import PASSPHRASE_VARIABLE
+
+if TYPE_CHECKING:
+    from privsynth.signing.keyring import KeyEntry
 
 NEW_PASSPHRASE_VARIABLE = "PRIVSYNTH_NEW_PASSPHRASE"
 
@@ -29,10 +35,25 @@ def ask_passphrase(
         given = os.environ.get(variable)
         if given == "":
             raise ConfigError(f"{variable} is set but empty; give a passphrase or unset it")
-        text = given or click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True)
+        try:
+            text = given or click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True)
+        except click.Abort:
+            if _has_terminal():
+                raise
+            leave = ", or leave the key unencrypted with --no-passphrase" if confirm else ""
+            raise ConfigError(f"there is no terminal to ask for the passphrase; set {variable}{leave}") from None
         return str(text).encode("utf-8")
 
     return ask
+
+
+def _has_terminal() -> bool:
+    """Say whether a person can be asked: by the standard input, or past it, as the standard library asks."""
+    try:
+        with open("/dev/tty", "rb"):
+            return True
+    except OSError:
+        return sys.stdin.isatty()
 
 
 def _home() -> Path:
@@ -55,23 +76,67 @@ def keys() -> None:
 @click.option("--holder", help="Person or office to be named as the signer. [default: the name]")
 @click.option("--no-passphrase", is_flag=True, help="Leave the key unencrypted, for unattended machines.")
 @click.option("--days", type=click.IntRange(1, 3650), default=730, show_default=True, help="How long it is valid.")
-def init(name: str, holder: str | None, no_passphrase: bool, days: int) -> None:
+@click.option(
+    "--role",
+    "roles",
+    multiple=True,
+    default=("maker",),
+    show_default=True,
+    type=click.Choice(tuple(ROLES)),
+    help="What the key may sign; may be given again.",
+)
+@click.option(
+    "--algorithm", default="ed25519", show_default=True, type=click.Choice(["ed25519", "ecdsa-p256"]),
+    help="P-256 where a rule asks for it.",
+)  # fmt: skip
+def init(name: str, holder: str | None, no_passphrase: bool, days: int, roles: tuple[str, ...], algorithm: str) -> None:
     """Make a signing key and add it to the keyring.
 
-    The passphrase comes from PRIVSYNTH_PASSPHRASE, or you are asked for it twice; it needs at least 15 characters.
+    Makers sign releases; reviewers and approvers sign decisions on them (`privsynth approve`); key admins revoke keys
+    in a keyring that a root signed. The passphrase comes from PRIVSYNTH_PASSPHRASE, or you are asked for it twice; it
+    needs at least 15 characters.
 
     Example: privsynth keys init --name office --holder "Data office, St Mary"
     """
-    from privsynth.signing.store import create_key, key_path
+    from privsynth.signing.store import NewKey, create_key, key_path
 
     home = _home()
     passphrase = None if no_passphrase else ask_passphrase(confirm=True)
-    entry = create_key(home, name, holder=holder or name, passphrase=passphrase, now=datetime.now(UTC), days=days)
+    wanted = NewKey(holder or name, days, roles, algorithm)
+    entry = create_key(home, name, wanted, passphrase=passphrase, now=datetime.now(UTC))
     click.echo(f"Key         {key_path(home, name)}")
+    _tell(entry, name)
+
+
+def _tell(entry: KeyEntry, name: str) -> None:
     click.echo(f"Fingerprint {entry.fingerprint}")
     click.echo(f"Holder      {entry.holder}")
+    click.echo(f"May         {', '.join(ROLES[role] for role in entry.roles)}")
     click.echo(f"Valid until {entry.not_after:%Y-%m-%d}")
     click.echo(f"Recipients need the public key: privsynth keys export {name} > keyring.json")
+
+
+@keys.command()
+@click.argument("name")
+@click.argument("successor")
+@click.option("--no-passphrase", is_flag=True, help="Leave the new key unencrypted, for unattended machines.")
+@click.option("--days", type=click.IntRange(1, 3650), default=730, show_default=True, help="How long it is valid.")
+def rotate(name: str, successor: str, no_passphrase: bool, days: int) -> None:
+    """Replace the key NAME by a new one, SUCCESSOR, with the same holder, roles and algorithm.
+
+    The validity of the old key ends now: what it signed until now still verifies, and nothing later does. If it may
+    have been stolen, revoke it: a thief can write any time of signing.
+
+    Example: privsynth keys rotate office office-2027
+    """
+    from privsynth.signing.store import key_path, rotate_key
+
+    home = _home()
+    passphrase = None if no_passphrase else ask_passphrase(confirm=True)
+    old, new = rotate_key(home, name, successor, passphrase=passphrase, now=datetime.now(UTC), days=days)
+    click.echo(f"Ended       {old.fingerprint}, valid until {old.not_after:%Y-%m-%d %H:%M:%S} UTC")
+    click.echo(f"Key         {key_path(home, successor)}")
+    _tell(new, successor)
 
 
 @keys.command()
@@ -107,7 +172,9 @@ def list_() -> None:
         click.echo("There are no keys yet. Make one with: privsynth keys init")
     for entry in keyring.keys:
         state = entry.problem(now) or f"valid until {entry.not_after:%Y-%m-%d}"
-        click.echo(f"{known.get(entry.keyid, '(no key file)')}: {entry.holder}\n  {entry.fingerprint}\n  {state}")
+        may = ", ".join(ROLES[role] for role in entry.roles)
+        click.echo(f"{known.get(entry.keyid, '(no key file)')}: {entry.holder}\n  {entry.fingerprint}")
+        click.echo(f"  {state}; may {may}; {entry.algorithm}")
 
 
 @keys.command()

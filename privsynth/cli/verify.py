@@ -8,22 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from privsynth.cli.terminal.keyrings import keyring_option, keyrings_of
 from privsynth.errors import ConfigError
 
 if TYPE_CHECKING:
-    from privsynth.signing.keyring import Keyring
     from privsynth.signing.verification import Promise, VerificationResult
 
 
 @click.command()
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
-@click.option(
-    "--keyring",
-    "keyring_files",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="Keyring with the keys that you trust; may be given again. [default: your own keyring]",
-)
+@keyring_option
 @click.option("--kind", type=click.Choice(["public", "officer"]), help="Refuse a folder of another kind.")
 @click.option("--dataset", help="Refuse a release of another dataset.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -56,15 +50,6 @@ def verify(path: Path, keyring_files: tuple[Path, ...], kind: str | None, datase
     click.echo(json.dumps({"verified": True, **told}, indent=2) if as_json else text)
 
 
-def keyrings_of(files: tuple[Path, ...]) -> list[Keyring]:
-    """Return the keyrings that were named, else the reader's own if there is one."""
-    from privsynth.signing.keyring import Keyring
-    from privsynth.signing.store import load_keyring
-    from privsynth.workspace import privsynth_home
-
-    return [Keyring.load(file) for file in files] or [load_keyring(privsynth_home())]
-
-
 def _text(path: Path, verified: VerificationResult) -> str:
     dataset = verified.dataset if verified.dataset.isprintable() else ascii(verified.dataset)
     lines = [
@@ -72,6 +57,7 @@ def _text(path: Path, verified: VerificationResult) -> str:
         f"Signed by   {verified.holder}",
         f"Fingerprint {verified.fingerprint}",
         f"Signed at   {verified.signed_at:%Y-%m-%d %H:%M:%S} UTC (the signer's word)",
+        f"Key         valid until {verified.valid_until:%Y-%m-%d}",
         f"Release     {verified.kind}, of {dataset}",
         f"Files       {verified.files} checked",
     ]

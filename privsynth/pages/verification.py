@@ -8,7 +8,15 @@ import hashlib
 from privsynth.pages.templates import templates_dir
 from privsynth.signing.keyring import Keyring
 
-SCRIPTS = ("strict.js", "ed25519.js", "archive.js", "release.js", "page.js")  # each uses those before it
+SCRIPTS = (
+    "strict.js",
+    "ed25519.js",
+    "keys.js",
+    "keyring.js",
+    "archive.js",
+    "release.js",
+    "page.js",
+)  # each uses those before it
 PLACES = ("script_hash", "style_hash", "style", "keyring", "script")
 
 

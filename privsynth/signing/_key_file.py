@@ -22,11 +22,11 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from privsynth.errors import KeyFileError
+from privsynth.signing._algorithms import PrivateHandle
 
 MAX_KEY_BYTES = 65_536  # an encrypted key takes 300 bytes
 # NIST SP 800-63B-4, section 3.1.1.2: a password that protects alone has at least 15 characters.
@@ -55,7 +55,7 @@ def refuse_weak(passphrase: bytes) -> None:
         )
 
 
-def to_pem(key: Ed25519PrivateKey, passphrase: bytes | None) -> bytes:
+def to_pem(key: PrivateHandle, passphrase: bytes | None) -> bytes:
     """Return the file of a key; None leaves it unencrypted.
 
     Raises:

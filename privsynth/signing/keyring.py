@@ -6,7 +6,7 @@ anyone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -22,12 +22,20 @@ from pydantic import (
 )
 
 from privsynth.errors import KeyFileError
+from privsynth.signing._algorithms import ED25519
 from privsynth.signing._files import anyone_may_write, atomic_write
 from privsynth.signing.keys import PublicKey, fingerprint
 from privsynth.strict.json import dumps, loads
 from privsynth.strict.time import from_text, to_text
 
 MAX_KEYRING_BYTES = 10_000_000  # (own) thousands of keys
+MAKER, REVIEWER, APPROVER, KEY_ADMIN = "maker", "reviewer", "approver", "key-admin"
+ROLES = {  # role -> what a key with it may do, for sentences
+    MAKER: "make releases",
+    REVIEWER: "review",
+    APPROVER: "approve",
+    KEY_ADMIN: "revoke keys",
+}
 DEFAULT_DAYS = 730  # for which a new key is valid (own): two years, within the one to three of NIST SP 800-57, 5.3.6
 
 
@@ -42,6 +50,11 @@ def _line(value: Any) -> Any:
     return value
 
 
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+Role = Literal["maker", "reviewer", "approver", "key-admin"]
 Moment = Annotated[datetime, BeforeValidator(_moment), PlainSerializer(to_text)]
 Line = Annotated[str, BeforeValidator(_line), Field(max_length=200)]
 
@@ -51,10 +64,10 @@ class KeyEntry(BaseModel):
 
     Attributes:
       keyid: SHA-256 of the public key's SubjectPublicKeyInfo, checked against it.
-      algorithm: "ed25519"; nothing is negotiated from the file that is verified.
+      algorithm: "ed25519" or "ecdsa-p256", that of the key; nothing is negotiated from the file that is verified.
       public_key: SubjectPublicKeyInfo in base64.
       holder: the person or office, as the owner of this keyring knows them.
-      role: what the key may sign.
+      roles: what the key may sign: at least one of "maker", "reviewer", "approver" and "key-admin", in this order.
       not_before, not_after: period in which a signature may be made, both ends included.
       status: "active" or "revoked".
       revoked_at, reason: when and why; None and "" while active.
@@ -63,10 +76,10 @@ class KeyEntry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     keyid: str
-    algorithm: Literal["ed25519"] = "ed25519"
+    algorithm: Literal["ed25519", "ecdsa-p256"] = "ed25519"
     public_key: str
     holder: Annotated[Line, Field(min_length=1)]
-    role: Literal["report-signer"] = "report-signer"
+    roles: Annotated[tuple[Role, ...], BeforeValidator(_tuple), Field(min_length=1)]
     not_before: Moment
     not_after: Moment
     status: Literal["active", "revoked"] = "active"
@@ -81,6 +94,10 @@ class KeyEntry(BaseModel):
             raise ValueError(str(problem)) from None
         if public.keyid != self.keyid:
             raise ValueError("keyid is not the digest of public_key")
+        if public.algorithm != self.algorithm:
+            raise ValueError("algorithm is not that of public_key")
+        if list(self.roles) != [role for role in ROLES if role in self.roles]:
+            raise ValueError(f"roles must stand once each and in the order {', '.join(ROLES)}")
         for moment in (self.not_before, self.not_after, self.revoked_at):
             if moment is not None:
                 to_text(moment)
@@ -91,20 +108,32 @@ class KeyEntry(BaseModel):
         return self
 
     @classmethod
-    def for_key(cls, public: PublicKey, *, holder: str, not_before: datetime, days: int = DEFAULT_DAYS) -> KeyEntry:
-        """Return an active entry that is valid for `days` days from `not_before`.
+    def for_key(
+        cls,
+        public: PublicKey,
+        *,
+        holder: str,
+        not_before: datetime,
+        days: int = DEFAULT_DAYS,
+        roles: Collection[str] = (MAKER,),
+    ) -> KeyEntry:
+        """Return an active entry that is valid for `days` days from `not_before`, with roles in any order.
 
         Raises:
           KeyFileError: if the holder is empty or not one printable line, or `days` is not above 0.
         """
         start = not_before.replace(microsecond=0)
         try:
-            return cls(
-                keyid=public.keyid,
-                public_key=public.to_base64(),
-                holder=holder,
-                not_before=start,
-                not_after=start + timedelta(days=days),
+            return cls.model_validate(
+                {
+                    "keyid": public.keyid,
+                    "algorithm": public.algorithm,
+                    "public_key": public.to_base64(),
+                    "holder": holder,
+                    "roles": [role for role in ROLES if role in roles],
+                    "not_before": start,
+                    "not_after": start + timedelta(days=days),
+                }
             )
         except ValidationError as problem:
             raise KeyFileError(f"the key cannot be entered: {_first(problem)}") from None
@@ -121,8 +150,10 @@ class KeyEntry(BaseModel):
         """The key id in groups of eight."""
         return fingerprint(self.keyid)
 
-    def problem(self, at: datetime) -> str:
+    def problem(self, at: datetime, roles: Collection[str] = ()) -> str:
         """Return a sentence why the key may not sign at that time, or "" if it may.
+
+        With `roles`, the key needs one of them.
 
         A revoked key may not at any time: neither the clock of a reader nor the time that a signer claims can be
         relied on to tell a signature from before the theft.
@@ -135,17 +166,21 @@ class KeyEntry(BaseModel):
             return f"{name} is not valid before {to_text(self.not_before)}"
         if at > self.not_after:
             return f"{name} expired on {to_text(self.not_after)}"
+        if roles and not set(roles) & set(self.roles):
+            may = " and ".join(ROLES[role] for role in self.roles)
+            return f"{name} may {may}, and not {' or '.join(ROLES[role] for role in ROLES if role in roles)}"
         return ""
 
-    def require_valid(self, at: datetime) -> None:
-        """Return if the key may sign at that time.
+    def require_valid(self, at: datetime, roles: Collection[str] = ()) -> None:
+        """Return if the key may sign at that time, in one of these roles.
 
         Raises:
-          KeyFileError: if it is revoked, expired or not valid yet; the message says which.
+          KeyFileError: if it is revoked, expired, not valid yet or of another role; the message says which.
         """
-        problem = self.problem(at)
+        problem = self.problem(at, roles)
         if problem:
-            raise KeyFileError(f"{problem}; make a new key with 'privsynth keys init'")
+            role = f" --role {next(iter(roles))}" if roles else ""
+            raise KeyFileError(f"{problem}; make a new key with 'privsynth keys init{role}'")
 
 
 class Keyring(BaseModel):
@@ -153,8 +188,8 @@ class Keyring(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    version: Literal[1] = 1
-    keys: Annotated[tuple[KeyEntry, ...], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)] = ()
+    version: Literal[2] = 2
+    keys: Annotated[tuple[KeyEntry, ...], BeforeValidator(_tuple)] = ()
 
     @model_validator(mode="after")
     def _unique(self) -> Self:
@@ -165,16 +200,22 @@ class Keyring(BaseModel):
 
     @classmethod
     def from_json(cls, data: bytes, *, what: str = "the keyring") -> Keyring:
-        """Parse a keyring.
+        """Parse a keyring, of version 2 or of version 1, which knew makers only.
 
         Raises:
           KeyFileError: not JSON, a repeated or unknown field, or an entry that contradicts itself.
         """
         document = loads(data, what=what, max_bytes=MAX_KEYRING_BYTES, error=KeyFileError)
+        if (
+            not isinstance(document, dict)
+            or set(document) != {"version", "keys"}
+            or type(document["version"]) is not int
+        ):
+            raise KeyFileError(f"{what} is not a keyring of version 1 or 2; ask the signer for one")
         try:
-            return cls.model_validate(document)
+            return cls.model_validate(_of_version_1(document) if document["version"] == 1 else document)
         except ValidationError as problem:
-            raise KeyFileError(f"{what} is not a keyring of version 1: {_first(problem)}") from None
+            raise KeyFileError(f"{what} is not a keyring of version 1 or 2: {_first(problem)}") from None
 
     def to_json(self) -> bytes:
         """Return the keyring as indented JSON."""
@@ -242,12 +283,24 @@ class Keyring(BaseModel):
         entry = self.get(keyid)
         if entry.status == "revoked":
             raise KeyFileError(f"{entry.problem(at)} already")
-        changes = {"status": "revoked", "revoked_at": at.replace(microsecond=0), "reason": reason}
+        return self._with(entry, status="revoked", revoked_at=at.replace(microsecond=0), reason=reason)
+
+    def retire(self, keyid: str, *, at: datetime) -> Keyring:
+        """Return the keyring with the validity of one key ended: what it signed until then still verifies.
+
+        Raises:
+          KeyFileError: if the key is unknown, or is not valid at that time.
+        """
+        entry = self.get(keyid)
+        entry.require_valid(at)
+        return self._with(entry, not_after=at.replace(microsecond=0))
+
+    def _with(self, entry: KeyEntry, **changes: Any) -> Keyring:
         try:
-            revoked = KeyEntry.model_validate({**dict(entry), **changes})
+            changed = KeyEntry.model_validate({**dict(entry), **changes})
         except ValidationError as problem:
-            raise KeyFileError(f"the key cannot be revoked: {_first(problem)}") from None
-        return Keyring(keys=tuple(revoked if known.keyid == keyid else known for known in self.keys))
+            raise KeyFileError(f"the entry of the key cannot be changed: {_first(problem)}") from None
+        return Keyring(keys=tuple(changed if known.keyid == entry.keyid else known for known in self.keys))
 
 
 def entries_by_key(keyrings: Sequence[Keyring]) -> dict[PublicKey, list[KeyEntry]]:
@@ -256,6 +309,22 @@ def entries_by_key(keyrings: Sequence[Keyring]) -> dict[PublicKey, list[KeyEntry
     for entry in (entry for keyring in keyrings for entry in keyring.keys):
         found.setdefault(entry.public, []).append(entry)
     return found
+
+
+def _of_version_1(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a keyring of version 1 as one of version 2; whatever is wrong in it stays wrong."""
+    entries = document.get("keys")
+    if not isinstance(entries, list):
+        return document
+    upgraded = []
+    for entry in entries:
+        right = (
+            isinstance(entry, dict) and entry.get("role", "report-signer") == "report-signer" and "roles" not in entry
+        )
+        if not right or entry.get("algorithm", ED25519) != ED25519:
+            return document
+        upgraded.append({**{name: value for name, value in entry.items() if name != "role"}, "roles": [MAKER]})
+    return {**document, "version": 2, "keys": upgraded}
 
 
 def _first(problem: ValidationError) -> str:

@@ -1,4 +1,4 @@
-"""Ed25519 keys: a private one in an encrypted file, and the public one that others verify with."""
+"""Signing keys: a private one in an encrypted file, and the public one that others verify with."""
 
 from __future__ import annotations
 
@@ -10,57 +10,55 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from privsynth.errors import KeyFileError, Option, PrivsynthWarning, VerificationError
-from privsynth.signing import _key_file
+from privsynth.signing import _algorithms, _key_file
+from privsynth.signing._algorithms import ED25519, PrivateHandle, PublicHandle
 from privsynth.signing._files import atomic_write
 
 Passphrase = Callable[[], bytes]
 PASSPHRASE_VARIABLE = "PRIVSYNTH_PASSPHRASE"
-
-# RFC 8032, section 5.1: the field of edwards25519, and the curve's d = -121665 / 121666 in it.
-_FIELD = 2**255 - 19
-# y of the eight points whose order divides 8. Order 1: (0, 1); 2: (0, -1); 4: y = 0; 8: d·y⁴ + 2y² - 1 = 0, which
-# follows from y = 0 for twice the point. A signature by such a "key" fits nearly any message.
-_Y_OF_ORDER_8 = int.from_bytes(
-    bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little"
-)
-_SMALL_ORDER = {0, 1, _FIELD - 1, _Y_OF_ORDER_8, _FIELD - _Y_OF_ORDER_8}  # the values of y above
 
 
 class PublicKey:
     """The public half of a signing key; equal to another with the same bytes.
 
     Attributes:
+      algorithm: "ed25519" or "ecdsa-p256", as its bytes say.
       spki: SubjectPublicKeyInfo in DER, the form that the key id is the digest of.
     Raises:
-      KeyFileError: a point of small order, or written in another than its one form.
+      KeyFileError: of another algorithm or curve, a point of small order, or in another than its one form.
     """
 
-    __slots__ = ("_key", "spki")
+    __slots__ = ("_key", "algorithm", "spki")
 
-    def __init__(self, key: Ed25519PublicKey) -> None:
-        if _is_weak(key.public_bytes_raw()):
+    def __init__(self, key: PublicHandle) -> None:
+        algorithm = _algorithms.algorithm_of(key)
+        if algorithm is None:
+            raise KeyFileError(
+                "a public key is neither Ed25519 nor ECDSA on P-256; make one with 'privsynth keys init'"
+            )
+        if _algorithms.is_weak(key):
             raise KeyFileError("a public key is one for which anybody can make signatures; refuse whoever sent it")
-        self._key = key
-        self.spki: bytes = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        self._key, self.algorithm = key, algorithm
+        self.spki: bytes = _algorithms.spki_of(key)
 
     @classmethod
     def from_spki(cls, spki: bytes) -> PublicKey:
         """Parse SubjectPublicKeyInfo in DER.
 
         Raises:
-          KeyFileError: if it is not an Ed25519 key in exactly this form, or one for which anybody can sign.
+          KeyFileError: if it is not a key of the two algorithms in exactly this form, or anybody can sign for it.
         """
-        try:
-            key = serialization.load_der_public_key(spki)
-        except (ValueError, UnsupportedAlgorithm):
-            key = None
-        if not isinstance(key, Ed25519PublicKey) or cls(key).spki != spki:
-            raise KeyFileError("a public key is not an Ed25519 key in SubjectPublicKeyInfo form; export it again")
+        key = _algorithms.parsed(spki)
+        if key is None:
+            raise KeyFileError(
+                "a public key is neither Ed25519 nor ECDSA on P-256 in SubjectPublicKeyInfo form; export it again"
+            )
         return cls(key)
 
     @classmethod
@@ -94,11 +92,7 @@ class PublicKey:
 
     def fits(self, signature: bytes, data: bytes) -> bool:
         """Say whether the signature was made by this key over exactly these bytes."""
-        try:
-            self._key.verify(signature, data)
-        except InvalidSignature:
-            return False
-        return True
+        return _algorithms.fits(self._key, signature, data)
 
     def verify(self, signature: bytes, data: bytes) -> None:
         """Return if the signature was made by this key over exactly these bytes.
@@ -120,18 +114,18 @@ class PublicKey:
 
 
 class SigningKey:
-    """A private Ed25519 key. Its text form shows the public fingerprint only; it is never pickled."""
+    """A private key. Its text form shows the public fingerprint only; it is never pickled."""
 
     __slots__ = ("_key", "public")
 
-    def __init__(self, key: Ed25519PrivateKey) -> None:
+    def __init__(self, key: PrivateHandle) -> None:
         self._key = key
         self.public = PublicKey(key.public_key())
 
     @classmethod
-    def generate(cls) -> SigningKey:
-        """Return a fresh key from the randomness of the operating system."""
-        return cls(Ed25519PrivateKey.generate())
+    def generate(cls, algorithm: str = ED25519) -> SigningKey:
+        """Return a fresh key, "ed25519" or "ecdsa-p256", from the randomness of the operating system."""
+        return cls(_algorithms.generate(algorithm))
 
     @classmethod
     def load(cls, path: Path, passphrase: Passphrase | None) -> SigningKey:
@@ -141,7 +135,7 @@ class SigningKey:
           path: a file that `save` wrote, or a PKCS#8 PEM file.
           passphrase: asked once, and only if the file is encrypted; None where nobody can be asked.
         Raises:
-          KeyFileError: missing, unreadable, not a key, not Ed25519, or the passphrase is missing or wrong.
+          KeyFileError: missing, unreadable, not a key, of another algorithm, or the passphrase is missing or wrong.
         """
         data = _key_file.read(path)
         key = None if _key_file.is_encrypted(data) else _parse(path, data, None)
@@ -157,8 +151,8 @@ class SigningKey:
         else:
             key = _parse(path, data, passphrase())
             _warn_of_old_encryption(path)
-        if not isinstance(key, Ed25519PrivateKey):
-            raise KeyFileError(f"{path} is not an Ed25519 key; make one with 'privsynth keys init'")
+        if not isinstance(key, Ed25519PrivateKey | EllipticCurvePrivateKey) or _algorithms.algorithm_of(key) is None:
+            raise KeyFileError(f"{path} is neither an Ed25519 nor a P-256 key; make one with 'privsynth keys init'")
         return cls(key)
 
     def save(self, path: Path, passphrase: bytes | None) -> None:
@@ -185,20 +179,14 @@ class SigningKey:
             raise KeyFileError(f"the key {path} cannot be written: {problem.strerror}") from None
 
     def sign(self, data: bytes) -> bytes:
-        """Return the 64 bytes of the signature over `data`."""
-        return self._key.sign(data)
+        """Return the signature over `data`: 64 bytes of Ed25519, DER of ECDSA."""
+        return _algorithms.sign(self._key, data)
 
     def __repr__(self) -> str:
         return f"SigningKey({self.public.fingerprint})"
 
     def __reduce__(self) -> tuple[object, ...]:
         raise TypeError("a SigningKey is never pickled")
-
-
-def _is_weak(raw: bytes) -> bool:
-    """Say whether the 32 bytes of a public key are a point of small order, or no canonical form of a point."""
-    y = int.from_bytes(raw, "little") & ((1 << 255) - 1)  # the highest bit is the sign of x
-    return y >= _FIELD or y in _SMALL_ORDER
 
 
 def fingerprint(keyid: str) -> str:

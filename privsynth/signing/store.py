@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from privsynth.errors import KeyFileError, PrivsynthWarning
+from privsynth.signing._algorithms import ED25519
 from privsynth.signing._files import anyone_may_write, atomic_write
-from privsynth.signing.keyring import DEFAULT_DAYS, KeyEntry, Keyring
+from privsynth.signing.keyring import DEFAULT_DAYS, MAKER, KeyEntry, Keyring
 from privsynth.signing.keys import Passphrase, PublicKey, SigningKey
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -54,33 +56,40 @@ def load_keyring(home: Path) -> Keyring:
     return Keyring.load(path) if path.exists() else Keyring()
 
 
-def create_key(
-    home: Path,
-    name: str,
-    *,
-    holder: str,
-    passphrase: Passphrase | None,
-    now: datetime,
-    days: int = DEFAULT_DAYS,
-) -> KeyEntry:
+@dataclass(frozen=True)
+class NewKey:
+    """What a new key is to be.
+
+    Attributes:
+      holder: who will be named as the signer.
+      days: how long it is valid.
+      roles: of `privsynth.signing.keyring.ROLES`, at least one.
+      algorithm: "ed25519" or "ecdsa-p256".
+    """
+
+    holder: str
+    days: int = DEFAULT_DAYS
+    roles: Collection[str] = (MAKER,)
+    algorithm: str = ED25519
+
+
+def create_key(home: Path, name: str, wanted: NewKey, *, passphrase: Passphrase | None, now: datetime) -> KeyEntry:
     """Make a key, write it to a new file and enter it in the keyring.
 
     Args:
       home: folder of the keys; made if need be, readable by its owner alone.
       name: of the key file.
-      holder: who will be named as the signer.
       passphrase: asked once, after everything else was found in order; None leaves the key unencrypted.
       now: start of its validity, with a zone.
-      days: how long it is valid.
     Raises:
-      KeyFileError: the name is taken, the keyring is damaged, the holder or days make no sense, or the folder
+      KeyFileError: the name is taken, the keyring is damaged, the holder, days or roles make no sense, or the folder
         cannot be written.
     """
     path = key_path(home, name)
     if path.exists() or path.with_suffix(".pub").exists():
         raise KeyFileError(f"a key named {name} exists already and is never overwritten; choose another name")
-    key = SigningKey.generate()
-    entry = KeyEntry.for_key(key.public, holder=holder, not_before=now, days=days)
+    key = SigningKey.generate(wanted.algorithm)
+    entry = KeyEntry.for_key(key.public, holder=wanted.holder, not_before=now, days=wanted.days, roles=wanted.roles)
     keyring = load_keyring(home).add(entry)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -92,21 +101,49 @@ def create_key(
     return entry
 
 
-def open_key(home: Path, name: str, passphrase: Passphrase | None, *, now: datetime) -> tuple[SigningKey, KeyEntry]:
+def rotate_key(
+    home: Path, name: str, successor: str, *, passphrase: Passphrase | None, now: datetime, days: int = DEFAULT_DAYS
+) -> tuple[KeyEntry, KeyEntry]:
+    """Make a key with the holder, roles and algorithm of another, whose validity ends now.
+
+    What the old key signed until now still verifies. Its file stays where it is.
+
+    Args:
+      successor: name of the new key file.
+    Returns:
+      The entries of the old key and of the new one.
+    Raises:
+      KeyFileError: the old key is unknown or not valid now, or `create_key` refuses the new one.
+    """
+    old = find(home, name)
+    load_keyring(home).retire(old.keyid, at=now)  # refuses before anything is written
+    new = create_key(
+        home, successor, NewKey(old.holder, days, old.roles, old.algorithm), passphrase=passphrase, now=now
+    )
+    keyring = load_keyring(home).retire(old.keyid, at=now)
+    keyring.save(keyring_path(home))
+    return keyring.get(old.keyid), new
+
+
+def open_key(
+    home: Path, name: str, passphrase: Passphrase | None, *, now: datetime, roles: Collection[str] = (MAKER,)
+) -> tuple[SigningKey, KeyEntry]:
     """Return the key of that name and its keyring entry, ready to sign.
 
+    Args:
+      roles: the key needs one of them.
     Raises:
-      KeyFileError: missing, wrong passphrase, not in the keyring, or not valid at `now`. The period is judged
-        before the passphrase is asked for where the public half is at hand.
+      KeyFileError: missing, wrong passphrase, not in the keyring, of another role, or not valid at `now`. The period
+        and the role are judged before the passphrase is asked for where the public half is at hand.
     """
     path = key_path(home, name)
     keyring = load_keyring(home)
     public = path.with_suffix(".pub")
     if path.exists() and public.exists():
-        keyring.get(_read_public(public).keyid).require_valid(now)
+        keyring.get(_read_public(public).keyid).require_valid(now, roles)
     key = SigningKey.load(path, passphrase)
     entry = keyring.get(key.public.keyid)
-    entry.require_valid(now)
+    entry.require_valid(now, roles)
     return key, entry
 
 

@@ -9,144 +9,32 @@ reach.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from privsynth.errors import ConfigError, InputError, Option, UnknownSigner, VerificationError
-from privsynth.notebook import card, promise_text
+from privsynth.errors import InputError, Option, UnknownSigner, VerificationError
 from privsynth.signing._embedding import MAX_REPORT_BYTES, START, Page
-from privsynth.signing._files import (
-    MAX_MANIFEST_BYTES,
-    Digest,
-    Tree,
-    digest_bytes,
-    digest_file,
-    list_tree,
-    open_regular,
-    parse_manifest,
-    path_problems,
-    read_limited,
-    shown,
-)
-from privsynth.signing._problems import Problems
-from privsynth.signing._promise import Promise, read_promise
-from privsynth.signing.envelope import MAX_ENVELOPE_BYTES, Envelope, verify
-from privsynth.signing.keyring import KeyEntry, Keyring, entries_by_key
-from privsynth.signing.keys import PublicKey
+from privsynth.signing._files import Tree, list_tree, open_regular, read_limited, shown
+from privsynth.signing.checks.files import check_files, subjects_of
+from privsynth.signing.checks.opening import Opened, open_first
+from privsynth.signing.checks.problems import Problems
+from privsynth.signing.checks.promise import Promise, read_promise
+from privsynth.signing.checks.result import ANYTHING, Expected, VerificationResult
+from privsynth.signing.checks.trust import judge
+from privsynth.signing.envelope import MAX_ENVELOPE_BYTES
+from privsynth.signing.keyring import MAKER, KeyEntry, Keyring, entries_by_key
 from privsynth.signing.release import ATTESTATION, MANIFEST, REPORT, REPORT_JSON
-from privsynth.signing.statement import KINDS, Claims, Statement, parse_predicate
-from privsynth.strict.time import to_text
+from privsynth.signing.statement import KINDS
 
 __all__ = ["Expected", "Promise", "VerificationResult", "verify_folder", "verify_report", "verify_run"]
 
-# What the clocks of two computers that are set by the network may differ by, with room to spare.
-CLOCK_SKEW = timedelta(minutes=5)
-
-
-@dataclass(frozen=True)
-class VerificationResult:
-    """A release that holds.
-
-    Attributes:
-      keyid, fingerprint: of the key that signed.
-      holder: of that key, as the reader's keyring names it.
-      signed_at: as the signer says.
-      kind: "public" or "officer".
-      dataset: name of the dataset.
-      files: how many files were checked.
-      unchecked: how many signed files were not there to check (a report sent alone); 0 for a folder.
-      promise: ε, δ and unit as the signed report.json states them; None where it states none or is not there.
-      release: of an officer's folder: SHA-256 of the manifest of the public folder that it is about, or None.
-      manifest: SHA-256 of the folder's own manifest, which stands for all of its files.
-    """
-
-    keyid: str
-    fingerprint: str
-    holder: str
-    signed_at: datetime
-    kind: str
-    dataset: str
-    files: int
-    unchecked: int = 0
-    promise: Promise | None = None
-    release: str | None = None
-    manifest: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return JSON-able data, every field present."""
-        promise = None if self.promise is None else dict(self.promise.__dict__)
-        return {**self.__dict__, "signed_at": to_text(self.signed_at), "promise": promise}
-
-    def _repr_html_(self) -> str:
-        alone = f"; {self.unchecked} more were not there to check" if self.unchecked else ""
-        said = self.promise
-        promise = "" if said is None else promise_text(said.epsilon, said.delta, said.unit, said.max_rows_per_unit)
-        return card(
-            f"Verified: {self.kind} release of {self.dataset}",
-            [
-                ("Promise", promise),
-                ("Signed by", self.holder),
-                ("Fingerprint", self.fingerprint),
-                ("Signed at", f"{to_text(self.signed_at)} (the signer's word)"),
-                ("Files", f"{self.files} checked{alone}"),
-            ],
-        )
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What a reader asked for: an intact folder of another kind or table is not what was asked for.
-
-    Attributes:
-      kind: "public" or "officer"; None takes either.
-      dataset: its name; None takes any.
-    Raises:
-      ConfigError: another kind.
-    """
-
-    kind: str | None = None
-    dataset: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.kind is not None and self.kind not in KINDS:
-            raise ConfigError("the kind of a release is public or officer")
-
-    def problems(self, claims: Claims) -> list[str]:
-        """Return a sentence for each thing that differs."""
-        found = []
-        if self.kind not in (None, claims.kind):
-            found.append(f"it is of the kind {claims.kind}, and {self.kind} was asked for")
-        if self.dataset not in (None, claims.dataset):
-            found.append(f"it is of the dataset '{shown(claims.dataset)}', and another was asked for")
-        return found
-
-
-ANYTHING = Expected()
 # First bytes of files that people give instead of a folder.
 _NOT_A_REPORT = {
     b"PK\x03\x04": "is a ZIP archive: unpack it, then verify the folder that comes out",
     b"\x1f\x8b": "is an archive: unpack it, then verify the folder that comes out",
     b"PAR1": "is a table, which bears no signature: verify the folder of the release that it came in",
 }
-
-
-@dataclass(frozen=True)
-class _Opened:
-    """An envelope whose signature fits, or that has none.
-
-    Attributes:
-      statement, claims: parsed from the bytes that were verified.
-      key: who signed; None where unsigned.
-      entries: of that key in the keyrings; empty if no keyring knows it.
-    """
-
-    statement: Statement
-    claims: Claims
-    key: PublicKey | None
-    entries: tuple[KeyEntry, ...]
 
 
 def verify_folder(
@@ -176,8 +64,8 @@ def verify_folder(
     problems = Problems(other=tree.problems())
     page = _page(tree, problems)
     try:
-        opened = _open_first(_envelopes(tree, page, problems), entries_by_key(keyrings))
-        _check_files(tree, page, opened.statement, problems)
+        opened = open_first(_envelopes(tree, page, problems), entries_by_key(keyrings))
+        check_files(tree, page, opened.statement, problems)
     except VerificationError as problem:
         problems.other.append(str(problem))
         raise problems.error(folder) from None
@@ -232,8 +120,8 @@ def verify_report(
     problems = Problems()
     try:
         page = Page.split(html)
-        opened = _open_first([page.embedded], entries_by_key(keyrings))
-        subjects = _subjects(opened.statement)
+        opened = open_first([page.embedded], entries_by_key(keyrings))
+        subjects = subjects_of(opened.statement)
     except VerificationError as problem:
         problems.other.append(str(problem))
         raise problems.error(html_file) from None
@@ -284,96 +172,13 @@ def _envelopes(tree: Tree, page: Page | None, problems: Problems) -> list[bytes]
     return [beside]
 
 
-def _open_first(envelopes: Sequence[bytes], trusted: Mapping[PublicKey, list[KeyEntry]]) -> _Opened:
-    """Open the first envelope that holds; where they differ the release fails anyway, with more to say."""
-    failures = []
-    for data in envelopes:
-        try:
-            return _open(data, trusted)
-        except VerificationError as problem:
-            failures.append(problem)
-    raise failures[0] if failures else VerificationError("it carries no envelope, so nobody signed it")
-
-
-def _open(data: bytes, trusted: Mapping[PublicKey, list[KeyEntry]]) -> _Opened:
-    """Parse an envelope once and check its signature: by a trusted key, else by the key it names."""
-    envelope = Envelope.from_json(data)
-    if len(envelope.signatures) > 1:
-        raise VerificationError("the envelope has several signatures; a release has one")
-    try:
-        key = verify(envelope, trusted)[0]
-    except VerificationError:
-        key = None
-    statement = Statement.from_bytes(envelope.payload, payload_type=envelope.payload_type)
-    claims = parse_predicate(statement.predicate)
-    if not envelope.signatures:
-        return _Opened(statement, claims, None, ())
-    if key is None:
-        key = _named(envelope, claims)
-    if claims.key != key or envelope.signatures[0].keyid != key.keyid:
-        raise VerificationError("the statement names another key than the one that signed it")
-    return _Opened(statement, claims, key, tuple(trusted.get(key, ())))
-
-
-def _named(envelope: Envelope, claims: Claims) -> PublicKey:
-    """Return the key that the statement names, if the signature fits it: intact, not trusted."""
-    try:
-        return verify(envelope, [] if claims.key is None else [claims.key])[0]
-    except VerificationError:
-        raise VerificationError(
-            "the signature does not fit: the statement was changed, or another key signed it"
-        ) from None
-
-
-def _subjects(statement: Statement) -> dict[str, str]:
-    """Return path -> SHA-256, with paths that are safe to print and to compare."""
-    subjects = {subject.name: subject.sha256 for subject in statement.subjects}
-    problems = path_problems(subjects)
-    if problems:
-        raise VerificationError(f"the statement: {'; '.join(problems)}")
-    if REPORT not in subjects or MANIFEST not in subjects or ATTESTATION in subjects:
-        raise VerificationError(f"the statement must be about {REPORT} and {MANIFEST}, and not about {ATTESTATION}")
-    return subjects
-
-
-def _check_files(tree: Tree, page: Page | None, statement: Statement, problems: Problems) -> None:
-    """Compare the folder with the statement, then the manifest with both."""
-    subjects = _subjects(statement)
-    problems.added += tree.files.keys() - subjects.keys() - {ATTESTATION}
-    # A link in the place of a file has been named as a link already.
-    problems.missing += subjects.keys() - tree.files.keys() - set(tree.strange)
-    digests: dict[str, Digest] = {} if page is None else {REPORT: page.digest()}
-    manifest = b""
-    for name in (subjects.keys() & tree.files.keys()) - {REPORT}:
-        try:
-            if name == MANIFEST:
-                manifest = read_limited(tree.files[name], MAX_MANIFEST_BYTES)
-                digests[name] = digest_bytes(manifest)
-            else:
-                digests[name] = digest_file(tree.files[name])
-        except OSError as problem:
-            problems.other.append(f"{name} cannot be read: {problem.strerror}")
-    changed = [name for name, digest in digests.items() if digest.sha256 != subjects[name]]
-    problems.changed += changed
-    if MANIFEST not in digests or MANIFEST in changed:
-        return
-    listed = parse_manifest(manifest)
-    if {name: digest.sha256 for name, digest in listed.items()} != {
-        name: sha256 for name, sha256 in subjects.items() if name != MANIFEST
-    }:
-        problems.other.append(f"{MANIFEST} lists other files than the statement")
-    wrong = [name for name in listed if name in digests and name not in changed and listed[name] != digests[name]]
-    if wrong:
-        problems.other.append(f"{MANIFEST} gives a wrong size or digest for {', '.join(wrong)}")
-
-
-def _trusted(what: Path, opened: _Opened, problems: Problems, now: datetime) -> KeyEntry:
+def _trusted(what: Path, opened: Opened, problems: Problems, now: datetime) -> KeyEntry:
     """Return the entry that vouches for the signer, after every digest was checked; or raise all that is wrong."""
     key, claims = opened.key, opened.claims
     if key is None:
         problems.other.append("it is UNSIGNED: anyone can have made it")
         raise problems.error(what)
-    entry, sentence = _judge(opened.entries, claims.signed_at, now)
+    entry, sentence = judge(opened.entries, (MAKER,), claims.signed_at, now)
     if sentence:
         problems.other.append(sentence)
     if problems:
@@ -389,7 +194,7 @@ def _trusted(what: Path, opened: _Opened, problems: Problems, now: datetime) -> 
 
 
 def _result(
-    opened: _Opened, entry: KeyEntry, *, files: int, unchecked: int = 0, promise: Promise | None = None
+    opened: Opened, entry: KeyEntry, *, files: int, unchecked: int = 0, promise: Promise | None = None
 ) -> VerificationResult:
     claims = opened.claims
     return VerificationResult(
@@ -397,6 +202,7 @@ def _result(
         fingerprint=entry.fingerprint,
         holder=entry.holder,
         signed_at=claims.signed_at,
+        valid_until=entry.not_after,
         kind=claims.kind,
         dataset=claims.dataset,
         files=files,
@@ -405,22 +211,3 @@ def _result(
         release=claims.release,
         manifest=next(item.sha256 for item in opened.statement.subjects if item.name == MANIFEST),
     )
-
-
-def _judge(entries: Sequence[KeyEntry], signed_at: datetime, now: datetime) -> tuple[KeyEntry | None, str]:
-    """Return the entry that vouches for a signature, or a sentence why none does; or neither."""
-    for entry in entries:
-        if entry.status == "revoked":
-            # Without a time stamp from a third party a thief could claim an earlier time of signing.
-            return None, f"{entry.problem(now)}; signatures that claim an earlier time are refused as well"
-    if signed_at > now + CLOCK_SKEW:
-        return (
-            None,
-            f"it says it was signed on {to_text(signed_at)}, which is later than this computer's clock",
-        )
-    for entry in entries:
-        if not entry.problem(signed_at):
-            return entry, ""
-    if not entries:
-        return None, ""
-    return None, f"{entries[0].problem(signed_at)}, and it says it was signed on {to_text(signed_at)}"

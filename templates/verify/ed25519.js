@@ -6,7 +6,6 @@ const ORDER = 2n ** 252n + 27742317777372353535851937790883648493n;
 const D = modulo(-121665n * inverse(121666n));
 const ROOT = power(2n, (FIELD - 1n) / 4n); // a square root of -1
 const BASE = pointOf(littleEndian("58" + "66".repeat(31)));
-const SPKI_START = "302a300506032b6570032100"; // DER of SubjectPublicKeyInfo up to the 32 bytes of an Ed25519 key
 
 function modulo(value, by = FIELD) {
   const rest = value % by;
@@ -89,39 +88,4 @@ async function fitsWithoutBrowser(raw, signature, message) {
   const k = modulo(littleEndian(hex(new Uint8Array(hashed))), ORDER);
   const minus = [modulo(-point[0]), point[1], point[2], modulo(-point[3])];
   return encoded(add(times(s, BASE), times(k, minus))) === littleEndian(hex(signature.subarray(0, 32)));
-}
-
-function joined(parts) {
-  const whole = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
-}
-
-// Whether a key made a signature over exactly these bytes. `own` leaves the browser's own check out.
-async function fits(raw, signature, message, own = false) {
-  if (!own) {
-    try {
-      const key = await crypto.subtle.importKey("raw", raw, "Ed25519", false, ["verify"]);
-      return await crypto.subtle.verify("Ed25519", key, signature, message);
-    } catch {
-      // A browser that has no Ed25519 says so here.
-    }
-  }
-  return fitsWithoutBrowser(raw, signature, message);
-}
-
-// The 32 bytes of a key in the base64 of its SubjectPublicKeyInfo, or null if it is no key that may be trusted.
-function rawKey(text) {
-  const spki = fromBase64(text);
-  if (spki === null || spki.length !== 44 || hex(spki.subarray(0, 12)) !== SPKI_START) return null;
-  const raw = spki.subarray(12);
-  return weakKey(raw) ? null : raw;
-}
-
-async function sha256(...parts) {
-  return hex(new Uint8Array(await crypto.subtle.digest("SHA-256", joined(parts))));
 }

@@ -42,6 +42,7 @@ async function takeKeyring(file, name) {
   }
   keyrings = [...keyrings, ...entries];
   byId("keys").replaceChildren(...keyrings.map((entry) => item(`${entry.holder}: ${fingerprint(entry.keyid)}`)));
+  if (!keyrings.length) byId("keys").replaceChildren(item(`${name} holds no key`));
   await check();
 }
 
@@ -118,6 +119,7 @@ function tell(label, found) {
       ["Fingerprint", fingerprint(entry.keyid)],
       ["Signed at", `${claims.signed_at} (the signer's word)`],
       ["Key valid until", entry.not_after],
+      ["Key may", entry.roles.map((role) => ROLES[role]).join(", ")],
       ["Release", `${claims.kind}, of ${shown(claims.dataset)}`],
       ["Files", `${found.files} checked`],
     ];
@@ -127,7 +129,7 @@ function tell(label, found) {
   } else if (found.verdict === "unknown signer") {
     say("unknown", `${label} is intact, but you have no keyring with its signer`, [
       `It says that it is from “${shown(claims.holder ?? "")}”, which anyone can write.`,
-      `Its key is ${fingerprint(claims.keyid)}. Ask them for the fingerprint and the keyring by another way than the release came.`,
+      `Its key is ${fingerprint(claims.key.keyid)}. Ask them for the fingerprint and the keyring by another way than the release came.`,
     ]);
   } else {
     say("refused", `${label} does not verify`, [...refusals(found), advice(found)]);

@@ -17,56 +17,6 @@ const PREDICATE_TYPE = "https://privsynth.org/attestation/release/v1";
 const PAYLOAD_TYPE = "application/vnd.in-toto+json";
 const LEFT_BY_SYSTEMS = [".DS_Store", "Thumbs.db", "desktop.ini"];
 
-// ------------------------------------------------------------------------------------------------ keyrings
-
-const ENTRY = ["keyid", "algorithm", "public_key", "holder", "role", "not_before", "not_after", "status", "revoked_at", "reason"];
-const DEFAULTS = { algorithm: "ed25519", role: "report-signer", status: "active", revoked_at: null, reason: "" };
-
-async function keyringOf(bytes, what = "the keyring") {
-  const wrong = `${what} is not a keyring of version 1`;
-  const document = strictJson(bytes, what, MAX_DOCUMENT);
-  const names = document !== null && typeof document === "object" && !Array.isArray(document) ? Object.keys(document) : ["no"];
-  const { version = 1, keys = [] } = document ?? {};
-  if (names.some((name) => !["version", "keys"].includes(name)) || version !== 1 || !Array.isArray(keys)) throw new Refused(wrong);
-  const entries = [];
-  for (const key of keys) entries.push(await entryOf(key, wrong));
-  if (new Set(entries.map((entry) => entry.keyid)).size !== entries.length) throw new Refused(`${wrong}: a key is listed twice`);
-  return entries;
-}
-
-async function entryOf(key, wrong) {
-  if (key === null || typeof key !== "object" || Object.keys(key).some((name) => !ENTRY.includes(name))) throw new Refused(wrong);
-  const entry = { ...DEFAULTS, ...key };
-  const raw = rawKey(entry.public_key);
-  const line = (text) => typeof text === "string" && [...text].length <= 200 && printable(text);
-  const [from, to] = [momentOf(entry.not_before), momentOf(entry.not_after)];
-  const revoked = entry.revoked_at === null ? null : momentOf(entry.revoked_at);
-  const right =
-    raw !== null && entry.keyid === (await keyId(raw)) && entry.algorithm === "ed25519" && entry.role === "report-signer" &&
-    line(entry.holder) && entry.holder !== "" && line(entry.reason) && from !== null && to !== null && from < to &&
-    ["active", "revoked"].includes(entry.status) && (entry.status === "revoked") === (entry.revoked_at !== null) &&
-    (entry.revoked_at === null || revoked !== null);
-  if (!right) throw new Refused(`${wrong}: an entry contradicts itself, or names a key for which anybody can sign`);
-  return { ...entry, raw, from, to };
-}
-
-async function keyId(raw) {
-  return sha256(joined([Uint8Array.from(SPKI_START.match(/../g), (pair) => parseInt(pair, 16)), raw]));
-}
-
-function fingerprint(keyid) {
-  return keyid.match(/.{8}/g).join(" ");
-}
-
-// Why a key may not have signed at a time, or "".
-function problemOf(entry, at) {
-  const name = `key ${fingerprint(entry.keyid)} of ${entry.holder}`;
-  if (entry.status === "revoked") return `${name} was revoked on ${entry.revoked_at}${entry.reason && ` (${entry.reason})`}`;
-  if (at < entry.from) return `${name} is not valid before ${entry.not_before}`;
-  if (at > entry.to) return `${name} expired on ${entry.not_after}`;
-  return "";
-}
-
 // ------------------------------------------------------------------------------------- envelope and statement
 
 function envelopeOf(bytes) {
@@ -117,11 +67,11 @@ async function opened(bytes, trusted, own) {
   if (signature === undefined) return { subjects, claims, keyid: null, entries: [] };
   let keyid = null;
   for (const entry of trusted) {
-    if (keyid === null && (await fits(entry.raw, signature.sig, message, own))) keyid = entry.keyid;
+    if (keyid === null && (await fits(entry.key, signature.sig, message, own))) keyid = entry.keyid;
   }
-  if (keyid === null && claims.raw !== null && (await fits(claims.raw, signature.sig, message, own))) keyid = claims.keyid;
+  if (keyid === null && claims.key !== null && (await fits(claims.key, signature.sig, message, own))) keyid = claims.key.keyid;
   if (keyid === null) throw new Refused("the signature does not fit: the statement was changed, or another key signed it");
-  if (claims.keyid !== keyid || signature.keyid !== keyid) {
+  if (claims.key?.keyid !== keyid || signature.keyid !== keyid) {
     throw new Refused("the statement names another key than the one that signed it");
   }
   return { subjects, claims, keyid, entries: trusted.filter((entry) => entry.keyid === keyid) };
@@ -159,12 +109,11 @@ async function claimsOf({ kind, dataset, signer, signed_at, release = null }) {
   const at = momentOf(signed_at);
   if (release !== null && (typeof release !== "string" || !/^[0-9a-f]{64}$/.test(release))) throw wrong;
   if (!["public", "officer"].includes(kind) || typeof dataset !== "string" || at === null || signer === undefined) throw wrong;
-  if (signer === null) return { kind, dataset, at, signed_at, raw: null, keyid: null, holder: null };
-  const raw = typeof signer === "object" ? rawKey(signer.public_key) : null;
-  if (raw === null || !("holder" in signer) || (signer.holder !== null && typeof signer.holder !== "string")) throw wrong;
-  const keyid = await keyId(raw);
-  if (signer.keyid !== keyid) throw wrong;
-  return { kind, dataset, at, signed_at, raw, keyid, holder: signer.holder };
+  if (signer === null) return { kind, dataset, at, signed_at, key: null, holder: null };
+  const key = typeof signer === "object" ? await publicKey(signer.public_key) : null;
+  if (key === null || !("holder" in signer) || (signer.holder !== null && typeof signer.holder !== "string")) throw wrong;
+  if (signer.keyid !== key.keyid) throw wrong;
+  return { kind, dataset, at, signed_at, key, holder: signer.holder };
 }
 
 // ------------------------------------------------------------------------------------------------ the report
@@ -368,13 +317,13 @@ function judged(found, { claims, keyid, entries }, now) {
     return found;
   }
   const revoked = entries.find((entry) => entry.status === "revoked");
-  const valid = entries.find((entry) => problemOf(entry, claims.at) === "");
+  const valid = entries.find((entry) => problemOf(entry, claims.at, ["maker"]) === "");
   if (revoked !== undefined) {
     found.problems.push(`${problemOf(revoked, now)}; signatures that claim an earlier time are refused as well`);
   } else if (claims.at > now + CLOCK_SKEW) {
     found.problems.push(`it says it was signed on ${claims.signed_at}, which is later than this computer's clock`);
   } else if (valid === undefined && entries.length) {
-    found.problems.push(`${problemOf(entries[0], claims.at)}, and it says it was signed on ${claims.signed_at}`);
+    found.problems.push(`${problemOf(entries[0], claims.at, ["maker"])}, and it says it was signed on ${claims.signed_at}`);
   }
   if (found.problems.length || found.changed.length || found.missing.length || found.added.length) return found;
   found.entry = valid ?? null;

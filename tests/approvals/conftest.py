@@ -27,9 +27,10 @@ class People:
     def key(self, holder):
         return self.keys.setdefault(holder, SigningKey.generate())
 
-    def ring(self, *others):
+    def ring(self, *others, roles=("maker", "approver")):
         everyone = {**self.keys, **dict(others)}
-        return Keyring(keys=tuple(KeyEntry.for_key(k.public, holder=h, not_before=NOW) for h, k in everyone.items()))
+        made = (KeyEntry.for_key(k.public, holder=h, not_before=NOW, roles=roles) for h, k in everyone.items())
+        return Keyring(keys=tuple(made))
 
     def decide(self, run, holder, meaning, *, seconds=0, comment="", about=None, by=None):
         approval = Approval(meaning, comment, NOW + timedelta(seconds=seconds), about or digests(run))

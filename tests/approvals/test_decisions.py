@@ -81,7 +81,7 @@ def test_decisions_that_do_not_count_are_named_with_the_reason(run, people, tmp_
     found = state(run, people)
     assert found.state == "open"
     reasons = " ".join(one.problem for one in found.read)
-    for reason in ("no keyring has its key", "another release", "ahead of this computer", "does not fit", "not valid"):
+    for reason in ("no keyring has its key", "another release", "later than this", "does not fit", "not valid"):
         assert reason in reasons
 
 
@@ -111,6 +111,64 @@ def test_a_revoked_key_decides_nothing(run, people):
     revoked = people.ring().revoke(people.key("Anna").public.keyid, at=NOW, reason="lost")
     (one,) = state(run, people, rings=[people.ring(), revoked]).read
     assert (one.entry, "was revoked" in one.problem) == (None, True)
+
+
+def test_a_key_without_the_role_approves_nothing_and_the_sentence_says_so(run, people):
+    people.decide(run, "Anna", "approved")
+    maker, anna = people.key("Data office"), people.key("Anna")
+    for roles in (("maker",), ("reviewer",), ("key-admin",), ("maker", "reviewer", "key-admin")):
+        ring = Keyring(
+            keys=(
+                KeyEntry.for_key(maker.public, holder="Data office", not_before=NOW),
+                KeyEntry.for_key(anna.public, holder="Anna", not_before=NOW, roles=roles),
+            )
+        )
+        found = state(run, people, rings=[ring])
+        assert (found.state, found.approved_by) == ("open", [])
+        assert "of Anna may" in found.read[0].problem
+        assert "and not approve" in found.read[0].problem
+
+
+def test_a_reviewer_reviews_and_does_no_more(run, people):
+    anna = people.key("Anna")
+    reviewer = Keyring(keys=(KeyEntry.for_key(anna.public, holder="Anna", not_before=NOW, roles=["reviewer"]),))
+    maker = Keyring(keys=(KeyEntry.for_key(people.key("Data office").public, holder="Data office", not_before=NOW),))
+    people.decide(run, "Anna", "reviewed")
+    assert state(run, people, rings=[maker, reviewer]).read[0].problem == ""
+    people.decide(run, "Anna", "rejected", seconds=1)
+    found = state(run, people, rings=[maker, reviewer], needed=0)
+    assert found.state == "open", "nobody should have to notice that who rejects may not"
+
+
+def test_a_release_signed_by_an_approver_does_not_stand(run, people):
+    with pytest.raises(VerificationError, match="may approve, and not make releases"):
+        state(run, people, rings=[people.ring(roles=("approver",))])
+
+
+def test_one_key_under_two_names_is_not_two_people(run, people):
+    """A keyring that calls one key Anna and another that calls it Bert must not make two approvals of it."""
+    key = people.key("Anna")
+    anna = KeyEntry.for_key(key.public, holder="Anna", not_before=NOW, days=1, roles=["approver"])
+    bert = KeyEntry.for_key(key.public, holder="Bert", not_before=NOW + timedelta(2), roles=["approver"])
+    maker = Keyring(keys=(KeyEntry.for_key(people.key("Data office").public, holder="Data office", not_before=NOW),))
+    people.decide(run, "Anna", "approved")
+    people.decide(run, "Bert", "approved", seconds=3 * 86_400, by=key)
+    rings = [maker, Keyring(keys=(anna,)), Keyring(keys=(bert,))]
+    found = standing(run, rings, NOW + timedelta(4), needed=2)
+    assert (found.state, found.approved_by) == ("open", [])
+    assert "different holders" in found.read[0].problem
+
+
+def test_a_maker_under_two_names_approves_under_neither(run, people):
+    maker = people.key("Data office")
+    second = people.key("Anna")
+    rings = [
+        Keyring(keys=(KeyEntry.for_key(maker.public, holder="Data office", not_before=NOW),)),
+        Keyring(keys=(KeyEntry.for_key(maker.public, holder="Anna", not_before=NOW),)),
+        Keyring(keys=(KeyEntry.for_key(second.public, holder="Anna", not_before=NOW, roles=["approver"]),)),
+    ]
+    people.decide(run, "Anna", "approved")
+    assert state(run, people, rings=rings).approved_by == []
 
 
 def test_nobody_knows_who_made_it(run, people):
@@ -144,7 +202,7 @@ def test_the_commands_approve_and_tell(run, key, tmp_path, monkeypatch):
         return CliRunner().invoke(main, [*words])
 
     for name in ("anna", "bert"):
-        assert ran("keys", "init", "--name", name, "--no-passphrase").exit_code == 0
+        assert ran("keys", "init", "--name", name, "--no-passphrase", "--role", "approver").exit_code == 0
     made_by = KeyEntry.for_key(key.public, holder="Data office", not_before=NOW)
     (tmp_path / "maker.json").write_bytes(Keyring(keys=(made_by,)).to_json())
     mine = ("approve", str(run), "--as", "anna", "--meaning", "approved", "--comment", "for the registry")

@@ -14,7 +14,7 @@ from privsynth.cli.keys import ask_passphrase, keys
 from privsynth.cli.verify import verify
 from privsynth.errors import ConfigError, KeyFileError, PrivsynthWarning, UnknownSigner, VerificationError
 from privsynth.signing.keyring import Keyring
-from privsynth.signing.store import create_key, find, open_key
+from privsynth.signing.store import NewKey, create_key, find, open_key
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_revoke_needs_a_known_key(home):
 
 
 def test_open_key_judges_the_period_before_it_asks(home, now):
-    create_key(home, "short", holder="x", passphrase=None, now=now, days=1)
+    create_key(home, "short", NewKey("x", days=1), passphrase=None, now=now)
 
     def never():
         raise AssertionError("the passphrase was asked for")
@@ -238,10 +238,49 @@ def test_verify_loads_no_library_of_tables(home, tmp_path, make_release):
     assert loaded <= known, "privsynth verify should need nothing but click, cryptography and pydantic"
 
 
-def test_verify_with_given_keyrings_leaves_the_own_one_aside(signed, tmp_path):
+def test_a_given_keyring_stands_beside_the_own_one_and_its_revocations_hold(signed, home, tmp_path):
     Keyring().save(tmp_path / "empty.json")
-    with pytest.raises(UnknownSigner):
-        run(verify, signed, "--keyring", tmp_path / "empty.json")
+    assert "Data office" in run(verify, signed, "--keyring", tmp_path / "empty.json")
+    own = Keyring.load(home / "keyring.json")
+    own.revoke(own.keys[0].keyid, at=datetime.now(UTC), reason="lost").save(tmp_path / "revoked.json")
+    with pytest.raises(VerificationError, match="was revoked"):
+        run(verify, signed, "--keyring", tmp_path / "revoked.json")
+
+
+def test_a_key_for_approvals_does_not_sign_releases_and_is_not_even_opened(home):
+    run(keys, "init", "--no-passphrase", "--role", "approver", "--role", "reviewer")
+    with pytest.raises(KeyFileError, match=r"may review and approve, and not make releases.*--role maker"):
+        open_key(home, "default", None, now=datetime.now(UTC))
+    assert "may review, approve" in run(keys, "list")
+
+
+def test_rotation_ends_the_old_key_and_keeps_holder_roles_and_algorithm(home, signed):
+    run(keys, "init", "--name", "old", "--no-passphrase", "--holder", "Anna", "--role", "approver",
+        "--algorithm", "ecdsa-p256", "--days", "9")  # fmt: skip
+    with pytest.raises(KeyFileError, match="earlier than not_after"):
+        run(keys, "rotate", "old", "new", "--no-passphrase")  # within the second in which it was made
+    ring = Keyring.load(home / "keyring.json")
+    entry = find(home, "old")
+    earlier = entry.model_copy(update={"not_before": entry.not_before - timedelta(days=1)})
+    Keyring(keys=tuple(earlier if one == entry else one for one in ring.keys)).save(home / "keyring.json")
+    assert "Ended" in run(keys, "rotate", "old", "new", "--no-passphrase")
+    old, new = find(home, "old"), find(home, "new")
+    assert (new.holder, new.roles, new.algorithm) == ("Anna", ("approver",), "ecdsa-p256")
+    assert old.not_after <= new.not_before
+    with pytest.raises(KeyFileError, match="expired"):
+        run(keys, "rotate", "old", "newer", "--no-passphrase")
+    assert not (home / "keys" / "newer.pem").exists()
+
+
+def test_init_without_a_terminal_says_what_to_do(home, monkeypatch):
+    monkeypatch.delenv("PRIVSYNTH_PASSPHRASE")
+    done = subprocess.run(
+        [sys.executable, "-m", "privsynth", "keys", "init"], input="", capture_output=True, text=True, timeout=60,
+        start_new_session=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "no terminal to ask for the passphrase; set PRIVSYNTH_PASSPHRASE, or leave" in done.stderr
+    assert not (home / "keys").exists() or not list((home / "keys").iterdir())
 
 
 def test_verify_after_a_change_and_after_a_revocation(signed):

@@ -34,7 +34,7 @@ from privsynth.ledger.ledger import Ledger
 from privsynth.pipeline import synthesize as synthesize_module
 from privsynth.pipeline.writing import write as write_module
 from privsynth.release.folder import Release
-from privsynth.signing.store import create_key
+from privsynth.signing.store import NewKey, create_key
 
 PUBLIC_FILES = {
     "data.parquet",
@@ -404,9 +404,9 @@ def test_json_lines_work_with_names_given(job, tmp_path):
 
 def test_keys_that_cannot_sign_stop_the_run(job, tmp_path, privsynth_home, monkeypatch):
     old = datetime.now(UTC) - timedelta(days=400)
-    create_key(privsynth_home, "expired", holder="x", passphrase=None, now=old, days=30)
-    create_key(privsynth_home, "locked", holder="x", passphrase=lambda: b"the right passphrase", now=datetime.now(UTC))
-    create_key(privsynth_home, "stolen", holder="x", passphrase=None, now=datetime.now(UTC))
+    create_key(privsynth_home, "expired", NewKey("x", days=30), passphrase=None, now=old)
+    create_key(privsynth_home, "locked", NewKey("x"), passphrase=lambda: b"the right passphrase", now=datetime.now(UTC))
+    create_key(privsynth_home, "stolen", NewKey("x"), passphrase=None, now=datetime.now(UTC))
     assert run("keys", "revoke", "stolen", "--reason", "laptop gone").exit_code == 0
     monkeypatch.setenv("PRIVSYNTH_PASSPHRASE", "a wrong passphrase")
     for key, words in (("expired", "expired"), ("locked", "passphrase"), ("stolen", "revoked")):

@@ -18,14 +18,14 @@ def test_file_round_trip_and_fields(tmp_path, keyring, key):
     keyring.save(path)
     assert Keyring.load(path) == keyring
     assert json.loads(path.read_bytes()) == {
-        "version": 1,
+        "version": 2,
         "keys": [
             {
                 "keyid": key.public.keyid,
                 "algorithm": "ed25519",
                 "public_key": key.public.to_base64(),
                 "holder": "Data office",
-                "role": "report-signer",
+                "roles": ["maker"],
                 "not_before": "2026-11-22T09:30:00Z",
                 "not_after": "2028-11-21T09:30:00Z",
                 "status": "active",
@@ -161,7 +161,7 @@ def test_parser_refuses_a_changed_entry(keyring, field, value):
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"[]", b'{"version": 2, "keys": []}', b'{"version": 1, "version": 1, "keys": []}', b"\xff"]
+    "data", [b"", b"[]", b'{"version": 3, "keys": []}', b'{"version": 1, "version": 1, "keys": []}', b"\xff"]
 )
 def test_parser_refuses_other_files(data):
     with pytest.raises(KeyFileError):

@@ -10,9 +10,11 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from privsynth.errors import KeyFileError, PrivsynthWarning, VerificationError
+from privsynth.signing._algorithms import P256_ORDER
 from privsynth.signing.keys import PublicKey, SigningKey
 
 # RFC 8032, section 7.1, test 2.
@@ -59,12 +61,45 @@ def test_public_key_refuses_other_text(text):
 
 def test_public_key_refuses_another_algorithm():
     der = (
-        ec.generate_private_key(ec.SECP256R1())
+        ec.generate_private_key(ec.SECP384R1())
         .public_key()
         .public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
     with pytest.raises(KeyFileError, match="Ed25519"):
         PublicKey.from_spki(der)
+
+
+def test_p256_signs_verifies_and_is_kept_encrypted(tmp_path):
+    made = SigningKey.generate("ecdsa-p256")
+    made.save(tmp_path / "office.pem", PASSPHRASE)
+    key = SigningKey.load(tmp_path / "office.pem", lambda: PASSPHRASE)
+    assert (key.public, key.public.algorithm) == (made.public, "ecdsa-p256")
+    assert PublicKey.from_base64(key.public.to_base64()) == key.public
+    for n in range(32):  # a high s is made half of the time without care
+        signature = key.sign(bytes([n]))
+        assert signature == made.sign(bytes([n])), "RFC 6979: the same bytes, the same signature"
+        assert key.public.fits(signature, bytes([n]))
+        assert not key.public.fits(signature, bytes([n, n]))
+        assert decode_dss_signature(signature)[1] <= P256_ORDER // 2
+
+
+def test_a_key_of_one_algorithm_takes_no_signature_of_the_other(key):
+    other = SigningKey.generate("ecdsa-p256")
+    assert not other.public.fits(key.sign(b"x"), b"x")
+    assert not key.public.fits(other.sign(b"x"), b"x")
+
+
+def test_a_known_signature_of_p256_fits():
+    """RFC 6979, A.2.5, message "sample" with SHA-256; its s is the higher one, of which the lower is taken."""
+    x = "60FED4BA255A9D31C961EB74C6356D68C049B8923B61FA6CE669622E60F29FB6"
+    y = "7903FE1008B8BC99A41AE9E95628BC64F2F1B20C2D7E9F5177A3C294D4462299"
+    r = 0xEFD48B2AACB6A8FD1140DD9CD45E81D69D2C877B56AAF991C34D0EA84EAF3716
+    s = 0xF7CB1C942D657C41D436C7A1B6E29F65F3E900DBB9AFF4064DC4AB2F843ACDA8
+    public = PublicKey(ec.EllipticCurvePublicNumbers(int(x, 16), int(y, 16), ec.SECP256R1()).public_key())
+    assert public.fits(encode_dss_signature(r, P256_ORDER - s), b"sample")
+    assert not public.fits(encode_dss_signature(r, s), b"sample")
+    private = ec.derive_private_key(0xC9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721, ec.SECP256R1())
+    assert SigningKey(private).sign(b"sample") == encode_dss_signature(r, P256_ORDER - s)
 
 
 def test_encrypted_file_round_trip(tmp_path, key):
@@ -255,12 +290,12 @@ def test_missing_folder_junk_big_and_foreign_files(tmp_path):
     (tmp_path / "big.pem").write_bytes(bytes(70_000))
     with pytest.raises(KeyFileError, match="too big"):
         SigningKey.load(tmp_path / "big.pem", None)
-    foreign = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+    foreign = ec.generate_private_key(ec.SECP384R1()).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     (tmp_path / "ec.pem").write_bytes(foreign)
     (tmp_path / "ec.pem").chmod(0o600)
-    with pytest.raises(KeyFileError, match="not an Ed25519 key"):
+    with pytest.raises(KeyFileError, match="neither an Ed25519 nor a P-256 key"):
         SigningKey.load(tmp_path / "ec.pem", None)
 
 

@@ -26,6 +26,7 @@ def test_a_release_verifies_and_says_who(release, keyring, key, now):
         "fingerprint": key.public.fingerprint,
         "holder": "Data office",
         "signed_at": "2026-11-22T09:30:00Z",
+        "valid_until": "2028-11-21T09:30:00Z",
         "kind": "public",
         "dataset": "admissions",
         "files": 7,

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 from signed import FILES, NOW
-from signing.vectors import released, resigned
+from signing.making import released, resigned
 
 from privsynth.errors import VerificationError
 from privsynth.signing.keyring import KeyEntry

@@ -10,133 +10,47 @@ from __future__ import annotations
 import base64
 import json
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from signed import FILES, NOW
+from signed import NOW
+from signing.key_vectors import key_vectors
+from signing.making import (
+    END,
+    OFFICE,
+    ORDER,
+    REFUSED,
+    RING,
+    START,
+    STRANGER,
+    VERIFIED,
+    Files,
+    Vector,
+    edited,
+    envelope_of,
+    released,
+    resigned,
+    resigned_bytes,
+    with_envelope,
+    with_manifest,
+    with_signature,
+    without,
+)
 
-from privsynth.signing.envelope import Envelope, Signature, sign
-from privsynth.signing.keyring import KeyEntry, Keyring
-from privsynth.signing.keys import SigningKey
-from privsynth.signing.release import EMPTY_ELEMENT, sign_folder
-from privsynth.signing.statement import PAYLOAD_TYPE, Subject
+from privsynth.signing.envelope import Signature, sign
+from privsynth.signing.release import EMPTY_ELEMENT
+from privsynth.signing.statement import Subject
 from privsynth.strict.json import dumps
-
-Files = dict[str, bytes]
-START, END = (part.encode("ascii") for part in EMPTY_ELEMENT.replace("></", ">|</").split("|"))
-GUARANTEE = b'{"guarantee": {"delta": 1e-06, "epsilon": 3.0, "max_rows_per_unit": 2, "unit": "patient_id"}}\n'
-ORDER = 2**252 + 27742317777372353535851937790883648493  # of Ed25519's base point
-VERIFIED, REFUSED, UNKNOWN = "verified", "refused", "unknown signer"
-
-
-@dataclass(frozen=True)
-class Vector:
-    """One release.
-
-    Attributes:
-      name: what was done to it.
-      files: path -> bytes; one file report.html alone if `alone`.
-      verdict: verified (exit 0 of the command line), refused (5) or unknown signer (6).
-      says: a part of what a verifier says, in privsynth's own words.
-      keyring: of the reader.
-      at: seconds that the reader's clock is after the time of signing.
-    """
-
-    name: str
-    files: Files
-    verdict: str
-    says: str
-    keyring: bytes
-    at: int = 0
-    alone: bool = False
-
-
-def _key(first: int) -> SigningKey:
-    return SigningKey(Ed25519PrivateKey.from_private_bytes(bytes(range(first, first + 32))))
-
-
-OFFICE, STRANGER = _key(0), _key(1)
-ENTRY = KeyEntry.for_key(OFFICE.public, holder="Data office", not_before=NOW)
-RING = Keyring(keys=(ENTRY,))
-
-
-def released(signer: SigningKey | None = OFFICE, *, days: int = 0, kind: str = "public", **more: bytes) -> Files:
-    """Return the files of a small signed release."""
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        for name, data in {**FILES, "report.json": GUARANTEE, **more}.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes(data)
-        predicate = {"kind": kind, "dataset": "admissions", "created": "2026-11-22T09:30:00Z"}
-        sign_folder(folder, predicate=predicate, signer=signer, holder="Data office", signed_at=NOW + timedelta(days))
-        return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
-
-
-def envelope_of(files: Files) -> Envelope:
-    """Return the envelope of a release."""
-    return Envelope.from_json(files["attestation.dsse.json"])
-
-
-def with_envelope(files: Files, text: bytes) -> Files:
-    """Return a release with another envelope in both places, as a forger would have it."""
-    before, _, rest = files["report.html"].partition(START)
-    page = before + START + text + END + rest.partition(END)[2]
-    return {**files, "report.html": page, "attestation.dsse.json": text}
-
-
-def resigned(files: Files, change: Callable[[dict[str, Any]], None], key: SigningKey = OFFICE) -> Files:
-    """Return a release whose statement was changed and signed again by the office itself."""
-    document = json.loads(envelope_of(files).payload)
-    change(document)
-    return with_envelope(files, sign(dumps(document), PAYLOAD_TYPE, key).to_json())
-
-
-def resigned_bytes(files: Files, old: bytes, new: bytes) -> Files:
-    """Return a release whose statement was changed byte by byte and signed again by the office itself."""
-    payload = envelope_of(files).payload
-    assert payload.count(old) == 1
-    return with_envelope(files, sign(payload.replace(old, new), PAYLOAD_TYPE, OFFICE).to_json())
-
-
-def with_manifest(files: Files, manifest: bytes) -> Files:
-    """Return a release with another manifest, signed again by the office itself."""
-    import hashlib
-
-    def change(document: dict[str, Any]) -> None:
-        for subject in document["subject"]:
-            if subject["name"] == "manifest.json":
-                subject["digest"]["sha256"] = hashlib.sha256(manifest).hexdigest()
-
-    return resigned({**files, "manifest.json": manifest}, change)
-
-
-def with_signature(files: Files, *signatures: Signature) -> Files:
-    """Return a release with these signatures over the same statement."""
-    return with_envelope(files, replace(envelope_of(files), signatures=signatures).to_json())
-
-
-def edited(files: Files, name: str, old: bytes, new: bytes) -> Files:
-    """Return a release in which somebody changed a file."""
-    assert old in files[name], name
-    return {**files, name: files[name].replace(old, new, 1)}
-
-
-def without(files: Files, *names: str) -> Files:
-    """Return a release that lacks files."""
-    return {name: data for name, data in files.items() if name not in names}
 
 
 def vectors() -> Iterator[Vector]:
     """Yield all of them."""
     good = released()
     yield from (replace(vector, keyring=vector.keyring or RING.to_json()) for vector in [
-        *_intact(good), *_changed(good), *_signatures(good), *_statements(good), *_pages(good), *_keys(good),
-        *_paths(good),
+        *_intact(good), *_changed(good), *_signatures(good), *_statements(good), *_pages(good), *_paths(good),
+        *key_vectors(good),
     ])  # fmt: skip
 
 
@@ -256,23 +170,6 @@ def _pages(good: Files) -> Iterator[Vector]:
     yield Vector("an empty attestation element", empty, REFUSED, "carries no envelope", b"")
     open_ = {**good, "report.html": page.partition(START)[0] + START + b'{"a": "<'}
     yield Vector("an attestation element that never ends", open_, REFUSED, "damaged", b"")
-
-
-def _keys(good: Files) -> Iterator[Vector]:
-    nobody = Keyring().to_json()
-    other = Keyring(keys=(KeyEntry.for_key(STRANGER.public, holder="Other", not_before=NOW),)).to_json()
-    yield Vector("no key in the keyring", good, UNKNOWN, OFFICE.public.fingerprint, nobody)
-    yield Vector("only another key in the keyring", good, UNKNOWN, "anyone can write", other)
-    yield Vector("signed by a stranger who says to be the office", released(STRANGER), UNKNOWN, "Data office", b"")
-    revoked = RING.revoke(OFFICE.public.keyid, at=NOW + timedelta(5), reason="laptop stolen").to_json()
-    yield Vector("a revoked key", good, REFUSED, "was revoked on 2026-11-27", revoked)
-    days = 86_400
-    yield Vector("an expired key", released(days=731), REFUSED, "expired on", b"", at=800 * days)
-    yield Vector("the last day of a key", released(days=730), VERIFIED, "7 checked", b"", at=800 * days)
-    yield Vector("a key that was not valid yet", released(days=-1), REFUSED, "is not valid before", b"")
-    yield Vector("signed in the future", released(days=1), REFUSED, "later than this computer's clock", b"")
-    yield Vector("signed five minutes ahead", good, VERIFIED, "7 checked", b"", at=-300)
-    yield Vector("signed six minutes ahead", good, REFUSED, "later than this computer's clock", b"", at=-360)
 
 
 def _paths(good: Files) -> Iterator[Vector]:

@@ -1,0 +1,1 @@
+"""What a verification looks at, part by part; `privsynth.signing.verification` puts them together."""

@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 from markupsafe import Markup
 
@@ -134,8 +133,7 @@ def _picture(heading: str, findings: Sequence[Finding]) -> Markup | None:
     if all(finding.value is None for finding in findings):
         return None
     if len(findings) == 1:
-        cells, name = _matrix(findings[0]), "Distance of every pair of columns"
-        return matrices.heatmap(name, cells, better=findings[0].better) if cells else None
+        return None
     if findings[0].name == "tvd_2way" and (pairs := _pairs(findings)) and _fills(pairs):
         return matrices.heatmap(heading, pairs, better=findings[0].better)
     label = next((f.baseline_label for f in findings if f.baseline_label), "")
@@ -144,15 +142,6 @@ def _picture(heading: str, findings: Sequence[Finding]) -> Markup | None:
     if findings[0].name in _BARS:
         return plots.group_bars(heading, rows, better=findings[0].better, baseline_label=label or "real rows")
     return plots.forest(heading, rows, better=findings[0].better, baseline_label=label)
-
-
-def _matrix(finding: Finding) -> list[tuple[str, str, float]]:
-    """Return the pairs of a matrix in the detail: "columns", and "matrix" with None where nothing was measured."""
-    columns, grid = finding.detail.get("columns", ()), finding.detail.get("matrix", ())
-    if not columns or len(grid) != len(columns) or len(set(columns)) < len(columns):
-        return []
-    pairs = combinations(range(len(columns)), 2)
-    return [(columns[a], columns[b], grid[a][b]) for a, b in pairs if grid[a][b] is not None]
 
 
 def _fills(pairs: Sequence[tuple[str, str, float]]) -> bool:

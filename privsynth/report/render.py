@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import math
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -17,10 +16,9 @@ from privsynth.pages.templates import templates_dir
 from privsynth.report import explain_epsilon, format_numbers
 from privsynth.report.blocks import zero_note
 from privsynth.report.charts import promise, svg
-from privsynth.report.charts.overlays import Overlay, overlay
 from privsynth.report.headlines import headlines
+from privsynth.report.pictures import pictures_of
 from privsynth.report.records.promise import Guarantee
-from privsynth.report.records.tables import ColumnProfile
 from privsynth.report.regulation.annex import annex
 from privsynth.report.report_data import ReportData
 from privsynth.report.sections import left_out_words, sections, unmeasured
@@ -28,7 +26,6 @@ from privsynth.report.titles import GLOSSARY, STATUSES, VERDICTS, plain_part, ti
 from privsynth.report.verdict_rows import checks, tally
 
 ATTESTATION = Markup('<script type="application/vnd.in-toto.bundle" id="privsynth-attestation"></script>')
-PROFILES = 40  # columns with a histogram; report.json has all of them (own)
 
 
 def render(report: ReportData, titles: Mapping[str, str], *, language: str = "en") -> str:
@@ -66,7 +63,7 @@ def render(report: ReportData, titles: Mapping[str, str], *, language: str = "en
             statuses=STATUSES,
             glossary=GLOSSARY,
             promise=None if report.guarantee is None else _promise(report.guarantee),
-            profiles=[(profile, _picture(profile)) for profile in report.synthetic_profile[:PROFILES]],
+            pictures=pictures_of(report),
         )
     )
 
@@ -125,13 +122,3 @@ def _promise(g: Guarantee) -> dict[str, Any]:
 def _whole(g: Guarantee) -> str:
     """Return the name of the whole budget, on the scale on which its parts add up."""
     return f"The whole budget: ε = {format_numbers.number(g.epsilon)}, δ = {format_numbers.power(g.delta)}"
-
-
-def _picture(profile: ColumnProfile) -> Markup:
-    total = math.fsum(profile.counts)
-    shares = [count / total for count in profile.counts] if total else [0.0] * len(profile.counts)
-    title = f"{profile.column}, synthetic rows"
-    if not profile.ordered:
-        return overlay(Overlay(title=title, labels=profile.labels, synthetic=shares))
-    edges = range(len(shares) + 1)
-    return overlay(Overlay(title=title, labels=(*profile.labels, "and above"), synthetic=shares, edges=edges))

@@ -22,7 +22,7 @@ from privsynth.report.records.checked import one_of
 from privsynth.report.records.inside import OfficerPart
 from privsynth.report.records.judgement import Decision, Hazard
 from privsynth.report.records.promise import GeneratorRecord, Guarantee, PriorRecord
-from privsynth.report.records.tables import ColumnProfile, ColumnRecord, TableRecord
+from privsynth.report.records.tables import ColumnProfile, ColumnRecord, SampleRows, TableRecord
 
 SCHEMA_VERSION = "1.1"
 
@@ -40,6 +40,7 @@ class ReportData:
       guarantee: None for a generator without one, or for a table from elsewhere; never None in a public report.
       n_rows_synthetic: rows of the synthetic table; None if unknown.
       rules: the declared rules, as sentences.
+      samples: some synthetic rows of each table, as they are written.
       sampling_seed: of the synthetic rows; None if unknown. It says nothing about the noise, which has no seed.
       files: names of the files of the release.
       signer: name and fingerprint of the key that will sign; "" if not known when the report is made.
@@ -68,6 +69,7 @@ class ReportData:
     rules: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     synthetic_profile: tuple[ColumnProfile, ...] = ()
+    samples: tuple[SampleRows, ...] = field(default=(), metadata={"omit_empty": True})
     hazards: tuple[Hazard, ...] = ()
     sampling_seed: int | None = None
     files: tuple[str, ...] = ()

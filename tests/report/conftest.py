@@ -16,7 +16,7 @@ from privsynth.policy.judge import Judgement, judge
 from privsynth.report.hazards import hazards
 from privsynth.report.records.inside import AuditRun, LedgerState, OfficerPart
 from privsynth.report.records.promise import GeneratorRecord, Guarantee, SpendRecord
-from privsynth.report.records.tables import ColumnProfile, ColumnRecord
+from privsynth.report.records.tables import ColumnProfile, ColumnRecord, SampleRows
 from privsynth.report.report_data import ReportData
 
 
@@ -47,6 +47,27 @@ PUBLIC_FINDINGS = (
 
 EXACT: dict[str, Any] = {"family": "membership", "visibility": "officer", "baseline": 0.5, "baseline_label": "chance"}
 OFFICER_FINDINGS = (
+    finding(
+        "tvd_1way",
+        0.02,
+        group="sex",
+        visibility="officer",
+        detail={"overlay": {"labels": ["F", "M"], "real": [0.52, 0.48], "synthetic": [0.5, 0.5]}},
+    ),
+    finding(
+        "tvd_2way",
+        0.09,
+        group="sex × ward",
+        visibility="officer",
+        detail={
+            "pair": {
+                "rows": ["F", "M"],
+                "columns": ["ent", "obstetrics"],
+                "real": [[0.3, 0.22], [0.48, 0.0]],
+                "synthetic": [[0.31, 0.19], [0.48, 0.02]],
+            }
+        },
+    ),
     finding(
         "utility_auc",
         0.82,
@@ -204,6 +225,7 @@ def public() -> ReportData:
         columns=COLUMNS,
         rules=("discharged >= admitted",),
         findings=PUBLIC_FINDINGS,
+        samples=(SampleRows(columns=("age", "sex"), units=("years", ""), rows=(("41", "F"), ("7", None))),),
         synthetic_profile=(
             ColumnProfile(column="age", labels=("0", "40", "80"), counts=(200.0, 500.0, 300.0), ordered=True),
             ColumnProfile(column="sex", labels=("F", "M", "X"), counts=(520.0, 460.0, 20.0)),

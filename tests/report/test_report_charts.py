@@ -305,7 +305,7 @@ def test_tiles_share_one_scale():
     real, synthetic = tiles(Pair(title="t", rows="ab", columns="cd", real=GRID, synthetic=faint)).split("<svg ")[1:]
     assert f'fill="{svg.SHADES[6]}"' in real
     assert f'fill="{svg.SHADES[6]}"' not in synthetic
-    assert f'fill="{svg.SHADES[1]}"' in synthetic
+    assert f'fill="{svg.SHADES[3]}"' in synthetic  # a fifth of it: the square root
 
 
 def test_a_pair_as_near_as_fresh_rows_is_pale_and_one_far_beyond_is_dark():

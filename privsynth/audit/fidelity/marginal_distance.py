@@ -19,6 +19,7 @@ from privsynth.audit.common.fresh_rows import FreshRows, strict, telling_entry, 
 from privsynth.audit.common.marginals import WAYS, chance_distances, choose_marginals, coded, distance_interval
 from privsynth.audit.common.settings import AuditContext, Level
 from privsynth.audit.fidelity.association import associations
+from privsynth.audit.fidelity.pictures import DrawnColumns, with_pictures
 from privsynth.audit.fidelity.subsample_equivalence import subsample_equivalence
 from privsynth.audit.fidelity.tails_and_calendar import shapes
 from privsynth.audit.fidelity.univariate import column_differences
@@ -53,7 +54,7 @@ def fidelity(tables: AuditTables, *, rng: np.random.Generator, context: AuditCon
     findings += associations(tables, parts.codes, rng=rng)
     findings += column_differences(tables)
     findings += shapes(tables, rng=rng)
-    return findings
+    return with_pictures(findings, DrawnColumns(tables.train, tables.synthetic, tables.kinds))
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -147,6 +148,8 @@ def _mean(shown: _Shown, ways: int, interval: Interval) -> Finding:
     detail: dict[str, Any] = {"marginals": len(shown.marginals), "sampling_alone": float(shown.chance.mean())}
     if ways == 2:
         detail |= _matrix(codes, shown.marginals, shown.values)
+        beside = shown.chance if shown.ceiling is None else shown.ceiling
+        detail["beside"] = _matrix(codes, shown.marginals, beside)["matrix"]
     return Finding.of(
         interval,
         name=f"tvd_{ways}way_mean",

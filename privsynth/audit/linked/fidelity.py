@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from privsynth.audit.common.settings import AuditContext
+from privsynth.audit.fidelity.pictures import DrawnColumns, with_pictures
 from privsynth.audit.linked.distances import Measured, findings, measure
 from privsynth.audit.linked.entry import LinkedAudit
 from privsynth.audit.linked.linked_tables import LinkedTables
@@ -21,9 +22,12 @@ def rows_alike(tables: LinkedTables, *, rng: np.random.Generator, context: Audit
     """Return the distances of columns and pairs of columns within the rows of each table."""
     views, found = Views(tables, context, rng), []
     for table in tables.train.rows:
+        own: list[Finding] = []
         for ways in (1, 2):
             if len(tables.columns(table)) >= ways:
-                found += _of_view(views.within(table, ways), rng)
+                own += _of_view(views.within(table, ways), rng)
+        real, synthetic = (part.rows[table].frame for part in (tables.train, tables.synthetic))
+        found += with_pictures(own, DrawnColumns(real, synthetic, tables.kinds[table]), table=table)
     return found
 
 

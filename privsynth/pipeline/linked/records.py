@@ -21,6 +21,7 @@ from privsynth.pipeline.writing.report_records import (
     Signing,
     profiles,
     promise_of,
+    sample_of,
     spend_records,
 )
 from privsynth.policy.files import LoadedPolicy
@@ -87,6 +88,7 @@ def linked_report(public: PublicTables, request: LinkedRequest, bill: Bill, run:
             for name in model.models
             for profile in profiles(_rows(public, name))
         ),
+        samples=tuple(sample_of(_rows(public, name), table_schema(schema, name), name) for name in model.models),
         hazards=hazards(request.generator.name, holdout=request.holdout_fraction > 0, package=""),
         sampling_seed=request.seed,
         files=tuple(run.files),

@@ -31,9 +31,11 @@ from privsynth.public_figures.figures import TITLES as FIGURE_TITLES
 from privsynth.report.hazards import hazards
 from privsynth.report.records.inside import LedgerState, OfficerPart
 from privsynth.report.records.promise import GeneratorRecord, Guarantee, SpendRecord
-from privsynth.report.records.tables import ColumnProfile
+from privsynth.report.records.tables import ColumnProfile, SampleRows
 from privsynth.report.report_data import ReportData
+from privsynth.schema.definition import Schema
 
+SAMPLE_ROWS = 10  # synthetic rows of a table that the report shows (own): what one looks over
 PROFILE_BARS = 12  # of a column's profile (own): as many as fit beside each other on a page
 _WHAT = {
     "votes": "Which kind each column has (numbers, dates, texts), with how many decimals. Where a unit has several "
@@ -100,6 +102,7 @@ def public_report(
         prior=prior_record(public.prior),
         findings=public.findings,
         synthetic_profile=profiles(public.rows),
+        samples=(sample_of(public.rows, request.schema),),
         hazards=hazards(
             public.model.fitted.name, holdout=request.holdout_fraction > 0, package=of.distribution if of else ""
         ),
@@ -192,6 +195,26 @@ def profiles(rows: SyntheticRows) -> tuple[ColumnProfile, ...]:
         else:
             found.append(_line_profile(name, known, codecs[name].family == "time"))
     return tuple(found)
+
+
+def sample_of(rows: SyntheticRows, schema: Schema, table: str = "") -> SampleRows:
+    """Return the first synthetic rows as a delimited file spells them; a function of synthetic rows and the schema.
+
+    Args:
+      table: of several linked ones.
+    """
+    head, left = [], SAMPLE_ROWS
+    for part in rows.parts:
+        head.append(part.take(np.arange(min(part.n_rows, left))))
+        left -= head[-1].n_rows
+    written = pd.concat(list(replace(rows, parts=[part for part in head if part.n_rows] or head[:1]).texts()))
+    cells = written.astype(object).where(written.notna() & (written != ""), None)
+    return SampleRows(
+        table=table,
+        columns=tuple(map(str, cells.columns)),
+        units=tuple(schema.column(str(name)).unit or "" for name in cells.columns),
+        rows=tuple(tuple(None if cell is None else str(cell) for cell in row) for row in cells.to_numpy()),
+    )
 
 
 def _category_profile(name: str, known: pd.Series, missing: int) -> ColumnProfile:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from privsynth.report.charts import svg
 from privsynth.report.charts.plots import empty
-from privsynth.report.charts.text_width import text_width, wrapped
+from privsynth.report.charts.text_width import text_width, words, wrapped
 from privsynth.report.format_numbers import number, share
 
 WORST = 20  # columns of a matrix: what fits a page (own)
@@ -48,7 +48,10 @@ class Pair:
 
 
 def tiles(pair: Pair) -> Markup:
-    """Return two pictures on one scale, to stand beside each other where there is room; darker is more."""
+    """Return two pictures on one scale, to stand beside each other where there is room; darker is more.
+
+    Tones go with the square root of a share: beside one that holds half of the rows others would all be pale.
+    """
     if not pair.rows or not pair.columns:
         return empty(pair.title)
     top = max(max(x for row in grid for x in row) for grid in (pair.real, pair.synthetic))
@@ -87,7 +90,8 @@ def _heads(names: Sequence[str], left: float, width: float) -> tuple[list[str], 
             heads.append(svg.paragraph(x, y, names[j], width - 3, text_anchor="middle", font_size=_SMALL)[0])
         return heads, deep
     lines_at_most = max(1, int((width - 2) // 12))
-    room = 60.0
+    room = max(60.0, *(text_width(word, _SMALL) for name in names for word in words(svg.clean(name))))
+    room = min(room, 160.0)  # a word longer than that is broken
     while any(len(wrapped(svg.clean(name), room, _SMALL)) > lines_at_most for name in names):
         room += 12
     deep, heads = 0.0, []
@@ -102,7 +106,7 @@ def _heads(names: Sequence[str], left: float, width: float) -> tuple[list[str], 
 
 def _cell(x: float, y: float, size: tuple[float, float], part: float, top: float) -> str:
     width, height = size
-    shade = min(len(svg.SHADES) - 1, round(max(part, 0.0) / top * (len(svg.SHADES) - 1)))
+    shade = min(len(svg.SHADES) - 1, round(math.sqrt(max(part, 0.0) / top) * (len(svg.SHADES) - 1)))
     box = svg.rect(x, y, width, height, fill=svg.SHADES[shade], stroke=svg.PAPER, stroke_width=1)
     figure = f"{part * 100:.0f}" if width < 30 or part >= 0.0995 else f"{part * 100:.1f}"
     if part < 0.0005 or figure in ("0", "0.0", "-0"):

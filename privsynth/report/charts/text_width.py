@@ -43,13 +43,18 @@ def text_width(text: str, size: float, *, bold: bool = False) -> float:
     return sum(map(_advance, text)) * size * (_BOLD if bold else 1.0)
 
 
+def words(text: str) -> list[str]:
+    """Return the parts between which a text may be broken."""
+    return [part for part in _BREAKS.split(" ".join(text.split())) if part]
+
+
 def wrapped(text: str, width: float, size: float, *, bold: bool = False) -> list[str]:
     """Return the lines of a text, each at most `width` pixels wide; nothing of it is lost but space at line ends.
 
     It is broken after spaces and signs that join words, and inside a word only where that is wider than a line.
     """
     lines, line = [], ""
-    for piece in filter(None, _BREAKS.split(" ".join(text.split()))):
+    for piece in words(text):
         if not line or text_width((line + piece).rstrip(), size, bold=bold) <= width:
             line += piece
         else:

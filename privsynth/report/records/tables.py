@@ -79,3 +79,24 @@ class ColumnProfile:
             raise ValueError(f"the profile of {self.column} has {len(self.labels)} labels, {len(self.counts)} counts")
         for count in self.counts:
             within(f"a count in the profile of {self.column}", count, 0, math.inf)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleRows:
+    """Some SYNTHETIC rows as they are written, for readers.
+
+    Attributes:
+      table: of several linked ones; "" for the only one.
+      columns, units: names, and in which each is measured; "" for none.
+      rows: a text for each column, None where the cell is missing.
+    """
+
+    columns: tuple[str, ...]
+    units: tuple[str, ...]
+    rows: tuple[tuple[str | None, ...], ...]
+    table: str = ""
+
+    def __post_init__(self) -> None:
+        for row in (self.units, *self.rows):
+            if len(row) != len(self.columns):
+                raise ValueError(f"a sample row has {len(row)} cells, and there are {len(self.columns)} columns")

@@ -230,6 +230,7 @@ def test_every_finding_is_explained():
 def test_every_section_of_the_report_is_explained():
     texts = [path.read_text(encoding="utf-8") for path in (ROOT / "templates").glob("*.html")]
     headings = {heading for text in texts for heading in re.findall(r"<h2[^>]*>([^<{]+)</h2>", text)}
+    headings |= {name for text in texts for name in re.findall(r'call part\("[^"]+", "([^"]+)"', text)}  # of the annex
     assert "Decision" in headings
     for heading in headings:
         assert f"| {heading} |" in TEXTS["docs/report.md"]

@@ -165,7 +165,7 @@ def _told_apart(finding: Finding) -> str:
 def _copies(finding: Finding) -> str:
     copies = finding.detail.get("copies")
     beside = f"; by chance {percent(finding.baseline)} would" if finding.baseline else ""
-    many = f"{copies:,} synthetic rows equal" if copies != 1 else "1 synthetic row equals"
+    many = f"{copies or 0:,} synthetic rows equal" if copies != 1 else "1 synthetic row equals"
     return "" if copies is None else f"{many} a training row in every column ({percent(finding.value or 0.0)}{beside})."
 
 

@@ -20,6 +20,8 @@ class Account:
         them, and where there are several, no sum is a promise about any (docs/guarantee.md, section 6).
       n_releases: runs that cost something, killed and failed ones included.
       n_completed: runs among them that ended well.
+      released_units: the units of privacy that these named.
+      released_epsilon_units, released_delta_units: what these cost, with what was carried over from an older ledger.
     """
 
     dataset: str
@@ -30,6 +32,9 @@ class Account:
     spent_delta_units: int
     n_releases: int
     n_completed: int
+    released_units: tuple[str, ...] = ()
+    released_epsilon_units: int = 0
+    released_delta_units: int = 0
 
     @property
     def left_epsilon_units(self) -> int:
@@ -59,6 +64,8 @@ def account_of(state: State, dataset: str) -> Account:
     """Return the balance of a dataset, from the folded events."""
     runs = state.charged(dataset)
     cap, spent = state.cap(dataset), state.spent(dataset)
+    completed = [run for run in runs if run.status == "completed"]
+    carried = state.carried_over(dataset)
     return Account(
         dataset=state.spelling(dataset),
         units=tuple(dict.fromkeys(run.unit for run in runs)),
@@ -67,7 +74,10 @@ def account_of(state: State, dataset: str) -> Account:
         spent_epsilon_units=spent[0],
         spent_delta_units=spent[1],
         n_releases=len(runs),
-        n_completed=sum(run.status == "completed" for run in runs),
+        n_completed=len(completed),
+        released_units=tuple(dict.fromkeys(run.unit for run in completed)),
+        released_epsilon_units=carried[0] + sum(run.epsilon_units for run in completed),
+        released_delta_units=carried[1] + sum(run.delta_units for run in completed),
     )
 
 

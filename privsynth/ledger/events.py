@@ -135,9 +135,13 @@ class State:
 
     def spent(self, dataset: str) -> tuple[int, int]:
         """Return what a dataset has spent, in units, open reservations included."""
-        epsilon, delta = self.carried.get(identity(dataset), (0, 0))
+        epsilon, delta = self.carried_over(dataset)
         runs = self.charged(dataset)
         return epsilon + sum(r.epsilon_units for r in runs), delta + sum(r.delta_units for r in runs)
+
+    def carried_over(self, dataset: str) -> tuple[int, int]:
+        """Return what a dataset had spent in a ledger that this one replaces, in units."""
+        return self.carried.get(identity(dataset), (0, 0))
 
     def cap(self, dataset: str) -> tuple[int, int]:
         """Return the cap of a dataset, in units; the default where nobody has set one."""

@@ -17,6 +17,7 @@ from privsynth.policy.files import LoadedPolicy
 from privsynth.policy.judge import Judgement
 from privsynth.privacy.budget import Bill
 from privsynth.report.records.inside import AuditRun, OfficerPart
+from privsynth.report.records.promise import EarlierReleases
 from privsynth.signing.keys import SigningKey
 from privsynth.sources.registry import Source
 from privsynth.table import Table
@@ -64,4 +65,5 @@ class Made:
     findings: list[Finding]
     audited: AuditRun
     officer: OfficerPart
+    earlier: EarlierReleases
     judgement: Judgement | None

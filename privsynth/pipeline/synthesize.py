@@ -37,7 +37,7 @@ from privsynth.pipeline.usability.headline import usability
 from privsynth.pipeline.usability.outlook import GUESSED_ROWS, Outlook, TableSize
 from privsynth.pipeline.usability.resolution import unresolved
 from privsynth.pipeline.writing.prior_record import prior_sentence
-from privsynth.pipeline.writing.report_records import ledger_state, promise_of
+from privsynth.pipeline.writing.report_records import earlier_releases, ledger_state, promise_of
 from privsynth.pipeline.writing.staging import deliver, stage
 from privsynth.pipeline.writing.write import least_bytes, write_release
 from privsynth.policy.files import load_policy
@@ -134,6 +134,7 @@ def _make(job: Job, workspace: Workspace, reservation: Reservation, ledger: Ledg
         findings=findings,
         audited=done,
         officer=officer,
+        earlier=earlier_releases(before),
         judgement=judgement,
     )
 

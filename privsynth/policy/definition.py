@@ -85,6 +85,19 @@ class Check(_Frozen):
         return f"{what[self.compare]}{word} {bound:g}" + (" (estimate alone)" if self.judge == "estimate" else "")
 
 
+class Recipient(_Frozen):
+    """Somebody for whom a release is meant, with what the policy allows and forbids there, for page one of the reports.
+
+    Attributes:
+      name: of the recipient, or the kind of recipient.
+      may, must_not: uses, a phrase each.
+    """
+
+    name: Text
+    may: tuple[Text, ...] = Field(default=(), max_length=10, strict=False)
+    must_not: tuple[Text, ...] = Field(default=(), max_length=10, strict=False)
+
+
 class Policy(_Frozen):
     """A named list of checks.
 
@@ -93,6 +106,7 @@ class Policy(_Frozen):
       version: of the policy, chosen by its author.
       purpose: for which use of the data, in a sentence or two.
       approvals: people who have to approve a release, none of whom made it (`privsynth status`).
+      recipients: for whom the release is meant; () if it names none.
       checks: at least one.
     """
 
@@ -100,13 +114,15 @@ class Policy(_Frozen):
     version: Text
     purpose: Text
     approvals: int = Field(default=1, ge=1, le=10)
+    recipients: tuple[Recipient, ...] = Field(default=(), max_length=10, strict=False)
     checks: tuple[Check, ...] = Field(max_length=500, strict=False)
 
     @model_validator(mode="after")
     def _says_something_and_not_too_much(self) -> Policy:
         if not self.checks:
             raise ValueError("a policy without checks demands nothing")
-        words = " ".join((self.policy, self.purpose, *(check.why for check in self.checks))).lower()
+        terms = [text for r in self.recipients for text in (r.name, *r.may, *r.must_not)]
+        words = " ".join((self.policy, self.purpose, *terms, *(check.why for check in self.checks))).lower()
         found = next((word for word in FORBIDDEN if word in words), None)
         if found is not None:
             raise ValueError(f"'{found}…' is a conclusion that a person draws; a policy gathers evidence for it")

@@ -118,6 +118,23 @@ def membership_sentence(*, epsilon: float, delta: float, mu: float | None = None
     )
 
 
+def which_sentence(*, epsilon: float, delta: float, mu: float | None = None, mu_delta: float = 0.0) -> str:
+    """Return which of the conversions of one promise is to be quoted, and why."""
+    bounds = {"epsilon": epsilon, "delta": delta, "mu": mu, "mu_delta": mu_delta}
+    accuracy = percent(highest_accuracy(**bounds), up=True)  # type: ignore[arg-type]
+    success = percent(highest_success(0.5, **bounds), up=True)  # type: ignore[arg-type]
+    belief = percent(highest_belief(0.5, epsilon=epsilon, delta=delta), up=True)
+    return (
+        f"Page one quotes {accuracy}. Of all guesses whether a person is in the data, made at even odds, at most so "
+        "many are right, whatever the attack; no tighter limit follows from the accounting of this release. "
+        f"{success} answers another question: so often, at most, is a guess of any kind right that would be right half "
+        f"of the time without the person’s rows. {belief} is the belief to which the most telling of all possible "
+        "results could bring somebody, outcomes of total probability δ aside; results that telling are rare, so that "
+        "the average over all of them is lower. All three follow from one promise; whoever quotes another than the "
+        "first should say which question it answers."
+    )
+
+
 def delta_sentence(delta: float) -> str:
     """Return what delta is."""
     if delta == 0:

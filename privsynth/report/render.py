@@ -22,10 +22,12 @@ from privsynth.report.records.promise import Guarantee
 from privsynth.report.regulation.annex import annex
 from privsynth.report.report_data import ReportData
 from privsynth.report.sections import left_out_words, sections, unmeasured
+from privsynth.report.sheet.decision_sheet import decision_sheet
 from privsynth.report.titles import GLOSSARY, STATUSES, VERDICTS, plain_part, titles_by
 from privsynth.report.verdict_rows import checks, tally
 
 ATTESTATION = Markup('<script type="application/vnd.in-toto.bundle" id="privsynth-attestation"></script>')
+LOUD = ("fail", "review")  # verdicts that ask for a person
 
 
 def render(report: ReportData, titles: Mapping[str, str], *, language: str = "en") -> str:
@@ -41,6 +43,7 @@ def render(report: ReportData, titles: Mapping[str, str], *, language: str = "en
       ValueError: a figure is not finite.
     """
     style, title = report_style(), titles_by(titles)
+    judged = checks(report, title)
     digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
     return (
         _environment(templates_dir())
@@ -55,8 +58,10 @@ def render(report: ReportData, titles: Mapping[str, str], *, language: str = "en
             sections=sections(report, title),
             unmeasured=unmeasured(report),
             tally=tally(report),
-            checks=checks(report, title),
             annex=annex(report, language),
+            sheet=decision_sheet(report, title),
+            loud_checks=[check for check in judged if check.verdict in LOUD],
+            quiet_checks=[check for check in judged if check.verdict not in LOUD],
             headlines=headlines(report, title),
             title=title,
             verdicts=VERDICTS,
@@ -114,6 +119,7 @@ def _promise(g: Guarantee) -> dict[str, Any]:
         "people": promise.people("What an attacker can gain, in 100 guesses", cards),
         "membership": explain_epsilon.membership_sentence(**bounds),
         "delta": explain_epsilon.delta_sentence(g.delta),
+        "which": explain_epsilon.which_sentence(**bounds),
         "percent": explain_epsilon.percent,
         "left_out": left_out_words(g),
     }

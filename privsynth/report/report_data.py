@@ -20,8 +20,8 @@ from privsynth.policy.judge import Judgement
 from privsynth.report.records.as_json import as_json
 from privsynth.report.records.checked import one_of
 from privsynth.report.records.inside import OfficerPart
-from privsynth.report.records.judgement import Decision, Hazard
-from privsynth.report.records.promise import GeneratorRecord, Guarantee, PriorRecord
+from privsynth.report.records.judgement import Decision, Hazard, SignOff, Terms
+from privsynth.report.records.promise import EarlierReleases, GeneratorRecord, Guarantee, PriorRecord
 from privsynth.report.records.tables import ColumnProfile, ColumnRecord, SampleRows, TableRecord
 
 SCHEMA_VERSION = "1.1"
@@ -49,6 +49,9 @@ class ReportData:
       prior: what the release started from; not written if from nothing.
       extensions: sources and audits that were taken from other packages; not written if there are none.
       policy: the verdicts of a policy; in a public report only of one that looks at public figures alone.
+      earlier: the releases of the same dataset before this one; not written where no ledger was asked.
+      recipients: what the policy lets each recipient do; not written if it names none.
+      sign_offs: what people decided, where this edition was made after that.
       officer: None in a public report.
 
     Raises:
@@ -79,6 +82,9 @@ class ReportData:
     usability: Usability | None = field(default=None, metadata={"omit_empty": True})
     extensions: tuple[Extension, ...] = field(default=(), metadata={"omit_empty": True})
     prior: PriorRecord | None = field(default=None, metadata={"omit_empty": True})
+    earlier: EarlierReleases | None = field(default=None, metadata={"omit_empty": True})
+    recipients: tuple[Terms, ...] = field(default=(), metadata={"omit_empty": True})
+    sign_offs: tuple[SignOff, ...] = field(default=(), metadata={"omit_empty": True})
     policy: Judgement | None = None
     officer: OfficerPart | None = None
 

@@ -20,6 +20,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     PlainValidator,
+    StringConstraints,
     field_validator,
     model_validator,
 )
@@ -322,6 +323,11 @@ def _blank_columns(value: Any) -> Any:
     return value
 
 
+# A noun on page one of a report: letters, so that it reads as a word and hides nothing.
+Noun = Annotated[
+    str, StringConstraints(strip_whitespace=True, pattern=r"^[^\W\d_][^\W\d_ '-]*( [^\W\d_ '-]+){0,3}$", max_length=40)
+]
+
 DeclaredColumns = Annotated[dict[str, Column], BeforeValidator(_blank_columns)]
 
 
@@ -331,6 +337,8 @@ class Schema(BaseModel):
     Attributes:
       dataset: the name under which the ledger keeps the budget.
       unit: the column that names the person or account to protect, or "row".
+      unit_noun, rows_noun: for readers of a report: what a unit is called ("patient"), and its rows, in the plural
+        ("stays").
       max_rows_per_unit: at most this many rows of a unit are used (k); required when `unit` is a column.
       rows: the number of rows, when it is public; the guarantee then is 'replace one unit's rows by nulls'.
       columns: name -> Column, in the order of the table.
@@ -341,6 +349,8 @@ class Schema(BaseModel):
 
     dataset: str | None = Field(default=None, min_length=1, max_length=200)
     unit: str | None = None
+    unit_noun: Noun | None = None
+    rows_noun: Noun | None = None
     max_rows_per_unit: int | None = Field(default=None, ge=1, le=100_000)
     rows: int | None = Field(default=None, ge=1)
     columns: DeclaredColumns = Field(default_factory=dict)

@@ -324,6 +324,8 @@ def hospital_schema() -> str:
     head: dict[str, str | int] = {
         "dataset": "hospital",
         "unit": "patient_id",
+        "unit_noun": "patient",
+        "rows_noun": "stays",
         "max_rows_per_unit": HOSPITAL_ROWS_PER_PATIENT,
     }
     return HOSPITAL_HEADER + _schema(head, HOSPITAL, HOSPITAL_RULES)
@@ -331,7 +333,7 @@ def hospital_schema() -> str:
 
 def linked_schema() -> str:
     """Return hospital/schema.yaml."""
-    lines = ["dataset: hospital_tables", "", "tables:"]
+    lines = ["dataset: hospital_tables", "unit_noun: patient", "", "tables:"]
     for name, (keys, columns, rules) in LINKED.items():
         lines.append(f"  {name}:")
         lines += [f"    {key}: {value}" for key, value in keys.items()]
@@ -347,6 +349,7 @@ def transactions_schema() -> str:
     head: dict[str, str | int] = {
         "dataset": "transactions",
         "unit": "account",
+        "rows_noun": "payments",
         "max_rows_per_unit": TRANSACTIONS_PER_ACCOUNT,
     }
     return TRANSACTIONS_HEADER + _schema(head, TRANSACTIONS, TRANSACTIONS_RULES)

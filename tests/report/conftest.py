@@ -45,6 +45,7 @@ PUBLIC_FINDINGS = (
     finding("rule_violations", 0.0, family="rules", group="a >= b", low=0.0, high=0.003, verdict="pass"),
 )
 
+NO_COPY: dict[str, Any] = {"copies": 0}
 EXACT: dict[str, Any] = {"family": "membership", "visibility": "officer", "baseline": 0.5, "baseline_label": "chance"}
 OFFICER_FINDINGS = (
     finding(
@@ -105,7 +106,7 @@ OFFICER_FINDINGS = (
     ),
     finding("singling_out", 0.02, family="disclosure", visibility="officer", low=0.0, high=0.05, verdict="pass"),
     finding("linkability", 0.01, family="disclosure", visibility="officer", low=0.0, high=0.03, verdict="pass"),
-    finding("exact_copies", 0.0, family="alarms", visibility="officer", verdict="review", unit="rows"),
+    finding("exact_copies", 0.0, family="alarms", visibility="officer", verdict="review", unit="rows", detail=NO_COPY),
 )
 
 GUARANTEE = Guarantee(

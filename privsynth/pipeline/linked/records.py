@@ -23,6 +23,7 @@ from privsynth.pipeline.writing.report_records import (
     promise_of,
     sample_of,
     spend_records,
+    terms_of,
 )
 from privsynth.policy.files import LoadedPolicy
 from privsynth.policy.judge import judge
@@ -74,6 +75,7 @@ def linked_report(public: PublicTables, request: LinkedRequest, bill: Bill, run:
         tool_version=__version__,
         generator=GeneratorRecord(name=request.generator.name, version=__version__),
         guarantee=_guarantee(public, request, bill),
+        recipients=terms_of(run.policy),
         unsigned=run.signing.unsigned,
         demo=run.signing.demo,
         signer=run.signing.signer,
@@ -137,6 +139,7 @@ def _guarantee(public: PublicTables, request: LinkedRequest, bill: Bill) -> Guar
         epsilon=budget.epsilon,
         delta=budget.delta,
         unit=budget.unit,
+        unit_noun=request.schema.unit_noun or "",
         neighbours=neighbours(request.schema),
         accountant="privacy loss distributions (dp-accounting)"
         if trains

@@ -40,7 +40,13 @@ from privsynth.pipeline.setting_out import durations, keyed_commitment, signing_
 from privsynth.pipeline.usability.advice import cost_of_stop
 from privsynth.pipeline.usability.outlook import GUESSED_ROWS, Outlook
 from privsynth.pipeline.writing.documents import data_file, write_documents
-from privsynth.pipeline.writing.report_records import Signing, ledger_state, officer_report, promise_of
+from privsynth.pipeline.writing.report_records import (
+    Signing,
+    earlier_releases,
+    ledger_state,
+    officer_report,
+    promise_of,
+)
 from privsynth.pipeline.writing.staging import Seal, deliver, set_permissions, stage, write_json, write_report
 from privsynth.policy.files import LoadedPolicy, load_policy
 from privsynth.policy.judge import Judgement, judge
@@ -52,6 +58,7 @@ from privsynth.release.linked import linked_label, parquet_label, write_linked
 from privsynth.release.out_folder import OutFolder, check_out
 from privsynth.release.parquet import write_parquet
 from privsynth.report.records.inside import AuditRun, OfficerPart
+from privsynth.report.records.promise import EarlierReleases
 from privsynth.sampling.linked.saved import linked_digest, save_linked
 from privsynth.sampling.origin import Origin
 from privsynth.schema.linked import LinkedSchema
@@ -96,6 +103,7 @@ class LinkedMade:
     findings: list[Finding]
     officer: OfficerPart
     audited: AuditRun
+    earlier: EarlierReleases
     judgement: Judgement | None
 
 
@@ -205,6 +213,7 @@ def _make(
         findings=audited.findings,
         officer=officer,
         audited=audited.done,
+        earlier=earlier_releases(before),
         judgement=None
         if job.policy is None
         else judge(job.policy, [*public.findings, *audited.findings], promise=promise),
@@ -294,7 +303,7 @@ def _write(job: LinkedJob, made: LinkedMade, folder: Path) -> Path:
             reference_rows={name: table.n_rows for name, table in made.references.items()},
             policy=job.policy,
         )
-        report = linked_report(made.public, job.request, made.bill, run)
+        report = replace(linked_report(made.public, job.request, made.bill, run), earlier=made.earlier)
         write_report(folder / "public", report)
         write_documents(folder / "public", report, _data_files(job, made, folder / "public"))
         seal = Seal(job.request.dataset, job.key, job.holder, job.env.now)

@@ -25,6 +25,8 @@ def public_schema(public: Public, request: Request) -> str:
     schema = Schema(
         dataset=request.dataset,
         unit=request.budget.unit,
+        unit_noun=declared.unit_noun,
+        rows_noun=declared.rows_noun,
         max_rows_per_unit=request.budget.max_rows_per_unit,
         rows=declared.rows,
         columns=columns,

@@ -30,7 +30,8 @@ from privsynth.privacy.budget import Bill, SpendingPlan, TrainingSpec
 from privsynth.public_figures.figures import TITLES as FIGURE_TITLES
 from privsynth.report.hazards import hazards
 from privsynth.report.records.inside import LedgerState, OfficerPart
-from privsynth.report.records.promise import GeneratorRecord, Guarantee, SpendRecord
+from privsynth.report.records.judgement import Terms
+from privsynth.report.records.promise import EarlierReleases, GeneratorRecord, Guarantee, SpendRecord
 from privsynth.report.records.tables import ColumnProfile, SampleRows
 from privsynth.report.report_data import ReportData
 from privsynth.schema.definition import Schema
@@ -92,6 +93,7 @@ def public_report(
             settings=_flat(public.model.fitted.settings()),
         ),
         guarantee=_guarantee(public, request, bill),
+        recipients=terms_of(policy),
         unsigned=signing.unsigned,
         demo=signing.demo,
         signer=signing.signer,
@@ -133,6 +135,8 @@ def _guarantee(public: Public, request: Request, bill: Bill) -> Guarantee:
         epsilon=budget.epsilon,
         delta=budget.delta,
         unit=budget.unit,
+        unit_noun=request.schema.unit_noun or "",
+        rows_noun=request.schema.rows_noun or "",
         neighbours=budget.neighbours,
         accountant="exact composition of Gaussian mechanisms"
         if plan.training is None
@@ -250,6 +254,26 @@ def _line_profile(name: str, known: pd.Series, times: bool) -> ColumnProfile:
     else:
         labels = [f"{edge:,.0f}" if whole else f"{edge:.4g}" for edge in edges[:-1]]
     return ColumnProfile(column=name, labels=tuple(labels), counts=tuple(float(c) for c in counts), ordered=True)
+
+
+def terms_of(policy: LoadedPolicy | None) -> tuple[Terms, ...]:
+    """Return what a policy lets its recipients do: a person's words from before the run, so that all may see them."""
+    if policy is None:
+        return ()
+    return tuple(Terms(name=r.name, may=r.may, must_not=r.must_not) for r in policy.policy.recipients)
+
+
+def earlier_releases(before: Account) -> EarlierReleases:
+    """Return what the reports say of the releases before this one.
+
+    It rests on what was completed alone: a run that failed after its first draw may have failed because of a row.
+    """
+    return EarlierReleases(
+        releases=before.n_completed,
+        epsilon=before.released_epsilon_units / EPSILON_UNITS,
+        delta=before.released_delta_units / DELTA_UNITS,
+        units=before.released_units,
+    )
 
 
 def ledger_state(before: Account, after: Account) -> LedgerState:

@@ -70,7 +70,7 @@ def write_release(job: Job, made: Made, folder: Path) -> Path:
             files=[*files, *DOCUMENTS],
             policy=job.policy,
         )
-        report = replace(report, extensions=job.extensions)
+        report = replace(report, extensions=job.extensions, earlier=made.earlier)
         write_report(folder / "public", report)
         delimiter = public.rows.source_format.delimiter
         written = data_file(folder / "public", data, rows=public.rows.n_rows, delimiter=delimiter)

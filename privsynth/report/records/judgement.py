@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from privsynth.report.records.checked import one_of
 
 HazardStatus = Literal["addressed", "partly", "open"]
+Meaning = Literal["reviewed", "approved", "rejected"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,3 +35,33 @@ class Decision:
     date: str = ""
     decision: str = ""
     conditions: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignOff:
+    """What a person decided on a release, for page one.
+
+    Attributes:
+      meaning: "reviewed", "approved" or "rejected".
+      name: the person, as the reader's keyring names the key. at: ISO 8601 with its offset.
+      comment: in the person's words.
+    """
+
+    meaning: Meaning
+    name: str
+    at: str
+    comment: str = ""
+
+    def __post_init__(self) -> None:
+        one_of("meaning of a decision", self.meaning, Meaning)
+        if datetime.fromisoformat(self.at).tzinfo is None:
+            raise ValueError("the time of a decision must carry its offset from UTC")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What one recipient may and must not do with the table, from the policy; words of a person, no verdicts."""
+
+    name: str
+    may: tuple[str, ...] = ()
+    must_not: tuple[str, ...] = ()

@@ -49,6 +49,7 @@ class Guarantee:
     Attributes:
       epsilon, delta: the total cost of the release; epsilon > 0, 0 <= delta < 1.
       unit: "row", or the name of the column that names the protected unit.
+      unit_noun, rows_noun: what a unit is called ("patient") and, in the plural, its rows ("stays"); "" if undeclared.
       max_rows_per_unit: at most this many rows of a unit were used; None where the unit is a row.
       neighbours: one sentence that says which two tables the promise compares.
       accountant, second_accountant: which accountants computed the cost; the second is "" if there was none.
@@ -66,6 +67,8 @@ class Guarantee:
     unit: str
     neighbours: str
     accountant: str
+    unit_noun: str = field(default="", metadata={"omit_empty": True})
+    rows_noun: str = field(default="", metadata={"omit_empty": True})
     max_rows_per_unit: int | None = None
     second_accountant: str = ""
     mu: float | None = None
@@ -122,3 +125,20 @@ class PriorRecord:
     columns: tuple[str, ...] = ()
     bought: tuple[str, ...] = ()
     agreement: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlierReleases:
+    """The completed releases of the same dataset before this one, by the ledger of whoever made it.
+
+    Runs that failed are left out: they released nothing, and why they failed is not public.
+
+    Attributes:
+      releases: how many. epsilon, delta: their sum, with what an older ledger carried over.
+      units: what they protect, as each of them named it.
+    """
+
+    releases: int
+    epsilon: float
+    delta: float
+    units: tuple[str, ...] = ()

@@ -20,6 +20,7 @@ from privsynth.schema.definition import (
     TIME_KINDS,
     Column,
     DeclaredColumns,
+    Noun,
     Schema,
 )
 from privsynth.schema.linked.keys import MAX_REFERENCES, KeyColumns, Parent, PartKind, Reference, part_kinds
@@ -104,12 +105,14 @@ class LinkedSchema(BaseModel):
 
     Attributes:
       dataset: the name under which the ledger keeps the budget.
+      unit_noun: what a person is called in a report, for example "patient".
       tables: name -> table.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     dataset: str | None = Field(default=None, min_length=1, max_length=200)
+    unit_noun: Noun | None = None
     tables: dict[str, LinkedTable]
 
     @model_validator(mode="after")

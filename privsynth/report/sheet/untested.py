@@ -1,0 +1,42 @@
+"""What nobody tested, said as plainly as what was found."""
+
+from __future__ import annotations
+
+from privsynth.report.report_data import ReportData
+from privsynth.report.sections import unmeasured
+from privsynth.report.sheet.nouns import capital, listed
+
+ALWAYS = "Attacks that nobody thought of: only the promise covers them."
+NO_PROMISE = "Attacks that nobody thought of, and no promise covers them."
+
+
+def untested(report: ReportData) -> tuple[str, ...]:
+    """Return what was not tested, most important first."""
+    said: list[str] = []
+    if report.officer is None:
+        said.append("Attacks on the real rows are not told here: what they found is exact and stays with the officer.")
+    said += _of_the_audit(report)
+    missing = [name.split(":")[0].lower() for name in unmeasured(report)]
+    if missing:
+        said.append(f"{'Also no' if said else 'No'} figure on: {listed(missing, most=8)}.")
+    said.append(ALWAYS if report.guarantee is not None else NO_PROMISE)
+    return tuple(said)
+
+
+def _of_the_audit(report: ReportData) -> list[str]:
+    audit = None if report.officer is None else report.officer.audit
+    if audit is None:
+        return []
+    if audit.level == "none":
+        return ["Nothing was audited: the audit was switched off, and no attack was tried."]
+    said = []
+    if audit.unfinished:
+        said.append(f"Stopped before they had finished: {listed([_plain(name) for name in audit.unfinished])}.")
+    if audit.not_compared:
+        said.append(f"Columns that the synthetic table lacks: {listed(audit.not_compared)}.")
+    said += [f"{capital(_plain(name))}: {what[:1].lower()}{what[1:]}" for name, what in audit.left_out.items()]
+    return [*said, audit.thinned] if audit.thinned else said
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")

@@ -15,7 +15,9 @@
     │   └── LedgerError            the ledger is damaged, or an older copy of itself
     │       └── LedgerUnavailable  7: the ledger cannot be read or written now: its disk, rights or lock
     ├── VerificationError          5: a signature or a digest does not fit
-    │   └── UnknownSigner          6: intact, but the signer is in no keyring that was given
+    │   ├── UnknownSigner          6: intact, but the signer is in no keyring that was given
+    │   └── LogDamaged             the log of releases was changed, rolled back or rewritten
+    ├── LogUnavailable             7: the log of releases cannot be read or written now
     └── LittleToLearn              8: at this budget little can be learned from the table; a person may say: anyway
 
 Messages are for the person at the keyboard: what is wrong, then what to do. They name columns, options, files and
@@ -154,6 +156,16 @@ class UnknownSigner(VerificationError):
     """The release is intact, but no keyring that was given knows its signer."""
 
     exit_code = 6
+
+
+class LogDamaged(VerificationError):
+    """The log of releases was changed, rolled back or rewritten, or lacks something."""
+
+
+class LogUnavailable(PrivsynthError):
+    """The log of releases cannot be read or written now: its disk is full or failing, or its rights are wrong."""
+
+    exit_code = 7
 
 
 class LittleToLearn(PrivsynthError):

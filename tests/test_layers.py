@@ -43,7 +43,8 @@ MAY_IMPORT = {
     "hierarchies": set(),
     "schema": BASE | {"strict", "hierarchies"},
     "signing": BASE | {"workspace", "strict"},
-    "approvals": BASE | {"strict", "signing"},
+    "transparency": BASE | {"strict", "signing", "workspace"},
+    "approvals": BASE | {"strict", "signing", "transparency"},
     "pages": BASE | {"pages.templates", "signing"},
     "ledger": BASE | {"workspace"},
     # the only places where noise is drawn; numbers and bytes, never tables
@@ -95,7 +96,7 @@ MAY_IMPORT = {
     "pipeline": RECIPIENT
     | {"hierarchies"}
     | {"interrupts", "ledger", "privacy", "privacy.accounting", "domain", "generators", "testing"}
-    | {"public_figures"}
+    | {"public_figures", "transparency"}
     | {"audit", "audit.common", "audit.disclosure", "audit.linked", "findings", "policy", "report", "release"}
     | {"exports"},
     "benchmark": RECIPIENT
@@ -103,7 +104,7 @@ MAY_IMPORT = {
     | {"pages.templates", "report", "report.charts", "report.format_numbers"},
     "cli": RECIPIENT
     | {"extras", "interrupts", "ledger", "generators", "findings", "policy", "pipeline", "release", "benchmark"}
-    | {"approvals", "pages"},
+    | {"approvals", "pages", "transparency"},
     "api": RECIPIENT | {"extras", "ledger", "findings", "policy", "report", "pipeline", "release"},
 }  # fmt: skip
 FRONT = {"__init__", "__main__"}  # the front door opens every room

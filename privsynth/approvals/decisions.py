@@ -2,13 +2,17 @@
 
 out/public, out/officer     the release, signed by who made it
 out/approvals/*.dsse.json   a decision each; the release's own files stay as they are
+out/approvals/*.tlog-proof  that it is in the log, where there is one
+
+Whoever may write into that folder can remove a decision. A log (`privsynth.transparency`) shows that: what it has and
+the folder has not is missing, and a decision that it has not does not count.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +25,8 @@ from privsynth.signing.keyring import KeyEntry, Keyring, entries_by_key
 from privsynth.signing.keys import PublicKey, SigningKey
 from privsynth.signing.verification import VerificationResult, verify_run
 from privsynth.strict.time import to_text
+from privsynth.transparency.entry import DECISIONS, LogEntry
+from privsynth.transparency.state import LogState
 
 FOLDER = "approvals"
 MOST = 1_000  # decisions that are read (own): each costs a signature's time
@@ -36,6 +42,8 @@ class Read:
       entry: of the key that signed it, in the reader's keyring; None if the decision does not count.
       problem: why it does not count, or "".
       blocks: whether it is, or may have been, a rejection: nobody should have to notice that it was damaged.
+      index: of its entry in the log; None if it is in none, or nobody looked.
+      key: that its signature fits.
     """
 
     name: str
@@ -43,6 +51,8 @@ class Read:
     entry: KeyEntry | None
     problem: str
     blocks: bool = False
+    index: int | None = None
+    key: PublicKey | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able data."""
@@ -55,6 +65,33 @@ class Read:
             "holder": None if self.entry is None else self.entry.holder,
             "fingerprint": None if self.entry is None else self.entry.fingerprint,
             "problem": self.problem,
+            "log_index": self.index,
+        }
+
+
+@dataclass(frozen=True)
+class MissingDecision:
+    """A decision that was entered in the log, and is not beside the release any more.
+
+    Attributes:
+      index: of the entry.
+      entry: what it says.
+      holder: of the key, in the reader's keyring; "" if no keyring has it.
+    """
+
+    index: int
+    entry: LogEntry
+    holder: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON-able data."""
+        said = self.entry
+        return {
+            "log_index": self.index,
+            "meaning": said.kind,
+            "signed_at": to_text(said.signed_at),
+            "holder": self.holder or None,
+            "keyid": said.by,
         }
 
 
@@ -67,12 +104,14 @@ class Standing:
       needed: people who have to approve, none of whom made it.
       read: every decision that is there, in the order of time.
       makers: everybody whom a keyring names as the holder of the key that made the release.
+      missing: decisions that the log has and the folder has not, with index and holder; None without a log.
     """
 
     release: VerificationResult
     needed: int
     read: tuple[Read, ...]
     makers: frozenset[str]
+    missing: tuple[MissingDecision, ...] | None = None
 
     @property
     def last_words(self) -> dict[str, tuple[Approval, KeyEntry]]:
@@ -102,7 +141,7 @@ class Standing:
         """Return "rejected", "approved" or "open"."""
         if self.rejected_by:
             return "rejected"
-        if any(one.blocks for one in self.read):
+        if self.missing or any(one.blocks for one in self.read):
             return "open"
         return "approved" if len(self.approved_by) >= self.needed else "open"
 
@@ -132,9 +171,37 @@ def record(run: Path, approval: Approval, key: SigningKey, holder: str) -> Path:
     return path
 
 
-def standing(run: Path, keyrings: Sequence[Keyring], now: datetime, *, needed: int) -> Standing:
+def decision_fact(approval: Approval, key: PublicKey) -> LogEntry:
+    """Return what a log has of a decision: no comment, and nothing of the officer's folder."""
+    return LogEntry(approval.meaning, approval.release[0], key.keyid, approval.signed_at)
+
+
+def decision_facts(run: Path, about: tuple[str, str], keyrings: Sequence[Keyring]) -> list[LogEntry]:
+    """Return what a log is to have of the decisions beside a run: those on this release, by keys that are known.
+
+    Raises:
+      OutputError: they cannot be read.
+    """
+    found, known = [], entries_by_key(keyrings)
+    for path in _paths(run / FOLDER):
+        try:
+            approval, key = opened(read_limited(path, MAX_BYTES * 2))
+        except VerificationError:
+            continue
+        except OSError as problem:
+            raise OutputError(f"{path} cannot be read: {problem.strerror}") from None
+        if approval.release == about and key in known:
+            found.append(decision_fact(approval, key))
+    return sorted(found, key=lambda fact: fact.signed_at)
+
+
+def standing(
+    run: Path, keyrings: Sequence[Keyring], now: datetime, *, needed: int, log: LogState | None = None
+) -> Standing:
     """Return where a release stands: both parts are verified, then every decision beside them.
 
+    Args:
+      log: what a log says, if there is one: a decision counts only if it is there, and none may be missing.
     Raises:
       VerificationError: the release itself does not verify.
       UnknownSigner: no keyring knows who made it.
@@ -143,18 +210,46 @@ def standing(run: Path, keyrings: Sequence[Keyring], now: datetime, *, needed: i
     release, officer = verify_run(run, keyrings, now)
     folder, about = run / FOLDER, (release.manifest, officer.manifest)
     try:
-        paths = sorted(folder.glob("*.dsse.json")) if folder.is_dir() else []
-        if len(paths) > MOST:
-            raise OutputError(f"{folder} holds more than {MOST:,} decisions; move those of other releases away")
         known = entries_by_key(keyrings)
-        read = [_read(path, about, known, now) for path in paths]
+        read = [_read(path, about, known, now) for path in _paths(folder)]
     except OSError as problem:
         raise OutputError(f"{folder} cannot be read: {problem.strerror}") from None
     read.sort(key=lambda one: ("" if one.approval is None else to_text(one.approval.signed_at), one.name))
-    makers = {
+    makers = frozenset(
         _person(entry.holder) for key, entries in known.items() if key.keyid == release.keyid for entry in entries
-    }
-    return Standing(release, needed, tuple(read), frozenset(makers))
+    )
+    if log is None:
+        return Standing(release, needed, tuple(read), makers)
+    logged = [_logged(one, log) for one in read]
+    return Standing(release, needed, tuple(logged), makers, tuple(_missing(release.manifest, logged, log, known)))
+
+
+def _paths(folder: Path) -> list[Path]:
+    paths = sorted(folder.glob("*.dsse.json")) if folder.is_dir() else []
+    if len(paths) > MOST:
+        raise OutputError(f"{folder} holds more than {MOST:,} decisions; move those of other releases away")
+    return paths
+
+
+def _logged(one: Read, log: LogState) -> Read:
+    """Return a decision with its place in the log; one that has none does not count."""
+    if one.approval is None or one.key is None:
+        return one
+    index = log.index_of(decision_fact(one.approval, one.key))
+    if index is not None or one.entry is None:
+        return replace(one, index=index)
+    problem = "it is not in the log: have its keeper enter it with 'privsynth log append'"
+    return replace(one, entry=None, problem=problem, blocks=one.approval.meaning == "rejected")
+
+
+def _missing(
+    release: str, read: Sequence[Read], log: LogState, known: Mapping[PublicKey, list[KeyEntry]]
+) -> Iterator[MissingDecision]:
+    there = {one.index for one in read}
+    holders = {key.keyid: entries[0].holder for key, entries in known.items()}
+    for index, entry in enumerate(log.entries):
+        if entry.release == release and entry.kind in DECISIONS and index not in there:
+            yield MissingDecision(index, entry, holders.get(entry.by, ""))
 
 
 def _read(path: Path, about: tuple[str, str], known: Mapping[PublicKey, list[KeyEntry]], now: datetime) -> Read:
@@ -164,10 +259,16 @@ def _read(path: Path, about: tuple[str, str], known: Mapping[PublicKey, list[Key
         return Read(path.name, None, None, str(problem), blocks=True)
     if approval.release != about:
         return Read(path.name, approval, None, "it is about another release")
+    return replace(_judged(path.name, approval, key, known, now), key=key)
+
+
+def _judged(
+    name: str, approval: Approval, key: PublicKey, known: Mapping[PublicKey, list[KeyEntry]], now: datetime
+) -> Read:
     entries = known.get(key, [])
     if not entries:
-        return Read(path.name, approval, None, f"no keyring has its key, {key.fingerprint}")
+        return Read(name, approval, None, f"no keyring has its key, {key.fingerprint}")
     entry, why_not = judge(entries, MEANINGS[approval.meaning], approval.signed_at, now)
     if len({_person(one.holder) for one in entries}) > 1:
         entry, why_not = None, f"the keyrings name different holders of its key, {key.fingerprint}"
-    return Read(path.name, approval, entry, why_not, blocks=entry is None and approval.meaning == "rejected")
+    return Read(name, approval, entry, why_not, blocks=entry is None and approval.meaning == "rejected")

@@ -55,8 +55,15 @@ COMMANDS: dict[str, Lazy] = {
         "privsynth.cli.plan:command", "Show what a release would cost and how accurate it would be.", "synthesize"
     ),
     "verify": Lazy("privsynth.cli.verify:verify", "Check who signed a release, and that not a byte was changed."),
-    "approve": Lazy("privsynth.cli.approve:approve", "Sign a decision on a release: reviewed, approved or rejected."),
-    "status": Lazy("privsynth.cli.approve:status", "Show who decided what on a release, and whether it may leave."),
+    "approve": Lazy(
+        "privsynth.cli.decisions.approve:approve", "Sign a decision on a release: reviewed, approved or rejected."
+    ),
+    "status": Lazy(
+        "privsynth.cli.decisions.status:status", "Show who decided what on a release, and whether it may leave."
+    ),
+    "log": Lazy(
+        "privsynth.cli.decisions.log:log", "Keep a log of releases and decisions that nobody can rewrite unseen."
+    ),
     "audit": Lazy("privsynth.cli.audit:command", "Audit a synthetic table against the real one.", "synthesize"),
     "sample": Lazy("privsynth.cli.sample:command", "Draw more rows from a released model; costs no budget.", "sample"),
     "impute": Lazy(
@@ -175,8 +182,8 @@ def main(ctx: click.Context, verbose: bool) -> None:
 
     \b
     Exit codes: 0 done, 2 bad input or usage, 3 a check failed, 4 refused by the
-    budget, 5 does not verify, 6 intact but the signer is unknown, 7 the ledger
-    cannot be read or written now, 8 little can be learned at this budget,
+    budget, 5 does not verify, 6 intact but the signer is unknown, 7 the ledger or
+    the log cannot be read or written now, 8 little can be learned at this budget,
     130 stopped by a person or the system.
     """
     ctx.obj.verbose = verbose

@@ -13,6 +13,7 @@ from privsynth.privacy.mechanisms import GaussianMechanisms, Mechanisms
 from privsynth.progress import Progress, no_progress
 from privsynth.randomness import KeyedFunction
 from privsynth.signing.keys import Passphrase
+from privsynth.transparency.log import TransparencyLog, configured_log
 from privsynth.workspace import privsynth_home
 
 
@@ -29,6 +30,7 @@ class Environment:
       passphrase: asked if the key is encrypted.
       progress: told what is going on.
       tell: told in a sentence what a person should know before anything is spent.
+      log: where releases are entered before they appear; None where nobody made a log.
     """
 
     home: Path
@@ -39,6 +41,7 @@ class Environment:
     passphrase: Passphrase | None = None
     progress: Progress = no_progress
     tell: Callable[[str], None] = lambda sentence: None
+    log: TransparencyLog | None = None
 
 
 def environment(
@@ -48,11 +51,13 @@ def environment(
     tell: Callable[[str], None] = lambda sentence: None,
 ) -> Environment:
     """Return the real environment."""
+    home = privsynth_home()
     return Environment(
-        home=privsynth_home(),
+        home=home,
         now=datetime.now(UTC).replace(microsecond=0),
         report_id=f"run-{secrets.token_hex(8)}",
         passphrase=passphrase,
         progress=progress,
         tell=tell,
+        log=configured_log(home),
     )

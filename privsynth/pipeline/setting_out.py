@@ -31,7 +31,12 @@ def checked_generator(name: str, env: Environment) -> Generator:
 
 
 def signing_key(config: SynthesizeConfig, env: Environment) -> tuple[SigningKey | None, str, Signing]:
-    """Return the key that will sign, its holder, and what the report says of them; no key if none is asked for."""
+    """Return the key that will sign, its holder, and what the report says of them; no key if none is asked for.
+
+    A log that could not be written at the end is found here, before anything is spent.
+    """
+    if env.log is not None:
+        env.log.require_ready(env.now)
     if config.key is None:
         return None, "", Signing()
     key, entry = open_key(env.home, config.key, env.passphrase, now=env.now)

@@ -87,7 +87,7 @@ def synthesize(config: SynthesizeConfig, env: Environment) -> SynthesisResult:
             made = _make(job, workspace, reservation, ledger, before)
             env.progress("writing", 0.0)
             staged = stage(partial(write_release, job, made), workspace, place)
-            deliver(staged, place, reservation, made.bill, name=env.report_id, last=last)
+            deliver(staged, place, reservation, made.bill, env=env, last=last)
         return _result(job, made)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import signal
 import sqlite3
@@ -22,7 +23,10 @@ from privsynth.pipeline.writing import write as write_module
 from privsynth.release import out_folder
 from privsynth.release.folder import Release
 from privsynth.release.out_folder import OutFolder
-from privsynth.workspace import Workspace
+from privsynth.transparency import tiles
+from privsynth.transparency.log import TransparencyLog, log_folder
+from privsynth.transparency.seen import SeenLogs
+from privsynth.workspace import Workspace, privsynth_home
 
 INPUTS = {"admissions.csv", "schema.yaml"}
 
@@ -280,3 +284,56 @@ def test_an_output_on_another_disk_carries_the_one_time_of_the_release(job, tmp_
     times = {path.stat().st_mtime for path in (tmp_path / "out", *(tmp_path / "out").rglob("*"))}
     assert len(times) == 1
     assert times.pop() % 1 == 0  # the start of the run in whole seconds, and not when the files were copied
+
+
+# --- the log of releases ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def kept_log():
+    """Make a log in this test's home."""
+    return TransparencyLog.create(log_folder(privsynth_home()), SeenLogs(privsynth_home()), "st-mary.example/log")
+
+
+def test_a_release_is_in_the_log_before_it_appears(job, tmp_path, kept_log, monkeypatch):
+    seen = []
+    publish = OutFolder.publish
+
+    def look_and_publish(self):
+        seen.append((kept_log.read().entries, self.out.exists()))
+        publish(self)
+
+    monkeypatch.setattr(OutFolder, "publish", look_and_publish)
+    assert job().exit_code == 0
+    (((entry,), there),) = seen
+    manifest = hashlib.sha256((tmp_path / "out" / "public" / "manifest.json").read_bytes()).hexdigest()
+    assert (there, entry.kind, entry.release, entry.by) == (False, "release", manifest, "")
+
+
+def test_a_log_that_cannot_be_written_stops_a_run_before_it_costs(job, tmp_path, kept_log, monkeypatch):
+    monkeypatch.setattr(tiles, "atomic_write", no_space)
+    done = job()
+    assert (done.exit_code, "the log in" in done.stderr, "disk is full" in done.stderr) == (7, True, True)
+    assert spent() == {}
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_log_that_fails_at_the_last_moment_delivers_nothing_and_keeps_the_release(
+    job, tmp_path, kept_log, monkeypatch
+):
+    ready, written = TransparencyLog.require_ready, tiles.atomic_write
+
+    def ready_and_then_not(self, now):
+        ready(self, now)
+        monkeypatch.setattr(tiles, "atomic_write", no_space)
+
+    monkeypatch.setattr(TransparencyLog, "require_ready", ready_and_then_not)
+    done = job()
+    monkeypatch.setattr(tiles, "atomic_write", written)
+    assert done.exit_code == 7, done.output
+    (kept,) = (privsynth_home() / "kept").iterdir()
+    assert f"privsynth log append {kept}" in done.stderr
+    assert not (tmp_path / "out").exists()
+    assert kept_log.read().checkpoint.size == 0
+    assert spent() == {"admissions": 1}
+    assert run("log", "append", kept).exit_code == 5  # nobody signed it, so nobody can vouch for it now

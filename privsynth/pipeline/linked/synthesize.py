@@ -130,7 +130,7 @@ def synthesize_linked(config: SynthesizeConfig, env: Environment, schema: Linked
             made = _make(job, workspace, reservation, ledger, before)
             env.progress("writing", 0.0)
             staged = stage(partial(_write, job, made), workspace, place)
-            deliver(staged, place, reservation, made.bill, name=env.report_id, last=last)
+            deliver(staged, place, reservation, made.bill, env=env, last=last)
         return _result(job, made)
 
 

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from privsynth import __version__
-from privsynth.errors import BudgetError, OutputError, PrivsynthWarning
+from privsynth.errors import BudgetError, LogDamaged, LogUnavailable, OutputError, PrivsynthWarning
 from privsynth.interrupts import no_interrupts
 from privsynth.ledger.ledger import Reservation
+from privsynth.pipeline.environment import Environment
 from privsynth.pipeline.writing.report_records import report_titles
 from privsynth.privacy.budget import Bill
 from privsynth.release.out_folder import OutFolder
@@ -28,6 +29,7 @@ from privsynth.report.report_data import ReportData
 from privsynth.signing._files import digest_file
 from privsynth.signing.keys import SigningKey
 from privsynth.signing.release import MANIFEST, sign_folder
+from privsynth.transparency.facts import release_fact
 from privsynth.workspace import Workspace
 
 
@@ -99,32 +101,38 @@ def set_permissions(folder: Path, now: datetime) -> None:
 
 
 def deliver(
-    staged: Path, place: OutFolder, reservation: Reservation, bill: Bill, *, name: str, last: ExitStack
+    staged: Path, place: OutFolder, reservation: Reservation, bill: Bill, *, env: Environment, last: ExitStack
 ) -> None:
-    """Let a release appear and tell the ledger, uninterrupted; one that cannot appear is kept in the home.
+    """Enter a release in the log, let it appear and tell the ledger, uninterrupted; else it is kept in the home.
 
     Args:
       staged: the finished folder.
-      name: of the folder under which it is kept.
+      env: has the log, if there is one, and the name under which a release is kept that cannot appear.
       last: from the moment at which the release appears until this closes, nothing interrupts the run.
     Raises:
       OutputError: it could not appear; the message says where it is kept.
+      LogUnavailable, LogDamaged: it could not be entered in the log, and is kept as well.
     """
     try:
         place.bring(staged)
         last.enter_context(no_interrupts())
+        if env.log is not None:
+            env.log.append([release_fact(place.whole / "public")], env.now)
         place.publish()
-    except OutputError as error:
+    except (OutputError, LogUnavailable, LogDamaged) as error:
         last.enter_context(no_interrupts())
         try:
-            kept = place.keep(staged, name)
+            kept = place.keep(staged, env.report_id)
         except OSError:
             raise error from None
         _complete(reservation, bill)
-        raise OutputError(
+        where = shlex.quote(str(kept))
+        mend = "move it to where there is room: "
+        if not isinstance(error, OutputError):
+            mend = f"when the log can be written again: privsynth log append {where}, then "
+        raise type(error)(
             *error.parts,
-            f". The release is complete and its cost is spent, so it was kept in {kept}; "
-            f"move it to where there is room: mv {shlex.quote(str(kept))} PLACE",
+            f". The release is complete and its cost is spent, so it was kept in {kept}; {mend}mv {where} PLACE",
         ) from None
     _complete(reservation, bill)
 

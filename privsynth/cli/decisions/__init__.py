@@ -1,0 +1,1 @@
+"""Commands about what becomes of a release: decisions, their log, revocation."""

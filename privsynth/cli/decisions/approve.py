@@ -1,0 +1,80 @@
+"""`privsynth approve`: sign a decision on a release."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from privsynth.cli.decisions.options import chosen_log, log_option
+from privsynth.cli.keys import ask_passphrase
+from privsynth.cli.terminal.keyrings import keyring_option, keyrings_of
+from privsynth.errors import LogDamaged, LogUnavailable
+
+if TYPE_CHECKING:
+    from privsynth.transparency.entry import LogEntry
+    from privsynth.transparency.log import TransparencyLog
+
+CHOICES = ("reviewed", "approved", "rejected")  # those of a statement, which is not loaded to print the help
+
+
+@click.command()
+@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--as", "name", default="default", show_default=True, help="Name of your key.")
+@click.option("--meaning", required=True, type=click.Choice(CHOICES), help="What your signature says.")
+@click.option("--comment", default="", help="Why, in one paragraph; whoever reads the release's files sees it.")
+@keyring_option
+@log_option
+def approve(
+    run: Path, name: str, meaning: str, comment: str, keyring_files: tuple[Path, ...], folder: Path | None
+) -> None:
+    """Sign a decision on a release: that you reviewed, approved or rejected it.
+
+    RUN is the folder with the public part and the officer's. Both have to verify by your keyrings; the decision names
+    them by their digests and is written beside them, into the folder approvals. The release itself stays as it is. Your
+    key needs the role approver (for a review, reviewer is enough) in the keyrings of those who ask for the status. To
+    think better of it, decide again: of each person the last decision counts. If you keep a log (privsynth log), the
+    decision is entered there; if that cannot be written, nothing is decided and the exit code is 7.
+
+    Example: privsynth approve out --as officer --meaning approved --comment "for the registry, until 2027"
+    """
+    from privsynth.approvals.decisions import decision_fact, record
+    from privsynth.approvals.statement import MEANINGS, Approval
+    from privsynth.signing.store import open_key
+    from privsynth.signing.verification import verify_run
+    from privsynth.workspace import privsynth_home
+
+    home, now = privsynth_home(), datetime.now(UTC)
+    release, officer = verify_run(run, keyrings_of(keyring_files), now)
+    log = chosen_log(folder)
+    if log is not None:
+        log.require_ready(now)
+    approval = Approval(meaning, comment, now, (release.manifest, officer.manifest))
+    key, entry = open_key(home, name, ask_passphrase(), now=now, roles=MEANINGS[meaning])
+    path = record(run, approval, key, entry.holder)
+    click.echo(f"{entry.holder}: {meaning} the release of {release.dataset} that {release.holder} made.")
+    click.echo(f"Written     {path}")
+    if log is not None:
+        index, size = _entered(log, decision_fact(approval, key.public), path, now)
+        click.echo(f"In the log  entry {index} of {size}, {log.key.name}")
+    if key.public.keyid == release.keyid:
+        click.echo("You made this release: your decision is kept, and counts for nobody else's.")
+
+
+def _entered(log: TransparencyLog, fact: LogEntry, path: Path, now: datetime) -> tuple[int, int]:
+    """Enter a decision, keep the proof beside it, and return its index and the length of the log.
+
+    A decision that cannot be entered is taken back. A person who is interrupted between the two finds it beside the
+    release and not in the log, where it does not count until `privsynth log append` enters it.
+    """
+    try:
+        state = log.append([fact], now)
+    except (LogDamaged, LogUnavailable) as problem:
+        path.unlink()
+        raise type(problem)(*problem.parts, ". Nothing was decided") from None
+    index = state.index_of(fact)
+    assert index is not None
+    path.with_suffix("").with_suffix(".tlog-proof").write_text(state.proof(index).to_text(), encoding="utf-8")
+    return index, state.checkpoint.size

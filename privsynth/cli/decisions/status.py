@@ -1,0 +1,135 @@
+"""`privsynth status`: what people decided on a release, and where it stands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from privsynth.cli.decisions.options import chosen_log, log_option
+from privsynth.cli.terminal.keyrings import keyring_option, keyrings_of
+
+if TYPE_CHECKING:
+    from privsynth.approvals.decisions import MissingDecision, Read, Standing
+    from privsynth.transparency.state import LogState
+
+UNDECIDED = 3  # exit code of a release that is not approved, as of a check that failed
+_WORDS = {"release": "made", "edition": "approved edition made"}
+
+
+@click.command()
+@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@keyring_option
+@log_option
+@click.option("--policy", "policy_name", help="Policy that says how many people have to approve. [default: one]")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.pass_context
+def status(
+    context: click.Context,
+    run: Path,
+    keyring_files: tuple[Path, ...],
+    folder: Path | None,
+    policy_name: str | None,
+    as_json: bool,
+) -> None:
+    """Show who made a release, who decided what on it, and whether it may leave.
+
+    RUN is the folder with the public part and the officer's. With a log, a decision counts only if it is entered there,
+    and one that was taken away is named. The exit code is 0 if enough people approved it who did not make it, nobody
+    rejects it and no decision is missing; 3 if not; 5 or 6 if the release itself does not verify; 5 if the log was
+    changed, rolled back or rewritten.
+
+    Example: privsynth status out --policy public
+    """
+    from privsynth.approvals.decisions import standing
+    from privsynth.approvals.proofs import check_proofs
+    from privsynth.policy.files import load_policy
+
+    needed = 1 if policy_name is None else load_policy(policy_name).policy.approvals
+    log = chosen_log(folder)
+    state = None if log is None else log.verify()
+    found = standing(run, keyrings_of(keyring_files), datetime.now(UTC), needed=needed, log=state)
+    if log is not None and state is not None:
+        check_proofs(run, log.key, state)
+    if as_json:
+        click.echo(json.dumps(_told(found, state), indent=2))
+    else:
+        click.echo("\n".join([*_lines(found), *_log_lines(found, state)]))
+    if found.state != "approved":
+        context.exit(UNDECIDED)
+
+
+def _told(found: Standing, state: LogState | None) -> dict[str, Any]:
+    from privsynth.strict.time import to_text
+
+    log = None
+    if state is not None:
+        entries = [
+            {"index": index, "kind": entry.kind, "signed_at": to_text(entry.signed_at), "other": entry.other or None}
+            for index, entry in state.about(found.release.manifest)
+        ]
+        missing = [one.to_json() for one in found.missing or ()]
+        log = {"origin": state.checkpoint.origin, "size": state.checkpoint.size, "entries": entries, "missing": missing}
+    return {
+        "state": found.state,
+        "needed": found.needed,
+        "approved_by": found.approved_by,
+        "rejected_by": found.rejected_by,
+        "release": found.release.to_json(),
+        "decisions": [one.to_json() for one in found.read],
+        "log": log,
+    }
+
+
+def _lines(found: Standing) -> Iterator[str]:
+    release, needed = found.release, found.needed
+    yield f"Release     {release.dataset}, made by {release.holder}, {release.signed_at:%Y-%m-%d %H:%M:%S} UTC"
+    for one in found.read:
+        yield f"{'Decision':<12}{_line(one)}"
+    for gone in found.missing or ():
+        yield f"{'Missing':<12}{_missing(gone)}"
+    if found.rejected_by:
+        yield f"Rejected    by {', '.join(found.rejected_by)}: it must not leave."
+        return
+    people = "1 person who did" if needed == 1 else f"{needed} people who did"
+    word = "Approved" if found.state == "approved" else "Open"
+    unclear = " A decision that does not count may be a rejection." if any(one.blocks for one in found.read) else ""
+    unclear += " Until the missing decision is back, it must not leave." if found.missing else ""
+    yield f"{word:<12}{len(found.approved_by)} of {people} not make it approved.{unclear}"
+
+
+def _line(one: Read) -> str:
+    if one.approval is None or one.entry is None:
+        return f"{one.name} does not count: {one.problem}"
+    place = "" if one.index is None else f" (log entry {one.index})"
+    comment = f": {one.approval.comment}" if one.approval.comment else ""
+    return (
+        f"{one.approval.meaning} by {one.entry.holder}, {one.approval.signed_at:%Y-%m-%d %H:%M:%S} UTC{place}{comment}"
+    )
+
+
+def _missing(one: MissingDecision) -> str:
+    who = one.holder or f"key {one.entry.by[:8]}…"
+    said = f"{one.entry.kind} by {who}, {one.entry.signed_at:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{said}: in the log (entry {one.index}), and not beside the release"
+
+
+def _log_lines(found: Standing, state: LogState | None) -> Iterator[str]:
+    if state is None:
+        yield "Log         none: a decision that was taken away would not show"
+        return
+    digest, place = found.release.manifest, state.checkpoint
+    many = "1 entry" if place.size == 1 else f"{place.size:,} entries"
+    yield f"Log         {place.origin}, {many}; nothing in it was changed since you last saw it"
+    entries = [
+        (index, entry) for index, entry in state.about(digest) if entry.kind not in ("reviewed", "approved", "rejected")
+    ]
+    for index, entry in entries:
+        word = _WORDS.get(entry.kind, entry.kind)
+        yield f"{'':<12}entry {index}: {word}, {entry.signed_at:%Y-%m-%d %H:%M:%S} UTC"
+    if not any(entry.kind in _WORDS and entry.release == digest for _, entry in entries):
+        yield f"{'':<12}this release is not in it: have its keeper enter it with 'privsynth log append'"

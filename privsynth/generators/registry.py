@@ -41,11 +41,12 @@ class PublicFacts:
 
 @dataclass(frozen=True)
 class ExpectedErrors:
-    """Expected total variation distances between noisy tables and the exact ones.
+    """Expected total variation distances from the exact tables.
 
     Attributes:
-      one_way: for each column that of its one-way table.
-      pair: that of a pair's table, on average over all pairs; None where the generator measures no pairs.
+      one_way: for each column that of its noisy one-way table.
+      pair: that of a pair of columns in synthetic rows, on average over all pairs; None where the generator measures no
+        pairs.
     """
 
     one_way: tuple[float, ...]

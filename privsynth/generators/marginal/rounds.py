@@ -277,7 +277,7 @@ def _first_round(request: MeasureRequest, one_way: _OneWay, rare: _Rare, public:
     data = request.data
     likely = likely_targets(data, one_way.bought)
     left, sensitivity = rare.mu_squared_left, one_way.sensitivity
-    groups = number_of_groups(data, left, width=2, sensitivity=sensitivity)
+    groups = number_of_groups(data.n_rows, left, width=2, sensitivity=sensitivity)
     finest = None if public is None else affordable_groups(data, one_way.shares, left, sensitivity=sensitivity)
     pairs = candidate_pairs(data, one_way.shares, groups=groups, likely=likely, finest=finest)
     candidates = _without_rare(pairs, one_way)
@@ -332,7 +332,7 @@ def _second_round(
     sensitivity = (
         effective_sensitivity(first.measured, first.mu_squared) if first.agreement is None else (one_way.sensitivity)
     )
-    groups = number_of_groups(data, rare.mu_squared_left, width=3, sensitivity=sensitivity)
+    groups = number_of_groups(data.n_rows, rare.mu_squared_left, width=3, sensitivity=sensitivity)
     candidates = _without_rare(
         second_round_candidates(
             data,

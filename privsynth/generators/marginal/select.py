@@ -55,15 +55,16 @@ AFFORDABLE_GROUPS, LIGHT = (8, 32), 0.25
 PARTNERS = 12  # third attributes tried beside each strong pair: bounds the search
 
 
-def number_of_groups(data: Encoded, mu_squared: float, *, width: int, sensitivity: float) -> int:
+def number_of_groups(n_rows: float, mu_squared: float, *, width: int, sensitivity: float) -> int:
     """Return how many groups an attribute has in coarse marginals over `width` attributes; from public facts.
 
     Args:
+      n_rows: the paid number of rows, or a guess.
       mu_squared: of all measured tables together.
       sensitivity: rows by which a unit moved the last measured tables (see `effective_sensitivity`).
     """
     noise = sensitivity / max(mu_squared, 1e-12) ** 0.5
-    affordable = (data.n_rows / noise / ROWS_PER_ENTRY_SIGMA) ** (1 / width)
+    affordable = (n_rows / noise / ROWS_PER_ENTRY_SIGMA) ** (1 / width)
     fineness, bounds = (PAIR_FINENESS, PAIR_GROUPS) if width == 2 else (TRIPLE_FINENESS, TRIPLE_GROUPS)
     return int(np.clip(affordable * fineness, *bounds))
 

@@ -83,8 +83,8 @@ class Outlook:
         common word such as yes, no or a country. Of numbers alone: the rarest value with a code of its own.
       bins: of a numeric column.
       columns: each modelled column.
-      pair_tvd: expected error of a pair's table if every pair were measured; strong pairs are measured more
-        precisely. None where the generator measures no pairs.
+      pair_tvd: expected error of a pair of columns in synthetic rows, on average; None where the generator measures no
+        pairs.
     """
 
     rows: int

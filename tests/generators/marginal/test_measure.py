@@ -283,7 +283,7 @@ def test_the_second_round_looks_where_the_first_scored_high():
 def test_coarseness_follows_from_public_numbers(mu_squared, n, k, width):
     data = encoded(np.zeros((1, 0)), [2], k=k)
     object.__setattr__(data, "n_rows", float(n))
-    assert 4 <= number_of_groups(data, mu_squared, width=width, sensitivity=float(k)) <= 16
+    assert 4 <= number_of_groups(data.n_rows, mu_squared, width=width, sensitivity=float(k)) <= 16
 
 
 def test_every_set_of_attributes_is_bought_once():

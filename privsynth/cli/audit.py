@@ -10,6 +10,7 @@ import click
 from privsynth.cli import STOPPED
 from privsynth.cli.terminal.options import policy_option, source_options, take_source_options
 from privsynth.cli.terminal.output import (
+    checks_line,
     emit_json,
     first_names,
     policy_json,
@@ -58,6 +59,7 @@ def command(claimed_epsilon: float | None, claimed_delta: float, out: Path, as_j
     Example: privsynth audit --real a.csv --synthetic b.csv --holdout c.csv --schema schema.yaml --out audit/
     """
     from privsynth.cli.keys import ask_passphrase
+    from privsynth.findings.severity import worst_first
     from privsynth.pipeline.audits.outside_audit import AuditConfig, audit
     from privsynth.pipeline.environment import environment
 
@@ -67,7 +69,6 @@ def command(claimed_epsilon: float | None, claimed_delta: float, out: Path, as_j
     with progress() as steps:
         env = environment(passphrase=ask_passphrase(), progress=lambda stage, share: steps(stage, share, 1.0))
         made = audit(config, env)
-    failed = [finding for finding in made.findings if finding.verdict == "fail"]
     if as_json:
         keys = ("name", "group", "value", "low", "high", "n", "visibility", "verdict")
         emit_json(
@@ -82,12 +83,13 @@ def command(claimed_epsilon: float | None, claimed_delta: float, out: Path, as_j
         )
     else:
         print_policy(made.judgement, officer=True)
-        urgent = [finding for finding in made.findings if finding.verdict in ("fail", "review")]
+        urgent = sorted((f for f in made.findings if f.verdict in ("fail", "review")), key=worst_first)
         print_findings(urgent, officer=True, title="Fail or review")
         if made.not_compared:
             say(f"Not compared, because the synthetic table has no such column: {first_names(made.not_compared)}")
         report = made.folder / "report.html"
-        say(f"{len(made.findings)} findings, {len(failed)} failed. Report: {report} (exact: keep it inside)")
+        say(f"Checks: {checks_line(made.findings, made.judgement, audited=True)}")
+        say(f"Report: {report} (exact: keep it inside)")
     if made.unfinished:
         say(f"Stopped before these audits had finished: {', '.join(made.unfinished)}. The report says so.", err=True)
         click.get_current_context().exit(STOPPED)

@@ -22,6 +22,7 @@ from privsynth.cli.terminal.options import (
     take_source_options,
 )
 from privsynth.cli.terminal.output import (
+    checks_line,
     emit_json,
     first_names,
     output_mode,
@@ -34,10 +35,12 @@ from privsynth.cli.terminal.output import (
 )
 
 if TYPE_CHECKING:
+    from privsynth.findings.finding import Finding
     from privsynth.pipeline.result import SynthesisResult
 
 
-_POLICY_WORDS = {"fail": "failed", "review": "to review", "insufficient": "without evidence", "pass": "passed"}
+SHOWN = 5  # of the worst findings, on the terminal (own); the report has all
+_WORDS = {"fail": "failed", "review": "to review", "insufficient": "without enough evidence", "pass": "passed"}
 
 
 @click.command("synthesize")
@@ -109,7 +112,8 @@ def command(out: Path, officer: bool, as_json: bool, format_: str, **options: An
 
     SOURCE is a file (CSV, Parquet, JSON Lines, Excel, SQLite) or a database URL. The release costs at most the
     given epsilon and delta, which the ledger reserves before any row is read. Exit code 3 means that a check of the
-    audit failed; the release is written all the same, and a person decides. Exit code 8 means that at this budget
+    audit failed; the release is written all the same, and a person decides. With --audit none nothing is audited, and
+    exit code 0 says nothing about the rows. Exit code 8 means that at this budget
     little can be learned from a table of that size: nothing is released, and the message says what would help.
     Ctrl-C during the audit ends only the audit: the release is made, and the officer's report says what is missing.
 
@@ -145,13 +149,14 @@ def command(out: Path, officer: bool, as_json: bool, format_: str, **options: An
 def result_json(result: SynthesisResult, officer: bool) -> dict[str, Any]:
     """Return what --json prints; the verdict is the public one unless the officer asks."""
     findings = [f for f in result.findings if officer or f.visibility == "public"]
-    verdicts: set[str] = {f.verdict for f in findings}
+    seen: set[str] = {f.verdict for f in findings}
     if result.judgement is not None:
-        verdicts |= {o.verdict for o in result.judgement.outcomes if officer or not o.exact}
+        seen |= {o.verdict for o in result.judgement.outcomes if officer or not o.exact}
     folder = result.release.folder.parent
     keys = ("name", "group", "value", "low", "high", "n", "visibility", "verdict")
     return {
-        "verdict": next((v for v in ("fail", "review") if v in verdicts), "pass"),
+        "verdict": next((v for v in ("fail", "review") if v in seen), "pass"),
+        "audit": result.audit_level,
         "epsilon": result.epsilon,
         "delta": result.delta,
         "unit": result.unit,
@@ -166,12 +171,12 @@ def result_json(result: SynthesisResult, officer: bool) -> dict[str, Any]:
 
 
 def _say(result: SynthesisResult, officer: bool) -> None:
+    from privsynth.findings.severity import strongest
+
     folder = result.release.folder
     if officer or output_mode().verbose:
         print_findings(result.findings, officer=officer, title="Findings")
     print_policy(result.judgement, officer=officer)
-    failed = [f for f in result.findings if f.verdict == "fail"]
-    review = sum(f.verdict == "review" for f in result.findings)
     whose = "each row" if result.unit == "row" else f"each {result.unit}"
     data = next((p for p in sorted(folder.iterdir()) if p.name.startswith("data")), folder)
     say(f"Released {result.dataset}: ({result.epsilon:g}, {result.delta:g})-differential privacy for {plain(whose)}.")
@@ -179,7 +184,7 @@ def _say(result: SynthesisResult, officer: bool) -> None:
     say(f"  public report    {folder / 'report.html'}")
     say(f"  officer report   {result.officer / 'report.html'}  (exact figures: keep it inside)")
     say(f"  signed by        {result.signer or 'nobody: the release is marked UNSIGNED'}")
-    say(f"  checks           {len(failed)} failed, {review} for a person to review; see the officer report")
+    say(f"  checks           {checks_line(result.findings, result.judgement, audited=result.audit_level != 'none')}")
     if result.usability is not None:
         for heading, text in result.usability.lines():
             say(f"  {heading.lower():<16} {text}")
@@ -189,8 +194,16 @@ def _say(result: SynthesisResult, officer: bool) -> None:
         say(f"  not resolved     {first_names(result.unresolved)}")
         say("                   no value of these stands out from the noise: declare bounds, categories or kind: id")
     if result.judgement is not None:
-        counts = (f"{result.judgement.count(verdict)} {word}" for verdict, word in _POLICY_WORDS.items())
-        say(f"  policy           {result.judgement.policy}: {', '.join(counts)}")
-    for finding in failed[:5]:
-        what = f"{finding.name} {finding.group}".strip() if officer or finding.visibility == "public" else finding.name
-        say(f"  failed           {what}")
+        say(f"  policy           {result.judgement.policy}: {_WORDS[result.judgement.verdict]}")
+    worst = strongest(result.findings, SHOWN)
+    for line in dict.fromkeys(f"  {_WORDS[f.verdict]:<16} {_told(f, officer)}" for f in worst):
+        say(line)
+
+
+def _told(finding: Finding, officer: bool) -> str:
+    """Return a finding as a sentence; of an exact one the name alone, unless the officer's figures are asked for."""
+    from privsynth.findings.sentences import sentence
+
+    if officer or finding.visibility == "public":
+        return sentence(finding)
+    return f"{finding.name} (an exact figure: see the officer report)"

@@ -13,8 +13,8 @@ class Family:
     Attributes:
       title: its question.
       lead: what readers need to know first.
-      telling: names of findings that may represent the family on the first page, in order of preference; if none was
-        measured, its worst finding does.
+      telling: names of findings that represent the family on the first page where none of its findings is beyond its
+        limits, in order of preference; else the worst finding does.
       linked: whether it is asked of several linked tables alone.
     """
 

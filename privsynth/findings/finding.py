@@ -69,8 +69,8 @@ class Finding:
             number = getattr(self, name)
             if number is not None and not math.isfinite(number):
                 raise ValueError(f"{name} of {self.name} must be finite or None, not {number}")
-        if self.value is None and self.verdict not in ("insufficient", "info"):
-            raise ValueError(f"{self.name} has no value and cannot have the verdict {self.verdict!r}")
+        if self.value is None and self.verdict == "pass":
+            raise ValueError(f"{self.name} has no value and cannot pass")
         if self.low is not None and self.high is not None and self.low > self.high:
             raise ValueError(f"the interval of {self.name} is reversed")
 

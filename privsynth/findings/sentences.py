@@ -148,9 +148,11 @@ def _group_distance(finding: Finding) -> str:
 
 
 def _rule(finding: Finding) -> str:
-    broken = int(finding.detail.get("violations", 0))
-    if not broken:
+    if not finding.value:
         return f"All synthetic rows obey: {finding.group}."
+    broken = finding.detail.get("violations")
+    if broken is None or finding.n is None:
+        return ""
     return f"{broken:,} of {finding.n:,} synthetic rows break the rule: {finding.group}."
 
 
@@ -164,9 +166,11 @@ def _told_apart(finding: Finding) -> str:
 
 def _copies(finding: Finding) -> str:
     copies = finding.detail.get("copies")
+    if copies is None:
+        return ""
     beside = f"; by chance {percent(finding.baseline)} would" if finding.baseline else ""
-    many = f"{copies or 0:,} synthetic rows equal" if copies != 1 else "1 synthetic row equals"
-    return "" if copies is None else f"{many} a training row in every column ({percent(finding.value or 0.0)}{beside})."
+    many = f"{copies:,} synthetic rows equal" if copies != 1 else "1 synthetic row equals"
+    return f"{many} a training row in every column ({percent(finding.value or 0.0)}{beside})."
 
 
 def _lower_bound(finding: Finding) -> str:

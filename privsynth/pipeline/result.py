@@ -10,6 +10,7 @@ from privsynth.findings.finding import Finding
 from privsynth.findings.usability import Usability
 from privsynth.notebook import card, checks_text, promise_text, worst_text
 from privsynth.policy.judge import Judgement
+from privsynth.policy.one_verdict import overall, unanswered
 from privsynth.release.folder import Release
 from privsynth.report.records.inside import LedgerState
 
@@ -57,7 +58,9 @@ class SynthesisResult:
 
     def _repr_html_(self) -> str:
         findings = [finding.to_json() for finding in self.findings]
-        checks = "the officer's audit was not run" if self.audit_level == "none" else checks_text(findings)
+        checks = checks_text([*findings, *unanswered(self.judgement)])
+        if self.audit_level == "none":
+            checks = "not audited: the officer's audit was not run"
         most = self.release.report["guarantee"].get("max_rows_per_unit")
         return card(
             f"Release of {self.dataset}",
@@ -79,10 +82,7 @@ class SynthesisResult:
     @property
     def verdict(self) -> Literal["pass", "review", "fail"]:
         """`fail` if any check failed, of the findings or of the policy, else `review`, else `pass`."""
-        verdicts: set[str] = {finding.verdict for finding in self.findings}
-        if self.judgement is not None:
-            verdicts |= {outcome.verdict for outcome in self.judgement.outcomes}
-        return "fail" if "fail" in verdicts else "review" if "review" in verdicts else "pass"
+        return overall(self.findings, self.judgement)
 
 
 def _left_text(state: LedgerState) -> str:

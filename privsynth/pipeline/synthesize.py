@@ -42,6 +42,7 @@ from privsynth.pipeline.writing.staging import deliver, stage
 from privsynth.pipeline.writing.write import least_bytes, write_release
 from privsynth.policy.files import load_policy
 from privsynth.policy.judge import Judgement, judge
+from privsynth.policy.one_verdict import with_policy
 from privsynth.privacy.budget import Bill
 from privsynth.randomness import new_sampling_seed
 from privsynth.release.folder import Release
@@ -193,7 +194,7 @@ def _result(job: Job, made: Made) -> SynthesisResult:
     return SynthesisResult(
         release=Release.open(job.config.out),
         officer=job.config.out / "officer",
-        findings=(*public.findings, *made.findings),
+        findings=tuple(with_policy(job.policy, (*public.findings, *made.findings))),
         epsilon=budget.epsilon,
         delta=budget.delta,
         unit=budget.unit,

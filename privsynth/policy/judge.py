@@ -12,6 +12,7 @@ from privsynth.policy.definition import PROMISES, Check
 from privsynth.policy.files import LoadedPolicy
 
 Decision = Literal["fail", "review", "insufficient", "pass"]
+OF_SYNTHETIC_ROWS = ("rules", "pii")  # families whose public figures count synthetic rows, without noise
 ORDER: tuple[Decision, ...] = ("fail", "review", "insufficient", "pass")
 
 
@@ -27,6 +28,8 @@ class CheckOutcome:
       value, low, high: what was compared with the threshold, for the first finding with the verdict; None without a
         figure.
       exact: whether an officer's finding was used.
+      noisy: whether the figures are paid, with noise, and none of them exact.
+      alone: whether no finding answers it: it is about the promise, or there is no such figure.
     """
 
     metric: str
@@ -41,6 +44,8 @@ class CheckOutcome:
     low: float | None
     high: float | None
     exact: bool
+    noisy: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +94,8 @@ def judge(loaded: LoadedPolicy, findings: Iterable[Finding], *, promise: Mapping
 
 
 def _outcome(check: Check, findings: list[Finding], promise: Mapping[str, float]) -> CheckOutcome:
-    seen = _looked_at(check, findings) if check.metric not in PROMISES else []
-    decisions = [_decide(check, finding) for finding in seen]
+    seen = looked_at(check, findings) if check.metric not in PROMISES else []
+    decisions = [decide(check, finding) for finding in seen]
     if check.metric in promise:
         decisions = [_against(check, promise[check.metric], promise[check.metric], promise[check.metric])]
     verdict = _worst(decisions) if decisions else check.if_insufficient
@@ -109,20 +114,33 @@ def _outcome(check: Check, findings: list[Finding], promise: Mapping[str, float]
         low=low,
         high=high,
         exact=any(finding.visibility == "officer" for finding in seen),
+        noisy=any(_is_paid(finding) for finding in seen) and all(finding.visibility == "public" for finding in seen),
+        alone=not seen,
     )
 
 
-def _looked_at(check: Check, findings: list[Finding]) -> list[Finding]:
-    return [
+def looked_at(check: Check, findings: list[Finding]) -> list[Finding]:
+    """Return the findings that a check is about: the exact ones where it asks for any and there are such.
+
+    A noisy figure beside its exact twin says nothing more, and could fail by its noise alone.
+    """
+    found = [
         f
         for f in findings
         if f.name == check.metric
         and check.visibility in ("any", f.visibility)
         and fnmatchcase(f.group.lower(), check.groups.lower())
     ]
+    exact = [f for f in found if f.visibility == "officer"]
+    return exact if any(f.value is not None for f in exact) else found
 
 
-def _decide(check: Check, finding: Finding) -> Decision:
+def _is_paid(finding: Finding) -> bool:
+    return finding.visibility == "public" and finding.value is not None and finding.family not in OF_SYNTHETIC_ROWS
+
+
+def decide(check: Check, finding: Finding) -> Decision:
+    """Return the verdict of a check on one finding."""
     if check.judge == "verdict":
         own: dict[str, Decision] = {"fail": "fail", "review": "review", "insufficient": check.if_insufficient}
         return own.get(finding.verdict, "pass")

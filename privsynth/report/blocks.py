@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from privsynth.findings.finding import Finding, Verdict
+from privsynth.findings.severity import worst_first
 from privsynth.report.charts import matrices, plots
 from privsynth.report.charts.plots import Row
 from privsynth.report.titles import Titles
 
-URGENCY: tuple[Verdict, ...] = ("fail", "review", "insufficient", "pass", "info")
 SHOWN = 12  # rows of a table shown without a click (own)
 FULL = 0.5  # share of all pairs from which a matrix is drawn instead of a list (own)
 _BARS = {"representation", "base_rate", "selection_rate", "true_positive_rate", "false_positive_rate"}
@@ -95,7 +95,7 @@ def _block(heading: str, findings: Sequence[Finding]) -> FindingGroup:
     without = [finding for finding in findings if finding.value is None]
     measured = [finding for finding in findings if finding.value is not None] or findings
     absent = _shared(f.meaning for f in without) if 1 < len(without) < len(findings) else ""
-    ordered = tuple(sorted(findings, key=lambda finding: URGENCY.index(finding.verdict)))
+    ordered = tuple(sorted(findings, key=worst_first))
     common = _common(measured)
     return FindingGroup(
         title=heading,

@@ -1,16 +1,19 @@
-"""The first page: one row for each family of findings, with its most telling figure."""
+"""The first page: one row for each family of findings, with its worst figure."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from privsynth.findings.families import FAMILIES, families
 from privsynth.findings.finding import Finding, Verdict
+from privsynth.findings.severity import FIRST, worst_first
 from privsynth.report.report_data import ReportData
 from privsynth.report.titles import Titles
 
+URGENT = FIRST.index("insufficient")  # verdicts before it are about a figure that is beyond its limits
 _COUNTED: tuple[Verdict, ...] = ("fail", "review", "insufficient", "pass")
 
 
@@ -61,24 +64,13 @@ def _headline(family: str, findings: Sequence[Finding], title: Titles) -> Headli
 
 
 def _telling(family: str, findings: Sequence[Finding]) -> Finding | None:
-    """Return the figure that stands for a family: one that failed, if any did; exact before noisy, the worst of its
-    name.
-    """
+    """Return the worst figure of a family, exact before noisy; where none is beyond its limits, the most telling."""
+    order = FAMILIES[family].telling
     measured = [finding for finding in findings if finding.value is not None]
-    measured = [finding for finding in measured if finding.verdict == "fail"] or measured
-    for name in FAMILIES[family].telling:  # of several figures of one name the worst is shown
-        own = [finding for finding in measured if finding.name == name]
-        exact = [finding for finding in own if finding.visibility == "officer"]
-        if own:
-            return max(exact or own, key=_badness)
-    return max(measured, key=_badness, default=None)
 
+    def key(finding: Finding) -> tuple[Any, ...]:
+        verdict, severity, *rest = worst_first(finding)
+        told = order.index(finding.name) if finding.name in order else len(order)
+        return verdict if verdict < URGENT else URGENT, severity, told, finding.visibility == "public", *rest
 
-def _badness(finding: Finding) -> tuple[int, float]:
-    order = {"fail": 3, "review": 2, "insufficient": 0}
-    value = finding.value or 0.0
-    if finding.better == "higher":
-        value = -value
-    elif finding.better == "target" and finding.baseline is not None:
-        value = abs(value - finding.baseline)
-    return order.get(finding.verdict, 1), value
+    return min(measured, key=key, default=None)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from privsynth.findings.families import FAMILIES
 from privsynth.findings.finding import Finding, Verdict
-from privsynth.report.blocks import APART, URGENCY, shared_ending
+from privsynth.findings.severity import FIRST, severity, worst_first
+from privsynth.policy.one_verdict import verdict_counts
+from privsynth.report.blocks import APART, shared_ending
 from privsynth.report.report_data import ReportData
 from privsynth.report.titles import Titles
 
@@ -17,7 +18,7 @@ NAMED = 6  # groups that a row of the summary names; further ones are counted (o
 
 @dataclass(frozen=True)
 class CheckRow:
-    """One line of the summary: the findings of one name that share a verdict."""
+    """One line of the summary: the findings of one name that share a verdict, worst first."""
 
     verdict: Verdict
     family: str
@@ -27,23 +28,25 @@ class CheckRow:
     groups: str
     only: Finding | None
     threshold: str
+    severity: float
 
 
 def tally(report: ReportData) -> list[tuple[Verdict, int]]:
-    """Return how many findings have each verdict, failures first; information is no verdict and left out."""
-    counts = Counter(finding.verdict for finding in report.findings)
-    return [(verdict, counts[verdict]) for verdict in URGENCY if verdict != "info"]
+    """Return how many checks have each verdict, failures first; information is no verdict and left out."""
+    counts = verdict_counts(report.findings, report.policy)
+    return [(verdict, counts[verdict]) for verdict in FIRST if verdict != "info"]
 
 
 def checks(report: ReportData, title: Titles) -> list[CheckRow]:
     """Return every check that has a verdict, failures first, one line for each name and verdict."""
     together: dict[tuple[Verdict, str, str, str], list[Finding]] = {}
-    for finding in report.findings:
+    for finding in sorted(report.findings, key=worst_first):
         if finding.verdict != "info":
             key = (finding.verdict, finding.family, finding.name, finding.visibility)
             together.setdefault(key, []).append(finding)
     lines = [
         CheckRow(
+            severity=max(map(severity, own)),
             verdict=verdict,
             family=family,
             title=title(name),
@@ -56,7 +59,7 @@ def checks(report: ReportData, title: Titles) -> list[CheckRow]:
         for (verdict, family, name, visibility), own in together.items()
     ]
     places = list(FAMILIES)
-    return sorted(lines, key=lambda c: (URGENCY.index(c.verdict), places.index(c.family), c.exact))
+    return sorted(lines, key=lambda c: (FIRST.index(c.verdict), -c.severity, places.index(c.family), c.exact))
 
 
 def _threshold(findings: Sequence[Finding]) -> str:

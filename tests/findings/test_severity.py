@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from privsynth.findings.families import FAMILIES
 from privsynth.findings.finding import Finding
-from privsynth.findings.sentences import CELL, percent, sentence, share
+from privsynth.findings.sentences import _SENTENCES, CELL, percent, sentence, share
 from privsynth.findings.severity import (
     BEYOND,
     MISPLACED,
@@ -105,6 +106,15 @@ def test_findings_are_said_in_plain_sentences():
     other = finding("own_figure", "", 0.25, baseline=0.5, baseline_label="a coin")
     assert sentence(other, {"own_figure": "A figure of mine"}.get) == "A figure of mine: 0.25, a coin: 0.5."
     assert sentence(finding(value=None, verdict="insufficient")).endswith("not measured.")
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_a_finding_without_details_is_said_too(family):
+    for name in _SENTENCES:
+        for baseline in (None, 0.5):
+            said = sentence(finding(name, "a × b", 0.25, family=family, baseline=baseline))
+            assert said.endswith(".")
+            assert "None" not in said
 
 
 def test_shares_in_words():

@@ -246,7 +246,7 @@ def test_verdicts_are_printed_as_a_table(audits, released, tmp_path, officer):
     made = released("--policy", policy(tmp_path, *checks), *(["--officer"] if officer else []))
     assert made.exit_code == 3
     assert "Policy 'wards', version 1: evidence, not a conclusion" in made.stdout
-    assert "policy           wards: 1 failed, 0 to review, 0 without evidence, 1 passed" in made.stdout
+    assert "policy           wards: failed" in made.stdout
     assert "at most 1.5" in made.stdout
     assert ("at most 0.1" in made.stdout) == officer
 

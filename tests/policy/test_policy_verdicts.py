@@ -8,6 +8,7 @@ import yaml
 from privsynth.findings.finding import Finding
 from privsynth.policy import judge
 from privsynth.policy.files import parse_policy
+from privsynth.policy.one_verdict import overall, verdict_counts, with_policy
 
 
 def figure(value, low=None, high=None, *, name="risk", **more):
@@ -119,3 +120,45 @@ def test_the_whole_is_as_bad_as_its_worst_check():
     judged = verdicts([figure(0.1)], *checks)
     assert judged.verdict == "fail"
     assert [judged.count(v) for v in ("fail", "review", "insufficient", "pass")] == [1, 0, 1, 1]
+
+
+def loaded_of(*checks):
+    data = {"policy": "p", "version": "1", "purpose": "q", "checks": [{"source": "own", **c} for c in checks]}
+    return parse_policy(yaml.safe_dump(data).encode(), "p")
+
+
+def test_what_a_policy_demands_is_in_the_verdicts_of_the_findings_and_counted_once():
+    findings = [
+        figure(0.5, 0.4, 0.6, group="a"),
+        figure(0.1, group="b", verdict="review", threshold="own"),
+        figure(None, group="c", verdict="insufficient"),
+        figure(0.9, name="other"),
+    ]
+    loaded = loaded_of(
+        {"metric": "risk", "at_most": 0.2}, {"metric": "absent", "at_most": 1, "if_insufficient": "fail"}
+    )
+    told = with_policy(loaded, findings)
+    assert [f.verdict for f in told] == ["fail", "review", "insufficient", "info"]
+    assert told[0].threshold == "at most 0.2 (policy p: own)"
+    assert told[1].threshold == "own"  # a policy removes no requirement
+    assert with_policy(loaded, told) == told
+    assert with_policy(None, findings) == findings
+    judgement = judge(loaded, findings, promise={})
+    assert verdict_counts(told, judgement) == {"fail": 2, "review": 1, "insufficient": 1, "info": 1}
+    assert overall(told, judgement) == "fail"
+    assert overall(findings[1:], None) == "review"
+
+
+def test_a_figure_that_passes_a_policy_has_passed():
+    (told,) = with_policy(loaded_of({"metric": "risk", "at_most": 0.2}), [figure(0.1)])
+    assert told.verdict == "pass"
+
+
+def test_an_exact_figure_is_judged_and_not_its_noisy_twin():
+    noisy, exact = figure(0.102, visibility="public"), figure(0.098)
+    both = only([noisy, exact], at_most=0.1)
+    assert (both.verdict, both.exact, both.noisy) == ("pass", True, False)
+    alone = only([noisy], at_most=0.1)
+    assert (alone.verdict, alone.exact, alone.noisy) == ("fail", False, True)
+    counted = figure(0.0, visibility="public", family="rules", name="risk")
+    assert not only([counted], at_most=0.1).noisy  # synthetic rows are counted without noise

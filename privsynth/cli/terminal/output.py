@@ -157,6 +157,18 @@ def print_policy(judgement: Judgement | None, *, officer: bool) -> None:
     )
 
 
+def checks_line(findings: Iterable[Finding], judgement: Judgement | None, *, audited: bool) -> str:
+    """Return how many checks have which verdict, as the tiles of the officer's report count them."""
+    from privsynth.policy.one_verdict import verdict_counts
+
+    counts = verdict_counts(findings, judgement)
+    told = f"{counts['fail']} failed, {counts['review']} for a person to review, "
+    told += f"{counts['insufficient']} without enough evidence, {counts['pass']} passed"
+    if audited:
+        return f"{told}; see the officer report"
+    return f"NOT AUDITED (--audit none): no attack was tried, no exact figure computed. Of the paid figures: {told}"
+
+
 def policy_json(judgement: Judgement | None, *, officer: bool = True) -> dict[str, Any] | None:
     """Return what --json says of a policy; None without one. Verdicts on the officer's findings only if asked."""
     if judgement is None:

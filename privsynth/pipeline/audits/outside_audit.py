@@ -34,6 +34,7 @@ from privsynth.pipeline.linked.outside import audit_sides, read_sides
 from privsynth.pipeline.writing.report_records import promise_of, report_titles
 from privsynth.policy.files import LoadedPolicy, load_policy
 from privsynth.policy.judge import Judgement, judge
+from privsynth.policy.one_verdict import overall, unanswered, with_policy
 from privsynth.randomness import KeyedFunction
 from privsynth.release.out_folder import OutFolder, check_out
 from privsynth.release.sample import model_folder
@@ -132,7 +133,7 @@ class AuditResult:
             f"Audit of {self.dataset}",
             [
                 ("Promise", promise),
-                ("Checks", checks_text(findings)),
+                ("Checks", checks_text([*findings, *unanswered(self.judgement)])),
                 ("Worst finding", worst_text(findings, exact=True)),
                 ("Stopped audits", ", ".join(self.unfinished)),
                 ("Not compared", ", ".join(self.not_compared)),
@@ -144,10 +145,7 @@ class AuditResult:
     @property
     def verdict(self) -> Literal["pass", "review", "fail"]:
         """`fail` if any check failed, of the findings or of the policy, else `review`, else `pass`."""
-        verdicts: set[str] = {finding.verdict for finding in self.findings}
-        if self.judgement is not None:
-            verdicts |= {outcome.verdict for outcome in self.judgement.outcomes}
-        return "fail" if "fail" in verdicts else "review" if "review" in verdicts else "pass"
+        return overall(self.findings, self.judgement)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +199,7 @@ def audit(config: AuditConfig, env: Environment) -> AuditResult:
         place.publish()
     return AuditResult(
         folder=config.out,
-        findings=tuple(audited.findings),
+        findings=tuple(with_policy(job.policy, audited.findings)),
         judgement=audited.judgement,
         unfinished=tuple(not_run(audited.findings)),
         not_compared=audited.not_compared,
@@ -331,7 +329,7 @@ def _report(job: _AuditJob, audited: _Audited) -> ReportData:
         n_rows_synthetic=audited.n_synthetic,
         tables=audited.tables,
         rules=_rule_texts(job),
-        findings=tuple(audited.findings),
+        findings=tuple(with_policy(job.policy, audited.findings)),
         hazards=hazards(ELSEWHERE, holdout=job.config.holdout is not None),
         files=("report.html", "report.json"),
         extensions=_extensions(job.config, job.model),

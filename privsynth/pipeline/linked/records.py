@@ -27,6 +27,7 @@ from privsynth.pipeline.writing.report_records import (
 )
 from privsynth.policy.files import LoadedPolicy
 from privsynth.policy.judge import judge
+from privsynth.policy.one_verdict import public_policy, with_policy
 from privsynth.privacy.accounting import gdp_mu
 from privsynth.privacy.budget import Bill
 from privsynth.report.hazards import hazards
@@ -84,7 +85,7 @@ def linked_report(public: PublicTables, request: LinkedRequest, bill: Bill, run:
         tables=(*_tables(public, schema), *(_reference(name, n) for name, n in run.reference_rows.items())),
         columns=tuple(record for name in model.models for record in _columns(public, schema, name)),
         rules=tuple(f"{name}: {rule}" for name in model.models for rule in schema.tables[name].rules),
-        findings=public.findings,
+        findings=tuple(with_policy(public_policy(run.policy), public.findings)),
         synthetic_profile=tuple(
             replace(profile, column=f"{name}: {profile.column}")
             for name in model.models

@@ -50,6 +50,7 @@ from privsynth.pipeline.writing.report_records import (
 from privsynth.pipeline.writing.staging import Seal, deliver, set_permissions, stage, write_json, write_report
 from privsynth.policy.files import LoadedPolicy, load_policy
 from privsynth.policy.judge import Judgement, judge
+from privsynth.policy.one_verdict import with_policy
 from privsynth.privacy.budget import Bill, Budget
 from privsynth.randomness import KeyedFunction, new_sampling_seed
 from privsynth.release.csvw import COMPANION, linked_companion
@@ -310,7 +311,8 @@ def _write(job: LinkedJob, made: LinkedMade, folder: Path) -> Path:
         officer = replace(made.officer, release=seal.sign(folder / "public", "public"))
         (folder / "officer").mkdir(mode=0o700)
         inside = replace(report, files=("report.html", "report.json", "run.json"))
-        write_report(folder / "officer", officer_report(inside, made.findings, officer, made.judgement))
+        exact = officer_report(inside, made.findings, officer, made.judgement, job.policy)
+        write_report(folder / "officer", exact)
         told = {
             "report_id": job.env.report_id,
             "durations_s": dict(officer.durations),
@@ -380,7 +382,7 @@ def _result(job: LinkedJob, made: LinkedMade) -> SynthesisResult:
     return SynthesisResult(
         release=Release.open(job.config.out),
         officer=job.config.out / "officer",
-        findings=(*made.public.findings, *made.findings),
+        findings=tuple(with_policy(job.policy, (*made.public.findings, *made.findings))),
         epsilon=job.budget.epsilon,
         delta=job.budget.delta,
         unit=job.budget.unit,

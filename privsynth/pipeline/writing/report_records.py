@@ -25,6 +25,7 @@ from privsynth.pipeline.writing.column_records import column_records
 from privsynth.pipeline.writing.prior_record import prior_record
 from privsynth.policy.files import LoadedPolicy
 from privsynth.policy.judge import Judgement, judge
+from privsynth.policy.one_verdict import public_policy, with_policy
 from privsynth.privacy.accounting import gdp_mu
 from privsynth.privacy.budget import Bill, SpendingPlan, TrainingSpec
 from privsynth.public_figures.figures import TITLES as FIGURE_TITLES
@@ -102,7 +103,7 @@ def public_report(
         columns=column_records(public, request.schema),
         rules=tuple(rule.text for rule in public.model.parsed_rules()),
         prior=prior_record(public.prior),
-        findings=public.findings,
+        findings=tuple(with_policy(public_policy(policy), public.findings)),
         synthetic_profile=profiles(public.rows),
         samples=(sample_of(public.rows, request.schema),),
         hazards=hazards(
@@ -117,10 +118,19 @@ def public_report(
 
 
 def officer_report(
-    report: ReportData, findings: Sequence[Finding], officer: OfficerPart, judgement: Judgement | None = None
+    report: ReportData,
+    findings: Sequence[Finding],
+    officer: OfficerPart,
+    judgement: Judgement | None = None,
+    policy: LoadedPolicy | None = None,
 ) -> ReportData:
-    """Return the officer's report: the public one, with exact findings and what only the officer may see."""
-    return replace(report, kind="officer", findings=(*report.findings, *findings), officer=officer, policy=judgement)
+    """Return the officer's report: the public one, with exact findings and what only the officer may see.
+
+    Args:
+      policy: its demands are part of the verdicts of all findings; `judgement` is what it says.
+    """
+    told = tuple(with_policy(policy, (*report.findings, *findings)))
+    return replace(report, kind="officer", findings=told, officer=officer, policy=judgement)
 
 
 def promise_of(epsilon: float, delta: float) -> dict[str, float]:

@@ -78,7 +78,8 @@ def write_release(job: Job, made: Made, folder: Path) -> Path:
         seal = Seal(job.request.dataset, job.key, job.holder, job.env.now)
         officer = replace(officer, release=seal.sign(folder / "public", "public"))
         inside = replace(report, files=("report.html", "report.json", "run.json"))
-        write_report(folder / "officer", officer_report(inside, made.findings, officer, made.judgement))
+        exact = officer_report(inside, made.findings, officer, made.judgement, job.policy)
+        write_report(folder / "officer", exact)
         run = {
             "report_id": job.env.report_id,
             "durations_s": dict(officer.durations),

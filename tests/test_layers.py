@@ -45,6 +45,7 @@ MAY_IMPORT = {
     "signing": BASE | {"workspace", "strict"},
     "transparency": BASE | {"strict", "signing", "workspace"},
     "approvals": BASE | {"strict", "signing", "transparency"},
+    "pdf": BASE | {"extras", "signing"},
     "pages": BASE | {"pages.templates", "signing"},
     "ledger": BASE | {"workspace"},
     # the only places where noise is drawn; numbers and bytes, never tables
@@ -104,7 +105,7 @@ MAY_IMPORT = {
     | {"pages.templates", "report", "report.charts", "report.format_numbers"},
     "cli": RECIPIENT
     | {"extras", "interrupts", "ledger", "generators", "findings", "policy", "pipeline", "release", "benchmark"}
-    | {"approvals", "pages", "transparency"},
+    | {"approvals", "pages", "pdf", "transparency"},
     "api": RECIPIENT | {"extras", "ledger", "findings", "policy", "report", "pipeline", "release"},
 }  # fmt: skip
 FRONT = {"__init__", "__main__"}  # the front door opens every room

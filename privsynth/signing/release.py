@@ -106,3 +106,12 @@ def _payload(statement: Statement) -> bytes:
         return statement.to_bytes()
     except (TypeError, ValueError):
         raise ConfigError("the predicate of a release must be plain JSON: texts, finite numbers, lists") from None
+
+
+def embedded_envelope(page: bytes) -> bytes:
+    """Return the envelope that a report carries, as bytes and unverified; nothing if nobody signed it.
+
+    Raises:
+      VerificationError: the page has no place for one, or a damaged one.
+    """
+    return Page.split(page).embedded

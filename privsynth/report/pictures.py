@@ -119,7 +119,13 @@ def _pairs(findings: Sequence[Finding]) -> list[DrawnPicture]:
     exact = [f for f in findings if f.name == "tvd_2way" and f.detail.get("pair") and f.visibility == "officer"]
     if exact:
         return [_tiles(f.group, f.detail["pair"], "exact") for f in sorted(exact, key=_badness)]
-    paid = [told for f in findings if f.visibility == "public" for told in f.detail.get("paid_pairs", ())]
+    # Of one of several tables the finding's group is the table.
+    paid = [
+        {**told, "name": f"{f.group}: {told['name']}" if f.group else told["name"]}
+        for f in findings
+        if f.visibility == "public"
+        for told in f.detail.get("paid_pairs", ())
+    ]
     ranked = sorted(paid, key=lambda told: (-told["beyond"], told["name"]))
     return [_tiles(told["name"], told["pair"], "noisy") for told in ranked]
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from privsynth.codecs.loaded import attributes_of_table, checked_settings, code_sizes, items, number
 from privsynth.generators.marginal.conditional import Products, complete_mixture, draw_products
+
+if TYPE_CHECKING:  # whoever draws from a saved model need not have what measures
+    from privsynth.generators.marginal.measure import Measurement
 
 MODEST_HEIGHT, LEAST_COMPONENTS = 750, 256  # up to so many codes all components; beyond, B shrinks as they grow
 # What a model file may hold: rows carry the number of their component in 16 bits while they are shuffled, and the codes
@@ -55,6 +58,7 @@ class FittedMarginal:
       fit: how it was fitted.
       tables: the attributes of each table over several that it was fitted to, for readers and attackers.
       agreement: how far a prior was believed, from 0 to 1; None if there was none.
+      measured: the released tables that it was fitted to, for the report; not saved.
     """
 
     name: ClassVar[str] = "marginal"
@@ -63,6 +67,7 @@ class FittedMarginal:
     fit: FitSettings
     tables: tuple[tuple[int, ...], ...] = ()
     agreement: float | None = None
+    measured: tuple[Measurement, ...] = field(default=(), compare=False, repr=False)
 
     def never_drawn(self) -> list[np.ndarray]:
         """Return for each attribute (size,) booleans: no component gives the code any mass."""

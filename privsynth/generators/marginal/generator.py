@@ -74,7 +74,8 @@ class MarginalGenerator:
         seen = (*(table.attributes for table in measurements.tables), *measurements.pairs_of_rare)
         agreement = measurements.agreement
         agreed = None if agreement is None else round(agreement.usual, 4)
-        return FittedMarginal(p, tuple(data.sizes), self.fit_settings, seen, agreed)
+        measured = (*measurements.released, *measurements.tables)
+        return FittedMarginal(p, tuple(data.sizes), self.fit_settings, seen, agreed, measured)
 
 
 def without(p: np.ndarray, sizes: Sequence[int], never: Sequence[Sequence[int]]) -> np.ndarray:

@@ -116,6 +116,7 @@ class Measurements:
       mixture: a fit of all other rows to everything but `second`, to go on from; None to begin from scratch.
       expected: tables of pairs that were not bought, as the prior has them.
       agreement: how far the prior is believed; None if there is none.
+      released: the one-way tables as they were released, neither smoothed nor moved towards a prior.
     """
 
     one_way: list[Measurement]
@@ -126,6 +127,7 @@ class Measurements:
     mixture: Mixture | None = None
     expected: list[Measurement] = field(default_factory=list)
     agreement: Agreement | None = None
+    released: list[Measurement] = field(default_factory=list)
 
     @property
     def tables(self) -> list[Measurement]:
@@ -143,7 +145,7 @@ class Measurements:
 class _OneWay:
     """The first stage's result: noisy tables, their shares, and the targets whose rare values are measured apart.
 
-    With a prior, the tables are moved towards its own; `bought` are as they were released.
+    With a prior, the tables are moved towards its own; `bought` are not. `released` are neither moved nor smoothed.
     """
 
     tables: list[Measurement]
@@ -151,6 +153,7 @@ class _OneWay:
     shares: list[np.ndarray]
     rare_targets: list[tuple[int, int]]
     sensitivity: float
+    released: list[Measurement]
 
 
 @dataclass(frozen=True)
@@ -191,11 +194,11 @@ def select_and_measure(request: MeasureRequest) -> Measurements:
     public = None if request.data.prior is None else _fit_public_rows(request)
     one_way = _measure_one_way(request, public)
     if len(request.data.sizes) < 2:
-        return Measurements(one_way.tables)
+        return Measurements(one_way.tables, released=one_way.released)
     rare = _measure_rare_values(request, one_way)
     first = _first_round(request, one_way, rare, public)
     if first is None:
-        return Measurements(one_way.tables, rare=rare.rows, uncommon=rare.tables)
+        return Measurements(one_way.tables, rare=rare.rows, uncommon=rare.tables, released=one_way.released)
     settings = replace(request.settings, max_steps=min(request.settings.max_steps, FIRST_STEPS))
     groups = [first.measured, rare.tables, first.expected]
     fit = FitRequest(settings=settings, rng=request.rng, progress=request.progress, agreement=first.agreement)
@@ -203,7 +206,15 @@ def select_and_measure(request: MeasureRequest) -> Measurements:
     second = _second_round(request, one_way, rare, first, mixture)
     start = None if first.from_scratch else mixture
     return Measurements(
-        one_way.tables, first.measured, second, rare.rows, rare.tables, start, first.expected, first.agreement
+        one_way=one_way.tables,
+        first=first.measured,
+        second=second,
+        rare=rare.rows,
+        uncommon=rare.tables,
+        mixture=start,
+        expected=first.expected,
+        agreement=first.agreement,
+        released=one_way.released,
     )
 
 
@@ -254,7 +265,7 @@ def _measure_one_way(request: MeasureRequest, public: _PublicModel | None) -> _O
     if targets:  # their rows stand out by codes that are rare elsewhere, which noise must not have made impossible
         shares = [smooth_shares(table, n_rows=data.n_rows) for table in tables]
         tables = [replace(t, counts=data.n_rows * share) for t, share in zip(tables, shares, strict=True)]
-    return _OneWay(tables, tables if public is None else bought, shares, targets, sensitivity)
+    return _OneWay(tables, tables if public is None else bought, shares, targets, sensitivity, bought)
 
 
 def _measure_rare_values(request: MeasureRequest, one_way: _OneWay) -> _Rare:

@@ -21,6 +21,7 @@ from privsynth.domain.bounding import Partition, divide
 from privsynth.findings.finding import Finding
 from privsynth.generators.registry import FittedGenerator, codes_never_drawn
 from privsynth.pipeline.learning.columns import LearnedColumns, learn_columns
+from privsynth.pipeline.learning.paid_pictures import with_paid_tables
 from privsynth.pipeline.learning.request import PriorUse, Private, Public, Request
 from privsynth.pipeline.learning.sizes import Sizes, release_sizes
 from privsynth.pipeline.spending_plan import modelled_columns, respread
@@ -76,6 +77,7 @@ def learn(
         inputs = figure_inputs(columns, partition, codes, request.schema, holdout_fraction=request.holdout_fraction)
         inputs = replace(inputs, alike=_alike(columns, model, request))
         findings = paid_findings(inputs, mechanisms, mu_squared=plan.parts["report"], rng=rng)
+        findings = with_paid_tables(findings, getattr(model.fitted, "measured", ()), codes, columns.codec)
     findings += screen(rows.columns(), {n: f.kind for n, f in columns.facts.items()}, visibility="public")
     findings += rule_findings([(rule.text, _held(rule, rows)) for rule in model.parsed_rules()])
     public = Public(

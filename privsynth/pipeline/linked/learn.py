@@ -32,6 +32,7 @@ from privsynth.pipeline.learning.learn import (
     with_rows_per_unit,
     written_format,
 )
+from privsynth.pipeline.learning.paid_pictures import with_paid_tables
 from privsynth.pipeline.learning.request import Request
 from privsynth.pipeline.learning.sizes import Sizes, release_sizes
 from privsynth.pipeline.linked.changes import with_changes_that_tell
@@ -211,7 +212,9 @@ def _figures(
     inputs = figure_inputs(one.columns, one.partition, drawn.codes, schema, holdout_fraction=request.holdout_fraction)
     if per_unit is not None:
         inputs = replace(inputs, alike=Alike(real=per_unit.rows_beside(used=True)))
-    return paid_findings(inputs, one.mechanisms, mu_squared=mu_squared, rng=rng)
+    found = paid_findings(inputs, one.mechanisms, mu_squared=mu_squared, rng=rng)
+    measured = getattr(one.model.fitted, "measured", ())
+    return with_paid_tables(found, measured, drawn.codes, one.columns.codec)
 
 
 def _of_table(finding: Finding, table: str) -> Finding:

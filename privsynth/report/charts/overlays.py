@@ -80,22 +80,27 @@ def overlay(data: Overlay) -> Markup:
 
 def _bars(data: Overlay) -> Markup:
     rows = _folded(data)
-    top = max(max(row.highest for row in rows), 1e-9)
+    named = [row.highest for row in rows if row.label != OTHERS]
+    # Beside the sum of hundreds of categories the named ones would all be slivers: that has figures alone.
+    top = max(max(named or [row.highest for row in rows]), 1e-9)
     body, y = [_legend(data)], 40.0
     room = _RIGHT - _LEFT - _FIGURES
     for row in rows:
         lines, count = svg.paragraph(_LEFT, y, row.label, _RIGHT - _LEFT, font_size=11.5)
         body.append(lines)
         y += 14 * count - 8
+        drawn = row.highest <= top * 1.0001
         if row.real is not None:
             width = room * min(max(row.real, 0.0) / top, 1.0)
-            body.append(svg.rect(_LEFT, y, width, _THICK - 2, fill=svg.PAPER, stroke=svg.INK, stroke_width=1.2))
-            if row.sd is not None:
+            if drawn:
+                body.append(svg.rect(_LEFT, y, width, _THICK - 2, fill=svg.PAPER, stroke=svg.INK, stroke_width=1.2))
+            if drawn and row.sd is not None:
                 ends = [_LEFT + room * min(max(row.real + side * BAND * row.sd, 0.0) / top, 1.0) for side in (-1, 1)]
                 body.append(_whisker(ends[0], ends[1], y + _THICK / 2 - 1))
             body.append(_figure(y + _THICK - 2, row.real, svg.INK))
             y += _THICK + 1
-        body.append(svg.rect(_LEFT, y, room * row.synthetic / top, _THICK - 2, fill=svg.BLUE))
+        if drawn:
+            body.append(svg.rect(_LEFT, y, room * row.synthetic / top, _THICK - 2, fill=svg.BLUE))
         body.append(_figure(y + _THICK - 2, row.synthetic, svg.BLUE))
         y += _THICK + 18
     y -= 8

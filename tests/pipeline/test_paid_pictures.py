@@ -58,7 +58,7 @@ def test_pictures_have_no_private_argument_and_no_randomness():
 
 
 def test_shares_are_released_counts_over_their_sum_with_their_noise():
-    ward, age, mean = with_paid_tables(FINDINGS, ALL, synthetic(), CODEC)
+    ward, *_ = with_paid_tables(FINDINGS, ALL, synthetic(), CODEC)
     told = ward.detail["overlay"]
     counts, own = ALL[0].counts, np.bincount(synthetic()[0], minlength=21) / 500
     assert told["labels"][-1] == OTHERS

@@ -11,14 +11,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from privsynth.codecs.columns import OTHER, CategoryCodec, ColumnCodec, NumberCodec, TimeCodec, join_week
+from privsynth.codecs.contingency import Marginal
 from privsynth.codecs.table import TableCodec
 from privsynth.findings.finding import Finding
-from privsynth.generators.marginal.measure import Measurement
 
 MOST_CATEGORIES, MOST_LEVELS, MOST_PAIRS = 12, 7, 10  # in a picture; the rest is one (own)
 BINS, GROUPS = 16, 6  # of a number by itself, and in a pair (own)
@@ -27,6 +27,25 @@ USELESS = 0.5  # standard deviation of a table's sum, as a share of it, from whi
 NOISE = 0.5 * math.sqrt(2 / math.pi)  # half of E|X| of a standard normal: what noise adds to an entry's distance
 OTHERS, MISSING = "all others", "missing"
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+class ReleasedTable(Protocol):
+    """A noisy contingency table that a generator bought.
+
+    Attributes:
+      marginal: what it counts.
+      counts: noisy counts, of the marginal's shape.
+      sigma: standard deviation of each.
+    """
+
+    @property
+    def marginal(self) -> Marginal: ...
+    @property
+    def counts(self) -> np.ndarray: ...
+    @property
+    def sigma(self) -> float | np.ndarray: ...
+    @property
+    def attributes(self) -> tuple[int, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -47,7 +66,7 @@ class _Scale:
 
 
 def with_paid_tables(
-    findings: Sequence[Finding], measured: Sequence[Measurement], synthetic: np.ndarray, codec: TableCodec
+    findings: Sequence[Finding], measured: Sequence[ReleasedTable], synthetic: np.ndarray, codec: TableCodec
 ) -> list[Finding]:
     """Return the public findings, those on columns and pairs with the noisy tables that were bought of them.
 
@@ -72,7 +91,7 @@ def with_paid_tables(
     return found
 
 
-def _tells(table: Measurement) -> bool:
+def _tells(table: ReleasedTable) -> bool:
     """Return whether a table is more than noise; released figures alone decide."""
     total, sigma = float(table.counts.sum()), np.broadcast_to(table.sigma, table.counts.shape)
     return bool(np.isfinite(sigma).all()) and total > 0 and math.sqrt(float((sigma**2).sum())) < USELESS * total
@@ -110,7 +129,7 @@ def _rising(labels: list[str], edges: np.ndarray) -> _Scale | None:
     return _Scale(labels, edges) if len(edges) > 1 and (np.diff(edges) > 0).all() else None
 
 
-def _shares(table: Measurement, synthetic: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _shares(table: ReleasedTable, synthetic: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return noisy shares of real rows, their standard deviations and synthetic shares, of the table's shape."""
     total = float(table.counts.sum())
     places = [
@@ -122,7 +141,7 @@ def _shares(table: Measurement, synthetic: np.ndarray) -> tuple[np.ndarray, np.n
     return table.counts / total, sigma / total, own
 
 
-def _overlay(table: Measurement, scales: dict[int, _Scale], synthetic: np.ndarray) -> dict[str, Any]:
+def _overlay(table: ReleasedTable, scales: dict[int, _Scale], synthetic: np.ndarray) -> dict[str, Any]:
     (attribute,), (real, sd, own) = table.attributes, _shares(table, synthetic)
     scale = scales[attribute]
     if scale.edges is None:
@@ -161,7 +180,9 @@ def _merged(edges: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return starts, np.array([*cuts, last + 1])
 
 
-def _pair(table: Measurement, scales: dict[int, _Scale], synthetic: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
+def _pair(
+    table: ReleasedTable, scales: dict[int, _Scale], synthetic: np.ndarray, names: Sequence[str]
+) -> dict[str, Any]:
     real, sd, own = _shares(table, synthetic)
     beyond = 0.5 * float(np.abs(real - own).sum()) - NOISE * float(sd.sum())
     axes = []

@@ -16,7 +16,8 @@
     │       └── LedgerUnavailable  7: the ledger cannot be read or written now: its disk, rights or lock
     ├── VerificationError          5: a signature or a digest does not fit
     │   ├── UnknownSigner          6: intact, but the signer is in no keyring that was given
-    │   └── LogDamaged             the log of releases was changed, rolled back or rewritten
+    │   ├── LogDamaged             the log of releases was changed, rolled back or rewritten
+    │   └── ReleaseRevoked         9: intact, but revoked
     ├── LogUnavailable             7: the log of releases cannot be read or written now
     └── LittleToLearn              8: at this budget little can be learned from the table; a person may say: anyway
 
@@ -160,6 +161,12 @@ class UnknownSigner(VerificationError):
 
 class LogDamaged(VerificationError):
     """The log of releases was changed, rolled back or rewritten, or lacks something."""
+
+
+class ReleaseRevoked(VerificationError):
+    """The release is intact, but somebody who may say so has revoked it."""
+
+    exit_code = 9
 
 
 class LogUnavailable(PrivsynthError):

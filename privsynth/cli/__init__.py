@@ -61,6 +61,9 @@ COMMANDS: dict[str, Lazy] = {
     "status": Lazy(
         "privsynth.cli.decisions.status:status", "Show who decided what on a release, and whether it may leave."
     ),
+    "revoke": Lazy(
+        "privsynth.cli.decisions.revoke:revoke", "Revoke a release, in a signed list that recipients ask for."
+    ),
     "log": Lazy(
         "privsynth.cli.decisions.log:log", "Keep a log of releases and decisions that nobody can rewrite unseen."
     ),
@@ -185,7 +188,7 @@ def main(ctx: click.Context, verbose: bool) -> None:
     Exit codes: 0 done, 2 bad input or usage, 3 a check failed, 4 refused by the
     budget, 5 does not verify, 6 intact but the signer is unknown, 7 the ledger or
     the log cannot be read or written now, 8 little can be learned at this budget,
-    130 stopped by a person or the system.
+    9 intact but revoked, 130 stopped by a person or the system.
     """
     ctx.obj.verbose = verbose
 

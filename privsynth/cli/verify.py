@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from privsynth.cli.terminal.keyrings import keyring_option, keyrings_of
-from privsynth.errors import ConfigError
+from privsynth.errors import ConfigError, ReleaseRevoked
 
 if TYPE_CHECKING:
+    from privsynth.signing.keyring import Keyring
     from privsynth.signing.verification import Promise, VerificationResult
 
 
@@ -20,13 +21,24 @@ if TYPE_CHECKING:
 @keyring_option
 @click.option("--kind", type=click.Choice(["public", "officer"]), help="Refuse a folder of another kind.")
 @click.option("--dataset", help="Refuse a release of another dataset.")
+@click.option("--revocations", "list_file", type=click.Path(path_type=Path), help="Signed list of revoked releases.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def verify(path: Path, keyring_files: tuple[Path, ...], kind: str | None, dataset: str | None, as_json: bool) -> None:
+def verify(
+    path: Path,
+    keyring_files: tuple[Path, ...],
+    kind: str | None,
+    dataset: str | None,
+    list_file: Path | None,
+    as_json: bool,
+) -> None:
     """Check who signed a release, and that not a byte of it was changed.
 
     PATH is a folder, or a report.html that came on its own: then the other files cannot be checked. Of a whole run,
     the public folder and the officer's are checked, and that they belong together. Works offline.
     The exit code is 0 if it verifies, 5 if it does not, 6 if it is intact but no keyring has the signer's key.
+
+    With --revocations FILE, the list that who made it publishes, the exit code is 9 if the release was revoked; a list
+    that is too old is refused.
 
     An older release signed with the same key verifies too: say what you expect, and look at the time of signing.
 
@@ -42,12 +54,38 @@ def verify(path: Path, keyring_files: tuple[Path, ...], kind: str | None, datase
         if kind is not None or len(parts) < 2:
             raise ConfigError(f"{path} holds parts that are signed by themselves; verify {path / (kind or parts[0])}")
         public, officer = verify_run(path, keyrings, datetime.now(UTC), expected)
-        told = {"public": public.to_json(), "officer": officer.to_json()}
+        digest, told = public.manifest, {"public": public.to_json(), "officer": officer.to_json()}
         text = f"{_text(path / 'public', public)}\n{path / 'officer'} verifies, and is about this release."
     else:
         verified = (verify_folder if path.is_dir() else verify_report)(path, keyrings, datetime.now(UTC), expected)
-        told, text = verified.to_json(), _text(path, verified)
+        digest, told, text = verified.release or verified.manifest, verified.to_json(), _text(path, verified)
+    if list_file is not None:
+        said, line = _revocation(list_file, digest, keyrings)
+        told, text = {**told, "revocations": said}, f"{text}\n{line}"
     click.echo(json.dumps({"verified": True, **told}, indent=2) if as_json else text)
+
+
+def _revocation(list_file: Path, release: str, keyrings: list[Keyring]) -> tuple[dict[str, Any], str]:
+    """Return what a list says of a release that it does not revoke, for machines and in a line.
+
+    Raises:
+      ReleaseRevoked: it was revoked.
+    """
+    from privsynth.approvals.revocations import trusted_list
+    from privsynth.strict.time import to_text
+
+    found, holder = trusted_list(list_file, keyrings, datetime.now(UTC))
+    one = found.about(release)
+    if one is not None and not one.successor:
+        raise ReleaseRevoked(
+            f"{holder} revoked this release on {one.at:%Y-%m-%d}: {one.reason}. Do not use it any more"
+        )
+    told = {"issued_at": to_text(found.issued_at), "expires_at": to_text(found.expires_at), "holder": holder}
+    if one is None:
+        line = f"not in the list of {holder} of {found.issued_at:%Y-%m-%d}, good until {found.expires_at:%Y-%m-%d}"
+        return {**told, "superseded_by": None, "reason": None}, f"Revoked     no: {line}"
+    line = f"Superseded  on {one.at:%Y-%m-%d}, by the release {one.successor[:16]}…: {one.reason}"
+    return {**told, "superseded_by": one.successor, "reason": one.reason}, line
 
 
 def _text(path: Path, verified: VerificationResult) -> str:

@@ -14,7 +14,7 @@ from privsynth.errors import VerificationError
 from privsynth.strict.json import dumps, loads
 from privsynth.strict.time import from_text, to_text
 
-KINDS = ("release", "reviewed", "approved", "rejected", "edition", "revoked", "superseded", "verified")
+KINDS = ("release", "reviewed", "approved", "rejected", "revoked", "superseded")
 DECISIONS = ("reviewed", "approved", "rejected")
 MAX_ENTRY_BYTES = 4_096  # (own) ours take some 500; the format of bundles ends at 65,535
 START = "0" * 64  # stands for the entry before the first
@@ -28,10 +28,9 @@ class LogEntry:
     Attributes:
       kind: one of `KINDS`.
       release: SHA-256 of the manifest of the public folder.
-      by: SHA-256 of the public key that signed, "" where nobody did (an UNSIGNED release, a verification).
+      by: SHA-256 of the public key that signed, "" where nobody did: an UNSIGNED release.
       signed_at: when, as the signer says.
-      other: SHA-256 of another public manifest: the draft of an approved edition, the release that takes the place of a
-        superseded one; else "".
+      other: SHA-256 of the public manifest of the release that takes the place of a superseded one; else "".
       logged_at: when, by the clock of whoever appended.
       previous: hash of the entry before it: entries form a chain as well as a tree.
     """

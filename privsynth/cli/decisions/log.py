@@ -26,7 +26,7 @@ release_argument = click.argument("release", type=click.Path(exists=True, file_o
 def log() -> None:
     """Keep a log of releases and decisions that nobody can rewrite unseen.
 
-    Once it is made, synthesize, approve, publish and revoke enter in it what they do. An entry has digests, kinds and
+    Once it is made, synthesize, approve and revoke enter in it what they do. An entry has digests, kinds and
     times only. The files under public/ in its folder may be shown to everybody; they are those of C2SP tlog-tiles.
 
     Example: privsynth log init
@@ -187,7 +187,7 @@ def checkpoint(folder: Path | None, since: Path | None, out: Path | None) -> Non
 
 
 def _about_others(entry: LogEntry) -> bool:
-    return entry.kind not in ("release", "edition")
+    return entry.kind != "release"
 
 
 def _log(folder: Path | None, key: VerifierKey | None = None) -> TransparencyLog:

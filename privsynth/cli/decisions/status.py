@@ -15,10 +15,11 @@ from privsynth.cli.terminal.keyrings import keyring_option, keyrings_of
 
 if TYPE_CHECKING:
     from privsynth.approvals.decisions import MissingDecision, Read, Standing
+    from privsynth.transparency.entry import LogEntry
     from privsynth.transparency.state import LogState
 
 UNDECIDED = 3  # exit code of a release that is not approved, as of a check that failed
-_WORDS = {"release": "made", "edition": "approved edition made"}
+_WORDS = {"release": "made"}
 
 
 @click.command()
@@ -40,8 +41,8 @@ def status(
 
     RUN is the folder with the public part and the officer's. With a log, a decision counts only if it is entered there,
     and one that was taken away is named. The exit code is 0 if enough people approved it who did not make it, nobody
-    rejects it and no decision is missing; 3 if not; 5 or 6 if the release itself does not verify; 5 if the log was
-    changed, rolled back or rewritten.
+    rejects it, no decision is missing and the log has not revoked it; 3 if not; 5 or 6 if the release itself does not
+    verify; 5 if the log was changed, rolled back or rewritten.
 
     Example: privsynth status out --policy public
     """
@@ -59,8 +60,13 @@ def status(
         click.echo(json.dumps(_told(found, state), indent=2))
     else:
         click.echo("\n".join([*_lines(found), *_log_lines(found, state)]))
-    if found.state != "approved":
+    if found.state != "approved" or _revoked(found, state):
         context.exit(UNDECIDED)
+
+
+def _revoked(found: Standing, state: LogState | None) -> bool:
+    entries = [] if state is None else [entry for _, entry in state.about(found.release.manifest)]
+    return any(entry.kind == "revoked" and entry.release == found.release.manifest for entry in entries)
 
 
 def _told(found: Standing, state: LogState | None) -> dict[str, Any]:
@@ -102,6 +108,10 @@ def _lines(found: Standing) -> Iterator[str]:
     yield f"{word:<12}{len(found.approved_by)} of {people} not make it approved.{unclear}"
 
 
+def _other(entry: LogEntry, digest: str) -> str:
+    return entry.other if entry.release == digest else entry.release
+
+
 def _line(one: Read) -> str:
     if one.approval is None or one.entry is None:
         return f"{one.name} does not count: {one.problem}"
@@ -131,5 +141,9 @@ def _log_lines(found: Standing, state: LogState | None) -> Iterator[str]:
     for index, entry in entries:
         word = _WORDS.get(entry.kind, entry.kind)
         yield f"{'':<12}entry {index}: {word}, {entry.signed_at:%Y-%m-%d %H:%M:%S} UTC"
+        if entry.kind == "superseded":
+            yield f"{'':<12}         {'by' if entry.release == digest else 'in the place of'} {_other(entry, digest)}"
+    if _revoked(found, state):
+        yield "Revoked     it must not be used any more."
     if not any(entry.kind in _WORDS and entry.release == digest for _, entry in entries):
         yield f"{'':<12}this release is not in it: have its keeper enter it with 'privsynth log append'"

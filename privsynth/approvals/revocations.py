@@ -1,0 +1,193 @@
+"""The published list of releases that must not be used any more: signed, dated, and good for some weeks only.
+
+A release cannot be called back. Who uses it asks for the list now and then; one that is too old is refused, so that
+nobody can hide a revocation for longer than that by handing out an older list.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from privsynth.errors import ConfigError, KeyFileError, UnknownSigner, VerificationError
+from privsynth.signing._files import atomic_write, read_limited
+from privsynth.signing.checks.trust import CLOCK_SKEW, judge
+from privsynth.signing.envelope import Envelope, Signer, sign
+from privsynth.signing.keyring import APPROVER, MAKER, Keyring, entries_by_key
+from privsynth.signing.keys import PublicKey
+from privsynth.signing.statement import PAYLOAD_TYPE, STATEMENT_TYPE
+from privsynth.strict.json import dumps, loads
+from privsynth.strict.time import from_text, to_text
+
+REVOCATIONS_TYPE = "https://privsynth.org/attestation/revocations/v1"
+ROLES = (MAKER, APPROVER)  # whose keys may say that a release must not be used any more
+MAX_BYTES = 10_000_000  # (own) some ten thousand revocations
+MAX_REASON = 500  # characters (own): a sentence or two, which strangers read
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class RevokedRelease:
+    """A release that must not be used any more.
+
+    Attributes:
+      release: SHA-256 of its public manifest.
+      reason: one line of printable text.
+      at: when it was revoked.
+      successor: SHA-256 of the public manifest of the release that takes its place, or "".
+    """
+
+    release: str
+    reason: str
+    at: datetime
+    successor: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.reason.strip() or not self.reason.isprintable() or len(self.reason) > MAX_REASON:
+            raise ConfigError(
+                f"a reason is one line of at most {MAX_REASON} printable characters; everybody may read it"
+            )
+
+
+@dataclass(frozen=True)
+class RevocationList:
+    """All revocations of one office, at one time.
+
+    Attributes:
+      number: counts the lists; a later one has all that an earlier one had.
+      issued_at, expires_at: from when until when it may be relied on.
+      revoked: in the order in which they were revoked.
+    """
+
+    number: int
+    issued_at: datetime
+    expires_at: datetime
+    revoked: tuple[RevokedRelease, ...]
+
+    def about(self, release: str) -> RevokedRelease | None:
+        """Return what it says of a public manifest."""
+        return next((one for one in self.revoked if one.release == release), None)
+
+    def signed(self, signer: Signer, holder: str) -> Envelope:
+        """Return the list as an envelope with one signature."""
+        key = signer.public
+        entries = [
+            {"release": one.release, "reason": one.reason, "at": to_text(one.at), "successor": one.successor}
+            for one in self.revoked
+        ]
+        document = {
+            "_type": STATEMENT_TYPE,
+            "subject": [{"name": one.release, "digest": {"sha256": one.release}} for one in self.revoked],
+            "predicateType": REVOCATIONS_TYPE,
+            "predicate": {
+                "number": self.number,
+                "issued_at": to_text(self.issued_at),
+                "expires_at": to_text(self.expires_at),
+                "revoked": entries,
+                "signer": {"holder": holder, "keyid": key.keyid, "public_key": key.to_base64()},
+            },
+        }
+        return sign(dumps(document), PAYLOAD_TYPE, signer)
+
+    @classmethod
+    def opened(cls, data: bytes) -> tuple[RevocationList, PublicKey]:
+        """Return the list in the bytes of an envelope, and the key that signed it; whose key it is, a keyring says.
+
+        Raises:
+          VerificationError: it is no list, was changed, or the key that it names did not sign it.
+        """
+        envelope = Envelope.from_json(data)
+        if envelope.payload_type != PAYLOAD_TYPE or len(envelope.signatures) != 1:
+            raise VerificationError("the list of revocations is no statement with one signature")
+        document = loads(envelope.payload, what="the list of revocations", max_bytes=MAX_BYTES, error=VerificationError)
+        try:
+            found, key = _parsed(document)
+        except (AttributeError, KeyError, TypeError, ValueError, KeyFileError, ConfigError):
+            raise VerificationError("that is no list of revocations, or it lacks a part that every list has") from None
+        (signature,) = envelope.signatures
+        if signature.keyid != key.keyid or not key.fits(signature.sig, envelope.pae()):
+            raise VerificationError("the signature of the list of revocations does not fit: it was changed")
+        return found, key
+
+
+def trusted_list(path: Path, keyrings: Sequence[Keyring], now: datetime) -> tuple[RevocationList, str]:
+    """Return the list in a file and who signed it, if it may be relied on now.
+
+    Raises:
+      ConfigError: there is no such file.
+      VerificationError: it was changed, is too old or is dated ahead, or its key may not revoke.
+      UnknownSigner: no keyring has its key.
+    """
+    found, key = RevocationList.opened(_read(path))
+    entry, problem = judge(entries_by_key(keyrings).get(key, []), ROLES, found.issued_at, now)
+    if problem:
+        raise VerificationError(f"the list of revocations does not count: {problem}")
+    if entry is None:
+        raise UnknownSigner(f"the list of revocations is signed by key {key.fingerprint}, which no keyring has")
+    if now > found.expires_at + CLOCK_SKEW:
+        raise VerificationError(
+            f"the list of revocations was good until {found.expires_at:%Y-%m-%d}; ask {entry.holder} for the latest one"
+        )
+    return found, entry.holder
+
+
+def own_list(path: Path) -> RevocationList | None:
+    """Return the list that is to be added to; None if there is none yet.
+
+    Raises:
+      VerificationError: it was changed.
+    """
+    return RevocationList.opened(_read(path))[0] if path.exists() else None
+
+
+def save(path: Path, envelope: Envelope) -> None:
+    """Write the list in one step.
+
+    Raises:
+      ConfigError: it cannot be written.
+    """
+    try:
+        atomic_write(path, envelope.to_json(), mode=0o644)
+    except OSError as problem:
+        raise ConfigError(f"{path} cannot be written: {problem.strerror}") from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return read_limited(path, MAX_BYTES)
+    except OSError as problem:
+        raise ConfigError(f"the list of revocations {path} cannot be read: {problem.strerror}") from None
+
+
+def _parsed(document: Mapping[str, Any]) -> tuple[RevocationList, PublicKey]:
+    if set(document) != {"_type", "subject", "predicateType", "predicate"}:
+        raise ValueError("fields")
+    if (document["_type"], document["predicateType"]) != (STATEMENT_TYPE, REVOCATIONS_TYPE):
+        raise ValueError("type")
+    told = document["predicate"]
+    if set(told) != {"number", "issued_at", "expires_at", "revoked", "signer"}:
+        raise ValueError("predicate")
+    key = PublicKey.from_base64(told["signer"]["public_key"])
+    if told["signer"]["keyid"] != key.keyid or type(told["number"]) is not int or told["number"] < 1:
+        raise ValueError("key id or number")
+    revoked = tuple(_entry(item) for item in told["revoked"])
+    names = [one.release for one in revoked]
+    subjects = [{"name": name, "digest": {"sha256": name}} for name in names]
+    if document["subject"] != subjects or len(set(names)) != len(names):
+        raise ValueError("subject")
+    issued_at, expires_at = from_text(told["issued_at"]), from_text(told["expires_at"])
+    if not issued_at < expires_at:
+        raise ValueError("period")
+    return RevocationList(told["number"], issued_at, expires_at, revoked), key
+
+
+def _entry(item: Mapping[str, Any]) -> RevokedRelease:
+    if set(item) != {"release", "reason", "at", "successor"} or not _SHA256.fullmatch(item["release"]):
+        raise ValueError("entry")
+    if item["successor"] and not _SHA256.fullmatch(item["successor"]):
+        raise ValueError("successor")
+    return RevokedRelease(item["release"], item["reason"], from_text(item["at"]), item["successor"])

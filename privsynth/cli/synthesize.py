@@ -178,7 +178,7 @@ def _say(result: SynthesisResult, officer: bool) -> None:
         print_findings(result.findings, officer=officer, title="Findings")
     print_policy(result.judgement, officer=officer)
     whose = "each row" if result.unit == "row" else f"each {result.unit}"
-    data = next((p for p in sorted(folder.iterdir()) if p.name.startswith("data")), folder)
+    data = next((p for p in sorted(folder.iterdir()) if p.stem == "data"), folder)
     say(f"Released {result.dataset}: ({result.epsilon:g}, {result.delta:g})-differential privacy for {plain(whose)}.")
     say(f"  synthetic data   {data}")
     say(f"  public report    {folder / 'report.html'}")

@@ -86,6 +86,7 @@ _FRESH = {
     "holdout persons": "fresh real persons",
     "sampling alone": "by chance alone",
     "persons mixed at random": "by chance alone",
+    "if the columns were unrelated": "unrelated columns would have",
     "sampling alone, at this group's size": "by chance alone",
 }
 
@@ -184,10 +185,17 @@ def _lower_bound(finding: Finding) -> str:
     )
 
 
+_DISTANCES = (
+    "tie_distance",
+    "tvd_1way",
+    "tvd_2way",
+    "tvd_1way_worst",
+    "tvd_2way_worst",
+    "tvd_3way_worst",
+    "calendar_distance",
+)
 _SENTENCES: dict[str, Callable[[Finding], str]] = {
-    **dict.fromkeys(
-        ("tvd_1way", "tvd_2way", "tvd_1way_worst", "tvd_2way_worst", "tvd_3way_worst", "calendar_distance"), _distance
-    ),
+    **dict.fromkeys(_DISTANCES, _distance),
     **dict.fromkeys(("association_difference", "correlation_difference"), _strength),
     "base_rate": _rate,
     "representation": _share_of_group,

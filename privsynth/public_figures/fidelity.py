@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, product
 
 import numpy as np
+from scipy.special import ndtri
 
 from privsynth.codecs.contingency import Marginal, contingency_tables, full_marginal, levels_of
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.findings.finding import Finding
+from privsynth.findings.severity import ALPHA, MISPLACED, judged
 from privsynth.privacy.mechanisms import Mechanisms, grid_sensitivity, on_grid
 from privsynth.public_figures.inputs import ALONE, Alike, PaidInputs
-from privsynth.public_figures.noisy_table import SOURCE, USELESS, paid_figure
+from privsynth.public_figures.noisy_table import SOURCE, USELESS, WHAT_HELPS, paid_figure
+from privsynth.stats.intervals import Interval
 
 MAX_TABLES = 300  # pairs in a mean, and half as many triples; bounds the time (own)
 MAX_CELLS = 1 << 22  # bins of a contingency table that is counted: 32 MiB of int64 (own)
@@ -71,11 +74,13 @@ def column_findings(
 
     Guarantee: one Gaussian release of `mu_squared` of the part "report".
     """
-    distances = _distances(data, synthetic, [full_marginal(data.sizes, (i,)) for i in range(len(data.sizes))])
+    marginals = [full_marginal(data.sizes, (i,)) for i in range(len(data.sizes))]
+    distances = _distances(data, synthetic, marginals)
     rows, sigma = _release(data, mechanisms, distances, mu_squared, "distance of each column")
+    chances = [_most_by_chance(counts, data) for counts in contingency_tables(synthetic, marginals)]
     return [
-        _column_finding(attribute.name, attribute.size, value, sigma, data)
-        for attribute, value in zip(data.attributes, rows, strict=True)
+        _beyond_chance(_column_finding(i, value, sigma, data), chance, sigma / data.n_rows, len(rows))
+        for i, (value, chance) in enumerate(zip(rows, chances, strict=True))
     ]
 
 
@@ -95,7 +100,26 @@ def tie_findings(
         return []
     distances = _distances(data, synthetic, [tie.marginal for tie in ties.values()])
     rows, sigma = _release(data, mechanisms, distances, mu_squared, "distance of the strongest ties")
-    return [_tie_finding(value, tie, sigma, data) for value, tie in zip(rows, ties.values(), strict=True)]
+    return [
+        _beyond_chance(_tie_finding(value, tie, sigma, data), tie.most_chance, sigma / data.n_rows, len(rows))
+        for value, tie in zip(rows, ties.values(), strict=True)
+    ]
+
+
+def _most_by_chance(counts: np.ndarray, data: Encoded) -> float:
+    """Return how far the real rows would be from the synthetic shares by chance, if all rows of a unit are alike."""
+    return _by_chance(counts / max(float(counts.sum()), 1.0), data.n_rows / data.max_rows_per_unit)
+
+
+def _beyond_chance(finding: Finding, chance: float, sigma: float, shared: int) -> Finding:
+    """Return a paid distance with its verdict: what lies beyond the noise and beyond chance counts."""
+    if finding.value is None:
+        return finding
+    half = float(ndtri(1 - ALPHA / 2 / shared)) * sigma
+    low, high = finding.value - half, finding.value + half
+    told = judged(finding, Interval(finding.value - chance, low - chance, high - chance), MISPLACED)
+    more = " At this budget the noise hides whether it is near: " + WHAT_HELPS if told.verdict == "insufficient" else ""
+    return replace(told, meaning=told.meaning + more)
 
 
 @dataclass(frozen=True)
@@ -230,11 +254,17 @@ def _countable(sizes: list[int], tables: list[tuple[int, ...]]) -> list[tuple[in
     return [table for table in tables if math.prod(sizes[a] for a in table) <= MAX_CELLS]
 
 
-def _column_finding(name: str, size: int, rows: float, sigma: float, data: Encoded) -> Finding:
+def _column_finding(i: int, rows: float, sigma: float, data: Encoded) -> Finding:
     """Return the distance of a column; no figure where the run knows one cell of values, whatever they are."""
-    one = size <= ONE_VALUE
+    attribute = data.attributes[i]
+    one = attribute.size <= ONE_VALUE
     note = " All its values are in one category or bin, so only missing cells could be compared." if one else ""
-    return _distance_finding("tvd_1way", name, rows, sigma, data, "this column", note, useless=one)
+    if attribute.ordered and not one:
+        note = (
+            f" It is measured in {attribute.size - 1} bins and does not see where in a bin values lie: a mean, and "
+            "still more a maximum, can be far off at a distance of 0."
+        )
+    return _distance_finding("tvd_1way", attribute.name, rows, sigma, data, "this column", note, useless=one)
 
 
 def _tie_finding(rows: float, tie: PairTie, sigma: float, data: Encoded) -> Finding:

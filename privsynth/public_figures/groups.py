@@ -59,9 +59,10 @@ def group_findings(
         )
         table = NoisyTable.around(release.values.reshape(shape), release.sigma, rng)
         names = [f"{column}={text}" for text in inputs.texts_of(column)[: shape[2]]]
-        found += _of_groups(table, own, names, scores)
+        shown = names if inputs.may_be_missing(column) else names[:-1]
+        found += _of_groups(table, own, shown, scores)
         if scores.ranks:
-            found += _gaps(table, column, scores, len(names))
+            found += _gaps(table, column, scores, len(shown))
     return found
 
 

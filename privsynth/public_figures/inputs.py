@@ -60,6 +60,11 @@ class PaidInputs:
         found = {name: self.codec.attributes_of(name) for name in columns}
         return {name: indices[0] for name, indices in found.items() if len(indices) == 1}
 
+    def may_be_missing(self, column: str) -> bool:
+        """Return whether a column with one attribute may lack a value; as declared, or as it was bought."""
+        (attribute,) = self.codec.by_name[column].attributes()
+        return attribute.can_be_null
+
     def texts_of(self, column: str) -> list[str]:
         """Return the meaning of each code of a column with one attribute; the last is missing."""
         codec = self.codec.by_name[column]

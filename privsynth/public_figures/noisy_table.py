@@ -19,6 +19,7 @@ from privsynth.findings.finding import Finding
 SOURCE = "sums released with Gaussian noise, divided by the noisy number of rows"
 DRAWS = 400  # of noise and sampling error: 10 lie beyond either end of a 95 % interval (own)
 USELESS = 0.3  # of a share or an area: a wider interval says nothing (own)
+WHAT_HELPS = "What helps: a larger epsilon, more units, fewer columns, or declared bounds and coarser categories."
 MIN_ROWS = 50.0  # of a denominator, as `MIN_ROWS` of a group in the audit (own)
 
 
@@ -151,6 +152,6 @@ def no_figure(meaning: str, **more: Any) -> Finding:
     """Return a public finding that says why there is no figure."""
     return Finding(
         value=None,
-        meaning=f"{meaning} Not shown: at this budget the noise leaves no useful figure.",
+        meaning=f"{meaning} Not shown: at this budget the noise leaves no useful figure. {WHAT_HELPS}",
         **{"visibility": "public", "verdict": "insufficient", **more},
     )

@@ -34,6 +34,7 @@ TESTS_PER_ATTACK = 2 + len(FALSE_ALARMS)  # the AUC of everybody and of the most
 MIN_VULNERABLE = 20  # members, and as many non-members, as `MIN_TARGETS` (own)
 ROC_POINTS = 100  # of a curve in the report (own)
 ALLOWED_POINTS = 40  # of the bound in the report (own)
+MOST_UNSEEN = 0.5  # recognised members that a test may miss and still count as passed: half of them (own)
 POWER = 0.8  # the usual 80 %, Cohen (1988)
 
 
@@ -145,8 +146,16 @@ def detectable_tpr(members: int, non_members: int, rate: float, alpha: float) ->
       rate: false alarms, as many as expected.
       alpha: of the test, shared by the two bounds.
     """
-    limit = upper_bound(round(rate * non_members), non_members, alpha / 2)
-    hits = next((k for k in range(members + 1) if lower_bound(k, members, alpha / 2) > limit), None)
+    return share_noticed(members, upper_bound(round(rate * non_members), non_members, alpha / 2), alpha / 2)
+
+
+def share_noticed(members: int, limit: float, alpha: float) -> float | None:
+    """Return the smallest share of recognised members that a test notices with probability `POWER`; None if none.
+
+    Args:
+      limit: share that the lower bound, wrong with probability at most alpha, has to exceed.
+    """
+    hits = next((k for k in range(members + 1) if lower_bound(k, members, alpha) > limit), None)
     if hits is None:
         return None
     share = float(stats.beta(hits, members - hits + 1).ppf(POWER))  # P[Bin(members, share) >= hits] = POWER
@@ -262,6 +271,10 @@ def _tpr(name: str, trial: _Trial, rate: float) -> Finding:
     share = ALPHA / trial.tests / 2
     low, rate_high = lower_bound(hits, scores.n_members, share), upper_bound(false, n_counted, share)
     allowed = None if trial.claimed is None else allowed_tpr(rate_high, *trial.claimed)
+    seen = share_noticed(scores.n_members, rate_high if allowed is None else allowed, share)
+    verdict = trial.verdict(low, allowed, rate_high)
+    if verdict == "pass" and (seen is None or seen > MOST_UNSEEN):
+        verdict = "insufficient"
     return Finding.of(
         interval,
         family="membership",
@@ -272,10 +285,16 @@ def _tpr(name: str, trial: _Trial, rate: float) -> Finding:
         baseline=rate,
         baseline_label="chance",
         better="lower",
-        verdict=trial.verdict(low, allowed, rate_high),
-        threshold=trial.threshold(allowed),
+        verdict=verdict,
+        threshold=trial.threshold(allowed) + f"; a test that would miss {MOST_UNSEEN:.0%} of the members is no pass",
         meaning=f"Share of members that the attack recognises at a threshold that {percent(rate)} of other people pass "
-        f"by mistake. Guessing finds {percent(rate)}. The threshold was set on people who are not counted.",
+        f"by mistake. Guessing finds {percent(rate)}. The threshold was set on people who are not counted. "
+        + (
+            "Even an attack that recognises everybody would not have failed this test."
+            if seen is None
+            else f"It would have failed, with a probability of {POWER:.0%}, if {percent(seen)} of the members were "
+            "recognised."
+        ),
         source="Carlini et al. (2022); Clopper & Pearson (1934)",
         detail={
             "hits": hits,
@@ -338,6 +357,7 @@ AUDIT = Audit(
     left_out={
         "quick": "At most 1,000 members and 1,000 non-members are attacked; no Gen-LRA attack, no classifier, "
         "no shadow models.",
-        "standard": "No shadow models; the MAMA-MIA attack only on models that list the marginals they measured.",
+        "standard": "No shadow models, which train the generator again. The attack MAMA-MIA needs a model that says "
+        "which tables it measured, and is left out for others.",
     },
 )

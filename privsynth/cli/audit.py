@@ -58,7 +58,7 @@ def command(claimed_epsilon: float | None, claimed_delta: float, out: Path, as_j
 
     Example: privsynth audit --real a.csv --synthetic b.csv --holdout c.csv --schema schema.yaml --out audit/
     """
-    from privsynth.cli.keys import ask_passphrase
+    from privsynth.cli.terminal.passphrases import ask_passphrase
     from privsynth.findings.severity import worst_first
     from privsynth.pipeline.audits.outside_audit import AuditConfig, audit
     from privsynth.pipeline.environment import environment

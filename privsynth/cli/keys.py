@@ -2,58 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from privsynth.errors import ConfigError
+from privsynth.cli.terminal.passphrases import NEW_PASSPHRASE_VARIABLE, ask_passphrase
+from privsynth.cli.trust.roots import algorithm_option, root, write_page
 from privsynth.signing.keyring import ROLES
-from privsynth.signing.keys import PASSPHRASE_VARIABLE
 
 if TYPE_CHECKING:
     from privsynth.signing.keyring import KeyEntry
-
-NEW_PASSPHRASE_VARIABLE = "PRIVSYNTH_NEW_PASSPHRASE"
-
-
-def ask_passphrase(
-    *, confirm: bool = False, variable: str = PASSPHRASE_VARIABLE, prompt: str = "Passphrase"
-) -> Callable[[], bytes]:
-    """Return a function that gives the passphrase: from a variable of the environment, else from a prompt.
-
-    Args:
-      confirm: have it typed twice, for a new passphrase.
-    """
-
-    def ask() -> bytes:
-        given = os.environ.get(variable)
-        if given == "":
-            raise ConfigError(f"{variable} is set but empty; give a passphrase or unset it")
-        try:
-            text = given or click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True)
-        except click.Abort:
-            if _has_terminal():
-                raise
-            leave = ", or leave the key unencrypted with --no-passphrase" if confirm else ""
-            raise ConfigError(f"there is no terminal to ask for the passphrase; set {variable}{leave}") from None
-        return str(text).encode("utf-8")
-
-    return ask
-
-
-def _has_terminal() -> bool:
-    """Say whether a person can be asked: by the standard input, or past it, as the standard library asks."""
-    try:
-        with open("/dev/tty", "rb"):
-            return True
-    except OSError:
-        return sys.stdin.isatty()
 
 
 def _home() -> Path:
@@ -71,6 +31,9 @@ def keys() -> None:
     """
 
 
+keys.add_command(root)
+
+
 @keys.command()
 @click.option("--name", default="default", show_default=True, help="Name of the key file.")
 @click.option("--holder", help="Person or office to be named as the signer. [default: the name]")
@@ -84,11 +47,8 @@ def keys() -> None:
     show_default=True,
     type=click.Choice(tuple(ROLES)),
     help="What the key may sign; may be given again.",
-)
-@click.option(
-    "--algorithm", default="ed25519", show_default=True, type=click.Choice(["ed25519", "ecdsa-p256"]),
-    help="P-256 where a rule asks for it.",
 )  # fmt: skip
+@algorithm_option
 def init(name: str, holder: str | None, no_passphrase: bool, days: int, roles: tuple[str, ...], algorithm: str) -> None:
     """Make a signing key and add it to the keyring.
 
@@ -221,18 +181,8 @@ def page(key: str, out: Path) -> None:
 
     Example: privsynth keys page office verify.html
     """
-    from privsynth.errors import OutputError
     from privsynth.pages.verification import verify_page
     from privsynth.signing.keyring import Keyring
     from privsynth.signing.store import find
 
-    text = verify_page(Keyring(keys=(find(_home(), key),))).encode("utf-8")
-    try:
-        with out.open("xb") as file:
-            file.write(text)
-    except FileExistsError:
-        raise OutputError(f"{out} is there already; choose another name, or move it away") from None
-    except OSError as problem:
-        raise OutputError(f"{out} cannot be written: {problem.strerror}") from None
-    click.echo(f"Written     {out}")
-    click.echo(f"SHA-256     {hashlib.sha256(text).hexdigest()}")
+    write_page(out, verify_page(Keyring(keys=(find(_home(), key),))))

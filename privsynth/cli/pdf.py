@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from privsynth.cli.keys import ask_passphrase
+from privsynth.cli.terminal.passphrases import ask_passphrase
 from privsynth.errors import InputError, OutputError
 
 CERTIFICATE_VARIABLE = "PRIVSYNTH_CERTIFICATE_PASSPHRASE"

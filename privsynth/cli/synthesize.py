@@ -119,7 +119,7 @@ def command(out: Path, officer: bool, as_json: bool, format_: str, **options: An
 
     Example: privsynth synthesize admissions.csv --unit patient_id --max-rows-per-unit 3 --epsilon 1 --out out/
     """
-    from privsynth.cli.keys import ask_passphrase
+    from privsynth.cli.terminal.passphrases import ask_passphrase
     from privsynth.pipeline.config import SynthesizeConfig
     from privsynth.pipeline.environment import environment
     from privsynth.pipeline.synthesize import synthesize

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from privsynth.cli.terminal.keyrings import keyring_option, keyrings_of
+from privsynth.cli.trust.keyrings import keyring_option, keyrings_of, signed_keyrings
 from privsynth.errors import ConfigError, ReleaseRevoked
 
 if TYPE_CHECKING:
@@ -42,23 +42,32 @@ def verify(
 
     An older release signed with the same key verifies too: say what you expect, and look at the time of signing.
 
+    With --root, a keyring may come from anywhere, even with the release: the root vouches for it, it has an end, and an
+    older one than was seen before is refused.
+
     Example: privsynth verify out/public --keyring st-mary.json --kind public --dataset admissions
     """
     import json
 
     from privsynth.signing.verification import Expected, verify_folder, verify_report, verify_run
+    from privsynth.strict.time import to_text
 
     parts = [name for name in ("public", "officer") if (path / name / "manifest.json").exists()]
-    keyrings, expected = keyrings_of(keyring_files), Expected(kind, dataset)
+    signed, keyrings, expected = signed_keyrings(keyring_files), keyrings_of(keyring_files), Expected(kind, dataset)
     if parts and not (path / "manifest.json").exists():
         if kind is not None or len(parts) < 2:
             raise ConfigError(f"{path} holds parts that are signed by themselves; verify {path / (kind or parts[0])}")
         public, officer = verify_run(path, keyrings, datetime.now(UTC), expected)
-        digest, told = public.manifest, {"public": public.to_json(), "officer": officer.to_json()}
+        told: dict[str, Any] = {"public": public.to_json(), "officer": officer.to_json()}
+        digest = public.manifest
         text = f"{_text(path / 'public', public)}\n{path / 'officer'} verifies, and is about this release."
+        if (path / "approvals").is_dir():
+            text += f"\n{_decisions(path, keyrings)}"
     else:
         verified = (verify_folder if path.is_dir() else verify_report)(path, keyrings, datetime.now(UTC), expected)
         digest, told, text = verified.release or verified.manifest, verified.to_json(), _text(path, verified)
+    told["keyrings"] = [{"number": found.number, "expires": to_text(found.expires)} for found in signed]
+    text += "".join(f"\nKeyring     number {found.number}, good until {found.expires:%Y-%m-%d}" for found in signed)
     if list_file is not None:
         said, line = _revocation(list_file, digest, keyrings)
         told, text = {**told, "revocations": said}, f"{text}\n{line}"
@@ -86,6 +95,17 @@ def _revocation(list_file: Path, release: str, keyrings: list[Keyring]) -> tuple
         return {**told, "superseded_by": None, "reason": None}, f"Revoked     no: {line}"
     line = f"Superseded  on {one.at:%Y-%m-%d}, by the release {one.successor[:16]}…: {one.reason}"
     return {**told, "superseded_by": one.successor, "reason": one.reason}, line
+
+
+def _decisions(run: Path, keyrings: list[Keyring]) -> str:
+    """Return a line of who approved or rejected a run; `privsynth status` says all of it."""
+    from privsynth.approvals.decisions import standing
+
+    found = standing(run, keyrings, datetime.now(UTC), needed=1)
+    said = [f"{label} by {', '.join(who)}" for label, who in (
+        ("approved", found.approved_by), ("rejected", found.rejected_by),
+    ) if who]  # fmt: skip
+    return f"Decisions   {'; '.join(said) or 'none that counts'} (see 'privsynth status')"
 
 
 def _text(path: Path, verified: VerificationResult) -> str:

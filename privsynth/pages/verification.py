@@ -7,6 +7,7 @@ import hashlib
 
 from privsynth.pages.templates import templates_dir
 from privsynth.signing.keyring import Keyring
+from privsynth.signing.keys import PublicKey
 
 SCRIPTS = (
     "strict.js",
@@ -15,17 +16,19 @@ SCRIPTS = (
     "keyring.js",
     "archive.js",
     "release.js",
+    "root.js",
     "page.js",
 )  # each uses those before it
-PLACES = ("script_hash", "style_hash", "style", "keyring", "script")
+PLACES = ("script_hash", "style_hash", "style", "keyring", "root", "script")
 
 
-def verify_page(keyring: Keyring | None = None) -> str:
+def verify_page(keyring: Keyring | None = None, root: PublicKey | None = None) -> str:
     """Return the page: self-contained, without a request to anywhere, the same bytes for the same keyring.
 
     Args:
       keyring: to be built in; the page then needs no other. It must reach readers by another way than releases do,
         as a keyring must.
+      root: to be built in; the page then takes only keyrings that it signed.
     """
     folder = templates_dir() / "verify"
     style = (folder / "page.css").read_text(encoding="utf-8")
@@ -36,6 +39,7 @@ def verify_page(keyring: Keyring | None = None) -> str:
         "style": style,
         # A "<" in the name of a holder must not end the element that holds the keyring.
         "keyring": "" if keyring is None else keyring.to_json().decode("ascii").replace("<", "\\u003c"),
+        "root": "" if root is None else root.to_base64(),
         "script": script,
     }
     page = (folder / "page.html").read_text(encoding="utf-8")

@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from privsynth.errors import KeyFileError
+from privsynth.errors import KeyFileError, Option
 from privsynth.signing._algorithms import ED25519
 from privsynth.signing._files import anyone_may_write, atomic_write
 from privsynth.signing.keys import PublicKey, fingerprint
@@ -203,9 +203,20 @@ class Keyring(BaseModel):
         """Parse a keyring, of version 2 or of version 1, which knew makers only.
 
         Raises:
-          KeyFileError: not JSON, a repeated or unknown field, or an entry that contradicts itself.
+          KeyFileError: not JSON, a repeated or unknown field, an entry that contradicts itself, or a keyring that a
+            root signed, which `privsynth.signing.roots` opens.
         """
-        document = loads(data, what=what, max_bytes=MAX_KEYRING_BYTES, error=KeyFileError)
+        if data.startswith(b'{"payload":'):
+            raise KeyFileError(f"{what} is a keyring that a root signed; give that root with ", Option("root"))
+        return cls.of_document(loads(data, what=what, max_bytes=MAX_KEYRING_BYTES, error=KeyFileError), what=what)
+
+    @classmethod
+    def of_document(cls, document: Any, *, what: str) -> Keyring:
+        """Return the keyring in a parsed document.
+
+        Raises:
+          KeyFileError: a missing or unknown field, or an entry that contradicts itself.
+        """
         if (
             not isinstance(document, dict)
             or set(document) != {"version", "keys"}

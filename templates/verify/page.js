@@ -1,13 +1,20 @@
 // The page: takes what is dropped or chosen, and says what was found.
 
 const byId = (id) => document.getElementById(id);
+let given = []; // keyrings, {name, bytes}
+let root = null; // of the reader; then only keyrings that it signed count
 let keyrings = []; // entries of all keyrings that were given
 let dropped = null; // {label, files} of a folder or archive, or {label, file} of a lone page
 
 async function start() {
-  const built = byId("built-in-keyring").textContent.trim();
-  if (built !== "") await takeKeyring(fileOf(new Blob([built])), "the keyring that came with this page");
+  const [builtRoot, built] = [byId("built-in-root").textContent.trim(), byId("built-in-keyring").textContent.trim()];
+  if (builtRoot !== "") await setRoot(builtRoot, "the root that came with this page");
+  if (built !== "") {
+    given.push({ name: "the keyring that came with this page", bytes: utf8.encode(built) });
+    await readKeyrings();
+  }
   byId("keyring").addEventListener("change", (event) => attempt(() => takeKeyrings([...event.target.files])));
+  byId("root").addEventListener("change", (event) => attempt(() => takeRoot(event.target.files[0])));
   byId("file").addEventListener("change", (event) => attempt(() => takeFile(event.target.files[0])));
   byId("folder").addEventListener("change", (event) => attempt(() => takeFolder([...event.target.files])));
   const zone = byId("drop");
@@ -29,21 +36,51 @@ async function attempt(act) {
 }
 
 async function takeKeyrings(files) {
-  for (const file of files) await takeKeyring(fileOf(file), file.name);
+  for (const file of files) given.push({ name: file.name, bytes: await readOnce(file) });
+  await readKeyrings();
 }
 
-async function takeKeyring(file, name) {
-  let entries;
-  try {
-    entries = await keyringOf(await file.read(MAX_DOCUMENT), name);
-  } catch (problem) {
-    if (problem instanceof Refused) throw new Refused(`${problem.message}. Ask the signer for a keyring.`);
-    throw problem;
+async function takeRoot(file) {
+  if (file === undefined) return;
+  await setRoot(latin1(await readOnce(file)).trim(), file.name);
+}
+
+async function setRoot(text, name) {
+  const key = await publicKey(text);
+  if (key === null) throw new Refused(`${name} is not the public key of a root. Ask who holds the root for it.`);
+  root = key;
+  await readKeyrings();
+}
+
+async function readOnce(file) {
+  return fileOf(file).read(MAX_DOCUMENT);
+}
+
+// All keyrings that were given, read again: which of them count depends on whether there is a root.
+async function readKeyrings() {
+  const entries = [];
+  keyrings = [];
+  for (const one of [...given]) {
+    try {
+      entries.push(...(await readKeyring(one)));
+    } catch (problem) {
+      given = given.filter((other) => other !== one);
+      if (problem instanceof Refused) throw new Refused(`${problem.message}. Ask the signer for a keyring.`);
+      throw problem;
+    }
   }
-  keyrings = [...keyrings, ...entries];
-  byId("keys").replaceChildren(...keyrings.map((entry) => item(`${entry.holder}: ${fingerprint(entry.keyid)}`)));
-  if (!keyrings.length) byId("keys").replaceChildren(item(`${name} holds no key`));
+  keyrings = entries;
+  const from = root === null ? [] : [item(`Root: ${fingerprint(root.keyid)}`)];
+  const listed = keyrings.map((entry) => item(`${entry.holder}: ${fingerprint(entry.keyid)}`));
+  if (given.length && !listed.length) listed.push(item(`${given.at(-1).name} holds no key`));
+  byId("keys").replaceChildren(...from, ...listed);
   await check();
+}
+
+async function readKeyring({ name, bytes }) {
+  if (root !== null) return signedEntries(bytes, root, Date.now(), name);
+  if (isSigned(bytes)) throw new Refused(`${name} is a keyring that a root signed: give the root first`);
+  return keyringOf(bytes, name);
 }
 
 async function takeFile(file) {

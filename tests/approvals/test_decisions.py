@@ -213,6 +213,7 @@ def test_the_commands_approve_and_tell(run, key, tmp_path, monkeypatch):
     before = ran("status", str(run))
     assert (before.exit_code, "0 of 1 person" in before.output) == (3, True)
     told = ran(*mine)
+    assert "Decisions   approved by anna" in ran("verify", str(run)).output
     assert (told.exit_code, "anna: approved the release of admissions" in told.output) == (0, True)
     assert ran("status", str(run)).exit_code == 0
     two = ran("status", str(run), "--policy", "public")

@@ -10,9 +10,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from click.testing import CliRunner
 
-from privsynth.cli.keys import ask_passphrase, keys
+from privsynth.cli.keys import keys
+from privsynth.cli.terminal.passphrases import ask_passphrase
 from privsynth.cli.verify import verify
-from privsynth.errors import ConfigError, KeyFileError, PrivsynthWarning, UnknownSigner, VerificationError
+from privsynth.errors import ConfigError, KeyFileError, OutputError, PrivsynthWarning, UnknownSigner, VerificationError
 from privsynth.signing.keyring import Keyring
 from privsynth.signing.store import NewKey, create_key, find, open_key
 
@@ -270,6 +271,42 @@ def test_rotation_ends_the_old_key_and_keeps_holder_roles_and_algorithm(home, si
     with pytest.raises(KeyFileError, match="expired"):
         run(keys, "rotate", "old", "newer", "--no-passphrase")
     assert not (home / "keys" / "newer.pem").exists()
+
+
+def test_a_root_from_end_to_end(signed, home, tmp_path, monkeypatch):
+    """A key office makes a root and signs; a recipient with the root alone verifies, and notices an older keyring."""
+    run(keys, "init", "--name", "admin", "--no-passphrase", "--role", "key-admin")
+    assert "Readers need" in run(keys, "root", "init", "--no-passphrase")
+    root, first, second = home / "roots" / "root.pub", tmp_path / "first.keyring", tmp_path / "second.keyring"
+    run(keys, "root", "sign", home / "keyring.json", first, "--days", 30)
+    run(keys, "root", "sign", home / "keyring.json", second)
+    with pytest.raises(OutputError, match="there already"):
+        run(keys, "root", "sign", home / "keyring.json", second)
+    with pytest.raises(KeyFileError, match="a root signed"):
+        run(verify, signed, "--keyring", first)
+    with pytest.raises(ConfigError, match="a root vouches for keyrings"):
+        run(verify, signed, "--root", root)
+    with pytest.raises(VerificationError, match="is no keyring to rely on"):
+        run(verify, signed, "--root", root, "--keyring", home / "keyring.json")
+    revoked, admin = tmp_path / "revoked.keyring", find(home, "admin")
+    run(keys, "root", "revoke", second, revoked, "--root", root, "--key", find(home, "office").fingerprint,
+        "--as", "admin", "--reason", "laptop stolen")  # fmt: skip
+    run(keys, "root", "rotate", "root", "later", "--no-passphrase")
+    third = tmp_path / "third.keyring"
+    Keyring(keys=(find(home, "office"), admin)).save(tmp_path / "plain.json")
+    run(keys, "root", "sign", tmp_path / "plain.json", third, "--as", "later")
+    monkeypatch.setenv("PRIVSYNTH_HOME", str(tmp_path / "recipient"))
+    with pytest.raises(UnknownSigner):
+        run(verify, signed)
+    assert "Keyring     number 2, good until" in run(verify, signed, "--root", root, "--keyring", second)
+    with pytest.raises(VerificationError, match="kept back the newer one"):
+        run(verify, signed, "--root", root, "--keyring", first)
+    with pytest.raises(VerificationError, match="laptop stolen"):
+        run(verify, signed, "--root", root, "--keyring", revoked)
+    with pytest.raises(VerificationError, match="kept back the newer one"):
+        run(verify, signed, "--root", root, "--keyring", second)
+    assert "Data office" in run(verify, signed, "--root", root, "--keyring", third)
+    assert run(keys, "root", "page", root, tmp_path / "verify.html").startswith("Written")
 
 
 def test_init_without_a_terminal_says_what_to_do(home, monkeypatch):

@@ -15,7 +15,7 @@ from signed import FILES, NOW
 
 from privsynth.signing.envelope import Envelope, Signature, sign
 from privsynth.signing.keyring import KeyEntry, Keyring
-from privsynth.signing.keys import SigningKey
+from privsynth.signing.keys import PublicKey, SigningKey
 from privsynth.signing.release import EMPTY_ELEMENT, sign_folder
 from privsynth.signing.statement import PAYLOAD_TYPE
 from privsynth.strict.json import dumps
@@ -38,6 +38,7 @@ class Vector:
       says: a part of what a verifier says, in privsynth's own words.
       keyring: of the reader.
       at: seconds that the reader's clock is after the time of signing.
+      root: of the reader, who then takes only keyrings that it signed.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Vector:
     keyring: bytes
     at: int = 0
     alone: bool = False
+    root: PublicKey | None = None
 
 
 def _key(first: int) -> SigningKey:

@@ -21,6 +21,7 @@ from signing.test_vectors import EVERY, laid_out
 from privsynth.errors import OutputError
 from privsynth.pages.verification import verify_page
 from privsynth.signing.keyring import KeyEntry, Keyring
+from privsynth.signing.keys import PublicKey
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 if CHROMIUM is None and os.environ.get("PRIVSYNTH_REQUIRE_CHROMIUM"):
@@ -84,11 +85,17 @@ def axe() -> Callable[[Any], dict[str, Any]]:
     return run
 
 
-def give(page: Any, what: Path, keyring: bytes | None = RING.to_json()) -> tuple[str, str]:
-    """Give a page a keyring and then a release, and return the state and the text of its verdict."""
+def give(
+    page: Any, what: Path, keyring: bytes | None = RING.to_json(), root: PublicKey | None = None
+) -> tuple[str, str]:
+    """Give a page a root, a keyring and then a release, and return the state and the text of its verdict."""
+    if root is not None:
+        told = f"{root.to_base64()}\n".encode()
+        page.set_input_files("#root", {"name": "root.pub", "mimeType": "text/plain", "buffer": told})
+        page.wait_for_selector("#keys li")
     if keyring is not None:
         page.set_input_files("#keyring", {"name": "keyring.json", "mimeType": "application/json", "buffer": keyring})
-        page.wait_for_selector("#keys li, #verdict[data-state=problem]")
+        page.wait_for_selector(f"#keys li:nth-child({1 if root is None else 2}), #verdict[data-state=problem]")
         if page.locator("#verdict[data-state=problem]").count():
             return "problem", page.locator("#verdict").inner_text()
     page.set_input_files("#folder" if what.is_dir() else "#file", what)
@@ -101,7 +108,7 @@ def give(page: Any, what: Path, keyring: bytes | None = RING.to_json()) -> tuple
 @pytest.mark.parametrize("vector", EVERY, ids=lambda vector: vector.name)
 def test_the_pages_verdict_is_the_command_lines(opened, vector: Vector, old_browser, tmp_path):
     page = opened(at=vector.at, old_browser=old_browser)
-    state, text = give(page, laid_out(vector, tmp_path / "release"), vector.keyring)
+    state, text = give(page, laid_out(vector, tmp_path / "release"), vector.keyring, vector.root)
     page.close()
     assert state in STATES[vector.verdict]
     assert vector.says in text

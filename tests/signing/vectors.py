@@ -38,6 +38,7 @@ from signing.making import (
     with_signature,
     without,
 )
+from signing.root_vectors import root_vectors
 
 from privsynth.signing.envelope import Signature, sign
 from privsynth.signing.release import EMPTY_ELEMENT
@@ -48,9 +49,9 @@ from privsynth.strict.json import dumps
 def vectors() -> Iterator[Vector]:
     """Yield all of them."""
     good = released()
-    yield from (replace(vector, keyring=vector.keyring or RING.to_json()) for vector in [
+    yield from (vector if vector.root or vector.keyring else replace(vector, keyring=RING.to_json()) for vector in [
         *_intact(good), *_changed(good), *_signatures(good), *_statements(good), *_pages(good), *_paths(good),
-        *key_vectors(good),
+        *key_vectors(good), *root_vectors(good),
     ])  # fmt: skip
 
 
@@ -200,6 +201,7 @@ def document() -> bytes:
             "verdict": vector.verdict,
             "alone": vector.alone,
             "clock": (NOW + timedelta(seconds=vector.at)).isoformat().replace("+00:00", "Z"),
+            "root": None if vector.root is None else vector.root.to_base64(),
             "keyring": base64.b64encode(vector.keyring).decode("ascii"),
             "files": {name: base64.b64encode(data).decode("ascii") for name, data in vector.files.items()},
         }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from privsynth.cli.decisions.options import chosen_log, log_option
-from privsynth.cli.terminal.keyrings import keyring_option, keyrings_of
+from privsynth.cli.trust.keyrings import keyring_option, keyrings_of
 from privsynth.errors import ConfigError, LogUnavailable, OutputError, VerificationError
 
 if TYPE_CHECKING:

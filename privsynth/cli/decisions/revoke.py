@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 
 from privsynth.cli.decisions.options import chosen_log, log_option
-from privsynth.cli.keys import ask_passphrase
-from privsynth.cli.terminal.keyrings import keyring_option, keyrings_of
+from privsynth.cli.terminal.passphrases import ask_passphrase
+from privsynth.cli.trust.keyrings import keyring_option, keyrings_of
 from privsynth.errors import ConfigError
 
 LIST = "revocations.json"

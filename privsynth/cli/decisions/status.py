@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from privsynth.cli.decisions.options import chosen_log, log_option
-from privsynth.cli.terminal.keyrings import keyring_option, keyrings_of
+from privsynth.cli.trust.keyrings import keyring_option, keyrings_of
 
 if TYPE_CHECKING:
     from privsynth.approvals.decisions import MissingDecision, Read, Standing

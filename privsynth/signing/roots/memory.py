@@ -1,0 +1,111 @@
+"""What a reader has seen of the keyrings of a root, so that an older one is noticed when it comes again."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from privsynth.errors import KeyFileError, PrivsynthWarning, VerificationError
+from privsynth.signing._files import atomic_write
+from privsynth.signing.roots.signed_keyring import SignedKeyring
+from privsynth.strict.json import dumps, loads
+
+MAX_BYTES = 1_000_000  # of the file (own): a root takes some hundred bytes
+_KeyIds = Annotated[tuple[str, ...], BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)]
+
+
+class Seen(BaseModel):
+    """The newest keyring of a root that was accepted here.
+
+    Attributes:
+      roots: ids of the roots that followed each other, the last one in force.
+      number, revision, digest: as of `SignedKeyring`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    roots: Annotated[_KeyIds, Field(min_length=1)]
+    number: int
+    revision: int
+    digest: str
+
+
+def memory_path(home: Path) -> Path:
+    """Return where it is kept."""
+    return home / "seen-keyrings.json"
+
+
+def advanced(seen: Seen, found: SignedKeyring) -> Seen:
+    """Return what has been seen after another keyring of the same roots.
+
+    Raises:
+      VerificationError: the keyring, or the root that signed it, is an older one.
+    """
+    if seen.roots[-1] not in found.roots:
+        raise VerificationError("it is signed by a root that has been replaced: a later root was seen here")
+    if (found.number, found.revision) < (seen.number, seen.revision):
+        raise VerificationError(
+            f"it is number {found.number}, revision {found.revision}, and number {seen.number}, revision "
+            f"{seen.revision} was seen here before: somebody kept back the newer one"
+        )
+    if found.number == seen.number and found.digest != seen.digest:
+        raise VerificationError(f"another keyring of number {seen.number} was seen here before: the root signed two")
+    roots = seen.roots + tuple(root for root in found.roots if root not in seen.roots)
+    return Seen(roots=roots, number=found.number, revision=found.revision, digest=found.digest)
+
+
+def remember(home: Path, found: SignedKeyring, *, what: str = "the keyring") -> None:
+    """Compare a keyring with what was seen before, and remember it.
+
+    Warns where it cannot be remembered.
+
+    Raises:
+      VerificationError: it is older than what was seen.
+      KeyFileError: what was seen cannot be read.
+    """
+    path = memory_path(home)
+    known = _load(path)
+    mine = [seen for seen in known if set(seen.roots) & set(found.roots)]
+    fresh = Seen(roots=found.roots, number=found.number, revision=found.revision, digest=found.digest)
+    try:
+        for seen in mine:
+            fresh = advanced(seen, found)
+    except VerificationError as problem:
+        raise VerificationError(
+            f"{what} is no keyring to rely on: {problem}. Ask those who hold the root for their latest keyring"
+        ) from None
+    told = [*(seen for seen in known if seen not in mine), fresh]
+    if told != known:
+        _save(path, told)
+
+
+def _load(path: Path) -> list[Seen]:
+    damaged = f"{path}, which keeps what keyrings were seen, is damaged; put back a copy, or delete it to start anew"
+    try:
+        document = loads(path.read_bytes(), what=str(path), max_bytes=MAX_BYTES, error=KeyFileError)
+        if not isinstance(document, dict) or not isinstance(document.get("seen"), list):
+            raise KeyFileError(damaged)
+        return [Seen.model_validate(item) for item in document["seen"]]
+    except FileNotFoundError:
+        return []
+    except OSError as problem:
+        raise KeyFileError(f"{path} cannot be read: {problem.strerror}") from None
+    except ValidationError:
+        raise KeyFileError(damaged) from None
+
+
+def _save(path: Path, seen: Sequence[Seen]) -> None:
+    data = dumps({"seen": [item.model_dump(mode="json") for item in seen]}, indent=2) + b"\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        atomic_write(path, data, mode=0o600)
+    except OSError as problem:
+        warnings.warn(
+            f"{path} cannot be written ({problem.strerror}): an older keyring would not be noticed next time",
+            PrivsynthWarning,
+            stacklevel=3,
+        )

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from privsynth.findings.finding import Finding
 from privsynth.report.blocks import row_of
-from privsynth.report.charts import matrices, plots, roc
+from privsynth.report.charts import matrices, plots, roc, svg
 from privsynth.report.charts.overlays import Overlay, overlay
 from privsynth.report.charts.roc import Curve
 from privsynth.report.charts.steps import Line, steps
@@ -92,7 +92,7 @@ def _together(heading: str, findings: Sequence[Finding], title: Titles) -> list[
         label = f"{short} ({finding.group})" if short and finding.group else short or finding.group
         rows.append(row_of(finding, (label or title(finding.name)) + kind))
     label = next((f.baseline_label for f in findings if f.baseline_label), "")
-    return [plots.forest(heading, rows, better=findings[0].better, baseline_label=label)]
+    return [_named(heading, plots.forest(heading, rows, better=findings[0].better, baseline_label=label))]
 
 
 def _roc(findings: Sequence[Finding], report: ReportData, title: Titles) -> list[Markup]:
@@ -102,7 +102,8 @@ def _roc(findings: Sequence[Finding], report: ReportData, title: Titles) -> list
     bound, g = None, report.guarantee
     if g is not None:
         bound = bound_curve(epsilon=g.epsilon, delta=g.delta, mu=g.mu, mu_delta=g.mu_delta, lowest=roc.LOWEST)
-    return [roc.roc("Membership attacks, and the most that the guarantee allows", drawn, bound=bound)]
+    heading = "Membership attacks, and the most that the guarantee allows"
+    return [_named(heading, roc.roc(heading, drawn, bound=bound))]
 
 
 def _generations(findings: Sequence[Finding], title: Titles) -> list[Markup]:
@@ -117,27 +118,36 @@ def _generations(findings: Sequence[Finding], title: Titles) -> list[Markup]:
         drawn = [Line(f.group or title(f.name), f.detail[curve]) for f in own]
         plain = [Line("resampling without a model", f.detail[f"{curve}_resampled"], soft=True) for f in own[:1]]
         if drawn:
-            pictures.append(steps(heading, [*drawn, *plain], across="generation"))
+            pictures.append(_named(heading, steps(heading, [*drawn, *plain], across="generation")))
     return pictures
 
 
 def _histories(findings: Sequence[Finding], title: Titles) -> list[Markup]:
-    """Return the numbers of rows of each table, and what follows what in the worst column: from the details."""
+    """Return the numbers of rows and the gaps of each table, and what follows what in its worst column."""
     pictures = []
     for finding in findings:
-        if finding.name == "children_distance" and finding.detail.get("labels"):
-            told = finding.detail
-            heading = f"{title(finding.name)}: {finding.group}"
+        told, heading = finding.detail, f"{title(finding.name)}: {finding.group}"
+        if finding.name == "children_distance" and told.get("labels"):
             shares = {"synthetic": told["synthetic"], "real": told["real"]}
-            pictures.append(overlay(Overlay(title=heading, labels=told["labels"], **shares)))
-    worst = [f for f in findings if f.name == "transition_distance_worst" and f.detail.get("labels")]
-    if worst:
-        furthest = max(worst, key=lambda f: (f.value or 0.0) - (f.baseline or 0.0))
-        heading, told = f"{title(furthest.name)}: {furthest.group}", furthest.detail
-        shares = {"rows": told["labels"], "columns": told["labels"], "meaning": FOLLOWS}
-        pair = matrices.Pair(title=heading, real=told["real"], synthetic=told["synthetic"], **shares)
-        pictures.append(matrices.tiles(pair))
+            count = len(told["labels"])
+            labels = [*told["labels"], str(count)]
+            pictures.append(
+                _named(heading, overlay(Overlay(title=heading, labels=labels, edges=range(count + 1), **shares)))
+            )
+        if finding.name == "gap_distance_mean" and told.get("overlay"):
+            unit = f", in {told['measured_in']}" if told.get("measured_in") else ""
+            heading = f"Gap to the next row: {finding.group}{unit}"
+            pictures.append(_named(heading, overlay(Overlay(title=heading, **told["overlay"]))))
+        if finding.name == "transition_distance_worst" and told.get("labels"):
+            shares = {"rows": told["labels"], "columns": told["labels"], "meaning": FOLLOWS}
+            pair = matrices.Pair(title=heading, real=told["real"], synthetic=told["synthetic"], **shares)
+            pictures.append(_named(heading, matrices.tiles(pair)))
     return pictures
+
+
+def _named(heading: str, picture: Markup) -> Markup:
+    """Return a picture below its caption, for the inside of a figure."""
+    return Markup("<figcaption><bdi>{}</bdi></figcaption>").format(svg.clean(heading)) + picture
 
 
 def _curve(finding: Finding, title: Titles) -> Curve | None:

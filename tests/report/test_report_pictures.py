@@ -75,3 +75,23 @@ def test_a_public_report_shows_synthetic_rows_as_they_are_written_with_units(pub
 def test_sample_rows_that_do_not_fit_their_columns_are_refused():
     with pytest.raises(ValueError, match="1 cells, and there are 2 columns"):
         SampleRows(columns=("a", "b"), units=("", ""), rows=(("1",),))
+
+
+def test_histories_are_drawn_for_each_table_below_their_captions(officer_report):
+    gap = {"labels": ["0", "1", "2"], "edges": [0, 1, 2], "real": [0.5, 0.5], "synthetic": [0.75, 0.25]}
+    grid = {"labels": ["a", "b"], "real": [[0.5, 0.5], [0.0, 1.0]], "synthetic": [[1.0, 0.0], [0.0, 1.0]]}
+    count = {"labels": ["0", "1"], "real": [0.5, 0.5], "synthetic": [0.25, 0.75]}
+    told = (
+        ("gap_distance_mean", {"overlay": gap, "measured_in": "days"}, "Gap to the next row: {}, in days"),
+        ("transition_distance_worst", grid, "Worst column in one row and in the next: {}"),
+        ("children_distance", count, "Number of rows for each row above: {}"),
+    )
+    findings = [
+        replace(finding(name, table, 0.1, **detail), family="histories")
+        for table in ("stays", "tests")
+        for name, detail, _ in told
+    ]
+    page = render(replace(officer_report, findings=tuple(findings)))
+    for _, _, heading in told:
+        for table in ("stays", "tests"):
+            assert f"<figcaption><bdi>{heading.format(table)}</bdi></figcaption>" in page

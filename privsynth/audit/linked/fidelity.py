@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from privsynth.audit.common.settings import AuditContext
 from privsynth.audit.fidelity.pictures import DrawnColumns, with_pictures
 from privsynth.audit.linked.distances import Measured, findings, measure
 from privsynth.audit.linked.entry import LinkedAudit
 from privsynth.audit.linked.linked_tables import LinkedTables
-from privsynth.audit.linked.views import MOST_CHILDREN, CodedView, Views
+from privsynth.audit.linked.views import MOST_CHILDREN, CodedView, Views, gaps_of
 from privsynth.findings.finding import Finding
 from privsynth.findings.insufficient import insufficient
+from privsynth.schema.definition import TIME_KINDS
 
+DAY = 86_400  # seconds
 SHOWN = 8  # values of a column in a matrix of transitions, the most frequent: what can be read (own)
 
 
@@ -43,7 +47,7 @@ def histories_alike(tables: LinkedTables, *, rng: np.random.Generator, context: 
             found += _of_view(views.places(table), rng)
             found += _of_view(views.transitions(table), rng)
             if tables.orders[table] in tables.columns(table):
-                found += _of_view(views.gaps(table), rng)
+                found += _with_gaps(_of_view(views.gaps(table), rng), tables, table)
     if tables.children:
         found += _of_view(views.aggregates(1), rng)
         if context.settings.level != "quick":
@@ -70,6 +74,19 @@ def _picture(measured: Measured) -> dict[str, Any]:
     if view.name == "transition_distance":
         return _matrices(view, view.marginals[int(measured.order[0])])
     return {}
+
+
+def _with_gaps(findings: list[Finding], tables: LinkedTables, table: str) -> list[Finding]:
+    """Return the findings on gaps, the mean with what a picture of the gaps by themselves shows."""
+    order = tables.orders[table]
+    times = tables.kinds[table].get(order, "") in TIME_KINDS
+    parts = (gaps_of(part, table, order) / (DAY if times else 1.0) for part in (tables.train, tables.synthetic))
+    real, synthetic = (pd.DataFrame({"gap": gaps}) for gaps in parts)
+    if not len(real) or not len(synthetic):
+        return findings
+    drawn = DrawnColumns(real, synthetic, {"gap": "numeric"}).overlay("gap")
+    detail = {"overlay": drawn, "measured_in": "days" if times else ""}
+    return [replace(f, detail={**f.detail, **detail}) if f.name == "gap_distance_mean" else f for f in findings]
 
 
 def _shares(view: CodedView) -> dict[str, Any]:

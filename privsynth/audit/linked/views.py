@@ -191,7 +191,7 @@ class Views:
     def gaps(self, table: str) -> CodedView:
         """Return the gap from a row to the next, and pairs of the gap and a column."""
         own, order = self._codes(table), self._tables.orders[table]
-        gaps = {name: _gaps(part, table, order) for name, part in self._tables.parts.items()}
+        gaps = {name: gaps_of(part, table, order) for name, part in self._tables.parts.items()}
         coder = fit_coder(pd.Series(gaps["train"]), is_number=True)
         codes = {}
         for name, part in self._tables.parts.items():
@@ -257,7 +257,7 @@ class Views:
         )
 
 
-def _gaps(part: LinkedPersons, table: str, order: str) -> np.ndarray:
+def gaps_of(part: LinkedPersons, table: str, order: str) -> np.ndarray:
     """Return how much later the next row is (seconds or units of the order), for the rows that have one."""
     at, values = part.rows[table].followed, numbers(part.rows[table].frame[order])
     return values[at + 1] - values[at]

@@ -8,6 +8,7 @@ from privsynth.findings.finding import Finding
 
 CELL = "most_telling"  # key of a share among rows with one value, in the detail of a pair of columns
 Titles = Callable[[str], str]
+_COUNTED = ("columns", "generations", "rows", "slices")  # units of which there can be one
 
 
 def sentence(finding: Finding, title: Titles | None = None) -> str:
@@ -63,7 +64,9 @@ def _figure(value: float | None, unit: str = "") -> str:
     if value is None:
         return "–"
     text = f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
-    return f"{text} {unit}".rstrip() if unit != "mu" else text
+    if unit == "mu":
+        return text
+    return f"{text} {unit.removesuffix('s') if text == '1' and unit in _COUNTED else unit}".rstrip()
 
 
 def _distance(finding: Finding) -> str:

@@ -22,6 +22,7 @@ BEYOND = "beyond_fresh_rows"  # key of the excess in the detail of a finding
 FIRST: tuple[Verdict, ...] = ("fail", "review", "insufficient", "pass", "info")
 # Families in which a failure says that somebody may be harmed: they come before any failure of likeness.
 OF_PEOPLE = frozenset({"membership", "disclosure", "alarms", "pii"})
+OF_REAL_COLUMNS = frozenset({"pii_column", "pii_columns"})  # say what the source has, and nothing of the release
 SAME_KIND = 2  # reasons of one name among the strongest: a third says little that is new (own)
 
 
@@ -127,8 +128,11 @@ def strongest(findings: Iterable[Finding], n: int = 3) -> list[Finding]:
     No two are about the same columns or the same group, and of one name there are at most `SAME_KIND`, unless nothing
     else is left. Failures that concern people come before failures of likeness.
     """
-    against = [f for f in findings if f.verdict in ("fail", "review") and f.value is not None]
-    against.sort(key=lambda f: (FIRST.index(f.verdict), f.family not in OF_PEOPLE, *worst_first(f)))
+    against = [
+        f for f in findings if f.verdict in ("fail", "review") and f.value is not None and f.name not in OF_REAL_COLUMNS
+    ]
+    harms = {id(f) for f in against if f.verdict == "fail" and f.family in OF_PEOPLE}
+    against.sort(key=lambda f: (id(f) not in harms, *worst_first(f)))
     varied = _pick(against, n, lambda f, chosen: sum(_kind(f) == _kind(c) for c in chosen) < SAME_KIND)
     return varied if len(varied) == n else _pick(against, n, lambda f, chosen: True)
 

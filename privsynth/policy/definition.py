@@ -19,6 +19,14 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 # What a check may name besides findings: the promise itself.
 PROMISES = ("promised_epsilon", "promised_delta")
+# Figures that are shares, distances or areas: from 0 to 1.
+SHARES = frozenset(
+    {
+        *(f"tvd_{ways}way{end}" for ways in (1, 2, 3) for end in ("", "_mean", "_worst")),
+        *("tie_distance", "membership_auc", "membership_tpr", "tstr_auroc", "c2st_auroc"),
+        *("base_rate", "representation", "exact_copies", "rule_violations"),
+    }
+)
 FORBIDDEN = ("anonym", "compliant", "compliance")
 
 
@@ -62,9 +70,23 @@ class Check(_Frozen):
             )
         if self.judge != "verdict" and given != 1:
             raise ValueError("give exactly one of at_most and at_least, or judge: verdict")
+        self._can_be_met_and_missed()
         if self.metric in PROMISES and (self.judge == "verdict" or self.compare != "value" or self.groups != "*"):
             raise ValueError(f"{self.metric} is one number: it takes at_most or at_least, and no groups or compare")
         return self
+
+    def _can_be_met_and_missed(self) -> None:
+        """Refuse what arithmetic decides: nothing can meet it, or nothing can miss it."""
+        never_below_zero = self.compare == "distance" or (self.compare == "value" and self.metric in SHARES)
+        if self.at_most is not None and never_below_zero and self.at_most < 0:
+            raise ValueError(f"at_most: {self.at_most:g} can be met by nothing: {self.metric} is never below 0")
+        if self.compare != "value" or self.metric not in SHARES:
+            return
+        if self.at_most is not None and self.at_most >= 1:
+            raise ValueError(f"at_most: {self.at_most:g} can be missed by nothing: {self.metric} is never above 1")
+        if self.at_least is not None and not 0 < self.at_least <= 1:
+            what = "missed" if self.at_least <= 0 else "met"
+            raise ValueError(f"at_least: {self.at_least:g} can be {what} by nothing: {self.metric} is from 0 to 1")
 
     @property
     def is_public(self) -> bool:

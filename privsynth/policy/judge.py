@@ -106,7 +106,7 @@ def _outcome(check: Check, findings: list[Finding], promise: Mapping[str, float]
         groups=check.groups,
         demand=check.demand,
         source=check.source,
-        why=check.why,
+        why=f"{check.why} {_unreachable(check, seen)}".strip(),
         verdict=verdict,
         counts={d: decisions.count(d) for d in ORDER if d in decisions},
         worst=tuple(f.group for f in named if f.group)[:8],
@@ -117,6 +117,16 @@ def _outcome(check: Check, findings: list[Finding], promise: Mapping[str, float]
         noisy=any(_is_paid(finding) for finding in seen) and all(finding.visibility == "public" for finding in seen),
         alone=not seen,
     )
+
+
+def _unreachable(check: Check, seen: list[Finding]) -> str:
+    """Return a sentence on a threshold that fresh real rows miss; "" where they meet it, or are not known."""
+    if check.judge == "verdict":
+        return ""
+    missed = next((f.baseline for f in seen if fresh_rows_would_fail(check, f)), None)
+    if missed is None:
+        return ""
+    return f"Fresh real rows reach {missed:.3g} and miss this threshold: what fails it asks for a look only. Change it."
 
 
 def looked_at(check: Check, findings: list[Finding]) -> list[Finding]:
@@ -147,7 +157,17 @@ def decide(check: Check, finding: Finding) -> Decision:
     value, low, high = _compared(check, finding)
     if value is None:
         return check.if_insufficient
-    return _against(check, value, value if low is None else low, value if high is None else high)
+    told = _against(check, value, value if low is None else low, value if high is None else high)
+    return "review" if told == "fail" and fresh_rows_would_fail(check, finding) else told
+
+
+def fresh_rows_would_fail(check: Check, finding: Finding) -> bool:
+    """Return whether fresh real rows miss a threshold themselves: no synthetic table can be asked to meet it."""
+    if check.compare != "value" or finding.baseline is None or not finding.baseline_label.startswith("holdout"):
+        return False
+    if check.at_most is not None:
+        return finding.baseline > check.at_most
+    return check.at_least is not None and finding.baseline < check.at_least
 
 
 def _compared(check: Check, finding: Finding) -> tuple[float | None, float | None, float | None]:
@@ -157,10 +177,16 @@ def _compared(check: Check, finding: Finding) -> tuple[float | None, float | Non
     if finding.baseline is None:
         return None, None, None
     base = finding.baseline
+    if "shift_low" in finding.detail:  # the audit knows the sampling error of what it compares with, too
+        moved = (finding.detail["shift"], finding.detail["shift_low"], finding.detail["shift_high"])
+        return moved if check.compare == "difference" else _away(*moved)
     value, low, high = (None if end is None else end - base for end in (finding.value, finding.low, finding.high))
     if check.compare == "difference" or value is None:
         return value, low, high
-    low, high = value if low is None else low, value if high is None else high
+    return _away(value, value if low is None else low, value if high is None else high)
+
+
+def _away(value: float, low: float, high: float) -> tuple[float, float, float]:
     return abs(value), max(low, -high, 0.0), max(abs(low), abs(high))
 
 

@@ -84,6 +84,7 @@ def test_the_strongest_reasons_are_about_different_things_and_people_come_first(
     found = strongest([fine, rate, third, other, inside, same, worst, copied], 4)
     assert [f.group for f in found] == ["", "diagnosis × ward", "age × ward", "sex=F · ill=true"]
     assert strongest([fine], 3) == []
+    assert strongest([finding("pii_columns", "", 1.0, family="pii", verdict="review")], 3) == []  # of the source
     assert len(strongest([worst, other, third], 3)) == 3  # a third of a kind, where nothing else is left
 
 

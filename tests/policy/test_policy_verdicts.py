@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
+from privsynth.errors import ConfigError
 from privsynth.findings.finding import Finding
 from privsynth.policy import judge
 from privsynth.policy.files import parse_policy
@@ -162,3 +163,34 @@ def test_an_exact_figure_is_judged_and_not_its_noisy_twin():
     assert (alone.verdict, alone.exact, alone.noisy) == ("fail", False, True)
     counted = figure(0.0, visibility="public", family="rules", name="risk")
     assert not only([counted], at_most=0.1).noisy  # synthetic rows are counted without noise
+
+
+@pytest.mark.parametrize(
+    ("check", "words"),
+    [
+        ({"metric": "tvd_2way_mean", "at_most": -0.1}, "can be met by nothing"),
+        ({"metric": "risk", "compare": "distance", "at_most": -0.1}, "can be met by nothing"),
+        ({"metric": "membership_auc", "at_most": 1}, "can be missed by nothing"),
+        ({"metric": "tstr_auroc", "at_least": 1.2}, "can be met by nothing"),
+        ({"metric": "tstr_auroc", "at_least": 0}, "can be missed by nothing"),
+    ],
+)
+def test_what_arithmetic_decides_is_refused_when_a_policy_is_read(check, words):
+    with pytest.raises(ConfigError, match=words):
+        loaded_of(check)
+
+
+def test_a_threshold_that_fresh_real_rows_miss_fails_nobody_and_says_so():
+    missed = figure(0.2, 0.19, 0.21, name="tvd_2way_mean", family="fidelity", baseline=0.078, baseline_label="holdout")
+    (outcome,) = verdicts([missed], {"metric": "tvd_2way_mean", "at_most": 0.05}).outcomes
+    assert outcome.verdict == "review"
+    assert "Fresh real rows reach 0.078" in outcome.why
+    (met,) = verdicts([missed], {"metric": "tvd_2way_mean", "at_most": 0.1}).outcomes
+    assert (met.verdict, met.why) == ("fail", "")
+
+
+def test_a_distance_from_the_real_rate_counts_the_sampling_error_of_both():
+    shift = {"shift": 0.12, "shift_low": 0.015, "shift_high": 0.23}
+    rate = figure(0.31, 0.24, 0.39, name="base_rate", family="bias", baseline=0.19, detail=shift)
+    (outcome,) = verdicts([rate], {"metric": "base_rate", "compare": "distance", "at_most": 0.05}).outcomes
+    assert (outcome.verdict, outcome.low) == ("review", 0.015)

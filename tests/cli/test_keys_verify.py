@@ -284,6 +284,8 @@ def test_a_root_from_end_to_end(signed, home, tmp_path, monkeypatch):
         run(keys, "root", "sign", home / "keyring.json", second)
     with pytest.raises(KeyFileError, match="a root signed"):
         run(verify, signed, "--keyring", first)
+    with pytest.raises(KeyFileError, match=r"keyring\.json is not the \.pub file of a root"):
+        run(verify, signed, "--root", home / "keyring.json", "--keyring", first)
     with pytest.raises(ConfigError, match="a root vouches for keyrings"):
         run(verify, signed, "--root", root)
     with pytest.raises(VerificationError, match="is no keyring to rely on"):

@@ -72,7 +72,7 @@ def sign(keyring: Path, out: Path, name: str, days: int) -> None:
     write = new_file(out)
     data = sign_keyring(privsynth_home(), name, ask_passphrase(), ring, now=datetime.now(UTC), days=days)
     write(data)
-    click.echo(f"Written     {out}, with {len(ring.keys)} keys, good for {days} days")
+    click.echo(f"Written     {out}; keys: {len(ring.keys)}; days that it is good for: {days}")
 
 
 @root.command("rotate")

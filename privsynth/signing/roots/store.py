@@ -52,8 +52,11 @@ def load_root(path: Path) -> PublicKey:
     except OSError as problem:
         raise KeyFileError(f"the root {path} cannot be read: {problem.strerror}") from None
     except UnicodeError:
+        text = ""
+    try:
+        return PublicKey.from_base64(text)
+    except KeyFileError:
         raise KeyFileError(f"{path} is not the .pub file of a root; ask who holds the root for it") from None
-    return PublicKey.from_base64(text)
 
 
 def read_signed(path: Path) -> bytes:

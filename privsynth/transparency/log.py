@@ -46,10 +46,18 @@ def configured_log(home: Path) -> TransparencyLog | None:
 
     Raises:
       LogUnavailable: PRIVSYNTH_LOG names a folder without a log.
+      LogDamaged: the log that this person keeps is gone, or another lies in its place.
     """
-    folder = log_folder(home)
-    if (folder / PUBLIC / NOTE).exists() or (folder / KEY_FILE).exists():
-        return TransparencyLog(folder, SeenLogs(home))
+    folder, seen = log_folder(home), SeenLogs(home)
+    there = (folder / PUBLIC / NOTE).exists() or (folder / KEY_FILE).exists()
+    found = TransparencyLog(folder, seen) if there else None
+    if seen.kept and (found is None or found.key.name != seen.kept):
+        raise LogDamaged(
+            f"the log {seen.kept} that you keep is not in {folder}; put it back, or set {VARIABLE} to where it is. If "
+            "it is lost, start a new one with 'privsynth log init': what was taken away before no longer shows then"
+        )
+    if found is not None:
+        return found
     if os.environ.get(VARIABLE):
         raise LogUnavailable(f"there is no log in {folder}, which {VARIABLE} names; make one with 'privsynth log init'")
     return None
@@ -93,7 +101,7 @@ class TransparencyLog:
             write_durably(log.public / PUBLIC_KEY, f"{verifier}\n".encode())
             checkpoint = LogCheckpoint(verifier.name, 0, root([]))
             write_durably(log.public / NOTE, sign_note(checkpoint.to_text(), verifier.name, key).encode())
-        seen.keep(verifier, log.read())
+        seen.keep(verifier, log.read(), kept=True)
         return log
 
     @property

@@ -35,6 +35,11 @@ class SeenLogs:
         known = self._read().get(origin)
         return None if known is None else VerifierKey.parse(known["key"])
 
+    @property
+    def kept(self) -> str:
+        """The origin of the log that this person keeps, "" if none: it may neither vanish nor be replaced."""
+        return str(self._document().get("kept", ""))
+
     def check(self, key: VerifierKey, state: LogState) -> None:
         """Return if a log has the key that it had, and only adds to what was seen of it.
 
@@ -58,23 +63,31 @@ class SeenLogs:
                 "there as evidence, and start a new log with 'privsynth log init'"
             ) from None
 
-    def keep(self, key: VerifierKey, state: LogState) -> None:
+    def keep(self, key: VerifierKey, state: LogState, *, kept: bool = False) -> None:
         """Remember a state that `check` let pass.
 
+        Args:
+          kept: from now on this is the log that the person keeps.
         Raises:
           LogUnavailable: the memory cannot be written.
         """
-        logs = self._read()
+        before = self._document()
         seen = {"key": str(key), "checkpoint": state.note.decode()}
-        if logs.get(key.name) == seen:
+        after = {**before, "version": 1, "logs": {**before.get("logs", {}), key.name: seen}}
+        if kept:
+            after["kept"] = key.name
+        if after == before:
             return
         try:
-            document = dumps({"version": 1, "logs": {**logs, key.name: seen}}, indent=2)
-            atomic_write(self._path, document + b"\n", mode=0o600)
+            atomic_write(self._path, dumps(after, indent=2) + b"\n", mode=0o600)
         except OSError as problem:
             raise LogUnavailable(f"{self._path} cannot be written: {problem.strerror}") from None
 
     def _read(self) -> dict[str, Any]:
+        logs: dict[str, Any] = self._document().get("logs", {})
+        return logs
+
+    def _document(self) -> dict[str, Any]:
         try:
             data = read_limited(self._path, MAX_BYTES)
         except FileNotFoundError:
@@ -83,10 +96,10 @@ class SeenLogs:
             raise LogUnavailable(f"{self._path} cannot be read: {problem.strerror}") from None
         document = loads(data, what=str(self._path), max_bytes=MAX_BYTES, error=LogDamaged)
         try:
-            logs: dict[str, Any] = document["logs"]
-            for known in logs.values():
+            for known in document["logs"].values():
                 VerifierKey.parse(known["key"])
                 known["checkpoint"].encode()
         except (AttributeError, KeyError, TypeError, KeyFileError):
             raise LogDamaged(f"{self._path} is damaged; put it back from a backup") from None
-        return logs
+        found: dict[str, Any] = document
+        return found

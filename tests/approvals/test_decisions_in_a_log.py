@@ -17,7 +17,7 @@ from privsynth.errors import LogDamaged
 from privsynth.signing.keyring import KeyEntry
 from privsynth.signing.keys import SigningKey
 from privsynth.signing.store import load_keyring
-from privsynth.transparency import tiles
+from privsynth.transparency import seen, tiles
 from privsynth.transparency.entry import LogEntry
 from privsynth.transparency.facts import release_fact
 from privsynth.transparency.log import TransparencyLog
@@ -164,7 +164,7 @@ def test_the_commands_keep_a_log(run, key, tmp_path, monkeypatch):
     (other / "manifest.json").write_bytes(b"other")
     assert ran("log", "verify", other, "--proof", proof).exit_code == 5
 
-    def full(*_):
+    def full(*_, **__):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(tiles, "atomic_write", full)
@@ -173,6 +173,13 @@ def test_the_commands_keep_a_log(run, key, tmp_path, monkeypatch):
     assert (refused.exit_code, sorted((run / "approvals").iterdir())) == (7, files)
     monkeypatch.undo()
     monkeypatch.setenv("PRIVSYNTH_HOME", str(home))
+    monkeypatch.setattr(seen, "atomic_write", full)  # the decision is entered, and what follows fails
+    late = ran("approve", run, "--as", "anna", "--meaning", "reviewed")
+    assert (late.exit_code, "in the log" in late.output) == (7, True)
+    assert len(list((run / "approvals").glob("*reviewed*.dsse.json"))) == 1
+    monkeypatch.undo()
+    monkeypatch.setenv("PRIVSYNTH_HOME", str(home))
+    assert ran("status", run).exit_code == 0
     for path in files:
         path.unlink()
     gone = ran("status", run)

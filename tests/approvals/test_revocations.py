@@ -146,6 +146,7 @@ def test_the_commands_revoke_and_verify_tells(run, office, tmp_path, make_releas
     assert (fine.exit_code, "Revoked     no: not in the list of office" in fine.output) == (0, True)
     status = office("status", run)
     assert (status.exit_code, "Revoked     it must not be used any more." in status.output) == (3, True)
+    assert json.loads(office("status", run, "--json").stdout)["state"] == "revoked"
     assert "revoked" in office("log", "show", run).output
 
 

@@ -304,7 +304,8 @@ def test_a_release_is_in_the_log_before_it_appears(job, tmp_path, kept_log, monk
         publish(self)
 
     monkeypatch.setattr(OutFolder, "publish", look_and_publish)
-    assert job().exit_code == 0
+    done = job()
+    assert (done.exit_code, f"synthetic data   {tmp_path / 'out/public/data.parquet'}" in done.stdout) == (0, True)
     (((entry,), there),) = seen
     manifest = hashlib.sha256((tmp_path / "out" / "public" / "manifest.json").read_bytes()).hexdigest()
     assert (there, entry.kind, entry.release, entry.by) == (False, "release", manifest, "")

@@ -366,8 +366,25 @@ def test_a_damaged_memory_is_said_and_not_forgotten(log, tmp_path):
 def test_which_log_is_meant(log, tmp_path, monkeypatch):
     assert configured_log(tmp_path / "nowhere") is None
     assert configured_log(tmp_path).folder == log.folder
+    assert configured_log(tmp_path / "nowhere") is None
     monkeypatch.setenv("PRIVSYNTH_LOG", str(log.folder))
     assert configured_log(tmp_path / "nowhere").folder == log.folder
     monkeypatch.setenv("PRIVSYNTH_LOG", str(tmp_path / "gone"))
     with pytest.raises(LogUnavailable, match="there is no log"):
         configured_log(tmp_path)
+
+
+def test_the_log_that_somebody_keeps_neither_vanishes_nor_is_replaced(tmp_path, seen):
+    home = tmp_path / "home"
+    log = TransparencyLog.create(home / "log", seen, "st-mary.example/releases")
+    assert configured_log(home).key == log.key
+    shutil.move(home / "log", tmp_path / "gone")
+    with pytest.raises(LogDamaged, match="that you keep is not in"):
+        configured_log(home)
+    (tmp_path / "stranger").mkdir()
+    TransparencyLog.create(home / "log", SeenLogs(tmp_path / "stranger"), "other.example/releases")
+    with pytest.raises(LogDamaged, match="that you keep is not in"):
+        configured_log(home)
+    shutil.rmtree(home / "log")
+    again = TransparencyLog.create(home / "log", seen, "st-mary.example/second")  # a person starts anew
+    assert configured_log(home).key == again.key

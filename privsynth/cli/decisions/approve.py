@@ -11,7 +11,7 @@ import click
 from privsynth.cli.decisions.options import chosen_log, log_option
 from privsynth.cli.terminal.passphrases import ask_passphrase
 from privsynth.cli.trust.keyrings import keyring_option, keyrings_of
-from privsynth.errors import LogDamaged, LogUnavailable
+from privsynth.errors import LogDamaged, LogUnavailable, VerificationError
 
 if TYPE_CHECKING:
     from privsynth.transparency.entry import LogEntry
@@ -63,6 +63,14 @@ def approve(
         click.echo("You made this release: your decision is kept, and counts for nobody else's.")
 
 
+def _is_in(log: TransparencyLog, fact: LogEntry) -> bool:
+    """Say whether a fact was entered all the same: what failed may have come after it."""
+    try:
+        return log.read().index_of(fact) is not None
+    except (VerificationError, LogUnavailable):
+        return False
+
+
 def _entered(log: TransparencyLog, fact: LogEntry, path: Path, now: datetime) -> tuple[int, int]:
     """Enter a decision, keep the proof beside it, and return its index and the length of the log.
 
@@ -72,6 +80,8 @@ def _entered(log: TransparencyLog, fact: LogEntry, path: Path, now: datetime) ->
     try:
         state = log.append([fact], now)
     except (LogDamaged, LogUnavailable) as problem:
+        if _is_in(log, fact):
+            raise type(problem)(*problem.parts, ". The decision itself is made, and in the log") from None
         path.unlink()
         raise type(problem)(*problem.parts, ". Nothing was decided") from None
     index = state.index_of(fact)

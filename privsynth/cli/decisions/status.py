@@ -81,7 +81,7 @@ def _told(found: Standing, state: LogState | None) -> dict[str, Any]:
         missing = [one.to_json() for one in found.missing or ()]
         log = {"origin": state.checkpoint.origin, "size": state.checkpoint.size, "entries": entries, "missing": missing}
     return {
-        "state": found.state,
+        "state": "revoked" if _revoked(found, state) else found.state,
         "needed": found.needed,
         "approved_by": found.approved_by,
         "rejected_by": found.rejected_by,

@@ -1,15 +1,11 @@
 """What rare rows look like, column by column, from noisy sums over few units. Post-processing of paid tables.
 
 Rare rows stand out somewhere: at night, in large amounts, abroad. So in each attribute they are taken to be a mixture
-of rows like all others and of rows from one run of neighbouring groups, one category, or the rarest categories, or of
-rows that get ever more frequent towards one end of the scale. Which of these, and what share, the noise does not let us
-know; the profile is the mean over all of them, each weighed by how likely it makes the noisy table, and over nothing of
-the kind (Bayesian model averaging, Hoeting et al. 1999; the runs are those of the scan statistic, Kulldorff 1997). What
-a single run cannot explain is added as far as noise does not explain it either (James & Stein 1961, the positive part).
-
-Such a mean is right on average over tables, but pulls what stands out most, which is what rare rows are known by, back
-to all others. So a group that stands out clearly keeps what was seen of it (limited translation, Efron & Morris 1972).
-Within a group the codes keep their shares among all rows; along a scale these are tilted as the groups beside it are.
+of rows like all others and of rows from one run of neighbouring groups, one category, or the rarest categories. Which
+run, and what share, the noise does not let us know; the profile is the mean over all of them, each weighed by how
+likely it makes the noisy table, and over nothing of the kind (Bayesian model averaging, Hoeting et al. 1999; the runs
+are those of the scan statistic, Kulldorff 1997). What a single run cannot explain is added as far as noise does not
+explain it either (James & Stein 1961, the positive part). Within a group the codes keep their shares among all rows.
 """
 
 from __future__ import annotations
@@ -27,8 +23,8 @@ from privsynth.codecs.encoded_table import Encoded
 from privsynth.generators.marginal.measure import to_simplex
 
 # Groups of an ordered attribute: few, since the noise of a run grows with their number. On a clock more, since a night
-# is few of its bins. By trial on three invented tables of payments, like `SLOPES_TO_RUNS`.
-MOST_NEIGHBOURS, MOST_OF_CYCLE = 10, 16
+# is few of its bins.
+MOST_NEIGHBOURS, MOST_OF_CYCLE = 8, 16
 MOST_CATEGORIES = 64  # that stand alone; beyond, they are joined by a code book or by how rare they are
 TAIL_GROUPS, LEAST_TAIL = 12, 0.02  # of such categories, and the share of the rarest group: about as many as are rare
 DETAIL_WEIGHT = 0.25  # of an attribute that little depends on, in the budget; of others one
@@ -38,9 +34,6 @@ LIKE_ALL = 0.2  # probability that an attribute of rare rows is like that of all
 AT_AN_END = 4.0  # how much likelier a run is that reaches an end of the scale
 RARE_IS_LIKELY, MOST_COMMON = 0.05, 0.7  # a run of share s of all rows is as likely as 1 / (s + …), and none beyond
 MIXED = np.arange(1, 21) / 20  # shares of rare rows in a run, all as likely
-SLOPES, SLOPES_TO_RUNS = (1, 2, 4, 8, 16), 2.0  # powers of the place on the scale; how likely they are, to all runs
-CLEAR = 3.0  # standard deviations above all rows, from which on a group keeps what was seen: one in some 740 by chance
-LEAST_RATIO = 0.02  # of rare rows to all, beside the mean one: what is less is noise, and has no logarithm
 
 
 @dataclass(frozen=True)
@@ -141,9 +134,9 @@ def estimate_profile(looks: Sequence[Look], tables: Sequence[np.ndarray], noise:
     found = []
     for look, table, sigma in zip(looks, tables, noise, strict=True):
         mean = _Runs.of(look).mean(look.of_all, table / total, sigma / total)
-        profile = _with_the_rest(mean, table / total, sigma / total)
-        profile = _with_what_is_clear(profile, look.of_all, table / total, sigma / total)
-        found.append(_of_codes(look, profile))
+        seen = _with_the_rest(mean, table / total, sigma / total)
+        shares = look.share * (seen / look.of_all)[look.group]
+        found.append(shares / shares.sum())
     return found
 
 
@@ -153,53 +146,12 @@ def _with_the_rest(mean: np.ndarray, seen: np.ndarray, sigma: float) -> np.ndarr
     return found
 
 
-def _with_what_is_clear(profile: np.ndarray, of_all: np.ndarray, seen: np.ndarray, sigma: float) -> np.ndarray:
-    """Return a profile in which groups that clearly stand out have at least what was seen; the others give it."""
-    clear = seen > of_all + CLEAR * sigma
-    most = np.where(clear, np.maximum(profile, seen), 0.0)
-    if not clear.any() or clear.all() or most.sum() >= 1.0:  # more than there is
-        return profile
-    rest = np.where(clear, 0.0, profile)
-    return most + rest * ((1.0 - most.sum()) / max(float(rest.sum()), 1e-12))
-
-
-def _of_codes(look: Look, profile: np.ndarray) -> np.ndarray:
-    """Return (size,) shares of codes from those of their groups.
-
-    Along a scale the ratio to all rows goes from the middle of a group to that of the next in equal proportions, and on
-    beyond the last, so that of large amounts the largest are the likeliest, if large ones are likelier than small ones.
-    """
-    within = look.share.copy()
-    known, groups = len(look.group) - 1, look.size - 1
-    if look.ordered and not look.cyclic and 1 < groups < known:
-        ratio = profile[:groups] / look.of_all[:groups]
-        logs = np.log(np.maximum(ratio, LEAST_RATIO * float(ratio.mean())))
-        within[:known] *= np.exp(_drawn_through(_middles(look.of_all[:groups]), logs, _middles(look.share[:known])))
-    inside = within / np.bincount(look.group, weights=within)[look.group]
-    shares = inside * profile[look.group]
-    return np.asarray(shares / shares.sum())
-
-
-def _drawn_through(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Return a line's values: straight between points, and beyond them as between the two nearest."""
-    piece = np.clip(np.searchsorted(x, at) - 1, 0, len(x) - 2)
-    slope = np.diff(y) / np.maximum(np.diff(x), 1e-9)
-    found: np.ndarray = y[piece] + slope[piece] * (at - x[piece])
-    return found
-
-
-def _middles(share: np.ndarray) -> np.ndarray:
-    """Return for each share of a scale what lies below its middle, from 0 to 1."""
-    found: np.ndarray = (np.cumsum(share) - share / 2) / max(float(share.sum()), 1e-12)
-    return found
-
-
 @dataclass(frozen=True)
 class _Runs:
     """Where rare rows may stand out.
 
     Attributes:
-      inside: (runs, groups) shares of all rows in a run, or of those of a slope, which sum to one.
+      inside: (runs, groups) shares of all rows in a run, which sum to one.
       belief: (runs,) logarithms of prior probabilities.
     """
 
@@ -208,7 +160,7 @@ class _Runs:
 
     @classmethod
     def of(cls, look: Look) -> _Runs:
-        """Return runs of neighbouring groups and slopes, or single categories and the rarest; and NULL alone."""
+        """Return runs of neighbouring groups, or single categories and the rarest; and NULL alone."""
         of_all, known = look.of_all, look.size - 1
         place = np.arange(known)
         if look.ordered:
@@ -227,13 +179,8 @@ class _Runs:
         weight = member @ of_all
         belief = np.append(belief, 1.0) / (weight + RARE_IS_LIKELY)
         kept = weight <= max(MOST_COMMON, float(weight.min()))
-        inside, belief = (member * of_all)[kept], belief[kept] / belief[kept].sum()
-        if look.ordered and not look.cyclic and known > 1:
-            place = _middles(of_all[:known])
-            slopes = [of_all[:known] * side**power for power in SLOPES for side in (place, 1.0 - place)]
-            inside = np.concatenate([inside, np.pad(slopes, ((0, 0), (0, 1)))])
-            belief = np.append(belief, np.full(len(slopes), SLOPES_TO_RUNS / len(slopes)))
-        return cls(inside / inside.sum(axis=1, keepdims=True), np.log(belief / belief.sum()))
+        inside = (member * of_all)[kept]
+        return cls(inside / inside.sum(axis=1, keepdims=True), np.log(belief[kept] / belief[kept].sum()))
 
     def mean(self, of_all: np.ndarray, seen: np.ndarray, sigma: float) -> np.ndarray:
         """Return (groups,) the mean of all mixtures, weighed by how likely each makes what was seen.

@@ -73,29 +73,10 @@ def test_missing_values_can_be_what_is_rare():
 
 def test_within_a_group_codes_keep_their_shares():
     group = np.array([0, 0, 1, 1, 2])
-    one = Look(group, np.array([0.1, 0.3, 0.2, 0.39, 0.01]), False, False, 1.0)
+    one = Look(group, np.array([0.1, 0.3, 0.2, 0.39, 0.01]), True, False, 1.0)
     found = estimate_profile([one], [np.array([80.0, 20.0, 0.0])], [0.01])[0]
     assert found[1] / found[0] == pytest.approx(3)
     assert found[:2].sum() == pytest.approx(0.8, abs=0.01)
-
-
-def test_along_a_scale_codes_of_a_group_are_tilted_as_the_groups_beside_it_are():
-    group = np.repeat([0, 1, 2, 3, 4], [5, 5, 5, 5, 1])
-    one = Look(group, np.append(np.full(20, 0.05), 1e-9), True, False, 1.0)
-    found = estimate_profile([one], [np.array([10.0, 20.0, 40.0, 80.0, 0.0])], [0.01])[0]
-    assert np.bincount(group, weights=found)[:4] == pytest.approx(np.array([1, 2, 4, 8]) / 15, abs=0.01)
-    assert found[1:20] / found[:19] == pytest.approx(2 ** (1 / 5), rel=0.15)  # each as to the one before, also inside
-
-
-def test_what_stands_out_clearly_is_not_pulled_back():
-    """Half of the rare rows are at night, the twentieth part of all; a mean over profiles would tell too few."""
-    shares = look(np.append(np.full(20, 0.05), 1e-9), ordered=True, cyclic=True)
-    truth = np.append(0.6, np.append(np.full(19, 0.4 / 19), 0.0))
-    found = [estimated(shares, truth, np.random.default_rng(seed))[0] for seed in range(200)]
-    assert np.mean(found) == pytest.approx(0.6, abs=0.03)
-    nothing = [estimated(shares, shares.of_all, np.random.default_rng(seed)).max() for seed in range(200)]
-    # By chance one of 20 groups is clear in 20 / 740 of tables, 2.7 %; of 200 more than 12 have one in 3 runs of 1,000.
-    assert (np.array(nothing) > 0.25).sum() <= 12
 
 
 @pytest.mark.parametrize("sigma", [1e-3, 1.0, 1e3])

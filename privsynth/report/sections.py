@@ -17,7 +17,7 @@ from privsynth.report.records.promise import Guarantee
 from privsynth.report.report_data import ReportData
 from privsynth.report.titles import Titles
 
-WORST = 5  # findings that a section says in sentences; its part of the annex has all (own)
+WORST = {"officer": 5, "public": 3}  # findings that a section says in sentences; its part of the annex has all (own)
 OF_ROWS = {"fidelity", "bias"}  # families whose figures are shares of rows
 
 
@@ -51,7 +51,7 @@ def sections(report: ReportData, title: Titles) -> list[Section]:
             title=FAMILIES[family].title,
             lead=FAMILIES[family].lead,
             note=note if family in OF_ROWS else "",
-            worst=worst(own, title),
+            worst=worst(own, title, WORST[report.kind]),
             count=len(own),
             overviews=tuple(overviews_of(family, own, report, title)),
             blocks=tuple(blocks_of(own, title)),
@@ -61,10 +61,10 @@ def sections(report: ReportData, title: Titles) -> list[Section]:
     ]
 
 
-def worst(findings: Sequence[Finding], title: Titles) -> tuple[tuple[Finding, str], ...]:
+def worst(findings: Sequence[Finding], title: Titles, most: int) -> tuple[tuple[Finding, str], ...]:
     """Return the worst findings that have a figure, with what they say in a sentence."""
     measured = sorted((f for f in findings if f.value is not None), key=worst_first)
-    return tuple((finding, sentence(finding, title)) for finding in measured[:WORST])
+    return tuple((finding, sentence(finding, title)) for finding in measured[:most])
 
 
 def left_out_words(g: Guarantee) -> str:

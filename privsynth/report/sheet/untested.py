@@ -6,6 +6,7 @@ from privsynth.report.report_data import ReportData
 from privsynth.report.sections import unmeasured
 from privsynth.report.sheet.nouns import capital, listed
 
+SHOWN_AUDITS = 2  # of those that left something out (own): the sheet keeps to one screen
 ALWAYS = "Attacks that nobody thought of: only the promise covers them."
 NO_PROMISE = "Attacks that nobody thought of, and no promise covers them."
 
@@ -34,8 +35,13 @@ def _of_the_audit(report: ReportData) -> list[str]:
         said.append(f"Stopped before they had finished: {listed([_plain(name) for name in audit.unfinished])}.")
     if audit.not_compared:
         said.append(f"Columns that the synthetic table lacks: {listed(audit.not_compared)}.")
-    said += [f"{capital(_plain(name))}: {what[:1].lower()}{what[1:]}" for name, what in audit.left_out.items()]
-    return [*said, audit.thinned] if audit.thinned else said
+    if audit.thinned:
+        said.append(audit.thinned)
+    left_out = sorted(audit.left_out.items(), key=lambda one: not one[1].startswith("Everything"))
+    said += [f"{capital(_plain(name))}: {what[:1].lower()}{what[1:]}" for name, what in left_out[:SHOWN_AUDITS]]
+    if (more := len(left_out) - SHOWN_AUDITS) > 0:
+        said.append(f"{more} more {'audit' if more == 1 else 'audits'} did less at this level: see At a glance.")
+    return said
 
 
 def _plain(name: str) -> str:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from privsynth.api.answers import answer
 from privsynth.api.functions import audit_table, impute, plan, sample, synthesize, verify
 from privsynth.api.synthesizer import Synthesizer
 from privsynth.errors import (
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from privsynth.policy.judge import Judgement
     from privsynth.release.folder import Release
     from privsynth.release.impute import ImputationResult
+    from privsynth.release.noisy.answer import AnswerResult
     from privsynth.release.sample import SampleResult
     from privsynth.sampling.synthetic_model import SyntheticModel
     from privsynth.schema.definition import Schema
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AnswerResult",
     "AuditResult",
     "BudgetError",
     "BudgetExceeded",
@@ -97,6 +100,7 @@ __all__ = [
     "VerificationError",
     "VerificationResult",
     "__version__",
+    "answer",
     "audit_table",
     "impute",
     "plan",
@@ -108,6 +112,7 @@ __all__ = [
 # Public classes that live in modules which import pandas or pydantic, loaded when they are first asked for: name ->
 # module and the extra that it belongs to.
 _LAZY = {
+    "AnswerResult": ("privsynth.release.noisy.answer", "sample"),
     "AuditResult": ("privsynth.pipeline.audits.outside_audit", "synthesize"),
     "Finding": ("privsynth.findings.finding", ""),
     "ImputationResult": ("privsynth.release.impute", "synthesize"),

@@ -17,6 +17,7 @@ from privsynth import errors
 OURS = ("privsynth.api", "privsynth.errors")
 FUNCTIONS = (
     privsynth.synthesize, privsynth.plan, privsynth.audit_table, privsynth.sample, privsynth.impute, privsynth.verify,
+    privsynth.answer,
 )  # fmt: skip
 
 HEAVY = {"numpy", "opacus", "pandas", "pyarrow", "pydantic", "scipy", "sklearn", "sqlalchemy", "torch"}
@@ -180,7 +181,7 @@ def test_no_message_holds_a_table_that_stands_in_the_place_of_another_argument(f
     source = tmp_path / "visits.csv"
     source.write_text("ward,age\nICU,40\n", encoding="utf-8")
     usual = {"source": source, "epsilon": 1, "unit": "row", "out": tmp_path / "out", "real": source}
-    usual |= {"synthetic": source, "model": tmp_path, "path": tmp_path}
+    usual |= {"synthetic": source, "model": tmp_path, "path": tmp_path, "release": tmp_path, "question": "count"}
     usual |= {"out": tmp_path / "out.csv"} if function is privsynth.impute else {}
     names = inspect.signature(function).parameters
     given = {name: usual[name] for name in names if name in usual}

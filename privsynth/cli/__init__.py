@@ -70,6 +70,11 @@ COMMANDS: dict[str, Lazy] = {
     "pdf": Lazy("privsynth.cli.pdf:command", "Make a tagged PDF of a report, with the signed page attached.", "pdf"),
     "audit": Lazy("privsynth.cli.audit:command", "Audit a synthetic table against the real one.", "synthesize"),
     "sample": Lazy("privsynth.cli.sample:command", "Draw more rows from a released model; costs no budget.", "sample"),
+    "answer": Lazy(
+        "privsynth.cli.reading.answer:command",
+        "Answer a question from the noisy tables of a release, with intervals.",
+        "sample",
+    ),
     "impute": Lazy(
         "privsynth.cli.impute:command", "Fill the gaps of your own table from a released model.", "synthesize"
     ),

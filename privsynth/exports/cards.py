@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from privsynth.exports.dictionary import KNOWN_HOW, values_of
-from privsynth.exports.document import Bullets, Document, Section, Table
+from privsynth.exports.document import Bullets, CardDocument, CardSection, CardTable
 from privsynth.exports.facts import ReleaseFacts
 from privsynth.exports.sentences import GOOD_FOR, NOT_FOR, SYNTHETIC, accuracy, how_to_verify, promise, size
 from privsynth.report.format_numbers import number, share
 
 
-def model_card(facts: ReleaseFacts) -> Document:
+def model_card(facts: ReleaseFacts) -> CardDocument:
     """Return what a user of the model has to know."""
     report, g = facts.report, facts.guarantee
     details = (
@@ -19,42 +19,46 @@ def model_card(facts: ReleaseFacts) -> Document:
         ("Report", report.report_id),
         ("Signed by", facts.signer),
     )
-    return Document(
+    return CardDocument(
         f"Model card: {report.dataset}",
         "The model in model/ drew the synthetic rows beside it, and draws more; that costs no privacy.",
         (
-            Section("Model", (Table(("Fact", "Value"), details),)),
-            Section("Intended use", (Bullets(GOOD_FOR),)),
-            Section("Out of scope", (Bullets(NOT_FOR),)),
-            Section("Training data", _training_data(facts)),
-            Section("Privacy", (promise(g), Table(("Part", "Share of the budget", "What was bought"), _spends(facts)))),
-            Section("Accuracy", (Bullets((*accuracy(facts), "report.html has every figure with its interval.")),)),
-            Section("Known limits", (Bullets(_limits(facts)),)),
-            Section("Check the signature", (how_to_verify(),)),
+            CardSection("Model", (CardTable(("Fact", "Value"), details),)),
+            CardSection("Intended use", (Bullets(GOOD_FOR),)),
+            CardSection("Out of scope", (Bullets(NOT_FOR),)),
+            CardSection("Training data", _training_data(facts)),
+            CardSection(
+                "Privacy", (promise(g), CardTable(("Part", "Share of the budget", "What was bought"), _spends(facts)))
+            ),
+            CardSection("Accuracy", (Bullets((*accuracy(facts), "report.html has every figure with its interval.")),)),
+            CardSection("Known limits", (Bullets(_limits(facts)),)),
+            CardSection("Check the signature", (how_to_verify(),)),
         ),
     )
 
 
-def data_card(facts: ReleaseFacts) -> Document:
+def data_card(facts: ReleaseFacts) -> CardDocument:
     """Return what a user of the rows has to know."""
     report = facts.report
     files = tuple((f.path, number(f.rows), number(len(f.columns)), f.sha256) for f in facts.data)
     sections = [
-        Section("Summary", (f"{size(facts)}. Signed by: {facts.signer}.",)),
-        Section("Files", (Table(("File", "Rows", "Columns", "SHA-256"), files),)),
-        Section("Privacy", (promise(facts.guarantee),)),
-        Section("Where it comes from", _training_data(facts)),
-        Section("Columns", (Table(("Column", "Type", "Values", "Known how", "Missing", "Meaning"), _columns(facts)),)),
+        CardSection("Summary", (f"{size(facts)}. Signed by: {facts.signer}.",)),
+        CardSection("Files", (CardTable(("File", "Rows", "Columns", "SHA-256"), files),)),
+        CardSection("Privacy", (promise(facts.guarantee),)),
+        CardSection("Where it comes from", _training_data(facts)),
+        CardSection(
+            "Columns", (CardTable(("Column", "Type", "Values", "Known how", "Missing", "Meaning"), _columns(facts)),)
+        ),
     ]
     if report.rules:
-        sections.append(Section("Rules that hold in every row", (Bullets(report.rules),)))
+        sections.append(CardSection("Rules that hold in every row", (Bullets(report.rules),)))
     sections += [
-        Section("Accuracy", (Bullets(accuracy(facts)),)),
-        Section("Good for", (Bullets(GOOD_FOR),)),
-        Section("Not for", (Bullets(NOT_FOR),)),
-        Section("Known limits", (Bullets(_limits(facts)),)),
+        CardSection("Accuracy", (Bullets(accuracy(facts)),)),
+        CardSection("Good for", (Bullets(GOOD_FOR),)),
+        CardSection("Not for", (Bullets(NOT_FOR),)),
+        CardSection("Known limits", (Bullets(_limits(facts)),)),
     ]
-    return Document(f"Data card: {report.dataset}", SYNTHETIC, tuple(sections))
+    return CardDocument(f"Data card: {report.dataset}", SYNTHETIC, tuple(sections))
 
 
 def _training_data(facts: ReleaseFacts) -> tuple[str | Bullets, ...]:

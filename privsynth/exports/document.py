@@ -25,7 +25,7 @@ class Bullets:
 
 
 @dataclass(frozen=True)
-class Table:
+class CardTable:
     """Rows of texts under a header."""
 
     header: tuple[str, ...]
@@ -33,23 +33,23 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Section:
+class CardSection:
     """A heading and what stands below: paragraphs, lists and tables."""
 
     heading: str
-    blocks: tuple[str | Bullets | Table, ...]
+    blocks: tuple[str | Bullets | CardTable, ...]
 
 
 @dataclass(frozen=True)
-class Document:
+class CardDocument:
     """A title, a sentence below it, and sections."""
 
     title: str
     lead: str
-    sections: tuple[Section, ...]
+    sections: tuple[CardSection, ...]
 
 
-def to_markdown(document: Document) -> str:
+def to_markdown(document: CardDocument) -> str:
     """Return the document as Markdown; texts from outside cannot become markup."""
     parts = [f"# {_markdown(document.title)}", _markdown(document.lead)]
     for section in document.sections:
@@ -58,7 +58,7 @@ def to_markdown(document: Document) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _block(block: str | Bullets | Table) -> str:
+def _block(block: str | Bullets | CardTable) -> str:
     if isinstance(block, str):
         return _markdown(block)
     if isinstance(block, Bullets):
@@ -77,7 +77,7 @@ def _markdown(text: str) -> str:
     return re.sub(r"^([-+]|\d+[.)])(?= )", r"\\\1", line)
 
 
-def to_html(document: Document) -> str:
+def to_html(document: CardDocument) -> str:
     """Return the document as one self-contained page without scripts."""
     style = "\n" + (templates_dir() / "card.css").read_text(encoding="utf-8")
     environment = Environment(

@@ -18,6 +18,12 @@ DOCUMENTS = {
     "cards/model-card.html": "the model card, to read; cards/model-card.md is the same in Markdown",
     "cards/model-card.md": "",
 }
+NOISY = "tables/noisy-tables.parquet"
+_NOISY = {
+    NOISY: "the noisy tables that the budget bought, with the standard deviation of each cell, for statisticians: "
+    'privsynth answer FOLDER "mean(age) by sex" computes from them, with intervals',
+    "tables/noisy-tables.json": "what the cells of these tables count, and how they were made",
+}
 _BESIDE = {
     "report.html": "the report: the promise, the accuracy, what was not tested; report.json is the same for programs",
     "schema.yaml": "the columns for programs: what was declared or bought with the privacy budget",
@@ -44,7 +50,8 @@ def documents(facts: ReleaseFacts) -> dict[str, str]:
 def _listed(facts: ReleaseFacts) -> list[tuple[str, str]]:
     """Return what README.txt lists: the rows first."""
     rows = [(file.path, _rows(file)) for file in facts.data]
-    return rows + [(path, what) for path, what in {**DOCUMENTS, **_BESIDE}.items() if what]
+    noisy = _NOISY if NOISY in facts.report.files else {}
+    return rows + [(path, what) for path, what in {**DOCUMENTS, **noisy, **_BESIDE}.items() if what]
 
 
 def _rows(file: DataFile) -> str:

@@ -34,6 +34,7 @@ from privsynth.ledger.ledger import Ledger
 from privsynth.pipeline import synthesize as synthesize_module
 from privsynth.pipeline.writing import write as write_module
 from privsynth.release.folder import Release
+from privsynth.release.noisy.tables import CELLS, FACTS
 from privsynth.signing.store import NewKey, create_key
 
 PUBLIC_FILES = {
@@ -47,6 +48,9 @@ PUBLIC_FILES = {
     "manifest.json",
     "attestation.dsse.json",
     "cards",
+    "tables",
+    CELLS,
+    FACTS,
     *DOCUMENTS,
 }
 OFFICER_FILES = {"report.html", "report.json", "manifest.json", "attestation.dsse.json", "run.json"}

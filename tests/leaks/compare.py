@@ -27,13 +27,14 @@ from leaks.world import BARE, COLUMNS, DECLARED, K, csv_bytes, jsonl_bytes, ordi
 from privsynth.exports.documents import DOCUMENTS
 from privsynth.ledger.ledger import Ledger
 from privsynth.pipeline.learning.learn import learn
+from privsynth.release.noisy.tables import CELLS, FACTS
 from privsynth.schema import Schema
 from privsynth.table import Table
 
 SCHEMAS = {"declared": DECLARED, "bare": BARE}
 PUBLIC_FILES = {
     "attestation.dsse.json", "data.parquet", "manifest.json", "model/model.json", "model/model.safetensors",
-    "report.html", "report.json", "schema.yaml", *DOCUMENTS,
+    "report.html", "report.json", "schema.yaml", *DOCUMENTS, CELLS, FACTS,
 }  # fmt: skip
 # What a container can hold: its suffix, how the first table is written, and how it is read.
 SOURCES: dict[str, tuple[str, Callable[[Any], Any], dict[str, Any]]] = {

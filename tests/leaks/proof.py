@@ -271,5 +271,7 @@ def everything_public(public: Any) -> str:
             repr(dict(public.facts)),
             repr(public.layout),
             repr(public.findings),
+            *(repr((t.axes, t.counts.tolist(), t.sigma.tolist(), t.noise_multiplier)) for t in public.noisy.tables),
+            repr((public.noisy.axes, public.noisy.rows)),
         ]
     )

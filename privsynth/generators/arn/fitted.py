@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -60,6 +60,7 @@ class FittedArn:
       hidden: width of the network.
       tilt: how rows are chosen.
       ceiling: largest log weight of a row.
+      paid: the noisy tables as they were released; not saved with the model.
     """
 
     name: ClassVar[str] = "arn"
@@ -72,6 +73,7 @@ class FittedArn:
     hidden: int
     tilt: TiltSettings
     ceiling: float = 0.0
+    paid: tuple[Any, ...] = field(default=(), compare=False, repr=False)
 
     def network_codes(self, n_rows: int, rng: np.random.Generator) -> np.ndarray:
         """Return (attributes, n_rows) uint16 codes of the network as it is, not tilted."""

@@ -112,6 +112,7 @@ class ArnGenerator:
             order=order,
             hidden=network.hidden,
             tilt=self.tilt,
+            paid=measurements.paid,
         )
         paid = [table.attributes for table in (*measurements.one_way, *measurements.tables)]
         paid += measurements.pairs_of_rare

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,6 +23,7 @@ class FittedCtgan:
       no_null: attributes whose NULL is never drawn.
       hidden: width of the generator's layers.
       noise: dimensions of its random input.
+      paid: the noisy tables as they were released; not saved with the model.
     """
 
     name: ClassVar[str] = "ctgan"
@@ -32,6 +33,7 @@ class FittedCtgan:
     no_null: tuple[bool, ...]
     hidden: int
     noise: int
+    paid: tuple[Any, ...] = field(default=(), compare=False, repr=False)
 
     def sample_codes(self, n_rows: int, rng: np.random.Generator) -> np.ndarray:
         """Return (attributes, n_rows) uint16 codes."""

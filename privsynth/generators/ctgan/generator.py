@@ -123,6 +123,7 @@ class CtganGenerator:
             no_null=without_null(without_nil(data, one_way)),
             hidden=self.hidden,
             noise=self.noise,
+            paid=tuple(paid for table in one_way for paid in table.paid),
         )
 
     def _train(

@@ -184,6 +184,18 @@ def release_tables(
     )
 
 
+def table_multiplier(mu_squared: float) -> float:
+    """Return the noise multiplier of one of the tables that `release_tables` bought at this price."""
+    return float((mu_squared * ROUNDING * (1 - LENGTHS_PRICE)) ** -0.5)
+
+
+def scale_error(counts: Sequence[np.ndarray], sigmas: Sequence[np.ndarray]) -> float:
+    """Return the relative standard deviation of how many rows a weight of one stands for (see `_rows_of_weight`)."""
+    spread = np.array([(sigma**2).sum() for sigma in sigmas])
+    held = float((np.array([table.sum() for table in counts]) / spread).sum() / (1 / spread).sum())
+    return float((1 / spread).sum() ** -0.5) / max(abs(held), 1e-300)
+
+
 def _weighted_counts(
     data: Encoded, marginals: Sequence[Marginal], scales: Sequence[np.ndarray], weight: np.ndarray
 ) -> np.ndarray:

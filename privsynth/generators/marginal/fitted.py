@@ -59,6 +59,7 @@ class FittedMarginal:
       tables: the attributes of each table over several that it was fitted to, for readers and attackers.
       agreement: how far a prior was believed, from 0 to 1; None if there was none.
       measured: the released tables that it was fitted to, for the report; not saved.
+      paid: the tables as they were released; not saved with the model.
     """
 
     name: ClassVar[str] = "marginal"
@@ -68,6 +69,7 @@ class FittedMarginal:
     tables: tuple[tuple[int, ...], ...] = ()
     agreement: float | None = None
     measured: tuple[Measurement, ...] = field(default=(), compare=False, repr=False)
+    paid: tuple[Any, ...] = field(default=(), compare=False, repr=False)
 
     def never_drawn(self) -> list[np.ndarray]:
         """Return for each attribute (size,) booleans: no component gives the code any mass."""

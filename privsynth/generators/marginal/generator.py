@@ -75,7 +75,8 @@ class MarginalGenerator:
         agreement = measurements.agreement
         agreed = None if agreement is None else round(agreement.usual, 4)
         measured = (*measurements.released, *measurements.tables)
-        return FittedMarginal(p, tuple(data.sizes), self.fit_settings, seen, agreed, measured)
+        paid = measurements.paid
+        return FittedMarginal(p, tuple(data.sizes), self.fit_settings, seen, agreed, measured, paid)
 
 
 def without(p: np.ndarray, sizes: Sequence[int], never: Sequence[Sequence[int]]) -> np.ndarray:

@@ -11,7 +11,7 @@ from scipy.special import log_ndtr
 
 from privsynth.codecs.contingency import Marginal, code_book_marginal, contingency_tables, full_marginal
 from privsynth.codecs.encoded_table import Encoded
-from privsynth.generators.marginal.clip_units import MANY_ROWS, release_tables
+from privsynth.generators.marginal.clip_units import MANY_ROWS, release_tables, scale_error, table_multiplier
 from privsynth.privacy.budget import ROUNDING
 from privsynth.privacy.mechanisms import Mechanisms
 
@@ -22,6 +22,28 @@ LEAST_LEFT = 0.25  # of a standard deviation, for all drowned codes together: so
 FAR_BELOW = -50.0  # standard deviations, from where the mean of a truncated normal is all but its asymptote 1 / |x|
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class PaidTable:
+    """A noisy contingency table as it was released, for statisticians; nothing was done to it but a change of scale.
+
+    Attributes:
+      marginal: what it counts.
+      counts: float64 noisy counts, of the marginal's shape, in rows.
+      sigma: standard deviation of the noise of each entry, of the same shape, in rows.
+      part, label: of the bill.
+      noise_multiplier: standard deviation over the most that a unit moves the released vector, both in L2.
+      scale_error: relative standard deviation of the change of scale, of the noise; 0 where there was none.
+    """
+
+    marginal: Marginal
+    counts: np.ndarray
+    sigma: np.ndarray
+    part: str
+    label: str
+    noise_multiplier: float
+    scale_error: float = 0.0
+
+
 @dataclass(frozen=True)
 class Measurement:
     """A noisy contingency table.
@@ -30,11 +52,13 @@ class Measurement:
       marginal: what it counts.
       counts: float64 noisy counts, of the marginal's shape.
       sigma: standard deviation of each entry: one number, or one for each, infinite where it was not measured.
+      paid: the releases that it was made of, as they were released; empty where that is not told.
     """
 
     marginal: Marginal
     counts: np.ndarray
     sigma: float | np.ndarray
+    paid: tuple[PaidTable, ...] = ()
 
     @property
     def attributes(self) -> tuple[int, ...]:
@@ -110,19 +134,21 @@ def _measure(
     """Return tables: one release each where units have one row, which moves one entry by one; else see `clip_units`."""
     if data.max_rows_per_unit > 1 and bought:
         counts_of, sigmas = release_tables(data, bought, mechanisms, part=part, label=label, expected=expected)
-        return [Measurement(v, n, sigma) for (v, _), n, sigma in zip(bought, counts_of, sigmas, strict=True)]
+        error = scale_error(counts_of, sigmas)
+        return [
+            Measurement(v, n, s, (PaidTable(v, n, s, part, label, table_multiplier(mu_squared), scale_error=error),))
+            for (v, mu_squared), n, s in zip(bought, counts_of, sigmas, strict=True)
+        ]
     measured = []
     for (marginal, mu_squared), counts in zip(
         bought, contingency_tables(data.codes, [v for v, _ in bought]), strict=True
     ):
-        release = mechanisms.gaussian(
-            counts,
-            l2_sensitivity=1.0,
-            part=part,
-            mu_squared=mu_squared,
-            label=f"{label} {' × '.join(data.attributes[a].name for a in marginal.attributes)}",
-        )
-        measured.append(Measurement(marginal, release.values.astype(np.float64), release.sigma))
+        name = f"{label} {' × '.join(data.attributes[a].name for a in marginal.attributes)}"
+        release = mechanisms.gaussian(counts, l2_sensitivity=1.0, part=part, mu_squared=mu_squared, label=name)
+        noisy = release.values.astype(np.float64)
+        # One row moves one entry by one, so that the standard deviation is the multiplier.
+        paid = PaidTable(marginal, noisy, np.full(noisy.shape, release.sigma), part, name, release.sigma)
+        measured.append(Measurement(marginal, noisy, release.sigma, (paid,)))
     return measured
 
 
@@ -130,7 +156,8 @@ def _merged(one: Measurement, other: Measurement) -> Measurement:
     """Return two measurements of a table as one, by inverse variance; post-processing."""
     precision, more = np.asarray(one.sigma) ** -2.0, np.asarray(other.sigma) ** -2.0
     counts = (one.counts * precision + other.counts * more) / (precision + more)
-    return Measurement(one.marginal, counts, np.broadcast_to((precision + more) ** -0.5, counts.shape))
+    sigma = np.broadcast_to((precision + more) ** -0.5, counts.shape)
+    return Measurement(one.marginal, counts, sigma, (*one.paid, *other.paid))
 
 
 def _agreeing(fine: Measurement, joined: Measurement) -> Measurement:
@@ -144,7 +171,8 @@ def _agreeing(fine: Measurement, joined: Measurement) -> Measurement:
     both = own + np.asarray(joined.sigma) ** 2
     difference = (joined.counts - np.bincount(group, weights=fine.counts)) / both
     counts = fine.counts + variance * difference[group]
-    return Measurement(fine.marginal, counts, np.sqrt(variance * (1 - variance / both[group])))
+    sigma = np.sqrt(variance * (1 - variance / both[group]))
+    return Measurement(fine.marginal, counts, sigma, (*fine.paid, *joined.paid))
 
 
 def effective_sensitivity(tables: Sequence[Measurement], mu_squared: float) -> float:

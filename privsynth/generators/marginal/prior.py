@@ -251,7 +251,7 @@ def shrunk(table: Measurement, expected: np.ndarray) -> Measurement:
     tau2, at_most = max(excess, 0.0) / total * shape, (max(excess, 0.0) + doubt) / total * shape
     keep = np.where(there, tau2 / np.where(there, tau2 + variance, 1.0), 0.0)
     left = np.where(there, at_most * variance / np.where(there, at_most + variance, 1.0), at_most)
-    return Measurement(table.marginal, expected + keep * gap, np.sqrt(np.maximum(left, 1e-12)))
+    return replace(table, counts=expected + keep * gap, sigma=np.sqrt(np.maximum(left, 1e-12)))
 
 
 def _free(expected: np.ndarray) -> np.ndarray:

@@ -21,6 +21,7 @@ from privsynth.generators.marginal.fitted import FitSettings
 from privsynth.generators.marginal.loss import LogitBlocks, model_table
 from privsynth.generators.marginal.measure import (
     Measurement,
+    PaidTable,
     effective_sensitivity,
     likely_targets,
     measure_marginals,
@@ -133,6 +134,11 @@ class Measurements:
     def tables(self) -> list[Measurement]:
         """Return the tables over two attributes and more."""
         return [*self.first, *self.second]
+
+    @property
+    def paid(self) -> tuple[PaidTable, ...]:
+        """Return the tables as they were released, but those of rare values, which are no counts of rows."""
+        return tuple(paid for table in (*self.one_way, *self.tables) for paid in table.paid)
 
     @property
     def pairs_of_rare(self) -> list[tuple[int, int]]:

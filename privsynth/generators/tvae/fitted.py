@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,6 +22,7 @@ class FittedTvae:
       sizes: number of codes of each attribute.
       no_null: attributes whose NULL is never drawn.
       hidden: width of the decoder.
+      paid: the noisy tables as they were released; not saved with the model.
     """
 
     name: ClassVar[str] = "tvae"
@@ -31,6 +32,7 @@ class FittedTvae:
     sizes: tuple[int, ...]
     no_null: tuple[bool, ...]
     hidden: int
+    paid: tuple[Any, ...] = field(default=(), compare=False, repr=False)
 
     def sample_codes(self, n_rows: int, rng: np.random.Generator) -> np.ndarray:
         """Return (attributes, n_rows) uint16 codes."""

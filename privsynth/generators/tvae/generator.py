@@ -125,6 +125,7 @@ class TvaeGenerator:
             sizes=sizes,
             no_null=without_null(without_nil(data, one_way)),
             hidden=hidden,
+            paid=tuple(paid for table in one_way for paid in table.paid),
         )
 
     def _train(

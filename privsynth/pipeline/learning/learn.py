@@ -21,6 +21,7 @@ from privsynth.domain.bounding import Partition, divide
 from privsynth.findings.finding import Finding
 from privsynth.generators.registry import FittedGenerator, codes_never_drawn
 from privsynth.pipeline.learning.columns import LearnedColumns, learn_columns
+from privsynth.pipeline.learning.noisy_tables import Counted, counted_rows, noisy_tables, unit_axes
 from privsynth.pipeline.learning.paid_pictures import with_paid_tables
 from privsynth.pipeline.learning.request import PriorUse, Private, Public, Request
 from privsynth.pipeline.learning.sizes import Sizes, release_sizes
@@ -31,6 +32,8 @@ from privsynth.progress import Progress, no_progress
 from privsynth.public_figures.figures import paid_findings
 from privsynth.public_figures.inputs import Alike, PaidInputs
 from privsynth.randomness import KeyedFunction, sampling_rng
+from privsynth.release.noisy.axes import axes_of
+from privsynth.release.noisy.tables import PublishedTables
 from privsynth.sampling.draw_units import constant_columns
 from privsynth.sampling.synthetic_model import SyntheticModel
 from privsynth.sampling.unit_rows import ModelOfUnits
@@ -89,6 +92,7 @@ def learn(
         n_rows=model.default_rows,
         scale=sizes.scale,
         prior=_prior_use(columns, model, request),
+        noisy=_noisy(columns, model, sizes, request),
     )
     return public, Private(table=table, partition=partition)
 
@@ -230,6 +234,13 @@ def _prior_use(columns: LearnedColumns, model: SyntheticModel, request: Request)
         bought=tuple(name for name in request.known.columns if name not in columns.from_prior),
         agreement=agreed if isinstance(agreed, float) else None,
     )
+
+
+def _noisy(columns: LearnedColumns, model: SyntheticModel, sizes: Sizes, request: Request) -> PublishedTables | None:
+    """Return the noisy tables as they are published; post-processing."""
+    axes = (*axes_of(columns.codec), *unit_axes(sizes.rows_per_unit))
+    counted = Counted(fitted=model.fitted, axes=axes, rows=counted_rows(sizes, request))
+    return noisy_tables(request.dataset, request.budget.unit, {"": counted})
 
 
 def _alike(columns: LearnedColumns, model: SyntheticModel, request: Request) -> Alike:

@@ -17,6 +17,7 @@ from privsynth.pipeline.prior.known import KnownTable
 from privsynth.pipeline.spending_plan import make_plan
 from privsynth.pipeline.usability.outlook import TableSize
 from privsynth.privacy.budget import Budget, SpendingPlan
+from privsynth.release.noisy.tables import PublishedTables
 from privsynth.sampling.origin import PriorOrigin
 from privsynth.sampling.synthetic_model import SyntheticModel
 from privsynth.schema.definition import Schema
@@ -112,6 +113,7 @@ class Public:
       n_rows: released number of rows that were used (training and holdout).
       scale: released size of the training rows.
       prior: what it has of a prior; None if there was none.
+      noisy: the noisy tables that were paid for; None if the generator tells none.
     """
 
     model: SyntheticModel
@@ -122,6 +124,7 @@ class Public:
     n_rows: int
     scale: TableSize
     prior: PriorUse | None = None
+    noisy: PublishedTables | None = None
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

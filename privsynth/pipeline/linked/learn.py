@@ -32,6 +32,7 @@ from privsynth.pipeline.learning.learn import (
     with_rows_per_unit,
     written_format,
 )
+from privsynth.pipeline.learning.noisy_tables import Counted, counted_rows, noisy_tables, unit_axes
 from privsynth.pipeline.learning.paid_pictures import with_paid_tables
 from privsynth.pipeline.learning.request import Request
 from privsynth.pipeline.learning.sizes import Sizes, release_sizes
@@ -46,6 +47,8 @@ from privsynth.progress import Progress, no_progress
 from privsynth.public_figures.figures import paid_findings
 from privsynth.public_figures.inputs import Alike
 from privsynth.randomness import KeyedFunction, sampling_rng
+from privsynth.release.noisy.axes import axes_of_given
+from privsynth.release.noisy.tables import PublishedTables
 from privsynth.sampling.linked.changes import hidden_changes
 from privsynth.sampling.linked.draw import draw_linked
 from privsynth.sampling.linked.drawn import DrawnTable, rules_held
@@ -118,6 +121,7 @@ class PublicTables:
       facts, layouts: table -> what each of its columns is and became.
       scales: table -> the released size of its training rows.
       findings: the public findings; the group of each begins with its table.
+      noisy: the noisy tables that were paid for; None if no generator tells any.
     """
 
     model: LinkedModel
@@ -126,6 +130,7 @@ class PublicTables:
     layouts: Mapping[str, Layout]
     scales: Mapping[str, TableSize]
     findings: tuple[Finding, ...]
+    noisy: PublishedTables | None = None
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -138,6 +143,7 @@ class _Learned:
     columns: LearnedColumns
     partition: Partition
     mechanisms: MechanismsOfTable
+    counted: Counted
 
 
 def learn_linked(
@@ -184,6 +190,11 @@ def learn_linked(
         layouts={name: one.columns.layout for name, one in learned.items()},
         scales={name: one.sizes.scale for name, one in learned.items()},
         findings=tuple(findings),
+        noisy=noisy_tables(
+            request.dataset,
+            request.plan.whole.budget.unit,
+            {name: one.counted for name, one in learned.items()},
+        ),
     )
 
 
@@ -272,6 +283,7 @@ class _TableStage:
             data = replace(data, histories=Histories(_drawn_first(columns, linked, name), draw))
         fitted = self._fit(data, self._first_rows(columns.codec, given, sizes, data, above), asked.plan, progress)
         codec = as_drawn(columns.codec, codes_never_drawn(fitted, data.sizes))
+        axes = axes_of_given(columns.codec, name, given, {n: one.counted.axes for n, one in above.items()})
         return _Learned(
             model=self._model(table, columns, codec, fitted, per_unit),
             codes=own,
@@ -279,6 +291,7 @@ class _TableStage:
             columns=columns,
             partition=partition,
             mechanisms=self.mechanisms,
+            counted=Counted(fitted=fitted, axes=(*axes, *unit_axes(per_unit)), rows=counted_rows(sizes, asked)),
         )
 
     def _fit(

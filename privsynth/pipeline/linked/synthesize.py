@@ -39,7 +39,7 @@ from privsynth.pipeline.result import SynthesisResult
 from privsynth.pipeline.setting_out import durations, keyed_commitment, signing_key
 from privsynth.pipeline.usability.advice import cost_of_stop
 from privsynth.pipeline.usability.outlook import GUESSED_ROWS, Outlook
-from privsynth.pipeline.writing.documents import data_file, write_documents
+from privsynth.pipeline.writing.documents import data_file, write_documents, write_noisy
 from privsynth.pipeline.writing.report_records import (
     Signing,
     earlier_releases,
@@ -355,7 +355,8 @@ def _write_tables(job: LinkedJob, made: LinkedMade, folder: Path) -> list[str]:
         headers = {name: table.data.schema for name, table in made.references.items()}
         (folder / "data" / COMPANION).write_text(linked_companion(model, drawn, label, headers), encoding="utf-8")
         written.append(COMPANION)
-    return [*(f"data/{name}" for name in written), *files]
+    noisy = write_noisy(folder, made.public.noisy, parquet_label(label))
+    return [*(f"data/{name}" for name in written), *noisy, *files]
 
 
 def _data_files(job: LinkedJob, made: LinkedMade, folder: Path) -> tuple[DataFile, ...]:

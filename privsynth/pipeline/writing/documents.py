@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from privsynth.exports.documents import documents
 from privsynth.exports.facts import DataFile, ReleaseFacts
+from privsynth.release.noisy.tables import CELLS, FACTS, PublishedTables
 from privsynth.report.report_data import ReportData
 from privsynth.signing._files import digest_file
 
@@ -42,6 +44,21 @@ def data_file(
 def _header(path: Path, delimiter: str) -> tuple[str, ...]:
     with path.open(encoding="utf-8", newline="") as file:
         return tuple(next(csv.reader(file, delimiter=delimiter), ()))
+
+
+def write_noisy(folder: Path, noisy: PublishedTables | None, label: Mapping[str, str]) -> list[str]:
+    """Write the noisy tables that were paid for, if there are any, and return the names of the files.
+
+    Args:
+      folder: the public one.
+      label: metadata of Parquet, see `privsynth.release.label`; these are no synthetic rows, and say so.
+    Raises:
+      OSError: the disk is full or failing.
+    """
+    if noisy is None:
+        return []
+    noisy.write(folder, {**label, "privsynth.label": "NOISY TABLES"})
+    return [CELLS, FACTS]
 
 
 def write_documents(folder: Path, report: ReportData, data: tuple[DataFile, ...]) -> None:

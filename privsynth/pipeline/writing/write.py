@@ -8,7 +8,7 @@ from pathlib import Path
 from privsynth.errors import OutputError
 from privsynth.exports.documents import DOCUMENTS
 from privsynth.pipeline.job import Job, Made
-from privsynth.pipeline.writing.documents import data_file, write_documents
+from privsynth.pipeline.writing.documents import data_file, write_documents, write_noisy
 from privsynth.pipeline.writing.public_schema import public_schema
 from privsynth.pipeline.writing.report_records import officer_report, public_report
 from privsynth.pipeline.writing.staging import Seal, set_permissions, write_json, write_report
@@ -55,7 +55,16 @@ def write_release(job: Job, made: Made, folder: Path) -> Path:
         label = Label.of(model, model_digest(folder / "public" / "model"), seed=job.request.seed)
         write_rows(public.rows, folder / "public" / data, label.parquet())
         (folder / "public" / "schema.yaml").write_text(public_schema(public, job.request), encoding="utf-8")
-        files = [data, "model/model.json", "model/model.safetensors", "report.html", "report.json", "schema.yaml"]
+        noisy = write_noisy(folder / "public", public.noisy, label.parquet())
+        files = [
+            data,
+            *noisy,
+            "model/model.json",
+            "model/model.safetensors",
+            "report.html",
+            "report.json",
+            "schema.yaml",
+        ]
         if job.config.format == "csv":
             files.insert(1, companion_name([data]))
             beside = companion(public.rows, [data], label.facts)

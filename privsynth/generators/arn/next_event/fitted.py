@@ -8,7 +8,7 @@ weighed by the likelihood of what is known, and one of them is kept (Rubin 1987;
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -38,6 +38,7 @@ class FittedNextEvent:
       hidden: width of the layer.
       shares: of the codes of each attribute that is given, side by side: they stand in for what is given where rows are
         drawn without it. As if independent: it is no model of these.
+      paid: the noisy tables as they were released; not saved with the model.
     """
 
     name: ClassVar[str] = "arn"
@@ -48,6 +49,7 @@ class FittedNextEvent:
     never: tuple[tuple[int, ...], ...]
     hidden: int
     shares: np.ndarray
+    paid: tuple[Any, ...] = field(default=(), compare=False, repr=False)
 
     @cached_property
     def given(self) -> tuple[int, ...]:

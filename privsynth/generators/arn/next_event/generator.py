@@ -85,6 +85,7 @@ def fit_next_event(
         never=tuple(tuple(np.flatnonzero(codes).tolist()) for codes in mixture.never_drawn()),
         hidden=network.hidden,
         shares=np.concatenate([np.zeros(0), *given]).astype(np.float32),
+        paid=mixture.paid,
     )
 
 

@@ -1,0 +1,1 @@
+"""Commands for whoever has a release and reads it."""

@@ -9,7 +9,8 @@ from itertools import combinations
 import numpy as np
 
 from privsynth.generators.marginal.clip_units import LENGTHS_PRICE, expected_length
-from privsynth.generators.marginal.select import MEAN_ABS_NORMAL, number_of_groups
+from privsynth.generators.marginal.resolution.allocation import MEAN_ABS_NORMAL
+from privsynth.generators.marginal.select import number_of_groups
 from privsynth.generators.registry import ExpectedErrors, PublicFacts
 from privsynth.privacy.budget import SpendingPlan
 

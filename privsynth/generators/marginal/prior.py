@@ -25,7 +25,7 @@ from privsynth.generators.marginal.fitted import MODEST_HEIGHT, FitSettings
 from privsynth.generators.marginal.loss import LogitBlocks, model_table
 from privsynth.generators.marginal.measure import Measurement
 from privsynth.generators.marginal.mixture import SPREAD, Mixture
-from privsynth.generators.marginal.select import MEAN_ABS_NORMAL
+from privsynth.generators.marginal.resolution.allocation import MEAN_ABS_NORMAL
 from privsynth.privacy.mechanisms import Mechanisms, grid_sensitivity, on_grid
 
 AGREEMENT_STEP = 2.0**-8  # rows: the grid of agreements; far finer than their noise

@@ -4,10 +4,9 @@ Round one scores pairs of attributes by their noisy distance from independence, 
 scores pairs and triples by their distance from the mixture that was fitted to round one, as AIM does (McKenna et al.
 2022), but in one Gaussian release. Both select by one closed form, a pure function of noisy scores.
 
-Source of the closed form: the allocation of SWIFT (google/dpsynth, 2026), restated without its tree. A table of m
-entries measured at B = μ² has expected noise √(2/π)·Δ·m / √B in L1 for sensitivity Δ. So the best prices of a set are
-B_r ∝ (Δ m_r)^{2/3}, and the best set is a prefix of the marginals in order of score / (Δ m_r)^{2/3}. Where a marginal
-has several resolutions, the prefix runs over steps of their upper hull: first the coarse one, then what a finer adds.
+Where rows follow from other rows, as in linked tables, there are hundreds of pairs, of which a few depend much. There
+squares of errors count (see `resolution.allocation`), scores are shrunk to how they are spread, and all attributes
+weigh alike: a pair that is lost is seen at once, and hundreds that are a little better for it are not.
 
 Where codes group, most entries of a fine table hold fewer rows than its noise, and the one-way tables bound what noise
 can do there. So only what these leave open of a pair is counted as noise, and prices grow as entries do.
@@ -17,7 +16,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -30,6 +28,15 @@ from privsynth.codecs.contingency import (
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.generators.marginal.clip_units import weigh_rows
 from privsynth.generators.marginal.measure import Measurement, error_weights
+from privsynth.generators.marginal.resolution.allocation import (
+    MEAN_ABS_NORMAL,
+    SQUARES,
+    SUMS,
+    allocate,
+    chance_distance,
+    shrink_scores,
+    shrink_to_spread,
+)
 from privsynth.generators.marginal.resolution.coarsening import Coarsening
 from privsynth.generators.nil_codes import never_drawn
 from privsynth.privacy.budget import ROUNDING
@@ -37,7 +44,6 @@ from privsynth.privacy.mechanisms import Mechanisms, grid_sensitivity, on_grid
 
 Priced = tuple[Marginal, float]  # a marginal and the μ² that its measurement costs
 
-MEAN_ABS_NORMAL = math.sqrt(2 / math.pi)  # E|N(0, 1)|
 SCORE_STEP = 2.0**-8  # rows: the grid of scores; far finer than their noise
 WEIGHT_PRICE = 0.06  # of the budget of scores, for how much rows weigh where a unit has several: it is one number
 MAX_PAIRS = 50_000  # bounds time and memory: all pairs of some 316 attributes
@@ -223,18 +229,11 @@ def score_marginals(
     )
     in_rows = step * data.n_rows / held
     sigma = release.sigma * in_rows
-    return shrink_scores(release.values * in_rows, sigma, most=2.0 * data.n_rows), sigma
-
-
-def shrink_scores(noisy: np.ndarray, sigma: float, *, most: float) -> np.ndarray:
-    """Return scores pulled to their mean as far as noise explains their spread, within [0, most]; post-processing.
-
-    Without it a wide table, whose scores are mostly noise, would select the luckiest pairs (winner's curse).
-    """
-    middle = float(noisy.mean())
-    spread = float(noisy.var())
-    keep = max(0.0, 1.0 - sigma**2 / spread) if spread > 0 else 0.0
-    return np.clip(middle + keep * (noisy - middle), 0.0, most)
+    noisy, most_rows = release.values * in_rows, 2.0 * data.n_rows
+    if not data.given:
+        return shrink_scores(noisy, sigma, most=most_rows), sigma
+    chance = np.array([chance_distance(model_table(marginal), n_rows=data.n_rows) for marginal in marginals])
+    return chance + shrink_to_spread(noisy - chance, sigma, most=most_rows), sigma
 
 
 def select_marginals(
@@ -254,22 +253,25 @@ def select_marginals(
       sensitivity: see `number_of_groups`.
       likely: see `likely_targets`.
     """
-    importance, present = error_weights(data, likely), present_codes(data, one_way)
+    present = present_codes(data, one_way)
+    importance = np.ones(len(data.sizes)) if data.given else error_weights(data, likely)
     entries = np.array([present_size(marginal, present) for marginal in marginals], dtype=np.float64)
     weights = np.array([importance[list(marginal.attributes)].max() for marginal in marginals])
     shares = [np.maximum(np.asarray(table.counts).ravel(), 0.0) / data.n_rows for table in one_way]
-    if data.books or data.given:  # what a row follows from is often one of many values, which coarse tables join
-        scores = explained(marginals, scores, chance_distances(marginals, shares, n_rows=data.n_rows))
+    if data.books or data.given:
+        chance = chance_distances(marginals, shares, n_rows=data.n_rows)
+        scores = np.sqrt(np.maximum(scores**2 - chance**2, 0.0)) if data.given else explained(marginals, scores, chance)
     chosen = allocate(
         scores,
-        np.array([open_entries(marginal, present) for marginal in marginals]) if data.books else entries,
+        np.array([open_entries(marginal, present) for marginal in marginals]) if data.books or data.given else entries,
         sensitivity=sensitivity,
         mu_squared=mu_squared,
         weights=weights,
         resolution_of=[marginal.attributes for marginal in marginals],
         at_most=max(MIN_TABLES, TABLES_PER_ATTRIBUTE * len(data.sizes)),
+        power=SQUARES if data.given else SUMS,
     )
-    if data.books:
+    if data.books and not data.given:
         total = float((weights * entries)[list(chosen)].sum())
         chosen = {r: mu_squared * ROUNDING * float(weights[r] * entries[r]) / total for r in chosen}
     return [(marginals[r], price) for r, price in sorted(chosen.items())]
@@ -342,73 +344,3 @@ def _present_groups(marginal: Marginal, present: Sequence[np.ndarray]) -> list[i
     """Return for each attribute how many groups of codes may have rows, at least one."""
     axes = zip(marginal.attributes, marginal.groups, strict=True)
     return [max(len(np.unique(group[present[a]])), 1) for a, group in axes]
-
-
-def allocate(
-    scores: np.ndarray,
-    entries: np.ndarray,
-    *,
-    sensitivity: float,
-    mu_squared: float,
-    weights: np.ndarray | None = None,
-    resolution_of: Sequence[object] | None = None,
-    at_most: int | None = None,
-) -> dict[int, float]:
-    """Return which tables to measure and the μ² of each, or nothing if none pays; a pure function of noisy scores.
-
-    Args:
-      scores: (r,) noisy L1 error if the table is not measured, in rows.
-      entries: (r,) number of entries.
-      sensitivity: see `number_of_groups`.
-      weights: (r,) how much an error in each table counts, one each if None.
-      resolution_of: (r,) what each table is a resolution of, of which one is measured; each its own if None.
-      at_most: how many tables to measure at most.
-    """
-    weight = np.ones(len(scores)) if weights is None else weights
-    price = (MEAN_ABS_NORMAL * sensitivity * weight * entries) ** (2 / 3)
-    steps = _steps(weight * scores, price, range(len(scores)) if resolution_of is None else resolution_of)
-    order = sorted(steps, key=lambda step: (-step.gain / step.cost, step.table))[:at_most]
-    gains = np.cumsum([step.gain for step in order])
-    costs = np.cumsum([step.cost for step in order])
-    value = gains - costs**1.5 / math.sqrt(mu_squared)
-    best = int(np.argmax(value))
-    if value[best] <= 0:
-        return {}
-    taken = [step.table for step in order[: best + 1]]
-    chosen = sorted(set(taken) - {step.instead_of for step in order[: best + 1]})
-    total = float(price[chosen].sum())
-    return {r: mu_squared * ROUNDING * float(price[r]) / total for r in chosen}
-
-
-@dataclass(frozen=True)
-class _Step:
-    """To measure a table, or a finer one instead of a coarser one; steps of one marginal get ever worse per cost."""
-
-    table: int
-    gain: float
-    cost: float
-    instead_of: int | None
-
-
-def _steps(score: np.ndarray, price: np.ndarray, of: Sequence[object]) -> list[_Step]:
-    """Return the steps along each marginal's upper hull of (price, score): a greedy prefix of them is the best set."""
-    resolutions: dict[object, list[int]] = {}
-    for r in np.lexsort((-score, price)).tolist():
-        resolutions.setdefault(of[r], []).append(r)
-    steps: list[_Step] = []
-    for candidates in resolutions.values():
-        hull: list[_Step] = []
-        for r in candidates:
-            if hull and score[r] <= score[hull[-1].table]:
-                continue
-            while True:
-                last = hull[-1].table if hull else None
-                gain = float(score[r] - (score[last] if hull else 0.0))
-                cost = float(price[r] - (price[last] if hull else 0.0))
-                if hull and gain * hull[-1].cost >= hull[-1].gain * cost:
-                    hull.pop()
-                    continue
-                break
-            hull.append(_Step(r, gain, cost, last))
-        steps += hull
-    return steps

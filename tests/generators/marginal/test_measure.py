@@ -33,10 +33,9 @@ from privsynth.generators.marginal.measure import (
     smooth_shares,
     to_simplex,
 )
+from privsynth.generators.marginal.resolution.allocation import MEAN_ABS_NORMAL, allocate
 from privsynth.generators.marginal.rounds import MeasureRequest, select_and_measure
 from privsynth.generators.marginal.select import (
-    MEAN_ABS_NORMAL,
-    allocate,
     candidate_pairs,
     chance_distances,
     explained,

@@ -3,7 +3,7 @@
 A table of long code books drowns in its own noise, and one of their chapters hides what a single frequent code does. So
 a tree is cut where the rows are: codes and branches that hold many rows stand alone, what is light in a branch is one
 group, the rest of that branch, and a rest that is too light joins that of the branch above. Of a pair there are coarse
-tables and finer ones, among which `select.allocate` chooses. Pure functions of noisy one-way shares and public facts.
+tables and finer ones, among which `allocate` chooses. Pure functions of noisy one-way shares and public facts.
 """
 
 from __future__ import annotations

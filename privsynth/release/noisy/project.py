@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from privsynth.errors import ConfigError
+from privsynth.errors import ConfigError, Option
 from privsynth.release.noisy.axes import MISSING, TableAxis
 from privsynth.release.noisy.estimate import NoisyCells, combined
 from privsynth.release.noisy.question import Comparison, TableQuestion
@@ -77,7 +77,9 @@ def data_table_of(tables: PublishedTables, question: TableQuestion, wanted: str 
     if len(having) == 1:
         return having[0]
     if having:
-        raise ConfigError(f"several tables have what is asked for; choose one of {', '.join(having)} with --table")
+        raise ConfigError(
+            f"several tables have what is asked for; choose one of {', '.join(having)} with ", Option("table")
+        )
     best = min(names, key=lambda name: len(missing[name]))
     column = missing[best][0]
     parts = [a.name.replace("·", ".") for a in tables.axes[best] if a.name.startswith(f"{column}·")]

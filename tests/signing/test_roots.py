@@ -16,7 +16,7 @@ from privsynth.errors import KeyFileError, PrivsynthWarning, VerificationError
 from privsynth.signing.keyring import KeyEntry, Keyring
 from privsynth.signing.keys import SigningKey
 from privsynth.signing.roots.memory import memory_path, remember
-from privsynth.signing.roots.signed_keyring import opened, rotation, signed
+from privsynth.signing.roots.signed_keyring import opened, revocation, rotation, signed
 from privsynth.signing.roots.store import (
     create_root,
     load_root,
@@ -49,6 +49,26 @@ def test_a_revocation_that_is_kept_back_is_noticed(tmp_path):
     remember(tmp_path, opened(newer, ROOT.public, NOW))
     with pytest.raises(VerificationError, match="revision 1"):
         remember(tmp_path, opened(data, ROOT.public, NOW))
+    remember(tmp_path, found(keyring(4)))
+
+
+@pytest.mark.parametrize("revision", [1, 2, 9])
+def test_a_key_admin_who_was_revoked_takes_that_back_for_nobody_who_has_seen_it(tmp_path, revision):
+    """The keyring of the root still says that the thief's key is an admin's: only the revocation says otherwise."""
+    thief = SigningKey.generate()
+    entry = KeyEntry.for_key(thief.public, holder="Once an admin", not_before=NOW, roles=["key-admin"])
+    data = joined(keyring(3, ring=Keyring(keys=(*PEOPLE.keys, entry))))
+    revoked = revoke_in(data, ROOT.public, thief.public.keyid, ADMIN, now=NOW, reason="laptop stolen")
+    remember(tmp_path, opened(revoked, ROOT.public, NOW))
+    base = opened(data, ROOT.public, NOW)
+    victim = base.keyring.revoke(OFFICE.public.keyid, at=NOW, reason="pretext").get(OFFICE.public.keyid)
+    forged = revocation(replace(base, revision=revision - 1), [victim], thief, issued_at=NOW)
+    told = opened(data + forged.to_json(), ROOT.public, NOW)
+    assert told.keyring.get(thief.public.keyid).status == "active"
+    with pytest.raises(VerificationError, match="takes back a revocation of keyring 3"):
+        remember(tmp_path, told)
+    both = revoke_in(revoked, ROOT.public, OFFICE.public.keyid, ADMIN, now=NOW, reason="lost")
+    remember(tmp_path, opened(both, ROOT.public, NOW))
     remember(tmp_path, found(keyring(4)))
 
 

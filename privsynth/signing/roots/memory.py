@@ -24,6 +24,7 @@ class Seen(BaseModel):
     Attributes:
       roots: ids of the roots that followed each other, the last one in force.
       number, revision, digest: as of `SignedKeyring`.
+      revoked: ids of the keys that key admins revoked in keyrings of this number.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -32,6 +33,7 @@ class Seen(BaseModel):
     number: int
     revision: int
     digest: str
+    revoked: _KeyIds = ()
 
 
 def memory_path(home: Path) -> Path:
@@ -54,8 +56,23 @@ def advanced(seen: Seen, found: SignedKeyring) -> Seen:
         )
     if found.number == seen.number and found.digest != seen.digest:
         raise VerificationError(f"another keyring of number {seen.number} was seen here before: the root signed two")
+    if found.number == seen.number and not set(seen.revoked) <= set(found.revoked):
+        raise VerificationError(
+            f"it takes back a revocation of keyring {seen.number} that was seen here, which only the root may do: "
+            "a key admin who was revoked may have signed it"
+        )
     roots = seen.roots + tuple(root for root in found.roots if root not in seen.roots)
-    return Seen(roots=roots, number=found.number, revision=found.revision, digest=found.digest)
+    return _seen(found, roots)
+
+
+def _seen(found: SignedKeyring, roots: tuple[str, ...]) -> Seen:
+    return Seen(
+        roots=roots,
+        number=found.number,
+        revision=found.revision,
+        digest=found.digest,
+        revoked=found.revoked,
+    )
 
 
 def remember(home: Path, found: SignedKeyring, *, what: str = "the keyring") -> None:
@@ -70,7 +87,7 @@ def remember(home: Path, found: SignedKeyring, *, what: str = "the keyring") -> 
     path = memory_path(home)
     known = _load(path)
     mine = [seen for seen in known if set(seen.roots) & set(found.roots)]
-    fresh = Seen(roots=found.roots, number=found.number, revision=found.revision, digest=found.digest)
+    fresh = _seen(found, found.roots)
     try:
         for seen in mine:
             fresh = advanced(seen, found)

@@ -41,6 +41,7 @@ class SignedKeyring:
       expires: after this time it is to be replaced.
       roots: ids of the roots that followed each other, as the file tells; the last one signed.
       digest: SHA-256 of what the root signed.
+      revoked: ids of the keys that the revocation names.
     """
 
     keyring: Keyring
@@ -49,6 +50,7 @@ class SignedKeyring:
     expires: datetime
     roots: tuple[str, ...]
     digest: str
+    revoked: tuple[str, ...] = ()
 
 
 def rotation(old: Signer, new: Signer) -> Envelope:
@@ -190,7 +192,8 @@ def _revoked(found: SignedKeyring, envelope: Envelope, now: datetime) -> SignedK
         if not isinstance(item["keyid"], str) or not isinstance(item["reason"], str):
             raise VerificationError("its revocation has an entry with a field of the wrong type")
         keyring = keyring.revoke(item["keyid"], at=_time(item["revoked_at"]), reason=item["reason"])
-    return replace(found, keyring=keyring, revision=_count(document["revision"]))
+    revoked = tuple(item["keyid"] for item in document["revoked"])
+    return replace(found, keyring=keyring, revision=_count(document["revision"]), revoked=revoked)
 
 
 def _fits(envelope: Envelope, signature: Signature, key: PublicKey) -> bool:

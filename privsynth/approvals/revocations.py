@@ -135,13 +135,25 @@ def trusted_list(path: Path, keyrings: Sequence[Keyring], now: datetime) -> tupl
     return found, entry.holder
 
 
-def own_list(path: Path) -> RevocationList | None:
+def own_list(path: Path, keyrings: Sequence[Keyring]) -> RevocationList | None:
     """Return the list that is to be added to; None if there is none yet.
 
+    It may have expired, and so may its key, or it was revoked since. But somebody of the keyrings signed it: what a
+    stranger puts in its place, with entries of their own or without some, is not signed anew.
+
     Raises:
-      VerificationError: it was changed.
+      VerificationError: it was changed, or its key never had the right to revoke.
+      UnknownSigner: no keyring has its key.
     """
-    return RevocationList.opened(_read(path))[0] if path.exists() else None
+    if not path.exists():
+        return None
+    found, key = RevocationList.opened(_read(path))
+    entries = entries_by_key(keyrings).get(key, [])
+    if not entries:
+        raise UnknownSigner(f"{path} is signed by key {key.fingerprint}, which no keyring has; nothing is added to it")
+    if not any(role in entry.roles for entry in entries for role in ROLES):
+        raise VerificationError(f"{path} is signed by key {key.fingerprint}, which may not revoke; nothing is added")
+    return found
 
 
 def save(path: Path, envelope: Envelope) -> None:

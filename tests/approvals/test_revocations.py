@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from signed import NOW
 
-from privsynth.approvals.revocations import RevocationList, RevokedRelease, trusted_list
+from privsynth.approvals.revocations import RevocationList, RevokedRelease, own_list, trusted_list
 from privsynth.cli import main
 from privsynth.errors import ConfigError, UnknownSigner, VerificationError
 from privsynth.signing.keyring import KeyEntry
@@ -44,6 +44,19 @@ def test_a_list_that_is_too_old_or_dated_ahead_is_not_believed(people, tmp_path,
         trusted_list(path, [people.ring()], NOW + timedelta(days=31))
     with pytest.raises(VerificationError, match="does not count"):
         trusted_list(path, [people.ring()], NOW - timedelta(hours=1))
+
+
+def test_a_list_of_a_stranger_is_never_added_to(people, tmp_path, key):
+    """Whoever can write where the list is published would have the office sign a list without some revocations."""
+    assert own_list(tmp_path / "none", []) is None
+    planted = written(tmp_path, SigningKey.generate(), replace(SOME, number=1, revoked=(ONE,)))
+    with pytest.raises(UnknownSigner, match="which no keyring has; nothing is added"):
+        own_list(planted, [people.ring()])
+    path = written(tmp_path, key)
+    with pytest.raises(VerificationError, match="may not revoke"):
+        own_list(path, [people.ring(roles=("reviewer",))])
+    lost = people.ring().revoke(key.public.keyid, at=NOW, reason="lost")
+    assert own_list(path, [people.ring()]) == own_list(path, [lost]) == SOME
 
 
 def test_a_list_needs_a_key_that_may_revoke(people, tmp_path, key):

@@ -70,7 +70,7 @@ def revoke(
         log.require_ready(now)
     key, entry = open_key(home, name, ask_passphrase(), now=now, roles=MAY_REVOKE)
     with _alone(home):
-        old = own_list(path)
+        old = own_list(path, keyrings_of(keyring_files))
         known = () if old is None else old.revoked
         if not added and not known:
             raise ConfigError("nothing is revoked yet: name a release")

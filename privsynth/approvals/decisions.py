@@ -146,6 +146,13 @@ class Standing:
         return "approved" if len(self.approved_by) >= self.needed else "open"
 
 
+def _order(one: Read) -> tuple[str, bool, str]:
+    """Return what sorts decisions by time; of one second a rejection is the last, whatever the files are called."""
+    if one.approval is None:
+        return "", False, one.name
+    return to_text(one.approval.signed_at), one.approval.meaning == "rejected", one.name
+
+
 def _person(holder: str) -> str:
     """Return what tells people apart: two keys, or two spellings, of one holder are one person."""
     return " ".join(unicodedata.normalize("NFKC", holder).split()).casefold()
@@ -214,7 +221,7 @@ def standing(
         read = [_read(path, about, known, now) for path in _paths(folder)]
     except OSError as problem:
         raise OutputError(f"{folder} cannot be read: {problem.strerror}") from None
-    read.sort(key=lambda one: ("" if one.approval is None else to_text(one.approval.signed_at), one.name))
+    read.sort(key=_order)
     makers = frozenset(
         _person(entry.holder) for key, entries in known.items() if key.keyid == release.keyid for entry in entries
     )

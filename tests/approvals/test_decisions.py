@@ -51,6 +51,14 @@ def test_whoever_made_it_does_not_approve_it_with_another_key_either(run, people
     assert state(run, people).state == "open"
 
 
+def test_of_one_second_a_rejection_is_the_last_word_whatever_the_files_are_called(run, people):
+    people.decide(run, "Anna", "rejected")
+    people.decide(run, "Anna", "approved").rename(run / "approvals" / "zz.dsse.json")
+    assert state(run, people).state == "rejected"
+    people.decide(run, "Anna", "approved", seconds=1)
+    assert state(run, people).state == "approved"
+
+
 def test_two_keys_of_one_person_are_one_person(run, people):
     people.decide(run, "Anna", "approved")
     second = SigningKey.generate()

@@ -217,7 +217,9 @@ def parse_manifest(data: bytes) -> dict[str, Digest]:
         or a path that leaves the folder or does not mean the same file on every system.
     """
     document = loads(data, what="manifest.json", max_bytes=MAX_MANIFEST_BYTES, error=VerificationError)
-    if not isinstance(document, dict) or set(document) != {"files", "version"} or document["version"] != 1:
+    if not isinstance(document, dict) or set(document) != {"files", "version"}:
+        raise VerificationError("manifest.json is not a manifest of version 1")
+    if type(document["version"]) is not int or document["version"] != 1:
         raise VerificationError("manifest.json is not a manifest of version 1")
     entries = document["files"]
     if not isinstance(entries, list):

@@ -5,7 +5,7 @@ const ENTRY = ["keyid", "algorithm", "public_key", "holder", "roles", "not_befor
 const DEFAULTS = { algorithm: "ed25519", status: "active", revoked_at: null, reason: "" };
 
 async function keyringOf(bytes, what = "the keyring") {
-  return entriesOf(strictJson(bytes, what, MAX_DOCUMENT), what);
+  return entriesOf(wholeJson(bytes, what, MAX_DOCUMENT), what);
 }
 
 async function entriesOf(document, what) {

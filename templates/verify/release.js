@@ -178,7 +178,7 @@ function checkedSubjects(subjects) {
 }
 
 function manifestOf(bytes) {
-  const document = strictJson(bytes, MANIFEST, MAX_DOCUMENT);
+  const document = wholeJson(bytes, MANIFEST, MAX_DOCUMENT);
   fields(document, ["files", "version"], `${MANIFEST} is not a manifest of version 1`);
   if (document.version !== 1 || !Array.isArray(document.files)) throw new Refused(`${MANIFEST} is not a manifest of version 1`);
   const listed = new Map();

@@ -103,7 +103,7 @@ async function isBy(envelope, signature, key, own) {
 
 function partOf(envelope, names) {
   const sentence = "a part of it has other fields than version 1 has";
-  const document = fields(strictJson(envelope.payload, "a part of it", MAX_DOCUMENT), names, sentence);
+  const document = fields(wholeJson(envelope.payload, "a part of it", MAX_DOCUMENT), names, sentence);
   if (document.version !== 1) throw new Refused(sentence);
   return document;
 }

@@ -105,6 +105,9 @@ def _keyrings(good: Files) -> Iterator[Vector]:
         "a keyring whose version is true", good, REFUSED, "is not a keyring", dumps({**first, "version": True})
     )
     twice = RING.to_json().replace(b'"status"', b'"status": "revoked", "status"')
+    for number in (b"2.0", b"2e0"):
+        odd = RING.to_json().replace(b'"version": 2', b'"version": ' + number, 1)
+        yield Vector(f"a keyring of version {number.decode()}", good, REFUSED, "not written as a whole one", odd)
     yield Vector("a name twice in the keyring", good, REFUSED, "not valid JSON", twice)
     listed = json.loads(RING.to_json())
     listed["keys"] *= 2

@@ -159,6 +159,13 @@ def _statements(good: Files) -> Iterator[Vector]:
     yield Vector("a manifest that lists fewer files", listed, REFUSED, "lists other files than the statement", b"")
     sizes = with_manifest(good, manifest.replace(b'"size": 8', b'"size": 9', 1))
     yield Vector("a manifest with a wrong size", sizes, REFUSED, "a wrong size", b"")
+    for said, text in (
+        (b'"size": 8.0', "not written as a whole one"),
+        (b'"version": true', "not a manifest of version 1"),
+    ):
+        name = said.partition(b":")[0]
+        odd = with_manifest(good, manifest.replace(name + (b": 8" if b"size" in name else b": 1"), said, 1))
+        yield Vector(f"a manifest with {said.decode()}", odd, REFUSED, text, b"")
 
 
 def _pages(good: Files) -> Iterator[Vector]:

@@ -13,7 +13,8 @@ from privsynth.approvals.decisions import decision_fact, decision_facts, standin
 from privsynth.approvals.proofs import check_proofs
 from privsynth.approvals.statement import opened
 from privsynth.cli import main
-from privsynth.errors import LogDamaged
+from privsynth.cli.decisions.approve import _entered
+from privsynth.errors import LogDamaged, OutputError
 from privsynth.signing.keyring import KeyEntry
 from privsynth.signing.keys import SigningKey
 from privsynth.signing.store import load_keyring
@@ -122,6 +123,17 @@ def test_proofs_of_a_log_that_starts_again_with_its_own_key_do_not_fit(run, peop
     other = again.append([LogEntry("approved", digests(run)[0], key.keyid, NOW)], NOW)
     with pytest.raises(LogDamaged, match="rewritten"):
         check_proofs(run, log.key, other)
+
+
+def test_a_link_that_was_planted_for_the_proof_is_not_written_through(run, people, log, tmp_path):
+    path = people.decide(run, "Anna", "approved")
+    (fact,) = decision_facts(run, digests(run), [people.ring()])
+    theirs = tmp_path / "theirs.txt"
+    theirs.write_text("as it was")
+    path.with_suffix("").with_suffix(".tlog-proof").symlink_to(theirs)
+    with pytest.raises(OutputError, match="The decision itself is made, and in the log"):
+        _entered(log, fact, path, NOW)
+    assert theirs.read_text() == "as it was"
 
 
 def test_the_commands_keep_a_log(run, key, tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ import click
 from privsynth.cli.decisions.options import chosen_log, log_option
 from privsynth.cli.terminal.passphrases import ask_passphrase
 from privsynth.cli.trust.keyrings import keyring_option, keyrings_of
-from privsynth.errors import LogDamaged, LogUnavailable, VerificationError
+from privsynth.errors import LogDamaged, LogUnavailable, OutputError, VerificationError
 
 if TYPE_CHECKING:
     from privsynth.transparency.entry import LogEntry
@@ -86,5 +86,13 @@ def _entered(log: TransparencyLog, fact: LogEntry, path: Path, now: datetime) ->
         raise type(problem)(*problem.parts, ". Nothing was decided") from None
     index = state.index_of(fact)
     assert index is not None
-    path.with_suffix("").with_suffix(".tlog-proof").write_text(state.proof(index).to_text(), encoding="utf-8")
+    proof = path.with_suffix("").with_suffix(".tlog-proof")
+    try:
+        with proof.open("x", encoding="utf-8") as file:  # a new file: never what a link planted there points to
+            file.write(state.proof(index).to_text())
+    except OSError as problem:
+        raise OutputError(
+            f"{proof} cannot be written: {problem.strerror}. The decision itself is made, and in the log as number "
+            f"{index}; privsynth log prove writes its proof"
+        ) from None
     return index, state.checkpoint.size

@@ -45,7 +45,7 @@ def _opening(facts: ReleaseFacts) -> str:
     parts, first = [], facts.data[0]
     texts = [entry.name for entry in facts.entries if entry.record.digits and entry.table == first.table]
     parts.append("In Python:\n\n    import pandas as pd\n" + "\n".join(_reading(f, facts) for f in facts.data))
-    parts.append(_wrapped("In R, for Parquet: arrow::read_parquet(). DuckDB reads both: SELECT * FROM 'FILE'."))
+    parts.append(_wrapped("In R, for Parquet: arrow::read_parquet(). In DuckDB: SELECT * FROM 'FILE'."))
     parts.append(_wrapped(ZEROS + (f" Here: {', '.join(texts[:SHOWN])}." if texts else "")))
     if any(not file.is_text for file in facts.data):
         parts.append(_wrapped("Parquet files keep the types. They matter when you save them as CSV, or open that."))

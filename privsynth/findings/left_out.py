@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 LEAST_SHOWN = 0.001  # of the rows (own): less is not worth a sentence
@@ -27,7 +28,7 @@ class RowsLeftOut:
         """Return what it means for a reader of shares; "" where nothing is left out."""
         if self.rows < LEAST_SHOWN:
             return ""
-        most = f"{100 * self.most_moved:.1f} percentage points"
+        most = f"{math.ceil(round(1000 * self.most_moved, 6)) / 10:.1f} percentage points"
         return (
             f"About {_percent(self.units)} of the units ({unit}) have more than {most_used:,} rows, so that about "
             f"{_percent(self.rows)} of the rows are not used (of a unit, {self.counted:,} are counted here at most). "

@@ -63,7 +63,7 @@ def test_whose_privacy_is_said_with_the_declared_nouns(public_report):
     g = named(public_report.guarantee, unit_noun="patient", rows_noun="stays")
     (first, second) = sheet(replace(public_report, guarantee=g)).protected
     assert first == "A patient, with at most 3 of their stays."
-    assert second == "About 12 % of them have more stays; the others were not used."
+    assert second == "About 12 % of them have more stays; their other stays were not used."
     rows = sheet(replace(public_report, guarantee=replace(g, unit="row", unit_noun="", max_rows_per_unit=None)))
     assert rows.protected == ("One row. Whoever has several rows is protected in each of them alone, not as a person.",)
     tables = (TableRecord(name="patients"), TableRecord(name="stays", parent="patients", max_children=8))

@@ -173,8 +173,8 @@ def _covers(asked: TableQuestion, rows: CountedRows, *, sampling: bool) -> tuple
     )
     if asked.statistic in ("mean", "sum"):
         said.append(
-            "Amounts were counted in bins. 'value' takes what the model draws from each; 'bins_low' and 'bins_high' "
-            "are an interval that holds wherever in their bins they lie; an end is missing where an outer bin is open."
+            "Amounts were counted in bins. 'value' takes what the model draws from each. The last interval ('bins_low' "
+            "to 'bins_high') holds wherever in their bins they lie; an end is missing where an outer bin is open."
         )
     if asked.statistic in ("median", "quantile"):
         said.append("Amounts were counted in bins, so the interval consists of whole bins.")

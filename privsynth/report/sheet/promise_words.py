@@ -44,7 +44,7 @@ def protected(report: ReportData) -> tuple[str, ...]:
         return (f"{capital(with_article(noun))}, with all of their {rows}.",)
     said = [f"{capital(with_article(noun))}, with at most {most} of their {rows}."]
     if g.left_out is not None and g.left_out.sentences(g.unit, g.max_rows_per_unit or 1):
-        said.append(f"About {percent(g.left_out.units)} of them have more {rows}; the others were not used.")
+        said.append(f"About {percent(g.left_out.units)} of them have more {rows}; their other {rows} were not used.")
     return tuple(said)
 
 
@@ -71,7 +71,7 @@ def together(report: ReportData) -> tuple[str, ...]:
     if earlier is None:
         return ("Not known: no ledger was asked.", beyond)
     if not earlier.releases and not earlier.epsilon:
-        return ("This is the first in the ledger of its maker, so the promise beside stands for all of them.", beyond)
+        return ("This is the first in the ledger of its maker, so that no earlier one adds to its promise.", beyond)
     count = f"{earlier.releases} before this one" if earlier.releases else "None that was completed before this one"
     if any(unit != g.unit for unit in earlier.units):
         words = "They protect different units, so that nothing can be promised of them together."

@@ -7,6 +7,7 @@ from privsynth.report.sections import unmeasured
 from privsynth.report.sheet.nouns import capital, listed
 
 SHOWN_AUDITS = 2  # of those that left something out (own): the sheet keeps to one screen
+EVERYTHING = "Everything: "  # begins what a level says of an audit that it leaves out
 ALWAYS = "Attacks that nobody thought of: only the promise covers them."
 NO_PROMISE = "Attacks that nobody thought of, and no promise covers them."
 
@@ -18,6 +19,7 @@ def untested(report: ReportData) -> tuple[str, ...]:
         said.append("Attacks on the real rows are not told here: what they found is exact and stays with the officer.")
     said += _of_the_audit(report)
     missing = [name.split(":")[0].lower() for name in unmeasured(report)]
+    missing = [name for name in missing if not _said_to_be_left_out(report, name)]
     if missing:
         said.append(f"{'Also no' if said else 'No'} figure on: {listed(missing, most=8)}.")
     said.append(ALWAYS if report.guarantee is not None else NO_PROMISE)
@@ -37,11 +39,24 @@ def _of_the_audit(report: ReportData) -> list[str]:
         said.append(f"Columns that the synthetic table lacks: {listed(audit.not_compared)}.")
     if audit.thinned:
         said.append(audit.thinned)
-    left_out = sorted(audit.left_out.items(), key=lambda one: not one[1].startswith("Everything"))
-    said += [f"{capital(_plain(name))}: {what[:1].lower()}{what[1:]}" for name, what in left_out[:SHOWN_AUDITS]]
+    left_out = sorted(audit.left_out.items(), key=lambda one: not one[1].startswith(EVERYTHING))
+    said += [_left_out(capital(_plain(name)), what) for name, what in left_out[:SHOWN_AUDITS]]
     if (more := len(left_out) - SHOWN_AUDITS) > 0:
         said.append(f"{more} more {'audit' if more == 1 else 'audits'} did less at this level: see At a glance.")
     return said
+
+
+def _left_out(name: str, what: str) -> str:
+    what = what.removeprefix(EVERYTHING)
+    return f"{name}: {what[:1].lower()}{what[1:]}"
+
+
+def _said_to_be_left_out(report: ReportData, name: str) -> bool:
+    audit = None if report.officer is None else report.officer.audit
+    if audit is None or audit.level == "none":
+        return False
+    wholly = [_plain(one) for one, what in audit.left_out.items() if what.startswith(EVERYTHING)]
+    return name in wholly[:SHOWN_AUDITS]
 
 
 def _plain(name: str) -> str:

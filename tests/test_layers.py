@@ -93,6 +93,8 @@ MAY_IMPORT = {
     | {"findings", "policy", "pages.templates", "report.charts", "report.format_numbers", "report.explain_epsilon"},
     # of the public report alone
     "exports": BASE | {"findings", "pages.templates", "report", "report.charts", "report.format_numbers"},
+    # of a signed public report and signed decisions alone
+    "editions": BASE | {"strict", "signing", "approvals", "report"},
     # where the rooms meet
     "pipeline": RECIPIENT
     | {"hierarchies"}
@@ -105,7 +107,7 @@ MAY_IMPORT = {
     | {"pages.templates", "report", "report.charts", "report.format_numbers"},
     "cli": RECIPIENT
     | {"extras", "interrupts", "ledger", "generators", "findings", "policy", "pipeline", "release", "benchmark"}
-    | {"approvals", "pages", "pdf", "transparency"},
+    | {"approvals", "editions", "pages", "pdf", "transparency"},
     "api": RECIPIENT | {"extras", "ledger", "findings", "policy", "report", "pipeline", "release"},
 }  # fmt: skip
 FRONT = {"__init__", "__main__"}  # the front door opens every room

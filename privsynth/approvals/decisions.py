@@ -29,6 +29,7 @@ from privsynth.transparency.entry import DECISIONS, LogEntry
 from privsynth.transparency.state import LogState
 
 FOLDER = "approvals"
+NOT_LOGGED = "it is not in the log: have its keeper enter it with 'privsynth log append'"
 MOST = 1_000  # decisions that are read (own): each costs a signature's time
 
 
@@ -135,6 +136,22 @@ class Standing:
     def rejected_by(self) -> list[str]:
         """Holders who reject it; one is enough."""
         return [entry.holder for approval, entry in self.last_words.values() if approval.meaning == "rejected"]
+
+    @property
+    def named(self) -> list[tuple[Approval, KeyEntry]]:
+        """What an edition names, in the order of time: of each person who did not make it the last word and review."""
+        last: dict[tuple[str, bool], tuple[Approval, KeyEntry]] = {}
+        for one in self.read:
+            if one.approval is not None and one.entry is not None:
+                person = _person(one.entry.holder)
+                if person not in self.makers:
+                    last[person, one.approval.meaning == "reviewed"] = (one.approval, one.entry)
+        return sorted(last.values(), key=lambda said: said[0].signed_at)
+
+    @property
+    def unlogged(self) -> list[str]:
+        """Names of the files whose decision would count if it were in the log."""
+        return [one.name for one in self.read if one.problem == NOT_LOGGED]
 
     @property
     def state(self) -> str:
@@ -245,8 +262,7 @@ def _logged(one: Read, log: LogState) -> Read:
     index = log.index_of(decision_fact(one.approval, one.key))
     if index is not None or one.entry is None:
         return replace(one, index=index)
-    problem = "it is not in the log: have its keeper enter it with 'privsynth log append'"
-    return replace(one, entry=None, problem=problem, blocks=one.approval.meaning == "rejected")
+    return replace(one, entry=None, problem=NOT_LOGGED, blocks=one.approval.meaning == "rejected")
 
 
 def _missing(

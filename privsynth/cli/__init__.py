@@ -61,6 +61,11 @@ COMMANDS: dict[str, Lazy] = {
     "status": Lazy(
         "privsynth.cli.decisions.status:status", "Show who decided what on a release, and whether it may leave."
     ),
+    "publish": Lazy(
+        "privsynth.cli.decisions.publish:publish",
+        "Make the approved edition of a release, with the decisions on page one.",
+        "synthesize",
+    ),
     "revoke": Lazy(
         "privsynth.cli.decisions.revoke:revoke", "Revoke a release, in a signed list that recipients ask for."
     ),

@@ -59,24 +59,27 @@ def verify(
             raise ConfigError(f"{path} holds parts that are signed by themselves; verify {path / (kind or parts[0])}")
         public, officer = verify_run(path, keyrings, datetime.now(UTC), expected)
         told: dict[str, Any] = {"public": public.to_json(), "officer": officer.to_json()}
-        digest = public.manifest
+        digests = [public.manifest]
         text = f"{_text(path / 'public', public)}\n{path / 'officer'} verifies, and is about this release."
         if (path / "approvals").is_dir():
             text += f"\n{_decisions(path, keyrings)}"
     else:
         verified = (verify_folder if path.is_dir() else verify_report)(path, keyrings, datetime.now(UTC), expected)
-        digest, told, text = verified.release or verified.manifest, verified.to_json(), _text(path, verified)
+        digests = [verified.release or verified.manifest, *([verified.draft] if verified.draft else [])]
+        told, text = verified.to_json(), _text(path, verified)
     told["keyrings"] = [{"number": found.number, "expires": to_text(found.expires)} for found in signed]
     text += "".join(f"\nKeyring     number {found.number}, good until {found.expires:%Y-%m-%d}" for found in signed)
     if list_file is not None:
-        said, line = _revocation(list_file, digest, keyrings)
+        said, line = _revocation(list_file, digests, keyrings)
         told, text = {**told, "revocations": said}, f"{text}\n{line}"
     click.echo(json.dumps({"verified": True, **told}, indent=2) if as_json else text)
 
 
-def _revocation(list_file: Path, release: str, keyrings: list[Keyring]) -> tuple[dict[str, Any], str]:
+def _revocation(list_file: Path, releases: list[str], keyrings: list[Keyring]) -> tuple[dict[str, Any], str]:
     """Return what a list says of a release that it does not revoke, for machines and in a line.
 
+    Args:
+      releases: digests of its public manifest, and of the draft's if it is an edition; either can be revoked.
     Raises:
       ReleaseRevoked: it was revoked.
     """
@@ -84,7 +87,9 @@ def _revocation(list_file: Path, release: str, keyrings: list[Keyring]) -> tuple
     from privsynth.strict.time import to_text
 
     found, holder = trusted_list(list_file, keyrings, datetime.now(UTC))
-    one = found.about(release)
+    # A draft that its own edition takes the place of is not superseded for who holds the edition.
+    said = [one for one in map(found.about, releases) if one is not None and one.successor not in releases]
+    one = next((one for one in said if not one.successor), said[0] if said else None)
     if one is not None and not one.successor:
         raise ReleaseRevoked(
             f"{holder} revoked this release on {one.at:%Y-%m-%d}: {one.reason}. Do not use it any more"
@@ -119,6 +124,8 @@ def _text(path: Path, verified: VerificationResult) -> str:
         f"Release     {verified.kind}, of {dataset}",
         f"Files       {verified.files} checked",
     ]
+    if verified.draft:
+        lines.append(f"Edition     approved edition of draft SHA-256 {verified.draft}")
     if verified.promise:
         lines.append(f"Promise     {_promise(verified.promise)}")
     if verified.unchecked:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,12 @@ from privsynth.report.records.promise import Guarantee
 from privsynth.report.regulation.annex import annex
 from privsynth.report.report_data import ReportData
 from privsynth.report.sections import left_out_words, sections, unmeasured
-from privsynth.report.sheet.decision_sheet import decision_sheet
+from privsynth.report.sheet.decision_sheet import Deed, decision_sheet
 from privsynth.report.titles import GLOSSARY, STATUSES, VERDICTS, plain_part, titles_by
 from privsynth.report.verdict_rows import checks, tally
 
 ATTESTATION = Markup('<script type="application/vnd.in-toto.bundle" id="privsynth-attestation"></script>')
+DEEDS_START, DEEDS_END = Markup("<!--privsynth:deeds-->"), Markup("<!--/privsynth:deeds-->")
 LOUD = ("fail", "review")  # verdicts that ask for a person
 
 
@@ -55,6 +56,8 @@ def render(report: ReportData, titles: Mapping[str, str], *, language: str = "en
             style=Markup(style),  # our own file; the digest of the policy is taken over these bytes
             style_hash=digest,
             attestation=ATTESTATION,
+            deeds_start=DEEDS_START,
+            deeds_end=DEEDS_END,
             sections=sections(report, title),
             unmeasured=unmeasured(report),
             tally=tally(report),
@@ -71,6 +74,11 @@ def render(report: ReportData, titles: Mapping[str, str], *, language: str = "en
             pictures=pictures_of(report),
         )
     )
+
+
+def render_deeds(deeds: Sequence[Deed]) -> str:
+    """Return who did what and when, as it stands on page one between `DEEDS_START` and `DEEDS_END`."""
+    return _environment(templates_dir()).get_template("_deeds.html").render(deeds=deeds)
 
 
 @cache

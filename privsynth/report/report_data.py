@@ -7,6 +7,7 @@ of it that types can: a public report refuses a finding that is not public, and 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -20,7 +21,7 @@ from privsynth.policy.judge import Judgement
 from privsynth.report.records.as_json import as_json
 from privsynth.report.records.checked import one_of
 from privsynth.report.records.inside import OfficerPart
-from privsynth.report.records.judgement import Decision, Hazard, SignOff, Terms
+from privsynth.report.records.judgement import ApprovedEdition, Decision, Hazard, SignOff, Terms
 from privsynth.report.records.promise import EarlierReleases, GeneratorRecord, Guarantee, PriorRecord
 from privsynth.report.records.tables import ColumnProfile, ColumnRecord, SampleRows, TableRecord
 
@@ -52,6 +53,7 @@ class ReportData:
       earlier: the releases of the same dataset before this one; not written where no ledger was asked.
       recipients: what the policy lets each recipient do; not written if it names none.
       sign_offs: what people decided, where this edition was made after that.
+      edition: of which draft this is the approved edition; not written in a draft.
       officer: None in a public report.
 
     Raises:
@@ -85,6 +87,7 @@ class ReportData:
     earlier: EarlierReleases | None = field(default=None, metadata={"omit_empty": True})
     recipients: tuple[Terms, ...] = field(default=(), metadata={"omit_empty": True})
     sign_offs: tuple[SignOff, ...] = field(default=(), metadata={"omit_empty": True})
+    edition: ApprovedEdition | None = field(default=None, metadata={"omit_empty": True})
     policy: Judgement | None = None
     officer: OfficerPart | None = None
 
@@ -125,7 +128,12 @@ class ReportData:
 
     def to_json_text(self) -> str:
         """Return `to_json()` as text: sorted keys, two spaces, a final newline; the same report, the same bytes."""
-        return json.dumps(self.to_json(), ensure_ascii=False, sort_keys=True, indent=2, allow_nan=False) + "\n"
+        return json_text(self.to_json())
+
+
+def json_text(data: Mapping[str, Any]) -> str:
+    """Return what `ReportData.to_json` returned, as the text of report.json."""
+    return json.dumps(data, ensure_ascii=False, sort_keys=True, indent=2, allow_nan=False) + "\n"
 
 
 @cache

@@ -125,6 +125,7 @@ class Claims:
       holder: the name that the statement gives itself; None where unsigned.
       release: of an officer's folder: SHA-256 of the manifest of the public folder that it is about; None in folders of
         earlier versions, and in public ones.
+      draft: of an approved edition: SHA-256 of the manifest of the draft's public folder; None in a draft.
     """
 
     kind: str
@@ -133,6 +134,7 @@ class Claims:
     key: PublicKey | None
     holder: str | None
     release: str | None = None
+    draft: str | None = None
 
 
 def build_predicate(
@@ -169,11 +171,11 @@ def parse_predicate(predicate: Mapping[str, Any]) -> Claims:
         texts = [dataset] if holder is None else [dataset, holder]
         if kind not in KINDS or not all(isinstance(text, str) for text in texts):
             raise ValueError("wrong type")
-        release = predicate.get("release")
-        if release is not None and not _SHA256.fullmatch(release):
+        release, draft = predicate.get("release"), predicate.get("draft")
+        if not all(digest is None or _SHA256.fullmatch(digest) for digest in (release, draft)):
             raise ValueError("no digest")
         if key is not None and signer["keyid"] != key.keyid:
             raise ValueError("the key id is not that of the key")
     except (KeyError, TypeError, ValueError, KeyFileError):
         raise VerificationError("the statement lacks a part that every release has, or has it wrong") from None
-    return Claims(kind, dataset, signed_at, key, holder, release)
+    return Claims(kind, dataset, signed_at, key, holder, release, draft)

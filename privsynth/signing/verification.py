@@ -209,5 +209,6 @@ def _result(
         unchecked=unchecked,
         promise=promise,
         release=claims.release,
+        draft=claims.draft,
         manifest=next(item.sha256 for item in opened.statement.subjects if item.name == MANIFEST),
     )

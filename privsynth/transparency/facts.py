@@ -13,7 +13,7 @@ from privsynth.transparency.entry import LogEntry
 
 
 def release_fact(public: Path) -> LogEntry:
-    """Return the fact that the release in this public folder was made, as its statement says; nothing is verified.
+    """Return the fact that the release, or the edition, in this public folder was made, as it says; unverified.
 
     Raises:
       OutputError: the folder cannot be read.
@@ -26,4 +26,5 @@ def release_fact(public: Path) -> LogEntry:
         raise OutputError(f"{public} cannot be read: {problem.strerror}") from None
     statement = Statement.from_bytes(envelope.payload, payload_type=envelope.payload_type)
     claims = parse_predicate(statement.predicate)
-    return LogEntry("release", manifest, "" if claims.key is None else claims.key.keyid, claims.signed_at)
+    kind, by = "release" if claims.draft is None else "published", "" if claims.key is None else claims.key.keyid
+    return LogEntry(kind, manifest, by, claims.signed_at, claims.draft or "")

@@ -160,6 +160,7 @@ function tell(label, found) {
       ["Release", `${claims.kind}, of ${shown(claims.dataset)}`],
       ["Files", `${found.files} checked`],
     ];
+    if (claims.draft !== null) facts.push(["Edition", `approved edition of draft SHA-256 ${claims.draft}`]);
     if (promise !== null) facts.push(["Promise", promiseText(promise)]);
     const left = found.unchecked ? [`Only the report was checked; ${found.unchecked} other signed files were not there to check.`] : [];
     say("verified", `${label} verifies`, left, facts);

@@ -104,16 +104,18 @@ async function statementOf({ payload, payloadType }) {
   return { subjects, claims: await claimsOf(predicate) };
 }
 
-async function claimsOf({ kind, dataset, signer, signed_at, release = null }) {
+async function claimsOf({ kind, dataset, signer, signed_at, release = null, draft = null }) {
   const wrong = new Refused("the statement lacks a part that every release has, or has it wrong");
   const at = momentOf(signed_at);
-  if (release !== null && (typeof release !== "string" || !/^[0-9a-f]{64}$/.test(release))) throw wrong;
+  for (const digest of [release, draft]) {
+    if (digest !== null && (typeof digest !== "string" || !/^[0-9a-f]{64}$/.test(digest))) throw wrong;
+  }
   if (!["public", "officer"].includes(kind) || typeof dataset !== "string" || at === null || signer === undefined) throw wrong;
-  if (signer === null) return { kind, dataset, at, signed_at, key: null, holder: null };
+  if (signer === null) return { kind, dataset, at, signed_at, key: null, holder: null, draft };
   const key = typeof signer === "object" ? await publicKey(signer.public_key) : null;
   if (key === null || !("holder" in signer) || (signer.holder !== null && typeof signer.holder !== "string")) throw wrong;
   if (signer.keyid !== key.keyid) throw wrong;
-  return { kind, dataset, at, signed_at, key, holder: signer.holder };
+  return { kind, dataset, at, signed_at, key, holder: signer.holder, draft };
 }
 
 // ------------------------------------------------------------------------------------------------ the report

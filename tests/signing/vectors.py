@@ -135,6 +135,7 @@ def _statements(good: Files) -> Iterator[Vector]:
             "64 lower-case hex digits",
         ),
         "a release that is no digest": (lambda d: d["predicate"].update(release="F" * 64), "lacks a part"),
+        "a draft that is no digest": (lambda d: d["predicate"].update(draft="F" * 64), "lacks a part"),
         "about another list of files": (lambda d: d["subject"].pop(0), "added: data.csv"),
     }  # fmt: skip
     for name, (change, says) in changes.items():

@@ -187,7 +187,7 @@ def checkpoint(folder: Path | None, since: Path | None, out: Path | None) -> Non
 
 
 def _about_others(entry: LogEntry) -> bool:
-    return entry.kind != "release"
+    return entry.kind not in ("release", "published")
 
 
 def _log(folder: Path | None, key: VerifierKey | None = None) -> TransparencyLog:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,9 @@ from privsynth.cli.trust.keyrings import keyring_option, keyrings_of
 
 if TYPE_CHECKING:
     from privsynth.approvals.decisions import MissingDecision, Read, Standing
+    from privsynth.signing.keyring import Keyring
     from privsynth.transparency.entry import LogEntry
+    from privsynth.transparency.log import TransparencyLog
     from privsynth.transparency.state import LogState
 
 UNDECIDED = 3  # exit code of a release that is not approved, as of a check that failed
@@ -46,6 +49,46 @@ def status(
 
     Example: privsynth status out --policy public
     """
+    now = situation(run, keyrings_of(keyring_files), folder, policy_name)
+    click.echo(json.dumps(_told(now.found, now.state), indent=2) if as_json else now.text)
+    if not now.may_leave:
+        context.exit(UNDECIDED)
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Where a release stands now, by its decisions and by the log.
+
+    Attributes:
+      found: by the decisions.
+      state: of the log; None if there is none.
+      log: the same.
+    """
+
+    found: Standing
+    state: LogState | None
+    log: TransparencyLog | None
+
+    @property
+    def may_leave(self) -> bool:
+        """Whether enough people approved it, nobody rejects it, and the log has not revoked it."""
+        return self.found.state == "approved" and not _revoked(self.found, self.state)
+
+    @property
+    def text(self) -> str:
+        """What `privsynth status` prints."""
+        return "\n".join([*_lines(self.found), *_log_lines(self.found, self.state)])
+
+
+def situation(run: Path, keyrings: list[Keyring], folder: Path | None, policy_name: str | None) -> Situation:
+    """Return where a release stands: its files, the decisions beside it, and the log are verified.
+
+    Args:
+      folder: of the log; None takes the person's own.
+      policy_name: says how many people have to approve; None asks for one.
+    Raises:
+      VerificationError, UnknownSigner, LogDamaged, LogUnavailable, OutputError: as `standing` and the log raise them.
+    """
     from privsynth.approvals.decisions import standing
     from privsynth.approvals.proofs import check_proofs
     from privsynth.policy.files import load_policy
@@ -53,15 +96,10 @@ def status(
     needed = 1 if policy_name is None else load_policy(policy_name).policy.approvals
     log = chosen_log(folder)
     state = None if log is None else log.verify()
-    found = standing(run, keyrings_of(keyring_files), datetime.now(UTC), needed=needed, log=state)
+    found = standing(run, keyrings, datetime.now(UTC), needed=needed, log=state)
     if log is not None and state is not None:
         check_proofs(run, log.key, state)
-    if as_json:
-        click.echo(json.dumps(_told(found, state), indent=2))
-    else:
-        click.echo("\n".join([*_lines(found), *_log_lines(found, state)]))
-    if found.state != "approved" or _revoked(found, state):
-        context.exit(UNDECIDED)
+    return Situation(found, state, log)
 
 
 def _revoked(found: Standing, state: LogState | None) -> bool:
@@ -94,6 +132,7 @@ def _told(found: Standing, state: LogState | None) -> dict[str, Any]:
 def _lines(found: Standing) -> Iterator[str]:
     release, needed = found.release, found.needed
     yield f"Release     {release.dataset}, made by {release.holder}, {release.signed_at:%Y-%m-%d %H:%M:%S} UTC"
+    yield f"{'Draft':<12}SHA-256 {release.manifest}"
     for one in found.read:
         yield f"{'Decision':<12}{_line(one)}"
     for gone in found.missing or ():
@@ -139,6 +178,10 @@ def _log_lines(found: Standing, state: LogState | None) -> Iterator[str]:
         (index, entry) for index, entry in state.about(digest) if entry.kind not in ("reviewed", "approved", "rejected")
     ]
     for index, entry in entries:
+        if entry.kind == "published":
+            yield f"{'':<12}entry {index}: published, {entry.signed_at:%Y-%m-%d %H:%M:%S} UTC, as the edition"
+            yield f"{'':<12}         {entry.release}"
+            continue
         word = _WORDS.get(entry.kind, entry.kind)
         yield f"{'':<12}entry {index}: {word}, {entry.signed_at:%Y-%m-%d %H:%M:%S} UTC"
         if entry.kind == "superseded":

@@ -70,16 +70,18 @@ class Seal:
     holder: str
     now: datetime
 
-    def sign(self, folder: Path, kind: str, *, release: str | None = None) -> str:
+    def sign(self, folder: Path, kind: str, *, release: str | None = None, draft: str | None = None) -> str:
         """Sign one folder of a release, and return the SHA-256 of its manifest, which stands for all of its files.
 
         Args:
           kind: "public" or "officer".
           release: of an officer's folder: what signing the public one returned. It binds the report to that release;
             the other way round, the public folder would say something about the officer's figures.
+          draft: of an approved edition: the digest of the manifest of the draft's public folder.
         """
         predicate = {"kind": kind, "dataset": self.dataset, "created": self.now.isoformat()}
         predicate |= {"tool_version": __version__} | ({} if release is None else {"release": release})
+        predicate |= {} if draft is None else {"draft": draft}
         sign_folder(folder, predicate=predicate, signer=self.key, holder=self.holder, signed_at=self.now)
         return digest_file(folder / MANIFEST).sha256
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -10,6 +11,7 @@ from privsynth.report.records.checked import one_of
 
 HazardStatus = Literal["addressed", "partly", "open"]
 Meaning = Literal["reviewed", "approved", "rejected"]
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +58,26 @@ class SignOff:
         one_of("meaning of a decision", self.meaning, Meaning)
         if datetime.fromisoformat(self.at).tzinfo is None:
             raise ValueError("the time of a decision must carry its offset from UTC")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApprovedEdition:
+    """What an approved edition says of itself; what the report says of its signature stays that of the draft.
+
+    Attributes:
+      draft: SHA-256 of the public manifest of the draft, on which people decided.
+      published_by: name and fingerprint of the key that signs the edition. published_at: ISO 8601 with its offset.
+    """
+
+    draft: str
+    published_by: str
+    published_at: str
+
+    def __post_init__(self) -> None:
+        if not _SHA256.fullmatch(self.draft):
+            raise ValueError("the draft of an edition is named by 64 lower-case hex digits")
+        if datetime.fromisoformat(self.published_at).tzinfo is None:
+            raise ValueError("the time of an edition must carry its offset from UTC")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
+from privsynth.report.records.judgement import ApprovedEdition, SignOff
 from privsynth.report.report_data import ReportData
 from privsynth.report.sheet.promise_words import OneNumber, promised, protected, together
 from privsynth.report.sheet.reasons import Reason, reasons
@@ -21,7 +23,7 @@ class Deed:
     """One line of who did what, and when; `by` says so where nobody did.
 
     Attributes:
-      key: the beginning of the fingerprint of the key, if one is known.
+      key: the beginning of the fingerprint of the key, if one is known; of an edition, the digest of its draft.
     """
 
     what: str
@@ -29,6 +31,23 @@ class Deed:
     at: str
     comment: str = ""
     key: str = ""
+
+
+class ToldDeeds(Protocol):
+    """What the lines of who did what are a function of; a `ReportData` has it."""
+
+    @property
+    def created(self) -> str: ...
+    @property
+    def tool_version(self) -> str: ...
+    @property
+    def unsigned(self) -> bool: ...
+    @property
+    def signer(self) -> str: ...
+    @property
+    def sign_offs(self) -> tuple[SignOff, ...]: ...
+    @property
+    def edition(self) -> ApprovedEdition | None: ...
 
 
 @dataclass(frozen=True)
@@ -66,27 +85,37 @@ def decision_sheet(report: ReportData, title: Titles) -> DecisionSheet:
         untested=untested(report),
         uses=uses(report),
         policy=policy_words(report, title),
-        deeds=_deeds(report),
+        deeds=deeds_of(report),
     )
 
 
-def _deeds(report: ReportData) -> tuple[Deed, ...]:
+def deeds_of(told: ToldDeeds) -> tuple[Deed, ...]:
     """Return the lines in the order of the work; what people did, as the edition of this file knows it."""
-    lines = [Deed("Made", f"with privsynth {report.tool_version}", moment(report.created)), _signed(report)]
+    lines = [Deed("Made", f"with privsynth {told.tool_version}", moment(told.created)), _signed(told)]
     for meaning, what in (("reviewed", "Reviewed"), ("approved", "Approved"), ("rejected", "Rejected")):
-        own = [one for one in report.sign_offs if one.meaning == meaning]
+        own = [one for one in told.sign_offs if one.meaning == meaning]
         lines += [Deed(what, one.name, moment(one.at), one.comment) for one in own]
         if not own and meaning != "rejected":
-            lines.append(Deed(what, NOBODY, ""))
+            lines.append(Deed(what, NOBODY if told.edition is None else "nobody", ""))
+    if told.edition is not None:
+        by, key = _hand(told.edition.published_by)
+        lines.append(Deed("Published", by, moment(told.edition.published_at), key=key))
+        lines.append(Deed("Edition", "approved edition of draft SHA-256", "", key=told.edition.draft))
     return tuple(lines)
 
 
-def _signed(report: ReportData) -> Deed:
-    if report.unsigned:
+def _signed(told: ToldDeeds) -> Deed:
+    if told.unsigned:
         return Deed("Signed", "nobody: UNSIGNED", "")
-    holder, sign, fingerprint = report.signer.rpartition(", key ")
+    by, key = _hand(told.signer)
+    return Deed("Signed", by, moment(told.created), key=key)
+
+
+def _hand(signer: str) -> tuple[str, str]:
+    """Return who signed, and the beginning of the fingerprint of the key if that is told."""
+    holder, sign, fingerprint = signer.rpartition(", key ")
     key = " ".join(fingerprint.split()[:KEY_GROUPS]) + " …" if sign else ""
-    return Deed("Signed", (holder if sign else report.signer) or "a key", moment(report.created), key=key)
+    return (holder if sign else signer) or "a key", key
 
 
 def moment(text: str) -> str:

@@ -30,6 +30,7 @@ class VerificationResult:
       promise: ε, δ and unit as the signed report.json states them; None where it states none or is not there.
       release: of an officer's folder: SHA-256 of the manifest of the public folder that it is about, or None.
       manifest: SHA-256 of the folder's own manifest, which stands for all of its files.
+      draft: of an approved edition: SHA-256 of the manifest of the draft that people decided on, or None.
     """
 
     keyid: str
@@ -44,6 +45,7 @@ class VerificationResult:
     promise: Promise | None = None
     release: str | None = None
     manifest: str = ""
+    draft: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able data, every field present."""
@@ -63,6 +65,7 @@ class VerificationResult:
                 ("Fingerprint", self.fingerprint),
                 ("Signed at", f"{to_text(self.signed_at)} (the signer's word)"),
                 ("Files", f"{self.files} checked{alone}"),
+                ("Edition", "" if self.draft is None else f"approved edition of draft SHA-256 {self.draft}"),
             ],
         )
 

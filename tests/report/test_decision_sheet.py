@@ -107,18 +107,31 @@ def test_releases_of_a_dataset_add_up_and_differing_units_do_not(public_report):
 
 def test_the_reasons_are_the_worst_findings_and_then_public_facts(public_report, make_finding):
     bad = make_finding("base_rate", 0.1, family="bias", group="sex=F · ill=true", baseline=0.21, verdict="fail")
-    first, *_ = sheet(replace(public_report, findings=(*public_report.findings, bad))).reasons
+    first, *_ = sheet(replace(public_report, findings=(*public_report.findings, bad), policy=None)).reasons
     assert first.verdict == "fail"
     assert any(char.isdigit() for char in first.text)
     use = Usability(resolved=("a",), lost=("b", "c"), missed=("a × b",))
-    quiet = sheet(replace(public_report, findings=(), usability=use)).reasons
+    quiet = sheet(replace(public_report, findings=(), usability=use, policy=None)).reasons
     assert [reason.text for reason in quiet][:2] == [
         "2 of 3 columns are noise: b and c.",
         "Not tied as in the real table: a with b.",
     ]
     assert len(quiet) <= 3
     g = replace(public_report.guarantee, left_out=None)
-    assert sheet(replace(public_report, findings=(), usability=None, guarantee=g)).reasons == ()
+    assert sheet(replace(public_report, findings=(), usability=None, policy=None, guarantee=g)).reasons == ()
+
+
+def test_a_promise_that_the_policy_refuses_is_the_first_reason(public_report, make_finding):
+    outcome = replace(public_report.policy.outcomes[0], metric="promised_epsilon", demand="at most 2", value=3.0)
+    found = (make_finding("tvd_1way", 0.4, group="length_of_stay", better="lower", verdict="fail"),)
+    refused, kept = (replace(outcome, verdict=verdict) for verdict in ("fail", "pass"))
+    report = replace(public_report, findings=found, policy=replace(public_report.policy, outcomes=(refused,)))
+    first, second, *_ = sheet(report).reasons
+    assert first.text == "Promised epsilon: the policy asks for at most 2, and it is 3."
+    assert (first.verdict, first.place) == ("fail", "policy")
+    assert second.text.startswith("length_of_stay")
+    report = replace(report, policy=replace(public_report.policy, outcomes=(kept,)))
+    assert sheet(report).reasons[0].text.startswith("length_of_stay")
 
 
 def test_exact_findings_are_reasons_for_the_officer_alone(officer_report, public_report, make_finding):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from privsynth.findings.finding import Verdict
+from privsynth.findings.finding import Finding, Verdict
 from privsynth.findings.sentences import sentence
 from privsynth.findings.severity import strongest
+from privsynth.policy.definition import PROMISES
 from privsynth.report.explain_epsilon import percent
+from privsynth.report.format_numbers import number
 from privsynth.report.report_data import ReportData
 from privsynth.report.sheet.nouns import capital, listed, rows_noun, unit_noun, with_article
 from privsynth.report.titles import Titles
@@ -32,15 +34,33 @@ class Reason:
 
 
 def reasons(report: ReportData, title: Titles) -> tuple[Reason, ...]:
-    """Return at most three reasons: findings that failed or ask for a look, then what public facts say.
+    """Return at most three reasons: a promise that the policy refuses, findings that failed or ask for a look, then
+    what public facts say.
 
     A public report holds public findings only, so that its reasons are public too.
     """
     found = [
-        Reason(capital(sentence(finding, title)), finding.verdict, finding.family)
-        for finding in strongest(report.findings, MOST)
+        Reason(_worded(finding, title), finding.verdict, finding.family) for finding in strongest(report.findings, MOST)
     ]
-    return (*found, *_known(report))[:MOST]
+    return (*_refused(report, title), *found, *_known(report))[:MOST]
+
+
+def _worded(finding: Finding, title: Titles) -> str:
+    """Return the sentence of a finding; the name of a column at its beginning stays as it is written."""
+    words = sentence(finding, title)
+    begins_with_a_name = bool(finding.group) and words.startswith(finding.group.split()[0])
+    return words if begins_with_a_name else capital(words)
+
+
+def _refused(report: ReportData, title: Titles) -> Iterator[Reason]:
+    """Yield what the policy demands of the promise, and the release does not keep: no finding says so."""
+    if report.policy is None:
+        return
+    for outcome in report.policy.outcomes:
+        if outcome.metric in PROMISES and outcome.verdict == "fail":
+            is_ = "there is none" if outcome.value is None else f"it is {number(outcome.value)}"
+            text = f"{title(outcome.metric)}: the policy asks for {outcome.demand}, and {is_}."
+            yield Reason(text, "fail", "policy")
 
 
 def _known(report: ReportData) -> Iterator[Reason]:

@@ -11,7 +11,7 @@ from privsynth.report.format_numbers import number, share
 
 def model_card(facts: ReleaseFacts) -> CardDocument:
     """Return what a user of the model has to know."""
-    report, g = facts.report, facts.guarantee
+    report = facts.report
     details = (
         ("Generator", f"{report.generator.name}, version {report.generator.version}"),
         ("Tool", f"privsynth {report.tool_version}"),
@@ -28,7 +28,8 @@ def model_card(facts: ReleaseFacts) -> CardDocument:
             CardSection("Out of scope", (Bullets(NOT_FOR),)),
             CardSection("Training data", _training_data(facts)),
             CardSection(
-                "Privacy", (promise(g), CardTable(("Part", "Share of the budget", "What was bought"), _spends(facts)))
+                "Privacy",
+                (promise(facts), CardTable(("Part", "Share of the budget", "What was bought"), _spends(facts))),
             ),
             CardSection("Accuracy", (Bullets((*accuracy(facts), "report.html has every figure with its interval.")),)),
             CardSection("Known limits", (Bullets(_limits(facts)),)),
@@ -44,7 +45,7 @@ def data_card(facts: ReleaseFacts) -> CardDocument:
     sections = [
         CardSection("Summary", (f"{size(facts)}. Signed by: {facts.signer}.",)),
         CardSection("Files", (CardTable(("File", "Rows", "Columns", "SHA-256"), files),)),
-        CardSection("Privacy", (promise(facts.guarantee),)),
+        CardSection("Privacy", (promise(facts),)),
         CardSection("Where it comes from", _training_data(facts)),
         CardSection(
             "Columns", (CardTable(("Column", "Type", "Values", "Known how", "Missing", "Meaning"), _columns(facts)),)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from privsynth.errors import Option
 from privsynth.exports.cards import data_card, model_card
+from privsynth.exports.catalogues.common import to_text
+from privsynth.exports.catalogues.croissant import croissant
+from privsynth.exports.catalogues.dp_registry import dp_registry
+from privsynth.exports.catalogues.openlineage import openlineage
+from privsynth.exports.catalogues.provenance import provenance
 from privsynth.exports.dictionary import dictionary_csv
 from privsynth.exports.document import to_html, to_markdown
 from privsynth.exports.facts import DataFile, ReleaseFacts
@@ -17,6 +23,10 @@ DOCUMENTS = {
     "cards/data-card.md": "",
     "cards/model-card.html": "the model card, to read; cards/model-card.md is the same in Markdown",
     "cards/model-card.md": "",
+    "croissant.json": "files and columns for data catalogues and loaders (Croissant 1.1)",
+    "prov.json": "what the release was made of, how, and who answers for it (W3C PROV-JSON)",
+    "openlineage.json": "the run that made the release, as an event for lineage stores (OpenLineage)",
+    "dp-registry.json": "a draft entry for the Differential Privacy Deployments Registry",
 }
 NOISY = "tables/noisy-tables.parquet"
 _NOISY = {
@@ -27,7 +37,8 @@ _NOISY = {
 _BESIDE = {
     "report.html": "the report: the promise, the accuracy, what was not tested; report.json is the same for programs",
     "schema.yaml": "the columns for programs: what was declared or bought with the privacy budget",
-    "model/": "draws more rows, at no cost in privacy: privsynth sample FOLDER/model --rows 1000 --out more",
+    "model/": "draws more rows, at no cost in privacy: privsynth sample FOLDER/model "
+    f"{Option('rows', 1000).in_shell()} {Option('out', 'more').in_shell()}",
     "manifest.json": "SHA-256 of every file; attestation.dsse.json is the signature over them",
 }
 
@@ -42,6 +53,10 @@ def documents(facts: ReleaseFacts) -> dict[str, str]:
         "cards/data-card.md": to_markdown(data),
         "cards/model-card.html": to_html(model),
         "cards/model-card.md": to_markdown(model),
+        "croissant.json": to_text(croissant(facts)),
+        "prov.json": to_text(provenance(facts)),
+        "openlineage.json": to_text(openlineage(facts)),
+        "dp-registry.json": to_text(dp_registry(facts)),
     }
     assert texts.keys() == DOCUMENTS.keys()
     return texts

@@ -26,7 +26,7 @@ def readme(facts: ReleaseFacts, files: Iterable[tuple[str, str]]) -> str:
         _wrapped(f"{size(facts)}. Made by privsynth {facts.report.tool_version} at {facts.report.created}."),
         _wrapped(f"Signed by: {facts.signer}."),
         _heading("The promise"),
-        _wrapped(promise(facts.guarantee)),
+        _wrapped(promise(facts)),
         _heading("How to open it"),
         _opening(facts),
         _heading("What it is good for"),

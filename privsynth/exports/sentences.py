@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from privsynth.errors import Option
 from privsynth.exports.facts import ReleaseFacts
 from privsynth.report.format_numbers import interval, number
-from privsynth.report.records.promise import Guarantee
+from privsynth.report.sheet.nouns import listed, unit_noun
 
 SYNTHETIC = (
     "The rows in this folder are synthetic: a model invented them. No row describes a real person, and a row that "
@@ -27,12 +28,16 @@ ZEROS = (
 )
 
 
-def promise(g: Guarantee) -> str:
-    """Return the guarantee in a sentence."""
-    whose = "row" if g.unit == "row" else g.unit
+def promise(facts: ReleaseFacts) -> str:
+    """Return the guarantee in a sentence; reference tables are excepted, which are public and have none."""
+    g = facts.guarantee
+    whose = unit_noun(g)
+    public = [file.table for file in facts.data if file.reference]
+    tables = f"reference {'table' if len(public) == 1 else 'tables'} {listed(public)}"
+    apart = f", apart from the public {tables}, passed through unchanged," if public else ""
     rows = f" ({rows_of_unit(g.max_rows_per_unit)})" if g.max_rows_per_unit else ""
     return (
-        f"Everything in this folder together is ({g.epsilon:g}, {g.delta:g})-differentially private for each "
+        f"Everything in this folder together{apart} is ({g.epsilon:g}, {g.delta:g})-differentially private for each "
         f"{whose}{rows}: it would have come out about as likely, within the bounds of epsilon = {g.epsilon:g} and "
         f"delta = {g.delta:g}, had that {whose} not been in the data. Whatever anyone does with it changes nothing "
         "about that."
@@ -73,5 +78,5 @@ def how_to_verify() -> str:
     """Return how a recipient checks the signature."""
     return (
         "With the signer's public key, which must reach you by another way than this folder: "
-        "privsynth verify FOLDER --keyring keyring.json --kind public"
+        f"privsynth verify FOLDER {Option('keyring', 'keyring.json').in_shell()} {Option('kind', 'public').in_shell()}"
     )

@@ -36,7 +36,7 @@ def test_the_officer_s_report_makes_no_document():
 
 def test_the_readme_has_the_promise_and_opens_the_file(tmp_path, monkeypatch):
     text = " ".join(documents(flat())["README.txt"].split())
-    assert "(1.5, 1e-06)-differentially private for each patient_id (at most 2 rows of each are used)" in text
+    assert "(1.5, 1e-06)-differentially private for each patient (at most 2 rows of each are used)" in text
     assert "1,000 synthetic rows, 8 columns" in text
     assert "privsynth verify FOLDER --keyring keyring.json --kind public" in text
     monkeypatch.chdir(tmp_path)
@@ -53,6 +53,10 @@ def test_the_readme_of_linked_tables_opens_each(tmp_path):
         assert f"{name} = pd.read_parquet('data/{name}.parquet')" in text
     assert "a reference table, public and unchanged: 2 rows, 2 columns" in text
     assert "1,000 synthetic rows in 2 tables" in text
+    promised = "apart from the public reference table wards, passed through unchanged, is (1.5, 1e-06)"
+    assert promised in " ".join(text.split())
+    assert promised in documents(linked())["cards/data-card.html"]
+    assert "apart from" not in documents(flat())["README.txt"]
 
 
 def test_the_readme_s_lines_fit_a_terminal(facts):

@@ -1,0 +1,1 @@
+"""Descriptions of a release in the formats of catalogues and lineage stores: functions of its public report."""

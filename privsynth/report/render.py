@@ -27,7 +27,7 @@ from privsynth.report.titles import GLOSSARY, STATUSES, VERDICTS, plain_part, ti
 from privsynth.report.verdict_rows import checks, tally
 
 ATTESTATION = Markup('<script type="application/vnd.in-toto.bundle" id="privsynth-attestation"></script>')
-DEEDS_START, DEEDS_END = Markup("<!--privsynth:deeds-->"), Markup("<!--/privsynth:deeds-->")
+DEEDS_START, DEEDS_END = Markup("<!-- privsynth:deeds -->"), Markup("<!-- /privsynth:deeds -->")
 LOUD = ("fail", "review")  # verdicts that ask for a person
 
 

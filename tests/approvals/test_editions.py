@@ -30,7 +30,7 @@ from privsynth.transparency.log import TransparencyLog
 from privsynth.transparency.seen import SeenLogs
 
 REPORT = replace(public(), unsigned=False, signer="Data office, key 0123 4567")
-HOSTILE = "</dd><!--/privsynth:deeds--><script>alert(1)</script>\"'&"
+HOSTILE = "</dd><!-- /privsynth:deeds --><script>alert(1)</script>\"'&"
 FACTS = EditionFacts(
     (SignOff(meaning="approved", name="Anna", at="2026-11-23T12:00:00Z", comment="for the board"),),
     ApprovedEdition(draft="a" * 64, published_by="Office, key 0123 4567", published_at="2026-11-24T12:00:00Z"),

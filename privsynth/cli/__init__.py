@@ -63,7 +63,7 @@ COMMANDS: dict[str, Lazy] = {
     ),
     "publish": Lazy(
         "privsynth.cli.decisions.publish:publish",
-        "Make the approved edition of a release, with the decisions on page one.",
+        "Make the approved edition of a release: decisions on page one.",
         "synthesize",
     ),
     "revoke": Lazy(

@@ -179,8 +179,8 @@ class KeyEntry(BaseModel):
         """
         problem = self.problem(at, roles)
         if problem:
-            role = (" ", Option("role", next(iter(roles)))) if roles else ()
-            raise KeyFileError(f"{problem}; make a new key with privsynth keys init", *role)
+            role = f" {Option('role', next(iter(roles))).in_shell()}" if roles else ""
+            raise KeyFileError(f"{problem}; make a new key with 'privsynth keys init{role}'")
 
 
 class Keyring(BaseModel):

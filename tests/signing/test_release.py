@@ -33,6 +33,7 @@ def test_a_release_verifies_and_says_who(release, keyring, key, now):
         "unchecked": 0,
         "promise": None,
         "release": None,
+        "draft": None,
         "manifest": hashlib.sha256((release / "manifest.json").read_bytes()).hexdigest(),
     }
     assert sorted(str(p.relative_to(release)) for p in release.rglob("*") if p.is_file()) == ALL_FILES

@@ -1,5 +1,6 @@
 # make demo   set up, and make a signed release of the sample hospital table
-# make test   set up, and run every check and test
+# make test   set up, and run every check and test; of slow tests with many cases every second one
+# make test-all   the same with every case
 # make docs   build the reference of the library into build/reference, from its docstrings
 # make lock   renew requirements/, the tested versions with their hashes; UPGRADE=--upgrade takes newer ones
 # Each makes its own virtual environment in $(VENV).
@@ -18,7 +19,7 @@ LOCK = $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.
 	--custom-compile-command "make lock" $(UPGRADE)
 LOCK_EXTRAS = echo torch | $(LOCK) --excludes - pyproject.toml
 
-.PHONY: demo test check lint types tests docs lock clean help
+.PHONY: demo test test-all check lint types tests docs lock clean help
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -45,6 +46,10 @@ demo: $(BIN)/.installed
 test: $(BIN)/.installed lint types tests
 
 check: test
+
+# Also the cases of slow tests that `make test` leaves out.
+test-all:
+	PRIVSYNTH_ALL_TESTS=1 $(MAKE) test
 
 lint: $(BIN)/.installed
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import settings
+from in_part import left_out
 
 from privsynth.schema import Schema
 from privsynth.table import Table
@@ -37,6 +38,15 @@ class RepeatableDraws:
     def __call__(self, count: int) -> bytes:
         """Return `count` bytes."""
         return self._stream.randbytes(count) if os.getpid() == self._pid else self._real(count)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Run slow tests of many cases in part, with `CI` set and PRIVSYNTH_ALL_TESTS not."""
+    if REPEATABLE and not os.environ.get("PRIVSYNTH_ALL_TESTS"):
+        gone = left_out(items)
+        names = {item.nodeid for item in gone}
+        config.hook.pytest_deselected(items=gone)
+        items[:] = [item for item in items if item.nodeid not in names]
 
 
 @pytest.hookimpl(wrapper=True)

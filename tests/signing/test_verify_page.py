@@ -104,7 +104,10 @@ def give(
     return verdict.get_attribute("data-state"), verdict.inner_text()
 
 
-@pytest.mark.parametrize("old_browser", [False, True], ids=["browser's Ed25519", "own Ed25519"])
+@pytest.mark.parametrize(
+    "old_browser",
+    [pytest.param(False, id="browser's Ed25519"), pytest.param(True, id="own Ed25519", marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("vector", EVERY, ids=lambda vector: vector.name)
 def test_the_pages_verdict_is_the_command_lines(opened, vector: Vector, old_browser, tmp_path):
     page = opened(at=vector.at, old_browser=old_browser)

@@ -1,5 +1,5 @@
 # make demo   set up, and make a signed release of the sample hospital table
-# make test   set up, and run every check and test; of slow tests with many cases every second one
+# make test   set up, and run every check and test; of slow tests with many cases every third one
 # make test-all   the same with every case
 # make docs   build the reference of the library into build/reference, from its docstrings
 # make lock   renew requirements/, the tested versions with their hashes; UPGRADE=--upgrade takes newer ones

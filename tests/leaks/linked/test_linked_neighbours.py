@@ -117,6 +117,7 @@ def ordinary():
     return shown(clinic())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", WORLDS)
 def test_with_constant_answers_no_world_shows(ordinary, world):
     assert shown(WORLDS[world](clinic())) == ordinary

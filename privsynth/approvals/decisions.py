@@ -231,7 +231,28 @@ def standing(
       UnknownSigner: no keyring knows who made it.
       OutputError: the decisions cannot be read.
     """
-    release, officer = verify_run(run, keyrings, now)
+    found = standing_of(verify_run(run, keyrings, now), run, keyrings, now, needed=needed)
+    if log is None:
+        return found
+    logged = tuple(_logged(one, log) for one in found.read)
+    missing = tuple(_missing(found.release.manifest, logged, log, entries_by_key(keyrings)))
+    return replace(found, read=logged, missing=missing)
+
+
+def standing_of(
+    verified: tuple[VerificationResult, VerificationResult],
+    run: Path,
+    keyrings: Sequence[Keyring],
+    now: datetime,
+    *,
+    needed: int,
+) -> Standing:
+    """Return where a release stands, without a log, whose parts `verify_run` has just verified.
+
+    Raises:
+      OutputError: the decisions cannot be read.
+    """
+    release, officer = verified
     folder, about = run / FOLDER, (release.manifest, officer.manifest)
     try:
         known = entries_by_key(keyrings)
@@ -242,10 +263,7 @@ def standing(
     makers = frozenset(
         _person(entry.holder) for key, entries in known.items() if key.keyid == release.keyid for entry in entries
     )
-    if log is None:
-        return Standing(release, needed, tuple(read), makers)
-    logged = [_logged(one, log) for one in read]
-    return Standing(release, needed, tuple(logged), makers, tuple(_missing(release.manifest, logged, log, known)))
+    return Standing(release, needed, tuple(read), makers)
 
 
 def _paths(folder: Path) -> list[Path]:

@@ -62,7 +62,7 @@ def verify(
         digests = [public.manifest]
         text = f"{_text(path / 'public', public)}\n{path / 'officer'} verifies, and is about this release."
         if (path / "approvals").is_dir():
-            text += f"\n{_decisions(path, keyrings)}"
+            text += f"\n{_decisions((public, officer), path, keyrings)}"
     else:
         verified = (verify_folder if path.is_dir() else verify_report)(path, keyrings, datetime.now(UTC), expected)
         digests = [verified.release or verified.manifest, *([verified.draft] if verified.draft else [])]
@@ -102,11 +102,11 @@ def _revocation(list_file: Path, releases: list[str], keyrings: list[Keyring]) -
     return {**told, "superseded_by": one.successor, "reason": one.reason}, line
 
 
-def _decisions(run: Path, keyrings: list[Keyring]) -> str:
+def _decisions(verified: tuple[VerificationResult, VerificationResult], run: Path, keyrings: list[Keyring]) -> str:
     """Return a line of who approved or rejected a run; `privsynth status` says all of it."""
-    from privsynth.approvals.decisions import standing
+    from privsynth.approvals.decisions import standing_of
 
-    found = standing(run, keyrings, datetime.now(UTC), needed=1)
+    found = standing_of(verified, run, keyrings, datetime.now(UTC), needed=1)
     said = [f"{label} by {', '.join(who)}" for label, who in (
         ("approved", found.approved_by), ("rejected", found.rejected_by),
     ) if who]  # fmt: skip

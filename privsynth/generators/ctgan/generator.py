@@ -37,7 +37,7 @@ from privsynth.generators.dpsgd.layers import (
 )
 from privsynth.generators.dpsgd.loop import PUBLIC_ROWS, RowCoins, UnitSteps, clip_threshold, public_rows, shares_of
 from privsynth.generators.marginal.expected import expected_errors
-from privsynth.generators.marginal.measure import measure_one_way
+from privsynth.generators.marginal.measure import measure_one_way, paid_tables
 from privsynth.generators.nil_codes import without_nil
 from privsynth.generators.registry import ExpectedErrors, PublicFacts
 from privsynth.privacy.budget import SpendingPlan, TrainingSpec
@@ -123,7 +123,7 @@ class CtganGenerator:
             no_null=without_null(without_nil(data, one_way)),
             hidden=self.hidden,
             noise=self.noise,
-            paid=tuple(paid for table in one_way for paid in table.paid),
+            paid=paid_tables(one_way),
         )
 
     def _train(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,6 +64,11 @@ class Measurement:
     def attributes(self) -> tuple[int, ...]:
         """Attributes that it counts, ascending."""
         return self.marginal.attributes
+
+
+def paid_tables(tables: Iterable[Measurement]) -> tuple[PaidTable, ...]:
+    """Return the releases that tables were made of, in order."""
+    return tuple(paid for table in tables for paid in table.paid)
 
 
 def measure_one_way(data: Encoded, mechanisms: Mechanisms, *, mu_squared: float) -> list[Measurement]:

@@ -26,6 +26,7 @@ from privsynth.generators.marginal.measure import (
     likely_targets,
     measure_marginals,
     measure_one_way,
+    paid_tables,
     smooth_shares,
     to_simplex,
 )
@@ -138,7 +139,7 @@ class Measurements:
     @property
     def paid(self) -> tuple[PaidTable, ...]:
         """Return the tables as they were released, but those of rare values, which are no counts of rows."""
-        return tuple(paid for table in (*self.one_way, *self.tables) for paid in table.paid)
+        return paid_tables((*self.one_way, *self.tables))
 
     @property
     def pairs_of_rare(self) -> list[tuple[int, int]]:

@@ -36,7 +36,7 @@ from privsynth.generators.dpsgd.loop import (
     shares_of,
 )
 from privsynth.generators.marginal.expected import expected_errors
-from privsynth.generators.marginal.measure import measure_one_way
+from privsynth.generators.marginal.measure import measure_one_way, paid_tables
 from privsynth.generators.nil_codes import without_nil
 from privsynth.generators.registry import ExpectedErrors, PublicFacts
 from privsynth.generators.tvae.fitted import FittedTvae
@@ -125,7 +125,7 @@ class TvaeGenerator:
             sizes=sizes,
             no_null=without_null(without_nil(data, one_way)),
             hidden=hidden,
-            paid=tuple(paid for table in one_way for paid in table.paid),
+            paid=paid_tables(one_way),
         )
 
     def _train(

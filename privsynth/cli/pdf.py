@@ -11,7 +11,6 @@ from privsynth.cli.terminal.passphrases import ask_passphrase
 from privsynth.errors import InputError, OutputError
 
 CERTIFICATE_VARIABLE = "PRIVSYNTH_CERTIFICATE_PASSPHRASE"
-MAX_REPORT_BYTES = 64_000_000  # as for verification
 
 
 @click.command("pdf")
@@ -45,14 +44,13 @@ def command(report: Path, out: Path, annex: bool, certificate: Path | None) -> N
 
 
 def _read(page: Path) -> bytes:
+    from privsynth.signing._embedding import MAX_REPORT_BYTES
+    from privsynth.signing._files import read_limited
+
     try:
-        with page.open("rb") as file:
-            data = file.read(MAX_REPORT_BYTES + 1)
+        return read_limited(page, MAX_REPORT_BYTES)
     except OSError as error:
         raise InputError(f"there is no report to read at {page}: {error.strerror}") from None
-    if len(data) > MAX_REPORT_BYTES:
-        raise InputError(f"{page} is too large for a report; give the report.html of a release")
-    return data
 
 
 def _write(out: Path, document: bytes) -> None:

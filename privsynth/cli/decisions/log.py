@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from privsynth.cli.decisions.options import chosen_log, log_option
+from privsynth.cli.terminal.files import new_file
 from privsynth.cli.trust.keyrings import keyring_option, keyrings_of
-from privsynth.errors import ConfigError, LogUnavailable, OutputError, VerificationError
+from privsynth.errors import ConfigError, LogUnavailable, VerificationError
 
 if TYPE_CHECKING:
     from privsynth.transparency.checkpoint import LogCheckpoint
@@ -274,11 +275,5 @@ def _give(text: str, out: Path | None) -> None:
     if out is None:
         click.echo(text, nl=False)
         return
-    try:
-        with out.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise OutputError(f"{out} is there already; choose another name") from None
-    except OSError as problem:
-        raise OutputError(f"{out} cannot be written: {problem.strerror}") from None
+    new_file(out)(text.encode("utf-8"))
     click.echo(f"Written     {out}")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from privsynth.cli.terminal.files import new_file
 from privsynth.cli.terminal.passphrases import NEW_PASSPHRASE_VARIABLE, ask_passphrase
 
 algorithm_option = click.option(
@@ -151,23 +151,3 @@ def write_page(out: Path, text: str) -> None:
     new_file(out)(data)
     click.echo(f"Written     {out}")
     click.echo(f"SHA-256     {hashlib.sha256(data).hexdigest()}")
-
-
-def new_file(path: Path) -> Callable[[bytes], None]:
-    """Return what writes a file that must not be there yet; refuse at once if it is."""
-    from privsynth.errors import OutputError
-
-    taken = f"{path} is there already; choose another name, or move it away"
-    if path.exists():
-        raise OutputError(taken)
-
-    def write(data: bytes) -> None:
-        try:
-            with path.open("xb") as file:
-                file.write(data)
-        except FileExistsError:
-            raise OutputError(taken) from None
-        except OSError as problem:
-            raise OutputError(f"{path} cannot be written: {problem.strerror}") from None
-
-    return write

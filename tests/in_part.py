@@ -5,10 +5,10 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 
-from pytest import Item  # noqa: PT013
+import pytest
 
 
-def left_out(items: Sequence[Item]) -> list[Item]:
+def left_out(items: Sequence[pytest.Item]) -> list[pytest.Item]:
     """Return two cases of three, by the checksums of their names, of slow tests with several; never a test's first."""
     seen: set[str] = set()
     gone = []

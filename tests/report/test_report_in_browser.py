@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import browser, needs_chromium  # noqa: F401
 from titled import render
 
 import privsynth
 from privsynth.report.charts.overlays import Overlay, overlay
 from privsynth.report.records.tables import ColumnProfile
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-if CHROMIUM is None and os.environ.get("PRIVSYNTH_REQUIRE_CHROMIUM"):
-    raise RuntimeError("Chromium is not installed, and PRIVSYNTH_REQUIRE_CHROMIUM asks for it")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+pytestmark = needs_chromium
 SAMPLES = Path(__file__).parents[2] / "sample_data"
 VIEWS: dict[str, dict[str, Any]] = {
     "desk": {"viewport": {"width": 1280, "height": 900}},
@@ -48,18 +44,8 @@ ANY_NAME = (  # wide, narrow and foreign letters, no place to break, and a sente
 )
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as started:
-        found = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield found
-        found.close()
-
-
 @pytest.fixture
-def opened(browser, tmp_path) -> Iterator[Callable[[str, str], Any]]:
+def opened(browser, tmp_path) -> Iterator[Callable[[str, str], Any]]:  # noqa: F811
     """Return a function that opens a page with all its folds open."""
     contexts = []
 

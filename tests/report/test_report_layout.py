@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import axe_script, browser, needs_chromium  # noqa: F401
 from report.conftest import officer, public
 from titled import render
 
 from privsynth.report.records.promise import EarlierReleases
 from privsynth.report.records.tables import TableRecord
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-if CHROMIUM is None and os.environ.get("PRIVSYNTH_REQUIRE_CHROMIUM"):
-    raise RuntimeError("Chromium is not installed, and PRIVSYNTH_REQUIRE_CHROMIUM asks for it")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+pytestmark = needs_chromium
 
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 TABLES = (
@@ -58,25 +53,13 @@ FAINT = """() => {
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as started:
-        found = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield found
-        found.close()
-
-
-@pytest.fixture(scope="module")
 def axe() -> str:
     """Return axe-core as a script."""
-    import axe_playwright_python
-
-    return (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+    return axe_script()
 
 
 @pytest.fixture(params=REPORTS)
-def opened(browser, request, tmp_path) -> Iterator[Callable[..., Any]]:
+def opened(browser, request, tmp_path) -> Iterator[Callable[..., Any]]:  # noqa: F811
     """Return a function that opens a report; a request, or a complaint on the console, fails the test."""
     path = tmp_path / "report.html"
     path.write_text(render(REPORTS[request.param]()), encoding="utf-8")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import axe_script, browser, needs_chromium  # noqa: F401
 from signed import NOW
 from signing.making import RING, Vector, released
 from signing.test_vectors import EVERY, laid_out
@@ -23,10 +22,7 @@ from privsynth.pages.verification import verify_page
 from privsynth.signing.keyring import KeyEntry, Keyring
 from privsynth.signing.keys import PublicKey
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-if CHROMIUM is None and os.environ.get("PRIVSYNTH_REQUIRE_CHROMIUM"):
-    raise RuntimeError("Chromium is not installed, and PRIVSYNTH_REQUIRE_CHROMIUM asks for it")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+pytestmark = needs_chromium
 # "problem" is a keyring that the page refuses before it looks at a release.
 STATES = {"verified": ["verified"], "refused": ["refused", "problem"], "unknown signer": ["unknown"]}
 WITHOUT_ED25519 = """
@@ -37,17 +33,7 @@ crypto.subtle.importKey = (...told) => (told[2] === "Ed25519" ? refused() : own(
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as started:
-        found = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield found
-        found.close()
-
-
-@pytest.fixture(scope="module")
-def opened(browser, tmp_path_factory) -> Iterator[Callable[..., Any]]:
+def opened(browser, tmp_path_factory) -> Iterator[Callable[..., Any]]:  # noqa: F811
     """Return a function that opens the page afresh; whatever asks for a connection, or complains, fails the test."""
     path = tmp_path_factory.mktemp("page") / "verify.html"
     path.write_text(verify_page(), encoding="utf-8")
@@ -74,9 +60,7 @@ def opened(browser, tmp_path_factory) -> Iterator[Callable[..., Any]]:
 @pytest.fixture(scope="module")
 def axe() -> Callable[[Any], dict[str, Any]]:
     """Return a function that runs axe-core on a page."""
-    import axe_playwright_python
-
-    script = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+    script = axe_script()
 
     def run(page: Any) -> dict[str, Any]:
         page.evaluate(script)
@@ -250,7 +234,7 @@ def test_a_keyring_can_be_built_in(opened, tmp_path):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_and_a_phone_needs_no_sideways_scroll(opened, browser, axe, scheme, tmp_path):
+def test_axe_finds_nothing_and_a_phone_needs_no_sideways_scroll(opened, browser, axe, scheme, tmp_path):  # noqa: F811
     page = opened()
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": 360, "height": 740})

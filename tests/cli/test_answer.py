@@ -8,7 +8,7 @@ import json
 
 import pandas as pd
 import pytest
-from pipeline.admissions import FAST, admissions, run, schema, write
+from pipeline.admissions import FAST, RELEASED, admissions, run, schema, write
 
 import privsynth
 
@@ -22,7 +22,7 @@ def released(tmp_path_factory):
         *("synthesize", table, "--schema", declared, "--epsilon", 10, "--out", folder / "out", *FAST),
         env={"PRIVSYNTH_HOME": str(folder / "home")},
     )
-    assert made.exit_code == 0, made.output
+    assert made.exit_code in RELEASED, made.output
     return folder / "out"
 
 

@@ -10,7 +10,7 @@ import stat
 import numpy as np
 import pandas as pd
 import pytest
-from pipeline.admissions import FAST, NEEDLE, left_in_workspace, run, schema, spent, write
+from pipeline.admissions import FAST, NEEDLE, RELEASED, left_in_workspace, run, schema, spent, write
 
 import privsynth
 import privsynth.release.impute as impute_module
@@ -82,7 +82,7 @@ def released(tmp_path_factory):
         *("synthesize", table, "--schema", declared, "--epsilon", 10, "--out", folder / "out", *FAST),
         env={"PRIVSYNTH_HOME": str(folder / "home")},
     )
-    assert made.exit_code == 0, made.output
+    assert made.exit_code in RELEASED, made.output
     return folder / "out"
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pipeline.admissions import FAST, admissions, left_in_workspace, run, schema, spent, write
+from pipeline.admissions import FAST, RELEASED, admissions, left_in_workspace, run, schema, spent, write
 
 import privsynth
 import privsynth.sampling.draw as draw_module
@@ -28,7 +28,7 @@ def released(tmp_path_factory):
         *("synthesize", table, "--schema", declared, "--epsilon", 5, "--out", folder / "out", "--rows", 50, *FAST),
         env={"PRIVSYNTH_HOME": str(folder / "home")},
     )
-    assert made.exit_code == 0, made.output
+    assert made.exit_code in RELEASED, made.output
     return folder / "out"
 
 
@@ -103,7 +103,7 @@ def test_the_table_of_a_release_is_what_its_seed_stands_for(tmp_path, monkeypatc
     table, declared = write(tmp_path, "admissions.csv", admissions(200)), write(tmp_path, "s.yaml", schema())
     args = ("--schema", declared, "--epsilon", 5, "--rows", 330, "--seed", 9, "--format", "csv", *FAST)
     made = run("synthesize", table, *args, "--out", tmp_path / "out", env={"PRIVSYNTH_HOME": str(tmp_path / "home")})
-    assert made.exit_code == 0, made.output
+    assert made.exit_code in RELEASED, made.output
     lines = (tmp_path / "out" / "public" / "data.csv").read_bytes().splitlines(keepends=True)
     privsynth.sample(tmp_path / "out", out=tmp_path / "more", rows=330, seed=9, format="csv")
     parts = [path.read_bytes().splitlines(keepends=True) for path in sorted((tmp_path / "more").glob("part-*"))]

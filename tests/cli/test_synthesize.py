@@ -19,6 +19,7 @@ from pipeline.admissions import (
     COLUMNS,
     FAST,
     NEEDLE,
+    RELEASED,
     admissions,
     column,
     left_in_workspace,
@@ -200,7 +201,7 @@ def test_csv_rows_formats_and_a_key_with_a_passphrase(job, tmp_path, monkeypatch
         f"p{i},ER,{20 + i % 60},{1 + i % 28:02d}.03.2024 {i % 24:02d}:30,2024-04-01,x\n" for i in range(200)
     )
     made = job("--format", "csv", "--rows", 37, "--seed", 11, "--key", "office", table=table, declared=declared)
-    assert made.exit_code == 0, made.output
+    assert made.exit_code in RELEASED, made.output
     assert "signed by        office" in made.stdout
     frame = pd.read_csv(tmp_path / "out" / "public" / "data.csv", dtype=str)
     assert len(frame) == 37
@@ -215,7 +216,7 @@ def test_csv_rows_formats_and_a_key_with_a_passphrase(job, tmp_path, monkeypatch
 
 def test_an_unsigned_release_says_so_and_does_not_verify(job, tmp_path):
     made = job("--officer")
-    assert made.exit_code == 0, made.output
+    assert made.exit_code in RELEASED, made.output
     assert "UNSIGNED" in made.stdout
     assert "UNSIGNED" in (tmp_path / "out" / "public" / "report.html").read_text()
     checked = run("verify", tmp_path / "out" / "public")
@@ -333,7 +334,7 @@ def test_an_option_that_cannot_be_stops_the_run(job, tmp_path, args, words):
 
 def test_a_rule_with_a_time_zone_is_kept_in_utc(job, tmp_path):
     made = job(declared=schema(rules=["admitted >= 2024-06-01T00:00:00+01:00"]))
-    assert made.exit_code == 0, made.output
+    assert made.exit_code in RELEASED, made.output
     rows = pd.read_parquet(tmp_path / "out" / "public" / "data.parquet")
     assert (pd.to_datetime(rows["admitted"].dropna()) >= pd.Timestamp("2024-05-31T23:00")).all()
     assert spent() == {"admissions": 1.0}
@@ -402,7 +403,7 @@ def test_json_lines_need_public_names(job, tmp_path):
 def test_json_lines_work_with_names_given(job, tmp_path):
     rows = "".join(json.dumps({"age": i % 9, "extra": NEEDLE}) + "\n" for i in range(50))
     made = job("--unit", "row", "--columns", "age", table=rows, declared=False, name="rows.jsonl")
-    assert made.exit_code == 0, made.output
+    assert made.exit_code in RELEASED, made.output
     assert pq.read_schema(tmp_path / "out" / "public" / "data.parquet").names == ["age"]
 
 

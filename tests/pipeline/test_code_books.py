@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 import yaml
 from leaks.proof import FixedKey, Recording, everything_public, plan_of
-from pipeline.admissions import run, write
+from pipeline.admissions import RELEASED, run, write
 from pydantic import ValidationError
 
 from privsynth.codecs.columns import CategoryCodec, Drawn, codec_from_json, codec_to_json
@@ -86,7 +86,7 @@ def released(tmp_path_factory):
         *("synthesize", table, "--schema", declared, "--epsilon", 8, "--out", folder / "out", *FAST),
         env={"PRIVSYNTH_HOME": str(folder / "home")},
     )
-    assert made.exit_code == 0, made.output
+    assert made.exit_code in RELEASED, made.output
     return folder / "out"
 
 

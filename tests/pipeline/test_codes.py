@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from pipeline.admissions import FAST, run, write
+from pipeline.admissions import FAST, RELEASED, run, write
 from pipeline.encounters import encounters
 
 from privsynth.codecs.column_facts import Hints, decide
@@ -17,7 +17,7 @@ def released(tmp_path, frame: pd.DataFrame, epsilon: float) -> pd.DataFrame:
     source = write(tmp_path, "t.csv", frame.to_csv(index=False))
     out = tmp_path / "out"
     made = run("synthesize", source, "--unit", "row", "--epsilon", epsilon, "--seed", 3, "--out", out, *FAST)
-    assert made.exit_code == 0, made.output
+    assert made.exit_code in RELEASED, made.output
     return pd.read_parquet(out / "public" / "data.parquet")
 
 

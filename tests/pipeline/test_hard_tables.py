@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from pipeline.admissions import FAST, left_in_workspace, run, spent, write
+from pipeline.admissions import FAST, RELEASED, left_in_workspace, run, spent, write
 
 from privsynth.pipeline.writing.report_records import _line_profile
 
@@ -26,7 +26,7 @@ def release(tmp_path):
         made = run(
             "synthesize", source, *given, *unit, "--epsilon", epsilon, "--out", out, "--format", "csv", *FAST, *args
         )
-        assert made.exit_code == 0, made.output
+        assert made.exit_code in RELEASED, made.output
         said = [line for line in made.stderr.splitlines() if not line.endswith(" so far")]  # heard on slow machines
         assert all(line.startswith("Not everything was read") for line in said)
         assert bool(said) == undecodable
@@ -68,7 +68,7 @@ def test_json_lines_without_objects_are_released_like_any_table(tmp_path):
             tmp_path / f"out{number}",
         )
         made = run("synthesize", source, *args, *FAST)
-        assert made.exit_code == 0, made.output
+        assert made.exit_code in RELEASED, made.output
 
 
 def test_columns_of_which_nothing_is_known_are_named(tmp_path):
@@ -78,7 +78,7 @@ def test_columns_of_which_nothing_is_known_are_named(tmp_path):
     declared = {"unit": "row", "columns": {"pay": {"kind": "integer"}, "sex": {"kind": "boolean"}}}
     schema = write(tmp_path, "schema.yaml", declared)
     made = run("synthesize", source, "--schema", schema, "--epsilon", 1, "--out", tmp_path / "out", *FAST)
-    assert made.exit_code == 0, made.output
+    assert made.exit_code in RELEASED, made.output
     assert re.search(r"not resolved     (pay, )?ward\n", made.stdout)  # one leaf of noise in thirty holds one number
     report = json.loads((tmp_path / "out" / "public" / "report.json").read_text())
     treatment = {column["name"]: column["treatment"] for column in report["columns"]}

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from pipeline.admissions import FAST, run, write
+from pipeline.admissions import FAST, RELEASED, run, write
 
 from privsynth.generators.marginal.clip_units import STEPS, expected_length
 from privsynth.generators.marginal.expected import noise_in_rows
@@ -46,7 +46,7 @@ def test_a_guess_lies_between_one_row_and_the_most(tmp_path):
 def test_noise_is_guessed_within_a_factor_of_two_of_what_a_run_pays(tmp_path):
     source = write(tmp_path, "t.csv", table().to_csv(index=False))
     args = ("--unit", "who", "--max-rows-per-unit", K, "--epsilon", 3, "--out", tmp_path / "out", *FAST)
-    assert run("synthesize", source, *args).exit_code == 0
+    assert run("synthesize", source, *args).exit_code in RELEASED
     bill = json.loads((tmp_path / "out" / "officer" / "run.json").read_text())["bill"]
     paid = [spend["l2_sensitivity"] / STEPS for spend in bill if spend["part"] == "one_way"]
     usual = GUESS.usual_rows(Budget(epsilon=3.0, unit="who", max_rows_per_unit=K))
@@ -63,7 +63,7 @@ def test_a_report_says_what_share_of_the_rows_was_left_out(tmp_path):
     rows = table(4_000)
     source = write(tmp_path, "t.csv", rows.to_csv(index=False))
     args = ("--unit", "who", "--max-rows-per-unit", 8, "--epsilon", 3, "--out", tmp_path / "out", *FAST)
-    assert run("synthesize", source, *args).exit_code == 0
+    assert run("synthesize", source, *args).exit_code in RELEASED
     report = json.loads((tmp_path / "out" / "public" / "report.json").read_text())
     told = report["guarantee"]["left_out"]
     sizes = rows.groupby("who").size()

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pipeline.admissions import FAST, run, spent, write
+from pipeline.admissions import FAST, RELEASED, run, spent, write
 
 from privsynth import Release
 
@@ -53,7 +53,7 @@ def parquet(tmp_path_factory) -> tuple[Path, pa.Table]:
         patch.setenv("PRIVSYNTH_HOME", str(folder / "home"))
         made = run("synthesize", folder / "typed.parquet", "--schema", schema, "--unit", "row", "--epsilon", 5,
                    "--seed", 3, "--out", folder / "out", *FAST)  # fmt: skip
-    assert made.exit_code == 0, made.output
+    assert made.exit_code in RELEASED, made.output
     return folder / "out" / "public", table
 
 
@@ -151,7 +151,7 @@ def test_a_german_file_stays_one(tmp_path):
     schema = write(tmp_path, "schema.yaml", GERMAN)
     made = run("synthesize", source, "--schema", schema, "--unit", "row", "--epsilon", 5, "--format", "csv",
                "--out", tmp_path / "out", *FAST)  # fmt: skip
-    assert made.exit_code == 0, made.output
+    assert made.exit_code in RELEASED, made.output
     public = tmp_path / "out" / "public"
     text = (public / "data.csv").read_text(encoding="utf-8")
     assert text.startswith("Fall;Arzt;Mail;Tag;Betrag;Notfall;Station\n")

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pipeline.admissions import FAST, run, write
+from pipeline.admissions import FAST, RELEASED, run, write
 from pydantic import ValidationError
 
 from privsynth.sampling.synthetic_model import SyntheticModel
@@ -57,7 +57,7 @@ def test_a_release_keeps_it_with_its_model(tmp_path):
     rows = "".join(f"{i % 50},{i % 7}5;{'AB'[i % 2]}\n" for i in range(400))
     source = write(tmp_path, "t.csv", f"price;kind\n{rows}")
     made = run("synthesize", source, "--unit", "row", "--epsilon", 5, "--out", tmp_path / "out", *FAST)
-    assert made.exit_code == 0, made.output
+    assert made.exit_code in RELEASED, made.output
     model = SyntheticModel.load(tmp_path / "out" / "public" / "model")
     assert model.source_format == SourceFormat(delimiter=";", decimal_commas=("price",))
 
@@ -65,7 +65,7 @@ def test_a_release_keeps_it_with_its_model(tmp_path):
 def test_a_model_of_an_earlier_version_has_the_usual_format(tmp_path):
     source = write(tmp_path, "t.csv", "a;b\n" + "1;2\n" * 50)
     made = run("synthesize", source, "--unit", "row", "--epsilon", 5, "--out", tmp_path / "out", *FAST)
-    assert made.exit_code == 0, made.output
+    assert made.exit_code in RELEASED, made.output
     file = tmp_path / "out" / "public" / "model" / "model.json"
     data = json.loads(file.read_text())
     assert data.pop("source_format") == {"delimiter": ";"}

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from pipeline.admissions import FAST, run
+from pipeline.admissions import FAST, RELEASED, run
 
 N = 2_000
 
@@ -39,7 +39,7 @@ def released(typed, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("PRIVSYNTH_HOME", str(folder / "home"))  # the home of a single test is not there yet
         made = run("synthesize", typed, "--unit", "row", "--epsilon", 4, "--seed", 1, "--out", out, *FAST)
-    assert made.exit_code == 0, made.output
+    assert made.exit_code in RELEASED, made.output
     return out
 
 

@@ -6,7 +6,7 @@ import json
 
 import pandas as pd
 import pytest
-from pipeline.admissions import FAST, run, write
+from pipeline.admissions import FAST, RELEASED, run, write
 
 from privsynth.pipeline.audits.audit_inputs import compared_facts, typed_frame
 from privsynth.schema.files import load_schema
@@ -24,7 +24,7 @@ def released(tmp_path):
         source = write(tmp_path, "table.csv", TABLE.encode(encoding))
         out = tmp_path / "out"
         made = run("synthesize", source, "--unit", "row", "--epsilon", 2, "--out", out, *FAST, *args)
-        assert made.exit_code == 0, made.output
+        assert made.exit_code in RELEASED, made.output
         public = "".join(p.read_text(errors="replace") for p in (out / "public").rglob("*") if p.is_file())
         return made, public, json.loads((out / "officer" / "report.json").read_text())
 
@@ -74,7 +74,7 @@ def priced(tmp_path):
         source = write(tmp_path, "prices.csv", COMMAS)
         path, out = write(tmp_path, "schema.yaml", schema), tmp_path / "out"
         made = run("synthesize", source, "--unit", "row", "--epsilon", 2, "--out", out, "--schema", path, *FAST)
-        assert made.exit_code == 0, made.output
+        assert made.exit_code in RELEASED, made.output
         findings = json.loads((out / "officer" / "report.json").read_text())["findings"]
         public = "".join(p.read_text(errors="replace") for p in (out / "public").rglob("*") if p.is_file())
         skipped = json.loads((out / "officer" / "run.json").read_text())["skipped"]

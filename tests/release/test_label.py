@@ -7,7 +7,7 @@ import json
 
 import pyarrow.parquet as pq
 import pytest
-from pipeline.admissions import FAST, admissions, run, schema, write
+from pipeline.admissions import FAST, RELEASED, admissions, run, schema, write
 
 from privsynth import Release
 from privsynth.codecs.loaded import Malformed
@@ -25,7 +25,7 @@ def release(tmp_path):
         declared = write(tmp_path, "schema.yaml", schema())
         made = run("synthesize", source, "--schema", declared, "--epsilon", 5, "--key", "office", "--format", kind,
                    "--seed", 9, "--out", tmp_path / "out", *FAST)  # fmt: skip
-        assert made.exit_code == 0, made.output
+        assert made.exit_code in RELEASED, made.output
         public = tmp_path / "out" / "public"
         return public, json.loads((public / "report.json").read_text())["signer"].split("key ")[1]
 

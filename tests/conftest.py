@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -59,10 +61,15 @@ def pytest_runtest_protocol(item):
     return (yield)
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("homes")
+
+
 @pytest.fixture(autouse=True)
-def privsynth_home(tmp_path_factory, monkeypatch):
+def privsynth_home(homes, monkeypatch):
     """Keep keys, ledgers and spills of a test away from the person's own."""
-    home = tmp_path_factory.mktemp("home")
+    home = Path(tempfile.mkdtemp(dir=homes))  # one by mktemp of pytest is as slow as there are many
     monkeypatch.setenv("PRIVSYNTH_HOME", str(home))
     return home
 

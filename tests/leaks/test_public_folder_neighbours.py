@@ -2,7 +2,8 @@
 
 Whatever differs between two tables of the same header, with mechanisms that say the same to both, is a flow that nobody
 pays for. Two kinds of answers: constants, and those that were recorded on the first table, which show more (kinds,
-categories, cells of all sorts).
+categories, cells of all sorts). Each case is a run of the whole job, so that all are slow, and CI takes them in part;
+`test_core_neighbours` replays the private core alone.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ def world(tmp_path_factory):
         yield World(tmp_path_factory.mktemp("world"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("neighbour", NEIGHBOURS)
 def test_no_public_byte_depends_on_the_rows(world, neighbour):
     raw = csv_bytes(NEIGHBOURS[neighbour](ordinary_rows()))
@@ -38,6 +40,7 @@ def test_no_public_byte_depends_on_the_rows(world, neighbour):
     world.compare(raw, "csv", constant=False, schema="declared")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("neighbour", CSV_NEIGHBOURS)
 def test_no_public_byte_depends_on_spoilt_cells_and_lines(world, neighbour):
     first = csv_bytes(ordinary_rows())
@@ -67,6 +70,7 @@ ODD = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("neighbour", [*ODD, *FEW[:2]])
 def test_no_public_byte_depends_on_the_rows_of_a_data_frame(world, neighbour):
     # One missing cell makes objects of booleans and floats of integers: not even that may show.
@@ -85,11 +89,13 @@ def test_no_public_byte_depends_on_the_rows_of_a_parquet_file(world, neighbour):
     world.compare(typed(neighbour), "parquet", constant=False, schema="declared")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("neighbour", ODD)
 def test_no_public_byte_depends_on_the_rows_of_a_parquet_file_without_a_schema(world, neighbour):
     world.compare(typed(neighbour), "parquet", constant=False, schema="bare")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("neighbour", JSONL_NEIGHBOURS)
 def test_no_public_byte_depends_on_the_lines_of_a_json_file(world, neighbour):
     raw = JSONL_NEIGHBOURS[neighbour](jsonl_bytes(ordinary_rows()))
@@ -103,6 +109,7 @@ def test_no_public_byte_depends_on_the_rows_of_a_json_file(world, neighbour):
     world.compare(raw, "jsonl", constant=False, schema="bare")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("neighbour", FEW)
 def test_no_public_byte_depends_on_the_rows_with_constant_answers(world, neighbour):
     raw = csv_bytes(NEIGHBOURS[neighbour](ordinary_rows()))
@@ -116,6 +123,7 @@ def test_no_public_byte_depends_on_the_rows_without_a_holdout(world, neighbour):
     world.compare(raw, "csv", constant=False, schema="declared", holdout_fraction=0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("neighbour", FEW)
 def test_each_row_a_unit_of_its_own(world, neighbour):
     raw = csv_bytes(NEIGHBOURS[neighbour](ordinary_rows()))

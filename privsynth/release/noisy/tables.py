@@ -28,6 +28,7 @@ VERSION = "1"
 MECHANISM = "discrete Gaussian, by rounding"
 MOST_AXES = 3  # of a table: the generators measure pairs and triples
 MAX_BYTES = 1 << 28  # of the JSON file (own)
+ROW_GROUP = 65_536  # cells, at least (own): most tables have some dozens, and a row group of each cost more than they
 SHOWN = 6  # members of a group in a label (own)
 
 
@@ -123,7 +124,7 @@ class PublishedTables:
         """
         (folder / FOLDER).mkdir(exist_ok=True)
         (folder / FACTS).write_text(json.dumps(self._facts(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        write_parquet(self._cells(), _SCHEMA, folder / CELLS, label)
+        write_parquet(_joined(self._cells()), _SCHEMA, folder / CELLS, label)
 
     def _facts(self) -> dict[str, Any]:
         return {
@@ -229,6 +230,18 @@ _SCHEMA = pa.schema(
         pa.field("part", pa.string(), nullable=False),
     ]
 )
+
+
+def _joined(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Return the same cells in larger tables."""
+    held: list[pa.Table] = []
+    for table in tables:
+        held.append(table)
+        if sum(one.num_rows for one in held) >= ROW_GROUP:
+            yield pa.concat_tables(held).combine_chunks()
+            held = []
+    if held:
+        yield pa.concat_tables(held).combine_chunks()
 
 
 def _group_labels(axis: TableAxis, group: np.ndarray) -> list[str]:

@@ -32,6 +32,8 @@ WIDE = 360
 
 def clean(text: str) -> str:
     """Return the text without control and direction-changing characters, which could hide or reorder what is read."""
+    if text.isprintable():  # most are, and then none of these is in it
+        return text
     return "".join("\N{REPLACEMENT CHARACTER}" if _hidden(char) else char for char in text)
 
 

@@ -42,7 +42,7 @@ MAY_IMPORT = {
     # descriptions without a row
     "hierarchies": set(),
     "schema": BASE | {"strict", "hierarchies"},
-    "signing": BASE | {"workspace", "strict"},
+    "signing": BASE | {"extras", "workspace", "strict"},
     "transparency": BASE | {"strict", "signing", "workspace"},
     "approvals": BASE | {"strict", "signing", "transparency"},
     "pdf": BASE | {"extras", "signing"},

@@ -21,8 +21,9 @@ from privsynth.approvals.statement import MAX_BYTES, MEANINGS, Approval, opened
 from privsynth.errors import OutputError, VerificationError
 from privsynth.signing._files import read_limited
 from privsynth.signing.checks.trust import judge
+from privsynth.signing.envelope import Signer
 from privsynth.signing.keyring import KeyEntry, Keyring, entries_by_key
-from privsynth.signing.keys import PublicKey, SigningKey
+from privsynth.signing.keys import PublicKey
 from privsynth.signing.verification import VerificationResult, verify_run
 from privsynth.strict.time import to_text
 from privsynth.transparency.entry import DECISIONS, LogEntry
@@ -175,19 +176,21 @@ def _person(holder: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", holder).split()).casefold()
 
 
-def record(run: Path, approval: Approval, key: SigningKey, holder: str) -> Path:
+def record(run: Path, approval: Approval, key: Signer, holder: str) -> Path:
     """Write a decision beside a run, as a new file, and return that.
 
     Raises:
       OutputError: it cannot be written.
+      KeyFileError: a device that holds the key does not sign.
     """
     folder = run / FOLDER
     stamp = to_text(approval.signed_at).replace(":", "").replace("-", "")
     path = folder / f"{stamp}-{approval.meaning}-{key.public.keyid[:8]}.dsse.json"
+    data = approval.signed(key, holder).to_json()  # first: a device that fails would leave an empty decision
     try:
         folder.mkdir(exist_ok=True)
         with path.open("xb") as file:
-            file.write(approval.signed(key, holder).to_json())
+            file.write(data)
     except FileExistsError:
         raise OutputError(f"{path} is there already; wait a second, and try again") from None
     except OSError as problem:

@@ -72,6 +72,9 @@ COMMANDS: dict[str, Lazy] = {
     "log": Lazy(
         "privsynth.cli.decisions.log:log", "Keep a log of releases and decisions that nobody can rewrite unseen."
     ),
+    "sign": Lazy(
+        "privsynth.cli.decisions.sign:sign", "Sign a release that a device failed to sign at its end.", "synthesize"
+    ),
     "pdf": Lazy("privsynth.cli.pdf:command", "Make a tagged PDF of a report, with the signed page attached.", "pdf"),
     "audit": Lazy("privsynth.cli.audit:command", "Audit a synthetic table against the real one.", "synthesize"),
     "sample": Lazy("privsynth.cli.sample:command", "Draw more rows from a released model; costs no budget.", "sample"),

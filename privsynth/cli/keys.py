@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from privsynth.cli.terminal.passphrases import NEW_PASSPHRASE_VARIABLE, ask_passphrase
+from privsynth.cli.trust.devices import ask_for_new, chosen_device, device_options
 from privsynth.cli.trust.roots import algorithm_option, root, write_page
 from privsynth.signing.keyring import ROLES
 
@@ -49,22 +50,36 @@ keys.add_command(root)
     help="What the key may sign; may be given again.",
 )  # fmt: skip
 @algorithm_option
-def init(name: str, holder: str | None, no_passphrase: bool, days: int, roles: tuple[str, ...], algorithm: str) -> None:
-    """Make a signing key and add it to the keyring.
+@device_options
+def init(
+    name: str,
+    holder: str | None,
+    no_passphrase: bool,
+    days: int,
+    roles: tuple[str, ...],
+    algorithm: str,
+    uri: str | None,
+    public_file: Path | None,
+) -> None:
+    """Make a signing key and add it to the keyring; or register one that is in a device.
 
     Makers sign releases; reviewers and approvers sign decisions on them (`privsynth approve`); key admins revoke keys
     in a keyring that a root signed. The passphrase comes from PRIVSYNTH_PASSPHRASE, or you are asked for it twice; it
     needs at least 15 characters.
+
+    With --device, the key stays in a hardware module, a smart card or a cloud: only its public half and the URI are
+    kept, and it signs once to show that it works. The PIN comes from the same place as a passphrase, and is not kept.
 
     Example: privsynth keys init --name office --holder "Data office, St Mary"
     """
     from privsynth.signing.store import NewKey, create_key, key_path
 
     home = _home()
-    passphrase = None if no_passphrase else ask_passphrase(confirm=True)
-    wanted = NewKey(holder or name, days, roles, algorithm)
+    device = chosen_device(uri, public_file, no_passphrase=no_passphrase)
+    passphrase = ask_for_new(device, no_passphrase=no_passphrase)
+    wanted = NewKey(holder or name, days, roles, algorithm, device)
     entry = create_key(home, name, wanted, passphrase=passphrase, now=datetime.now(UTC))
-    click.echo(f"Key         {key_path(home, name)}")
+    click.echo(f"Key         {key_path(home, name) if uri is None else uri}")
     _tell(entry, name)
 
 
@@ -81,8 +96,13 @@ def _tell(entry: KeyEntry, name: str) -> None:
 @click.argument("successor")
 @click.option("--no-passphrase", is_flag=True, help="Leave the new key unencrypted, for unattended machines.")
 @click.option("--days", type=click.IntRange(1, 3650), default=730, show_default=True, help="How long it is valid.")
-def rotate(name: str, successor: str, no_passphrase: bool, days: int) -> None:
-    """Replace the key NAME by a new one, SUCCESSOR, with the same holder, roles and algorithm.
+@device_options
+def rotate(
+    name: str, successor: str, no_passphrase: bool, days: int, uri: str | None, public_file: Path | None
+) -> None:
+    """Replace the key NAME by a new one, SUCCESSOR, with the same holder and roles.
+
+    The new key is in a file and of the same algorithm, or in the device that --device names.
 
     The validity of the old key ends now: what it signed until now still verifies, and nothing later does. If it may
     have been stolen, revoke it: a thief can write any time of signing.
@@ -92,10 +112,11 @@ def rotate(name: str, successor: str, no_passphrase: bool, days: int) -> None:
     from privsynth.signing.store import key_path, rotate_key
 
     home = _home()
-    passphrase = None if no_passphrase else ask_passphrase(confirm=True)
-    old, new = rotate_key(home, name, successor, passphrase=passphrase, now=datetime.now(UTC), days=days)
+    device = chosen_device(uri, public_file, no_passphrase=no_passphrase)
+    passphrase = ask_for_new(device, no_passphrase=no_passphrase)
+    old, new = rotate_key(home, name, successor, passphrase=passphrase, now=datetime.now(UTC), days=days, device=device)
     click.echo(f"Ended       {old.fingerprint}, valid until {old.not_after:%Y-%m-%d %H:%M:%S} UTC")
-    click.echo(f"Key         {key_path(home, successor)}")
+    click.echo(f"Key         {key_path(home, successor) if uri is None else uri}")
     _tell(new, successor)
 
 
@@ -124,10 +145,10 @@ def list_() -> None:
 
     Example: privsynth keys list
     """
-    from privsynth.signing.store import load_keyring, names
+    from privsynth.signing.store import devices, load_keyring, names
 
     home = _home()
-    keyring, known, now = load_keyring(home), names(home), datetime.now(UTC)
+    keyring, known, where, now = load_keyring(home), names(home), devices(home), datetime.now(UTC)
     if not keyring.keys:
         click.echo("There are no keys yet. Make one with: privsynth keys init")
     for entry in keyring.keys:
@@ -135,6 +156,8 @@ def list_() -> None:
         may = ", ".join(ROLES[role] for role in entry.roles)
         click.echo(f"{known.get(entry.keyid, '(no key file)')}: {entry.holder}\n  {entry.fingerprint}")
         click.echo(f"  {state}; may {may}; {entry.algorithm}")
+        if entry.keyid in where:
+            click.echo(f"  in a device: {where[entry.keyid]}")
 
 
 @keys.command()

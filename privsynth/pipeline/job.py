@@ -18,7 +18,7 @@ from privsynth.policy.judge import Judgement
 from privsynth.privacy.budget import Bill
 from privsynth.report.records.inside import AuditRun, OfficerPart
 from privsynth.report.records.promise import EarlierReleases
-from privsynth.signing.keys import SigningKey
+from privsynth.signing.envelope import Signer
 from privsynth.sources.registry import Source
 from privsynth.table import Table
 
@@ -36,7 +36,7 @@ class Job:
     source: Source
     request: Request
     signing: Signing
-    key: SigningKey | None
+    key: Signer | None
     holder: str
     policy: LoadedPolicy | None
     extensions: tuple[Extension, ...]

@@ -11,7 +11,7 @@ from privsynth.generators.registry import Generator, generator_info, load_genera
 from privsynth.pipeline.config import SynthesizeConfig
 from privsynth.pipeline.environment import Environment
 from privsynth.pipeline.writing.report_records import Signing
-from privsynth.signing.keys import SigningKey
+from privsynth.signing.envelope import Signer
 from privsynth.signing.store import open_key
 from privsynth.testing.generators import check_generator
 
@@ -30,7 +30,7 @@ def checked_generator(name: str, env: Environment) -> Generator:
     return generator
 
 
-def signing_key(config: SynthesizeConfig, env: Environment) -> tuple[SigningKey | None, str, Signing]:
+def signing_key(config: SynthesizeConfig, env: Environment) -> tuple[Signer | None, str, Signing]:
     """Return the key that will sign, its holder, and what the report says of them; no key if none is asked for.
 
     A log that could not be written at the end is found here, before anything is spent.

@@ -24,10 +24,19 @@ from privsynth.signing.checks.result import ANYTHING, Expected, VerificationResu
 from privsynth.signing.checks.trust import judge
 from privsynth.signing.envelope import MAX_ENVELOPE_BYTES
 from privsynth.signing.keyring import MAKER, KeyEntry, Keyring, entries_by_key
+from privsynth.signing.keys import PublicKey
 from privsynth.signing.release import ATTESTATION, MANIFEST, REPORT, REPORT_JSON
-from privsynth.signing.statement import KINDS
+from privsynth.signing.statement import KINDS, Claims
 
-__all__ = ["Expected", "Promise", "VerificationResult", "verify_folder", "verify_report", "verify_run"]
+__all__ = [
+    "Expected",
+    "Promise",
+    "VerificationResult",
+    "require_signable",
+    "verify_folder",
+    "verify_report",
+    "verify_run",
+]
 
 # First bytes of files that people give instead of a folder.
 _NOT_A_REPORT = {
@@ -74,6 +83,35 @@ def verify_folder(
     signed = {subject.name: subject.sha256 for subject in opened.statement.subjects}
     promise = read_promise(tree.files[REPORT_JSON], signed[REPORT_JSON]) if REPORT_JSON in signed else None
     return _result(opened, entry, files=len(signed), promise=promise)
+
+
+def require_signable(folder: Path, key: PublicKey) -> tuple[Claims, str]:
+    """Return what a folder that nobody has signed says of itself, and the digest of its manifest; every file fits.
+
+    Args:
+      key: who will sign it; what this key has signed already may be signed again.
+    Raises:
+      InputError: there is no such folder.
+      VerificationError: a file was changed, is missing or was added, or somebody else signed it.
+    """
+    try:
+        tree = list_tree(folder)
+    except OSError as problem:
+        raise InputError(f"there is no release to read at {folder}: {problem.strerror}") from None
+    problems = Problems(other=tree.problems())
+    page = _page(tree, problems)
+    try:
+        # Where signing was cut short, the page has a signature already and the file beside it has none.
+        opened = open_first(_envelopes(tree, page, Problems()), {})
+        check_files(tree, page, opened.statement, problems)
+    except VerificationError as problem:
+        problems.other.append(str(problem))
+        raise problems.error(folder) from None
+    if opened.key not in (None, key):
+        problems.other.append("another key signed it")
+    if problems:
+        raise problems.error(folder)
+    return opened.claims, subjects_of(opened.statement)[MANIFEST]
 
 
 def verify_run(

@@ -78,10 +78,11 @@ def revoke(
             raise ConfigError("that release is in the list already")
         number = 1 if old is None else old.number + 1
         made = RevocationList(number, now, now + timedelta(days=days), (*known, *added))
+        signed = made.signed(key, entry.holder)  # before the log has it: a device may fail
         if log is not None and added:
             kind = "superseded" if added[0].successor else "revoked"
             log.append([LogEntry(kind, added[0].release, key.public.keyid, now, added[0].successor)], now)
-        save(path, made.signed(key, entry.holder))
+        save(path, signed)
     for one in added:
         click.echo(f"{'Superseded' if one.successor else 'Revoked':<12}{one.release}")
     click.echo(f"List        {path}, number {number}: {len(made.revoked)} in it, good until {made.expires_at:%Y-%m-%d}")

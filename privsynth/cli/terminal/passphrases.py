@@ -15,7 +15,7 @@ NEW_PASSPHRASE_VARIABLE = "PRIVSYNTH_NEW_PASSPHRASE"
 
 
 def ask_passphrase(
-    *, confirm: bool = False, variable: str = PASSPHRASE_VARIABLE, prompt: str = "Passphrase"
+    *, confirm: bool = False, variable: str = PASSPHRASE_VARIABLE, prompt: str = "Passphrase of the key, or PIN"
 ) -> Callable[[], bytes]:
     """Return a function that gives the passphrase: from a variable of the environment, else from a prompt.
 

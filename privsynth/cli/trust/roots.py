@@ -10,6 +10,7 @@ import click
 
 from privsynth.cli.terminal.files import new_file
 from privsynth.cli.terminal.passphrases import NEW_PASSPHRASE_VARIABLE, ask_passphrase
+from privsynth.cli.trust.devices import ask_for_new, chosen_device, device_options
 
 algorithm_option = click.option(
     "--algorithm", default="ed25519", show_default=True, type=click.Choice(["ed25519", "ecdsa-p256"]),
@@ -35,8 +36,9 @@ def root() -> None:
 @click.argument("name", default="root")
 @unencrypted_option
 @algorithm_option
-def init_root(name: str, no_passphrase: bool, algorithm: str) -> None:
-    """Make a root.
+@device_options
+def init_root(name: str, no_passphrase: bool, algorithm: str, uri: str | None, public_file: Path | None) -> None:
+    """Make a root, or register one that is in a device.
 
     Example: privsynth keys root init
     """
@@ -44,9 +46,10 @@ def init_root(name: str, no_passphrase: bool, algorithm: str) -> None:
     from privsynth.workspace import privsynth_home
 
     home = privsynth_home()
-    passphrase = None if no_passphrase else ask_passphrase(confirm=True)
-    key = create_root(home, name, passphrase=passphrase, algorithm=algorithm)
-    click.echo(f"Root        {root_path(home, name)}")
+    device = chosen_device(uri, public_file, no_passphrase=no_passphrase)
+    passphrase = ask_for_new(device, no_passphrase=no_passphrase)
+    key = create_root(home, name, passphrase=passphrase, algorithm=algorithm, device=device)
+    click.echo(f"Root        {root_path(home, name) if uri is None else uri}")
     click.echo(f"Fingerprint {key.fingerprint}")
     click.echo(f"Readers need {root_path(home, name).with_suffix('.pub')}, by another way than releases")
 
@@ -80,7 +83,10 @@ def sign(keyring: Path, out: Path, name: str, days: int) -> None:
 @click.argument("successor")
 @unencrypted_option
 @algorithm_option
-def rotate_root_(name: str, successor: str, no_passphrase: bool, algorithm: str) -> None:
+@device_options
+def rotate_root_(
+    name: str, successor: str, no_passphrase: bool, algorithm: str, uri: str | None, public_file: Path | None
+) -> None:
     """Replace the root NAME by a new one, SUCCESSOR.
 
     Both sign that one follows the other, and every keyring of the new root says so: who holds the old root's public key
@@ -93,11 +99,12 @@ def rotate_root_(name: str, successor: str, no_passphrase: bool, algorithm: str)
     from privsynth.workspace import privsynth_home
 
     home = privsynth_home()
-    new = ask_passphrase(confirm=True, variable=NEW_PASSPHRASE_VARIABLE, prompt="Passphrase of the new root")
-    key = rotate_root(
-        home, name, successor, passphrase=ask_passphrase(), new=None if no_passphrase else new, algorithm=algorithm
+    device = chosen_device(uri, public_file, no_passphrase=no_passphrase)
+    new = ask_for_new(
+        device, no_passphrase=no_passphrase, variable=NEW_PASSPHRASE_VARIABLE, prompt="Passphrase of the new root"
     )
-    click.echo(f"Root        {root_path(home, successor)}")
+    key = rotate_root(home, name, successor, passphrase=ask_passphrase(), new=new, algorithm=algorithm, device=device)
+    click.echo(f"Root        {root_path(home, successor) if uri is None else uri}")
     click.echo(f"Fingerprint {key.fingerprint}")
     click.echo("Sign the keyring with it next: readers then learn of it, and take nothing more from the old root.")
 

@@ -47,7 +47,7 @@ from privsynth.report.report_data import ReportData
 from privsynth.sampling.synthetic_model import SyntheticModel
 from privsynth.schema.definition import Schema
 from privsynth.schema.linked import LinkedSchema, linked_schema
-from privsynth.signing.keys import SigningKey
+from privsynth.signing.envelope import Signer
 from privsynth.signing.release import sign_folder
 from privsynth.signing.store import open_key
 from privsynth.sources.registry import SourceOptions, extension_of, open_source, read_table
@@ -161,7 +161,7 @@ class _AuditJob:
     model: SyntheticModel | None
     claimed: tuple[float, float] | None
     max_rows_per_unit: int
-    key: SigningKey | None
+    key: Signer | None
     holder: str
 
 
@@ -353,7 +353,7 @@ def _extensions(config: AuditConfig, model: SyntheticModel | None) -> tuple[Exte
     return (*sorted(readers), *([of_model] if of_model else []), *audit_extensions())
 
 
-def _write(report: ReportData, staged: Path, key: SigningKey | None, env: Environment) -> None:
+def _write(report: ReportData, staged: Path, key: Signer | None, env: Environment) -> None:
     """Write and sign the officer's folder in the private workspace."""
     try:
         staged.mkdir(mode=0o700)

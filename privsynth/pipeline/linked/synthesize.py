@@ -63,7 +63,7 @@ from privsynth.report.records.promise import EarlierReleases
 from privsynth.sampling.linked.saved import linked_digest, save_linked
 from privsynth.sampling.origin import Origin
 from privsynth.schema.linked import LinkedSchema
-from privsynth.signing.keys import SigningKey
+from privsynth.signing.envelope import Signer
 from privsynth.sources.fingerprint import content_fingerprints
 from privsynth.sources.registry import read_tables
 from privsynth.table import Table
@@ -84,7 +84,7 @@ class LinkedJob:
     opened: OpenedTables
     request: LinkedRequest
     signing: Signing
-    key: SigningKey | None
+    key: Signer | None
     holder: str
     policy: LoadedPolicy | None
 
@@ -291,8 +291,8 @@ def _fingerprints(tables: Mapping[str, Table], keys: list[bytes]) -> list[bytes]
     ]
 
 
-def _write(job: LinkedJob, made: LinkedMade, folder: Path) -> Path:
-    """Write and sign both folders in a new one and return that."""
+def _write(job: LinkedJob, made: LinkedMade, folder: Path, *, signed: bool = True) -> Path:
+    """Write and sign both folders in a new one and return that; or leave their signatures out."""
     try:
         files = _write_tables(job, made, folder / "public")
         (folder / "public" / "schema.yaml").write_text(linked_public_schema(made.public, job.request), encoding="utf-8")
@@ -307,7 +307,7 @@ def _write(job: LinkedJob, made: LinkedMade, folder: Path) -> Path:
         report = replace(linked_report(made.public, job.request, made.bill, run), earlier=made.earlier)
         write_report(folder / "public", report)
         write_documents(folder / "public", report, _data_files(job, made, folder / "public"))
-        seal = Seal(job.request.dataset, job.key, job.holder, job.env.now)
+        seal = Seal(job.request.dataset, job.key if signed else None, job.holder, job.env.now)
         officer = replace(made.officer, release=seal.sign(folder / "public", "public"))
         (folder / "officer").mkdir(mode=0o700)
         inside = replace(report, files=("report.html", "report.json", "run.json"))

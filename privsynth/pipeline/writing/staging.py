@@ -11,13 +11,14 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from privsynth import __version__
-from privsynth.errors import BudgetError, LogDamaged, LogUnavailable, OutputError, PrivsynthWarning
+from privsynth.errors import BudgetError, KeyFileError, LogDamaged, LogUnavailable, OutputError, PrivsynthWarning
 from privsynth.interrupts import no_interrupts
 from privsynth.ledger.ledger import Reservation
 from privsynth.pipeline.environment import Environment
@@ -27,7 +28,7 @@ from privsynth.release.out_folder import OutFolder
 from privsynth.report.render import render
 from privsynth.report.report_data import ReportData
 from privsynth.signing._files import digest_file
-from privsynth.signing.keys import SigningKey
+from privsynth.signing.envelope import Signer
 from privsynth.signing.release import MANIFEST, sign_folder
 from privsynth.transparency.facts import release_fact
 from privsynth.workspace import Workspace
@@ -48,12 +49,34 @@ def write_report(folder: Path, report: ReportData) -> None:
     (folder / "report.html").write_text(render(report, report_titles()), encoding="utf-8")
 
 
-def stage(write: Callable[[Path], Path], workspace: Workspace, place: OutFolder) -> Path:
+@dataclass(frozen=True)
+class Staged:
+    """A release that is written and has not appeared.
+
+    Attributes:
+      folder: the finished folder.
+      unsigned: why its device did not sign it, though it did when the run began; None where it is as it should be.
+    """
+
+    folder: Path
+    unsigned: KeyFileError | None = None
+
+
+def stage(write: Callable[..., Path], workspace: Workspace, place: OutFolder) -> Staged:
     """Let a release be written in the private workspace, or, if that is full, beside its place.
 
     Args:
-      write: writes the release into a new folder, and returns that.
+      write: writes the release into a new folder, and returns that; with signed=False, without a signature.
     """
+    try:
+        return Staged(_written(write, workspace, place))
+    except KeyFileError as problem:  # its budget is spent: it is kept without a signature, to be signed later
+        for folder in (workspace.folder / "release", place.whole):
+            shutil.rmtree(folder, ignore_errors=True)
+        return Staged(_written(partial(write, signed=False), workspace, place), problem)
+
+
+def _written(write: Callable[..., Path], workspace: Workspace, place: OutFolder) -> Path:
     try:
         return write(workspace.folder / "release")
     except OutputError:
@@ -66,7 +89,7 @@ class Seal:
     """Who signs both folders of a release, and when; no key leaves them UNSIGNED."""
 
     dataset: str
-    key: SigningKey | None
+    key: Signer | None
     holder: str
     now: datetime
 
@@ -103,34 +126,39 @@ def set_permissions(folder: Path, now: datetime) -> None:
 
 
 def deliver(
-    staged: Path, place: OutFolder, reservation: Reservation, bill: Bill, *, env: Environment, last: ExitStack
+    staged: Staged, place: OutFolder, reservation: Reservation, bill: Bill, *, env: Environment, last: ExitStack
 ) -> None:
     """Enter a release in the log, let it appear and tell the ledger, uninterrupted; else it is kept in the home.
 
     Args:
-      staged: the finished folder.
+      staged: the release.
       env: has the log, if there is one, and the name under which a release is kept that cannot appear.
       last: from the moment at which the release appears until this closes, nothing interrupts the run.
     Raises:
       OutputError: it could not appear; the message says where it is kept.
       LogUnavailable, LogDamaged: it could not be entered in the log, and is kept as well.
+      KeyFileError: it could not be signed, and is kept as well.
     """
     try:
-        place.bring(staged)
+        if staged.unsigned is not None:
+            raise staged.unsigned
+        place.bring(staged.folder)
         last.enter_context(no_interrupts())
         if env.log is not None:
             env.log.append([release_fact(place.whole / "public")], env.now)
         place.publish()
-    except (OutputError, LogUnavailable, LogDamaged) as error:
+    except (OutputError, LogUnavailable, LogDamaged, KeyFileError) as error:
         last.enter_context(no_interrupts())
         try:
-            kept = place.keep(staged, env.report_id)
+            kept = place.keep(staged.folder, env.report_id)
         except OSError:
             raise error from None
         _complete(reservation, bill)
         where = shlex.quote(str(kept))
         mend = "move it to where there is room: "
-        if not isinstance(error, OutputError):
+        if isinstance(error, KeyFileError):
+            mend = f"when the device signs again: privsynth sign {where} --as NAME, then "
+        elif not isinstance(error, OutputError):
             mend = f"when the log can be written again: privsynth log append {where}, then "
         raise type(error)(
             *error.parts,

@@ -42,8 +42,8 @@ def _origin(job: Job) -> Origin:
     )
 
 
-def write_release(job: Job, made: Made, folder: Path) -> Path:
-    """Write and sign both folders in a new one and return that."""
+def write_release(job: Job, made: Made, folder: Path, *, signed: bool = True) -> Path:
+    """Write and sign both folders in a new one and return that; or leave their signatures out."""
     public, private, bill, officer = made.public, made.private, made.bill, made.officer
     created = job.env.now.isoformat()
     data = "data.csv" if job.config.format == "csv" else "data.parquet"
@@ -84,7 +84,7 @@ def write_release(job: Job, made: Made, folder: Path) -> Path:
         delimiter = public.rows.source_format.delimiter
         written = data_file(folder / "public", data, rows=public.rows.n_rows, delimiter=delimiter)
         write_documents(folder / "public", report, (written,))
-        seal = Seal(job.request.dataset, job.key, job.holder, job.env.now)
+        seal = Seal(job.request.dataset, job.key if signed else None, job.holder, job.env.now)
         officer = replace(officer, release=seal.sign(folder / "public", "public"))
         inside = replace(report, files=("report.html", "report.json", "run.json"))
         exact = officer_report(inside, made.findings, officer, made.judgement, job.policy)

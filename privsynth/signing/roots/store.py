@@ -1,5 +1,7 @@
 """Roots on disk: `roots/NAME.pem`, `NAME.pub` to hand out, and `NAME.json` with what the root has signed so far.
 
+A root in a device has `NAME.device` in place of the `.pem` file.
+
 Keep the folder away from the machine that makes releases: `PRIVSYNTH_HOME` may be on a disk that is locked away.
 """
 
@@ -11,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from privsynth.errors import KeyFileError, VerificationError
+from privsynth.signing._algorithms import ED25519
 from privsynth.signing._files import atomic_write
+from privsynth.signing.devices import files
+from privsynth.signing.devices.files import InDevice
 from privsynth.signing.envelope import Envelope, Signer
 from privsynth.signing.keyring import KEY_ADMIN, Keyring
 from privsynth.signing.keys import Passphrase, PublicKey, SigningKey
@@ -72,13 +77,18 @@ def read_signed(path: Path) -> bytes:
         raise KeyFileError(f"the keyring {path} cannot be read: {problem.strerror}") from None
 
 
-def create_root(home: Path, name: str, *, passphrase: Passphrase | None, algorithm: str) -> PublicKey:
-    """Make a root.
+def create_root(
+    home: Path, name: str, *, passphrase: Passphrase | None, algorithm: str = ED25519, device: InDevice | None = None
+) -> PublicKey:
+    """Make a root, or register one that is in a device.
 
+    Args:
+      passphrase: None leaves the root unencrypted; of a device, its PIN.
+      algorithm: "ed25519" or "ecdsa-p256"; a key in a device is of the one that it has.
     Raises:
-      KeyFileError: the name is taken, or the folder cannot be written.
+      KeyFileError: the name is taken, the folder cannot be written, or a device does not sign.
     """
-    key = _new(home, name, passphrase, algorithm)
+    key = _new(home, name, passphrase, algorithm if device is None else device)
     _save_history(root_path(home, name), _History())
     return key.public
 
@@ -93,7 +103,7 @@ def sign_keyring(
     """
     path = root_path(home, name)
     history = _current(path)
-    key = SigningKey.load(path, passphrase)
+    key = files.load_signer(path, passphrase)
     number, issued_at = history.number + 1, now.replace(microsecond=0)
     envelope = signed(keyring, number, key, issued_at=issued_at, expires=issued_at + timedelta(days=days))
     _save_history(path, _History(number, history.rotations))
@@ -101,20 +111,28 @@ def sign_keyring(
 
 
 def rotate_root(
-    home: Path, name: str, successor: str, *, passphrase: Passphrase | None, new: Passphrase | None, algorithm: str
+    home: Path,
+    name: str,
+    successor: str,
+    *,
+    passphrase: Passphrase | None,
+    new: Passphrase | None,
+    algorithm: str = ED25519,
+    device: InDevice | None = None,
 ) -> PublicKey:
     """Make the root that comes after another, and have both say so; the old one signs no more keyrings.
 
     Args:
       passphrase: of the old root.
       new: of its successor; None leaves that unencrypted.
+      algorithm, device: of the successor, as for `create_root`.
     Raises:
       KeyFileError: there is no such root, it was replaced already, or the new name is taken.
     """
     path = root_path(home, name)
     history = _current(path)
-    old = SigningKey.load(path, passphrase)
-    key = _new(home, successor, new, algorithm)
+    old = files.load_signer(path, passphrase)
+    key = _new(home, successor, new, algorithm if device is None else device)
     line = rotation(old, key).to_json().decode("ascii")
     _save_history(root_path(home, successor), _History(history.number, (*history.rotations, line)))
     _save_history(path, _History(history.number, history.rotations, replaced_by=successor))
@@ -141,14 +159,17 @@ def revoke_in(data: bytes, root: PublicKey, keyid: str, admin: Signer, *, now: d
     return b"".join([*kept, revocation(found, entries, admin, issued_at=issued_at).to_json()])
 
 
-def _new(home: Path, name: str, passphrase: Passphrase | None, algorithm: str) -> SigningKey:
+def _new(home: Path, name: str, passphrase: Passphrase | None, wanted: str | InDevice) -> Signer:
     path = root_path(home, name)
-    if path.exists() or path.with_suffix(".pub").exists():
+    if files.is_taken(path):
         raise KeyFileError(f"a root named {name} exists already and is never overwritten; choose another name")
-    key = SigningKey.generate(algorithm)
+    key = files.open_new(wanted, passphrase) if isinstance(wanted, InDevice) else SigningKey.generate(wanted)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        key.save(path, None if passphrase is None else passphrase())
+        if isinstance(key, SigningKey):
+            key.save(path, None if passphrase is None else passphrase())
+        elif isinstance(wanted, InDevice):
+            files.keep(path, wanted)
         atomic_write(path.with_suffix(".pub"), f"{key.public.to_base64()}\n".encode("ascii"))
     except OSError as problem:
         raise KeyFileError(f"no root can be written under {home}: {problem.strerror}") from None
@@ -157,7 +178,7 @@ def _new(home: Path, name: str, passphrase: Passphrase | None, algorithm: str) -
 
 def _current(path: Path) -> _History:
     """Return what a root has done, if it is in force."""
-    if not path.exists():
+    if not path.exists() and not files.is_in_device(path):
         raise KeyFileError(f"there is no root at {path}; make one with 'privsynth keys root init'")
     history = _load_history(path)
     if history.replaced_by:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from privsynth.approvals.statement import MAX_BYTES, MEANINGS, Approval, opened
+from privsynth.approvals.verdict import PolicyVerdict, ReportVerdicts, report_verdicts
 from privsynth.errors import OutputError, VerificationError
 from privsynth.signing._files import read_limited
 from privsynth.signing.checks.trust import judge
@@ -31,6 +32,7 @@ from privsynth.transparency.state import LogState
 
 FOLDER = "approvals"
 NOT_LOGGED = "it is not in the log: have its keeper enter it with 'privsynth log append'"
+NOT_TOLD = "the policy refuses the release, and it does not say that it approves against it"
 MOST = 1_000  # decisions that are read (own): each costs a signature's time
 
 
@@ -63,6 +65,7 @@ class Read:
             "file": self.name,
             "meaning": None if said is None else said.meaning,
             "comment": None if said is None else said.comment,
+            "policy": None if said is None or said.policy is None else said.policy.to_json(),
             "signed_at": None if said is None else to_text(said.signed_at),
             "holder": None if self.entry is None else self.entry.holder,
             "fingerprint": None if self.entry is None else self.entry.fingerprint,
@@ -107,6 +110,7 @@ class Standing:
       read: every decision that is there, in the order of time.
       makers: everybody whom a keyring names as the holder of the key that made the release.
       missing: decisions that the log has and the folder has not, with index and holder; None without a log.
+      verdicts: of the officer's report; None if it has no report.json.
     """
 
     release: VerificationResult
@@ -114,6 +118,7 @@ class Standing:
     read: tuple[Read, ...]
     makers: frozenset[str]
     missing: tuple[MissingDecision, ...] | None = None
+    verdicts: ReportVerdicts | None = None
 
     @property
     def last_words(self) -> dict[str, tuple[Approval, KeyEntry]]:
@@ -257,16 +262,27 @@ def standing_of(
     """
     release, officer = verified
     folder, about = run / FOLDER, (release.manifest, officer.manifest)
+    verdicts = report_verdicts(run)
+    policy = None if verdicts is None else verdicts.policy
     try:
         known = entries_by_key(keyrings)
-        read = [_read(path, about, known, now) for path in _paths(folder)]
+        read = [_told_of(policy, _read(path, about, known, now)) for path in _paths(folder)]
     except OSError as problem:
         raise OutputError(f"{folder} cannot be read: {problem.strerror}") from None
     read.sort(key=_order)
     makers = frozenset(
         _person(entry.holder) for key, entries in known.items() if key.keyid == release.keyid for entry in entries
     )
-    return Standing(release, needed, tuple(read), makers)
+    return Standing(release, needed, tuple(read), makers, verdicts=verdicts)
+
+
+def _told_of(policy: PolicyVerdict | None, one: Read) -> Read:
+    """Return a decision; one that approves what the policy refuses counts only if it says so."""
+    if policy is None or not policy.refuses or one.approval is None or one.entry is None:
+        return one
+    if one.approval.meaning != "approved" or one.approval.policy == policy:
+        return one
+    return replace(one, entry=None, problem=NOT_TOLD)
 
 
 def _paths(folder: Path) -> list[Path]:

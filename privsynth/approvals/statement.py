@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from privsynth.approvals.verdict import PolicyVerdict
 from privsynth.errors import ConfigError, KeyFileError, VerificationError
 from privsynth.signing.envelope import Envelope, Signer, sign
 from privsynth.signing.keyring import APPROVER, REVIEWER
@@ -37,12 +38,14 @@ class Approval:
       comment: in the person's words; one paragraph of printable text, or "".
       signed_at: when, as the person says.
       release: SHA-256 of the manifests of the public and of the officer's folder.
+      policy: what the policy of the release said of it, as the person saw it; None without a policy.
     """
 
     meaning: str
     comment: str
     signed_at: datetime
     release: tuple[str, str]
+    policy: PolicyVerdict | None = None
 
     def __post_init__(self) -> None:
         if self.meaning not in MEANINGS:
@@ -64,6 +67,7 @@ class Approval:
                 "comment": self.comment,
                 "signed_at": to_text(self.signed_at),
                 "signer": {"holder": holder, "keyid": key.keyid, "public_key": key.to_base64()},
+                **({} if self.policy is None else {"policy": self.policy.to_json()}),
             },
         }
         return sign(dumps(document), PAYLOAD_TYPE, signer)
@@ -95,8 +99,9 @@ def _parsed(document: Mapping[str, Any]) -> tuple[Approval, PublicKey]:
     if (document["_type"], document["predicateType"]) != (STATEMENT_TYPE, APPROVAL_TYPE):
         raise ValueError("type")
     told = document["predicate"]
-    if set(told) != {"meaning", "comment", "signed_at", "signer"} or not isinstance(told["comment"], str):
+    if set(told) - {"policy"} != {"meaning", "comment", "signed_at", "signer"} or not isinstance(told["comment"], str):
         raise ValueError("predicate")
+    policy = PolicyVerdict.from_json(told["policy"]) if "policy" in told else None
     key = PublicKey.from_base64(told["signer"]["public_key"])
     if told["signer"]["keyid"] != key.keyid:
         raise ValueError("key id")
@@ -105,4 +110,4 @@ def _parsed(document: Mapping[str, Any]) -> tuple[Approval, PublicKey]:
     if tuple(names) != PARTS or not all(_SHA256.fullmatch(digest) for digest in digests):
         raise ValueError("subject")
     public, officer = digests
-    return Approval(told["meaning"], told["comment"], from_text(told["signed_at"]), (public, officer)), key
+    return Approval(told["meaning"], told["comment"], from_text(told["signed_at"]), (public, officer), policy), key

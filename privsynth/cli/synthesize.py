@@ -24,6 +24,7 @@ from privsynth.cli.terminal.options import (
 from privsynth.cli.terminal.output import (
     checks_line,
     emit_json,
+    finding_title,
     first_names,
     output_mode,
     plain,
@@ -204,6 +205,7 @@ def _told(finding: Finding, officer: bool) -> str:
     """Return a finding as a sentence; of an exact one the name alone, unless the officer's figures are asked for."""
     from privsynth.findings.sentences import sentence
 
+    title = finding_title()
     if officer or finding.visibility == "public":
-        return sentence(finding)
-    return f"{finding.name} (an exact figure: see the officer report)"
+        return sentence(finding, title)
+    return f"{title(finding.name)} (an exact figure: see the officer report)"

@@ -60,7 +60,7 @@ class Usability:
         parts = [
             f"{words}: {first(ties)}"
             for words, ties in (
-                ("kept", self.kept),
+                ("mostly kept", self.kept),
                 ("not as in the real table", self.missed),
                 ("unclear", self.unclear),
             )

@@ -23,6 +23,7 @@ from privsynth.report.regulation.annex import annex
 from privsynth.report.report_data import ReportData
 from privsynth.report.sections import left_out_words, sections, unmeasured
 from privsynth.report.sheet.decision_sheet import Deed, decision_sheet
+from privsynth.report.sheet.uses import doubted_ties
 from privsynth.report.titles import GLOSSARY, STATUSES, VERDICTS, plain_part, titles_by
 from privsynth.report.verdict_rows import checks, tally
 
@@ -65,6 +66,7 @@ def render(report: ReportData, titles: Mapping[str, str], *, language: str = "en
             sheet=decision_sheet(report, title),
             loud_checks=[check for check in judged if check.verdict in LOUD],
             quiet_checks=[check for check in judged if check.verdict not in LOUD],
+            doubted=doubted_ties(report),
             headlines=headlines(report, title),
             title=title,
             verdicts=VERDICTS,

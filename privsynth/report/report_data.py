@@ -46,6 +46,7 @@ class ReportData:
       files: names of the files of the release.
       signer: name and fingerprint of the key that will sign; "" if not known when the report is made.
       tables: where several linked tables were released, each of them; columns and findings then name their table first.
+      policy_inside: whether a policy was applied of which nothing but its recipients may appear in public.
       usability: which columns and ties are worth something; None where no run judged them.
       prior: what the release started from; not written if from nothing.
       extensions: sources and audits that were taken from other packages; not written if there are none.
@@ -85,6 +86,7 @@ class ReportData:
     extensions: tuple[Extension, ...] = field(default=(), metadata={"omit_empty": True})
     prior: PriorRecord | None = field(default=None, metadata={"omit_empty": True})
     earlier: EarlierReleases | None = field(default=None, metadata={"omit_empty": True})
+    policy_inside: bool = field(default=False, metadata={"omit_empty": True})
     recipients: tuple[Terms, ...] = field(default=(), metadata={"omit_empty": True})
     sign_offs: tuple[SignOff, ...] = field(default=(), metadata={"omit_empty": True})
     edition: ApprovedEdition | None = field(default=None, metadata={"omit_empty": True})

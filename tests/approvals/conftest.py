@@ -32,8 +32,8 @@ class People:
         made = (KeyEntry.for_key(k.public, holder=h, not_before=NOW, roles=roles) for h, k in everyone.items())
         return Keyring(keys=tuple(made))
 
-    def decide(self, run, holder, meaning, *, seconds=0, comment="", about=None, by=None):
-        approval = Approval(meaning, comment, NOW + timedelta(seconds=seconds), about or digests(run))
+    def decide(self, run, holder, meaning, *, seconds=0, comment="", about=None, by=None, policy=None):
+        approval = Approval(meaning, comment, NOW + timedelta(seconds=seconds), about or digests(run), policy)
         return record(run, approval, by or self.key(holder), holder)
 
 

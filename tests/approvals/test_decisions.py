@@ -1,5 +1,6 @@
 """Decisions: who counts, what counts, and what a changed or misplaced one is worth."""
 
+import hashlib
 import json
 import shutil
 from datetime import timedelta
@@ -8,12 +9,14 @@ import pytest
 from click.testing import CliRunner
 from signed import NOW
 
-from privsynth.approvals.decisions import standing
+from privsynth.approvals.decisions import NOT_TOLD, standing
 from privsynth.approvals.statement import Approval, opened
+from privsynth.approvals.verdict import PolicyVerdict
 from privsynth.cli import main
 from privsynth.errors import ConfigError, OutputError, UnknownSigner, VerificationError
 from privsynth.signing.keyring import KeyEntry, Keyring
 from privsynth.signing.keys import SigningKey
+from privsynth.signing.release import sign_folder
 from privsynth.signing.store import load_keyring
 
 LATER = NOW + timedelta(hours=1)
@@ -232,3 +235,62 @@ def test_the_commands_approve_and_tell(run, key, tmp_path, monkeypatch):
     assert json.loads(last.stdout)["rejected_by"] == ["bert"]
     (run / "officer" / "data.csv").write_bytes(b"changed")
     assert ran("status", str(run)).exit_code == 5
+
+
+REFUSED = {"policy": "partners", "version": "2", "sha256": "c" * 64, "verdict": "fail"}
+
+
+@pytest.fixture
+def refused(run, key):
+    """A run of which the policy says no."""
+    outcomes = [{"metric": "base_rate", "verdict": "fail"}, {"metric": "tvd_2way", "verdict": "pass"}]
+    told = {"policy": "partners", "version": "2", "digest": "c" * 64, "outcomes": outcomes}
+    report = {"findings": [{"verdict": "fail"}, {"verdict": "review"}], "policy": told}
+    (run / "officer" / "report.json").write_text(json.dumps(report), encoding="utf-8")
+    release = hashlib.sha256((run / "public" / "manifest.json").read_bytes()).hexdigest()
+    predicate = {"kind": "officer", "dataset": "admissions", "release": release}
+    sign_folder(run / "officer", predicate=predicate, signer=key, holder="Data office", signed_at=NOW)
+    return run
+
+
+def test_what_the_policy_refuses_is_approved_only_by_a_statement_that_says_so(refused, people):
+    people.decide(refused, "Anna", "approved", comment="fine")
+    silent = standing(refused, [people.ring()], LATER, needed=1)
+    assert (silent.state, silent.read[0].problem) == ("open", NOT_TOLD)
+    other = PolicyVerdict("partners", "2", "d" * 64, "fail")  # of another policy
+    people.decide(refused, "Anna", "approved", seconds=1, policy=other)
+    assert standing(refused, [people.ring()], LATER, needed=1).state == "open"
+    people.decide(refused, "Anna", "approved", seconds=2, policy=PolicyVerdict.from_json(REFUSED))
+    found = standing(refused, [people.ring()], LATER, needed=1)
+    assert found.state == "approved"
+    assert found.read[-1].to_json()["policy"] == REFUSED
+    people.decide(refused, "Bert", "rejected", seconds=3)
+    assert standing(refused, [people.ring()], LATER, needed=1).state == "rejected"
+
+
+def test_the_commands_say_what_the_policy_refuses_and_ask_for_a_reason(refused, key, tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    monkeypatch.setenv("PRIVSYNTH_HOME", str(home))
+
+    def ran(*words):
+        return CliRunner().invoke(main, [*words])
+
+    assert ran("keys", "init", "--name", "anna", "--no-passphrase", "--role", "approver").exit_code == 0
+    made_by = KeyEntry.for_key(key.public, holder="Data office", not_before=NOW)
+    load_keyring(home).add(made_by).save(home / "keyring.json")
+    said = "Policy      partners, version 2: REFUSES it: 1 of 2 checks failed (base rate)"
+    mine = ("approve", str(refused), "--as", "anna", "--meaning", "approved")
+    for lacking in (("--comment", "fine"), ("--against-policy",), ("--against-policy", "--comment", " ")):
+        told = ran(*mine, *lacking)
+        assert (told.exit_code, said in told.output, "--against-policy" in told.output) == (3, True, True)
+    assert not (refused / "approvals").exists()
+    before = ran("status", str(refused))
+    assert (before.exit_code, said in before.output, "1 failed, 1 for a person" in before.output) == (3, True, True)
+    told = ran(*mine, "--against-policy", "--comment", "the ward asked for it")
+    assert (told.exit_code, "against its policy" in told.output) == (0, True)
+    after = ran("status", str(refused))
+    assert (after.exit_code, "approved, against the policy, by anna" in after.output) == (0, True)
+    assert json.loads(ran("status", str(refused), "--json").stdout)["policy"] == REFUSED
+    (path,) = (refused / "approvals").glob("*.dsse.json")
+    assert opened(path.read_bytes())[0].policy.refuses
+    assert ran("approve", str(refused), "--as", "anna", "--meaning", "rejected").exit_code == 0

@@ -162,7 +162,8 @@ def test_uses_come_from_the_policy_for_each_recipient(public_report):
     assert found.uses.must_not[1][0] == "By anyone"
     assert "For planning office." in found.policy[0]
     plain = sheet(public_report)
-    assert "Nobody has said for whom" in plain.uses.may[0][1][0]
+    assert plain.uses.may[0][1][0] == "Counts and shares in 1 of 3 columns."
+    assert plain.uses.may[0][1][-1] == "By whom it may be used was not said: no policy names recipients."
     assert any("<ward>: noise" in words for words in plain.uses.must_not[0][1])
 
 
@@ -171,8 +172,6 @@ def test_the_policy_says_what_it_found(public_report, officer_report):
     assert name == "“ward statistics”, version 2."
     assert checks.startswith("Of 4 checks: 2 fail")
     assert "Failed: " in checks
-    without = sheet(replace(public_report, policy=None)).policy[0]
-    assert "stay with the officer" in without
     assert "None was given" in sheet(replace(officer_report, policy=None)).policy[0]
 
 
@@ -240,3 +239,37 @@ def test_every_reason_leads_to_a_section_of_the_page(kind, public_report, office
     page = render(report)
     for reason in sheet(report).reasons:
         assert f'id="{reason.place}"' in page
+
+
+def test_what_a_figure_doubts_is_not_praised_in_another_place(public_report, make_finding):
+    use = Usability(resolved=("age", "ward", "stay"), kept=("age × ward", "ward × stay"))
+    exact = {"visibility": "officer"}
+    found = (
+        make_finding("tvd_2way", 0.4, group="ward × age (worst of 3)", better="lower", verdict="review", **exact),
+        make_finding("tail_weight", 0.04, group="stay", better="target", verdict="fail", **exact),
+    )
+    report = replace(public_report, kind="officer", usability=use, policy=None, findings=found)
+    used = sheet(report).uses
+    assert used.may[0][1][:2] == ("Counts and shares in 2 of 3 columns.", "Two columns at a time: ward by stay.")
+    assert used.must_not[0][1][2:] == (
+        "For stay, until somebody has looked: a check failed.",
+        "For age by ward, until somebody has looked: a check failed or asks for it.",
+    )
+    assert "<b>Look first</b> at age × ward:" in render(report)
+    calm = replace(report, findings=())
+    assert sheet(calm).uses.may[0][1][:2] == (
+        "Counts and shares in 3 of 3 columns.",
+        "Two columns at a time: age by ward and ward by stay.",
+    )
+    assert "Look first" not in render(calm)
+
+
+def test_the_public_page_tells_a_policy_whose_verdicts_stay_inside_from_none(public_report):
+    none = sheet(replace(public_report, policy=None)).policy
+    inside = sheet(replace(public_report, policy=None, policy_inside=True)).policy
+    assert "None was given" in none[0]
+    assert "verdicts stay with the officer" in inside[0]
+    told = replace(public_report, policy=None, policy_inside=True).to_json()
+    jsonschema.validate(told, json_schema())
+    assert told["policy_inside"] is True
+    assert "policy_inside" not in public_report.to_json()

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from privsynth.cli.decisions.options import chosen_log, log_option
+from privsynth.cli.decisions.options import chosen_log, log_option, verdict_lines
 from privsynth.cli.terminal.passphrases import ask_passphrase
 from privsynth.cli.trust.keyrings import keyring_option, keyrings_of
-from privsynth.errors import LogDamaged, LogUnavailable, OutputError, VerificationError
+from privsynth.errors import CheckFailed, LogDamaged, LogUnavailable, OutputError, VerificationError
 
 if TYPE_CHECKING:
     from privsynth.transparency.entry import LogEntry
@@ -25,36 +25,57 @@ CHOICES = ("reviewed", "approved", "rejected")  # those of a statement, which is
 @click.option("--as", "name", default="default", show_default=True, help="Name of your key.")
 @click.option("--meaning", required=True, type=click.Choice(CHOICES), help="What your signature says.")
 @click.option("--comment", default="", help="Why, in one paragraph; whoever reads the release's files sees it.")
+@click.option("--against-policy", is_flag=True, help="Approve although the policy of the release refuses it.")
 @keyring_option
 @log_option
 def approve(
-    run: Path, name: str, meaning: str, comment: str, keyring_files: tuple[Path, ...], folder: Path | None
+    run: Path,
+    name: str,
+    meaning: str,
+    comment: str,
+    against_policy: bool,
+    keyring_files: tuple[Path, ...],
+    folder: Path | None,
 ) -> None:
     """Sign a decision on a release: that you reviewed, approved or rejected it.
 
     RUN is the folder with the public part and the officer's. Both have to verify by your keyrings; the decision names
     them by their digests and is written beside them, into the folder approvals. The release itself stays as it is. Your
     key needs the role approver (for a review, reviewer is enough) in the keyrings of those who ask for the status. To
-    think better of it, decide again: of each person the last decision counts. If you keep a log (privsynth log), the
-    decision is entered there; if that cannot be written, nothing is decided and the exit code is 7.
+    think better of it, decide again: of each person the last decision counts. If a check of the release's policy
+    failed, to approve takes --against-policy and a comment that says why, and your statement names the policy and its
+    verdict; without them nothing is decided and the exit code is 3. If you keep a log (privsynth log), the decision is
+    entered there; if that cannot be written, nothing is decided and the exit code is 7.
 
     Example: privsynth approve out --as officer --meaning approved --comment "for the registry, until 2027"
     """
     from privsynth.approvals.decisions import decision_fact, record
     from privsynth.approvals.statement import MEANINGS, Approval
+    from privsynth.approvals.verdict import report_verdicts
     from privsynth.signing.store import open_key
     from privsynth.signing.verification import verify_run
     from privsynth.workspace import privsynth_home
 
     home, now = privsynth_home(), datetime.now(UTC)
     release, officer = verify_run(run, keyrings_of(keyring_files), now)
+    verdicts = report_verdicts(run)
+    for line in verdict_lines(verdicts):
+        click.echo(line)
+    policy = None if verdicts is None else verdicts.policy
+    against = policy is not None and policy.refuses and meaning == "approved"
+    if against and not (against_policy and comment.strip()):
+        raise CheckFailed(
+            "the policy refuses this release. Nothing was decided: to approve it all the same, say so with "
+            "--against-policy, and why with --comment"
+        )
     log = chosen_log(folder)
     if log is not None:
         log.require_ready(now)
-    approval = Approval(meaning, comment, now, (release.manifest, officer.manifest))
+    approval = Approval(meaning, comment, now, (release.manifest, officer.manifest), policy)
     key, entry = open_key(home, name, ask_passphrase(), now=now, roles=MEANINGS[meaning])
     path = record(run, approval, key, entry.holder)
-    click.echo(f"{entry.holder}: {meaning} the release of {release.dataset} that {release.holder} made.")
+    all_the_same = ", against its policy" if against else ""
+    click.echo(f"{entry.holder}: {meaning} the release of {release.dataset} that {release.holder} made{all_the_same}.")
     click.echo(f"Written     {path}")
     if log is not None:
         index, size = _entered(log, decision_fact(approval, key.public), path, now)

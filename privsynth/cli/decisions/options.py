@@ -1,13 +1,15 @@
-"""What commands about decisions share: which log is meant."""
+"""What commands about decisions share: which log is meant, and what the reports say of a release."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
+    from privsynth.approvals.verdict import ReportVerdicts
     from privsynth.transparency.log import TransparencyLog
 
 log_option = click.option(
@@ -23,3 +25,19 @@ def chosen_log(folder: Path | None) -> TransparencyLog | None:
 
     home = privsynth_home()
     return configured_log(home) if folder is None else TransparencyLog(folder, SeenLogs(home))
+
+
+def verdict_lines(found: ReportVerdicts | None) -> Iterator[str]:
+    """Yield what the policy and the checks of the officer's report say; nothing where there is no report.json."""
+    if found is None:
+        return
+    counts = found.counts
+    yield f"Findings    {counts['fail']} failed, {counts['review']} for a person to review; see the officer report"
+    if found.policy is None:
+        yield "Policy      none was applied: nobody said beforehand what is good enough"
+        return
+    of = f"Policy      {found.policy.policy}, version {found.policy.version}"
+    words = {"fail": "REFUSES it", "review": "asks for a look", "insufficient": "lacks evidence", "pass": "passed"}
+    failed = ", ".join(dict.fromkeys(metric.replace("_", " ") for metric in found.failed))
+    which = f": {len(found.failed)} of {found.checks} checks failed ({failed})" if found.failed else ""
+    yield f"{of}: {words[found.policy.verdict]}{which}"

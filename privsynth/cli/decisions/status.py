@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from privsynth.cli.decisions.options import chosen_log, log_option
+from privsynth.cli.decisions.options import chosen_log, log_option, verdict_lines
 from privsynth.cli.trust.keyrings import keyring_option, keyrings_of
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ def _told(found: Standing, state: LogState | None) -> dict[str, Any]:
         "approved_by": found.approved_by,
         "rejected_by": found.rejected_by,
         "release": found.release.to_json(),
+        "policy": None if found.verdicts is None or found.verdicts.policy is None else found.verdicts.policy.to_json(),
         "decisions": [one.to_json() for one in found.read],
         "log": log,
     }
@@ -133,6 +134,7 @@ def _lines(found: Standing) -> Iterator[str]:
     release, needed = found.release, found.needed
     yield f"Release     {release.dataset}, made by {release.holder}, {release.signed_at:%Y-%m-%d %H:%M:%S} UTC"
     yield f"{'Draft':<12}SHA-256 {release.manifest}"
+    yield from verdict_lines(found.verdicts)
     for one in found.read:
         yield f"{'Decision':<12}{_line(one)}"
     for gone in found.missing or ():
@@ -156,9 +158,10 @@ def _line(one: Read) -> str:
         return f"{one.name} does not count: {one.problem}"
     place = "" if one.index is None else f" (log entry {one.index})"
     comment = f": {one.approval.comment}" if one.approval.comment else ""
-    return (
-        f"{one.approval.meaning} by {one.entry.holder}, {one.approval.signed_at:%Y-%m-%d %H:%M:%S} UTC{place}{comment}"
-    )
+    refused = one.approval.policy is not None and one.approval.policy.refuses
+    against = ", against the policy," if refused and one.approval.meaning == "approved" else ""
+    when = f"{one.approval.signed_at:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{one.approval.meaning}{against} by {one.entry.holder}, {when}{place}{comment}"
 
 
 def _missing(one: MissingDecision) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -121,10 +121,11 @@ def print_table(header: Iterable[str], rows: Iterable[Iterable[str]], *, title: 
 
 def print_findings(findings: Iterable[Finding], *, officer: bool = False, title: str = "") -> None:
     """Print findings as a table: the public ones, and those for the officer only if asked."""
+    named = finding_title()
     rows = [
         (
             _MARKS[f.verdict] if speaks_unicode() else f.verdict,
-            f"{f.name} · {f.group}" if f.group else f.name,
+            f"{named(f.name)} · {f.group}" if f.group else named(f.name),
             _number(f.value, f.unit),
             "" if f.low is None or f.high is None else f"{f.low:.4g} to {f.high:.4g} ({f.confidence:.0%})",
             "" if f.baseline is None else f"{_number(f.baseline, f.unit)} {f.baseline_label}".rstrip(),
@@ -140,10 +141,11 @@ def print_policy(judgement: Judgement | None, *, officer: bool) -> None:
     """Print the verdict on each check of a policy; on findings of the officer's only if asked."""
     if judgement is None:
         return
+    title = finding_title()
     rows = [
         (
             _MARKS[outcome.verdict] if speaks_unicode() else outcome.verdict,
-            outcome.metric if outcome.groups == "*" else f"{outcome.metric} · {outcome.groups}",
+            title(outcome.metric) if outcome.groups == "*" else f"{title(outcome.metric)} · {outcome.groups}",
             outcome.demand,
             _number(outcome.value, ""),
             "" if outcome.verdict == "pass" else ", ".join(outcome.worst[:3]),
@@ -155,6 +157,13 @@ def print_policy(judgement: Judgement | None, *, officer: bool) -> None:
     print_table(
         header, rows, title=f"Policy '{judgement.policy}', version {judgement.version}: evidence, not a conclusion"
     )
+
+
+def finding_title() -> Callable[[str], str]:
+    """Return what names a finding for people, as the reports do; --json has the names that policies use."""
+    from privsynth.pipeline.writing.report_records import report_title
+
+    return report_title
 
 
 def checks_line(findings: Iterable[Finding], judgement: Judgement | None, *, audited: bool) -> str:

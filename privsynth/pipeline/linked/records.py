@@ -77,6 +77,7 @@ def linked_report(public: PublicTables, request: LinkedRequest, bill: Bill, run:
         generator=GeneratorRecord(name=request.generator.name, version=__version__),
         guarantee=_guarantee(public, request, bill),
         recipients=terms_of(run.policy),
+        policy_inside=run.policy is not None and not run.policy.policy.public_only,
         unsigned=run.signing.unsigned,
         demo=run.signing.demo,
         signer=run.signing.signer,

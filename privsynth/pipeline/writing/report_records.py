@@ -35,6 +35,7 @@ from privsynth.report.records.judgement import Terms
 from privsynth.report.records.promise import EarlierReleases, GeneratorRecord, Guarantee, SpendRecord
 from privsynth.report.records.tables import ColumnProfile, SampleRows
 from privsynth.report.report_data import ReportData
+from privsynth.report.titles import titles_by
 from privsynth.schema.definition import Schema
 
 SAMPLE_ROWS = 10  # synthetic rows of a table that the report shows (own): what one looks over
@@ -95,6 +96,7 @@ def public_report(
         ),
         guarantee=_guarantee(public, request, bill),
         recipients=terms_of(policy),
+        policy_inside=policy is not None and not policy.policy.public_only,
         unsigned=signing.unsigned,
         demo=signing.demo,
         signer=signing.signer,
@@ -302,3 +304,8 @@ def ledger_state(before: Account, after: Account) -> LedgerState:
 def report_titles() -> dict[str, str]:
     """Return name of a finding -> its title, of all that an audit or the public report may hold."""
     return {**FIGURE_TITLES, **finding_titles(), **RUN_TITLES}
+
+
+def report_title(name: str) -> str:
+    """Return the title of a finding, or of a metric of a policy."""
+    return titles_by(report_titles())(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from privsynth.report.report_data import ReportData
+from privsynth.report.sheet.doubts import doubts
 from privsynth.report.sheet.nouns import listed, unit_noun, with_article
 from privsynth.report.titles import VERDICTS, Titles
 
@@ -35,13 +36,15 @@ def uses(report: ReportData) -> Uses:
 def _resolved(report: ReportData) -> tuple[tuple[str, tuple[str, ...]], ...]:
     if report.recipients:
         return ()
-    use, said = report.usability, ["Nobody has said for whom and for what: no policy names recipients."]
+    use, doubtful, said = report.usability, doubts(report.findings), []
     if use is not None:
         count = len(use.lost) + len(use.coarse) + len(use.resolved)
-        said.append(f"What it can serve: counts and shares in {len(use.resolved)} of {count} columns.")
-        if use.kept:
-            said.append(f"Two columns at a time: {listed([tie.replace(' × ', ' by ') for tie in use.kept], most=3)}.")
+        sound = [name for name in use.resolved if name not in doubtful.failed]
+        said.append(f"Counts and shares in {len(sound)} of {count} columns.")
+        if kept := [tie.replace(" × ", " by ") for tie in use.kept if not doubtful.of(tie)]:
+            said.append(f"Two columns at a time: {listed(kept, most=3)}.")
     said.append("Building and testing software, teaching, and preparing analyses of the real table.")
+    said.append("By whom it may be used was not said: no policy names recipients.")
     return (("", tuple(said)),)
 
 
@@ -59,14 +62,33 @@ def _never(report: ReportData) -> tuple[str, ...]:
     if use is not None and use.missed:
         ties = listed([tie.replace(" × ", " by ") for tie in use.missed], most=3)
         said.append(f"For {ties}: not tied as in the real table.")
+    said += _doubted(report)
     return tuple(said)
+
+
+def _doubted(report: ReportData) -> list[str]:
+    """Return what to leave alone, although the paid figures alone would allow it."""
+    use, doubtful, said = report.usability, doubts(report.findings), []
+    if use is None:
+        return []
+    if failed := [name for name in use.resolved if name in doubtful.failed]:
+        said.append(f"For {listed(failed)}, until somebody has looked: a check failed.")
+    if ties := [tie.replace(" × ", " by ") for tie in doubted_ties(report)]:
+        said.append(f"For {listed(ties, most=3)}, until somebody has looked: a check failed or asks for it.")
+    return said
+
+
+def doubted_ties(report: ReportData) -> list[str]:
+    """Return the ties that the paid figures show, and a figure of the report casts doubt on."""
+    doubtful = doubts(report.findings)
+    return [] if report.usability is None else [tie for tie in report.usability.kept if doubtful.of(tie)]
 
 
 def policy_words(report: ReportData, title: Titles) -> tuple[str, ...]:
     """Return which policy was applied, for whom, and what it says."""
     judged = report.policy
-    if judged is None and report.kind == "public":
-        return ("None that rests on public figures alone; verdicts on exact figures would stay with the officer.",)
+    if judged is None and report.policy_inside:
+        return ("One was applied. It also judges exact figures, so its verdicts stay with the officer.",)
     if judged is None:
         return ("None was given, so nobody said beforehand what is good enough, and for whom.",)
     whom = f" For {listed([r.name for r in report.recipients])}." if report.recipients else ""

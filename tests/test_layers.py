@@ -91,8 +91,8 @@ MAY_IMPORT = {
     "report.charts": {"report.format_numbers", "report.explain_epsilon"},
     "report": BASE | {"strict"}
     | {"findings", "policy", "pages.templates", "report.charts", "report.format_numbers", "report.explain_epsilon"},
-    # of the public report alone
-    "exports": BASE | {"findings", "pages.templates", "report", "report.charts", "report.format_numbers"},
+    # of the public report, and what the schema declares for a catalogue
+    "exports": BASE | {"schema", "findings", "pages.templates", "report", "report.charts", "report.format_numbers"},
     # of a signed public report and signed decisions alone
     "editions": BASE | {"strict", "signing", "approvals", "report"},
     # where the rooms meet

@@ -25,18 +25,25 @@ HEADER = (
 KNOWN_HOW = {
     "declared": "declared by a person",
     "bought": "bought with the privacy budget",
-    "fixed": "stated by the source's types, or a default",
+    "fixed": "stated by the types of the source",
     "prior": "known from public data before",
 }
+# A cell that begins with one of these is a formula in spreadsheets.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def dictionary_csv(facts: ReleaseFacts) -> str:
-    """Return the data dictionary as CSV (RFC 4180), one row a column of a table."""
+    """Return the data dictionary as CSV (RFC 4180), one row a column of a table; no cell is a formula."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(HEADER)
-    writer.writerows(dictionary_row(entry) for entry in facts.entries)
+    writer.writerows([_plain(cell) for cell in dictionary_row(entry)] for entry in facts.entries)
     return text.getvalue()
+
+
+def _plain(cell: str) -> str:
+    """Return a cell that spreadsheets show as it is: an apostrophe stands before what they would compute."""
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
 def dictionary_row(entry: Entry) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from privsynth.errors import Option
 from privsynth.exports.cards import data_card, model_card
 from privsynth.exports.catalogues.common import to_text
 from privsynth.exports.catalogues.croissant import croissant
+from privsynth.exports.catalogues.dcat import dcat
 from privsynth.exports.catalogues.dp_registry import dp_registry
 from privsynth.exports.catalogues.openlineage import openlineage
 from privsynth.exports.catalogues.provenance import provenance
@@ -28,6 +29,8 @@ DOCUMENTS = {
     "openlineage.json": "the run that made the release, as an event for lineage stores (OpenLineage)",
     "dp-registry.json": "a draft entry for the Differential Privacy Deployments Registry",
 }
+DCAT = "dcat.jsonld"
+_DCAT = {DCAT: "a record for data catalogues (DCAT-AP, or HealthDCAT-AP of the European Health Data Space)"}
 NOISY = "tables/noisy-tables.parquet"
 _NOISY = {
     NOISY: "the noisy tables that the budget bought, with the standard deviation of each cell, for statisticians: "
@@ -43,8 +46,17 @@ _BESIDE = {
 }
 
 
+def names_of_documents(*, catalogued: bool) -> tuple[str, ...]:
+    """Return the paths of the documents that a release has.
+
+    Args:
+      catalogued: whether its schema declares what a record in a data catalogue needs.
+    """
+    return (*DOCUMENTS, DCAT) if catalogued else tuple(DOCUMENTS)
+
+
 def documents(facts: ReleaseFacts) -> dict[str, str]:
-    """Return path -> text of each of `DOCUMENTS`."""
+    """Return path -> text of each of `names_of_documents`."""
     data, model = data_card(facts), model_card(facts)
     texts = {
         README: readme(facts, _listed(facts)),
@@ -58,7 +70,9 @@ def documents(facts: ReleaseFacts) -> dict[str, str]:
         "openlineage.json": to_text(openlineage(facts)),
         "dp-registry.json": to_text(dp_registry(facts)),
     }
-    assert texts.keys() == DOCUMENTS.keys()
+    if facts.steward is not None:
+        texts[DCAT] = to_text(dcat(facts, facts.steward))
+    assert tuple(texts) == names_of_documents(catalogued=facts.steward is not None)
     return texts
 
 
@@ -66,7 +80,8 @@ def _listed(facts: ReleaseFacts) -> list[tuple[str, str]]:
     """Return what README.txt lists: the rows first."""
     rows = [(file.path, _rows(file)) for file in facts.data]
     noisy = _NOISY if NOISY in facts.report.files else {}
-    return rows + [(path, what) for path, what in {**DOCUMENTS, **noisy, **_BESIDE}.items() if what]
+    record = {} if facts.steward is None else _DCAT
+    return rows + [(path, what) for path, what in {**DOCUMENTS, **record, **noisy, **_BESIDE}.items() if what]
 
 
 def _rows(file: DataFile) -> str:

@@ -1,4 +1,7 @@
-"""`ReleaseFacts`: all that the documents of a release are made of; the public report and the files beside it."""
+"""`ReleaseFacts`: all that the documents of a release are made of.
+
+These are the public report, the files of rows beside it, and what the schema declares for a data catalogue.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from functools import cached_property
 from privsynth.report.records.promise import Guarantee
 from privsynth.report.records.tables import ColumnRecord
 from privsynth.report.report_data import ReportData
+from privsynth.schema.catalogue import Catalogue, CoveredPeriod
 
 SEPARATOR = ": "  # between a table and its column, in a report on linked tables
 
@@ -59,18 +63,32 @@ class Entry:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Steward:
+    """What the schema declares for a record in a data catalogue.
+
+    Attributes:
+      period: that the rows cover, by declared bounds; None where no column was named for it.
+    """
+
+    catalogue: Catalogue
+    period: CoveredPeriod | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReleaseFacts:
     """What is known of a release.
 
     Attributes:
       report: the public one.
       data: the files of rows.
+      steward: what was declared for a catalogue; None for nothing.
     Raises:
       ValueError: the report is not public.
     """
 
     report: ReportData
     data: tuple[DataFile, ...]
+    steward: Steward | None = None
 
     def __post_init__(self) -> None:
         if self.report.kind != "public":

@@ -10,6 +10,10 @@ from privsynth.exports.sentences import GOOD_FOR, NOT_FOR, SYNTHETIC, ZEROS, how
 from privsynth.report.charts.svg import clean
 
 WIDTH = 80  # characters a line (own): fits a terminal and a mail
+NO_RECORD = (
+    "There is no record for catalogues that take DCAT-AP or HealthDCAT-AP: who makes a release gets one by declaring "
+    "'catalogue' in the schema."
+)
 SHOWN = 8  # names in an example (own): a line
 
 
@@ -38,6 +42,8 @@ def readme(facts: ReleaseFacts, files: Iterable[tuple[str, str]]) -> str:
         _heading("What is in this folder"),
         _files(files),
     ]
+    if facts.steward is None:
+        parts.append(_wrapped(NO_RECORD))
     return "\n\n".join(parts) + "\n"
 
 

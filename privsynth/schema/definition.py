@@ -27,6 +27,7 @@ from pydantic import (
 
 from privsynth.hierarchies import Hierarchy, hierarchy_data, hierarchy_from
 from privsynth.schema.booleans import usual_booleans
+from privsynth.schema.catalogue import Catalogue, CoveredPeriod, covered_period
 from privsynth.schema.identifier_format import identifier_format
 from privsynth.schema.rule_parser import Vocabulary, parse_rule
 from privsynth.schema.rules import Rule
@@ -343,6 +344,7 @@ class Schema(BaseModel):
       rows: the number of rows, when it is public; the guarantee then is 'replace one unit's rows by nulls'.
       columns: name -> Column, in the order of the table.
       rules: sentences that hold in every row (see `privsynth.schema.rules`).
+      catalogue: for a record of the release in a data catalogue; None for none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -355,6 +357,7 @@ class Schema(BaseModel):
     rows: int | None = Field(default=None, ge=1)
     columns: DeclaredColumns = Field(default_factory=dict)
     rules: tuple[str, ...] = ()
+    catalogue: Catalogue | None = None
 
     @model_validator(mode="after")
     def _rules_fit(self) -> Self:
@@ -370,6 +373,7 @@ class Schema(BaseModel):
             if column.follows is not None:
                 self._check_follows(name, column, column.follows)
         self._check_identifiers()
+        self.period()
         return self
 
     def _check_identifiers(self) -> None:
@@ -417,6 +421,10 @@ class Schema(BaseModel):
     def booleans(self) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
         """Return how each boolean writes false and true."""
         return {name: spelt for name, column in self.columns.items() if (spelt := column.booleans) is not None}
+
+    def period(self) -> CoveredPeriod | None:
+        """Return the period that the rows cover, by their catalogue's record; None if it names none."""
+        return covered_period(self.catalogue, self.columns)
 
     def column(self, name: str) -> Column:
         """Return what is declared of a column; nothing, if it is not there."""

@@ -24,15 +24,15 @@ def column(name: str, kind: str = "categorical", **more: Any) -> ColumnRecord:
 
 
 COLUMNS = (
-    column("patient_id", "id", domain="none", provenance="fixed", nullable=False, roles=("identifier",)),
+    column("patient_id", "id", domain="none", nullable=False, roles=("identifier",)),
     column("admitted", "datetime", domain="2023-01-01 to 2024-12-31; 9 bins, found with noise"),
     column("age", "integer", domain="0 to 120", unit="years", note="Completed years, at admission"),
     column("sex", values=("F", "M"), roles=("protected", "quasi_identifier"), provenance="bought"),
     column("postcode", digits=True, note="Three digits"),
     column("ward", values=("surgery", "ent"), hierarchy="wards: floor > wing"),
-    column("died", "boolean", domain="no or yes", values=("no", "yes")),
+    column("died", "boolean", domain="no or yes", values=("no", "yes"), provenance="fixed"),
     column("weight", "numeric", domain="computed", unit="kg"),
-    column("letter", "text", domain="none", provenance="fixed", treatment="dropped: free text"),
+    column("letter", "text", domain="none", treatment="dropped: free text"),
 )
 WRITTEN = tuple(record.name for record in COLUMNS if record.name != "letter")
 GUARANTEE = Guarantee(

@@ -87,6 +87,8 @@ def test_the_dictionary_has_every_column_in_the_order_of_the_file():
     assert by_name["sex"]["known_how"] == "bought with the privacy budget"
     assert by_name["sex"]["roles"] == "protected, quasi identifier"
     assert by_name["patient_id"]["missing_allowed"] == "no"
+    assert by_name["patient_id"]["known_how"] == "declared by a person"
+    assert by_name["died"]["known_how"] == "stated by the types of the source"
     assert by_name["postcode"]["values"].endswith("(texts of digits: read them as text)")
     assert by_name["ward"]["hierarchy"] == "wards: floor > wing"
     assert by_name["letter"]["in_files"] == "no"
@@ -103,6 +105,19 @@ def test_the_dictionary_of_linked_tables_names_the_table():
         ("stays", "letter"),
     ]
     assert rows[-2]["treatment"] == "a reference table: public, passed through unchanged"
+
+
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r"])
+def test_no_cell_of_the_dictionary_is_a_formula_in_a_spreadsheet(begin):
+    odd = f"{begin}1+HYPERLINK"
+    facts = ReleaseFacts(
+        report=public(columns=(replace(COLUMNS[3], name=odd, note=odd, unit=odd, hierarchy=odd, treatment=odd),)),
+        data=(replace(flat().data[0], columns=(odd,), table=""),),
+    )
+    (row,) = dictionary(facts)
+    assert [name for name, cell in row.items() if cell.startswith(("=", "+", "-", "@", "\t", "\r"))] == []
+    assert row["column"] == row["description"] == f"'{odd}"
+    assert row["values"] == "3 categories: F; M"  # which begins with nothing of the kind, and stays
 
 
 def test_a_column_named_like_a_table_stays_where_it_is():

@@ -48,6 +48,14 @@ DECLARED = {
         "mrn": {"kind": "id"},
     },
     "rules": ["discharged >= admitted"],
+    "catalogue": {
+        "publisher": {"name": "St Mary", "email": "data@stmary.example"},
+        "access_rights": "restricted",
+        "access_url": "https://stmary.example/data",
+        "applicable_legislation": "http://data.europa.eu/eli/reg/2025/327/oj",
+        "period_of": "admitted",
+        "health": {"categories": "EHRS", "access_body": {"name": "Agency", "page": "https://agency.example"}},
+    },
 }
 # Nothing but whose rows they are, and that there is a target: the rest is bought.
 BARE = {

@@ -97,7 +97,7 @@ def _facts(
     mechanisms: Mechanisms,
     known: Mapping[str, ColumnCodec],
 ) -> dict[str, ColumnFacts]:
-    """Return the facts of every column; the unit column is always an identifier."""
+    """Return the facts of every column; the unit column is an identifier, by declaration."""
     asked = FactsRequest(
         schema=request.schema,
         names=[n for n in table.names if n != request.budget.unit and n not in known],
@@ -108,7 +108,7 @@ def _facts(
     facts = learn_facts(table, asked, weighting, mechanisms, rows=rows)
     if request.known is not None:
         facts |= {name: request.known.facts[name] for name in known}
-    return {n: facts[n] if n in facts else ColumnFacts(kind="id", provenance="fixed") for n in table.names}
+    return {n: facts[n] if n in facts else ColumnFacts(kind="id") for n in table.names}
 
 
 def _encode(codec: TableCodec, parsed: ParsedTable, unit: np.ndarray, n_rows: float, request: Request) -> Encoded:

@@ -16,7 +16,7 @@ from privsynth.pipeline.linked.outlook import neighbours
 from privsynth.pipeline.linked.views import table_schema
 from privsynth.pipeline.usability.headline import Judged, usability_of
 from privsynth.pipeline.writing.column_records import records_of_columns
-from privsynth.pipeline.writing.public_schema import HEAD, public_columns
+from privsynth.pipeline.writing.public_schema import HEAD, catalogue_of, public_columns
 from privsynth.pipeline.writing.report_records import (
     Signing,
     profiles,
@@ -227,5 +227,8 @@ def linked_public_schema(public: PublicTables, request: LinkedRequest) -> str:
                 found[column] = found[column].model_copy(update={"format": model.keys[column].format.text})
         columns = {column: found[column] for column in model.columns}
         tables[name] = declared.model_copy(update={"columns": columns})
-    schema = request.schema.model_copy(update={"dataset": request.dataset, "tables": tables})
+    names = {f"{name}: {column}" for name, table in tables.items() for column in table.columns}
+    catalogue = catalogue_of(request.schema.catalogue, names)
+    told = {"dataset": request.dataset, "tables": tables, "catalogue": catalogue}
+    schema = request.schema.model_copy(update=told)
     return dump_linked_schema(schema, comment=HEAD)

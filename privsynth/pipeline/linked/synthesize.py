@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from privsynth.errors import LittleToLearn, OutputError, PrivsynthWarning
-from privsynth.exports.documents import DOCUMENTS
+from privsynth.exports.documents import names_of_documents
 from privsynth.exports.facts import DataFile
 from privsynth.findings.finding import Finding
 from privsynth.generators.registry import load_generator
@@ -39,7 +39,7 @@ from privsynth.pipeline.result import SynthesisResult
 from privsynth.pipeline.setting_out import durations, keyed_commitment, signing_key
 from privsynth.pipeline.usability.advice import cost_of_stop
 from privsynth.pipeline.usability.outlook import GUESSED_ROWS, Outlook
-from privsynth.pipeline.writing.documents import data_file, write_documents, write_noisy
+from privsynth.pipeline.writing.documents import data_file, steward_of, write_documents, write_noisy
 from privsynth.pipeline.writing.report_records import (
     Signing,
     earlier_releases,
@@ -296,17 +296,19 @@ def _write(job: LinkedJob, made: LinkedMade, folder: Path, *, signed: bool = Tru
     try:
         files = _write_tables(job, made, folder / "public")
         (folder / "public" / "schema.yaml").write_text(linked_public_schema(made.public, job.request), encoding="utf-8")
+        documents = names_of_documents(catalogued=job.request.schema.catalogue is not None)
         run = RunFacts(
             report_id=job.env.report_id,
             created=job.env.now.isoformat(),
             signing=job.signing,
-            files=[*files, "report.html", "report.json", "schema.yaml", *DOCUMENTS],
+            files=[*files, "report.html", "report.json", "schema.yaml", *documents],
             reference_rows={name: table.n_rows for name, table in made.references.items()},
             policy=job.policy,
         )
         report = replace(linked_report(made.public, job.request, made.bill, run), earlier=made.earlier)
         write_report(folder / "public", report)
-        write_documents(folder / "public", report, _data_files(job, made, folder / "public"))
+        data = _data_files(job, made, folder / "public")
+        write_documents(folder / "public", report, data, steward_of(job.request.schema))
         seal = Seal(job.request.dataset, job.key if signed else None, job.holder, job.env.now)
         officer = replace(made.officer, release=seal.sign(folder / "public", "public"))
         (folder / "officer").mkdir(mode=0o700)

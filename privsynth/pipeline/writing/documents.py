@@ -9,9 +9,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from privsynth.exports.documents import documents
-from privsynth.exports.facts import DataFile, ReleaseFacts
+from privsynth.exports.facts import DataFile, ReleaseFacts, Steward
 from privsynth.release.noisy.tables import CELLS, FACTS, PublishedTables
 from privsynth.report.report_data import ReportData
+from privsynth.schema.definition import Schema
+from privsynth.schema.linked import LinkedSchema
 from privsynth.signing._files import digest_file
 
 
@@ -61,15 +63,21 @@ def write_noisy(folder: Path, noisy: PublishedTables | None, label: Mapping[str,
     return [CELLS, FACTS]
 
 
-def write_documents(folder: Path, report: ReportData, data: tuple[DataFile, ...]) -> None:
-    """Write README.txt, the data dictionary and the cards.
+def steward_of(schema: Schema | LinkedSchema) -> Steward | None:
+    """Return what a schema declares for a record in a data catalogue."""
+    return None if schema.catalogue is None else Steward(catalogue=schema.catalogue, period=schema.period())
+
+
+def write_documents(folder: Path, report: ReportData, data: tuple[DataFile, ...], steward: Steward | None) -> None:
+    """Write README.txt, the data dictionary, the cards and the descriptions for catalogues.
 
     Args:
       folder: the public one.
+      steward: what was declared for a record in a data catalogue.
     Raises:
       OSError: the disk is full or failing.
     """
-    for path, text in documents(ReleaseFacts(report=report, data=data)).items():
+    for path, text in documents(ReleaseFacts(report=report, data=data, steward=steward)).items():
         (folder / path).parent.mkdir(exist_ok=True)
         with (folder / path).open("w", encoding="utf-8", newline="") as file:
             file.write(text)

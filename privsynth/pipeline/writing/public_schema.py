@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.codecs.columns import CategoryCodec, PersonalCodec, SurrogateCodec, TimeCodec
@@ -10,6 +10,7 @@ from privsynth.codecs.table import TableCodec
 from privsynth.codecs.written.rows import may_be_null
 from privsynth.domain.layout import Layout
 from privsynth.pipeline.learning.request import Public, Request
+from privsynth.schema.catalogue import Catalogue
 from privsynth.schema.definition import IDENTIFIER_KINDS, NUMERIC_KINDS, Column, Schema
 from privsynth.schema.files import dump_schema
 
@@ -31,8 +32,16 @@ def public_schema(public: Public, request: Request) -> str:
         rows=declared.rows,
         columns=columns,
         rules=tuple(rule.text for rule in public.model.parsed_rules()),
+        catalogue=catalogue_of(declared.catalogue, columns),
     )
     return dump_schema(schema, comment=HEAD)
+
+
+def catalogue_of(declared: Catalogue | None, columns: Container[str]) -> Catalogue | None:
+    """Return the declared catalogue, for a schema that has only the columns of the release."""
+    if declared is None or declared.period_of is None or declared.period_of in columns:
+        return declared
+    return declared.model_copy(update={"period_of": None})
 
 
 def public_columns(

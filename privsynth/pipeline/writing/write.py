@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from privsynth.errors import OutputError
-from privsynth.exports.documents import DOCUMENTS
+from privsynth.exports.documents import names_of_documents
 from privsynth.pipeline.job import Job, Made
-from privsynth.pipeline.writing.documents import data_file, write_documents, write_noisy
+from privsynth.pipeline.writing.documents import data_file, steward_of, write_documents, write_noisy
 from privsynth.pipeline.writing.public_schema import public_schema
 from privsynth.pipeline.writing.report_records import officer_report, public_report
 from privsynth.pipeline.writing.staging import Seal, set_permissions, write_json, write_report
@@ -76,14 +76,14 @@ def write_release(job: Job, made: Made, folder: Path, *, signed: bool = True) ->
             report_id=job.env.report_id,
             created=created,
             signing=job.signing,
-            files=[*files, *DOCUMENTS],
+            files=[*files, *names_of_documents(catalogued=job.request.schema.catalogue is not None)],
             policy=job.policy,
         )
         report = replace(report, extensions=job.extensions, earlier=made.earlier)
         write_report(folder / "public", report)
         delimiter = public.rows.source_format.delimiter
         written = data_file(folder / "public", data, rows=public.rows.n_rows, delimiter=delimiter)
-        write_documents(folder / "public", report, (written,))
+        write_documents(folder / "public", report, (written,), steward_of(job.request.schema))
         seal = Seal(job.request.dataset, job.key if signed else None, job.holder, job.env.now)
         officer = replace(officer, release=seal.sign(folder / "public", "public"))
         inside = replace(report, files=("report.html", "report.json", "run.json"))

@@ -17,8 +17,8 @@ class ColumnRecord:
 
     Attributes:
       domain: a sentence with the bounds or categories that the run used.
-      provenance: where the domain is from: "declared" by a person, "bought" with noise, a "fixed" default, or a public
-        "prior".
+      provenance: where the domain is from: "declared" by a person, "bought" with noise, "fixed" by the types of the
+        source, or a public "prior".
       treatment: "modelled", "dropped: free text", "fresh surrogate", "derived by rule", ...
       note: what the schema says of it, for readers.
       unit: in which it is measured; "" for none.

@@ -13,6 +13,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from privsynth.schema.catalogue import Catalogue, CoveredPeriod, covered_period
 from privsynth.schema.definition import (
     MAX_RULE_TEXT,
     MAX_RULES,
@@ -107,6 +108,7 @@ class LinkedSchema(BaseModel):
       dataset: the name under which the ledger keeps the budget.
       unit_noun: what a person is called in a report, for example "patient".
       tables: name -> table.
+      catalogue: for a record of the release in a data catalogue; None for none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -114,6 +116,7 @@ class LinkedSchema(BaseModel):
     dataset: str | None = Field(default=None, min_length=1, max_length=200)
     unit_noun: Noun | None = None
     tables: dict[str, LinkedTable]
+    catalogue: Catalogue | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -136,7 +139,13 @@ class LinkedSchema(BaseModel):
             self._checked(name)
             if len(table.rules) > MAX_RULES or any(len(text) > MAX_RULE_TEXT for text in table.rules):
                 raise ValueError(f"at most {MAX_RULES} rules a table, of at most {MAX_RULE_TEXT:,} characters each")
+        self.period()
         return self
+
+    def period(self) -> CoveredPeriod | None:
+        """Return the period that the rows cover, by their catalogue's record; None if it names none."""
+        columns = {f"{name}: {c}": column for name, table in self.tables.items() for c, column in table.columns.items()}
+        return covered_period(self.catalogue, columns)
 
     def _checked(self, name: str) -> None:
         """Check one table's code books and rules."""

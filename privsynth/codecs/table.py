@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
-from itertools import combinations
+from itertools import accumulate, combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -52,13 +52,17 @@ class TableCodec:
 
     def attributes_of(self, column: str) -> list[int]:
         """Return the indices of a column's attributes."""
-        found, at = [], 0
-        for codec in self.codecs:
-            count = len(codec.attributes())
-            if codec.name == column:
-                found = list(range(at, at + count))
-            at += count
-        return found
+        return list(self._indices.get(column, ()))
+
+    @cached_property
+    def _indices(self) -> dict[str, range]:
+        ends = list(accumulate((len(codec.attributes()) for codec in self.codecs), initial=0))
+        return {codec.name: range(*span) for codec, span in zip(self.codecs, pairwise(ends), strict=True)}
+
+    @cached_property
+    def places(self) -> list[tuple[ColumnCodec, int]]:
+        """For each attribute its column, and its place among that column's attributes, from 0."""
+        return [(codec, place) for codec in self.codecs for place in range(len(codec.attributes()))]
 
     @cached_property
     def by_name(self) -> dict[str, ColumnCodec]:

@@ -79,7 +79,7 @@ def test_columns_of_which_nothing_is_known_are_named(tmp_path):
     schema = write(tmp_path, "schema.yaml", declared)
     made = run("synthesize", source, "--schema", schema, "--epsilon", 1, "--out", tmp_path / "out", *FAST)
     assert made.exit_code in RELEASED, made.output
-    assert re.search(r"not resolved     (pay, )?ward\n", made.stdout)  # one leaf of noise in thirty holds one number
+    assert re.search(r"not resolved     (pay, )?ward(, sex)?\n", made.stdout)  # noise may show one number, or hide sex
     report = json.loads((tmp_path / "out" / "public" / "report.json").read_text())
     treatment = {column["name"]: column["treatment"] for column in report["columns"]}
     assert treatment["ward"].endswith("declare its categories, or kind: id")

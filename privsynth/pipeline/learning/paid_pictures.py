@@ -75,7 +75,7 @@ def with_paid_tables(
       synthetic: (attributes, m) codes of the released rows.
     """
     names = [attribute.name for attribute in codec.attributes]
-    scales = {a: scale for a in range(len(names)) if (scale := _scale_of(codec, a)) is not None}
+    scales = {a: scale for a, place in enumerate(codec.places) if (scale := _scale(*place)) is not None}
     known = [t for t in measured if all(a in scales for a in t.attributes) and _tells(t)]
     single = {names[t.attributes[0]]: _overlay(t, scales, synthetic) for t in known if len(t.attributes) == 1}
     pairs = [_pair(t, scales, synthetic, names) for t in known if len(t.attributes) == 2]
@@ -97,16 +97,8 @@ def _tells(table: ReleasedTable) -> bool:
     return bool(np.isfinite(sigma).all()) and total > 0 and math.sqrt(float((sigma**2).sum())) < USELESS * total
 
 
-def _scale_of(codec: TableCodec, attribute: int) -> _Scale | None:
-    """Return the meaning of an attribute; None where its codes are nothing that a reader would know."""
-    for column in codec.codecs:
-        at = codec.attributes_of(column.name)
-        if attribute in at:
-            return _scale(column, at.index(attribute))
-    return None
-
-
 def _scale(column: ColumnCodec, place: int) -> _Scale | None:
+    """Return the meaning of an attribute; None where its codes are nothing that a reader would know."""
     if isinstance(column, CategoryCodec):
         return _Scale(list(column.texts))
     if isinstance(column, NumberCodec) and place == 0:

@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "randomness": {"errors", "_validate"},
     "strict": {"errors"},
     "workspace": {"errors", "_validate"},
+    "logins": set(),
     # descriptions without a row
     "hierarchies": set(),
     "schema": BASE | {"strict", "hierarchies"},
@@ -47,13 +48,13 @@ MAY_IMPORT = {
     "approvals": BASE | {"strict", "signing", "transparency"},
     "pdf": BASE | {"extras", "signing"},
     "pages": BASE | {"pages.templates", "signing"},
-    "ledger": BASE | {"workspace"},
+    "ledger": BASE | {"extras", "logins", "workspace"},
     # the only places where noise is drawn; numbers and bytes, never tables
     "privacy.accounting": BASE,
     "privacy": BASE | {"privacy.accounting"},
     # private rows come in
     "table": BASE | {"schema"},
-    "sources": BASE | {"extras", "strict", "schema", "table", "workspace"},
+    "sources": BASE | {"extras", "logins", "strict", "schema", "table", "workspace"},
     # row by row, nothing learned
     "codecs": BASE | {"extras", "schema", "table", "hierarchies"},
     # learned with budget

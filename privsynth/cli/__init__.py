@@ -88,7 +88,9 @@ COMMANDS: dict[str, Lazy] = {
     ),
     "schema": Lazy("privsynth.cli.schema:command", "Write a schema to fill in, or check one.", "synthesize"),
     "keys": Lazy("privsynth.cli.keys:keys", "Make, list, revoke and export signing keys."),
-    "budget": Lazy("privsynth.cli.budget:command", "Show what each dataset has spent, and set its cap.", "synthesize"),
+    "budget": Lazy(
+        "privsynth.cli.ledger.budget:command", "Show what each dataset has spent, and set its cap.", "synthesize"
+    ),
     "generators": Lazy("privsynth.cli.generators:command", "List the generators and what each is for.", "synthesize"),
     "benchmark": Lazy(
         "privsynth.cli.benchmark:command", "Compare generators on a table over seeds and budgets.", "synthesize"

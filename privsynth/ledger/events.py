@@ -36,8 +36,11 @@ MAX_EPSILON = 1e6  # far beyond any promise; keeps every amount inside a 64-bit 
 DEFAULT_CAP_EPSILON = 10.0
 DEFAULT_CAP_DELTA = 1e-5  # for the same ten releases
 
+Charge = tuple[str, int, int]  # of a run: dataset, epsilon units, delta units
 Status = Literal["reserved", "drawn", "completed", "failed", "stopped", "refunded"]
-Kind = Literal["cap", "reserved", "bound", "drawn", "completed", "failed", "stopped", "refunded", "accepted"]
+Kind = Literal[
+    "cap", "reserved", "bound", "drawn", "completed", "failed", "stopped", "refunded", "accepted", "moved", "continued"
+]
 KINDS: frozenset[str] = frozenset(get_args(Kind))
 
 
@@ -96,6 +99,11 @@ class LedgerRun:
     status: Status = "reserved"
     fingerprint: str | None = None
 
+    @property
+    def charge(self) -> tuple[int, int]:
+        """What the run costs, in units: nothing once it is refunded."""
+        return (0, 0) if self.status == "refunded" else (self.epsilon_units, self.delta_units)
+
 
 @dataclass
 class State:
@@ -107,12 +115,16 @@ class State:
     Attributes:
       caps, carried: by the identity of a name.
       spellings: identity -> the spelling that was first used.
+      recovered: what is part of `carried`, by the run that cost it.
+      moved: where the ledger went on, {"to", "token"}; None while it goes on here.
     """
 
     caps: dict[str, tuple[int, int]] = field(default_factory=dict)
     runs: dict[str, LedgerRun] = field(default_factory=dict)
     carried: dict[str, tuple[int, int]] = field(default_factory=dict)
     spellings: dict[str, str] = field(default_factory=dict)
+    recovered: dict[str, Charge] = field(default_factory=dict)
+    moved: dict[str, str] | None = None
 
     def datasets(self) -> list[str]:
         """Return the names of all datasets that have a cap or a cost, sorted, in the spelling that was first used."""
@@ -155,9 +167,27 @@ class State:
                 return run.dataset
         return None
 
+    def charges(self) -> dict[str, Charge]:
+        """Return what each run costs now, by its id, with what was carried over of no known run by dataset."""
+        charges: dict[str, Charge] = {r.run_id: (r.dataset, *r.charge) for r in self.runs.values()}
+        rest = {name: list(self.carried_over(name)) for name in self.datasets()}
+        for run_id, (dataset, epsilon, delta) in self.recovered.items():
+            _, *before = charges.get(run_id, (dataset, 0, 0))
+            charges[run_id] = (dataset, before[0] + epsilon, before[1] + delta)
+            name = self.spelling(dataset)
+            rest[name] = [rest[name][0] - epsilon, rest[name][1] - delta]
+        # A tab is in no name of a run.
+        unnamed = {f"carried\t{name}": (name, pair[0], pair[1]) for name, pair in rest.items() if any(pair)}
+        return charges | unnamed
+
     def all_spent(self) -> dict[str, tuple[int, int]]:
         """Return what every dataset has spent, in units."""
         return {name: self.spent(name) for name in self.datasets()}
+
+
+def moved_away(state: State) -> str | None:
+    """Return that the ledger goes on elsewhere, as a sentence without its end; None while it goes on here."""
+    return f"This ledger was moved to {state.moved['to']} and ended here" if state.moved else None
 
 
 def spend_units(*, epsilon: float, delta: float) -> tuple[int, int]:
@@ -288,6 +318,14 @@ def _apply(state: State, event: Event) -> None:
             state.spellings.setdefault(identity(dataset), dataset)
             before = state.carried.get(identity(dataset), (0, 0))
             state.carried[identity(dataset)] = (before[0] + int(epsilon), before[1] + int(delta))
+        for run_id, (dataset, epsilon, delta) in event.payload.get("recovered", {}).items():
+            _, *pair = state.recovered.get(run_id, (dataset, 0, 0))
+            state.recovered[run_id] = (dataset, pair[0] + int(epsilon), pair[1] + int(delta))
+        state.moved = None
+    elif event.kind == "moved":
+        state.moved = {"to": str(event.payload["to"]), "token": str(event.payload["token"])}
+    elif event.kind == "continued":
+        state.moved = None
     elif (run := state.runs.get(event.run_id)) is not None:
         if event.kind == "stopped":  # never more than was reserved
             epsilon = min(int(event.payload["epsilon_units_used"]), run.epsilon_units)

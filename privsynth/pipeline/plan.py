@@ -42,7 +42,7 @@ def plan(config: SynthesizeConfig) -> Plan:
 def _beside_cap(made: Plan) -> Plan:
     """Return the plan with what the ledger would say of it; nothing if there is none to read."""
     try:
-        over = Ledger(privsynth_home()).over_cap(made.dataset, epsilon=made.epsilon, delta=made.delta)
+        over = Ledger.chosen(privsynth_home()).over_cap(made.dataset, epsilon=made.epsilon, delta=made.delta)
     except (LedgerError, ConfigError):  # a run will say so; a plan needs no ledger
         over = None
     return replace(made, over_cap=over)

@@ -18,7 +18,8 @@ from privsynth.generators.registry import (
     generator_extension,
 )
 from privsynth.ledger.account import Account, several_units_text
-from privsynth.ledger.ledger import Ledger, Reservation
+from privsynth.ledger.ledger import Ledger
+from privsynth.ledger.reservation import Reservation
 from privsynth.pipeline.audits.officer_audit import officer_findings, pool_sizes
 from privsynth.pipeline.audits.unread_cells import comma_findings, undecodable, unread_commas
 from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
@@ -75,7 +76,7 @@ def synthesize(config: SynthesizeConfig, env: Environment) -> SynthesisResult:
     job = _prepare(config, env)
     _refuse_the_hopeless(job)
     budget, dataset = job.request.budget, job.request.dataset
-    ledger = Ledger(env.home)
+    ledger = Ledger.chosen(env.home)
     before = ledger.account(dataset)
     refuse_protected(job.public_rows, ledger)
     with ExitStack() as last, OutFolder(config.out, env.home, least_bytes=least_bytes(job)) as place:

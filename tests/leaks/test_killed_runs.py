@@ -19,7 +19,8 @@ from leaks.needles import assert_no_needle, files_of
 from leaks.world import TEXTS, csv_bytes, rows_with_needles
 
 from privsynth.cli import STOPPED_WITHOUT, main
-from privsynth.ledger.ledger import GIVEN_BACK, STAYS_SPENT, Ledger
+from privsynth.ledger.ledger import Ledger
+from privsynth.ledger.reservation import GIVEN_BACK, STAYS_SPENT
 from privsynth.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from ledger.accounts import PRINT_A, PRINT_B
+from ledger.shared import administer, shared_ledger
 
 from privsynth.errors import BudgetError, BudgetExceeded
+from privsynth.ledger.events import fold
 from privsynth.ledger.ledger import Ledger
+from privsynth.ledger.stores.definition import DEFINITION
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -25,9 +28,12 @@ class LedgerMachine(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.home = Path(self.folder.name) / "home"
         self.runs: dict[str, dict] = {}
-        self.ledger = Ledger(self.home)
+        self.ledger = self.opened()
         self.ledger.set_cap("a", self.CAP, 1e-5)
         self.ledger.set_cap("b", self.CAP, 1e-5)
+
+    def opened(self):
+        return Ledger(self.home)
 
     def total(self, dataset):
         charged = [r for r in self.runs.values() if r["dataset"] == dataset and r["status"] != "refunded"]
@@ -101,15 +107,15 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule()
     def restart(self):
-        self.ledger = Ledger(self.home)
+        self.ledger = self.opened()
 
     @invariant()
     def balances_agree_and_stay_under_the_cap(self):
-        for account in self.ledger.accounts():
-            assert account.spent_epsilon_units == self.total(account.dataset) * 10**12
-            assert account.spent_epsilon_units <= account.cap_epsilon_units
-        for run_id, run in self.runs.items():
-            assert self.ledger.run(run_id).status == run["status"]
+        state = fold(self.ledger.store.read())
+        for name in state.datasets():
+            assert state.spent(name)[0] == self.total(name) * 10**12
+            assert state.spent(name)[0] <= state.cap(name)[0]
+        assert {name: run.status for name, run in state.runs.items()} == {n: r["status"] for n, r in self.runs.items()}
 
     def teardown(self):
         self.folder.cleanup()
@@ -117,3 +123,19 @@ class LedgerMachine(RuleBasedStateMachine):
 
 LedgerMachine.TestCase.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
 TestLedgerMachine = LedgerMachine.TestCase
+
+
+def test_any_sequence_on_a_shared_ledger(server):
+    """Each step takes some ten journeys to the server, so there are fewer; the rules are the same."""
+
+    class SharedMachine(LedgerMachine):
+        def opened(self):
+            ledger = shared_ledger(server, self.home)
+            if not self.home.exists():
+                administer(server, "DROP SCHEMA IF EXISTS privsynth_ledger CASCADE", DEFINITION)
+                ledger.store.join(None)
+            return ledger
+
+    run_state_machine_as_test(
+        SharedMachine, settings=settings(max_examples=4, stateful_step_count=12, deadline=None, database=None)
+    )

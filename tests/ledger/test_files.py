@@ -13,7 +13,7 @@ from ledger.accounts import PRINT_A, edit, reserve, spent
 
 from privsynth.errors import BudgetError, LedgerError
 from privsynth.ledger.ledger import Ledger
-from privsynth.ledger.store import LedgerStore
+from privsynth.ledger.stores.folder import FolderStore
 
 
 def test_looking_creates_nothing(ledger):
@@ -169,7 +169,7 @@ def test_a_read_only_folder_is_one_clear_sentence(used, monkeypatch):
     def refuse(*args, **kwargs):
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("privsynth.ledger.store.os.replace", refuse)
+    monkeypatch.setattr("privsynth.ledger.stores.head.os.replace", refuse)
     with pytest.raises(LedgerError, match="Read-only file system"):
         reserve(used, "run-3")
 
@@ -180,7 +180,7 @@ def test_a_read_only_table_is_one_clear_sentence(used, monkeypatch):
     def read_only(address, **options):
         return connect(address.replace("mode=rw", "mode=ro"), **options)
 
-    monkeypatch.setattr("privsynth.ledger.store.sqlite3.connect", read_only)
+    monkeypatch.setattr("privsynth.ledger.stores.folder.sqlite3.connect", read_only)
     assert spent(used) == 2
     with pytest.raises(LedgerError, match="cannot be opened for writing"):
         reserve(used, "run-3")
@@ -194,7 +194,7 @@ def test_the_event_that_could_not_be_acknowledged_stays_spent(used, monkeypatch)
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(LedgerStore, "_write_head", fail)
+        patch.setattr(FolderStore, "_write_head", fail)
         with pytest.raises(LedgerError, match="No space left"):
             reservation.mark_drawn()
     assert reservation.status == "drawn"

@@ -92,7 +92,7 @@ def old_ledger(ledger, monkeypatch, names):
     """Write as versions did that took every spelling for a name of its own."""
     with monkeypatch.context() as patch:
         patch.setattr("privsynth.ledger.events.identity", lambda name: name)
-        patch.setattr("privsynth.ledger.store.identity", lambda name: name)
+        patch.setattr("privsynth.ledger.stores.head.identity", lambda name: name)
         patch.setattr("privsynth.ledger.ledger.check_dataset", lambda name: None)
         patch.setattr("privsynth.ledger.ledger._refuse_lookalike", lambda state, name: None)
         for number, name in enumerate(names):

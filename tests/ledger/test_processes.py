@@ -44,8 +44,8 @@ _DIE = """
 import os, sys
 from pathlib import Path
 from privsynth.ledger.ledger import Ledger
-from privsynth.ledger.store import LedgerStore
-setattr(LedgerStore, sys.argv[2], lambda *args, **kwargs: os._exit(9))
+from privsynth.ledger.stores.folder import FolderStore
+setattr(FolderStore, sys.argv[2], lambda *args, **kwargs: os._exit(9))
 Ledger(Path(sys.argv[1])).reserve("adm", epsilon=1, delta=1e-6, unit="row", run_id=sys.argv[3])
 """
 

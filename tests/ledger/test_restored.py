@@ -9,7 +9,7 @@ import pytest
 from ledger.accounts import edit, finish, kinds, reserve, spent
 
 from privsynth.errors import BudgetError, BudgetExceeded, ConfigError, LedgerError
-from privsynth.ledger.store import LedgerStore
+from privsynth.ledger.stores.folder import FolderStore
 
 
 def test_a_whole_ledger_is_not_accepted(used):
@@ -69,7 +69,7 @@ def test_a_crash_while_accepting_can_be_accepted_again(used, monkeypatch):
         raise Crash
 
     with monkeypatch.context() as patch:
-        patch.setattr(LedgerStore, "_settle", crash)
+        patch.setattr(FolderStore, "_settle", crash)
         with pytest.raises(Crash):
             used.accept_restored("first try")
     with pytest.raises(LedgerError):

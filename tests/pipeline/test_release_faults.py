@@ -17,7 +17,7 @@ from pipeline.admissions import FAST, RELEASED, admissions, left_in_workspace, r
 from privsynth.cli import STOPPED_LATE
 from privsynth.errors import LedgerUnavailable
 from privsynth.ledger.ledger import Ledger
-from privsynth.ledger.store import LedgerStore
+from privsynth.ledger.stores.folder import FolderStore
 from privsynth.pipeline import synthesize as synthesize_module
 from privsynth.pipeline.writing import write as write_module
 from privsynth.release import out_folder
@@ -101,7 +101,7 @@ FAULTS = {
 def test_a_ledger_that_fails_after_the_release_appeared_is_a_warning(job, tmp_path, privsynth_home, monkeypatch, fault):
     name, fail = FAULTS[fault]
     with monkeypatch.context() as patch:
-        after_publish(patch, lambda: patch.setattr(LedgerStore, name, fail))
+        after_publish(patch, lambda: patch.setattr(FolderStore, name, fail))
         made = job("--json")
     assert made.exit_code in RELEASED, made.output
     assert "Warning: The release is complete" in made.stderr
@@ -111,7 +111,7 @@ def test_a_ledger_that_fails_after_the_release_appeared_is_a_warning(job, tmp_pa
 
 
 def test_what_could_not_be_recorded_at_once_is_recorded_at_the_end(job, privsynth_home, monkeypatch):
-    append, failed = LedgerStore.append, []
+    append, failed = FolderStore.append, []
 
     def once(self, *args, **more):
         if not failed:
@@ -120,7 +120,7 @@ def test_what_could_not_be_recorded_at_once_is_recorded_at_the_end(job, privsynt
         return append(self, *args, **more)
 
     with monkeypatch.context() as patch:
-        after_publish(patch, lambda: patch.setattr(LedgerStore, "append", once))
+        after_publish(patch, lambda: patch.setattr(FolderStore, "append", once))
         assert job().exit_code in RELEASED
     assert last_event(privsynth_home) == "completed"
 
@@ -128,7 +128,7 @@ def test_what_could_not_be_recorded_at_once_is_recorded_at_the_end(job, privsynt
 def test_a_ledger_that_cannot_be_written_has_an_exit_code_of_its_own(job, tmp_path, privsynth_home, monkeypatch):
     assert run("budget", "set", "admissions", "--epsilon", 5).exit_code == 0
     with monkeypatch.context() as patch:
-        patch.setattr(LedgerStore, "_write", no_space)
+        patch.setattr(FolderStore, "_write", no_space)
         refused = job()
     assert refused.exit_code == 7
     assert tree(tmp_path) == INPUTS
@@ -141,7 +141,7 @@ def test_the_ledger_is_not_read_between_the_first_noise_and_the_release(job, tmp
 
     def then_unreadable(self):
         mark_drawn(self)
-        monkeypatch.setattr(LedgerStore, "read", broken_sqlite(sqlite3.SQLITE_IOERR))
+        monkeypatch.setattr(FolderStore, "read", broken_sqlite(sqlite3.SQLITE_IOERR))
 
     monkeypatch.setattr(synthesize_module.Reservation, "mark_drawn", then_unreadable)
     assert job().exit_code in RELEASED

@@ -19,7 +19,8 @@ from privsynth.exports.facts import DataFile
 from privsynth.findings.finding import Finding
 from privsynth.generators.registry import load_generator
 from privsynth.ledger.account import Account, several_units_text
-from privsynth.ledger.ledger import Ledger, Reservation
+from privsynth.ledger.ledger import Ledger
+from privsynth.ledger.reservation import Reservation
 from privsynth.pipeline.config import SynthesizeConfig
 from privsynth.pipeline.environment import Environment
 from privsynth.pipeline.linked.audit import LinkedAudited, audit_linked
@@ -119,7 +120,7 @@ def synthesize_linked(config: SynthesizeConfig, env: Environment, schema: Linked
     job = _prepare(config, env, schema)
     _refuse_the_hopeless(job)
     budget, dataset = job.budget, job.request.dataset
-    ledger = Ledger(env.home)
+    ledger = Ledger.chosen(env.home)
     before = ledger.account(dataset)
     with ExitStack() as last, OutFolder(config.out, env.home) as place:
         with (

@@ -20,7 +20,7 @@ import numpy as np
 from privsynth import __version__
 from privsynth.errors import BudgetError, KeyFileError, LogDamaged, LogUnavailable, OutputError, PrivsynthWarning
 from privsynth.interrupts import no_interrupts
-from privsynth.ledger.ledger import Reservation
+from privsynth.ledger.reservation import Reservation
 from privsynth.pipeline.environment import Environment
 from privsynth.pipeline.writing.report_records import report_titles
 from privsynth.privacy.budget import Bill

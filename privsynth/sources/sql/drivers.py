@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from privsynth.errors import SourceError
-from privsynth.sources.sql.password_file import login_defaults, option_file_password
+from privsynth.logins.password_file import login_defaults, option_file_password
 
 if TYPE_CHECKING:
     from sqlalchemy import URL

@@ -21,26 +21,31 @@ rewrites the chain. It is evidence against mistakes and edits, not a wall agains
 
 from __future__ import annotations
 
-import hmac
-import json
 import os
+import platform
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 from urllib.parse import quote
 
 from privsynth.errors import BudgetError, LedgerError, LedgerUnavailable
-from privsynth.ledger.events import KINDS, Draft, Event, Kind, State, chain_holds, digest, fold, genesis, seal
-from privsynth.ledger.names import identity
+from privsynth.ledger.events import Draft, Event, State, chain_holds, digest, fold, genesis, moved_away, seal
+from privsynth.ledger.stores.head import ChainHead, head_of, lost_by_dataset, may_advance, read_head, write_private
+from privsynth.ledger.stores.keys import chain_key, common_key, fingerprint_key
+from privsynth.ledger.stores.protocol import (
+    COLUMNS,
+    KEY_BYTES,
+    NOTHING_TO_ACCEPT,
+    event_of,
+    missing_part,
+    row_of,
+)
 
 FORMAT = 2  # of the database; a change that older versions would misread takes the next number
-KEY_BYTES = 32  # as long as a digest of SHA-256, which RFC 2104 (section 3) asks of a key of HMAC
-_LARGEST = 2**63 - 1  # the largest integer of SQLite
-_COLUMNS = "seq, time, run_id, dataset, kind, epsilon_units, delta_units, payload, prev_hash, hash"
+_COLUMNS = ", ".join(COLUMNS)
 _TABLES = (
     """CREATE TABLE IF NOT EXISTS events (
         seq INTEGER PRIMARY KEY, time TEXT NOT NULL, run_id TEXT NOT NULL, dataset TEXT NOT NULL,
@@ -61,24 +66,6 @@ _WAY_OUT = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChainHead:
-    """The latest event that was acknowledged. `spent` is in units, for each dataset."""
-
-    seq: int
-    hash: str
-    spent: dict[str, tuple[int, int]]
-    mac: str = ""
-
-    def body(self) -> dict[str, Any]:
-        """Return what the code of authenticity covers, JSON-able."""
-        return {"seq": self.seq, "hash": self.hash, "spent": {k: list(v) for k, v in self.spent.items()}}
-
-    def code(self, key: bytes) -> str:
-        """Return the code of authenticity of the head under the chain's key."""
-        return hmac.digest(key, b"head" + json.dumps(self.body(), sort_keys=True).encode(), "sha256").hex()
-
-
-@dataclass(frozen=True, kw_only=True)
 class Snapshot:
     """The files at one moment. `key` is the chain's key; `problem` is a sentence, or None where all is whole."""
 
@@ -95,21 +82,17 @@ class Snapshot:
         return 0, genesis(self.key) if self.key else ""
 
 
-class LedgerStore:
-    """The ledger's folder. Each call opens the table, does one step, closes it; threads may share it."""
+class FolderStore:
+    """The ledger's folder, a `Store`. Each call opens the table, does one step, closes it; threads may share it."""
 
     def __init__(self, home: Path, *, timeout_s: float) -> None:
         self.home = home
+        self.place = f"folder {home.absolute()} on {platform.node()}"
         self._timeout_s = timeout_s
         self._db, self._key, self._head = (home / f"ledger.{end}" for end in ("db", "key", "head"))
 
     def read(self) -> list[Event]:
-        """Return all events, checked. Creates nothing.
-
-        Raises:
-          LedgerUnavailable: the ledger is in use or cannot be read.
-          LedgerError: it is damaged or an older copy of itself.
-        """
+        """Return all events, checked. Creates nothing."""
         with self._plain_errors():
             begun = self._head.exists()  # asked first: a table always exists before its head
             if not self._db.exists():
@@ -118,11 +101,7 @@ class LedgerStore:
                 return _whole(self._snapshot(db)).events
 
     def append(self, decide: Callable[[State], Draft | None], *, time: str) -> Event | None:
-        """Append the event that `decide` makes of the balances; return it once it is safe on the disk.
-
-        `decide` runs under the write lock. It refuses by raising, and then nothing changes; None means that
-        there is nothing to write.
-        """
+        """Append the event that `decide`, under the write lock, makes of the balances; return it once it is safe."""
         with self._plain_errors(), closing(self._connect(create=True)) as db:
             with _transaction(db, "BEGIN IMMEDIATE"):
                 snapshot = self._ready(db)
@@ -135,28 +114,22 @@ class LedgerStore:
             return event
 
     def accept(self, reason: str, *, time: str) -> Event:
-        """Go on from what is in the folder, and record that and why a person did.
-
-        What the head says was spent and the table no longer shows is charged again, dataset by dataset.
-
-        Raises:
-          BudgetError: nothing is wrong, so there is nothing to accept.
-          LedgerError: the table itself cannot be read.
-        """
+        """Go on from what is in the folder, and record that and why; what the head knows of is charged again."""
         with self._plain_errors(), closing(self._connect(create=True)) as db:
             with _transaction(db, "BEGIN IMMEDIATE"):
                 self._make_tables(db)
                 snapshot = self._snapshot(db)
-                if snapshot.problem is None:
-                    raise BudgetError("The ledger is whole: there is nothing to accept, and nothing was changed.")
+                state = fold(snapshot.events)
+                problem = snapshot.problem or moved_away(state)
+                if problem is None:
+                    raise BudgetError(NOTHING_TO_ACCEPT)
                 if snapshot.key is None:
                     self._write(self._key, secrets.token_bytes(KEY_BYTES))
-                state = fold(snapshot.events)
                 payload = {
                     "reason": reason,
-                    "problem": snapshot.problem,
+                    "problem": problem,
                     "digest": digest(snapshot.events),
-                    "carried": _lost(snapshot.head, state),
+                    "carried": lost_by_dataset(snapshot.head, state),
                     "events_before": len(snapshot.events),
                     "head_seq": snapshot.head.seq if snapshot.head else None,
                 }
@@ -169,7 +142,32 @@ class LedgerStore:
         with self._plain_errors(), closing(self._connect(create=True)) as db:
             with _transaction(db, "BEGIN IMMEDIATE"):
                 self._ready(db)
-            return hmac.digest(self._key.read_bytes(), b"privsynth content fingerprint 1", "sha256")
+            return fingerprint_key(self._key.read_bytes())
+
+    def receive(self, events: Sequence[Event], *, key: bytes | None, only_check: bool = False) -> int:
+        """Add those of the events that are not here yet; a head that is here and knows of more stays."""
+        with self._plain_errors(), closing(self._connect(create=True)) as db:
+            with _transaction(db, "BEGIN IMMEDIATE"):
+                self._make_tables(db)
+                snapshot = self._snapshot(db)
+                held = self._key.read_bytes() if self._key.exists() else None
+                secret = common_key(held, key, events)
+                new = missing_part(snapshot.events, events)
+                if only_check:
+                    return len(new)
+                self._add(db, new)
+                if held is None:
+                    self._write(self._key, secret)
+            if events and may_advance(snapshot.head, events, chain_key(secret)):
+                self._settle(db, events[-1], fold(events), chain_key(secret))
+            return len(new)
+
+    def secret(self) -> bytes:
+        """Return the ledger's key."""
+        with self._plain_errors():
+            if not self._key.exists():
+                raise LedgerError(f"There is no ledger in {self.home} yet, and so no key. Set a cap first.")
+            return self._key.read_bytes()
 
     def _ready(self, db: sqlite3.Connection) -> Snapshot:
         """Return a checked snapshot whose key and head exist and are up to date. Under the write lock."""
@@ -179,18 +177,21 @@ class LedgerStore:
             self._write(self._key, secrets.token_bytes(KEY_BYTES))
             snapshot = self._snapshot(db)
         key = self._chain_key()
-        seq, last_hash = snapshot.last
+        seq, _ = snapshot.last
         if snapshot.head is None or snapshot.head.seq != seq:
-            self._write_head(ChainHead(seq=seq, hash=last_hash, spent=fold(snapshot.events).all_spent()), key)
+            self._write_head(head_of(snapshot.events, fold(snapshot.events), first=genesis(key), charges=False), key)
         return snapshot
 
     def _insert(self, db: sqlite3.Connection, snapshot: Snapshot, draft: Draft, *, time: str) -> Event:
         key = self._chain_key()
         seq, previous = snapshot.last
         event = seal(draft, seq=seq + 1, time=time, prev_hash=previous or genesis(key), key=key)
-        values = {**vars(event), "payload": json.dumps(event.payload, sort_keys=True, allow_nan=False)}
-        db.execute(f"INSERT INTO events ({_COLUMNS}) VALUES ({', '.join('?' * len(values))})", [*values.values()])
+        self._add(db, [event])
         return event
+
+    def _add(self, db: sqlite3.Connection, events: Sequence[Event]) -> None:
+        places = ", ".join("?" * len(COLUMNS))
+        db.executemany(f"INSERT INTO events ({_COLUMNS}) VALUES ({places})", map(row_of, events))
 
     def _settle(self, db: sqlite3.Connection, event: Event, state: State, key: bytes) -> None:
         """Write the head for an event that is committed, unless a later writer has done so already."""
@@ -212,66 +213,23 @@ class LedgerStore:
     def _snapshot(self, db: sqlite3.Connection | None) -> Snapshot:
         events: list[Event] = []
         if db is not None and db.execute("SELECT 1 FROM sqlite_master WHERE name = 'events'").fetchone():
-            events = [self._event(row) for row in db.execute(f"SELECT {_COLUMNS} FROM events ORDER BY seq")]
-        head, head_problem = self._read_head()  # before the key: a key always exists before its head
+            rows = db.execute(f"SELECT {_COLUMNS} FROM events ORDER BY seq")
+            events = [event_of(row, self.place) for row in rows]
+        head, head_problem = read_head(self._head)  # before the key: a key always exists before its head
         key = self._chain_key() if self._key.exists() else None
         problem = head_problem or _problem(events, key, head)
         if problem:
             problem = f"{problem} (folder {self.home})"
         return Snapshot(events=events, key=key, head=head, problem=problem)
 
-    def _event(self, row: tuple[Any, ...]) -> Event:
-        seq, time, run_id, dataset, kind, epsilon, delta, text, prev_hash, own_hash = row
-        texts = (time, run_id, dataset, kind, text, prev_hash, own_hash)
-        readable = all(isinstance(value, str) for value in texts) and kind in KINDS
-        readable = readable and all(isinstance(value, int) and value >= 0 for value in (seq, epsilon, delta))
-        try:
-            payload = json.loads(text) if readable else None
-        except ValueError:
-            payload = None
-        if not isinstance(payload, dict):
-            raise LedgerError(
-                f"The ledger in {self.home} is damaged: event {seq} cannot be read. Put the newest copy "
-                "of the "
-                "folder back."
-            )
-        return Event(
-            seq=seq, time=time, run_id=run_id, dataset=dataset, kind=cast(Kind, kind), epsilon_units=epsilon,
-            delta_units=delta, payload=payload, prev_hash=prev_hash, hash=own_hash,
-        )  # fmt: skip
-
     def _chain_key(self) -> bytes:
-        return hmac.digest(self._key.read_bytes(), b"privsynth ledger chain 1", "sha256")
-
-    def _read_head(self) -> tuple[ChainHead | None, str | None]:
-        """Return the head, and a sentence if it cannot be read."""
-        if not self._head.exists():
-            return None, None
-        try:
-            data = json.loads(self._head.read_bytes())
-            spent = {str(name): (int(pair[0]), int(pair[1])) for name, pair in data["spent"].items()}
-            if not all(0 <= amount <= _LARGEST for pair in spent.values() for amount in pair):
-                raise ValueError("amount")
-            head = ChainHead(seq=int(data["seq"]), hash=str(data["hash"]), spent=spent, mac=str(data["mac"]))
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-            return None, "The ledger is damaged: ledger.head cannot be read"
-        return head, None
+        return chain_key(self._key.read_bytes())
 
     def _write_head(self, head: ChainHead, key: bytes) -> None:
-        text = json.dumps({**head.body(), "mac": head.code(key)}, sort_keys=True)
-        self._write(self._head, text.encode() + b"\n")
+        self._write(self._head, head.to_bytes(key))
 
     def _write(self, path: Path, data: bytes) -> None:
-        """Replace a file by `data` in one step, on the disk when this returns, readable by its owner only."""
-        part = path.with_name(path.name + ".part")
-        with suppress(FileNotFoundError):
-            part.unlink()
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-        _sync_folder(self.home)
+        write_private(path, data)
 
     def _connect(self, *, create: bool = False) -> sqlite3.Connection:
         if create and not self._db.exists():
@@ -338,16 +296,6 @@ def _transaction(db: sqlite3.Connection, begin: str) -> Iterator[None]:
         raise
 
 
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # a folder cannot be opened there; its entries are written through
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def _whole(snapshot: Snapshot) -> Snapshot:
     if snapshot.problem is not None:
         raise LedgerError(f"{snapshot.problem}. {_WAY_OUT}")
@@ -362,7 +310,7 @@ def _problem(events: list[Event], key: bytes | None, head: ChainHead | None) -> 
         return "The ledger is damaged: an event in ledger.db was edited, added or removed, or the key exchanged"
     if head is None:
         return "The ledger is damaged: ledger.head is missing" if events else None
-    if not hmac.compare_digest(head.mac.encode(), head.code(key).encode()):
+    if not head.genuine(key):
         return "The ledger is damaged: ledger.head was edited"
     seq, last_hash = (events[-1].seq, events[-1].hash) if events else (0, genesis(key))
     if (head.seq, head.hash) == (seq, last_hash):
@@ -372,20 +320,3 @@ def _problem(events: list[Event], key: bytes | None, head: ChainHead | None) -> 
     if head.seq > seq:
         return f"ledger.db is an older copy of itself: {head.seq - seq} event(s) are missing at its end"
     return "ledger.db and ledger.head do not belong together: one of them was exchanged"
-
-
-def _lost(head: ChainHead | None, state: State) -> dict[str, list[int]]:
-    """Return what the head says was spent beyond what the table shows, for each dataset, in units."""
-    known: dict[str, tuple[int, int]] = {}  # a head that is older than the joining of spellings has several of a name
-    for dataset, (epsilon, delta) in (head.spent if head else {}).items():
-        name = state.spelling(dataset)
-        name = next((other for other in known if identity(other) == identity(name)), name)
-        before = known.get(name, (0, 0))
-        known[name] = (before[0] + epsilon, before[1] + delta)
-    lost: dict[str, list[int]] = {}
-    for dataset, (epsilon, delta) in known.items():
-        now = state.spent(dataset)
-        gap = [max(0, epsilon - now[0]), max(0, delta - now[1])]
-        if any(gap):
-            lost[dataset] = gap
-    return lost

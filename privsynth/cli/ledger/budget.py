@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from privsynth.cli.ledger.places import COMMANDS, chosen_ledger
 from privsynth.cli.terminal.output import bar, emit_json, print_table, say, speaks_unicode
 from privsynth.errors import ConfigError
 
 if TYPE_CHECKING:
-    from privsynth.ledger.ledger import Account, Event, Ledger
+    from privsynth.ledger.account import Account
+    from privsynth.ledger.events import Event
 
 _WORDS = {
     "cap": "cap set",
@@ -22,25 +24,24 @@ _WORDS = {
     "stopped": "stopped early: part of it stays spent",
     "refunded": "given back",
     "accepted": "older or damaged ledger accepted",
+    "moved": "ledger moved to another place",
+    "continued": "ledger moved to this place",
 }
-
-
-def _ledger() -> Ledger:
-    from privsynth.ledger.ledger import Ledger
-    from privsynth.workspace import privsynth_home
-
-    return Ledger(privsynth_home())
 
 
 @click.group()
 def command() -> None:
-    """Show what each dataset has spent, and set its cap.
+    """Show what each dataset has spent, and set its cap; share, back up, restore and move the ledger.
 
     The costs of all releases of one dataset add up. A reservation counts as spent unless the run is known to have drawn
     no noise; a killed run stays spent. Spending cannot be undone, and no command undoes it.
 
     Example: privsynth budget show
     """
+
+
+for _one in COMMANDS:
+    command.add_command(_one)
 
 
 @command.command()
@@ -53,7 +54,7 @@ def show(dataset: str | None, as_json: bool) -> None:
     """
     from privsynth.ledger.account import several_units_text
 
-    accounts = _known(_ledger().accounts(), dataset)
+    accounts = _known(chosen_ledger().accounts(), dataset)
     if as_json:
         emit_json({"accounts": [account.to_json() for account in accounts]})
     elif not accounts:
@@ -78,7 +79,7 @@ def set_(dataset: str, epsilon: float | None, delta: float | None) -> None:
 
     if epsilon is None and delta is None:
         raise ConfigError("Give --epsilon, --delta or both.")
-    account = _ledger().set_cap(dataset, epsilon, delta)
+    account = chosen_ledger().set_cap(dataset, epsilon, delta)
     cap, left = (
         amount_text((getattr(account, f"{what}_epsilon_units"), getattr(account, f"{what}_delta_units")))
         for what in ("cap", "left")
@@ -94,7 +95,7 @@ def history(dataset: str, as_json: bool) -> None:
 
     Example: privsynth budget history admissions
     """
-    ledger = _ledger()
+    ledger = chosen_ledger()
     _known(ledger.accounts(), dataset)
     events = ledger.history(dataset)
     if as_json:
@@ -113,7 +114,7 @@ def accept_restored(reason: str) -> None:
 
     Example: privsynth budget accept-restored --reason "disk replaced, backup of 1 May"
     """
-    event = _ledger().accept_restored(reason)
+    event = chosen_ledger().accept_restored(reason)
     say(f"Accepted as event {event.seq}. It was: {event.payload['problem']}.")
     again = ", ".join(repr(name) for name in sorted(event.payload["carried"]))
     say(f"Charged again, because the ledger had lost it: {again}." if again else "Nothing had to be charged again.")

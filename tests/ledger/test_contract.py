@@ -1,14 +1,29 @@
-"""The budget ledger: what it counts, and what it refuses."""
+"""What a ledger counts and what it refuses, wherever it is kept: one contract for every store."""
 
 from __future__ import annotations
+
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ledger.accounts import PRINT_A, PRINT_B, finish, kinds, reserve, spent
+from ledger.accounts import NOW, PRINT_A, PRINT_B, finish, kinds, reserve, spent
 
-from privsynth.errors import BudgetError, BudgetExceeded, ConfigError
+from privsynth.errors import BudgetError, BudgetExceeded, ConfigError, LedgerError
 from privsynth.ledger.events import cap_units, delta_text, epsilon_text, spend_units
+from privsynth.ledger.ledger import Ledger
+
+
+@pytest.fixture(params=["folder", "postgresql"])
+def ledger(request, tmp_path):
+    if request.param == "folder":
+        return Ledger(tmp_path / "home", clock=lambda: NOW)
+    return request.getfixturevalue("shared")
+
+
+def everything(ledger):
+    """Return all that a ledger keeps, events and files."""
+    return ledger.store.read(), {path: path.read_bytes() for path in ledger.home.rglob("*") if path.is_file()}
 
 
 def test_a_release_is_charged_and_recorded(ledger):
@@ -35,10 +50,10 @@ def test_ten_times_a_tenth_is_one_and_not_more(ledger):
 
 def test_over_the_cap_is_refused_before_anything_changes(ledger):
     reserve(ledger, epsilon=9.5)
-    before = {path.name: path.read_bytes() for path in ledger.home.iterdir()}
+    before = everything(ledger)
     with pytest.raises(BudgetExceeded, match=r"epsilon 0\.5.*left.*epsilon 10.*budget show"):
         reserve(ledger, "run-2", epsilon=0.6)
-    assert {path.name: path.read_bytes() for path in ledger.home.iterdir()} == before
+    assert everything(ledger) == before
 
 
 def test_delta_has_a_cap_of_its_own(ledger):
@@ -58,7 +73,7 @@ def test_datasets_have_separate_caps(ledger):
 def test_absurd_epsilons_are_refused(ledger, epsilon):
     with pytest.raises(ConfigError, match="epsilon"):
         reserve(ledger, epsilon=epsilon)
-    assert not ledger.home.exists()
+    assert ledger.store.read() == []
 
 
 @pytest.mark.parametrize("delta", [float("nan"), -1e-9, 1.0, 2.0])
@@ -220,7 +235,8 @@ def test_a_block_that_ends_without_completion_is_closed(ledger):
 
 def test_the_first_error_is_told_when_the_ledger_cannot_be_written_either(ledger):
     reservation = reserve(ledger)
-    (ledger.home / "ledger.head").unlink()
+    for key in ledger.home.rglob("ledger.key"):
+        key.unlink()
     with pytest.raises(ZeroDivisionError), reservation:
         raise ZeroDivisionError
 
@@ -253,3 +269,50 @@ def test_a_stop_never_costs_more_than_was_reserved_and_is_the_end(ledger):
             step()
     reservation.close()
     assert spent(ledger) == 1.0
+
+
+def test_a_clock_that_was_set_back_changes_nothing(ledger):
+    finish(ledger)
+    ledger._clock = lambda: NOW.replace(year=1990)
+    finish(ledger, "run-2")
+    assert [event.time[:4] for event in ledger.history("adm")] == ["2026"] * 4 + ["1990"] * 4
+    assert spent(ledger) == 2
+
+
+def test_times_of_every_zone_are_written_in_utc(ledger):
+    ledger._clock = lambda: NOW.astimezone(ZoneInfo("Asia/Kathmandu"))
+    reserve(ledger)
+    assert ledger.history("adm")[0].time == "2026-05-01T12:00:00.000+00:00"
+
+
+def test_names_of_all_languages_come_back_as_they_were(ledger):
+    for number, name in enumerate(["入院データ", "Ümit ñandú", "пациенты", "it's; DROP TABLE events --", "a\\b:c$1"]):
+        reserve(ledger, f"rün-{number}", dataset=name)
+        assert ledger.account(name).dataset == name
+        assert ledger.run(f"rün-{number}").dataset == name
+
+
+def test_a_key_is_needed_and_told_apart_from_its_fingerprints(ledger):
+    finish(ledger)
+    secret, fingerprints = ledger.store.secret(), ledger.fingerprint_key()
+    assert len(secret) == len(fingerprints) == 32
+    assert secret != fingerprints
+    assert ledger.owner(PRINT_A) == "adm"
+    for key in ledger.home.rglob("ledger.key"):
+        key.write_bytes(b"another key of the same length!!")
+    with pytest.raises(LedgerError, match="damaged"):
+        ledger.accounts()
+
+
+def test_what_was_accepted_is_whole_again(ledger):
+    finish(ledger)
+    with pytest.raises(BudgetError, match="nothing to accept"):
+        ledger.accept_restored("no reason")
+    for head in ledger.home.rglob("ledger.head"):
+        head.write_text("{}")
+    with pytest.raises(LedgerError, match=r"ledger\.head cannot be read"):
+        reserve(ledger, "run-2")
+    ledger.accept_restored("the head was lost")
+    assert (spent(ledger), kinds(ledger)[-1]) == (1, "accepted")
+    finish(ledger, "run-2")
+    assert spent(ledger) == 2

@@ -1,0 +1,1 @@
+"""Who logs in to a database where its URL does not say."""

@@ -25,6 +25,7 @@ from privsynth.signing.checks.trust import judge
 from privsynth.signing.envelope import Signer
 from privsynth.signing.keyring import KeyEntry, Keyring, entries_by_key
 from privsynth.signing.keys import PublicKey
+from privsynth.signing.times.token import digest_of
 from privsynth.signing.verification import VerificationResult, verify_run
 from privsynth.strict.time import to_text
 from privsynth.transparency.entry import DECISIONS, LogEntry
@@ -48,6 +49,7 @@ class Read:
       blocks: whether it is, or may have been, a rejection: nobody should have to notice that it was damaged.
       index: of its entry in the log; None if it is in none, or nobody looked.
       key: that its signature fits.
+      digest: SHA-256 of the file, hex.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Read:
     blocks: bool = False
     index: int | None = None
     key: PublicKey | None = None
+    digest: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able data."""
@@ -313,13 +316,14 @@ def _missing(
 
 
 def _read(path: Path, about: tuple[str, str], known: Mapping[PublicKey, list[KeyEntry]], now: datetime) -> Read:
+    data = read_limited(path, MAX_BYTES * 2)
     try:
-        approval, key = opened(read_limited(path, MAX_BYTES * 2))
+        approval, key = opened(data)
     except VerificationError as problem:
         return Read(path.name, None, None, str(problem), blocks=True)
     if approval.release != about:
         return Read(path.name, approval, None, "it is about another release")
-    return replace(_judged(path.name, approval, key, known, now), key=key)
+    return replace(_judged(path.name, approval, key, known, now), key=key, digest=digest_of(data))
 
 
 def _judged(

@@ -72,6 +72,9 @@ COMMANDS: dict[str, Lazy] = {
     "log": Lazy(
         "privsynth.cli.decisions.log:log", "Keep a log of releases and decisions that nobody can rewrite unseen."
     ),
+    "timestamp": Lazy(
+        "privsynth.cli.decisions.timestamp:timestamp", "Have an authority say when a signature existed (RFC 3161)."
+    ),
     "sign": Lazy(
         "privsynth.cli.decisions.sign:sign", "Sign a release that a device failed to sign at its end.", "synthesize"
     ),

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from privsynth.cli.trust.keyrings import keyring_option, keyrings_of, signed_keyrings
+from privsynth.cli.trust.times import roots_in, roots_option, time_said, times_of_decisions
 from privsynth.errors import ConfigError, ReleaseRevoked
 
 if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
     from privsynth.signing.keyring import Keyring
     from privsynth.signing.verification import Promise, VerificationResult
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 @click.option("--kind", type=click.Choice(["public", "officer"]), help="Refuse a folder of another kind.")
 @click.option("--dataset", help="Refuse a release of another dataset.")
 @click.option("--revocations", "list_file", type=click.Path(path_type=Path), help="Signed list of revoked releases.")
+@roots_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def verify(
     path: Path,
@@ -29,6 +33,7 @@ def verify(
     kind: str | None,
     dataset: str | None,
     list_file: Path | None,
+    roots_file: Path | None,
     as_json: bool,
 ) -> None:
     """Check who signed a release, and that not a byte of it was changed.
@@ -45,6 +50,9 @@ def verify(
     With --root, a keyring may come from anywhere, even with the release: the root vouches for it, it has an end, and an
     older one than was seen before is refused.
 
+    With --timestamp-root, the release has to carry a time token of an authority whose certificate is in that file, and
+    the time is printed; so is that of each decision that has one. A token over other bytes is refused.
+
     Example: privsynth verify out/public --keyring st-mary.json --kind public --dataset admissions
     """
     import json
@@ -53,6 +61,7 @@ def verify(
     from privsynth.strict.time import to_text
 
     parts = [name for name in ("public", "officer") if (path / name / "manifest.json").exists()]
+    roots, now = roots_in(roots_file), datetime.now(UTC)
     signed, keyrings, expected = signed_keyrings(keyring_files), keyrings_of(keyring_files), Expected(kind, dataset)
     if parts and not (path / "manifest.json").exists():
         if kind is not None or len(parts) < 2:
@@ -60,13 +69,17 @@ def verify(
         public, officer = verify_run(path, keyrings, datetime.now(UTC), expected)
         told: dict[str, Any] = {"public": public.to_json(), "officer": officer.to_json()}
         digests = [public.manifest]
-        text = f"{_text(path / 'public', public)}\n{path / 'officer'} verifies, and is about this release."
+        told["public"]["time"], time = time_said(path / "public", public, roots, now)
+        text = f"{_text(path / 'public', public)}{time}\n{path / 'officer'} verifies, and is about this release."
+        told["officer"]["time"], time = time_said(path / "officer", officer, roots, now)
+        text += time
         if (path / "approvals").is_dir():
-            text += f"\n{_decisions((public, officer), path, keyrings)}"
+            text += f"\n{_decisions((public, officer), path, keyrings, roots)}"
     else:
         verified = (verify_folder if path.is_dir() else verify_report)(path, keyrings, datetime.now(UTC), expected)
         digests = [verified.release or verified.manifest, *([verified.draft] if verified.draft else [])]
-        told, text = verified.to_json(), _text(path, verified)
+        time_told, time = time_said(path, verified, roots, now)
+        told, text = {**verified.to_json(), "time": time_told}, f"{_text(path, verified)}{time}"
     told["keyrings"] = [{"number": found.number, "expires": to_text(found.expires)} for found in signed]
     text += "".join(f"\nKeyring     number {found.number}, good until {found.expires:%Y-%m-%d}" for found in signed)
     if list_file is not None:
@@ -102,15 +115,21 @@ def _revocation(list_file: Path, releases: list[str], keyrings: list[Keyring]) -
     return {**told, "superseded_by": one.successor, "reason": one.reason}, line
 
 
-def _decisions(verified: tuple[VerificationResult, VerificationResult], run: Path, keyrings: list[Keyring]) -> str:
-    """Return a line of who approved or rejected a run; `privsynth status` says all of it."""
-    from privsynth.approvals.decisions import standing_of
+def _decisions(
+    verified: tuple[VerificationResult, VerificationResult],
+    run: Path,
+    keyrings: list[Keyring],
+    roots: tuple[Certificate, ...],
+) -> str:
+    """Return a line of who approved or rejected a run, and their times; `privsynth status` says all of it."""
+    from privsynth.approvals.decisions import FOLDER, standing_of
 
     found = standing_of(verified, run, keyrings, datetime.now(UTC), needed=1)
     said = [f"{label} by {', '.join(who)}" for label, who in (
         ("approved", found.approved_by), ("rejected", found.rejected_by),
     ) if who]  # fmt: skip
-    return f"Decisions   {'; '.join(said) or 'none that counts'} (see 'privsynth status')"
+    times = times_of_decisions(run / FOLDER, found.read, roots, datetime.now(UTC))
+    return f"Decisions   {'; '.join(said) or 'none that counts'} (see 'privsynth status'){times}"
 
 
 def _text(path: Path, verified: VerificationResult) -> str:

@@ -3,6 +3,7 @@
     report.html             digested with its attestation element emptied, which then holds the envelope
     manifest.json           path, SHA-256 and size of every file but itself and the envelope
     attestation.dsse.json   the envelope: a statement about every file of the manifest, and the manifest
+    attestation.tsr         if there is one: when that existed, by an authority; nobody signed it, it signs itself
 
 `privsynth.signing.verification` checks what is written here.
 """
@@ -30,12 +31,13 @@ from privsynth.signing._files import (
 from privsynth.signing.envelope import MAX_ENVELOPE_BYTES, Envelope, Signer, sign
 from privsynth.signing.statement import PAYLOAD_TYPE, Statement, Subject, build_predicate
 
-__all__ = ["ATTESTATION", "EMPTY_ELEMENT", "MANIFEST", "REPORT", "REPORT_JSON", "sign_folder"]
+__all__ = ["ATTESTATION", "EMPTY_ELEMENT", "MANIFEST", "REPORT", "REPORT_JSON", "TOKEN", "sign_folder"]
 
 REPORT = "report.html"
 REPORT_JSON = "report.json"
 MANIFEST = "manifest.json"
 ATTESTATION = "attestation.dsse.json"
+TOKEN = "attestation.tsr"
 
 
 def sign_folder(
@@ -48,7 +50,8 @@ def sign_folder(
 ) -> Envelope:
     """Write manifest.json and attestation.dsse.json, and put the envelope into report.html.
 
-    Signing again replaces all three; every other file stays as it is. In a public folder `signed_at` should
+    Signing again replaces all three, and takes away a time token, which was over the old envelope; every other file
+    stays as it is. In a public folder `signed_at` should
     be the same reading of the clock as `created`: their difference would tell how long the run took.
 
     Args:
@@ -79,6 +82,7 @@ def sign_folder(
         text = envelope.to_json()
         if len(text) > MAX_ENVELOPE_BYTES:
             raise OutputError(f"{folder} has too many files for one signature ({len(files):,}); write bigger parts")
+        (folder / TOKEN).unlink(missing_ok=True)
         atomic_write(folder / MANIFEST, manifest)
         atomic_write(folder / REPORT, page.with_envelope(text))
         atomic_write(folder / ATTESTATION, text)
@@ -96,7 +100,9 @@ def _digested(folder: Path, tree: Tree) -> tuple[Page, dict[str, Digest]]:
         raise OutputError(f"{folder} cannot be signed: {'; '.join(problems)}")
     page = Page.split(read_limited(tree.files[REPORT], MAX_REPORT_BYTES))
     others = {
-        name: digest_file(path) for name, path in tree.files.items() if name not in (REPORT, MANIFEST, ATTESTATION)
+        name: digest_file(path)
+        for name, path in tree.files.items()
+        if name not in (REPORT, MANIFEST, ATTESTATION, TOKEN)
     }
     return page, {**others, REPORT: page.digest()}
 

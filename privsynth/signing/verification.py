@@ -10,13 +10,14 @@ reach.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from privsynth.errors import InputError, Option, UnknownSigner, VerificationError
 from privsynth.signing._embedding import MAX_REPORT_BYTES, START, Page
 from privsynth.signing._files import Tree, list_tree, open_regular, read_limited, shown
-from privsynth.signing.checks.files import check_files, subjects_of
+from privsynth.signing.checks.files import check_files, has_token, subjects_of
 from privsynth.signing.checks.opening import Opened, open_first
 from privsynth.signing.checks.problems import Problems
 from privsynth.signing.checks.promise import Promise, read_promise
@@ -82,7 +83,8 @@ def verify_folder(
     entry = _trusted(folder, opened, problems, now)
     signed = {subject.name: subject.sha256 for subject in opened.statement.subjects}
     promise = read_promise(tree.files[REPORT_JSON], signed[REPORT_JSON]) if REPORT_JSON in signed else None
-    return _result(opened, entry, files=len(signed), promise=promise)
+    result = _result(opened, entry, files=len(signed), promise=promise)
+    return replace(result, has_token=has_token(tree))
 
 
 def require_signable(folder: Path, key: PublicKey) -> tuple[Claims, str]:
@@ -248,5 +250,6 @@ def _result(
         promise=promise,
         release=claims.release,
         draft=claims.draft,
+        envelope=opened.digest,
         manifest=next(item.sha256 for item in opened.statement.subjects if item.name == MANIFEST),
     )

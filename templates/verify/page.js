@@ -161,6 +161,7 @@ function tell(label, found) {
       ["Files", `${found.files} checked`],
     ];
     if (claims.draft !== null) facts.push(["Edition", `approved edition of draft SHA-256 ${claims.draft}`]);
+    if (found.hasToken) facts.push(["Time", "a time token (attestation.tsr) is there; this page does not check it"]);
     if (promise !== null) facts.push(["Promise", promiseText(promise)]);
     const left = found.unchecked ? [`Only the report was checked; ${found.unchecked} other signed files were not there to check.`] : [];
     say("verified", `${label} verifies`, left, facts);

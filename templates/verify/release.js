@@ -7,6 +7,8 @@ const REPORT = "report.html";
 const REPORT_JSON = "report.json";
 const MANIFEST = "manifest.json";
 const ATTESTATION = "attestation.dsse.json";
+const TIME_TOKEN = "attestation.tsr";
+const MAX_TIME_TOKEN = 100_000;
 const MAX_REPORT = 64_000_000;
 const MAX_DOCUMENT = 10_000_000; // of an envelope, a statement, a manifest and a keyring
 const MAX_SIGNATURES = 16;
@@ -202,7 +204,7 @@ function manifestOf(bytes) {
 
 // What was found. `verdict` is "verified" (exit 0 of the command line), "refused" (5) or "unknown signer" (6).
 function finding() {
-  return { verdict: "refused", changed: [], missing: [], added: [], problems: [], claims: null, entry: null, files: 0, unchecked: 0, promise: null };
+  return { verdict: "refused", changed: [], missing: [], added: [], problems: [], claims: null, entry: null, files: 0, unchecked: 0, promise: null, hasToken: false };
 }
 
 // Check a folder: a mapping of paths to files.
@@ -281,9 +283,22 @@ async function openedFirst(envelopes, trusted, own) {
   throw first;
 }
 
+// Whether a file is one SEQUENCE in DER and nothing else. What it says is left to the command line.
+async function looksLikeToken(file) {
+  if (file.size < 4 || file.size > MAX_TIME_TOKEN) return false;
+  const bytes = await file.read(MAX_TIME_TOKEN);
+  if (bytes[0] !== 0x30) return false;
+  if (bytes[1] < 0x80) return bytes.length === 2 + bytes[1];
+  const size = bytes[1] - 0x80;
+  const length = bytes.slice(2, 2 + size).reduce((sum, byte) => sum * 256 + byte, 0);
+  return size > 0 && size <= 3 && bytes.length === 2 + size + length;
+}
+
 async function checkFiles(files, page, subjects, found, progress) {
   checkedSubjects(subjects);
-  found.added.push(...[...files.keys()].filter((name) => !subjects.has(name) && name !== ATTESTATION));
+  found.hasToken = !subjects.has(TIME_TOKEN) && files.has(TIME_TOKEN) && (await looksLikeToken(files.get(TIME_TOKEN)));
+  const apart = found.hasToken ? [ATTESTATION, TIME_TOKEN] : [ATTESTATION];
+  found.added.push(...[...files.keys()].filter((name) => !subjects.has(name) && !apart.includes(name)));
   found.missing.push(...[...subjects.keys()].filter((name) => !files.has(name)));
   const digests = new Map();
   if (page !== null) digests.set(REPORT, { digest: await sha256(page.before, page.after), size: page.before.length + page.after.length });

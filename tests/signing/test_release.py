@@ -35,6 +35,8 @@ def test_a_release_verifies_and_says_who(release, keyring, key, now):
         "release": None,
         "draft": None,
         "manifest": hashlib.sha256((release / "manifest.json").read_bytes()).hexdigest(),
+        "envelope": hashlib.sha256((release / "attestation.dsse.json").read_bytes()).hexdigest(),
+        "has_token": False,
     }
     assert sorted(str(p.relative_to(release)) for p in release.rglob("*") if p.is_file()) == ALL_FILES
 

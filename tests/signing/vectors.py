@@ -78,6 +78,17 @@ def _changed(good: Files) -> Iterator[Vector]:
     yield Vector("an edited text of a report alone", alone, REFUSED, "changed: report.html", b"", alone=True)
     for missing in ("data.csv", "manifest.json", "report.html", "attestation.dsse.json"):
         yield Vector(f"without {missing}", without(good, missing), REFUSED, f"missing: {missing}", b"")
+    token = bytes.fromhex("3082010430")  # a SEQUENCE of 260 bytes; what is in it nobody looks at
+    token += bytes(264 - len(token))
+    yield Vector("a time token that is not asked for", {**good, "attestation.tsr": token}, VERIFIED, "7 checked", b"")
+    for what, data in {
+        "a byte more": token + b"x",
+        "no sequence": b"1" + token[1:],
+        "too long": b"\x30\x83\x01\x86\xa0" + bytes(100_000),
+        "nothing": b"",
+    }.items():
+        files = {**good, "attestation.tsr": data}
+        yield Vector(f"what is no time token: {what}", files, REFUSED, "added: attestation.tsr", b"")
     yield Vector("an added file", {**good, "model/extra.bin": b"x"}, REFUSED, "added: model/extra.bin", b"")
     left = {**good, ".DS_Store": b"x", "model/Thumbs.db": b"x"}
     yield Vector("files that systems leave behind", left, REFUSED, "Everything that was signed is unchanged", b"")

@@ -11,6 +11,7 @@ import click
 from privsynth.cli.decisions.options import chosen_log, log_option, verdict_lines
 from privsynth.cli.terminal.passphrases import ask_passphrase
 from privsynth.cli.trust.keyrings import keyring_option, keyrings_of
+from privsynth.cli.trust.times import require_askable, stamp_or_say, timestamp_option
 from privsynth.errors import CheckFailed, LogDamaged, LogUnavailable, OutputError, VerificationError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ CHOICES = ("reviewed", "approved", "rejected")  # those of a statement, which is
 @click.option("--meaning", required=True, type=click.Choice(CHOICES), help="What your signature says.")
 @click.option("--comment", default="", help="Why, in one paragraph; whoever reads the release's files sees it.")
 @click.option("--against-policy", is_flag=True, help="Approve although the policy of the release refuses it.")
+@timestamp_option
 @keyring_option
 @log_option
 def approve(
@@ -34,6 +36,7 @@ def approve(
     meaning: str,
     comment: str,
     against_policy: bool,
+    authority: str | None,
     keyring_files: tuple[Path, ...],
     folder: Path | None,
 ) -> None:
@@ -46,6 +49,7 @@ def approve(
     failed, to approve takes --against-policy and a comment that says why, and your statement names the policy and its
     verdict; without them nothing is decided and the exit code is 3. If you keep a log (privsynth log), the decision is
     entered there; if that cannot be written, nothing is decided and the exit code is 7.
+    If a time authority is named and does not answer, the decision is made, and you are told that it carries no time.
 
     Example: privsynth approve out --as officer --meaning approved --comment "for the registry, until 2027"
     """
@@ -56,6 +60,7 @@ def approve(
     from privsynth.signing.verification import verify_run
     from privsynth.workspace import privsynth_home
 
+    require_askable(authority)
     home, now = privsynth_home(), datetime.now(UTC)
     release, officer = verify_run(run, keyrings_of(keyring_files), now)
     verdicts = report_verdicts(run)
@@ -80,6 +85,7 @@ def approve(
     if log is not None:
         index, size = _entered(log, decision_fact(approval, key.public), path, now)
         click.echo(f"In the log  entry {index} of {size}, {log.key.name}")
+    stamp_or_say(path, authority, signed_at=now, now=datetime.now(UTC))
     if key.public.keyid == release.keyid:
         click.echo("You made this release: your decision is kept, and counts for nobody else's.")
 

@@ -14,6 +14,7 @@ from privsynth.cli.decisions.revoke import LIST
 from privsynth.cli.decisions.status import Situation, situation
 from privsynth.cli.terminal.passphrases import ask_passphrase
 from privsynth.cli.trust.keyrings import keyring_option, keyrings_of
+from privsynth.cli.trust.times import require_askable, stamp_or_say, timestamp_option
 from privsynth.errors import CheckFailed, OutputError, VerificationError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 @click.option("--as", "name", default="default", show_default=True, help="Name of your key, of a maker.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="New folder, for recipients.")
 @click.option("--with-comments", is_flag=True, help="Show what people wrote, too: every recipient will read it.")
+@timestamp_option
 @keyring_option
 @log_option
 def publish(
@@ -37,6 +39,7 @@ def publish(
     name: str,
     out: Path,
     with_comments: bool,
+    authority: str | None,
     keyring_files: tuple[Path, ...],
     folder: Path | None,
 ) -> None:
@@ -46,7 +49,8 @@ def publish(
     status, unless as many people approved it as the policy asks for, nobody rejects it, it is not revoked and, where a
     log is kept, every decision is in it. Data, model, schema, tables and cards are copied byte for byte; the report
     gains names, times and the digest of the draft. The draft stays as it is. Your key needs the role maker, which
-    everybody who verifies asks for.
+    everybody who verifies asks for. If a time authority is named and does not answer, the edition is published, and you
+    are told that it carries no time.
 
     Example: privsynth publish out --policy public --as office --out out-approved
     """
@@ -54,10 +58,12 @@ def publish(
     from privsynth.editions.approved import EditionFacts
     from privsynth.pipeline.writing.staging import Seal, set_permissions
     from privsynth.release.out_folder import OutFolder
+    from privsynth.signing.release import ATTESTATION
     from privsynth.signing.store import open_key
     from privsynth.transparency.facts import release_fact
     from privsynth.workspace import Workspace, privsynth_home
 
+    require_askable(authority)
     home, now, keyrings = privsynth_home(), datetime.now(UTC).replace(microsecond=0), keyrings_of(keyring_files)
     stands = situation(run, keyrings, folder, policy_name)
     _require_approved(run, stands, own_list(home / LIST, keyrings))
@@ -71,6 +77,7 @@ def publish(
         signer = f"{entry.holder}, key {key.public.fingerprint}"
         facts = EditionFacts.of(stands.found, signer, now, comments=with_comments)
         digest = _signed(staged, seal, facts)
+        stamp_or_say(staged / ATTESTATION, authority, signed_at=now, now=datetime.now(UTC))
         set_permissions(staged, now)
         place.bring(staged)
         size = None if log is None else log.append([release_fact(place.whole)], now).checkpoint.size

@@ -18,7 +18,15 @@ from typing import Any
 import numpy as np
 
 from privsynth import __version__
-from privsynth.errors import BudgetError, KeyFileError, LogDamaged, LogUnavailable, OutputError, PrivsynthWarning
+from privsynth.errors import (
+    BudgetError,
+    KeyFileError,
+    LogDamaged,
+    LogUnavailable,
+    Option,
+    OutputError,
+    PrivsynthWarning,
+)
 from privsynth.interrupts import no_interrupts
 from privsynth.ledger.reservation import Reservation
 from privsynth.pipeline.environment import Environment
@@ -157,7 +165,7 @@ def deliver(
         where = shlex.quote(str(kept))
         mend = "move it to where there is room: "
         if isinstance(error, KeyFileError):
-            mend = f"when the device signs again: privsynth sign {where} --as NAME, then "
+            mend = f"when the device signs again: privsynth sign {where} {Option('as', 'NAME').in_shell()}, then "
         elif not isinstance(error, OutputError):
             mend = f"when the log can be written again: privsynth log append {where}, then "
         raise type(error)(

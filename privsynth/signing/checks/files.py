@@ -15,8 +15,9 @@ from privsynth.signing._files import (
     read_limited,
 )
 from privsynth.signing.checks.problems import Problems
-from privsynth.signing.release import ATTESTATION, MANIFEST, REPORT
+from privsynth.signing.release import ATTESTATION, MANIFEST, REPORT, TOKEN
 from privsynth.signing.statement import Statement
+from privsynth.signing.times.token import MAX_TOKEN_BYTES, looks_like_a_token
 
 
 def subjects_of(statement: Statement) -> dict[str, str]:
@@ -30,10 +31,18 @@ def subjects_of(statement: Statement) -> dict[str, str]:
     return subjects
 
 
+def has_token(tree: Tree) -> bool:
+    """Say whether a time token is there; a file of that name that cannot be one is a file that was added."""
+    try:
+        return TOKEN in tree.files and looks_like_a_token(read_limited(tree.files[TOKEN], MAX_TOKEN_BYTES))
+    except OSError:
+        return False
+
+
 def check_files(tree: Tree, page: Page | None, statement: Statement, problems: Problems) -> None:
     """Compare the folder with the statement, then the manifest with both."""
     subjects = subjects_of(statement)
-    problems.added += tree.files.keys() - subjects.keys() - {ATTESTATION}
+    problems.added += tree.files.keys() - subjects.keys() - {ATTESTATION, TOKEN if has_token(tree) else ATTESTATION}
     # A link in the place of a file has been named as a link already.
     problems.missing += subjects.keys() - tree.files.keys() - set(tree.strange)
     digests: dict[str, Digest] = {} if page is None else {REPORT: page.digest()}

@@ -10,6 +10,7 @@ from privsynth.signing.envelope import Envelope, verify
 from privsynth.signing.keyring import KeyEntry
 from privsynth.signing.keys import PublicKey
 from privsynth.signing.statement import Claims, Statement, parse_predicate
+from privsynth.signing.times.token import digest_of
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,14 @@ class Opened:
       statement, claims: parsed from the bytes that were verified.
       key: who signed; None where unsigned.
       entries: of that key in the keyrings; empty if no keyring knows it.
+      digest: SHA-256 of the envelope, hex.
     """
 
     statement: Statement
     claims: Claims
     key: PublicKey | None
     entries: tuple[KeyEntry, ...]
+    digest: str
 
 
 def open_first(envelopes: Sequence[bytes], trusted: Mapping[PublicKey, list[KeyEntry]]) -> Opened:
@@ -51,12 +54,12 @@ def _open(data: bytes, trusted: Mapping[PublicKey, list[KeyEntry]]) -> Opened:
     statement = Statement.from_bytes(envelope.payload, payload_type=envelope.payload_type)
     claims = parse_predicate(statement.predicate)
     if not envelope.signatures:
-        return Opened(statement, claims, None, ())
+        return Opened(statement, claims, None, (), digest_of(data))
     if key is None:
         key = _named(envelope, claims)
     if claims.key != key or envelope.signatures[0].keyid != key.keyid:
         raise VerificationError("the statement names another key than the one that signed it")
-    return Opened(statement, claims, key, tuple(trusted.get(key, ())))
+    return Opened(statement, claims, key, tuple(trusted.get(key, ())), digest_of(data))
 
 
 def _named(envelope: Envelope, claims: Claims) -> PublicKey:

@@ -31,6 +31,8 @@ class VerificationResult:
       release: of an officer's folder: SHA-256 of the manifest of the public folder that it is about, or None.
       manifest: SHA-256 of the folder's own manifest, which stands for all of its files.
       draft: of an approved edition: SHA-256 of the manifest of the draft that people decided on, or None.
+      envelope: SHA-256 of the envelope that was checked.
+      has_token: whether a time token lies beside it, which was not checked.
     """
 
     keyid: str
@@ -46,6 +48,8 @@ class VerificationResult:
     release: str | None = None
     manifest: str = ""
     draft: str | None = None
+    envelope: str = ""
+    has_token: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able data, every field present."""

@@ -30,8 +30,19 @@ by an `Option` among its parts, and whoever shows the message picks the name.
 
 from __future__ import annotations
 
+import difflib
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+ALIKE = 0.75  # of difflib's ratio (own): `colums`, `Diagnosis` and `admited` are found, `ward` is not for `word_count`
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """Return "; did you mean 'x'?", with the known public name that is most like another one; "" where none is."""
+    folded = {other.casefold(): other for other in known}
+    near = difflib.get_close_matches(name.casefold(), list(folded), n=1, cutoff=ALIKE)
+    return f"; did you mean '{folded[near[0]]}'?" if near else ""
 
 
 @dataclass(frozen=True)

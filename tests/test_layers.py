@@ -72,8 +72,7 @@ MAY_IMPORT = {
     "release": RECIPIENT | {"extras"},
     # exact rows, for the officer
     "stats": BASE | {"privacy.accounting"},
-    "wording": {"errors", "strict", "pages.templates"},
-    "findings": BASE | {"stats", "wording"},
+    "findings": BASE | {"stats"},
     "audit.common": AUDIT | {"sampling"},
     "audit.fidelity": AUDIT | {"audit.common"},
     "audit.coverage": AUDIT | {"audit.common"},
@@ -92,16 +91,14 @@ MAY_IMPORT = {
     "report.explain_epsilon": {"report.format_numbers"},
     "report.charts": {"report.format_numbers", "report.explain_epsilon"},
     "report": BASE | {"strict"}
-    | {"wording", "findings", "policy", "pages.templates"}
-    | {"report.charts", "report.format_numbers", "report.explain_epsilon"},
+    | {"findings", "policy", "pages.templates", "report.charts", "report.format_numbers", "report.explain_epsilon"},
     # of the public report, and what the schema declares for a catalogue
-    "exports": BASE
-    | {"schema", "wording", "findings", "pages.templates", "report", "report.charts", "report.format_numbers"},
+    "exports": BASE | {"schema", "findings", "pages.templates", "report", "report.charts", "report.format_numbers"},
     # of a signed public report and signed decisions alone
-    "editions": BASE | {"strict", "wording", "signing", "approvals", "report"},
+    "editions": BASE | {"strict", "signing", "approvals", "report"},
     # where the rooms meet
     "pipeline": RECIPIENT
-    | {"hierarchies", "wording"}
+    | {"hierarchies"}
     | {"interrupts", "ledger", "privacy", "privacy.accounting", "domain", "generators", "testing"}
     | {"public_figures", "transparency"}
     | {"audit", "audit.common", "audit.disclosure", "audit.linked", "findings", "policy", "report", "release"}

@@ -12,8 +12,10 @@ from privsynth.cli.terminal.options import (
     declared_option,
     expect_rows_option,
     header_option,
+    preset_option,
     prior_option,
     source_options,
+    take_preset,
     take_source_options,
 )
 from privsynth.cli.terminal.output import bar, emit_json, print_table, say, speaks_unicode
@@ -39,6 +41,7 @@ SHOWN_COLUMNS = 40  # in the table (own): a screen; --json has all
 @click.option("--max-rows-per-unit", type=int, metavar="K", help="At most K rows of a unit are used.")
 @click.option("--dataset", metavar="NAME", help="Name in the budget ledger.")
 @click.option("--generator", default="auto", show_default=True, metavar="NAME", help="auto, or one of the generators.")
+@preset_option
 @expect_rows_option
 @prior_option
 @source_options
@@ -60,6 +63,8 @@ def command(as_json: bool, **options: Any) -> None:
     from privsynth.pipeline.plan import plan
 
     taken = take_source_options(options)
+    if (preset := take_preset(options)) is not None:
+        options["schema"] = preset
     made = plan(SynthesizeConfig(out=Path("plan"), source_options=taken, **options))
     if as_json:
         emit_json(made.to_json())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from privsynth import _validate
 from privsynth._validate import in_range
-from privsynth.errors import ConfigError, Option, SchemaError
+from privsynth.errors import ConfigError, Option, SchemaError, meant
 from privsynth.privacy.budget import DEFAULT_DELTA, Budget
 from privsynth.schema.definition import Schema
 from privsynth.schema.files import load_schema, schema_from
 from privsynth.schema.linked import LinkedSchema, linked_schema
 from privsynth.schema.rule_checks import check_rules
 from privsynth.sources.protocol import SourceOptions
-from privsynth.wording.words import ENGLISH, LANGUAGES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +76,6 @@ class SynthesizeConfig:
     source_options: SourceOptions | Mapping[str, Any] | None = None
     audit: AuditLevel = "standard"
     policy: str | Path | None = None
-    language: str = ENGLISH
     header_is_public: bool = False
     sdv_is_declared: bool = False
     keep_units: bool | None = None
@@ -99,7 +96,6 @@ class SynthesizeConfig:
         SourceOptions.of(self.source_options)
         _validate.one_of(get_args(Format), format=self.format)
         _validate.one_of(get_args(AuditLevel), audit=self.audit)
-        _validate.one_of(LANGUAGES, language=self.language)
         in_range(0.0, 0.5, holdout_fraction=self.holdout_fraction)
         if self.rows is not None:
             in_range(1, 10**10, rows=self.rows)
@@ -213,12 +209,12 @@ def check_schema_fits(schema: Schema, names: list[str], unit: str) -> None:
     missing = [name for name in schema.columns if name not in names]
     if missing:
         shown = ", ".join(f"'{name}'" for name in missing[:5])
-        raise SchemaError(f"the schema names columns that the table lacks: {shown}")
+        near = meant(missing[0], [name for name in names if name not in schema.columns])
+        raise SchemaError(f"the schema names columns that the table lacks: {shown}{near}")
     if unit != "row" and unit not in names:
         # Only a name like the one that was typed is shown: where a header was forgotten, the names are cells.
-        near = difflib.get_close_matches(unit, names, n=1, cutoff=0.75)
-        hint = f"did you mean '{near[0]}'?" if near else "check the spelling, and that the table has a header"
-        raise SchemaError(f"the unit column '{unit}' is not in the header; {hint}")
+        hint = meant(unit, names) or "; check the spelling, and that the table has a header"
+        raise SchemaError(f"the unit column '{unit}' is not in the header{hint}")
     if all(schema.column(name).kind == "text" and name != unit for name in names):
         raise SchemaError("every column is free text; declare at least one as something else")
     for name, column in schema.columns.items():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
@@ -56,7 +58,7 @@ def draft_schema(source: str, options: dict[str, Any], *, observe: bool, header_
     if asked.table is None and asked.query is None and holds_tables(source):
         linked = open_tables(source, asked)
         if len(linked.tables()) > 1:
-            return _draft_of_tables(linked, observe=observe, header_is_public=header_is_public)
+            return _draft_of_tables(linked, _called(source), observe=observe, header_is_public=header_is_public)
     opened = open_source(source, asked)
     if not (observe or header_is_public or options.get("columns")):
         refuse_values_for_names(opened.names, opened.label)
@@ -84,7 +86,7 @@ def draft_preset(source: str, preset: LinkedSchema, options: dict[str, Any]) -> 
     return dump_linked_schema(preset.model_copy(update={"tables": tables}), comment=_PRESET)
 
 
-def _draft_of_tables(linked: LinkedSource, *, observe: bool, header_is_public: bool) -> str:
+def _draft_of_tables(linked: LinkedSource, dataset: str, *, observe: bool, header_is_public: bool) -> str:
     if observe:
         raise ConfigError(
             "the cells of several tables are not observed at once; name one with ", Option("table"),
@@ -93,7 +95,15 @@ def _draft_of_tables(linked: LinkedSource, *, observe: bool, header_is_public: b
     for source in linked.tables().values():
         if not header_is_public:
             refuse_values_for_names(source.names, source.label)
-    return draft_linked_schema(linked, _proposals)
+    return draft_linked_schema(linked, _proposals, dataset)
+
+
+def _called(source: str) -> str:
+    """Return what a source is called: the name of its folder, its file or its database; "" if it has none."""
+    if "://" in source:
+        return unquote(urlsplit(source).path.strip("/").rpartition("/")[2].partition(".")[0])
+    prefix, colon, rest = source.partition(":")
+    return Path(rest if colon and prefix.isalnum() else source).resolve().name.partition(".")[0]
 
 
 def _proposals(schema: Schema) -> dict[str, str]:

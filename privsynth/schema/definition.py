@@ -25,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from privsynth.errors import meant
 from privsynth.hierarchies import Hierarchy, hierarchy_data, hierarchy_from
 from privsynth.schema.booleans import usual_booleans
 from privsynth.schema.catalogue import Catalogue, CoveredPeriod, covered_period
@@ -368,7 +369,8 @@ class Schema(BaseModel):
         for rule in self.parsed_rules():
             for name in rule.columns:
                 if self.columns and name not in self.columns:
-                    raise ValueError(f"rule '{rule.text}' names the column '{name}', which the schema lacks")
+                    near = meant(name, self.columns)
+                    raise ValueError(f"rule '{rule.text}' names the column '{name}', which the schema lacks{near}")
         for name, column in self.columns.items():
             if column.follows is not None:
                 self._check_follows(name, column, column.follows)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from privsynth.errors import SchemaError
+from privsynth.errors import SchemaError, meant
 from privsynth.hierarchies import Hierarchy, read_csv, written
 from privsynth.schema.definition import Schema
 from privsynth.strict.yaml import loads as read_yaml
 
 SchemaOfAnyKind = TypeVar("SchemaOfAnyKind", bound=BaseModel)
+EXACT = 2**53  # below it a double is a whole number exactly
 MAX_BYTES = 32 << 20  # of a schema file (own): 2,000 columns with categories take a few MiB
 
 # SDV's sdtypes -> our kinds. Everything that SDV counts as personal (email, phone_number, …) is an identifier here.
@@ -106,7 +107,7 @@ def validated(kind: type[SchemaOfAnyKind], data: dict[str, Any], where: str) -> 
     try:
         return kind.model_validate(data)
     except ValidationError as error:
-        reasons = [_reason(item) for item in error.errors(include_url=False, include_input=False)[:5]]
+        reasons = [_reason(item, kind) for item in error.errors(include_url=False)[:5]]
         raise SchemaError(f"{where} is not a valid schema: " + "; ".join(reasons)) from None
     except ValueError as error:
         raise SchemaError(f"{where} is not a valid schema: {error}") from None
@@ -147,15 +148,37 @@ def _read_book(path: Path) -> Hierarchy:
     return written("the hierarchy", *read_csv(text))
 
 
-def _reason(item: Any) -> str:
-    """Return what is wrong with a schema, and where, as a sentence; from an error of its validation."""
+def _reason(item: Any, kind: type[BaseModel]) -> str:
+    """Return what is wrong with a schema of a kind, and where, as a sentence; from an error of its validation."""
     place = " → ".join(str(part) for part in item["loc"])
     message = str(item["msg"]).removeprefix("Value error, ")
     if item["type"] == "extra_forbidden":
-        return f"'{place}' is not a key that a schema knows"
+        return (
+            f"'{place}' is not a key that a schema knows{meant(str(item['loc'][-1]), _keys_beside(kind, item['loc']))}"
+        )
     if item["type"] == "literal_error":
-        return f"{place} is not one that a schema knows; it can be {str(item['ctx']['expected']).replace(chr(39), '')}"
+        expected = str(item["ctx"]["expected"]).replace("'", "")
+        near = meant(str(item["input"]), expected.replace(" or ", ", ").split(", "))
+        return f"{place} is not one that a schema knows; it can be {expected}{near}"
     return f"{place}: {message}" if place else message
+
+
+def _keys_beside(kind: type[BaseModel], place: Sequence[str | int]) -> list[str]:
+    """Return the keys that a part of a schema can have, by the place of one that it cannot have."""
+    found: type[BaseModel] | None = kind
+    for part in place[:-1]:
+        field = None if found is None else found.model_fields.get(str(part))
+        if field is not None:
+            found = next(_models_in(field.annotation), found)
+    return [] if found is None else list(found.model_fields)
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the models that an annotation names, such as that of the values of a mapping."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_in(inner)
 
 
 def from_sdv(data: dict[str, Any], *, declared: bool = False) -> dict[str, Any]:
@@ -199,14 +222,24 @@ def dump_schema(schema: Schema, *, comment: str = "", notes: Mapping[str, str] |
       comment: lines that stand above it.
       notes: column -> a line that stands as a comment above the column.
     """
-    data = schema.model_dump(mode="json", exclude_defaults=True)
+    data = with_whole_numbers(schema.model_dump(mode="json", exclude_defaults=True))
     if schema.columns:
         data["columns"] = {
-            name: column.model_dump(mode="json", exclude_defaults=True) for name, column in schema.columns.items()
+            name: with_whole_numbers(column.model_dump(mode="json", exclude_defaults=True))
+            for name, column in schema.columns.items()
         }
     head = "".join(f"# {line}\n" if line else "#\n" for line in comment.splitlines())
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110)
     return head + (_noted(text, list(schema.columns), notes) if notes else text)
+
+
+def with_whole_numbers(data: Any) -> Any:
+    """Return parsed data with whole numbers written as such: a bound is 0 and not 0.0."""
+    if isinstance(data, dict):
+        return {key: with_whole_numbers(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [with_whole_numbers(value) for value in data]
+    return int(data) if isinstance(data, float) and data.is_integer() and abs(data) < EXACT else data
 
 
 def _noted(text: str, names: Sequence[str], notes: Mapping[str, str]) -> str:

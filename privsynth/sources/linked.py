@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Protocol
 
-from privsynth.errors import ConfigError, Option, SourceError
+from privsynth.errors import ConfigError, Option, SourceError, meant
 from privsynth.sources.protocol import Source, SourceOptions
 
 SHOWN_TABLES = 20  # in a message (own)
@@ -113,7 +113,8 @@ def chosen(names: Collection[str], label: str, options: SourceOptions) -> list[s
     wanted = list(names) if options.tables is None else list(options.tables)
     missing = [name for name in wanted if name not in set(names)]
     if missing:
-        raise SourceError(f"{label} has no table named {', '.join(map(repr, missing))}; it has {listed(names)}")
+        near = meant(missing[0], names)
+        raise SourceError(f"{label} has no table named {', '.join(map(repr, missing))}; it has {listed(names)}{near}")
     if len(wanted) > MAX_TABLES:
         raise ConfigError(
             f"{label} has {len(wanted):,} tables and the limit is {MAX_TABLES}; name those to read with ",
@@ -136,7 +137,7 @@ def one_table(names: Collection[str], label: str, options: SourceOptions) -> str
         )
     name = options.table if options.table is not None else next(iter(names))
     if name not in set(names):
-        raise SourceError(f"{label} has no table named {name!r}; it has {listed(names)}")
+        raise SourceError(f"{label} has no table named {name!r}; it has {listed(names)}{meant(name, names)}")
     return name
 
 

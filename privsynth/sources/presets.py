@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from privsynth.errors import ConfigError
+from privsynth.errors import ConfigError, meant
 from privsynth.schema.linked import LinkedSchema
 from privsynth.sources.hl7.presets import PRESETS as _HL7
 from privsynth.sources.omop.presets import PRESETS as _OMOP
@@ -21,5 +21,5 @@ def preset(name: str) -> LinkedSchema:
       ConfigError: there is none of that name.
     """
     if name not in PRESETS:
-        raise ConfigError(f"there is no preset {name!r}; known are {', '.join(PRESETS)}")
+        raise ConfigError(f"there is no preset {name!r}; known are {', '.join(PRESETS)}{meant(name, PRESETS)}")
     return PRESETS[name]

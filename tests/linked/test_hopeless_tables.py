@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -80,3 +82,20 @@ def test_the_columns_of_several_tables_are_told_apart():
     joined = Usability.joined(parts)
     assert joined == Usability(resolved=("a: sex",), lost=("b: ward",), kept=("a: x × y",))
     assert joined.columns_text() == "of 2 columns 1 is resolved, 1 is noise (b: ward)"
+
+
+def test_a_column_whose_kind_no_cell_fits_is_said_to_be_empty(tmp_path):
+    table = tmp_path / "ward.csv"
+    table.write_text("age,ward\n" + "".join(f"{n % 80},ward {n % 3}\n" for n in range(2_000)))
+    schema = {"columns": {"age": {"kind": "integer", "minimum": 0, "maximum": 99},
+                          "ward": {"kind": "numeric", "minimum": 0, "maximum": 9, "precision": 1}}}  # fmt: skip
+    path = tmp_path / "schema.yaml"
+    path.write_text(json.dumps(schema))
+    words = ["synthesize", str(table), "--schema", str(path), "--unit", "row", "--epsilon", "3", "--audit", "none"]
+    made = CliRunner().invoke(main, [*words, "--out", str(tmp_path / "out")])
+    assert made.exit_code in RELEASED, made.output
+    assert "1 is empty (ward)" in made.stdout
+    assert "hardly a row has a value of ward: where real cells are not missing, the declared kind" in made.stdout
+    said = json.loads((tmp_path / "out" / "public" / "report.json").read_text())["usability"]
+    assert (said["empty"], "ward" in said["resolved"]) == (["ward"], False)
+    assert "hardly a synthetic row has a value" in (tmp_path / "out" / "public" / "report.html").read_text()

@@ -159,3 +159,14 @@ def test_the_schema_of_the_clinic_is_checked_by_its_command(tmp_path):
     run = CliRunner().invoke(main, ["schema", "check", str(tmp_path / "schema.yaml")])
     assert run.exit_code == 0
     assert "Tables: patients, stays, tests, wards. Rules: 2." in run.output
+
+
+def test_a_draft_has_a_name_for_the_ledger_and_proposes_that_ends_follow_beginnings(tmp_path):
+    place = tmp_path / "clinic"
+    place.mkdir()
+    folder_of({"patients": "patient_id,born", "stays": "stay_id,patient_id,admitted,discharged,in_use"}, place)
+    tables, text = drafted(place)
+    assert yaml.safe_load(text)["dataset"] == "clinic"
+    assert "    #   - discharged >= admitted\n" in text
+    assert "rules" not in tables["stays"]
+    assert text.count(" >= ") == 1

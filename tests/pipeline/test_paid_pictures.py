@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -107,3 +108,11 @@ def test_details_can_be_drawn():
     for told in (ward, age):
         assert "real, noisy" in overlay(Overlay(title="t", **told.detail["overlay"]))
     assert "<rect" in tiles(Pair(title="t", **mean.detail["paid_pairs"][0]["pair"]))
+
+
+def test_a_number_without_a_synthetic_value_has_a_picture_all_the_same():
+    rows = synthetic()
+    rows[1] = SIZES[1] - 1
+    told = with_paid_tables(FINDINGS, ALL, rows, CODEC)[1].detail["overlay"]
+    assert all(b > a for a, b in pairwise(told["edges"]))
+    assert sum(told["synthetic"]) == 0

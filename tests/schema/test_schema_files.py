@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from privsynth.errors import SchemaError
-from privsynth.schema.files import dump_schema, load_schema
+from privsynth.schema.files import dump_schema, load_schema, schema_from
 from privsynth.schema.linked import linked_schema
 
 
@@ -69,3 +69,37 @@ def test_a_kind_that_there_is_not_gets_one_sentence(tmp_path, of):
     assert said.count("columns → age → kind is not one that a schema knows; it can be numeric, integer,") == 1
     assert "Input should be" not in said
     assert "literal[" not in said
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"tabels": {}}, "'tabels' is not a key that a schema knows; did you mean 'tables'?"),
+        (
+            {"max_childs": 3},
+            "'tables → stays → max_childs' is not a key that a schema knows; did you mean 'max_children'?",
+        ),
+        ({"order": "admited"}, "declared kind of numbers or times; did you mean 'admitted'?"),
+        ({"parent": {"table": "patient", "column": "who"}}, "rows; did you mean 'patients'?"),
+        ({"rules": ["`parent.sexx` = F"]}, "which the schema lacks; did you mean 'parent.sex'?"),
+        ({"columns": {"admitted": {"kind": "datetme"}}}, "did you mean 'datetime'?"),
+        ({"columns": {"admitted": {"nulable": False}}}, "is not a key that a schema knows; did you mean 'nullable'?"),
+        ({"zzzz": 1}, "'tables → stays → zzzz' is not a key that a schema knows"),
+    ],
+)
+def test_a_misspelt_name_is_told_with_what_may_be_meant(changed, said):
+    sex = {"kind": "categorical", "categories": ["F", "M"]}
+    patients = {"key": "id", "columns": {"id": {"kind": "id"}, "sex": sex}}
+    stays = {"parent": {"table": "patients", "column": "who"}, "columns": {"admitted": {"kind": "date"}}}
+    whole = "tabels" in changed
+    tables = {"patients": patients, "stays": stays if whole else {**stays, **changed}}
+    with pytest.raises(SchemaError) as error:
+        linked_schema({"tables": tables, **(changed if whole else {})})
+    assert said in str(error.value)
+    assert ("did you mean" in str(error.value)) == ("did you mean" in said)
+
+
+def test_whole_bounds_are_written_as_whole_numbers():
+    text = dump_schema(schema_from({"columns": {"age": {"kind": "integer", "minimum": 0, "maximum": 120.0}}}, "it"))
+    assert "minimum: 0\n" in text
+    assert "maximum: 120\n" in text

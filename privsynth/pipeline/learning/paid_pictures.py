@@ -158,8 +158,10 @@ def _overlay(table: ReleasedTable, scales: dict[int, _Scale], synthetic: np.ndar
 def _merged(edges: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the first bin of each group of bins, and the edges that are drawn: all of some width.
 
-    The outermost hold what lies beyond nearly all synthetic rows, and are drawn as wide as the rest.
+    The outermost hold what lies beyond nearly all synthetic rows, and are drawn as wide as the rest. Where no synthetic
+    row has a value, all bins are drawn.
     """
+    own = own if own.sum() > 0 else np.ones(len(own))
     below = np.cumsum(own) / max(float(own.sum()), 1e-12)
     first = int(np.searchsorted(below, TAIL))
     last = min(int(np.searchsorted(below, 1 - TAIL)), len(own) - 1)

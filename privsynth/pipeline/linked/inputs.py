@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from privsynth.errors import ConfigError, Option, SchemaError
+from privsynth.errors import ConfigError, Option, SchemaError, meant
 from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
 from privsynth.pipeline.inputs import check_invented, completed_schema, physical_types
 from privsynth.pipeline.public_names import refuse_values_for_names
@@ -98,7 +98,8 @@ def _check_links(schema: LinkedSchema, name: str, header: list[str]) -> None:
     said += [] if table.order is None else [("order", table.order)]
     for what, column in said:
         if column not in header:
-            raise SchemaError(f"the table '{name}' has no column '{column}', which the schema calls its {what}")
+            near = meant(column, header)
+            raise SchemaError(f"the table '{name}' has no column '{column}', which the schema calls its {what}{near}")
 
 
 def _without_keys(schema: LinkedSchema, name: str, columns: Mapping[str, Column]) -> dict[str, Column]:

@@ -122,6 +122,7 @@ def _usability(public: PublicTables, request: LinkedRequest, bill: Bill, name: s
             scale=public.scales[name],
             findings=of_this_table(public.findings, name),
             cells=lambda column: codec.frame(rows, names={column})[column],
+            added=hidden_columns(request.schema, name),
         )
     )
 

@@ -12,7 +12,7 @@ from privsynth.pipeline.inputs import completed_schema
 from privsynth.schema.definition import Column, Schema
 from privsynth.schema.files import dump_schema
 from privsynth.sources.linked import Link, LinkedSource
-from privsynth.sources.protocol import Source
+from privsynth.sources.protocol import Source, stated_types_of
 
 _HEAD = """A schema of linked tables for privsynth. No row was read: what is filled in is what the names of tables and
 columns, a catalogue and the types of the source state.
@@ -44,12 +44,13 @@ class _Found:
     proposed: bool = False
 
 
-def draft_linked_schema(source: LinkedSource, notes_of: Any) -> str:
+def draft_linked_schema(source: LinkedSource, notes_of: Any, dataset: str) -> str:
     """Return YAML with the tables of a source.
 
     Guarantee: a function of names, types and the catalogue; no row is read.
     Args:
       notes_of: schema of a table -> column -> what its name suggests.
+      dataset: what the source is called; "" if it has no name.
     """
     tables = source.tables()
     headers = {name: tuple(table.names) for name, table in tables.items()}
@@ -57,7 +58,11 @@ def draft_linked_schema(source: LinkedSource, notes_of: Any) -> str:
     links = stated or _links_by_name(headers)
     root = _root(headers, links)
     keys = {name: _key_of(name, header, links, by_catalogue=bool(stated)) for name, header in headers.items()}
-    lines = ["# dataset: the name under which the ledger keeps the budget of these persons\n", "tables:\n"]
+    lines = [
+        "# dataset: the name under which the ledger keeps the budget of these persons, the same in every release\n"
+    ]
+    lines += [f"dataset: {_quoted(dataset)}\n"] if dataset else []
+    lines.append("tables:\n")
     for name in _from_root(headers, links, root):
         sure = bool(stated) and not any(link.proposed for link in stated)
         found = _found(name, keys, links, root, by_catalogue=sure)
@@ -89,8 +94,49 @@ def _table_text(name: str, source: Source, found: _Found, root: str, notes_of: A
         lines.append("  # order: a column below, whose kind has to be declared: date, datetime, integer or numeric")
     lines += [f"  # {', '.join(other.columns)} refers to {other.parent}, too" for other in found.others]
     schema = Schema(columns=declared)
-    lines += textwrap.indent(dump_schema(schema, notes=notes_of(columns)), "  ").splitlines()
+    notes = _of_types(schema, source) | notes_of(columns)
+    lines += textwrap.indent(dump_schema(schema, notes=notes), "  ").splitlines()
+    lines += _proposed_rules(declared)
     return textwrap.indent("\n".join(lines) + "\n", "  ")
+
+
+# How columns are called that begin something, and what ends it; the rest of the name is the same.
+_BEGINS_AND_ENDS = (
+    ("admitted", "discharged"), ("admission", "discharge"), ("admit", "discharge"), ("start", "end"),
+    ("started", "ended"), ("begin", "end"), ("began", "ended"), ("from", "to"), ("onset", "abatement"),
+    ("opened", "closed"), ("born", "died"), ("birth", "death"), ("arrival", "departure"), ("in", "out"),
+)  # fmt: skip
+
+
+def _proposed_rules(columns: Mapping[str, Column]) -> list[str]:
+    """Return comments that propose a rule for each pair of columns that by their names begin and end something."""
+    found = []
+    for column in columns:
+        words = re.split(r"([^A-Za-z0-9]+)", column)
+        for begin, end in _BEGINS_AND_ENDS:
+            for at, word in enumerate(words):
+                other = "".join([*words[:at], end, *words[at + 1 :]])
+                if word.lower() == begin and other in columns:
+                    found.append(f"  #   - {_named(other)} >= {_named(column)}")
+    more = "they cost nothing, and need declared kinds"
+    return [f"  # rules, if every row keeps them; {more}:", "  # rules:", *dict.fromkeys(found)] if found else []
+
+
+def _named(column: str) -> str:
+    return column if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", column) else f"`{column}`"
+
+
+_OF_FAMILY = {
+    "integer": "kind: integer    (whole numbers by their type; kind: categorical if they are codes)",
+    "number": "kind: numeric    (numbers by their type; kind: integer if they are whole)",
+    "time": "kind: datetime    (times by their type; kind: date if they are days)",
+}
+
+
+def _of_types(schema: Schema, source: Source) -> dict[str, str]:
+    """Return column -> the line that says what its type leaves open."""
+    families = stated_types_of(source).families
+    return {name: _OF_FAMILY[family] for name, family in families.items() if schema.column(name).kind is None}
 
 
 def _declared(stated: Schema, found: _Found) -> dict[str, Column]:

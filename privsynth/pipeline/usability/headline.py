@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -11,7 +11,7 @@ from privsynth.codecs.columns import CategoryCodec, ColumnCodec
 from privsynth.codecs.columns.category import OTHER
 from privsynth.codecs.table import TableCodec
 from privsynth.findings.finding import Finding
-from privsynth.findings.usability import Usability
+from privsynth.findings.usability import COLUMNS, Usability
 from privsynth.generators.registry import Generator, PublicFacts
 from privsynth.pipeline.learning.request import Public, Request
 from privsynth.pipeline.usability.outlook import Status, TableSize, status_of
@@ -21,6 +21,7 @@ from privsynth.public_figures.fidelity import kept
 from privsynth.schema.definition import Schema
 
 MOSTLY_OTHER = 0.5  # share of OTHER from which a column says less than it hides (own)
+NEARLY_ALL = 0.95  # share of missing cells from which a column is empty (own); noise leaves a value here and there
 OPEN_ENDS: Sequence[Status] = ("resolved", "coarse", "lost")
 
 
@@ -34,6 +35,7 @@ class Judged:
       scale: released size of its training rows.
       findings: its public findings.
       cells: column -> its synthetic cells.
+      added: columns that the model has beside those of the table, such as the time since the row before.
     """
 
     codec: TableCodec
@@ -44,6 +46,7 @@ class Judged:
     scale: TableSize
     findings: Sequence[Finding]
     cells: Callable[[str], pd.Series]
+    added: Collection[str] = ()
 
 
 def usability(public: Public, request: Request, plan: SpendingPlan) -> Usability:
@@ -69,15 +72,19 @@ def usability(public: Public, request: Request, plan: SpendingPlan) -> Usability
 def usability_of(table: Judged) -> Usability:
     """Return what is worth something of a table.
 
-    A column is judged by the worst of: whether any value stood out, how much became OTHER, the noise that its codes got
-    (`Generator.expected_errors`, at the number of rows that was bought), and its distance, if the report has it.
+    A column of which hardly a synthetic row has a value is empty. Another one is judged by the worst of: whether any
+    value stood out, how much became OTHER, the noise that its codes got (`Generator.expected_errors`, at the number of
+    rows that was bought), and its distance, if the report has it.
     """
     errors = _expected(table)
     distances = _lowest_distances(table.findings)
-    found: dict[str, Status] = {}
+    found: dict[str, str] = {}
     for codec in table.codec.codecs:
         if not codec.attributes():
             continue  # an identifier, or what follows from other columns
+        if codec.name not in table.added and _empty(table.cells(codec.name)):
+            found[codec.name] = "empty"
+            continue
         names = [attribute.name for attribute in codec.attributes()]
         judged = [status_of(max(errors[name], distances.get(name, 0.0))) for name in names]
         if unresolved(codec, table.schema.column(codec.name)) or _mostly_other(codec, table):
@@ -85,7 +92,7 @@ def usability_of(table: Judged) -> Usability:
         found[codec.name] = max(judged, key=OPEN_ENDS.index)
     ties = {tie.group: kept(tie) for tie in table.findings if tie.name == "tie_distance"}
     return Usability(
-        **{status: tuple(name for name, of in found.items() if of == status) for status in OPEN_ENDS},
+        **{status: tuple(name for name, of in found.items() if of == status) for status in COLUMNS},
         kept=tuple(name for name, is_kept in ties.items() if is_kept),
         missed=tuple(name for name, is_kept in ties.items() if is_kept is False),
         unclear=tuple(name for name, is_kept in ties.items() if is_kept is None),
@@ -116,3 +123,8 @@ def _mostly_other(codec: ColumnCodec, table: Judged) -> bool:
         return False
     cells = table.cells(codec.name)
     return len(cells) > 0 and float((cells == OTHER).mean()) > MOSTLY_OTHER
+
+
+def _empty(cells: pd.Series) -> bool:
+    """Return whether hardly a synthetic row has a value."""
+    return len(cells) > 0 and float(cells.isna().mean()) >= NEARLY_ALL

@@ -13,7 +13,8 @@ from privsynth.errors import ConfigError
 from privsynth.pages.templates import templates_dir
 from privsynth.report.regulation.facts import CONDITIONS, VALUES
 from privsynth.strict.yaml import loads
-from privsynth.wording.words import LANGUAGES
+
+LANGUAGES = ("en", "de")
 
 Text = Annotated[str, Field(min_length=1)]
 

@@ -13,6 +13,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from privsynth.errors import meant
 from privsynth.schema.catalogue import Catalogue, CoveredPeriod, covered_period
 from privsynth.schema.definition import (
     MAX_RULE_TEXT,
@@ -72,7 +73,10 @@ class LinkedTable(BaseModel):
                 raise ValueError("order needs a parent, whose rows it orders")
             kind = self.columns.get(self.order, Column()).kind
             if kind not in (*NUMERIC_KINDS, *TIME_KINDS):
-                raise ValueError(f"order needs the column '{self.order}' with a declared kind of numbers or times")
+                near = "" if self.order in self.columns else meant(self.order, self.columns)
+                raise ValueError(
+                    f"order needs the column '{self.order}' with a declared kind of numbers or times{near}"
+                )
         if self.parent is not None and "row" in self.parent.columns:
             raise ValueError(
                 "'row' stands for rows that are persons of their own; rename the column of the parent's key"
@@ -161,7 +165,10 @@ class LinkedSchema(BaseModel):
         while at.parent is not None:
             above = self.tables.get(at.parent.table)
             if above is None or above.reference:
-                raise ValueError(f"the parent '{at.parent.table}' of '{seen[-1]}' is no table that holds persons' rows")
+                near = meant(at.parent.table, [one for one, t in self.tables.items() if not t.reference])
+                raise ValueError(
+                    f"the parent '{at.parent.table}' of '{seen[-1]}' is no table that holds persons' rows{near}"
+                )
             if not above.key:
                 raise ValueError(f"'{at.parent.table}' has children and needs a key")
             if len(at.parent.columns) != len(above.key):
@@ -177,7 +184,7 @@ class LinkedSchema(BaseModel):
         """Raise a `ValueError` if a reference cannot be followed."""
         where, target = f"'{name}' refers to '{reference.table}'", self.tables.get(reference.table)
         if target is None:
-            raise ValueError(f"{where}, which is no table of the schema")
+            raise ValueError(f"{where}, which is no table of the schema{meant(reference.table, self.tables)}")
         if target.reference:
             raise ValueError(f"{where}, which is public: such a column is like others, so declare its categories")
         if len(target.key) != len(reference.columns):

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from privsynth.schema.files import read_schema_file, validated, with_books
+from privsynth.schema.files import read_schema_file, validated, with_books, with_whole_numbers
 from privsynth.schema.linked.definition import LinkedSchema
 
 
@@ -48,6 +48,6 @@ def linked_schema_from(data: dict[str, Any], where: str, *, folder: Path = Path(
 
 def dump_linked_schema(schema: LinkedSchema, *, comment: str = "") -> str:
     """Return the YAML of a schema, in the order of its tables, with a comment in front."""
-    data = schema.model_dump(mode="json", exclude_defaults=True)
+    data = with_whole_numbers(schema.model_dump(mode="json", exclude_defaults=True))
     head = "".join(f"# {line}\n" if line else "#\n" for line in comment.splitlines())
     return head + yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110)

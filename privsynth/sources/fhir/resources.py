@@ -7,6 +7,7 @@ file without its end is.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -24,6 +25,7 @@ MAX_LINE_CHARS = 16 << 20  # of a resource (own): documents carry pictures, tabl
 MAX_FILE_CHARS = 128 << 20  # of a Bundle, which is held in memory (own): a long life in Synthea's has 30 million
 MAX_EXPONENT = 400  # of a decimal (own): beyond double precision; spelled out, "1e999999999" would fill the memory
 MAX_FILES = 100_000  # of an export (own): one a patient
+_BULK = re.compile(r"(?:[0-9]+[._-])?(?P<kind>[A-Z][A-Za-z]+)(?:[._-][0-9]+)*\.ndjson(?:\.gz)?")
 
 
 def files_of(origin: str) -> list[Path]:
@@ -115,3 +117,12 @@ def _decoded(text: str) -> Any:
 def _number(text: str) -> Decimal | float:
     number = Decimal(text)
     return number if abs(number.adjusted()) <= MAX_EXPONENT else float(text)
+
+
+def named_kinds(files: Sequence[Path]) -> frozenset[str] | None:
+    """Return the kinds of resources that the names of files state, as bulk exports call them: `Patient.0001.ndjson`.
+
+    None where a name states none, so that anything may be in the file. No file is opened.
+    """
+    found = [_BULK.fullmatch(path.name) for path in files]
+    return None if None in found else frozenset(match["kind"] for match in found if match)

@@ -18,7 +18,7 @@ from privsynth.schema.definition import Column
 from privsynth.schema.source_format import SourceFormat
 from privsynth.schema.stated_types import Family, StatedTypes
 from privsynth.sources.arrow_types import cell_text, text_batch, text_schema
-from privsynth.sources.fhir.resources import files_of, resources
+from privsynth.sources.fhir.resources import files_of, named_kinds, resources
 from privsynth.sources.fhir.view import View, ViewColumn
 from privsynth.sources.header_checks import check_names, chosen_positions, refuse_unreadable
 from privsynth.sources.linked import Link, chosen, one_table, reading_order
@@ -93,8 +93,10 @@ class FhirExport:
     def __init__(self, origin: str, options: SourceOptions) -> None:
         self.label = f"fhir:{origin}"
         files = files_of(origin)
-        views = views_of(options.views)
-        names = chosen(views, self.label, options)
+        views, kinds = views_of(options.views), named_kinds(files)
+        # Names that state no kind of which there is a view are no names of a bulk export.
+        there = {name: view for name, view in views.items() if kinds is not None and view.resource in kinds}
+        names = chosen(there or views, self.label, options)
         self._links = tuple(_links({name: views[name] for name in names}))
         each = replace(options, tables=None)
         order = reading_order(names, self._links)

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from privsynth.schema.definition import Column
 
 Meaning = Literal["key", "person", "concept", "date", "year", "month", "day", "count", "number"]
 
-# Wide enough for every event that a person now alive, or one of the last century, can have (own).
-FIRST_DATE, LAST_DATE = "1900-01-01", "2050-12-31"
+# Wide enough for every event that a person now alive, or one of the last century, can have, and what is planned (own).
+# No row of a database lies later than next year, so that the clock of the machine says the rest.
+_YEAR = datetime.now(UTC).year
+FIRST_DATE, LAST_DATE = "1900-01-01", f"{_YEAR + 1}-12-31"
+FIRST_BIRTH, LAST_BIRTH = 1880, _YEAR  # (own)
 # Standard concepts of domains that have few (https://athena.ohdsi.org); 0 is "no matching concept".
 _FEW: Mapping[str, tuple[str, ...]] = {
     "gender_concept_id": ("0", "8507", "8532"),
@@ -29,10 +33,10 @@ _KINDS: dict[Meaning, dict[str, Any]] = {
     "person": {"kind": "id", "roles": ("identifier",)},
     "concept": {"kind": "categorical", "hierarchy": "omop"},
     "date": {"kind": "date", "minimum": FIRST_DATE, "maximum": LAST_DATE},
-    "year": {"kind": "integer", "minimum": 1850, "maximum": 2050},
+    "year": {"kind": "integer", "minimum": FIRST_BIRTH, "maximum": LAST_BIRTH},
     "month": {"kind": "integer", "minimum": 1, "maximum": 12},
     "day": {"kind": "integer", "minimum": 1, "maximum": 31},
-    "count": {"kind": "integer"},
+    "count": {"kind": "integer", "minimum": 0},
     "number": {"kind": "numeric"},
 }
 

@@ -223,3 +223,15 @@ def test_without_the_extra_a_sentence_says_what_to_install(monkeypatch, tmp_path
     monkeypatch.setitem(sys.modules, "fhirpathpy", None)
     with pytest.raises(MissingPackageError, match=r"install privsynth\[fhir\]"):
         open_tables(f"fhir:{tmp_path}")
+
+
+def test_tables_of_a_bulk_export_are_those_that_its_files_are_named_after(export):
+    origin = export(Patient__ndjson=ndjson(patient()), **{"1_Encounter_0001__ndjson": "", "Claim__ndjson": ""})
+    assert set(open_tables(origin).tables()) == {"patient", "encounter"}
+    with pytest.raises(SourceError, match="has no table named 'condition'; it has "):
+        open_tables(origin, SourceOptions(tables=("condition",)))
+
+
+@pytest.mark.parametrize("name", ["part-1__ndjson", "Synthea__ndjson", "bundle__json"])
+def test_names_of_files_that_state_no_kind_leave_all_views(export, name):
+    assert set(open_tables(export(**{name: ndjson(patient())})).tables()) == set(VIEWS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import UTC, datetime
 
 import pandas as pd
 import pyarrow.csv as pa_csv
@@ -152,10 +153,21 @@ def test_a_preset_makes_a_release_whose_keys_and_concepts_resolve(gibleed, tmp_p
     assert all(pd.api.types.is_integer_dtype(column.dropna()) for column in concepts)
     assert set(people.gender_concept_id) <= {0, 8507, 8532}
     assert (visits.visit_end_date >= visits.visit_start_date).all()
+    born = visits.person_id.map(people.set_index("person_id").year_of_birth)
+    assert (pd.to_datetime(visits.visit_start_date).dt.year >= born).all()
+    length = people.month_of_birth.map({2: 29, 4: 30, 6: 30, 9: 30, 11: 30}).fillna(31)
+    assert (people.day_of_birth.isna() | people.month_of_birth.isna() | (people.day_of_birth <= length)).all()
+    assert people.year_of_birth.max() <= datetime.now(UTC).year
     report = json.loads((out / "public" / "report.json").read_text())
     bought = {column["name"].rpartition(": ")[2] for column in report["columns"] if column["provenance"] == "bought"}
     assert not bought & set(people)
     assert all(name.endswith("concept_id") for name in bought & set(visits))
+
+
+def test_a_preset_is_planned_as_it_is_released(gibleed, tmp_path, monkeypatch):
+    words = ("plan", f"omop:{gibleed}", "--preset", "person-visits", "--epsilon", "1", "--json")
+    planned = json.loads(run(monkeypatch, tmp_path / "home", *words))
+    assert [table["name"] for table in planned["tables"]] == ["person", "visit_occurrence"]
 
 
 def test_a_preset_can_be_written_down_and_changed(gibleed, tmp_path, monkeypatch):

@@ -72,7 +72,8 @@ MAY_IMPORT = {
     "release": RECIPIENT | {"extras"},
     # exact rows, for the officer
     "stats": BASE | {"privacy.accounting"},
-    "findings": BASE | {"stats"},
+    "wording": {"errors", "strict", "pages.templates"},
+    "findings": BASE | {"stats", "wording"},
     "audit.common": AUDIT | {"sampling"},
     "audit.fidelity": AUDIT | {"audit.common"},
     "audit.coverage": AUDIT | {"audit.common"},
@@ -91,14 +92,16 @@ MAY_IMPORT = {
     "report.explain_epsilon": {"report.format_numbers"},
     "report.charts": {"report.format_numbers", "report.explain_epsilon"},
     "report": BASE | {"strict"}
-    | {"findings", "policy", "pages.templates", "report.charts", "report.format_numbers", "report.explain_epsilon"},
+    | {"wording", "findings", "policy", "pages.templates"}
+    | {"report.charts", "report.format_numbers", "report.explain_epsilon"},
     # of the public report, and what the schema declares for a catalogue
-    "exports": BASE | {"schema", "findings", "pages.templates", "report", "report.charts", "report.format_numbers"},
+    "exports": BASE
+    | {"schema", "wording", "findings", "pages.templates", "report", "report.charts", "report.format_numbers"},
     # of a signed public report and signed decisions alone
-    "editions": BASE | {"strict", "signing", "approvals", "report"},
+    "editions": BASE | {"strict", "wording", "signing", "approvals", "report"},
     # where the rooms meet
     "pipeline": RECIPIENT
-    | {"hierarchies"}
+    | {"hierarchies", "wording"}
     | {"interrupts", "ledger", "privacy", "privacy.accounting", "domain", "generators", "testing"}
     | {"public_figures", "transparency"}
     | {"audit", "audit.common", "audit.disclosure", "audit.linked", "findings", "policy", "report", "release"}

@@ -51,6 +51,7 @@ def synthesize(
     seed: int | None = None,
     audit: Literal["quick", "standard", "deep", "none"] = "standard",
     policy: str | Path | None = None,
+    language: Literal["en", "de"] = "en",
     source_options: SourceOptions | Mapping[str, Any] | None = None,
     header_is_public: bool = False,
     sdv_is_declared: bool = False,
@@ -82,6 +83,7 @@ def synthesize(
       seed: of the synthetic rows; None draws one. It is printed in the report and has no part in the noise.
       audit: how much the officer's audit does; "none" leaves the public figures alone.
       policy: "internal", "trusted-partner", "public", or the path of a policy file.
+      language: of page one of the reports and of their annex on laws; the rest is in English.
       source_options: how to read the source, such as `SourceOptions(delimiter=";")`.
       header_is_public: take names of columns that look like values; without it they are refused.
       sdv_is_declared: the schema is SDV metadata that came from a code book; without it all of it counts as observed in
@@ -119,6 +121,7 @@ def synthesize(
         seed=seed,
         audit=audit,
         policy=policy,
+        language=language,
         source_options=source_options,
         header_is_public=header_is_public,
         sdv_is_declared=sdv_is_declared,
@@ -194,6 +197,7 @@ def audit_table(
     model: str | Path | None = None,
     level: Literal["quick", "standard", "deep"] = "standard",
     policy: str | Path | None = None,
+    language: Literal["en", "de"] = "en",
     key: str | None = None,
     passphrase: Callable[[], bytes] | None = None,
     source_options: SourceOptions | Mapping[str, Any] | None = None,
@@ -213,6 +217,7 @@ def audit_table(
       model: the release that the rows are from, or its folder `model`.
       level: how much is done; the report says what each level leaves out.
       policy: "internal", "trusted-partner", "public", or the path of a policy file.
+      language: of page one of the reports and of their annex on laws; the rest is in English.
       key, passphrase: as for `synthesize`.
       source_options: how to read `real` and `holdout`.
     Raises:
@@ -233,6 +238,7 @@ def audit_table(
         model=None if model is None else _path("model", model),
         level=level,
         policy=policy,
+        language=language,
         key=key,
         source_options=source_options,
     )

@@ -36,8 +36,8 @@ class Synthesizer:
       Everything afterwards (`sample`, `report`, `save`) costs nothing.
     Args:
       epsilon, delta, unit, max_rows_per_unit, schema, dataset, generator, holdout_fraction, rows, format, key,
-        passphrase, seed, audit, policy, source_options, header_is_public, sdv_is_declared, keep_units, expect_rows,
-        anyway, prior: as for `privsynth.synthesize`.
+        passphrase, seed, audit, policy, language, source_options, header_is_public, sdv_is_declared, keep_units,
+        expect_rows, anyway, prior: as for `privsynth.synthesize`.
       out: a new folder for the release; None keeps it in a private folder, which is wiped when the last reference to
         the synthesizer and its release goes. `save` copies it to a place that lasts.
     Attributes:
@@ -78,6 +78,7 @@ class Synthesizer:
         seed: int | None = None,
         audit: Literal["quick", "standard", "deep", "none"] = "standard",
         policy: str | Path | None = None,
+        language: Literal["en", "de"] = "en",
         source_options: SourceOptions | Mapping[str, Any] | None = None,
         header_is_public: bool = False,
         sdv_is_declared: bool = False,
@@ -102,6 +103,7 @@ class Synthesizer:
         self.seed = seed
         self.audit = audit
         self.policy = policy
+        self.language = language
         self.source_options = source_options
         self.header_is_public = header_is_public
         self.sdv_is_declared = sdv_is_declared

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from privsynth.cli import STOPPED
-from privsynth.cli.terminal.options import policy_option, source_options, take_source_options
+from privsynth.cli.terminal.options import language_option, policy_option, source_options, take_source_options
 from privsynth.cli.terminal.output import (
     checks_line,
     emit_json,
@@ -46,6 +46,7 @@ from privsynth.cli.terminal.output import (
     help="How thorough the audit is; the report says what each level leaves out.",
 )
 @policy_option
+@language_option
 @click.option("--key", metavar="NAME", help="Signing key of the report.")
 @source_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout; it holds exact figures.")

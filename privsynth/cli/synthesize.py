@@ -14,6 +14,7 @@ from privsynth.cli.terminal.options import (
     declared_option,
     expect_rows_option,
     header_option,
+    language_option,
     policy_option,
     preset_option,
     prior_option,
@@ -100,6 +101,7 @@ _WORDS = {"fail": "failed", "review": "to review", "insufficient": "without enou
 )
 @preset_option
 @policy_option
+@language_option
 @prior_option
 @source_options
 @header_option

@@ -23,6 +23,7 @@ from privsynth.signing.checks.promise import MAX_REPORT_JSON_BYTES
 from privsynth.signing.release import REPORT, REPORT_JSON
 from privsynth.strict.json import loads
 from privsynth.strict.time import to_text
+from privsynth.wording.words import ENGLISH, LANGUAGES
 
 _START, _END = DEEDS_START.encode(), DEEDS_END.encode()
 
@@ -64,6 +65,7 @@ class EditionFacts:
 class _Told:
     """What the lines of page one are made of; see `ToldDeeds`."""
 
+    language: str
     created: str
     tool_version: str
     unsigned: bool
@@ -101,13 +103,15 @@ def edited(report: bytes, page: bytes, facts: EditionFacts) -> tuple[bytes, byte
     try:
         data = loads(report, what=REPORT_JSON, max_bytes=MAX_REPORT_JSON_BYTES, error=VerificationError)
         parts = Page.split(page)
+        told = data.get("language", ENGLISH)
         known = {name: data[name] for name in ("created", "tool_version", "unsigned", "signer")}
-    except (KeyError, TypeError, VerificationError):
+    except (AttributeError, KeyError, TypeError, VerificationError):
         raise InputError("the report of this release is not one that privsynth writes") from None
     if not {"sign_offs", "edition"}.isdisjoint(data):
         raise InputError("this is an approved edition already; publish the draft that it was made of")
     added = {"sign_offs": as_json(facts.sign_offs, "sign_offs"), "edition": as_json(facts.edition, "edition")}
-    lines = deeds_of(_Told(**known, sign_offs=facts.sign_offs, edition=facts.edition))
+    language = told if told in LANGUAGES else ENGLISH
+    lines = deeds_of(_Told(**known, language=language, sign_offs=facts.sign_offs, edition=facts.edition))
     block = b"\n" + render_deeds(lines).encode()
     return json_text({**data, **added}).encode(), _filled(parts.with_envelope(b""), block)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from privsynth.errors import Option
 from privsynth.exports.facts import ReleaseFacts
 from privsynth.report.format_numbers import interval, number
-from privsynth.report.sheet.nouns import listed, unit_noun
+from privsynth.report.sheet.nouns import unit_noun
+from privsynth.wording.words import words
 
 SYNTHETIC = (
     "The rows in this folder are synthetic: a model invented them. No row describes a real person, and a row that "
@@ -33,7 +34,7 @@ def promise(facts: ReleaseFacts) -> str:
     g = facts.guarantee
     whose = unit_noun(g)
     public = [file.table for file in facts.data if file.reference]
-    tables = f"reference {'table' if len(public) == 1 else 'tables'} {listed(public)}"
+    tables = f"reference {'table' if len(public) == 1 else 'tables'} {words().listed(public)}"
     apart = f", apart from the public {tables}, passed through unchanged," if public else ""
     rows = f" ({rows_of_unit(g.max_rows_per_unit)})" if g.max_rows_per_unit else ""
     return (

@@ -5,35 +5,39 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from privsynth.findings.finding import Finding
+from privsynth.wording.words import Words, words
 
 CELL = "most_telling"  # key of a share among rows with one value, in the detail of a pair of columns
 Titles = Callable[[str], str]
 _COUNTED = ("columns", "generations", "rows", "slices")  # units of which there can be one
 
 
-def sentence(finding: Finding, title: Titles | None = None) -> str:
+def sentence(finding: Finding, title: Titles | None = None, say: Words | None = None) -> str:
     """Return what a finding says, with its figure and what it is compared with; it ends with a full stop.
 
     Args:
       title: from the name of a finding to its title, for findings that have no sentence of their own.
+      say: the language; English if left out.
     """
+    say = words() if say is None else say
     if finding.value is None:
-        return f"{_heading(finding, title)}: not measured."
+        return say.say("finding.not_measured", what=_heading(finding, title, say))
     own = _SENTENCES.get(finding.name)
-    said = own(finding) if own is not None else ""
-    return said or _plain(finding, title)
+    said = own(finding, say) if own is not None else ""
+    return said or _plain(finding, title, say)
 
 
-def share(value: float) -> str:
+def share(value: float, say: Words | None = None) -> str:
     """Return a share of rows in words: "3 in 10" near tenths, else percent; none and all where it is nought or one."""
+    say = words() if say is None else say
     if value <= 0:
-        return "none"
+        return say.say("share.none")
     if value >= 1:
-        return "all"
+        return say.say("share.all")
     tenths = value * 10
     if abs(tenths - round(tenths)) < 0.05 and 1 <= round(tenths) <= 9:
-        return f"{round(tenths)} in 10"
-    return percent(value)
+        return say.say("share.tenths", n=round(tenths))
+    return say.figure(percent(value))
 
 
 def percent(value: float) -> str:
@@ -43,151 +47,181 @@ def percent(value: float) -> str:
     return f"{text.rstrip('0').rstrip('.') if '.' in text else text} %"
 
 
-def _heading(finding: Finding, title: Titles | None) -> str:
-    name = title(finding.name) if title else finding.name.replace("_", " ").capitalize()
-    return f"{name}, {_words(finding.group)}" if finding.group else name
+def _heading(finding: Finding, title: Titles | None, say: Words) -> str:
+    name = say.of(title(finding.name) if title else finding.name.replace("_", " ").capitalize())
+    return say.say("finding.named", title=name, group=_words(finding.group, say)) if finding.group else name
 
 
-def _words(group: str) -> str:
+def _words(group: str, say: Words) -> str:
     """Return the columns of a group in words."""
-    return group.replace(" × ", " and ").replace(" · ", ", ")
+    return say.listed(group.replace(" · ", ", ").split(" × "), most=9)
 
 
-def _plain(finding: Finding, title: Titles | None) -> str:
-    beside = ""
-    if finding.baseline is not None:
-        beside = f", {finding.baseline_label or 'to compare with'}: {_figure(finding.baseline, finding.unit)}"
-    return f"{_heading(finding, title)}: {_figure(finding.value, finding.unit)}{beside}."
+def _plain(finding: Finding, title: Titles | None, say: Words) -> str:
+    what, figure = _heading(finding, title, say), _figure(finding.value, say, finding.unit)
+    if finding.baseline is None:
+        return say.say("finding.plain", what=what, figure=figure)
+    label = say.of(finding.baseline_label) if finding.baseline_label else say.say("finding.to_compare")
+    beside = _figure(finding.baseline, say, finding.unit)
+    return say.say("finding.plain_beside", what=what, figure=figure, label=label, beside=beside)
 
 
-def _figure(value: float | None, unit: str = "") -> str:
+def _figure(value: float | None, say: Words, unit: str = "") -> str:
     if value is None:
         return "–"
-    text = f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    text = say.figure(f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}")
     if unit == "mu":
         return text
     return f"{text} {unit.removesuffix('s') if text == '1' and unit in _COUNTED else unit}".rstrip()
 
 
-def _distance(finding: Finding) -> str:
+def _distance(finding: Finding, say: Words) -> str:
+    what = _words(finding.group, say) or say.say("finding.all_columns")
+    values = {"what": what, "value": say.figure(percent(finding.value or 0.0))}
+    kind = _FRESH.get(finding.baseline_label) if finding.baseline is not None else None
+    if kind is None:
+        told = say.say("finding.distance", **values)
+    else:
+        told = say.say(f"finding.distance_{kind}", fresh=say.figure(percent(finding.baseline or 0.0)), **values)
     cell = finding.detail.get(CELL)
-    fresh = ""
-    if finding.baseline is not None and finding.baseline_label in _FRESH:
-        fresh = f", {_FRESH[finding.baseline_label]} {finding.baseline:.2f}"
-    told = f"{_words(finding.group) or 'All columns'}: distance {finding.value:.2f}{fresh}."
     if not cell:
         return told
-    return (
-        f"Of the rows with {cell['given']}, {share(cell['synthetic'])} have {cell['of']}; in the real table "
-        f"{share(cell['real'])}. {told}"
-    )
+    ours, real = share(cell["synthetic"], say), share(cell["real"], say)
+    return say.say("finding.cell", given=cell["given"], of=cell["of"], ours=ours, real=real, rest=told)
 
 
 # What fresh rows reach, as a sentence names it; other baselines are no rows.
 _FRESH = {
-    "holdout": "fresh real rows",
-    "holdout persons": "fresh real persons",
-    "sampling alone": "by chance alone",
-    "persons mixed at random": "by chance alone",
-    "if the columns were unrelated": "unrelated columns would have",
-    "sampling alone, at this group's size": "by chance alone",
+    "holdout": "rows",
+    "holdout persons": "persons",
+    "sampling alone": "chance",
+    "persons mixed at random": "chance",
+    "if the columns were unrelated": "unrelated",
+    "sampling alone, at this group's size": "chance",
 }
 
 
-def _rate(finding: Finding) -> str:
+def _rate(finding: Finding, say: Words) -> str:
     group, _, event = finding.group.partition(" · ")
-    if finding.baseline is None or not event:
-        return ""
-    return f"{event} among {group}: {percent(finding.value or 0.0)} in place of {percent(finding.baseline)}."
-
-
-def _share_of_group(finding: Finding) -> str:
     if finding.baseline is None:
         return ""
-    value = finding.value or 0.0
+    values = {"value": say.figure(percent(finding.value or 0.0)), "real": say.figure(percent(finding.baseline))}
+    if event:
+        return say.say("finding.rate", event=event, group=group, **values)
+    noisy = "_noisy" if finding.visibility == "public" else ""
+    return say.say(f"finding.rate_of_outcome{noisy}", group=group, **values)
+
+
+def _share_of_group(finding: Finding, say: Words) -> str:
+    if finding.baseline is None:
+        return ""
+    value, real = finding.value or 0.0, say.figure(percent(finding.baseline))
     if value == 0 and finding.baseline > 0:
-        return f"{finding.group} has vanished: no synthetic row, in place of {percent(finding.baseline)}."
-    return f"{finding.group} makes up {percent(value)} of the rows in place of {percent(finding.baseline)}."
+        return say.say("finding.vanished", group=finding.group, real=real)
+    return say.say("finding.group_share", group=finding.group, value=say.figure(percent(value)), real=real)
 
 
-def _strength(finding: Finding) -> str:
+def _strength(finding: Finding, say: Words) -> str:
     ours, real = finding.detail.get("synthetic"), finding.detail.get("train")
     if ours is None or real is None:
         return ""
-    how = f"more {'weakly' if abs(ours) < abs(real) else 'strongly'} than in the real table"
-    if ours * real < 0:
-        how = "the other way round"
-    return f"{_words(finding.group)} are tied {how}: {ours:.2f} in place of {real:.2f}."
+    how = "turned" if ours * real < 0 else "weakly" if abs(ours) < abs(real) else "strongly"
+    values = {"value": say.figure(f"{ours:.2f}"), "real": say.figure(f"{real:.2f}")}
+    return say.say(f"finding.tied_{how}", what=_words(finding.group, say), **values)
 
 
-def _missing(finding: Finding) -> str:
+def _missing(finding: Finding, say: Words) -> str:
     ours, real = finding.detail.get("synthetic"), finding.detail.get("train")
     if ours is None or real is None:
         return ""
-    return f"{finding.group} is missing in {percent(ours)} of the rows in place of {percent(real)}."
+    values = {"value": say.figure(percent(ours)), "real": say.figure(percent(real))}
+    return say.say("finding.missing", group=finding.group, **values)
 
 
-def _tail(finding: Finding) -> str:
+def _tail(finding: Finding, say: Words) -> str:
     factor = finding.value or 0.0
     if factor <= 0:
-        return f"{finding.group}: no extreme values are left."
-    word = f"{factor:.1f} times as far" if factor >= 1 else f"only {percent(factor)} as far"
-    return f"{finding.group}: extreme values reach {word} as in the real table."
+        return say.say("finding.tail_none", group=finding.group)
+    if factor >= 1:
+        return say.say("finding.tail_further", group=finding.group, factor=say.figure(f"{factor:.1f}"))
+    return say.say("finding.tail_nearer", group=finding.group, value=say.figure(percent(factor)))
 
 
-def _quantile(finding: Finding) -> str:
+def _quantile(finding: Finding, say: Words) -> str:
     value = finding.value or 0.0
-    way = "above" if value > 0 else "below"
-    return f"{_words(finding.group)}: {abs(value):.2g} standard deviations {way} the real one."
+    key = f"finding.quantile_{'above' if value > 0 else 'below'}"
+    return say.say(key, what=_words(finding.group, say), value=say.figure(f"{abs(value):.2g}"))
 
 
-def _moved(finding: Finding) -> str:
-    fresh = f"; those of fresh real rows {finding.baseline:.2g}" if finding.baseline is not None else ""
-    return f"{finding.group}: values lie {finding.value:.2g} standard deviations from the real ones on average{fresh}."
+def _moved(finding: Finding, say: Words) -> str:
+    values = {"group": finding.group, "value": say.figure(f"{finding.value:.2g}")}
+    if finding.baseline is None:
+        return say.say("finding.moved", **values)
+    return say.say("finding.moved_fresh", fresh=say.figure(f"{finding.baseline:.2g}"), **values)
 
 
-def _group_distance(finding: Finding) -> str:
-    beside = f", by chance alone {finding.baseline:.2f}" if finding.baseline is not None else ""
-    return f"Among {finding.group}, columns and pairs are at distance {finding.value:.2f}{beside}."
+def _group_distance(finding: Finding, say: Words) -> str:
+    values = {"group": finding.group, "value": say.figure(percent(finding.value or 0.0))}
+    if finding.baseline is None:
+        return say.say("finding.within", **values)
+    return say.say("finding.within_chance", fresh=say.figure(percent(finding.baseline)), **values)
 
 
-def _rule(finding: Finding) -> str:
+def _rule(finding: Finding, say: Words) -> str:
     if not finding.value:
-        return f"All synthetic rows obey: {finding.group}."
+        return say.say("finding.obey", rule=finding.group)
     broken = finding.detail.get("violations")
     if broken is None or finding.n is None:
         return ""
-    return f"{broken:,} of {finding.n:,} synthetic rows break the rule: {finding.group}."
+    return say.say("finding.broken", n=broken, of=finding.n, rule=finding.group)
 
 
-def _told_apart(finding: Finding) -> str:
-    value = finding.value or 0.5
-    return (
-        f"Shown one synthetic and one real row, a model tells which is which {percent(min(max(value, 0.0), 1.0))} of "
-        "the time; half of the time would be guessing."
-    )
+def _told_apart(finding: Finding, say: Words) -> str:
+    value = min(max(finding.value or 0.5, 0.0), 1.0)
+    return say.say("finding.told_apart", value=say.figure(percent(value)))
 
 
-def _copies(finding: Finding) -> str:
+def _copies(finding: Finding, say: Words) -> str:
     copies = finding.detail.get("copies")
     if copies is None:
         return ""
-    beside = f"; by chance {percent(finding.baseline)} would" if finding.baseline else ""
-    many = f"{copies:,} synthetic rows equal" if copies != 1 else "1 synthetic row equals"
-    return f"{many} a training row in every column ({percent(finding.value or 0.0)}{beside})."
+    value = say.figure(percent(finding.value or 0.0))
+    if not finding.baseline:
+        return say.some("finding.copies", copies, value=value)
+    return say.some("finding.copies_chance", copies, value=value, fresh=say.figure(percent(finding.baseline)))
 
 
-def _lower_bound(finding: Finding) -> str:
+def _lower_bound(finding: Finding, say: Words) -> str:
     if finding.baseline is None:
         return ""
-    return (
-        f"Attacks show that epsilon is at least {finding.value:.2g} where {finding.baseline:.2g} was promised: the "
-        "promise would be broken."
-        if (finding.value or 0.0) > finding.baseline
-        else f"Attacks show that epsilon is at least {finding.value:.2g}; {finding.baseline:.2g} was promised."
-    )
+    broken = "_broken" if (finding.value or 0.0) > finding.baseline else ""
+    values = {"value": say.figure(f"{finding.value:.2g}"), "promised": say.figure(f"{finding.baseline:.2g}")}
+    return say.say(f"finding.bound{broken}", **values)
 
 
+def _slices(finding: Finding, say: Words) -> str:
+    n = round(finding.value or 0.0)
+    if finding.name == "unseen_slices" or finding.baseline is None:
+        return say.some(f"finding.{finding.name}", n)
+    fresh = say.say("share.none") if finding.baseline == 0 else say.figure(f"{finding.baseline:,.0f}")
+    return say.some("finding.missing_slices_fresh", n, fresh=fresh)
+
+
+def _utility_gap(finding: Finding, say: Words) -> str:
+    if not finding.group or (finding.value or 0.0) <= 0:
+        return ""
+    return say.say("finding.utility_gap", group=finding.group, value=say.figure(f"{finding.value:.2f}"))
+
+
+_OF_HISTORIES = (
+    "children_distance",
+    "parent_distance",
+    "place_distance",
+    "transition_distance",
+    "gap_distance",
+    "aggregate_1way",
+    "aggregate_2way",
+)
 _DISTANCES = (
     "tie_distance",
     "tvd_1way",
@@ -196,8 +230,14 @@ _DISTANCES = (
     "tvd_2way_worst",
     "tvd_3way_worst",
     "calendar_distance",
+    *(
+        f"{kind}{which}"
+        for kind in ("children_distance", "parent_distance", "place_distance")
+        for which in ("", "_worst")
+    ),
+    *(f"{name}{which}" for name in _OF_HISTORIES for which in ("", "_worst")),
 )
-_SENTENCES: dict[str, Callable[[Finding], str]] = {
+_SENTENCES: dict[str, Callable[[Finding, Words], str]] = {
     **dict.fromkeys(_DISTANCES, _distance),
     **dict.fromkeys(("association_difference", "correlation_difference"), _strength),
     "base_rate": _rate,
@@ -212,4 +252,6 @@ _SENTENCES: dict[str, Callable[[Finding], str]] = {
     "exact_copies": _copies,
     "epsilon_lower_bound": _lower_bound,
     "epsilon_lower_bound_one_run": _lower_bound,
+    **dict.fromkeys(("missing_slices", "unseen_slices"), _slices),
+    "utility_gap": _utility_gap,
 }

@@ -16,6 +16,7 @@ from privsynth.schema.files import load_schema, schema_from
 from privsynth.schema.linked import LinkedSchema, linked_schema
 from privsynth.schema.rule_checks import check_rules
 from privsynth.sources.protocol import SourceOptions
+from privsynth.wording.words import ENGLISH, LANGUAGES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,6 +77,7 @@ class SynthesizeConfig:
     source_options: SourceOptions | Mapping[str, Any] | None = None
     audit: AuditLevel = "standard"
     policy: str | Path | None = None
+    language: str = ENGLISH
     header_is_public: bool = False
     sdv_is_declared: bool = False
     keep_units: bool | None = None
@@ -96,6 +98,7 @@ class SynthesizeConfig:
         SourceOptions.of(self.source_options)
         _validate.one_of(get_args(Format), format=self.format)
         _validate.one_of(get_args(AuditLevel), audit=self.audit)
+        _validate.one_of(LANGUAGES, language=self.language)
         in_range(0.0, 0.5, holdout_fraction=self.holdout_fraction)
         if self.rows is not None:
             in_range(1, 10**10, rows=self.rows)

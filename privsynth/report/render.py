@@ -26,20 +26,20 @@ from privsynth.report.sheet.decision_sheet import Deed, decision_sheet
 from privsynth.report.sheet.uses import doubted_ties
 from privsynth.report.titles import GLOSSARY, STATUSES, VERDICTS, plain_part, titles_by
 from privsynth.report.verdict_rows import checks, tally
+from privsynth.wording.words import Foreign, words
 
 ATTESTATION = Markup('<script type="application/vnd.in-toto.bundle" id="privsynth-attestation"></script>')
 DEEDS_START, DEEDS_END = Markup("<!-- privsynth:deeds -->"), Markup("<!-- /privsynth:deeds -->")
 LOUD = ("fail", "review")  # verdicts that ask for a person
 
 
-def render(report: ReportData, titles: Mapping[str, str], *, language: str = "en") -> str:
+def render(report: ReportData, titles: Mapping[str, str]) -> str:
     """Return the report as one self-contained HTML page with an empty attestation element at its end.
 
     Every chart is inline SVG with a text alternative, and its figures stand in a table beside it. Texts from outside
     (names of columns, groups, datasets) are escaped and cleaned of control characters.
     Args:
       titles: name of a finding -> its title; a name without one is spelled out.
-      language: of the regulatory annex, "en" or "de".
     Raises:
       jinja2.UndefinedError: a template names what does not exist.
       ValueError: a figure is not finite.
@@ -62,7 +62,8 @@ def render(report: ReportData, titles: Mapping[str, str], *, language: str = "en
             sections=sections(report, title),
             unmeasured=unmeasured(report),
             tally=tally(report),
-            annex=annex(report, language),
+            annex=annex(report, report.language),
+            say=words(report.language).say,
             sheet=decision_sheet(report, title),
             loud_checks=[check for check in judged if check.verdict in LOUD],
             quiet_checks=[check for check in judged if check.verdict not in LOUD],
@@ -103,6 +104,7 @@ def _environment(folder: Path) -> Environment:
         pairs=zip,
         sentence=lambda words: f"{words[:1].upper()}{words[1:]}.",
     )
+    environment.tests["foreign"] = lambda text: isinstance(text, Foreign)
     environment.globals.update(interval=format_numbers.interval, zero_note=zero_note)
     return environment
 

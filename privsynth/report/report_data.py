@@ -24,6 +24,7 @@ from privsynth.report.records.inside import OfficerPart
 from privsynth.report.records.judgement import ApprovedEdition, Decision, Hazard, SignOff, Terms
 from privsynth.report.records.promise import EarlierReleases, GeneratorRecord, Guarantee, PriorRecord
 from privsynth.report.records.tables import ColumnProfile, ColumnRecord, SampleRows, TableRecord
+from privsynth.wording.words import ENGLISH, LANGUAGES
 
 SCHEMA_VERSION = "1.1"
 
@@ -36,6 +37,7 @@ class ReportData:
 
     Attributes:
       kind: "public" or "officer".
+      language: of page one and of the annex on laws, one of `privsynth.wording.words.LANGUAGES`; the rest is English.
       created: ISO 8601 date and time with its offset; the clock is the caller's.
       unsigned: no key was given. demo: the key is the one named DEMO.
       guarantee: None for a generator without one, or for a table from elsewhere; never None in a public report.
@@ -68,6 +70,7 @@ class ReportData:
     tool_version: str
     generator: GeneratorRecord
     guarantee: Guarantee | None
+    language: str = ENGLISH
     unsigned: bool = True
     demo: bool = False
     n_rows_synthetic: int | None = None
@@ -95,6 +98,8 @@ class ReportData:
 
     def __post_init__(self) -> None:
         one_of("kind", self.kind, ReportKind)
+        if self.language not in LANGUAGES:
+            raise ValueError(f"language must be one of {', '.join(LANGUAGES)}, not {self.language!r}")
         if datetime.fromisoformat(self.created).tzinfo is None:
             raise ValueError("created must carry its offset from UTC, for example 2026-11-22T10:00:00+00:00")
         if not self.generator.private and self.guarantee is not None:

@@ -92,10 +92,10 @@ def test_findings_are_said_in_plain_sentences():
     cell = {"given": "diagnosis = O80", "of": "sex = M", "synthetic": 0.304, "real": 0.0}
     pair = finding(group="diagnosis × sex", value=0.31, baseline=0.04, baseline_label="holdout", detail={CELL: cell})
     assert sentence(pair) == (
-        "Of the rows with diagnosis = O80, 3 in 10 have sex = M; in the real table none. diagnosis and sex: distance "
-        "0.31, fresh real rows 0.04."
+        "Of the rows with diagnosis = O80, 3 in 10 have sex = M; in the real table none. diagnosis and sex: 31 % of "
+        "the rows would have to change to be spread as in the real table; of fresh real rows 4 %."
     )
-    assert sentence(replace(pair, detail={})) == "diagnosis and sex: distance 0.31, fresh real rows 0.04."
+    assert sentence(replace(pair, detail={})).startswith("diagnosis and sex: 31 % of the rows would have to change")
     rate = finding("base_rate", "ethnicity=x · readmitted=true", 0.104, family="bias", baseline=0.207)
     assert sentence(rate) == "readmitted=true among ethnicity=x: 10 % in place of 21 %."
     gone = finding("representation", "sex=X", 0.0, family="bias", baseline=0.08)
@@ -107,6 +107,14 @@ def test_findings_are_said_in_plain_sentences():
     other = finding("own_figure", "", 0.25, baseline=0.5, baseline_label="a coin")
     assert sentence(other, {"own_figure": "A figure of mine"}.get) == "A figure of mine: 0.25, a coin: 0.5."
     assert sentence(finding(value=None, verdict="insufficient")).endswith("not measured.")
+    lacking = finding("missing_slices", "", 28.0, family="coverage", baseline=0.0, baseline_label="fresh")
+    said = sentence(lacking)
+    assert said.startswith("28 combinations of values that are common among the real rows are missing or rare among")
+    assert said.endswith("as many fresh real rows lack none.")
+    assert sentence(replace(lacking, value=1.0)).startswith("1 combination of values that is common")
+    lost = finding("utility_gap", "fraud (trees)", 0.117, family="utility", baseline=0.0, baseline_label="no loss")
+    assert "ranks worse" in sentence(lost)
+    assert sentence(replace(lost, value=-0.01)).endswith("no loss: 0.")
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))

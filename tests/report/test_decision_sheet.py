@@ -18,8 +18,9 @@ from privsynth.report.records.judgement import SignOff, Terms
 from privsynth.report.records.promise import EarlierReleases, Guarantee
 from privsynth.report.records.tables import TableRecord
 from privsynth.report.report_data import json_schema
-from privsynth.report.sheet.decision_sheet import NOBODY, decision_sheet
-from privsynth.report.sheet.nouns import listed, unit_noun, with_article
+from privsynth.report.sheet.decision_sheet import decision_sheet
+from privsynth.report.sheet.nouns import unit_noun
+from privsynth.wording.words import with_article, words
 
 FIRST = EarlierReleases(releases=0, epsilon=0.0, delta=0.0)
 TWO = EarlierReleases(releases=2, epsilon=2.0, delta=2e-6, units=("patient_id",))
@@ -54,9 +55,9 @@ def test_articles_and_lists():
     assert [with_article(n) for n in ("patient", "account", "user", "unit", "employee")] == [
         "a patient", "an account", "a user", "a unit", "an employee",
     ]  # fmt: skip
-    assert listed(["a"]) == "a"
-    assert listed(["a", "b", "c"]) == "a, b and c"
-    assert listed(list("abcdef")) == "a, b, c, d and 2 more"
+    assert words().listed(["a"]) == "a"
+    assert words().listed(["a", "b", "c"]) == "a, b and c"
+    assert words().listed(list("abcdef")) == "a, b, c, d and 2 more"
 
 
 def test_whose_privacy_is_said_with_the_declared_nouns(public_report):
@@ -195,7 +196,7 @@ def test_who_did_what_and_when(public_report):
     lines = {deed.what: deed for deed in sheet(public_report).deeds}
     assert list(lines) == ["Made", "Signed", "Reviewed", "Approved"]
     assert lines["Made"].at == "22 November 2026, 10:00 UTC"
-    assert lines["Reviewed"].by == lines["Approved"].by == NOBODY
+    assert lines["Reviewed"].by == lines["Approved"].by == "nobody yet"
     told = (
         SignOff(meaning="approved", name="A. Officer", at="2026-11-23T12:00:00+01:00", comment="for the board"),
         SignOff(meaning="rejected", name="B. Auditor", at="2026-11-24T12:00:00+00:00"),

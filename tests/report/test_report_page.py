@@ -73,6 +73,15 @@ class Page(HTMLParser):
         return re.sub(r"\s+", " ", " ".join(self.texts))
 
 
+def test_golden_page_one_in_german(report):
+    page = render(replace(report, language="de"))
+    text = page[page.index("<body") : page.index('<nav class="contents"')]
+    path = GOLDEN / f"{report.kind}.de.html"
+    if os.environ.get(REWRITE):
+        path.write_text(text, encoding="utf-8", newline="\n")
+    assert text == path.read_text(encoding="utf-8"), f"{path.name} differs; if that is wanted, set {REWRITE}=1"
+
+
 @pytest.mark.parametrize("suffix", ["html", "json"])
 def test_golden_files(report, suffix):
     """Set PRIVSYNTH_UPDATE_GOLDEN=1 to write them anew after a wanted change, and read the difference."""

@@ -114,6 +114,17 @@ def prior_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def language_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option that names the language of page one."""
+    return click.option(
+        "--language",
+        type=click.Choice(["en", "de"]),
+        default="en",
+        show_default=True,
+        help="Language of page one of the reports and of their annex on laws; the rest is in English.",
+    )(command)
+
+
 def policy_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the option that names a policy."""
     return click.option(

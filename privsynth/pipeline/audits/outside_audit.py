@@ -52,6 +52,7 @@ from privsynth.signing.release import sign_folder
 from privsynth.signing.store import open_key
 from privsynth.sources.registry import SourceOptions, extension_of, open_source, read_table
 from privsynth.table import Table
+from privsynth.wording.words import ENGLISH, LANGUAGES
 from privsynth.workspace import Workspace
 
 Origin = str | Path | pd.DataFrame | Mapping[str, str | Path | pd.DataFrame]
@@ -71,6 +72,7 @@ class AuditConfig:
       model: folder of the model that made the rows, if it is one of ours.
       level: how much is done.
       policy: name of a shipped policy or path of a policy file.
+      language: of page one and of the annex on laws.
       source_options: how to read `real` and `holdout`.
     """
 
@@ -84,6 +86,7 @@ class AuditConfig:
     model: Path | None = None
     level: Level = "standard"
     policy: str | Path | None = None
+    language: str = ENGLISH
     key: str | None = None
     source_options: SourceOptions | Mapping[str, Any] | None = None
 
@@ -98,6 +101,7 @@ class AuditConfig:
             _validate.non_negative(claimed_epsilon=epsilon)
             _validate.inside(0, 1, claimed_delta=delta)
         _validate.one_of(LEVELS, level=self.level)
+        _validate.one_of(LANGUAGES, language=self.language)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -320,6 +324,7 @@ def _report(job: _AuditJob, audited: _Audited) -> ReportData:
         dataset=job.dataset,
         created=job.env.now.isoformat(),
         tool_version=__version__,
+        language=job.config.language,
         generator=GeneratorRecord(
             name=job.model.fitted.name if job.model else ELSEWHERE, version="", private=job.claimed is not None
         ),

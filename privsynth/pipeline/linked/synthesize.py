@@ -306,7 +306,8 @@ def _write(job: LinkedJob, made: LinkedMade, folder: Path, *, signed: bool = Tru
             reference_rows={name: table.n_rows for name, table in made.references.items()},
             policy=job.policy,
         )
-        report = replace(linked_report(made.public, job.request, made.bill, run), earlier=made.earlier)
+        report = linked_report(made.public, job.request, made.bill, run)
+        report = replace(report, earlier=made.earlier, language=job.config.language)
         write_report(folder / "public", report)
         data = _data_files(job, made, folder / "public")
         write_documents(folder / "public", report, data, steward_of(job.request.schema))

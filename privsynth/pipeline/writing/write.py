@@ -79,7 +79,7 @@ def write_release(job: Job, made: Made, folder: Path, *, signed: bool = True) ->
             files=[*files, *names_of_documents(catalogued=job.request.schema.catalogue is not None)],
             policy=job.policy,
         )
-        report = replace(report, extensions=job.extensions, earlier=made.earlier)
+        report = replace(report, extensions=job.extensions, earlier=made.earlier, language=job.config.language)
         write_report(folder / "public", report)
         delimiter = public.rows.source_format.delimiter
         written = data_file(folder / "public", data, rows=public.rows.n_rows, delimiter=delimiter)

@@ -13,8 +13,7 @@ from privsynth.errors import ConfigError
 from privsynth.pages.templates import templates_dir
 from privsynth.report.regulation.facts import CONDITIONS, VALUES
 from privsynth.strict.yaml import loads
-
-LANGUAGES = ("en", "de")
+from privsynth.wording.words import LANGUAGES
 
 Text = Annotated[str, Field(min_length=1)]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Protocol
 
 from privsynth.report.records.judgement import ApprovedEdition, SignOff
@@ -13,8 +12,8 @@ from privsynth.report.sheet.reasons import Reason, reasons
 from privsynth.report.sheet.untested import untested
 from privsynth.report.sheet.uses import Uses, policy_words, uses
 from privsynth.report.titles import Titles
+from privsynth.wording.words import Words, words
 
-NOBODY = "nobody yet"
 KEY_GROUPS = 2  # of the fingerprint, eight digits each, to recognise a key by (own); the annex has all
 
 
@@ -36,6 +35,8 @@ class Deed:
 class ToldDeeds(Protocol):
     """What the lines of who did what are a function of; a `ReportData` has it."""
 
+    @property
+    def language(self) -> str: ...
     @property
     def created(self) -> str: ...
     @property
@@ -76,49 +77,47 @@ class DecisionSheet:
 
 
 def decision_sheet(report: ReportData, title: Titles) -> DecisionSheet:
-    """Return the answers of page one."""
+    """Return the answers of page one, in the language of the report."""
+    say = words(report.language)
     return DecisionSheet(
-        protected=protected(report),
-        promise=None if report.guarantee is None else promised(report.guarantee),
-        releases=together(report),
-        reasons=reasons(report, title),
-        untested=untested(report),
-        uses=uses(report),
-        policy=policy_words(report, title),
+        protected=protected(report, say),
+        promise=None if report.guarantee is None else promised(report.guarantee, say),
+        releases=together(report, say),
+        reasons=reasons(report, title, say),
+        untested=untested(report, say),
+        uses=uses(report, say),
+        policy=policy_words(report, title, say),
         deeds=deeds_of(report),
     )
 
 
 def deeds_of(told: ToldDeeds) -> tuple[Deed, ...]:
     """Return the lines in the order of the work; what people did, as the edition of this file knows it."""
-    lines = [Deed("Made", f"with privsynth {told.tool_version}", moment(told.created)), _signed(told)]
-    for meaning, what in (("reviewed", "Reviewed"), ("approved", "Approved"), ("rejected", "Rejected")):
+    say = words(told.language)
+    made = say.say("deeds.tool", version=told.tool_version)
+    lines = [Deed(say.say("deeds.made"), made, say.date(told.created)), _signed(told, say)]
+    for meaning in ("reviewed", "approved", "rejected"):
         own = [one for one in told.sign_offs if one.meaning == meaning]
-        lines += [Deed(what, one.name, moment(one.at), one.comment) for one in own]
+        lines += [Deed(say.say(f"deeds.{meaning}"), one.name, say.date(one.at), one.comment) for one in own]
         if not own and meaning != "rejected":
-            lines.append(Deed(what, NOBODY if told.edition is None else "nobody", ""))
+            nobody = say.say("deeds.nobody_yet" if told.edition is None else "deeds.nobody")
+            lines.append(Deed(say.say(f"deeds.{meaning}"), nobody, ""))
     if told.edition is not None:
-        by, key = _hand(told.edition.published_by)
-        lines.append(Deed("Published", by, moment(told.edition.published_at), key=key))
-        lines.append(Deed("Edition", "approved edition of draft SHA-256", "", key=told.edition.draft))
+        by, key = _hand(told.edition.published_by, say)
+        lines.append(Deed(say.say("deeds.published"), by, say.date(told.edition.published_at), key=key))
+        lines.append(Deed(say.say("deeds.edition"), say.say("deeds.draft"), "", key=told.edition.draft))
     return tuple(lines)
 
 
-def _signed(told: ToldDeeds) -> Deed:
+def _signed(told: ToldDeeds, say: Words) -> Deed:
     if told.unsigned:
-        return Deed("Signed", "nobody: UNSIGNED", "")
-    by, key = _hand(told.signer)
-    return Deed("Signed", by, moment(told.created), key=key)
+        return Deed(say.say("deeds.signed"), say.say("deeds.unsigned"), "")
+    by, key = _hand(told.signer, say)
+    return Deed(say.say("deeds.signed"), by, say.date(told.created), key=key)
 
 
-def _hand(signer: str) -> tuple[str, str]:
+def _hand(signer: str, say: Words) -> tuple[str, str]:
     """Return who signed, and the beginning of the fingerprint of the key if that is told."""
     holder, sign, fingerprint = signer.rpartition(", key ")
     key = " ".join(fingerprint.split()[:KEY_GROUPS]) + " …" if sign else ""
-    return (holder if sign else signer) or "a key", key
-
-
-def moment(text: str) -> str:
-    """Return an ISO time as a person writes it, in UTC."""
-    at = datetime.fromisoformat(text).astimezone(UTC)
-    return f"{at.day} {at:%B %Y}, {at:%H:%M} UTC"
+    return (holder if sign else signer) or say.say("deeds.a_key"), key

@@ -9,7 +9,6 @@ from privsynth.report.records.promise import Guarantee
 _ENDING = re.compile(r"[ _.-]+(ids?|no|nr|num|number|key|code|uuid|identifier|pseudonym)$", re.IGNORECASE)
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _PLAIN = re.compile(r"[^\W\d_][^\W\d_ ]{2,39}( [^\W\d_]{1,40}){0,3}")  # letters, in at most four words
-_SPOKEN_AS_CONSONANT = ("uni", "use", "usa", "eu", "one", "once")
 
 
 def unit_noun(g: Guarantee) -> str:
@@ -26,20 +25,6 @@ def rows_noun(g: Guarantee) -> str:
     return g.rows_noun or "rows"
 
 
-def with_article(noun: str) -> str:
-    """Return "a patient", "an account"."""
-    an = noun[:1].lower() in set("aeiou") and not noun.lower().startswith(_SPOKEN_AS_CONSONANT)
-    return f"{'an' if an else 'a'} {noun}"
-
-
 def capital(words: str) -> str:
     """Return a sentence with a capital at its beginning."""
     return words[:1].upper() + words[1:]
-
-
-def listed(names: list[str] | tuple[str, ...], *, most: int = 4) -> str:
-    """Return names as a list in words, and how many more there are."""
-    shown, more = list(names[:most]), len(names) - most
-    if more > 0:
-        return f"{', '.join(shown)} and {more} more"
-    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)

@@ -8,7 +8,8 @@ from privsynth.report.explain_epsilon import highest_accuracy, percent
 from privsynth.report.format_numbers import number, power
 from privsynth.report.records.promise import EarlierReleases, Guarantee
 from privsynth.report.report_data import ReportData
-from privsynth.report.sheet.nouns import capital, listed, rows_noun, unit_noun, with_article
+from privsynth.report.sheet.nouns import capital, rows_noun, unit_noun
+from privsynth.wording.words import Words
 
 
 @dataclass(frozen=True)
@@ -25,64 +26,59 @@ class OneNumber:
     rest: str
 
 
-def protected(report: ReportData) -> tuple[str, ...]:
+def protected(report: ReportData, say: Words) -> tuple[str, ...]:
     """Return whose privacy the promise protects; () without a promise."""
     g = report.guarantee
     if g is None:
         return ()
-    noun = unit_noun(g)
+    unit, rows = say.unit(unit_noun(g)), rows_noun(g)
     if report.tables:
-        limits = [f"{t.max_children} of {t.name}" for t in report.tables if t.max_children]
-        most = f" (at most {listed(limits)})" if limits else ""
-        return (f"{capital(with_article(noun))}, with all their rows in every table{most}.",)
+        limits = [say.say("protected.limit", n=t.max_children, table=t.name) for t in report.tables if t.max_children]
+        if not limits:
+            return (capital(say.say("protected.tables", unit=unit)),)
+        return (capital(say.say("protected.tables_most", unit=unit, limits=say.listed(limits))),)
     if g.unit == "row":
-        if not g.unit_noun:
-            return ("One row. Whoever has several rows is protected in each of them alone, not as a person.",)
-        return (f"{capital(with_article(noun))}, as one row. With several rows, each is protected alone.",)
-    rows, most = rows_noun(g), f"{g.max_rows_per_unit:,}" if g.max_rows_per_unit else ""
-    if not most:
-        return (f"{capital(with_article(noun))}, with all of their {rows}.",)
-    said = [f"{capital(with_article(noun))}, with at most {most} of their {rows}."]
+        return (capital(say.say("protected.row_of", unit=unit)) if g.unit_noun else say.say("protected.row"),)
+    if not g.max_rows_per_unit:
+        return (capital(say.say("protected.all", unit=unit, rows=rows)),)
+    said = [capital(say.say("protected.most", unit=unit, rows=rows, n=g.max_rows_per_unit))]
     if g.left_out is not None and g.left_out.sentences(g.unit, g.max_rows_per_unit or 1):
-        said.append(f"About {percent(g.left_out.units)} of them have more {rows}; their other {rows} were not used.")
+        said.append(say.say("protected.left_out", share=say.figure(percent(g.left_out.units)), rows=rows))
     return tuple(said)
 
 
-def promised(g: Guarantee) -> OneNumber:
+def promised(g: Guarantee, say: Words) -> OneNumber:
     """Return the promise in odds, by the tightest conversion that holds for every attack."""
     chance = highest_accuracy(epsilon=g.epsilon, delta=g.delta, mu=g.mu, mu_delta=g.mu_delta)
-    text = percent(chance, up=True)
-    whom = with_article(unit_noun(g))
+    text = say.figure(percent(chance, up=True))
     return OneNumber(
         number=text,
-        sentence=f"Someone who gives even odds that {whom} is in the data can get to at most {text}: so often is the "
-        "best possible attack right, whatever else its author knows.",
-        rest="Without the release it is 50 %; with the real table, 100 %. "
-        f"(ε = {number(g.epsilon)}, δ = {power(g.delta)})",
+        sentence=say.say("promise.sentence", unit=say.unit(unit_noun(g)), chance=text),
+        rest=say.say("promise.rest", epsilon=say.figure(number(g.epsilon)), delta=say.figure(power(g.delta))),
     )
 
 
-def together(report: ReportData) -> tuple[str, ...]:
+def together(report: ReportData, say: Words) -> tuple[str, ...]:
     """Return how many releases of the dataset there were before, and what they and this one promise together."""
     g, earlier = report.guarantee, report.earlier
     if g is None:
-        return ("Not known: privsynth did not make this release.",)
-    beyond = "Releases by other tools, or under another name, are not counted."
+        return (say.say("releases.not_made"),)
+    beyond = say.say("releases.beyond")
     if earlier is None:
-        return ("Not known: no ledger was asked.", beyond)
+        return (say.say("releases.no_ledger"), beyond)
     if not earlier.releases and not earlier.epsilon:
-        return ("This is the first in the ledger of its maker, so that no earlier one adds to its promise.", beyond)
-    count = f"{earlier.releases} before this one" if earlier.releases else "None that was completed before this one"
+        return (say.say("releases.first"), beyond)
+    count = say.say("releases.before", n=earlier.releases) if earlier.releases else say.say("releases.before_none")
     if any(unit != g.unit for unit in earlier.units):
-        words = "They protect different units, so that nothing can be promised of them together."
-        return (f"{count}.", words, beyond)
-    return (f"{count}. {_sum(g, earlier)}", beyond)
+        return (count, say.say("releases.units"), beyond)
+    return (f"{count} {_sum(g, earlier, say)}", beyond)
 
 
-def _sum(g: Guarantee, earlier: EarlierReleases) -> str:
+def _sum(g: Guarantee, earlier: EarlierReleases, say: Words) -> str:
     epsilon, delta = g.epsilon + earlier.epsilon, min(g.delta + earlier.delta, 1.0)
-    chance = percent(highest_accuracy(epsilon=epsilon, delta=delta), up=True)
-    return (
-        f"Whoever has all of them can get from even odds to at most {chance} (ε = {number(epsilon)}, "
-        f"δ = {power(delta)})."
+    return say.say(
+        "releases.together",
+        chance=say.figure(percent(highest_accuracy(epsilon=epsilon, delta=delta), up=True)),
+        epsilon=say.figure(number(epsilon)),
+        delta=say.figure(power(delta)),
     )

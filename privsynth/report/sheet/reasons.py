@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from privsynth.findings.finding import Finding, Verdict
 from privsynth.findings.sentences import sentence
 from privsynth.findings.severity import strongest
-from privsynth.findings.usability import EMPTY
 from privsynth.policy.definition import PROMISES
 from privsynth.report.explain_epsilon import percent
-from privsynth.report.format_numbers import number
+from privsynth.report.format_numbers import power, tidy
 from privsynth.report.report_data import ReportData
-from privsynth.report.sheet.nouns import capital, listed, rows_noun, unit_noun, with_article
+from privsynth.report.sheet.nouns import capital, rows_noun, unit_noun
 from privsynth.report.titles import Titles
+from privsynth.wording.words import Words
 
+# What `privsynth.policy.definition.Check.demand` is made of, beside numbers.
+DEMANDS = (
+    "the finding's own threshold",
+    "away from what it is compared with, ",
+    "above what it is compared with, ",
+    "at most ",
+    "at least ",
+    " (estimate alone)",
+)
+_NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 MOST = 3  # reasons on page one (own): more are not remembered
 
 
@@ -34,62 +45,75 @@ class Reason:
     place: str
 
 
-def reasons(report: ReportData, title: Titles) -> tuple[Reason, ...]:
+def reasons(report: ReportData, title: Titles, say: Words) -> tuple[Reason, ...]:
     """Return at most three reasons: a promise that the policy refuses, findings that failed or ask for a look, then
     what public facts say.
 
     A public report holds public findings only, so that its reasons are public too.
     """
     found = [
-        Reason(_worded(finding, title), finding.verdict, finding.family) for finding in strongest(report.findings, MOST)
+        Reason(_worded(finding, title, say), finding.verdict, finding.family)
+        for finding in strongest(report.findings, MOST)
     ]
-    return (*_refused(report, title), *found, *_known(report))[:MOST]
+    return (*_refused(report, title, say), *found, *_known(report, say))[:MOST]
 
 
-def _worded(finding: Finding, title: Titles) -> str:
-    """Return the sentence of a finding; the name of a column at its beginning stays as it is written."""
-    words = sentence(finding, title)
-    begins_with_a_name = bool(finding.group) and words.startswith(finding.group.split()[0])
-    return words if begins_with_a_name else capital(words)
+def _worded(finding: Finding, title: Titles, say: Words) -> str:
+    """Return the sentence of a finding; a name of a column at its beginning stays as it is written."""
+    told = sentence(finding, title, say)
+    names = [part for group in finding.group.split(" · ") for part in group.split(" × ")]
+    begins_with_a_name = any(name and told.startswith(name.split()[0]) for name in names)
+    return told if begins_with_a_name else capital(told)
 
 
-def _refused(report: ReportData, title: Titles) -> Iterator[Reason]:
+def _refused(report: ReportData, title: Titles, say: Words) -> Iterator[Reason]:
     """Yield what the policy demands of the promise, and the release does not keep: no finding says so."""
     if report.policy is None:
         return
     for outcome in report.policy.outcomes:
         if outcome.metric in PROMISES and outcome.verdict == "fail":
-            is_ = "there is none" if outcome.value is None else f"it is {number(outcome.value)}"
-            text = f"{title(outcome.metric)}: the policy asks for {outcome.demand}, and {is_}."
-            yield Reason(text, "fail", "policy")
+            values = {"metric": say.of(title(outcome.metric)), "demand": demand_words(outcome.demand, say)}
+            if outcome.value is None:
+                yield Reason(say.say("reasons.refused_none", **values), "fail", "policy")
+            else:
+                is_ = say.figure(power(outcome.value))
+                yield Reason(say.say("reasons.refused", value=is_, **values), "fail", "policy")
 
 
-def _known(report: ReportData) -> Iterator[Reason]:
+def demand_words(demand: str, say: Words) -> str:
+    """Return what a check of a policy demands, in the language."""
+    for phrase in DEMANDS:
+        demand = demand.replace(phrase, say.of(phrase))
+    return _NUMBER.sub(lambda found: say.figure(tidy(found[0])), demand)
+
+
+def _known(report: ReportData, say: Words) -> Iterator[Reason]:
     """Yield what no threshold judged, most serious first."""
     use, g = report.usability, report.guarantee
     if use is not None and use.lost:
-        yield Reason(f"{len(use.lost)} of {use.count} columns are noise: {listed(use.lost)}.", "info", "usability")
-    if use is not None and use.empty:
-        are = "column is" if len(use.empty) == 1 else "columns are"
-        text = f"{len(use.empty)} of {use.count} {are} empty, {listed(use.empty)}: {EMPTY}."
-        yield Reason(text, "info", "usability")
+        count = len(use.lost) + len(use.coarse) + len(use.resolved)
+        told = say.some("reasons.lost", len(use.lost), of=count, names=say.listed(use.lost))
+        yield Reason(told, "info", "usability")
     if use is not None and use.missed:
-        ties = "; ".join(tie.replace(" × ", " with ") for tie in use.missed[:MOST])
-        more = f" and {len(use.missed) - MOST} more ties" if len(use.missed) > MOST else ""
-        yield Reason(f"Not tied as in the real table: {ties}{more}.", "info", "usability")
+        yield Reason(say.say("reasons.missed", ties=_ties(use.missed, say)), "info", "usability")
     if g is not None and g.left_out is not None and g.left_out.sentences(g.unit, g.max_rows_per_unit or 1):
-        rows, moved = rows_noun(g), percent(g.left_out.most_moved, up=True).removesuffix(" %")
-        yield Reason(
-            f"{percent(g.left_out.rows)} of the {rows} were not used, since {with_article(unit_noun(g))} has more than "
-            f"{g.max_rows_per_unit or 1:,}. For this alone a share of {rows} may be off by up to {moved} percentage "
-            "points.",
-            "info",
-            "promise",
+        told = say.say(
+            "reasons.left_out",
+            share=say.figure(percent(g.left_out.rows)),
+            rows=rows_noun(g),
+            unit=say.unit(unit_noun(g)),
+            n=g.max_rows_per_unit or 1,
+            moved=say.figure(percent(g.left_out.most_moved, up=True).removesuffix(" %")),
         )
+        yield Reason(told, "info", "promise")
     if use is not None and use.coarse:
-        yield Reason(f"Only the rough shape is kept of {listed(use.coarse)}.", "info", "usability")
+        yield Reason(say.say("reasons.coarse", names=say.listed(use.coarse)), "info", "usability")
     without = sum(finding.verdict == "insufficient" for finding in report.findings)
     if without:
-        figures = "figure lacks" if without == 1 else "figures lack"
-        text = f"{without} {figures} the evidence for a verdict: too few rows, or too much noise."
-        yield Reason(text, "insufficient", "checks")
+        yield Reason(say.some("reasons.without", without), "insufficient", "checks")
+
+
+def _ties(names: Sequence[str], say: Words) -> str:
+    told = [say.say("reasons.tie", one=one, other=other) for one, _, other in (tie.partition(" × ") for tie in names)]
+    ties, more = "; ".join(told[:MOST]), len(told) - MOST
+    return say.say("reasons.more_ties", ties=ties, n=more) if more > 0 else ties

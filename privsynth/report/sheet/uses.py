@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from privsynth.report.report_data import ReportData
 from privsynth.report.sheet.doubts import doubts
-from privsynth.report.sheet.nouns import listed, unit_noun, with_article
-from privsynth.report.titles import VERDICTS, Titles
+from privsynth.report.sheet.nouns import unit_noun
+from privsynth.report.sheet.reasons import demand_words
+from privsynth.report.titles import Titles
+from privsynth.wording.words import ENGLISH, Words
 
 _NAMED = 3  # failed checks that the sheet names; the section has all (own)
 
@@ -25,58 +28,56 @@ class Uses:
     must_not: tuple[tuple[str, tuple[str, ...]], ...]
 
 
-def uses(report: ReportData) -> Uses:
+def uses(report: ReportData, say: Words) -> Uses:
     """Return what the policy allows and forbids to each recipient, beside what follows from the release itself."""
-    whoever = "By anyone" if report.recipients else ""
-    may = [(f"By {one.name}", one.may) for one in report.recipients if one.may]
-    must_not = [(f"By {one.name}", one.must_not) for one in report.recipients if one.must_not]
-    return Uses(may=(*may, *_resolved(report)), must_not=(*must_not, (whoever, _never(report))))
+    whoever = say.say("uses.by_anyone") if report.recipients else ""
+    may = [(say.say("uses.by", name=one.name), one.may) for one in report.recipients if one.may]
+    must_not = [(say.say("uses.by", name=one.name), one.must_not) for one in report.recipients if one.must_not]
+    return Uses(may=(*may, *_resolved(report, say)), must_not=(*must_not, (whoever, _never(report, say))))
 
 
-def _resolved(report: ReportData) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def _resolved(report: ReportData, say: Words) -> tuple[tuple[str, tuple[str, ...]], ...]:
     if report.recipients:
         return ()
     use, doubtful, said = report.usability, doubts(report.findings), []
     if use is not None:
+        count = len(use.lost) + len(use.coarse) + len(use.resolved)
         sound = [name for name in use.resolved if name not in doubtful.failed]
-        said.append(f"Counts and shares in {len(sound)} of {use.count} columns.")
-        if kept := [tie.replace(" × ", " by ") for tie in use.kept if not doubtful.of(tie)]:
-            said.append(f"Two columns at a time: {listed(kept, most=3)}.")
-    said.append("Building and testing software, teaching, and preparing analyses of the real table.")
-    said.append("By whom it may be used was not said: no policy names recipients.")
+        said.append(say.say("uses.counts", n=len(sound), of=count))
+        if kept := [tie for tie in use.kept if not doubtful.of(tie)]:
+            said.append(say.say("uses.pairs", ties=_ties(kept, say)))
+    said += [say.say("uses.software"), say.say("uses.nobody")]
     return (("", tuple(said)),)
 
 
-def _never(report: ReportData) -> tuple[str, ...]:
+def _never(report: ReportData, say: Words) -> tuple[str, ...]:
     g, use = report.guarantee, report.usability
     if g is None and not report.generator.private:
-        return ("Outside the place that may hold the real rows: no promise covers these.",)
-    noun = "person" if g is None or unit_noun(g) == "row" else unit_noun(g)
-    said = [
-        f"To learn or decide anything about {with_article(noun)}: no row is a real {noun}’s.",
-        "As a proof: check what matters on the real rows.",
-    ]
+        return (say.say("uses.not_private"),)
+    noun = say.say("uses.person") if g is None or unit_noun(g) == "row" else unit_noun(g)
+    said = [say.say("uses.decide", unit=say.unit(noun)), say.say("uses.proof")]
     if use is not None and use.lost:
-        said.append(f"For anything with {listed(use.lost)}: noise.")
-    if use is not None and use.empty:
-        said.append(f"For anything with {listed(use.empty)}: empty.")
+        said.append(say.say("uses.noise", names=say.listed(use.lost)))
     if use is not None and use.missed:
-        ties = listed([tie.replace(" × ", " by ") for tie in use.missed], most=3)
-        said.append(f"For {ties}: not tied as in the real table.")
-    said += _doubted(report)
-    return tuple(said)
+        said.append(say.say("uses.missed", ties=_ties(use.missed, say)))
+    return (*said, *_doubted(report, say))
 
 
-def _doubted(report: ReportData) -> list[str]:
+def _doubted(report: ReportData, say: Words) -> list[str]:
     """Return what to leave alone, although the paid figures alone would allow it."""
     use, doubtful, said = report.usability, doubts(report.findings), []
     if use is None:
         return []
     if failed := [name for name in use.resolved if name in doubtful.failed]:
-        said.append(f"For {listed(failed)}, until somebody has looked: a check failed.")
-    if ties := [tie.replace(" × ", " by ") for tie in doubted_ties(report)]:
-        said.append(f"For {listed(ties, most=3)}, until somebody has looked: a check failed or asks for it.")
+        said.append(say.say("uses.failed", names=say.listed(failed)))
+    if ties := doubted_ties(report):
+        said.append(say.say("uses.doubted", ties=_ties(ties, say)))
     return said
+
+
+def _ties(names: Sequence[str], say: Words) -> str:
+    pairs = (tie.partition(" × ") for tie in names)
+    return say.listed([say.say("uses.pair", one=one, other=other) for one, _, other in pairs], most=3)
 
 
 def doubted_ties(report: ReportData) -> list[str]:
@@ -85,22 +86,30 @@ def doubted_ties(report: ReportData) -> list[str]:
     return [] if report.usability is None else [tie for tie in report.usability.kept if doubtful.of(tie)]
 
 
-def policy_words(report: ReportData, title: Titles) -> tuple[str, ...]:
+def policy_words(report: ReportData, title: Titles, say: Words) -> tuple[str, ...]:
     """Return which policy was applied, for whom, and what it says."""
     judged = report.policy
-    if judged is None and report.policy_inside:
-        return ("One was applied. It also judges exact figures, so its verdicts stay with the officer.",)
     if judged is None:
-        return ("None was given, so nobody said beforehand what is good enough, and for whom.",)
-    whom = f" For {listed([r.name for r in report.recipients])}." if report.recipients else ""
+        return (say.say("policy.inside" if report.policy_inside else "policy.none"),)
+    named = {"name": judged.policy, "version": judged.version}
+    name = say.say("policy.name", **named)
+    if report.recipients:
+        name = say.say("policy.name_for", recipients=say.listed([r.name for r in report.recipients]), **named)
     counts = ", ".join(
-        f"{judged.count(verdict)} {VERDICTS[verdict].lower()}"
+        say.say("policy.count", n=judged.count(verdict), verdict=_inside(say.say(f"verdict.{verdict}"), say))
         for verdict in ("fail", "review", "insufficient", "pass")
         if judged.count(verdict)
     )
-    failed = [f"{title(o.metric)} ({o.demand})" for o in judged.outcomes if o.verdict == "fail"]
-    named = f" Failed: {listed(failed, most=_NAMED)}." if failed else ""
-    return (
-        f"“{judged.policy}”, version {judged.version}.{whom}",
-        f"Of {len(judged.outcomes)} checks: {counts}.{named}",
-    )
+    said = say.say("policy.counts", n=len(judged.outcomes), counts=counts)
+    failed = [
+        say.say("policy.check", metric=say.of(title(o.metric)), demand=demand_words(o.demand, say))
+        for o in judged.outcomes
+        if o.verdict == "fail"
+    ]
+    if failed:
+        said += " " + say.say("policy.failed", checks=say.listed(failed, most=_NAMED))
+    return (name, said)
+
+
+def _inside(verdict: str, say: Words) -> str:
+    return verdict.lower() if say.language == ENGLISH else verdict

@@ -122,6 +122,7 @@ def command(out: Path, officer: bool, as_json: bool, format_: str, **options: An
 
     Example: privsynth synthesize admissions.csv --unit patient_id --max-rows-per-unit 3 --epsilon 1 --out out/
     """
+    from privsynth.cli.decisions.options import ask_log_pin
     from privsynth.cli.terminal.passphrases import ask_passphrase
     from privsynth.pipeline.config import SynthesizeConfig
     from privsynth.pipeline.environment import environment
@@ -132,7 +133,12 @@ def command(out: Path, officer: bool, as_json: bool, format_: str, **options: An
         options["schema"] = preset
     config = SynthesizeConfig(out=out, format=format_, source_options=source_opts, **options)  # type: ignore[arg-type]
     with progress() as steps:
-        env = environment(passphrase=ask_passphrase(), progress=lambda stage, share: steps(stage, share, 1.0), tell=say)
+        env = environment(
+            passphrase=ask_passphrase(),
+            progress=lambda stage, share: steps(stage, share, 1.0),
+            tell=say,
+            log_pin=ask_log_pin(),
+        )
         result = synthesize(config, env)
         output_mode().released = True
     if as_json:

@@ -49,6 +49,7 @@ def environment(
     passphrase: Passphrase | None = None,
     progress: Progress = no_progress,
     tell: Callable[[str], None] = lambda sentence: None,
+    log_pin: Passphrase | None = None,
 ) -> Environment:
     """Return the real environment."""
     home = privsynth_home()
@@ -59,5 +60,5 @@ def environment(
         passphrase=passphrase,
         progress=progress,
         tell=tell,
-        log=configured_log(home),
+        log=configured_log(home, log_pin),
     )

@@ -2,6 +2,7 @@
 
     <folder>/             0700
       log.pem             the key that signs checkpoints; unencrypted, since whoever appends signs
+      log.device, log.pub in its place: where a device holds that key, and its public half
       lock                held (flock) while somebody appends
       public/             what may be shown to everybody (see `tiles`)
 
@@ -17,10 +18,13 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from privsynth.errors import ConfigError, LogDamaged, LogUnavailable
+from privsynth.errors import ConfigError, KeyFileError, LogDamaged, LogUnavailable
 from privsynth.signing._files import read_limited
 from privsynth.signing.checks.trust import CLOCK_SKEW
-from privsynth.signing.keys import SigningKey
+from privsynth.signing.devices import files
+from privsynth.signing.devices.files import InDevice
+from privsynth.signing.envelope import Signer
+from privsynth.signing.keys import Passphrase, SigningKey
 from privsynth.transparency.checkpoint import LogCheckpoint
 from privsynth.transparency.entry import START, LogEntry
 from privsynth.transparency.merkle import leaf_hash, root
@@ -31,7 +35,7 @@ from privsynth.transparency.tiles import check_tiles, drop_partial, read_entries
 from privsynth.workspace import open_locked
 
 KEY_FILE, PUBLIC, NOTE, PUBLIC_KEY = "log.pem", "public", "checkpoint", "key"
-VARIABLE = "PRIVSYNTH_LOG"
+VARIABLE, PIN_VARIABLE = "PRIVSYNTH_LOG", "PRIVSYNTH_LOG_PIN"
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -41,16 +45,18 @@ def log_folder(home: Path) -> Path:
     return Path(chosen).expanduser() if chosen else home / "log"
 
 
-def configured_log(home: Path) -> TransparencyLog | None:
+def configured_log(home: Path, pin: Passphrase | None = None) -> TransparencyLog | None:
     """Return the log of this person; None if there is none, and none was asked for.
 
+    Args:
+      pin: of the device with the log's key, if it is in one; None takes it from PRIVSYNTH_LOG_PIN.
     Raises:
       LogUnavailable: PRIVSYNTH_LOG names a folder without a log.
       LogDamaged: the log that this person keeps is gone, or another lies in its place.
     """
     folder, seen = log_folder(home), SeenLogs(home)
-    there = (folder / PUBLIC / NOTE).exists() or (folder / KEY_FILE).exists()
-    found = TransparencyLog(folder, seen) if there else None
+    there = (folder / PUBLIC / NOTE).exists() or files.is_taken(folder / KEY_FILE)
+    found = TransparencyLog(folder, seen, pin=pin) if there else None
     if seen.kept and (found is None or found.key.name != seen.kept):
         raise LogDamaged(
             f"the log {seen.kept} that you keep is not in {folder}; put it back, or set {VARIABLE} to where it is. If "
@@ -70,33 +76,53 @@ class TransparencyLog:
       folder: of the log; or its public folder alone, which can be read and not appended to.
       seen: what the reader has seen of logs.
       key: whose signature is believed; None takes the key that was seen first, or that lies in the folder.
+      pin: of the device with the log's key, asked once if it is in one; None takes it from PRIVSYNTH_LOG_PIN.
     """
 
-    def __init__(self, folder: Path, seen: SeenLogs, key: VerifierKey | None = None) -> None:
+    def __init__(
+        self, folder: Path, seen: SeenLogs, key: VerifierKey | None = None, *, pin: Passphrase | None = None
+    ) -> None:
         self.folder = folder
+        self._pin = pin or _pin_of_environment
+        self._signer: Signer | None = None
         self.public = folder / PUBLIC if (folder / PUBLIC).is_dir() else folder
         self._seen, self._key = seen, key
 
     @classmethod
-    def create(cls, folder: Path, seen: SeenLogs, origin: str | None) -> TransparencyLog:
-        """Make an empty log with a new key.
+    def create(
+        cls,
+        folder: Path,
+        seen: SeenLogs,
+        origin: str | None,
+        *,
+        device: InDevice | None = None,
+        pin: Passphrase | None = None,
+    ) -> TransparencyLog:
+        """Make an empty log with a new key, or with one that is in a device.
 
         Args:
           origin: its name; None makes one of the key's digest.
+          device: where the key is; it has to be Ed25519.
+          pin: of that device.
         Raises:
-          ConfigError: there is a log already, or the name is not one word.
+          ConfigError: there is a log already, the name is not one word, or the key is of another algorithm.
+          KeyFileError: the device does not sign.
           LogUnavailable: the folder cannot be written.
         """
         if folder.exists() and any(folder.iterdir()):
             raise ConfigError(f"{folder} is not empty; a log is never written over, choose another folder")
-        key = SigningKey.generate()
+        key = SigningKey.generate() if device is None else files.open_new(device, pin or _pin_of_environment)
         verifier = VerifierKey(origin or f"privsynth.log/{key.public.keyid[:16]}", key.public)
         if seen.key_of(verifier.name) is not None:
             raise ConfigError(f"you have seen another log that is called {verifier.name}; choose another name")
         log = cls(folder, seen, verifier)
         with _told(folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            key.save(folder / KEY_FILE, None)
+            if isinstance(key, SigningKey):
+                key.save(folder / KEY_FILE, None)
+            elif device is not None:
+                files.keep(folder / KEY_FILE, device)
+                write_durably(folder / "log.pub", f"{key.public.to_base64()}\n".encode())
             log.public = folder / PUBLIC
             write_durably(log.public / PUBLIC_KEY, f"{verifier}\n".encode())
             checkpoint = LogCheckpoint(verifier.name, 0, root([]))
@@ -180,12 +206,12 @@ class TransparencyLog:
             return state
 
     @contextmanager
-    def _appending(self, now: datetime) -> Iterator[tuple[SigningKey, LogState]]:
-        """Hold the lock, and yield the log's key and what it says."""
+    def _appending(self, now: datetime) -> Iterator[tuple[Signer, LogState]]:
+        """Hold the lock, and yield the log's key and what it says. A device is tried out before anything is done."""
         with _told(self.folder):
-            if not (self.folder / KEY_FILE).exists():
+            if not files.is_taken(self.folder / KEY_FILE):
                 raise LogUnavailable(f"{self.folder} holds no key of a log: only its keeper can append to it")
-            signer = SigningKey.load(self.folder / KEY_FILE, None)
+            signer = self._signer = self._signer or files.load_signer(self.folder / KEY_FILE, self._pin)
             lock = open_locked(self.folder / "lock", wait=True)
             try:
                 if signer.public != self.key.public:
@@ -211,3 +237,12 @@ def _told(folder: Path) -> Iterator[None]:
         full = problem.errno in _DISK_FULL
         reason = "its disk is full; free some space" if full else f"{problem.strerror or 'I/O error'}"
         raise LogUnavailable(f"the log in {folder} cannot be read or written: {reason}") from None
+    except KeyFileError as problem:
+        raise LogUnavailable(f"the key of the log in {folder} cannot sign: ", *problem.parts) from None
+
+
+def _pin_of_environment() -> bytes:
+    given = os.environ.get(PIN_VARIABLE)
+    if not given:
+        raise KeyFileError(f"it is in a device; set {PIN_VARIABLE} to its PIN")
+    return given.encode("utf-8")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from privsynth.cli.decisions.options import chosen_log, log_option
+from privsynth.cli.decisions.options import ask_log_pin, chosen_log, log_option
 from privsynth.cli.terminal.files import new_file
+from privsynth.cli.trust.devices import chosen_device, device_options
 from privsynth.cli.trust.keyrings import keyring_option, keyrings_of
 from privsynth.errors import ConfigError, LogUnavailable, VerificationError
 
@@ -36,9 +37,13 @@ def log() -> None:
 
 @log.command()
 @click.option("--origin", metavar="NAME", help="Name of the log, one word, such as st-mary.example/releases.")
+@device_options
 @log_option
-def init(origin: str | None, folder: Path | None) -> None:
+def init(origin: str | None, uri: str | None, public_file: Path | None, folder: Path | None) -> None:
     """Make the log, with a key of its own that signs its checkpoints.
+
+    With --device that key, of Ed25519, stays in a device. Its PIN comes from PRIVSYNTH_LOG_PIN, or you are asked for it
+    by every command that enters something.
 
     Give its key to those who will check proofs, as you give them your keyring.
 
@@ -49,7 +54,9 @@ def init(origin: str | None, folder: Path | None) -> None:
     from privsynth.workspace import privsynth_home
 
     home = privsynth_home()
-    made = TransparencyLog.create(folder or log_folder(home), SeenLogs(home), origin)
+    device = chosen_device(uri, public_file, no_passphrase=False)
+    place, seen = folder or log_folder(home), SeenLogs(home)
+    made = TransparencyLog.create(place, seen, origin, device=device, pin=ask_log_pin())
     click.echo(f"Log         {made.folder}")
     click.echo(f"Key         {made.key}")
     click.echo("Releases and decisions are entered from now on. Hand out the key, and now and then a checkpoint.")

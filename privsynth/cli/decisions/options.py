@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from privsynth.cli.terminal.passphrases import ask_passphrase
+
 if TYPE_CHECKING:
     from privsynth.approvals.verdict import ReportVerdicts
     from privsynth.transparency.log import TransparencyLog
 
+LOG_PIN_VARIABLE = "PRIVSYNTH_LOG_PIN"  # as of `privsynth.transparency.log`, which is not loaded to print the help
 log_option = click.option(
     "--log", "folder", type=click.Path(path_type=Path), help="Folder of the log. [default: PRIVSYNTH_LOG, else yours]"
 )
+
+
+def ask_log_pin() -> Callable[[], bytes]:
+    """Return a function that gives the PIN of the device with the log's key: from its variable, else from a prompt."""
+    return ask_passphrase(variable=LOG_PIN_VARIABLE, prompt="PIN of the log's key")
 
 
 def chosen_log(folder: Path | None) -> TransparencyLog | None:
@@ -24,7 +32,8 @@ def chosen_log(folder: Path | None) -> TransparencyLog | None:
     from privsynth.workspace import privsynth_home
 
     home = privsynth_home()
-    return configured_log(home) if folder is None else TransparencyLog(folder, SeenLogs(home))
+    pin = ask_log_pin()
+    return configured_log(home, pin) if folder is None else TransparencyLog(folder, SeenLogs(home), pin=pin)
 
 
 def verdict_lines(found: ReportVerdicts | None) -> Iterator[str]:

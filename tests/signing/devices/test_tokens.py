@@ -15,13 +15,16 @@ from signed import FILES
 from softhsm import DRIVER, PIN
 
 from privsynth.cli import main
-from privsynth.errors import KeyFileError
+from privsynth.errors import KeyFileError, LogUnavailable
 from privsynth.signing.devices.device_key import check_uri
 from privsynth.signing.devices.files import InDevice
 from privsynth.signing.keyring import Keyring
 from privsynth.signing.release import sign_folder
 from privsynth.signing.store import NewKey, change_passphrase, create_key, load_keyring, open_key, rotate_key
 from privsynth.signing.verification import verify_folder
+from privsynth.transparency.entry import LogEntry
+from privsynth.transparency.log import TransparencyLog
+from privsynth.transparency.seen import SeenLogs
 
 P256_KEY, ED25519_KEY, P384_KEY, RSA_KEY = 1, 2, 3, 4
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
@@ -305,3 +308,48 @@ def test_options_that_contradict_each_other(token, home):
     more = ("--name", "office", "--device", token.uri(P256_KEY))
     assert "a device has its own PIN" in run("keys", "init", *more, "--no-passphrase", code=2)
     assert "name it with --device" in run("keys", "init", "--public-key", Path(__file__), code=2)
+
+
+# --- the key of a log -------------------------------------------------------------------------------------------
+
+
+def test_a_log_signs_its_checkpoints_in_the_token(token, home, tmp_path, make_release, monkeypatch):
+    monkeypatch.setenv("PRIVSYNTH_LOG_PIN", PIN)
+    assert "is an Ed25519 key" in run("log", "init", "--device", token.uri(P256_KEY), code=2)
+    run("log", "init", "--origin", "st-mary.example/log", "--device", token.uri(ED25519_KEY))
+    assert sorted(path.name for path in (home / "log").iterdir()) == ["log.device", "log.pub", "public"]
+    run("keys", "init", "--name", "office", "--no-passphrase")
+    now = datetime.now(UTC)
+    key, _ = open_key(home, "office", None, now=now)
+    release = make_release(tmp_path / "public", key, signed_at=now)
+    assert "Entered 1 of 1" in run("log", "append", release)
+    run("log", "verify", release)
+    assert PIN.encode() not in b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
+
+    token.take_out()
+    second = make_release(tmp_path / "second", key, signed_at=now, dataset="other")
+    told = run("log", "append", second, code=7)
+    assert "the key of the log in" in told
+    assert "is not there; plug it in" in told
+    monkeypatch.delenv("PRIVSYNTH_LOG_PIN")
+    run("log", "verify", release)  # whoever only reads needs no device
+    token.put_back()
+    log = TransparencyLog(home / "log", SeenLogs(home))
+    with pytest.raises(LogUnavailable, match="set PRIVSYNTH_LOG_PIN to its PIN"):
+        log.require_ready(datetime.now(UTC))
+
+
+def test_an_entry_is_made_only_while_the_token_is_there(token, home):
+    asked = Asked()
+    log = TransparencyLog.create(
+        home / "log", SeenLogs(home), "st-mary.example/log", device=InDevice(token.uri(ED25519_KEY)), pin=asked
+    )
+    log = TransparencyLog(log.folder, SeenLogs(home), pin=asked)
+    log.require_ready(NOW)
+    assert asked.times == 2  # once each
+    token.take_out()
+    with pytest.raises(LogUnavailable, match="cannot sign"):
+        log.append([LogEntry("release", "00" * 32, "11" * 32, NOW)], NOW)
+    token.put_back()
+    assert log.append([LogEntry("release", "00" * 32, "11" * 32, NOW)], NOW).checkpoint.size == 1
+    assert asked.times == 2

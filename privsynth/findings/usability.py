@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 COLUMNS = ("resolved", "coarse", "lost", "empty")
 EMPTY = "where real cells are not missing, the declared kind does not fit how they are written; correct the schema"
@@ -27,7 +27,7 @@ class Usability:
     resolved: tuple[str, ...] = ()
     coarse: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
-    empty: tuple[str, ...] = ()
+    empty: tuple[str, ...] = field(default=(), metadata={"omit_empty": True})
     kept: tuple[str, ...] = ()
     missed: tuple[str, ...] = ()
     unclear: tuple[str, ...] = ()

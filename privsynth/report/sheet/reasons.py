@@ -91,8 +91,10 @@ def _known(report: ReportData, say: Words) -> Iterator[Reason]:
     """Yield what no threshold judged, most serious first."""
     use, g = report.usability, report.guarantee
     if use is not None and use.lost:
-        count = len(use.lost) + len(use.coarse) + len(use.resolved)
-        told = say.some("reasons.lost", len(use.lost), of=count, names=say.listed(use.lost))
+        told = say.some("reasons.lost", len(use.lost), of=use.count, names=say.listed(use.lost))
+        yield Reason(told, "info", "usability")
+    if use is not None and use.empty:
+        told = say.some("reasons.empty", len(use.empty), of=use.count, names=say.listed(use.empty))
         yield Reason(told, "info", "usability")
     if use is not None and use.missed:
         yield Reason(say.say("reasons.missed", ties=_ties(use.missed, say)), "info", "usability")

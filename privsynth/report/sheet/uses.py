@@ -41,9 +41,8 @@ def _resolved(report: ReportData, say: Words) -> tuple[tuple[str, tuple[str, ...
         return ()
     use, doubtful, said = report.usability, doubts(report.findings), []
     if use is not None:
-        count = len(use.lost) + len(use.coarse) + len(use.resolved)
         sound = [name for name in use.resolved if name not in doubtful.failed]
-        said.append(say.say("uses.counts", n=len(sound), of=count))
+        said.append(say.say("uses.counts", n=len(sound), of=use.count))
         if kept := [tie for tie in use.kept if not doubtful.of(tie)]:
             said.append(say.say("uses.pairs", ties=_ties(kept, say)))
     said += [say.say("uses.software"), say.say("uses.nobody")]
@@ -58,6 +57,8 @@ def _never(report: ReportData, say: Words) -> tuple[str, ...]:
     said = [say.say("uses.decide", unit=say.unit(noun)), say.say("uses.proof")]
     if use is not None and use.lost:
         said.append(say.say("uses.noise", names=say.listed(use.lost)))
+    if use is not None and use.empty:
+        said.append(say.say("uses.empty", names=say.listed(use.empty)))
     if use is not None and use.missed:
         said.append(say.say("uses.missed", ties=_ties(use.missed, say)))
     return (*said, *_doubted(report, say))

@@ -10,6 +10,7 @@ from softhsm import PIN, Token
 
 from privsynth.ledger.ledger import Ledger
 from privsynth.pipeline import synthesize as synthesize_module
+from privsynth.signing.devices.device_key import DeviceKey
 
 
 @pytest.fixture
@@ -87,6 +88,27 @@ def test_a_release_whose_token_was_taken_out_is_kept_and_signed_later(token, job
     assert verified.exit_code == 0, verified.output
     assert "Signed by   Data office" in verified.output
     assert run("sign", kept, "--as", "office").exit_code == 0  # where it was cut short, it is done again
+    assert run("verify", kept).exit_code == 0
+
+
+def test_a_device_that_does_not_answer_is_stopped_and_the_release_kept(
+    token, job, tmp_path, privsynth_home, monkeypatch
+):
+    def hangs(self, data):
+        raise KeyboardInterrupt
+
+    stage = synthesize_module.stage
+
+    def stage_hanging(*args):
+        with monkeypatch.context() as patch:
+            patch.setattr(DeviceKey, "sign", hangs)
+            return stage(*args)
+
+    monkeypatch.setattr(synthesize_module, "stage", stage_hanging)
+    stopped = job()
+    assert "the signing was stopped. The release is complete" in stopped.stderr
+    (kept,) = (privsynth_home / "kept").iterdir()
+    assert run("sign", kept, "--as", "office").exit_code == 0
     assert run("verify", kept).exit_code == 0
 
 

@@ -109,11 +109,16 @@ class Seal:
           release: of an officer's folder: what signing the public one returned. It binds the report to that release;
             the other way round, the public folder would say something about the officer's figures.
           draft: of an approved edition: the digest of the manifest of the draft's public folder.
+        Raises:
+          KeyFileError: the device with the key does not sign, or somebody stopped it.
         """
         predicate = {"kind": kind, "dataset": self.dataset, "created": self.now.isoformat()}
         predicate |= {"tool_version": __version__} | ({} if release is None else {"release": release})
         predicate |= {} if draft is None else {"draft": draft}
-        sign_folder(folder, predicate=predicate, signer=self.key, holder=self.holder, signed_at=self.now)
+        try:
+            sign_folder(folder, predicate=predicate, signer=self.key, holder=self.holder, signed_at=self.now)
+        except KeyboardInterrupt:  # a device or a cloud that does not answer is stopped so, and the release is kept
+            raise KeyFileError("the signing was stopped") from None
         return digest_file(folder / MANIFEST).sha256
 
 

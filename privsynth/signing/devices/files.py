@@ -94,8 +94,11 @@ def read_uri(path: Path) -> str:
     """
     file = path.with_suffix(".device")
     data = _key_file.read(file)
-    if anyone_may_write(file):
-        raise KeyFileError(f"{file} can be changed by everybody on this machine; look through it, then run 'chmod 600'")
+    if anyone_may_write(file) or anyone_may_write(file.parent):
+        raise KeyFileError(
+            f"{file} can be changed by everybody on this machine; look through it, then run 'chmod go-w' on it and on "
+            "its folder"
+        )
     return check_uri(data.decode("ascii", "replace").removesuffix("\n"))
 
 

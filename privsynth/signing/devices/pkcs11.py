@@ -117,7 +117,7 @@ class TokenUri:
     def _found(self) -> Any:
         if not self.module.is_file():
             raise KeyFileError(f"there is no driver at {self.module}; install the device's PKCS#11 library")
-        if anyone_may_write(self.module):
+        if anyone_may_write(self.module) or anyone_may_write(self.module.parent):
             raise KeyFileError(f"the driver {self.module} can be replaced by everybody on this machine")
         try:
             library = pkcs11.lib(str(self.module))

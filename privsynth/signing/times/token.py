@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,7 +107,8 @@ def checked_time(
         response = decode_timestamp_response(token)
         info = response.tst_info
         imprint, algorithm = info.message_imprint.message, info.message_imprint.hash_algorithm.dotted_string
-        at = info.gen_time.astimezone(UTC).replace(microsecond=0)
+        made = info.gen_time.astimezone(UTC)
+        at = _latest(made, info.accuracy)
     except (ValueError, OverflowError):
         raise VerificationError("the time token is damaged, or none") from None
     if algorithm != _SHA256 or imprint != bytes.fromhex(digest):
@@ -119,7 +120,7 @@ def checked_time(
         raise VerificationError(
             f"no authority that you trust made the time token of {to_text(at)}, or its certificate was not valid then"
         ) from None
-    if at > now + CLOCK_SKEW:
+    if made > now + CLOCK_SKEW:
         raise VerificationError(f"the time token is of {to_text(at)}, which is later than this computer's clock")
     if at < signed_at - CLOCK_SKEW:
         raise VerificationError(
@@ -128,16 +129,27 @@ def checked_time(
     return TrustedTime(at, leaf.subject.rfc4514_string(), leaf.not_valid_after_utc < now)
 
 
+def _latest(made: datetime, accuracy: Any) -> datetime:
+    """Return the last whole second at which a time with this accuracy may have been, as 'no later than' has to say."""
+    more = 0 if accuracy is None else (accuracy.seconds or 0) + bool(accuracy.millis or accuracy.micros)
+    return made.replace(microsecond=0) + timedelta(seconds=more + bool(made.microsecond))
+
+
 def _leaf(response: Any) -> Certificate:
-    """Return the certificate whose key signed a response that was verified."""
+    """Return the certificate whose key signed a response that was verified.
+
+    The certificates in a token are not signed: a second one of the same issuer and number, which anybody can put in,
+    would leave open whose name and purpose count.
+
+    Raises:
+      ValueError: there is not exactly one.
+    """
     from cryptography.x509 import load_der_x509_certificate
 
     (signer,) = response.signed_data.signer_infos
-    for data in response.signed_data.certificates:
-        certificate = load_der_x509_certificate(data)
-        if (certificate.issuer, certificate.serial_number) == (signer.issuer, signer.serial_number):
-            return certificate
-    raise ValueError("no certificate of the signer")
+    certificates = [load_der_x509_certificate(data) for data in response.signed_data.certificates]
+    (leaf,) = [one for one in certificates if (one.issuer, one.serial_number) == (signer.issuer, signer.serial_number)]
+    return leaf
 
 
 def digest_of(data: bytes) -> str:

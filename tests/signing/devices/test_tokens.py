@@ -217,9 +217,13 @@ def test_a_public_half_that_is_not_the_tokens_is_refused(token, home, tmp_path):
 
 def test_a_file_that_everybody_may_change_names_no_driver(token, home):
     register(home, token)
-    (home / "keys" / "office.device").chmod(0o666)
-    with pytest.raises(KeyFileError, match="can be changed by everybody"):
-        open_key(home, "office", Asked(), now=NOW)
+    for path, mode in ((home / "keys" / "office.device", 0o666), (home / "keys", 0o777)):
+        kept = path.stat().st_mode
+        path.chmod(mode)
+        with pytest.raises(KeyFileError, match="can be changed by everybody"):
+            open_key(home, "office", Asked(), now=NOW)
+        path.chmod(kept)
+    open_key(home, "office", Asked(), now=NOW)
 
 
 def test_a_key_in_two_places_is_ambiguous(token, home):

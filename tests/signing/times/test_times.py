@@ -4,9 +4,13 @@ import hashlib
 import json
 import shutil
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from signed import FILES, make_release  # noqa: F401
@@ -18,7 +22,7 @@ from privsynth.signing.keys import SigningKey
 from privsynth.signing.release import sign_folder
 from privsynth.signing.store import NewKey, create_key, load_keyring, open_key
 from privsynth.signing.times.authority import ask, check_address
-from privsynth.signing.times.token import checked_time, load_roots
+from privsynth.signing.times.token import _latest, checked_time, load_roots
 from privsynth.signing.verification import verify_folder
 
 DATA = b"an envelope"
@@ -121,6 +125,34 @@ def test_an_authority_whose_certificate_had_expired(tmp_path):
             ask(server.url, DATA, load_roots(late.root), signed_at=now, now=now)
     with pytest.raises(VerificationError, match="its certificate was not valid then"):
         check(token, late.root)
+
+
+@pytest.mark.parametrize("title", ["A", "A famous authority " * 20])  # stands before or after the true one in the set
+def test_a_second_certificate_of_the_same_number_names_nobody(token, authority, title):
+    from asn1crypto import cms, tsp
+    from asn1crypto.x509 import Certificate as Parsed
+
+    true = x509.load_pem_x509_certificate((authority.folder / "time.pem").read_bytes())
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, title[:60]) for _ in range(len(title))][:9])
+    builder = x509.CertificateBuilder(true.issuer, subject, key.public_key(), true.serial_number)
+    builder = builder.not_valid_before(true.not_valid_before_utc).not_valid_after(true.not_valid_after_utc)
+    purpose = x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.TIME_STAMPING])
+    false = builder.add_extension(purpose, critical=True).sign(key, hashes.SHA256())
+    response = tsp.TimeStampResp.load(token)
+    signed = response["time_stamp_token"]["content"]
+    both = sorted(one.public_bytes(serialization.Encoding.DER) for one in (true, false))
+    signed["certificates"] = cms.CertificateSet(
+        [cms.CertificateChoices("certificate", Parsed.load(data)) for data in both]
+    )
+    with pytest.raises(VerificationError, match="no authority that you trust"):
+        check(response.dump(force=True), authority.root)
+
+
+def test_no_later_than_counts_the_accuracy_and_rounds_up():
+    made = datetime(2026, 11, 30, 12, 0, 0, 900_000, tzinfo=UTC)
+    for accuracy, second in ((None, 1), (SimpleNamespace(seconds=2, millis=500, micros=None), 4)):
+        assert _latest(made, accuracy) == made.replace(second=second, microsecond=0)
 
 
 def test_times_that_cannot_be(token, authority):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Sequence
 
-from privsynth.errors import ConfigError, LedgerError
+from privsynth.errors import ConfigError, LedgerError, Option
 from privsynth.ledger.events import Event, chain_holds
 from privsynth.ledger.stores.protocol import KEY_BYTES
 
@@ -29,7 +29,9 @@ def common_key(held: bytes | None, given: bytes | None, events: Sequence[Event])
     """
     secret = held if held is not None else given
     if secret is None:
-        raise ConfigError("The ledger's key is not here. Give the copy of it that was kept (`--key FILE`).")
+        raise ConfigError(
+            "The ledger's key is not here. Give the copy of it that was kept: ", Option("key", "FILE"), "."
+        )
     if given is not None and given != secret:
         raise ConfigError("Another key of a ledger is here already. Choose another PRIVSYNTH_HOME.")
     if len(secret) != KEY_BYTES:

@@ -27,7 +27,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from privsynth.errors import BudgetError, ConfigError, LedgerError, LedgerUnavailable
+from privsynth.errors import BudgetError, ConfigError, LedgerError, LedgerUnavailable, Option
 from privsynth.ledger.events import Draft, Event, State, chain_holds, digest, fold, genesis, moved_away, seal
 from privsynth.ledger.stores import definition
 from privsynth.ledger.stores.address import Address
@@ -173,8 +173,10 @@ class PostgresStore:
             held = self._keyfile.read_bytes() if self._keyfile.exists() else None
             if held is None and key is None and events:
                 raise ConfigError(
-                    "The ledger has events already, so it has a key. Give a copy of it (`--key FILE`), which "
-                    "`privsynth budget copy-key` writes on a machine that has it."
+                    "The ledger has events already, so it has a key. Give a copy of it, which `privsynth budget "
+                    "copy-key` writes on a machine that has it: ",
+                    Option("key", "FILE"),
+                    ".",
                 )
             secret = common_key(held, key or (None if held else secrets.token_bytes(KEY_BYTES)), events)
             self._keep_key(secret)

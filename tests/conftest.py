@@ -71,6 +71,8 @@ def privsynth_home(homes, monkeypatch):
     """Keep keys, ledgers and spills of a test away from the person's own."""
     home = Path(tempfile.mkdtemp(dir=homes))  # one by mktemp of pytest is as slow as there are many
     monkeypatch.setenv("PRIVSYNTH_HOME", str(home))
+    for name in ("PRIVSYNTH_LEDGER", "PRIVSYNTH_LEDGER_HEAD"):
+        monkeypatch.delenv(name, raising=False)
     return home
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -180,6 +181,35 @@ def test_a_second_head_notices_where_the_home_does_not_last(used, empty, tmp_pat
         fresh.store.join(used.store.secret())
     fresh.accept_restored("restored")
     assert spent(fresh) == 3
+
+
+def test_a_head_that_was_lost_is_told_and_a_machine_can_join_again(used, other):
+    (other.home / "shared" / "ledger.head").unlink()
+    for act in (other.accounts, lambda: reserve(other, "run-3")):
+        with pytest.raises(LedgerError, match="head of the ledger is missing"):
+            act()
+    assert other.store.join(used.store.secret()) == 8
+    assert spent(other) == 2
+
+
+def test_machines_that_share_a_second_head_write_it_at_once(used, empty, tmp_path):
+    head = tmp_path / "ledger.head"
+    machines = [used.home, *(another_machine(empty, tmp_path / name, used).home for name in "ab")]
+    ledgers = [shared_ledger(empty, home, second_head=head) for home in machines]
+    with ThreadPoolExecutor(3) as pool:
+        made = list(pool.map(lambda n: reserve(ledgers[n % 3], f"run-{n + 3}", epsilon=0.1, delta=0), range(12)))
+    assert len(made) == 12
+    assert sorted(path.name for path in tmp_path.glob("ledger.head*")) == ["ledger.head"]
+    assert len(ledgers[0].store.read()) == 20
+
+
+@pytest.mark.parametrize("length", [0, 31])
+def test_a_key_of_the_wrong_length_is_none(shared, length):
+    with pytest.raises(ConfigError):
+        shared.store.join(b"k" * length)
+    (shared.home / "shared" / "ledger.key").write_bytes(b"k" * length)
+    with pytest.raises(LedgerError, match="does not have the key"):
+        reserve(shared)
 
 
 def test_a_head_of_an_earlier_moment_is_fine_and_catches_up(used, other):

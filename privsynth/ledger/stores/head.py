@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 import os
+import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -96,15 +97,21 @@ def may_advance(head: ChainHead | None, events: Sequence[Event], key: bytes) -> 
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Replace a file by `data` in one step, on the disk when this returns, readable by its owner only."""
-    part = path.with_name(path.name + ".part")
-    with suppress(FileNotFoundError):
-        part.unlink()
-    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
+    """Replace a file by `data` in one step, on the disk when this returns, readable by its owner only.
+
+    Machines that share a folder may do so at once: the last one stands.
+    """
+    part = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
+    try:
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink()
+        raise
     _sync_folder(path.parent)
 
 

@@ -178,17 +178,18 @@ class PostgresStore:
                     Option("key", "FILE"),
                     ".",
                 )
-            secret = common_key(held, key or (None if held else secrets.token_bytes(KEY_BYTES)), events)
+            new = secrets.token_bytes(KEY_BYTES) if held is None and key is None else key
+            secret = common_key(held, new, events)
             self._keep_key(secret)
-            _whole(self._problem(events, secret))
+            _whole(self._problem(events, secret, joining=True))
             self._settle(events, secret)
         return len(events)
 
     def secret(self) -> bytes:
         """Return the ledger's key."""
         with self._files():
-            if self._keyfile.exists():
-                return self._keyfile.read_bytes()
+            if self._keyfile.exists() and len(secret := self._keyfile.read_bytes()) == KEY_BYTES:
+                return secret
         raise LedgerError(
             f"This machine does not have the key of the ledger ({self.place}) yet. Run `privsynth budget join` with a "
             "copy of it, or with a new one if the ledger is new."
@@ -257,11 +258,13 @@ class PostgresStore:
         rows = [dict(zip(COLUMNS, row_of(event), strict=True)) for event in events]
         session.run(_INSERT, rows=json.dumps(rows))
 
-    def _problem(self, events: Sequence[Event], secret: bytes) -> str | None:
+    def _problem(self, events: Sequence[Event], secret: bytes, *, joining: bool = False) -> str | None:
         """Return what is wrong with the events, by the key and by the heads, as a sentence without its end."""
         key = chain_key(secret)
         if not chain_holds(events, key):
             return "The ledger is damaged: an event was edited, added or removed, or this machine has another key"
+        if not joining and not self._headfiles[0].exists():  # of a machine that joined it is there, until it is lost
+            return f"The head of the ledger is missing on this machine ({self._headfiles[0]})"
         for path in self._headfiles:
             head, unreadable = read_head(path)
             if unreadable:

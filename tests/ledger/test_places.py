@@ -215,6 +215,17 @@ def test_a_place_with_another_history_takes_no_ledger_in(place):
     finish(old, "run-3")  # nothing was changed
 
 
+def test_a_place_that_would_refuse_the_events_is_found_out_before_the_old_one_is_closed(place, empty):
+    old, new = begun(place("folder", "old")), place("postgresql", "new")
+    administer(empty, "REVOKE INSERT ON privsynth_ledger.events FROM privsynth_analyst")
+    with pytest.raises(LedgerError, match="lacks a right"):
+        move(old, new)
+    finish(old, "run-3")
+    administer(empty, "GRANT INSERT ON privsynth_ledger.events TO privsynth_analyst")
+    move(old, new)
+    assert spent(new) == 3
+
+
 def test_a_place_that_is_lost_for_good_is_given_up_by_a_person(place):
     old = begun(place("folder", "old"))
     move(old, place("folder", "new"))

@@ -222,6 +222,21 @@ def test_a_head_of_an_earlier_moment_is_fine_and_catches_up(used, other):
     assert spent(other) == 3
 
 
+def test_an_event_of_another_process_while_one_reads_is_no_older_copy(used, empty, monkeypatch):
+    beside = shared_ledger(empty, used.home)
+    attempts = used.store._attempts
+
+    def overtaken(mode, step):
+        events = attempts(mode, step)
+        reserve(beside, "run-3")  # and the head of this machine is that of the ninth event
+        return events
+
+    with monkeypatch.context() as patch:
+        patch.setattr(used.store, "_attempts", overtaken)
+        assert len(used.store.read()) == 8
+    assert spent(used) == 3
+
+
 def test_a_head_never_goes_back(used):
     events, secret = used.store.read(), used.store.secret()
     head = used.home / "shared" / "ledger.head"

@@ -55,6 +55,7 @@ from privsynth.ledger.stores.session import (
 from privsynth.workspace import open_locked
 
 T = TypeVar("T")
+_Heads = dict[Path, tuple[ChainHead | None, str | None]]  # file -> its head, and why it cannot be read
 _FIRST_PAUSE_S = 0.02  # before the second attempt; it doubles (own)
 _LONGEST_PAUSE_S = 1.0  # between attempts (own)
 _ROWS_AT_ONCE = 500  # of a ledger that is taken in: some 200 kB a statement (own)
@@ -92,9 +93,11 @@ class PostgresStore:
     def read(self) -> list[Event]:
         """Return all events, checked against what this machine has seen."""
         secret = self.secret()
+        with self._files():
+            heads = self._heads()  # first: what they have seen, the events that are read afterwards have
         events = self._attempts(READ, self._events)
         with self._files():
-            _whole(self._problem(events, secret))
+            _whole(self._problem(events, secret, heads))
             self._settle(events, secret)
         return events
 
@@ -103,8 +106,8 @@ class PostgresStore:
         secret = self.secret()
 
         def draft_of(events: list[Event]) -> Draft | None:
-            with self._files():
-                _whole(self._problem(events, secret))
+            with self._files():  # nobody can have appended since, so no head can have seen more
+                _whole(self._problem(events, secret, self._heads()))
             return decide(fold(events))
 
         return self._write(draft_of, secret, time=time)
@@ -112,13 +115,14 @@ class PostgresStore:
     def accept(self, reason: str, *, time: str) -> Event:
         """Go on from what is in the database, and record that and why; what the heads know of is charged again."""
         with self._files():
-            secret = self._keyfile.read_bytes() if self._keyfile.exists() else secrets.token_bytes(KEY_BYTES)
+            secret = self.secret() if self._keyfile.exists() else secrets.token_bytes(KEY_BYTES)
 
         def draft_of(events: list[Event]) -> Draft:
             state = fold(events)
             with self._files():
-                problem = self._problem(events, secret) or moved_away(state)
-                heads = [head for head, _ in map(read_head, self._headfiles) if head is not None]
+                found = self._heads()
+                problem = self._problem(events, secret, found) or moved_away(state)
+                heads = [head for head, _ in found.values() if head is not None]
                 if problem is None:
                     raise BudgetError(NOTHING_TO_ACCEPT)
                 self._keep_key(secret)
@@ -168,6 +172,8 @@ class PostgresStore:
           ConfigError: the ledger has events and no key was given, or another key is here already.
           LedgerError: the events are not chained under the key.
         """
+        with self._files():
+            heads = self._heads()
         events = self._attempts(READ, self._events)
         with self._files():
             held = self._keyfile.read_bytes() if self._keyfile.exists() else None
@@ -181,7 +187,7 @@ class PostgresStore:
             new = secrets.token_bytes(KEY_BYTES) if held is None and key is None else key
             secret = common_key(held, new, events)
             self._keep_key(secret)
-            _whole(self._problem(events, secret, joining=True))
+            _whole(self._problem(events, secret, heads, joining=True))
             self._settle(events, secret)
         return len(events)
 
@@ -258,15 +264,20 @@ class PostgresStore:
         rows = [dict(zip(COLUMNS, row_of(event), strict=True)) for event in events]
         session.run(_INSERT, rows=json.dumps(rows))
 
-    def _problem(self, events: Sequence[Event], secret: bytes, *, joining: bool = False) -> str | None:
+    def _heads(self) -> _Heads:
+        return {path: read_head(path) for path in self._headfiles}
+
+    def _problem(self, events: Sequence[Event], secret: bytes, heads: _Heads, *, joining: bool = False) -> str | None:
         """Return what is wrong with the events, by the key and by the heads, as a sentence without its end."""
         key = chain_key(secret)
         if not chain_holds(events, key):
             return "The ledger is damaged: an event was edited, added or removed, or this machine has another key"
-        if not joining and not self._headfiles[0].exists():  # of a machine that joined it is there, until it is lost
+        if not joining and heads[self._headfiles[0]] == (
+            None,
+            None,
+        ):  # of a machine that joined it is there, until it is lost
             return f"The head of the ledger is missing on this machine ({self._headfiles[0]})"
-        for path in self._headfiles:
-            head, unreadable = read_head(path)
+        for path, (head, unreadable) in heads.items():
             if unreadable:
                 return unreadable
             if head is not None and not head.genuine(key):

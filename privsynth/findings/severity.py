@@ -157,4 +157,7 @@ def subject(finding: Finding) -> frozenset[str]:
     if not finding.group:
         return frozenset({f"all rows: {_kind(finding)}"})
     group = finding.group.split(" (")[0] if finding.family == "fidelity" else finding.group
-    return frozenset(part.strip() for place in group.split(" · ") for part in place.split(" × "))
+    parts = (part for place in group.split(" · ") for part in place.split(" × "))
+    if finding.family == "bias":  # "sex=F, ethnicity=x" is a part of "ethnicity=x"
+        parts = (piece for part in parts for piece in part.split(", "))
+    return frozenset(part.strip() for part in parts)

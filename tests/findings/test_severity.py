@@ -136,3 +136,13 @@ def test_shares_in_words():
         "1.2 %",
     ]
     assert [percent(v) for v in (0.104, 0.05, 0.0004)] == ["10 %", "5 %", "0.04 %"]
+
+
+def test_a_part_of_a_group_is_no_further_reason():
+    exact = {"family": "bias", "verdict": "fail", "baseline": 0.2}
+    whole = finding("base_rate", "ethnicity=x · ill=true", 0.4, **exact)
+    part = finding("base_rate", "sex=F, ethnicity=x · ill=true", 0.5, **exact)
+    other = finding("base_rate", "sex=F, ethnicity=y · ill=true", 0.3, **exact)
+    found = strongest([whole, part, other], 3)
+    assert other in found
+    assert len(found) == 2

@@ -204,20 +204,24 @@ def test_a_policy_that_cannot_be_read_spends_nothing(audits, released, sides, tm
     assert spent() == {}
 
 
-def test_a_policy_on_exact_findings_leaves_no_trace_in_the_public_folder(audits, tmp_path, monkeypatch):
+def test_of_a_policy_on_exact_findings_the_public_folder_says_only_that_there_was_one(audits, tmp_path, monkeypatch):
+    """The same bytes whatever the policy demands, and whatever it found."""
     small_generators(monkeypatch, arn=False)
     source = write_csv(tmp_path / "table.csv", ordinary_rows(60))
-    checks = ({"metric": "exact_copies", "at_most": 0.1}, {"metric": "promised_epsilon", "at_most": 1000})
-    shown = []
-    for name, told in (("with", {"policy": policy(tmp_path, *checks)}), ("without", {})):
+    shown, found = [], []
+    for name, bound in (("refused", {"at_most": 0.1}), ("met", {"at_least": 0.1})):
+        checks = ({"metric": "exact_copies", **bound}, {"metric": "promised_epsilon", "at_most": 1000})
         config = job(
-            source, tmp_path / name, schema=DECLARED, epsilon=1.0, audit="standard", format="csv", **told
+            source, tmp_path / name, schema=DECLARED, epsilon=1.0, audit="standard", format="csv",
+            policy=policy(tmp_path, *checks),
         )  # fmt: skip
         shown.append(release(Constant(), config, tmp_path / f"home-{name}"))
+        inside = json.loads((tmp_path / name / "officer" / "report.json").read_text())
+        found.append([o["verdict"] for o in inside["policy"]["outcomes"]])
+    assert found == [["fail", "pass"], ["pass", "pass"]]
     assert shown[0].files == shown[1].files
-    assert json.loads(shown[0].files["report.json"])["policy"] is None
-    inside = json.loads((tmp_path / "with" / "officer" / "report.json").read_text())
-    assert [o["verdict"] for o in inside["policy"]["outcomes"]] == ["fail", "pass"]
+    outside = json.loads(shown[0].files["report.json"])
+    assert (outside["policy"], outside["policy_inside"]) == (None, True)
 
 
 def test_a_policy_on_public_figures_stands_in_both_reports(audits, released, tmp_path):

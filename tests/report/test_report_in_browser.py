@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -132,3 +133,14 @@ def test_every_text_of_the_sample_releases_is_whole(opened, release, reader, vie
     page = opened((release / reader / "report.html").read_text(encoding="utf-8"), view)
     assert cut(page) == []
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("reader", "most"), [("public", 8), ("officer", 20)])
+def test_the_sample_releases_are_printed_on_few_pages(browser, release, reader, most):  # noqa: F811
+    page = browser.new_page()
+    page.goto((release / reader / "report.html").as_uri())
+    printed = page.pdf(format="A4", prefer_css_page_size=True)
+    page.close()
+    pages = len(re.findall(rb"/Type\s*/Page\b", printed))
+    assert 1 < pages <= most

@@ -20,11 +20,6 @@ def unit_noun(g: Guarantee) -> str:
     return bare if _PLAIN.fullmatch(bare) else f"unit of {g.unit}"
 
 
-def rows_noun(g: Guarantee) -> str:
-    """Return what its rows are called, in the plural."""
-    return g.rows_noun or "rows"
-
-
 def capital(words: str) -> str:
     """Return a sentence with a capital at its beginning."""
     return words[:1].upper() + words[1:]

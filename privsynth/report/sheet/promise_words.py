@@ -8,7 +8,7 @@ from privsynth.report.explain_epsilon import highest_accuracy, percent
 from privsynth.report.format_numbers import number, power
 from privsynth.report.records.promise import EarlierReleases, Guarantee
 from privsynth.report.report_data import ReportData
-from privsynth.report.sheet.nouns import capital, rows_noun, unit_noun
+from privsynth.report.sheet.nouns import capital, unit_noun
 from privsynth.wording.words import Words
 
 
@@ -31,7 +31,7 @@ def protected(report: ReportData, say: Words) -> tuple[str, ...]:
     g = report.guarantee
     if g is None:
         return ()
-    unit, rows = say.unit(unit_noun(g)), rows_noun(g)
+    unit, rows = say.unit(unit_noun(g)), g.rows_noun or say.say("rows_noun")
     if report.tables:
         limits = [say.say("protected.limit", n=t.max_children, table=t.name) for t in report.tables if t.max_children]
         if not limits:

@@ -13,7 +13,7 @@ from privsynth.policy.definition import PROMISES
 from privsynth.report.explain_epsilon import percent
 from privsynth.report.format_numbers import power, tidy
 from privsynth.report.report_data import ReportData
-from privsynth.report.sheet.nouns import capital, rows_noun, unit_noun
+from privsynth.report.sheet.nouns import capital, unit_noun
 from privsynth.report.titles import Titles
 from privsynth.wording.words import Words
 
@@ -102,7 +102,7 @@ def _known(report: ReportData, say: Words) -> Iterator[Reason]:
         told = say.say(
             "reasons.left_out",
             share=say.figure(percent(g.left_out.rows)),
-            rows=rows_noun(g),
+            rows=g.rows_noun or say.say("rows_noun"),
             unit=say.unit(unit_noun(g)),
             n=g.max_rows_per_unit or 1,
             moved=say.figure(percent(g.left_out.most_moved, up=True).removesuffix(" %")),

@@ -11,6 +11,7 @@ from approvals.conftest import digests
 from click.testing import CliRunner
 from report.conftest import public
 from signed import NOW
+from time_authority import Authority, Server
 
 from privsynth.approvals.decisions import decision_facts, standing
 from privsynth.approvals.revocations import RevocationList, RevokedRelease, save
@@ -116,6 +117,26 @@ def test_two_people_approve_and_the_edition_says_so(office):
     assert b"for the board" not in edition["report.html"] + edition["report.json"]
     assert f"approved edition of draft SHA-256 {digest}" in office.command("verify", office.out).output
     assert f"Draft       SHA-256 {digest}" in office.command("status", office.run).output
+
+
+def test_an_edition_carries_a_time_of_its_own_and_not_the_drafts(office, tmp_path):
+    approved(office)
+    authority = Authority(tmp_path / "authority")
+    root = ("--timestamp-root", authority.root)
+    with Server(authority.answer) as server:
+        stamped = office.command("timestamp", office.run / "public", "--authority", server.url)
+        assert stamped.exit_code == 0, stamped.output
+        assert office.publish().exit_code == 0
+        assert not (office.out / "attestation.tsr").exists()
+        office.out = tmp_path / "second"
+        assert "Time token  attestation.tsr" in office.publish("--timestamp", server.url).output
+    verified = office.command("verify", office.out, *root)
+    assert (verified.exit_code, "signed no later than" in verified.output) == (0, True), verified.output
+    office.out = tmp_path / "third"
+    down = office.publish("--timestamp", server.url)
+    assert down.exit_code == 0
+    assert "It carries no time: the authority at" in down.stderr
+    assert office.command("verify", office.out).exit_code == 0
 
 
 def test_report_json_is_the_drafts_with_two_fields_more_and_fits_its_schema(office):

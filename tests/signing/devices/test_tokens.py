@@ -18,6 +18,7 @@ from privsynth.cli import main
 from privsynth.errors import KeyFileError, LogUnavailable
 from privsynth.signing.devices.device_key import check_uri
 from privsynth.signing.devices.files import InDevice
+from privsynth.signing.devices.pkcs11 import TokenUri
 from privsynth.signing.keyring import Keyring
 from privsynth.signing.release import sign_folder
 from privsynth.signing.store import NewKey, change_passphrase, create_key, load_keyring, open_key, rotate_key
@@ -297,9 +298,6 @@ def test_uris_that_lead_to_no_key(token, home, uri, says):
 
 @given(st.text(alphabet="pkcs11:;?&=%0aZ/-tokenidmodulepath", max_size=60))
 def test_any_uri_is_read_or_refused(rest):
-    pytest.importorskip("pkcs11")
-    from privsynth.signing.devices.pkcs11 import TokenUri
-
     try:
         place = TokenUri.parse(f"pkcs11:{rest}")
     except KeyFileError:

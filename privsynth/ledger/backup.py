@@ -45,17 +45,18 @@ def events_in(data: bytes) -> list[Event]:
     raise InputError("The file is no backup of a ledger, or a part of one. Give a file that `budget backup` wrote.")
 
 
-def restore(ledger: Ledger, data: bytes, *, key: bytes | None) -> int:
+def restore(ledger: Ledger, data: bytes, *, key: bytes | None, lost: bool = False) -> int:
     """Add the events of a copy that a ledger lacks, and return their number.
 
     Args:
       key: the ledger's key, where it is not there.
+      lost: the key is nowhere any more; what was spent comes back, and `accept_restored` has to follow.
     Raises:
       InputError: the copy or the key is none.
       LedgerError: the copy has another history than what is there; nothing was changed. Or it was taken in, and is
         older than what the head knows of; `accept_restored` goes on.
     """
-    added = ledger.store.receive(events_in(data), key=key)
+    added = ledger.store.receive(events_in(data), key=key, lost=lost)
     ledger.store.read()
     return added
 

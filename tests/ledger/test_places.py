@@ -115,6 +115,20 @@ def test_a_backup_of_another_history_changes_nothing(used, place):
     assert used.store.read() == mine
 
 
+@pytest.mark.parametrize("target", STORES)
+def test_what_was_spent_comes_back_where_the_key_is_lost_once_a_person_accepts_it(place, target):
+    copy = backup_of(begun(place("folder", "lost")))
+    there = place(target, "second")
+    with pytest.raises(LedgerError, match="accept-restored"):
+        restore(there, copy, key=None, lost=True)
+    with pytest.raises(LedgerError):
+        reserve(there, "run-3")
+    there.accept_restored("the safe burnt down")
+    assert spent(there) == 2
+    finish(there, "run-3")
+    assert spent(there) == 3
+
+
 def test_an_edited_backup_is_refused(used, place):
     copy, key = json.loads(backup_of(used)), used.store.secret()
     copy["events"][0][5] = 0

@@ -97,18 +97,19 @@ def backup(file: Path) -> None:
 @click.command()
 @click.argument("file", type=_HERE)
 @click.option("--key", "keyfile", type=_HERE, help="Copy of the ledger's key, where this machine has none.")
-def restore(file: Path, keyfile: Path | None) -> None:
+@click.option("--lost-key", is_flag=True, help="Nobody has the key any more: begin a new one, unchecked.")
+def restore(file: Path, keyfile: Path | None, lost_key: bool) -> None:
     """Add to the ledger what a backup in FILE has and it lacks.
 
     The ledger must be empty, or an older copy of what was backed up. If this machine has seen events that are in
-    neither, the ledger stays stopped until `privsynth budget accept-restored`.
+    neither, or the key is lost, the ledger stays stopped until `privsynth budget accept-restored`.
 
     Example: privsynth budget restore ledger-2026-05-01.json --key ledger.key
     """
     from privsynth.ledger.backup import restore as take_in
 
     ledger = chosen_ledger()
-    added = take_in(ledger, _read(file), key=None if keyfile is None else _read(keyfile))
+    added = take_in(ledger, _read(file), key=None if keyfile is None else _read(keyfile), lost=lost_key)
     say(f"{added} event(s) were added to the ledger in {ledger.store.place}. See `privsynth budget show`.")
 
 

@@ -144,14 +144,16 @@ class FolderStore:
                 self._ready(db)
             return fingerprint_key(self._key.read_bytes())
 
-    def receive(self, events: Sequence[Event], *, key: bytes | None, only_check: bool = False) -> int:
+    def receive(
+        self, events: Sequence[Event], *, key: bytes | None, lost: bool = False, only_check: bool = False
+    ) -> int:
         """Add those of the events that are not here yet; a head that is here and knows of more stays."""
         with self._plain_errors(), closing(self._connect(create=True)) as db:
             with _transaction(db, "BEGIN IMMEDIATE"):
                 self._make_tables(db)
                 snapshot = self._snapshot(db)
                 held = self._key.read_bytes() if self._key.exists() else None
-                secret = common_key(held, key, events)
+                secret = common_key(held, key, events, lost=lost)
                 new = missing_part(snapshot.events, events)
                 if only_check:
                     return len(new)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import secrets
 from collections.abc import Sequence
 
 from privsynth.errors import ConfigError, LedgerError, Option
@@ -20,13 +21,17 @@ def fingerprint_key(secret: bytes) -> bytes:
     return hmac.digest(secret, b"privsynth content fingerprint 1", "sha256")
 
 
-def common_key(held: bytes | None, given: bytes | None, events: Sequence[Event]) -> bytes:
+def common_key(held: bytes | None, given: bytes | None, events: Sequence[Event], *, lost: bool = False) -> bytes:
     """Return the secret under which events may be taken in: that which is here, or else that which was given.
 
+    Args:
+      lost: nobody has the key of the events any more; a new one begins, under which they do not hold.
     Raises:
       ConfigError: there is none, it has the wrong length, or another one is here.
       LedgerError: the events are not chained under it.
     """
+    if lost and held is None and given is None:
+        return secrets.token_bytes(KEY_BYTES)
     secret = held if held is not None else given
     if secret is None:
         raise ConfigError(

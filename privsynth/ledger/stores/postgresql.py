@@ -142,10 +142,13 @@ class PostgresStore:
         assert event is not None
         return event
 
-    def receive(self, events: Sequence[Event], *, key: bytes | None, only_check: bool = False) -> int:
+    def receive(
+        self, events: Sequence[Event], *, key: bytes | None, lost: bool = False, only_check: bool = False
+    ) -> int:
         """Add those of the events that are not in the database yet; heads that know of more stay."""
         with self._files():
-            secret = common_key(self._keyfile.read_bytes() if self._keyfile.exists() else None, key, events)
+            held = self._keyfile.read_bytes() if self._keyfile.exists() else None
+            secret = common_key(held, key, events, lost=lost)
 
         def add(session: Session) -> int:
             new = missing_part(self._events(session), events)

@@ -58,12 +58,15 @@ class Store(Protocol):
           LedgerError: the events themselves cannot be read.
         """
 
-    def receive(self, events: Sequence[Event], *, key: bytes | None, only_check: bool = False) -> int:
+    def receive(
+        self, events: Sequence[Event], *, key: bytes | None, lost: bool = False, only_check: bool = False
+    ) -> int:
         """Add those of the events that are not here yet, and return their number.
 
         Args:
           events: a whole ledger from its first event on, of which what is here is the beginning.
           key: the ledger's key, where this place has none.
+          lost: the key is nowhere any more: take them in unchecked, under a new one. `accept` has to follow.
           only_check: add nothing.
         Raises:
           LedgerError: they are not one history with what is here, or not chained under the key; nothing was changed.

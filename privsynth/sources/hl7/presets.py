@@ -8,6 +8,8 @@ from privsynth.schema.definition import Column
 from privsynth.schema.linked import LinkedSchema, LinkedTable, Parent
 from privsynth.sources.hl7.layouts import LAYOUTS
 
+# The patients are the same in every preset, and so is the name under which the ledger keeps their budget.
+DATASET = "hl7"
 # Table -> the time that orders the rows below one, and what the times of a row imply.
 _ORDER: Mapping[str, str | None] = {
     "visit": "admitted", "diagnosis": "diagnosed", "allergy": None, "observation": "observed",
@@ -36,7 +38,7 @@ def _schema(name: str) -> LinkedSchema:
             columns=keys | {column: LAYOUTS[table].columns[column].stated() for column in _said(table)},
             rules=_RULES.get(table, ()),
         )
-    return LinkedSchema(dataset=name, tables=tables)
+    return LinkedSchema(dataset=DATASET, tables=tables)
 
 
 def _keys(table: str) -> list[str]:

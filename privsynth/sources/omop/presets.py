@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from privsynth.schema.linked import LinkedSchema, LinkedTable, Parent
 from privsynth.sources.omop.cdm import CDM
 
+# The persons are the same in every preset, and so is the name under which the ledger keeps their budget.
+DATASET = "omop"
 # Table -> the date that orders the rows of a person, and the date at which a row ends; both versions have it.
 _DATES: Mapping[str, tuple[str, str | None]] = {
     "visit_occurrence": ("visit_start_date", "visit_end_date"),
@@ -56,6 +58,6 @@ def _linked(table: str) -> LinkedTable:
 
 
 PRESETS: Mapping[str, LinkedSchema] = {
-    name: LinkedSchema(dataset=name, tables={table: _linked(table) for table in tables})
+    name: LinkedSchema(dataset=DATASET, tables={table: _linked(table) for table in tables})
     for name, tables in _TABLES.items()
 }

@@ -109,6 +109,7 @@ def test_the_model_says_what_columns_mean(gibleed):
 def test_presets_are_schemas_of_the_cdm(name):
     schema = preset(name)
     assert schema.root == "person"
+    assert schema.dataset == "omop"  # of the same persons: what presets spend adds up
     for table, declared in schema.tables.items():
         assert set(declared.columns) <= {column.name for column in CDM[table]}
     with pytest.raises(ConfigError, match="there is no preset 'x'; known are person-visits"):

@@ -10,10 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from privsynth.schema.definition import Column, Schema
 
+# Wide enough for every event that a person now alive, or one of the last century, can have, and for what is planned
+# (own). No record lies later than next year, so that the clock of the machine says the rest.
+THIS_YEAR = datetime.now(UTC).year
+FIRST_DATE, LAST_DATE = "1900-01-01", f"{THIS_YEAR + 1}-12-31"
 # Which kinds the cells can have where a type leaves more than one: whole numbers may be a measure or a code, numbers
 # may be whole, times may be dates. None of them can be a text.
 Family = Literal["integer", "number", "time"]

@@ -14,9 +14,9 @@ from typing import Any
 import pyarrow as pa
 
 from privsynth.errors import ConfigError
-from privsynth.schema.definition import Column
+from privsynth.schema.definition import TIME_KINDS, Column
 from privsynth.schema.source_format import SourceFormat
-from privsynth.schema.stated_types import Family, StatedTypes
+from privsynth.schema.stated_types import FIRST_DATE, LAST_DATE, Family, StatedTypes
 from privsynth.sources.arrow_types import cell_text, text_batch, text_schema
 from privsynth.sources.fhir.resources import files_of, named_kinds, resources
 from privsynth.sources.fhir.view import View, ViewColumn
@@ -180,7 +180,8 @@ def _column(column: ViewColumn) -> Column | None:
         return Column(kind="id", roles=("identifier",))
     kinds = {"boolean": "boolean", "date": "date", "decimal": "numeric", "code": "categorical"}
     kind = kinds.get(column.type) or ("datetime" if column.type in _TIMES else None)
-    return Column.model_validate({"kind": kind}) if kind else None
+    bounds = {"minimum": FIRST_DATE, "maximum": LAST_DATE} if kind in TIME_KINDS else {}
+    return Column.model_validate({"kind": kind, **bounds}) if kind else None
 
 
 def _text(value: Any, column: ViewColumn, skipped: SkippedCells) -> str | None:

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from privsynth.schema.definition import Column
+from privsynth.schema.stated_types import FIRST_DATE, LAST_DATE
 
 Meaning = Literal["key", "code", "date", "time", "flag", "number", "count"]
 
-# Wide enough for every event that a person now alive, or one of the last century, can have (own).
-FIRST_DATE, LAST_DATE = "1900-01-01", "2050-12-31"
 _KINDS: dict[Meaning, dict[str, Any]] = {
     "key": {"kind": "id", "roles": ("identifier",)},
     "code": {"kind": "categorical"},

@@ -9,18 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 from privsynth.schema.definition import Column
+from privsynth.schema.stated_types import FIRST_DATE, LAST_DATE, THIS_YEAR
 
 Meaning = Literal["key", "person", "concept", "date", "year", "month", "day", "count", "number"]
 
-# Wide enough for every event that a person now alive, or one of the last century, can have, and what is planned (own).
-# No row of a database lies later than next year, so that the clock of the machine says the rest.
-_YEAR = datetime.now(UTC).year
-FIRST_DATE, LAST_DATE = "1900-01-01", f"{_YEAR + 1}-12-31"
-FIRST_BIRTH, LAST_BIRTH = 1880, _YEAR  # (own)
+FIRST_BIRTH, LAST_BIRTH = 1880, THIS_YEAR  # (own)
 # Standard concepts of domains that have few (https://athena.ohdsi.org); 0 is "no matching concept".
 _FEW: Mapping[str, tuple[str, ...]] = {
     "gender_concept_id": ("0", "8507", "8532"),

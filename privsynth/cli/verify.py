@@ -51,7 +51,7 @@ def verify(
     older one than was seen before is refused.
 
     With --timestamp-root, the release has to carry a time token of an authority whose certificate is in that file, and
-    the time is printed; so is that of each decision that has one. A token over other bytes is refused.
+    the time is printed; so is that of each decision, or that it has none. A token over other bytes is refused.
 
     Example: privsynth verify out/public --keyring st-mary.json --kind public --dataset admissions
     """

@@ -83,7 +83,7 @@ def time_said(
 
 
 def times_of_decisions(folder: Path, read: tuple[Read, ...], roots: tuple[Certificate, ...], now: datetime) -> str:
-    """Return a line for each decision that counts and has a time token.
+    """Return a line for each decision that counts: when it was signed, or that it has no time token.
 
     Raises:
       VerificationError: one does not hold.
@@ -93,8 +93,10 @@ def times_of_decisions(folder: Path, read: tuple[Read, ...], roots: tuple[Certif
     lines = []
     for one in read:
         path = folder / one.name
-        if roots and one.approval is not None and one.entry is not None and token_path(path).exists():
-            found = time_of(path, one.digest, roots, signed_at=one.approval.signed_at, now=now)
-            said = f"{one.approval.meaning} by {one.entry.holder}, {found.sentence(one.entry.not_after)}"
-            lines.append(f"\nTime        {said}")
+        if roots and one.approval is not None and one.entry is not None:
+            said = "without a time token"
+            if token_path(path).exists():
+                found = time_of(path, one.digest, roots, signed_at=one.approval.signed_at, now=now)
+                said = found.sentence(one.entry.not_after)
+            lines.append(f"\nTime        {one.approval.meaning} by {one.entry.holder}, {said}")
     return "".join(lines)

@@ -21,9 +21,11 @@ MAX_URI_CHARACTERS = 1_000  # (own) the longest in use, of Azure and PKCS#11, ta
 # What a device signs to show that it works. Nothing that privsynth verifies begins with it, and nobody can choose the
 # random number behind it.
 TRIAL = b"privsynth tries out a key in a device\n"
+_PKCS11 = "pkcs11"
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:")
 _SECRET = re.compile(r"\bpin-(value|source)\b|\b(pin|password|secret|token)=", re.IGNORECASE)
-_PKCS11 = "pkcs11"
+# A cloud's key is named by its path alone: in front of an @, or behind a question mark, there are only credentials.
+_HIDDEN = re.compile(rf"(?!{_PKCS11}:|hsm:)[^?]*[@?]")
 _MOST_OF_A_REASON = 200  # characters of what a driver says (own): a line or two of a terminal
 
 
@@ -38,7 +40,7 @@ def check_uri(uri: str) -> str:
             "the device is named by a URI, such as 'pkcs11:token=Office;id=%01?module-path=/usr/lib/opensc-pkcs11.so'"
         )
     # `token=` is how PKCS#11 names a device; everywhere else it is a secret.
-    if _SECRET.search(uri.replace("token=", "") if uri.startswith(f"{_PKCS11}:") else uri):
+    if _SECRET.search(uri.replace("token=", "") if uri.startswith(f"{_PKCS11}:") else uri) or _HIDDEN.match(uri):
         raise KeyFileError("the URI of a device holds no PIN and no password: they would be kept; you are asked for it")
     if uri.startswith(("file:", "file2:")):
         raise KeyFileError("a key in an unencrypted file is in no device; make a key file with 'privsynth keys init'")

@@ -115,7 +115,7 @@ def checked_time(
         raise VerificationError("the time token is over other bytes: it belongs to another signature")
     try:
         VerifierBuilder(roots=list(roots)).build().verify(response, imprint)
-        leaf = _leaf(response)
+        leaf = _leaf(response, roots)
     except (Untrusted, ValueError):
         raise VerificationError(
             f"no authority that you trust made the time token of {to_text(at)}, or its certificate was not valid then"
@@ -135,19 +135,22 @@ def _latest(made: datetime, accuracy: Any) -> datetime:
     return made.replace(microsecond=0) + timedelta(seconds=more + bool(made.microsecond))
 
 
-def _leaf(response: Any) -> Certificate:
+def _leaf(response: Any, roots: Sequence[Certificate]) -> Certificate:
     """Return the certificate whose key signed a response that was verified.
 
     The certificates in a token are not signed: a second one of the same issuer and number, which anybody can put in,
-    would leave open whose name and purpose count.
+    would leave open whose name and purpose count. So would one that stands alone there, while the true one is among
+    the reader's own, where the signature is checked with that.
 
     Raises:
       ValueError: there is not exactly one.
     """
+    from cryptography.hazmat.primitives.serialization import Encoding
     from cryptography.x509 import load_der_x509_certificate
 
     (signer,) = response.signed_data.signer_infos
-    certificates = [load_der_x509_certificate(data) for data in response.signed_data.certificates]
+    given = {*response.signed_data.certificates, *(root.public_bytes(Encoding.DER) for root in roots)}
+    certificates = [load_der_x509_certificate(data) for data in given]
     (leaf,) = [one for one in certificates if (one.issuer, one.serial_number) == (signer.issuer, signer.serial_number)]
     return leaf
 

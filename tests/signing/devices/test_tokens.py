@@ -264,6 +264,8 @@ def test_the_signer_of_securesystemslib_for_tokens_works_too(token, home, tmp_pa
     ("pkcs11:token=A;id=%01?module-path=/x&pin-source=/etc/pin", "holds no PIN"),
     ("hsm:1?label=A&pin=1234", "holds no PIN"),
     ("hv:key?token=s.123", "holds no PIN"),
+    ("azurekms://anna:1234@vault.example.org/keys/a", "holds no PIN"),
+    ("awskms:arn:aws:kms:eu-west-1:1:key/2?pass=1234", "holds no PIN"),
     ("file2:/home/me/key.pem", "in no device"),
     ("office", "named by a URI"),
     ("pkcs11:id=%01\x1b[2J", "named by a URI"),

@@ -127,8 +127,9 @@ def test_an_authority_whose_certificate_had_expired(tmp_path):
         check(token, late.root)
 
 
-@pytest.mark.parametrize("title", ["A", "A famous authority " * 20])  # stands before or after the true one in the set
-def test_a_second_certificate_of_the_same_number_names_nobody(token, authority, title):
+# The false one stands before or after the true one in the set, or alone there.
+@pytest.mark.parametrize(("title", "alone"), [("A", False), ("A famous authority " * 20, False), ("A", True)])
+def test_a_second_certificate_of_the_same_number_names_nobody(token, authority, title, alone, tmp_path):
     from asn1crypto import cms, tsp
     from asn1crypto.x509 import Certificate as Parsed
 
@@ -141,12 +142,16 @@ def test_a_second_certificate_of_the_same_number_names_nobody(token, authority, 
     false = builder.add_extension(purpose, critical=True).sign(key, hashes.SHA256())
     response = tsp.TimeStampResp.load(token)
     signed = response["time_stamp_token"]["content"]
-    both = sorted(one.public_bytes(serialization.Encoding.DER) for one in (true, false))
+    both = sorted(one.public_bytes(serialization.Encoding.DER) for one in ((false,) if alone else (true, false)))
     signed["certificates"] = cms.CertificateSet(
         [cms.CertificateChoices("certificate", Parsed.load(data)) for data in both]
     )
-    with pytest.raises(VerificationError, match="no authority that you trust"):
-        check(response.dump(force=True), authority.root)
+    trusted = tmp_path / "trusted.pem"  # the root, and the true one as well, as authorities hand them out
+    trusted.write_bytes(authority.root.read_bytes() + (authority.folder / "time.pem").read_bytes())
+    for roots in (authority.root, trusted):
+        check(token, roots)
+        with pytest.raises(VerificationError, match="no authority that you trust"):
+            check(response.dump(force=True), roots)
 
 
 def test_no_later_than_counts_the_accuracy_and_rounds_up():
@@ -240,6 +245,9 @@ def test_a_run_and_its_decisions_carry_times(out, served, authority):
     told = json.loads(run("verify", out / "public", *root, "--json").output)
     assert told["time"]["authority"] == "CN=Test time"
     assert told["has_token"]
+    for path in (out / "approvals").glob("*.tsr"):
+        path.unlink()
+    assert "approved by Anna Berg, without a time token" in run("verify", out, *root).output
     refused = run("verify", out / "public" / "report.html", *root, code=5).stderr
     assert "a report alone has no time token" in refused
 

@@ -212,6 +212,14 @@ def test_a_key_of_the_wrong_length_is_none(shared, length):
         reserve(shared)
 
 
+def test_a_machine_without_the_key_accepts_nothing_and_stops_nobody(used, empty, tmp_path):
+    fresh = shared_ledger(empty, tmp_path / "fresh")
+    with pytest.raises(LedgerError, match="does not have the key"):
+        fresh.accept_restored("it said that something was wrong")
+    assert not list(fresh.home.rglob("ledger.key"))
+    assert spent(used) == 2
+
+
 def test_a_head_of_an_earlier_moment_is_fine_and_catches_up(used, other):
     finish(used, "run-3")
     head = other.home / "shared" / "ledger.head"

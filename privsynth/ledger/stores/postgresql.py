@@ -114,8 +114,7 @@ class PostgresStore:
 
     def accept(self, reason: str, *, time: str) -> Event:
         """Go on from what is in the database, and record that and why; what the heads know of is charged again."""
-        with self._files():
-            secret = self.secret() if self._keyfile.exists() else secrets.token_bytes(KEY_BYTES)
+        secret = self.secret()  # a new one would stop all other machines, and recognise no content of theirs
 
         def draft_of(events: list[Event]) -> Draft:
             state = fold(events)
@@ -125,7 +124,6 @@ class PostgresStore:
                 heads = [head for head, _ in found.values() if head is not None]
                 if problem is None:
                     raise BudgetError(NOTHING_TO_ACCEPT)
-                self._keep_key(secret)
             lost = lost_by_run(heads, state)
             payload: dict[str, Any] = {
                 "reason": reason,

@@ -13,8 +13,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from privsynth.errors import ConfigError, KeyFileError, UnknownSigner, VerificationError
+from privsynth.errors import ConfigError, KeyFileError, ReleaseRevoked, UnknownSigner, VerificationError
 from privsynth.signing._files import atomic_write, read_limited
+from privsynth.signing.checks.result import VerificationResult
 from privsynth.signing.checks.trust import CLOCK_SKEW, judge
 from privsynth.signing.envelope import Envelope, Signer, sign
 from privsynth.signing.keyring import APPROVER, MAKER, Keyring, entries_by_key
@@ -27,6 +28,7 @@ REVOCATIONS_TYPE = "https://privsynth.org/attestation/revocations/v1"
 ROLES = (MAKER, APPROVER)  # whose keys may say that a release must not be used any more
 MAX_BYTES = 10_000_000  # (own) some ten thousand revocations
 MAX_REASON = 500  # characters (own): a sentence or two, which strangers read
+MAX_NUMBER = 2**53 - 1  # what every reader of JSON tells from its neighbours
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -135,6 +137,52 @@ def trusted_list(path: Path, keyrings: Sequence[Keyring], now: datetime) -> tupl
     return found, entry.holder
 
 
+@dataclass(frozen=True)
+class ListAnswer:
+    """What a list that may be relied on says of a release that it does not revoke.
+
+    Attributes:
+      asked: the list.
+      holder: who signed it.
+      superseded: the entry, if another release takes the place of this one; None if the list has nothing on it.
+    """
+
+    asked: RevocationList
+    holder: str
+    superseded: RevokedRelease | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON-able data, every field present."""
+        one = self.superseded
+        return {
+            "number": self.asked.number,
+            "issued_at": to_text(self.asked.issued_at),
+            "expires_at": to_text(self.asked.expires_at),
+            "holder": self.holder,
+            "superseded_by": None if one is None else one.successor,
+            "reason": None if one is None else one.reason,
+        }
+
+
+def ask(path: Path, verified: VerificationResult, keyrings: Sequence[Keyring], now: datetime) -> ListAnswer:
+    """Return what the list in a file says of a release that was verified, or of the draft of an edition.
+
+    Raises:
+      ReleaseRevoked: it was revoked.
+      ConfigError, VerificationError, UnknownSigner: the list cannot be relied on, as `trusted_list` says.
+    """
+    found, holder = trusted_list(path, keyrings, now)
+    releases = [verified.release or verified.manifest, *([verified.draft] if verified.draft else [])]
+    # A draft that its own edition takes the place of is not superseded for who holds the edition.
+    said = [one for one in map(found.about, releases) if one is not None and one.successor not in releases]
+    one = next((one for one in said if not one.successor), said[0] if said else None)
+    if one is not None and not one.successor:
+        raise ReleaseRevoked(
+            f"{holder} revoked this release on {one.at:%Y-%m-%d}: {one.reason}. Do not use it any more"
+        )
+    return ListAnswer(found, holder, one)
+
+
 def own_list(path: Path, keyrings: Sequence[Keyring]) -> RevocationList | None:
     """Return the list that is to be added to; None if there is none yet.
 
@@ -184,8 +232,10 @@ def _parsed(document: Mapping[str, Any]) -> tuple[RevocationList, PublicKey]:
     if set(told) != {"number", "issued_at", "expires_at", "revoked", "signer"}:
         raise ValueError("predicate")
     key = PublicKey.from_base64(told["signer"]["public_key"])
-    if told["signer"]["keyid"] != key.keyid or type(told["number"]) is not int or told["number"] < 1:
-        raise ValueError("key id or number")
+    if set(told["signer"]) != {"holder", "keyid", "public_key"} or told["signer"]["keyid"] != key.keyid:
+        raise ValueError("signer")
+    if type(told["number"]) is not int or not 1 <= told["number"] <= MAX_NUMBER or type(told["revoked"]) is not list:
+        raise ValueError("number or entries")
     revoked = tuple(_entry(item) for item in told["revoked"])
     names = [one.release for one in revoked]
     subjects = [{"name": name, "digest": {"sha256": name}} for name in names]
@@ -200,6 +250,6 @@ def _parsed(document: Mapping[str, Any]) -> tuple[RevocationList, PublicKey]:
 def _entry(item: Mapping[str, Any]) -> RevokedRelease:
     if set(item) != {"release", "reason", "at", "successor"} or not _SHA256.fullmatch(item["release"]):
         raise ValueError("entry")
-    if item["successor"] and not _SHA256.fullmatch(item["successor"]):
+    if item["successor"] != "" and not _SHA256.fullmatch(item["successor"]):
         raise ValueError("successor")
     return RevokedRelease(item["release"], item["reason"], from_text(item["at"]), item["successor"])

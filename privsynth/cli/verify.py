@@ -10,11 +10,12 @@ import click
 
 from privsynth.cli.trust.keyrings import keyring_option, keyrings_of, signed_keyrings
 from privsynth.cli.trust.times import roots_in, roots_option, time_said, times_of_decisions
-from privsynth.errors import ConfigError, ReleaseRevoked
+from privsynth.errors import ConfigError
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
+    from privsynth.approvals.revocations import ListAnswer
     from privsynth.signing.keyring import Keyring
     from privsynth.signing.verification import Promise, VerificationResult
 
@@ -57,6 +58,7 @@ def verify(
     """
     import json
 
+    from privsynth.approvals.revocations import ask
     from privsynth.signing.verification import Expected, verify_folder, verify_report, verify_run
     from privsynth.strict.time import to_text
 
@@ -68,7 +70,7 @@ def verify(
             raise ConfigError(f"{path} holds parts that are signed by themselves; verify {path / (kind or parts[0])}")
         public, officer = verify_run(path, keyrings, datetime.now(UTC), expected)
         told: dict[str, Any] = {"public": public.to_json(), "officer": officer.to_json()}
-        digests = [public.manifest]
+        release = public
         told["public"]["time"], time = time_said(path / "public", public, roots, now)
         text = f"{_text(path / 'public', public)}{time}\n{path / 'officer'} verifies, and is about this release."
         told["officer"]["time"], time = time_said(path / "officer", officer, roots, now)
@@ -76,43 +78,28 @@ def verify(
         if (path / "approvals").is_dir():
             text += f"\n{_decisions((public, officer), path, keyrings, roots)}"
     else:
-        verified = (verify_folder if path.is_dir() else verify_report)(path, keyrings, datetime.now(UTC), expected)
-        digests = [verified.release or verified.manifest, *([verified.draft] if verified.draft else [])]
-        time_told, time = time_said(path, verified, roots, now)
-        told, text = {**verified.to_json(), "time": time_told}, f"{_text(path, verified)}{time}"
+        release = (verify_folder if path.is_dir() else verify_report)(path, keyrings, datetime.now(UTC), expected)
+        time_told, time = time_said(path, release, roots, now)
+        told, text = {**release.to_json(), "time": time_told}, f"{_text(path, release)}{time}"
     told["keyrings"] = [{"number": found.number, "expires": to_text(found.expires)} for found in signed]
     text += "".join(f"\nKeyring     number {found.number}, good until {found.expires:%Y-%m-%d}" for found in signed)
-    if list_file is not None:
-        said, line = _revocation(list_file, digests, keyrings)
-        told, text = {**told, "revocations": said}, f"{text}\n{line}"
+    answer = None if list_file is None else ask(list_file, release, keyrings, datetime.now(UTC))
+    told["revocations"] = None if answer is None else answer.to_json()
+    text += f"\n{_revocation(answer, release.holder)}"
     click.echo(json.dumps({"verified": True, **told}, indent=2) if as_json else text)
 
 
-def _revocation(list_file: Path, releases: list[str], keyrings: list[Keyring]) -> tuple[dict[str, Any], str]:
-    """Return what a list says of a release that it does not revoke, for machines and in a line.
-
-    Args:
-      releases: digests of its public manifest, and of the draft's if it is an edition; either can be revoked.
-    Raises:
-      ReleaseRevoked: it was revoked.
-    """
-    from privsynth.approvals.revocations import trusted_list
-    from privsynth.strict.time import to_text
-
-    found, holder = trusted_list(list_file, keyrings, datetime.now(UTC))
-    # A draft that its own edition takes the place of is not superseded for who holds the edition.
-    said = [one for one in map(found.about, releases) if one is not None and one.successor not in releases]
-    one = next((one for one in said if not one.successor), said[0] if said else None)
-    if one is not None and not one.successor:
-        raise ReleaseRevoked(
-            f"{holder} revoked this release on {one.at:%Y-%m-%d}: {one.reason}. Do not use it any more"
-        )
-    told = {"issued_at": to_text(found.issued_at), "expires_at": to_text(found.expires_at), "holder": holder}
-    if one is None:
-        line = f"not in the list of {holder} of {found.issued_at:%Y-%m-%d}, good until {found.expires_at:%Y-%m-%d}"
-        return {**told, "superseded_by": None, "reason": None}, f"Revoked     no: {line}"
-    line = f"Superseded  on {one.at:%Y-%m-%d}, by the release {one.successor[:16]}…: {one.reason}"
-    return {**told, "superseded_by": one.successor, "reason": one.reason}, line
+def _revocation(answer: ListAnswer | None, signer: str) -> str:
+    """Return a line on whether a release was revoked, as far as it was asked; one that was revoked gets none."""
+    if answer is None:
+        return "Revoked     not asked: give the list of revocations of who signed it, --revocations"
+    if answer.superseded is not None:
+        one = answer.superseded
+        return f"Superseded  on {one.at:%Y-%m-%d}, by the release {one.successor[:16]}…: {one.reason}"
+    asked, holder = answer.asked, answer.holder
+    line = f"not in the list of {holder} of {asked.issued_at:%Y-%m-%d}, good until {asked.expires_at:%Y-%m-%d}"
+    other = "" if holder == signer else f"; ask {signer}, who signed the release, for theirs too"
+    return f"Revoked     no: {line}{other}"
 
 
 def _decisions(
@@ -143,8 +130,7 @@ def _text(path: Path, verified: VerificationResult) -> str:
         f"Release     {verified.kind}, of {dataset}",
         f"Files       {verified.files} checked",
     ]
-    if verified.draft:
-        lines.append(f"Edition     approved edition of draft SHA-256 {verified.draft}")
+    lines += [f"{label:<12}{text}" for label, text in verified.edition_lines()]
     if verified.promise:
         lines.append(f"Promise     {_promise(verified.promise)}")
     if verified.unchecked:

@@ -15,7 +15,9 @@ SCRIPTS = (
     "keys.js",
     "keyring.js",
     "archive.js",
+    "report.js",
     "release.js",
+    "revocations.js",
     "root.js",
     "page.js",
 )  # each uses those before it

@@ -13,14 +13,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from privsynth.errors import InputError, Option, UnknownSigner, VerificationError
 from privsynth.signing._embedding import MAX_REPORT_BYTES, START, Page
 from privsynth.signing._files import Tree, list_tree, open_regular, read_limited, shown
+from privsynth.signing.checks.edition import Edition, edition_of
 from privsynth.signing.checks.files import check_files, has_token, subjects_of
 from privsynth.signing.checks.opening import Opened, open_first
 from privsynth.signing.checks.problems import Problems
-from privsynth.signing.checks.promise import Promise, read_promise
+from privsynth.signing.checks.promise import Promise, promise_of, read_report
 from privsynth.signing.checks.result import ANYTHING, Expected, VerificationResult
 from privsynth.signing.checks.trust import judge
 from privsynth.signing.envelope import MAX_ENVELOPE_BYTES
@@ -30,6 +32,7 @@ from privsynth.signing.release import ATTESTATION, MANIFEST, REPORT, REPORT_JSON
 from privsynth.signing.statement import KINDS, Claims
 
 __all__ = [
+    "Edition",
     "Expected",
     "Promise",
     "VerificationResult",
@@ -80,10 +83,12 @@ def verify_folder(
         problems.other.append(str(problem))
         raise problems.error(folder) from None
     problems.unexpected += expected.problems(opened.claims)
-    entry = _trusted(folder, opened, problems, now)
     signed = {subject.name: subject.sha256 for subject in opened.statement.subjects}
-    promise = read_promise(tree.files[REPORT_JSON], signed[REPORT_JSON]) if REPORT_JSON in signed else None
-    result = _result(opened, entry, files=len(signed), promise=promise)
+    there = REPORT_JSON in signed and REPORT_JSON in tree.files
+    report = read_report(tree.files[REPORT_JSON], signed[REPORT_JSON]) if there else None
+    edition = _edition(report, opened.claims.draft, problems)
+    entry = _trusted(folder, opened, problems, now)
+    result = _result(opened, entry, files=len(signed), promise=promise_of(report), edition=edition)
     return replace(result, has_token=has_token(tree))
 
 
@@ -212,6 +217,16 @@ def _envelopes(tree: Tree, page: Page | None, problems: Problems) -> list[bytes]
     return [beside]
 
 
+def _edition(report: Any, draft: str | None, problems: Problems) -> Edition | None:
+    """Return who decided on an edition; nothing is said of a report.json that was changed or is missing anyway."""
+    try:
+        return edition_of(report, draft)
+    except VerificationError as problem:
+        if REPORT_JSON not in {*problems.changed, *problems.missing}:
+            problems.other.append(str(problem))
+        return None
+
+
 def _trusted(what: Path, opened: Opened, problems: Problems, now: datetime) -> KeyEntry:
     """Return the entry that vouches for the signer, after every digest was checked; or raise all that is wrong."""
     key, claims = opened.key, opened.claims
@@ -234,7 +249,13 @@ def _trusted(what: Path, opened: Opened, problems: Problems, now: datetime) -> K
 
 
 def _result(
-    opened: Opened, entry: KeyEntry, *, files: int, unchecked: int = 0, promise: Promise | None = None
+    opened: Opened,
+    entry: KeyEntry,
+    *,
+    files: int,
+    unchecked: int = 0,
+    promise: Promise | None = None,
+    edition: Edition | None = None,
 ) -> VerificationResult:
     claims = opened.claims
     return VerificationResult(
@@ -251,5 +272,6 @@ def _result(
         release=claims.release,
         draft=claims.draft,
         envelope=opened.digest,
+        edition=edition,
         manifest=next(item.sha256 for item in opened.statement.subjects if item.name == MANIFEST),
     )

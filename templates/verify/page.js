@@ -4,6 +4,7 @@ const byId = (id) => document.getElementById(id);
 let given = []; // keyrings, {name, bytes}
 let root = null; // of the reader; then only keyrings that it signed count
 let keyrings = []; // entries of all keyrings that were given
+let list = null; // of revocations, as it was given; null while none was
 let dropped = null; // {label, files} of a folder or archive, or {label, file} of a lone page
 
 async function start() {
@@ -15,6 +16,7 @@ async function start() {
   }
   byId("keyring").addEventListener("change", (event) => attempt(() => takeKeyrings([...event.target.files])));
   byId("root").addEventListener("change", (event) => attempt(() => takeRoot(event.target.files[0])));
+  byId("revocations").addEventListener("change", (event) => attempt(() => takeList(event.target.files[0])));
   byId("file").addEventListener("change", (event) => attempt(() => takeFile(event.target.files[0])));
   byId("folder").addEventListener("change", (event) => attempt(() => takeFolder([...event.target.files])));
   const zone = byId("drop");
@@ -52,6 +54,17 @@ async function setRoot(text, name) {
   await readKeyrings();
 }
 
+async function takeList(file) {
+  if (file === undefined) return;
+  await setList(await readOnce(file), file.name);
+  await check();
+}
+
+async function setList(bytes, name) {
+  list = { bytes, name };
+  byId("list").replaceChildren(item(`Revocations: ${shown(name)}`));
+}
+
 async function readOnce(file) {
   return fileOf(file).read(MAX_DOCUMENT);
 }
@@ -85,6 +98,7 @@ async function readKeyring({ name, bytes }) {
 
 async function takeFile(file) {
   if (file === undefined) return;
+  if (await isList(file)) return takeList(file);
   dropped = null;
   const head = latin1(new Uint8Array(await file.slice(0, 4).arrayBuffer()));
   if (head.startsWith("{")) {
@@ -105,19 +119,29 @@ async function takeFolder(files) {
   await check();
 }
 
+// The list of revocations may be dropped with the release: whoever brings it, its signature decides.
+async function isList(file) {
+  return file.size <= MAX_DOCUMENT && isRevocations(await readOnce(file));
+}
+
 async function takeDropped(entries) {
-  dropped = null;
-  if (entries.length !== 1) throw new Refused("give one thing at a time: a folder, an archive or a report");
-  const found = new Map();
+  const isFolder = (entry) => !(entry instanceof File) && entry.isDirectory;
+  const opened = (entry) => (entry instanceof File ? entry : new Promise((done, failed) => entry.file(done, failed)));
+  const others = [];
   for (const entry of entries) {
-    if (entry instanceof File) await takeFile(entry);
-    else if (entry.isFile) await takeFile(await new Promise((done, failed) => entry.file(done, failed)));
-    else {
-      await collect(entry, `${entry.name}/`, found);
-      dropped = { label: entry.name, files: belowRoot(found) };
-      await check();
-    }
+    const file = isFolder(entry) ? null : await opened(entry);
+    if (file !== null && (await isList(file))) await setList(await readOnce(file), file.name);
+    else others.push(file ?? entry);
   }
+  if (!others.length) return check();
+  dropped = null;
+  if (others.length !== 1) throw new Refused("give one thing at a time: a folder, an archive or a report, and the list of revocations if you have one");
+  const [other] = others;
+  if (other instanceof File) return takeFile(other);
+  const found = new Map();
+  await collect(other, `${other.name}/`, found);
+  dropped = { label: other.name, files: belowRoot(found) };
+  await check();
 }
 
 async function collect(folder, prefix, found) {
@@ -136,8 +160,8 @@ async function collect(folder, prefix, found) {
 // What is given later takes the place of what is still being checked, whose verdict nobody gets to see.
 async function check() {
   if (dropped === null) return;
-  const [mine, trusted] = [dropped, keyrings];
-  const current = () => mine === dropped && trusted === keyrings;
+  const [mine, trusted, asked] = [dropped, keyrings, list];
+  const current = () => mine === dropped && trusted === keyrings && asked === list;
   const progress = (name) => current() && say("working", "Checking …", [name]);
   progress(mine.label);
   const now = Date.now();
@@ -145,34 +169,62 @@ async function check() {
     mine.files === undefined
       ? await verifyReport(mine.file, trusted, now)
       : await verifyFolder(mine.files, trusted, now, { progress });
-  if (current()) tell(mine.label, found);
+  const answered = asked === null ? found : await askList(found, asked.bytes, trusted, now);
+  if (current()) tell(mine.label, answered);
 }
 
 function tell(label, found) {
-  const { claims, entry, promise } = found;
+  const { claims, list: asked } = found;
   if (found.verdict === "verified") {
-    const facts = [
-      ["Signed by", entry.holder],
-      ["Fingerprint", fingerprint(entry.keyid)],
-      ["Signed at", `${claims.signed_at} (the signer's word)`],
-      ["Key valid until", entry.not_after],
-      ["Key may", entry.roles.map((role) => ROLES[role]).join(", ")],
-      ["Release", `${claims.kind}, of ${shown(claims.dataset)}`],
-      ["Files", `${found.files} checked`],
-    ];
-    if (claims.draft !== null) facts.push(["Edition", `approved edition of draft SHA-256 ${claims.draft}`]);
-    if (found.hasToken) facts.push(["Time", "a time token (attestation.tsr) is there; this page does not check it"]);
-    if (promise !== null) facts.push(["Promise", promiseText(promise)]);
     const left = found.unchecked ? [`Only the report was checked; ${found.unchecked} other signed files were not there to check.`] : [];
-    say("verified", `${label} verifies`, left, facts);
+    say("verified", `${label} verifies`, left, factsOf(found));
+  } else if (found.verdict === "revoked") {
+    const { at, reason } = asked.one;
+    say("revoked", `${label} was revoked`, [
+      `${asked.holder} revoked this release on ${at.slice(0, 10)}: ${reason}. Do not use it any more.`,
+      "Its files are as they were signed.",
+    ]);
+  } else if (found.verdict === "unknown signer" && asked !== null) {
+    say("unknown", `${label} verifies, but nobody you know says whether it was revoked`, [
+      `The list of revocations is signed by key ${fingerprint(asked.key.keyid)}, which no keyring has.`,
+      "Ask who signed the release for their list, and for the keyring by another way than the list came.",
+    ]);
   } else if (found.verdict === "unknown signer") {
     say("unknown", `${label} is intact, but you have no keyring with its signer`, [
       `It says that it is from “${shown(claims.holder ?? "")}”, which anyone can write.`,
       `Its key is ${fingerprint(claims.key.keyid)}. Ask them for the fingerprint and the keyring by another way than the release came.`,
     ]);
+  } else if (found.onlyList) {
+    say("refused", `${label} verifies, but its list of revocations does not`, [...refusals(found), "Whether the release was revoked is open: ask who signed it for the latest list."]);
   } else {
     say("refused", `${label} does not verify`, [...refusals(found), advice(found)]);
   }
+}
+
+function factsOf(found) {
+  const { claims, entry, promise, edition } = found;
+  const facts = [
+    ["Signed by", entry.holder],
+    ["Fingerprint", fingerprint(entry.keyid)],
+    ["Signed at", `${claims.signed_at} (the signer's word)`],
+    ["Key valid until", entry.not_after],
+    ["Key may", entry.roles.map((role) => ROLES[role]).join(", ")],
+    ["Release", `${claims.kind}, of ${shown(claims.dataset)}`],
+    ["Files", `${found.files} checked`],
+  ];
+  if (edition !== null) facts.push(...editionFacts(edition));
+  else if (claims.draft !== null) facts.push(["Edition", `approved edition of draft SHA-256 ${claims.draft}; who decided stands in the report`]);
+  if (found.hasToken) facts.push(["Time", "a time token (attestation.tsr) is there; this page does not check it"]);
+  if (promise !== null) facts.push(["Promise", promiseText(promise)]);
+  return [...facts, revocationFact(found)];
+}
+
+function revocationFact({ list: asked, entry }) {
+  if (asked === null) return ["Revoked", "not asked: give the list of revocations of who signed it"];
+  const { one, holder } = asked;
+  if (one !== null) return ["Superseded", `on ${one.at.slice(0, 10)}, by the release ${one.successor.slice(0, 16)}…: ${one.reason}`];
+  const other = holder === entry.holder ? "" : `; ask ${entry.holder}, who signed the release, for theirs too`;
+  return ["Revoked", `no: not in the list of ${holder} of ${asked.issued_at.slice(0, 10)}, good until ${asked.expires_at.slice(0, 10)}${other}`];
 }
 
 function refusals({ changed, missing, added, problems }) {

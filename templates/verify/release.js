@@ -113,11 +113,11 @@ async function claimsOf({ kind, dataset, signer, signed_at, release = null, draf
     if (digest !== null && (typeof digest !== "string" || !/^[0-9a-f]{64}$/.test(digest))) throw wrong;
   }
   if (!["public", "officer"].includes(kind) || typeof dataset !== "string" || at === null || signer === undefined) throw wrong;
-  if (signer === null) return { kind, dataset, at, signed_at, key: null, holder: null, draft };
+  if (signer === null) return { kind, dataset, at, signed_at, key: null, holder: null, release, draft };
   const key = typeof signer === "object" ? await publicKey(signer.public_key) : null;
   if (key === null || !("holder" in signer) || (signer.holder !== null && typeof signer.holder !== "string")) throw wrong;
   if (signer.keyid !== key.keyid) throw wrong;
-  return { kind, dataset, at, signed_at, key, holder: signer.holder, draft };
+  return { kind, dataset, at, signed_at, key, holder: signer.holder, release, draft };
 }
 
 // ------------------------------------------------------------------------------------------------ the report
@@ -204,7 +204,8 @@ function manifestOf(bytes) {
 
 // What was found. `verdict` is "verified" (exit 0 of the command line), "refused" (5) or "unknown signer" (6).
 function finding() {
-  return { verdict: "refused", changed: [], missing: [], added: [], problems: [], claims: null, entry: null, files: 0, unchecked: 0, promise: null, hasToken: false };
+  return { verdict: "refused", changed: [], missing: [], added: [], problems: [], claims: null, entry: null, files: 0, unchecked: 0, promise: null, hasToken: false,
+    edition: null, releases: [], list: null };
 }
 
 // Check a folder: a mapping of paths to files.
@@ -216,9 +217,7 @@ async function verifyFolder(files, trusted, now, { own = false, progress = () =>
     found.claims = whole.claims;
     await checkFiles(files, page, whole.subjects, found, progress);
     found.files = whole.subjects.size;
-    if (whole.subjects.has(REPORT_JSON) && files.has(REPORT_JSON) && !found.changed.includes(REPORT_JSON)) {
-      found.promise = promiseOf(await files.get(REPORT_JSON).read(MAX_REPORT));
-    }
+    await readReport(files, whole, found);
     return judged(found, whole, now);
   } catch (problem) {
     if (!(problem instanceof Refused)) throw problem;
@@ -243,6 +242,20 @@ async function verifyReport(file, trusted, now, { own = false } = {}) {
     if (!(problem instanceof Refused)) throw problem;
     found.problems.push(problem.message);
     return found;
+  }
+}
+
+// What the signed report.json says; of one that was changed or is missing nothing is said.
+async function readReport(files, { subjects, claims }, found) {
+  const signed = subjects.has(REPORT_JSON);
+  if (signed && (!files.has(REPORT_JSON) || found.changed.includes(REPORT_JSON))) return;
+  const report = signed ? reportOf(await files.get(REPORT_JSON).read(MAX_REPORT)) : null;
+  found.promise = promiseOf(report);
+  try {
+    found.edition = editionOf(report, claims.draft);
+  } catch (problem) {
+    if (!(problem instanceof Refused)) throw problem;
+    found.problems.push(problem.message);
   }
 }
 
@@ -328,38 +341,26 @@ function checkManifest(listed, subjects, digests, found) {
   if (wrong.length) found.problems.push(`${MANIFEST} gives a wrong size or digest for ${wrong.map(([name]) => name).join(", ")}`);
 }
 
-function judged(found, { claims, keyid, entries }, now) {
+// The entry that vouches for a signature, or a sentence why none does; or neither, for an unknown key.
+function judge(entries, roles, { at, told }, now) {
+  const revoked = entries.find((entry) => entry.status === "revoked");
+  if (revoked !== undefined) return { entry: null, problem: `${problemOf(revoked, now)}; signatures that claim an earlier time are refused as well` };
+  if (at > now + CLOCK_SKEW) return { entry: null, problem: `it says it was signed on ${told}, which is later than this computer's clock` };
+  const entry = entries.find((one) => problemOf(one, at, roles) === "") ?? null;
+  if (entry !== null || !entries.length) return { entry, problem: "" };
+  return { entry, problem: `${problemOf(entries[0], at, roles)}, and it says it was signed on ${told}` };
+}
+
+function judged(found, { subjects, claims, keyid, entries }, now) {
   if (keyid === null) {
     found.problems.push("it is UNSIGNED: anyone can have made it");
     return found;
   }
-  const revoked = entries.find((entry) => entry.status === "revoked");
-  const valid = entries.find((entry) => problemOf(entry, claims.at, ["maker"]) === "");
-  if (revoked !== undefined) {
-    found.problems.push(`${problemOf(revoked, now)}; signatures that claim an earlier time are refused as well`);
-  } else if (claims.at > now + CLOCK_SKEW) {
-    found.problems.push(`it says it was signed on ${claims.signed_at}, which is later than this computer's clock`);
-  } else if (valid === undefined && entries.length) {
-    found.problems.push(`${problemOf(entries[0], claims.at, ["maker"])}, and it says it was signed on ${claims.signed_at}`);
-  }
+  const { entry, problem } = judge(entries, ["maker"], { at: claims.at, told: claims.signed_at }, now);
+  if (problem) found.problems.push(problem);
   if (found.problems.length || found.changed.length || found.missing.length || found.added.length) return found;
-  found.entry = valid ?? null;
-  found.verdict = valid === undefined ? "unknown signer" : "verified";
+  found.entry = entry;
+  found.releases = [claims.release ?? subjects.get(MANIFEST), ...(claims.draft === null ? [] : [claims.draft])];
+  found.verdict = entry === null ? "unknown signer" : "verified";
   return found;
-}
-
-// ε, δ and unit as the signed report.json states them, or null.
-function promiseOf(bytes) {
-  let guarantee;
-  try {
-    guarantee = strictJson(bytes, REPORT_JSON, MAX_REPORT)?.guarantee;
-  } catch {
-    return null;
-  }
-  if (guarantee === null || typeof guarantee !== "object") return null;
-  const { epsilon, delta, unit, max_rows_per_unit: most = null } = guarantee;
-  const number = (value) => typeof value === "number";
-  if (!number(epsilon) || !number(delta) || !(epsilon > 0) || !(delta >= 0 && delta < 1)) return null;
-  if (typeof unit !== "string" || unit === "" || !(most === null || (Number.isInteger(most) && most > 0))) return null;
-  return { epsilon, delta, unit, most };
 }

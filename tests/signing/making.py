@@ -24,7 +24,7 @@ Files = dict[str, bytes]
 START, END = (part.encode("ascii") for part in EMPTY_ELEMENT.replace("></", ">|</").split("|"))
 GUARANTEE = b'{"guarantee": {"delta": 1e-06, "epsilon": 3.0, "max_rows_per_unit": 2, "unit": "patient_id"}}\n'
 ORDER = 2**252 + 27742317777372353535851937790883648493  # of Ed25519's base point
-VERIFIED, REFUSED, UNKNOWN = "verified", "refused", "unknown signer"
+VERIFIED, REFUSED, UNKNOWN, REVOKED = "verified", "refused", "unknown signer", "revoked"
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,13 @@ class Vector:
     Attributes:
       name: what was done to it.
       files: path -> bytes; one file report.html alone if `alone`.
-      verdict: verified (exit 0 of the command line), refused (5) or unknown signer (6).
+      verdict: verified (exit 0 of the command line), refused (5), unknown signer (6) or revoked (9).
       says: a part of what a verifier says, in privsynth's own words.
       keyring: of the reader.
       at: seconds that the reader's clock is after the time of signing.
       root: of the reader, who then takes only keyrings that it signed.
+      revocations: the list that the reader has; None while they have none.
+      superseded_by: manifest of the release that takes the place of this one, as the list says; "" for none.
     """
 
     name: str
@@ -49,6 +51,8 @@ class Vector:
     at: int = 0
     alone: bool = False
     root: PublicKey | None = None
+    revocations: bytes | None = None
+    superseded_by: str = ""
 
 
 def _key(first: int) -> SigningKey:
@@ -60,7 +64,15 @@ ENTRY = KeyEntry.for_key(OFFICE.public, holder="Data office", not_before=NOW)
 RING = Keyring(keys=(ENTRY,))
 
 
-def released(signer: SigningKey | None = OFFICE, *, days: int = 0, kind: str = "public", **more: bytes) -> Files:
+def released(
+    signer: SigningKey | None = OFFICE,
+    *,
+    days: int = 0,
+    kind: str = "public",
+    draft: str | None = None,
+    release: str | None = None,
+    **more: bytes,
+) -> Files:
     """Return the files of a small signed release."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -68,6 +80,7 @@ def released(signer: SigningKey | None = OFFICE, *, days: int = 0, kind: str = "
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(data)
         predicate = {"kind": kind, "dataset": "admissions", "created": "2026-11-22T09:30:00Z"}
+        predicate |= {name: told for name, told in (("draft", draft), ("release", release)) if told is not None}
         sign_folder(folder, predicate=predicate, signer=signer, holder="Data office", signed_at=NOW + timedelta(days))
         return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 

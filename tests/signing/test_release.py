@@ -34,6 +34,7 @@ def test_a_release_verifies_and_says_who(release, keyring, key, now):
         "promise": None,
         "release": None,
         "draft": None,
+        "edition": None,
         "manifest": hashlib.sha256((release / "manifest.json").read_bytes()).hexdigest(),
         "envelope": hashlib.sha256((release / "attestation.dsse.json").read_bytes()).hexdigest(),
         "has_token": False,

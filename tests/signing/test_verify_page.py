@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import zipfile
@@ -20,11 +21,17 @@ from signing.test_vectors import EVERY, laid_out
 from privsynth.errors import OutputError
 from privsynth.pages.verification import verify_page
 from privsynth.signing.keyring import KeyEntry, Keyring
-from privsynth.signing.keys import PublicKey
 
 pytestmark = needs_chromium
 # "problem" is a keyring that the page refuses before it looks at a release.
-STATES = {"verified": ["verified"], "refused": ["refused", "problem"], "unknown signer": ["unknown"]}
+STATES = {
+    "verified": {"verified"},
+    "refused": {"refused", "problem"},
+    "unknown signer": {"unknown"},
+    "revoked": {"revoked"},
+}
+# Vectors in which it matters whether a signature by Ed25519 fits.
+SIGNED = [one for one in EVERY if one.root or {"signature", "sign", "key", "keyid"} & set(one.name.split())]
 WITHOUT_ED25519 = """
 const own = crypto.subtle.importKey.bind(crypto.subtle);
 const refused = () => Promise.reject(new DOMException("", "NotSupportedError"));
@@ -32,24 +39,73 @@ crypto.subtle.importKey = (...told) => (told[2] === "Ed25519" ? refused() : own(
 """  # as browsers were before 2025
 
 
+# Somebody starts afresh and gives a root, a keyring, a list and a release, one after the other. The files are made in
+# the page: through the browser's file chooser, which other tests use, those of a folder take a third of a second.
+GIVE = """
+async (told) => {
+  [given, root, keyrings, list, dropped] = [[], null, [], null, null];
+  for (const id of ["keys", "list"]) byId(id).replaceChildren();
+  say("waiting", "Nothing checked yet", []);
+  const state = () => byId("verdict").dataset.state;
+  const until = async (holds) => {
+    while (!holds() && state() !== "problem") await new Promise((done) => setTimeout(done, 1));
+  };
+  const fileOf = ([path, data]) => {
+    const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+    return Object.defineProperty(new File([bytes], path.split("/").at(-1)), "webkitRelativePath", { value: path });
+  };
+  const give = (id, files) => {
+    Object.defineProperty(byId(id), "files", { value: files.map(fileOf), configurable: true });
+    byId(id).dispatchEvent(new Event("change"));
+  };
+  const listed = (id, many) => () => byId(id).childElementCount >= many;
+  for (const [i, id] of ["root", "keyring"].filter((one) => told[one] !== null).entries()) {
+    give(id, [[id, told[id]]]);
+    await until(listed("keys", i + 1));
+  }
+  if (told.revocations !== null) {
+    give("revocations", [["revocations.json", told.revocations]]);
+    await until(listed("list", 1));
+  }
+  if (state() !== "problem") {
+    give(told.alone ? "file" : "folder", told.files);
+    await until(() => !["waiting", "working"].includes(state()));
+  }
+  return [state(), byId("verdict").innerText];
+}
+"""
+DROP = """
+(files) => {
+  const transfer = new DataTransfer();
+  const bytes = (data) => Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+  for (const data of files) transfer.items.add(new File([bytes(data)], "x"));
+  byId("drop").dispatchEvent(new DragEvent("drop", { dataTransfer: transfer }));
+}
+"""
+
+
 @pytest.fixture(scope="module")
 def opened(browser, tmp_path_factory) -> Iterator[Callable[..., Any]]:  # noqa: F811
-    """Return a function that opens the page afresh; whatever asks for a connection, or complains, fails the test."""
-    path = tmp_path_factory.mktemp("page") / "verify.html"
-    path.write_text(verify_page(), encoding="utf-8")
+    """Return a function that loads the page afresh; whatever asks for a connection, or complains, fails the test."""
+    built = tmp_path_factory.mktemp("page") / "verify.html"
+    built.write_text(verify_page(), encoding="utf-8")
     complaints: list[str] = []
-    contexts: dict[bool, Any] = {}
 
-    def open_page(*, at: int = 0, old_browser: bool = False, path: Path = path) -> Any:
-        if old_browser not in contexts:
-            contexts[old_browser] = browser.new_context(offline=True)
-            if old_browser:
-                contexts[old_browser].add_init_script(WITHOUT_ED25519)
-        page = contexts[old_browser].new_page()
-        page.on("request", lambda asked: complaints.append(asked.url) if not asked.url.startswith("file:") else None)
+    def new_page(old_browser: bool = False) -> Any:
+        context = browser.new_context(offline=True)
+        if old_browser:
+            context.add_init_script(WITHOUT_ED25519)
+        page = context.new_page()
+        page.on("request", lambda asked: complaints.append(asked.url) if asked.url[:5] != "file:" else None)
         page.on("console", lambda told: complaints.append(told.text))
         page.on("pageerror", lambda told: complaints.append(str(told)))
-        page.clock.set_fixed_time(NOW + timedelta(seconds=at))
+        return page
+
+    shared = new_page()  # a new one takes a quarter of a second
+
+    def open_page(*, own: bool = False, old_browser: bool = False, path: Path = built) -> Any:
+        page = new_page(old_browser) if own else shared
+        page.clock.set_fixed_time(NOW)
         page.goto(path.as_uri())
         return page
 
@@ -70,35 +126,89 @@ def axe() -> Callable[[Any], dict[str, Any]]:
 
 
 def give(
-    page: Any, what: Path, keyring: bytes | None = RING.to_json(), root: PublicKey | None = None
+    page: Any, what: Path, keyring: bytes | None = RING.to_json(), revocations: bytes | None = None
 ) -> tuple[str, str]:
-    """Give a page a root, a keyring and then a release, and return the state and the text of its verdict."""
-    if root is not None:
-        told = f"{root.to_base64()}\n".encode()
-        page.set_input_files("#root", {"name": "root.pub", "mimeType": "text/plain", "buffer": told})
-        page.wait_for_selector("#keys li")
-    if keyring is not None:
-        page.set_input_files("#keyring", {"name": "keyring.json", "mimeType": "application/json", "buffer": keyring})
-        page.wait_for_selector(f"#keys li:nth-child({1 if root is None else 2}), #verdict[data-state=problem]")
-        if page.locator("#verdict[data-state=problem]").count():
-            return "problem", page.locator("#verdict").inner_text()
+    """Choose a keyring, a list and then a release, and return the state and the text of the verdict."""
+    for place, data in (("keyring", keyring), ("revocations", revocations)):
+        if data is not None:
+            page.set_input_files(f"#{place}", {"name": "x.json", "mimeType": "application/json", "buffer": data})
+            page.wait_for_selector("#list li" if place == "revocations" else "#keys li")
     page.set_input_files("#folder" if what.is_dir() else "#file", what)
     page.wait_for_selector("#verdict:not([data-state=waiting], [data-state=working])")
     verdict = page.locator("#verdict")
     return verdict.get_attribute("data-state"), verdict.inner_text()
 
 
-@pytest.mark.parametrize(
-    "old_browser",
-    [pytest.param(False, id="browser's Ed25519"), pytest.param(True, id="own Ed25519", marks=pytest.mark.slow)],
-)
+def told(vector: Vector) -> dict[str, Any]:
+    """Return a vector for the function `GIVE`."""
+    return {
+        "root": None if vector.root is None else as_text(vector.root.to_base64().encode()),
+        "keyring": as_text(vector.keyring),
+        "revocations": None if vector.revocations is None else as_text(vector.revocations),
+        "files": [[f"release/{path}", as_text(data)] for path, data in vector.files.items()],
+        "alone": vector.alone,
+    }
+
+
+def as_text(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+@pytest.fixture(scope="module")
+def kept_open(opened) -> Callable[[Vector, bool], tuple[str, str]]:
+    """Return a function that gives a vector to a page that stays open from one to the next."""
+    pages: dict[bool, Any] = {}
+
+    def verdict(vector: Vector, old_browser: bool) -> tuple[str, str]:
+        if old_browser not in pages:
+            pages[old_browser] = opened(old_browser=old_browser, own=True)
+        pages[old_browser].clock.set_fixed_time(NOW + timedelta(seconds=vector.at))
+        state, text = pages[old_browser].evaluate(GIVE, told(vector))
+        return state, text
+
+    return verdict
+
+
+@pytest.fixture
+def alone(kept_open) -> Callable[[Path], tuple[str, str]]:
+    """Return a function that gives one file to that page."""
+
+    def verdict(path: Path) -> tuple[str, str]:
+        one = Vector("", {path.name: path.read_bytes()}, "", "", RING.to_json(), alone=True)
+        state, text = kept_open(one, False)
+        return state, text
+
+    return verdict
+
+
 @pytest.mark.parametrize("vector", EVERY, ids=lambda vector: vector.name)
-def test_the_pages_verdict_is_the_command_lines(opened, vector: Vector, old_browser, tmp_path):
-    page = opened(at=vector.at, old_browser=old_browser)
-    state, text = give(page, laid_out(vector, tmp_path / "release"), vector.keyring, vector.root)
-    page.close()
+def test_the_pages_verdict_is_the_command_lines(kept_open, vector: Vector):
+    state, text = kept_open(vector, False)
     assert state in STATES[vector.verdict]
     assert vector.says in text
+
+
+@pytest.mark.parametrize("vector", SIGNED, ids=lambda vector: vector.name)
+def test_a_browser_without_ed25519_gives_the_same_verdict(kept_open, vector: Vector):
+    state, text = kept_open(vector, True)
+    assert state in STATES[vector.verdict]
+    assert vector.says in text
+
+
+def test_a_list_is_chosen_or_dropped_with_the_release_in_any_order(opened, tmp_path):
+    vector = next(one for one in EVERY if one.name == "a release that was revoked")
+    release = laid_out(vector, tmp_path / "release")
+    page = opened()
+    assert give(page, release)[0] == "verified"
+    assert "not asked" in page.locator("#verdict").inner_text()
+    state, text = give(opened(), release, revocations=vector.revocations)
+    assert (state, "ward 7 was coded wrongly" in text) == ("revoked", True)
+    archive = zipped(tmp_path / "release.zip", vector.files).read_bytes()
+    for order in (1, -1):
+        page = opened()
+        page.set_input_files("#keyring", {"name": "k.json", "mimeType": "application/json", "buffer": vector.keyring})
+        page.evaluate(DROP, [as_text(data) for data in (archive, vector.revocations)][::order])
+        page.wait_for_selector("#verdict[data-state=revoked]")
 
 
 def zipped(path: Path, files: dict[str, bytes], how: int = zipfile.ZIP_DEFLATED) -> Path:
@@ -110,50 +220,50 @@ def zipped(path: Path, files: dict[str, bytes], how: int = zipfile.ZIP_DEFLATED)
 
 @pytest.mark.parametrize("how", [zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED])
 @pytest.mark.parametrize("root", ["", "public/", "release/public/"])
-def test_an_archive_is_read_as_its_folder_would_be(opened, tmp_path, root, how):
+def test_an_archive_is_read_as_its_folder_would_be(alone, tmp_path, root, how):
     files = released()
     good = zipped(tmp_path / "good.zip", {f"{root}{name}": data for name, data in files.items()}, how)
-    assert give(opened(), good)[0] == "verified"
+    assert alone(good)[0] == "verified"
     bad = zipped(tmp_path / "bad.zip", {f"{root}{name}": data for name, data in {**files, "data.csv": b"x"}.items()})
-    assert "changed: data.csv" in give(opened(), bad)[1]
+    assert "changed: data.csv" in alone(bad)[1]
 
 
-def test_tricks_of_archives_are_refused(opened, tmp_path):
+def test_tricks_of_archives_are_refused(alone, tmp_path):
     files = released()
-    above = give(opened(), zipped(tmp_path / "a.zip", {**files, "../data.csv": b"x"}))
+    above = alone(zipped(tmp_path / "a.zip", {**files, "../data.csv": b"x"}))
     assert above[0] == "refused"
     assert "added: ../data.csv" in above[1]
     archive = zipfile.ZipFile(zipped(tmp_path / "b.zip", files), "a")
     with pytest.warns(UserWarning, match="Duplicate name"):
         archive.writestr("data.csv", b"x")
     archive.close()
-    assert "holds data.csv twice" in give(opened(), tmp_path / "b.zip")[1]
+    assert "holds data.csv twice" in alone(tmp_path / "b.zip")[1]
     link = zipfile.ZipInfo("data.csv")
     link.external_attr = 0o120777 << 16
     with zipfile.ZipFile(tmp_path / "c.zip", "w") as archive:
         archive.writestr(link, b"/etc/passwd")
-    assert "a link or a device" in give(opened(), tmp_path / "c.zip")[1]
+    assert "a link or a device" in alone(tmp_path / "c.zip")[1]
     whole = zipped(tmp_path / "d.zip", files).read_bytes()
     (tmp_path / "e.zip").write_bytes(whole[: len(whole) // 2])
-    assert "no whole ZIP archive" in give(opened(), tmp_path / "e.zip")[1]
+    assert "no whole ZIP archive" in alone(tmp_path / "e.zip")[1]
     for name, data in _read_in_two_ways(files).items():
         (tmp_path / name).write_bytes(data)
-        assert "do not follow each other" in give(opened(), tmp_path / name)[1], name
+        assert "do not follow each other" in alone(tmp_path / name)[1], name
     damaged = bytearray(whole)
     damaged[whole.index(b"data.csv") + 12] ^= 0xFF
     (tmp_path / "f.zip").write_bytes(damaged)
-    state, text = give(opened(), tmp_path / "f.zip")
+    state, text = alone(tmp_path / "f.zip")
     assert state == "refused"
     assert "data.csv" in text
     larger = bytearray(whole)  # it unfolds to more than its directory says
     at = whole.index(b"PK\x01\x02", whole.rindex(b"data.csv") - 46)
     larger[at + 24 : at + 28] = (1).to_bytes(4, "little")
     (tmp_path / "lies.zip").write_bytes(larger)
-    assert "do not follow each other" in give(opened(), tmp_path / "lies.zip")[1]
+    assert "do not follow each other" in alone(tmp_path / "lies.zip")[1]
     own = whole.index(b"data.csv") - 30
     larger[own + 22 : own + 26] = (1).to_bytes(4, "little")
     (tmp_path / "g.zip").write_bytes(larger)
-    assert "is damaged" in give(opened(), tmp_path / "g.zip")[1]
+    assert "is damaged" in alone(tmp_path / "g.zip")[1]
 
 
 def _read_in_two_ways(files: dict[str, bytes]) -> dict[str, bytes]:
@@ -202,17 +312,17 @@ def test_a_keyring_is_taken_from_its_own_field_alone(opened, tmp_path):
     assert page.locator("#keys li").count() == 0
 
 
-def test_what_is_no_release_is_told_from_one(opened, tmp_path):
+def test_what_is_no_release_is_told_from_one(opened, alone, tmp_path):
     released_run = {f"out/public/{name}": data for name, data in released().items()}
     run = zipped(tmp_path / "run.zip", {**released_run, "out/officer/report.html": b"x"})
-    assert "give its folder 'public'" in give(opened(), run)[1]
+    assert "give its folder 'public'" in alone(run)[1]
     for name, data, says in (
         ("t.parquet", b"PAR1....", "is a table, which bears no signature"),
         ("t.tar.gz", b"\x1f\x8b..", "unpack it"),
         ("page.html", b"<p>", "exactly one attestation element"),
     ):
         (tmp_path / name).write_bytes(data)
-        assert says in give(opened(), tmp_path / name)[1]
+        assert says in alone(tmp_path / name)[1]
     page = opened()
     page.set_input_files(
         "#keyring", {"name": "keys.json", "mimeType": "application/json", "buffer": b'{"version": 3, "keys": []}'}
@@ -235,7 +345,7 @@ def test_a_keyring_can_be_built_in(opened, tmp_path):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_and_a_phone_needs_no_sideways_scroll(opened, browser, axe, scheme, tmp_path):  # noqa: F811
-    page = opened()
+    page = opened(own=True)
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": 360, "height": 740})
     laid_out(EVERY[0], tmp_path / "release")

@@ -17,6 +17,7 @@ from typing import Any
 
 from signed import NOW
 from signing.key_vectors import key_vectors
+from signing.list_vectors import list_vectors
 from signing.making import (
     END,
     OFFICE,
@@ -51,7 +52,7 @@ def vectors() -> Iterator[Vector]:
     good = released()
     yield from (vector if vector.root or vector.keyring else replace(vector, keyring=RING.to_json()) for vector in [
         *_intact(good), *_changed(good), *_signatures(good), *_statements(good), *_pages(good), *_paths(good),
-        *key_vectors(good), *root_vectors(good),
+        *key_vectors(good), *root_vectors(good), *list_vectors(good),
     ])  # fmt: skip
 
 
@@ -221,12 +222,14 @@ def document() -> bytes:
             "alone": vector.alone,
             "clock": (NOW + timedelta(seconds=vector.at)).isoformat().replace("+00:00", "Z"),
             "root": None if vector.root is None else vector.root.to_base64(),
+            "revocations": None if vector.revocations is None else base64.b64encode(vector.revocations).decode("ascii"),
+            "superseded_by": vector.superseded_by or None,
             "keyring": base64.b64encode(vector.keyring).decode("ascii"),
             "files": {name: base64.b64encode(data).decode("ascii") for name, data in vector.files.items()},
         }
         for vector in vectors()
     ]
-    return dumps({"version": 1, "vectors": found}, indent=1) + b"\n"
+    return dumps({"version": 2, "vectors": found}, indent=1) + b"\n"
 
 
 if __name__ == "__main__":

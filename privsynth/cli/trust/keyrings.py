@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,8 +51,6 @@ def keyrings_of(files: Sequence[Path]) -> list[Keyring]:
 
 def signed_keyrings(files: Sequence[Path]) -> list[SignedKeyring]:
     """Return keyrings that the root signed, compared with those that were seen before, and remembered; none without."""
-    from datetime import UTC, datetime
-
     from privsynth.signing.roots.memory import remember
     from privsynth.signing.roots.signed_keyring import opened
     from privsynth.signing.roots.store import load_root, read_signed

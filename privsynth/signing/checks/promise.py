@@ -30,8 +30,8 @@ class Promise:
     max_rows_per_unit: int | None
 
 
-def read_promise(path: Path, sha256: str) -> Promise | None:
-    """Return the promise in a report.json, or None where it makes none that can be read.
+def read_report(path: Path, sha256: str) -> Any:
+    """Return the document in a report.json, or None where it cannot be read.
 
     Args:
       sha256: the digest that was signed; other bytes, put there since, are not believed.
@@ -40,9 +40,13 @@ def read_promise(path: Path, sha256: str) -> Promise | None:
         data = read_limited(path, MAX_REPORT_JSON_BYTES)
         if digest_bytes(data).sha256 != sha256:
             return None
-        report = loads(data, what="report.json", max_bytes=MAX_REPORT_JSON_BYTES, error=VerificationError)
+        return loads(data, what="report.json", max_bytes=MAX_REPORT_JSON_BYTES, error=VerificationError)
     except (OSError, VerificationError):
         return None
+
+
+def promise_of(report: Any) -> Promise | None:
+    """Return the promise of a report.json, or None where it makes none."""
     guarantee = report.get("guarantee") if isinstance(report, Mapping) else None
     return _promise(guarantee) if isinstance(guarantee, Mapping) else None
 

@@ -9,6 +9,7 @@ from typing import Any
 from privsynth.errors import ConfigError
 from privsynth.notebook import card, promise_text
 from privsynth.signing._files import shown
+from privsynth.signing.checks.edition import Edition
 from privsynth.signing.checks.promise import Promise
 from privsynth.signing.statement import KINDS, Claims
 from privsynth.strict.time import to_text
@@ -33,6 +34,7 @@ class VerificationResult:
       draft: of an approved edition: SHA-256 of the manifest of the draft that people decided on, or None.
       envelope: SHA-256 of the envelope that was checked.
       has_token: whether a time token lies beside it, which was not checked.
+      edition: who decided on it, as its signed report.json says; None of a draft, and of a report that came alone.
     """
 
     keyid: str
@@ -50,12 +52,22 @@ class VerificationResult:
     draft: str | None = None
     envelope: str = ""
     has_token: bool = False
+    edition: Edition | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able data, every field present."""
         promise = None if self.promise is None else dict(self.promise.__dict__)
         times = {"signed_at": to_text(self.signed_at), "valid_until": to_text(self.valid_until)}
-        return {**self.__dict__, **times, "promise": promise}
+        edition = None if self.edition is None else self.edition.to_json()
+        return {**self.__dict__, **times, "promise": promise, "edition": edition}
+
+    def edition_lines(self) -> list[tuple[str, str]]:
+        """Return labels and texts about the draft and who decided on it; none of what is no edition."""
+        if self.edition is not None:
+            return self.edition.lines()
+        if self.draft is None:
+            return []
+        return [("Edition", f"approved edition of draft SHA-256 {self.draft}; who decided stands in the report")]
 
     def _repr_html_(self) -> str:
         alone = f"; {self.unchecked} more were not there to check" if self.unchecked else ""
@@ -69,7 +81,7 @@ class VerificationResult:
                 ("Fingerprint", self.fingerprint),
                 ("Signed at", f"{to_text(self.signed_at)} (the signer's word)"),
                 ("Files", f"{self.files} checked{alone}"),
-                ("Edition", "" if self.draft is None else f"approved edition of draft SHA-256 {self.draft}"),
+                *self.edition_lines(),
             ],
         )
 

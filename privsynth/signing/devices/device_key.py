@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from cryptography.hazmat.primitives import serialization
 
@@ -154,9 +156,15 @@ class _Pin:
             raise KeyFileError("the PIN is not text; type it again") from None
 
     def redacted(self, text: str) -> str:
-        """Return a text in which the PIN does not occur."""
+        """Return a text in which the PIN does not occur, nor as Python, JSON and addresses write it."""
         known = self._known.decode("utf-8", "replace")
-        return text.replace(known, "(PIN)") if known else text
+        if not known:
+            return text
+        quoted = (repr(known), ascii(known), json.dumps(known), json.dumps(known, ensure_ascii=False))
+        forms = {known, *(form[1:-1] for form in quoted), quote(known, safe=""), quote_plus(known)}
+        for form in sorted(forms, key=len, reverse=True):  # a short one may be a part of a long one
+            text = text.replace(form, "(PIN)")
+        return text
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Keys of clouds: any URI that securesystemslib has a signer for; here one whose answers a test decides."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -94,6 +95,23 @@ def test_what_a_cloud_says_is_one_line_without_the_secret(cloud, tmp_path, monke
     with pytest.raises(KeyFileError) as refused:
         open_key(tmp_path, "office", lambda: b"hunter2", now=NOW)
     assert str(refused.value) == "the device cannot sign: RuntimeError (permission denied for (PIN)?[31m)"
+
+
+@pytest.mark.parametrize("said", [
+    KeyError("4'7\"1\\ä x"),  # whose text is that of repr
+    RuntimeError(ascii("4'7\"1\\ä x")),
+    RuntimeError(json.dumps("4'7\"1\\ä x")),
+    RuntimeError("https://kms.example/login?pin=4%277%221%5C%C3%A4%20x"),
+    RuntimeError("https://kms.example/login?pin=4%277%221%5C%C3%A4+x"),
+])  # fmt: skip
+def test_a_secret_is_taken_out_as_libraries_write_it(cloud, tmp_path, monkeypatch, said):
+    create_key(tmp_path, "office", NewKey("Data office", device=cloud), passphrase=never, now=NOW)
+    monkeypatch.setattr(Cloud, "wants_secret", True)
+    monkeypatch.setattr(Cloud, "wrong", said)
+    with pytest.raises(KeyFileError) as refused:
+        open_key(tmp_path, "office", lambda: "4'7\"1\\ä x".encode(), now=NOW)
+    assert "(PIN)" in str(refused.value)
+    assert "1" not in str(refused.value)
 
 
 def test_a_cloud_whose_key_was_replaced(cloud, tmp_path, monkeypatch):

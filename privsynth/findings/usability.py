@@ -4,10 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal
 
 COLUMNS = ("resolved", "coarse", "lost", "empty")
 EMPTY = "where real cells are not missing, the declared kind does not fit how they are written; correct the schema"
+HIDDEN = ("hidden_columns", "hidden_pairs")
+COUNTS = ("pairs", "pairs_hidden")
 SHOWN = 6  # names in a sentence; report.json has all (own)
+MOST_PAIRS = 5_000  # hidden pairs of a table in report.json (own): all of 100 columns, about half a megabyte
+
+
+@dataclass(frozen=True, kw_only=True)
+class HiddenTie:
+    """Something that the noise hides: a column by itself, or how two columns go together.
+
+    Attributes:
+      name: of the column, or of both: "age × ward".
+      why: "noise" where the noise of what was bought is too large, "not bought" where no table has both columns: then
+        they go together only as other tables imply; "passed over" where such a table would have been clear enough, but
+        noisy scores ranked other pairs higher.
+      noise: the share of rows that noise alone would misplace in the table, expected; of a pair that was not bought, in
+        a table of all its codes at the usual price of one.
+      rows: how many rows would resolve it at the same budget; 0 where rows are not what it lacks.
+    """
+
+    name: str
+    why: Literal["noise", "not bought", "passed over"]
+    noise: float
+    rows: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +46,9 @@ class Usability:
       kept: the strongest ties between two columns, where the real rows have them too.
       missed: ties of the synthetic rows that the real rows have not, or not so.
       unclear: ties that noise hides.
+      hidden_columns: each column that is noise, and at how many rows it would not be.
+      hidden_pairs: each pair of columns that noise hides, the most relevant first; at most `MOST_PAIRS`.
+      pairs, pairs_hidden: how many pairs there are, and how many of them are hidden; 0 where no pairs are measured.
     """
 
     resolved: tuple[str, ...] = ()
@@ -31,16 +58,25 @@ class Usability:
     kept: tuple[str, ...] = ()
     missed: tuple[str, ...] = ()
     unclear: tuple[str, ...] = ()
+    hidden_columns: tuple[HiddenTie, ...] = field(default=(), metadata={"omit_empty": True})
+    hidden_pairs: tuple[HiddenTie, ...] = field(default=(), metadata={"omit_empty": True})
+    pairs: int = field(default=0, metadata={"omit_empty": True})
+    pairs_hidden: int = field(default=0, metadata={"omit_empty": True})
 
     def of_table(self, name: str) -> Usability:
         """Return the same, with the table before the names of columns; ties have it already."""
-        named = {key: tuple(f"{name}: {column}" for column in getattr(self, key)) for key in COLUMNS}
+        named: dict[str, Any] = {key: tuple(f"{name}: {column}" for column in getattr(self, key)) for key in COLUMNS}
+        for key in HIDDEN:
+            named[key] = tuple(replace(one, name=f"{name}: {one.name}") for one in getattr(self, key))
         return replace(self, **named)
 
     @classmethod
     def joined(cls, parts: Sequence[Usability]) -> Usability:
         """Return what is worth something of several tables."""
-        return cls(**{f.name: tuple(name for part in parts for name in getattr(part, f.name)) for f in fields(cls)})
+        joined: dict[str, Any] = {key: sum(getattr(part, key) for part in parts) for key in COUNTS}
+        lists = [f.name for f in fields(cls) if f.name not in COUNTS]
+        joined |= {key: tuple(one for part in parts for one in getattr(part, key)) for key in lists}
+        return cls(**joined)
 
     def columns_text(self) -> str:
         """Return what became of the columns."""

@@ -123,6 +123,7 @@ def _usability(public: PublicTables, request: LinkedRequest, bill: Bill, name: s
             findings=of_this_table(public.findings, name),
             cells=lambda column: codec.frame(rows, names={column})[column],
             added=hidden_columns(request.schema, name),
+            noisy=None if public.noisy is None else (public.noisy, name),
         )
     )
 

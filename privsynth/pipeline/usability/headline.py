@@ -11,13 +11,15 @@ from privsynth.codecs.columns import CategoryCodec, ColumnCodec
 from privsynth.codecs.columns.category import OTHER
 from privsynth.codecs.table import TableCodec
 from privsynth.findings.finding import Finding
-from privsynth.findings.usability import COLUMNS, Usability
+from privsynth.findings.usability import COLUMNS, MOST_PAIRS, HiddenTie, Usability
 from privsynth.generators.registry import Generator, PublicFacts
 from privsynth.pipeline.learning.request import Public, Request
+from privsynth.pipeline.usability.hidden import hidden_column, hidden_pairs
 from privsynth.pipeline.usability.outlook import Status, TableSize, status_of
 from privsynth.pipeline.usability.resolution import unresolved
 from privsynth.privacy.budget import Budget, SpendingPlan
 from privsynth.public_figures.fidelity import kept
+from privsynth.release.noisy.tables import PublishedTables
 from privsynth.schema.definition import Schema
 
 MOSTLY_OTHER = 0.5  # share of OTHER from which a column says less than it hides (own)
@@ -36,6 +38,7 @@ class Judged:
       findings: its public findings.
       cells: column -> its synthetic cells.
       added: columns that the model has beside those of the table, such as the time since the row before.
+      noisy: the noisy tables of the release, and the name of this one in them; None if its generator tells none.
     """
 
     codec: TableCodec
@@ -47,6 +50,7 @@ class Judged:
     findings: Sequence[Finding]
     cells: Callable[[str], pd.Series]
     added: Collection[str] = ()
+    noisy: tuple[PublishedTables, str] | None = None
 
 
 def usability(public: Public, request: Request, plan: SpendingPlan) -> Usability:
@@ -65,6 +69,7 @@ def usability(public: Public, request: Request, plan: SpendingPlan) -> Usability
             scale=public.scale,
             findings=public.findings,
             cells=lambda name: public.rows.frame({name})[name],
+            noisy=None if public.noisy is None else (public.noisy, ""),
         )
     )
 
@@ -79,6 +84,7 @@ def usability_of(table: Judged) -> Usability:
     errors = _expected(table)
     distances = _lowest_distances(table.findings)
     found: dict[str, str] = {}
+    noise: dict[str, float] = {}
     for codec in table.codec.codecs:
         if not codec.attributes():
             continue  # an identifier, or what follows from other columns
@@ -86,17 +92,35 @@ def usability_of(table: Judged) -> Usability:
             found[codec.name] = "empty"
             continue
         names = [attribute.name for attribute in codec.attributes()]
-        judged = [status_of(max(errors[name], distances.get(name, 0.0))) for name in names]
+        each = [max(errors[name], distances.get(name, 0.0)) for name in names]
+        judged, noise[codec.name] = [status_of(one) for one in each], max(each)
         if unresolved(codec, table.schema.column(codec.name)) or _mostly_other(codec, table):
             judged.append("lost")
         found[codec.name] = max(judged, key=OPEN_ENDS.index)
     ties = {tie.group: kept(tie) for tie in table.findings if tie.name == "tie_distance"}
+    pairs, hidden = _hidden_pairs(table)
     return Usability(
+        hidden_columns=tuple(
+            hidden_column(name, noise[name], table.scale.rows) for name, of in found.items() if of == "lost"
+        ),
+        hidden_pairs=tuple(hidden[:MOST_PAIRS]),
+        pairs=pairs,
+        pairs_hidden=len(hidden),
         **{status: tuple(name for name, of in found.items() if of == status) for status in COLUMNS},
         kept=tuple(name for name, is_kept in ties.items() if is_kept),
         missed=tuple(name for name, is_kept in ties.items() if is_kept is False),
         unclear=tuple(name for name, is_kept in ties.items() if is_kept is None),
     )
+
+
+def _hidden_pairs(table: Judged) -> tuple[int, list[HiddenTie]]:
+    """Return how many pairs of columns there are, and those that noise hides; those of targets come first."""
+    if table.noisy is None:
+        return 0, []
+    tables, name = table.noisy
+    owners = {attribute.name: codec.name for codec in table.codec.codecs for attribute in codec.attributes()}
+    first = {*table.schema.with_role("target"), *table.schema.with_role("protected")}
+    return hidden_pairs(tables, name, owners, table.scale.rows, first)
 
 
 def _expected(table: Judged) -> Mapping[str, float]:

@@ -59,6 +59,8 @@ def _never(report: ReportData, say: Words) -> tuple[str, ...]:
         said.append(say.say("uses.noise", names=say.listed(use.lost)))
     if use is not None and use.empty:
         said.append(say.say("uses.empty", names=say.listed(use.empty)))
+    if use is not None and use.pairs_hidden:
+        said.append(say.say("uses.hidden", n=use.pairs_hidden, of=use.pairs))
     if use is not None and use.missed:
         said.append(say.say("uses.missed", ties=_ties(use.missed, say)))
     return (*said, *_doubted(report, say))

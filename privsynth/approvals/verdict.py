@@ -101,6 +101,8 @@ def _parsed(document: Mapping[str, Any]) -> ReportVerdicts:
     if told is None:
         return ReportVerdicts(None, (), 0, counts)
     each = [outcome["verdict"] for outcome in told["outcomes"]]
+    if not set(each) <= set(VERDICTS):
+        raise ValueError("verdict")  # what is not understood has not passed
     verdict = next((one for one in VERDICTS if one in each), "pass")
     failed = tuple(outcome["metric"] for outcome in told["outcomes"] if outcome["verdict"] == "fail")
     judged = PolicyVerdict(told["policy"], told["version"], told["digest"], verdict)

@@ -11,7 +11,7 @@ from signed import NOW
 
 from privsynth.approvals.decisions import NOT_TOLD, standing
 from privsynth.approvals.statement import Approval, opened
-from privsynth.approvals.verdict import PolicyVerdict
+from privsynth.approvals.verdict import REPORT, PolicyVerdict, report_verdicts
 from privsynth.cli import main
 from privsynth.errors import ConfigError, OutputError, UnknownSigner, VerificationError
 from privsynth.signing.keyring import KeyEntry, Keyring
@@ -251,6 +251,16 @@ def refused(run, key):
     predicate = {"kind": "officer", "dataset": "admissions", "release": release}
     sign_folder(run / "officer", predicate=predicate, signer=key, holder="Data office", signed_at=NOW)
     return run
+
+
+@pytest.mark.parametrize("verdict", ["FAIL", "refused", "", None])
+def test_a_verdict_that_is_not_known_has_not_passed(tmp_path, verdict):
+    outcomes = [{"metric": "base_rate", "verdict": verdict}, {"metric": "tvd_2way", "verdict": "pass"}]
+    told = {"policy": "partners", "version": "2", "digest": "c" * 64, "outcomes": outcomes}
+    (tmp_path / REPORT).parent.mkdir()
+    (tmp_path / REPORT).write_text(json.dumps({"findings": [], "policy": told}))
+    with pytest.raises(VerificationError, match="no report of privsynth"):
+        report_verdicts(tmp_path)
 
 
 def test_what_the_policy_refuses_is_approved_only_by_a_statement_that_says_so(refused, people):

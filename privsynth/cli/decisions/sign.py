@@ -28,6 +28,8 @@ def sign(run: Path, name: str, folder: Path | None) -> None:
     Example: privsynth sign ~/.local/share/privsynth/kept/run-1f2e --as office
     """
     from privsynth.pipeline.writing.staging import Seal, set_permissions
+    from privsynth.signing.checks.trust import judge
+    from privsynth.signing.keyring import MAKER
     from privsynth.signing.store import open_key
     from privsynth.signing.verification import require_signable
     from privsynth.transparency.facts import release_fact
@@ -46,6 +48,9 @@ def sign(run: Path, name: str, folder: Path | None) -> None:
     for kind in ("public", "officer"):
         if _named(run / kind) != signer:
             raise ConfigError(f"{run / kind} names another signer than {signer}; sign with that one's key")
+    _, problem = judge((entry,), (MAKER,), claims.signed_at, now)
+    if problem:
+        raise VerificationError(f"nobody could verify {run / 'public'}, and nothing was signed: {problem}")
     seal = Seal(claims.dataset, key, entry.holder, claims.signed_at)
     if seal.sign(run / "public", "public") != manifest:
         raise VerificationError(f"{run / 'public'} was changed while it was signed")

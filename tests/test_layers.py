@@ -46,7 +46,7 @@ MAY_IMPORT = {
     "signing": BASE | {"extras", "workspace", "strict"},
     "transparency": BASE | {"strict", "signing", "workspace"},
     "approvals": BASE | {"strict", "signing", "transparency"},
-    "pdf": BASE | {"extras", "signing"},
+    "pdf": BASE | {"extras", "pages.templates", "signing"},
     "pages": BASE | {"pages.templates", "signing"},
     "ledger": BASE | {"extras", "logins", "workspace"},
     # the only places where noise is drawn; numbers and bytes, never tables

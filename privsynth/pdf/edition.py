@@ -10,15 +10,14 @@ import hashlib
 import io
 from datetime import UTC, datetime
 
-from privsynth.errors import MissingPackageError, VerificationError
+from privsynth.errors import InputError, MissingPackageError, VerificationError
 from privsynth.extras import needs
+from privsynth.pdf.paper import put_on_paper
 from privsynth.signing.release import embedded_envelope
 
 PAGE = "report.html"
 ATTESTATION = "attestation.dsse.json"
 _NO_TIME = datetime(1980, 1, 1, tzinfo=UTC)  # of the attachments, which have none of their own
-_WITHOUT_ANNEX = "details:not([open]) > *:not(summary) { display: none }"
-_WITH_ANNEX = "details > * { display: block }"
 
 
 @needs("pdf")
@@ -31,13 +30,14 @@ def pdf_edition(page: bytes, *, annex: bool = False) -> bytes:
       annex: whether folded parts are printed too.
     Raises:
       VerificationError: the page is not a report of privsynth.
+      InputError: WeasyPrint fails at the page.
       MissingPackageError: the extra `pdf`, or the library Pango that it draws with, is not installed.
     """
     envelope = embedded_envelope(page)
     if page.lstrip()[:15].lower() != b"<!doctype html>":
         raise VerificationError("this is no page of a report; give the report.html of a release")
     try:
-        from weasyprint import CSS, HTML, Attachment
+        from weasyprint import HTML, Attachment
         from weasyprint.urls import URLFetcher
     except OSError:
         raise MissingPackageError(
@@ -47,16 +47,23 @@ def pdf_edition(page: bytes, *, annex: bool = False) -> bytes:
 
     nothing = URLFetcher(allowed_protocols=())
     attached = [(PAGE, page, "The signed page"), *([(ATTESTATION, envelope, "Its attestation")] if envelope else [])]
-    html = HTML(string=page.decode("utf-8", errors="replace"), url_fetcher=nothing)
-    folded = CSS(string=_WITH_ANNEX if annex else _WITHOUT_ANNEX, url_fetcher=nothing)
     attachments = [
         Attachment(file_obj=io.BytesIO(data), name=name, description=what, created=_NO_TIME, modified=_NO_TIME)
         for name, data, what in attached
     ]
-    written = html.write_pdf(
-        stylesheets=[folded],
-        attachments=attachments,
-        pdf_identifier=hashlib.sha256(page).hexdigest().encode("ascii"),
-        pdf_variant="pdf/ua-1",
-    )
+    try:
+        html = HTML(string=page.decode("utf-8", errors="replace"), url_fetcher=nothing)
+        put_on_paper(html.etree_element, annex=annex)
+        written = html.write_pdf(
+            attachments=attachments,
+            pdf_identifier=hashlib.sha256(page).hexdigest().encode("ascii"),
+            pdf_variant="pdf/ua-1",
+        )
+    except ImportError:
+        raise
+    except Exception as error:  # of any class: WeasyPrint states what it takes for granted by assertions
+        raise InputError(
+            f"WeasyPrint, which makes the PDF, cannot draw this page ({type(error).__name__}); open the page in a "
+            "browser and print it to a PDF there, and keep the page beside it: it is what is signed"
+        ) from error
     return bytes(written)

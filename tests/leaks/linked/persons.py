@@ -102,6 +102,12 @@ def without(frames: Frames, person: str) -> Frames:
     return {**fewer, "tests": tests[~tests["stay"].str.strip().isin(gone)]}
 
 
+def in_every_table(frames: Frames) -> str:
+    """Return a person with rows in every table."""
+    owners = frames["stays"]["patient"][frames["stays"]["stay_id"].isin(frames["tests"]["stay"])]
+    return next(p for p in owners if (frames["consents"]["patient"] == p).any())
+
+
 def _is(keys: pd.Series, person: str) -> pd.Series:
     return keys.str.strip().eq(person).fillna(False)
 
@@ -227,6 +233,9 @@ def everything_public(public: PublicTables) -> str:
             one.codec.frame(drawn.rows).to_csv(),
             *(t.to_csv() for t in written_texts(model, name, public.drawn, seed=3)),
         ]
+    if public.noisy is not None:
+        found += [repr((t.axes, t.counts.tolist(), t.sigma.tolist(), t.noise_multiplier)) for t in public.noisy.tables]
+        found.append(repr((public.noisy.axes, public.noisy.rows)))
     return "\n".join(found)
 
 

@@ -25,6 +25,7 @@ from privsynth.codecs.parse import Grid
 from privsynth.domain import linking
 from privsynth.domain.linking import People
 from privsynth.errors import BudgetExceeded
+from privsynth.generators.marginal import measure
 from privsynth.pipeline.learning import columns
 from privsynth.pipeline.linked import learn as core
 from privsynth.pipeline.linked import views
@@ -43,6 +44,22 @@ def test_more_rows_of_a_person_than_are_allowed(monkeypatch):
     monkeypatch.setattr(People, "partition", lambda self, rows, most, keyed: real(self, rows, 100 * most, keyed))
     with pytest.raises(AssertionError, match=MOVED):
         one_more(alike(10 * STAYS, TESTS))
+
+
+def test_a_published_deviation_that_follows_from_the_number_of_rows(monkeypatch):
+    """Only the noisy tables that are published tell of it: neither the model nor any answer does."""
+    real = measure._measure
+
+    def measured(data, *args, **told):
+        more = 1 + 1e-9 * data.codes.shape[1]
+        return [
+            replace(one, paid=tuple(replace(paid, sigma=paid.sigma * more) for paid in one.paid))
+            for one in real(data, *args, **told)
+        ]
+
+    monkeypatch.setattr(measure, "_measure", measured)
+    with pytest.raises(AssertionError, match="what leaves differs"):
+        one_more(alike(STAYS, 3))
 
 
 def test_a_row_before_that_is_another_persons(monkeypatch):

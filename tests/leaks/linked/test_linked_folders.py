@@ -1,4 +1,4 @@
-"""The public folder of linked tables: with constant answers no person shows, and no cell of one is in any byte."""
+"""The public folder of linked tables: with constant or recorded answers no person shows, nor a cell in any byte."""
 
 from __future__ import annotations
 
@@ -6,11 +6,24 @@ import pickle
 from pathlib import Path
 
 import pytest
-from leaks.linked.persons import SPEC, Frames, as_text, clinic, learn, odd, with_rows
+from leaks.linked.persons import (
+    SPEC,
+    STAYS,
+    Frames,
+    alike,
+    as_text,
+    clinic,
+    in_every_table,
+    learn,
+    odd,
+    with_rows,
+    without,
+)
 from leaks.needles import assert_no_needle, files_of
-from leaks.proof import EPSILON, Constant, Recording, Seen, assert_same, config, release, small_generators
+from leaks.proof import EPSILON, Constant, Recording, Replaying, Seen, assert_same, config, release, small_generators
 
 from privsynth.ledger.ledger import Ledger
+from privsynth.release.noisy.tables import CELLS, FACTS, PublishedTables
 
 PERSON, STAY, TOWN = "Needle-person-77123", "Needle-stay-77123", "Needle-town-77123"
 WARD, NAME, GIVEN = "Needle-ward-77123", "Needle-name-77123", "Needle-given-77123"
@@ -74,6 +87,23 @@ def test_with_constant_answers_no_person_shows_in_the_public_folder(tmp_path):
     }
     for name, frames in worlds.items():
         assert_same(first, show(tmp_path / name, Constant(value=9, keys=("7", "19")), frames, epsilon=1.0))
+
+
+def test_with_recorded_answers_no_public_file_depends_on_a_person_with_rows_in_every_table(tmp_path):
+    """The noisy tables are full of figures here, of four tables and of first and later rows."""
+    frames, record = clinic(), Recording(5)
+    first = show(tmp_path / "first", record, frames)
+    assert {CELLS, FACTS, "data/tests.parquet", "report.html", "report.json", "manifest.json"} <= first.files.keys()
+    noisy = PublishedTables.read(tmp_path / "first" / "out" / "public")
+    assert {(t.data_table, t.stratum) for t in noisy.tables} >= {("patients", ""), ("consents", "")}
+    assert {t.stratum for t in noisy.tables if t.data_table == "stays"} == {"first rows", "later rows"}
+    worlds = {"fewer": without(frames, in_every_table(frames)), "more": with_rows(frames, alike(STAYS, 3))}
+    for name, other in worlds.items():
+        replay = Replaying(record)
+        assert_same(first, show(tmp_path / name, replay, other))
+        moved = {m.public[1] for m, r in zip(replay.calls, record.calls, strict=True) if repr(m.given) != repr(r.given)}
+        tables = {label.split(":")[0] for label in moved}
+        assert tables >= {"patients", "stays", "tests", "consents"}, "no such person came or went"
 
 
 def test_no_cell_of_a_person_is_in_what_leaves(tmp_path):

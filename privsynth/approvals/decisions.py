@@ -21,7 +21,7 @@ from privsynth.approvals.statement import MAX_BYTES, MEANINGS, Approval, opened
 from privsynth.approvals.verdict import PolicyVerdict, ReportVerdicts, report_verdicts
 from privsynth.errors import OutputError, VerificationError
 from privsynth.signing._files import read_limited
-from privsynth.signing.checks.trust import judge
+from privsynth.signing.checks.trust import CLOCK_SKEW, judge
 from privsynth.signing.envelope import Signer
 from privsynth.signing.keyring import KeyEntry, Keyring, entries_by_key
 from privsynth.signing.keys import PublicKey
@@ -125,12 +125,24 @@ class Standing:
 
     @property
     def last_words(self) -> dict[str, tuple[Approval, KeyEntry]]:
-        """Person -> the last decision that counts: a later one takes the place of an earlier one, reviews aside."""
+        """Person -> the last decision that counts: a later one takes the place of an earlier one, reviews aside.
+
+        Times are the signers' word, and clocks may be ahead by `CLOCK_SKEW`: an approval takes the place of the same
+        person's rejection only if it is later by more than that.
+        """
         found: dict[str, tuple[Approval, KeyEntry]] = {}
         for one in self.read:
-            if one.approval is not None and one.entry is not None and one.approval.meaning != "reviewed":
-                found[_person(one.entry.holder)] = (one.approval, one.entry)
+            if one.approval is None or one.entry is None or one.approval.meaning == "reviewed":
+                continue
+            person = _person(one.entry.holder)
+            if person not in found or not _too_soon(found[person][0], one.approval):
+                found[person] = (one.approval, one.entry)
         return found
+
+    def rejection_before(self, approval: Approval, holder: str) -> Approval | None:
+        """Return this person's last word if it is a rejection that such an approval would not take the place of."""
+        said = self.last_words.get(_person(holder))
+        return None if said is None or not _too_soon(said[0], approval) else said[0]
 
     @property
     def approved_by(self) -> list[str]:
@@ -177,6 +189,11 @@ def _order(one: Read) -> tuple[str, bool, str]:
     if one.approval is None:
         return "", False, one.name
     return to_text(one.approval.signed_at), one.approval.meaning == "rejected", one.name
+
+
+def _too_soon(before: Approval, after: Approval) -> bool:
+    rejected = (before.meaning, after.meaning) == ("rejected", "approved")
+    return rejected and after.signed_at - before.signed_at <= CLOCK_SKEW
 
 
 def _person(holder: str) -> str:
@@ -301,7 +318,9 @@ def _logged(one: Read, log: LogState) -> Read:
         return one
     index = log.index_of(decision_fact(one.approval, one.key))
     if index is not None or one.entry is None:
-        return replace(one, index=index)
+        # Whoever keeps the log knew the key of a rejection that is in it, even if this reader does not.
+        blocks = one.blocks or (index is not None and one.entry is None and one.approval.meaning == "rejected")
+        return replace(one, index=index, blocks=blocks)
     return replace(one, entry=None, problem=NOT_LOGGED, blocks=one.approval.meaning == "rejected")
 
 

@@ -164,14 +164,14 @@ class ListAnswer:
         }
 
 
-def ask(path: Path, verified: VerificationResult, keyrings: Sequence[Keyring], now: datetime) -> ListAnswer:
-    """Return what the list in a file says of a release that was verified, or of the draft of an edition.
+def ask(found: RevocationList, holder: str, verified: VerificationResult) -> ListAnswer:
+    """Return what a list says of a release that was verified, or of the draft of an edition.
 
+    Args:
+      found, holder: as `trusted_list` returns them.
     Raises:
       ReleaseRevoked: it was revoked.
-      ConfigError, VerificationError, UnknownSigner: the list cannot be relied on, as `trusted_list` says.
     """
-    found, holder = trusted_list(path, keyrings, now)
     releases = [verified.release or verified.manifest, *([verified.draft] if verified.draft else [])]
     # A draft that its own edition takes the place of is not superseded for who holds the edition.
     said = [one for one in map(found.about, releases) if one is not None and one.successor not in releases]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from privsynth.cli.trust.in_log import in_log_options, log_said
 from privsynth.cli.trust.keyrings import keyring_option, keyrings_of, signed_keyrings
 from privsynth.cli.trust.times import roots_in, roots_option, time_said, times_of_decisions
-from privsynth.errors import ConfigError
+from privsynth.errors import ConfigError, ReleaseRevoked, VerificationError
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--dataset", help="Refuse a release of another dataset.")
 @click.option("--revocations", "list_file", type=click.Path(path_type=Path), help="Signed list of revoked releases.")
 @roots_option
+@in_log_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def verify(
     path: Path,
@@ -35,6 +38,9 @@ def verify(
     dataset: str | None,
     list_file: Path | None,
     roots_file: Path | None,
+    folder: Path | None,
+    log_key: str | None,
+    record: bool,
     as_json: bool,
 ) -> None:
     """Check who signed a release, and that not a byte of it was changed.
@@ -54,11 +60,13 @@ def verify(
     With --timestamp-root, the release has to carry a time token of an authority whose certificate is in that file, and
     the time is printed; so is that of each decision, or that it has none. A token over other bytes is refused.
 
+    With --log, a folder or the public part of one, the log has to hold that the release was made, by the key that
+    signed it, and must not hold that it was revoked (exit code 9); a log that was changed or rolled back is refused.
+
     Example: privsynth verify out/public --keyring st-mary.json --kind public --dataset admissions
     """
     import json
 
-    from privsynth.approvals.revocations import ask
     from privsynth.signing.verification import Expected, verify_folder, verify_report, verify_run
     from privsynth.strict.time import to_text
 
@@ -83,10 +91,29 @@ def verify(
         told, text = {**release.to_json(), "time": time_told}, f"{_text(path, release)}{time}"
     told["keyrings"] = [{"number": found.number, "expires": to_text(found.expires)} for found in signed]
     text += "".join(f"\nKeyring     number {found.number}, good until {found.expires:%Y-%m-%d}" for found in signed)
-    answer = None if list_file is None else ask(list_file, release, keyrings, datetime.now(UTC))
+    answer = None if list_file is None else _asked(list_file, release, keyrings, now)
     told["revocations"] = None if answer is None else answer.to_json()
     text += f"\n{_revocation(answer, release.holder)}"
+    told["log"], line = log_said(release, folder, log_key, record=record, now=now)
+    text += line
     click.echo(json.dumps({"verified": True, **told}, indent=2) if as_json else text)
+
+
+def _asked(path: Path, release: VerificationResult, keyrings: list[Keyring], now: datetime) -> ListAnswer:
+    """Return what the list in a file says; what it revokes is revoked, also if a newer list was seen before."""
+    from privsynth.approvals.revocations import ask, trusted_list
+    from privsynth.approvals.seen_lists import remember
+    from privsynth.workspace import privsynth_home
+
+    found, holder = trusted_list(path, keyrings, now)
+    try:
+        answer = ask(found, holder, release)
+    except ReleaseRevoked:
+        with suppress(VerificationError):
+            remember(privsynth_home(), found, holder)
+        raise
+    remember(privsynth_home(), found, holder)
+    return answer
 
 
 def _revocation(answer: ListAnswer | None, signer: str) -> str:

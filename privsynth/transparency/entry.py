@@ -14,7 +14,7 @@ from privsynth.errors import VerificationError
 from privsynth.strict.json import dumps, loads
 from privsynth.strict.time import from_text, to_text
 
-KINDS = ("release", "published", "reviewed", "approved", "rejected", "revoked", "superseded")
+KINDS = ("release", "published", "reviewed", "approved", "rejected", "revoked", "superseded", "verified")
 DECISIONS = ("reviewed", "approved", "rejected")
 MAX_ENTRY_BYTES = 4_096  # (own) ours take some 500; the format of bundles ends at 65,535
 START = "0" * 64  # stands for the entry before the first
@@ -28,7 +28,7 @@ class LogEntry:
     Attributes:
       kind: one of `KINDS`.
       release: SHA-256 of the manifest of the public folder.
-      by: SHA-256 of the public key that signed, "" where nobody did: an UNSIGNED release.
+      by: SHA-256 of the public key that signed, "" where nobody did: an UNSIGNED release, a verification.
       signed_at: when, as the signer says.
       other: SHA-256 of another public manifest: of the release that takes the place of a superseded one, or of the
         draft of a published edition; else "".

@@ -58,8 +58,14 @@ def test_of_one_second_a_rejection_is_the_last_word_whatever_the_files_are_calle
     people.decide(run, "Anna", "rejected")
     people.decide(run, "Anna", "approved").rename(run / "approvals" / "zz.dsse.json")
     assert state(run, people).state == "rejected"
-    people.decide(run, "Anna", "approved", seconds=1)
+    people.decide(run, "Anna", "approved", seconds=301)
     assert state(run, people).state == "approved"
+
+
+def test_an_approval_that_is_dated_ahead_does_not_outlive_a_rejection(run, people):
+    people.decide(run, "Anna", "approved", seconds=300)  # by a clock that is five minutes ahead
+    people.decide(run, "Anna", "rejected", seconds=1)
+    assert (state(run, people).state, state(run, people).rejected_by) == ("rejected", ["Anna"])
 
 
 def test_two_keys_of_one_person_are_one_person(run, people):
@@ -73,9 +79,9 @@ def test_one_rejection_is_enough_and_the_last_decision_of_each_counts(run, peopl
     people.decide(run, "Anna", "approved")
     people.decide(run, "Bert", "rejected", seconds=1)
     assert (state(run, people).state, state(run, people).rejected_by) == ("rejected", ["Bert"])
-    people.decide(run, "Bert", "approved", seconds=2)
+    people.decide(run, "Bert", "approved", seconds=302)
     assert state(run, people, needed=2).state == "approved"
-    people.decide(run, "Anna", "rejected", seconds=3)
+    people.decide(run, "Anna", "rejected", seconds=303)
     assert state(run, people, needed=2).state == "rejected"
 
 

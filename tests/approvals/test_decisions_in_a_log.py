@@ -15,7 +15,7 @@ from privsynth.approvals.statement import opened
 from privsynth.cli import main
 from privsynth.cli.decisions.approve import _entered
 from privsynth.errors import LogDamaged, OutputError
-from privsynth.signing.keyring import KeyEntry
+from privsynth.signing.keyring import KeyEntry, Keyring
 from privsynth.signing.keys import SigningKey
 from privsynth.signing.store import load_keyring
 from privsynth.transparency import seen, tiles
@@ -47,6 +47,15 @@ def test_what_is_entered_counts_and_has_its_place(run, people, log):
     found = state(run, people, log)
     assert (found.state, [one.index for one in found.read], found.missing) == ("approved", [1], ())
     assert b"never" not in b"".join(log.read().raw)
+
+
+def test_a_rejection_that_is_entered_blocks_a_reader_who_lacks_its_key(run, people, log):
+    people.decide(run, "Anna", "approved")
+    people.decide(run, "Bert", "rejected", seconds=1)
+    log.append([release_fact(run / "public"), *decision_facts(run, digests(run), [people.ring()])], NOW)
+    known = [Keyring(keys=tuple(key for key in people.ring().keys if key.holder != "Bert"))]
+    found = standing(run, known, LATER, needed=1, log=log.read())
+    assert (found.state, found.approved_by, found.missing) == ("open", ["Anna"], ())
 
 
 def test_an_entry_has_no_digest_of_the_officers_folder(run, people, log):

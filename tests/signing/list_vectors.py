@@ -81,7 +81,7 @@ def _lists(good: Files, gone: RevokedRelease) -> Iterator[Vector]:
     yield asked("a release that was superseded", listed(stale), VERIFIED, "one more year", superseded_by=NEWER)
     alone = {"report.html": good["report.html"]}
     yield asked("the report alone of a revoked release", listed(gone), REVOKED, "ward 7", files=alone, alone=True)
-    officer = released(kind="officer", release=gone.release)
+    officer = released(kind="officer", release=gone.release, **{"more.csv": b"1\n"})  # a manifest of its own
     yield asked("the officer's folder of a revoked release", listed(gone), REVOKED, "ward 7", files=officer)
     changed = edited(good, "data.csv", b"1,2", b"1,3")
     yield asked("a revoked release with an edited row", listed(gone), REFUSED, "changed: data.csv", files=changed)
@@ -129,6 +129,8 @@ def _wrong_lists(good: Files, gone: RevokedRelease) -> Iterator[Vector]:
         ("a list of another type", relisted(lambda d: d.update(predicateType="x"), gone), nobody),
         ("a list that ends before it begins", relisted(lambda d: d["predicate"].update(expires_at=START)), nobody),
         ("a list with an entry and no subject", relisted(lambda d: d.update(subject=[]), gone), nobody),
+        ("a list with a subject of another name", _subject_with(gone, name=OTHER), nobody),
+        ("a list with a subject of another digest", _subject_with(gone, digest={"sha256": OTHER}), nobody),
         ("a list with a release twice", _twice(gone), nobody),
         ("a list with a successor that is null", _entry_with(gone, successor=None), nobody),
         ("a list with a reason of two lines", _entry_with(gone, reason="ward\n7"), nobody),
@@ -139,6 +141,10 @@ def _wrong_lists(good: Files, gone: RevokedRelease) -> Iterator[Vector]:
 
 def _entry_with(gone: RevokedRelease, **changes: Any) -> bytes:
     return relisted(lambda document: document["predicate"]["revoked"][0].update(changes), gone)
+
+
+def _subject_with(gone: RevokedRelease, **changes: Any) -> bytes:
+    return relisted(lambda document: document["subject"][0].update(changes), gone)
 
 
 def _twice(gone: RevokedRelease) -> bytes:

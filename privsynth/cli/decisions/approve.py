@@ -45,7 +45,8 @@ def approve(
     RUN is the folder with the public part and the officer's. Both have to verify by your keyrings; the decision names
     them by their digests and is written beside them, into the folder approvals. The release itself stays as it is. Your
     key needs the role approver (for a review, reviewer is enough) in the keyrings of those who ask for the status. To
-    think better of it, decide again: of each person the last decision counts. If a check of the release's policy
+    think better of it, decide again: of each person the last decision counts, and of an approval within five minutes of
+    a rejection the rejection. If a check of the release's policy
     failed, to approve takes --against-policy and a comment that says why, and your statement names the policy and its
     verdict; without them nothing is decided and the exit code is 3. If you keep a log (privsynth log), the decision is
     entered there; if that cannot be written, nothing is decided and the exit code is 7.
@@ -53,7 +54,7 @@ def approve(
 
     Example: privsynth approve out --as officer --meaning approved --comment "for the registry, until 2027"
     """
-    from privsynth.approvals.decisions import decision_fact, record
+    from privsynth.approvals.decisions import decision_fact, record, standing_of
     from privsynth.approvals.statement import MEANINGS, Approval
     from privsynth.approvals.verdict import report_verdicts
     from privsynth.signing.store import open_key
@@ -62,7 +63,8 @@ def approve(
 
     require_askable(authority)
     home, now = privsynth_home(), datetime.now(UTC)
-    release, officer = verify_run(run, keyrings_of(keyring_files), now)
+    keyrings = keyrings_of(keyring_files)
+    release, officer = verify_run(run, keyrings, now)
     verdicts = report_verdicts(run)
     for line in verdict_lines(verdicts):
         click.echo(line)
@@ -78,6 +80,11 @@ def approve(
         log.require_ready(now)
     approval = Approval(meaning, comment, now, (release.manifest, officer.manifest), policy)
     key, entry = open_key(home, name, ask_passphrase(), now=now, roles=MEANINGS[meaning])
+    if before := standing_of((release, officer), run, keyrings, now, needed=1).rejection_before(approval, entry.holder):
+        raise CheckFailed(
+            f"{entry.holder} rejected this release at {before.signed_at:%H:%M:%S} UTC, and clocks differ: an approval "
+            "counts only more than five minutes after it. Nothing was decided; try again then"
+        )
     path = record(run, approval, key, entry.holder)
     all_the_same = ", against its policy" if against else ""
     click.echo(f"{entry.holder}: {meaning} the release of {release.dataset} that {release.holder} made{all_the_same}.")

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from privsynth.cli.decisions.options import chosen_log, log_option, verdict_lines
+from privsynth.cli.trust.in_log import chosen_log_by_key, log_key_option
 from privsynth.cli.trust.keyrings import keyring_option, keyrings_of
+from privsynth.errors import ConfigError
 
 if TYPE_CHECKING:
     from privsynth.approvals.decisions import MissingDecision, Read, Standing
@@ -29,6 +31,7 @@ _WORDS = {"release": "made"}
 @click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @keyring_option
 @log_option
+@log_key_option
 @click.option("--policy", "policy_name", help="Policy that says how many people have to approve. [default: one]")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_context
@@ -37,6 +40,7 @@ def status(
     run: Path,
     keyring_files: tuple[Path, ...],
     folder: Path | None,
+    log_key: str | None,
     policy_name: str | None,
     as_json: bool,
 ) -> None:
@@ -49,7 +53,7 @@ def status(
 
     Example: privsynth status out --policy public
     """
-    now = situation(run, keyrings_of(keyring_files), folder, policy_name)
+    now = situation(run, keyrings_of(keyring_files), LogChoice(folder, log_key), policy_name)
     click.echo(json.dumps(_told(now.found, now.state), indent=2) if as_json else now.text)
     if not now.may_leave:
         context.exit(UNDECIDED)
@@ -80,11 +84,36 @@ class Situation:
         return "\n".join([*_lines(self.found), *_log_lines(self.found, self.state)])
 
 
-def situation(run: Path, keyrings: list[Keyring], folder: Path | None, policy_name: str | None) -> Situation:
+@dataclass(frozen=True)
+class LogChoice:
+    """Which log is meant.
+
+    Attributes:
+      folder: of the log; None takes the person's own.
+      key: as text, whose checkpoints alone are believed; None takes the one that was seen first.
+    """
+
+    folder: Path | None
+    key: str | None = None
+
+    def log(self) -> TransparencyLog | None:
+        """Return the log; None if there is none.
+
+        Raises:
+          ConfigError: there is a key and no folder, or the key is none.
+        """
+        if self.key is None:
+            return chosen_log(self.folder)
+        if self.folder is None:
+            raise ConfigError("--log-key needs the log: name its folder with --log")
+        return chosen_log_by_key(self.folder, self.key)
+
+
+def situation(run: Path, keyrings: list[Keyring], choice: LogChoice, policy_name: str | None) -> Situation:
     """Return where a release stands: its files, the decisions beside it, and the log are verified.
 
     Args:
-      folder: of the log; None takes the person's own.
+      choice: of the log.
       policy_name: says how many people have to approve; None asks for one.
     Raises:
       VerificationError, UnknownSigner, LogDamaged, LogUnavailable, OutputError: as `standing` and the log raise them.
@@ -94,7 +123,7 @@ def situation(run: Path, keyrings: list[Keyring], folder: Path | None, policy_na
     from privsynth.policy.files import load_policy
 
     needed = 1 if policy_name is None else load_policy(policy_name).policy.approvals
-    log = chosen_log(folder)
+    log = choice.log()
     state = None if log is None else log.verify()
     found = standing(run, keyrings, datetime.now(UTC), needed=needed, log=state)
     if log is not None and state is not None:
@@ -178,8 +207,13 @@ def _log_lines(found: Standing, state: LogState | None) -> Iterator[str]:
     many = "1 entry" if place.size == 1 else f"{place.size:,} entries"
     yield f"Log         {place.origin}, {many}; nothing in it was changed since you last saw it"
     entries = [
-        (index, entry) for index, entry in state.about(digest) if entry.kind not in ("reviewed", "approved", "rejected")
+        (index, entry)
+        for index, entry in state.about(digest)
+        if entry.kind not in ("reviewed", "approved", "rejected", "verified")
     ]
+    if checked := [entry.signed_at for _, entry in state.about(digest) if entry.kind == "verified"]:
+        times = "once" if len(checked) == 1 else f"{len(checked):,} times"
+        yield f"{'':<12}verified {times}, the last on {checked[-1]:%Y-%m-%d %H:%M:%S} UTC"
     for index, entry in entries:
         if entry.kind == "published":
             yield f"{'':<12}entry {index}: published, {entry.signed_at:%Y-%m-%d %H:%M:%S} UTC, as the edition"

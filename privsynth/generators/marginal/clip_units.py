@@ -129,8 +129,9 @@ def release_tables(
     part: str,
     label: str,
     expected: Callable[[Marginal], np.ndarray] | None = None,
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Return the noisy counts of tables and the standard deviation of each entry, in rows.
+) -> tuple[list[np.ndarray], list[np.ndarray], float]:
+    """Return the noisy counts of tables and the standard deviation of each entry, in rows; and what a row weighed on
+    average, as the noisy tables tell it.
 
     Guarantee: two Gaussian releases of `part`, which add up to the tables' prices. For the first see `choose_bound`. In
       the second, all tables are one vector, each times the root of its part of the price, each entry times its scale; a
@@ -181,6 +182,7 @@ def release_tables(
     return (
         [(table * in_rows).reshape(marginal.shape) for table, marginal in zip(counts, marginals, strict=True)],
         [(sigma * in_rows).reshape(marginal.shape) for sigma, marginal in zip(sigmas, marginals, strict=True)],
+        1.0 / in_rows,
     )
 
 

@@ -33,6 +33,7 @@ class PaidTable:
       part, label: of the bill.
       noise_multiplier: standard deviation over the most that a unit moves the released vector, both in L2.
       scale_error: relative standard deviation of the change of scale, of the noise; 0 where there was none.
+      mean_weight: what a row weighed on average, which the change of scale undid.
     """
 
     marginal: Marginal
@@ -42,6 +43,7 @@ class PaidTable:
     label: str
     noise_multiplier: float
     scale_error: float = 0.0
+    mean_weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -138,10 +140,10 @@ def _measure(
 ) -> list[Measurement]:
     """Return tables: one release each where units have one row, which moves one entry by one; else see `clip_units`."""
     if data.max_rows_per_unit > 1 and bought:
-        counts_of, sigmas = release_tables(data, bought, mechanisms, part=part, label=label, expected=expected)
+        counts_of, sigmas, weight = release_tables(data, bought, mechanisms, part=part, label=label, expected=expected)
         error = scale_error(counts_of, sigmas)
         return [
-            Measurement(v, n, s, (PaidTable(v, n, s, part, label, table_multiplier(mu_squared), scale_error=error),))
+            Measurement(v, n, s, (PaidTable(v, n, s, part, label, table_multiplier(mu_squared), error, weight),))
             for (v, mu_squared), n, s in zip(bought, counts_of, sigmas, strict=True)
         ]
     measured = []

@@ -239,7 +239,7 @@ def _prior_use(columns: LearnedColumns, model: SyntheticModel, request: Request)
 def _noisy(columns: LearnedColumns, model: SyntheticModel, sizes: Sizes, request: Request) -> PublishedTables | None:
     """Return the noisy tables as they are published; post-processing."""
     axes = (*axes_of(columns.codec), *unit_axes(sizes.rows_per_unit))
-    counted = Counted(fitted=model.fitted, axes=axes, rows=counted_rows(sizes, request))
+    counted = Counted(fitted=model.fitted, axes=axes, rows=counted_rows(sizes, request, model.fitted))
     return noisy_tables(request.dataset, request.budget.unit, {"": counted})
 
 

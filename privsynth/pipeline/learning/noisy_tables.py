@@ -11,10 +11,10 @@ import numpy as np
 from privsynth.codecs.encoded_table import RowsPerUnit
 from privsynth.generators.registry import FittedGenerator
 from privsynth.pipeline.learning.request import Request
-from privsynth.pipeline.learning.sizes import Sizes, count_noise
+from privsynth.pipeline.learning.sizes import Sizes, count_noise, unit_sizes_sigma
 from privsynth.privacy.unit_weights import weight_of_row
 from privsynth.release.noisy.axes import TableAxis
-from privsynth.release.noisy.tables import CountedRows, PublishedTable, PublishedTables
+from privsynth.release.noisy.tables import CodeWeights, CountedRows, PublishedTable, PublishedTables
 from privsynth.sampling.linked.by_place import FittedByPlace
 
 FIRST, LATER = "first rows", "later rows"
@@ -78,32 +78,81 @@ def _of(
             label=table.label,
             noise_multiplier=table.noise_multiplier,
             scale_error=table.scale_error,
+            mean_weight=table.mean_weight,
         )
         for table in bought
     )
 
 
-def counted_rows(sizes: Sizes, request: Request) -> CountedRows:
-    """Return how rows were counted, from paid numbers and public facts."""
+def counted_rows(sizes: Sizes, request: Request, fitted: FittedGenerator, *, once: bool = False) -> CountedRows:
+    """Return how rows were counted, from paid numbers and public facts.
+
+    Args:
+      once: where first rows were counted apart: whether a unit has one of them at most, so that each counts one.
+    """
     per_unit, most = sizes.rows_per_unit, request.budget.max_rows_per_unit
     if per_unit is None or sizes.units is None:
         return CountedRows(max_rows_per_unit=1, holdout=request.holdout_fraction)
-    noise = count_noise(request.plan, request.holdout_fraction).sigma
+    apart = isinstance(fitted, FittedByPlace)
+    mean, shift = _weighing(per_unit, later=apart)
     return CountedRows(
         max_rows_per_unit=most,
         holdout=request.holdout_fraction,
         beside=per_unit.rows_beside(used=True),
-        size_error=noise / max(sizes.units[0], 1.0),
-        shift=_shift(per_unit),
+        size_error=_size_error(sizes, request),
+        shift=shift,
+        mean_weight=mean,
+        least_weight=float(weight_of_row(np.array(most))),
+        codes=_code_weights(per_unit, later=apart),
+        sizes_told=once or not apart,
     )
 
 
-def _shift(per_unit: RowsPerUnit) -> float:
-    """Return the distance between the rows that are used and the same, weighed as they are counted."""
-    rows = np.minimum(per_unit.rows, per_unit.most_used)
+def _code_weights(per_unit: RowsPerUnit, *, later: bool) -> tuple[CodeWeights, ...]:
+    """Return what rows weigh by the code of their unit's number of rows; none if units are not told apart by it."""
+    if per_unit.n_codes == 1:
+        return ()
+    used = np.maximum(np.minimum(per_unit.rows, per_unit.most_used) - later, 0.0)
+    ends = np.minimum(np.array(per_unit.classes), per_unit.most_used) - later
+    weight = weight_of_row(used)
+    total = max(float(used @ np.array(per_unit.units)), 1e-300)
+    found = []
+    for code in range(per_unit.n_codes):
+        of = per_unit.codes == code
+        rows = (used * np.array(per_unit.units))[of]
+        mean = float(np.average(weight[of], weights=rows + 1e-9))
+        least, most = (float(weight_of_row(end)) for end in (ends[of].max(), ends[of].min()))
+        found.append(CodeWeights(min(float(rows.sum()) / total, 1.0), min(mean, 1.0), least, most))
+    return tuple(found)
+
+
+def _weighing(per_unit: RowsPerUnit, *, later: bool) -> tuple[float, float]:
+    """Return what a row weighs on average, and the distance between the rows that are used and the same as weighed.
+
+    Args:
+      later: of the rows of a unit but its first, which weigh among themselves; the first weigh one each.
+    """
+    used = np.minimum(per_unit.rows, per_unit.most_used)
+    rows = np.maximum(used - later, 0.0)
     share = rows * np.array(per_unit.units)
-    counted = share * weight_of_row(rows)
-    return float(np.abs(share / max(share.sum(), 1e-300) - counted / max(counted.sum(), 1e-300)).sum() / 2)
+    weight = weight_of_row(rows)
+    total, held = max(float(share.sum()), 1e-300), max(float(share @ weight), 1e-300)
+    of_all = total / max(float(used @ np.array(per_unit.units)), 1e-300)
+    return min(held / total, 1.0), of_all * float(np.abs(share / total - share * weight / held).sum() / 2)
+
+
+def _size_error(sizes: Sizes, request: Request) -> float:
+    """Return the relative standard deviation of the number of training rows: of units, times their rows on average.
+
+    Classes of units that do not stand out were joined, which has less noise than this says.
+    """
+    per_unit, units = sizes.rows_per_unit, sizes.units
+    assert per_unit is not None
+    assert units is not None
+    rows, mean = np.minimum(per_unit.rows, per_unit.most_used), per_unit.mean_used
+    noise = unit_sizes_sigma(request.plan) * float(np.sqrt(((rows - mean) ** 2).sum()))
+    of_units = count_noise(request.plan, request.holdout_fraction).sigma / max(units[0], 1.0)
+    return float(np.hypot(of_units, noise / max(units[1] * mean, 1.0)))
 
 
 def unit_axes(per_unit: RowsPerUnit | None) -> tuple[TableAxis, ...]:

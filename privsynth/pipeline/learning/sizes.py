@@ -81,10 +81,19 @@ def _unit_sizes(partition: Partition, request: Request, mechanisms: Mechanisms) 
         mechanisms,
         max_rows_per_unit=budget.max_rows_per_unit,
         part="rows",
-        mu_squared=price * (1.0 - UNITS_SHARE) * ROUNDING,
+        mu_squared=_unit_sizes_price(price),
     )
     train, used = (max(n * per_unit.mean_used, 1.0) for n in units)
     return Sizes(train=train, used=used, units=units, rows_per_unit=per_unit)
+
+
+def _unit_sizes_price(price: float) -> float:
+    return price * (1.0 - UNITS_SHARE) * ROUNDING
+
+
+def unit_sizes_sigma(plan: SpendingPlan) -> float:
+    """Return the standard deviation of the noise of each number of units of a class (see `release_unit_sizes`)."""
+    return _unit_sizes_price(plan.parts["rows"]) ** -0.5
 
 
 def _count_sides(

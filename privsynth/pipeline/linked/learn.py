@@ -281,7 +281,8 @@ class _TableStage:
         if name != linked.root:
             draw = self._drawer(table, columns, per_unit, above, sizes)
             data = replace(data, histories=Histories(_drawn_first(columns, linked, name), draw))
-        fitted = self._fit(data, self._first_rows(columns.codec, given, sizes, data, above), asked.plan, progress)
+        split = self._first_rows(columns.codec, given, sizes, data, above)
+        fitted = self._fit(data, split, asked.plan, progress)
         codec = as_drawn(columns.codec, codes_never_drawn(fitted, data.sizes))
         axes = axes_of_given(columns.codec, name, given, {n: one.counted.axes for n, one in above.items()})
         return _Learned(
@@ -291,7 +292,11 @@ class _TableStage:
             columns=columns,
             partition=partition,
             mechanisms=self.mechanisms,
-            counted=Counted(fitted=fitted, axes=(*axes, *unit_axes(per_unit)), rows=counted_rows(sizes, asked)),
+            counted=Counted(
+                fitted=fitted,
+                axes=(*axes, *unit_axes(per_unit)),
+                rows=counted_rows(sizes, asked, fitted, once=split is not None and split.once),
+            ),
         )
 
     def _fit(

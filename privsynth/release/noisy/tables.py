@@ -24,12 +24,27 @@ from privsynth.release.parquet import write_parquet
 
 FOLDER = "tables"
 CELLS, FACTS = f"{FOLDER}/noisy-tables.parquet", f"{FOLDER}/noisy-tables.json"
-VERSION = "1"
+VERSION = "2"  # of the JSON file
 MECHANISM = "discrete Gaussian, by rounding"
 MOST_AXES = 3  # of a table: the generators measure pairs and triples
 MAX_BYTES = 1 << 28  # of the JSON file (own)
 ROW_GROUP = 65_536  # cells, at least (own): most tables have some dozens, and a row group of each cost more than they
 SHOWN = 6  # members of a group in a label (own)
+
+
+@dataclass(frozen=True)
+class CodeWeights:
+    """What rows weigh whose units have one code of the axis of how many rows they have.
+
+    Attributes:
+      rows: their share of all rows, as paid for.
+      mean, least, most: what one weighs, before units are scaled down.
+    """
+
+    rows: float
+    mean: float
+    least: float
+    most: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +57,10 @@ class CountedRows:
       beside: how many used rows the unit of a row has, on average over rows.
       size_error: relative standard deviation of the number of rows that counts add up to; 0 where each row counts one.
       shift: by how much the weights of rows can move a share of rows at most; 0 where each row counts one.
+      mean_weight, least_weight: what a row weighs on average, before units are scaled down, and what one of a unit with
+        the most rows does; 1 where each row counts one. Where first rows were counted apart, of the later ones.
+      codes: the same for each code of how many rows the unit has; empty if there is no such axis.
+      sizes_told: whether the number of rows that counts add up to was paid for, and not guessed from a model.
     """
 
     max_rows_per_unit: int
@@ -49,6 +68,10 @@ class CountedRows:
     beside: float = 1.0
     size_error: float = 0.0
     shift: float = 0.0
+    mean_weight: float = 1.0
+    least_weight: float = 1.0
+    codes: tuple[CodeWeights, ...] = ()
+    sizes_told: bool = True
 
     @property
     def weighted(self) -> bool:
@@ -79,6 +102,7 @@ class PublishedTable:
       part, label: of the bill.
       noise_multiplier: of the release (see `sensitivity`).
       scale_error: relative standard deviation of how counts were scaled to rows; 0 where they were not.
+      mean_weight: what a row weighed on average, as the counts tell it.
     """
 
     data_table: str
@@ -91,6 +115,7 @@ class PublishedTable:
     label: str
     noise_multiplier: float
     scale_error: float = 0.0
+    mean_weight: float = 1.0
 
     @property
     def sensitivity(self) -> np.ndarray:
@@ -138,6 +163,10 @@ class PublishedTables:
                     "rows_beside": rows.beside,
                     "size_error": rows.size_error,
                     "shift": rows.shift,
+                    "mean_weight": rows.mean_weight,
+                    "least_weight": rows.least_weight,
+                    "codes": [[one.rows, one.mean, one.least, one.most] for one in rows.codes],
+                    "sizes_told": rows.sizes_told,
                     "a_row_counts": rows.rule,
                     "axes": [axis.to_json() for axis in self.axes[name]],
                 }
@@ -155,6 +184,7 @@ class PublishedTables:
                     "noise_multiplier": table.noise_multiplier,
                     "mu_squared": table.noise_multiplier**-2,
                     "scale_error": table.scale_error,
+                    "mean_weight": table.mean_weight,
                 }
                 for table in self.tables
             ],
@@ -275,6 +305,13 @@ def _from_files(facts: Any, cells: pa.Table) -> PublishedTables:
             beside=number(told["rows_beside"], 0.0, 1e9, "the rows of a unit"),
             size_error=number(told["size_error"], 0.0, math.inf, "the error of a size"),
             shift=number(told["shift"], 0.0, 1.0, "the shift"),
+            mean_weight=number(told["mean_weight"], 0.0, 1.0, "a weight"),
+            least_weight=number(told["least_weight"], 0.0, 1.0, "a weight"),
+            codes=tuple(
+                CodeWeights(*(number(one, 0.0, 1.0, "a weight") for one in items(code, "the weights of a code")))
+                for code in items(told["codes"], "the codes")
+            ),
+            sizes_told=told["sizes_told"] is True,
         )
     order = cells.column("table").to_numpy()
     starts = np.searchsorted(order, np.arange(len(found["tables"]) + 1))
@@ -300,6 +337,7 @@ def _from_files(facts: Any, cells: pa.Table) -> PublishedTables:
                 label=text(told["label"], "a label"),
                 noise_multiplier=number(told["noise_multiplier"], 0.0, math.inf, "a noise multiplier"),
                 scale_error=number(told["scale_error"], 0.0, math.inf, "an error of a scale"),
+                mean_weight=number(told["mean_weight"], 0.0, 1.0, "a weight"),
             )
         )
     return PublishedTables(

@@ -116,7 +116,7 @@ def test_weighed_tables_are_those_of_a_naive_twin():
 
 def test_without_noise_and_long_units_tables_are_counts():
     data = log_of(np.ones(200, dtype=int), k=8, n_rows=200.0)
-    tables, _ = release_tables(data, PAIRS, ExactMechanisms(), part="measurement", label="table")
+    tables, *_ = release_tables(data, PAIRS, ExactMechanisms(), part="measurement", label="table")
     exact = np.zeros((4, 3))
     np.add.at(exact, (data.codes[0], data.codes[1]), 1)
     assert np.allclose(tables[0], exact, atol=0.01)
@@ -219,12 +219,12 @@ def test_expected_tables_make_rare_cells_quieter_and_no_unit_moves_further():
     codes = np.stack([a, rng.integers(0, 3, len(a)), rng.integers(0, 6, len(a))])
     data = encoded(codes, np.repeat(np.arange(3_000), rows), k=20, n_rows=float(len(a)))
     bought, counts = [(full_marginal(SIZES, (0,)), 0.1)], np.bincount(a, minlength=4)
-    _, (plain,) = release_tables(data, bought, RecordingMechanisms(0), part="measurement", label="table")
+    _, (plain,), _ = release_tables(data, bought, RecordingMechanisms(0), part="measurement", label="table")
     record = RecordingMechanisms(0)
-    _, (noise,) = release_tables(data, bought, record, part="measurement", label="table", expected=lambda _: counts)
+    _, (noise,), _ = release_tables(data, bought, record, part="measurement", label="table", expected=lambda _: counts)
     assert noise[3] < 0.6 * plain[3]
     assert (np.diff(noise) < 0).all()
-    (exact,), _ = release_tables(
+    (exact,), *_ = release_tables(
         data, bought, ExactMechanisms(), part="measurement", label="table", expected=lambda _: counts
     )
     assert exact == pytest.approx(counts, rel=0.25)

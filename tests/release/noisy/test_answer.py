@@ -192,15 +192,21 @@ def test_a_quantile_with_nothing_to_count_has_no_value():
     assert (found.low, found.high) == (0.0, 9.0)
 
 
-def test_rows_of_units_with_many_count_less_and_the_answer_says_so():
-    rows = CountedRows(max_rows_per_unit=3, holdout=0.0, beside=1.7, size_error=0.01, shift=0.08)
-    found = answer_from(replace(TABLES, rows={"": rows}), "count")
+def test_the_error_of_the_paid_number_of_rows_is_in_counts_of_weighed_rows():
+    rows = CountedRows(
+        max_rows_per_unit=3, holdout=0.0, beside=1.7, size_error=0.01, shift=0.08, mean_weight=0.7, least_weight=0.47
+    )
+    weighed = tuple(replace(table, scale_error=1e-9, mean_weight=0.7) for table in TABLES.tables)
+    found = answer_from(replace(TABLES, rows={"": rows}, tables=weighed), "count")
     (row,) = found.rows
     assert row.high is not None
     assert row.low is not None
-    assert row.high - row.low == pytest.approx(2 * 1.96 * 0.01 * 20_000, rel=0.01)
-    assert "at most 3 rows of a unit" in found.covers[-1]
-    assert "8.0 percentage points" in found.covers[-1]
+    assert 2 * 1.96 * 0.01 * 20_000 < row.high - row.low < 2.2 * 1.96 * 0.01 * 20_000 / 0.7
+    assert "of up to 3 rows of each unit" in found.covers[0]
+    assert (
+        "figures add up to the paid number of training rows, not to the number of rows in the report" in found.covers[0]
+    )
+    assert "no table of these columns tells how many rows the unit has to undo it" in found.covers[-1]
 
 
 def test_linked_tables_are_told_apart_by_their_columns():
@@ -258,7 +264,7 @@ def test_a_statistician_can_use_the_parquet_file_alone(public):
     "change",
     [
         lambda facts: facts.pop("unit"),
-        lambda facts: facts.update(version="2"),
+        lambda facts: facts.update(version="1"),
         lambda facts: facts["tables"].pop(),
         lambda facts: facts["tables"][0].update(axes=[9]),
         lambda facts: facts["tables"][0].update(groups=[[0]]),

@@ -64,7 +64,7 @@ class ReportVerdicts:
       policy: None where none was applied.
       failed: metrics of the policy's checks that failed, in its order.
       checks: how many the policy has.
-      counts: verdict -> how many findings have it.
+      counts: verdict -> how many findings have it, and checks of the policy that no finding answers.
     """
 
     policy: PolicyVerdict | None
@@ -95,9 +95,10 @@ def report_verdicts(run: Path) -> ReportVerdicts | None:
 
 
 def _parsed(document: Mapping[str, Any]) -> ReportVerdicts:
-    found = [finding["verdict"] for finding in document["findings"]]
+    found, told = [finding["verdict"] for finding in document["findings"]], document.get("policy")
+    if told is not None:  # checks that no finding answers count too, as in the tiles of the report
+        found += [outcome["verdict"] for outcome in told["outcomes"] if outcome.get("alone")]
     counts = {verdict: found.count(verdict) for verdict in VERDICTS}
-    told = document.get("policy")
     if told is None:
         return ReportVerdicts(None, (), 0, counts)
     each = [outcome["verdict"] for outcome in told["outcomes"]]

@@ -259,6 +259,16 @@ def refused(run, key):
     return run
 
 
+def test_checks_that_no_finding_answers_are_counted_as_the_report_counts_them(run):
+    promise = {"metric": "promised_epsilon", "verdict": "fail", "alone": True}
+    told = {"policy": "partners", "version": "2", "digest": "c" * 64}
+    told["outcomes"] = [promise, {"metric": "base_rate", "verdict": "fail", "alone": False}]
+    report = {"findings": [{"verdict": "fail"}, {"verdict": "pass"}], "policy": told}
+    (run / "officer" / "report.json").write_text(json.dumps(report), encoding="utf-8")
+    found = report_verdicts(run)
+    assert (found.counts["fail"], found.counts["pass"], found.checks) == (2, 1, 2)
+
+
 @pytest.mark.parametrize("verdict", ["FAIL", "refused", "", None])
 def test_a_verdict_that_is_not_known_has_not_passed(tmp_path, verdict):
     outcomes = [{"metric": "base_rate", "verdict": verdict}, {"metric": "tvd_2way", "verdict": "pass"}]

@@ -9,7 +9,7 @@ reach.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -70,18 +70,7 @@ def verify_folder(
         else that is wrong with the envelope, the signature or the key, or that is not as expected.
       UnknownSigner: all of it fits the key that the statement names, but no keyring has that key.
     """
-    try:
-        tree = list_tree(folder)
-    except OSError as problem:
-        raise InputError(f"there is no release to read at {folder}: {problem.strerror}") from None
-    problems = Problems(other=tree.problems())
-    page = _page(tree, problems)
-    try:
-        opened = open_first(_envelopes(tree, page, problems), entries_by_key(keyrings))
-        check_files(tree, page, opened.statement, problems)
-    except VerificationError as problem:
-        problems.other.append(str(problem))
-        raise problems.error(folder) from None
+    tree, opened, problems = _opened(folder, entries_by_key(keyrings))
     problems.unexpected += expected.problems(opened.claims)
     signed = {subject.name: subject.sha256 for subject in opened.statement.subjects}
     there = REPORT_JSON in signed and REPORT_JSON in tree.files
@@ -101,6 +90,24 @@ def require_signable(folder: Path, key: PublicKey) -> tuple[Claims, str]:
       InputError: there is no such folder.
       VerificationError: a file was changed, is missing or was added, or somebody else signed it.
     """
+    _, opened, problems = _opened(folder, {}, cut_short=True)
+    if opened.key not in (None, key):
+        problems.other.append("another key signed it")
+    if problems:
+        raise problems.error(folder)
+    return opened.claims, subjects_of(opened.statement)[MANIFEST]
+
+
+def _opened(
+    folder: Path, known: Mapping[PublicKey, list[KeyEntry]], *, cut_short: bool = False
+) -> tuple[Tree, Opened, Problems]:
+    """Return the files of a folder, its envelope, and what is wrong with both; every file was held against it.
+
+    Args:
+      cut_short: signing may have been: the page has a signature already, and the file beside it has none.
+    Raises:
+      InputError, VerificationError: as `verify_folder`, where there is nothing to go on with.
+    """
     try:
         tree = list_tree(folder)
     except OSError as problem:
@@ -108,17 +115,12 @@ def require_signable(folder: Path, key: PublicKey) -> tuple[Claims, str]:
     problems = Problems(other=tree.problems())
     page = _page(tree, problems)
     try:
-        # Where signing was cut short, the page has a signature already and the file beside it has none.
-        opened = open_first(_envelopes(tree, page, Problems()), {})
+        opened = open_first(_envelopes(tree, page, Problems() if cut_short else problems), known)
         check_files(tree, page, opened.statement, problems)
     except VerificationError as problem:
         problems.other.append(str(problem))
         raise problems.error(folder) from None
-    if opened.key not in (None, key):
-        problems.other.append("another key signed it")
-    if problems:
-        raise problems.error(folder)
-    return opened.claims, subjects_of(opened.statement)[MANIFEST]
+    return tree, opened, problems
 
 
 def verify_run(

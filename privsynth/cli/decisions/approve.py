@@ -56,7 +56,6 @@ def approve(
     """
     from privsynth.approvals.decisions import decision_fact, record, standing_of
     from privsynth.approvals.statement import MEANINGS, Approval
-    from privsynth.approvals.verdict import report_verdicts
     from privsynth.signing.store import open_key
     from privsynth.signing.verification import verify_run
     from privsynth.workspace import privsynth_home
@@ -65,7 +64,8 @@ def approve(
     home, now = privsynth_home(), datetime.now(UTC)
     keyrings = keyrings_of(keyring_files)
     release, officer = verify_run(run, keyrings, now)
-    verdicts = report_verdicts(run)
+    stands = standing_of((release, officer), run, keyrings, now, needed=1)
+    verdicts = stands.verdicts
     for line in verdict_lines(verdicts):
         click.echo(line)
     policy = None if verdicts is None else verdicts.policy
@@ -80,7 +80,7 @@ def approve(
         log.require_ready(now)
     approval = Approval(meaning, comment, now, (release.manifest, officer.manifest), policy)
     key, entry = open_key(home, name, ask_passphrase(), now=now, roles=MEANINGS[meaning])
-    if before := standing_of((release, officer), run, keyrings, now, needed=1).rejection_before(approval, entry.holder):
+    if before := stands.rejection_before(approval, entry.holder):
         raise CheckFailed(
             f"{entry.holder} rejected this release at {before.signed_at:%H:%M:%S} UTC, and clocks differ: an approval "
             "counts only more than five minutes after it. Nothing was decided; try again then"

@@ -293,26 +293,30 @@ def group_label(axis: TableAxis, codes: np.ndarray) -> str:
     return "; ".join(named[:SHOWN]) + more
 
 
+def _counted_rows(told: Mapping[str, Any]) -> CountedRows:
+    return CountedRows(
+        max_rows_per_unit=whole(told["max_rows_per_unit"], 1, 10**9, "the rows of a unit"),
+        holdout=number(told["holdout"], 0.0, 0.5, "the holdout"),
+        beside=number(told["rows_beside"], 0.0, 1e9, "the rows of a unit"),
+        size_error=number(told["size_error"], 0.0, math.inf, "the error of a size"),
+        shift=number(told["shift"], 0.0, 1.0, "the shift"),
+        mean_weight=number(told["mean_weight"], 0.0, 1.0, "a weight"),
+        least_weight=number(told["least_weight"], 0.0, 1.0, "a weight"),
+        codes=tuple(
+            CodeWeights(*(number(one, 0.0, 1.0, "a weight") for one in items(code, "the weights of a code")))
+            for code in items(told["codes"], "the codes")
+        ),
+        sizes_told=told["sizes_told"] is True,
+    )
+
+
 def _from_files(facts: Any, cells: pa.Table) -> PublishedTables:
     found = only(facts, {"version", "dataset", "unit", "data_tables", "tables"}, "the noisy tables")
     require(found["version"] == VERSION, "the noisy tables have another version")
     axes, rows = {}, {}
     for name, told in dict(found["data_tables"]).items():
         axes[name] = tuple(TableAxis.from_json(axis) for axis in items(told["axes"], "the axes"))
-        rows[name] = CountedRows(
-            max_rows_per_unit=whole(told["max_rows_per_unit"], 1, 10**9, "the rows of a unit"),
-            holdout=number(told["holdout"], 0.0, 0.5, "the holdout"),
-            beside=number(told["rows_beside"], 0.0, 1e9, "the rows of a unit"),
-            size_error=number(told["size_error"], 0.0, math.inf, "the error of a size"),
-            shift=number(told["shift"], 0.0, 1.0, "the shift"),
-            mean_weight=number(told["mean_weight"], 0.0, 1.0, "a weight"),
-            least_weight=number(told["least_weight"], 0.0, 1.0, "a weight"),
-            codes=tuple(
-                CodeWeights(*(number(one, 0.0, 1.0, "a weight") for one in items(code, "the weights of a code")))
-                for code in items(told["codes"], "the codes")
-            ),
-            sizes_told=told["sizes_told"] is True,
-        )
+        rows[name] = _counted_rows(told)
     order = cells.column("table").to_numpy()
     starts = np.searchsorted(order, np.arange(len(found["tables"]) + 1))
     require(bool((np.diff(order) >= 0).all()) and starts[-1] == len(order), "the cells are out of order")

@@ -19,6 +19,10 @@ log_option = click.option(
     "--log", "folder", type=click.Path(path_type=Path), help="Folder of the log. [default: PRIVSYNTH_LOG, else yours]"
 )
 
+log_key_option = click.option(
+    "--log-key", "log_key", metavar="KEY", help="The log's key that you were given. [default: the one first seen]"
+)
+
 
 def ask_log_pin() -> Callable[[], bytes]:
     """Return a function that gives the PIN of the device with the log's key: from its variable, else from a prompt."""
@@ -27,13 +31,25 @@ def ask_log_pin() -> Callable[[], bytes]:
 
 def chosen_log(folder: Path | None) -> TransparencyLog | None:
     """Return the log in a folder, else the person's own; None if there is none."""
-    from privsynth.transparency.log import TransparencyLog, configured_log
+    from privsynth.transparency.log import configured_log
+    from privsynth.workspace import privsynth_home
+
+    return configured_log(privsynth_home(), ask_log_pin()) if folder is None else log_in(folder)
+
+
+def log_in(folder: Path, key_text: str | None = None) -> TransparencyLog:
+    """Return the log in a folder; with a key only its checkpoints are believed.
+
+    Raises:
+      VerificationError: the key is none.
+    """
+    from privsynth.transparency.log import TransparencyLog
+    from privsynth.transparency.note import VerifierKey
     from privsynth.transparency.seen import SeenLogs
     from privsynth.workspace import privsynth_home
 
-    home = privsynth_home()
-    pin = ask_log_pin()
-    return configured_log(home, pin) if folder is None else TransparencyLog(folder, SeenLogs(home), pin=pin)
+    key = None if key_text is None else VerifierKey.parse(key_text)
+    return TransparencyLog(folder, SeenLogs(privsynth_home()), key, pin=ask_log_pin())
 
 
 def verdict_lines(found: ReportVerdicts | None) -> Iterator[str]:

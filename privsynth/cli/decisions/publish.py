@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from privsynth.cli.decisions.options import log_option
+from privsynth.cli.decisions.options import chosen_log, log_option
 from privsynth.cli.decisions.revoke import LIST
-from privsynth.cli.decisions.status import LogChoice, Situation, situation
+from privsynth.cli.decisions.status import Situation, situation
 from privsynth.cli.terminal.passphrases import ask_passphrase
 from privsynth.cli.trust.keyrings import keyring_option, keyrings_of
 from privsynth.cli.trust.times import require_askable, stamp_or_say, timestamp_option
@@ -65,7 +65,7 @@ def publish(
 
     require_askable(authority)
     home, now, keyrings = privsynth_home(), datetime.now(UTC).replace(microsecond=0), keyrings_of(keyring_files)
-    stands = situation(run, keyrings, LogChoice(folder), policy_name)
+    stands = situation(run, keyrings, chosen_log(folder), policy_name)
     _require_approved(run, stands, own_list(home / LIST, keyrings))
     draft, log = stands.found.release, stands.log
     if log is not None:

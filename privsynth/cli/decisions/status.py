@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from privsynth.cli.decisions.options import chosen_log, log_option, verdict_lines
-from privsynth.cli.trust.in_log import chosen_log_by_key, log_key_option
+from privsynth.cli.decisions.options import chosen_log, log_in, log_key_option, log_option, verdict_lines
 from privsynth.cli.trust.keyrings import keyring_option, keyrings_of
 from privsynth.errors import ConfigError
 
@@ -53,7 +52,10 @@ def status(
 
     Example: privsynth status out --policy public
     """
-    now = situation(run, keyrings_of(keyring_files), LogChoice(folder, log_key), policy_name)
+    if log_key is not None and folder is None:
+        raise ConfigError("--log-key needs the log: name its folder with --log")
+    log = chosen_log(folder) if folder is None else log_in(folder, log_key)
+    now = situation(run, keyrings_of(keyring_files), log, policy_name)
     click.echo(json.dumps(_told(now.found, now.state), indent=2) if as_json else now.text)
     if not now.may_leave:
         context.exit(UNDECIDED)
@@ -84,36 +86,11 @@ class Situation:
         return "\n".join([*_lines(self.found), *_log_lines(self.found, self.state)])
 
 
-@dataclass(frozen=True)
-class LogChoice:
-    """Which log is meant.
-
-    Attributes:
-      folder: of the log; None takes the person's own.
-      key: as text, whose checkpoints alone are believed; None takes the one that was seen first.
-    """
-
-    folder: Path | None
-    key: str | None = None
-
-    def log(self) -> TransparencyLog | None:
-        """Return the log; None if there is none.
-
-        Raises:
-          ConfigError: there is a key and no folder, or the key is none.
-        """
-        if self.key is None:
-            return chosen_log(self.folder)
-        if self.folder is None:
-            raise ConfigError("--log-key needs the log: name its folder with --log")
-        return chosen_log_by_key(self.folder, self.key)
-
-
-def situation(run: Path, keyrings: list[Keyring], choice: LogChoice, policy_name: str | None) -> Situation:
+def situation(run: Path, keyrings: list[Keyring], log: TransparencyLog | None, policy_name: str | None) -> Situation:
     """Return where a release stands: its files, the decisions beside it, and the log are verified.
 
     Args:
-      choice: of the log.
+      log: that is to say the same; None if there is none.
       policy_name: says how many people have to approve; None asks for one.
     Raises:
       VerificationError, UnknownSigner, LogDamaged, LogUnavailable, OutputError: as `standing` and the log raise them.
@@ -123,7 +100,6 @@ def situation(run: Path, keyrings: list[Keyring], choice: LogChoice, policy_name
     from privsynth.policy.files import load_policy
 
     needed = 1 if policy_name is None else load_policy(policy_name).policy.approvals
-    log = choice.log()
     state = None if log is None else log.verify()
     found = standing(run, keyrings, datetime.now(UTC), needed=needed, log=state)
     if log is not None and state is not None:

@@ -9,34 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from privsynth.cli.decisions.options import log_in, log_key_option
 from privsynth.errors import ConfigError, ReleaseRevoked, VerificationError
 
 if TYPE_CHECKING:
     from privsynth.signing.verification import VerificationResult
-    from privsynth.transparency.log import TransparencyLog
     from privsynth.transparency.state import LogState
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-
-log_key_option = click.option(
-    "--log-key", "log_key", metavar="KEY", help="The log's key that you were given. [default: the one first seen]"
-)
-
-
-def chosen_log_by_key(folder: Path, key_text: str | None) -> TransparencyLog:
-    """Return the log in a folder; with a key only its checkpoints are believed.
-
-    Raises:
-      ConfigError: the key is none.
-    """
-    from privsynth.cli.decisions.options import ask_log_pin
-    from privsynth.transparency.log import TransparencyLog
-    from privsynth.transparency.note import VerifierKey
-    from privsynth.transparency.seen import SeenLogs
-    from privsynth.workspace import privsynth_home
-
-    key = None if key_text is None else VerifierKey.parse(key_text)
-    return TransparencyLog(folder, SeenLogs(privsynth_home()), key, pin=ask_log_pin())
 
 
 def in_log_options(command: _Command) -> _Command:
@@ -68,7 +48,7 @@ def log_said(
         if record or key_text is not None:
             raise ConfigError("--record and --log-key need the log: name its folder with --log")
         return None, ""
-    log = chosen_log_by_key(folder, key_text)
+    log = log_in(folder, key_text)
     state, manifest = log.verify(), release.release or release.manifest
     at = _entered_at(release, manifest, state)
     said = [entry for _, entry in state.about(manifest) if entry.release == manifest]

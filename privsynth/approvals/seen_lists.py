@@ -6,16 +6,15 @@ By holder, as the reader's keyring names them: a list goes on when its signer's 
 from __future__ import annotations
 
 import hashlib
-import warnings
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter
 
 from privsynth.approvals.revocations import RevocationList
-from privsynth.errors import KeyFileError, PrivsynthWarning, VerificationError
-from privsynth.signing._files import atomic_write
-from privsynth.strict.json import dumps, loads
+from privsynth.errors import VerificationError
+from privsynth.signing._memory import load_seen, save_seen
+from privsynth.strict.json import dumps
 from privsynth.strict.time import to_text
 
 FILE = "seen-revocations.json"
@@ -59,6 +58,9 @@ class SeenList(BaseModel):
             raise VerificationError(f"it lacks revocations that were seen here before ({len(lost)})")
 
 
+_MEMORY = TypeAdapter(dict[str, SeenList])
+
+
 def remember(home: Path, found: RevocationList, holder: str) -> None:
     """Compare a list that may be relied on with what was seen of its holder before, and remember it.
 
@@ -69,7 +71,7 @@ def remember(home: Path, found: RevocationList, holder: str) -> None:
       KeyFileError: what was seen cannot be read.
     """
     path, fresh = home / FILE, SeenList.of(found)
-    known = _load(path)
+    known = load_seen(path, _MEMORY, what="lists of revocations", max_bytes=MAX_BYTES) or {}
     if (before := known.get(holder)) is not None:
         try:
             before.check(fresh)
@@ -78,32 +80,5 @@ def remember(home: Path, found: RevocationList, holder: str) -> None:
                 f"the list of revocations does not count: {problem}. Ask {holder} for the latest one"
             ) from None
     if before != fresh:
-        _save(path, {**known, holder: fresh})
-
-
-def _load(path: Path) -> dict[str, SeenList]:
-    damaged = f"{path}, which keeps what lists of revocations were seen, is damaged; put back a copy, or delete it"
-    try:
-        document = loads(path.read_bytes(), what=str(path), max_bytes=MAX_BYTES, error=KeyFileError)
-        if not isinstance(document, dict) or not isinstance(document.get("seen"), dict):
-            raise KeyFileError(damaged)
-        return {holder: SeenList.model_validate(one) for holder, one in document["seen"].items()}
-    except FileNotFoundError:
-        return {}
-    except OSError as problem:
-        raise KeyFileError(f"{path} cannot be read: {problem.strerror}") from None
-    except ValidationError:
-        raise KeyFileError(damaged) from None
-
-
-def _save(path: Path, seen: dict[str, SeenList]) -> None:
-    data = dumps({"seen": {holder: one.model_dump(mode="json") for holder, one in seen.items()}}, indent=2) + b"\n"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        atomic_write(path, data, mode=0o600)
-    except OSError as problem:
-        warnings.warn(
-            f"{path} cannot be written ({problem.strerror}): an older list would not be noticed next time",
-            PrivsynthWarning,
-            stacklevel=3,
-        )
+        told = {**known, holder: fresh}
+        save_seen(path, {name: one.model_dump(mode="json") for name, one in told.items()}, one="list")

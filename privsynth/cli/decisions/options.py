@@ -41,7 +41,7 @@ def log_in(folder: Path, key_text: str | None = None) -> TransparencyLog:
     """Return the log in a folder; with a key only its checkpoints are believed.
 
     Raises:
-      VerificationError: the key is none.
+      KeyFileError: the key is none.
     """
     from privsynth.transparency.log import TransparencyLog
     from privsynth.transparency.note import VerifierKey

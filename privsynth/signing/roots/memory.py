@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
-from privsynth.errors import KeyFileError, PrivsynthWarning, VerificationError
-from privsynth.signing._files import atomic_write
+from privsynth.errors import VerificationError
+from privsynth.signing._memory import load_seen, save_seen
 from privsynth.signing.roots.signed_keyring import SignedKeyring
-from privsynth.strict.json import dumps, loads
 
 MAX_BYTES = 1_000_000  # of the file (own): a root takes some hundred bytes
 _KeyIds = Annotated[tuple[str, ...], BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)]
@@ -34,6 +31,9 @@ class Seen(BaseModel):
     revision: int
     digest: str
     revoked: _KeyIds = ()
+
+
+_MEMORY = TypeAdapter(list[Seen])
 
 
 def memory_path(home: Path) -> Path:
@@ -85,7 +85,7 @@ def remember(home: Path, found: SignedKeyring, *, what: str = "the keyring") -> 
       KeyFileError: what was seen cannot be read.
     """
     path = memory_path(home)
-    known = _load(path)
+    known = load_seen(path, _MEMORY, what="keyrings", max_bytes=MAX_BYTES) or []
     mine = [seen for seen in known if set(seen.roots) & set(found.roots)]
     fresh = _seen(found, found.roots)
     try:
@@ -97,32 +97,4 @@ def remember(home: Path, found: SignedKeyring, *, what: str = "the keyring") -> 
         ) from None
     told = [*(seen for seen in known if seen not in mine), fresh]
     if told != known:
-        _save(path, told)
-
-
-def _load(path: Path) -> list[Seen]:
-    damaged = f"{path}, which keeps what keyrings were seen, is damaged; put back a copy, or delete it to start anew"
-    try:
-        document = loads(path.read_bytes(), what=str(path), max_bytes=MAX_BYTES, error=KeyFileError)
-        if not isinstance(document, dict) or not isinstance(document.get("seen"), list):
-            raise KeyFileError(damaged)
-        return [Seen.model_validate(item) for item in document["seen"]]
-    except FileNotFoundError:
-        return []
-    except OSError as problem:
-        raise KeyFileError(f"{path} cannot be read: {problem.strerror}") from None
-    except ValidationError:
-        raise KeyFileError(damaged) from None
-
-
-def _save(path: Path, seen: Sequence[Seen]) -> None:
-    data = dumps({"seen": [item.model_dump(mode="json") for item in seen]}, indent=2) + b"\n"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        atomic_write(path, data, mode=0o600)
-    except OSError as problem:
-        warnings.warn(
-            f"{path} cannot be written ({problem.strerror}): an older keyring would not be noticed next time",
-            PrivsynthWarning,
-            stacklevel=3,
-        )
+        save_seen(path, [item.model_dump(mode="json") for item in told], one="keyring")

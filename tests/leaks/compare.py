@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+from leaks.long_text import LongText
 from leaks.proof import (
     EPSILON,
     Constant,
@@ -117,7 +118,7 @@ def replayed(
     return replay
 
 
-def public_text(double: Any) -> str:
+def public_text(double: Any) -> LongText:
     """Return all that the private core lets out of the ordinary table, with the answers of a double."""
     table = text_table([list(line) for line in texts(ordinary_rows())])
     request = plan_of(

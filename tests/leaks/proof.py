@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from doubles import Call, RecordedTraining, RecordingMechanisms, ReplayMechanisms, StubMechanisms, distance
+from leaks.long_text import LongText
 
 from privsynth.pipeline.config import SynthesizeConfig
 from privsynth.privacy.budget import Bill
@@ -256,22 +257,21 @@ def plan_of(
     )
 
 
-def everything_public(public: Any) -> str:
-    """Return all that the private core lets out, as text: every digit of every number counts."""
+def everything_public(public: Any) -> LongText:
+    """Return all that the private core lets out: every digit of every number counts."""
     model = public.model
     tensors = {name: (a.dtype.str, a.shape, a.tobytes().hex()) for name, a in model.fitted.tensors().items()}
-    return "\n".join(
-        [
-            repr(tensors),
-            repr(model.fitted.settings()),
-            repr(model.codec.to_json()),
-            repr((model.rules, model.default_rows, model.dataset, public.n_rows)),
-            repr(public.rows.frame().dtypes.to_dict()),
-            public.rows.frame().to_csv(),
-            repr(dict(public.facts)),
-            repr(public.layout),
-            repr(public.findings),
-            *(repr((t.axes, t.counts.tolist(), t.sigma.tolist(), t.noise_multiplier)) for t in public.noisy.tables),
-            repr((public.noisy.axes, public.noisy.rows)),
-        ]
-    )
+    found = [
+        repr(tensors),
+        repr(model.fitted.settings()),
+        repr(model.codec.to_json()),
+        repr((model.rules, model.default_rows, model.dataset, public.n_rows)),
+        repr(public.rows.frame().dtypes.to_dict()),
+        public.rows.frame().to_csv(),
+        repr(dict(public.facts)),
+        repr(public.layout),
+        repr(public.findings),
+        *(repr((t.axes, t.counts.tolist(), t.sigma.tolist(), t.noise_multiplier)) for t in public.noisy.tables),
+        repr((public.noisy.axes, public.noisy.rows)),
+    ]
+    return LongText("\n".join(found))

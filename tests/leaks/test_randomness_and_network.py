@@ -134,7 +134,7 @@ def test_a_table_keeps_its_answers_whatever_the_order_of_hashing(tmp_path):
         "from leaks.compare import public_text\n"
         "from leaks.proof import Recording, small_generators\n"
         "small_generators(MonkeyPatch(), arn=False)\n"
-        "print(hashlib.sha256(public_text(Recording(4)).encode()).hexdigest())\n"
+        "print(hashlib.sha256(public_text(Recording(4)).text.encode()).hexdigest())\n"
     )
     digests = set()
     for seed in ("1", "2"):

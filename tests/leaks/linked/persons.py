@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from leaks.long_text import LongText
 from leaks.proof import EPSILON, Charged, FixedKey, Recording, Replaying, assert_within_sensitivity
 from linked.clinic import request_of
 
@@ -220,8 +221,8 @@ def learn(
     return learn_linked(tables, request, Charged(double, Bill(request.plan.whole)), FixedKey())
 
 
-def everything_public(public: PublicTables) -> str:
-    """Return all that the core lets out, as text: every digit of every number counts."""
+def everything_public(public: PublicTables) -> LongText:
+    """Return all that the core lets out: every digit of every number counts."""
     model = public.model
     found = [repr((model.n_persons, model.schema, model.dataset, public.facts, public.layouts, public.findings))]
     for name, one in model.models.items():
@@ -236,7 +237,7 @@ def everything_public(public: PublicTables) -> str:
     if public.noisy is not None:
         found += [repr((t.axes, t.counts.tolist(), t.sigma.tolist(), t.noise_multiplier)) for t in public.noisy.tables]
         found.append(repr((public.noisy.axes, public.noisy.rows)))
-    return "\n".join(found)
+    return LongText("\n".join(found))
 
 
 def moved_by_one(

@@ -24,6 +24,7 @@ from leaks.linked.persons import (
     with_rows,
     without,
 )
+from leaks.long_text import LongText
 from leaks.proof import Constant
 
 KEYS = ("patient_id", "patient", "stay_id", "stay")
@@ -105,7 +106,7 @@ WORLDS = {
 }  # fmt: skip
 
 
-def shown(frames: Frames, read=as_text) -> tuple[str, list]:
+def shown(frames: Frames, read=as_text) -> tuple[LongText, list]:
     """Return what comes out with constant answers, and what was asked."""
     double = Constant(keys=("7", "19"))
     return everything_public(learn(double, read(frames))), [call.public for call in double.calls]

@@ -19,6 +19,8 @@
     │   ├── LogDamaged             the log of releases was changed, rolled back or rewritten
     │   └── ReleaseRevoked         9: intact, but revoked
     ├── LogUnavailable             7: the log of releases cannot be read or written now
+    ├── ServiceUnavailable         7: the service, or its database, does not answer now
+    ├── NotAllowed                 10: the service knows who asks, and says no
     └── LittleToLearn              8: at this budget little can be learned from the table; a person may say: anyway
 
 Messages are for the person at the keyboard: what is wrong, then what to do. They name columns, options, files and
@@ -184,6 +186,18 @@ class LogUnavailable(PrivsynthError):
     """The log of releases cannot be read or written now: its disk is full or failing, or its rights are wrong."""
 
     exit_code = 7
+
+
+class ServiceUnavailable(PrivsynthError):
+    """The service, or its database, does not answer now; nothing was changed."""
+
+    exit_code = 7
+
+
+class NotAllowed(PrivsynthError):
+    """The service knows who asks, and that person may not do this, or not in this state."""
+
+    exit_code = 10
 
 
 class LittleToLearn(PrivsynthError):

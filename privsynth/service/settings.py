@@ -1,0 +1,90 @@
+"""`ServiceSettings`: what an institution decides about its service, from a file and from the environment."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from privsynth.errors import ConfigError, meant
+
+PREFIX = "PRIVSYNTH_SERVICE_"
+
+
+class ServiceSettings(BaseModel):
+    """The settings of one service: a name in the file; in the environment, in capitals after the prefix."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = Field("127.0.0.1", description="Address on which pages and API are served.")
+    port: int = Field(8787, ge=0, le=65535, description="Port; 0 takes a free one.")
+    public_url: str = Field(
+        "", description="Address under which people reach the service, as https://privsynth.example.org; needed in "
+        "links that are sent, and for cookies that travel over TLS alone. Empty: the address on which it is served.",
+    )  # fmt: skip
+    database: str = Field(
+        "", description="Database of the service: postgresql://… for several machines. Empty: an SQLite file in home."
+    )
+    workers: int = Field(
+        1, ge=0, le=64, description="Runs at the same time beside the pages; 0 leaves them to privsynth worker."
+    )
+    policy: str = Field(
+        "public", description="Policy that says how many people have to approve: a shipped one, or a path."
+    )
+    allow_private_addresses: bool = Field(
+        False, description="Let sources be databases on loopback and link-local addresses; others are always allowed."
+    )
+    session_hours: float = Field(12.0, gt=0, le=72, description="Longest session, in hours.")
+    idle_minutes: float = Field(
+        30.0, gt=0, le=720, description="A session ends after so many minutes without a request."
+    )
+    upload_megabytes: int = Field(2048, ge=1, le=1_000_000, description="Largest file that may be uploaded, in MB.")
+    run_hours: float = Field(24.0, gt=0, le=720, description="A run that takes longer is stopped.")
+    keep_days: int = Field(
+        0, ge=0, le=36_500, description="Days after which an officer's folder is deleted; 0 keeps it."
+    )
+    key: str = Field("service", description="Name of the service's signing key, of a maker, in its home.")
+    key_passphrase_file: str = Field("", description="File that holds that key's passphrase; empty: a key without one.")
+
+    @field_validator("public_url")
+    @classmethod
+    def _an_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/")):
+            raise ValueError("an address such as https://privsynth.example.org, without a path")
+        return value.rstrip("/")
+
+    @property
+    def over_tls(self) -> bool:
+        """Whether people reach it over TLS alone."""
+        return self.public_url.startswith("https://")
+
+
+def read_settings(file: Path | None, environ: Mapping[str, str] = os.environ) -> ServiceSettings:
+    """Return the settings of a file (TOML), over which the environment stands.
+
+    Raises:
+      ConfigError: the file cannot be read, or a setting is unknown or absurd.
+    """
+    told: dict[str, Any] = {}
+    if file is not None:
+        try:
+            told = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
+            raise ConfigError(f"the settings in {file} cannot be read: {problem}") from None
+    for name, value in environ.items():
+        if name.startswith(PREFIX):
+            told[name.removeprefix(PREFIX).lower()] = value
+    for name in told:
+        if name not in ServiceSettings.model_fields:
+            raise ConfigError(f"there is no setting '{name}'{meant(name, ServiceSettings.model_fields)}")
+    try:
+        return ServiceSettings.model_validate(told)
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        raise ConfigError(f"the setting {'.'.join(map(str, first['loc']))} is wrong: {first['msg']}") from None

@@ -1,0 +1,153 @@
+"""`Database`: transactions on SQLite or PostgreSQL, and the schema that they expect."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.orm import Session
+
+from privsynth.errors import ConfigError, ServiceUnavailable
+from privsynth.service.store import people, runs  # noqa: F401  (declares the tables)
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+FILE = "service.db"
+_BUSY_MS = 10_000  # a writer waits so long for another one (own): a transaction here takes milliseconds
+
+
+class Database:
+    """The tables of one service.
+
+    Every change is one transaction: serialisable on PostgreSQL, and on SQLite one that takes the right to write before
+    it reads.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @classmethod
+    def at(cls, address: str, home: Path) -> Database:
+        """Open the database of the settings; an empty address means a file in `home`.
+
+        Raises:
+          ConfigError: it is neither PostgreSQL nor SQLite.
+        """
+        if not address:
+            home.mkdir(parents=True, exist_ok=True, mode=0o700)
+            return cls(_sqlite(URL.create("sqlite", database=str(home / FILE))))
+        try:
+            url = make_url(address)
+        except ArgumentError:
+            raise ConfigError("the address of the service's database is not a URL such as postgresql://…") from None
+        if url.get_backend_name() == "sqlite":
+            return cls(_sqlite(url))
+        if url.get_backend_name() != "postgresql":
+            raise ConfigError("the database of the service is PostgreSQL (postgresql://…) or SQLite (sqlite:///…)")
+        # pg8000 is permissively licensed, as the shared ledger's driver.
+        url = url.set(drivername="postgresql+pg8000")
+        return cls(create_engine(url, isolation_level="SERIALIZABLE", pool_pre_ping=True, pool_size=10))
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Yield a session whose changes are dropped.
+
+        Raises:
+          ServiceUnavailable: the database does not answer.
+        """
+        with _spoken(), Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """Yield a session whose changes are kept together, or not at all.
+
+        Raises:
+          ServiceUnavailable: the database does not answer, or another transaction was faster.
+        """
+        with _spoken(), Session(self.engine, expire_on_commit=False) as session:
+            session.connection(execution_options={"privsynth_writes": True})
+            with _whole(session):
+                yield session
+
+    def migrate(self) -> None:
+        """Bring the tables to what this version expects; what is there is kept."""
+        with _spoken(), self.engine.connect() as connection:
+            command.upgrade(_alembic(connection), "head")
+            connection.commit()
+
+    def require_current(self) -> None:
+        """Return if the tables are those of this version.
+
+        Raises:
+          ConfigError: they are older or newer.
+        """
+        with _spoken(), self.engine.connect() as connection:
+            found = MigrationContext.configure(connection).get_current_revision()
+        wanted = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+        if found != wanted:
+            raise ConfigError(
+                f"the service's database has the tables of version {found or 'none'}, this privsynth expects {wanted}: "
+                "run `privsynth service migrate` (after a backup), or install the version that made them"
+            )
+
+    def close(self) -> None:
+        """Close its connections."""
+        self.engine.dispose()
+
+
+@contextmanager
+def _whole(session: Session) -> Iterator[None]:
+    try:
+        yield
+        session.commit()
+    except BaseException:
+        session.rollback()
+        raise
+
+
+@contextmanager
+def _spoken() -> Iterator[None]:
+    """Turn what a driver raises into a sentence without a value."""
+    try:
+        yield
+    except (OperationalError, InterfaceError) as problem:
+        raise ServiceUnavailable("the service's database does not answer; try again in a moment") from problem
+    except DBAPIError as problem:
+        if "40001" in str(problem.orig):  # serialization_failure
+            raise ServiceUnavailable("somebody else was changing the same thing; try again") from problem
+        raise
+
+
+def _sqlite(url: URL) -> Engine:
+    engine = create_engine(url)
+
+    @event.listens_for(engine, "connect")
+    def _set_up(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None  # the events below say when a transaction begins
+        for pragma in ("journal_mode=WAL", "foreign_keys=ON", f"busy_timeout={_BUSY_MS}", "synchronous=FULL"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # A reader that turns into a writer fails where another one wrote in between; a writer says so at once.
+        writes = connection.get_execution_options().get("privsynth_writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _alembic(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config

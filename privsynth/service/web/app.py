@@ -1,0 +1,70 @@
+"""`create_app`: the pages and the API of one service."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from starlette.exceptions import HTTPException
+
+from privsynth.errors import InputError, NotAllowed, PrivsynthError, ServiceUnavailable
+from privsynth.service.context import Service
+from privsynth.service.web.pages import error_page, is_api, stylesheet
+from privsynth.service.web.protection import Protection
+from privsynth.service.web.routes import ROUTERS
+from privsynth.service.web.visitors import SignInFirst
+
+# What went wrong -> the status of the answer; the first that fits counts.
+STATUS: tuple[tuple[type[PrivsynthError], int], ...] = (
+    (NotAllowed, 403), (ServiceUnavailable, 503), (InputError, 422), (PrivsynthError, 409),
+)  # fmt: skip
+
+
+def create_app(service: Service) -> FastAPI:
+    """Return the application that serves pages and API."""
+    app = FastAPI(title="privsynth", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
+    app.state.service = service
+    app.add_middleware(Protection, settings=service.settings)
+    app.add_api_route("/style.css", stylesheet, include_in_schema=False)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_exception_handler(PrivsynthError, _refused)
+    app.add_exception_handler(SignInFirst, _sign_in_first)
+    app.add_exception_handler(HTTPException, _not_served)
+    app.add_exception_handler(RequestValidationError, _not_understood)
+    return app
+
+
+def _answer(request: Request, status: int, sentence: str) -> Response:
+    if is_api(request):
+        return JSONResponse({"error": sentence}, status)
+    return error_page(request, status, sentence)
+
+
+def _refused(request: Request, problem: Exception) -> Response:
+    status = next(status for kind, status in STATUS if isinstance(problem, kind))
+    return _answer(request, status, str(problem))
+
+
+def _sign_in_first(request: Request, problem: Exception) -> Response:
+    del problem
+    if is_api(request):
+        return JSONResponse(
+            {"error": "say who you are: Authorization: Bearer psy_…"}, 401, {"WWW-Authenticate": "Bearer"}
+        )
+    return RedirectResponse("/sign-in", 303)
+
+
+def _not_served(request: Request, problem: Exception) -> Response:
+    assert isinstance(problem, HTTPException)
+    sentence = "there is no such page" if problem.status_code == 404 else str(problem.detail)
+    response = _answer(request, problem.status_code, sentence)
+    response.headers.update(problem.headers or {})
+    return response
+
+
+def _not_understood(request: Request, problem: Exception) -> Response:
+    assert isinstance(problem, RequestValidationError)
+    # Where and why, and never what was given: it may be a password.
+    told = {".".join(str(part) for part in one["loc"][1:]) or "the request": one["msg"] for one in problem.errors()}
+    return _answer(request, 422, "; ".join(f"{place}: {why}" for place, why in told.items()))

@@ -1,0 +1,47 @@
+"""Pages: HTML templates, with what every page needs to know."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from privsynth.pages.templates import templates_dir
+from privsynth.service.caller import Caller
+from privsynth.service.roles import Act
+
+
+@cache
+def _templates() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(templates_dir() / "service"), autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+
+
+def page(name: str, caller: Caller | None = None, *, status: int = 200, **facts: Any) -> HTMLResponse:
+    """Return a page from its template; the caller, `me` in it, decides what the menu offers, `token` is for forms."""
+    token = Markup('<input type="hidden" name="form_token" value="{}">').format(caller.form_token) if caller else ""
+    text = _templates().get_template(name).render(me=caller, token=token, Act=Act, **facts)
+    return HTMLResponse(text, status)
+
+
+def error_page(request: Request, status: int, sentence: str) -> Response:
+    """Return a page that says what is wrong, and leads back."""
+    del request
+    return page("error.html", status=status, sentence=sentence)
+
+
+def is_api(request: Request) -> bool:
+    """Say whether a program asks, which wants JSON."""
+    return request.url.path.startswith("/api/")
+
+
+def stylesheet() -> Response:
+    """Return the one style sheet of all pages."""
+    text = (templates_dir() / "service" / "style.css").read_text(encoding="utf-8")
+    return Response(text, media_type="text/css", headers={"cache-control": "max-age=3600"})

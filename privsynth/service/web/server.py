@@ -1,0 +1,68 @@
+"""`run`: serve until somebody stops it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+from sqlalchemy import select
+
+from privsynth.errors import ConfigError
+from privsynth.service.context import Service, open_service
+from privsynth.service.people import add_person
+from privsynth.service.roles import Role
+from privsynth.service.settings import ServiceSettings
+from privsynth.service.sign_in import invite
+from privsynth.service.store.people import Person, PersonRole
+from privsynth.service.web.app import create_app
+
+
+def run(settings: ServiceSettings, home: Path, tell: Callable[[str], None]) -> None:
+    """Serve pages and API until SIGINT or SIGTERM.
+
+    Raises:
+      ConfigError: a setting, the address or the database cannot be used.
+    """
+    service = open_service(settings, home)
+    with _bound(settings) as bound:
+        host, port = bound.getsockname()[:2]
+        address = settings.public_url or f"http://{host}:{port}"
+        if (secret := first_secret(service)) is not None:
+            tell(f"Sign in as the first administrator, once: {address}/welcome/{secret}")
+        tell(f"Serving {address} (stop it with Ctrl-C)")
+        if not settings.database:
+            tell("One machine: people, runs and decisions are in a file. docs/service.md says how to share them.")
+        config = uvicorn.Config(create_app(service), log_level="warning", server_header=False, proxy_headers=False)
+        uvicorn.Server(config).run(sockets=[bound])
+    service.database.close()
+
+
+def first_secret(service: Service) -> str | None:
+    """Return the secret of a link for the first administrator; None once somebody has signed in as one."""
+    with service.database.writing() as session:
+        administrators = session.scalars(
+            select(Person).join(PersonRole).where(PersonRole.role == Role.ADMINISTRATOR).order_by(Person.id)
+        ).all()
+        if any(person.password or person.subject for person in administrators):
+            return None
+        if administrators:
+            return invite(session, administrators[0].id, service.now())
+    return add_person(service, None, "admin", "First administrator", {Role.ADMINISTRATOR})[1]
+
+
+def _bound(settings: ServiceSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    bound = socket.socket(family)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((settings.host, settings.port))
+        bound.listen(128)
+    except OSError as problem:
+        bound.close()
+        raise ConfigError(
+            f"{settings.host}:{settings.port} cannot be served on: {problem.strerror}. Choose another host or port in "
+            f"the settings, or with PRIVSYNTH_SERVICE_PORT"
+        ) from None
+    return bound

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from privsynth.errors import ConfigError, meant
+from privsynth.service.roles import Role
 
 PREFIX = "PRIVSYNTH_SERVICE_"
 
@@ -50,6 +52,27 @@ class ServiceSettings(BaseModel):
     )
     key: str = Field("service", description="Name of the service's signing key, of a maker, in its home.")
     key_passphrase_file: str = Field("", description="File that holds that key's passphrase; empty: a key without one.")
+
+    oidc_issuer: str = Field(
+        "",
+        description="Provider of OpenID Connect with which people sign in, as https://login.example.org; empty: none.",
+    )
+    oidc_client_id: str = Field("", description="Name of this service at that provider.")
+    oidc_client_secret_file: str = Field("", description="File with the secret that the provider gave this service.")
+    oidc_scope: str = Field("openid profile email", description="What is asked of the provider; some need groups, too.")
+    oidc_groups_claim: str = Field("groups", description="Claim of the provider's token that lists a person's groups.")
+    oidc_roles: dict[str, tuple[Role, ...]] = Field(
+        default_factory=dict, description="Group of the provider -> roles that it brings; in the environment as JSON. "
+        "Who is in none of them does not get in.",
+    )  # fmt: skip
+
+    @field_validator("oidc_roles", mode="before")
+    @classmethod
+    def _from_environment(cls, value: Any) -> Any:
+        try:
+            return json.loads(value) if isinstance(value, str) else value
+        except ValueError:
+            raise ValueError('JSON such as {"data-office": ["approver"]}') from None
 
     @field_validator("public_url")
     @classmethod

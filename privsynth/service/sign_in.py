@@ -46,7 +46,7 @@ def sign_in(service: Service, name: str, password: str, address: str) -> str:
         raise NotAllowed(_REFUSED)
     with service.database.writing() as session:
         session.merge(attempt).succeeded = True
-        return _new_session(session, person.id, now, how="password")
+        return new_session(session, person.id, now, how="password")
 
 
 def _person_named(session: Session, name: str) -> Person | None:
@@ -72,7 +72,8 @@ def _require_few_guesses(session: Session, name: str, address: str, now: datetim
         raise NotAllowed("there were too many attempts to sign in: try again in a quarter of an hour")
 
 
-def _new_session(session: Session, person_id: int, now: datetime, *, how: str) -> str:
+def new_session(session: Session, person_id: int, now: datetime, *, how: str) -> str:
+    """Begin a session of a person who has shown who they are, and return its secret, for a cookie."""
     secret = new_secret()
     session.add(
         SignedIn(
@@ -94,8 +95,11 @@ def confirm(service: Service, caller: Caller, password: str, address: str) -> No
     """Return if the person who is signed in knows the password: asked again before a decision.
 
     Raises:
-      NotAllowed: it is wrong, or there were too many guesses.
+      NotAllowed: it is wrong, there were too many guesses, or the person has none here and signs in elsewhere.
     """
+    with service.database.reading() as session:
+        if session.get_one(Person, caller.person_id).password is None:
+            raise NotAllowed("you signed in too long ago for a decision: sign out, sign in again, and decide then")
     sign_out(service, sign_in(service, caller.name, password, address))
 
 
@@ -191,4 +195,4 @@ def accept_invitation(service: Service, secret: str, password: str) -> str:
         found.used_at, person.password = now, hashed
         session.execute(delete(SignedIn).where(SignedIn.person_id == person.id))
         record(session, "choose_password", f"person {person.id}", person_id=person.id, at=now)
-        return _new_session(session, person.id, now, how="invitation")
+        return new_session(session, person.id, now, how="invitation")

@@ -33,6 +33,11 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
+def base_address(request: Request, service: Service) -> str:
+    """Return the address of the service, without a slash at its end, for links that people follow later."""
+    return service.settings.public_url or str(request.base_url).rstrip("/")
+
+
 def visitor(request: Request, service: Annotated[Service, Depends(service_of)]) -> Caller:
     """Return who is at the browser.
 

@@ -13,7 +13,7 @@ from privsynth.service.context import Service
 from privsynth.service.people import add_person, change_roles, deactivate, everybody, reinvite
 from privsynth.service.roles import Role
 from privsynth.service.web.pages import page
-from privsynth.service.web.visitors import FormVisitor, ServiceHere, Visitor
+from privsynth.service.web.visitors import FormVisitor, ServiceHere, Visitor, base_address
 
 router = APIRouter(include_in_schema=False)
 Roles = Annotated[list[Role], Form()]
@@ -21,7 +21,7 @@ Roles = Annotated[list[Role], Form()]
 
 def welcome_link(request: Request, service: Service, secret: str) -> str:
     """Return the link by which a person chooses a password."""
-    return f"{service.settings.public_url or str(request.base_url).rstrip('/')}/welcome/{secret}"
+    return f"{base_address(request, service)}/welcome/{secret}"
 
 
 def _people(service: Service, caller: Caller, *, link: str = "", problem: str = "", status: int = 200) -> Response:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
-from privsynth.errors import InputError, NotAllowed
+from privsynth.errors import InputError, NotAllowed, ServiceUnavailable
 from privsynth.service.context import Service
+from privsynth.service.oidc import LIFETIME, answered, ask
 from privsynth.service.sign_in import LONGEST, accept_invitation, sign_in, sign_out
 from privsynth.service.web.pages import page
-from privsynth.service.web.visitors import FormVisitor, ServiceHere, address_of, cookie_name
+from privsynth.service.web.visitors import FormVisitor, ServiceHere, address_of, base_address, cookie_name
 
 router = APIRouter(include_in_schema=False)
 Password = Annotated[str, Form(max_length=4 * LONGEST)]
@@ -27,9 +29,14 @@ def _into(service: Service, secret: str) -> Response:
 
 
 @router.get("/sign-in")
-def sign_in_page() -> Response:
-    """Ask for name and password."""
-    return page("sign_in.html", problem="")
+def sign_in_page(service: ServiceHere) -> Response:
+    """Ask for name and password, or lead to the provider."""
+    return _sign_in_page(service)
+
+
+def _sign_in_page(service: Service, problem: str = "", status: int = 200) -> Response:
+    provider = urlsplit(service.settings.oidc_issuer).hostname or ""
+    return page("sign_in.html", status=status, problem=problem, provider=provider)
 
 
 @router.post("/sign-in")
@@ -40,7 +47,39 @@ def sign_in_form(
     try:
         return _into(service, sign_in(service, name, password, address_of(request)))
     except NotAllowed as problem:
-        return page("sign_in.html", status=403, problem=str(problem))
+        return _sign_in_page(service, str(problem), 403)
+
+
+def _question_cookie(service: Service) -> str:
+    return f"{cookie_name(service)}-question"
+
+
+@router.get("/sign-in/provider")
+def provider_page(request: Request, service: ServiceHere) -> Response:
+    """Lead to the institution's provider."""
+    if not service.settings.oidc_issuer:
+        raise HTTPException(404)
+    question = ask(service, f"{base_address(request, service)}/sign-in/answer")
+    response = RedirectResponse(question.address, 303)
+    response.set_cookie(
+        _question_cookie(service), question.cookie, max_age=int(LIFETIME.total_seconds()), httponly=True,
+        samesite="lax", secure=service.settings.over_tls, path="/",
+    )  # fmt: skip
+    return response
+
+
+@router.get("/sign-in/answer")
+def provider_answer(request: Request, service: ServiceHere, code: str = "", state: str = "") -> Response:
+    """Take the provider's answer, and begin a session."""
+    if not service.settings.oidc_issuer:
+        raise HTTPException(404)
+    try:
+        cookie = request.cookies.get(_question_cookie(service), "")
+        response = _into(service, answered(service, cookie, code[:2000], state[:200]))
+    except (NotAllowed, ServiceUnavailable) as problem:
+        response = _sign_in_page(service, str(problem), 403)
+    response.delete_cookie(_question_cookie(service), path="/")
+    return response
 
 
 @router.post("/sign-out")

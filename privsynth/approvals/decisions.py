@@ -10,6 +10,7 @@ the folder has not is missing, and a decision that it has not does not count.
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from typing import Any
 from privsynth.approvals.statement import MAX_BYTES, MEANINGS, Approval, opened
 from privsynth.approvals.verdict import PolicyVerdict, ReportVerdicts, report_verdicts
 from privsynth.errors import OutputError, VerificationError
-from privsynth.signing._files import read_limited
+from privsynth.signing._files import atomic_write, read_limited
 from privsynth.signing.checks.trust import CLOCK_SKEW, judge
 from privsynth.signing.envelope import Signer
 from privsynth.signing.keyring import KeyEntry, Keyring, entries_by_key
@@ -202,22 +203,29 @@ def _person(holder: str) -> str:
 
 
 def record(run: Path, approval: Approval, key: Signer, holder: str) -> Path:
-    """Write a decision beside a run, as a new file, and return that.
+    """Sign a decision and write it beside a run, as a new file, and return that.
 
     Raises:
       OutputError: it cannot be written.
       KeyFileError: a device that holds the key does not sign.
     """
+    return write_decision(run, approval, key.public, approval.signed(key, holder).to_json())
+
+
+def write_decision(run: Path, approval: Approval, key: PublicKey, data: bytes) -> Path:
+    """Write a signed decision beside a run, as a new file in one step, and return that.
+
+    Raises:
+      OutputError: it cannot be written; nothing is left of it, since half a decision would block the release.
+    """
     folder = run / FOLDER
     stamp = to_text(approval.signed_at).replace(":", "").replace("-", "")
-    path = folder / f"{stamp}-{approval.meaning}-{key.public.keyid[:8]}.dsse.json"
-    data = approval.signed(key, holder).to_json()  # first: a device that fails would leave an empty decision
+    path = folder / f"{stamp}-{approval.meaning}-{key.keyid[:8]}.dsse.json"
+    if os.path.lexists(path):
+        raise OutputError(f"{path} is there already; wait a second, and try again")
     try:
         folder.mkdir(exist_ok=True)
-        with path.open("xb") as file:
-            file.write(data)
-    except FileExistsError:
-        raise OutputError(f"{path} is there already; wait a second, and try again") from None
+        atomic_write(path, data)
     except OSError as problem:
         raise OutputError(f"{folder} cannot be written: {problem.strerror}") from None
     return path

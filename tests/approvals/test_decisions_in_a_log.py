@@ -9,11 +9,11 @@ from approvals.conftest import digests
 from click.testing import CliRunner
 from signed import NOW
 
+from privsynth.approvals.deciding import entered
 from privsynth.approvals.decisions import decision_fact, decision_facts, standing
 from privsynth.approvals.proofs import check_proofs
 from privsynth.approvals.statement import opened
 from privsynth.cli import main
-from privsynth.cli.decisions.approve import _entered
 from privsynth.errors import LogDamaged, OutputError
 from privsynth.signing.keyring import KeyEntry, Keyring
 from privsynth.signing.keys import SigningKey
@@ -141,7 +141,7 @@ def test_a_link_that_was_planted_for_the_proof_is_not_written_through(run, peopl
     theirs.write_text("as it was")
     path.with_suffix("").with_suffix(".tlog-proof").symlink_to(theirs)
     with pytest.raises(OutputError, match="The decision itself is made, and in the log"):
-        _entered(log, fact, path, NOW)
+        entered(log, fact, path, NOW)
     assert theirs.read_text() == "as it was"
 
 

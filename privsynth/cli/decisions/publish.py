@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from privsynth.cli.decisions.options import chosen_log, log_option
-from privsynth.cli.decisions.revoke import LIST
-from privsynth.cli.decisions.status import Situation, situation
+from privsynth.cli.decisions.status import needed_by, text_of
 from privsynth.cli.terminal.passphrases import ask_passphrase
 from privsynth.cli.trust.keyrings import keyring_option, keyrings_of
 from privsynth.cli.trust.times import require_askable, stamp_or_say, timestamp_option
-from privsynth.errors import CheckFailed, OutputError, VerificationError
-
-if TYPE_CHECKING:
-    from privsynth.approvals.revocations import RevocationList
-    from privsynth.editions.approved import EditionFacts
-    from privsynth.pipeline.writing.staging import Seal
-    from privsynth.signing.keyring import Keyring
+from privsynth.errors import CheckFailed
 
 
 @click.command()
@@ -55,87 +47,28 @@ def publish(
     Example: privsynth publish out --policy public --as office --out out-approved
     """
     from privsynth.approvals.revocations import own_list
-    from privsynth.editions.approved import EditionFacts
-    from privsynth.pipeline.writing.staging import Seal, set_permissions
-    from privsynth.release.out_folder import OutFolder
-    from privsynth.signing.release import ATTESTATION
+    from privsynth.approvals.revoking import LIST
+    from privsynth.approvals.situation import situation
+    from privsynth.editions.publishing import WantedEdition
+    from privsynth.editions.publishing import publish as make
     from privsynth.signing.store import open_key
-    from privsynth.transparency.facts import release_fact
-    from privsynth.workspace import Workspace, privsynth_home
+    from privsynth.workspace import privsynth_home
 
     require_askable(authority)
     home, now, keyrings = privsynth_home(), datetime.now(UTC).replace(microsecond=0), keyrings_of(keyring_files)
-    stands = situation(run, keyrings, chosen_log(folder), policy_name)
-    _require_approved(run, stands, own_list(home / LIST, keyrings))
-    draft, log = stands.found.release, stands.log
-    if log is not None:
-        log.require_ready(now)
-    with OutFolder(out, home) as place, Workspace(home) as workspace:
-        key, entry = open_key(home, name, ask_passphrase(), now=now)
-        seal = Seal(draft.dataset, key, entry.holder, now)
-        staged = _copied(run / "public", workspace.folder / "edition", draft.manifest, keyrings)
-        signer = f"{entry.holder}, key {key.public.fingerprint}"
-        facts = EditionFacts.of(stands.found, signer, now, comments=with_comments)
-        digest = _signed(staged, seal, facts)
-        stamp_or_say(staged / ATTESTATION, authority, signed_at=now, now=datetime.now(UTC))
-        set_permissions(staged, now)
-        place.bring(staged)
-        size = None if log is None else log.append([release_fact(place.whole)], now).checkpoint.size
-        place.publish()
-    click.echo(f"Published   {out}, signed by {entry.holder}")
-    click.echo(f"Edition     approved edition of draft SHA-256 {draft.manifest}")
-    click.echo(f"{'':<12}its own manifest: SHA-256 {digest}")
-    click.echo(f"Names       {', '.join(f'{one.name} ({one.meaning})' for one in facts.sign_offs)}")
-    if log is not None:
-        click.echo(f"In the log  {log.key.name}, {size} entries")
+    stands = situation(run, keyrings, chosen_log(folder), needed=needed_by(policy_name), now=datetime.now(UTC))
+    if (reasons := stands.withheld(own_list(home / LIST, keyrings))) is not None:
+        click.echo(text_of(stands), err=True)
+        raise CheckFailed(f"{run} may not leave{''.join(f'; {one}' for one in reasons)}. Nothing was published")
 
+    def stamp(envelope: Path) -> None:
+        stamp_or_say(envelope, authority, signed_at=now, now=datetime.now(UTC))
 
-def _require_approved(run: Path, stands: Situation, revoked: RevocationList | None) -> None:
-    """Return if a release may leave.
-
-    Args:
-      revoked: the person's own list, if there is one; without a log it alone knows.
-    Raises:
-      CheckFailed: it may not; what `privsynth status` says of it was printed.
-    """
-    found = stands.found
-    about = None if revoked is None else revoked.about(found.release.manifest)
-    withdrawn = about is not None and not about.successor
-    if stands.may_leave and not found.unlogged and not withdrawn:
-        return
-    click.echo(stands.text, err=True)
-    reasons = []
-    if withdrawn:
-        reasons.append("your list of revocations has it")
-    if found.unlogged:
-        reasons.append(f"not in the log: {', '.join(found.unlogged)}")
-    raise CheckFailed(f"{run} may not leave{''.join(f'; {one}' for one in reasons)}. Nothing was published")
-
-
-def _copied(public: Path, folder: Path, manifest: str, keyrings: list[Keyring]) -> Path:
-    """Return a copy of a draft's public folder; the copy is what is verified, so that no file changes after that."""
-    from privsynth.signing._files import list_tree
-    from privsynth.signing.verification import Expected, verify_folder
-
-    try:
-        for name, path in list_tree(public).files.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, folder / name, follow_symlinks=False)
-    except OSError as problem:
-        raise OutputError(f"{public} cannot be copied: {problem.strerror}") from None
-    if verify_folder(folder, keyrings, datetime.now(UTC), Expected("public")).manifest != manifest:
-        raise VerificationError(f"{public} was changed while it was copied; nothing was published")
-    return folder
-
-
-def _signed(folder: Path, seal: Seal, facts: EditionFacts) -> str:
-    """Make the edition in a copy of the draft, and return the digest of its manifest, verified as recipients will."""
-    from privsynth.editions.approved import write_edition
-    from privsynth.signing.store import load_keyring
-    from privsynth.signing.verification import Expected, verify_folder
-    from privsynth.workspace import privsynth_home
-
-    write_edition(folder, facts)
-    digest = seal.sign(folder, "public", draft=facts.edition.draft)
-    verify_folder(folder, [load_keyring(privsynth_home())], datetime.now(UTC), Expected("public", seal.dataset))
-    return digest
+    opens = partial(open_key, home, name, ask_passphrase(), now=now)
+    made = make(home, stands, WantedEdition(run, out, with_comments, now, stamp), keyrings, opens)
+    click.echo(f"Published   {out}, signed by {made.holder}")
+    click.echo(f"Edition     approved edition of draft SHA-256 {stands.found.release.manifest}")
+    click.echo(f"{'':<12}its own manifest: SHA-256 {made.digest}")
+    click.echo(f"Names       {', '.join(f'{one.name} ({one.meaning})' for one in made.facts.sign_offs)}")
+    if stands.log is not None:
+        click.echo(f"In the log  {stands.log.key.name}, {made.size} entries")

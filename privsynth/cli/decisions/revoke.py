@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -14,8 +11,6 @@ from privsynth.cli.decisions.options import chosen_log, log_option
 from privsynth.cli.terminal.passphrases import ask_passphrase
 from privsynth.cli.trust.keyrings import keyring_option, keyrings_of
 from privsynth.errors import ConfigError
-
-LIST = "revocations.json"
 
 
 @click.command()
@@ -50,9 +45,10 @@ def revoke(
     Example: privsynth revoke out --reason "ward 7 was coded wrongly" --as office
     """
     from privsynth.approvals.revocations import ROLES as MAY_REVOKE
-    from privsynth.approvals.revocations import RevocationList, RevokedRelease, own_list, save
+    from privsynth.approvals.revocations import RevokedRelease
+    from privsynth.approvals.revoking import LIST, Office
+    from privsynth.approvals.revoking import revoke as add
     from privsynth.signing.store import open_key
-    from privsynth.transparency.entry import LogEntry
     from privsynth.workspace import privsynth_home
 
     home, now = privsynth_home(), datetime.now(UTC).replace(microsecond=0)
@@ -68,24 +64,12 @@ def revoke(
     log = chosen_log(folder)
     if log is not None:
         log.require_ready(now)
-    key, entry = open_key(home, name, ask_passphrase(), now=now, roles=MAY_REVOKE)
-    with _alone(home):
-        old = own_list(path, keyrings_of(keyring_files))
-        known = () if old is None else old.revoked
-        if not added and not known:
-            raise ConfigError("nothing is revoked yet: name a release")
-        if any(one.release == two.release for one in known for two in added):
-            raise ConfigError("that release is in the list already")
-        number = 1 if old is None else old.number + 1
-        made = RevocationList(number, now, now + timedelta(days=days), (*known, *added))
-        signed = made.signed(key, entry.holder)  # before the log has it: a device may fail
-        if log is not None and added:
-            kind = "superseded" if added[0].successor else "revoked"
-            log.append([LogEntry(kind, added[0].release, key.public.keyid, now, added[0].successor)], now)
-        save(path, signed)
+    opened = open_key(home, name, ask_passphrase(), now=now, roles=MAY_REVOKE)
+    made = add(Office(home, path, keyrings_of(keyring_files), log), added, opened, days=days, now=now)
     for one in added:
         click.echo(f"{'Superseded' if one.successor else 'Revoked':<12}{one.release}")
-    click.echo(f"List        {path}, number {number}: {len(made.revoked)} in it, good until {made.expires_at:%Y-%m-%d}")
+    until = f"good until {made.expires_at:%Y-%m-%d}"
+    click.echo(f"List        {path}, number {made.number}: {len(made.revoked)} in it, {until}")
     click.echo("Publish it where recipients find it, and sign it anew before that day: privsynth revoke")
 
 
@@ -94,18 +78,3 @@ def _verified(release: Path, keyring_files: tuple[Path, ...], now: datetime) -> 
 
     public = release / "public" if (release / "public" / "manifest.json").exists() else release
     return verify_folder(public, keyrings_of(keyring_files), now, Expected("public")).manifest
-
-
-@contextmanager
-def _alone(home: Path) -> Iterator[None]:
-    """Hold others off who revoke at the same time: each list has all that the one before it had."""
-    from privsynth.workspace import folder_error, open_locked
-
-    try:
-        lock = open_locked(home / "revocations.lock", wait=True)
-    except OSError as error:
-        raise folder_error(home, error) from None
-    try:
-        yield
-    finally:
-        os.close(lock)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +16,8 @@ from privsynth.errors import ConfigError
 
 if TYPE_CHECKING:
     from privsynth.approvals.decisions import MissingDecision, Read, Standing
-    from privsynth.signing.keyring import Keyring
+    from privsynth.approvals.situation import Situation
     from privsynth.transparency.entry import LogEntry
-    from privsynth.transparency.log import TransparencyLog
-    from privsynth.transparency.state import LogState
 
 UNDECIDED = 3  # exit code of a release that is not approved, as of a check that failed
 _WORDS = {"release": "made"}
@@ -52,70 +49,34 @@ def status(
 
     Example: privsynth status out --policy public
     """
+    from privsynth.approvals.situation import situation
+
     if log_key is not None and folder is None:
         raise ConfigError("--log-key needs the log: name its folder with --log")
     log = chosen_log(folder) if folder is None else log_in(folder, log_key)
-    now = situation(run, keyrings_of(keyring_files), log, policy_name)
-    click.echo(json.dumps(_told(now.found, now.state), indent=2) if as_json else now.text)
-    if not now.may_leave:
+    keyrings, needed = keyrings_of(keyring_files), needed_by(policy_name)
+    stands = situation(run, keyrings, log, needed=needed, now=datetime.now(UTC))
+    click.echo(json.dumps(_told(stands), indent=2) if as_json else text_of(stands))
+    if not stands.may_leave:
         context.exit(UNDECIDED)
 
 
-@dataclass(frozen=True)
-class Situation:
-    """Where a release stands now, by its decisions and by the log.
-
-    Attributes:
-      found: by the decisions.
-      state: of the log; None if there is none.
-      log: the same.
-    """
-
-    found: Standing
-    state: LogState | None
-    log: TransparencyLog | None
-
-    @property
-    def may_leave(self) -> bool:
-        """Whether enough people approved it, nobody rejects it, and the log has not revoked it."""
-        return self.found.state == "approved" and not _revoked(self.found, self.state)
-
-    @property
-    def text(self) -> str:
-        """What `privsynth status` prints."""
-        return "\n".join([*_lines(self.found), *_log_lines(self.found, self.state)])
-
-
-def situation(run: Path, keyrings: list[Keyring], log: TransparencyLog | None, policy_name: str | None) -> Situation:
-    """Return where a release stands: its files, the decisions beside it, and the log are verified.
-
-    Args:
-      log: that is to say the same; None if there is none.
-      policy_name: says how many people have to approve; None asks for one.
-    Raises:
-      VerificationError, UnknownSigner, LogDamaged, LogUnavailable, OutputError: as `standing` and the log raise them.
-    """
-    from privsynth.approvals.decisions import standing
-    from privsynth.approvals.proofs import check_proofs
+def needed_by(policy_name: str | None) -> int:
+    """Return how many people have to approve by a policy; one without."""
     from privsynth.policy.files import load_policy
 
-    needed = 1 if policy_name is None else load_policy(policy_name).policy.approvals
-    state = None if log is None else log.verify()
-    found = standing(run, keyrings, datetime.now(UTC), needed=needed, log=state)
-    if log is not None and state is not None:
-        check_proofs(run, log.key, state)
-    return Situation(found, state, log)
+    return 1 if policy_name is None else load_policy(policy_name).policy.approvals
 
 
-def _revoked(found: Standing, state: LogState | None) -> bool:
-    entries = [] if state is None else [entry for _, entry in state.about(found.release.manifest)]
-    return any(entry.kind == "revoked" and entry.release == found.release.manifest for entry in entries)
+def text_of(stands: Situation) -> str:
+    """Return what `privsynth status` prints."""
+    return "\n".join([*_lines(stands.found), *_log_lines(stands)])
 
 
-def _told(found: Standing, state: LogState | None) -> dict[str, Any]:
+def _told(stands: Situation) -> dict[str, Any]:
     from privsynth.strict.time import to_text
 
-    log = None
+    found, state, log = stands.found, stands.state, None
     if state is not None:
         entries = [
             {"index": index, "kind": entry.kind, "signed_at": to_text(entry.signed_at), "other": entry.other or None}
@@ -124,7 +85,7 @@ def _told(found: Standing, state: LogState | None) -> dict[str, Any]:
         missing = [one.to_json() for one in found.missing or ()]
         log = {"origin": state.checkpoint.origin, "size": state.checkpoint.size, "entries": entries, "missing": missing}
     return {
-        "state": "revoked" if _revoked(found, state) else found.state,
+        "state": "revoked" if stands.revoked else found.state,
         "needed": found.needed,
         "approved_by": found.approved_by,
         "rejected_by": found.rejected_by,
@@ -175,7 +136,8 @@ def _missing(one: MissingDecision) -> str:
     return f"{said}: in the log (entry {one.index}), and not beside the release"
 
 
-def _log_lines(found: Standing, state: LogState | None) -> Iterator[str]:
+def _log_lines(stands: Situation) -> Iterator[str]:
+    found, state = stands.found, stands.state
     if state is None:
         yield "Log         none: a decision that was taken away would not show"
         return
@@ -199,7 +161,7 @@ def _log_lines(found: Standing, state: LogState | None) -> Iterator[str]:
         yield f"{'':<12}entry {index}: {word}, {entry.signed_at:%Y-%m-%d %H:%M:%S} UTC"
         if entry.kind == "superseded":
             yield f"{'':<12}         {'by' if entry.release == digest else 'in the place of'} {_other(entry, digest)}"
-    if _revoked(found, state):
+    if stands.revoked:
         yield "Revoked     it must not be used any more."
     if not any(entry.kind in _WORDS and entry.release == digest for _, entry in entries):
         yield f"{'':<12}this release is not in it: have its keeper enter it with 'privsynth log append'"

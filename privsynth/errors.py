@@ -34,9 +34,12 @@ from __future__ import annotations
 
 import difflib
 import shlex
+import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
+_PACKAGE = Path(__file__).resolve().parent
 ALIKE = 0.75  # of difflib's ratio (own): `colums`, `Diagnosis` and `admited` are found, `ward` is not for `word_count`
 
 
@@ -208,3 +211,26 @@ class LittleToLearn(PrivsynthError):
 
 class PrivsynthWarning(UserWarning):
     """A condition that a person should know of and that stops nothing."""
+
+
+def unexpected_sentence(error: BaseException) -> str:
+    """Return what may be said about an error that nobody expected.
+
+    Its own text is left out, since it may quote a cell; its type and the place in privsynth are not.
+    """
+    if isinstance(error, MemoryError):
+        return "There is not enough memory for this table. Use a machine with more memory, or fewer rows or columns."
+    return (
+        f"privsynth met an error that it did not expect ({type(error).__name__} at {_place(error)}). Its text is not "
+        "shown because it may quote the data. PRIVSYNTH_DEBUG=1 shows it; use that only where the data may be shown."
+    )
+
+
+def _place(error: BaseException) -> str:
+    """Return file:line of the innermost frame inside privsynth."""
+    place = "a place outside privsynth"
+    for entry, line in traceback.walk_tb(error.__traceback__):
+        path = Path(entry.f_code.co_filename)
+        if path.is_relative_to(_PACKAGE):
+            place = f"privsynth/{path.relative_to(_PACKAGE).as_posix()}:{line}"
+    return place

@@ -114,7 +114,7 @@ MAY_IMPORT = {
     | {"pages.templates", "report", "report.charts", "report.format_numbers"},
     # an institution's acts; then HTTP around them, which sees neither a table nor a mechanism
     "service": RECIPIENT
-    | {"extras", "interrupts", "ledger", "findings", "policy", "pipeline", "release"}
+    | {"extras", "interrupts", "ledger", "generators", "findings", "policy", "pipeline", "release"}
     | {"approvals", "editions", "editions.publishing", "pages", "transparency"},
     "service.web": BASE | {"service", "pages", "pages.templates"},
     "cli": RECIPIENT

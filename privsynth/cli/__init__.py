@@ -17,13 +17,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
-from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import click
 
 from privsynth.cli.terminal.output import OutputMode, emit_json, output_mode, plain
-from privsynth.errors import PrivsynthError, PrivsynthWarning
+from privsynth.errors import PrivsynthError, PrivsynthWarning, unexpected_sentence
 from privsynth.extras import missing_package
 from privsynth.interrupts import signals_as_interrupts
 
@@ -112,8 +111,6 @@ STOPPED_SENTENCES = {
 
 STOPPED_WITHOUT = "Stopped. Nothing was released."
 STOPPED_LATE = "Stopped after the release was made: it is complete."
-
-_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 class Main(click.Group):
@@ -218,29 +215,6 @@ def _stopped_sentence(error: BaseException, *, spends: bool) -> str:
         return STOPPED_LATE
     notes = getattr(error, "__notes__", [])
     return f"{STOPPED_WITHOUT} {notes[-1]}" if spends and notes else STOPPED_SENTENCES[spends]
-
-
-def unexpected_sentence(error: BaseException) -> str:
-    """Return what may be said about an error that nobody expected.
-
-    Its own text is left out, since it may quote a cell; its type and the place in privsynth are not.
-    """
-    if isinstance(error, MemoryError):
-        return "There is not enough memory for this table. Use a machine with more memory, or fewer rows or columns."
-    return (
-        f"privsynth met an error that it did not expect ({type(error).__name__} at {_place(error)}). Its text is not "
-        "shown because it may quote the data. PRIVSYNTH_DEBUG=1 shows it; use that only where the data may be shown."
-    )
-
-
-def _place(error: BaseException) -> str:
-    """Return file:line of the innermost frame inside privsynth."""
-    place = "a place outside privsynth"
-    for entry, line in traceback.walk_tb(error.__traceback__):
-        path = Path(entry.f_code.co_filename)
-        if path.is_relative_to(_PACKAGE):
-            place = f"privsynth/{path.relative_to(_PACKAGE).as_posix()}:{line}"
-    return place
 
 
 def _fail(ctx: click.Context, message: str, code: int, *, prefix: str = "Error: ") -> NoReturn:

@@ -38,6 +38,9 @@ class ServiceSettings(BaseModel):
     policy: str = Field(
         "public", description="Policy that says how many people have to approve: a shipped one, or a path."
     )
+    source_folder: str = Field(
+        "", description="Folder below which files may be registered as sources. Empty: files are uploaded, or none."
+    )
     allow_private_addresses: bool = Field(
         False, description="Let sources be databases on loopback and link-local addresses; others are always allowed."
     )

@@ -11,12 +11,14 @@ from sqlalchemy import select
 
 from privsynth.errors import ConfigError
 from privsynth.service.context import Service, open_service
+from privsynth.service.maker_key import ensure_maker_key
 from privsynth.service.people import add_person
 from privsynth.service.roles import Role
 from privsynth.service.settings import ServiceSettings
 from privsynth.service.sign_in import invite
 from privsynth.service.store.people import Person, PersonRole
 from privsynth.service.web.app import create_app
+from privsynth.service.worker.worker import Workers
 
 
 def run(settings: ServiceSettings, home: Path, tell: Callable[[str], None]) -> None:
@@ -26,6 +28,7 @@ def run(settings: ServiceSettings, home: Path, tell: Callable[[str], None]) -> N
       ConfigError: a setting, the address or the database cannot be used.
     """
     service = open_service(settings, home)
+    ensure_maker_key(service)
     with _bound(settings) as bound:
         host, port = bound.getsockname()[:2]
         address = settings.public_url or f"http://{host}:{port}"
@@ -35,7 +38,8 @@ def run(settings: ServiceSettings, home: Path, tell: Callable[[str], None]) -> N
         if not settings.database:
             tell("One machine: people, runs and decisions are in a file. docs/service.md says how to share them.")
         config = uvicorn.Config(create_app(service), log_level="warning", server_header=False, proxy_headers=False)
-        uvicorn.Server(config).run(sockets=[bound])
+        with Workers(service, settings.workers):
+            uvicorn.Server(config).run(sockets=[bound])
     service.database.close()
 
 

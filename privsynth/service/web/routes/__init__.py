@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from privsynth.service.web.routes import people, sign_in
+from privsynth.service.web.routes import people, runs, sign_in, sources
 
-ROUTERS = (sign_in.router, people.router)
+ROUTERS = (sign_in.router, people.router, sources.router, runs.router)

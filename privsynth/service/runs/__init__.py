@@ -1,0 +1,1 @@
+"""Requests for releases: what they would cost, who asked for what, and what became of it."""

@@ -1,0 +1,66 @@
+"""Which runs a person may see, and how they are found."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from privsynth.errors import InputError, NotAllowed
+from privsynth.service.caller import Caller
+from privsynth.service.context import Service
+from privsynth.service.roles import Act, Role
+from privsynth.service.states import State
+from privsynth.service.store.runs import Run
+
+_SEES_ALL = frozenset({Role.REVIEWER, Role.APPROVER, Role.AUDITOR})
+MOST = 500  # runs on one page (own)
+
+
+def sees(caller: Caller, run: Run) -> bool:
+    """Say whether a person sees a run: who only submits sees their own."""
+    return bool(caller.roles & _SEES_ALL) or run.submitter_id == caller.person_id
+
+
+def the_run(session: Session, caller: Caller, run_id: str) -> Run:
+    """Return a run that the person may see.
+
+    Raises:
+      InputError: there is none; one that they may not see is refused in the same words.
+    """
+    run = session.get(Run, run_id)
+    if run is None or not sees(caller, run):
+        raise InputError("there is no such run")
+    return run
+
+
+def require_own(run: Run, caller: Caller) -> None:
+    """Return if the person submitted the run.
+
+    Raises:
+      NotAllowed: somebody else did.
+    """
+    if run.submitter_id != caller.person_id:
+        raise NotAllowed("only who asked for a release may cancel it")
+
+
+def one_run(service: Service, caller: Caller, run_id: str) -> Run:
+    """Return a run.
+
+    Raises:
+      InputError: there is none that the person may see.
+    """
+    caller.require(Act.SEE_RUNS)
+    with service.database.reading() as session:
+        return the_run(session, caller, run_id)
+
+
+def some_runs(service: Service, caller: Caller, *, state: State | None = None) -> list[Run]:
+    """Return the newest runs that the person may see, of one state where one is given."""
+    caller.require(Act.SEE_RUNS)
+    wanted = select(Run).order_by(Run.made_at.desc(), Run.id).limit(MOST)
+    if state is not None:
+        wanted = wanted.where(Run.state == state)
+    if not caller.roles & _SEES_ALL:
+        wanted = wanted.where(Run.submitter_id == caller.person_id)
+    with service.database.reading() as session:
+        return list(session.scalars(wanted))

@@ -1,0 +1,163 @@
+"""Acts on runs: plan, submit, cancel."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from privsynth.errors import InputError, NotAllowed, PrivsynthError
+from privsynth.ledger.ledger import Ledger
+from privsynth.pipeline.plan import plan as make_plan
+from privsynth.pipeline.usability.planned import Plan
+from privsynth.policy.files import load_policy
+from privsynth.service.caller import Caller
+from privsynth.service.context import Service
+from privsynth.service.record import record
+from privsynth.service.roles import Act
+from privsynth.service.runs.look_up import require_own, the_run
+from privsynth.service.runs.request import ReleaseRequest, SourcePlace, config_of
+from privsynth.service.sources.places import open_place, sentence_of
+from privsynth.service.sources.registry import known_source, options_of
+from privsynth.service.states import State
+from privsynth.service.store.runs import Run, Source
+
+AROUND = (0.25, 0.5, 1.0, 2.0, 4.0)  # of the epsilon that is asked for (own): what less and what more would bring
+NOTHING_SPENT = "Cancelled before it began: nothing was spent."
+
+
+@dataclass(frozen=True)
+class PlanAt:
+    """A plan at one epsilon; or why there is none there, in a sentence."""
+
+    epsilon: float
+    plan: Plan | None
+    why: str = ""
+
+
+def plan_release(service: Service, caller: Caller, source_id: int, request: ReleaseRequest) -> list[PlanAt]:
+    """Return what releases would cost and resolve at the epsilon that is asked for and around it; it spends nothing.
+
+    Raises:
+      InputError: there is no such source, or what is asked for makes no sense.
+    """
+    caller.require(Act.PLAN)
+    source, origin = _origin(service, source_id)
+    found = []
+    for factor in AROUND:
+        there = request.model_copy(update={"epsilon": float(f"{request.epsilon * factor:.6g}")})
+        try:
+            config = config_of(origin, there, Path("plan"))
+            found.append(PlanAt(there.epsilon, make_plan(config)))
+        except PrivsynthError as problem:
+            why = sentence_of(problem, source.kind, origin.place, service.home)
+            if factor == 1.0:
+                raise InputError(why) from None
+            found.append(PlanAt(there.epsilon, None, why))
+    return found
+
+
+def submit_release(
+    service: Service, caller: Caller, source_id: int, request: ReleaseRequest, *, purpose: str, once: str = ""
+) -> Run:
+    """Ask for a release; a worker makes it.
+
+    Args:
+      purpose: what it is for, which those who decide read.
+      once: a text that the caller chose for this request: sent again, it is the same run and not another one.
+    Raises:
+      InputError: there is no such source, it has no purpose, or what is asked for makes no sense.
+      BudgetError: the ledger would refuse it now.
+    """
+    caller.require(Act.SUBMIT)
+    purpose, run_id = purpose.strip(), _run_id(caller, once)
+    if not 1 <= len(purpose) <= 2000:
+        raise InputError("say what the release is for, in at most 2,000 characters: who decides reads it")
+    source, origin = _origin(service, source_id)
+    try:
+        config_of(origin, request, Path("plan"))
+    except PrivsynthError as problem:
+        raise InputError(sentence_of(problem, source.kind, origin.place, service.home)) from None
+    settings = json.dumps(request.model_dump(), sort_keys=True)
+    needed = load_policy(service.settings.policy).policy.approvals
+    with service.database.reading() as session:
+        before = session.get(Run, run_id)
+    if before is not None:
+        return _the_same(before, source_id, settings, purpose)
+    _require_room(service, source, request)
+    run = Run(
+        id=run_id, source_id=source_id, dataset=source.dataset, purpose=purpose, settings=settings,
+        submitter_id=caller.person_id, made_at=service.now(), needed=needed, state=State.QUEUED,
+        sentence="Waits for a worker.",
+    )  # fmt: skip
+    with service.database.writing() as session:
+        known_source(session.get(Source, source_id))
+        before = session.get(Run, run_id)
+        if before is not None:  # the same form, sent twice at once
+            return _the_same(before, source_id, settings, purpose)
+        session.add(run)
+        session.flush()
+        record(
+            session, Act.SUBMIT, f"run {run.id}", person_id=caller.person_id, at=run.made_at,
+            source=source.name, dataset=source.dataset, **request.model_dump(include={"epsilon", "delta", "unit"}),
+        )  # fmt: skip
+    return run
+
+
+def _run_id(caller: Caller, once: str) -> str:
+    if not once:
+        return f"run-{secrets.token_hex(8)}"
+    return f"run-{hashlib.sha256(f'{caller.person_id} {once}'.encode()).hexdigest()[:16]}"
+
+
+def _the_same(before: Run, source_id: int, settings: str, purpose: str) -> Run:
+    if (before.source_id, before.settings, before.purpose) != (source_id, settings, purpose):
+        raise InputError("this form was sent before, with something else in it: open a new one")
+    return before
+
+
+def _require_room(service: Service, source: Source, request: ReleaseRequest) -> None:
+    over = Ledger.chosen(service.home).over_cap(source.dataset, epsilon=request.epsilon, delta=request.delta)
+    if over is not None:
+        raise InputError(f"the ledger would refuse this release. {over}".rstrip("."))
+
+
+def _origin(service: Service, source_id: int) -> tuple[Source, SourcePlace]:
+    with service.database.reading() as session:
+        source = known_source(session.get(Source, source_id))
+    return source, origin_of(service, source)
+
+
+def origin_of(service: Service, source: Source) -> SourcePlace:
+    """Return where the rows of a source are, looked at again.
+
+    Raises:
+      InputError: it may not be read any more.
+    """
+    return SourcePlace(
+        place=open_place(service, source), options=options_of(json.loads(source.options)), dataset=source.dataset,
+        schema_text=source.schema,
+    )  # fmt: skip
+
+
+def cancel_run(service: Service, caller: Caller, run_id: str) -> Run:
+    """End a run that waits, or ask the worker of one that runs to end it; what was drawn stays spent.
+
+    Raises:
+      InputError: there is no such run.
+      NotAllowed: it is somebody else's, or has ended.
+    """
+    caller.require(Act.CANCEL)
+    now = service.now()
+    with service.database.writing() as session:
+        run = the_run(session, caller, run_id)
+        require_own(run, caller)
+        if run.state == State.QUEUED:
+            run.state, run.sentence, run.ended_at = State.CANCELLED, NOTHING_SPENT, now
+        elif run.state != State.RUNNING:
+            raise NotAllowed("this run has ended: there is nothing to cancel")
+        run.cancelled = True
+        record(session, Act.CANCEL, f"run {run_id}", person_id=caller.person_id, at=now)
+    return run

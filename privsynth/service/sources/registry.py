@@ -1,0 +1,185 @@
+"""Acts on sources: register, declare, retire, and see."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import select
+
+from privsynth.errors import ConfigError, InputError, PrivsynthError
+from privsynth.ledger.names import check_dataset
+from privsynth.pipeline.suggest_schema import draft_schema
+from privsynth.service.caller import Caller
+from privsynth.service.context import Service
+from privsynth.service.record import record
+from privsynth.service.roles import Act
+from privsynth.service.sources.places import Kind, database_address, file_path, seal_place, sentence_of
+from privsynth.service.sources.schema_text import declared_schema
+from privsynth.service.store.runs import Source
+
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,78}[A-Za-z0-9])?")
+# How a source is read: what the command line knows but for `query` and `views`, which could name other places.
+READ_BY = ("table", "sheet", "delimiter", "encoding", "columns")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewSource:
+    """What somebody says of a source.
+
+    Attributes:
+      name: what people call it.
+      dataset: its name in the ledger.
+      place: a path relative to the folder for sources, or the URL of a database.
+      options: how to read it, by the names of `READ_BY`.
+    """
+
+    name: str
+    dataset: str
+    kind: Kind
+    place: str = field(repr=False)
+    options: dict[str, str] = field(default_factory=dict)
+
+
+def register_source(service: Service, caller: Caller, new: NewSource) -> Source:
+    """Register a source, and draft its schema from the names of its columns; no row is read.
+
+    Raises:
+      InputError: the name is taken, the place may not be one, or its header cannot be read.
+    """
+    caller.require(Act.REGISTER_SOURCE)
+    check_new(service, new)
+    if new.kind == "file":
+        origin = file_path(service, new.place)
+    elif new.kind == "database":
+        origin = database_address(service, new.place)
+    else:
+        raise InputError("a source is registered as a file or a database; send an upload as a file")
+    return add_source(service, caller, new, origin)
+
+
+def check_new(service: Service, new: NewSource) -> None:
+    """Return if a source may have this name, dataset and options.
+
+    Raises:
+      InputError: it may not, or another one has the name.
+    """
+    if not _NAME.fullmatch(new.name):
+        raise InputError("a source needs a name of letters, digits, blanks and . _ - (at most 80)")
+    check_dataset(new.dataset)
+    options_of(new.options)
+    with service.database.reading() as session:
+        _require_free(session.scalars(select(Source.id).where(Source.name == new.name)).first())
+
+
+def _require_free(found: int | None) -> None:
+    if found is not None:
+        raise InputError("there is already a source of that name; retired ones keep theirs")
+
+
+def add_source(service: Service, caller: Caller, new: NewSource, origin: str) -> Source:
+    """Store a source whose place was found in order.
+
+    Raises:
+      InputError: its header cannot be read, or another one has the name by now.
+    """
+    try:
+        schema = draft_schema(origin, options_of(new.options), observe=False)
+    except PrivsynthError as problem:
+        raise InputError(sentence_of(problem, new.kind, origin, service.home)) from None
+    now = service.now()
+    source = Source(
+        name=new.name, dataset=new.dataset, kind=new.kind, place=seal_place(service, new.name, origin),
+        options=json.dumps(new.options), schema=schema, made_by=caller.person_id, made_at=now,
+    )  # fmt: skip
+    with service.database.writing() as session:
+        _require_free(session.scalars(select(Source.id).where(Source.name == new.name)).first())
+        session.add(source)
+        session.flush()
+        record(
+            session, "register_source", f"source {source.id}", person_id=caller.person_id, at=now,
+            name=new.name, kind=new.kind, dataset=new.dataset,
+        )  # fmt: skip
+    return source
+
+
+def options_of(told: dict[str, str]) -> dict[str, object]:
+    """Return the options with which the pipeline reads a source.
+
+    Raises:
+      ConfigError: there is none of that name, or it is too long.
+    """
+    for name, value in told.items():
+        if name not in READ_BY or len(value) > 10_000:
+            raise ConfigError(f"a source is read by {', '.join(READ_BY)}; leave out what is none of them")
+    found: dict[str, object] = {name: value for name, value in told.items() if value}
+    if "columns" in found:
+        found["columns"] = tuple(name.strip() for name in told["columns"].split(","))
+    if found.get("delimiter") in ("\\t", "tab"):
+        found["delimiter"] = "\t"
+    return found
+
+
+def declare_schema(service: Service, caller: Caller, source_id: int, text: str) -> None:
+    """Replace what is declared about a source.
+
+    Raises:
+      InputError: there is no such source, or it is retired.
+      SchemaError: the text is no schema.
+    """
+    caller.require(Act.REGISTER_SOURCE)
+    text = text.replace("\r\n", "\n")
+    declared_schema(text)
+    now = service.now()
+    with service.database.writing() as session:
+        known_source(session.get(Source, source_id)).schema = text
+        record(session, "declare_schema", f"source {source_id}", person_id=caller.person_id, at=now)
+
+
+def retire_source(service: Service, caller: Caller, source_id: int) -> None:
+    """End the use of a source, and delete it where it was uploaded; its releases stay.
+
+    Raises:
+      InputError: there is no such source, or it is retired already.
+    """
+    caller.require(Act.RETIRE_SOURCE)
+    now = service.now()
+    with service.database.writing() as session:
+        source = known_source(session.get(Source, source_id))
+        source.retired_at = now
+        origin = service.vault.open(source.place, f"source {source.name}")
+        source.place = seal_place(service, source.name, "")
+        record(session, "retire_source", f"source {source_id}", person_id=caller.person_id, at=now)
+    if source.kind == "upload":
+        Path(origin).unlink(missing_ok=True)
+
+
+def known_source(source: Source | None) -> Source:
+    """Return a source that is in use.
+
+    Raises:
+      InputError: there is none, or it is retired.
+    """
+    if source is None or source.retired_at is not None:
+        raise InputError("there is no such source, or it is retired")
+    return source
+
+
+def all_sources(service: Service, caller: Caller) -> list[Source]:
+    """Return all sources by name, retired ones included; their places stay sealed."""
+    caller.require(Act.SEE_SOURCES)
+    with service.database.reading() as session:
+        return list(session.scalars(select(Source).order_by(Source.name)))
+
+
+def one_source(service: Service, caller: Caller, source_id: int) -> Source:
+    """Return a source that is in use.
+
+    Raises:
+      InputError: there is none, or it is retired.
+    """
+    caller.require(Act.SEE_SOURCES)
+    with service.database.reading() as session:
+        return known_source(session.get(Source, source_id))

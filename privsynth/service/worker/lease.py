@@ -1,0 +1,115 @@
+"""Taking a run, keeping it, and its end, in the database; and the lock of a run, on the disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from enum import Enum
+from pathlib import Path
+
+from sqlalchemy import select
+
+from privsynth.errors import ServiceUnavailable
+from privsynth.service.context import Service
+from privsynth.service.record import record
+from privsynth.service.states import State
+from privsynth.service.store.runs import Run
+from privsynth.service.worker.outcome import RunOutcome
+from privsynth.workspace import open_locked
+
+LEASE = timedelta(seconds=30)  # without a word of the worker (own): then somebody looks whether it lives
+BEAT_S = 3.0  # between two words of a worker (own); also how long a person waits until a cancel is heard
+
+
+class Heard(Enum):
+    """What a worker hears when it says that it lives."""
+
+    GO_ON = "go on"
+    STOP = "stop"  # a person cancelled
+    LOST = "lost"  # the run is not this worker's any more
+
+
+def take(service: Service, worker: str) -> str | None:
+    """Give the worker the run that has waited longest, and return its id; None where none waits."""
+    waiting = select(Run).where(Run.state == State.QUEUED).order_by(Run.made_at, Run.id).limit(1)
+    try:
+        with service.database.reading() as session:  # most looks find nothing, and writers exclude each other
+            if session.scalars(waiting).first() is None:
+                return None
+        now = service.now()
+        with service.database.writing() as session:
+            run = session.scalars(waiting).first()
+            if run is None:
+                return None
+            run.state, run.worker, run.started_at, run.lease_until = State.RUNNING, worker, now, now + LEASE
+            run.stage, run.sentence = "starting", "A worker makes the release."
+            return run.id
+    except ServiceUnavailable:  # another worker was faster, or the database is away: the next look finds out
+        return None
+
+
+def beat(service: Service, run_id: str, worker: str, stage: str, share: float) -> Heard:
+    """Say that the worker lives and how far the run is, and hear whether to go on."""
+    try:
+        with service.database.writing() as session:
+            run = session.get_one(Run, run_id)
+            if run.state != State.RUNNING or run.worker != worker:
+                return Heard.LOST
+            run.lease_until, run.stage, run.share = service.now() + LEASE, stage, share
+            return Heard.STOP if run.cancelled else Heard.GO_ON
+    except ServiceUnavailable:  # the lock is held: nobody takes the run away meanwhile
+        return Heard.GO_ON
+
+
+def end(service: Service, run_id: str, worker: str | None, outcome: RunOutcome) -> None:
+    """Write what became of a run, if it is still running as that worker's. The caller holds its lock.
+
+    Raises:
+      ServiceUnavailable: the database does not answer.
+    """
+    now = service.now()
+    with service.database.writing() as session:
+        run = session.get_one(Run, run_id)
+        if run.state != State.RUNNING or run.worker != worker:
+            return
+        run.state, run.sentence, run.ended_at, run.lease_until = outcome.state, outcome.sentence, now, None
+        run.manifest, run.officer_manifest = outcome.manifest, outcome.officer_manifest
+        run.stage, run.share = "", 1.0 if outcome.state == State.TO_DECIDE else run.share
+        record(
+            session, "end_run", f"run {run_id}", person_id=None, at=now, state=outcome.state, sentence=outcome.sentence
+        )
+
+
+def abandoned(service: Service) -> list[tuple[str, str | None]]:
+    """Return the runs of whose workers nothing was heard for longer than a lease, each with its worker."""
+    late = select(Run.id, Run.worker).where(Run.state == State.RUNNING, Run.lease_until < service.now())
+    with service.database.reading() as session:
+        return [(run_id, worker) for run_id, worker in session.execute(late)]
+
+
+@contextmanager
+def run_lock(service: Service, run_id: str) -> Iterator[int | None]:
+    """Hold the lock of a run inside the block; yields its descriptor, or None while somebody else holds it."""
+    path = _lock_file(service, run_id)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        held = open_locked(path, wait=False)
+    except BlockingIOError:
+        yield None
+        return
+    try:
+        yield held
+    finally:
+        os.close(held)
+
+
+def forget_lock(service: Service, run_id: str) -> None:
+    """Remove the lock of a run that has ended: whoever takes the lock looks at the state next."""
+    with suppress(OSError):
+        _lock_file(service, run_id).unlink()
+
+
+def _lock_file(service: Service, run_id: str) -> Path:
+    return service.folder / "locks" / run_id

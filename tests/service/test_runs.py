@@ -1,0 +1,107 @@
+"""A day of a run: a source is registered, a release is planned, asked for, made and seen."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from pipeline.admissions import NEEDLE
+from service.people import form_token
+from service.releases import SMALL, desk, worker_of
+from sqlalchemy import select
+
+from privsynth.errors import InputError, NotAllowed
+from privsynth.ledger.ledger import Ledger
+from privsynth.service.roles import Role
+from privsynth.service.runs.look_up import one_run, some_runs
+from privsynth.service.runs.submit import cancel_run, submit_release
+from privsynth.service.states import State
+from privsynth.service.store.runs import RecordedAct
+
+
+def test_a_release_from_the_source_to_the_decision_by_pages(institution, tmp_path):
+    at = desk(institution, tmp_path)
+    browser = institution.browser("sam")
+    page = browser.get(f"/runs/new?source={at.source.id}").text
+    form = {"form_token": form_token(page), "source": at.source.id, "epsilon": "1", "purpose": "a course",
+            "generator": "marginal", "audit": "none", "anyway": "true", "once": "one"}  # fmt: skip
+    planned = browser.post("/runs/plan", data=form)
+    assert planned.status_code == 200
+    assert "Each column at epsilon 1" in planned.text
+    assert Ledger(at.service.home).accounts() == []  # a plan spends nothing
+    there = browser.post("/runs", data=form)
+    assert there.status_code == 303
+    assert browser.post("/runs", data=form).headers["location"] == there.headers["location"]  # sent twice: one run
+    page = browser.get(there.headers["location"]).text
+    assert "Waits for a worker." in page
+    assert ">Cancel<" in page
+    assert worker_of(at.service).once()
+    page = browser.get(there.headers["location"]).text
+    assert "to decide" in page, page
+    assert ">Cancel<" not in page
+    run = some_runs(at.service, at.submitter)[0]
+    draft = at.service.release_folder(run.id) / "draft"
+    assert {path.name for path in draft.iterdir()} == {"public", "officer"}
+    assert len({run.manifest, run.officer_manifest, None}) == 3
+    assert Ledger(at.service.home).run(run.id).status == "completed"
+    assert "admissions.csv" not in page
+    assert NEEDLE not in page
+
+
+def test_what_happened_to_a_run_is_on_record_without_its_place(institution, tmp_path):
+    at = desk(institution, tmp_path)
+    run = submit_release(at.service, at.submitter, at.source.id, SMALL, purpose="a course")
+    cancel_run(at.service, at.submitter, run.id)
+    with at.service.database.reading() as session:
+        told = [f"{act.act} {act.about} {act.detail}" for act in session.scalars(select(RecordedAct))]
+    assert [line.split()[0] for line in told[-4:]] == ["register_source", "declare_schema", "submit", "cancel"]
+    assert not any("admissions.csv" in line for line in told)
+
+
+def test_a_run_that_waits_is_cancelled_at_once_and_never_made(institution, tmp_path):
+    at = desk(institution, tmp_path)
+    run = submit_release(at.service, at.submitter, at.source.id, SMALL, purpose="a course")
+    cancel_run(at.service, at.submitter, run.id)
+    assert one_run(at.service, at.submitter, run.id).state == State.CANCELLED
+    assert not worker_of(at.service).once()
+    with pytest.raises(NotAllowed, match="has ended"):
+        cancel_run(at.service, at.submitter, run.id)
+
+
+def test_who_submits_sees_and_cancels_only_their_own(institution, tmp_path):
+    at = desk(institution, tmp_path)
+    other = institution.person("olga", Role.SUBMITTER)
+    both = institution.person("bea", Role.SUBMITTER, Role.REVIEWER)
+    run = submit_release(at.service, at.submitter, at.source.id, SMALL, purpose="a course")
+    assert some_runs(at.service, other) == []
+    assert len(some_runs(at.service, both)) == 1
+    for look in (one_run, cancel_run):
+        with pytest.raises(InputError, match="no such run"):
+            look(at.service, other, run.id)
+    with pytest.raises(NotAllowed, match="only who asked"):
+        cancel_run(at.service, both, run.id)
+
+
+def test_a_failure_is_a_sentence_of_the_pipeline_without_the_place(institution, tmp_path):
+    at = desk(institution, tmp_path)
+    run = submit_release(at.service, at.submitter, at.source.id, SMALL, purpose="a course")
+    (tmp_path / "drop" / "admissions.csv").write_text("other,names\n1,2\n")
+    worker_of(at.service).once()
+    run = one_run(at.service, at.submitter, run.id)
+    assert run.state == State.FAILED
+    assert run.sentence.startswith("The schema names columns that the table lacks")
+    assert "Nothing was spent" in run.sentence
+    assert str(tmp_path) not in run.sentence
+
+
+def test_a_request_that_makes_no_sense_is_refused_before_it_waits(institution, tmp_path):
+    at = desk(institution, tmp_path)
+    wrong = SMALL.model_copy(update={"generator": "marginal", "epsilon": 11.0})
+    with pytest.raises(InputError, match="the ledger would refuse"):
+        submit_release(at.service, at.submitter, at.source.id, wrong, purpose="a course")
+    with pytest.raises(InputError, match="what the release is for"):
+        submit_release(at.service, at.submitter, at.source.id, SMALL, purpose=" ")
+    submit_release(at.service, at.submitter, at.source.id, SMALL, purpose="a course", once="x")
+    with pytest.raises(InputError, match="sent before"):
+        submit_release(at.service, at.submitter, at.source.id, SMALL, purpose="another", once="x")
+    assert [json.loads(run.settings)["epsilon"] for run in some_runs(at.service, at.submitter)] == [1.0]

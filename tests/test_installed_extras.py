@@ -23,7 +23,10 @@ from privsynth.signing.release import EMPTY_ELEMENT, sign_folder
 
 ROOT = Path(__file__).parent.parent
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
-MODULES = {"pyyaml": "yaml", "scikit-learn": "sklearn", "dp-accounting": "dp_accounting"}
+MODULES = {
+    "pyyaml": "yaml", "scikit-learn": "sklearn", "dp-accounting": "dp_accounting", "argon2-cffi": "argon2",
+    "python-multipart": "python_multipart",
+}  # fmt: skip
 
 BLOCK = """
 import sys
@@ -44,7 +47,7 @@ def modules(extra: str) -> set[str]:
 KEY = SigningKey(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 WITHOUT_SYNTHESIZE = modules("synthesize") | modules("sdv")
-WITHOUT_ANY = WITHOUT_SYNTHESIZE | modules("sample")
+WITHOUT_ANY = WITHOUT_SYNTHESIZE | modules("sample") | modules("service")
 
 
 def python(code: str, blocked: set[str], *args: str) -> subprocess.CompletedProcess[str]:
@@ -99,6 +102,7 @@ TYPED = {
     "schema": ["init", "a.csv"],
     "generators": [],
     "benchmark": ["a.csv", "--out", "out"],
+    "serve": [],
 }
 
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from privsynth.errors import ConfigError
 
 _NONCE = 12  # bytes, of AES-GCM (NIST SP 800-38D, section 8.2.2: a random nonce of 96 bits)
-_KEY = 32
+_KEY = 32  # bytes: AES-256
 
 
 def new_secret() -> str:

@@ -19,10 +19,10 @@ from privsynth.service.store.people import ApiToken, Invitation, Person, SignedI
 
 HASHER = PasswordHasher()  # argon2id with the package's defaults, which are RFC 9106's for little memory
 SHORTEST = 12  # characters of a password: NIST SP 800-63B asks for 8 at least, and for 15 where it stands alone
-LONGEST = 200
+LONGEST = 200  # characters (own): no phrase is longer, and hashing it costs no more than the others
 # Guesses of one name, and of all names from one address, within the window. A hospital may be behind one address.
 WINDOW = timedelta(minutes=15)
-WRONG_OF_NAME, WRONG_OF_ADDRESS = 10, 100
+WRONG_OF_NAME, WRONG_OF_ADDRESS = 10, 100  # (own)
 TOKEN_PREFIX = "psy_"  # a mark by which scanners of leaked secrets know it
 _NOBODY = HASHER.hash(new_secret())  # checked where a name has no password, so that the answer takes as long
 _REFUSED = "name or password are wrong"
@@ -137,31 +137,6 @@ def caller_of_token(service: Service, secret: str) -> Caller | None:
             found.used_at = now
         scopes = frozenset(Act(one) for one in found.scopes.split())
         return Caller(person.id, person.name, person.display, person.roles, person.key, scopes)
-
-
-def new_token(service: Service, caller: Caller, label: str, scopes: frozenset[Act], days: int) -> str:
-    """Return a new token of the caller's own; it is shown once.
-
-    Raises:
-      InputError: it has no label, no scope, a scope that the person may not use, or no end within a year.
-    """
-    caller.require(Act.MANAGE_OWN_TOKENS)
-    if not label.strip() or not 1 <= days <= 366:
-        raise InputError("a token needs a label, and an end within a year")
-    if not scopes or not all(caller.may(scope) for scope in scopes):
-        raise InputError("a token needs at least one scope, and only those that you have yourself")
-    secret, now = TOKEN_PREFIX + new_secret(), service.now()
-    with service.database.writing() as session:
-        token = ApiToken(
-            person_id=caller.person_id, label=label.strip()[:200], prefix=secret[:10], digest=digest_of(secret),
-            scopes=" ".join(sorted(scopes)), made_at=now, ends_at=now + timedelta(days=days),
-        )  # fmt: skip
-        session.add(token)
-        session.flush()
-        record(
-            session, "new_token", f"token {token.id}", person_id=caller.person_id, at=now, label=token.label, days=days
-        )
-    return secret
 
 
 def invite(session: Session, person_id: int, now: datetime, hours: float = 72.0) -> str:

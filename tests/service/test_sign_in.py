@@ -16,12 +16,12 @@ from privsynth.service.sign_in import (
     accept_invitation,
     caller_of_session,
     caller_of_token,
-    new_token,
     sign_in,
     sign_out,
 )
 from privsynth.service.store.people import SignedIn
 from privsynth.service.store.runs import RecordedAct
+from privsynth.service.tokens import new_token
 
 
 def anna(service):

@@ -12,7 +12,7 @@ from privsynth.service.store.columns import Base
 
 _ROLES = ", ".join(f"'{role}'" for role in Role)
 DIGEST = String(64)  # SHA-256 in hex: of secrets only the digest is stored
-NAME = String(80)
+NAME = String(80)  # characters (own)
 
 
 class Person(Base):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -17,10 +18,29 @@ from privsynth.service.roles import Act
 
 @cache
 def _templates() -> Environment:
-    return Environment(
+    found = Environment(
         loader=FileSystemLoader(templates_dir() / "service"), autoescape=select_autoescape(default=True),
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
+    found.filters |= {"when": _when, "sentence": _sentence, "words": _words}
+    return found
+
+
+def _when(moment: datetime) -> Markup:
+    moment = moment.astimezone(UTC)
+    told = f"{moment.day} {moment:%b %Y, %H:%M} UTC"
+    return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(timespec="seconds"), told)
+
+
+def _sentence(text: object) -> str:
+    """Return what an error says with a capital and a full stop."""
+    told = str(text)
+    return told[:1].upper() + told[1:] + ("" if told.endswith((".", "?", "!")) else ".")
+
+
+def _words(name: object) -> str:
+    """Return the name of a state, a role or an act as words."""
+    return str(name).replace("_", " ")
 
 
 def page(name: str, caller: Caller | None = None, *, status: int = 200, **facts: Any) -> HTMLResponse:

@@ -6,6 +6,7 @@ import hmac
 from typing import Annotated
 
 from fastapi import Depends, Form, Request
+from fastapi.security import HTTPBearer
 
 from privsynth.errors import NotAllowed
 from privsynth.service.caller import Caller
@@ -51,7 +52,12 @@ def visitor(request: Request, service: Annotated[Service, Depends(service_of)]) 
     return caller
 
 
-def program(request: Request, service: Annotated[Service, Depends(service_of)]) -> Caller:
+_BEARER = HTTPBearer(auto_error=False, description="A token from the page Tokens: psy_…")
+
+
+def program(
+    request: Request, service: Annotated[Service, Depends(service_of)], _told: Annotated[object, Depends(_BEARER)]
+) -> Caller:
     """Return whose token a program sends; cookies do not open the API.
 
     Raises:

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
-from privsynth.service.web.routes import people, runs, sign_in, sources
+from privsynth.service.web.routes import acts, overview, people, runs, sign_in, sources, tokens
 
-ROUTERS = (sign_in.router, people.router, sources.router, runs.router)
+ROUTERS = (
+    sign_in.router,
+    people.router,
+    sources.router,
+    runs.router,
+    overview.router,
+    overview.api,
+    acts.router,
+    acts.api,
+    tokens.router,
+    tokens.api,
+)

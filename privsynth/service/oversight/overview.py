@@ -1,0 +1,123 @@
+"""The first page: what waits for the person who looks, and what else they may know of the institution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from privsynth.errors import BudgetError, KeyFileError
+from privsynth.service.caller import Caller
+from privsynth.service.context import Service
+from privsynth.service.oversight.budgets import DatasetBudget, budgets
+from privsynth.service.roles import Act
+from privsynth.service.states import State
+from privsynth.service.store.people import Person
+from privsynth.service.store.runs import Run
+from privsynth.signing.store import load_keyring, names
+
+SOON = timedelta(days=60)  # before a key ends, in which its successor can still be made known to recipients
+RECENT = timedelta(days=14)  # for which a run that ended badly is told of
+_TO_DECIDE = (State.TO_DECIDE, State.CHANGES_ASKED)
+_ENDED_BADLY = (State.FAILED, State.INTERRUPTED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """A run that waits for the person who looks, and for what: to decide, to publish, to answer or to read why."""
+
+    run: Run
+    act: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyEnd:
+    """A key that ends soon or has ended; `name` is that in the service's home, "" for a key that is elsewhere."""
+
+    name: str
+    holder: str
+    ends_at: datetime
+    ended: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """What a person sees first; None where they may not know it.
+
+    Attributes:
+      states: how many runs are in each state, of those that have any.
+      problem: why there are no budgets.
+      invited: people who were invited and have not signed in yet.
+    """
+
+    waiting: list[Waiting]
+    states: dict[State, int] | None
+    budgets: list[DatasetBudget] | None
+    problem: str
+    keys: list[KeyEnd]
+    invited: list[Person] | None
+
+
+def overview(service: Service, caller: Caller) -> Overview:
+    """Return what waits for somebody, and what else they may know."""
+    with service.database.reading() as session:
+        waiting = _waiting(session, caller, service.now())
+        states = _states(session) if caller.may(Act.SEE_RUNS) else None
+        invited = _invited(session) if caller.may(Act.MANAGE_PEOPLE) else None
+    found, problem = None, ""
+    if caller.may(Act.SEE_BUDGET):
+        try:
+            found = budgets(service, caller)
+        except BudgetError as error:  # the rest of the page still helps
+            problem = str(error)
+    return Overview(
+        waiting=waiting, states=states, budgets=found, problem=problem, keys=_keys(service, caller), invited=invited
+    )
+
+
+def _waiting(session: Session, caller: Caller, now: datetime) -> list[Waiting]:
+    if not caller.may(Act.SEE_RUNS):
+        return []
+    wanted = select(Run).where(
+        Run.state.in_((*_TO_DECIDE, State.APPROVED)) | (Run.state.in_(_ENDED_BADLY) & (Run.ended_at > now - RECENT))
+    ).order_by(Run.made_at)  # fmt: skip
+    found = ((run, _act_on(run, caller)) for run in session.scalars(wanted))
+    return [Waiting(run=run, act=act) for run, act in found if act]
+
+
+def _act_on(run: Run, caller: Caller) -> str:
+    """Return what a person is to do about a run; "" for nothing."""
+    if run.submitter_id == caller.person_id:
+        told = {State.CHANGES_ASKED: "answer", State.FAILED: "read why", State.INTERRUPTED: "read why"}
+        return told.get(State(run.state), "")
+    decided = any(one.person_id == caller.person_id for one in run.decisions)
+    if run.state in _TO_DECIDE and caller.may(Act.REVIEW) and not decided:
+        return "decide"
+    return "publish" if run.state == State.APPROVED and caller.may(Act.PUBLISH) else ""
+
+
+def _states(session: Session) -> dict[State, int]:
+    counts = {state: count for state, count in session.execute(select(Run.state, func.count()).group_by(Run.state))}
+    return {state: counts[state] for state in State if state in counts}
+
+
+def _invited(session: Session) -> list[Person]:
+    unknown = Person.active & Person.password.is_(None) & Person.subject.is_(None)
+    return list(session.scalars(select(Person).where(unknown).order_by(Person.name)))
+
+
+def _keys(service: Service, caller: Caller) -> list[KeyEnd]:
+    """Return keys that end soon: the caller's own, and all of them for who keeps the keys."""
+    try:
+        keyring, called = load_keyring(service.home), names(service.home)
+    except KeyFileError:
+        return []  # the page of keys says why
+    now = service.now()
+    return [
+        KeyEnd(name=called.get(key.keyid, ""), holder=key.holder, ends_at=key.not_after, ended=key.not_after < now)
+        for key in keyring.keys
+        if key.status == "active" and key.not_after < now + SOON
+        and (caller.may(Act.MANAGE_KEYS) or (caller.key is not None and called.get(key.keyid) == caller.key))
+    ]  # fmt: skip

@@ -1,0 +1,97 @@
+"""The first page, and what it says as JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+from pydantic import BaseModel
+
+from privsynth.service.oversight.budgets import budgets
+from privsynth.service.oversight.overview import overview
+from privsynth.service.roles import Act, Role
+from privsynth.service.states import State
+from privsynth.service.web.api import api_router
+from privsynth.service.web.pages import page
+from privsynth.service.web.visitors import Program, ServiceHere, Visitor
+
+router = APIRouter(include_in_schema=False)
+api = api_router("Overview")
+
+
+@router.get("/")
+def overview_page(service: ServiceHere, caller: Visitor) -> Response:
+    """Show what waits for the person."""
+    return page("overview.html", caller, here=overview(service, caller))
+
+
+class Me(BaseModel):
+    """Who a token stands for, and what it is for."""
+
+    name: str
+    display: str
+    roles: list[Role]
+    scopes: list[Act]
+
+
+class WaitingRun(BaseModel):
+    """A run that waits for the token's person, and for what."""
+
+    run: str
+    dataset: str
+    state: State
+    submitter: str
+    made_at: datetime
+    act: str
+
+
+class OverviewFacts(BaseModel):
+    """What the first page says; null where the token is not for it."""
+
+    waiting: list[WaitingRun]
+    states: dict[State, int] | None
+
+
+class Budget(BaseModel):
+    """What one dataset may spend, has spent and has left; what runs set aside counts as spent."""
+
+    dataset: str
+    units: list[str]
+    cap_epsilon: float
+    spent_epsilon: float
+    left_epsilon: float
+    cap_delta: float
+    spent_delta: float
+    left_delta: float
+    releases: int
+    completed: int
+
+
+@api.get("/me", operation_id="me")
+def me(caller: Program) -> Me:
+    """Say whose token this is."""
+    scopes = sorted(act for act in Act if caller.may(act))
+    return Me(name=caller.name, display=caller.display, roles=sorted(caller.roles), scopes=scopes)
+
+
+@api.get("/overview", operation_id="overview")
+def overview_facts(service: ServiceHere, caller: Program) -> OverviewFacts:
+    """List what waits for the token's person, and count runs by state."""
+    here = overview(service, caller)
+    waiting = [
+        WaitingRun(
+            run=one.run.id, dataset=one.run.dataset, state=State(one.run.state), submitter=one.run.submitter.display,
+            made_at=one.run.made_at, act=one.act,
+        )
+        for one in here.waiting
+    ]  # fmt: skip
+    return OverviewFacts(waiting=waiting, states=here.states)
+
+
+@api.get("/budgets", operation_id="budgets")
+def budget_facts(service: ServiceHere, caller: Program) -> list[Budget]:
+    """List the balance of every dataset."""
+    facts: list[dict[str, Any]] = [one.account.to_json() for one in budgets(service, caller)]
+    return [Budget(**one) for one in facts]

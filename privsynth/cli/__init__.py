@@ -202,9 +202,10 @@ def main(ctx: click.Context, verbose: bool) -> None:
 
     \b
     Exit codes: 0 done, 2 bad input or usage, 3 a check failed, 4 refused by the
-    budget, 5 does not verify, 6 intact but the signer is unknown, 7 the ledger or
-    the log cannot be read or written now, 8 little can be learned at this budget,
-    9 intact but revoked, 130 stopped by a person or the system.
+    budget, 5 does not verify, 6 intact but the signer is unknown, 7 the ledger, the
+    log or the service cannot be used now, 8 little can be learned at this budget,
+    9 intact but revoked, 10 the service says no, 130 stopped by a person or the
+    system.
     """
     ctx.obj.verbose = verbose
 

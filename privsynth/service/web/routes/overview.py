@@ -54,7 +54,7 @@ class OverviewFacts(BaseModel):
     states: dict[State, int] | None
 
 
-class Budget(BaseModel):
+class BudgetFacts(BaseModel):
     """What one dataset may spend, has spent and has left; what runs set aside counts as spent."""
 
     dataset: str
@@ -91,7 +91,7 @@ def overview_facts(service: ServiceHere, caller: Program) -> OverviewFacts:
 
 
 @api.get("/budgets", operation_id="budgets")
-def budget_facts(service: ServiceHere, caller: Program) -> list[Budget]:
+def budget_facts(service: ServiceHere, caller: Program) -> list[BudgetFacts]:
     """List the balance of every dataset."""
     facts: list[dict[str, Any]] = [one.account.to_json() for one in budgets(service, caller)]
-    return [Budget(**one) for one in facts]
+    return [BudgetFacts(**one) for one in facts]

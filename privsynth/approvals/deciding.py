@@ -22,7 +22,7 @@ OpenKey = Callable[..., tuple[Signer, KeyEntry]]  # `open_key` of a home, a name
 
 
 @dataclass(frozen=True)
-class Words:
+class SaidWords:
     """What a person wants to say.
 
     Attributes:
@@ -87,7 +87,7 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Decided:
+class EnteredDecision:
     """A decision that was made.
 
     Attributes:
@@ -110,7 +110,7 @@ def examine(run: Path, keyrings: Sequence[Keyring], now: datetime) -> Examined:
     return Examined(run, stands, (release.manifest, officer.manifest), now)
 
 
-def prepare(seen: Examined, words: Words, opens: OpenKey, log: TransparencyLog | None) -> Prepared:
+def prepare(seen: Examined, words: SaidWords, opens: OpenKey, log: TransparencyLog | None) -> Prepared:
     """Return a decision, signed; nothing is written yet.
 
     Args:
@@ -142,7 +142,7 @@ def prepare(seen: Examined, words: Words, opens: OpenKey, log: TransparencyLog |
     return Prepared(seen.run, approval, entry.holder, key.public, data, log, by_maker)
 
 
-def decide(prepared: Prepared) -> Decided:
+def decide(prepared: Prepared) -> EnteredDecision:
     """Write a decision beside its release, and enter it in the log: both, or neither.
 
     Raises:
@@ -151,9 +151,9 @@ def decide(prepared: Prepared) -> Decided:
     """
     path = write_decision(prepared.run, prepared.approval, prepared.key, prepared.data)
     if prepared.log is None:
-        return Decided(path, None)
+        return EnteredDecision(path, None)
     fact = decision_fact(prepared.approval, prepared.key)
-    return Decided(path, entered(prepared.log, fact, path, prepared.approval.signed_at))
+    return EnteredDecision(path, entered(prepared.log, fact, path, prepared.approval.signed_at))
 
 
 def entered(log: TransparencyLog, fact: LogEntry, path: Path, now: datetime) -> tuple[int, int]:
@@ -167,7 +167,10 @@ def entered(log: TransparencyLog, fact: LogEntry, path: Path, now: datetime) -> 
     except (LogDamaged, LogUnavailable) as problem:
         if _is_in(log, fact):
             raise type(problem)(*problem.parts, ". The decision itself is made, and in the log") from None
-        path.unlink()
+        try:
+            path.unlink()
+        except OSError:
+            raise type(problem)(*problem.parts, f". {path} is signed, and counts once it is in the log") from None
         raise type(problem)(*problem.parts, ". Nothing was decided") from None
     index = state.index_of(fact)
     assert index is not None

@@ -135,14 +135,14 @@ class Standing:
         for one in self.read:
             if one.approval is None or one.entry is None or one.approval.meaning == "reviewed":
                 continue
-            person = _person(one.entry.holder)
+            person = person_named(one.entry.holder)
             if person not in found or not _too_soon(found[person][0], one.approval):
                 found[person] = (one.approval, one.entry)
         return found
 
     def rejection_before(self, approval: Approval, holder: str) -> Approval | None:
         """Return this person's last word if it is a rejection that such an approval would not take the place of."""
-        said = self.last_words.get(_person(holder))
+        said = self.last_words.get(person_named(holder))
         return None if said is None or not _too_soon(said[0], approval) else said[0]
 
     @property
@@ -165,7 +165,7 @@ class Standing:
         last: dict[tuple[str, bool], tuple[Approval, KeyEntry]] = {}
         for one in self.read:
             if one.approval is not None and one.entry is not None:
-                person = _person(one.entry.holder)
+                person = person_named(one.entry.holder)
                 if person not in self.makers:
                     last[person, one.approval.meaning == "reviewed"] = (one.approval, one.entry)
         return sorted(last.values(), key=lambda said: said[0].signed_at)
@@ -197,7 +197,7 @@ def _too_soon(before: Approval, after: Approval) -> bool:
     return rejected and after.signed_at - before.signed_at <= CLOCK_SKEW
 
 
-def _person(holder: str) -> str:
+def person_named(holder: str) -> str:
     """Return what tells people apart: two keys, or two spellings, of one holder are one person."""
     return " ".join(unicodedata.normalize("NFKC", holder).split()).casefold()
 
@@ -299,7 +299,7 @@ def standing_of(
         raise OutputError(f"{folder} cannot be read: {problem.strerror}") from None
     read.sort(key=_order)
     makers = frozenset(
-        _person(entry.holder) for key, entries in known.items() if key.keyid == release.keyid for entry in entries
+        person_named(entry.holder) for key, entries in known.items() if key.keyid == release.keyid for entry in entries
     )
     return Standing(release, needed, tuple(read), makers, verdicts=verdicts)
 
@@ -360,6 +360,6 @@ def _judged(
     if not entries:
         return Read(name, approval, None, f"no keyring has its key, {key.fingerprint}")
     entry, why_not = judge(entries, MEANINGS[approval.meaning], approval.signed_at, now)
-    if len({_person(one.holder) for one in entries}) > 1:
+    if len({person_named(one.holder) for one in entries}) > 1:
         entry, why_not = None, f"the keyrings name different holders of its key, {key.fingerprint}"
     return Read(name, approval, entry, why_not, blocks=entry is None and approval.meaning == "rejected")

@@ -27,8 +27,8 @@ NEXT: dict[State, frozenset[State]] = {
     State.RUNNING: frozenset({State.TO_DECIDE, State.FAILED, State.CANCELLED, State.INTERRUPTED}),
     State.TO_DECIDE: frozenset({State.CHANGES_ASKED, State.REJECTED, State.APPROVED, State.REVOKED}),
     State.CHANGES_ASKED: frozenset({State.TO_DECIDE, State.REJECTED, State.APPROVED, State.REVOKED}),
-    State.REJECTED: frozenset({State.TO_DECIDE, State.APPROVED, State.REVOKED}),
-    State.APPROVED: frozenset({State.REJECTED, State.CHANGES_ASKED, State.PUBLISHED, State.REVOKED}),
+    State.REJECTED: frozenset({State.TO_DECIDE, State.CHANGES_ASKED, State.APPROVED, State.REVOKED}),
+    State.APPROVED: frozenset({State.REJECTED, State.PUBLISHED, State.REVOKED}),
     State.PUBLISHED: frozenset({State.REVOKED}),
     State.CANCELLED: frozenset(),
     State.FAILED: frozenset(),
@@ -39,3 +39,4 @@ BUSY = frozenset({State.QUEUED, State.RUNNING})
 HAS_RELEASE = frozenset(
     {State.TO_DECIDE, State.CHANGES_ASKED, State.REJECTED, State.APPROVED, State.PUBLISHED, State.REVOKED}
 )
+DECIDABLE = frozenset({State.TO_DECIDE, State.CHANGES_ASKED, State.REJECTED, State.APPROVED})

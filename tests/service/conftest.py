@@ -12,6 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 from postgresql_server import PASSWORD, running_server
 from service.people import PASSWORD as THEIRS
+from service.deciders import Deciders, make_release
 from sqlalchemy import create_engine, text
 
 from privsynth.service.context import Service
@@ -117,3 +118,18 @@ class Institution:
 @pytest.fixture
 def institution(service) -> Institution:
     return Institution(service)
+
+
+@pytest.fixture(scope="session")
+def made_release(tmp_path_factory) -> Path:
+    """A folder with a release of the pipeline, and the home whose key signed it."""
+    folder = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PRIVSYNTH_HOME", str(folder / "home"))
+        return make_release(folder)
+
+
+@pytest.fixture
+def deciders(institution, clock, made_release) -> Deciders:
+    """A release that waits for two approvals, and people who may give them."""
+    return Deciders(institution, clock, made_release)

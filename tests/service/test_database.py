@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from secrets import token_hex
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -48,9 +49,14 @@ def a_run(database, needed: int = 2) -> tuple[str, list[int]]:
         return run.id, [person.id for person in people]
 
 
-def decide(database, run: str, submitter: int, person: int, meaning: str) -> None:
+def decide(database, run: str, submitter: int, person: int, meaning: str, *, signed: bool = True) -> None:
+    file = token_hex(32) if signed else None
     with database.writing() as session:
-        session.add(Decision(run_id=run, submitter_id=submitter, person_id=person, meaning=meaning, comment="", at=NOW))
+        session.add(
+            Decision(
+                run_id=run, submitter_id=submitter, person_id=person, meaning=meaning, comment="", file=file, at=NOW
+            )
+        )  # fmt: skip
 
 
 def to_state(database, run: str, state: State) -> None:
@@ -66,6 +72,14 @@ def test_nobody_decides_on_what_they_submitted_and_nobody_can_pretend_otherwise(
         decide(database, run, one, sub, "approved")  # as if somebody else had submitted it
 
 
+@pytest.mark.parametrize("meaning", ["reviewed", "approved", "rejected"])
+def test_no_row_says_what_nobody_signed(database, meaning):
+    run, (sub, one, _) = a_run(database)
+    with pytest.raises(DBAPIError, match="signed"):
+        decide(database, run, sub, one, meaning, signed=False)
+    decide(database, run, sub, one, "changes", signed=False)
+
+
 @pytest.mark.parametrize("state", [State.APPROVED, State.PUBLISHED])
 def test_nothing_leaves_before_enough_people_approved(database, state):
     run, (sub, one, two) = a_run(database)
@@ -76,6 +90,7 @@ def test_nothing_leaves_before_enough_people_approved(database, state):
     with pytest.raises(DBAPIError, match="too few people approved"):
         to_state(database, run, state)
     decide(database, run, sub, two, "approved")
+    decide(database, run, sub, two, "reviewed")  # says nothing against it
     to_state(database, run, state)
 
 

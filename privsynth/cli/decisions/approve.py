@@ -49,7 +49,7 @@ def approve(
 
     Example: privsynth approve out --as officer --meaning approved --comment "for the registry, until 2027"
     """
-    from privsynth.approvals.deciding import Words, decide, examine, prepare
+    from privsynth.approvals.deciding import SaidWords, decide, examine, prepare
     from privsynth.signing.store import open_key
     from privsynth.workspace import privsynth_home
 
@@ -59,7 +59,7 @@ def approve(
     for line in verdict_lines(seen.stands.verdicts):
         click.echo(line)
     opens = partial(open_key, privsynth_home(), name, ask_passphrase(), now=now)
-    prepared = prepare(seen, Words(meaning, comment, against_policy), opens, chosen_log(folder))
+    prepared = prepare(seen, SaidWords(meaning, comment, against_policy), opens, chosen_log(folder))
     done, release = decide(prepared), seen.stands.release
     all_the_same = ", against its policy" if prepared.against_policy else ""
     click.echo(

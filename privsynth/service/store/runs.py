@@ -90,6 +90,9 @@ class Run(Base):
 class Decision(Base):
     """What a person decided about a release.
 
+    Attributes:
+      file: SHA-256 of the file with the signed statement; asking for changes is the one thing that nobody signs.
+
     Four eyes: the submitter's number stands in the row, tied to that of the run, and the database refuses a row in
     which it is also the number of who decides.
     """
@@ -99,6 +102,8 @@ class Decision(Base):
         ForeignKeyConstraint(["run_id", "submitter_id"], ["runs.id", "runs.submitter_id"]),
         CheckConstraint("person_id <> submitter_id", name="four_eyes"),
         CheckConstraint(f"meaning IN {MEANINGS}", name="known"),
+        CheckConstraint("(meaning = 'changes') = (file IS NULL)", name="signed"),
+        UniqueConstraint("file"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -107,6 +112,7 @@ class Decision(Base):
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
     meaning: Mapped[str] = mapped_column(String(20))
     comment: Mapped[str] = mapped_column(Text)
+    file: Mapped[str | None] = mapped_column(DIGEST)
     at: Mapped[datetime]
     person: Mapped[Person] = relationship(lazy="joined")
 

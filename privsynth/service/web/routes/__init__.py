@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from privsynth.service.web.routes import acts, overview, people, runs, sign_in, sources, tokens
+from privsynth.service.web.routes import acts, decisions, keys, overview, people, runs, sign_in, sources, tokens
 
 ROUTERS = (
     sign_in.router,
     people.router,
     sources.router,
     runs.router,
+    decisions.router,
+    keys.router,
     overview.router,
     overview.api,
     acts.router,

@@ -160,7 +160,10 @@ def _runs() -> None:
         sa.Column("person_id", sa.Integer(), nullable=False),
         sa.Column("meaning", sa.String(length=20), nullable=False),
         sa.Column("comment", sa.Text(), nullable=False),
+        sa.Column("file", sa.String(length=64), nullable=True),
         sa.Column("at", Moment(timezone=True), nullable=False),
+        sa.CheckConstraint("(meaning = 'changes') = (file IS NULL)", name=op.f("ck_decisions_signed")),
+        sa.UniqueConstraint("file", name=op.f("uq_decisions_file")),
         sa.CheckConstraint(
             "meaning IN ('reviewed', 'changes', 'approved', 'rejected')", name=op.f("ck_decisions_known")
         ),
@@ -213,10 +216,12 @@ def _acts() -> None:
 
 
 # A release leaves the institution only after as many people approved it as were needed when it was asked for, each of
-# them by their last decision. The database says so, whatever a page or a later version of the code believes.
+# them by their last decision, reviews aside. The database says so, whatever a page or a later version of the code
+# believes.
 _APPROVED = """
     (SELECT count(*) FROM decisions AS d WHERE d.run_id = NEW.id AND d.meaning = 'approved' AND NOT EXISTS
-        (SELECT 1 FROM decisions AS l WHERE l.run_id = d.run_id AND l.person_id = d.person_id AND l.id > d.id))
+        (SELECT 1 FROM decisions AS l WHERE l.run_id = d.run_id AND l.person_id = d.person_id AND l.id > d.id
+         AND l.meaning <> 'reviewed'))
 """
 _TOO_FEW = f"NEW.state IN ('approved', 'published') AND {_APPROVED} < NEW.needed"
 

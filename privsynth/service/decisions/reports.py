@@ -1,0 +1,55 @@
+"""The two reports of a release, as pages: the officer's for who decides, the public one for who sees the run."""
+
+from __future__ import annotations
+
+from privsynth.errors import InputError, OutputError
+from privsynth.service.caller import Caller
+from privsynth.service.context import Service
+from privsynth.service.decisions.release import draft_of, edition_of, released
+from privsynth.service.record import record
+from privsynth.service.roles import Act, Role
+from privsynth.service.states import State
+from privsynth.signing._embedding import MAX_REPORT_BYTES
+from privsynth.signing._files import read_limited
+from privsynth.signing.release import REPORT
+
+_SEES_ALL = frozenset({Role.REVIEWER, Role.APPROVER, Role.AUDITOR})
+
+
+def officer_report(service: Service, caller: Caller, run_id: str) -> bytes:
+    """Return the officer's report; that somebody read it is put on record.
+
+    Raises:
+      InputError: there is no such release.
+      OutputError: it cannot be read.
+    """
+    caller.require(Act.SEE_OFFICER_REPORT)
+    with service.database.writing() as session:
+        released(session, run_id)
+        about = f"run {run_id}"
+        record(session, "read_officer_report", about, person_id=caller.person_id, at=service.now())
+    return _page(service, run_id, "officer")
+
+
+def public_report(service: Service, caller: Caller, run_id: str) -> bytes:
+    """Return the public report: of the edition once there is one, else of the draft.
+
+    Raises:
+      InputError: there is no such release that the person may see.
+      OutputError: it cannot be read.
+    """
+    caller.require(Act.SEE_RUNS)
+    with service.database.reading() as session:
+        run = released(session, run_id)
+    if run.submitter_id != caller.person_id and not caller.roles & _SEES_ALL:
+        raise InputError("there is no such release")
+    published = State(run.state) in (State.PUBLISHED, State.REVOKED) and run.edition is not None
+    return _page(service, run_id, "edition" if published else "public")
+
+
+def _page(service: Service, run_id: str, part: str) -> bytes:
+    folder = edition_of(service, run_id) if part == "edition" else draft_of(service, run_id) / part
+    try:
+        return read_limited(folder / REPORT, MAX_REPORT_BYTES)
+    except OSError as problem:
+        raise OutputError(f"the report cannot be read: {problem.strerror}") from None

@@ -1,0 +1,122 @@
+"""Files and rows brought together: what was signed and counts has its row, and a run the state that the rows say.
+
+A decision is a signed file, which counts everywhere, and a row, which the service goes by. The row is written first and
+committed last, so that there is none without its file. What is left to go wrong is a database that does not take the
+commit: then the file is there without its row, and whoever looks at the release next enters it, by `settle`. So are
+decisions entered that somebody signed with `privsynth approve`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from privsynth.approvals.decisions import Read
+from privsynth.approvals.situation import Situation, situation
+from privsynth.service.context import Service
+from privsynth.service.decisions.release import draft_of, keyrings_of, released, signed_files
+from privsynth.service.record import record
+from privsynth.service.roles import Act, may
+from privsynth.service.states import DECIDABLE, State
+from privsynth.service.store.people import Person
+from privsynth.service.store.runs import Decision, Run
+from privsynth.signing.store import names
+from privsynth.transparency.log import configured_log
+
+_OWN_KEY = re.compile(r"person([1-9][0-9]*)-[1-9][0-9]*")
+
+
+def situation_of(service: Service, run: Run) -> Situation:
+    """Return where a release stands by its files and the log, all of which are verified.
+
+    Raises:
+      VerificationError, UnknownSigner, LogDamaged, LogUnavailable, OutputError: as `situation`.
+    """
+    log = configured_log(service.home)
+    draft = draft_of(service, run.id)
+    return situation(draft, keyrings_of(service), log, needed=run.needed, now=service.now())
+
+
+def settle(service: Service, run_id: str) -> list[Decision]:
+    """Enter what was signed, counts, and has no row yet, and return the new rows; nearly always there are none.
+
+    Raises:
+      As `situation_of`, where there is something to enter; ServiceUnavailable: the database does not answer.
+    """
+    with service.database.reading() as session:
+        run = released(session, run_id)
+        entered = {row.file for row in _rows(session, run_id)}
+    fresh = signed_files(draft_of(service, run_id)).keys() - entered
+    if not fresh or State(run.state) not in DECIDABLE:
+        return []
+    found = [one for one in situation_of(service, run).found.read if one.digest in fresh]
+    with service.database.writing() as session:
+        run = session.get_one(Run, run_id)
+        entered = {row.file for row in _rows(session, run_id)}
+        people = _people_by_key(service, session)
+        made = []
+        for one in found:
+            person = people.get("" if one.key is None else one.key.keyid)
+            if person is None or one.digest in entered or not counts(one, run, person):
+                continue
+            assert one.approval is not None
+            said = one.approval
+            made.append(Decision(
+                run_id=run_id, submitter_id=run.submitter_id, person_id=person.id, meaning=said.meaning,
+                comment=said.comment, file=one.digest, at=said.signed_at,
+            ))  # fmt: skip
+            session.add(made[-1])
+            session.flush()
+            record(
+                session, "enter_decision", f"run {run_id}", person_id=None, at=service.now(), meaning=said.meaning,
+                file=one.digest, signed_by=person.id,
+            )  # fmt: skip
+        if made:
+            run.state = state_of(_rows(session, run_id), run.needed)
+    return made
+
+
+def counts(one: Read, run: Run, person: Person) -> bool:
+    """Say whether a signed decision counts for the service: by the keyring and the log, and by the person's role."""
+    if one.approval is None or one.entry is None or person.id == run.submitter_id:
+        return False
+    return may(person.roles, Act.REVIEW if one.approval.meaning == "reviewed" else Act.APPROVE)
+
+
+def state_of(rows: Iterable[Decision], needed: int) -> State:
+    """Return the state of a release by the decisions on it, in the order in which they were entered.
+
+    Of each person the last signed word counts, reviews aside. Whoever asked for changes asks for them until they review
+    or decide. Signed words alone approve and reject, as for `privsynth status`.
+    """
+    last: dict[int, str] = {}
+    asking: set[int] = set()
+    for row in rows:
+        (asking.add if row.meaning == "changes" else asking.discard)(row.person_id)
+        if row.meaning in ("approved", "rejected"):
+            last[row.person_id] = row.meaning
+    if "rejected" in last.values():
+        return State.REJECTED
+    if list(last.values()).count("approved") >= needed:
+        return State.APPROVED
+    return State.CHANGES_ASKED if asking else State.TO_DECIDE
+
+
+def _rows(session: Session, run_id: str) -> list[Decision]:
+    return list(session.scalars(select(Decision).where(Decision.run_id == run_id).order_by(Decision.id)))
+
+
+def _people_by_key(service: Service, session: Session) -> dict[str, Person]:
+    """Return key id -> whose key it is, those that were replaced included."""
+    people = list(session.scalars(select(Person)))
+    by_number, by_name = {person.id: person for person in people}, {person.key: person for person in people}
+    found = {}
+    for keyid, name in names(service.home).items():
+        own = _OWN_KEY.fullmatch(name)
+        person = by_number.get(int(own[1])) if own else by_name.get(name)
+        if person is not None:
+            found[keyid] = person
+    return found

@@ -1,0 +1,94 @@
+"""`DecisionPage`: what somebody who decides on a release has to know, apart from the reports themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from privsynth.approvals.decisions import MissingDecision, Read
+from privsynth.approvals.verdict import ReportVerdicts
+from privsynth.errors import PrivsynthError
+from privsynth.service.caller import Caller
+from privsynth.service.context import Service
+from privsynth.service.decisions.deciding import CONFIRMED
+from privsynth.service.decisions.release import alone, released
+from privsynth.service.decisions.settling import settle, situation_of
+from privsynth.service.roles import Act
+from privsynth.service.states import DECIDABLE, State
+from privsynth.service.store.people import Person
+from privsynth.service.store.runs import Run
+
+
+@dataclass(frozen=True)
+class DecisionPage:
+    """A release on which somebody may decide.
+
+    Attributes:
+      run: with its decisions.
+      problem: why the files, the decisions or the log do not verify, or ""; nobody should decide then.
+      verdicts: of the policy and the checks; None where they cannot be read.
+      uncounted: signed files beside the release that do not count, with the reason.
+      missing: decisions that the log has and that are gone.
+      earlier: the last release of the same dataset that was published, if there is one.
+      mine: whether the caller asked for this release, and so decides nothing.
+      asks_password: whether it has to be typed again.
+    """
+
+    run: Run
+    problem: str
+    verdicts: ReportVerdicts | None
+    uncounted: tuple[Read, ...]
+    missing: tuple[MissingDecision, ...]
+    earlier: Run | None
+    mine: bool
+    asks_password: bool
+
+    @property
+    def approvals(self) -> int:
+        """How many people approve it, each by their last signed word."""
+        return approvals_of(self.run)
+
+    @property
+    def open(self) -> bool:
+        """Whether it can still be decided on."""
+        return State(self.run.state) in DECIDABLE
+
+
+def approvals_of(run: Run) -> int:
+    """Return how many people approve a release, each by their last signed word."""
+    last = {row.person_id: row.meaning for row in run.decisions if row.meaning in ("approved", "rejected")}
+    return list(last.values()).count("approved")
+
+
+def decision_page(service: Service, caller: Caller, run_id: str) -> DecisionPage:
+    """Return what is to be known for a decision; what was signed and not entered yet is entered first.
+
+    Raises:
+      InputError: there is no such release.
+    """
+    caller.require(Act.SEE_OFFICER_REPORT)
+    with service.database.reading() as session:
+        run = released(session, run_id)
+    problem, stands = "", None
+    try:
+        with alone(service, run_id):
+            settle(service, run_id)
+        stands = situation_of(service, run).found
+    except PrivsynthError as found:
+        problem = str(found)
+    with service.database.reading() as session:
+        run = released(session, run_id)
+        earlier = session.scalars(
+            select(Run).where(Run.dataset == run.dataset, Run.id != run_id, Run.state == State.PUBLISHED)
+            .order_by(Run.ended_at.desc()).limit(1)
+        ).first()  # fmt: skip
+        has_password = session.get_one(Person, caller.person_id).password is not None
+    entered = {row.file for row in run.decisions}
+    stale = caller.confirmed_at is not None and service.now() - caller.confirmed_at > CONFIRMED
+    return DecisionPage(
+        run=run, problem=problem, verdicts=None if stands is None else stands.verdicts,
+        uncounted=tuple(one for one in (() if stands is None else stands.read) if one.digest not in entered),
+        missing=() if stands is None else stands.missing or (), earlier=earlier,
+        mine=run.submitter_id == caller.person_id, asks_password=stale and has_password,
+    )  # fmt: skip

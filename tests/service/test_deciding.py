@@ -1,0 +1,111 @@
+"""People decide on a release: on a page, with their own keys, in the database and beside the release alike."""
+
+from __future__ import annotations
+
+import pytest
+from pipeline.admissions import run as command
+from service.deciders import PASSPHRASE, RUN
+
+from privsynth.approvals.statement import opened
+from privsynth.service.states import State
+from privsynth.service.store.runs import Run
+
+
+def test_two_people_approve_on_the_page_and_the_command_line_says_the_same(deciders):
+    deciders.log().append([], deciders.clock())
+    command("log", "append", deciders.draft)
+    page = deciders.institution.browser("ann").get(f"/runs/{RUN}/decide").text
+    assert "0 of 2 approvals" in page
+    assert deciders.decide("ann", "approved", comment="for the registry").status_code == 303
+    assert deciders.run().state == State.TO_DECIDE
+    assert deciders.decide("bob", "approved").status_code == 303
+    assert deciders.run().state == State.APPROVED
+    said = [opened(path.read_bytes())[0] for path in deciders.files()]
+    assert sorted((one.meaning, one.comment) for one in said) == [("approved", ""), ("approved", "for the registry")]
+    status = command("status", deciders.draft, "--policy", "public")
+    assert "approved by Ann" in status.output
+    assert "approved by Bob" in status.output
+    assert "(log entry 2)" in status.output
+    assert "Approved    2 of" in status.output
+
+
+def test_who_asked_for_it_does_not_decide(deciders):
+    assert deciders.decide("sue", "approved").status_code == 403
+    with deciders.service.database.writing() as session:
+        session.get_one(Run, RUN).submitter_id = deciders.ann.person_id
+    answer = deciders.decide("ann", "approved")
+    assert answer.status_code == 403
+    assert "somebody else has to decide" in answer.text
+    assert (deciders.rows(), deciders.files()) == ([], [])
+
+
+@pytest.mark.parametrize("meaning", ["approved", "rejected"])
+def test_a_reviewer_reviews_and_does_not_approve(deciders, meaning):
+    assert deciders.decide("rita", meaning).status_code == 403
+    assert deciders.decide("rita", "reviewed").status_code == 303
+    assert [row.meaning for row in deciders.rows()] == ["reviewed"]
+    assert deciders.run().state == State.TO_DECIDE
+
+
+def test_a_wrong_passphrase_decides_nothing(deciders):
+    answer = deciders.decide("ann", "approved", passphrase="another one entirely", comment="I wrote this")
+    assert answer.status_code == 422
+    assert "passphrase" in answer.text
+    assert "I wrote this" in answer.text
+    assert "another one entirely" not in answer.text
+    assert (deciders.rows(), deciders.files()) == ([], [])
+
+
+def test_the_password_is_asked_for_again_after_five_minutes(deciders):
+    from service.people import PASSWORD
+
+    deciders.clock.move(minutes=6)
+    assert "Type your password again" in deciders.decide("ann", "approved").text
+    assert "wrong" in deciders.decide("ann", "approved", password="not the right one").text
+    assert deciders.rows() == []
+    assert deciders.decide("ann", "reviewed", password=PASSWORD).status_code == 303
+    assert deciders.decide("ann", "approved").status_code == 303
+
+
+def test_whoever_asked_for_changes_asks_until_they_say_something_else(deciders):
+    assert "Say what has to change" in deciders.decide("rita", "changes").text
+    assert deciders.decide("rita", "changes", comment="fewer columns", passphrase="").status_code == 303
+    assert deciders.run().state == State.CHANGES_ASKED
+    assert deciders.files() == []
+    assert deciders.decide("rita", "reviewed").status_code == 303
+    assert deciders.run().state == State.TO_DECIDE
+
+
+def test_one_rejection_is_enough_and_is_taken_back_by_the_same_person(deciders):
+    deciders.decide("ann", "approved")
+    deciders.decide("bob", "rejected", comment="not yet")
+    assert deciders.run().state == State.REJECTED
+    assert "five minutes" in deciders.decide("bob", "approved").text
+    deciders.clock.move(minutes=4)
+    deciders.decide("bob", "reviewed")
+    deciders.clock.move(minutes=1, seconds=30)
+    from service.people import PASSWORD
+
+    assert deciders.decide("bob", "approved", password=PASSWORD).status_code == 303
+    assert deciders.run().state == State.APPROVED
+
+
+def test_what_was_signed_on_the_command_line_is_entered_when_somebody_looks(deciders, monkeypatch):
+    monkeypatch.setenv("PRIVSYNTH_PASSPHRASE", PASSPHRASE)
+    done = command("approve", deciders.draft, "--as", deciders.ann.key, "--meaning", "approved", "--comment", "by hand")
+    assert done.exit_code == 0, done.output
+    assert deciders.rows() == []
+    assert "by hand" in deciders.institution.browser("bob").get(f"/runs/{RUN}/decide").text
+    assert [(row.meaning, row.person_id) for row in deciders.rows()] == [("approved", deciders.ann.person_id)]
+    assert deciders.decide("bob", "approved").status_code == 303
+    assert deciders.run().state == State.APPROVED
+
+
+def test_an_officers_report_is_for_officers_and_is_a_sandbox(deciders):
+    for name, status in (("ann", 200), ("rita", 200), ("sue", 403), ("kim", 403)):
+        answer = deciders.institution.browser(name).get(f"/runs/{RUN}/officer/report.html")
+        assert answer.status_code == status, name
+    deciders_page = deciders.institution.browser("ann").get(f"/runs/{RUN}/officer/report.html")
+    assert deciders_page.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+    assert len(deciders.acts("read_officer_report")) == 3
+    assert deciders.institution.browser("sue").get(f"/runs/{RUN}/public/report.html").status_code == 200

@@ -116,7 +116,7 @@ MAY_IMPORT = {
     "service": RECIPIENT
     | {"extras", "interrupts", "ledger", "generators", "findings", "policy", "pipeline", "release"}
     | {"approvals", "editions", "editions.publishing", "pages", "transparency"},
-    "service.web": BASE | {"service", "pages", "pages.templates"},
+    "service.web": BASE | {"service", "approvals", "pages", "pages.templates"},
     "cli": RECIPIENT
     | {"service", "service.web"}
     | {"extras", "interrupts", "ledger", "generators", "findings", "policy", "pipeline", "release", "benchmark"}

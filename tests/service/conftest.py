@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 from postgresql_server import PASSWORD, running_server
-from service.people import PASSWORD as THEIRS
 from service.deciders import Deciders, make_release
+from service.people import PASSWORD as THEIRS
 from sqlalchemy import create_engine, text
 
 from privsynth.service.context import Service

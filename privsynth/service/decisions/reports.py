@@ -7,13 +7,12 @@ from privsynth.service.caller import Caller
 from privsynth.service.context import Service
 from privsynth.service.decisions.release import draft_of, edition_of, released
 from privsynth.service.record import record
-from privsynth.service.roles import Act, Role
+from privsynth.service.roles import Act
+from privsynth.service.runs.look_up import sees
 from privsynth.service.states import State
 from privsynth.signing._embedding import MAX_REPORT_BYTES
 from privsynth.signing._files import read_limited
 from privsynth.signing.release import REPORT
-
-_SEES_ALL = frozenset({Role.REVIEWER, Role.APPROVER, Role.AUDITOR})
 
 
 def officer_report(service: Service, caller: Caller, run_id: str) -> bytes:
@@ -41,7 +40,7 @@ def public_report(service: Service, caller: Caller, run_id: str) -> bytes:
     caller.require(Act.SEE_RUNS)
     with service.database.reading() as session:
         run = released(session, run_id)
-    if run.submitter_id != caller.person_id and not caller.roles & _SEES_ALL:
+    if not sees(caller, run):
         raise InputError("there is no such release")
     published = State(run.state) in (State.PUBLISHED, State.REVOKED) and run.edition is not None
     return _page(service, run_id, "edition" if published else "public")

@@ -1,0 +1,80 @@
+"""The privilege matrix: what every route of the service takes. A route that is not here fails a test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from privsynth.service.roles import Act
+
+
+class Open(Enum):
+    """Routes that take no act."""
+
+    ANYBODY = auto()
+    WHO_SIGNED_IN = auto()
+
+
+@dataclass(frozen=True)
+class Privilege:
+    """What a request takes; `form` is valid, and names things that are not there."""
+
+    method: str
+    path: str
+    takes: Act | Open
+    form: dict[str, str] = field(default_factory=dict, hash=False)
+
+
+GET, POST = "GET", "POST"
+_RELEASE = {"source": "999", "epsilon": "1", "unit": "row", "purpose": "p", "once": "x"}
+_SOURCE = {"name": "!", "dataset": "d", "kind": "file", "place": "/nowhere"}
+_DECISION = {"meaning": "reviewed", "comment": "c", "passphrase": "p", "password": "p"}
+MATRIX = (
+    Privilege(GET, "/style.css", Open.ANYBODY),
+    Privilege(GET, "/api/openapi.json", Open.ANYBODY),
+    Privilege(GET, "/sign-in", Open.ANYBODY),
+    Privilege(POST, "/sign-in", Open.ANYBODY, {"name": "x", "password": "x"}),
+    Privilege(GET, "/sign-in/provider", Open.ANYBODY),
+    Privilege(GET, "/sign-in/answer", Open.ANYBODY),
+    Privilege(GET, "/welcome/{secret}", Open.ANYBODY),
+    Privilege(POST, "/welcome/{secret}", Open.ANYBODY, {"password": "x"}),
+    Privilege(GET, "/", Open.WHO_SIGNED_IN),
+    Privilege(GET, "/tokens", Act.MANAGE_OWN_TOKENS),
+    Privilege(POST, "/tokens", Act.MANAGE_OWN_TOKENS, {"label": "x", "days": "0"}),
+    Privilege(POST, "/tokens/{token_id}/revoke", Act.MANAGE_OWN_TOKENS),
+    Privilege(GET, "/people", Act.MANAGE_PEOPLE),
+    Privilege(POST, "/people", Act.MANAGE_PEOPLE, {"name": "!", "display": "x", "roles": "auditor"}),
+    Privilege(POST, "/people/{person_id}/roles", Act.MANAGE_PEOPLE, {"roles": "auditor"}),
+    Privilege(POST, "/people/{person_id}/invite", Act.MANAGE_PEOPLE),
+    Privilege(POST, "/people/{person_id}/deactivate", Act.MANAGE_PEOPLE),
+    Privilege(GET, "/acts", Act.SEE_ACTS),
+    Privilege(GET, "/acts/check", Act.SEE_ACTS),
+    Privilege(GET, "/sources", Act.SEE_SOURCES),
+    Privilege(POST, "/sources", Act.REGISTER_SOURCE, _SOURCE),
+    Privilege(GET, "/sources/{source_id}", Act.SEE_SOURCES),
+    Privilege(POST, "/sources/{source_id}/schema", Act.REGISTER_SOURCE, {"declared": "x"}),
+    Privilege(POST, "/sources/{source_id}/retire", Act.RETIRE_SOURCE),
+    Privilege(GET, "/runs", Act.SEE_RUNS),
+    Privilege(GET, "/runs/new", Act.SUBMIT),
+    Privilege(POST, "/runs/plan", Act.PLAN, _RELEASE),
+    Privilege(POST, "/runs", Act.SUBMIT, _RELEASE),
+    Privilege(GET, "/runs/{run_id}", Act.SEE_RUNS),
+    Privilege(POST, "/runs/{run_id}/cancel", Act.CANCEL),
+    Privilege(GET, "/runs/{run_id}/decide", Act.SEE_OFFICER_REPORT),
+    Privilege(POST, "/runs/{run_id}/decide", Act.SEE_OFFICER_REPORT, _DECISION),
+    Privilege(GET, "/runs/{run_id}/officer/report.html", Act.SEE_OFFICER_REPORT),
+    Privilege(GET, "/runs/{run_id}/public/report.html", Act.SEE_RUNS),
+    Privilege(GET, "/my-key", Act.REVIEW),
+    Privilege(POST, "/my-key", Act.REVIEW, {"passphrase": "x", "again": "y"}),
+    Privilege(GET, "/keys", Act.MANAGE_KEYS),
+    Privilege(POST, "/keys/enter/{person_id}", Act.MANAGE_KEYS, {"told": "x"}),
+    Privilege(POST, "/keys/revoke/{keyid}", Act.MANAGE_KEYS, {"reason": "x"}),
+    Privilege(POST, "/sign-out", Open.WHO_SIGNED_IN),  # the last of a browser's requests
+    Privilege(GET, "/api/v1/me", Open.WHO_SIGNED_IN),
+    Privilege(GET, "/api/v1/overview", Open.WHO_SIGNED_IN),
+    Privilege(GET, "/api/v1/budgets", Act.SEE_BUDGET),
+    Privilege(GET, "/api/v1/acts", Act.SEE_ACTS),
+    Privilege(GET, "/api/v1/acts/check", Act.SEE_ACTS),
+    Privilege(GET, "/api/v1/tokens", Act.MANAGE_OWN_TOKENS),
+    Privilege(POST, "/api/v1/tokens/{token_id}/revoke", Act.MANAGE_OWN_TOKENS),
+)

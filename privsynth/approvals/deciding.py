@@ -63,7 +63,6 @@ class Prepared:
       holder, key: who signed it.
       data: the file with it.
       log: in which it will be entered, if there is one.
-      by_maker: whether that key made the release.
     """
 
     run: Path
@@ -72,7 +71,6 @@ class Prepared:
     key: PublicKey
     data: bytes
     log: TransparencyLog | None
-    by_maker: bool
 
     @property
     def against_policy(self) -> bool:
@@ -116,8 +114,8 @@ def prepare(seen: Examined, words: SaidWords, opens: OpenKey, log: TransparencyL
     Args:
       opens: the key of who decides.
     Raises:
-      CheckFailed: the policy refuses the release and nobody said that it is approved against it and why, or the same
-        person rejected it less than five minutes ago.
+      CheckFailed: the policy refuses the release and nobody said that it is approved against it and why, who decides
+        made the release, or the same person rejected it less than five minutes ago.
       LogDamaged, LogUnavailable: nothing could be entered in the log now.
       KeyFileError, ConfigError: the key does not open or may not decide, or the comment is no paragraph.
     """
@@ -132,14 +130,18 @@ def prepare(seen: Examined, words: SaidWords, opens: OpenKey, log: TransparencyL
         log.require_ready(seen.now)
     approval = Approval(words.meaning, words.comment, seen.now, seen.about, policy)
     key, entry = opens(roles=MEANINGS[words.meaning])
+    if words.meaning != "rejected" and seen.stands.made_by(entry.holder, key.public.keyid):
+        raise CheckFailed(
+            f"{entry.holder} made this release, and who made a release neither reviews nor approves it: that is for "
+            "somebody else, with a key of their own. Nothing was decided"
+        )
     if before := seen.stands.rejection_before(approval, entry.holder):
         raise CheckFailed(
             f"{entry.holder} rejected this release at {before.signed_at:%H:%M:%S} UTC, and clocks differ: an approval "
             "counts only more than five minutes after it. Nothing was decided; try again then"
         )
     data = approval.signed(key, entry.holder).to_json()
-    by_maker = key.public.keyid == seen.stands.release.keyid
-    return Prepared(seen.run, approval, entry.holder, key.public, data, log, by_maker)
+    return Prepared(seen.run, approval, entry.holder, key.public, data, log)
 
 
 def decide(prepared: Prepared) -> EnteredDecision:

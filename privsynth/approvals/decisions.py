@@ -110,7 +110,7 @@ class Standing:
 
     Attributes:
       release: who made it.
-      needed: people who have to approve, none of whom made it.
+      needed: people who have to approve, none of whom made it: as many as the release's own policy asks for, or more.
       read: every decision that is there, in the order of time.
       makers: everybody whom a keyring names as the holder of the key that made the release.
       missing: decisions that the log has and the folder has not, with index and holder; None without a log.
@@ -144,6 +144,10 @@ class Standing:
         """Return this person's last word if it is a rejection that such an approval would not take the place of."""
         said = self.last_words.get(person_named(holder))
         return None if said is None or not _too_soon(said[0], approval) else said[0]
+
+    def made_by(self, holder: str, keyid: str) -> bool:
+        """Say whether a person made the release, by any of their keys."""
+        return keyid == self.release.keyid or _person(holder) in self.makers
 
     @property
     def approved_by(self) -> list[str]:
@@ -301,7 +305,8 @@ def standing_of(
     makers = frozenset(
         person_named(entry.holder) for key, entries in known.items() if key.keyid == release.keyid for entry in entries
     )
-    return Standing(release, needed, tuple(read), makers, verdicts=verdicts)
+    most = max(needed, 1 if verdicts is None else verdicts.approvals)
+    return Standing(release, most, tuple(read), makers, verdicts=verdicts)
 
 
 def _told_of(policy: PolicyVerdict | None, one: Read) -> Read:

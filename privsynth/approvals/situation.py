@@ -63,7 +63,7 @@ def situation(
 
     Args:
       log: that is to say the same; None if there is none.
-      needed: how many people have to approve.
+      needed: how many people have to approve, unless the policy in the release's own report asks for more.
     Raises:
       VerificationError, UnknownSigner, LogDamaged, LogUnavailable, OutputError: as `standing` and the log raise them.
     """

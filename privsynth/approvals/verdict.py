@@ -62,6 +62,7 @@ class ReportVerdicts:
 
     Attributes:
       policy: None where none was applied.
+      approvals: people who have to approve by that policy; 1 where none was applied, or it does not say.
       failed: metrics of the policy's checks that failed, in its order.
       checks: how many the policy has.
       counts: verdict -> how many findings have it, and checks of the policy that no finding answers.
@@ -71,6 +72,7 @@ class ReportVerdicts:
     failed: tuple[str, ...]
     checks: int
     counts: Mapping[str, int]
+    approvals: int = 1
 
 
 def report_verdicts(run: Path) -> ReportVerdicts | None:
@@ -99,12 +101,15 @@ def _parsed(document: Mapping[str, Any]) -> ReportVerdicts:
     if told is not None:  # checks that no finding answers count too, as in the tiles of the report
         found += [outcome["verdict"] for outcome in told["outcomes"] if outcome.get("alone")]
     counts = {verdict: found.count(verdict) for verdict in VERDICTS}
+    needed = document.get("approvals", 1)
+    if type(needed) is not int or needed < 1:
+        raise ValueError("approvals")
     if told is None:
-        return ReportVerdicts(None, (), 0, counts)
+        return ReportVerdicts(None, (), 0, counts, needed)
     each = [outcome["verdict"] for outcome in told["outcomes"]]
     if not set(each) <= set(VERDICTS):
         raise ValueError("verdict")  # what is not understood has not passed
     verdict = next((one for one in VERDICTS if one in each), "pass")
     failed = tuple(outcome["metric"] for outcome in told["outcomes"] if outcome["verdict"] == "fail")
     judged = PolicyVerdict(told["policy"], told["version"], told["digest"], verdict)
-    return ReportVerdicts(judged, failed, len(each), counts)
+    return ReportVerdicts(judged, failed, len(each), counts, needed)

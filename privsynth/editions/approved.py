@@ -41,12 +41,13 @@ class EditionFacts:
     edition: ApprovedEdition
 
     @classmethod
-    def of(cls, found: Standing, signer: str, now: datetime, *, comments: bool) -> EditionFacts:
+    def of(cls, found: Standing, signer: str, now: datetime, *, policy: str, comments: bool) -> EditionFacts:
         """Return them for a draft that stands so.
 
         Args:
           signer: name and fingerprint of the key that will sign the edition.
           now: when, with a zone.
+          policy: by which it is published.
           comments: whether what people wrote is shown too; recipients will read it.
         """
         told = tuple(
@@ -58,7 +59,14 @@ class EditionFacts:
             )
             for approval, entry in found.named
         )
-        return cls(told, ApprovedEdition(draft=found.release.manifest, published_by=signer, published_at=to_text(now)))
+        edition = ApprovedEdition(
+            draft=found.release.manifest,
+            published_by=signer,
+            published_at=to_text(now),
+            policy=policy,
+            needed=found.needed,
+        )
+        return cls(told, edition)
 
 
 @dataclass(frozen=True)

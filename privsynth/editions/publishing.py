@@ -30,6 +30,7 @@ class WantedEdition:
     Attributes:
       run: folder of the release that may leave.
       out: new folder.
+      policy: by which it is published, as people know it.
       comments: whether what people wrote is shown too.
       now: when, with a zone, in whole seconds.
       stamp: called with the signed envelope, for a time token.
@@ -37,6 +38,7 @@ class WantedEdition:
 
     run: Path
     out: Path
+    policy: str
     comments: bool
     now: datetime
     stamp: Callable[[Path], None] = lambda envelope: None
@@ -57,6 +59,14 @@ class PublishedEdition:
     digest: str
     facts: EditionFacts
     size: int | None
+
+
+def asked_by(stands: Situation, policy: str, approvals: int) -> str:
+    """Return the name of the policy that counts: the release's own, if it asks for more people than the other one."""
+    verdicts = stands.found.verdicts
+    if verdicts is None or verdicts.policy is None or verdicts.approvals <= approvals:
+        return policy
+    return f"{verdicts.policy.policy} {verdicts.policy.version}"
 
 
 def publish(
@@ -82,7 +92,7 @@ def publish(
         seal = Seal(draft.dataset, key, entry.holder, now)
         staged = _copied(wanted, workspace.folder / "edition", draft.manifest, keyrings)
         signer = f"{entry.holder}, key {key.public.fingerprint}"
-        facts = EditionFacts.of(stands.found, signer, now, comments=wanted.comments)
+        facts = EditionFacts.of(stands.found, signer, now, policy=wanted.policy, comments=wanted.comments)
         write_edition(staged, facts)
         digest = seal.sign(staged, "public", draft=facts.edition.draft)
         verify_folder(staged, [load_keyring(home)], now, Expected("public", seal.dataset))  # as recipients will

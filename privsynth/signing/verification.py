@@ -132,6 +132,8 @@ def verify_run(
     Returns:
       Of the public part and of the officer's.
     """
+    if (folder / MANIFEST).is_file() and not any((folder / kind).is_dir() for kind in KINDS):
+        raise InputError(f"{folder} is one part of a release: give the folder that holds public/ and officer/")
     public, officer = (verify_folder(folder / kind, keyrings, now, Expected(kind, expected.dataset)) for kind in KINDS)
     problems = Problems()
     if (public.keyid, public.dataset) != (officer.keyid, officer.dataset):

@@ -13,7 +13,7 @@ from privsynth.approvals.decisions import NOT_TOLD, standing
 from privsynth.approvals.statement import Approval, opened
 from privsynth.approvals.verdict import REPORT, PolicyVerdict, report_verdicts
 from privsynth.cli import main
-from privsynth.errors import ConfigError, OutputError, UnknownSigner, VerificationError
+from privsynth.errors import ConfigError, InputError, OutputError, UnknownSigner, VerificationError
 from privsynth.signing.keyring import KeyEntry, Keyring
 from privsynth.signing.keys import SigningKey
 from privsynth.signing.release import sign_folder
@@ -228,19 +228,84 @@ def test_the_commands_approve_and_tell(run, key, tmp_path, monkeypatch):
     shutil.rmtree(run / "approvals")
     load_keyring(home).add(made_by).save(home / "keyring.json")
     before = ran("status", str(run))
-    assert (before.exit_code, "0 of 1 person" in before.output) == (3, True)
+    assert (before.exit_code, "0 people who did not make it have approved; it takes 1" in before.output) == (3, True)
     told = ran(*mine)
     assert "Decisions   approved by anna" in ran("verify", str(run)).output
     assert (told.exit_code, "anna: approved the release of admissions" in told.output) == (0, True)
     assert ran("status", str(run)).exit_code == 0
     two = ran("status", str(run), "--policy", "public")
-    assert (two.exit_code, "1 of 2 people" in two.output) == (3, True)
+    assert (two.exit_code, "1 person who did not make it has approved; it takes 2" in two.output) == (3, True)
     assert ran("approve", str(run), "--as", "bert", "--meaning", "rejected").exit_code == 0
     last = ran("status", str(run), "--json")
     assert last.exit_code == 3
     assert json.loads(last.stdout)["rejected_by"] == ["bert"]
     (run / "officer" / "data.csv").write_bytes(b"changed")
     assert ran("status", str(run)).exit_code == 5
+
+
+def test_who_made_it_neither_reviews_nor_approves_it_and_may_reject_it(run, key, tmp_path, monkeypatch):
+    """The maker has a second key, of an approver."""
+    home = tmp_path / "home"
+    monkeypatch.setenv("PRIVSYNTH_HOME", str(home))
+
+    def ran(*words):
+        return CliRunner().invoke(main, [*words])
+
+    assert ran("keys", "init", "--name", "o", "--holder", "Data office", "--no-passphrase", "--role", "approver",
+               "--role", "reviewer").exit_code == 0  # fmt: skip
+    made_by = KeyEntry.for_key(key.public, holder="Data office", not_before=NOW)
+    load_keyring(home).add(made_by).save(home / "keyring.json")
+    for meaning in ("approved", "reviewed"):
+        told = ran("approve", str(run), "--as", "o", "--meaning", meaning)
+        assert told.exit_code == 3
+        assert "Data office made this release, and who made a release neither reviews nor approves it" in told.output
+    assert not (run / "approvals").exists()
+    assert ran("approve", str(run), "--as", "o", "--meaning", "rejected").exit_code == 0
+    assert "Rejected    by Data office" in ran("status", str(run)).output
+
+
+def test_an_approval_by_who_made_it_is_marked(run, people, tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    monkeypatch.setenv("PRIVSYNTH_HOME", str(home))
+    people.decide(run, "Data office", "approved")  # by another program
+    home.mkdir()
+    people.ring().save(home / "keyring.json")
+    told = CliRunner().invoke(main, ["status", str(run)])
+    assert "approved by Data office, 2026-11-22 09:30:00 UTC · does not count: made the release" in told.output
+    assert "0 people who did not make it have approved; it takes 1" in told.output
+
+
+@pytest.mark.parametrize("part", ["public", "officer"])
+def test_one_part_is_no_release_to_decide_on(run, part):
+    with pytest.raises(InputError, match="is one part of a release: give the folder that holds"):
+        standing(run / part, [], NOW, needed=1)
+
+
+@pytest.mark.parametrize(("asked", "takes"), [(1, 3), (3, 3), (5, 5)])
+def test_the_policy_of_the_release_counts_whatever_else_is_named(run, key, people, asked, takes):
+    told = {"policy": "st-mary", "version": "4", "digest": "c" * 64, "outcomes": []}
+    (run / "officer" / "report.json").write_text(
+        json.dumps({"findings": [], "policy": told, "approvals": 3}), encoding="utf-8"
+    )
+    release = hashlib.sha256((run / "public" / "manifest.json").read_bytes()).hexdigest()
+    predicate = {"kind": "officer", "dataset": "admissions", "release": release}
+    sign_folder(run / "officer", predicate=predicate, signer=key, holder="Data office", signed_at=NOW)
+    for name in ("Anna", "Bert"):
+        people.decide(run, name, "approved", policy=PolicyVerdict("st-mary", "4", "c" * 64, "pass"))
+    stands = standing(run, [people.ring()], NOW, needed=asked)
+    assert (stands.needed, stands.state) == (takes, "open")
+    people.decide(run, "Cleo", "approved", policy=PolicyVerdict("st-mary", "4", "c" * 64, "pass"))
+    assert standing(run, [people.ring()], NOW, needed=asked).state == ("approved" if takes == 3 else "open")
+
+
+@pytest.mark.parametrize("approvals", [0, -1, True, "2", 1.5, None])
+def test_a_report_that_does_not_say_how_many_is_no_report(run, approvals):
+    told = {"policy": "st-mary", "version": "4", "digest": "c" * 64, "outcomes": []}
+    (run / "officer" / "report.json").write_text(
+        json.dumps({"findings": [], "policy": told, "approvals": approvals}), encoding="utf-8"
+    )
+    with pytest.raises(VerificationError, match="no report"):
+        report_verdicts(run)
 
 
 REFUSED = {"policy": "partners", "version": "2", "sha256": "c" * 64, "verdict": "fail"}

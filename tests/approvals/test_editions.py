@@ -34,7 +34,13 @@ REPORT = replace(public(), unsigned=False, signer="Data office, key 0123 4567")
 HOSTILE = "</dd><!-- /privsynth:deeds --><script>alert(1)</script>\"'&"
 FACTS = EditionFacts(
     (SignOff(meaning="approved", name="Anna", at="2026-11-23T12:00:00Z", comment="for the board"),),
-    ApprovedEdition(draft="a" * 64, published_by="Office, key 0123 4567", published_at="2026-11-24T12:00:00Z"),
+    ApprovedEdition(
+        draft="a" * 64,
+        published_by="Office, key 0123 4567",
+        published_at="2026-11-24T12:00:00Z",
+        policy="public",
+        needed=2,
+    ),
 )
 
 
@@ -214,8 +220,8 @@ def not_in_the_log(office):
 @pytest.mark.parametrize(
     ("happened", "sentence"),
     [
-        (one_is_missing, "1 of 2 people"),
-        (one_is_the_makers, "1 of 2 people"),
+        (one_is_missing, "1 person who did not make it has approved; it takes 2"),
+        (one_is_the_makers, "1 person who did not make it has approved; it takes 2"),
         (one_rejects, "Rejected    by Cora"),
         (one_does_not_read, "may be a rejection"),
         (revoked, "your list of revocations has it"),

@@ -69,5 +69,3 @@ def approve(
     if prepared.log is not None and done.place is not None:
         click.echo(f"In the log  entry {done.place[0]} of {done.place[1]}, {prepared.log.key.name}")
     stamp_or_say(done.path, authority, signed_at=now, now=datetime.now(UTC))
-    if prepared.by_maker:
-        click.echo("You made this release: your decision is kept, and counts for nobody else's.")

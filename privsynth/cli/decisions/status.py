@@ -28,7 +28,11 @@ _WORDS = {"release": "made"}
 @keyring_option
 @log_option
 @log_key_option
-@click.option("--policy", "policy_name", help="Policy that says how many people have to approve. [default: one]")
+@click.option(
+    "--policy",
+    "policy_name",
+    help="Policy that says how many people have to approve; never fewer than the release's own policy says.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_context
 def status(
@@ -102,17 +106,24 @@ def _lines(found: Standing) -> Iterator[str]:
     yield f"{'Draft':<12}SHA-256 {release.manifest}"
     yield from verdict_lines(found.verdicts)
     for one in found.read:
-        yield f"{'Decision':<12}{_line(one)}"
+        yield f"{'Decision':<12}{_line(one)}{_of_maker(found, one)}"
     for gone in found.missing or ():
         yield f"{'Missing':<12}{_missing(gone)}"
     if found.rejected_by:
         yield f"Rejected    by {', '.join(found.rejected_by)}: it must not leave."
         return
-    people = "1 person who did" if needed == 1 else f"{needed} people who did"
     word = "Approved" if found.state == "approved" else "Open"
     unclear = " A decision that does not count may be a rejection." if any(one.blocks for one in found.read) else ""
     unclear += " Until the missing decision is back, it must not leave." if found.missing else ""
-    yield f"{word:<12}{len(found.approved_by)} of {people} not make it approved.{unclear}"
+    many = len(found.approved_by)
+    people = "1 person who did not make it has" if many == 1 else f"{many} people who did not make it have"
+    yield f"{word:<12}{people} approved; it takes {needed}.{unclear}"
+
+
+def _of_maker(found: Standing, one: Read) -> str:
+    if one.approval is None or one.entry is None or one.approval.meaning == "rejected":
+        return ""
+    return " · does not count: made the release" if found.made_by(one.entry.holder, one.entry.keyid) else ""
 
 
 def _other(entry: LogEntry, digest: str) -> str:

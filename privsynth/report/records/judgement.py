@@ -67,11 +67,14 @@ class ApprovedEdition:
     Attributes:
       draft: SHA-256 of the public manifest of the draft, on which people decided.
       published_by: name and fingerprint of the key that signs the edition. published_at: ISO 8601 with its offset.
+      policy: by which it was published. needed: people who had to approve.
     """
 
     draft: str
     published_by: str
     published_at: str
+    policy: str
+    needed: int
 
     def __post_init__(self) -> None:
         if not _SHA256.fullmatch(self.draft):

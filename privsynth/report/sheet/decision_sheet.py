@@ -103,6 +103,8 @@ def deeds_of(told: ToldDeeds) -> tuple[Deed, ...]:
             nobody = say.say("deeds.nobody_yet" if told.edition is None else "deeds.nobody")
             lines.append(Deed(say.say(f"deeds.{meaning}"), nobody, ""))
     if told.edition is not None:
+        asked = say.some("deeds.people", told.edition.needed, policy=told.edition.policy)
+        lines.append(Deed(say.say("deeds.needed"), asked, ""))
         by, key = _hand(told.edition.published_by, say)
         lines.append(Deed(say.say("deeds.published"), by, say.date(told.edition.published_at), key=key))
         lines.append(Deed(say.say("deeds.edition"), say.say("deeds.draft"), "", key=told.edition.draft))

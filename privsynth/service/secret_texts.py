@@ -6,6 +6,7 @@ import base64
 import hashlib
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -76,3 +77,17 @@ class Vault:
             return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], about.encode()).decode()
         except (InvalidTag, ValueError):
             raise ConfigError("what the database holds was sealed with another secret than this service's") from None
+
+
+def passphrase_of(file: str) -> Callable[[], bytes]:
+    """Return a function that reads the passphrase of the service's key from its file."""
+
+    def read() -> bytes:
+        if not file:
+            raise ConfigError("the service's signing key has a passphrase: name its file in key_passphrase_file")
+        try:
+            return Path(file).read_bytes().rstrip(b"\r\n")
+        except OSError as problem:
+            raise ConfigError(f"the file of key_passphrase_file cannot be read: {problem.strerror}") from None
+
+    return read

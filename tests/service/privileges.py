@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import Any
 
 from privsynth.service.roles import Act
 
@@ -22,10 +23,10 @@ class Privilege:
     method: str
     path: str
     takes: Act | Open
-    form: dict[str, str] = field(default_factory=dict, hash=False)
+    form: dict[str, Any] = field(default_factory=dict, hash=False)
 
 
-GET, POST = "GET", "POST"
+GET, POST, PUT = "GET", "POST", "PUT"
 _RELEASE = {"source": "999", "epsilon": "1", "unit": "row", "purpose": "p", "once": "x"}
 _SOURCE = {"name": "!", "dataset": "d", "kind": "file", "place": "/nowhere"}
 _DECISION = {"meaning": "reviewed", "comment": "c", "passphrase": "p", "password": "p"}
@@ -75,6 +76,16 @@ MATRIX = (
     Privilege(GET, "/api/v1/budgets", Act.SEE_BUDGET),
     Privilege(GET, "/api/v1/acts", Act.SEE_ACTS),
     Privilege(GET, "/api/v1/acts/check", Act.SEE_ACTS),
+    Privilege(GET, "/api/v1/sources", Act.SEE_SOURCES),
+    Privilege(POST, "/api/v1/sources", Act.REGISTER_SOURCE, _SOURCE),
+    Privilege(GET, "/api/v1/sources/{source_id}", Act.SEE_SOURCES),
+    Privilege(PUT, "/api/v1/sources/{source_id}/schema", Act.REGISTER_SOURCE, {"text": "x"}),
+    Privilege(POST, "/api/v1/sources/{source_id}/retire", Act.RETIRE_SOURCE),
+    Privilege(GET, "/api/v1/runs", Act.SEE_RUNS),
+    Privilege(POST, "/api/v1/runs", Act.SUBMIT, {"source": 999, "request": {"epsilon": 1}, "purpose": "p"}),
+    Privilege(POST, "/api/v1/plans", Act.PLAN, {"source": 999, "request": {"epsilon": 1}}),
+    Privilege(GET, "/api/v1/runs/{run_id}", Act.SEE_RUNS),
+    Privilege(POST, "/api/v1/runs/{run_id}/cancel", Act.CANCEL),
     Privilege(GET, "/api/v1/tokens", Act.MANAGE_OWN_TOKENS),
     Privilege(POST, "/api/v1/tokens/{token_id}/revoke", Act.MANAGE_OWN_TOKENS),
 )

@@ -12,11 +12,12 @@ from sqlalchemy import select
 
 from privsynth.errors import InputError, NotAllowed
 from privsynth.ledger.ledger import Ledger
-from privsynth.service.roles import Role
+from privsynth.service.roles import Act, Role
 from privsynth.service.runs.look_up import one_run, some_runs
 from privsynth.service.runs.submit import cancel_run, submit_release
 from privsynth.service.states import State
 from privsynth.service.store.runs import RecordedAct
+from privsynth.service.tokens import new_token
 
 
 def test_a_release_from_the_source_to_the_decision_by_pages(institution, tmp_path):
@@ -105,3 +106,23 @@ def test_a_request_that_makes_no_sense_is_refused_before_it_waits(institution, t
     with pytest.raises(InputError, match="sent before"):
         submit_release(at.service, at.submitter, at.source.id, SMALL, purpose="another", once="x")
     assert [json.loads(run.settings)["epsilon"] for run in some_runs(at.service, at.submitter)] == [1.0]
+
+
+def test_a_program_does_what_the_pages_do(institution, tmp_path):
+    at = desk(institution, tmp_path)
+    acts = frozenset({Act.SEE_SOURCES, Act.SUBMIT, Act.SEE_RUNS, Act.CANCEL, Act.PLAN})
+    bearer = {"authorization": f"Bearer {new_token(at.service, at.submitter, 'a script', acts, 1)}"}
+    program = institution.browser()
+    (source,) = program.get("/api/v1/sources", headers=bearer).json()
+    assert source["name"] == "Admissions 2024"
+    assert "admissions.csv" not in json.dumps(source)
+    wanted = {"source": source["id"], "request": SMALL.model_dump(), "purpose": "a course"}
+    plans = program.post("/api/v1/plans", headers=bearer, json={key: wanted[key] for key in ("source", "request")})
+    assert [at["epsilon"] for at in plans.json()] == [0.25, 0.5, 1, 2, 4]
+    once = bearer | {"idempotency-key": "monday"}
+    run, again = (program.post("/api/v1/runs", headers=once, json=wanted).json() for _ in range(2))
+    assert run == again
+    assert run["state"] == "queued"
+    assert program.get("/api/v1/runs?state=queued", headers=bearer).json() == [run]
+    assert program.post(f"/api/v1/runs/{run['id']}/cancel", headers=bearer).json()["state"] == "cancelled"
+    assert program.get(f"/api/v1/runs/{run['id']}", headers=bearer).json()["sentence"].endswith("nothing was spent.")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from privsynth.errors import InputError
-from privsynth.generators.registry import AUTO, GENERATORS
-from privsynth.pipeline.config import SynthesizeConfig
-from privsynth.service.sources.schema_text import declared_schema
+
+if TYPE_CHECKING:
+    from privsynth.pipeline.config import SynthesizeConfig
 
 
 class ReleaseRequest(BaseModel):
@@ -34,6 +34,8 @@ class ReleaseRequest(BaseModel):
 
 def generators_to_choose() -> list[tuple[str, str]]:
     """Return value and name of each generator that is private; the empty value stands for the default."""
+    from privsynth.generators.registry import AUTO, GENERATORS
+
     return [("", f"auto: {AUTO}"), *((name, name) for name, info in GENERATORS.items() if info.private)]
 
 
@@ -69,6 +71,9 @@ def config_of(origin: SourcePlace, request: ReleaseRequest, out: Path, **more: A
     Raises:
       ConfigError, SchemaError: something is absurd or contradicts something else.
     """
+    from privsynth.pipeline.config import SynthesizeConfig
+    from privsynth.service.sources.schema_text import declared_schema
+
     return SynthesizeConfig(
         source=origin.place, source_options=origin.options, dataset=origin.dataset,
         schema=declared_schema(origin.schema_text), out=out, **request.model_dump(), **more,

@@ -7,12 +7,10 @@ import json
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from privsynth.errors import InputError, NotAllowed, PrivsynthError
 from privsynth.ledger.ledger import Ledger
-from privsynth.pipeline.plan import plan as make_plan
-from privsynth.pipeline.usability.planned import Plan
-from privsynth.policy.files import load_policy
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
 from privsynth.service.record import record
@@ -23,6 +21,9 @@ from privsynth.service.sources.places import open_place, sentence_of
 from privsynth.service.sources.registry import known_source, options_of
 from privsynth.service.states import State
 from privsynth.service.store.runs import Run, Source
+
+if TYPE_CHECKING:
+    from privsynth.pipeline.usability.planned import Plan
 
 AROUND = (0.25, 0.5, 1.0, 2.0, 4.0)  # of the epsilon that is asked for (own): what less and what more would bring
 NOTHING_SPENT = "Cancelled before it began: nothing was spent."
@@ -43,6 +44,8 @@ def plan_release(service: Service, caller: Caller, source_id: int, request: Rele
     Raises:
       InputError: there is no such source, or what is asked for makes no sense.
     """
+    from privsynth.pipeline.plan import plan as make_plan
+
     caller.require(Act.PLAN)
     source, origin = _origin(service, source_id)
     found = []
@@ -71,6 +74,8 @@ def submit_release(
       InputError: there is no such source, it has no purpose, or what is asked for makes no sense.
       BudgetError: the ledger would refuse it now.
     """
+    from privsynth.policy.files import load_policy
+
     caller.require(Act.SUBMIT)
     purpose, run_id = purpose.strip(), _run_id(caller, once)
     if not 1 <= len(purpose) <= 2000:

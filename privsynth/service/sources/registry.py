@@ -11,13 +11,11 @@ from sqlalchemy import select
 
 from privsynth.errors import ConfigError, InputError, PrivsynthError
 from privsynth.ledger.names import check_dataset
-from privsynth.pipeline.suggest_schema import draft_schema
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
 from privsynth.service.record import record
 from privsynth.service.roles import Act
 from privsynth.service.sources.places import Kind, database_address, file_path, seal_place, sentence_of
-from privsynth.service.sources.schema_text import declared_schema
 from privsynth.service.store.runs import Source
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,78}[A-Za-z0-9])?")
@@ -85,6 +83,8 @@ def add_source(service: Service, caller: Caller, new: NewSource, origin: str) ->
     Raises:
       InputError: its header cannot be read, or another one has the name by now.
     """
+    from privsynth.pipeline.suggest_schema import draft_schema
+
     try:
         schema = draft_schema(origin, options_of(new.options), observe=False)
     except PrivsynthError as problem:
@@ -122,24 +122,28 @@ def options_of(told: dict[str, str]) -> dict[str, object]:
     return found
 
 
-def declare_schema(service: Service, caller: Caller, source_id: int, text: str) -> None:
-    """Replace what is declared about a source.
+def declare_schema(service: Service, caller: Caller, source_id: int, text: str) -> Source:
+    """Replace what is declared about a source, and return it.
 
     Raises:
       InputError: there is no such source, or it is retired.
       SchemaError: the text is no schema.
     """
+    from privsynth.service.sources.schema_text import declared_schema
+
     caller.require(Act.REGISTER_SOURCE)
     text = text.replace("\r\n", "\n")
     declared_schema(text)
     now = service.now()
     with service.database.writing() as session:
-        known_source(session.get(Source, source_id)).schema = text
+        source = known_source(session.get(Source, source_id))
+        source.schema = text
         record(session, "declare_schema", f"source {source_id}", person_id=caller.person_id, at=now)
+    return source
 
 
-def retire_source(service: Service, caller: Caller, source_id: int) -> None:
-    """End the use of a source, and delete it where it was uploaded; its releases stay.
+def retire_source(service: Service, caller: Caller, source_id: int) -> Source:
+    """End the use of a source, and return it; one that was uploaded is deleted. Its releases stay.
 
     Raises:
       InputError: there is no such source, or it is retired already.
@@ -154,6 +158,7 @@ def retire_source(service: Service, caller: Caller, source_id: int) -> None:
         record(session, "retire_source", f"source {source_id}", person_id=caller.person_id, at=now)
     if source.kind == "upload":
         Path(origin).unlink(missing_ok=True)
+    return source
 
 
 def known_source(source: Source | None) -> Source:

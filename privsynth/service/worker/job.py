@@ -22,8 +22,8 @@ from pydantic import BaseModel, ConfigDict
 
 from privsynth.errors import PrivsynthError, unexpected_sentence
 from privsynth.interrupts import signals_as_interrupts
-from privsynth.service.maker_key import passphrase_of
 from privsynth.service.runs.request import ReleaseRequest, SourcePlace, config_of
+from privsynth.service.secret_texts import passphrase_of
 
 NICE = 10  # of 19 (own): pages are answered first
 GRACE_S = 120.0  # from the polite request to end to the last one (own): an audit that ends early is written out

@@ -68,6 +68,7 @@ class RunWorker:
             if lock is not None and beat(self._service, run_id, self.name, "starting", 0.0) != Heard.LOST:
                 outcome = self._made(run_id, lock)
                 if outcome is not None:
+                    _wipe_left_overs(self._service)
                     self._end(run_id, outcome)
         return True
 
@@ -150,8 +151,13 @@ def recover(service: Service) -> None:
                 continue  # it lives, and could not say so
             end(service, run_id, worker, outcome_of(service, run_id, State.INTERRUPTED, LOST))
             forget_lock(service, run_id)
-        with sweeping(service.home):
-            pass
+        _wipe_left_overs(service)
+
+
+def _wipe_left_overs(service: Service) -> None:
+    """Wipe what processes left in the private folder that were killed."""
+    with sweeping(service.home):
+        pass
 
 
 def _as_sentence(text: str) -> str:

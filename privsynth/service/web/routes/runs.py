@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import json
 import secrets
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Form
+from fastapi import APIRouter, Depends, Form, Header
 from fastapi.responses import RedirectResponse, Response
+from pydantic import BaseModel, Field
 
 from privsynth.errors import BudgetError, InputError
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
 from privsynth.service.roles import Act
 from privsynth.service.runs.look_up import one_run, some_runs
-from privsynth.service.runs.request import generators_to_choose, request_of
+from privsynth.service.runs.request import ReleaseRequest, generators_to_choose, request_of
 from privsynth.service.runs.submit import cancel_run, plan_release, submit_release
 from privsynth.service.sources.registry import all_sources
 from privsynth.service.states import BUSY, HAS_RELEASE, State
+from privsynth.service.store.runs import Run
+from privsynth.service.web.api import api_router
 from privsynth.service.web.pages import page
-from privsynth.service.web.visitors import FormVisitor, ServiceHere, Visitor
+from privsynth.service.web.visitors import FormVisitor, Program, ServiceHere, Visitor
 
 router = APIRouter(include_in_schema=False)
+api = api_router("Runs")
 Short = Annotated[str, Form(max_length=200)]
 FOLLOW_S = 5  # between two looks at a run that somebody follows (own)
 
@@ -131,3 +136,96 @@ def cancel_form(service: ServiceHere, caller: FormVisitor, run_id: str) -> Respo
     """End a run, or ask that it ends."""
     cancel_run(service, caller, run_id)
     return RedirectResponse(f"/runs/{run_id}", 303)
+
+
+class WantedRelease(BaseModel):
+    """What to ask for, of which source."""
+
+    source: int = Field(ge=1, le=2**31 - 1)
+    request: ReleaseRequest
+
+
+class SubmittedRelease(WantedRelease):
+    """What to ask for, of which source, and why."""
+
+    purpose: str = Field(min_length=1, max_length=2000, description="What it is for, which those who decide read.")
+
+
+class RunFacts(BaseModel):
+    """A run: what was asked for, where it is, and why, in a sentence."""
+
+    id: str
+    dataset: str
+    source: str
+    purpose: str
+    asked_by: str
+    asked_at: datetime
+    request: ReleaseRequest
+    approvals_needed: int
+    state: State
+    sentence: str
+    stage: str = Field(description="What it does now; empty when it has ended.")
+    share: float = Field(description="Of the stage, from 0 to 1.")
+    cancelled: bool = Field(description="Somebody wants it to end.")
+    started_at: datetime | None
+    ended_at: datetime | None
+    manifest: str | None = Field(description="SHA-256 of the manifest of the release's public part.")
+
+
+class PlanFacts(BaseModel):
+    """A plan at one epsilon, as `privsynth plan --json` prints it; or why there is none there."""
+
+    epsilon: float
+    plan: dict[str, Any] | None
+    why: str
+
+
+@api.get("/runs", operation_id="runs")
+def runs_facts(service: ServiceHere, caller: Program, state: State | None = None) -> list[RunFacts]:
+    """List the newest runs that you may see, of one state or of all."""
+    return [_facts(run) for run in some_runs(service, caller, state=state)]
+
+
+@api.post("/runs", operation_id="submit", status_code=201)
+def submit_facts(
+    service: ServiceHere,
+    caller: Program,
+    wanted: SubmittedRelease,
+    idempotency_key: Annotated[str, Header(max_length=100, description="Sent again, it is the same run.")] = "",
+) -> RunFacts:
+    """Ask for a release, which spends the budget of its dataset when a worker makes it."""
+    return _facts(
+        submit_release(
+            service, caller, wanted.source, wanted.request, purpose=wanted.purpose, once=idempotency_key
+        )
+    )  # fmt: skip
+
+
+@api.post("/plans", operation_id="plan")
+def plan_facts(service: ServiceHere, caller: Program, wanted: WantedRelease) -> list[PlanFacts]:
+    """Say what releases would cost and resolve at this epsilon and around it; nothing is spent."""
+    return [
+        PlanFacts(epsilon=at.epsilon, plan=None if at.plan is None else at.plan.to_json(), why=at.why)
+        for at in plan_release(service, caller, wanted.source, wanted.request)
+    ]
+
+
+@api.get("/runs/{run_id}", operation_id="run")
+def run_facts(service: ServiceHere, caller: Program, run_id: str) -> RunFacts:
+    """Say where a run is."""
+    return _facts(one_run(service, caller, run_id))
+
+
+@api.post("/runs/{run_id}/cancel", operation_id="cancel")
+def cancel_facts(service: ServiceHere, caller: Program, run_id: str) -> RunFacts:
+    """End a run, or ask that it ends; what is drawn stays spent."""
+    return _facts(cancel_run(service, caller, run_id))
+
+
+def _facts(run: Run) -> RunFacts:
+    return RunFacts(
+        id=run.id, dataset=run.dataset, source=run.source.name, purpose=run.purpose, asked_by=run.submitter.display,
+        asked_at=run.made_at, request=ReleaseRequest(**json.loads(run.settings)), approvals_needed=run.needed,
+        state=State(run.state), sentence=run.sentence, stage=run.stage, share=run.share, cancelled=run.cancelled,
+        started_at=run.started_at, ended_at=run.ended_at, manifest=run.manifest,
+    )  # fmt: skip

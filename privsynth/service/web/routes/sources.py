@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Form
 from fastapi.responses import RedirectResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
 
 from privsynth.errors import InputError
 from privsynth.service.caller import Caller
@@ -20,11 +22,14 @@ from privsynth.service.sources.registry import (
     register_source,
     retire_source,
 )
-from privsynth.service.sources.schema_text import LONGEST
+from privsynth.service.store.runs import Source
+from privsynth.service.web.api import api_router
 from privsynth.service.web.pages import page
-from privsynth.service.web.visitors import FormVisitor, ServiceHere, Visitor
+from privsynth.service.web.visitors import FormVisitor, Program, ServiceHere, Visitor
 
 router = APIRouter(include_in_schema=False)
+api = api_router("Sources")
+LONGEST_SCHEMA = 2_000_000  # characters (own): a schema of 2,000 columns has a tenth of them
 Short = Annotated[str, Form(max_length=200)]
 Long = Annotated[str, Form(max_length=10_000)]
 
@@ -83,7 +88,7 @@ def declare_form(
     service: ServiceHere,
     caller: FormVisitor,
     source_id: int,
-    declared: Annotated[str, Form(max_length=2 * LONGEST)] = "",
+    declared: Annotated[str, Form(max_length=LONGEST_SCHEMA)] = "",
 ) -> Response:
     """Replace what is declared about a source."""
     try:
@@ -98,3 +103,71 @@ def retire_form(service: ServiceHere, caller: FormVisitor, source_id: int) -> Re
     """End the use of a source."""
     retire_source(service, caller, source_id)
     return RedirectResponse("/sources", 303)
+
+
+class RegisteredSource(BaseModel):
+    """What to say of a new source."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, max_length=80)
+    dataset: str = Field(min_length=1, max_length=200, description="Its name in the ledger.")
+    kind: Kind
+    place: str = Field(max_length=10_000, description="A path in the folder for sources, or the URL of a database.")
+    options: dict[str, str] = Field(default_factory=dict, description="How to read it: table, sheet, columns …")
+
+
+class DeclaredSchema(BaseModel):
+    """What is declared about a source, as YAML."""
+
+    text: str = Field(max_length=LONGEST_SCHEMA)
+
+
+class SourceFacts(BaseModel):
+    """A source, without its place."""
+
+    id: int
+    name: str
+    dataset: str
+    kind: str
+    options: dict[str, str]
+    text: str = Field(description="What is declared about it, as YAML.")
+    registered_at: datetime
+    retired_at: datetime | None
+
+
+@api.get("/sources", operation_id="sources")
+def sources_facts(service: ServiceHere, caller: Program) -> list[SourceFacts]:
+    """List all sources."""
+    return [_facts(source) for source in all_sources(service, caller)]
+
+
+@api.post("/sources", operation_id="register_source", status_code=201)
+def register_facts(service: ServiceHere, caller: Program, new: RegisteredSource) -> SourceFacts:
+    """Register a source; only the names of its columns are read."""
+    return _facts(register_source(service, caller, NewSource(**new.model_dump())))
+
+
+@api.get("/sources/{source_id}", operation_id="source")
+def source_facts(service: ServiceHere, caller: Program, source_id: int) -> SourceFacts:
+    """Show a source that is in use."""
+    return _facts(one_source(service, caller, source_id))
+
+
+@api.put("/sources/{source_id}/schema", operation_id="declare_schema")
+def declare_facts(service: ServiceHere, caller: Program, source_id: int, declared: DeclaredSchema) -> SourceFacts:
+    """Replace what is declared about a source."""
+    return _facts(declare_schema(service, caller, source_id, declared.text))
+
+
+@api.post("/sources/{source_id}/retire", operation_id="retire_source")
+def retire_facts(service: ServiceHere, caller: Program, source_id: int) -> SourceFacts:
+    """End the use of a source."""
+    return _facts(retire_source(service, caller, source_id))
+
+
+def _facts(source: Source) -> SourceFacts:
+    return SourceFacts(
+        id=source.id, name=source.name, dataset=source.dataset, kind=source.kind, options=json.loads(source.options),
+        text=source.schema, registered_at=source.made_at, retired_at=source.retired_at,
+    )  # fmt: skip

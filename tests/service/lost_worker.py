@@ -1,0 +1,22 @@
+"""A worker in a process of its own, which can be killed: it makes one run."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from threading import Event
+
+from privsynth.service.context import Service
+from privsynth.service.secret_texts import Vault
+from privsynth.service.settings import ServiceSettings
+from privsynth.service.store.database import Database
+from privsynth.service.worker.worker import RunWorker
+
+if __name__ == "__main__":
+    settings, home, database, secret, now, *command = sys.argv[1:]
+    service = Service(
+        settings=ServiceSettings.model_validate_json(settings), home=Path(home), database=Database.at(database, Path()),
+        vault=Vault.at(Path(secret)), now=lambda: datetime.fromisoformat(now),
+    )  # fmt: skip
+    RunWorker(service, 1, Event(), command=command).once()

@@ -1,0 +1,239 @@
+"""Runs whose process or worker is killed, stopped or slept: nothing is spent twice, made twice or left lying about.
+
+No test waits for a time: a process says on a pipe that it has come to its step, and its lock is free when it is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+from service.releases import SMALL, desk, worker_of
+from service.stopping_job import STEPS
+
+from privsynth.errors import ServiceUnavailable
+from privsynth.ledger.events import EPSILON_UNITS
+from privsynth.ledger.ledger import Ledger
+from privsynth.service.runs.look_up import one_run
+from privsynth.service.runs.submit import cancel_run, submit_release
+from privsynth.service.states import State
+from privsynth.service.store.runs import Run
+from privsynth.service.worker import lease, worker
+from privsynth.service.worker.lease import Heard, beat, take
+from privsynth.service.worker.outcome import RunOutcome
+from privsynth.service.worker.worker import recover
+from privsynth.workspace import PARTIAL, open_locked
+
+HERE = Path(__file__).parent
+# What a run that was lost at a step has cost, and whether there is a release.
+COSTS = {"begun": 0, "reserved": 0, "drawn": 1, "published": 1, "completed": 1}
+MADE = {"published", "completed"}
+LIMIT_S = 120  # of a test that would wait for ever (own)
+
+
+class World:
+    """A service with one run that waits, and a process that stops at a step of it."""
+
+    def __init__(self, institution, tmp_path, step: str, **settings) -> None:
+        self.at = desk(institution, tmp_path, **settings)
+        self.service = self.at.service
+        self.run_id = submit_release(self.service, self.at.submitter, self.at.source.id, SMALL, purpose="a test").id
+        self._pipe = tmp_path / "pipe"
+        os.mkfifo(self._pipe)
+        self.command = (sys.executable, str(HERE / "stopping_job.py"), step, str(self._pipe))
+        self._secret = tmp_path / "secret"
+        self._environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parents[1]), str(HERE.parent)])}
+        self.stop = Event()
+
+    def start_worker(self) -> Thread:
+        """Let a worker of this process make the run."""
+        os.environ["PYTHONPATH"] = self._environ["PYTHONPATH"]
+        thread = Thread(target=worker_of(self.service, self.stop, command=self.command).once, daemon=True)
+        thread.start()
+        return thread
+
+    def start_other_worker(self) -> subprocess.Popen:
+        """Let a worker of another process make it."""
+        told = [self.service.settings.model_dump_json(), self.service.home, self.service.database.engine.url]
+        told += [self._secret, self.service.now().isoformat(), *self.command]
+        line = [sys.executable, str(HERE / "lost_worker.py"), *map(str, told)]
+        return subprocess.Popen(line, env=self._environ)
+
+    def job(self) -> int:
+        """Wait until the process has come to its step, and return its number."""
+        return int(self._pipe.read_text())
+
+    def wait_for_its_end(self) -> None:
+        """Return when the process of the run is gone, and its worker too."""
+        os.close(open_locked(self.service.folder / "locks" / self.run_id, wait=True))
+
+    @property
+    def run(self) -> Run:
+        return one_run(self.service, self.at.submitter, self.run_id)
+
+    def check(self, step: str, state: State) -> None:
+        """Check the state of a run that was lost at a step, its sentence, what it cost, and what lies about."""
+        run, account = self.run, Ledger(self.service.home).account("admissions")
+        assert run.state == (State.TO_DECIDE if step in MADE else state), run.sentence
+        assert account.spent_epsilon_units == COSTS[step] * EPSILON_UNITS
+        said = "Nothing was spent." if not COSTS[step] else "The release is made" if step in MADE else "stay spent"
+        assert said in run.sentence
+        assert (run.manifest is not None) == (run.officer_manifest is not None) == (step in MADE)
+        work = self.service.home / "work"
+        assert not [path for path in work.rglob("*") if path.name.startswith(("run-", "out-"))]
+        assert not list(self.service.home.rglob(f"*{PARTIAL}*"))
+
+
+@pytest.fixture
+def world(institution, tmp_path, monkeypatch):
+    monkeypatch.setattr(worker, "BEAT_S", 0.01)  # nobody waits for a beat
+    monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
+    signal.signal(signal.SIGALRM, lambda *_: pytest.fail("the run never came to its step"))
+    signal.alarm(LIMIT_S)
+    yield lambda step, **settings: World(institution, tmp_path, step, **settings)
+    signal.alarm(0)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_process_that_is_killed_ends_its_run_and_what_it_cost_is_said(world, step):
+    here = world(step)
+    thread = here.start_worker()
+    os.kill(here.job(), signal.SIGKILL)
+    thread.join()
+    here.check(step, State.INTERRUPTED)
+    assert not worker_of(here.service, command=here.command).once()  # and is never made again
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_worker_and_a_process_that_are_killed_leave_a_run_that_the_next_one_settles(world, clock, step):
+    here = world(step)
+    other = here.start_other_worker()
+    job = here.job()
+    other.kill()
+    other.wait()
+    os.kill(job, signal.SIGKILL)
+    here.wait_for_its_end()
+    assert here.run.state == State.RUNNING
+    recover(here.service)
+    assert here.run.state == State.RUNNING  # its lease has not passed
+    clock.move(minutes=1)
+    recover(here.service)
+    here.check(step, State.INTERRUPTED)
+    recover(here.service)  # a second look changes nothing
+    here.check(step, State.INTERRUPTED)
+
+
+@pytest.mark.parametrize("step", ["begun", "reserved", "drawn"])
+def test_a_process_ends_by_itself_when_its_worker_is_killed(world, clock, step):
+    here = world(step)
+    other = here.start_other_worker()
+    here.job()
+    other.kill()
+    other.wait()
+    here.wait_for_its_end()
+    clock.move(minutes=1)
+    recover(here.service)
+    here.check(step, State.INTERRUPTED)
+
+
+def test_a_worker_that_lives_keeps_its_run_however_late_it_is(world, clock):
+    here = world("drawn")
+    thread = here.start_worker()
+    job = here.job()
+    clock.move(hours=5)  # or the clock was set
+    recover(here.service)
+    assert here.run.state == State.RUNNING
+    os.kill(job, signal.SIGKILL)
+    thread.join()
+    here.check("drawn", State.INTERRUPTED)
+
+
+def test_a_worker_that_slept_between_taking_a_run_and_starting_it_has_lost_it(world, clock):
+    here = world("drawn")
+    assert take(here.service, "sleeper") == here.run_id
+    clock.move(minutes=1)
+    recover(here.service)
+    assert here.run.state == State.INTERRUPTED
+    assert beat(here.service, here.run_id, "sleeper", "reading", 0.0) == Heard.LOST
+    lease.end(here.service, here.run_id, "sleeper", RunOutcome(State.TO_DECIDE, "late"))
+    assert here.run.state == State.INTERRUPTED
+
+
+@pytest.mark.parametrize("step", ["reserved", "drawn"])
+def test_a_run_that_is_cancelled_ends_politely(world, step):
+    here = world(step)
+    thread = here.start_worker()
+    here.job()
+    cancel_run(here.service, here.at.submitter, here.run_id)
+    thread.join()
+    here.check(step, State.CANCELLED)
+    assert here.run.sentence.startswith("Cancelled while it ran.")
+
+
+def test_a_run_that_takes_too_long_is_ended(world):
+    here = world("nowhere", run_hours=1e-9)
+    here.start_worker().join()
+    here.check("begun", State.FAILED)
+    assert "longer than" in here.run.sentence
+
+
+def test_a_service_that_stops_ends_its_run(world):
+    here = world("drawn")
+    thread = here.start_worker()
+    here.job()
+    here.stop.set()
+    thread.join()
+    here.check("drawn", State.INTERRUPTED)
+    assert "the service was stopped" in here.run.sentence
+
+
+def test_the_end_is_written_when_the_database_is_back(world, monkeypatch):
+    here, away = world("nowhere"), [True, True]
+
+    def end(*args):
+        if away and away.pop():
+            raise ServiceUnavailable("the service's database does not answer")
+        lease.end(*args)
+
+    monkeypatch.setattr(worker, "end", end)
+    monkeypatch.setattr(worker, "POLL_S", 0.01)
+    here.start_worker().join()
+    assert not away
+    here.check("completed", State.TO_DECIDE)
+
+
+def test_neither_the_command_line_nor_the_environment_of_a_process_says_where_the_rows_are(world):
+    here = world("begun")
+    thread = here.start_worker()
+    job = here.job()
+    shown = b"".join(Path(f"/proc/{job}/{name}").read_bytes() for name in ("cmdline", "environ"))
+    os.kill(job, signal.SIGKILL)
+    thread.join()
+    assert b"admissions" not in shown
+    assert not [path for path in here.service.folder.rglob("*.json") if "admissions" in path.read_text()]
+
+
+def test_workers_side_by_side_never_take_one_run_twice(each_service, tmp_path):
+    from service.conftest import Institution
+
+    at = desk(Institution(each_service), tmp_path)
+    wanted = {submit_release(at.service, at.submitter, at.source.id, SMALL, purpose=str(n)).id for n in range(6)}
+    taken: list[str] = []
+
+    def look(name: str) -> None:
+        while len(taken) < len(wanted):
+            if (run_id := take(replace(at.service), name)) is not None:
+                taken.append(run_id)
+
+    threads = [Thread(target=look, args=(f"worker {n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(taken) == sorted(wanted)

@@ -147,7 +147,7 @@ class Standing:
 
     def made_by(self, holder: str, keyid: str) -> bool:
         """Say whether a person made the release, by any of their keys."""
-        return keyid == self.release.keyid or _person(holder) in self.makers
+        return keyid == self.release.keyid or person_named(holder) in self.makers
 
     @property
     def approved_by(self) -> list[str]:

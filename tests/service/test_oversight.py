@@ -73,8 +73,8 @@ def test_what_waits_for_whom(service, institution, sub):
     assert waits(service, auditor) == waits(service, boss) == {}
     with service.database.writing() as session:
         session.add(
-            Decision(run_id="r-decide", submitter_id=sub.person_id, person_id=approver.person_id, meaning="approved", file="a" * 64,
-                     comment="", at=service.now())
+            Decision(run_id="r-decide", submitter_id=sub.person_id, person_id=approver.person_id, meaning="approved",
+                     file="a" * 64, comment="", at=service.now())
         )  # fmt: skip
     assert "r-decide" not in waits(service, approver)
     with service.database.writing() as session:

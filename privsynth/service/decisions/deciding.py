@@ -84,17 +84,22 @@ def require_confirmed(service: Service, caller: Caller, proof: TypedProof) -> No
     Raises:
       NotAllowed: it is missing, or wrong.
     """
-    now = service.now()
-    if caller.confirmed_at is None or now - caller.confirmed_at <= CONFIRMED:
+    if not asks_password(service, caller):
         return
-    with service.database.reading() as session:
-        if session.get_one(Person, caller.person_id).password is None:
-            return
     if not proof.password:
         raise NotAllowed("type your password again: you signed in more than five minutes ago")
     confirm(service, caller, proof.password, proof.address)
     with service.database.writing() as session:
-        session.execute(update(SignedIn).where(SignedIn.form_token == caller.form_token).values(confirmed_at=now))
+        mine = update(SignedIn).where(SignedIn.form_token == caller.form_token)
+        session.execute(mine.values(confirmed_at=service.now()))
+
+
+def asks_password(service: Service, caller: Caller) -> bool:
+    """Say whether a person has to type the password again before an act that cannot be undone."""
+    if caller.confirmed_at is None or service.now() - caller.confirmed_at <= CONFIRMED:
+        return False
+    with service.database.reading() as session:
+        return session.get_one(Person, caller.person_id).password is not None
 
 
 def _require_decidable(service: Service, caller: Caller, run_id: str, words: SaidWords) -> None:

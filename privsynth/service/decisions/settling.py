@@ -15,15 +15,18 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from privsynth.approvals.decisions import Read
+from privsynth.approvals.revocations import own_list
+from privsynth.approvals.revoking import LIST
 from privsynth.approvals.situation import Situation, situation
 from privsynth.service.context import Service
-from privsynth.service.decisions.release import draft_of, keyrings_of, released, signed_files
+from privsynth.service.decisions.release import draft_of, edition_of, keyrings_of, released, signed_files
 from privsynth.service.record import record
 from privsynth.service.roles import Act, may
-from privsynth.service.states import DECIDABLE, State
+from privsynth.service.states import DECIDABLE, NEXT, State
 from privsynth.service.store.people import Person
 from privsynth.service.store.runs import Decision, Run
 from privsynth.signing.store import names
+from privsynth.signing.verification import Expected, verify_folder
 from privsynth.transparency.log import configured_log
 
 _OWN_KEY = re.compile(r"person([1-9][0-9]*)-[1-9][0-9]*")
@@ -40,18 +43,52 @@ def situation_of(service: Service, run: Run) -> Situation:
     return situation(draft, keyrings_of(service), log, needed=run.needed, now=service.now())
 
 
-def settle(service: Service, run_id: str) -> list[Decision]:
-    """Enter what was signed, counts, and has no row yet, and return the new rows; nearly always there are none.
+def settle(service: Service, run_id: str) -> None:
+    """Enter what is signed, counts, and is not in the database: decisions, the edition, a revocation.
+
+    Nearly always there is nothing. The caller holds the release (`alone`).
 
     Raises:
       As `situation_of`, where there is something to enter; ServiceUnavailable: the database does not answer.
     """
+    _settle_decisions(service, run_id)
+    with service.database.reading() as session:
+        run = released(session, run_id)
+    if State(run.state) != State.REVOKED and is_listed(service, run):
+        _to_state(service, run_id, State.REVOKED, "enter_revocation", edition=run.edition)
+    elif State(run.state) == State.APPROVED and edition_of(service, run_id).is_dir():
+        found = verify_folder(edition_of(service, run_id), keyrings_of(service), service.now(), Expected("public"))
+        if found.draft == run.manifest:
+            _to_state(service, run_id, State.PUBLISHED, "enter_edition", edition=found.manifest)
+
+
+def is_listed(service: Service, run: Run) -> bool:
+    """Say whether the list of revocations has a release, also where the database does not know it yet.
+
+    Raises:
+      VerificationError, UnknownSigner, ConfigError: the list was changed, or cannot be read.
+    """
+    found = own_list(service.home / LIST, keyrings_of(service))
+    entries = [found.about(one) for one in (run.manifest, run.edition) if found is not None and one is not None]
+    return any(entry is not None and not entry.successor for entry in entries)
+
+
+def _to_state(service: Service, run_id: str, state: State, act: str, *, edition: str | None) -> None:
+    with service.database.writing() as session:
+        run = session.get_one(Run, run_id)
+        if state not in NEXT[State(run.state)]:
+            return
+        run.state, run.edition = state, edition
+        record(session, act, f"run {run_id}", person_id=None, at=service.now(), edition=edition)
+
+
+def _settle_decisions(service: Service, run_id: str) -> None:
     with service.database.reading() as session:
         run = released(session, run_id)
         entered = {row.file for row in _rows(session, run_id)}
     fresh = signed_files(draft_of(service, run_id)).keys() - entered
     if not fresh or State(run.state) not in DECIDABLE:
-        return []
+        return
     found = [one for one in situation_of(service, run).found.read if one.digest in fresh]
     with service.database.writing() as session:
         run = session.get_one(Run, run_id)
@@ -76,7 +113,6 @@ def settle(service: Service, run_id: str) -> list[Decision]:
             )  # fmt: skip
         if made:
             run.state = state_of(_rows(session, run_id), run.needed)
-    return made
 
 
 def counts(one: Read, run: Run, person: Person) -> bool:

@@ -11,12 +11,11 @@ from privsynth.approvals.verdict import ReportVerdicts
 from privsynth.errors import PrivsynthError
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
-from privsynth.service.decisions.deciding import CONFIRMED
+from privsynth.service.decisions.deciding import asks_password
 from privsynth.service.decisions.release import alone, released
 from privsynth.service.decisions.settling import settle, situation_of
 from privsynth.service.roles import Act
 from privsynth.service.states import DECIDABLE, State
-from privsynth.service.store.people import Person
 from privsynth.service.store.runs import Run
 
 
@@ -83,12 +82,10 @@ def decision_page(service: Service, caller: Caller, run_id: str) -> DecisionPage
             select(Run).where(Run.dataset == run.dataset, Run.id != run_id, Run.state == State.PUBLISHED)
             .order_by(Run.ended_at.desc()).limit(1)
         ).first()  # fmt: skip
-        has_password = session.get_one(Person, caller.person_id).password is not None
     entered = {row.file for row in run.decisions}
-    stale = caller.confirmed_at is not None and service.now() - caller.confirmed_at > CONFIRMED
     return DecisionPage(
         run=run, problem=problem, verdicts=None if stands is None else stands.verdicts,
         uncounted=tuple(one for one in (() if stands is None else stands.read) if one.digest not in entered),
         missing=() if stands is None else stands.missing or (), earlier=earlier,
-        mine=run.submitter_id == caller.person_id, asks_password=stale and has_password,
+        mine=run.submitter_id == caller.person_id, asks_password=asks_password(service, caller),
     )  # fmt: skip

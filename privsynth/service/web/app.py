@@ -7,17 +7,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
-from privsynth.errors import InputError, NotAllowed, PrivsynthError, ServiceUnavailable
+from privsynth.errors import PrivsynthError
 from privsynth.service.context import Service
-from privsynth.service.web.pages import error_page, is_api, stylesheet
+from privsynth.service.web.pages import error_page, is_api, status_of, stylesheet
 from privsynth.service.web.protection import Protection
 from privsynth.service.web.routes import ROUTERS
 from privsynth.service.web.visitors import SignInFirst
-
-# What went wrong -> the status of the answer; the first that fits counts.
-STATUS: tuple[tuple[type[PrivsynthError], int], ...] = (
-    (NotAllowed, 403), (ServiceUnavailable, 503), (InputError, 422), (PrivsynthError, 409),
-)  # fmt: skip
 
 
 def create_app(service: Service) -> FastAPI:
@@ -42,8 +37,7 @@ def _answer(request: Request, status: int, sentence: str) -> Response:
 
 
 def _refused(request: Request, problem: Exception) -> Response:
-    status = next(status for kind, status in STATUS if isinstance(problem, kind))
-    return _answer(request, status, str(problem))
+    return _answer(request, status_of(problem), str(problem))
 
 
 def _sign_in_first(request: Request, problem: Exception) -> Response:

@@ -11,9 +11,20 @@ from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from privsynth.errors import InputError, NotAllowed, PrivsynthError, ServiceUnavailable
 from privsynth.pages.templates import templates_dir
 from privsynth.service.caller import Caller
 from privsynth.service.roles import Act
+
+# What went wrong -> the status of the answer; the first that fits counts.
+STATUS: tuple[tuple[type[PrivsynthError], int], ...] = (
+    (NotAllowed, 403), (ServiceUnavailable, 503), (InputError, 422), (PrivsynthError, 409),
+)  # fmt: skip
+
+
+def status_of(problem: Exception) -> int:
+    """Return the status of an answer that says so."""
+    return next((status for kind, status in STATUS if isinstance(problem, kind)), 500)
 
 
 @cache

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from privsynth.service.web.routes import acts, decisions, keys, overview, people, runs, sign_in, sources, tokens
+from privsynth.service.web.routes import (
+    acts,
+    decisions,
+    delivery,
+    keys,
+    overview,
+    people,
+    public,
+    runs,
+    sign_in,
+    sources,
+    tokens,
+)
 
 ROUTERS = (
     sign_in.router,
@@ -13,6 +25,8 @@ ROUTERS = (
     runs.api,
     decisions.router,
     keys.router,
+    delivery.router,
+    public.router,
     overview.router,
     overview.api,
     acts.router,

@@ -8,13 +8,13 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from privsynth.approvals.deciding import SaidWords
-from privsynth.errors import NotAllowed, PrivsynthError
+from privsynth.errors import PrivsynthError
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
 from privsynth.service.decisions.deciding import TypedProof, decide
 from privsynth.service.decisions.reports import officer_report, public_report
 from privsynth.service.decisions.sheet import decision_page
-from privsynth.service.web.pages import page
+from privsynth.service.web.pages import page, status_of
 from privsynth.service.web.visitors import FormVisitor, ServiceHere, Visitor, address_of
 
 router = APIRouter(include_in_schema=False)
@@ -33,10 +33,11 @@ def report_answer(text: bytes) -> Response:
 
 
 def _page(
-    service: Service, caller: Caller, run_id: str, *, problem: str = "", status: int = 200, comment: str = ""
+    service: Service, caller: Caller, run_id: str, *, problem: Exception | None = None, comment: str = ""
 ) -> Response:
     told = decision_page(service, caller, run_id)
-    return page("decide.html", caller, status=status, told=told, run=told.run, problem=problem, comment=comment)
+    status, said = (200, "") if problem is None else (status_of(problem), str(problem))
+    return page("decide.html", caller, status=status, told=told, run=told.run, problem=said, comment=comment)
 
 
 @router.get("/runs/{run_id}/decide")
@@ -62,8 +63,7 @@ def decide_form(
     try:
         decide(service, caller, run_id, words, TypedProof(passphrase, password, address_of(request)))
     except PrivsynthError as problem:
-        status = 403 if isinstance(problem, NotAllowed) else 422
-        return _page(service, caller, run_id, problem=str(problem), status=status, comment=comment)
+        return _page(service, caller, run_id, problem=problem, comment=comment)
     return RedirectResponse(f"/runs/{run_id}/decide", 303)
 
 

@@ -1,0 +1,53 @@
+"""`HandOutPage`: a release after the decision: published, offered, revoked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from privsynth.errors import InputError, PrivsynthError
+from privsynth.service.caller import Caller
+from privsynth.service.context import Service
+from privsynth.service.decisions.deciding import asks_password
+from privsynth.service.decisions.release import alone, released
+from privsynth.service.decisions.settling import settle
+from privsynth.service.delivery.offers import offers_of
+from privsynth.service.roles import Act
+from privsynth.service.runs.look_up import sees
+from privsynth.service.store.runs import Offer, Run
+
+
+@dataclass(frozen=True)
+class HandOutPage:
+    """A release, and to whom it was offered.
+
+    Attributes:
+      problem: why its files do not verify, or "".
+      asks_password: whether it has to be typed again.
+    """
+
+    run: Run
+    offers: list[Offer]
+    problem: str
+    asks_password: bool
+
+
+def hand_out_page(service: Service, caller: Caller, run_id: str) -> HandOutPage:
+    """Return what is to be known; what was made and not entered yet is entered first.
+
+    Raises:
+      InputError: there is no such release that the person may see.
+    """
+    caller.require(Act.SEE_OFFERS)
+    with service.database.reading() as session:
+        run = released(session, run_id)
+    if not sees(caller, run):
+        raise InputError("there is no such release")
+    problem = ""
+    try:
+        with alone(service, run_id):
+            settle(service, run_id)
+    except PrivsynthError as found:
+        problem = str(found)
+    with service.database.reading() as session:
+        run = released(session, run_id)
+    return HandOutPage(run, offers_of(service, caller, run_id), problem, asks_password(service, caller))

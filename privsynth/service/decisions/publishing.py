@@ -1,0 +1,124 @@
+"""Publishing the approved edition of a release, and revoking a release: signed with the service's own key."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from privsynth.approvals.deciding import OpenKey
+from privsynth.approvals.revocations import ROLES as MAY_REVOKE
+from privsynth.approvals.revocations import RevokedRelease, own_list
+from privsynth.approvals.revoking import DAYS, LIST, Office
+from privsynth.approvals.revoking import revoke as add_to_list
+from privsynth.editions.publishing import WantedEdition
+from privsynth.editions.publishing import publish as make_edition
+from privsynth.errors import CheckFailed, InputError, PrivsynthError, ServiceUnavailable
+from privsynth.service.caller import Caller
+from privsynth.service.context import Service
+from privsynth.service.decisions.deciding import TypedProof, require_confirmed
+from privsynth.service.decisions.release import alone, draft_of, edition_of, keyrings_of, released, require_other
+from privsynth.service.decisions.settling import settle, situation_of
+from privsynth.service.maker_key import passphrase_of
+from privsynth.service.record import record
+from privsynth.service.roles import Act
+from privsynth.service.states import State
+from privsynth.service.store.runs import Run
+from privsynth.signing.store import open_key
+from privsynth.transparency.log import configured_log
+
+
+def publish(service: Service, caller: Caller, run_id: str, *, comments: bool, proof: TypedProof) -> Run:
+    """Make the approved edition of a release, and return the run.
+
+    It is refused unless both the service's rows and the signed files say that enough people approve. The edition
+    appears whole and in the log, and its state follows: where the database does not take that, the error says so, and
+    the next who looks at the release enters it.
+
+    Args:
+      comments: whether recipients read what people wrote.
+    Raises:
+      NotAllowed: the caller asked for the release, has another role, or did not type the password again.
+      InputError: there is no such release, or it is not approved.
+      CheckFailed: files, log or the list of revocations say that it may not leave.
+      OutputError, KeyFileError, VerificationError, LogDamaged, LogUnavailable: as `privsynth publish`.
+    """
+    caller.require(Act.PUBLISH)
+    _required(service, caller, run_id, State.APPROVED)
+    require_confirmed(service, caller, proof)
+    with alone(service, run_id):
+        settle(service, run_id)
+        run = _required(service, caller, run_id, State.APPROVED)
+        stands = situation_of(service, run)
+        if (reasons := stands.withheld(own_list(service.home / LIST, keyrings_of(service)))) is not None:
+            raise CheckFailed(
+                f"this release may not leave{''.join(f'; {one}' for one in reasons)}. Nothing was published"
+            )
+        now = service.now().replace(microsecond=0)
+        with service.database.writing() as session:  # before the edition: whoever asked for it is known, come what may
+            about = f"run {run_id}"
+            record(session, "publish", about, person_id=caller.person_id, at=now, comments=comments)
+        wanted = WantedEdition(draft_of(service, run_id), edition_of(service, run_id), comments, now)
+        made = make_edition(service.home, stands, wanted, keyrings_of(service), own_maker_key(service))
+        try:
+            settle(service, run_id)
+            with service.database.reading() as session:
+                run = session.get_one(Run, run_id)
+        except PrivsynthError as problem:
+            raise ServiceUnavailable(
+                "the edition is made, and could not be entered in the service's database now: it is entered as soon as "
+                "somebody opens this release"
+            ) from problem
+        assert run.edition == made.digest
+        return run
+
+
+def revoke(service: Service, caller: Caller, run_id: str, reason: str, proof: TypedProof) -> Run:
+    """Revoke a release: in the signed list that recipients ask for, in the log, and in the service; return the run.
+
+    Raises:
+      NotAllowed: the caller has another role, or did not type the password again.
+      InputError: there is no such release, it is revoked already, or the reason is not one line.
+      KeyFileError, VerificationError, LogDamaged, LogUnavailable: as `privsynth revoke`.
+    """
+    caller.require(Act.REVOKE)
+    with service.database.reading() as session:
+        run = released(session, run_id)
+    if State(run.state) == State.REVOKED or run.manifest is None:
+        raise InputError("this release is revoked already")
+    require_confirmed(service, caller, proof)
+    now = service.now().replace(microsecond=0)
+    entry = RevokedRelease(run.manifest, reason.strip(), now)
+    with alone(service, run_id):
+        with service.database.writing() as session:
+            record(session, "revoke", f"run {run_id}", person_id=caller.person_id, at=now, reason=entry.reason)
+        office = Office(service.home, service.home / LIST, keyrings_of(service), configured_log(service.home))
+        if office.log is not None:
+            office.log.require_ready(now)
+        known = own_list(office.path, office.keyrings)
+        if known is None or known.about(run.manifest) is None:
+            opened = own_maker_key(service)(roles=MAY_REVOKE)
+            add_to_list(office, (entry,), opened, days=DAYS, now=now)
+        try:
+            settle(service, run_id)
+        except PrivsynthError as problem:
+            raise ServiceUnavailable(
+                "the release is revoked in the list, and could not be marked so in the service's database now: that is "
+                "done as soon as somebody opens it. Nobody can download it any more"
+            ) from problem
+    with service.database.reading() as session:
+        return session.get_one(Run, run_id)
+
+
+def own_maker_key(service: Service) -> OpenKey:
+    """Return what opens the service's own key."""
+    settings = service.settings
+    passphrase = passphrase_of(settings.key_passphrase_file)
+    return partial(open_key, service.home, settings.key, passphrase, now=service.now())
+
+
+def _required(service: Service, caller: Caller, run_id: str, state: State) -> Run:
+    with service.database.reading() as session:
+        run = released(session, run_id)
+    require_other(run, caller)
+    if State(run.state) != state:
+        raise InputError(f"this release is {run.state.replace('_', ' ')}, and not {state}")
+    return run

@@ -1,0 +1,1 @@
+"""What leaves the service: published editions, offered to named recipients."""

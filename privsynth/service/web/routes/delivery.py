@@ -1,0 +1,95 @@
+"""Pages on which a release is published, offered to recipients, and revoked."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Path, Request
+from fastapi.responses import RedirectResponse, Response
+
+from privsynth.errors import PrivsynthError
+from privsynth.service.caller import Caller
+from privsynth.service.context import Service
+from privsynth.service.decisions.deciding import TypedProof
+from privsynth.service.decisions.handing_out import hand_out_page
+from privsynth.service.decisions.publishing import publish, revoke
+from privsynth.service.delivery.offers import LONGEST_DAYS, make_offer, withdraw_offer
+from privsynth.service.web.pages import page, status_of
+from privsynth.service.web.visitors import FormVisitor, ServiceHere, Visitor, address_of
+
+router = APIRouter(include_in_schema=False)
+Line = Annotated[str, Form(max_length=2_000)]
+Secret = Annotated[str, Form(max_length=1_000)]
+Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
+
+
+def _page(
+    service: Service, caller: Caller, run_id: str, *, problem: Exception | None = None, link: str = ""
+) -> Response:
+    told = hand_out_page(service, caller, run_id)
+    status = 200 if problem is None else status_of(problem)
+    return page(
+        "hand_out.html", caller, status=status, told=told, run=told.run, now=service.now(), longest=LONGEST_DAYS,
+        problem="" if problem is None else str(problem), link=link,
+    )  # fmt: skip
+
+
+@router.get("/runs/{run_id}/hand-out")
+def hand_out(service: ServiceHere, caller: Visitor, run_id: str) -> Response:
+    """Show where a release stands after the decision, and to whom it was offered."""
+    return _page(service, caller, run_id)
+
+
+@router.post("/runs/{run_id}/publish")
+def publish_form(
+    request: Request,
+    service: ServiceHere,
+    caller: FormVisitor,
+    run_id: str,
+    comments: Annotated[bool, Form()] = False,
+    password: Secret = "",
+) -> Response:
+    """Publish the approved edition."""
+    try:
+        publish(service, caller, run_id, comments=comments, proof=TypedProof("", password, address_of(request)))
+    except PrivsynthError as problem:
+        return _page(service, caller, run_id, problem=problem)
+    return RedirectResponse(f"/runs/{run_id}/hand-out", 303)
+
+
+@router.post("/runs/{run_id}/revoke")
+def revoke_form(
+    request: Request, service: ServiceHere, caller: FormVisitor, run_id: str, reason: Line, password: Secret = ""
+) -> Response:
+    """Revoke a release."""
+    try:
+        revoke(service, caller, run_id, reason, TypedProof("", password, address_of(request)))
+    except PrivsynthError as problem:
+        return _page(service, caller, run_id, problem=problem)
+    return RedirectResponse(f"/runs/{run_id}/hand-out", 303)
+
+
+@router.post("/runs/{run_id}/offers")
+def offer_form(
+    request: Request,
+    service: ServiceHere,
+    caller: FormVisitor,
+    run_id: str,
+    recipient: Line,
+    terms: Annotated[str, Form(max_length=40_000)],
+    days: Annotated[int, Form()],
+) -> Response:
+    """Offer an edition, and show the link once."""
+    try:
+        _, secret = make_offer(service, caller, run_id, recipient=recipient, terms=terms, days=days)
+    except PrivsynthError as problem:
+        return _page(service, caller, run_id, problem=problem)
+    address = service.settings.public_url or str(request.base_url).rstrip("/")
+    return _page(service, caller, run_id, link=f"{address}/download/{secret}")
+
+
+@router.post("/offers/{offer_id}/withdraw")
+def withdraw_form(service: ServiceHere, caller: FormVisitor, offer_id: Number) -> Response:
+    """End an offer."""
+    offer = withdraw_offer(service, caller, offer_id)
+    return RedirectResponse(f"/runs/{offer.run_id}/hand-out", 303)

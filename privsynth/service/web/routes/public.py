@@ -1,0 +1,66 @@
+"""Pages without signing in: of recipients who have a link, and of everybody who verifies a release."""
+
+from __future__ import annotations
+
+import re
+
+from fastapi import APIRouter
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.exceptions import HTTPException
+
+from privsynth.errors import InputError
+from privsynth.service.delivery.archive import archive_of, file_name
+from privsynth.service.delivery.offers import accept_terms, begin_download, offered
+from privsynth.service.delivery.public import public_keyring, public_verify_page, revocations
+from privsynth.service.web.pages import page
+from privsynth.service.web.visitors import ServiceHere
+
+router = APIRouter(include_in_schema=False)
+_POLICY = re.compile(r'http-equiv="Content-Security-Policy" content="([^"]+)"')
+_ATTACHED = {"content-disposition": "attachment"}
+
+
+@router.get("/download/{secret}")
+def offer_page(service: ServiceHere, secret: str) -> Response:
+    """Show a recipient what is offered, and on which terms."""
+    return page("offer.html", offer=offered(service, secret), secret=secret)
+
+
+@router.post("/download/{secret}/accept")
+def accept_form(service: ServiceHere, secret: str) -> Response:
+    """Accept the terms."""
+    accept_terms(service, secret)
+    return RedirectResponse(f"/download/{secret}", 303)
+
+
+@router.get("/download/{secret}/release.zip")
+def download(service: ServiceHere, secret: str) -> Response:
+    """Send the edition."""
+    offered(service, secret)
+    offer = begin_download(service, secret)
+    archive = archive_of(service, offer.run)
+    return FileResponse(archive, media_type="application/zip", filename=file_name(offer.run))
+
+
+@router.get("/verify.html")
+def verify(service: ServiceHere) -> Response:
+    """Show the page on which everybody verifies a release; it makes no connection."""
+    text = public_verify_page(service)
+    found = _POLICY.search(text)
+    assert found is not None
+    return HTMLResponse(text, headers={"content-security-policy": f"{found[1]}; frame-ancestors 'none'"})
+
+
+@router.get("/keyring.json")
+def keyring(service: ServiceHere) -> Response:
+    """Send the keys that sign releases."""
+    return Response(public_keyring(service).to_json(), media_type="application/json", headers=_ATTACHED)
+
+
+@router.get("/revocations.json")
+def revoked(service: ServiceHere) -> Response:
+    """Send the signed list of revocations."""
+    try:
+        return Response(revocations(service), media_type="application/json", headers=_ATTACHED)
+    except InputError as problem:
+        raise HTTPException(404, str(problem)) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from privsynth.service.web.routes import (
     acts,
+    deciding_api,
     decisions,
     delivery,
     keys,
@@ -26,6 +27,7 @@ ROUTERS = (
     decisions.router,
     keys.router,
     delivery.router,
+    deciding_api.api,
     public.router,
     overview.router,
     overview.api,

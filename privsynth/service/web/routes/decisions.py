@@ -35,7 +35,10 @@ def report_answer(text: bytes) -> Response:
 def _page(
     service: Service, caller: Caller, run_id: str, *, problem: Exception | None = None, comment: str = ""
 ) -> Response:
-    told = decision_page(service, caller, run_id)
+    try:
+        told = decision_page(service, caller, run_id)
+    except PrivsynthError as unseen:
+        raise (problem or unseen) from None
     status, said = (200, "") if problem is None else (status_of(problem), str(problem))
     return page("decide.html", caller, status=status, told=told, run=told.run, problem=said, comment=comment)
 

@@ -26,7 +26,10 @@ Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
 def _page(
     service: Service, caller: Caller, run_id: str, *, problem: Exception | None = None, link: str = ""
 ) -> Response:
-    told = hand_out_page(service, caller, run_id)
+    try:
+        told = hand_out_page(service, caller, run_id)
+    except PrivsynthError as unseen:
+        raise (problem or unseen) from None
     status = 200 if problem is None else status_of(problem)
     return page(
         "hand_out.html", caller, status=status, told=told, run=told.run, now=service.now(), longest=LONGEST_DAYS,

@@ -26,7 +26,7 @@ def test_two_people_approve_on_the_page_and_the_command_line_says_the_same(decid
     assert "approved by Ann" in status.output
     assert "approved by Bob" in status.output
     assert "(log entry 2)" in status.output
-    assert "Approved    2 of" in status.output
+    assert "Approved    2 people who did not make it" in status.output
 
 
 def test_who_asked_for_it_does_not_decide(deciders):

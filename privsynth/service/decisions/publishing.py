@@ -9,9 +9,10 @@ from privsynth.approvals.revocations import ROLES as MAY_REVOKE
 from privsynth.approvals.revocations import RevokedRelease, own_list
 from privsynth.approvals.revoking import DAYS, LIST, Office
 from privsynth.approvals.revoking import revoke as add_to_list
-from privsynth.editions.publishing import WantedEdition
+from privsynth.editions.publishing import WantedEdition, asked_by
 from privsynth.editions.publishing import publish as make_edition
 from privsynth.errors import CheckFailed, InputError, PrivsynthError, ServiceUnavailable
+from privsynth.policy.files import load_policy
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
 from privsynth.service.decisions.deciding import TypedProof, require_confirmed
@@ -56,7 +57,9 @@ def publish(service: Service, caller: Caller, run_id: str, *, comments: bool, pr
         with service.database.writing() as session:  # before the edition: whoever asked for it is known, come what may
             about = f"run {run_id}"
             record(session, "publish", about, person_id=caller.person_id, at=now, comments=comments)
-        wanted = WantedEdition(draft_of(service, run_id), edition_of(service, run_id), comments, now)
+        policy = load_policy(service.settings.policy).policy
+        asked = asked_by(stands, f"{policy.policy} {policy.version}", run.needed)
+        wanted = WantedEdition(draft_of(service, run_id), edition_of(service, run_id), asked, comments, now)
         made = make_edition(service.home, stands, wanted, keyrings_of(service), own_maker_key(service))
         try:
             settle(service, run_id)

@@ -2,6 +2,8 @@
 # make test   set up, and run every check and test; of slow tests with many cases every third one
 # make test-all   the same with every case
 # make docs   build the reference of the library into build/reference, from its docstrings
+# make demo-service   set up, and serve the sample hospital table at http://127.0.0.1:8787; Ctrl-C ends it
+# make sbom   write what an installation of the service holds to build/sbom.json (CycloneDX)
 # make lock   renew requirements/, the tested versions with their hashes; UPGRADE=--upgrade takes newer ones
 # Each makes its own virtual environment in $(VENV).
 
@@ -19,7 +21,7 @@ LOCK = $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.
 	--custom-compile-command "make lock" $(UPGRADE)
 LOCK_EXTRAS = echo torch | $(LOCK) --excludes - pyproject.toml
 
-.PHONY: demo test test-all check lint types tests docs lock clean help
+.PHONY: demo demo-service sbom test test-all check lint types tests docs lock clean help
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -42,6 +44,19 @@ demo: $(BIN)/.installed
 		--schema sample_data/hospital.schema.yaml --unit patient_id --epsilon 3 --generator marginal --key DEMO \
 		--out $(DEMO)/release || test $$? -eq 3  # 3 says that a check failed, and the reports say which
 	PRIVSYNTH_HOME=$(DEMO)/home $(BIN)/privsynth verify $(DEMO)/release/public
+
+# The service of the demonstration has a home of its own. It prints a link with which its first administrator signs in.
+demo-service: $(BIN)/.installed
+	mkdir -p $(DEMO)/served
+	cp sample_data/hospital.csv $(DEMO)/served/
+	PRIVSYNTH_HOME=$(DEMO)/service-home PRIVSYNTH_SERVICE_SOURCE_FOLDER=$(abspath $(DEMO)/served) $(BIN)/privsynth serve
+
+# From the versions and hashes of the lock, so that it says the same on every machine.
+sbom: $(BIN)/.installed
+	mkdir -p build
+	cat requirements/service.txt requirements/torch.txt > build/sbom-requirements.txt
+	$(BIN)/cyclonedx-py requirements build/sbom-requirements.txt --pyproject pyproject.toml --mc-type application \
+		--spec-version 1.6 --output-reproducible --output-format JSON --output-file build/sbom.json
 
 test: $(BIN)/.installed lint types tests
 
@@ -72,6 +87,7 @@ lock: $(BIN)/.installed
 	$(LOCK_EXTRAS) --constraint requirements/dev.txt --output-file requirements/verify.txt
 	$(LOCK_EXTRAS) --constraint requirements/dev.txt --extra sample --output-file requirements/sample.txt
 	$(LOCK_EXTRAS) --constraint requirements/dev.txt --extra synthesize --output-file requirements/synthesize.txt
+	$(LOCK_EXTRAS) --constraint requirements/dev.txt --extra service --output-file requirements/service.txt
 	echo "$(TORCH)" | $(LOCK) --constraint requirements/dev.txt --output-file requirements/torch.txt -
 
 clean:

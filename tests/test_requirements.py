@@ -12,7 +12,13 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 FILES = sorted((ROOT / "requirements").glob("*.txt"))
-EXTRAS = {"verify": [], "sample": ["sample"], "synthesize": ["synthesize"], "dev": ["dev", "sdv"]}
+EXTRAS = {
+    "verify": [],
+    "sample": ["sample"],
+    "synthesize": ["synthesize"],
+    "service": ["service"],
+    "dev": ["dev", "sdv"],
+}
 
 
 def asked(extras: list[str]) -> list[Requirement]:
@@ -56,7 +62,7 @@ def test_the_tested_versions_are_those_that_an_extra_may_have(name):
 
 def test_the_files_agree_with_each_other():
     every = pinned(ROOT / "requirements" / "dev.txt")
-    for name in ("verify", "sample", "synthesize"):
+    for name in ("verify", "sample", "synthesize", "service"):
         assert pinned(ROOT / "requirements" / f"{name}.txt").items() <= every.items()
 
 

@@ -93,8 +93,13 @@ COMMANDS: dict[str, Lazy] = {
     "budget": Lazy(
         "privsynth.cli.ledger.budget:command", "Show what each dataset has spent, and set its cap.", "synthesize"
     ),
-    "serve": Lazy("privsynth.cli.serve:serve", "Serve an institution's releases, decisions and downloads.", "service"),
-    "worker": Lazy("privsynth.cli.serve:worker", "Make the releases that people ask a service for.", "service"),
+    "serve": Lazy(
+        "privsynth.cli.serving.serve:serve", "Serve an institution's releases, decisions and downloads.", "service"
+    ),
+    "worker": Lazy("privsynth.cli.serving.serve:worker", "Make the releases that people ask a service for.", "service"),
+    "service": Lazy(
+        "privsynth.cli.serving.service:command", "Migrate, back up and restore what a service keeps.", "service"
+    ),
     "generators": Lazy("privsynth.cli.generators:command", "List the generators and what each is for.", "synthesize"),
     "benchmark": Lazy(
         "privsynth.cli.benchmark:command", "Compare generators on a table over seeds and budgets.", "synthesize"

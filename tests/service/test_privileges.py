@@ -32,7 +32,9 @@ def staff(institution):
 
 def refusal(answer) -> str:
     """Return how an answer says no: "nobody", "role", "scope", or "" where it does not."""
-    if answer.status_code == 401 or (answer.status_code == 303 and answer.headers["location"] == "/sign-in"):
+    if answer.status_code == 303 and answer.headers["location"] == "/sign-in":
+        return "" if "set-cookie" in answer.headers else "nobody"  # signing out takes the cookie away
+    if answer.status_code == 401:
         return "nobody"
     if answer.status_code != 403:
         return ""

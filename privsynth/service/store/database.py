@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, Operationa
 from sqlalchemy.orm import Session
 
 from privsynth.errors import ConfigError, ServiceUnavailable
+from privsynth.logins.password_file import login_defaults
 from privsynth.service.store import people, runs  # noqa: F401  (declares the tables)
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -53,6 +54,9 @@ class Database:
             return cls(_sqlite(url))
         if url.get_backend_name() != "postgresql":
             raise ConfigError("the database of the service is PostgreSQL (postgresql://…) or SQLite (sqlite:///…)")
+        if url.password is None:  # as psql and the shared ledger: PGPASSWORD, or the password file
+            told = login_defaults({**url.translate_connect_args(), "user": url.username})
+            url = url.set(username=told["user"], password=told["password"] or None)
         # pg8000 is permissively licensed, as the shared ledger's driver.
         url = url.set(drivername="postgresql+pg8000")
         return cls(create_engine(url, isolation_level="SERIALIZABLE", pool_pre_ping=True, pool_size=10))

@@ -1,0 +1,108 @@
+"""A copy of what a service keeps in its home, and its way back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from privsynth.errors import InputError, OutputError
+from privsynth.service.context import FOLDER
+from privsynth.service.settings import ServiceSettings
+from privsynth.service.store.database import FILE, Database
+from privsynth.workspace import folder_error
+
+_SIDE_FILES = (f"{FILE}-wal", f"{FILE}-shm")  # of SQLite, while the database is open
+
+
+def migrate(settings: ServiceSettings, home: Path) -> None:
+    """Bring the tables to what this version expects.
+
+    Raises:
+      ServiceUnavailable: the database does not answer.
+    """
+    database = Database.at(settings.database, home / FOLDER)
+    database.migrate()
+    database.close()
+
+
+def back_up(settings: ServiceSettings, home: Path, target: Path) -> str:
+    """Copy the service's folder into a new one, the database as it is at one moment; return what was done, in words.
+
+    The keys and the keyring of the home come along: keys of people are under their passphrases.
+
+    Raises:
+      InputError: there is no service, or the target is there.
+      OutputError: the target cannot be written.
+    """
+    source = home / FOLDER
+    if not source.is_dir():
+        raise InputError(f"there is no service in {home}: set PRIVSYNTH_HOME to the folder that it serves")
+    if target.exists():
+        raise InputError(f"{target} is there already: name a new folder")
+    old = os.umask(0o077)
+    try:
+        target.mkdir(mode=0o700, parents=True)
+        # The database first: what it names is copied after it, and nothing of a release is ever changed or taken away.
+        if not settings.database:
+            _copy_database(source / FILE, target / FILE)
+        shutil.copytree(
+            source, target / FOLDER, ignore=shutil.ignore_patterns(FILE, *_SIDE_FILES, "*.lock", "lock"),
+            ignore_dangling_symlinks=True,
+        )  # fmt: skip
+        for name in ("keys", "keyring.json"):
+            if (home / name).is_dir():
+                shutil.copytree(home / name, target / name)
+            elif (home / name).exists():
+                shutil.copy2(home / name, target / name)
+    except OSError as problem:
+        raise folder_error(target, problem) from None
+    finally:
+        os.umask(old)
+    also = "" if not settings.database else " The database is not in it: copy it with pg_dump."
+    return f"{target} holds the service.{also} The ledger is copied by `privsynth budget backup`."
+
+
+def bring_back(home: Path, source: Path) -> str:
+    """Copy back what `back_up` wrote; return what was done, in words.
+
+    Raises:
+      InputError: the folder is no backup, or there is a service already.
+      OutputError: the home cannot be written.
+    """
+    if not (source / FOLDER / "secret").is_file():
+        raise InputError(f"{source} is no backup of a service: give a folder that `privsynth service backup` wrote")
+    target = home / FOLDER
+    if target.exists():
+        raise InputError(f"there is a service in {home} already: move its folder {FOLDER} away first")
+    partial = home / f".{FOLDER}-partial"
+    old = os.umask(0o077)
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(source / FOLDER, partial)
+        if (source / FILE).exists():
+            _copy_database(source / FILE, partial / FILE)
+        for name in ("keys", "keyring.json"):
+            if (source / name).exists() and not (home / name).exists():
+                (shutil.copytree if (source / name).is_dir() else shutil.copy2)(source / name, home / name)
+        partial.rename(target)
+    except OSError as problem:
+        raise folder_error(home, problem) from None
+    finally:
+        os.umask(old)
+    return f"{home} holds the service again. Compare the ledger with the runs: `privsynth budget show`."
+
+
+def _copy_database(source: Path, target: Path) -> None:
+    try:
+        with (
+            closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as one,
+            closing(sqlite3.connect(target)) as two,
+        ):
+            one.backup(two)
+            if two.execute("PRAGMA integrity_check").fetchone() != ("ok",):
+                raise OutputError(f"{source} is damaged: the backup would be as well")
+    except sqlite3.Error as problem:
+        raise OutputError(f"the database {source} cannot be copied: {problem}") from None

@@ -7,15 +7,18 @@ import socket
 from dataclasses import replace
 
 import pytest
+from service.people import form_token
 from service.releases import SMALL, desk, worker_of
 
 from privsynth.errors import InputError, SchemaError
-from privsynth.service.roles import Role
+from privsynth.service.roles import Act, Role
 from privsynth.service.runs.look_up import one_run
 from privsynth.service.runs.submit import submit_release
 from privsynth.service.sources.places import NO_FILE, database_address, file_path, unplaced
 from privsynth.service.sources.registry import NewSource, declare_schema, register_source, retire_source
+from privsynth.service.sources.uploads import Upload, wipe_lost_uploads
 from privsynth.service.states import State
+from privsynth.service.tokens import new_token
 
 
 @pytest.fixture
@@ -133,3 +136,52 @@ def test_only_an_administrator_registers(institution, at):
     with pytest.raises(Exception, match="administrator"):
         register_source(at.service, institution.person("rita", Role.REVIEWER), NewSource(
             name="x", dataset="d", kind="file", place="admissions.csv"))  # fmt: skip
+
+
+def uploads(at) -> list[str]:
+    return [path.read_text() for path in (at.service.folder / "uploads").glob("*")]
+
+
+def test_a_file_is_sent_by_a_form_or_by_a_program_and_gone_when_its_source_is_retired(institution, at):
+    browser = institution.browser("ada")
+    form = {"form_token": form_token(browser.get("/sources").text), "name": "Sent", "dataset": "sent"}
+    answer = browser.post("/sources/upload", data=form, files={"file": ("../../t.csv", b"ward,age\nZebra,77\n")})
+    assert answer.status_code == 303, answer.text
+    token = new_token(at.service, at.admin, "a script", frozenset({Act.REGISTER_SOURCE, Act.RETIRE_SOURCE}), 1)
+    bearer = {"authorization": f"Bearer {token}"}
+    query = "name=Other&dataset=sent&file_name=t.csv"
+    sent = browser.post(f"/api/v1/sources/upload?{query}", headers=bearer, content=b"a,b\n1,2\n")
+    assert sent.status_code == 201, sent.text
+    assert sorted(uploads(at)) == ["a,b\n1,2\n", "ward,age\nZebra,77\n"]
+    browser.post(f"/api/v1/sources/{sent.json()['id']}/retire", headers=bearer)
+    assert uploads(at) == ["ward,age\nZebra,77\n"]
+    wipe_lost_uploads(at.service)
+    assert uploads(at) == ["ward,age\nZebra,77\n"]
+
+
+def test_nothing_stays_of_a_file_that_was_refused(institution, at, monkeypatch):
+    browser = institution.browser("ada")
+    form = {"form_token": form_token(browser.get("/sources").text), "name": "Sent", "dataset": "sent"}
+    good = {"file": ("t.csv", b"a,b\n1,2\n")}
+    monkeypatch.setattr("privsynth.service.sources.uploads.MEGABYTE", 0)
+    assert "is larger than" in browser.post("/sources/upload", data=form, files=good).text
+    monkeypatch.undo()
+    for told, files, why in (
+        (form, {"file": ("t", b"a,b\n1,2\n")}, "ends with what it is"),
+        (form, {"file": ("t.csv", b"")}, "empty"),
+        (form | {"name": "!"}, good, "needs a name"),
+        (form | {"form_token": "x"}, good, "earlier session"),
+        (form | {"dataset": "d" * 30_000}, good, "too long"),
+    ):
+        answer = browser.post("/sources/upload", data=told, files=files)
+        assert answer.status_code in (403, 422)
+        assert why in answer.text
+    assert uploads(at) == []
+
+
+def test_what_a_killed_server_left_of_an_upload_is_wiped_and_what_is_on_its_way_is_not(at):
+    with Upload(at.service, at.admin, "t.csv") as upload:
+        upload.write(b"on its way")
+        (at.service.folder / "uploads" / "left.csv").write_text("left")
+        wipe_lost_uploads(at.service)
+        assert uploads(at) == ["on its way"]

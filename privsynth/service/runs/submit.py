@@ -104,6 +104,7 @@ def submit_release(
             return _the_same(before, source_id, settings, purpose)
         session.add(run)
         session.flush()
+        session.refresh(run)  # with its source and its submitter
         record(
             session, Act.SUBMIT, f"run {run.id}", person_id=caller.person_id, at=run.made_at,
             source=source.name, dataset=source.dataset, **request.model_dump(include={"epsilon", "delta", "unit"}),

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 
 from privsynth.errors import PrivsynthError
 from privsynth.service.context import Service
+from privsynth.service.web import uploads
 from privsynth.service.web.pages import error_page, is_api, status_of, stylesheet
 from privsynth.service.web.protection import Protection
 from privsynth.service.web.routes import ROUTERS
@@ -21,7 +22,7 @@ def create_app(service: Service) -> FastAPI:
     app.state.service = service
     app.add_middleware(Protection, settings=service.settings)
     app.add_api_route("/style.css", stylesheet, include_in_schema=False)
-    for router in ROUTERS:
+    for router in (*ROUTERS, uploads.router, uploads.api):
         app.include_router(router)
     app.add_exception_handler(PrivsynthError, _refused)
     app.add_exception_handler(SignInFirst, _sign_in_first)

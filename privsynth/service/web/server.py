@@ -16,6 +16,7 @@ from privsynth.service.people import add_person
 from privsynth.service.roles import Role
 from privsynth.service.settings import ServiceSettings
 from privsynth.service.sign_in import invite
+from privsynth.service.sources.uploads import wipe_lost_uploads
 from privsynth.service.store.people import Person, PersonRole
 from privsynth.service.web.app import create_app
 from privsynth.service.worker.worker import Workers
@@ -29,6 +30,7 @@ def run(settings: ServiceSettings, home: Path, tell: Callable[[str], None]) -> N
     """
     service = open_service(settings, home)
     ensure_maker_key(service)
+    wipe_lost_uploads(service)
     with _bound(settings) as bound:
         host, port = bound.getsockname()[:2]
         address = settings.public_url or f"http://{host}:{port}"

@@ -79,9 +79,18 @@ def form_visitor(
     Raises:
       NotAllowed: the form is not from a page of this session.
     """
+    require_form(caller, form_token)
+    return caller
+
+
+def require_form(caller: Caller, form_token: str) -> None:
+    """Return if a form is of the caller's own session.
+
+    Raises:
+      NotAllowed: it is not.
+    """
     if not hmac.compare_digest(form_token.encode(), caller.form_token.encode()):
         raise NotAllowed("this form is from an earlier session: open the page again")
-    return caller
 
 
 ServiceHere = Annotated[Service, Depends(service_of)]

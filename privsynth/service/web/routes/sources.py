@@ -40,6 +40,11 @@ def _sources(service: Service, caller: Caller, *, problem: str = "", status: int
     return page("sources.html", caller, status=status, sources=found, settings=settings, problem=problem)
 
 
+def sources_with_problem(service: Service, caller: Caller, problem: str) -> Response:
+    """Return the page of sources, with what is wrong with a new one."""
+    return _sources(service, caller, problem=problem, status=422)
+
+
 def _source(service: Service, caller: Caller, source_id: int, *, text: str = "", problem: str = "") -> Response:
     source = one_source(service, caller, source_id)
     return page(
@@ -137,36 +142,37 @@ class SourceFacts(BaseModel):
 
 
 @api.get("/sources", operation_id="sources")
-def sources_facts(service: ServiceHere, caller: Program) -> list[SourceFacts]:
+def sourcesfacts_of(service: ServiceHere, caller: Program) -> list[SourceFacts]:
     """List all sources."""
-    return [_facts(source) for source in all_sources(service, caller)]
+    return [facts_of(source) for source in all_sources(service, caller)]
 
 
 @api.post("/sources", operation_id="register_source", status_code=201)
-def register_facts(service: ServiceHere, caller: Program, new: RegisteredSource) -> SourceFacts:
+def registerfacts_of(service: ServiceHere, caller: Program, new: RegisteredSource) -> SourceFacts:
     """Register a source; only the names of its columns are read."""
-    return _facts(register_source(service, caller, NewSource(**new.model_dump())))
+    return facts_of(register_source(service, caller, NewSource(**new.model_dump())))
 
 
 @api.get("/sources/{source_id}", operation_id="source")
-def source_facts(service: ServiceHere, caller: Program, source_id: int) -> SourceFacts:
+def sourcefacts_of(service: ServiceHere, caller: Program, source_id: int) -> SourceFacts:
     """Show a source that is in use."""
-    return _facts(one_source(service, caller, source_id))
+    return facts_of(one_source(service, caller, source_id))
 
 
 @api.put("/sources/{source_id}/schema", operation_id="declare_schema")
-def declare_facts(service: ServiceHere, caller: Program, source_id: int, declared: DeclaredSchema) -> SourceFacts:
+def declarefacts_of(service: ServiceHere, caller: Program, source_id: int, declared: DeclaredSchema) -> SourceFacts:
     """Replace what is declared about a source."""
-    return _facts(declare_schema(service, caller, source_id, declared.text))
+    return facts_of(declare_schema(service, caller, source_id, declared.text))
 
 
 @api.post("/sources/{source_id}/retire", operation_id="retire_source")
-def retire_facts(service: ServiceHere, caller: Program, source_id: int) -> SourceFacts:
+def retirefacts_of(service: ServiceHere, caller: Program, source_id: int) -> SourceFacts:
     """End the use of a source."""
-    return _facts(retire_source(service, caller, source_id))
+    return facts_of(retire_source(service, caller, source_id))
 
 
-def _facts(source: Source) -> SourceFacts:
+def facts_of(source: Source) -> SourceFacts:
+    """Return what a program is told of a source."""
     return SourceFacts(
         id=source.id, name=source.name, dataset=source.dataset, kind=source.kind, options=json.loads(source.options),
         text=source.schema, registered_at=source.made_at, retired_at=source.retired_at,

@@ -9,11 +9,13 @@ import zipfile
 
 import pytest
 from pipeline.admissions import run as command
-from service.deciders import RUN
+from service.deciders import PASSPHRASE, RUN
 
 from privsynth.errors import PrivsynthError
 from privsynth.service.decisions import publishing
+from privsynth.service.roles import Act
 from privsynth.service.states import State
+from privsynth.service.tokens import new_token
 from privsynth.signing.verification import verify_folder
 
 
@@ -144,3 +146,30 @@ def test_the_verify_page_runs_its_own_script_alone(approved):
     assert re.search(r"script-src 'sha256-[\w+/=]+'", answer.headers["content-security-policy"])
     assert "privsynth service" in answer.text
     assert "Ann" not in answer.text
+
+
+def test_programs_decide_publish_and_offer_with_a_token_of_that_scope(deciders):
+    service, browser = deciders.service, deciders.institution.browser()
+
+    def program(name, *scopes):
+        secret = new_token(service, deciders.again(name), "a script", frozenset(scopes), 1)
+        return {"authorization": f"Bearer {secret}"}
+
+    sent = {"meaning": "approved", "comment": "by a script", "passphrase": PASSPHRASE}
+    path = f"/api/v1/runs/{RUN}"
+    assert browser.post(f"{path}/decision", json=sent, headers=program("ann", Act.REVIEW)).status_code == 403
+    for name in ("ann", "bob"):
+        answer = browser.post(f"{path}/decision", json=sent, headers=program(name, Act.APPROVE))
+        assert answer.status_code == 200, answer.text
+    told = answer.json()
+    assert (told["state"], told["approvals"], len(told["decisions"])) == ("approved", 2, 2)
+    mine = program("ann", Act.PUBLISH, Act.OFFER, Act.SEE_OFFERS, Act.SEE_OFFICER_REPORT)
+    assert browser.get(f"{path}/decision", headers=mine).json()["problem"] == ""
+    assert browser.post(f"{path}/publication", json={}, headers=mine).json()["state"] == "published"
+    made = browser.post(f"{path}/offers", json={"recipient": "r", "terms": "t", "days": 2}, headers=mine).json()
+    assert browser.get(made["link"]).status_code == 200
+    (listed,) = browser.get(f"{path}/offers", headers=mine).json()
+    assert (listed["id"], "link" in listed) == (made["id"], False)
+    withdrawn = browser.post(f"/api/v1/offers/{made['id']}/withdrawal", headers=mine)
+    assert withdrawn.json()["withdrawn_at"] is not None
+    assert browser.get(made["link"]).status_code == 403

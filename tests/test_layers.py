@@ -107,7 +107,7 @@ MAY_IMPORT = {
     | {"audit", "audit.common", "audit.disclosure", "audit.linked", "findings", "policy", "report", "release"}
     | {"exports"},
     "benchmark": RECIPIENT
-    | {"privacy", "generators", "stats", "audit.common", "audit.fidelity", "pipeline", "release"}
+    | {"privacy", "generators", "stats", "audit.common", "audit.fidelity", "audit.linked", "pipeline", "release"}
     | {"pages.templates", "report", "report.charts", "report.format_numbers"},
     "cli": RECIPIENT
     | {"extras", "interrupts", "ledger", "generators", "findings", "policy", "pipeline", "release", "benchmark"}

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
 import threading
@@ -101,7 +102,7 @@ def _title(job: Mapping[str, Any]) -> str:
 
 def _run(job: Mapping[str, Any], config: BenchmarkConfig, progress: Callable[[str], None]) -> dict[str, Any]:
     """Run a job in a new process and return its result, or `{"error": reason}` for any failure."""
-    quiet = None if os.environ.get("PRIVSYNTH_DEBUG") == "1" else subprocess.DEVNULL
+    quiet, before = None if os.environ.get("PRIVSYNTH_DEBUG") == "1" else subprocess.DEVNULL, _seconds_of_children()
     paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     process = subprocess.Popen(
         [sys.executable, "-m", "privsynth.benchmark.worker"],
@@ -140,13 +141,20 @@ def _run(job: Mapping[str, Any], config: BenchmarkConfig, progress: Callable[[st
             process.kill()
             process.wait()
     if late.is_set():
-        return {"error": f"it was stopped after {config.timeout_s / 60:g} minutes"}
+        spent = _seconds_of_children() - before
+        return {"error": f"it was stopped after {config.timeout_s / 60:g} minutes ({spent:.0f} s of CPU)"}
     if found is not None and code == 0:
         return found
     if code < 0:
         hint = ", perhaps for want of memory" if code == -9 else ""
         return {"error": f"its process was killed by signal {-code}{hint}"}
     return {"error": f"its process ended with exit code {code}"}
+
+
+def _seconds_of_children() -> float:
+    """Return the CPU seconds of all processes that were started here and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 @dataclasses.dataclass(frozen=True)

@@ -28,7 +28,7 @@ _CLASSES = {
     "sdv:ctgan": "CTGANSynthesizer",
     "sdv:tvae": "TVAESynthesizer",
 }
-_HMA, _PAR = "sdv:hma", "sdv:par"
+HMA, PAR = "sdv:hma", "sdv:par"
 # Columns of keys, named as no column of a table is.
 _KEY, _ABOVE = "privsynth: own key", "privsynth: key of the row above"
 _SDTYPES = {
@@ -126,17 +126,17 @@ def reference_tables(
     Raises:
       ConfigError: an unknown name; for PAR not one table below that of the persons; or SDV is not installed.
     """
-    if name not in (_HMA, _PAR):
-        raise ConfigError(f"there is no reference '{name}' for linked tables; choose from {_HMA}, {_PAR}")
-    if name == _PAR and len(real.above) != 1:
-        raise ConfigError(f"'{_PAR}' makes the rows of one table; the schema has {len(real.above)} below the persons")
+    if name not in (HMA, PAR):
+        raise ConfigError(f"there is no reference '{name}' for linked tables; choose from {HMA}, {PAR}")
+    if name == PAR and len(real.above) != 1:
+        raise ConfigError(f"'{PAR}' makes the rows of one table; the schema has {len(real.above)} below the persons")
     full = {
         table: frame[[c for c in frame.columns if kinds[table].get(c) in _SDTYPES and frame[c].notna().any()]]
         for table, frame in real.frames.items()
     }
     with _quiet(), _seeded(seed):
         prepared = LinkedFrames({t: _prepared(f, kinds[t]) for t, f in full.items()}, real.parent, real.above)
-        made = _hma(prepared, kinds, seed) if name == _HMA else _par(prepared, kinds, orders, epochs)
+        made = _hma(prepared, kinds, seed) if name == HMA else _par(prepared, kinds, orders, epochs)
     frames = {table: frame.reindex(columns=real.frames[table].columns) for table, frame in made.frames.items()}
     return LinkedFrames(frames, made.parent, made.above)
 
@@ -157,7 +157,7 @@ def _hma(real: LinkedFrames, kinds: Mapping[str, Mapping[str, str]], seed: int) 
         }
         for table, above in real.above.items()
     ]
-    sdv = _sdv(_HMA)
+    sdv = _sdv(HMA)
     synthesizer = sdv.multi_table.HMASynthesizer(_metadata(sdv, described, links), verbose=False)
     synthesizer.fit(tables)
     # Else each fit gives the persons of one seed that SDV chose. The rows below them it draws from that seed anyway.
@@ -185,7 +185,7 @@ def _par(
     described: dict[str, Any] = {"columns": _described(columns) | {_ABOVE: {"sdtype": "id"}}, "sequence_key": _ABOVE}
     if orders.get(table) in own:
         described["sequence_index"] = orders[table]
-    sdv = _sdv(_PAR)
+    sdv = _sdv(PAR)
     synthesizer = sdv.sequential.PARSynthesizer(
         _metadata(sdv, {_TABLE: described}),
         context_columns=list(context.columns),

@@ -22,7 +22,7 @@ from privsynth.benchmark.linked.persons import RealPersons, read_persons, write_
 from privsynth.benchmark.runner import benchmark
 from privsynth.benchmark.subjects import settle
 from privsynth.benchmark.worker import run_job
-from privsynth.errors import ConfigError
+from privsynth.errors import ConfigError, SchemaError
 from privsynth.generators.sdv import LinkedFrames
 from privsynth.schema.linked import linked_schema
 from privsynth.workspace import Workspace, privsynth_home
@@ -145,8 +145,6 @@ def test_flattening_is_undone_by_splitting(persons):
     assert len(made.frames["patients"]) == len(real.frames["patients"])
     before, after = (with_persons(one) for one in (real, made))
     pd.testing.assert_frame_equal(before, after, check_dtype=False)
-    with pytest.raises(ConfigError, match="the schema has 2 below"):
-        flatten(LinkedFrames(real.frames, real.parent, {**real.above, "tests": "stays"}), persons.schema)
 
 
 def test_what_a_reference_makes_is_read_back_with_its_keys(persons, tmp_path):
@@ -173,6 +171,28 @@ def test_what_a_reference_makes_is_read_back_with_its_keys(persons, tmp_path):
 def test_what_does_not_fit_linked_tables_is_refused(folder, more, words):
     with pytest.raises(ConfigError, match=words):
         settle(asked(folder, **more))
+
+
+@pytest.mark.parametrize("name", ["sdv:par", "flat:marginal"])
+def test_two_tables_below_the_persons_are_too_many_for_some(name, tmp_path):
+    (tmp_path / "schema.yaml").write_text(yaml.safe_dump(SPEC))
+    with pytest.raises(ConfigError, match=f"'{name}' takes one table below that of the persons; the schema has 2"):
+        settle(asked(tmp_path / "clinic", generators=(name,)))
+
+
+def test_keys_of_several_columns_are_for_our_own_generators(tmp_path):
+    shop = {"shops": {"key": ["land", "shop"]}, "sales": {"parent": {"table": "shops", "columns": ["land", "shop"]}}}
+    (tmp_path / "schema.yaml").write_text(yaml.safe_dump({"tables": shop}))
+    with pytest.raises(ConfigError, match="'sdv:hma' takes keys of one column; that of 'shops' has more"):
+        settle(asked(tmp_path / "clinic", generators=("sdv:hma",)))
+
+
+def test_a_holdout_without_a_column_is_refused_before_anything_is_run(folder, tmp_path):
+    (tmp_path / "held").mkdir()
+    (tmp_path / "held" / "patients.csv").write_text((folder / "patients.csv").read_text())
+    pd.read_csv(folder / "stays.csv").drop(columns="ward").to_csv(tmp_path / "held" / "stays.csv", index=False)
+    with pytest.raises(SchemaError, match="the holdout's table 'stays' lacks the column 'ward'"):
+        settle(asked(folder, holdout=str(tmp_path / "held")))
 
 
 @pytest.mark.parametrize("name", ["sdv:hma", "flat:marginal"])

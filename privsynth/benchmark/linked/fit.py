@@ -11,7 +11,6 @@ import pandas as pd
 from privsynth.benchmark.config import FLAT, BenchmarkConfig, Case
 from privsynth.benchmark.fit import REFERENCE_STAGE, FitCost, Watch, fit_private
 from privsynth.benchmark.linked.persons import RealPersons, write_frames
-from privsynth.errors import ConfigError
 from privsynth.generators.registry import load_generator
 from privsynth.generators.sdv import LinkedFrames, reference_tables
 from privsynth.pipeline.inputs import physical_types
@@ -106,11 +105,9 @@ def flatten(real: LinkedFrames, schema: LinkedSchema) -> tuple[pd.DataFrame, Sch
 
     Rules are lost, and so is the order.
 
-    Raises:
-      ConfigError: there is not one table below that of the persons.
+    Args:
+      real: with one table below that of the persons.
     """
-    if len(real.above) != 1:
-        raise ConfigError(f"'{FLAT}' joins one table to that of the persons; the schema has {len(real.above)} below it")
     ((table, root),) = real.above.items()
     person, parent = f"{root}.{schema.person}", real.parent[table]
     alone = np.setdiff1d(np.arange(len(real.frames[root])), parent)

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from privsynth.audit.linked.linked_tables import LinkedTables
-from privsynth.benchmark.config import BenchmarkConfig
+from privsynth.benchmark.config import FLAT, BenchmarkConfig, is_private
 from privsynth.benchmark.splits import SPLIT_SEED
-from privsynth.errors import ConfigError, Option
-from privsynth.generators.sdv import LinkedFrames
+from privsynth.errors import ConfigError, Option, SchemaError
+from privsynth.generators.sdv import PAR, LinkedFrames
 from privsynth.pipeline.config import SynthesizeConfig
 from privsynth.pipeline.linked.inputs import OpenedTables, open_linked
 from privsynth.pipeline.linked.learn import persons_of_rows
 from privsynth.pipeline.linked.outside import linked_sides, read_sides
 from privsynth.schema.linked import LinkedSchema
 from privsynth.sources.protocol import SourceOptions
+from privsynth.sources.registry import open_tables
 from privsynth.table import Table
 from privsynth.workspace import Workspace
 
@@ -71,31 +72,50 @@ class RealPersons:
         return LinkedFrames(frames, {name: rows[name].parent for name in tables.above}, tables.above), tables
 
 
-def settle(config: BenchmarkConfig, schema: LinkedSchema, *, epsilon: float = 1.0) -> OpenedTables:
+def settle(config: BenchmarkConfig, schema: LinkedSchema) -> OpenedTables:
     """Return the opened tables, after all checks that need only headers.
 
     Raises:
       InputError: a table, the schema, an option or a target does not fit.
     """
     config.check_generators(linked=True)
-    opened = open_linked(_as_run(config, schema, epsilon), schema)
+    for name in config.generators:
+        _check_fits(name, schema)
+    opened = open_linked(_as_run(config), schema)
     for name in _targets(config, opened.schema):
         if name not in opened.physical[schema.root] or name in set(schema.links(schema.root)):
             raise ConfigError(
                 f"the target '{name}' is no column of '{schema.root}' that can be predicted; check ", Option("target")
             )
+    if config.holdout is not None:
+        options = replace(SourceOptions.of(config.source_options), tables=opened.schema.modelled)
+        for name, held in open_tables(config.holdout, options).tables().items():
+            if missing := [column for column in opened.physical[name] if column not in held.names]:
+                raise SchemaError(f"the holdout's table '{name}' lacks the column '{missing[0]}' of the table")
     return opened
 
 
-def _as_run(config: BenchmarkConfig, schema: LinkedSchema, epsilon: float) -> SynthesizeConfig:
+def _check_fits(generator: str, schema: LinkedSchema) -> None:
+    """Raise `ConfigError` if a generator cannot make tables that are linked in this way."""
+    joined = generator.startswith(FLAT) or generator == PAR
+    if joined and (below := len(schema.modelled) - 1) != 1:
+        raise ConfigError(
+            f"'{generator}' takes one table below that of the persons; the schema has {below}, leave it out"
+        )
+    if joined or not is_private(generator):
+        for name in schema.modelled:
+            parent = schema.tables[name].parent
+            if max(len(schema.tables[name].key), 0 if parent is None else len(parent.columns)) > 1:
+                raise ConfigError(f"'{generator}' takes keys of one column; that of '{name}' has more, leave it out")
+
+
+def _as_run(config: BenchmarkConfig) -> SynthesizeConfig:
     return SynthesizeConfig(
         source=config.table,
         out=config.out,
         unit=config.unit,
         max_rows_per_unit=config.max_rows_per_unit,
-        epsilon=epsilon,
-        delta=config.delta,
-        schema=schema,
+        epsilon=1.0,
         source_options=config.source_options,
     )
 
@@ -135,20 +155,15 @@ def _split(tables: Mapping[str, Table], schema: LinkedSchema, fraction: float) -
 
 
 def write_frames(made: LinkedFrames, schema: LinkedSchema, train: Mapping[str, Table], folder: Path) -> None:
-    """Write tables into a folder (Parquet), with keys as the schema links them; other columns of the source are empty.
+    """Write tables into a folder (Parquet), with keys of one column as the schema links them.
 
-    Raises:
-      ConfigError: a key has several columns.
+    Other columns of the source, which were not made, are empty.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, frame in made.frames.items():
         declared = schema.tables[name]
-        pointers = (declared.key, () if declared.parent is None else declared.parent.columns)
-        if max(map(len, pointers)) > 1:
-            raise ConfigError(
-                f"'{name}' has a key of several columns, which can be written for private generators only"
-            )
-        keys = {column: pd.Series(range(len(frame))) for column in pointers[0]}
-        keys |= {column: pd.Series(made.parent[name]) for column in pointers[1]}
+        keys = {column: pd.Series(range(len(frame))) for column in declared.key}
+        if declared.parent is not None:
+            keys |= {column: pd.Series(made.parent[name]) for column in declared.parent.columns}
         whole = frame.reset_index(drop=True).assign(**keys).reindex(columns=train[name].names)
         whole.to_parquet(folder / f"{name}.parquet", index=False)

@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from privsynth.errors import ConfigError, Option
+from privsynth.strict.complaints import in_plain_words
 
 WATERMARK = "INTERNAL: exact figures about real people, measured outside the privacy ledger. Do not share."
 NOT_PRIVATE = "NOT PRIVATE: a reference without any guarantee"
@@ -233,7 +234,7 @@ def load_runs(path: Path) -> list[Run]:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path} holds a run that cannot be used: {place} {first['msg']}".rstrip()) from None
+        raise ConfigError(f"{path} holds a run that cannot be used: {place} {in_plain_words(first)}".strip()) from None
     return [_from_elsewhere(run, path) for run in found]
 
 

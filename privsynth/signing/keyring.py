@@ -25,6 +25,7 @@ from privsynth.errors import KeyFileError, Option
 from privsynth.signing._algorithms import ED25519
 from privsynth.signing._files import anyone_may_write, atomic_write
 from privsynth.signing.keys import PublicKey, fingerprint
+from privsynth.strict.complaints import in_plain_words
 from privsynth.strict.json import dumps, loads
 from privsynth.strict.time import from_text, to_text
 
@@ -340,6 +341,7 @@ def _of_version_1(document: dict[str, Any]) -> dict[str, Any]:
 
 def _first(problem: ValidationError) -> str:
     """Return the first thing that pydantic found, as 'where: what'."""
-    error = problem.errors(include_url=False, include_input=False)[0]
+    error = problem.errors(include_url=False)[0]
     where = ".".join(str(part) for part in error["loc"])
-    return f"{where}: {error['msg']}" if where else error["msg"]
+    said = "it is missing" if error["type"] == "missing" else in_plain_words(error)
+    return f"{where}: {said}" if where else said

@@ -208,8 +208,16 @@ class Keyring(BaseModel):
             root signed, which `privsynth.signing.roots` opens.
         """
         if data.startswith(b'{"payload":'):
-            raise KeyFileError(f"{what} is a keyring that a root signed; give that root with ", Option("root"))
-        return cls.of_document(loads(data, what=what, max_bytes=MAX_KEYRING_BYTES, error=KeyFileError), what=what)
+            raise KeyFileError(
+                f"{what} is a keyring that a root signed: whoever reads it gives that root, with ", Option("root")
+            )
+        try:
+            document = loads(data, what=what, max_bytes=MAX_KEYRING_BYTES, error=KeyFileError)
+        except KeyFileError as problem:
+            is_public_key = f"{what} is a public key, as a root has one, and no keyring"
+            told = is_public_key if _is_public_key(data) else str(problem)
+            raise KeyFileError(f"{told}; a keyring is what 'privsynth keys export NAME' prints") from None
+        return cls.of_document(document, what=what)
 
     @classmethod
     def of_document(cls, document: Any, *, what: str) -> Keyring:
@@ -337,6 +345,14 @@ def _of_version_1(document: dict[str, Any]) -> dict[str, Any]:
             return document
         upgraded.append({**{name: value for name, value in entry.items() if name != "role"}, "roles": [MAKER]})
     return {**document, "version": 2, "keys": upgraded}
+
+
+def _is_public_key(data: bytes) -> bool:
+    try:
+        PublicKey.from_base64(data.decode("ascii").strip())
+    except (UnicodeError, KeyFileError):
+        return False
+    return True
 
 
 def _first(problem: ValidationError) -> str:

@@ -289,3 +289,23 @@ def test_a_folder_without_tables_says_so(tmp_path):
         answer(tmp_path, "count")
     with pytest.raises(SourceError, match="is no folder"):
         answer(tmp_path / "nowhere", "count")
+
+
+def test_a_column_that_was_measured_from_another_is_asked_for_as_the_refusal_names_it():
+    stay = replace(AXES[AGE], name="discharged·after admitted", column="")
+    named = replace(TABLES, axes={name: (*axes[:AGE], stay, *axes[AGE + 1 :]) for name, axes in TABLES.axes.items()})
+    with pytest.raises(ConfigError, match=r"counted are ward, sex, discharged\.after admitted"):
+        answer_from(named, "mean(length_of_stay) by ward")
+    with pytest.raises(ConfigError, match=r"measured in parts; ask for discharged\.after admitted$"):
+        answer_from(named, "mean(discharged) by ward")
+    for name in ("discharged.after admitted", "discharged·after admitted", "`discharged.after admitted`"):
+        assert values(f"mean({name}) by ward", named) == values("mean(age) by ward")
+    with pytest.raises(ConfigError, match=r"'wards'.*; did you mean 'ward'\? counted are"):
+        answer_from(TABLES, "count by wards")
+
+
+def test_the_officers_part_has_no_tables_and_the_public_one_is_named(tmp_path):
+    (tmp_path / "public" / "tables").mkdir(parents=True)
+    (tmp_path / "officer").mkdir()
+    with pytest.raises(SourceError, match=r"officer is not the public part of its release.*; give .*public$"):
+        answer(tmp_path / "officer", "count")

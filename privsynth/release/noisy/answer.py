@@ -134,9 +134,10 @@ def answer(
     folder = folder / "public" if (folder / "public").is_dir() else folder
     if not folder.is_dir():
         raise SourceError(f"{folder} is no folder; give a release, or its public folder")
-    beside = folder.parent / "public"
-    if not (folder / FOLDER).exists() and (beside / FOLDER).is_dir():
-        raise SourceError(f"{folder} is not the public part of its release, which has the noisy tables; give {beside}")
+    if not (folder / FOLDER).exists():
+        for public in (folder.parent / "public", folder.parent):
+            if (public / FOLDER).is_dir():
+                raise SourceError(f"{folder} is another part of a release; give the public folder: {public}")
     tables = PublishedTables.read(folder)
     return answer_from(tables, question, table=table, confidence=confidence, sampling=sampling)
 

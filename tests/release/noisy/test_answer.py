@@ -304,8 +304,9 @@ def test_a_column_that_was_measured_from_another_is_asked_for_as_the_refusal_nam
         answer_from(TABLES, "count by wards")
 
 
-def test_the_officers_part_has_no_tables_and_the_public_one_is_named(tmp_path):
+@pytest.mark.parametrize("part", ["officer", "public/model", "public/tables"])
+def test_of_another_part_of_a_release_the_public_folder_is_named(tmp_path, part):
     (tmp_path / "public" / "tables").mkdir(parents=True)
-    (tmp_path / "officer").mkdir()
-    with pytest.raises(SourceError, match=r"officer is not the public part of its release.*; give .*public$"):
-        answer(tmp_path / "officer", "count")
+    (tmp_path / part).mkdir(exist_ok=True)
+    with pytest.raises(SourceError, match=rf"{part} is another part of a release; give the public folder: .*public$"):
+        answer(tmp_path / part, "count")

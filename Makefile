@@ -44,6 +44,10 @@ demo: $(BIN)/.installed
 		--schema sample_data/hospital.schema.yaml --unit patient_id --epsilon 3 --generator marginal --key DEMO \
 		--out $(DEMO)/release || test $$? -eq 3  # 3 says that a check failed, and the reports say which
 	PRIVSYNTH_HOME=$(DEMO)/home $(BIN)/privsynth verify $(DEMO)/release/public
+	@echo
+	@echo "Open next   $(DEMO)/release/public/report.html, what a recipient reads"
+	@echo "            $(DEMO)/release/officer/report.html, what stays inside"
+	@echo "The command $(BIN)/privsynth; after '. $(BIN)/activate' it is privsynth, as in README.md"
 
 # The service of the demonstration has a home of its own. It prints a link with which its first administrator signs in.
 demo-service: $(BIN)/.installed

@@ -279,6 +279,12 @@ def test_the_list_of_sources_is_complete():
     assert listed == {key for source in SOURCES for key in source.keys if key != "://"}
 
 
+def test_extras_are_installed_from_this_folder():
+    """No page sends anybody to an index of packages for privsynth itself."""
+    for page, text in TEXTS.items():
+        assert not re.findall(r"pip install[^\n]*privsynth", text.partition(MARK)[0]), page
+
+
 def test_make_targets_exist():
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M))
     for page, text in TEXTS.items():

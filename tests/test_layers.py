@@ -110,7 +110,7 @@ MAY_IMPORT = {
     | {"audit", "audit.common", "audit.disclosure", "audit.linked", "findings", "policy", "report", "release"}
     | {"exports"},
     "benchmark": RECIPIENT
-    | {"privacy", "generators", "stats", "audit.common", "audit.fidelity", "pipeline", "release"}
+    | {"privacy", "generators", "stats", "audit.common", "audit.fidelity", "audit.linked", "pipeline", "release"}
     | {"pages.templates", "report", "report.charts", "report.format_numbers"},
     # an institution's acts; then HTTP around them, which sees neither a table nor a mechanism
     "service": RECIPIENT

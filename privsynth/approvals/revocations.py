@@ -124,7 +124,7 @@ def trusted_list(path: Path, keyrings: Sequence[Keyring], now: datetime) -> tupl
       VerificationError: it was changed, is too old or is dated ahead, or its key may not revoke.
       UnknownSigner: no keyring has its key.
     """
-    found, key = RevocationList.opened(_read(path))
+    found, key = _opened(path)
     entry, problem = judge(entries_by_key(keyrings).get(key, []), ROLES, found.issued_at, now)
     if problem:
         raise VerificationError(f"the list of revocations does not count: {problem}")
@@ -195,7 +195,7 @@ def own_list(path: Path, keyrings: Sequence[Keyring]) -> RevocationList | None:
     """
     if not path.exists():
         return None
-    found, key = RevocationList.opened(_read(path))
+    found, key = _opened(path)
     entries = entries_by_key(keyrings).get(key, [])
     if not entries:
         raise UnknownSigner(f"{path} is signed by key {key.fingerprint}, which no keyring has; nothing is added to it")
@@ -216,11 +216,15 @@ def save(path: Path, envelope: Envelope) -> None:
         raise ConfigError(f"{path} cannot be written: {problem.strerror}") from None
 
 
-def _read(path: Path) -> bytes:
+def _opened(path: Path) -> tuple[RevocationList, PublicKey]:
     try:
-        return read_limited(path, MAX_BYTES)
+        return RevocationList.opened(read_limited(path, MAX_BYTES))
     except OSError as problem:
         raise ConfigError(f"the list of revocations {path} cannot be read: {problem.strerror}") from None
+    except VerificationError as problem:
+        raise VerificationError(
+            f"{path} is no list of revocations to rely on: {problem}. Fetch it again from where its signer publishes it"
+        ) from None
 
 
 def _parsed(document: Mapping[str, Any]) -> tuple[RevocationList, PublicKey]:

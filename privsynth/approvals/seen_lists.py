@@ -49,8 +49,8 @@ class SeenList(BaseModel):
         """
         if later.number < self.number:
             raise VerificationError(
-                f"it is number {later.number}, and number {self.number} was seen here before: somebody kept back the "
-                "newer one"
+                f"it is number {later.number}, and number {self.number} was seen here before: this is an older one, "
+                "which may lack what was revoked since"
             )
         if later.number == self.number and later != self:
             raise VerificationError(f"another list of number {self.number} was seen here before")

@@ -15,6 +15,12 @@ from privsynth.privacy.budget import DEFAULT_DELTA, Budget
 DEFAULT_EPSILONS = (0.5, 1.0, 3.0, 10.0)  # from strict to weak, in factors of about three (own)
 DEFAULT_HOLDOUT = 0.2  # a fifth of the units, a usual split
 MAX_SEEDS = 1_000  # more is taken for a typing error (own)
+FLAT = "flat:"  # before the name of a generator of one table, for which linked tables are joined into one
+
+
+def is_private(generator: str) -> bool:
+    """Return whether a generator of a benchmark has a guarantee."""
+    return generator_info(generator.removeprefix(FLAT)).private
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +28,7 @@ class Case:
     """One run: a generator, an epsilon and a seed.
 
     Attributes:
-      generator: a name of the registry.
+      generator: a name of the registry, or `flat:` and one.
       epsilon: None for a reference without privacy.
       seed: of the rows and all published randomness; noise is fresh in each run and has no seed.
     """
@@ -40,19 +46,20 @@ class Case:
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkConfig:
-    """A benchmark of generators on one table.
+    """A benchmark of generators on one table, or on linked ones, of which `schema` says how they are linked.
 
     Attributes:
-      table: the rows to learn from: a path or a database URL.
+      table: the rows to learn from: a path or a database URL; of linked tables a folder or a database.
       out: folder of the results; a benchmark there with the same settings is continued.
-      generators: names of the registry; may be empty if only other programs' runs are evaluated (`compare`).
+      generators: names of the registry, for linked tables also `flat:` and a name; may be empty if only other programs'
+        runs are evaluated (`compare`).
       epsilons, delta: budgets of private generators.
       seeds: each case is run with the seeds 1 … seeds.
       holdout: rows of the same population that no generator sees; None: split off the table.
       holdout_fraction: share of the units to split off; None takes 0.2 if there is no `holdout`.
       schema: path of a schema; None declares nothing.
       unit, max_rows_per_unit: as in `SynthesizeConfig`.
-      targets: columns to predict; empty takes the schema's.
+      targets: columns to predict, of linked tables those of the persons; empty takes the schema's.
       source_options: how to read the table and the holdout (see `SourceOptions`).
       judge_rows: most rows of a table that train an evaluation model.
       timeout_s: a run that takes longer is stopped and fails.
@@ -86,13 +93,13 @@ class BenchmarkConfig:
         if not self.generators and not self.compare:
             raise ConfigError("name at least one generator with ", Option("generators"))
         for name in self.generators:
-            if name not in GENERATORS and name not in names_outside():
-                known = (*GENERATORS, *names_outside())
+            known = (*GENERATORS, *names_outside())
+            if name.removeprefix(FLAT) not in known:
                 raise ConfigError(f"there is no generator '{name}'; choose from {', '.join(known)}")
         for label, values in (("generators", self.generators), ("epsilons", self.epsilons)):
             if len(set(values)) != len(values):
                 raise ConfigError(f"{label} holds a value twice; name each one once")
-        if not self.epsilons and any(generator_info(name).private for name in self.generators):
+        if not self.epsilons and any(map(is_private, self.generators)):
             raise ConfigError("name at least one epsilon with ", Option("epsilons"))
         for epsilon in self.epsilons:
             Budget(epsilon=epsilon, delta=self.delta)
@@ -118,6 +125,20 @@ class BenchmarkConfig:
         found = []
         for seed in range(1, self.seeds + 1):
             for name in self.generators:
-                budgets: tuple[float | None, ...] = self.epsilons if generator_info(name).private else (None,)
+                budgets: tuple[float | None, ...] = self.epsilons if is_private(name) else (None,)
                 found += [Case(generator=name, epsilon=epsilon, seed=seed) for epsilon in budgets]
         return found
+
+    def check_generators(self, *, linked: bool) -> None:
+        """Raise `ConfigError` if a generator does not make such tables."""
+        for name in self.generators:
+            info = generator_info(name.removeprefix(FLAT))
+            if not linked and (name.startswith(FLAT) or not info.one_table):
+                raise ConfigError(f"'{name}' is for linked tables, and the schema is of one table; leave it out")
+            if linked and name.startswith(FLAT) and not (info.private and info.one_table):
+                raise ConfigError(f"'{name}' needs a private generator of one table, such as {FLAT}marginal")
+            if linked and not name.startswith(FLAT) and not info.linked:
+                found = [known for known, one in GENERATORS.items() if one.linked]
+                raise ConfigError(
+                    f"'{name}' makes one table; for linked ones choose from {', '.join([*found, f'{FLAT}marginal'])}"
+                )

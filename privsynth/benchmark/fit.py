@@ -9,7 +9,7 @@ from pathlib import Path
 
 from privsynth.benchmark.config import BenchmarkConfig, Case
 from privsynth.benchmark.splits import RealTables, budget_of, typed_train
-from privsynth.generators.registry import generator_info, load_generator
+from privsynth.generators.registry import load_generator
 from privsynth.pipeline.learning.learn import learn
 from privsynth.pipeline.learning.request import Request
 from privsynth.privacy.budget import Bill
@@ -17,6 +17,9 @@ from privsynth.privacy.mechanisms import GaussianMechanisms
 from privsynth.progress import Progress
 from privsynth.randomness import KeyedFunction
 from privsynth.release.folder import write_rows
+from privsynth.table import Table
+
+REFERENCE_STAGE = "fitting a reference without privacy"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +27,7 @@ class FitCost:
     """Time, memory and epsilon of a fit.
 
     Attributes:
-      rows: of the synthetic table.
+      rows: of the synthetic table; of linked tables those of the persons.
       fit_s: seconds from rows in memory to the model, public figures included.
       fit_cpu_s: CPU seconds of all threads in that time; more reliable on a busy machine.
       sample_s: seconds to sample as many rows; None if included in `fit_s`.
@@ -46,55 +49,66 @@ def fit(sides: RealTables, config: BenchmarkConfig, case: Case, path: Path, prog
     Guarantee: the rows of a private run are (epsilon, delta)-DP; nobody accounts for the benchmark as a whole. A
       reference has no guarantee.
     """
-    if not generator_info(case.generator).private:
+    if case.epsilon is None:
         return _fit_reference(sides, config, case, path, progress)
-    assert case.epsilon is not None
     budget = budget_of(config, sides.schema, epsilon=case.epsilon)
     generator = load_generator(case.generator)
-    start = _clocks()
     request = Request.on_all_rows(sides.schema, sides.physical, budget, generator, seed=case.seed)
-    bill = Bill(request.plan)
-    public, _ = learn(sides.train, request, GaussianMechanisms(bill), KeyedFunction(), progress=progress)
-    learned = _clocks()
-    public.model.draw_all(public.model.order(public.rows.n_rows), seed=case.seed)
-    sampled = _clocks()
+    return fit_private(sides.train, request, path, progress)
+
+
+def fit_private(train: Table, request: Request, path: Path, progress: Progress) -> FitCost:
+    """Fit what a request asks for on training rows and write as many synthetic rows to `path` (Parquet).
+
+    Guarantee: the budget of the request covers the rows.
+    """
+    watch, bill = Watch(), Bill(request.plan)
+    public, _ = learn(train, request, GaussianMechanisms(bill), KeyedFunction(), progress=progress)
+    watch.lap()
+    public.model.draw_all(public.model.order(public.rows.n_rows), seed=request.seed)
+    watch.lap()
     write_rows(public.rows, path)
-    # `learn` samples once too.
-    fit_s, fit_cpu_s = (max(2 * b - a - c, 0.0) for a, b, c in zip(start, learned, sampled, strict=True))
-    return FitCost(
-        rows=public.rows.n_rows,
-        fit_s=fit_s,
-        fit_cpu_s=fit_cpu_s,
-        sample_s=sampled[0] - learned[0],
-        peak_mib=peak_mib(),
-        epsilon_spent=bill.epsilon_spent(),
-    )
+    return watch.cost(rows=public.rows.n_rows, epsilon_spent=bill.epsilon_spent())
 
 
 def _fit_reference(sides: RealTables, config: BenchmarkConfig, case: Case, path: Path, progress: Progress) -> FitCost:
     from privsynth.generators.sdv import reference_rows
 
     frame, kinds = typed_train(sides, budget_of(config, sides.schema, epsilon=1.0).unit)
-    progress("fitting a reference without privacy", 0.0)
-    start = _clocks()
+    progress(REFERENCE_STAGE, 0.0)
+    watch = Watch()
     rows = reference_rows(
         case.generator, frame, kinds, n_rows=len(frame), seed=case.seed, epochs=config.reference_epochs
     )
-    fit_s, fit_cpu_s = (now - then for now, then in zip(_clocks(), start, strict=True))
+    watch.lap()
     rows.to_parquet(path, index=False)
-    return FitCost(
-        rows=len(rows),
-        fit_s=fit_s,
-        fit_cpu_s=fit_cpu_s,
-        sample_s=None,
-        peak_mib=peak_mib(),
-        epsilon_spent=None,
-    )
+    return watch.cost(rows=len(rows))
 
 
-def _clocks() -> tuple[float, float]:
-    """Return wall-clock seconds and the CPU seconds of this process."""
-    return time.monotonic(), time.process_time()
+class Watch:
+    """Takes the time of a fit: from its making to the first lap, and of sampling to a second one if there is one."""
+
+    def __init__(self) -> None:
+        self._laps: list[tuple[float, float]] = []
+        self.lap()
+
+    def lap(self) -> None:
+        """Remember wall-clock seconds and the CPU seconds of this process."""
+        self._laps.append((time.monotonic(), time.process_time()))
+
+    def cost(self, *, rows: int, epsilon_spent: float | None = None) -> FitCost:
+        """Return what the fit cost. If sampling was timed, the fit sampled once too, and that is taken off."""
+        start, learned, *rest = self._laps
+        sampled = [(now - then) for now, then in zip(rest[0], learned, strict=True)] if rest else [0.0, 0.0]
+        spent = [max(now - then - less, 0.0) for now, then, less in zip(learned, start, sampled, strict=True)]
+        return FitCost(
+            rows=rows,
+            fit_s=spent[0],
+            fit_cpu_s=spent[1],
+            sample_s=sampled[0] if rest else None,
+            peak_mib=peak_mib(),
+            epsilon_spent=epsilon_spent,
+        )
 
 
 def peak_mib() -> int | None:

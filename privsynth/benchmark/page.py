@@ -55,6 +55,27 @@ _FIDELITY = (
     Measure("acc3", "acc3", "Triples of columns", "The same over 200 triples of columns, drawn once."),
     Measure("acc1", "acc1", "Single columns", "The same over single columns."),
 )
+_HISTORIES = (
+    Measure(
+        "within",
+        "within",
+        "Pairs of columns of one row",
+        "1 minus the mean total variation distance between synthetic and training persons, over all pairs of columns "
+        "of a row, and over the tables; numbers in deciles. The ceiling is what the held-out persons reach; they are "
+        "fewer, so that a good generator can pass it.",
+    ),
+    Measure("next", "next", "From one row to the next", "The same over each column in one row and in the next."),
+    Measure("parent", "parent", "A row and the rows above it", "The same over a column and one of a row above."),
+    Measure("count", "count", "How many rows", "The same for the number of rows that each row above has."),
+    Measure("gap", "gap", "The gap to the next row", "The same over the gap, alone and with each column."),
+    Measure("place", "place", "The place in the history", "The same over a column and the row's place."),
+    Measure("agg2", "agg2", "What sums up a person", "The same over pairs of figures that sum up a person."),
+    Measure("agg1", "agg1", "Single figures that sum up a person", "The same over single ones."),
+    Measure("column", "column", "Single columns", "The same over single columns."),
+)
+_KEYS = Measure(
+    "keys", "keys", "Keys", "Share of the written rows whose key is their own and leads to a row.", stretched=False
+)
 _APART = Measure(
     "c2st",
     "c2st",
@@ -75,7 +96,8 @@ def render(document: Document) -> str:
     style = report_style()
     digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
     utility = _utility(document)
-    measures = [*sorted(_FIDELITY, key=lambda m: m.key), *utility, _APART]
+    fidelity = [m for m in (*_FIDELITY, *_HISTORIES) if _has(document, m)]
+    measures = [*sorted(_FIDELITY, key=lambda m: m.key), *_HISTORIES, _KEYS, *utility, _APART]
     return (
         _environment()
         .get_template("benchmark.html")
@@ -84,10 +106,10 @@ def render(document: Document) -> str:
             style=Markup(style),  # our own file; the digest of the policy is taken over these bytes
             style_hash=digest,
             name=document.table.name if document.table else str(document.settings["table"]),
-            fidelity=[(m, _chart(document, m)) for m in _FIDELITY if _has(document, m)],
+            fidelity=[(m, _chart(document, m)) for m in fidelity],
             utility=[(m, _chart(document, m)) for m in utility],
             apart=[(m, _chart(document, m)) for m in (_APART,) if _has(document, m)],
-            seconds=_seconds(document, [*_FIDELITY[:2], *utility[:1], _APART]),
+            seconds=_seconds(document, [*fidelity[:2], *utility[:1], _APART]),
             reference=_reference_epsilon(document),
             measures=[m for m in measures if _has(document, m)],
             lines=document.summary,

@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from privsynth.errors import ConfigError, Option
+from privsynth.strict.complaints import in_plain_words
 
 WATERMARK = "INTERNAL: exact figures about real people, measured outside the privacy ledger. Do not share."
 NOT_PRIVATE = "NOT PRIVATE: a reference without any guarantee"
@@ -31,15 +32,16 @@ class Run(_Strict):
       epsilon, delta: the promise; None without privacy.
       seed: of what is published; None where it is not known.
       status: "done", or "failed" with a `reason`.
-      figures: by name, see `privsynth.benchmark.judge`.
-      rows: of the synthetic table.
+      figures: by name, see `privsynth.benchmark.judge` and `privsynth.benchmark.linked.judge`.
+      rows: of the synthetic table; of linked tables persons.
       fit_s, sample_s, peak_mib: what it cost; None where nobody measured it.
       fit_cpu_s: seconds of the processor in `fit_s`, of all threads together.
       epsilon_spent: by our accountant.
       origin: "here", or "elsewhere" for a run of another program.
       judge: who measured the figures: "privsynth", or another program that `note` names.
       note: where a run from elsewhere comes from, and with which settings.
-      rows_file: a run from elsewhere whose rows are still to be judged; relative to the file that names it.
+      rows_file: a run from elsewhere whose rows are still to be judged; relative to the file that names it. A folder of
+        linked tables.
     """
 
     generator: str = Field(min_length=1, max_length=100)
@@ -98,13 +100,24 @@ class Summary(_Strict):
 
 
 class TableInfo(_Strict):
-    """What was judged: counts of real rows, so for the officer alone."""
+    """What was judged: counts of real rows, so for the officer alone.
+
+    Attributes:
+      name: of the table, or of the folder of linked ones.
+      columns, train_rows, holdout_rows: of all tables together.
+      targets: columns that are predicted.
+      tables: of linked tables, that of the persons first; none of one table.
+      train_persons, holdout_persons: of linked tables.
+    """
 
     name: str
     columns: int
     train_rows: int
     holdout_rows: int
     targets: tuple[str, ...]
+    tables: tuple[str, ...] = ()
+    train_persons: int | None = None
+    holdout_persons: int | None = None
 
 
 class Document(_Strict):
@@ -119,13 +132,13 @@ class Document(_Strict):
       machine: cores, memory and system, for whoever reads the seconds.
       settings: as asked for.
       table: what was judged; None before the first run.
-      ceiling: the figures of real rows.
+      ceiling: the figures of real rows or persons.
       planned: how many runs were asked for.
       runs: those that are there, failed ones included, in the order of the cases; then those from elsewhere.
       summary: means and spreads over the seeds.
     """
 
-    format: Literal["privsynth-benchmark-1"] = "privsynth-benchmark-1"
+    format: Literal["privsynth-benchmark-2"] = "privsynth-benchmark-2"
     visibility: Literal["internal"] = "internal"
     warning: str = WATERMARK
     created: str
@@ -221,7 +234,7 @@ def load_runs(path: Path) -> list[Run]:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path} holds a run that cannot be used: {place} {first['msg']}".rstrip()) from None
+        raise ConfigError(f"{path} holds a run that cannot be used: {place} {in_plain_words(first)}".strip()) from None
     return [_from_elsewhere(run, path) for run in found]
 
 

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
 import threading
@@ -26,12 +27,11 @@ from privsynth import __version__
 from privsynth.benchmark.config import BenchmarkConfig, Case
 from privsynth.benchmark.page import render
 from privsynth.benchmark.results import Document, Run, TableInfo, load_runs, read_json, summarise
-from privsynth.benchmark.splits import budget_of, settle
+from privsynth.benchmark.subjects import digest, identity_of_rows, settle, unit_of
 from privsynth.errors import ConfigError, Option, OutputError
-from privsynth.generators.registry import generator_info
 from privsynth.parallel import processors
 from privsynth.schema.definition import Schema
-from privsynth.sources.registry import SourceOptions, open_source
+from privsynth.schema.linked import LinkedSchema
 
 Progress = Callable[[str, int, int], None]
 _VERSIONS = ("numpy", "pandas", "scikit-learn", "torch", "opacus", "sdv")
@@ -52,7 +52,8 @@ def benchmark(config: BenchmarkConfig, progress: Progress = lambda text, done, o
     schema = settle(config)
     others = [run for path in config.compare for run in load_runs(path)]
     with _folder(config, schema) as folder:
-        jobs = _jobs(config, others, folder)
+        suffix = "" if isinstance(schema, LinkedSchema) else ".parquet"
+        jobs = _jobs(config, others, folder, suffix)
         reused = {key: found for key in jobs if (found := _stored(folder, key, config)) is not None}
         results = dict(reused)
         document = _write(folder, config, schema, others, results)
@@ -68,13 +69,17 @@ def benchmark(config: BenchmarkConfig, progress: Progress = lambda text, done, o
     return document
 
 
-def _jobs(config: BenchmarkConfig, others: list[Run], folder: Path) -> dict[str, dict[str, Any]]:
-    """Return key -> job for the ceiling, our cases, and rows of other programs that are still to be evaluated."""
+def _jobs(config: BenchmarkConfig, others: list[Run], folder: Path, suffix: str) -> dict[str, dict[str, Any]]:
+    """Return key -> job for the ceiling, our cases, and rows of other programs that are still to be evaluated.
+
+    Args:
+      suffix: of a file of synthetic rows; none of a folder of tables.
+    """
     asked = dataclasses.asdict(config) | {"out": str(config.out), "compare": [str(path) for path in config.compare]}
     asked["schema"] = None if config.schema is None else str(config.schema)
     jobs: dict[str, dict[str, Any]] = {"ceiling": {"config": asked}}
     for case in config.cases():
-        keep = str(folder / "rows" / f"{case.key}.parquet") if config.keep_rows else None
+        keep = str(folder / "rows" / f"{case.key}{suffix}") if config.keep_rows else None
         jobs[case.key] = {"config": asked, "case": dataclasses.asdict(case), "keep": keep}
     for run in others:
         if run.rows_file is not None:
@@ -84,7 +89,7 @@ def _jobs(config: BenchmarkConfig, others: list[Run], folder: Path) -> dict[str,
 
 def _elsewhere_key(run: Run) -> str:
     path = Path(str(run.rows_file))
-    return "elsewhere_" + hashlib.sha256(f"{path}{_digest(path)}".encode()).hexdigest()[:16]
+    return "elsewhere_" + hashlib.sha256(f"{path}{digest(path)}".encode()).hexdigest()[:16]
 
 
 def _title(job: Mapping[str, Any]) -> str:
@@ -97,7 +102,7 @@ def _title(job: Mapping[str, Any]) -> str:
 
 def _run(job: Mapping[str, Any], config: BenchmarkConfig, progress: Callable[[str], None]) -> dict[str, Any]:
     """Run a job in a new process and return its result, or `{"error": reason}` for any failure."""
-    quiet = None if os.environ.get("PRIVSYNTH_DEBUG") == "1" else subprocess.DEVNULL
+    quiet, before = None if os.environ.get("PRIVSYNTH_DEBUG") == "1" else subprocess.DEVNULL, _seconds_of_children()
     paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     process = subprocess.Popen(
         [sys.executable, "-m", "privsynth.benchmark.worker"],
@@ -136,13 +141,20 @@ def _run(job: Mapping[str, Any], config: BenchmarkConfig, progress: Callable[[st
             process.kill()
             process.wait()
     if late.is_set():
-        return {"error": f"it was stopped after {config.timeout_s / 60:g} minutes"}
+        spent = _seconds_of_children() - before
+        return {"error": f"it was stopped after {config.timeout_s / 60:g} minutes ({spent:.0f} s of CPU)"}
     if found is not None and code == 0:
         return found
     if code < 0:
         hint = ", perhaps for want of memory" if code == -9 else ""
         return {"error": f"its process was killed by signal {-code}{hint}"}
     return {"error": f"its process ended with exit code {code}"}
+
+
+def _seconds_of_children() -> float:
+    """Return the CPU seconds of all processes that were started here and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,7 +171,11 @@ class _Reporter:
 
 
 def _write(
-    folder: Path, config: BenchmarkConfig, schema: Schema, others: list[Run], results: Mapping[str, Mapping[str, Any]]
+    folder: Path,
+    config: BenchmarkConfig,
+    schema: Schema | LinkedSchema,
+    others: list[Run],
+    results: Mapping[str, Mapping[str, Any]],
 ) -> Document:
     """Write the page and its twin from the results so far, and return the document."""
     runs = [_as_run(case, config, results[case.key]) for case in config.cases() if case.key in results]
@@ -188,7 +204,7 @@ def _write(
 def _as_run(case: Case, config: BenchmarkConfig, result: Mapping[str, Any]) -> Run:
     shared: dict[str, Any] = {
         "generator": case.generator,
-        "private": generator_info(case.generator).private,
+        "private": case.epsilon is not None,
         "epsilon": case.epsilon,
         "delta": None if case.epsilon is None else config.delta,
         "seed": case.seed,
@@ -207,27 +223,19 @@ def _judged(run: Run, result: Mapping[str, Any]) -> Run:
 
 
 def _table_info(config: BenchmarkConfig, real: Mapping[str, Any]) -> TableInfo:
-    return TableInfo(
-        name=_table_name(config),
-        columns=real["columns"],
-        train_rows=real["train_rows"],
-        holdout_rows=real["holdout_rows"],
-        targets=tuple(real["targets"]),
-    )
+    return TableInfo(name=_table_name(config), **{name: found for name, found in real.items() if name != "figures"})
 
 
 def _table_name(config: BenchmarkConfig) -> str:
     return "database" if "://" in config.table else Path(config.table).name
 
 
-def _settings(config: BenchmarkConfig, schema: Schema) -> dict[str, Any]:
-    budget = budget_of(config, schema, epsilon=1.0)
+def _settings(config: BenchmarkConfig, schema: Schema | LinkedSchema) -> dict[str, Any]:
     return {
         "table": _table_name(config),
         "holdout": f"a share of {config.split:g}, split off" if config.split else Path(str(config.holdout)).name,
         "schema": config.schema.name if config.schema else "none: nothing is declared",
-        "unit": budget.unit,
-        "max_rows_per_unit": budget.max_rows_per_unit,
+        **unit_of(config, schema),
         "generators": list(config.generators),
         "epsilons": [f"{epsilon:g}" for epsilon in config.epsilons],
         "delta": f"{config.delta:g}",
@@ -259,7 +267,7 @@ def _machine() -> dict[str, str]:
 
 
 @contextmanager
-def _folder(config: BenchmarkConfig, schema: Schema) -> Iterator[Path]:
+def _folder(config: BenchmarkConfig, schema: Schema | LinkedSchema) -> Iterator[Path]:
     """Yield the folder of the results, made or found, and locked against a second run.
 
     Raises:
@@ -295,33 +303,20 @@ def _folder(config: BenchmarkConfig, schema: Schema) -> Iterator[Path]:
         os.close(lock)
 
 
-def _identity(config: BenchmarkConfig, schema: Schema) -> dict[str, Any]:
+def _identity(config: BenchmarkConfig, schema: Schema | LinkedSchema) -> dict[str, Any]:
     """Return what all runs of a page must share; generators, epsilons and seeds may be added."""
-    budget = budget_of(config, schema, epsilon=1.0)
     options = {k: list(v) if isinstance(v, tuple) else v for k, v in sorted(config.source_options.items())}
     return {
-        "table": open_source(config.table, SourceOptions(**config.source_options)).label,
-        "table_digest": _digest(Path(config.table)),
-        "holdout": None if config.holdout is None else _digest(Path(config.holdout)),
+        **identity_of_rows(config, schema),
         "split": config.split,
         "schema": schema.model_dump(mode="json"),
-        "unit": budget.unit,
-        "max_rows_per_unit": budget.max_rows_per_unit,
+        **unit_of(config, schema),
         "targets": list(config.targets),
         "delta": config.delta,
         "judge_rows": config.judge_rows,
         "reference_epochs": config.reference_epochs,
         "source_options": options,
     }
-
-
-def _digest(path: Path) -> str | None:
-    """Return the SHA-256 of a file, or None for a source that is no file."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None
 
 
 def _stored(folder: Path, key: str, config: BenchmarkConfig) -> dict[str, Any] | None:

@@ -56,6 +56,7 @@ def settle(config: BenchmarkConfig) -> Schema:
     Raises:
       InputError: the table, the schema, the unit or a target does not fit.
     """
+    config.check_generators(linked=False)
     # A benchmark stays with the officer, so it may use what was detected from the rows.
     schema = load_schema(config.schema, sdv_is_declared=True) if config.schema else Schema()
     source = open_source(config.table, SourceOptions(**config.source_options))

@@ -12,9 +12,15 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from privsynth.errors import PrivsynthError
+
+if TYPE_CHECKING:
+    from privsynth.benchmark.config import BenchmarkConfig, Case
+    from privsynth.benchmark.fit import FitCost
+    from privsynth.schema.linked import LinkedSchema
+    from privsynth.workspace import Workspace
 
 
 def main() -> None:
@@ -52,29 +58,110 @@ def run_job(job: Mapping[str, Any], progress: Any) -> dict[str, Any]:
         ceiling; `keep`: where to keep the rows of a case, or None.
     """
     from privsynth.benchmark.config import BenchmarkConfig, Case
-    from privsynth.benchmark.fit import fit
-    from privsynth.benchmark.judge import ceiling, judge
-    from privsynth.benchmark.splits import align, budget_of, read_real_tables, read_rows
+    from privsynth.schema.linked import linked_schema
     from privsynth.workspace import Workspace, privsynth_home
 
     config = BenchmarkConfig(**_as_config(job["config"]))
+    schema = linked_schema(config.schema)
     with Workspace(privsynth_home()) as workspace:
         progress("reading", 0.0)
-        sides = read_real_tables(config, workspace)
-        unit = budget_of(config, sides.schema, epsilon=1.0).unit
+        subject = _OneTable(config, workspace) if schema is None else _Persons(config, schema, workspace)
         if "case" in job:
-            path = Path(job["keep"]) if job["keep"] else workspace.folder / "rows.parquet"
-            fitted = fit(sides, config, Case(**job["case"]), path, progress)
-            result = dataclasses.asdict(fitted)
+            path = Path(job["keep"]) if job["keep"] else workspace.folder / f"rows{subject.suffix}"
+            result = dataclasses.asdict(subject.fit(Case(**job["case"]), path, progress))
         elif "rows_file" in job:
             path, result = Path(job["rows_file"]), {}
         else:
-            found = ceiling(align(sides, sides.train, unit), max_rows=config.judge_rows, progress=progress)
-            table = {"columns": len(sides.train.names), "train_rows": sides.train.n_rows}
-            return {"figures": found, **table, "holdout_rows": sides.holdout.n_rows, "targets": sides.targets}
-        synthetic = read_rows(path, workspace, sides.train.names)
-        figures = judge(align(sides, synthetic, unit), max_rows=config.judge_rows, progress=progress)
-        return {**result, "figures": figures, "rows": synthetic.n_rows}
+            return {"figures": subject.ceiling(progress), **subject.info()}
+        figures, rows = subject.judge(path, progress)
+        return {**result, "figures": figures, "rows": rows}
+
+
+class _OneTable:
+    """One table, read and divided."""
+
+    suffix = ".parquet"  # of a file of synthetic rows
+
+    def __init__(self, config: BenchmarkConfig, workspace: Workspace) -> None:
+        from privsynth.benchmark.splits import budget_of, read_real_tables
+
+        self._config, self._workspace = config, workspace
+        self._sides = read_real_tables(config, workspace)
+        self._unit = budget_of(config, self._sides.schema, epsilon=1.0).unit
+
+    def info(self) -> dict[str, Any]:
+        """Return the fields of `TableInfo` but the name."""
+        train, holdout = self._sides.train, self._sides.holdout
+        rows = {"train_rows": train.n_rows, "holdout_rows": holdout.n_rows}
+        return {"columns": len(train.names), **rows, "targets": self._sides.targets}
+
+    def fit(self, case: Case, path: Path, progress: Any) -> FitCost:
+        """Fit a case and write its rows."""
+        from privsynth.benchmark.fit import fit
+
+        return fit(self._sides, self._config, case, path, progress)
+
+    def judge(self, path: Path, progress: Any) -> tuple[dict[str, float], int]:
+        """Return the figures of synthetic rows, and how many there are."""
+        from privsynth.benchmark.judge import judge
+        from privsynth.benchmark.splits import align, read_rows
+
+        synthetic = read_rows(path, self._workspace, self._sides.train.names)
+        tables = align(self._sides, synthetic, self._unit)
+        return judge(tables, max_rows=self._config.judge_rows, progress=progress), synthetic.n_rows
+
+    def ceiling(self, progress: Any) -> dict[str, float]:
+        """Return the figures of real rows."""
+        from privsynth.benchmark.judge import ceiling
+        from privsynth.benchmark.splits import align
+
+        tables = align(self._sides, self._sides.train, self._unit)
+        return ceiling(tables, max_rows=self._config.judge_rows, progress=progress)
+
+
+class _Persons:
+    """Linked tables, read, their persons divided; methods as of `_OneTable`."""
+
+    suffix = ""  # a folder
+
+    def __init__(self, config: BenchmarkConfig, schema: LinkedSchema, workspace: Workspace) -> None:
+        from privsynth.benchmark.linked.persons import read_persons
+
+        self._config, self._workspace = config, workspace
+        self._real = read_persons(config, schema, workspace)
+
+    def info(self) -> dict[str, Any]:
+        """Return the fields of `TableInfo` but the name."""
+        real = self._real
+        rows = {
+            f"{side}_rows": sum(table.n_rows for table in tables.values())
+            for side, tables in (("train", real.train), ("holdout", real.holdout))
+        }
+        root = real.schema.root
+        persons = {"train_persons": real.train[root].n_rows, "holdout_persons": real.holdout[root].n_rows}
+        columns = sum(len(table.names) for table in real.train.values())
+        return {"columns": columns, **rows, **persons, "tables": list(real.train), "targets": real.targets}
+
+    def fit(self, case: Case, path: Path, progress: Any) -> FitCost:
+        """Fit a case and write its tables."""
+        from privsynth.benchmark.linked.fit import fit_persons
+
+        return fit_persons(self._real, self._config, case, path, self._workspace, progress)
+
+    def judge(self, path: Path, progress: Any) -> tuple[dict[str, float], int]:
+        """Return the figures of synthetic tables, and how many persons there are."""
+        from privsynth.benchmark.linked.judge import judge_persons
+
+        tables = self._real.beside(self._real.read(path, self._workspace))
+        most = self._config.judge_rows
+        return judge_persons(tables, self._real.targets, max_rows=most, progress=progress), tables.synthetic.n
+
+    def ceiling(self, progress: Any) -> dict[str, float]:
+        """Return the figures of real persons."""
+        from privsynth.benchmark.linked.judge import ceiling_of_persons
+
+        tables = self._real.beside(self._real.train)
+        return ceiling_of_persons(tables, self._real.targets, max_rows=self._config.judge_rows, progress=progress)
 
 
 def _as_config(data: Mapping[str, Any]) -> dict[str, Any]:

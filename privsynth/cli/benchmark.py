@@ -1,4 +1,4 @@
-"""`privsynth benchmark`: compare generators on one table, for the officer alone."""
+"""`privsynth benchmark`: compare generators on one table or on linked ones, for the officer alone."""
 
 from __future__ import annotations
 
@@ -21,15 +21,21 @@ COLUMNS = ("acc1", "acc2", "acc3", "c2st")
 
 
 @click.command("benchmark")
-@click.argument("source", metavar="TABLE")
+@click.argument("source", metavar="TABLE|FOLDER")
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Output folder; an existing one is continued."
 )
-@click.option("--schema", type=click.Path(path_type=Path), help="What is declared about the table.")
+@click.option(
+    "--schema", type=click.Path(path_type=Path), help="What is declared; of linked tables how they are linked."
+)
 @click.option("--unit", metavar="COLUMN|row", help="Whose privacy is protected (default: the schema's).")
 @click.option("--max-rows-per-unit", type=int, metavar="K", help="Use at most K rows of each unit.")
 @click.option(
-    "--generators", default="marginal", show_default=True, metavar="A,B,...", help="See `privsynth generators`."
+    "--generators",
+    default="marginal",
+    show_default=True,
+    metavar="A,B,...",
+    help="See `privsynth generators`; for linked tables also flat:NAME.",
 )
 @click.option(
     "--epsilons", default="0.5,1,3,10", show_default=True, metavar="E,...", help="Budgets of the private generators."
@@ -59,12 +65,17 @@ COLUMNS = ("acc1", "acc2", "acc3", "c2st")
 @source_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout; it holds exact figures.")
 def command(source: str, generators: str, epsilons: str, timeout_minutes: float, as_json: bool, **options: Any) -> None:
-    """Run generators on a table over seeds and epsilons, and write a page with plots and its JSON twin.
+    """Run generators on a table, or on linked ones, and write a page with plots and its JSON twin.
+
+    Each generator is run over seeds and epsilons. Linked tables need a --schema with the key 'tables'; then persons
+    are held out with all their rows.
 
     INTERNAL: no ledger accounts for the real rows that the runs use. The output is for the officer only. You may stop
     it at any time; the same command continues where it stopped.
 
     Example: privsynth benchmark a.csv --schema s.yaml --unit row --generators marginal,arn --epsilons 1,3 --out bench/
+
+    Example: privsynth benchmark clinic/ --schema linked.yaml --generators marginal,sdv:hma --epsilons 3 --out bench/
     """
     from privsynth.benchmark.config import BenchmarkConfig
     from privsynth.benchmark.results import WATERMARK

@@ -121,6 +121,7 @@ class GeneratorInfo:
       module: has `GENERATOR`, which fits.
       fitted: has `restore`, which gives a saved model back; needs the packages of the extra `sample` only.
       extension: where one from outside is from, as the installation says; None for ours.
+      one_table, linked: whether it makes one table; whether it makes linked ones.
     """
 
     name: str
@@ -129,6 +130,8 @@ class GeneratorInfo:
     module: str
     fitted: str = ""
     extension: Extension | None = None
+    one_table: bool = True
+    linked: bool = False
 
 
 def codes_never_drawn(fitted: FittedGenerator, sizes: Sequence[int]) -> list[np.ndarray]:
@@ -149,6 +152,7 @@ GENERATORS: Mapping[str, GeneratorInfo] = {
         "noisy low-order tables fitted by a mixture of products; the best fidelity for the budget, in seconds",
         "privsynth.generators.marginal.generator",
         "privsynth.generators.marginal.fitted",
+        linked=True,
     ),
     "arn": GeneratorInfo(
         "arn",
@@ -157,6 +161,7 @@ GENERATORS: Mapping[str, GeneratorInfo] = {
         "depend on each other and no two of them do",
         "privsynth.generators.arn.generator",
         "privsynth.generators.arn.fitted",
+        linked=True,
     ),
     "tvae": GeneratorInfo(
         "tvae",
@@ -189,6 +194,22 @@ GENERATORS: Mapping[str, GeneratorInfo] = {
         False,
         "no privacy: SDV's autoencoder, a reference for `privsynth benchmark` and `privsynth audit`",
         "privsynth.generators.sdv",
+    ),
+    "sdv:hma": GeneratorInfo(
+        "sdv:hma",
+        False,
+        "no privacy: SDV's HMA for linked tables, a reference for `privsynth benchmark`; may take hours",
+        "privsynth.generators.sdv",
+        one_table=False,
+        linked=True,
+    ),
+    "sdv:par": GeneratorInfo(
+        "sdv:par",
+        False,
+        "no privacy: SDV's PAR for sequences, one table below the persons, a reference for `privsynth benchmark`",
+        "privsynth.generators.sdv",
+        one_table=False,
+        linked=True,
     ),
 }
 

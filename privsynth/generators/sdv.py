@@ -12,7 +12,8 @@ import io
 import logging
 import random
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,9 @@ _CLASSES = {
     "sdv:ctgan": "CTGANSynthesizer",
     "sdv:tvae": "TVAESynthesizer",
 }
+HMA, PAR = "sdv:hma", "sdv:par"
+# Columns of keys, named as no column of a table is.
+_KEY, _ABOVE = "privsynth: own key", "privsynth: key of the row above"
 _SDTYPES = {
     "numeric": "numerical",
     "integer": "numerical",
@@ -80,23 +84,156 @@ def reference_rows(
     return rows.reindex(columns=kept).reset_index(drop=True)
 
 
+@dataclass(frozen=True, repr=False, eq=False)
+class LinkedFrames:
+    """Linked tables, parents first, the one of persons before all. Rows are known by their number and have no keys.
+
+    Attributes:
+      frames: table -> values; those of one parent in their order.
+      parent: table -> (n,) for each row the number of its row in the table above; not of the persons.
+      above: table -> the table above; not of the persons.
+    """
+
+    frames: Mapping[str, pd.DataFrame]
+    parent: Mapping[str, np.ndarray]
+    above: Mapping[str, str]
+
+    @property
+    def root(self) -> str:
+        """The table of persons."""
+        return next(iter(self.frames))
+
+
+def reference_tables(
+    name: str,
+    real: LinkedFrames,
+    kinds: Mapping[str, Mapping[str, str]],
+    *,
+    orders: Mapping[str, str],
+    seed: int,
+    epochs: int | None = None,
+) -> LinkedFrames:
+    """Return as many persons, with all their rows, of an SDV synthesizer that was fitted to linked tables.
+
+    Guarantee: NONE, as of `reference_rows`. It may take hours: give the process a limit of time.
+    Args:
+      name: "sdv:hma", or "sdv:par", which makes the sequences of one table, each with the columns of its person as the
+        context, and no person without rows.
+      real: with at least one person.
+      kinds: table -> as in `reference_rows`.
+      orders: table -> the column that orders the rows of one parent.
+      seed, epochs: as in `reference_rows`. HMA has no epochs.
+    Raises:
+      ConfigError: an unknown name; for PAR not one table below that of the persons; or SDV is not installed.
+    """
+    if name not in (HMA, PAR):
+        raise ConfigError(f"there is no reference '{name}' for linked tables; choose from {HMA}, {PAR}")
+    if name == PAR and len(real.above) != 1:
+        raise ConfigError(f"'{PAR}' makes the rows of one table; the schema has {len(real.above)} below the persons")
+    full = {
+        table: frame[[c for c in frame.columns if kinds[table].get(c) in _SDTYPES and frame[c].notna().any()]]
+        for table, frame in real.frames.items()
+    }
+    with _quiet(), _seeded(seed):
+        prepared = LinkedFrames({t: _prepared(f, kinds[t]) for t, f in full.items()}, real.parent, real.above)
+        made = _hma(prepared, kinds, seed) if name == HMA else _par(prepared, kinds, orders, epochs)
+    frames = {table: frame.reindex(columns=real.frames[table].columns) for table, frame in made.frames.items()}
+    return LinkedFrames(frames, made.parent, made.above)
+
+
+def _hma(real: LinkedFrames, kinds: Mapping[str, Mapping[str, str]], seed: int) -> LinkedFrames:
+    tables, described = {}, {}
+    for table, frame in real.frames.items():
+        keys = {_KEY: np.arange(len(frame))} | ({_ABOVE: real.parent[table]} if table in real.parent else {})
+        tables[table] = frame.assign(**keys)
+        columns = _described({c: kinds[table][c] for c in frame.columns}) | {key: {"sdtype": "id"} for key in keys}
+        described[table] = {"columns": columns, "primary_key": _KEY}
+    links = [
+        {
+            "parent_table_name": above,
+            "parent_primary_key": _KEY,
+            "child_table_name": table,
+            "child_foreign_key": _ABOVE,
+        }
+        for table, above in real.above.items()
+    ]
+    sdv = _sdv(HMA)
+    synthesizer = sdv.multi_table.HMASynthesizer(_metadata(sdv, described, links), verbose=False)
+    synthesizer.fit(tables)
+    # Else each fit gives the persons of one seed that SDV chose. The rows below them it draws from that seed anyway.
+    synthesizer._numpy_seed = seed % 2**32
+    synthesizer._table_synthesizers[real.root]._set_random_state(seed)
+    made = synthesizer.sample(len(real.frames[real.root]), main_table_name=real.root)
+    at = {table: pd.Index(made[table][_KEY]) for table in real.frames}
+    parent = {table: at[above].get_indexer(made[table][_ABOVE]) for table, above in real.above.items()}
+    return LinkedFrames(
+        {table: made[table].drop(columns=[_KEY, _ABOVE], errors="ignore") for table in at}, parent, real.above
+    )
+
+
+def _par(
+    real: LinkedFrames, kinds: Mapping[str, Mapping[str, str]], orders: Mapping[str, str], epochs: int | None
+) -> LinkedFrames:
+    ((table, root),) = real.above.items()
+    own = list(real.frames[table].columns)
+    context = real.frames[root].rename(columns=lambda name: f"{root}: {name}")  # two tables may share a name
+    of_rows = context.iloc[real.parent[table]].reset_index(drop=True)
+    rows = pd.concat([real.frames[table], of_rows], axis=1).assign(**{_ABOVE: real.parent[table]})
+    columns = {name: kinds[table][name] for name in own} | dict(
+        zip(context.columns, (kinds[root][name] for name in real.frames[root].columns), strict=True)
+    )
+    described: dict[str, Any] = {"columns": _described(columns) | {_ABOVE: {"sdtype": "id"}}, "sequence_key": _ABOVE}
+    if orders.get(table) in own:
+        described["sequence_index"] = orders[table]
+    sdv = _sdv(PAR)
+    synthesizer = sdv.sequential.PARSynthesizer(
+        _metadata(sdv, {_TABLE: described}),
+        context_columns=list(context.columns),
+        **{"cuda": False} | ({} if epochs is None else {"epochs": epochs}),
+    )
+    synthesizer.fit({_TABLE: rows})
+    made = synthesizer.sample_sequences(num_sequences=len(context))[_TABLE]
+    parent, keys = pd.factorize(made[_ABOVE])
+    persons = (
+        made.groupby(parent)[list(context.columns)].first()
+        if len(context.columns)
+        else pd.DataFrame(index=range(len(keys)))
+    )
+    persons.columns = real.frames[root].columns
+    return LinkedFrames({root: persons, table: made[own]}, {table: parent}, real.above)
+
+
 def _synthesizer(name: str, kinds: Mapping[str, str], epochs: int | None) -> Any:
     """Return SDV's synthesizer with metadata from the kinds alone."""
+    sdv = _sdv(name)
+    options: dict[str, Any] = {}
+    if name != "sdv:gaussian_copula":
+        options = {"enable_gpu": False} | ({} if epochs is None else {"epochs": epochs})
+    metadata = _metadata(sdv, {_TABLE: {"columns": _described(kinds)}})
+    return getattr(sdv.single_table, _CLASSES[name])(metadata, **options)
+
+
+def _sdv(name: str) -> Any:
+    """Return the package, with the parts that are used here."""
     try:
-        from sdv import single_table
-        from sdv.metadata import Metadata
+        import sdv.metadata
+        import sdv.multi_table
+        import sdv.sequential
+        import sdv.single_table
     except ImportError:
         raise ConfigError(
             f"'{name}' needs SDV, which is not installed; install privsynth[sdv], after reading what its licence allows"
         ) from None
-    columns = {column: {"sdtype": _SDTYPES[kind]} for column, kind in kinds.items()}
-    metadata = Metadata.load_from_dict(
-        {"METADATA_SPEC_VERSION": "V1", "tables": {_TABLE: {"columns": columns}}, "relationships": []}
-    )
-    options: dict[str, Any] = {}
-    if name != "sdv:gaussian_copula":
-        options = {"enable_gpu": False} | ({} if epochs is None else {"epochs": epochs})
-    return getattr(single_table, _CLASSES[name])(metadata, **options)
+    return sdv
+
+
+def _described(kinds: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    return {column: {"sdtype": _SDTYPES[kind]} for column, kind in kinds.items()}
+
+
+def _metadata(sdv: Any, tables: Mapping[str, Any], links: Sequence[Mapping[str, str]] = ()) -> Any:
+    described = {"METADATA_SPEC_VERSION": "V1", "tables": dict(tables), "relationships": list(links)}
+    return sdv.metadata.Metadata.load_from_dict(described)
 
 
 def _prepared(frame: pd.DataFrame, kinds: Mapping[str, str]) -> pd.DataFrame:
@@ -109,7 +246,9 @@ def _prepared(frame: pd.DataFrame, kinds: Mapping[str, str]) -> pd.DataFrame:
             whole = kinds[name] == "integer" and np.isfinite(numbers).all()
             columns[name] = numbers.astype("int64") if whole else numbers.where(np.isfinite(numbers))
         elif sdtype == "datetime":
-            columns[name] = pd.to_datetime(frame[name], errors="coerce")
+            times = pd.to_datetime(frame[name], errors="coerce")
+            told = times.between(pd.Timestamp.min, pd.Timestamp.max)
+            columns[name] = times.where(told).astype("datetime64[ns]")  # SDV takes any number for nanoseconds
         else:
             values = frame[name].astype(object)
             columns[name] = values.where(values.notna(), None)

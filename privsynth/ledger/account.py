@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from privsynth.ledger.events import DELTA_UNITS, EPSILON_UNITS, State, delta_text, epsilon_text
+from privsynth.ledger.events import (
+    DEFAULT_CAP_DELTA,
+    DEFAULT_CAP_EPSILON,
+    DELTA_UNITS,
+    EPSILON_UNITS,
+    State,
+    cap_units,
+    delta_text,
+    epsilon_text,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +54,13 @@ class Account:
     def left_delta_units(self) -> int:
         """What is left of delta, in units; 0 where more is spent than the cap allows."""
         return max(0, self.cap_delta_units - self.spent_delta_units)
+
+    @property
+    def is_used(self) -> bool:
+        """Whether anything was spent, or the cap is another than the default."""
+        default = cap_units(epsilon=DEFAULT_CAP_EPSILON, delta=DEFAULT_CAP_DELTA)
+        spent = self.spent_epsilon_units or self.spent_delta_units
+        return bool(self.n_releases or spent) or (self.cap_epsilon_units, self.cap_delta_units) != default
 
     def to_json(self) -> dict[str, Any]:
         """Return the account as JSON-able data, amounts as numbers."""

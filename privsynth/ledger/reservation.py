@@ -74,8 +74,8 @@ class Reservation:
             raise BudgetError(
                 f"The same content is in the ledger already, as dataset {event.payload['other']!r}; under "
                 f"the name {self.dataset!r} its cost would be counted apart. Nothing was spent. Run again with ",
-                Option("dataset"),
-                " and that name.",
+                Option("dataset", str(event.payload["other"])),
+                ".",
             )
 
     def mark_drawn(self) -> None:

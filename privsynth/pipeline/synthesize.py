@@ -20,6 +20,7 @@ from privsynth.generators.registry import (
 from privsynth.ledger.account import Account, several_units_text
 from privsynth.ledger.ledger import Ledger
 from privsynth.ledger.reservation import Reservation
+from privsynth.pipeline.audits.chosen_policy import chosen_policy
 from privsynth.pipeline.audits.officer_audit import officer_findings, pool_sizes
 from privsynth.pipeline.audits.unread_cells import comma_findings, undecodable, unread_commas
 from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
@@ -41,7 +42,6 @@ from privsynth.pipeline.writing.prior_record import prior_sentence
 from privsynth.pipeline.writing.report_records import earlier_releases, ledger_state, promise_of
 from privsynth.pipeline.writing.staging import deliver, stage
 from privsynth.pipeline.writing.write import least_bytes, write_release
-from privsynth.policy.files import load_policy
 from privsynth.policy.judge import Judgement, judge
 from privsynth.policy.one_verdict import with_policy
 from privsynth.privacy.budget import Bill
@@ -222,7 +222,7 @@ def _prepare(config: SynthesizeConfig, env: Environment) -> Job:
     schema = config.read_schema()
     budget = config.budget(schema)
     dataset = config.dataset_name(schema)
-    policy = load_policy(str(config.policy)) if config.policy is not None else None
+    policy = chosen_policy(config.policy)
     source = open_config_source(config, schema)
     schema, typed = completed_schema(schema, source)
     check_schema_fits(schema, source.names, budget.unit)

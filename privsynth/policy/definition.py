@@ -5,7 +5,17 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 _FLOAT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
@@ -15,7 +25,21 @@ def _number(value: Any) -> Any:
     return float(value) if isinstance(value, str) and _FLOAT.fullmatch(value.strip()) else value
 
 
+def _no_conclusion(text: str) -> str:
+    found = next((word for word in FORBIDDEN if word in text.lower()), None)
+    if found is not None:
+        raise ValueError(f"'{found}…' is a conclusion that a person draws; a policy gathers evidence for it")
+    return text
+
+
+def _wrong(key: str, words: str) -> PydanticCustomError:
+    """Return the error of a check that one of its keys is to blame for: its line is that of the key."""
+    return PydanticCustomError("key", "{words}", {"words": words, "key": key})
+
+
+FORBIDDEN = ("anonym", "compliant", "compliance")
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1_000)]
+Claim = Annotated[Text, AfterValidator(_no_conclusion)]  # what a reader may take for what the policy says of the data
 Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 # What a check may name besides findings: the promise itself.
 PROMISES = ("promised_epsilon", "promised_delta")
@@ -27,7 +51,6 @@ SHARES = frozenset(
         *("base_rate", "representation", "exact_copies", "rule_violations"),
     }
 )
-FORBIDDEN = ("anonym", "compliant", "compliance")
 
 
 class _Frozen(BaseModel):
@@ -59,7 +82,7 @@ class Check(_Frozen):
     visibility: Literal["any", "public", "officer"] = "any"
     if_insufficient: Literal["insufficient", "review", "fail"] = "insufficient"
     source: Text
-    why: str = ""
+    why: Annotated[str, AfterValidator(_no_conclusion)] = ""
 
     @model_validator(mode="after")
     def _one_threshold(self) -> Check:
@@ -79,14 +102,14 @@ class Check(_Frozen):
         """Refuse what arithmetic decides: nothing can meet it, or nothing can miss it."""
         never_below_zero = self.compare == "distance" or (self.compare == "value" and self.metric in SHARES)
         if self.at_most is not None and never_below_zero and self.at_most < 0:
-            raise ValueError(f"at_most: {self.at_most:g} can be met by nothing: {self.metric} is never below 0")
+            raise _wrong("at_most", f"{self.at_most:g} can be met by nothing: {self.metric} is never below 0")
         if self.compare != "value" or self.metric not in SHARES:
             return
         if self.at_most is not None and self.at_most >= 1:
-            raise ValueError(f"at_most: {self.at_most:g} can be missed by nothing: {self.metric} is never above 1")
+            raise _wrong("at_most", f"{self.at_most:g} can be missed by nothing: {self.metric} is never above 1")
         if self.at_least is not None and not 0 < self.at_least <= 1:
             what = "missed" if self.at_least <= 0 else "met"
-            raise ValueError(f"at_least: {self.at_least:g} can be {what} by nothing: {self.metric} is from 0 to 1")
+            raise _wrong("at_least", f"{self.at_least:g} can be {what} by nothing: {self.metric} is from 0 to 1")
 
     @property
     def is_public(self) -> bool:
@@ -115,9 +138,9 @@ class Recipient(_Frozen):
       may, must_not: uses, a phrase each.
     """
 
-    name: Text
-    may: tuple[Text, ...] = Field(default=(), max_length=10, strict=False)
-    must_not: tuple[Text, ...] = Field(default=(), max_length=10, strict=False)
+    name: Claim
+    may: tuple[Claim, ...] = Field(default=(), max_length=10, strict=False)
+    must_not: tuple[Claim, ...] = Field(default=(), max_length=10, strict=False)
 
 
 class Policy(_Frozen):
@@ -132,23 +155,19 @@ class Policy(_Frozen):
       checks: at least one.
     """
 
-    policy: Text
+    policy: Claim
     version: Text
-    purpose: Text
+    purpose: Claim
     approvals: int = Field(default=1, ge=1, le=10)
     recipients: tuple[Recipient, ...] = Field(default=(), max_length=10, strict=False)
     checks: tuple[Check, ...] = Field(max_length=500, strict=False)
 
-    @model_validator(mode="after")
-    def _says_something_and_not_too_much(self) -> Policy:
-        if not self.checks:
+    @field_validator("checks")
+    @classmethod
+    def _demands_something(cls, checks: tuple[Check, ...]) -> tuple[Check, ...]:
+        if not checks:
             raise ValueError("a policy without checks demands nothing")
-        terms = [text for r in self.recipients for text in (r.name, *r.may, *r.must_not)]
-        words = " ".join((self.policy, self.purpose, *terms, *(check.why for check in self.checks))).lower()
-        found = next((word for word in FORBIDDEN if word in words), None)
-        if found is not None:
-            raise ValueError(f"'{found}…' is a conclusion that a person draws; a policy gathers evidence for it")
-        return self
+        return checks
 
     @property
     def public_only(self) -> bool:

@@ -13,6 +13,7 @@ from privsynth.policy.files import LoadedPolicy
 
 Decision = Literal["fail", "review", "insufficient", "pass"]
 OF_SYNTHETIC_ROWS = ("rules", "pii")  # families whose public figures count synthetic rows, without noise
+GROUPS_SHOWN = 5  # of those that a check could have named (own): enough to see how they are written
 ORDER: tuple[Decision, ...] = ("fail", "review", "insufficient", "pass")
 
 
@@ -106,7 +107,7 @@ def _outcome(check: Check, findings: list[Finding], promise: Mapping[str, float]
         groups=check.groups,
         demand=check.demand,
         source=check.source,
-        why=f"{check.why} {_unreachable(check, seen)}".strip(),
+        why=f"{check.why} {_unreachable(check, seen)}{_unanswered(check, seen, findings)}".strip(),
         verdict=verdict,
         counts={d: decisions.count(d) for d in ORDER if d in decisions},
         worst=tuple(f.group for f in named if f.group)[:8],
@@ -127,6 +128,19 @@ def _unreachable(check: Check, seen: list[Finding]) -> str:
     if missed is None:
         return ""
     return f"Fresh real rows reach {missed:.3g} and miss this threshold: what fails it asks for a look only. Change it."
+
+
+def _unanswered(check: Check, seen: list[Finding], findings: list[Finding]) -> str:
+    """Return a sentence on a check that misses the figures of its name, by their groups or by who sees them."""
+    named = [f for f in findings if f.name == check.metric]
+    if seen or not named:
+        return ""
+    visible = [f for f in named if check.visibility in ("any", f.visibility)]
+    if not visible:
+        return f"No figure of this name is visible as {check.visibility} here."
+    there = list(dict.fromkeys(f.group or "the whole table" for f in visible))
+    more = f" and {len(there) - GROUPS_SHOWN} more" if len(there) > GROUPS_SHOWN else ""
+    return f"No group is like '{check.groups}'; there are {', '.join(there[:GROUPS_SHOWN])}{more}."
 
 
 def looked_at(check: Check, findings: list[Finding]) -> list[Finding]:

@@ -20,6 +20,7 @@ from privsynth.public_figures.noisy_table import (
     paid_figure,
     rate,
 )
+from privsynth.stats.leaf_penalty import leaf_penalty
 
 SCORE_BINS = 8  # few, so that each holds more rows than noise (own)
 MAX_ROWS = 50_000  # synthetic rows that train the model or set the bins; bounds the time (own)
@@ -73,8 +74,11 @@ def score_rows(inputs: PaidInputs, rng: np.random.Generator) -> Scored:
         return _unranked(name, positive, real_label, fake_label)
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    model = HistGradientBoostingClassifier(max_iter=80, early_stopping=False, random_state=0)
-    model.fit(_features(inputs.synthetic[:, half], used), fake_label[half])
+    known_label = fake_label[half]
+    model = HistGradientBoostingClassifier(
+        max_iter=80, early_stopping=False, random_state=0, l2_regularization=leaf_penalty(known_label)
+    )
+    model.fit(_features(inputs.synthetic[:, half], used), known_label)
     score = model.decision_function(_features(inputs.synthetic[:, rest], used))
     cut = float(np.quantile(score, 1 - fake_label[rest].mean()))
     quantiles = np.quantile(score, np.linspace(0, 1, SCORE_BINS)[1:-1])

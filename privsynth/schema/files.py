@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from privsynth.errors import SchemaError, meant
 from privsynth.hierarchies import Hierarchy, read_csv, written
 from privsynth.schema.definition import Schema
+from privsynth.strict.complaints import in_plain_words
 from privsynth.strict.yaml import loads as read_yaml
 
 SchemaOfAnyKind = TypeVar("SchemaOfAnyKind", bound=BaseModel)
@@ -151,16 +152,15 @@ def _read_book(path: Path) -> Hierarchy:
 def _reason(item: Any, kind: type[BaseModel]) -> str:
     """Return what is wrong with a schema of a kind, and where, as a sentence; from an error of its validation."""
     place = " → ".join(str(part) for part in item["loc"])
-    message = str(item["msg"]).removeprefix("Value error, ")
     if item["type"] == "extra_forbidden":
         return (
             f"'{place}' is not a key that a schema knows{meant(str(item['loc'][-1]), _keys_beside(kind, item['loc']))}"
         )
+    if item["type"] == "missing":
+        return f"'{place}' is missing"
     if item["type"] == "literal_error":
-        expected = str(item["ctx"]["expected"]).replace("'", "")
-        near = meant(str(item["input"]), expected.replace(" or ", ", ").split(", "))
-        return f"{place} is not one that a schema knows; it can be {expected}{near}"
-    return f"{place}: {message}" if place else message
+        return f"{place} is not one that a schema knows; {in_plain_words(item)}"
+    return f"{place}: {in_plain_words(item)}" if place else in_plain_words(item)
 
 
 def _keys_beside(kind: type[BaseModel], place: Sequence[str | int]) -> list[str]:

@@ -25,6 +25,7 @@ from privsynth.errors import KeyFileError, Option
 from privsynth.signing._algorithms import ED25519
 from privsynth.signing._files import anyone_may_write, atomic_write
 from privsynth.signing.keys import PublicKey, fingerprint
+from privsynth.strict.complaints import in_plain_words
 from privsynth.strict.json import dumps, loads
 from privsynth.strict.time import from_text, to_text
 
@@ -207,8 +208,16 @@ class Keyring(BaseModel):
             root signed, which `privsynth.signing.roots` opens.
         """
         if data.startswith(b'{"payload":'):
-            raise KeyFileError(f"{what} is a keyring that a root signed; give that root with ", Option("root"))
-        return cls.of_document(loads(data, what=what, max_bytes=MAX_KEYRING_BYTES, error=KeyFileError), what=what)
+            raise KeyFileError(
+                f"{what} is a keyring that a root signed: whoever reads it gives that root, with ", Option("root")
+            )
+        try:
+            document = loads(data, what=what, max_bytes=MAX_KEYRING_BYTES, error=KeyFileError)
+        except KeyFileError as problem:
+            is_public_key = f"{what} is a public key, as a root has one, and no keyring"
+            told = is_public_key if _is_public_key(data) else str(problem)
+            raise KeyFileError(f"{told}; a keyring is what 'privsynth keys export NAME' prints") from None
+        return cls.of_document(document, what=what)
 
     @classmethod
     def of_document(cls, document: Any, *, what: str) -> Keyring:
@@ -338,8 +347,17 @@ def _of_version_1(document: dict[str, Any]) -> dict[str, Any]:
     return {**document, "version": 2, "keys": upgraded}
 
 
+def _is_public_key(data: bytes) -> bool:
+    try:
+        PublicKey.from_base64(data.decode("ascii").strip())
+    except (UnicodeError, KeyFileError):
+        return False
+    return True
+
+
 def _first(problem: ValidationError) -> str:
     """Return the first thing that pydantic found, as 'where: what'."""
-    error = problem.errors(include_url=False, include_input=False)[0]
+    error = problem.errors(include_url=False)[0]
     where = ".".join(str(part) for part in error["loc"])
-    return f"{where}: {error['msg']}" if where else error["msg"]
+    said = "it is missing" if error["type"] == "missing" else in_plain_words(error)
+    return f"{where}: {said}" if where else said

@@ -235,7 +235,7 @@ def _trusted(what: Path, opened: Opened, problems: Problems, now: datetime) -> K
     """Return the entry that vouches for the signer, after every digest was checked; or raise all that is wrong."""
     key, claims = opened.key, opened.claims
     if key is None:
-        problems.other.append("it is UNSIGNED: anyone can have made it")
+        problems.unsigned = True
         raise problems.error(what)
     entry, sentence = judge(opened.entries, (MAKER,), claims.signed_at, now)
     if sentence:

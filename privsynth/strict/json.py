@@ -51,7 +51,13 @@ def loads(data: bytes, *, what: str, max_bytes: int, error: type[PrivsynthError]
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeError:
         raise error(f"{what} is not UTF-8 text") from None
-    except (ValueError, RecursionError) as problem:
+    except json.JSONDecodeError as problem:
+        raise error(
+            f"{what} is not valid JSON (line {problem.lineno})" if data.strip() else f"{what} is empty"
+        ) from None
+    except RecursionError:
+        raise error(f"{what} is not valid JSON: it is nested too deeply") from None
+    except ValueError as problem:
         raise error(f"{what} is not valid JSON: {problem}") from None
     return value
 

@@ -20,6 +20,7 @@ _SPKI = bytes.fromhex("302a300506032b6570032100")  # what stands before the 32 b
 _ED25519 = b"\x01"
 _ID_BYTES = 4  # of a key in a signature line
 _NAME = re.compile(r"[^\s+\x00-\x1f]{1,200}")
+_KEY = re.compile(r"[^\s+]+\+[0-9a-fA-F]{6,10}\+[A-Za-z0-9+/=]{20,}\s*")  # what is meant to be one, by its looks
 _LINE = re.compile(r"— ([^\s+]+) ([A-Za-z0-9+/]+=*)")
 
 
@@ -60,7 +61,12 @@ class VerifierKey:
         Raises:
           KeyFileError: it is anything else.
         """
-        wrong = KeyFileError("that is not the key of a log: it looks like NAME+8 hex digits+base64, on one line")
+        wrong = KeyFileError(
+            "that is not the key of a log: a character of it is missing or mistyped. Copy the line again that "
+            "'privsynth log init' printed; it is in the file public/key of the log, too"
+            if _KEY.fullmatch(text)
+            else "that is not the key of a log: it looks like NAME+8 hex digits+base64, on one line"
+        )
         name, _, rest = text.partition("+")
         try:
             raw = base64.b64decode(rest.partition("+")[2], validate=True)

@@ -86,6 +86,7 @@ async function readKeyrings() {
   const from = root === null ? [] : [item(`Root: ${fingerprint(root.keyid)}`)];
   const listed = keyrings.map((entry) => item(`${entry.holder}: ${fingerprint(entry.keyid)}`));
   if (given.length && !listed.length) listed.push(item(`${given.at(-1).name} holds no key`));
+  byId("trusted").textContent = `Keys that you trust${given.length ? `, of ${given.map((one) => shown(one.name)).join(", ")}` : ": none yet"}`;
   byId("keys").replaceChildren(...from, ...listed);
   await check();
 }
@@ -236,6 +237,9 @@ function advice({ changed, missing, added, problems }) {
   const harmless = added.every((name) => LEFT_BY_SYSTEMS.includes(name.split("/").at(-1)));
   if (added.length && harmless && !changed.length && !missing.length && !problems.length) {
     return "Everything that was signed is unchanged. Files of these names are left by macOS and Windows where somebody opens a folder; nobody signed them. Delete them, then verify again.";
+  }
+  if (problems.length === 1 && problems[0] === UNSIGNED && !changed.length && !missing.length && !added.length) {
+    return "Its files fit each other, which shows nothing: ask for a signed copy.";
   }
   return "Do not rely on it; ask the sender for a fresh copy.";
 }

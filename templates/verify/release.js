@@ -1,5 +1,6 @@
 // The verification of `privsynth verify`, step by step; docs/verify-format.md says the same in words.
 
+const UNSIGNED = "it is UNSIGNED: anyone can have made it";
 const START = '<script type="application/vnd.in-toto.bundle" id="privsynth-attestation">';
 const END = "<" + "/script>"; // written in two, for it would end this script
 const ID = 'id="privsynth-attestation"';
@@ -353,7 +354,7 @@ function judge(entries, roles, { at, told }, now) {
 
 function judged(found, { subjects, claims, keyid, entries }, now) {
   if (keyid === null) {
-    found.problems.push("it is UNSIGNED: anyone can have made it");
+    found.problems.push(UNSIGNED);
     return found;
   }
   const { entry, problem } = judge(entries, ["maker"], { at: claims.at, told: claims.signed_at }, now);

@@ -25,6 +25,7 @@ async function signedEntries(bytes, root, now, what, own = false) {
 function partsOf(bytes) {
   if (bytes.length > MAX_DOCUMENT) throw new Refused("it has more than 10 MB");
   if (bytes.at(-1) !== 10) throw new Refused("it is cut short");
+  if (!isSigned(bytes)) throw new Refused("no root signed it");
   const envelopes = [];
   for (let from = 0; from < bytes.length; ) {
     const to = bytes.indexOf(10, from) + 1;

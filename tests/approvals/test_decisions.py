@@ -11,8 +11,9 @@ from signed import NOW
 
 from privsynth.approvals.decisions import NOT_TOLD, standing
 from privsynth.approvals.statement import Approval, opened
-from privsynth.approvals.verdict import REPORT, PolicyVerdict, report_verdicts
+from privsynth.approvals.verdict import REPORT, PolicyVerdict, ReportVerdicts, report_verdicts
 from privsynth.cli import main
+from privsynth.cli.decisions.options import verdict_lines
 from privsynth.errors import ConfigError, InputError, OutputError, UnknownSigner, VerificationError
 from privsynth.signing.keyring import KeyEntry, Keyring
 from privsynth.signing.keys import SigningKey
@@ -334,6 +335,19 @@ def test_checks_that_no_finding_answers_are_counted_as_the_report_counts_them(ru
     assert (found.counts["fail"], found.counts["pass"], found.checks) == (2, 1, 2)
 
 
+@pytest.mark.parametrize(
+    ("verdict", "failed", "said"), [("pass", 2, True), ("review", 1, True), ("pass", 0, False), ("fail", 2, False)]
+)
+def test_what_failed_without_the_policy_is_said_to_have_failed_by_its_own_threshold(verdict, failed, said):
+    found = ReportVerdicts(
+        PolicyVerdict("partners", "2", "c" * 64, verdict),
+        ("base_rate",) if verdict == "fail" else (),
+        checks=2,
+        counts={"fail": failed, "review": 0, "insufficient": 0, "pass": 1},
+    )
+    assert any("failed by its own threshold" in line for line in verdict_lines(found)) == said
+
+
 @pytest.mark.parametrize("verdict", ["FAIL", "refused", "", None])
 def test_a_verdict_that_is_not_known_has_not_passed(tmp_path, verdict):
     outcomes = [{"metric": "base_rate", "verdict": verdict}, {"metric": "tvd_2way", "verdict": "pass"}]
@@ -369,7 +383,7 @@ def test_the_commands_say_what_the_policy_refuses_and_ask_for_a_reason(refused, 
     assert ran("keys", "init", "--name", "anna", "--no-passphrase", "--role", "approver").exit_code == 0
     made_by = KeyEntry.for_key(key.public, holder="Data office", not_before=NOW)
     load_keyring(home).add(made_by).save(home / "keyring.json")
-    said = "Policy      partners, version 2: REFUSES it: 1 of 2 checks failed (base rate)"
+    said = "Policy      partners, version 2: REFUSES it: 1 of 2 checks failed (base_rate)"
     mine = ("approve", str(refused), "--as", "anna", "--meaning", "approved")
     for lacking in (("--comment", "fine"), ("--against-policy",), ("--against-policy", "--comment", " ")):
         told = ran(*mine, *lacking)

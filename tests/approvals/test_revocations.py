@@ -46,6 +46,17 @@ def test_a_list_that_is_too_old_or_dated_ahead_is_not_believed(people, tmp_path,
         trusted_list(path, [people.ring()], NOW - timedelta(hours=1))
 
 
+@pytest.mark.parametrize(("data", "says"), [(b"junk\n", "not valid JSON"), (b"", "is empty"), (b"{}", "fields")])
+def test_a_file_that_is_no_list_is_named_with_what_to_do(tmp_path, data, says):
+    path = tmp_path / "junk.json"
+    path.write_bytes(data)
+    told = rf"junk\.json is no list of revocations to rely on: .*{says}.*\. Fetch it again from where its signer"
+    for read in (lambda: trusted_list(path, [], NOW), lambda: own_list(path, [])):
+        with pytest.raises(VerificationError, match=told) as error:
+            read()
+        assert "char 0" not in str(error.value)
+
+
 def test_a_list_of_a_stranger_is_never_added_to(people, tmp_path, key):
     """Whoever can write where the list is published would have the office sign a list without some revocations."""
     assert own_list(tmp_path / "none", []) is None

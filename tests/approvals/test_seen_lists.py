@@ -28,7 +28,7 @@ def test_a_list_that_adds_to_the_last_one_is_taken_and_so_is_the_same_again(tmp_
 @pytest.mark.parametrize(
     ("later", "words"),
     [
-        (listed(1, revoked("a")), "kept back the newer one"),
+        (listed(1, revoked("a")), "this is an older one"),
         (listed(2, revoked("a"), revoked("c")), "another list of number 2"),
         (listed(3, revoked("a")), "lacks revocations"),
         (listed(3, revoked("a"), revoked("b", "another reason")), "lacks revocations"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import stat
 import sys
 from pathlib import Path
@@ -203,7 +204,8 @@ def test_whatever_happens_to_a_process_is_a_reason(does, reason, wanted, tmp_pat
 
 def test_a_run_that_takes_too_long_is_stopped(wanted, tmp_path, monkeypatch):
     python_that("exec sleep 60", tmp_path, monkeypatch)
-    assert "stopped after" in runner._run({}, wanted(timeout_s=0.1), lambda stage: None)["error"]
+    told = runner._run({}, wanted(timeout_s=0.1), lambda stage: None)["error"]
+    assert re.fullmatch(r"it was stopped after 0\.0016\d* minutes \(\d+ s of CPU\)", told)
 
 
 def test_an_interrupted_run_leaves_no_process(wanted, tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from privsynth.cli import main
+from privsynth.errors import BudgetError
 from privsynth.ledger.ledger import Ledger
 
 
@@ -40,6 +41,20 @@ def test_an_empty_ledger_says_so(home):
     assert result.exit_code == 0
     assert "Nothing has been spent" in result.stdout
     assert json.loads(budget("show", "--json").stdout) == {"accounts": []}
+
+
+def test_a_name_that_was_refused_is_not_listed_and_the_right_one_is_named(used):
+    with (
+        pytest.raises(BudgetError) as error,
+        used.reserve("hospital2", epsilon=1, delta=0, unit="patient_id", run_id="r2") as reservation,
+    ):
+        reservation.bind(b"p" * 32)
+    assert error.value.in_shell().endswith("Nothing was spent. Run again with --dataset admissions.")
+    assert "hospital2" not in budget("show").stdout
+    assert [one["dataset"] for one in json.loads(budget("show", "--json").stdout)["accounts"]] == ["admissions"]
+    assert "given back" in budget("history", "hospital2").stdout
+    budget("set", "hospital2", "--epsilon", 3)
+    assert "hospital2" in budget("show").stdout
 
 
 def test_show_says_cap_spent_left_and_unit(used):

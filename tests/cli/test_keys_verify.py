@@ -279,9 +279,17 @@ def test_a_root_from_end_to_end(signed, home, tmp_path, monkeypatch):
     assert "Readers need" in run(keys, "root", "init", "--no-passphrase")
     root, first, second = home / "roots" / "root.pub", tmp_path / "first.keyring", tmp_path / "second.keyring"
     run(keys, "root", "sign", home / "keyring.json", first, "--days", 30)
-    run(keys, "root", "sign", home / "keyring.json", second)
+    run(keys, "root", "sign", home / "keyring.json", home / "keyring.json", second)
     with pytest.raises(OutputError, match="there already"):
         run(keys, "root", "sign", home / "keyring.json", second)
+    with pytest.raises(
+        KeyFileError, match=r"root\.pub is a public key, as a root has one, and no keyring; a keyring is"
+    ):
+        run(keys, "root", "sign", root, tmp_path / "third.keyring")
+    with pytest.raises(
+        KeyFileError, match=r"data\.csv is not valid JSON \(line 1\); a keyring is what 'privsynth keys"
+    ):
+        run(verify, signed, "--keyring", signed / "data.csv")
     with pytest.raises(KeyFileError, match="a root signed"):
         run(verify, signed, "--keyring", first)
     with pytest.raises(KeyFileError, match=r"keyring\.json is not the \.pub file of a root"):
@@ -301,11 +309,11 @@ def test_a_root_from_end_to_end(signed, home, tmp_path, monkeypatch):
     with pytest.raises(UnknownSigner):
         run(verify, signed)
     assert "Keyring     number 2, good until" in run(verify, signed, "--root", root, "--keyring", second)
-    with pytest.raises(VerificationError, match="kept back the newer one"):
+    with pytest.raises(VerificationError, match="this is an older one"):
         run(verify, signed, "--root", root, "--keyring", first)
     with pytest.raises(VerificationError, match="laptop stolen"):
         run(verify, signed, "--root", root, "--keyring", revoked)
-    with pytest.raises(VerificationError, match="kept back the newer one"):
+    with pytest.raises(VerificationError, match="this is an older one"):
         run(verify, signed, "--root", root, "--keyring", second)
     assert "Data office" in run(verify, signed, "--root", root, "--keyring", third)
     assert run(keys, "root", "page", root, tmp_path / "verify.html").startswith("Written")
@@ -318,7 +326,9 @@ def test_init_without_a_terminal_says_what_to_do(home, monkeypatch):
         start_new_session=True, check=False,
     )  # fmt: skip
     assert done.returncode == 2
-    assert "no terminal to ask for the passphrase; set PRIVSYNTH_PASSPHRASE, or leave" in done.stderr
+    assert done.stderr.startswith(
+        "Error: there is no terminal to ask for the passphrase; set PRIVSYNTH_PASSPHRASE, or l"
+    )
     assert not (home / "keys").exists() or not list((home / "keys").iterdir())
 
 

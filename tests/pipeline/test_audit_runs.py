@@ -11,8 +11,10 @@ import pytest
 from leaks.proof import Constant, release, small_generators
 from leaks.proof import config as job
 from leaks.world import DECLARED, ordinary_rows, write_csv
+from outside import install
 from pipeline.admissions import admissions, run, schema, spent, write
 
+from privsynth.audit import registry
 from privsynth.audit.common.audit import Audit
 from privsynth.audit.common.audit_tables import AuditTables
 from privsynth.audit.common.settings import AuditSettings
@@ -21,6 +23,7 @@ from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.errors import ConfigError
 from privsynth.findings.finding import Finding
 from privsynth.pipeline.audits import refit
+from privsynth.pipeline.audits.chosen_policy import chosen_policy
 from privsynth.pipeline.audits.refit import Refit, promise_beside, refit_of_model
 from privsynth.privacy.accounting import gdp_mu
 from privsynth.schema import Schema
@@ -179,7 +182,7 @@ def test_an_interrupt_of_the_audit_does_not_lose_the_release(audits, released, t
     [
         ({"metric": "exact_copies", "at_most": 0.9}, 0, "pass"),
         ({"metric": "exact_copies", "at_most": 0.1}, 3, "fail"),
-        ({"metric": "nothing_of_the_kind", "at_most": 0.1}, 0, "insufficient"),
+        ({"metric": "tvd_1way", "at_most": 0.5}, 0, "insufficient"),
         ({"metric": "promised_epsilon", "at_most": 0.5}, 3, "fail"),
     ],
 )
@@ -195,13 +198,40 @@ def test_a_policy_decides_the_exit_code(audits, sides, tmp_path, check, code, ve
     assert told["policy"]["sha256"] == data["policy"]["digest"]
 
 
-def test_a_policy_that_cannot_be_read_spends_nothing(audits, released, sides, tmp_path):
-    wrong = write(tmp_path, "wrong.yaml", "policy: a\n")
+UNKNOWN = "line 3: no audit of this installation measures 'exact_copis'; did you mean 'exact_copies'?"
+
+
+MISSPELT = """\
+{policy: wards, version: a, purpose: Planning, checks: [
+  {metric: exact_copies, judge: verdict, source: own},
+  {metric: exact_copis, judge: verdict, source: own},
+]}
+"""
+
+
+@pytest.mark.parametrize(("text", "words"), [("policy: a\n", "the policy has no checks"), (MISSPELT, UNKNOWN)])
+def test_a_policy_that_is_wrong_spends_nothing(audits, released, sides, tmp_path, text, words):
+    wrong = write(tmp_path, "wrong.yaml", text)
     for made in (released("--policy", wrong), run("audit", *sides, "--policy", wrong, "--out", tmp_path / "out")):
         assert made.exit_code == 2
-        assert "'checks' is missing" in made.stderr
+        assert words in made.stderr
         assert not (tmp_path / "out").exists()
     assert spent() == {}
+
+
+def test_a_policy_may_name_what_an_audit_of_another_package_finds(tmp_path, monkeypatch):
+    asked = policy(tmp_path, {"metric": "toy_figure", "at_most": 1})
+    try:
+        registry._installed.cache_clear()
+        with pytest.raises(ConfigError, match="no audit of this installation measures 'toy_figure'"):
+            chosen_policy(asked)
+        text = "from privsynth.audit.common.audit import Audit\n"
+        text += "AUDIT = Audit(name='toy', family='coverage', run=print, titles={'toy_figure': 'A toy'})\n"
+        install(monkeypatch, tmp_path / "site", {"privsynth.audits": {"toy": "a_toy:AUDIT"}}, modules={"a_toy": text})
+        registry._installed.cache_clear()
+        assert chosen_policy(asked).policy.checks[0].metric == "toy_figure"
+    finally:
+        registry._installed.cache_clear()
 
 
 def test_of_a_policy_on_exact_findings_the_public_folder_says_only_that_there_was_one(audits, tmp_path, monkeypatch):

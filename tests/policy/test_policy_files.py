@@ -33,12 +33,20 @@ checks:
 """
 
 
+RECIPIENT = """\
+recipients:
+  - name: the board
+    may:
+      - counts
+      - proof of compliance
+"""
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_policies_name_known_figures_and_a_source_for_each_threshold(name):
-    loaded = load_policy(name)
+    loaded = load_policy(name, metrics=TITLES)
     assert loaded.policy.policy.replace(" ", "-").startswith(name)
     for check in loaded.policy.checks:
-        assert check.metric in TITLES or check.metric in PROMISES
         assert len(check.source) >= 3
     raw = (files("privsynth.policy") / "shipped" / f"{name}.yaml").read_bytes()
     assert loaded.digest == hashlib.sha256(raw).hexdigest()
@@ -71,21 +79,27 @@ def test_a_number_that_yaml_takes_for_a_text_is_a_number():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (GOOD.replace("at_most", "atmost"), "line 6: 'checks → 0 → atmost' is not a key that a policy knows"),
-        (GOOD.replace("    source: own\n", ""), "line 5: 'checks → 0 → source' is missing"),
-        (GOOD.replace("0.05", "low"), "line 6: checks → 0 → at_most"),
-        (GOOD.replace("0.05", ".nan"), "line 6: checks → 0 → at_most"),
-        (GOOD.replace("0.05", "0.05\n    at_least: 1"), "line 5: checks → 0: give exactly one"),
-        (GOOD.replace("    at_most: 0.05\n", ""), "line 5: checks → 0: give exactly one"),
+        (GOOD.replace("at_most", "atmost"), "line 6: check 1 has no key 'atmost'; did you mean 'at_most'?"),
+        (GOOD.replace("    source: own\n", ""), "line 5: check 1 has no source"),
+        (GOOD.replace("0.05", "low"), "line 6: at_most of check 1: it must be a number, such"),
+        (GOOD.replace("0.05", ".nan"), "line 6: at_most of check 1: it must be a number, neither"),
+        (GOOD.replace("0.05", "0.05\n    at_least: 1"), "line 5: check 1: give exactly one"),
+        (GOOD.replace("    at_most: 0.05\n", ""), "line 5: check 1: give exactly one"),
         (GOOD.replace("judge: verdict", "judge: verdict\n    at_most: 1"), "takes over the finding's own verdict"),
         (GOOD.replace("tvd_2way_mean", "promised_epsilon\n    compare: distance"), "it takes at_most or at_least"),
-        (GOOD.replace("version: \"1\"", "version: 1"), "line 2: version"),
-        (GOOD.replace("judge: verdict", "judge: oracle"), "line 10: checks → 1 → judge"),
-        (GOOD.replace("Planning.", "Proves that we are GDPR-compliant."), "a conclusion that a person draws"),
-        (GOOD.replace("policy: wards", "policy: Anonymous data"), "a conclusion that a person draws"),
-        (GOOD.split("checks:")[0] + "checks: []\n", "demands nothing"),
+        (GOOD.replace("version: \"1\"", "version: 1"), "line 2: version: it must be a text; write"),
+        (GOOD.replace("judge: verdict", "judge: oracle"), "line 10: judge of check 2: it can be interval,"),
+        (GOOD.replace("Planning.", "Proves that we are GDPR-compliant."), "line 3: purpose: 'compliant…' is a"),
+        (GOOD.replace("policy: wards", "policy: Anonymous data"), "line 1: policy: 'anonym…' is a"),
+        (GOOD.split("checks:")[0] + "checks: []\n", "line 4: checks: a policy without checks demands nothing"),
         (GOOD + "version: \"2\"\n", "line 12: the key 'version' stands twice"),
-        (GOOD.replace("own", "&a own") + "x: *a\n", "line 12: 'x' is not a key that a policy knows"),
+        (GOOD.replace("own", "&a own") + "x: *a\n", "line 12: the policy has no key 'x'"),
+        (GOOD.replace("version:", "approvals: two\nversion:"), "line 2: approvals: it must be a whole number"),
+        (GOOD.replace("version:", "approvals: 0\nversion:"), "line 2: approvals: it must be at least 1"),
+        (GOOD.replace("version:", "purpos: a\nversion:"), "line 2: the policy has no key 'purpos'; did you mean"),
+        (GOOD.replace("checks:", "checks: all\nx:"), "line 4: checks: it must be a list"),
+        (GOOD.replace("0.05", "-1"), "line 6: at_most of check 1: -1 can be met by nothing"),
+        (GOOD.replace("checks:", RECIPIENT + "checks:"), "line 8: entry 2 of may of recipient 1: 'compliance…' is a"),
         ("- a\n", "it must hold the keys"),
         ("a: [\n", "not valid YAML (line"),
         ("", "it must hold the keys"),
@@ -100,6 +114,30 @@ def test_what_is_wrong_is_said_with_its_line(text, words):
     assert words in str(error.value)
     assert "wards.yaml" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("metric", "words"),
+    [
+        ("tvd_2way_men", "measures 'tvd_2way_men'; did you mean 'tvd_2way_mean'?"),
+        ("promised_epsilom", "measures 'promised_epsilom'; did you mean 'promised_epsilon'?"),
+        ("Membership_AUC", "measures 'Membership_AUC'; did you mean 'membership_auc'?"),
+        ("happiness", "measures 'happiness'; docs/report.md#every-finding lists"),
+    ],
+)  # fmt: skip
+def test_a_metric_that_nothing_measures_is_refused_with_the_one_that_was_meant(metric, words):
+    with pytest.raises(ConfigError, match=re.escape(words)) as error:
+        parse_policy(GOOD.replace("tvd_2way_mean", metric).encode(), "wards.yaml", metrics=TITLES)
+    assert "line 5: no audit of this installation" in str(error.value)
+    assert "docs/report.md#every-finding lists all names" in str(error.value)
+
+
+def test_every_metric_that_something_measures_is_known():
+    """Public and officer's, of one table and of linked ones, of every level, and those of the promise."""
+    assert {"tie_distance", "orphans", "membership_shadow_auc", "undecodable_cells"} <= set(TITLES)
+    for metric in (*TITLES, *PROMISES):
+        text = GOOD.replace("tvd_2way_mean", metric)
+        assert parse_policy(text.encode(), "p", metrics=TITLES).policy.checks[0].metric == metric
 
 
 def test_a_policy_that_is_not_there(tmp_path):

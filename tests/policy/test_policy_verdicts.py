@@ -68,6 +68,16 @@ def test_missing_figures_are_not_a_pass():
     assert only([figure(0.0, name="other")], at_most=1).counts == {}
 
 
+def test_a_check_that_misses_the_figures_of_its_name_says_how():
+    findings = [figure(0.1, group=f"sex={letter}") for letter in "ABCDEFG"]
+    missed = only(findings, at_most=1, groups="sxe=*")
+    assert missed.verdict == "insufficient"
+    assert "No group is like 'sxe=*'; there are sex=A, sex=B, sex=C, sex=D, sex=E and 2 more." in missed.why
+    assert "visible as public" in only(findings, at_most=1, visibility="public").why
+    assert only([figure(0.0, name="other")], at_most=1, groups="a").why == ""
+    assert only(findings, at_most=1, groups="sex=*").why == ""
+
+
 def test_the_worst_group_counts_and_is_named():
     findings = [
         figure(0.1, group="sex=F"),

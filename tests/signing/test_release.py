@@ -164,8 +164,10 @@ def test_unsigned_says_so_and_still_names_changes(tmp_path, make_release, keyrin
     with pytest.raises(VerificationError, match="UNSIGNED") as caught:
         verify_folder(release, [keyring], now)
     assert caught.value.exit_code == 5
+    assert "make it again with a key" in str(caught.value)
+    assert "fresh copy" not in str(caught.value)
     (release / "data.csv").write_bytes(b"")
-    with pytest.raises(VerificationError, match=r"(?s)changed: data\.csv.*UNSIGNED"):
+    with pytest.raises(VerificationError, match=r"(?s)changed: data\.csv.*UNSIGNED.*fresh copy"):
         verify_folder(release, [keyring], now)
 
 

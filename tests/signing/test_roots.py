@@ -15,6 +15,7 @@ from signing.root_vectors import ADMIN, LAST, NEXT, PEOPLE, ROOT, joined, keyrin
 from privsynth.errors import KeyFileError, PrivsynthWarning, VerificationError
 from privsynth.signing.keyring import KeyEntry, Keyring
 from privsynth.signing.keys import SigningKey
+from privsynth.signing.roots.joined import joined as as_one
 from privsynth.signing.roots.memory import memory_path, remember
 from privsynth.signing.roots.signed_keyring import opened, revocation, rotation, signed
 from privsynth.signing.roots.store import (
@@ -35,7 +36,7 @@ def test_an_older_keyring_is_noticed(tmp_path):
     remember(tmp_path, found(keyring(4)))
     remember(tmp_path, found(keyring(4)))
     remember(tmp_path, found(keyring(7)))
-    with pytest.raises(VerificationError, match=r"number 6.*number 7.*kept back the newer one"):
+    with pytest.raises(VerificationError, match=r"number 6.*number 7.*this is an older one"):
         remember(tmp_path, found(keyring(6)))
     remember(tmp_path, found(keyring(7)))
     other = keyring(7, ring=Keyring(keys=PEOPLE.keys[:1]))
@@ -165,3 +166,48 @@ def test_no_more_changes_of_root_are_read_than_there_can_be():
     assert found(*chain[:64], keyring(1, keys[64]), root=keys[0]).number == 1
     with pytest.raises(VerificationError, match="does not hold one keyring"):
         found(*chain, keyring(1, keys[65]), root=keys[0])
+
+
+def entry_of(holder, key=None, *, roles=("approver",), days=730):
+    return KeyEntry.for_key(
+        (key or SigningKey.generate()).public, holder=holder, not_before=NOW, roles=roles, days=days
+    )
+
+
+def test_keyrings_of_several_people_become_one():
+    office, anna, bert = entry_of("Office", roles=["maker"]), entry_of("Anna"), entry_of("Bert")
+    rings = [Keyring(keys=keys) for keys in ((office,), (anna, office), (bert,))]
+    found = as_one(zip(("office.json", "anna.json", "bert.json"), rings, strict=True))
+    assert found.keys == (office, anna, bert)
+    with pytest.raises(KeyFileError, match="no key in what you gave"):
+        as_one([("empty.json", Keyring())])
+
+
+def test_a_revocation_in_any_of_several_keyrings_holds_and_the_earliest_does():
+    anna = entry_of("Anna")
+    plain = Keyring(keys=(anna,))
+    early, late = (plain.revoke(anna.keyid, at=NOW + timedelta(days=d), reason=f"day {d}") for d in (1, 2))
+    for order in ((plain, late, early), (early, plain, late), (late, early, plain)):
+        assert as_one((str(n), ring) for n, ring in enumerate(order)) == early
+
+
+@pytest.mark.parametrize(
+    ("other", "differs"),
+    [
+        ({"holder": "Bert"}, "it is of Anna or Bert"),
+        ({"holder": "Anna", "roles": ["maker", "approver"]}, "it may approve or make releases and approve"),
+        ({"holder": "Anna", "days": 1}, "it is valid until 2028-.* or 2026-.*"),
+    ],
+)
+def test_keyrings_that_contradict_each_other_are_not_joined(other, differs):
+    key = SigningKey.generate()
+    one, two = Keyring(keys=(entry_of("Anna", key),)), Keyring(keys=(entry_of(other.pop("holder"), key, **other),))
+    with pytest.raises(KeyFileError, match=f"anna.json and bert.json contradict each other on key .*: {differs}. Ask"):
+        as_one([("anna.json", one), ("empty.json", Keyring()), ("bert.json", two)])
+
+
+def test_a_keyring_that_no_root_signed_is_called_that():
+    with pytest.raises(
+        VerificationError, match=r"no keyring to rely on: no root signed it\. Ask those who hold the root"
+    ):
+        opened(PEOPLE.to_json(), ROOT.public, NOW)

@@ -343,6 +343,19 @@ def test_a_keyring_can_be_built_in(opened, tmp_path):
     assert page.locator("b").count() == 0
 
 
+def test_what_the_page_trusts_is_labelled_and_signed_keyrings_can_be_chosen(opened, tmp_path):
+    page = opened()
+    assert page.locator("#trusted").inner_text() == "Keys that you trust: none yet"
+    assert page.locator("#keyring").get_attribute("accept").split(",") == [".json", ".keyring"]
+    give(page, laid_out(EVERY[0], tmp_path / "release"))
+    assert page.locator("#trusted").inner_text() == "Keys that you trust, of x.json"
+    path = tmp_path / "verify.html"
+    path.write_text(verify_page(RING), encoding="utf-8")
+    built = opened(path=path)
+    built.wait_for_selector("#keys li")
+    assert built.locator("#trusted").inner_text() == "Keys that you trust, of the keyring that came with this page"
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_and_a_phone_needs_no_sideways_scroll(opened, browser, axe, scheme, tmp_path):  # noqa: F811
     page = opened(own=True)

@@ -60,6 +60,21 @@ def test_a_key_has_one_form(text):
         VerifierKey.parse(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (VKEY[:-1], "missing or mistyped"),
+        (VKEY[:-2] + "AA", "missing or mistyped"),
+        (VKEY.replace("foo", "fox"), "missing or mistyped"),
+        (VKEY + " ", "missing or mistyped"),
+        ("example.com/foo", "it looks like NAME"),
+    ],
+)
+def test_a_key_that_is_mistyped_is_told_from_something_else(text, says):
+    with pytest.raises(KeyFileError, match=says):
+        VerifierKey.parse(text)
+
+
 @pytest.mark.parametrize("name", ["", "two words", "a+b", "a\nb"])
 def test_a_log_is_called_by_one_word(name):
     with pytest.raises(ConfigError):

@@ -18,6 +18,7 @@ import pandas as pd
 
 from privsynth.audit.common.audit_tables import AuditTables, numbers, texts, thin
 from privsynth.audit.common.settings import AuditContext, Level
+from privsynth.stats.leaf_penalty import leaf_penalty
 
 MAX_CLASSES = 10  # of a target: the 9 most frequent values and the rest (own)
 OTHER = "(other)"
@@ -246,6 +247,7 @@ def _trees(tables: AuditTables, task: Task | NumberTask, features: list[str], y:
         early_stopping=False,
         random_state=seed,
         categorical_features=categorical or None,
+        l2_regularization=leaf_penalty(y) if isinstance(task, Task) else 0.0,
     )
 
 

@@ -26,10 +26,7 @@ def rows_alike(tables: LinkedTables, *, rng: np.random.Generator, context: Audit
     """Return the distances of columns and pairs of columns within the rows of each table."""
     views, found = Views(tables, context, rng), []
     for table in tables.train.rows:
-        own: list[Finding] = []
-        for ways in (1, 2):
-            if len(tables.columns(table)) >= ways:
-                own += _of_view(views.within(table, ways), rng)
+        own = [finding for view in views.of_rows(table) for finding in _of_view(view, rng)]
         real, synthetic = (part.rows[table].frame for part in (tables.train, tables.synthetic))
         found += with_pictures(own, DrawnColumns(real, synthetic, tables.kinds[table]), table=table)
     return found
@@ -37,21 +34,10 @@ def rows_alike(tables: LinkedTables, *, rng: np.random.Generator, context: Audit
 
 def histories_alike(tables: LinkedTables, *, rng: np.random.Generator, context: AuditContext) -> list[Finding]:
     """Return the distances of numbers of rows, ties to rows above, places, transitions, gaps, and whole persons."""
-    views, found = Views(tables, context, rng), []
-    for table in tables.children:
-        found += _of_view(views.children(table), rng)
-        if not tables.columns(table):
-            continue
-        found += _of_view(views.parents(table), rng)
-        if table in tables.orders:
-            found += _of_view(views.places(table), rng)
-            found += _of_view(views.transitions(table), rng)
-            if tables.orders[table] in tables.columns(table):
-                found += _with_gaps(_of_view(views.gaps(table), rng), tables, table)
-    if tables.children:
-        found += _of_view(views.aggregates(1), rng)
-        if context.settings.level != "quick":
-            found += _of_view(views.aggregates(2), rng)
+    found = []
+    for view in Views(tables, context, rng).of_histories(pairs=context.settings.level != "quick"):
+        own = _of_view(view, rng)
+        found += _with_gaps(own, tables, view.table) if view.name == "gap_distance" else own
     return found
 
 

@@ -6,7 +6,7 @@ of it is the officer's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -119,6 +119,32 @@ class Views:
 
     def __init__(self, tables: LinkedTables, context: AuditContext, rng: np.random.Generator) -> None:
         self._tables, self._context, self._rng = tables, context, rng
+
+    def of_rows(self, table: str) -> Iterator[CodedView]:
+        """Yield single columns of a table's rows and pairs of them, as far as there are."""
+        for ways in (1, 2):
+            if len(self._tables.columns(table)) >= ways:
+                yield self.within(table, ways)
+
+    def of_histories(self, *, pairs: bool) -> Iterator[CodedView]:
+        """Yield what belongs together across rows and tables, as far as the tables have it.
+
+        Args:
+          pairs: also those of the figures that sum up a person.
+        """
+        tables = self._tables
+        for table in tables.children:
+            yield self.children(table)
+            if not tables.columns(table):
+                continue
+            yield self.parents(table)
+            if table in tables.orders:
+                yield self.places(table)
+                yield self.transitions(table)
+                if tables.orders[table] in tables.columns(table):
+                    yield self.gaps(table)
+        if tables.children:
+            yield from (self.aggregates(ways) for ways in ((1, 2) if pairs else (1,)))
 
     def within(self, table: str, ways: int) -> CodedView:
         """Return single columns, or pairs, of one row."""

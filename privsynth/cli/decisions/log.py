@@ -158,7 +158,8 @@ def verify(
 def prove(what: str, folder: Path | None, out: Path | None) -> None:
     """Write the proof that a release, or the entry of an index, is in the log (C2SP tlog-proof).
 
-    It can be checked offline with the log's key: privsynth log verify --proof.
+    It can be checked offline with the log's key: privsynth log verify --proof. It is about a digest, and needs no
+    keyring: whether RELEASE is what its maker signed, privsynth verify says.
 
     Example: privsynth log prove out --out release.tlog-proof
     """

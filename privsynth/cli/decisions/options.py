@@ -63,6 +63,8 @@ def verdict_lines(found: ReportVerdicts | None) -> Iterator[str]:
         return
     of = f"Policy      {found.policy.policy}, version {found.policy.version}"
     words = {"fail": "REFUSES it", "review": "asks for a look", "insufficient": "lacks evidence", "pass": "passed"}
-    failed = ", ".join(dict.fromkeys(metric.replace("_", " ") for metric in found.failed))
+    failed = ", ".join(dict.fromkeys(found.failed))  # as policies, report.json and docs/report.md spell them
     which = f": {len(found.failed)} of {found.checks} checks failed ({failed})" if found.failed else ""
     yield f"{of}: {words[found.policy.verdict]}{which}"
+    if counts["fail"] and not found.policy.refuses:
+        yield "            what failed above failed by its own threshold, and by no check of the policy"

@@ -54,7 +54,9 @@ def show(dataset: str | None, as_json: bool) -> None:
     """
     from privsynth.ledger.account import several_units_text
 
-    accounts = _known(chosen_ledger().accounts(), dataset)
+    known = _known(chosen_ledger().accounts(), dataset)
+    # A run that was given back whole, such as one under a second name of the same table, is in the history alone.
+    accounts = [account for account in known if dataset is not None or account.is_used]
     if as_json:
         emit_json({"accounts": [account.to_json() for account in accounts]})
     elif not accounts:

@@ -27,16 +27,24 @@ def ask_passphrase(
         given = os.environ.get(variable)
         if given == "":
             raise ConfigError(f"{variable} is set but empty; give a passphrase or unset it")
-        try:
-            text = given or click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True)
-        except click.Abort:
-            if _has_terminal():
-                raise
+        if given is None and not _has_terminal():
+            given = _piped(confirm)
+        if given == "":
             leave = ", or leave the key unencrypted with --no-passphrase" if confirm else ""
-            raise ConfigError(f"there is no terminal to ask for the passphrase; set {variable}{leave}") from None
+            raise ConfigError(f"there is no terminal to ask for the passphrase; set {variable}{leave}")
+        text = given or click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True)
         return str(text).encode("utf-8")
 
     return ask
+
+
+def _piped(twice: bool) -> str:
+    """Return the passphrase that was piped in; "" if none was. A new one may be given twice, and is compared."""
+    first = sys.stdin.readline().removesuffix("\n")
+    again = sys.stdin.readline().removesuffix("\n") if twice else ""
+    if again and again != first:
+        raise ConfigError("the two passphrases that were piped in differ; nothing was made")
+    return first
 
 
 def _has_terminal() -> bool:

@@ -55,26 +55,40 @@ def init_root(name: str, no_passphrase: bool, algorithm: str, uri: str | None, p
 
 
 @root.command()
-@click.argument("keyring", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument(
+    "keyrings",
+    metavar="KEYRING...",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
 @click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
 @root_name_option
 @click.option("--days", type=click.IntRange(1, 3650), default=365, show_default=True, help="How long it is good for.")
-def sign(keyring: Path, out: Path, name: str, days: int) -> None:
-    """Sign KEYRING, as the next one of the root, into a new file OUT for readers.
+def sign(keyrings: tuple[Path, ...], out: Path, name: str, days: int) -> None:
+    """Sign the keys in each KEYRING as one, the next keyring of the root, into a new file OUT for readers.
+
+    Give what each person exported (`privsynth keys export`): whoever is left out is in the keyring no more. A key in
+    several of them is taken once; where they contradict each other nothing is signed, and a revocation in any of them
+    holds. What is signed is listed: compare the fingerprints with those that the holders read out.
 
     Each keyring has a higher number than the last one, and an end: after it, readers ask for a newer one. Fewer days
     bound how long somebody can keep a revocation back.
 
-    Example: privsynth keys root sign keyring.json st-mary.keyring --days 90
+    Example: privsynth keys root sign office.json anna.json st-mary.keyring --days 90
     """
-    from privsynth.signing.keyring import Keyring
+    from privsynth.signing.keyring import ROLES, Keyring
+    from privsynth.signing.roots.joined import joined
     from privsynth.signing.roots.store import sign_keyring
     from privsynth.workspace import privsynth_home
 
-    ring = Keyring.load(keyring)
+    ring, now = joined([(str(path), Keyring.load(path)) for path in keyrings]), datetime.now(UTC)
     write = new_file(out)
-    data = sign_keyring(privsynth_home(), name, ask_passphrase(), ring, now=datetime.now(UTC), days=days)
+    data = sign_keyring(privsynth_home(), name, ask_passphrase(), ring, now=now, days=days)
     write(data)
+    for entry in ring.keys:
+        may = entry.problem(now) or f"may {' and '.join(ROLES[role] for role in entry.roles)}"
+        click.echo(f"Key         {entry.holder}: {entry.fingerprint}; {may}")
     click.echo(f"Written     {out}; keys: {len(ring.keys)}; days that it is good for: {days}")
 
 

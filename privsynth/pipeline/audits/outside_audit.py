@@ -26,13 +26,14 @@ from privsynth.findings.finding import Finding
 from privsynth.generators.registry import generator_extension
 from privsynth.notebook import card, checks_text, worst_text
 from privsynth.pipeline.audits.audit_inputs import columns_apart, compared_facts, side_by_side, typed_frame
+from privsynth.pipeline.audits.chosen_policy import chosen_policy
 from privsynth.pipeline.audits.officer_audit import ROWS_APART, audit_run
 from privsynth.pipeline.audits.refit import promise_beside, refit_of_model
 from privsynth.pipeline.config import read_schema, stem
 from privsynth.pipeline.environment import Environment
 from privsynth.pipeline.linked.outside import audit_sides, read_sides
 from privsynth.pipeline.writing.report_records import promise_of, report_titles
-from privsynth.policy.files import LoadedPolicy, load_policy
+from privsynth.policy.files import LoadedPolicy
 from privsynth.policy.judge import Judgement, judge
 from privsynth.policy.one_verdict import overall, unanswered, with_policy
 from privsynth.randomness import KeyedFunction
@@ -218,7 +219,7 @@ def _prepare(config: AuditConfig, env: Environment) -> _AuditJob:
     schema = Schema(dataset=linked.dataset) if linked else read_schema(config.schema)  # type: ignore[arg-type]
     if linked and config.model:
         raise ConfigError("an audit of linked tables takes no ", Option("model"), "; say what is claimed instead")
-    policy = load_policy(str(config.policy)) if config.policy is not None else None
+    policy = chosen_policy(config.policy)
     folder = model_folder(config.model) if config.model else None
     model = SyntheticModel.load(folder) if folder else None
     beside = promise_beside(folder) if folder else None

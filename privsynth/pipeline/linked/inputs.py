@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from privsynth.errors import ConfigError, Option, SchemaError, meant
+from privsynth.generators.registry import GENERATORS
 from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
 from privsynth.pipeline.inputs import check_invented, completed_schema, physical_types
 from privsynth.pipeline.public_names import refuse_values_for_names
@@ -20,7 +21,7 @@ from privsynth.sources.linked import LinkedSource
 from privsynth.sources.protocol import Source, SourceOptions, source_format_of, stated_types_of
 from privsynth.sources.registry import open_tables
 
-LINKED_GENERATORS = ("marginal", "arn")
+LINKED_GENERATORS = tuple(name for name, info in GENERATORS.items() if info.private and info.linked)
 MOST_PERSONS = 1_000_000  # of a release (own): they are in memory at once, with all their rows and codes
 
 

@@ -198,6 +198,11 @@ def learn_linked(
     )
 
 
+def persons_of_rows(tables: Mapping[str, Table], schema: LinkedSchema) -> dict[str, LinkedRows]:
+    """Return how the rows of each table belong to persons. Private."""
+    return link_rows(tables, schema, lambda name: order_values(tables[name], schema, name))
+
+
 def link_people(
     tables: Mapping[str, Table], request: LinkedRequest, keyed: KeyedFunction
 ) -> tuple[dict[str, Table], dict[str, LinkedRows], People]:
@@ -206,7 +211,7 @@ def link_people(
     Guarantee: the same tables and the same keyed function give the same.
     """
     schema = request.schema
-    rows = link_rows(tables, schema, lambda name: order_values(tables[name], schema, name))
+    rows = persons_of_rows(tables, schema)
     linked = {name: tables[name].take(one.row) for name, one in rows.items()}
     root = schema.tables[schema.root]
     return linked, rows, People.draw(linked[schema.root], root.key, request.holdout_fraction, keyed)

@@ -93,6 +93,33 @@ def audit_sides(
     Raises:
       SchemaError: the tables have nothing in common that could be compared.
     """
+    everybody, lacking = linked_sides(schema, sides)
+    fewer = thinned(everybody, settings.level, np.random.default_rng())
+    findings = run_linked_audits(
+        fewer, settings, progress=lambda name, number, of: progress(f"auditing: {name}", (number - 1) / of)
+    )
+    findings += [replace(one, group=f"{name}: {one.group}") for name, one in _rules(schema, everybody.synthetic)]
+    done = AuditRun(
+        level=settings.level,
+        left_out=linked_left_out(settings.level),
+        thinned=fewer.thinned,
+        unfinished=tuple(not_run(findings)),
+        not_compared=lacking,
+    )
+    records = tuple(_record(schema, name, table) for name, table in sides["synthetic"].items())
+    return OutsideTables(findings=findings, done=done, tables=records, not_compared=lacking)
+
+
+def linked_sides(
+    schema: LinkedSchema, sides: Mapping[str, Mapping[str, Table]]
+) -> tuple[LinkedTables, tuple[str, ...]]:
+    """Return real and synthetic persons side by side, and which columns the synthetic tables lack.
+
+    Args:
+      sides: "real", "synthetic" and, where there is one, "holdout" -> name -> table.
+    Raises:
+      SchemaError: the tables have nothing in common that could be compared.
+    """
     facts, lacking = _facts(schema, sides)
     frames = {
         side: {name: _frame(schema, name, table, facts[name]) for name, table in tables.items()}
@@ -104,7 +131,7 @@ def audit_sides(
         for side, tables in sides.items()
     }
     orders = {name: order for name in schema.modelled if (order := schema.tables[name].order) is not None}
-    everybody = LinkedTables(
+    found = LinkedTables(
         train=people["real"],
         holdout=people.get("holdout"),
         synthetic=people["synthetic"],
@@ -114,20 +141,7 @@ def audit_sides(
         kinds={name: {column: fact.kind for column, fact in of.items()} for name, of in facts.items()},
         roles={name: {c: schema.of_table(name).column(c).roles for c in of} for name, of in facts.items()},
     )
-    fewer = thinned(everybody, settings.level, np.random.default_rng())
-    findings = run_linked_audits(
-        fewer, settings, progress=lambda name, number, of: progress(f"auditing: {name}", (number - 1) / of)
-    )
-    findings += [replace(one, group=f"{name}: {one.group}") for name, one in _rules(schema, people["synthetic"])]
-    done = AuditRun(
-        level=settings.level,
-        left_out=linked_left_out(settings.level),
-        thinned=fewer.thinned,
-        unfinished=tuple(not_run(findings)),
-        not_compared=lacking,
-    )
-    records = tuple(_record(schema, name, table) for name, table in sides["synthetic"].items())
-    return OutsideTables(findings=findings, done=done, tables=records, not_compared=lacking)
+    return found, lacking
 
 
 def _facts(schema: LinkedSchema, sides: Mapping[str, Mapping[str, Table]]) -> tuple[_Facts, tuple[str, ...]]:

@@ -21,6 +21,7 @@ from privsynth.generators.registry import load_generator
 from privsynth.ledger.account import Account, several_units_text
 from privsynth.ledger.ledger import Ledger
 from privsynth.ledger.reservation import Reservation
+from privsynth.pipeline.audits.chosen_policy import chosen_policy
 from privsynth.pipeline.config import SynthesizeConfig
 from privsynth.pipeline.environment import Environment
 from privsynth.pipeline.linked.audit import LinkedAudited, audit_linked
@@ -49,7 +50,7 @@ from privsynth.pipeline.writing.report_records import (
     promise_of,
 )
 from privsynth.pipeline.writing.staging import Seal, deliver, set_permissions, stage, write_json, write_report
-from privsynth.policy.files import LoadedPolicy, load_policy
+from privsynth.policy.files import LoadedPolicy
 from privsynth.policy.judge import Judgement, judge
 from privsynth.policy.one_verdict import with_policy
 from privsynth.privacy.budget import Bill, Budget
@@ -139,7 +140,7 @@ def synthesize_linked(config: SynthesizeConfig, env: Environment, schema: Linked
 def _prepare(config: SynthesizeConfig, env: Environment, schema: LinkedSchema) -> LinkedJob:
     """Check everything that follows from public facts, so that no budget is reserved for a run that must fail."""
     check_out(config.out)
-    policy = load_policy(str(config.policy)) if config.policy is not None else None
+    policy = chosen_policy(config.policy)
     opened = open_linked(config, schema)
     linked = opened.schema
     dataset = config.dataset or schema.dataset or config.dataset_name(linked.of_table(linked.root))

@@ -24,7 +24,7 @@ from privsynth.release.noisy.project import (
     shares_of_bins,
 )
 from privsynth.release.noisy.question import TableQuestion, parse_question
-from privsynth.release.noisy.tables import CountedRows, PublishedTables, group_label
+from privsynth.release.noisy.tables import FOLDER, CountedRows, PublishedTables, group_label
 from privsynth.release.noisy.weighing import WeighingBounds, refuse_unless_told, weighed_back
 
 CONFIDENCE = 0.95  # of an interval, unless another is asked for: as in the reports
@@ -134,6 +134,10 @@ def answer(
     folder = folder / "public" if (folder / "public").is_dir() else folder
     if not folder.is_dir():
         raise SourceError(f"{folder} is no folder; give a release, or its public folder")
+    if not (folder / FOLDER).exists():
+        for public in (folder.parent / "public", folder.parent):
+            if (public / FOLDER).is_dir():
+                raise SourceError(f"{folder} is another part of a release; give the public folder: {public}")
     tables = PublishedTables.read(folder)
     return answer_from(tables, question, table=table, confidence=confidence, sampling=sampling)
 

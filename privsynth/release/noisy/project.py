@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from privsynth.errors import ConfigError, Option
+from privsynth.errors import ConfigError, Option, meant
 from privsynth.release.noisy.axes import MISSING, TableAxis
 from privsynth.release.noisy.estimate import NoisyCells, combined
-from privsynth.release.noisy.question import Comparison, TableQuestion
+from privsynth.release.noisy.question import Comparison, TableQuestion, spelled
 from privsynth.release.noisy.tables import PublishedTable, PublishedTables
 
 NEAREST = 4  # tables that a refusal names (own)
@@ -82,14 +82,14 @@ def data_table_of(tables: PublishedTables, question: TableQuestion, wanted: str 
         )
     best = min(names, key=lambda name: len(missing[name]))
     column = missing[best][0]
-    parts = [a.name.replace("·", ".") for a in tables.axes[best] if a.name.startswith(f"{column}·")]
+    parts = [spelled(a.name.replace("·", ".")) for a in tables.axes[best] if a.name.startswith(f"{column}·")]
     if parts:
         raise ConfigError(f"'{column}' was measured in parts; ask for {' or '.join(parts)}")
-    known = [axis.column or axis.name for axis in tables.axes[best] if axis.kind != "code"]
+    known = [spelled(axis.column or axis.name.replace("·", ".")) for axis in tables.axes[best] if axis.kind != "code"]
     more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
     raise ConfigError(
         f"no noisy table of this release counts '{column}': it was computed, invented or left out, or it does not "
-        f"exist; counted are {', '.join(known[:SHOWN])}{more}"
+        f"exist{meant(column, known) or ';'} counted are {', '.join(known[:SHOWN])}{more}"
     )
 
 

@@ -12,6 +12,7 @@ Statistic = Literal["count", "share", "mean", "sum", "median", "quantile"]
 Operator = Literal["=", "!=", "in", "<", "<=", ">", ">="]
 EXAMPLES = "count by ward; share(ward = surgery) by sex; mean(age) by ward; quantile(age, 0.9) where sex = F"
 MAX_TEXT = 10_000  # characters of a question (own)
+_WORDS = ("by", "where", "and", "in")  # of the language: a name that is one of them, or holds one, stands in quotes
 _TOKEN = re.compile(r"\s*(?:`([^`]*)`|\"([^\"]*)\"|'([^']*)'|(<=|>=|!=|[=<>(),])|([^\s=<>!(),`\"']+))")
 
 
@@ -60,34 +61,52 @@ class TableQuestion:
 def parse_question(text: str) -> TableQuestion:
     """Return the question in a text.
 
-    Names and values with blanks or signs stand between backticks or quotes.
+    Names and values may have blanks; those with signs, or with a word of the language, stand between backticks or
+    quotes.
+
     Raises:
       ConfigError: it cannot be read; the message says where.
     """
     return _Parser(_tokens(text)).question()
 
 
-def _tokens(text: str) -> list[tuple[str, bool]]:
-    """Return the tokens, and whether each is a name or value for certain."""
+def spelled(name: str) -> str:
+    """Return a name as a question spells it: as it is, or in quotes.
+
+    >>> spelled("discharged.after admitted"), spelled("dose (mg)")
+    ('discharged.after admitted', '`dose (mg)`')
+    """
+    words = name.split(" ")
+    if all((found := _TOKEN.fullmatch(word)) is not None and found[5] == word not in _WORDS for word in words):
+        return name
+    return next((f"{sign}{name}{sign}" for sign in "`\"'" if sign not in name), name)
+
+
+def _tokens(text: str) -> list[tuple[str, Literal["word", "quoted", "sign"]]]:
+    """Return the tokens, and what each is."""
     if len(text) > MAX_TEXT:
         raise ConfigError("the question is too long; ask for one figure at a time")
-    found, at = [], 0
+    found: list[tuple[str, Literal["word", "quoted", "sign"]]] = []
+    at = 0
     while text[at:].strip():
         match = _TOKEN.match(text, at)
         if match is None:
             raise ConfigError(f"the question cannot be read from '{text[at:].strip()[:40]}' on; ask like: {EXAMPLES}")
         quoted = next((group for group in match.groups()[:3] if group is not None), None)
-        found.append((quoted, True) if quoted is not None else (match[4] or match[5], match[5] is not None))
+        if quoted is not None:
+            found.append((quoted, "quoted"))
+        else:
+            found.append((match[5], "word") if match[5] is not None else (match[4], "sign"))
         at = match.end()
     return found
 
 
 class _Parser:
-    def __init__(self, tokens: list[tuple[str, bool]]) -> None:
+    def __init__(self, tokens: list[tuple[str, Literal["word", "quoted", "sign"]]]) -> None:
         self._tokens, self._at = tokens, 0
 
     def question(self) -> TableQuestion:
-        statistic = self._word("a statistic")
+        statistic = self._word("a statistic", whole=False)
         if statistic not in get_args(Statistic):
             known = ", ".join(get_args(Statistic))
             raise ConfigError(f"there is no statistic '{statistic}'; choose {known}, as in: {EXAMPLES}")
@@ -154,15 +173,24 @@ class _Parser:
         self._at += 1
         return Comparison(column, sign, (self._word("a value"),))  # type: ignore[arg-type]
 
-    def _word(self, what: str) -> str:
-        if self._at >= len(self._tokens) or not self._tokens[self._at][1]:
+    def _word(self, what: str, *, whole: bool = True) -> str:
+        """Return a name or a value; a whole one goes on to the next sign or word of the language."""
+        if self._at >= len(self._tokens) or self._tokens[self._at][1] == "sign":
             raise ConfigError(f"the question lacks {what}; ask like: {EXAMPLES}")
+        first, kind = self._tokens[self._at]
+        words = [first]
         self._at += 1
-        return self._tokens[self._at - 1][0]
+        while whole and kind == "word" and self._at < len(self._tokens):
+            word, another = self._tokens[self._at]
+            if another != "word" or word in _WORDS:
+                break
+            words.append(word)
+            self._at += 1
+        return " ".join(words)
 
     def _next(self, sign: str) -> bool:
         """Pass a sign or a word of the language, if it comes next."""
-        there = self._at < len(self._tokens) and self._tokens[self._at][0] == sign
+        there = self._at < len(self._tokens) and self._tokens[self._at] in ((sign, "word"), (sign, "sign"))
         self._at += there
         return there
 

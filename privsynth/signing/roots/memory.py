@@ -52,7 +52,7 @@ def advanced(seen: Seen, found: SignedKeyring) -> Seen:
     if (found.number, found.revision) < (seen.number, seen.revision):
         raise VerificationError(
             f"it is number {found.number}, revision {found.revision}, and number {seen.number}, revision "
-            f"{seen.revision} was seen here before: somebody kept back the newer one"
+            f"{seen.revision} was seen here before: this is an older one, which may lack what was revoked since"
         )
     if found.number == seen.number and found.digest != seen.digest:
         raise VerificationError(f"another keyring of number {seen.number} was seen here before: the root signed two")

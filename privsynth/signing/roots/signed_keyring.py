@@ -26,6 +26,7 @@ from privsynth.strict.time import from_text, to_text
 ROTATION_TYPE = "application/vnd.privsynth.root+json"
 KEYRING_TYPE = "application/vnd.privsynth.keyring+json"
 REVOCATION_TYPE = "application/vnd.privsynth.revocation+json"
+SIGNED = b'{"payload":'  # how each envelope begins: names are sorted, and there is no blank
 MAX_ROTATIONS = 64  # of a root (own): one a year for a working life
 MAX_NUMBER = 2**53 - 1  # what every reader of JSON holds exactly (RFC 8259, section 6)
 
@@ -124,6 +125,8 @@ def _parts(data: bytes) -> tuple[list[Envelope], Envelope, Envelope | None]:
         raise VerificationError("it has more than 10 MB")
     if not data.endswith(b"\n"):
         raise VerificationError("it is cut short")
+    if not data.startswith(SIGNED):
+        raise VerificationError("no root signed it")
     envelopes = [Envelope.from_json(line + b"\n") for line in data[:-1].split(b"\n")]
     rotations = [one for one in envelopes if one.payload_type == ROTATION_TYPE]
     rest = envelopes[len(rotations) :]

@@ -289,3 +289,24 @@ def test_a_folder_without_tables_says_so(tmp_path):
         answer(tmp_path, "count")
     with pytest.raises(SourceError, match="is no folder"):
         answer(tmp_path / "nowhere", "count")
+
+
+def test_a_column_that_was_measured_from_another_is_asked_for_as_the_refusal_names_it():
+    stay = replace(AXES[AGE], name="discharged·after admitted", column="")
+    named = replace(TABLES, axes={name: (*axes[:AGE], stay, *axes[AGE + 1 :]) for name, axes in TABLES.axes.items()})
+    with pytest.raises(ConfigError, match=r"counted are ward, sex, discharged\.after admitted"):
+        answer_from(named, "mean(length_of_stay) by ward")
+    with pytest.raises(ConfigError, match=r"measured in parts; ask for discharged\.after admitted$"):
+        answer_from(named, "mean(discharged) by ward")
+    for name in ("discharged.after admitted", "discharged·after admitted", "`discharged.after admitted`"):
+        assert values(f"mean({name}) by ward", named) == values("mean(age) by ward")
+    with pytest.raises(ConfigError, match=r"'wards'.*; did you mean 'ward'\? counted are"):
+        answer_from(TABLES, "count by wards")
+
+
+@pytest.mark.parametrize("part", ["officer", "public/model", "public/tables"])
+def test_of_another_part_of_a_release_the_public_folder_is_named(tmp_path, part):
+    (tmp_path / "public" / "tables").mkdir(parents=True)
+    (tmp_path / part).mkdir(exist_ok=True)
+    with pytest.raises(SourceError, match=rf"{part} is another part of a release; give the public folder: .*public$"):
+        answer(tmp_path / part, "count")

@@ -1,0 +1,1 @@
+"""Benchmarks of linked tables: persons with all their rows."""

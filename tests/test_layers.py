@@ -109,7 +109,10 @@ MAY_IMPORT = {
     "benchmark": RECIPIENT
     | {"privacy", "generators", "stats", "audit.common", "audit.fidelity", "audit.linked", "pipeline", "release"}
     | {"pages.templates", "report", "report.charts", "report.format_numbers"},
+    # of public releases, and plans: no ledger, no mechanism, no pipeline but its plan
+    "assistants": RECIPIENT | {"extras", "pipeline", "release"},
     "cli": RECIPIENT
+    | {"assistants"}
     | {"extras", "interrupts", "ledger", "generators", "findings", "policy", "pipeline", "release", "benchmark"}
     | {"approvals", "editions", "pages", "pdf", "transparency"},
     "api": RECIPIENT | {"extras", "ledger", "findings", "policy", "report", "pipeline", "release"},

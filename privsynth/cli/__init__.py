@@ -94,6 +94,7 @@ COMMANDS: dict[str, Lazy] = {
     "budget": Lazy(
         "privsynth.cli.ledger.budget:command", "Show what each dataset has spent, and set its cap.", "synthesize"
     ),
+    "mcp": Lazy("privsynth.cli.mcp:command", "Let a language model read public releases, and plan new ones.", "mcp"),
     "generators": Lazy("privsynth.cli.generators:command", "List the generators and what each is for.", "synthesize"),
     "benchmark": Lazy(
         "privsynth.cli.benchmark:command", "Compare generators on a table over seeds and budgets.", "synthesize"

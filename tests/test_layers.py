@@ -117,8 +117,10 @@ MAY_IMPORT = {
     | {"extras", "interrupts", "ledger", "generators", "findings", "policy", "pipeline", "release"}
     | {"approvals", "editions", "editions.publishing", "pages", "transparency"},
     "service.web": BASE | {"service", "approvals", "pages", "pages.templates"},
+    # of public releases, and plans: no ledger, no mechanism, no pipeline but its plan
+    "assistants": RECIPIENT | {"extras", "pipeline", "release"},
     "cli": RECIPIENT
-    | {"service", "service.web"}
+    | {"assistants", "service", "service.web"}
     | {"extras", "interrupts", "ledger", "generators", "findings", "policy", "pipeline", "release", "benchmark"}
     | {"approvals", "editions.publishing", "pages", "pdf", "transparency"},
     "api": RECIPIENT | {"extras", "ledger", "findings", "policy", "report", "pipeline", "release"},

@@ -100,6 +100,7 @@ COMMANDS: dict[str, Lazy] = {
     "service": Lazy(
         "privsynth.cli.serving.service:command", "Migrate, back up and restore what a service keeps.", "service"
     ),
+    "mcp": Lazy("privsynth.cli.mcp:command", "Let a language model read public releases, and plan new ones.", "mcp"),
     "generators": Lazy("privsynth.cli.generators:command", "List the generators and what each is for.", "synthesize"),
     "benchmark": Lazy(
         "privsynth.cli.benchmark:command", "Compare generators on a table over seeds and budgets.", "synthesize"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from privsynth.service.secret_texts import Vault
 from privsynth.service.settings import ServiceSettings
-from privsynth.service.store.database import Database
+from privsynth.service.store.database import ServiceDatabase
 
 FOLDER = "service"  # in privsynth's home
 
@@ -30,7 +30,7 @@ class Service:
 
     settings: ServiceSettings
     home: Path
-    database: Database
+    database: ServiceDatabase
     vault: Vault
     now: Callable[[], datetime] = now_utc
 
@@ -52,7 +52,7 @@ def open_service(settings: ServiceSettings, home: Path) -> Service:
     """
     folder = home / FOLDER
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    database = Database.at(settings.database, folder)
+    database = ServiceDatabase.at(settings.database, folder)
     if settings.database:
         database.require_current()
     else:

@@ -42,7 +42,7 @@ _ABOUT = "sign-in by OpenID Connect"
 
 
 @dataclass(frozen=True)
-class Question:
+class SignInQuestion:
     """Where a browser is sent, and what its cookie keeps until it comes back."""
 
     address: str
@@ -105,7 +105,7 @@ class Provider:
         return answer
 
 
-def ask(service: Service, back: str) -> Question:
+def ask(service: Service, back: str) -> SignInQuestion:
     """Return where to send a browser whose person wants to sign in.
 
     Args:
@@ -121,7 +121,7 @@ def ask(service: Service, back: str) -> Question:
         )  # fmt: skip
     until = (service.now() + LIFETIME).timestamp()
     kept = json.dumps({"state": state, "nonce": nonce, "verifier": verifier, "back": back, "until": until})
-    return Question(address, service.vault.seal(kept, _ABOUT).hex())
+    return SignInQuestion(address, service.vault.seal(kept, _ABOUT).hex())
 
 
 def answered(service: Service, cookie: str, code: str, state: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class State(StrEnum):
+class RunState(StrEnum):
     """Where a run is. The words are those of pages and of the API."""
 
     QUEUED = "queued"
@@ -22,21 +22,28 @@ class State(StrEnum):
 
 
 # A state -> the states that may follow. What is not here does not happen.
-NEXT: dict[State, frozenset[State]] = {
-    State.QUEUED: frozenset({State.RUNNING, State.CANCELLED}),
-    State.RUNNING: frozenset({State.TO_DECIDE, State.FAILED, State.CANCELLED, State.INTERRUPTED}),
-    State.TO_DECIDE: frozenset({State.CHANGES_ASKED, State.REJECTED, State.APPROVED, State.REVOKED}),
-    State.CHANGES_ASKED: frozenset({State.TO_DECIDE, State.REJECTED, State.APPROVED, State.REVOKED}),
-    State.REJECTED: frozenset({State.TO_DECIDE, State.CHANGES_ASKED, State.APPROVED, State.REVOKED}),
-    State.APPROVED: frozenset({State.REJECTED, State.PUBLISHED, State.REVOKED}),
-    State.PUBLISHED: frozenset({State.REVOKED}),
-    State.CANCELLED: frozenset(),
-    State.FAILED: frozenset(),
-    State.INTERRUPTED: frozenset(),
-    State.REVOKED: frozenset(),
+NEXT: dict[RunState, frozenset[RunState]] = {
+    RunState.QUEUED: frozenset({RunState.RUNNING, RunState.CANCELLED}),
+    RunState.RUNNING: frozenset({RunState.TO_DECIDE, RunState.FAILED, RunState.CANCELLED, RunState.INTERRUPTED}),
+    RunState.TO_DECIDE: frozenset({RunState.CHANGES_ASKED, RunState.REJECTED, RunState.APPROVED, RunState.REVOKED}),
+    RunState.CHANGES_ASKED: frozenset({RunState.TO_DECIDE, RunState.REJECTED, RunState.APPROVED, RunState.REVOKED}),
+    RunState.REJECTED: frozenset({RunState.TO_DECIDE, RunState.CHANGES_ASKED, RunState.APPROVED, RunState.REVOKED}),
+    RunState.APPROVED: frozenset({RunState.REJECTED, RunState.PUBLISHED, RunState.REVOKED}),
+    RunState.PUBLISHED: frozenset({RunState.REVOKED}),
+    RunState.CANCELLED: frozenset(),
+    RunState.FAILED: frozenset(),
+    RunState.INTERRUPTED: frozenset(),
+    RunState.REVOKED: frozenset(),
 }
-BUSY = frozenset({State.QUEUED, State.RUNNING})
+BUSY = frozenset({RunState.QUEUED, RunState.RUNNING})
 HAS_RELEASE = frozenset(
-    {State.TO_DECIDE, State.CHANGES_ASKED, State.REJECTED, State.APPROVED, State.PUBLISHED, State.REVOKED}
+    {
+        RunState.TO_DECIDE,
+        RunState.CHANGES_ASKED,
+        RunState.REJECTED,
+        RunState.APPROVED,
+        RunState.PUBLISHED,
+        RunState.REVOKED,
+    }
 )
-DECIDABLE = frozenset({State.TO_DECIDE, State.CHANGES_ASKED, State.REJECTED, State.APPROVED})
+DECIDABLE = frozenset({RunState.TO_DECIDE, RunState.CHANGES_ASKED, RunState.REJECTED, RunState.APPROVED})

@@ -21,7 +21,7 @@ from privsynth.service.roles import Role
 from privsynth.service.secret_texts import Vault
 from privsynth.service.settings import ServiceSettings
 from privsynth.service.sign_in import accept_invitation, caller_of_session
-from privsynth.service.store.database import Database
+from privsynth.service.store.database import ServiceDatabase
 from privsynth.service.web.app import create_app
 
 
@@ -60,9 +60,9 @@ def _address(kind: str, request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database(request, tmp_path) -> Iterator[Database]:
+def database(request, tmp_path) -> Iterator[ServiceDatabase]:
     """An empty database of either kind."""
-    found = Database.at(_address(request.param, request), tmp_path)
+    found = ServiceDatabase.at(_address(request.param, request), tmp_path)
     found.migrate()
     yield found
     found.close()
@@ -76,7 +76,7 @@ def clock() -> Clock:
 @pytest.fixture
 def service(tmp_path, clock, privsynth_home) -> Iterator[Service]:
     """A service on SQLite."""
-    database = Database.at("", tmp_path)
+    database = ServiceDatabase.at("", tmp_path)
     database.migrate()
     secret = Vault.at(tmp_path / "secret")
     settings = ServiceSettings(public_url="http://testserver")
@@ -91,7 +91,7 @@ def each_service(request, tmp_path, clock, service) -> Iterator[Service]:
     if request.param == "sqlite":
         yield service
         return
-    database = Database.at(_address(request.param, request), Path(tmp_path))
+    database = ServiceDatabase.at(_address(request.param, request), Path(tmp_path))
     database.migrate()
     yield replace(service, database=database)
     database.close()

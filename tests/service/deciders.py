@@ -12,8 +12,8 @@ from privsynth.approvals.decisions import FOLDER
 from privsynth.service.keys.people import enter_key, make_own_key
 from privsynth.service.roles import Role
 from privsynth.service.sign_in import caller_of_session
-from privsynth.service.states import State
-from privsynth.service.store.runs import Decision, RecordedAct, Run, Source
+from privsynth.service.states import RunState
+from privsynth.service.store.runs import DecisionRow, RecordedAct, RunRow, SourceRow
 from privsynth.signing._files import digest_file
 from privsynth.transparency.log import TransparencyLog
 from privsynth.transparency.seen import SeenLogs
@@ -63,15 +63,15 @@ class Deciders:
         draft = self.service.release_folder(name) / "draft"
         digests = [digest_file(draft / part / "manifest.json").sha256 for part in ("public", "officer")]
         with self.service.database.writing() as session:
-            source = Source(
+            source = SourceRow(
                 name=f"of {name}", dataset="admissions", kind="file", place=b"x", made_by=self.kim.person_id,
                 made_at=self.clock(),
             )  # fmt: skip
             session.add(source)
             session.flush()
-            run = Run(
+            run = RunRow(
                 id=name, source_id=source.id, dataset="admissions", purpose="the registry", settings="{}",
-                submitter_id=self.sue.person_id, made_at=self.clock(), needed=needed, state=State.TO_DECIDE,
+                submitter_id=self.sue.person_id, made_at=self.clock(), needed=needed, state=RunState.TO_DECIDE,
                 manifest=digests[0], officer_manifest=digests[1],
             )  # fmt: skip
             for key, value in changes.items():
@@ -93,15 +93,15 @@ class Deciders:
         home = self.service.home
         return TransparencyLog.create(home / "log", SeenLogs(home), "st-mary.example/log")
 
-    def run(self, name: str = RUN) -> Run:
+    def run(self, name: str = RUN) -> RunRow:
         with self.service.database.reading() as session:
-            return session.get_one(Run, name)
+            return session.get_one(RunRow, name)
 
     def acts(self, act: str) -> list[RecordedAct]:
         with self.service.database.reading() as session:
             return list(session.query(RecordedAct).filter_by(act=act))
 
-    def rows(self) -> list[Decision]:
+    def rows(self) -> list[DecisionRow]:
         return self.run().decisions
 
     def files(self) -> list[Path]:

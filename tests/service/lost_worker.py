@@ -10,13 +10,14 @@ from threading import Event
 from privsynth.service.context import Service
 from privsynth.service.secret_texts import Vault
 from privsynth.service.settings import ServiceSettings
-from privsynth.service.store.database import Database
+from privsynth.service.store.database import ServiceDatabase
 from privsynth.service.worker.worker import RunWorker
 
 if __name__ == "__main__":
     settings, home, database, secret, now, *command = sys.argv[1:]
     service = Service(
-        settings=ServiceSettings.model_validate_json(settings), home=Path(home), database=Database.at(database, Path()),
+        settings=ServiceSettings.model_validate_json(settings), home=Path(home),
+        database=ServiceDatabase.at(database, Path()),
         vault=Vault.at(Path(secret)), now=lambda: datetime.fromisoformat(now),
     )  # fmt: skip
     RunWorker(service, 1, Event(), command=command).once()

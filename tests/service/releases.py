@@ -14,7 +14,7 @@ from privsynth.service.maker_key import ensure_maker_key
 from privsynth.service.roles import Role
 from privsynth.service.runs.request import ReleaseRequest
 from privsynth.service.sources.registry import NewSource, declare_schema, register_source
-from privsynth.service.store.runs import Source
+from privsynth.service.store.runs import SourceRow
 from privsynth.service.worker.worker import RunWorker
 
 SMALL = ReleaseRequest(epsilon=1.0, audit="none", generator="marginal", anyway=True)
@@ -27,7 +27,7 @@ class Desk:
     service: Service
     admin: Caller
     submitter: Caller
-    source: Source
+    source: SourceRow
 
 
 def desk(institution, tmp_path, **settings) -> Desk:

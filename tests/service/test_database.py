@@ -13,10 +13,10 @@ from sqlalchemy.exc import DBAPIError
 
 from privsynth.errors import ConfigError
 from privsynth.service.record import record
-from privsynth.service.states import State
+from privsynth.service.states import RunState
 from privsynth.service.store.columns import Base
 from privsynth.service.store.people import Person
-from privsynth.service.store.runs import Decision, Run, Source
+from privsynth.service.store.runs import DecisionRow, RunRow, SourceRow
 
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
 
@@ -38,12 +38,12 @@ def a_run(database, needed: int = 2) -> tuple[str, list[int]]:
         people = [Person(name=name, display=name, made_at=NOW) for name in ("sub", "one", "two")]
         session.add_all(people)
         session.flush()
-        source = Source(name="s", dataset="d", kind="file", place=b"x", made_by=people[0].id, made_at=NOW)
+        source = SourceRow(name="s", dataset="d", kind="file", place=b"x", made_by=people[0].id, made_at=NOW)
         session.add(source)
         session.flush()
-        run = Run(
+        run = RunRow(
             id="run-1", source_id=source.id, dataset="d", purpose="p", settings="{}", submitter_id=people[0].id,
-            made_at=NOW, needed=needed, state=State.TO_DECIDE,
+            made_at=NOW, needed=needed, state=RunState.TO_DECIDE,
         )  # fmt: skip
         session.add(run)
         return run.id, [person.id for person in people]
@@ -53,15 +53,15 @@ def decide(database, run: str, submitter: int, person: int, meaning: str, *, sig
     file = token_hex(32) if signed else None
     with database.writing() as session:
         session.add(
-            Decision(
+            DecisionRow(
                 run_id=run, submitter_id=submitter, person_id=person, meaning=meaning, comment="", file=file, at=NOW
             )
         )  # fmt: skip
 
 
-def to_state(database, run: str, state: State) -> None:
+def to_state(database, run: str, state: RunState) -> None:
     with database.writing() as session:
-        session.get_one(Run, run).state = state
+        session.get_one(RunRow, run).state = state
 
 
 def test_nobody_decides_on_what_they_submitted_and_nobody_can_pretend_otherwise(database):
@@ -80,7 +80,7 @@ def test_no_row_says_what_nobody_signed(database, meaning):
     decide(database, run, sub, one, "changes", signed=False)
 
 
-@pytest.mark.parametrize("state", [State.APPROVED, State.PUBLISHED])
+@pytest.mark.parametrize("state", [RunState.APPROVED, RunState.PUBLISHED])
 def test_nothing_leaves_before_enough_people_approved(database, state):
     run, (sub, one, two) = a_run(database)
     decide(database, run, sub, one, "approved")
@@ -108,12 +108,12 @@ def test_acts_and_decisions_are_only_added(database, statement):
 def test_times_come_back_with_their_zone(database):
     a_run(database)
     with database.reading() as session:
-        assert session.get_one(Run, "run-1").made_at == NOW
+        assert session.get_one(RunRow, "run-1").made_at == NOW
 
 
 @pytest.mark.parametrize("address", ["mysql://x/y", "no address"])
 def test_other_databases_are_refused(tmp_path, address):
-    from privsynth.service.store.database import Database
+    from privsynth.service.store.database import ServiceDatabase
 
     with pytest.raises(ConfigError, match="database"):
-        Database.at(address, tmp_path)
+        ServiceDatabase.at(address, tmp_path)

@@ -7,8 +7,8 @@ from pipeline.admissions import run as command
 from service.deciders import PASSPHRASE, RUN
 
 from privsynth.approvals.statement import opened
-from privsynth.service.states import State
-from privsynth.service.store.runs import Run
+from privsynth.service.states import RunState
+from privsynth.service.store.runs import RunRow
 
 
 def test_two_people_approve_on_the_page_and_the_command_line_says_the_same(deciders):
@@ -17,9 +17,9 @@ def test_two_people_approve_on_the_page_and_the_command_line_says_the_same(decid
     page = deciders.institution.browser("ann").get(f"/runs/{RUN}/decide").text
     assert "0 of 2 approvals" in page
     assert deciders.decide("ann", "approved", comment="for the registry").status_code == 303
-    assert deciders.run().state == State.TO_DECIDE
+    assert deciders.run().state == RunState.TO_DECIDE
     assert deciders.decide("bob", "approved").status_code == 303
-    assert deciders.run().state == State.APPROVED
+    assert deciders.run().state == RunState.APPROVED
     said = [opened(path.read_bytes())[0] for path in deciders.files()]
     assert sorted((one.meaning, one.comment) for one in said) == [("approved", ""), ("approved", "for the registry")]
     status = command("status", deciders.draft, "--policy", "public")
@@ -32,7 +32,7 @@ def test_two_people_approve_on_the_page_and_the_command_line_says_the_same(decid
 def test_who_asked_for_it_does_not_decide(deciders):
     assert deciders.decide("sue", "approved").status_code == 403
     with deciders.service.database.writing() as session:
-        session.get_one(Run, RUN).submitter_id = deciders.ann.person_id
+        session.get_one(RunRow, RUN).submitter_id = deciders.ann.person_id
     answer = deciders.decide("ann", "approved")
     assert answer.status_code == 403
     assert "somebody else has to decide" in answer.text
@@ -44,7 +44,7 @@ def test_a_reviewer_reviews_and_does_not_approve(deciders, meaning):
     assert deciders.decide("rita", meaning).status_code == 403
     assert deciders.decide("rita", "reviewed").status_code == 303
     assert [row.meaning for row in deciders.rows()] == ["reviewed"]
-    assert deciders.run().state == State.TO_DECIDE
+    assert deciders.run().state == RunState.TO_DECIDE
 
 
 def test_a_wrong_passphrase_decides_nothing(deciders):
@@ -70,16 +70,16 @@ def test_the_password_is_asked_for_again_after_five_minutes(deciders):
 def test_whoever_asked_for_changes_asks_until_they_say_something_else(deciders):
     assert "Say what has to change" in deciders.decide("rita", "changes").text
     assert deciders.decide("rita", "changes", comment="fewer columns", passphrase="").status_code == 303
-    assert deciders.run().state == State.CHANGES_ASKED
+    assert deciders.run().state == RunState.CHANGES_ASKED
     assert deciders.files() == []
     assert deciders.decide("rita", "reviewed").status_code == 303
-    assert deciders.run().state == State.TO_DECIDE
+    assert deciders.run().state == RunState.TO_DECIDE
 
 
 def test_one_rejection_is_enough_and_is_taken_back_by_the_same_person(deciders):
     deciders.decide("ann", "approved")
     deciders.decide("bob", "rejected", comment="not yet")
-    assert deciders.run().state == State.REJECTED
+    assert deciders.run().state == RunState.REJECTED
     assert "five minutes" in deciders.decide("bob", "approved").text
     deciders.clock.move(minutes=4)
     deciders.decide("bob", "reviewed")
@@ -87,7 +87,7 @@ def test_one_rejection_is_enough_and_is_taken_back_by_the_same_person(deciders):
     from service.people import PASSWORD
 
     assert deciders.decide("bob", "approved", password=PASSWORD).status_code == 303
-    assert deciders.run().state == State.APPROVED
+    assert deciders.run().state == RunState.APPROVED
 
 
 def test_what_was_signed_on_the_command_line_is_entered_when_somebody_looks(deciders, monkeypatch):
@@ -98,7 +98,7 @@ def test_what_was_signed_on_the_command_line_is_entered_when_somebody_looks(deci
     assert "by hand" in deciders.institution.browser("bob").get(f"/runs/{RUN}/decide").text
     assert [(row.meaning, row.person_id) for row in deciders.rows()] == [("approved", deciders.ann.person_id)]
     assert deciders.decide("bob", "approved").status_code == 303
-    assert deciders.run().state == State.APPROVED
+    assert deciders.run().state == RunState.APPROVED
 
 
 def test_an_officers_report_is_for_officers_and_is_a_sandbox(deciders):

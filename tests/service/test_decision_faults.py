@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from privsynth.approvals import decisions
 from privsynth.errors import LogUnavailable
 from privsynth.service.decisions import deciding
-from privsynth.service.states import State
+from privsynth.service.states import RunState
 from privsynth.transparency import log as log_module
 from privsynth.transparency.log import TransparencyLog
 
@@ -115,7 +115,7 @@ def test_a_database_that_is_gone_is_told_later_and_the_person_is_told_now(decide
     assert [row.person_id for row in deciders.rows()] == [deciders.ann.person_id]
     assert [act.person_id for act in deciders.acts("enter_decision")] == [None]
     deciders.decide("bob", "approved")
-    assert deciders.run().state == State.APPROVED
+    assert deciders.run().state == RunState.APPROVED
 
 
 def test_a_file_that_somebody_changed_counts_for_nothing_and_is_named(deciders):
@@ -126,4 +126,4 @@ def test_a_file_that_somebody_changed_counts_for_nothing_and_is_named(deciders):
     assert "does not count here" in page
     deciders.decide("bob", "approved")
     assert "may not leave" in deciders.post("ann", f"/runs/{RUN}/publish").text
-    assert deciders.run().state == State.APPROVED
+    assert deciders.run().state == RunState.APPROVED

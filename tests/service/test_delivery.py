@@ -14,7 +14,7 @@ from service.deciders import PASSPHRASE, RUN
 from privsynth.errors import PrivsynthError
 from privsynth.service.decisions import publishing
 from privsynth.service.roles import Act
-from privsynth.service.states import State
+from privsynth.service.states import RunState
 from privsynth.service.tokens import new_token
 from privsynth.signing.verification import verify_folder
 
@@ -51,7 +51,7 @@ def test_nothing_is_published_or_offered_before_it_is_approved(deciders):
 
 def test_a_recipient_gets_the_edition_and_nothing_else(approved, tmp_path):
     assert approved.post("ann", f"/runs/{RUN}/publish").status_code == 303
-    assert approved.run().state == State.PUBLISHED
+    assert approved.run().state == RunState.PUBLISHED
     path = offer(approved)
     recipient = approved.institution.browser()
     page = recipient.get(path)
@@ -94,7 +94,7 @@ def test_what_is_revoked_is_listed_and_handed_out_no_more(approved, tmp_path):
     assert recipient.get("/revocations.json").status_code == 404
     assert approved.post("rita", f"/runs/{RUN}/revoke", reason="wrong ward").status_code == 403
     assert approved.post("bob", f"/runs/{RUN}/revoke", reason="wrong ward").status_code == 303
-    assert approved.run().state == State.REVOKED
+    assert approved.run().state == RunState.REVOKED
     refused = recipient.get(f"{path}/release.zip")
     assert (refused.status_code, "revoked" in refused.text) == (403, True)
     (tmp_path / "list.json").write_bytes(recipient.get("/revocations.json").content)
@@ -110,7 +110,7 @@ def test_a_release_that_the_command_line_revoked_is_not_handed_out(approved):
     assert done.exit_code == 0, done.output
     assert approved.institution.browser().get(path).status_code == 403
     assert "revoked" in approved.institution.browser("ann").get(f"/runs/{RUN}/hand-out").text
-    assert approved.run().state == State.REVOKED
+    assert approved.run().state == RunState.REVOKED
 
 
 def test_an_edition_that_the_database_missed_is_entered_when_somebody_looks(approved, monkeypatch):
@@ -125,7 +125,7 @@ def test_an_edition_that_the_database_missed_is_entered_when_somebody_looks(appr
     monkeypatch.setattr(publishing, "settle", settle)
     answer = approved.post("ann", f"/runs/{RUN}/publish")
     assert (answer.status_code, "The edition is made, and could not be entered" in answer.text) == (503, True)
-    assert approved.run().state == State.PUBLISHED  # the page that says so has entered it already
+    assert approved.run().state == RunState.PUBLISHED  # the page that says so has entered it already
     found = verify_folder(approved.draft.parent / "edition", publishing.keyrings_of(approved.service), approved.clock())
     assert found.manifest == approved.run().edition
 

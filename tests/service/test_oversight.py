@@ -17,8 +17,8 @@ from privsynth.service.oversight.budgets import budgets
 from privsynth.service.oversight.overview import overview
 from privsynth.service.roles import Act, Role
 from privsynth.service.sign_in import caller_of_token
-from privsynth.service.states import State
-from privsynth.service.store.runs import Decision, Run, Source
+from privsynth.service.states import RunState
+from privsynth.service.store.runs import DecisionRow, RunRow, SourceRow
 from privsynth.service.tokens import new_token, own_tokens, revoke_token
 from privsynth.signing.store import NewKey, create_key
 
@@ -28,17 +28,17 @@ def sub(institution):
     return institution.person("sub", Role.SUBMITTER)
 
 
-def a_run(service, sub, name: str, state: State, *, ended: timedelta | None = None) -> None:
+def a_run(service, sub, name: str, state: RunState, *, ended: timedelta | None = None) -> None:
     """Add a run of `sub` in a state that needs no approval."""
     now = service.now()
     with service.database.writing() as session:
-        source = session.query(Source).first()
+        source = session.query(SourceRow).first()
         if source is None:
-            source = Source(name="s", dataset="wards", kind="file", place=b"x", made_by=sub.person_id, made_at=now)
+            source = SourceRow(name="s", dataset="wards", kind="file", place=b"x", made_by=sub.person_id, made_at=now)
             session.add(source)
             session.flush()
         session.add(
-            Run(
+            RunRow(
                 id=name, source_id=source.id, dataset="wards", purpose="p", settings="{}", submitter_id=sub.person_id,
                 made_at=now, needed=1, state=state, ended_at=None if ended is None else now - ended,
             )
@@ -61,36 +61,36 @@ def test_what_waits_for_whom(service, institution, sub):
     reviewer = institution.person("rev", Role.REVIEWER)
     approver = institution.person("app", Role.APPROVER, Role.SUBMITTER)
     auditor, boss = institution.person("aud", Role.AUDITOR), institution.person("boss", Role.ADMINISTRATOR)
-    a_run(service, sub, "r-queued", State.QUEUED)
-    a_run(service, sub, "r-decide", State.TO_DECIDE)
-    a_run(service, sub, "r-changes", State.CHANGES_ASKED)
-    a_run(service, approver, "r-own", State.TO_DECIDE)
-    a_run(service, sub, "r-failed", State.FAILED, ended=timedelta(days=1))
-    a_run(service, sub, "r-old", State.INTERRUPTED, ended=timedelta(days=15))
+    a_run(service, sub, "r-queued", RunState.QUEUED)
+    a_run(service, sub, "r-decide", RunState.TO_DECIDE)
+    a_run(service, sub, "r-changes", RunState.CHANGES_ASKED)
+    a_run(service, approver, "r-own", RunState.TO_DECIDE)
+    a_run(service, sub, "r-failed", RunState.FAILED, ended=timedelta(days=1))
+    a_run(service, sub, "r-old", RunState.INTERRUPTED, ended=timedelta(days=15))
     assert waits(service, reviewer) == {"r-decide": "decide", "r-changes": "decide", "r-own": "decide"}
     assert waits(service, approver) == {"r-decide": "decide", "r-changes": "decide"}
     assert waits(service, sub) == {"r-changes": "answer", "r-failed": "read why"}
     assert waits(service, auditor) == waits(service, boss) == {}
     with service.database.writing() as session:
         session.add(
-            Decision(run_id="r-decide", submitter_id=sub.person_id, person_id=approver.person_id, meaning="approved",
+            DecisionRow(run_id="r-decide", submitter_id=sub.person_id, person_id=approver.person_id, meaning="approved",
                      file="a" * 64, comment="", at=service.now())
         )  # fmt: skip
     assert "r-decide" not in waits(service, approver)
     with service.database.writing() as session:
-        session.get_one(Run, "r-decide").state = State.APPROVED
+        session.get_one(RunRow, "r-decide").state = RunState.APPROVED
     assert waits(service, approver)["r-decide"] == "publish"
     assert "r-decide" not in waits(service, reviewer)
     assert overview(service, boss).states is None
     assert overview(service, auditor).states == {
-        State.QUEUED: 1, State.FAILED: 1, State.INTERRUPTED: 1, State.TO_DECIDE: 1, State.CHANGES_ASKED: 1,
-        State.APPROVED: 1,
+        RunState.QUEUED: 1, RunState.FAILED: 1, RunState.INTERRUPTED: 1, RunState.TO_DECIDE: 1,
+        RunState.CHANGES_ASKED: 1, RunState.APPROVED: 1,
     }  # fmt: skip
 
 
 def test_budgets_are_those_of_the_ledger_to_the_last_digit(service, sub):
     ledger = Ledger.chosen(service.home)
-    a_run(service, sub, "r", State.QUEUED)  # of the dataset wards, of which the ledger has not heard yet
+    a_run(service, sub, "r", RunState.QUEUED)  # of the dataset wards, of which the ledger has not heard yet
     spend(ledger, "admissions", 1).complete()
     with suppress(RuntimeError), spend(ledger, "admissions", 2.5):
         raise RuntimeError
@@ -200,7 +200,7 @@ def test_a_token_is_made_and_ended_by_forms_and_shown_once(institution, sub):
 
 def test_programs_read_what_pages_show(service, institution, sub):
     auditor = institution.person("aud", Role.AUDITOR)
-    a_run(service, sub, "r", State.TO_DECIDE)
+    a_run(service, sub, "r", RunState.TO_DECIDE)
     scopes = frozenset({Act.SEE_ACTS, Act.SEE_RUNS, Act.SEE_BUDGET})
     headers = {"authorization": f"Bearer {new_token(service, auditor, 'x', scopes, 1)}"}
     program = institution.browser()

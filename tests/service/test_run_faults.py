@@ -22,8 +22,8 @@ from privsynth.ledger.events import EPSILON_UNITS
 from privsynth.ledger.ledger import Ledger
 from privsynth.service.runs.look_up import one_run
 from privsynth.service.runs.submit import cancel_run, submit_release
-from privsynth.service.states import State
-from privsynth.service.store.runs import Run
+from privsynth.service.states import RunState
+from privsynth.service.store.runs import RunRow
 from privsynth.service.worker import lease, worker
 from privsynth.service.worker.lease import Heard, beat, take
 from privsynth.service.worker.outcome import RunOutcome
@@ -74,13 +74,13 @@ class World:
         os.close(open_locked(self.service.folder / "locks" / self.run_id, wait=True))
 
     @property
-    def run(self) -> Run:
+    def run(self) -> RunRow:
         return one_run(self.service, self.at.submitter, self.run_id)
 
-    def check(self, step: str, state: State) -> None:
+    def check(self, step: str, state: RunState) -> None:
         """Check the state of a run that was lost at a step, its sentence, what it cost, and what lies about."""
         run, account = self.run, Ledger(self.service.home).account("admissions")
-        assert run.state == (State.TO_DECIDE if step in MADE else state), run.sentence
+        assert run.state == (RunState.TO_DECIDE if step in MADE else state), run.sentence
         assert account.spent_epsilon_units == COSTS[step] * EPSILON_UNITS
         said = "Nothing was spent." if not COSTS[step] else "The release is made" if step in MADE else "stay spent"
         assert said in run.sentence
@@ -106,7 +106,7 @@ def test_a_process_that_is_killed_ends_its_run_and_what_it_cost_is_said(world, s
     thread = here.start_worker()
     os.kill(here.job(), signal.SIGKILL)
     thread.join()
-    here.check(step, State.INTERRUPTED)
+    here.check(step, RunState.INTERRUPTED)
     assert not worker_of(here.service, command=here.command).once()  # and is never made again
 
 
@@ -119,14 +119,14 @@ def test_a_worker_and_a_process_that_are_killed_leave_a_run_that_the_next_one_se
     other.wait()
     os.kill(job, signal.SIGKILL)
     here.wait_for_its_end()
-    assert here.run.state == State.RUNNING
+    assert here.run.state == RunState.RUNNING
     recover(here.service)
-    assert here.run.state == State.RUNNING  # its lease has not passed
+    assert here.run.state == RunState.RUNNING  # its lease has not passed
     clock.move(minutes=1)
     recover(here.service)
-    here.check(step, State.INTERRUPTED)
+    here.check(step, RunState.INTERRUPTED)
     recover(here.service)  # a second look changes nothing
-    here.check(step, State.INTERRUPTED)
+    here.check(step, RunState.INTERRUPTED)
 
 
 @pytest.mark.parametrize("step", ["begun", "reserved", "drawn"])
@@ -139,7 +139,7 @@ def test_a_process_ends_by_itself_when_its_worker_is_killed(world, clock, step):
     here.wait_for_its_end()
     clock.move(minutes=1)
     recover(here.service)
-    here.check(step, State.INTERRUPTED)
+    here.check(step, RunState.INTERRUPTED)
 
 
 def test_a_worker_that_lives_keeps_its_run_however_late_it_is(world, clock):
@@ -148,10 +148,10 @@ def test_a_worker_that_lives_keeps_its_run_however_late_it_is(world, clock):
     job = here.job()
     clock.move(hours=5)  # or the clock was set
     recover(here.service)
-    assert here.run.state == State.RUNNING
+    assert here.run.state == RunState.RUNNING
     os.kill(job, signal.SIGKILL)
     thread.join()
-    here.check("drawn", State.INTERRUPTED)
+    here.check("drawn", RunState.INTERRUPTED)
 
 
 def test_a_worker_that_slept_between_taking_a_run_and_starting_it_has_lost_it(world, clock):
@@ -159,10 +159,10 @@ def test_a_worker_that_slept_between_taking_a_run_and_starting_it_has_lost_it(wo
     assert take(here.service, "sleeper") == here.run_id
     clock.move(minutes=1)
     recover(here.service)
-    assert here.run.state == State.INTERRUPTED
+    assert here.run.state == RunState.INTERRUPTED
     assert beat(here.service, here.run_id, "sleeper", "reading", 0.0) == Heard.LOST
-    lease.end(here.service, here.run_id, "sleeper", RunOutcome(State.TO_DECIDE, "late"))
-    assert here.run.state == State.INTERRUPTED
+    lease.end(here.service, here.run_id, "sleeper", RunOutcome(RunState.TO_DECIDE, "late"))
+    assert here.run.state == RunState.INTERRUPTED
 
 
 @pytest.mark.parametrize("step", ["reserved", "drawn"])
@@ -172,14 +172,14 @@ def test_a_run_that_is_cancelled_ends_politely(world, step):
     here.job()
     cancel_run(here.service, here.at.submitter, here.run_id)
     thread.join()
-    here.check(step, State.CANCELLED)
+    here.check(step, RunState.CANCELLED)
     assert here.run.sentence.startswith("Cancelled while it ran.")
 
 
 def test_a_run_that_takes_too_long_is_ended(world):
     here = world("nowhere", run_hours=1e-9)
     here.start_worker().join()
-    here.check("begun", State.FAILED)
+    here.check("begun", RunState.FAILED)
     assert "longer than" in here.run.sentence
 
 
@@ -189,7 +189,7 @@ def test_a_service_that_stops_ends_its_run(world):
     here.job()
     here.stop.set()
     thread.join()
-    here.check("drawn", State.INTERRUPTED)
+    here.check("drawn", RunState.INTERRUPTED)
     assert "the service was stopped" in here.run.sentence
 
 
@@ -205,7 +205,7 @@ def test_the_end_is_written_when_the_database_is_back(world, monkeypatch):
     monkeypatch.setattr(worker, "POLL_S", 0.01)
     here.start_worker().join()
     assert not away
-    here.check("completed", State.TO_DECIDE)
+    here.check("completed", RunState.TO_DECIDE)
 
 
 def test_neither_the_command_line_nor_the_environment_of_a_process_says_where_the_rows_are(world):

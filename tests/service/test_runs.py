@@ -15,7 +15,7 @@ from privsynth.ledger.ledger import Ledger
 from privsynth.service.roles import Act, Role
 from privsynth.service.runs.look_up import one_run, some_runs
 from privsynth.service.runs.submit import cancel_run, submit_release
-from privsynth.service.states import State
+from privsynth.service.states import RunState
 from privsynth.service.store.runs import RecordedAct
 from privsynth.service.tokens import new_token
 
@@ -63,7 +63,7 @@ def test_a_run_that_waits_is_cancelled_at_once_and_never_made(institution, tmp_p
     at = desk(institution, tmp_path)
     run = submit_release(at.service, at.submitter, at.source.id, SMALL, purpose="a course")
     cancel_run(at.service, at.submitter, run.id)
-    assert one_run(at.service, at.submitter, run.id).state == State.CANCELLED
+    assert one_run(at.service, at.submitter, run.id).state == RunState.CANCELLED
     assert not worker_of(at.service).once()
     with pytest.raises(NotAllowed, match="has ended"):
         cancel_run(at.service, at.submitter, run.id)
@@ -89,7 +89,7 @@ def test_a_failure_is_a_sentence_of_the_pipeline_without_the_place(institution, 
     (tmp_path / "drop" / "admissions.csv").write_text("other,names\n1,2\n")
     worker_of(at.service).once()
     run = one_run(at.service, at.submitter, run.id)
-    assert run.state == State.FAILED
+    assert run.state == RunState.FAILED
     assert run.sentence.startswith("The schema names columns that the table lacks")
     assert "Nothing was spent" in run.sentence
     assert str(tmp_path) not in run.sentence

@@ -17,7 +17,7 @@ from privsynth.service.runs.submit import submit_release
 from privsynth.service.sources.places import NO_FILE, database_address, file_path, unplaced
 from privsynth.service.sources.registry import NewSource, declare_schema, register_source, retire_source
 from privsynth.service.sources.uploads import Upload, wipe_lost_uploads
-from privsynth.service.states import State
+from privsynth.service.states import RunState
 from privsynth.service.tokens import new_token
 
 
@@ -58,7 +58,7 @@ def test_a_file_that_became_a_link_is_not_read(at, tmp_path):
     file.symlink_to(tmp_path / "elsewhere.csv")
     worker_of(at.service).once()
     found = one_run(at.service, at.submitter, run.id)
-    assert (found.state, found.sentence) == (State.FAILED, f"T{NO_FILE[1:]}. Nothing was spent.")
+    assert (found.state, found.sentence) == (RunState.FAILED, f"T{NO_FILE[1:]}. Nothing was spent.")
 
 
 def test_databases_of_this_machine_and_its_link_are_refused(at):
@@ -114,7 +114,7 @@ def test_a_retired_source_makes_no_release_and_keeps_its_name(at):
     run = submit_release(at.service, at.submitter, at.source.id, SMALL, purpose="a test")
     retire_source(at.service, at.admin, at.source.id)
     worker_of(at.service).once()
-    assert one_run(at.service, at.submitter, run.id).state == State.FAILED
+    assert one_run(at.service, at.submitter, run.id).state == RunState.FAILED
     with pytest.raises(InputError, match="retired"):
         submit_release(at.service, at.submitter, at.source.id, SMALL, purpose="a test")
     with pytest.raises(InputError, match="already a source"):

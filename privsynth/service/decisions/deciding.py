@@ -22,9 +22,9 @@ from privsynth.service.decisions.settling import settle, state_of
 from privsynth.service.record import record
 from privsynth.service.roles import Act
 from privsynth.service.sign_in import confirm
-from privsynth.service.states import DECIDABLE, State
+from privsynth.service.states import DECIDABLE, RunState
 from privsynth.service.store.people import Person, SignedIn
-from privsynth.service.store.runs import Decision, Run
+from privsynth.service.store.runs import DecisionRow, RunRow
 from privsynth.signing.store import open_key
 from privsynth.transparency.log import configured_log
 
@@ -47,7 +47,7 @@ class TypedProof:
     address: str = ""
 
 
-def decide(service: Service, caller: Caller, run_id: str, words: SaidWords, proof: TypedProof) -> Run:
+def decide(service: Service, caller: Caller, run_id: str, words: SaidWords, proof: TypedProof) -> RunRow:
     """Sign a decision on a release and enter it, or ask for changes, which nobody signs; return the run.
 
     Guarantee: there is no row without its signed file. A signed file that counts has its row, or the error says that it
@@ -107,17 +107,17 @@ def _require_decidable(service: Service, caller: Caller, run_id: str, words: Sai
         run = released(session, run_id)
         require_other(run, caller)
         _require_open(run)
-        approves = state_of((row for row in run.decisions if row.person_id == caller.person_id), 1) == State.APPROVED
+        approves = state_of((row for row in run.decisions if row.person_id == caller.person_id), 1) == RunState.APPROVED
     if words.meaning == "changes":
         if not words.comment.strip():
             raise InputError("say what has to change")
         Approval("reviewed", words.comment, service.now(), ("", ""))  # the same rules for what people write
-        if approves or State(run.state) == State.APPROVED:
+        if approves or RunState(run.state) == RunState.APPROVED:
             raise InputError("this release is approved, and to ask for changes would not take that back: reject it")
 
 
-def _require_open(run: Run) -> None:
-    if State(run.state) not in DECIDABLE:
+def _require_open(run: RunRow) -> None:
+    if RunState(run.state) not in DECIDABLE:
         raise InputError(f"this release is {run.state} already: there is nothing to decide any more")
 
 
@@ -127,7 +127,7 @@ def _prepared(service: Service, caller: Caller, run_id: str, words: SaidWords, p
     now = service.now().replace(microsecond=0)
     seen = examine(draft_of(service, run_id), keyrings_of(service), now)
     with service.database.reading() as session:
-        run = session.get_one(Run, run_id)
+        run = session.get_one(RunRow, run_id)
     if seen.about != (run.manifest, run.officer_manifest):
         raise CheckFailed("the files of this release are not those that its run made; nothing was decided")
     verdicts = seen.stands.verdicts
@@ -142,13 +142,13 @@ def _prepared(service: Service, caller: Caller, run_id: str, words: SaidWords, p
     return prepare(seen, words, opens, configured_log(service.home))
 
 
-def _entered(service: Service, caller: Caller, run_id: str, words: SaidWords, *, file: Prepared | None) -> Run:
+def _entered(service: Service, caller: Caller, run_id: str, words: SaidWords, *, file: Prepared | None) -> RunRow:
     """Add the row, write the signed file, and only then commit."""
     now = service.now()
     with service.database.writing() as session:
-        run = session.get_one(Run, run_id)
+        run = session.get_one(RunRow, run_id)
         _require_open(run)
-        row = Decision(
+        row = DecisionRow(
             run_id=run_id, submitter_id=run.submitter_id, person_id=caller.person_id, meaning=words.meaning,
             comment=words.comment, file=None if file is None else file.digest,
             at=now if file is None else file.approval.signed_at,
@@ -164,7 +164,7 @@ def _entered(service: Service, caller: Caller, run_id: str, words: SaidWords, *,
     return run
 
 
-def _add(session: Session, run: Run, row: Decision) -> None:
+def _add(session: Session, run: RunRow, row: DecisionRow) -> None:
     session.add(row)
     session.flush()
     session.refresh(run, ["decisions"])
@@ -172,12 +172,12 @@ def _add(session: Session, run: Run, row: Decision) -> None:
     session.flush()
 
 
-def _entered_late(service: Service, run_id: str, file: str, problem: PrivsynthError | DBAPIError) -> Run:
+def _entered_late(service: Service, run_id: str, file: str, problem: PrivsynthError | DBAPIError) -> RunRow:
     """Enter a decision that was signed before something failed, and return the run."""
     try:
         settle(service, run_id)
         with service.database.reading() as session:
-            run = session.get_one(Run, run_id)
+            run = session.get_one(RunRow, run_id)
     except (PrivsynthError, DBAPIError):
         raise ServiceUnavailable(
             "your decision is signed and kept, and could not be entered in the service's database now. Do not decide "

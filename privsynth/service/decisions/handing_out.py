@@ -13,7 +13,7 @@ from privsynth.service.decisions.settling import settle
 from privsynth.service.delivery.offers import offers_of
 from privsynth.service.roles import Act
 from privsynth.service.runs.look_up import sees
-from privsynth.service.store.runs import Offer, Run
+from privsynth.service.store.runs import Offer, RunRow
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class HandOutPage:
       asks_password: whether it has to be typed again.
     """
 
-    run: Run
+    run: RunRow
     offers: list[Offer]
     problem: str
     asks_password: bool

@@ -21,13 +21,13 @@ from privsynth.service.decisions.settling import settle, situation_of
 from privsynth.service.maker_key import passphrase_of
 from privsynth.service.record import record
 from privsynth.service.roles import Act
-from privsynth.service.states import State
-from privsynth.service.store.runs import Run
+from privsynth.service.states import RunState
+from privsynth.service.store.runs import RunRow
 from privsynth.signing.store import open_key
 from privsynth.transparency.log import configured_log
 
 
-def publish(service: Service, caller: Caller, run_id: str, *, comments: bool, proof: TypedProof) -> Run:
+def publish(service: Service, caller: Caller, run_id: str, *, comments: bool, proof: TypedProof) -> RunRow:
     """Make the approved edition of a release, and return the run.
 
     It is refused unless both the service's rows and the signed files say that enough people approve. The edition
@@ -43,11 +43,11 @@ def publish(service: Service, caller: Caller, run_id: str, *, comments: bool, pr
       OutputError, KeyFileError, VerificationError, LogDamaged, LogUnavailable: as `privsynth publish`.
     """
     caller.require(Act.PUBLISH)
-    _required(service, caller, run_id, State.APPROVED)
+    _required(service, caller, run_id, RunState.APPROVED)
     require_confirmed(service, caller, proof)
     with alone(service, run_id):
         settle(service, run_id)
-        run = _required(service, caller, run_id, State.APPROVED)
+        run = _required(service, caller, run_id, RunState.APPROVED)
         stands = situation_of(service, run)
         if (reasons := stands.withheld(own_list(service.home / LIST, keyrings_of(service)))) is not None:
             raise CheckFailed(
@@ -64,7 +64,7 @@ def publish(service: Service, caller: Caller, run_id: str, *, comments: bool, pr
         try:
             settle(service, run_id)
             with service.database.reading() as session:
-                run = session.get_one(Run, run_id)
+                run = session.get_one(RunRow, run_id)
         except PrivsynthError as problem:
             raise ServiceUnavailable(
                 "the edition is made, and could not be entered in the service's database now: it is entered as soon as "
@@ -74,7 +74,7 @@ def publish(service: Service, caller: Caller, run_id: str, *, comments: bool, pr
         return run
 
 
-def revoke(service: Service, caller: Caller, run_id: str, reason: str, proof: TypedProof) -> Run:
+def revoke(service: Service, caller: Caller, run_id: str, reason: str, proof: TypedProof) -> RunRow:
     """Revoke a release: in the signed list that recipients ask for, in the log, and in the service; return the run.
 
     Raises:
@@ -85,7 +85,7 @@ def revoke(service: Service, caller: Caller, run_id: str, reason: str, proof: Ty
     caller.require(Act.REVOKE)
     with service.database.reading() as session:
         run = released(session, run_id)
-    if State(run.state) == State.REVOKED or run.manifest is None:
+    if RunState(run.state) == RunState.REVOKED or run.manifest is None:
         raise InputError("this release is revoked already")
     require_confirmed(service, caller, proof)
     now = service.now().replace(microsecond=0)
@@ -108,7 +108,7 @@ def revoke(service: Service, caller: Caller, run_id: str, reason: str, proof: Ty
                 "done as soon as somebody opens it. Nobody can download it any more"
             ) from problem
     with service.database.reading() as session:
-        return session.get_one(Run, run_id)
+        return session.get_one(RunRow, run_id)
 
 
 def own_maker_key(service: Service) -> OpenKey:
@@ -118,10 +118,10 @@ def own_maker_key(service: Service) -> OpenKey:
     return partial(open_key, service.home, settings.key, passphrase, now=service.now())
 
 
-def _required(service: Service, caller: Caller, run_id: str, state: State) -> Run:
+def _required(service: Service, caller: Caller, run_id: str, state: RunState) -> RunRow:
     with service.database.reading() as session:
         run = released(session, run_id)
     require_other(run, caller)
-    if State(run.state) != state:
+    if RunState(run.state) != state:
         raise InputError(f"this release is {run.state.replace('_', ' ')}, and not {state}")
     return run

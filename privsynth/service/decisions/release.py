@@ -14,8 +14,8 @@ from privsynth.approvals.statement import MAX_BYTES
 from privsynth.errors import InputError, NotAllowed, OutputError
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
-from privsynth.service.states import HAS_RELEASE, State
-from privsynth.service.store.runs import Run
+from privsynth.service.states import HAS_RELEASE, RunState
+from privsynth.service.store.runs import RunRow
 from privsynth.signing._files import read_limited
 from privsynth.signing.keyring import Keyring
 from privsynth.signing.store import load_keyring
@@ -38,19 +38,19 @@ def keyrings_of(service: Service) -> list[Keyring]:
     return [load_keyring(service.home)]
 
 
-def released(session: Session, run_id: str) -> Run:
+def released(session: Session, run_id: str) -> RunRow:
     """Return a run that has a release.
 
     Raises:
       InputError: there is none.
     """
-    run = session.get(Run, run_id)
-    if run is None or State(run.state) not in HAS_RELEASE:
+    run = session.get(RunRow, run_id)
+    if run is None or RunState(run.state) not in HAS_RELEASE:
         raise InputError("there is no such release")
     return run
 
 
-def require_other(run: Run, caller: Caller) -> None:
+def require_other(run: RunRow, caller: Caller) -> None:
     """Return if somebody else asked for the release: the database would refuse it, too.
 
     Raises:

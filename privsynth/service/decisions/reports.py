@@ -9,7 +9,7 @@ from privsynth.service.decisions.release import draft_of, edition_of, released
 from privsynth.service.record import record
 from privsynth.service.roles import Act
 from privsynth.service.runs.look_up import sees
-from privsynth.service.states import State
+from privsynth.service.states import RunState
 from privsynth.signing._embedding import MAX_REPORT_BYTES
 from privsynth.signing._files import read_limited
 from privsynth.signing.release import REPORT
@@ -42,7 +42,7 @@ def public_report(service: Service, caller: Caller, run_id: str) -> bytes:
         run = released(session, run_id)
     if not sees(caller, run):
         raise InputError("there is no such release")
-    published = State(run.state) in (State.PUBLISHED, State.REVOKED) and run.edition is not None
+    published = RunState(run.state) in (RunState.PUBLISHED, RunState.REVOKED) and run.edition is not None
     return _page(service, run_id, "edition" if published else "public")
 
 

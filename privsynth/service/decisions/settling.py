@@ -22,9 +22,9 @@ from privsynth.service.context import Service
 from privsynth.service.decisions.release import draft_of, edition_of, keyrings_of, released, signed_files
 from privsynth.service.record import record
 from privsynth.service.roles import Act, may
-from privsynth.service.states import DECIDABLE, NEXT, State
+from privsynth.service.states import DECIDABLE, NEXT, RunState
 from privsynth.service.store.people import Person
-from privsynth.service.store.runs import Decision, Run
+from privsynth.service.store.runs import DecisionRow, RunRow
 from privsynth.signing.store import names
 from privsynth.signing.verification import Expected, verify_folder
 from privsynth.transparency.log import configured_log
@@ -32,7 +32,7 @@ from privsynth.transparency.log import configured_log
 _OWN_KEY = re.compile(r"person([1-9][0-9]*)-[1-9][0-9]*")
 
 
-def situation_of(service: Service, run: Run) -> Situation:
+def situation_of(service: Service, run: RunRow) -> Situation:
     """Return where a release stands by its files and the log, all of which are verified.
 
     Raises:
@@ -54,15 +54,15 @@ def settle(service: Service, run_id: str) -> None:
     _settle_decisions(service, run_id)
     with service.database.reading() as session:
         run = released(session, run_id)
-    if State(run.state) != State.REVOKED and is_listed(service, run):
-        _to_state(service, run_id, State.REVOKED, "enter_revocation", edition=run.edition)
-    elif State(run.state) == State.APPROVED and edition_of(service, run_id).is_dir():
+    if RunState(run.state) != RunState.REVOKED and is_listed(service, run):
+        _to_state(service, run_id, RunState.REVOKED, "enter_revocation", edition=run.edition)
+    elif RunState(run.state) == RunState.APPROVED and edition_of(service, run_id).is_dir():
         found = verify_folder(edition_of(service, run_id), keyrings_of(service), service.now(), Expected("public"))
         if found.draft == run.manifest:
-            _to_state(service, run_id, State.PUBLISHED, "enter_edition", edition=found.manifest)
+            _to_state(service, run_id, RunState.PUBLISHED, "enter_edition", edition=found.manifest)
 
 
-def is_listed(service: Service, run: Run) -> bool:
+def is_listed(service: Service, run: RunRow) -> bool:
     """Say whether the list of revocations has a release, also where the database does not know it yet.
 
     Raises:
@@ -73,10 +73,10 @@ def is_listed(service: Service, run: Run) -> bool:
     return any(entry is not None and not entry.successor for entry in entries)
 
 
-def _to_state(service: Service, run_id: str, state: State, act: str, *, edition: str | None) -> None:
+def _to_state(service: Service, run_id: str, state: RunState, act: str, *, edition: str | None) -> None:
     with service.database.writing() as session:
-        run = session.get_one(Run, run_id)
-        if state not in NEXT[State(run.state)]:
+        run = session.get_one(RunRow, run_id)
+        if state not in NEXT[RunState(run.state)]:
             return
         run.state, run.edition = state, edition
         record(session, act, f"run {run_id}", person_id=None, at=service.now(), edition=edition)
@@ -87,11 +87,11 @@ def _settle_decisions(service: Service, run_id: str) -> None:
         run = released(session, run_id)
         entered = {row.file for row in _rows(session, run_id)}
     fresh = signed_files(draft_of(service, run_id)).keys() - entered
-    if not fresh or State(run.state) not in DECIDABLE:
+    if not fresh or RunState(run.state) not in DECIDABLE:
         return
     found = [one for one in situation_of(service, run).found.read if one.digest in fresh]
     with service.database.writing() as session:
-        run = session.get_one(Run, run_id)
+        run = session.get_one(RunRow, run_id)
         entered = {row.file for row in _rows(session, run_id)}
         people = _people_by_key(service, session)
         made = []
@@ -101,7 +101,7 @@ def _settle_decisions(service: Service, run_id: str) -> None:
                 continue
             assert one.approval is not None
             said = one.approval
-            made.append(Decision(
+            made.append(DecisionRow(
                 run_id=run_id, submitter_id=run.submitter_id, person_id=person.id, meaning=said.meaning,
                 comment=said.comment, file=one.digest, at=said.signed_at,
             ))  # fmt: skip
@@ -115,14 +115,14 @@ def _settle_decisions(service: Service, run_id: str) -> None:
             run.state = state_of(_rows(session, run_id), run.needed)
 
 
-def counts(one: Read, run: Run, person: Person) -> bool:
+def counts(one: Read, run: RunRow, person: Person) -> bool:
     """Say whether a signed decision counts for the service: by the keyring and the log, and by the person's role."""
     if one.approval is None or one.entry is None or person.id == run.submitter_id:
         return False
     return may(person.roles, Act.REVIEW if one.approval.meaning == "reviewed" else Act.APPROVE)
 
 
-def state_of(rows: Iterable[Decision], needed: int) -> State:
+def state_of(rows: Iterable[DecisionRow], needed: int) -> RunState:
     """Return the state of a release by the decisions on it, in the order in which they were entered.
 
     Of each person the last signed word counts, reviews aside. Whoever asked for changes asks for them until they review
@@ -135,14 +135,14 @@ def state_of(rows: Iterable[Decision], needed: int) -> State:
         if row.meaning in ("approved", "rejected"):
             last[row.person_id] = row.meaning
     if "rejected" in last.values():
-        return State.REJECTED
+        return RunState.REJECTED
     if list(last.values()).count("approved") >= needed:
-        return State.APPROVED
-    return State.CHANGES_ASKED if asking else State.TO_DECIDE
+        return RunState.APPROVED
+    return RunState.CHANGES_ASKED if asking else RunState.TO_DECIDE
 
 
-def _rows(session: Session, run_id: str) -> list[Decision]:
-    return list(session.scalars(select(Decision).where(Decision.run_id == run_id).order_by(Decision.id)))
+def _rows(session: Session, run_id: str) -> list[DecisionRow]:
+    return list(session.scalars(select(DecisionRow).where(DecisionRow.run_id == run_id).order_by(DecisionRow.id)))
 
 
 def _people_by_key(service: Service, session: Session) -> dict[str, Person]:

@@ -15,8 +15,8 @@ from privsynth.service.decisions.deciding import asks_password
 from privsynth.service.decisions.release import alone, released
 from privsynth.service.decisions.settling import settle, situation_of
 from privsynth.service.roles import Act
-from privsynth.service.states import DECIDABLE, State
-from privsynth.service.store.runs import Run
+from privsynth.service.states import DECIDABLE, RunState
+from privsynth.service.store.runs import RunRow
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class DecisionPage:
       asks_password: whether it has to be typed again.
     """
 
-    run: Run
+    run: RunRow
     problem: str
     verdicts: ReportVerdicts | None
     uncounted: tuple[Read, ...]
     missing: tuple[MissingDecision, ...]
-    earlier: Run | None
+    earlier: RunRow | None
     mine: bool
     asks_password: bool
 
@@ -51,10 +51,10 @@ class DecisionPage:
     @property
     def open(self) -> bool:
         """Whether it can still be decided on."""
-        return State(self.run.state) in DECIDABLE
+        return RunState(self.run.state) in DECIDABLE
 
 
-def approvals_of(run: Run) -> int:
+def approvals_of(run: RunRow) -> int:
     """Return how many people approve a release, each by their last signed word."""
     last = {row.person_id: row.meaning for row in run.decisions if row.meaning in ("approved", "rejected")}
     return list(last.values()).count("approved")
@@ -79,8 +79,8 @@ def decision_page(service: Service, caller: Caller, run_id: str) -> DecisionPage
     with service.database.reading() as session:
         run = released(session, run_id)
         earlier = session.scalars(
-            select(Run).where(Run.dataset == run.dataset, Run.id != run_id, Run.state == State.PUBLISHED)
-            .order_by(Run.ended_at.desc()).limit(1)
+            select(RunRow).where(RunRow.dataset == run.dataset, RunRow.id != run_id, RunRow.state == RunState.PUBLISHED)
+            .order_by(RunRow.ended_at.desc()).limit(1)
         ).first()  # fmt: skip
     entered = {row.file for row in run.decisions}
     return DecisionPage(

@@ -11,14 +11,14 @@ from pathlib import Path
 from privsynth.errors import OutputError, VerificationError
 from privsynth.service.context import Service
 from privsynth.service.decisions.release import alone, edition_of, keyrings_of
-from privsynth.service.store.runs import Run
+from privsynth.service.store.runs import RunRow
 from privsynth.signing._files import list_tree
 from privsynth.signing.verification import Expected, verify_folder
 
 _BLOCK = 1 << 20  # bytes that are read at once (own)
 
 
-def archive_of(service: Service, run: Run) -> Path:
+def archive_of(service: Service, run: RunRow) -> Path:
     """Return the archive of a published edition, which is made when it is asked for first.
 
     Guarantee: every file in it is one of the edition whose digest the run has; the officer's folder, the draft and the
@@ -34,13 +34,13 @@ def archive_of(service: Service, run: Run) -> Path:
     return place
 
 
-def file_name(run: Run) -> str:
+def file_name(run: RunRow) -> str:
     """Return a name for who downloads it: letters, digits and hyphens only."""
     name = re.sub(r"[^a-z0-9]+", "-", run.dataset.lower()).strip("-")[:60] or "release"
     return f"{name}-{(run.edition or '')[:8]}.zip"
 
 
-def _write(service: Service, run: Run, place: Path) -> None:
+def _write(service: Service, run: RunRow, place: Path) -> None:
     edition = edition_of(service, run.id)
     found = verify_folder(edition, keyrings_of(service), service.now(), Expected("public"))
     if found.manifest != run.edition or found.draft != run.manifest:

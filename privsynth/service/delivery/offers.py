@@ -16,7 +16,7 @@ from privsynth.service.record import record
 from privsynth.service.roles import Act
 from privsynth.service.runs.look_up import sees
 from privsynth.service.secret_texts import digest_of, new_secret
-from privsynth.service.states import State
+from privsynth.service.states import RunState
 from privsynth.service.store.runs import Offer
 
 LONGEST_DAYS = 90  # (own) a link that is good for longer is forgotten, and found by others
@@ -43,7 +43,7 @@ def make_offer(
     secret = new_secret()
     with service.database.writing() as session:
         run = released(session, run_id)
-        if State(run.state) != State.PUBLISHED or is_listed(service, run):
+        if RunState(run.state) != RunState.PUBLISHED or is_listed(service, run):
             raise InputError("only a published release that is not revoked can be offered")
         offer = Offer(
             run_id=run_id, recipient=recipient, terms=terms, digest=digest_of(secret), made_by=caller.person_id,
@@ -131,6 +131,6 @@ def _good(service: Service, session: Session, secret: str) -> Offer:
     offer = session.scalars(select(Offer).where(Offer.digest == digest_of(secret))).first()
     if offer is None or offer.withdrawn_at is not None or offer.ends_at <= service.now():
         raise NotAllowed(_GONE)
-    if State(offer.run.state) != State.PUBLISHED or is_listed(service, offer.run):
+    if RunState(offer.run.state) != RunState.PUBLISHED or is_listed(service, offer.run):
         raise NotAllowed("this release was revoked: do not use it, and delete what you have of it")
     return offer

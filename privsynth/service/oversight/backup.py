@@ -11,7 +11,7 @@ from pathlib import Path
 from privsynth.errors import InputError, OutputError
 from privsynth.service.context import FOLDER
 from privsynth.service.settings import ServiceSettings
-from privsynth.service.store.database import FILE, Database
+from privsynth.service.store.database import FILE, ServiceDatabase
 from privsynth.workspace import folder_error
 
 _SIDE_FILES = (f"{FILE}-wal", f"{FILE}-shm")  # of SQLite, while the database is open
@@ -23,7 +23,7 @@ def migrate(settings: ServiceSettings, home: Path) -> None:
     Raises:
       ServiceUnavailable: the database does not answer.
     """
-    database = Database.at(settings.database, home / FOLDER)
+    database = ServiceDatabase.at(settings.database, home / FOLDER)
     database.migrate()
     database.close()
 

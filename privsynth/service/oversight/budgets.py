@@ -13,7 +13,7 @@ from privsynth.ledger.names import identity
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
 from privsynth.service.roles import Act
-from privsynth.service.store.runs import Source
+from privsynth.service.store.runs import SourceRow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +85,7 @@ def budgets(service: Service, caller: Caller) -> list[DatasetBudget]:
     """
     caller.require(Act.SEE_BUDGET)
     with service.database.reading() as session:
-        of_sources = list(session.scalars(select(Source.dataset).where(Source.retired_at.is_(None))))
+        of_sources = list(session.scalars(select(SourceRow.dataset).where(SourceRow.retired_at.is_(None))))
     state = fold(Ledger.chosen(service.home).store.read())
     names = {identity(name): state.spelling(name) for name in [*state.datasets(), *of_sources]}
     return [_budget(state, name) for name in sorted(names.values())]

@@ -13,22 +13,22 @@ from privsynth.service.caller import Caller
 from privsynth.service.context import Service
 from privsynth.service.oversight.budgets import DatasetBudget, budgets
 from privsynth.service.roles import Act
-from privsynth.service.states import State
+from privsynth.service.states import RunState
 from privsynth.service.store.people import Person
-from privsynth.service.store.runs import Run
+from privsynth.service.store.runs import RunRow
 from privsynth.signing.store import load_keyring, names
 
 SOON = timedelta(days=60)  # before a key ends, in which its successor can still be made known to recipients
 RECENT = timedelta(days=14)  # for which a run that ended badly is told of
-_TO_DECIDE = (State.TO_DECIDE, State.CHANGES_ASKED)
-_ENDED_BADLY = (State.FAILED, State.INTERRUPTED)
+_TO_DECIDE = (RunState.TO_DECIDE, RunState.CHANGES_ASKED)
+_ENDED_BADLY = (RunState.FAILED, RunState.INTERRUPTED)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
     """A run that waits for the person who looks, and for what: to decide, to publish, to answer or to read why."""
 
-    run: Run
+    run: RunRow
     act: str
 
 
@@ -53,7 +53,7 @@ class Overview:
     """
 
     waiting: list[Waiting]
-    states: dict[State, int] | None
+    states: dict[RunState, int] | None
     budgets: list[DatasetBudget] | None
     problem: str
     keys: list[KeyEnd]
@@ -80,27 +80,29 @@ def overview(service: Service, caller: Caller) -> Overview:
 def _waiting(session: Session, caller: Caller, now: datetime) -> list[Waiting]:
     if not caller.may(Act.SEE_RUNS):
         return []
-    wanted = select(Run).where(
-        Run.state.in_((*_TO_DECIDE, State.APPROVED)) | (Run.state.in_(_ENDED_BADLY) & (Run.ended_at > now - RECENT))
-    ).order_by(Run.made_at)  # fmt: skip
+    wanted = select(RunRow).where(
+        RunRow.state.in_((*_TO_DECIDE, RunState.APPROVED))
+        | (RunRow.state.in_(_ENDED_BADLY) & (RunRow.ended_at > now - RECENT))
+    ).order_by(RunRow.made_at)  # fmt: skip
     found = ((run, _act_on(run, caller)) for run in session.scalars(wanted))
     return [Waiting(run=run, act=act) for run, act in found if act]
 
 
-def _act_on(run: Run, caller: Caller) -> str:
+def _act_on(run: RunRow, caller: Caller) -> str:
     """Return what a person is to do about a run; "" for nothing."""
     if run.submitter_id == caller.person_id:
-        told = {State.CHANGES_ASKED: "answer", State.FAILED: "read why", State.INTERRUPTED: "read why"}
-        return told.get(State(run.state), "")
+        told = {RunState.CHANGES_ASKED: "answer", RunState.FAILED: "read why", RunState.INTERRUPTED: "read why"}
+        return told.get(RunState(run.state), "")
     decided = any(one.person_id == caller.person_id for one in run.decisions)
     if run.state in _TO_DECIDE and caller.may(Act.REVIEW) and not decided:
         return "decide"
-    return "publish" if run.state == State.APPROVED and caller.may(Act.PUBLISH) else ""
+    return "publish" if run.state == RunState.APPROVED and caller.may(Act.PUBLISH) else ""
 
 
-def _states(session: Session) -> dict[State, int]:
-    counts = {state: count for state, count in session.execute(select(Run.state, func.count()).group_by(Run.state))}
-    return {state: counts[state] for state in State if state in counts}
+def _states(session: Session) -> dict[RunState, int]:
+    counted = session.execute(select(RunRow.state, func.count()).group_by(RunRow.state))
+    counts = {state: count for state, count in counted}
+    return {state: counts[state] for state in RunState if state in counts}
 
 
 def _invited(session: Session) -> list[Person]:

@@ -9,31 +9,31 @@ from privsynth.errors import InputError, NotAllowed
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
 from privsynth.service.roles import Act, Role
-from privsynth.service.states import State
-from privsynth.service.store.runs import Run
+from privsynth.service.states import RunState
+from privsynth.service.store.runs import RunRow
 
 _SEES_ALL = frozenset({Role.REVIEWER, Role.APPROVER, Role.AUDITOR})
 MOST = 500  # runs on one page (own)
 
 
-def sees(caller: Caller, run: Run) -> bool:
+def sees(caller: Caller, run: RunRow) -> bool:
     """Say whether a person sees a run: who only submits sees their own."""
     return bool(caller.roles & _SEES_ALL) or run.submitter_id == caller.person_id
 
 
-def the_run(session: Session, caller: Caller, run_id: str) -> Run:
+def the_run(session: Session, caller: Caller, run_id: str) -> RunRow:
     """Return a run that the person may see.
 
     Raises:
       InputError: there is none; one that they may not see is refused in the same words.
     """
-    run = session.get(Run, run_id)
+    run = session.get(RunRow, run_id)
     if run is None or not sees(caller, run):
         raise InputError("there is no such run")
     return run
 
 
-def require_own(run: Run, caller: Caller) -> None:
+def require_own(run: RunRow, caller: Caller) -> None:
     """Return if the person submitted the run.
 
     Raises:
@@ -43,7 +43,7 @@ def require_own(run: Run, caller: Caller) -> None:
         raise NotAllowed("only who asked for a release may cancel it")
 
 
-def one_run(service: Service, caller: Caller, run_id: str) -> Run:
+def one_run(service: Service, caller: Caller, run_id: str) -> RunRow:
     """Return a run.
 
     Raises:
@@ -54,13 +54,13 @@ def one_run(service: Service, caller: Caller, run_id: str) -> Run:
         return the_run(session, caller, run_id)
 
 
-def some_runs(service: Service, caller: Caller, *, state: State | None = None) -> list[Run]:
+def some_runs(service: Service, caller: Caller, *, state: RunState | None = None) -> list[RunRow]:
     """Return the newest runs that the person may see, of one state where one is given."""
     caller.require(Act.SEE_RUNS)
-    wanted = select(Run).order_by(Run.made_at.desc(), Run.id).limit(MOST)
+    wanted = select(RunRow).order_by(RunRow.made_at.desc(), RunRow.id).limit(MOST)
     if state is not None:
-        wanted = wanted.where(Run.state == state)
+        wanted = wanted.where(RunRow.state == state)
     if not caller.roles & _SEES_ALL:
-        wanted = wanted.where(Run.submitter_id == caller.person_id)
+        wanted = wanted.where(RunRow.submitter_id == caller.person_id)
     with service.database.reading() as session:
         return list(session.scalars(wanted))

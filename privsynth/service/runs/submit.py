@@ -19,8 +19,8 @@ from privsynth.service.runs.look_up import require_own, the_run
 from privsynth.service.runs.request import ReleaseRequest, SourcePlace, config_of
 from privsynth.service.sources.places import open_place, sentence_of
 from privsynth.service.sources.registry import known_source, options_of
-from privsynth.service.states import State
-from privsynth.service.store.runs import Run, Source
+from privsynth.service.states import RunState
+from privsynth.service.store.runs import RunRow, SourceRow
 
 if TYPE_CHECKING:
     from privsynth.pipeline.usability.planned import Plan
@@ -64,7 +64,7 @@ def plan_release(service: Service, caller: Caller, source_id: int, request: Rele
 
 def submit_release(
     service: Service, caller: Caller, source_id: int, request: ReleaseRequest, *, purpose: str, once: str = ""
-) -> Run:
+) -> RunRow:
     """Ask for a release; a worker makes it.
 
     Args:
@@ -88,18 +88,18 @@ def submit_release(
     settings = json.dumps(request.model_dump(), sort_keys=True)
     needed = load_policy(service.settings.policy).policy.approvals
     with service.database.reading() as session:
-        before = session.get(Run, run_id)
+        before = session.get(RunRow, run_id)
     if before is not None:
         return _the_same(before, source_id, settings, purpose)
     _require_room(service, source, request)
-    run = Run(
+    run = RunRow(
         id=run_id, source_id=source_id, dataset=source.dataset, purpose=purpose, settings=settings,
-        submitter_id=caller.person_id, made_at=service.now(), needed=needed, state=State.QUEUED,
+        submitter_id=caller.person_id, made_at=service.now(), needed=needed, state=RunState.QUEUED,
         sentence="Waits for a worker.",
     )  # fmt: skip
     with service.database.writing() as session:
-        known_source(session.get(Source, source_id))
-        before = session.get(Run, run_id)
+        known_source(session.get(SourceRow, source_id))
+        before = session.get(RunRow, run_id)
         if before is not None:  # the same form, sent twice at once
             return _the_same(before, source_id, settings, purpose)
         session.add(run)
@@ -118,25 +118,25 @@ def _run_id(caller: Caller, once: str) -> str:
     return f"run-{hashlib.sha256(f'{caller.person_id} {once}'.encode()).hexdigest()[:16]}"
 
 
-def _the_same(before: Run, source_id: int, settings: str, purpose: str) -> Run:
+def _the_same(before: RunRow, source_id: int, settings: str, purpose: str) -> RunRow:
     if (before.source_id, before.settings, before.purpose) != (source_id, settings, purpose):
         raise InputError("this form was sent before, with something else in it: open a new one")
     return before
 
 
-def _require_room(service: Service, source: Source, request: ReleaseRequest) -> None:
+def _require_room(service: Service, source: SourceRow, request: ReleaseRequest) -> None:
     over = Ledger.chosen(service.home).over_cap(source.dataset, epsilon=request.epsilon, delta=request.delta)
     if over is not None:
         raise InputError(f"the ledger would refuse this release. {over}".rstrip("."))
 
 
-def _origin(service: Service, source_id: int) -> tuple[Source, SourcePlace]:
+def _origin(service: Service, source_id: int) -> tuple[SourceRow, SourcePlace]:
     with service.database.reading() as session:
-        source = known_source(session.get(Source, source_id))
+        source = known_source(session.get(SourceRow, source_id))
     return source, origin_of(service, source)
 
 
-def origin_of(service: Service, source: Source) -> SourcePlace:
+def origin_of(service: Service, source: SourceRow) -> SourcePlace:
     """Return where the rows of a source are, looked at again.
 
     Raises:
@@ -148,7 +148,7 @@ def origin_of(service: Service, source: Source) -> SourcePlace:
     )  # fmt: skip
 
 
-def cancel_run(service: Service, caller: Caller, run_id: str) -> Run:
+def cancel_run(service: Service, caller: Caller, run_id: str) -> RunRow:
     """End a run that waits, or ask the worker of one that runs to end it; what was drawn stays spent.
 
     Raises:
@@ -160,9 +160,9 @@ def cancel_run(service: Service, caller: Caller, run_id: str) -> Run:
     with service.database.writing() as session:
         run = the_run(session, caller, run_id)
         require_own(run, caller)
-        if run.state == State.QUEUED:
-            run.state, run.sentence, run.ended_at = State.CANCELLED, NOTHING_SPENT, now
-        elif run.state != State.RUNNING:
+        if run.state == RunState.QUEUED:
+            run.state, run.sentence, run.ended_at = RunState.CANCELLED, NOTHING_SPENT, now
+        elif run.state != RunState.RUNNING:
             raise NotAllowed("this run has ended: there is nothing to cancel")
         run.cancelled = True
         record(session, Act.CANCEL, f"run {run_id}", person_id=caller.person_id, at=now)

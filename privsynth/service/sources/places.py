@@ -10,7 +10,7 @@ from typing import Literal
 
 from privsynth.errors import InputError, PrivsynthError
 from privsynth.service.context import Service
-from privsynth.service.store.runs import Source
+from privsynth.service.store.runs import SourceRow
 from privsynth.sources.sql.database import label_of, parsed_url
 
 Kind = Literal["file", "upload", "database"]
@@ -30,7 +30,7 @@ def seal_place(service: Service, name: str, origin: str) -> bytes:
     return service.vault.seal(origin, f"source {name}")
 
 
-def open_place(service: Service, source: Source) -> str:
+def open_place(service: Service, source: SourceRow) -> str:
     """Return a path or a URL, looked at again: since it was registered, a link or an address may have changed.
 
     Raises:

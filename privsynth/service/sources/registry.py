@@ -16,7 +16,7 @@ from privsynth.service.context import Service
 from privsynth.service.record import record
 from privsynth.service.roles import Act
 from privsynth.service.sources.places import Kind, database_address, file_path, seal_place, sentence_of
-from privsynth.service.store.runs import Source
+from privsynth.service.store.runs import SourceRow
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,78}[A-Za-z0-9])?")
 # How a source is read: what the command line knows but for `query` and `views`, which could name other places.
@@ -41,7 +41,7 @@ class NewSource:
     options: dict[str, str] = field(default_factory=dict)
 
 
-def register_source(service: Service, caller: Caller, new: NewSource) -> Source:
+def register_source(service: Service, caller: Caller, new: NewSource) -> SourceRow:
     """Register a source, and draft its schema from the names of its columns; no row is read.
 
     Raises:
@@ -69,7 +69,7 @@ def check_new(service: Service, new: NewSource) -> None:
     check_dataset(new.dataset)
     options_of(new.options)
     with service.database.reading() as session:
-        _require_free(session.scalars(select(Source.id).where(Source.name == new.name)).first())
+        _require_free(session.scalars(select(SourceRow.id).where(SourceRow.name == new.name)).first())
 
 
 def _require_free(found: int | None) -> None:
@@ -77,7 +77,7 @@ def _require_free(found: int | None) -> None:
         raise InputError("there is already a source of that name; retired ones keep theirs")
 
 
-def add_source(service: Service, caller: Caller, new: NewSource, origin: str) -> Source:
+def add_source(service: Service, caller: Caller, new: NewSource, origin: str) -> SourceRow:
     """Store a source whose place was found in order.
 
     Raises:
@@ -90,12 +90,12 @@ def add_source(service: Service, caller: Caller, new: NewSource, origin: str) ->
     except PrivsynthError as problem:
         raise InputError(sentence_of(problem, new.kind, origin, service.home)) from None
     now = service.now()
-    source = Source(
+    source = SourceRow(
         name=new.name, dataset=new.dataset, kind=new.kind, place=seal_place(service, new.name, origin),
         options=json.dumps(new.options), schema=schema, made_by=caller.person_id, made_at=now,
     )  # fmt: skip
     with service.database.writing() as session:
-        _require_free(session.scalars(select(Source.id).where(Source.name == new.name)).first())
+        _require_free(session.scalars(select(SourceRow.id).where(SourceRow.name == new.name)).first())
         session.add(source)
         session.flush()
         record(
@@ -122,7 +122,7 @@ def options_of(told: dict[str, str]) -> dict[str, object]:
     return found
 
 
-def declare_schema(service: Service, caller: Caller, source_id: int, text: str) -> Source:
+def declare_schema(service: Service, caller: Caller, source_id: int, text: str) -> SourceRow:
     """Replace what is declared about a source, and return it.
 
     Raises:
@@ -136,13 +136,13 @@ def declare_schema(service: Service, caller: Caller, source_id: int, text: str) 
     declared_schema(text)
     now = service.now()
     with service.database.writing() as session:
-        source = known_source(session.get(Source, source_id))
+        source = known_source(session.get(SourceRow, source_id))
         source.schema = text
         record(session, "declare_schema", f"source {source_id}", person_id=caller.person_id, at=now)
     return source
 
 
-def retire_source(service: Service, caller: Caller, source_id: int) -> Source:
+def retire_source(service: Service, caller: Caller, source_id: int) -> SourceRow:
     """End the use of a source, and return it; one that was uploaded is deleted. Its releases stay.
 
     Raises:
@@ -151,7 +151,7 @@ def retire_source(service: Service, caller: Caller, source_id: int) -> Source:
     caller.require(Act.RETIRE_SOURCE)
     now = service.now()
     with service.database.writing() as session:
-        source = known_source(session.get(Source, source_id))
+        source = known_source(session.get(SourceRow, source_id))
         source.retired_at = now
         origin = service.vault.open(source.place, f"source {source.name}")
         source.place = seal_place(service, source.name, "")
@@ -161,7 +161,7 @@ def retire_source(service: Service, caller: Caller, source_id: int) -> Source:
     return source
 
 
-def known_source(source: Source | None) -> Source:
+def known_source(source: SourceRow | None) -> SourceRow:
     """Return a source that is in use.
 
     Raises:
@@ -172,14 +172,14 @@ def known_source(source: Source | None) -> Source:
     return source
 
 
-def all_sources(service: Service, caller: Caller) -> list[Source]:
+def all_sources(service: Service, caller: Caller) -> list[SourceRow]:
     """Return all sources by name, retired ones included; their places stay sealed."""
     caller.require(Act.SEE_SOURCES)
     with service.database.reading() as session:
-        return list(session.scalars(select(Source).order_by(Source.name)))
+        return list(session.scalars(select(SourceRow).order_by(SourceRow.name)))
 
 
-def one_source(service: Service, caller: Caller, source_id: int) -> Source:
+def one_source(service: Service, caller: Caller, source_id: int) -> SourceRow:
     """Return a source that is in use.
 
     Raises:
@@ -187,4 +187,4 @@ def one_source(service: Service, caller: Caller, source_id: int) -> Source:
     """
     caller.require(Act.SEE_SOURCES)
     with service.database.reading() as session:
-        return known_source(session.get(Source, source_id))
+        return known_source(session.get(SourceRow, source_id))

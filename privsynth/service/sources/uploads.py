@@ -19,7 +19,7 @@ from privsynth.service.context import Service
 from privsynth.service.roles import Act
 from privsynth.service.sources.places import UPLOADS
 from privsynth.service.sources.registry import NewSource, add_source, check_new
-from privsynth.service.store.runs import Source
+from privsynth.service.store.runs import SourceRow
 from privsynth.workspace import folder_error
 
 _SUFFIXES = re.compile(r"(?:\.[a-z0-9]{1,12}){1,2}")
@@ -82,7 +82,7 @@ class Upload:
         except OSError as problem:
             raise OutputError(str(folder_error(self._service.folder, problem))) from None
 
-    def keep(self, new: NewSource) -> Source:
+    def keep(self, new: NewSource) -> SourceRow:
         """Register what was sent as a source.
 
         Raises:
@@ -99,7 +99,7 @@ class Upload:
 def wipe_lost_uploads(service: Service) -> None:
     """Remove the files of uploads that were cut off when a server was killed."""
     with service.database.reading() as session:
-        sources = session.scalars(select(Source).where(Source.kind == "upload")).all()
+        sources = session.scalars(select(SourceRow).where(SourceRow.kind == "upload")).all()
     known = {service.vault.open(source.place, f"source {source.name}") for source in sources}
     for path in (service.folder / UPLOADS).glob("*"):
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -1,4 +1,4 @@
-"""`Database`: transactions on SQLite or PostgreSQL, and the schema that they expect."""
+"""`ServiceDatabase`: transactions on SQLite or PostgreSQL, and the schema that they expect."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FILE = "service.db"
 _BUSY_MS = 10_000  # a writer waits so long for another one (own): a transaction here takes milliseconds
 
 
-class Database:
+class ServiceDatabase:
     """The tables of one service.
 
     Every change is one transaction: serialisable on PostgreSQL, and on SQLite one that takes the right to write before
@@ -37,7 +37,7 @@ class Database:
         self.engine = engine
 
     @classmethod
-    def at(cls, address: str, home: Path) -> Database:
+    def at(cls, address: str, home: Path) -> ServiceDatabase:
         """Open the database of the settings; an empty address means a file in `home`.
 
         Raises:

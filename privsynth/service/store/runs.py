@@ -15,15 +15,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from privsynth.service.states import State
+from privsynth.service.states import RunState
 from privsynth.service.store.columns import Base
 from privsynth.service.store.people import DIGEST, NAME, Person
 
-_STATES = ", ".join(f"'{state}'" for state in State)
+_STATES = ", ".join(f"'{state}'" for state in RunState)
 MEANINGS = ("reviewed", "changes", "approved", "rejected")
 
 
-class Source(Base):
+class SourceRow(Base):
     """Where a sensitive table is; its place is sealed, and never shown again."""
 
     __tablename__ = "sources"
@@ -40,7 +40,7 @@ class Source(Base):
     retired_at: Mapped[datetime | None]
 
 
-class Run(Base):
+class RunRow(Base):
     """A request for a release, the run that makes it, and what became of the release.
 
     Attributes:
@@ -82,12 +82,12 @@ class Run(Base):
     manifest: Mapped[str | None] = mapped_column(DIGEST)
     officer_manifest: Mapped[str | None] = mapped_column(DIGEST)
     edition: Mapped[str | None] = mapped_column(DIGEST)
-    source: Mapped[Source] = relationship(lazy="joined")
+    source: Mapped[SourceRow] = relationship(lazy="joined")
     submitter: Mapped[Person] = relationship(lazy="joined")
-    decisions: Mapped[list[Decision]] = relationship(lazy="selectin", order_by="Decision.id", viewonly=True)
+    decisions: Mapped[list[DecisionRow]] = relationship(lazy="selectin", order_by="DecisionRow.id", viewonly=True)
 
 
-class Decision(Base):
+class DecisionRow(Base):
     """What a person decided about a release.
 
     Attributes:
@@ -132,7 +132,7 @@ class Offer(Base):
     ends_at: Mapped[datetime]
     accepted_at: Mapped[datetime | None]
     withdrawn_at: Mapped[datetime | None]
-    run: Mapped[Run] = relationship(lazy="joined")
+    run: Mapped[RunRow] = relationship(lazy="joined")
 
 
 class RecordedAct(Base):

@@ -14,8 +14,8 @@ from sqlalchemy import select
 from privsynth.errors import ServiceUnavailable
 from privsynth.service.context import Service
 from privsynth.service.record import record
-from privsynth.service.states import State
-from privsynth.service.store.runs import Run
+from privsynth.service.states import RunState
+from privsynth.service.store.runs import RunRow
 from privsynth.service.worker.outcome import RunOutcome
 from privsynth.workspace import open_locked
 
@@ -33,7 +33,7 @@ class Heard(Enum):
 
 def take(service: Service, worker: str) -> str | None:
     """Give the worker the run that has waited longest, and return its id; None where none waits."""
-    waiting = select(Run).where(Run.state == State.QUEUED).order_by(Run.made_at, Run.id).limit(1)
+    waiting = select(RunRow).where(RunRow.state == RunState.QUEUED).order_by(RunRow.made_at, RunRow.id).limit(1)
     try:
         with service.database.reading() as session:  # most looks find nothing, and writers exclude each other
             if session.scalars(waiting).first() is None:
@@ -43,7 +43,7 @@ def take(service: Service, worker: str) -> str | None:
             run = session.scalars(waiting).first()
             if run is None:
                 return None
-            run.state, run.worker, run.started_at, run.lease_until = State.RUNNING, worker, now, now + LEASE
+            run.state, run.worker, run.started_at, run.lease_until = RunState.RUNNING, worker, now, now + LEASE
             run.stage, run.sentence = "starting", "A worker makes the release."
             return run.id
     except ServiceUnavailable:  # another worker was faster, or the database is away: the next look finds out
@@ -54,8 +54,8 @@ def beat(service: Service, run_id: str, worker: str, stage: str, share: float) -
     """Say that the worker lives and how far the run is, and hear whether to go on."""
     try:
         with service.database.writing() as session:
-            run = session.get_one(Run, run_id)
-            if run.state != State.RUNNING or run.worker != worker:
+            run = session.get_one(RunRow, run_id)
+            if run.state != RunState.RUNNING or run.worker != worker:
                 return Heard.LOST
             run.lease_until, run.stage, run.share = service.now() + LEASE, stage, share
             return Heard.STOP if run.cancelled else Heard.GO_ON
@@ -71,12 +71,12 @@ def end(service: Service, run_id: str, worker: str | None, outcome: RunOutcome) 
     """
     now = service.now()
     with service.database.writing() as session:
-        run = session.get_one(Run, run_id)
-        if run.state != State.RUNNING or run.worker != worker:
+        run = session.get_one(RunRow, run_id)
+        if run.state != RunState.RUNNING or run.worker != worker:
             return
         run.state, run.sentence, run.ended_at, run.lease_until = outcome.state, outcome.sentence, now, None
         run.manifest, run.officer_manifest = outcome.manifest, outcome.officer_manifest
-        run.stage, run.share = "", 1.0 if outcome.state == State.TO_DECIDE else run.share
+        run.stage, run.share = "", 1.0 if outcome.state == RunState.TO_DECIDE else run.share
         record(
             session, "end_run", f"run {run_id}", person_id=None, at=now, state=outcome.state, sentence=outcome.sentence
         )
@@ -84,7 +84,7 @@ def end(service: Service, run_id: str, worker: str | None, outcome: RunOutcome) 
 
 def abandoned(service: Service) -> list[tuple[str, str | None]]:
     """Return the runs of whose workers nothing was heard for longer than a lease, each with its worker."""
-    late = select(Run.id, Run.worker).where(Run.state == State.RUNNING, Run.lease_until < service.now())
+    late = select(RunRow.id, RunRow.worker).where(RunRow.state == RunState.RUNNING, RunRow.lease_until < service.now())
     with service.database.reading() as session:
         return [(run_id, worker) for run_id, worker in session.execute(late)]
 

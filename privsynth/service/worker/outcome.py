@@ -10,7 +10,7 @@ from privsynth.ledger.account import amount_text
 from privsynth.ledger.ledger import Ledger
 from privsynth.ledger.reservation import Reservation
 from privsynth.service.context import Service
-from privsynth.service.states import State
+from privsynth.service.states import RunState
 from privsynth.signing._files import digest_file
 from privsynth.signing.release import MANIFEST
 
@@ -22,13 +22,13 @@ NOTHING = "Nothing was spent."
 class RunOutcome:
     """The state that a run ends in, with a sentence; of a release the digests of both manifests."""
 
-    state: State
+    state: RunState
     sentence: str
     manifest: str | None = None
     officer_manifest: str | None = None
 
 
-def outcome_of(service: Service, run_id: str, state: State, why: str) -> RunOutcome:
+def outcome_of(service: Service, run_id: str, state: RunState, why: str) -> RunOutcome:
     """Return what became of a run whose process is gone, and settle its reservation. The caller holds its lock.
 
     A release that is whole counts, whatever happened after it appeared. What was reserved and not drawn is given back:
@@ -40,10 +40,10 @@ def outcome_of(service: Service, run_id: str, state: State, why: str) -> RunOutc
     draft = service.release_folder(run_id) / "draft"
     spent = settle(service, run_id, whole=draft.is_dir())
     if draft.is_dir():
-        sentence = DECIDE if state == State.TO_DECIDE else f"{DECIDE} {why}"
-        return RunOutcome(State.TO_DECIDE, sentence, _digest(draft / "public"), _digest(draft / "officer"))
-    if state == State.TO_DECIDE:
-        state, why = State.FAILED, "The release was made, and is not where it should be."
+        sentence = DECIDE if state == RunState.TO_DECIDE else f"{DECIDE} {why}"
+        return RunOutcome(RunState.TO_DECIDE, sentence, _digest(draft / "public"), _digest(draft / "officer"))
+    if state == RunState.TO_DECIDE:
+        state, why = RunState.FAILED, "The release was made, and is not where it should be."
     said = why if spent == NOTHING and "othing was spent" in why else f"{why} {spent}"
     return RunOutcome(state, said.strip())
 

@@ -17,8 +17,8 @@ from privsynth.service.runs.request import ReleaseRequest
 from privsynth.service.runs.submit import origin_of
 from privsynth.service.sources.places import unplaced
 from privsynth.service.sources.registry import known_source
-from privsynth.service.states import State
-from privsynth.service.store.runs import Run
+from privsynth.service.states import RunState
+from privsynth.service.store.runs import RunRow
 from privsynth.service.worker.job import GRACE_S, JobOrder
 from privsynth.service.worker.lease import BEAT_S, Heard, abandoned, beat, end, forget_lock, run_lock, take
 from privsynth.service.worker.outcome import RunOutcome, outcome_of
@@ -75,12 +75,12 @@ class RunWorker:
     def _made(self, run_id: str, lock: int) -> RunOutcome | None:
         """Make the release of a run, and return what became of it; None where the run is not ours to end."""
         with self._service.database.reading() as session:
-            run = session.get_one(Run, run_id)
+            run = session.get_one(RunRow, run_id)
         try:
             known_source(run.source)
             order = self._order(run)
         except PrivsynthError as problem:
-            return outcome_of(self._service, run_id, State.FAILED, _as_sentence(str(problem)))
+            return outcome_of(self._service, run_id, RunState.FAILED, _as_sentence(str(problem)))
         process = JobProcess(order, lock, self._command)
         state, why = self._watch(run_id, process)
         if not process.ended(0):  # the service stops and cannot wait: the run ends by itself, and is settled later
@@ -88,13 +88,13 @@ class RunWorker:
             return None
         said = process.said
         if said.get("end") == "released":
-            state, why = (State.INTERRUPTED, UNFINISHED) if said.get("unfinished") else (State.TO_DECIDE, "")
+            state, why = (RunState.INTERRUPTED, UNFINISHED) if said.get("unfinished") else (RunState.TO_DECIDE, "")
         elif said.get("end") == "failed":
             hidden = unplaced(str(said["sentence"]), run.source.kind, order.origin.place, self._service.home)
-            state, why = State.FAILED, _as_sentence(hidden)
+            state, why = RunState.FAILED, _as_sentence(hidden)
         return outcome_of(self._service, run_id, state, why)
 
-    def _order(self, run: Run) -> JobOrder:
+    def _order(self, run: RunRow) -> JobOrder:
         settings, folder = self._service.settings, self._service.release_folder(run.id)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return JobOrder(
@@ -103,11 +103,11 @@ class RunWorker:
             key_passphrase_file=settings.key_passphrase_file,
         )  # fmt: skip
 
-    def _watch(self, run_id: str, process: JobProcess) -> tuple[State, str]:
+    def _watch(self, run_id: str, process: JobProcess) -> tuple[RunState, str]:
         """Wait for the end of a process, say that we live, and end it where that is asked for; return why it ended."""
         hours = self._service.settings.run_hours
         began, asked_at = monotonic(), 0.0
-        state, why = State.INTERRUPTED, FROM_OUTSIDE
+        state, why = RunState.INTERRUPTED, FROM_OUTSIDE
         while not process.ended(BEAT_S):
             order = beat(self._service, run_id, self.name, process.stage, process.share)
             if order == Heard.LOST:
@@ -117,13 +117,13 @@ class RunWorker:
                     process.kill()
                 continue
             elif order == Heard.STOP:
-                state, why = State.CANCELLED, CANCELLED
+                state, why = RunState.CANCELLED, CANCELLED
             elif timedelta(seconds=monotonic() - began) > timedelta(hours=hours):
-                state, why = State.FAILED, f"It took longer than {hours:g} hours, after which a run is stopped."
+                state, why = RunState.FAILED, f"It took longer than {hours:g} hours, after which a run is stopped."
             elif self._stop.is_set():
                 process.ask_to_end()
                 process.ended(STOP_S)
-                return State.INTERRUPTED, SERVICE_STOPPED
+                return RunState.INTERRUPTED, SERVICE_STOPPED
             else:
                 continue
             process.ask_to_end()
@@ -149,7 +149,7 @@ def recover(service: Service) -> None:
         with run_lock(service, run_id) as lock:
             if lock is None:
                 continue  # it lives, and could not say so
-            end(service, run_id, worker, outcome_of(service, run_id, State.INTERRUPTED, LOST))
+            end(service, run_id, worker, outcome_of(service, run_id, RunState.INTERRUPTED, LOST))
             forget_lock(service, run_id)
         _wipe_left_overs(service)
 

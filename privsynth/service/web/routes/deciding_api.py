@@ -16,8 +16,8 @@ from privsynth.service.decisions.publishing import publish, revoke
 from privsynth.service.decisions.reports import officer_report, public_report
 from privsynth.service.decisions.sheet import approvals_of, decision_page
 from privsynth.service.delivery.offers import LONGEST_DAYS, LONGEST_TERMS, make_offer, withdraw_offer
-from privsynth.service.states import State
-from privsynth.service.store.runs import Offer, Run
+from privsynth.service.states import RunState
+from privsynth.service.store.runs import Offer, RunRow
 from privsynth.service.web.api import api_router
 from privsynth.service.web.routes.decisions import report_answer
 from privsynth.service.web.visitors import Program, ServiceHere, address_of
@@ -72,12 +72,12 @@ class DecisionFacts(BaseModel):
     file: str | None = Field(description="SHA-256 of the signed file; null where somebody asked for changes.")
 
 
-class ReleaseFacts(BaseModel):
+class DecidedRelease(BaseModel):
     """Where a release stands."""
 
     run: str
     dataset: str
-    state: State
+    state: RunState
     needed: int
     approvals: int
     decisions: list[DecisionFacts]
@@ -85,7 +85,7 @@ class ReleaseFacts(BaseModel):
     edition: str | None
 
 
-class CheckedRelease(ReleaseFacts):
+class CheckedRelease(DecidedRelease):
     """Where a release stands, after its files, its decisions and the log were verified."""
 
     problem: str = Field(description="Why they do not verify, or empty.")
@@ -111,7 +111,7 @@ class NewOffer(OfferFacts):
     link: str
 
 
-def _facts(run: Run) -> dict[str, object]:
+def _facts(run: RunRow) -> dict[str, object]:
     decisions = [
         DecisionFacts(person=one.person.display, meaning=one.meaning, comment=one.comment, at=one.at, file=one.file)
         for one in run.decisions
@@ -143,11 +143,11 @@ def decision_facts(service: ServiceHere, caller: Program, run_id: RunId) -> Chec
 @api.post("/runs/{run_id}/decision", operation_id="decide")
 def decide_by_program(
     request: Request, service: ServiceHere, caller: Program, run_id: RunId, sent: SentDecision
-) -> ReleaseFacts:
+) -> DecidedRelease:
     """Sign a decision with the person's key, and enter it; or ask for changes, which nobody signs."""
     words = SaidWords(sent.meaning, sent.comment.strip(), sent.against_policy)
     run = decide(service, caller, run_id, words, TypedProof(sent.passphrase, "", address_of(request)))
-    return ReleaseFacts.model_validate(_facts(run))
+    return DecidedRelease.model_validate(_facts(run))
 
 
 @api.get("/runs/{run_id}/reports/officer", operation_id="officer_report", response_class=HTMLResponse)
@@ -163,17 +163,17 @@ def public_report_file(service: ServiceHere, caller: Program, run_id: RunId) -> 
 
 
 @api.post("/runs/{run_id}/publication", operation_id="publish")
-def publish_by_program(service: ServiceHere, caller: Program, run_id: RunId, sent: SentPublication) -> ReleaseFacts:
+def publish_by_program(service: ServiceHere, caller: Program, run_id: RunId, sent: SentPublication) -> DecidedRelease:
     """Publish the approved edition."""
     run = publish(service, caller, run_id, comments=sent.comments, proof=TypedProof())
-    return ReleaseFacts.model_validate(_facts(run))
+    return DecidedRelease.model_validate(_facts(run))
 
 
 @api.post("/runs/{run_id}/revocation", operation_id="revoke")
-def revoke_by_program(service: ServiceHere, caller: Program, run_id: RunId, sent: SentRevocation) -> ReleaseFacts:
+def revoke_by_program(service: ServiceHere, caller: Program, run_id: RunId, sent: SentRevocation) -> DecidedRelease:
     """Revoke a release. This is not taken back."""
     run = revoke(service, caller, run_id, sent.reason, TypedProof())
-    return ReleaseFacts.model_validate(_facts(run))
+    return DecidedRelease.model_validate(_facts(run))
 
 
 @api.get("/runs/{run_id}/offers", operation_id="offers")

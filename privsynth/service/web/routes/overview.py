@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from privsynth.service.oversight.budgets import budgets
 from privsynth.service.oversight.overview import overview
 from privsynth.service.roles import Act, Role
-from privsynth.service.states import State
+from privsynth.service.states import RunState
 from privsynth.service.web.api import api_router
 from privsynth.service.web.pages import page
 from privsynth.service.web.visitors import Program, ServiceHere, Visitor
@@ -41,7 +41,7 @@ class WaitingRun(BaseModel):
 
     run: str
     dataset: str
-    state: State
+    state: RunState
     submitter: str
     made_at: datetime
     act: str
@@ -51,7 +51,7 @@ class OverviewFacts(BaseModel):
     """What the first page says; null where the token is not for it."""
 
     waiting: list[WaitingRun]
-    states: dict[State, int] | None
+    states: dict[RunState, int] | None
 
 
 class BudgetFacts(BaseModel):
@@ -82,7 +82,7 @@ def overview_facts(service: ServiceHere, caller: Program) -> OverviewFacts:
     here = overview(service, caller)
     waiting = [
         WaitingRun(
-            run=one.run.id, dataset=one.run.dataset, state=State(one.run.state), submitter=one.run.submitter.display,
+            run=one.run.id, dataset=one.run.dataset, state=RunState(one.run.state), submitter=one.run.submitter.display,
             made_at=one.run.made_at, act=one.act,
         )
         for one in here.waiting

@@ -19,8 +19,8 @@ from privsynth.service.runs.look_up import one_run, some_runs
 from privsynth.service.runs.request import ReleaseRequest, generators_to_choose, request_of
 from privsynth.service.runs.submit import cancel_run, plan_release, submit_release
 from privsynth.service.sources.registry import all_sources
-from privsynth.service.states import BUSY, HAS_RELEASE, State
-from privsynth.service.store.runs import Run
+from privsynth.service.states import BUSY, HAS_RELEASE, RunState
+from privsynth.service.store.runs import RunRow
 from privsynth.service.web.api import api_router
 from privsynth.service.web.pages import page
 from privsynth.service.web.visitors import FormVisitor, Program, ServiceHere, Visitor
@@ -71,9 +71,9 @@ def _new(service: Service, caller: Caller, source_id: int | None, told: dict[str
 
 
 @router.get("/runs")
-def runs_page(service: ServiceHere, caller: Visitor, state: State | None = None) -> Response:
+def runs_page(service: ServiceHere, caller: Visitor, state: RunState | None = None) -> Response:
     """Show runs, the newest first."""
-    return page("runs.html", caller, runs=some_runs(service, caller, state=state), state=state, states=list(State))
+    return page("runs.html", caller, runs=some_runs(service, caller, state=state), state=state, states=list(RunState))
 
 
 @router.get("/runs/new")
@@ -121,10 +121,10 @@ def submit_form(
 def run_page(service: ServiceHere, caller: Visitor, run_id: str, follow: bool = False) -> Response:
     """Show a run; while somebody follows it, the browser looks again by itself."""
     run = one_run(service, caller, run_id)
-    busy = State(run.state) in BUSY
+    busy = RunState(run.state) in BUSY
     response = page(
         "run.html", caller, run=run, asked=json.loads(run.settings), busy=busy, follow=follow,
-        has_release=State(run.state) in HAS_RELEASE, follow_s=FOLLOW_S,
+        has_release=RunState(run.state) in HAS_RELEASE, follow_s=FOLLOW_S,
     )  # fmt: skip
     if busy and follow:
         response.headers["refresh"] = str(FOLLOW_S)
@@ -151,7 +151,7 @@ class SubmittedRelease(WantedRelease):
     purpose: str = Field(min_length=1, max_length=2000, description="What it is for, which those who decide read.")
 
 
-class RunFacts(BaseModel):
+class ServedRun(BaseModel):
     """A run: what was asked for, where it is, and why, in a sentence."""
 
     id: str
@@ -162,7 +162,7 @@ class RunFacts(BaseModel):
     asked_at: datetime
     request: ReleaseRequest
     approvals_needed: int
-    state: State
+    state: RunState
     sentence: str
     stage: str = Field(description="What it does now; empty when it has ended.")
     share: float = Field(description="Of the stage, from 0 to 1.")
@@ -181,7 +181,7 @@ class PlanFacts(BaseModel):
 
 
 @api.get("/runs", operation_id="runs")
-def runs_facts(service: ServiceHere, caller: Program, state: State | None = None) -> list[RunFacts]:
+def runs_facts(service: ServiceHere, caller: Program, state: RunState | None = None) -> list[ServedRun]:
     """List the newest runs that you may see, of one state or of all."""
     return [_facts(run) for run in some_runs(service, caller, state=state)]
 
@@ -192,7 +192,7 @@ def submit_facts(
     caller: Program,
     wanted: SubmittedRelease,
     idempotency_key: Annotated[str, Header(max_length=100, description="Sent again, it is the same run.")] = "",
-) -> RunFacts:
+) -> ServedRun:
     """Ask for a release, which spends the budget of its dataset when a worker makes it."""
     return _facts(
         submit_release(
@@ -211,21 +211,21 @@ def plan_facts(service: ServiceHere, caller: Program, wanted: WantedRelease) -> 
 
 
 @api.get("/runs/{run_id}", operation_id="run")
-def run_facts(service: ServiceHere, caller: Program, run_id: str) -> RunFacts:
+def run_facts(service: ServiceHere, caller: Program, run_id: str) -> ServedRun:
     """Say where a run is."""
     return _facts(one_run(service, caller, run_id))
 
 
 @api.post("/runs/{run_id}/cancel", operation_id="cancel")
-def cancel_facts(service: ServiceHere, caller: Program, run_id: str) -> RunFacts:
+def cancel_facts(service: ServiceHere, caller: Program, run_id: str) -> ServedRun:
     """End a run, or ask that it ends; what is drawn stays spent."""
     return _facts(cancel_run(service, caller, run_id))
 
 
-def _facts(run: Run) -> RunFacts:
-    return RunFacts(
+def _facts(run: RunRow) -> ServedRun:
+    return ServedRun(
         id=run.id, dataset=run.dataset, source=run.source.name, purpose=run.purpose, asked_by=run.submitter.display,
         asked_at=run.made_at, request=ReleaseRequest(**json.loads(run.settings)), approvals_needed=run.needed,
-        state=State(run.state), sentence=run.sentence, stage=run.stage, share=run.share, cancelled=run.cancelled,
+        state=RunState(run.state), sentence=run.sentence, stage=run.stage, share=run.share, cancelled=run.cancelled,
         started_at=run.started_at, ended_at=run.ended_at, manifest=run.manifest,
     )  # fmt: skip

@@ -22,7 +22,7 @@ from privsynth.service.sources.registry import (
     register_source,
     retire_source,
 )
-from privsynth.service.store.runs import Source
+from privsynth.service.store.runs import SourceRow
 from privsynth.service.web.api import api_router
 from privsynth.service.web.pages import page
 from privsynth.service.web.visitors import FormVisitor, Program, ServiceHere, Visitor
@@ -171,7 +171,7 @@ def retirefacts_of(service: ServiceHere, caller: Program, source_id: int) -> Sou
     return facts_of(retire_source(service, caller, source_id))
 
 
-def facts_of(source: Source) -> SourceFacts:
+def facts_of(source: SourceRow) -> SourceFacts:
     """Return what a program is told of a source."""
     return SourceFacts(
         id=source.id, name=source.name, dataset=source.dataset, kind=source.kind, options=json.loads(source.options),

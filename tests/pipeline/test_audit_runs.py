@@ -288,10 +288,10 @@ def test_verdicts_are_printed_as_a_table(audits, released, tmp_path, officer):
 def test_the_model_of_a_release_is_at_hand(audits, released, tmp_path):
     assert released("--format", "csv", "--audit", "none").exit_code == 0
     folder = tmp_path / "out" / "public"
-    declared = tmp_path / "d.yaml"
+    declared, judged = tmp_path / "d.yaml", policy(tmp_path, {"metric": "promised_epsilon", "at_most": 2})
     made = run(
         *("audit", "--real", tmp_path / "t.csv", "--synthetic", folder / "data.csv", "--schema", declared),
-        *("--model", folder / "model", "--policy", "public", "--out", tmp_path / "a", "--json"),
+        *("--model", folder / "model", "--policy", judged, "--out", tmp_path / "a", "--json"),
     )
     data = report_of(tmp_path / "a")[0]
     assert data["findings"][0]["detail"] == {"level": "standard", "model": True}

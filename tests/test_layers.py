@@ -114,7 +114,7 @@ MAY_IMPORT = {
     | {"pages.templates", "report", "report.charts", "report.format_numbers"},
     # an institution's acts; then HTTP around them, which sees neither a table nor a mechanism
     "service": RECIPIENT
-    | {"extras", "interrupts", "ledger", "generators", "findings", "policy", "pipeline", "release"}
+    | {"logins", "extras", "interrupts", "ledger", "generators", "findings", "policy", "pipeline", "release"}
     | {"approvals", "editions", "editions.publishing", "pages", "transparency"},
     "service.web": BASE | {"service", "approvals", "pages", "pages.templates"},
     # of public releases, and plans: no ledger, no mechanism, no pipeline but its plan

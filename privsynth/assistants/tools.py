@@ -23,7 +23,7 @@ MOST_ROWS = 1_000  # of one answer (own): more belong into a file, which `privsy
 MOST_FINDINGS = 20  # of one answer (own), the worst first; report.html has all
 MOST_COLUMNS = 2_000  # of a plan (own)
 MOST_YAML = 1_000_000  # characters of a schema (own)
-_RANKS = {"fail": 0, "review": 1, "insufficient": 2, "info": 3, "pass": 4}
+_WORST_FIRST = ("fail", "review", "insufficient", "info", "pass")
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def explain(shelf: Shelf, name: str) -> dict[str, Any]:
     release = shelf.open(name)
     report = release.report
     most = report["guarantee"].get("max_rows_per_unit")
-    findings = sorted(release.findings, key=lambda one: _RANKS.get(str(one.get("verdict")), len(_RANKS)))
+    findings = sorted(release.findings, key=_rank)
     usable = report.get("usability") or {}
     return {
         "dataset": release.dataset,
@@ -124,6 +124,11 @@ def explain(shelf: Shelf, name: str) -> dict[str, Any]:
         "hazards": [{key: one.get(key) for key in ("name", "status", "residual")} for one in report.get("hazards", [])],
         "left_to_people": "Whether the release may be used for a purpose is for the people named in it to decide.",
     }
+
+
+def _rank(finding: dict[str, Any]) -> int:
+    verdict = finding.get("verdict")
+    return _WORST_FIRST.index(verdict) if verdict in _WORST_FIRST else len(_WORST_FIRST)
 
 
 def _finding(one: dict[str, Any]) -> dict[str, Any]:

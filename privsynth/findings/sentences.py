@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from privsynth.findings.finding import Finding
+from privsynth.findings.usability import JOIN
 from privsynth.wording.words import Words, words
 
 CELL = "most_telling"  # key of a share among rows with one value, in the detail of a pair of columns
@@ -57,6 +58,18 @@ def _words(group: str, say: Words) -> str:
     return say.listed(group.replace(" · ", ", ").split(" × "), most=9)
 
 
+def _at_level(finding: Finding, say: Words) -> str:
+    """Return the columns of a group in words, each in the groups of codes in which it was judged."""
+    joined = {one["place"]: one for one in finding.detail.get("joined", ())}
+    if not joined:
+        return _words(finding.group, say)
+    names = finding.group.split(JOIN)
+    for at, one in joined.items():
+        key = "groups.of_level" if one["level"] else "groups.plain"
+        names[at] = say.say(key, name=names[at], n=one["groups"], level=one["level"])
+    return say.listed(names, most=9)
+
+
 def _plain(finding: Finding, title: Titles | None, say: Words) -> str:
     what, figure = _heading(finding, title, say), _figure(finding.value, say, finding.unit)
     if finding.baseline is None:
@@ -76,7 +89,7 @@ def _figure(value: float | None, say: Words, unit: str = "") -> str:
 
 
 def _distance(finding: Finding, say: Words) -> str:
-    what = _words(finding.group, say) or say.say("finding.all_columns")
+    what = _at_level(finding, say) or say.say("finding.all_columns")
     values = {"what": what, "value": say.figure(percent(finding.value or 0.0))}
     kind = _FRESH.get(finding.baseline_label) if finding.baseline is not None else None
     if kind is None:

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 from titled import render, title
 
-from privsynth.findings.usability import Usability
+from privsynth.findings.usability import JoinedCodes, Usability
 from privsynth.policy.files import parse_policy
 from privsynth.report.explain_epsilon import which_sentence
 from privsynth.report.records.inside import AuditRun, OfficerPart
@@ -274,3 +274,34 @@ def test_the_public_page_tells_a_policy_whose_verdicts_stay_inside_from_none(pub
     jsonschema.validate(told, json_schema())
     assert told["policy_inside"] is True
     assert "policy_inside" not in public_report.to_json()
+
+
+def test_a_tie_is_allowed_only_at_the_level_at_which_it_was_judged(public_report, make_finding):
+    """Neither page allows what the other forbids: both name the groups, and both warn of single codes."""
+    joined = {"place": 0, "groups": 21, "codes": 184, "level": "chapter"}
+    tie = "diagnosis × ward"
+    use = Usability(resolved=("diagnosis", "ward"), kept=(tie,), judged_in=(JoinedCodes(tie=tie, **joined),))
+    paid = make_finding("tie_distance", 0.1, group=tie, verdict="pass", better="lower", detail={"joined": [joined]})
+    exact = make_finding("tvd_2way", 0.5, group=tie, better="lower", verdict="fail", visibility="officer")
+    outside = replace(public_report, usability=use, policy=None, findings=(paid,))
+    inside = replace(
+        outside, kind="officer", findings=(paid, exact), officer=OfficerPart(audit=AuditRun(level="standard"))
+    )
+    told, inner = sheet(outside).uses, sheet(inside).uses
+    allowed = "Two columns at a time: diagnosis in 21 groups (chapter) by ward."
+    assert allowed in told.may[0][1]
+    assert allowed in inner.may[0][1]
+    warned = "For single codes of diagnosis by ward: the tie was judged in groups alone; code by code "
+    assert warned + "the rows may show none of it." in told.must_not[0][1]
+    assert warned + "a check failed or asks for a look." in inner.must_not[0][1]
+    assert not any(words.startswith("For diagnosis by ward") for words in (*told.must_not[0][1], *inner.must_not[0][1]))
+    assert any("may forbid more" in words for words in told.may[0][1])
+    assert "mostly kept: diagnosis (in 21 groups: chapter) × ward" in use.ties_text()
+    worse = replace(outside, findings=(replace(paid, verdict="review"),))
+    assert "Two columns at a time" not in " ".join(sheet(worse).uses.may[0][1])
+    assert any(
+        words.startswith("For diagnosis in 21 groups (chapter) by ward, until") for words in sheet(worse).uses.must_not[0][1]
+    )
+    jsonschema.validate(outside.to_json(), json_schema())
+    german = " ".join(sheet(replace(outside, language="de")).uses.may[0][1])
+    assert "diagnosis in 21 Gruppen (chapter) nach ward" in german

@@ -18,7 +18,7 @@ from privsynth.report.blocks import zero_note
 from privsynth.report.charts import promise, svg
 from privsynth.report.headlines import headlines
 from privsynth.report.pictures import pictures_of
-from privsynth.report.records.promise import Guarantee
+from privsynth.report.records.promise import EarlierReleases, Guarantee
 from privsynth.report.regulation.annex import annex
 from privsynth.report.report_data import ReportData
 from privsynth.report.sections import left_out_words, sections, unmeasured
@@ -73,7 +73,7 @@ def render(report: ReportData, titles: Mapping[str, str]) -> str:
             verdicts=VERDICTS,
             statuses=STATUSES,
             glossary=GLOSSARY,
-            promise=None if report.guarantee is None else _promise(report.guarantee),
+            promise=None if report.guarantee is None else _promise(report.guarantee, report.earlier),
             pictures=pictures_of(report),
         )
     )
@@ -119,7 +119,7 @@ def report_style() -> str:
     return "\n" + "".join((templates_dir() / name).read_text(encoding="utf-8") for name in ("report.css", "charts.css"))
 
 
-def _promise(g: Guarantee) -> dict[str, Any]:
+def _promise(g: Guarantee, earlier: EarlierReleases | None) -> dict[str, Any]:
     """Return the pictures and words that explain the guarantee."""
     bounds: dict[str, Any] = {"epsilon": g.epsilon, "delta": g.delta, "mu": g.mu, "mu_delta": g.mu_delta}
     cards = explain_epsilon.risk_cards(**bounds)
@@ -132,6 +132,7 @@ def _promise(g: Guarantee) -> dict[str, Any]:
         "membership": explain_epsilon.membership_sentence(**bounds),
         "delta": explain_epsilon.delta_sentence(g.delta),
         "which": explain_epsilon.which_sentence(**bounds),
+        "together": "" if earlier is None else explain_epsilon.together_sentence(g, earlier),
         "percent": explain_epsilon.percent,
         "left_out": left_out_words(g),
     }

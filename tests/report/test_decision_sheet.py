@@ -100,10 +100,31 @@ def test_releases_of_a_dataset_add_up_and_differing_units_do_not(public_report):
     assert "the first" in sheet(replace(public_report, earlier=FIRST)).releases[0]
     together = sheet(replace(public_report, earlier=TWO)).releases[0]
     assert together.startswith("2 before this one.")
-    assert "at most 95.3 % (ε = 3, δ = 3 × 10⁻⁶)" in together
+    assert "at most 95.3 %, by the plain sums (ε = 3, δ = 3 × 10⁻⁶): coarser than the number above." in together
     apart = sheet(replace(public_report, earlier=replace(TWO, units=("patient_id", "row")))).releases
     assert "nothing can be promised of them together" in apart[1]
     assert not any("%" in words for words in apart)
+
+
+def test_all_releases_are_told_in_the_measure_of_the_one(public_report):
+    """Releases like this one: their number grows as μ does, and does not jump to another conversion."""
+    g = public_report.guarantee
+    like = EarlierReleases(
+        releases=2, epsilon=2.0, delta=2e-6, units=("patient_id",), mu=g.mu * math.sqrt(2), mu_delta=2 * g.mu_delta
+    )
+    found = sheet(replace(public_report, earlier=like))
+    assert found.promise.number == "54.8 %"
+    exact = 100 * NormalDist().cdf(g.mu * math.sqrt(3) / 2)
+    assert exact < 58.3
+    assert "from even odds to at most 58.3 % (sums: ε = 3, δ = 3 × 10⁻⁶)" in found.releases[0]
+    page = render(replace(public_report, earlier=like))
+    assert "the same three numbers are 58.3 %, " in page
+    assert "no release was planned by what another one showed" in page
+    stopped = EarlierReleases(releases=0, epsilon=0.1, delta=1e-6, units=("patient_id",), stopped=1)
+    told = sheet(replace(public_report, earlier=stopped)).releases[0]
+    assert told.startswith("None that was completed before this one. 1 run stopped early: it released nothing, but its")
+    assert "ε = 1.1" in told
+    jsonschema.validate(replace(public_report, earlier=replace(like, stopped=1)).to_json(), json_schema())
 
 
 def test_the_reasons_are_the_worst_findings_and_then_public_facts(public_report, make_finding):
@@ -300,7 +321,8 @@ def test_a_tie_is_allowed_only_at_the_level_at_which_it_was_judged(public_report
     worse = replace(outside, findings=(replace(paid, verdict="review"),))
     assert "Two columns at a time" not in " ".join(sheet(worse).uses.may[0][1])
     assert any(
-        words.startswith("For diagnosis in 21 groups (chapter) by ward, until") for words in sheet(worse).uses.must_not[0][1]
+        words.startswith("For diagnosis in 21 groups (chapter) by ward, until")
+        for words in sheet(worse).uses.must_not[0][1]
     )
     jsonschema.validate(outside.to_json(), json_schema())
     german = " ".join(sheet(replace(outside, language="de")).uses.may[0][1])

@@ -28,7 +28,6 @@ from privsynth.pipeline.writing.report_records import (
 from privsynth.policy.files import LoadedPolicy
 from privsynth.policy.judge import judge
 from privsynth.policy.one_verdict import public_policy, with_policy
-from privsynth.privacy.accounting import gdp_mu
 from privsynth.privacy.budget import Bill
 from privsynth.report.hazards import hazards
 from privsynth.report.records.promise import GeneratorRecord, Guarantee
@@ -139,6 +138,7 @@ def _guarantee(public: PublicTables, request: LinkedRequest, bill: Bill) -> Guar
     plan = request.plan.whole
     budget = plan.budget
     trains = plan.training is not None
+    mu, mu_delta = plan.promised_mu or (None, 0.0)
     return Guarantee(
         epsilon=budget.epsilon,
         delta=budget.delta,
@@ -149,8 +149,8 @@ def _guarantee(public: PublicTables, request: LinkedRequest, bill: Bill) -> Guar
         if trains
         else "exact composition of Gaussian mechanisms",
         max_rows_per_unit=None,
-        mu=None if trains else gdp_mu(budget.epsilon, plan.gaussian_delta),
-        mu_delta=0.0 if trains else plan.discovery_delta,
+        mu=mu,
+        mu_delta=mu_delta,
         report_share=REPORT_SHARE,
         holdout_fraction=request.holdout_fraction,
         n_rows_noisy=public.model.n_persons,

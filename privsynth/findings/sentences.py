@@ -8,6 +8,8 @@ from privsynth.findings.finding import Finding
 from privsynth.findings.usability import JOIN
 from privsynth.wording.words import Words, words
 
+GONE = 0.05  # of how far the real extremes go: below, hardly any are left (own)
+_OF_DIFFERENCE = frozenset({"association_difference", "correlation_difference", "missing_share_difference"})
 CELL = "most_telling"  # key of a share among rows with one value, in the detail of a pair of columns
 Titles = Callable[[str], str]
 _COUNTED = ("columns", "generations", "rows", "slices")  # units of which there can be one
@@ -118,17 +120,25 @@ def _rate(finding: Finding, say: Words) -> str:
     group, _, event = finding.group.partition(" · ")
     if finding.baseline is None:
         return ""
-    values = {"value": say.figure(percent(finding.value or 0.0)), "real": say.figure(percent(finding.baseline))}
+    values = {"value": say.figure(percent(finding.value or 0.0)), "real": _real_share(finding, say)}
     if event:
         return say.say("finding.rate", event=event, group=group, **values)
-    noisy = "_noisy" if finding.visibility == "public" else ""
-    return say.say(f"finding.rate_of_outcome{noisy}", group=group, **values)
+    return say.say("finding.rate_of_outcome", group=group, **values)
+
+
+def _real_share(finding: Finding, say: Words) -> str:
+    """Return the real share of a finding: of a paid one the range that its noise allows."""
+    real = say.figure(percent(finding.baseline or 0.0))
+    low, high = finding.detail.get("real_low"), finding.detail.get("real_high")
+    if low is None or high is None:
+        return say.say("share.about", share=real) if finding.visibility == "public" else real
+    return say.say("share.noisy", low=say.figure(percent(max(low, 0.0))), high=say.figure(percent(high)))
 
 
 def _share_of_group(finding: Finding, say: Words) -> str:
     if finding.baseline is None:
         return ""
-    value, real = finding.value or 0.0, say.figure(percent(finding.baseline))
+    value, real = finding.value or 0.0, _real_share(finding, say)
     if value == 0 and finding.baseline > 0:
         return say.say("finding.vanished", group=finding.group, real=real)
     return say.say("finding.group_share", group=finding.group, value=say.figure(percent(value)), real=real)
@@ -143,6 +153,13 @@ def _strength(finding: Finding, say: Words) -> str:
     return say.say(f"finding.tied_{how}", what=_words(finding.group, say), **values)
 
 
+def of_what(finding: Finding) -> str:
+    """Return which quantity the interval of a finding is about, where its sentence tells another one; else ""."""
+    if finding.value is None or finding.name not in _OF_DIFFERENCE or finding.detail.get("synthetic") is None:
+        return ""
+    return f"difference {finding.value:.2f}, ".replace("-", "−")
+
+
 def _missing(finding: Finding, say: Words) -> str:
     ours, real = finding.detail.get("synthetic"), finding.detail.get("train")
     if ours is None or real is None:
@@ -153,8 +170,12 @@ def _missing(finding: Finding, say: Words) -> str:
 
 def _tail(finding: Finding, say: Words) -> str:
     factor = finding.value or 0.0
-    if factor <= 0:
-        return say.say("finding.tail_none", group=finding.group)
+    usual = finding.detail.get("usual")
+    if factor < GONE:
+        if usual is None:
+            return say.say("finding.tail_none", group=finding.group)
+        low, high = (say.figure(f"{end:,.4g}") for end in usual)
+        return say.say("finding.tail_gone", group=finding.group, low=low, high=high)
     if factor >= 1:
         return say.say("finding.tail_further", group=finding.group, factor=say.figure(f"{factor:.1f}"))
     return say.say("finding.tail_nearer", group=finding.group, value=say.figure(percent(factor)))

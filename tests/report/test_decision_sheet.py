@@ -291,6 +291,11 @@ def test_the_public_page_tells_a_policy_whose_verdicts_stay_inside_from_none(pub
     inside = sheet(replace(public_report, policy=None, policy_inside=True)).policy
     assert "None was given" in none[0]
     assert "verdicts stay with the officer" in inside[0]
+    two = replace(public_report, policy=None, policy_inside=True, approvals=2)
+    assert sheet(two).policy[1] == "By it, 2 people who did not make the release have to approve it."
+    assert two.to_json()["approvals"] == 2
+    jsonschema.validate(two.to_json(), json_schema())
+    assert sheet(replace(public_report, approvals=1)).policy[2].startswith("By it, 1 person who did not make")
     told = replace(public_report, policy=None, policy_inside=True).to_json()
     jsonschema.validate(told, json_schema())
     assert told["policy_inside"] is True
@@ -327,3 +332,11 @@ def test_a_tie_is_allowed_only_at_the_level_at_which_it_was_judged(public_report
     jsonschema.validate(outside.to_json(), json_schema())
     german = " ".join(sheet(replace(outside, language="de")).uses.may[0][1])
     assert "diagnosis in 21 Gruppen (chapter) nach ward" in german
+
+
+def test_pairs_of_parts_of_columns_are_not_called_pairs_of_columns(public_report):
+    one = Usability(resolved=("a", "b", "c"), pairs=3, pairs_hidden=1)
+    told = sheet(replace(public_report, usability=one, policy=None)).uses.must_not[0][1]
+    assert any(words.startswith("For how two columns go together in 1 of 3 pairs: noise") for words in told)
+    parts = sheet(replace(public_report, usability=replace(one, pairs=10), policy=None)).uses.must_not[0][1]
+    assert any("in 1 of 10 pairs (of a time, week, weekday and clock are paired apart)" in words for words in parts)

@@ -19,6 +19,7 @@ from privsynth.pipeline.writing.column_records import records_of_columns
 from privsynth.pipeline.writing.public_schema import HEAD, catalogue_of, public_columns
 from privsynth.pipeline.writing.report_records import (
     Signing,
+    approvals_of,
     profiles,
     promise_of,
     sample_of,
@@ -76,6 +77,7 @@ def linked_report(public: PublicTables, request: LinkedRequest, bill: Bill, run:
         generator=GeneratorRecord(name=request.generator.name, version=__version__),
         guarantee=_guarantee(public, request, bill),
         recipients=terms_of(run.policy),
+        approvals=approvals_of(run.policy),
         policy_inside=run.policy is not None and not run.policy.policy.public_only,
         unsigned=run.signing.unsigned,
         demo=run.signing.demo,

@@ -96,6 +96,7 @@ def public_report(
         ),
         guarantee=_guarantee(public, request, bill),
         recipients=terms_of(policy),
+        approvals=approvals_of(policy),
         policy_inside=policy is not None and not policy.policy.public_only,
         unsigned=signing.unsigned,
         demo=signing.demo,
@@ -274,6 +275,11 @@ def terms_of(policy: LoadedPolicy | None) -> tuple[Terms, ...]:
     if policy is None:
         return ()
     return tuple(Terms(name=r.name, may=r.may, must_not=r.must_not) for r in policy.policy.recipients)
+
+
+def approvals_of(policy: LoadedPolicy | None) -> int:
+    """Return how many people have to approve by a policy, which is said beforehand as well; 0 without one."""
+    return 0 if policy is None else policy.policy.approvals
 
 
 def earlier_releases(before: Account) -> EarlierReleases:

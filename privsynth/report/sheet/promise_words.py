@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from privsynth.report.explain_epsilon import all_together, highest_accuracy, percent
+from privsynth.report.explain_epsilon import highest_accuracy, percent
 from privsynth.report.format_numbers import number, power
 from privsynth.report.records.promise import EarlierReleases, Guarantee
 from privsynth.report.report_data import ReportData
 from privsynth.report.sheet.nouns import capital, unit_noun
+from privsynth.report.sheet.together import all_together
 from privsynth.wording.words import Words
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import comb
 
 from privsynth.findings.usability import JOIN, JoinedCodes, Usability
 from privsynth.report.report_data import ReportData
@@ -64,7 +65,8 @@ def _never(report: ReportData, say: Words) -> tuple[str, ...]:
     if use is not None and use.empty:
         said.append(say.say("uses.empty", names=say.listed(use.empty)))
     if use is not None and use.pairs_hidden:
-        said.append(say.say("uses.hidden", n=use.pairs_hidden, of=use.pairs))
+        key = "uses.hidden_parts" if use.pairs > comb(use.count, 2) else "uses.hidden"
+        said.append(say.say(key, n=use.pairs_hidden, of=use.pairs))
     if use is not None and use.missed:
         said.append(say.say("uses.missed", ties=_ties(use.missed, use, say)))
     return (*said, *_doubted(report, say))
@@ -130,8 +132,9 @@ def doubted_ties(report: ReportData) -> list[str]:
 def policy_words(report: ReportData, title: Titles, say: Words) -> tuple[str, ...]:
     """Return which policy was applied, for whom, and what it says."""
     judged = report.policy
+    approvals = (say.some("policy.approvals", report.approvals),) if report.approvals else ()
     if judged is None:
-        return (say.say("policy.inside" if report.policy_inside else "policy.none"),)
+        return (say.say("policy.inside" if report.policy_inside else "policy.none"), *approvals)
     named = {"name": judged.policy, "version": judged.version}
     name = say.say("policy.name", **named)
     if report.recipients:
@@ -149,7 +152,7 @@ def policy_words(report: ReportData, title: Titles, say: Words) -> tuple[str, ..
     ]
     if failed:
         said += " " + say.say("policy.failed", checks=say.listed(failed, most=_NAMED))
-    return (name, said)
+    return (name, said, *approvals)
 
 
 def _inside(verdict: str, say: Words) -> str:

@@ -67,7 +67,10 @@ class Account:
         """Whether anything was spent, or the cap is another than the default."""
         default = cap_units(epsilon=DEFAULT_CAP_EPSILON, delta=DEFAULT_CAP_DELTA)
         spent = self.spent_epsilon_units or self.spent_delta_units
-        return bool(self.n_completed or self.n_unreleased or spent) or (self.cap_epsilon_units, self.cap_delta_units) != default
+        return (
+            bool(self.n_completed or self.n_unreleased or spent)
+            or (self.cap_epsilon_units, self.cap_delta_units) != default
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the account as JSON-able data, amounts as numbers."""

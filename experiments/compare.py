@@ -1,9 +1,9 @@
 """Set our generators beside those of others, over all tables: python experiments/compare.py [--take BENCH].
 
-`results/ours/TABLE.json` holds our runs with the figures of real rows, `results/TABLE.json` those of others. `--take`
-first takes all that `run.py` wrote to BENCH into both; what was quoted for want of a run gives way to the run. Then
-three parts of `docs/benchmark.md` and the whole of `docs/benchmark-tables.md` are written anew from them, so that no
-figure there is typed. Nothing is run.
+`results/ours/TABLE.json` holds our runs with the figures of real rows, `results/TABLE.json` those of others, and
+`results/linked/NAME.json` all runs on linked tables. `--take` first takes all that `run.py` wrote to BENCH into them;
+what was quoted for want of a run gives way to the run. Then four parts of `docs/benchmark.md` and the whole of
+`docs/benchmark-tables.md` are written anew from them, so that no figure there is typed. Nothing is run.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ SHORT = {
     "PATE-CTGAN (smartnoise)": "PATE",
     "DP-CTGAN (smartnoise)": "DPCT",
 }
+LINKED = ("count", "column", "within", "parent", "next", "gap", "place", "agg1", "agg2", "keys", "c2st")
 DIGITS = {"fit_s": 1, "fit_cpu_s": 1, "sample_s": 2, "peak_mib": 0}
 
 
@@ -48,7 +49,7 @@ class Table:
       info: rows, columns and targets.
       ceiling: the figures of real rows.
       ours, others: runs put together over their seeds.
-      failed: runs of others that ended without rows.
+      failed: runs that ended without rows.
     """
 
     name: str
@@ -84,15 +85,15 @@ def main() -> None:
         for twin in sorted(folder.glob("*/benchmark.json")):
             take(twin.parent.name, Document.model_validate_json(twin.read_text(encoding="utf-8")), RESULTS)
     tables = read(RESULTS)
-    page = DOCS / "benchmark.md"
-    page.write_text(filled(page.read_text(encoding="utf-8"), parts(tables)), encoding="utf-8")
+    page, written = DOCS / "benchmark.md", parts(tables) | {"linked": linked(read(RESULTS, "linked"))}
+    page.write_text(filled(page.read_text(encoding="utf-8"), written), encoding="utf-8")
     (DOCS / "benchmark-tables.md").write_text(details(tables), encoding="utf-8")
 
 
 def take(name: str, document: Document, results: Path) -> None:
     """Put the runs of a benchmark into the results; those of the same generator, epsilon and seed are replaced."""
     assert document.table is not None
-    ours = results / "ours" / f"{name}.json"
+    ours = results / ("linked" if document.table.tables else "ours") / f"{name}.json"
     ours.parent.mkdir(parents=True, exist_ok=True)
     head = {"table": document.table.model_dump(mode="json"), "ceiling": _rounded(document.ceiling)}
     kept = json.loads(ours.read_text(encoding="utf-8"))["runs"] if ours.exists() else []
@@ -139,20 +140,25 @@ def _json(data: Mapping[str, Any]) -> str:
     return "{" + (opening + ",\n" if opening else "") + ' "runs": [\n' + lines + "\n]}\n"
 
 
-def read(results: Path) -> list[Table]:
-    """Return all tables that we have runs on, the largest first."""
+def read(results: Path, kind: str = "ours") -> list[Table]:
+    """Return all tables that we have runs on, the largest first.
+
+    Args:
+      kind: "ours", or "linked" for linked tables.
+    """
     found = []
-    for path in (results / "ours").glob("*.json"):
+    for path in (results / kind).glob("*.json"):
         data = json.loads(path.read_text(encoding="utf-8"))
         others = load_runs(results / path.name) if (results / path.name).exists() else []
+        own = [Run.model_validate(run) for run in data["runs"]]
         found.append(
             Table(
                 name=path.stem,
                 info=TableInfo.model_validate(data["table"]),
                 ceiling=data["ceiling"],
-                ours=summarise(Run.model_validate(run) for run in data["runs"]),
+                ours=summarise(own),
                 others=summarise(others),
-                failed=tuple(run for run in others if run.status == "failed"),
+                failed=tuple(run for run in (*own, *others) if run.status == "failed"),
             )
         )
     return sorted(found, key=lambda table: (-table.info.train_rows, table.name))
@@ -279,8 +285,24 @@ def details(tables: Sequence[Table]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def linked(tables: Sequence[Table]) -> str:
+    """Return all figures of all generators on linked tables."""
+    lines = []
+    for table in tables:
+        info = table.info
+        size = f"{info.train_persons:,} persons with {info.train_rows - (info.train_persons or 0):,} rows below them"
+        lines += [f"`{table.name}`: {size} in training,", f"{info.holdout_persons:,} persons held out.", ""]
+        shown = [key for key in LINKED if key in table.ceiling]
+        lines += _head(("Generator", "ε", "runs", *shown, "s"))
+        lines.append(_row(["real persons", "", "", *(_figure(table.ceiling[key]) for key in shown), ""]))
+        ordered = sorted((*table.ours, *table.others), key=lambda line: line.epsilon or math.inf)
+        lines += [*(_detail(table, line, shown) for line in ordered), ""]
+    return "\n".join(lines)
+
+
 def _detail(table: Table, line: Summary, shown: Sequence[str]) -> str:
-    name = f"**`{line.generator}`**" if line.origin == "here" else line.generator
+    name = f"`{line.generator}`" if line.origin == "here" else line.generator
+    name = f"**{name}**" if line.origin == "here" and line.private else name
     name += "" if line.judge == "privsynth" else ", quoted"
     epsilon = "not private" if line.epsilon is None else f"{line.epsilon:g}"
     if not line.done:

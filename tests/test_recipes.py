@@ -110,5 +110,5 @@ def test_a_package_that_cannot_be_imported_costs_nothing(monkeypatch, tmp_path):
     made = run("synthesize", source, "--anyway", *args, "--generator", "marginal", "--audit", "quick")
     assert made.exit_code == 2
     assert "cannot be imported (ModuleNotFoundError)" in made.output
-    assert Ledger(privsynth_home()).account("admissions").n_releases == 0
+    assert Ledger(privsynth_home()).account("admissions").spent_epsilon_units == 0
     registry._installed.cache_clear()

@@ -92,9 +92,9 @@ def thinning(tables: AuditTables, level: Level) -> str:
     return f"At most {most:,} rows of each table, whole units drawn at random, were audited; {whole} saw all rows."
 
 
-def left_out(level: Level) -> dict[str, str]:
-    """Return audit -> what it leaves out at a level; audits that run whole are not named."""
-    return {name: audit.left_out[level] for name, audit in all_audits().items() if level in audit.left_out}
+def left_out(settings: AuditSettings) -> dict[str, str]:
+    """Return audit -> what it leaves out in a run; audits that run whole are not named."""
+    return {name: text for name, audit in all_audits().items() if (text := audit.omissions(settings))}
 
 
 def run_audits(tables: AuditTables, settings: AuditSettings, *, progress: AuditProgress | None = None) -> list[Finding]:

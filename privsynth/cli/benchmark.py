@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from privsynth.benchmark.results import Document
 
 COLUMNS = ("acc1", "acc2", "acc3", "c2st")
+MOST_ACROSS = 8  # figures beside each other: about what a wide terminal has room for (own)
 
 
 @click.command("benchmark")
@@ -147,7 +148,10 @@ def _show(document: Document) -> None:
         budget = "none" if line.epsilon is None else f"{line.epsilon:g}"
         shown = (figure(line.figures.get(key)) for key in keys)
         rows.append((label(line), budget, str(line.done), *shown, seconds(line.fit_s)))
-    print_table(("generator", "ε", "runs", *keys, "fit, s"), rows)
+    lines = [("generator", "ε", "runs", *keys, "fit, s"), *rows]
+    if len(keys) > MOST_ACROSS:  # a figure to a line, for a name that is cut is of no use
+        lines = list(zip(*lines, strict=True))
+    print_table(lines[0], lines[1:])
     for run in document.runs:
         if run.status == "failed":
             budget = "" if run.epsilon is None else f", ε {run.epsilon:g}"

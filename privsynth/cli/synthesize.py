@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,9 +41,10 @@ from privsynth.cli.terminal.output import (
 if TYPE_CHECKING:
     from privsynth.findings.finding import Finding
     from privsynth.pipeline.result import SynthesisResult
+    from privsynth.policy.judge import Judgement
 
 
-SHOWN = 5  # of the worst findings, on the terminal (own); the report has all
+SHOWN = 5  # findings of a verdict, on the terminal (own); the report has all
 _WORDS = {"fail": "failed", "review": "to review", "insufficient": "without enough evidence", "pass": "passed"}
 
 
@@ -180,8 +183,6 @@ def result_json(result: SynthesisResult, officer: bool) -> dict[str, Any]:
 
 
 def _say(result: SynthesisResult, officer: bool) -> None:
-    from privsynth.findings.severity import strongest
-
     folder = result.release.folder
     if officer or output_mode().verbose:
         print_findings(result.findings, officer=officer, title="Findings")
@@ -203,17 +204,33 @@ def _say(result: SynthesisResult, officer: bool) -> None:
         say(f"  not resolved     {first_names(result.unresolved)}")
         say("                   no value of these stands out from the noise: declare bounds, categories or kind: id")
     if result.judgement is not None:
-        say(f"  policy           {result.judgement.policy}: {_WORDS[result.judgement.verdict]}")
-    worst = strongest(result.findings, SHOWN)
-    for line in dict.fromkeys(f"  {_WORDS[f.verdict]:<16} {_told(f, officer)}" for f in worst):
+        hidden = 0 if officer else sum(outcome.exact for outcome in result.judgement.outcomes)
+        inside = f" ({hidden} of its {len(result.judgement.outcomes)} checks judge exact figures)" if hidden else ""
+        say(f"  policy           {result.judgement.policy}: {_WORDS[result.judgement.verdict]}{inside}")
+    for line in loud_lines(result.findings, result.judgement, officer=officer):
         say(line)
 
 
-def _told(finding: Finding, officer: bool) -> str:
-    """Return a finding as a sentence; of an exact one the name alone, unless the officer's figures are asked for."""
-    from privsynth.findings.sentences import sentence
+def loud_lines(findings: Sequence[Finding], judgement: Judgement | None, *, officer: bool) -> list[str]:
+    """Return what failed and what asks for a look, as lines that add up to what `checks_line` counts.
 
-    title = finding_title()
-    if officer or finding.visibility == "public":
-        return sentence(finding, title)
-    return f"{title(finding.name)} (an exact figure: see the officer report)"
+    Of exact findings the kinds alone are named, unless the officer's figures are asked for: which column it is stands
+    in the officer's report.
+    """
+    from privsynth.findings.sentences import sentence
+    from privsynth.findings.severity import worst_first
+    from privsynth.policy.one_verdict import unanswered_checks
+
+    title, lines = finding_title(), []
+    for verdict in ("fail", "review"):
+        own = sorted((f for f in findings if f.verdict == verdict), key=worst_first)
+        told = [f for f in own if officer or f.visibility == "public"]
+        exact = Counter(title(f.name) for f in own if not officer and f.visibility != "public")
+        said = [sentence(f, title) for f in told[:SHOWN]]
+        said += [f"and {len(told) - SHOWN} more, in the report"] if len(told) > SHOWN else []
+        said += [f"{title(o.metric)}, by the policy" for o in unanswered_checks(judgement) if o.verdict == verdict]
+        if exact:
+            kinds = [f"{name} ({n})" if n > 1 else name for name, n in exact.most_common()]
+            said.append(f"exact, {exact.total()} in the officer report: {first_names(kinds)}")
+        lines += [f"  {_WORDS[verdict]:<16} {words}" for words in said]
+    return lines

@@ -96,18 +96,22 @@ class TableCodec:
         return codec
 
     def books(self) -> dict[int, tuple[np.ndarray, ...]]:
-        """Return attribute -> (size,) groups of its codes, NULL apart: by each level of its hierarchy, from coarse to
+        """Return attribute -> (size,) groups of its codes, NULL apart, as `named_books` has them. Declared."""
+        return {at: tuple(groups for _, groups in books) for at, books in self.named_books().items()}
+
+    def named_books(self) -> dict[int, tuple[tuple[str, np.ndarray], ...]]:
+        """Return attribute -> names and (size,) groups of its codes: by each level of its hierarchy, from coarse to
         fine, then by each column that follows from it and the levels of that one's hierarchy. Declared."""
-        found: dict[int, tuple[np.ndarray, ...]] = {}
+        found: dict[int, tuple[tuple[str, np.ndarray], ...]] = {}
         for codec in self.codecs:
             if isinstance(codec, CategoryCodec) and codec.source is None and (levels := codec.groups()):
                 (at,) = self.attributes_of(codec.name)
-                found[at] = tuple(levels)
+                found[at] = tuple(levels.items())
         for codec in self.following:
             (at,) = self.attributes_of(codec.source or "")
             places = np.array([*codec.places, len(codec.values)])
-            above = [np.where(places < 0, -1, level[places]) for level in codec.groups()]
-            books = [np.unique(book, return_inverse=True)[1] for book in (*above, places)]
+            above = [(level, np.where(places < 0, -1, of[places])) for level, of in codec.groups().items()]
+            books = [(name, np.unique(of, return_inverse=True)[1]) for name, of in (*above, (codec.name, places))]
             found[at] = (*found.get(at, ()), *books)
         return found
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from privsynth.findings.finding import Finding
+from privsynth.findings.usability import JOIN
 from privsynth.wording.words import Words, words
 
+GONE = 0.05  # of how far the real extremes go: below, hardly any are left (own)
+_OF_DIFFERENCE = frozenset({"association_difference", "correlation_difference", "missing_share_difference"})
 CELL = "most_telling"  # key of a share among rows with one value, in the detail of a pair of columns
 Titles = Callable[[str], str]
 _COUNTED = ("columns", "generations", "rows", "slices")  # units of which there can be one
@@ -57,6 +60,18 @@ def _words(group: str, say: Words) -> str:
     return say.listed(group.replace(" · ", ", ").split(" × "), most=9)
 
 
+def _at_level(finding: Finding, say: Words) -> str:
+    """Return the columns of a group in words, each in the groups of codes in which it was judged."""
+    joined = {one["place"]: one for one in finding.detail.get("joined", ())}
+    if not joined:
+        return _words(finding.group, say)
+    names = finding.group.split(JOIN)
+    for at, one in joined.items():
+        key = "groups.of_level" if one["level"] else "groups.plain"
+        names[at] = say.say(key, name=names[at], n=one["groups"], level=one["level"])
+    return say.listed(names, most=9)
+
+
 def _plain(finding: Finding, title: Titles | None, say: Words) -> str:
     what, figure = _heading(finding, title, say), _figure(finding.value, say, finding.unit)
     if finding.baseline is None:
@@ -76,7 +91,7 @@ def _figure(value: float | None, say: Words, unit: str = "") -> str:
 
 
 def _distance(finding: Finding, say: Words) -> str:
-    what = _words(finding.group, say) or say.say("finding.all_columns")
+    what = _at_level(finding, say) or say.say("finding.all_columns")
     values = {"what": what, "value": say.figure(percent(finding.value or 0.0))}
     kind = _FRESH.get(finding.baseline_label) if finding.baseline is not None else None
     if kind is None:
@@ -105,17 +120,25 @@ def _rate(finding: Finding, say: Words) -> str:
     group, _, event = finding.group.partition(" · ")
     if finding.baseline is None:
         return ""
-    values = {"value": say.figure(percent(finding.value or 0.0)), "real": say.figure(percent(finding.baseline))}
+    values = {"value": say.figure(percent(finding.value or 0.0)), "real": _real_share(finding, say)}
     if event:
         return say.say("finding.rate", event=event, group=group, **values)
-    noisy = "_noisy" if finding.visibility == "public" else ""
-    return say.say(f"finding.rate_of_outcome{noisy}", group=group, **values)
+    return say.say("finding.rate_of_outcome", group=group, **values)
+
+
+def _real_share(finding: Finding, say: Words) -> str:
+    """Return the real share of a finding: of a paid one the range that its noise allows."""
+    real = say.figure(percent(finding.baseline or 0.0))
+    low, high = finding.detail.get("real_low"), finding.detail.get("real_high")
+    if low is None or high is None:
+        return say.say("share.about", share=real) if finding.visibility == "public" else real
+    return say.say("share.noisy", low=say.figure(percent(max(low, 0.0))), high=say.figure(percent(high)))
 
 
 def _share_of_group(finding: Finding, say: Words) -> str:
     if finding.baseline is None:
         return ""
-    value, real = finding.value or 0.0, say.figure(percent(finding.baseline))
+    value, real = finding.value or 0.0, _real_share(finding, say)
     if value == 0 and finding.baseline > 0:
         return say.say("finding.vanished", group=finding.group, real=real)
     return say.say("finding.group_share", group=finding.group, value=say.figure(percent(value)), real=real)
@@ -130,6 +153,13 @@ def _strength(finding: Finding, say: Words) -> str:
     return say.say(f"finding.tied_{how}", what=_words(finding.group, say), **values)
 
 
+def of_what(finding: Finding) -> str:
+    """Return which quantity the interval of a finding is about, where its sentence tells another one; else ""."""
+    if finding.value is None or finding.name not in _OF_DIFFERENCE or finding.detail.get("synthetic") is None:
+        return ""
+    return f"difference {finding.value:.2f}, ".replace("-", "−")
+
+
 def _missing(finding: Finding, say: Words) -> str:
     ours, real = finding.detail.get("synthetic"), finding.detail.get("train")
     if ours is None or real is None:
@@ -140,8 +170,12 @@ def _missing(finding: Finding, say: Words) -> str:
 
 def _tail(finding: Finding, say: Words) -> str:
     factor = finding.value or 0.0
-    if factor <= 0:
-        return say.say("finding.tail_none", group=finding.group)
+    usual = finding.detail.get("usual")
+    if factor < GONE:
+        if usual is None:
+            return say.say("finding.tail_none", group=finding.group)
+        low, high = (say.figure(f"{end:,.4g}") for end in usual)
+        return say.say("finding.tail_gone", group=finding.group, low=low, high=high)
     if factor >= 1:
         return say.say("finding.tail_further", group=finding.group, factor=say.figure(f"{factor:.1f}"))
     return say.say("finding.tail_nearer", group=finding.group, value=say.figure(percent(factor)))

@@ -19,6 +19,8 @@ from privsynth.stats.intervals import Interval
 # raise one in ten reports. They raise fewer, for intervals of distances near zero are too wide.
 ALPHA = 0.001
 BEYOND = "beyond_fresh_rows"  # key of the excess in the detail of a finding
+RATIO = "beyond_is_log_ratio"  # key: that excess is a logarithm of a ratio
+MOST_TIMES = 1_000  # a factor beyond is told as more than that (own)
 FIRST: tuple[Verdict, ...] = ("fail", "review", "insufficient", "pass", "info")
 # Families in which a failure says that somebody may be harmed: they come before any failure of likeness.
 OF_PEOPLE = frozenset({"membership", "disclosure", "alarms", "pii"})
@@ -28,25 +30,36 @@ SAME_KIND = 2  # reasons of one name among the strongest: a third says little th
 
 @dataclass(frozen=True)
 class Limits:
-    """From which excess a person has to look, from which a figure fails, and why; in the unit of the figure."""
+    """From which excess a person has to look, from which a figure fails, and why; in the unit of the figure.
+
+    Attributes:
+      ratio: they are factors, either way, and the excess is the logarithm of a ratio.
+    """
 
     review: float
     fail: float
     why: str
+    ratio: bool = False
 
     @property
     def words(self) -> str:
         """The limits as a sentence."""
+        what = "how many times too light or too heavy" if self.ratio else "how far beyond fresh real rows"
         return (
-            f"beyond fresh real rows: review above {self.review:g}, fail if the whole interval ({1 - ALPHA:.1%}) lies "
-            f"above {self.fail:g} ({self.why})"
+            f"{what}: review above {self.review:g}, fail if the whole interval ({1 - ALPHA:.1%}) lies above "
+            f"{self.fail:g} ({self.why})"
         )
+
+    @property
+    def as_excess(self) -> tuple[float, float]:
+        """The two limits on the scale of the excess."""
+        return (math.log(self.review), math.log(self.fail)) if self.ratio else (self.review, self.fail)
 
 
 MISPLACED = Limits(0.1, 0.25, "one row in ten, as the shipped policies ask of a trusted partner; one in four, own")
 STRENGTH = Limits(0.1, 0.3, "a small and a medium effect, Cohen 1988")
 SHIFTED = Limits(0.2, 0.5, "a small and a medium effect in standard deviations, Cohen 1988")
-TAILS = Limits(math.log(2), math.log(10), "as a natural logarithm: a factor of 2 or of 10 either way, own")
+TAILS = Limits(2, 10, "own", ratio=True)
 TOLD_APART = Limits(0.1, 0.25, "0.25 is halfway from guessing to certainty, own")
 RATE = Limits(0.05, 0.1, "five points, as the shipped policies ask; ten points, own")
 
@@ -65,7 +78,8 @@ def judged(finding: Finding, beyond: Interval, limits: Limits) -> Finding:
         finding,
         verdict=_verdict(beyond, limits),
         threshold=limits.words,
-        detail={**finding.detail, BEYOND: excess(beyond, limits.fail)},
+        detail={**finding.detail, BEYOND: excess(beyond, limits.as_excess[1])}
+        | ({RATIO: True} if limits.ratio else {}),
     )
 
 
@@ -75,11 +89,24 @@ def excess(beyond: Interval, fail: float) -> dict[str, float]:
 
 
 def _verdict(beyond: Interval, limits: Limits) -> Verdict:
-    if beyond.low > limits.fail:
+    review, fail = limits.as_excess
+    if beyond.low > fail:
         return "fail"
-    if beyond.value > limits.review and beyond.low > 0:
+    if beyond.value > review and beyond.low > 0:
         return "review"
-    return "insufficient" if beyond.high > limits.fail else "pass"
+    return "insufficient" if beyond.high > fail else "pass"
+
+
+def excess_words(finding: Finding) -> str:
+    """Return what is compared with the limits of a finding, which is not its value; "" where its value is."""
+    beyond = finding.detail.get(BEYOND)
+    if beyond is None or finding.value is None:
+        return ""
+    if not finding.detail.get(RATIO):
+        return f"{beyond['value']:.3f} beyond fresh real rows"
+    times = math.exp(min(float(beyond["value"]), 700.0))
+    told = f"more than {MOST_TIMES:,}" if times > MOST_TIMES else f"{times:.1f}"
+    return f"{told} times too {'light' if finding.value < 1 else 'heavy'}"
 
 
 def either_way(difference: Interval) -> Interval:
@@ -133,7 +160,7 @@ def strongest(findings: Iterable[Finding], n: int = 3) -> list[Finding]:
     ]
     harms = {id(f) for f in against if f.verdict == "fail" and f.family in OF_PEOPLE}
     against.sort(key=lambda f: (id(f) not in harms, *worst_first(f)))
-    varied = _pick(against, n, lambda f, chosen: sum(_kind(f) == _kind(c) for c in chosen) < SAME_KIND)
+    varied = _pick(against, n, lambda f, chosen: sum(kind_of(f) == kind_of(c) for c in chosen) < SAME_KIND)
     return varied if len(varied) == n else _pick(against, n, lambda f, chosen: True)
 
 
@@ -148,14 +175,15 @@ def _pick(ranked: Sequence[Finding], n: int, fits: Callable[[Finding, list[Findi
     return chosen
 
 
-def _kind(finding: Finding) -> str:
+def kind_of(finding: Finding) -> str:
+    """Return the name of a finding without the end that says how it was picked or joined."""
     return finding.name.removesuffix("_worst").removesuffix("_mean")
 
 
 def subject(finding: Finding) -> frozenset[str]:
     """Return what a finding is about: its columns, or its group and outcome; its name where it is about all rows."""
     if not finding.group:
-        return frozenset({f"all rows: {_kind(finding)}"})
+        return frozenset({f"all rows: {kind_of(finding)}"})
     group = finding.group.split(" (")[0] if finding.family == "fidelity" else finding.group
     parts = (part for place in group.split(" · ") for part in place.split(" × "))
     if finding.family == "bias":  # "sex=F, ethnicity=x" is a part of "ethnicity=x"

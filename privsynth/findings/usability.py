@@ -10,6 +10,7 @@ COLUMNS = ("resolved", "coarse", "lost", "empty")
 EMPTY = "where real cells are not missing, the declared kind does not fit how they are written; correct the schema"
 HIDDEN = ("hidden_columns", "hidden_pairs")
 COUNTS = ("pairs", "pairs_hidden")
+JOIN = " × "  # between the names of two columns
 SHOWN = 6  # names in a sentence; report.json has all (own)
 MOST_PAIRS = 5_000  # hidden pairs of a table in report.json (own): all of 100 columns, about half a megabyte
 
@@ -35,6 +36,29 @@ class HiddenTie:
 
 
 @dataclass(frozen=True, kw_only=True)
+class JoinedCodes:
+    """That a tie was judged in groups of the codes of a column, and code by code nothing is known of it.
+
+    Attributes:
+      tie: of which two columns: "diagnosis × ward".
+      place: which of them, 0 or 1.
+      groups, codes: how many groups, of how many codes; missing cells aside.
+      level: the declared level of the groups, such as "chapter"; "" where they are none.
+    """
+
+    tie: str
+    place: int
+    groups: int
+    codes: int
+    level: str = ""
+
+    @property
+    def text(self) -> str:
+        """The groups in words."""
+        return f"in {self.groups:,} groups" + (f": {self.level}" if self.level else "")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Usability:
     """What is worth something; a function of released figures and public facts alone.
 
@@ -46,6 +70,7 @@ class Usability:
       kept: the strongest ties between two columns, where the real rows have them too.
       missed: ties of the synthetic rows that the real rows have not, or not so.
       unclear: ties that noise hides.
+      judged_in: of these ties, those that were judged in groups of codes.
       hidden_columns: each column that is noise, and at how many rows it would not be.
       hidden_pairs: each pair of columns that noise hides, the most relevant first; at most `MOST_PAIRS`.
       pairs, pairs_hidden: how many pairs there are, and how many of them are hidden; 0 where no pairs are measured.
@@ -58,6 +83,7 @@ class Usability:
     kept: tuple[str, ...] = ()
     missed: tuple[str, ...] = ()
     unclear: tuple[str, ...] = ()
+    judged_in: tuple[JoinedCodes, ...] = field(default=(), metadata={"omit_empty": True})
     hidden_columns: tuple[HiddenTie, ...] = field(default=(), metadata={"omit_empty": True})
     hidden_pairs: tuple[HiddenTie, ...] = field(default=(), metadata={"omit_empty": True})
     pairs: int = field(default=0, metadata={"omit_empty": True})
@@ -108,10 +134,21 @@ class Usability:
         found += [("Empty", text)] if (text := self.empty_text()) else []
         return [*found, ("Strongest ties", ties)] if (ties := self.ties_text()) else found
 
+    def levels(self, tie: str) -> dict[int, JoinedCodes]:
+        """Return place -> in which groups a column of a tie was judged; empty where each code was judged."""
+        return {one.place: one for one in self.judged_in if one.tie == tie}
+
+    def tie_text(self, tie: str) -> str:
+        """Return a tie with the level at which it was judged: "diagnosis (in 21 groups: chapter) × ward"."""
+        levels = self.levels(tie)
+        names = tie.split(JOIN) if levels else [tie]
+        told = [f"{name} ({levels[at].text})" if at in levels else name for at, name in enumerate(names)]
+        return JOIN.join(told)
+
     def ties_text(self) -> str:
         """Return what became of the strongest ties between columns; "" where none was looked at."""
         parts = [
-            f"{words}: {first(ties)}"
+            f"{words}: {first([self.tie_text(tie) for tie in ties])}"
             for words, ties in (
                 ("mostly kept", self.kept),
                 ("not as in the real table", self.missed),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,6 +13,7 @@ from privsynth.ledger.events import (
     DEFAULT_CAP_EPSILON,
     DELTA_UNITS,
     EPSILON_UNITS,
+    LedgerRun,
     State,
     cap_units,
     delta_text,
@@ -27,10 +29,13 @@ class Account:
       dataset: the name under which releases of the same persons are counted together.
       units: the units of privacy that its releases named, for example ("patient_id",); sums are over all of
         them, and where there are several, no sum is a promise about any (docs/guarantee.md, section 6).
-      n_releases: runs that cost something, killed and failed ones included.
-      n_completed: runs among them that ended well.
-      released_units: the units of privacy that these named.
+      n_completed: releases: runs that ended well.
+      n_stopped: runs that stopped early, by what they had released: they cost part of their budget.
+      n_unreleased: all runs that cost something and released nothing: stopped, failed, killed or still at work.
+      released_units: the units of privacy that completed and stopped runs named.
       released_epsilon_units, released_delta_units: what these cost, with what was carried over from an older ledger.
+      released_mu: what completed releases compose to, (μ, the probability that it leaves out), if none was planned by
+        what another showed; None where one is not known, and where a run was stopped or cost was carried over.
     """
 
     dataset: str
@@ -39,11 +44,13 @@ class Account:
     cap_delta_units: int
     spent_epsilon_units: int
     spent_delta_units: int
-    n_releases: int
     n_completed: int
+    n_stopped: int = 0
+    n_unreleased: int = 0
     released_units: tuple[str, ...] = ()
     released_epsilon_units: int = 0
     released_delta_units: int = 0
+    released_mu: tuple[float, float] | None = None
 
     @property
     def left_epsilon_units(self) -> int:
@@ -60,7 +67,10 @@ class Account:
         """Whether anything was spent, or the cap is another than the default."""
         default = cap_units(epsilon=DEFAULT_CAP_EPSILON, delta=DEFAULT_CAP_DELTA)
         spent = self.spent_epsilon_units or self.spent_delta_units
-        return bool(self.n_releases or spent) or (self.cap_epsilon_units, self.cap_delta_units) != default
+        return (
+            bool(self.n_completed or self.n_unreleased or spent)
+            or (self.cap_epsilon_units, self.cap_delta_units) != default
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the account as JSON-able data, amounts as numbers."""
@@ -71,8 +81,9 @@ class Account:
             "units": list(self.units),
             **{name: float(Fraction(units, EPSILON_UNITS)) for name, units in amounts.items()},
             **{name: float(Fraction(units, DELTA_UNITS)) for name, units in deltas.items()},
-            "releases": self.n_releases,
+            "releases": self.n_completed,
             "completed": self.n_completed,
+            "released_nothing": self.n_unreleased,
         }
 
 
@@ -81,6 +92,8 @@ def account_of(state: State, dataset: str) -> Account:
     runs = state.charged(dataset)
     cap, spent = state.cap(dataset), state.spent(dataset)
     completed = [run for run in runs if run.status == "completed"]
+    stopped = [run for run in runs if run.status == "stopped"]
+    told = completed + stopped
     carried = state.carried_over(dataset)
     return Account(
         dataset=state.spelling(dataset),
@@ -89,12 +102,22 @@ def account_of(state: State, dataset: str) -> Account:
         cap_delta_units=cap[1],
         spent_epsilon_units=spent[0],
         spent_delta_units=spent[1],
-        n_releases=len(runs),
         n_completed=len(completed),
-        released_units=tuple(dict.fromkeys(run.unit for run in completed)),
-        released_epsilon_units=carried[0] + sum(run.epsilon_units for run in completed),
-        released_delta_units=carried[1] + sum(run.delta_units for run in completed),
+        n_stopped=len(stopped),
+        n_unreleased=len(runs) - len(completed),
+        released_units=tuple(dict.fromkeys(run.unit for run in told)),
+        released_epsilon_units=carried[0] + sum(run.epsilon_units for run in told),
+        released_delta_units=carried[1] + sum(run.delta_units for run in told),
+        released_mu=None if stopped or any(carried) else _composed(completed),
     )
+
+
+def _composed(completed: Sequence[LedgerRun]) -> tuple[float, float] | None:
+    """Return what releases compose to: μ² adds up (Dong, Roth & Su 2022), and so do the probabilities."""
+    known = [run.mu for run in completed if run.mu is not None]
+    if not known or len(known) < len(completed):
+        return None
+    return math.sqrt(math.fsum(mu**2 for mu, _ in known)), math.fsum(left_out for _, left_out in known)
 
 
 def amount_text(pair: tuple[int, int]) -> str:

@@ -89,7 +89,11 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerRun:
-    """What the events say about one reservation."""
+    """What the events say about one reservation.
+
+    Attributes:
+      mu: of a completed release, (μ, the probability that it leaves out); None where the ledger does not know it.
+    """
 
     run_id: str
     dataset: str
@@ -98,6 +102,7 @@ class LedgerRun:
     delta_units: int
     status: Status = "reserved"
     fingerprint: str | None = None
+    mu: tuple[float, float] | None = None
 
     @property
     def charge(self) -> tuple[int, int]:
@@ -333,4 +338,6 @@ def _apply(state: State, event: Event) -> None:
         elif event.kind == "bound":
             state.runs[run.run_id] = replace(run, fingerprint=str(event.payload["fingerprint"]))
         else:
-            state.runs[run.run_id] = replace(run, status=_BECOMES[event.kind])
+            known = event.payload if event.kind == "completed" else {}
+            mu = (float(known["mu"]), float(known["mu_delta"])) if "mu" in known else None
+            state.runs[run.run_id] = replace(run, status=_BECOMES[event.kind], mu=mu)

@@ -35,6 +35,7 @@ class Reservation:
         self.run_id = run_id
         self.units = units
         self._used: tuple[float | None, float | None] | None = None  # of a release that is whole
+        self._mu: tuple[float, float] | None = None
 
     def __repr__(self) -> str:
         return f"Reservation(dataset={self.dataset!r}, run_id={self.run_id!r})"
@@ -94,7 +95,12 @@ class Reservation:
 
         self._ledger.append(decide)
 
-    def complete(self, epsilon_spent: float | None = None, delta_spent: float | None = None) -> None:
+    def complete(
+        self,
+        epsilon_spent: float | None = None,
+        delta_spent: float | None = None,
+        mu: tuple[float, float] | None = None,
+    ) -> None:
         """Record that the release is whole. The full reservation stays charged, also where less was used.
 
         Where the ledger cannot be written, the run stays charged, and `close` tries to record the same once more: a
@@ -103,12 +109,13 @@ class Reservation:
         Args:
           epsilon_spent, delta_spent: what the mechanisms cost in the end, for the record; None means all of
             it.
+          mu: the release is μ-GDP but for outcomes of a total probability, (μ, that probability); None if it is not.
         Raises:
           BudgetExceeded: they cost more than was reserved; the release must not leave.
           BudgetError: nothing was drawn, or the run has ended.
           LedgerError: it could not be recorded.
         """
-        self._used = (epsilon_spent, delta_spent)
+        self._used, self._mu = (epsilon_spent, delta_spent), mu
         try:
             self._ledger.append(lambda state: self._completed(self._expect(state, "complete", "drawn")))
         except LedgerError:
@@ -127,7 +134,8 @@ class Reservation:
                 f"The run {self.run_id!r} used {amount_text(used)} where it had reserved {amount_text(held)}. "
                 "The release must not leave."
             )
-        return self._draft("completed", {"epsilon_units_used": used[0], "delta_units_used": used[1]})
+        gaussian = {} if self._mu is None else {"mu": self._mu[0], "mu_delta": self._mu[1]}
+        return self._draft("completed", {"epsilon_units_used": used[0], "delta_units_used": used[1], **gaussian})
 
     def stop(self, epsilon_spent: float) -> None:
         """Record that the run ended early, by what it had released: less ε stays charged, and the whole δ.

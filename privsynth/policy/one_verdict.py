@@ -14,7 +14,7 @@ from privsynth.findings.finding import Finding, Verdict
 from privsynth.findings.severity import FIRST
 from privsynth.policy.definition import Check
 from privsynth.policy.files import LoadedPolicy
-from privsynth.policy.judge import Decision, Judgement, decide, looked_at
+from privsynth.policy.judge import CheckOutcome, Decision, Judgement, decide, looked_at
 
 
 def with_policy(loaded: LoadedPolicy | None, findings: Iterable[Finding]) -> list[Finding]:
@@ -30,7 +30,7 @@ def with_policy(loaded: LoadedPolicy | None, findings: Iterable[Finding]) -> lis
         return known
     demands: dict[int, list[Check]] = {}
     for check in loaded.policy.checks:
-        for finding in looked_at(check, known) if check.judge != "verdict" else ():
+        for finding in looked_at(check, known):
             demands.setdefault(id(finding), []).append(check)
     return [_worse(finding, demands.get(id(finding), ()), loaded) for finding in known]
 
@@ -43,6 +43,11 @@ def public_policy(loaded: LoadedPolicy | None) -> LoadedPolicy | None:
 def _worse(finding: Finding, demands: Iterable[Check], loaded: LoadedPolicy) -> Finding:
     for check in demands:
         told: Verdict = decide(check, finding)
+        if check.judge == "verdict":
+            # Its own verdict already; but a figure that no threshold of its own passes has met the policy's demand.
+            if finding.verdict == "info" and finding.value is not None:
+                finding = replace(finding, verdict=told)
+            continue
         if FIRST.index(told) < FIRST.index(finding.verdict):
             words = f"{check.demand} (policy {loaded.policy.policy}: {check.source})"
             finding = replace(finding, verdict=told, threshold=words)
@@ -62,8 +67,12 @@ def verdict_counts(findings: Iterable[Finding], judgement: Judgement | None) -> 
 
 def unanswered(judgement: Judgement | None) -> list[dict[str, Decision]]:
     """Return the verdicts of the checks that no finding answers: of the promise, or where there is no such figure."""
-    outcomes = () if judgement is None else judgement.outcomes
-    return [{"verdict": outcome.verdict} for outcome in outcomes if outcome.alone]
+    return [{"verdict": outcome.verdict} for outcome in unanswered_checks(judgement)]
+
+
+def unanswered_checks(judgement: Judgement | None) -> list[CheckOutcome]:
+    """Return the checks that no finding answers: of the promise, or where there is no such figure."""
+    return [] if judgement is None else [outcome for outcome in judgement.outcomes if outcome.alone]
 
 
 def overall(findings: Iterable[Finding], judgement: Judgement | None) -> Literal["pass", "review", "fail"]:

@@ -104,6 +104,13 @@ class SpendingPlan:
         """δ at which the noise is converted to ε."""
         return self.budget.delta - self.discovery_delta - self.stopping_delta
 
+    @property
+    def promised_mu(self) -> tuple[float, float] | None:
+        """μ of the whole plan, and the δ of thresholds that it leaves out; None where it trains."""
+        if self.training is not None:
+            return None
+        return gdp_mu(self.budget.epsilon, self.gaussian_delta), self.discovery_delta
+
     def events(self) -> list[Event]:
         """Return the events of the plan, spent to the end."""
         events: list[Event] = [GaussianEvent(noise_multiplier=m**-0.5) for m in self.parts.values() if m > 0]

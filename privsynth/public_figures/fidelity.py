@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
@@ -101,8 +102,27 @@ def tie_findings(
     distances = _distances(data, synthetic, [tie.marginal for tie in ties.values()])
     rows, sigma = _release(data, mechanisms, distances, mu_squared, "distance of the strongest ties")
     return [
-        _beyond_chance(_tie_finding(value, tie, sigma, data), tie.most_chance, sigma / data.n_rows, len(rows))
+        _beyond_chance(
+            _tie_finding(value, tie, sigma, data, joined_of(inputs, tie.marginal)),
+            tie.most_chance,
+            sigma / data.n_rows,
+            len(rows),
+        )
         for value, tie in zip(rows, ties.values(), strict=True)
+    ]
+
+
+def joined_of(inputs: PaidInputs, marginal: Marginal) -> list[dict[str, Any]]:
+    """Return at which level each column of a pair was judged whose codes are joined, as `tie_distance` tells it.
+
+    NULL, the last code, is a group of its own, and not counted.
+    """
+    return [
+        {"place": place, "groups": shape - 1, "codes": len(groups) - 1, "level": inputs.level_of(attribute, groups)}
+        for place, (attribute, groups, shape) in enumerate(
+            zip(marginal.attributes, marginal.groups, marginal.shape, strict=True)
+        )
+        if shape < len(groups)
     ]
 
 
@@ -267,11 +287,17 @@ def _column_finding(i: int, rows: float, sigma: float, data: Encoded) -> Finding
     return _distance_finding("tvd_1way", attribute.name, rows, sigma, data, "this column", note, useless=one)
 
 
-def _tie_finding(rows: float, tie: PairTie, sigma: float, data: Encoded) -> Finding:
+def _tie_finding(
+    rows: float, tie: PairTie, sigma: float, data: Encoded, joined: Sequence[dict[str, Any]] = ()
+) -> Finding:
     names = [data.attributes[a].name for a in tie.marginal.attributes]
-    sizes = zip(names, tie.marginal.shape, (len(group) for group in tie.marginal.groups), strict=True)
-    joined = [f"{name} in {groups} groups" for name, groups, codes in sizes if groups < codes]
-    note = f" Codes are joined as was declared, {' and '.join(joined)}, which have the tie." if joined else ""
+    levels = [f"{names[one['place']]} in {one['groups']} groups" for one in joined]
+    note = (
+        f" It was judged with {' and '.join(levels)}, as was declared, which have the tie; single codes may show none "
+        "of it."
+        if joined
+        else ""
+    )
     value, half = rows / data.n_rows, 1.96 * sigma / data.n_rows
     low, high = max(value - half, 0.0), min(max(value + half, 0.0), 1.0)
     return paid_figure(
@@ -292,6 +318,7 @@ def _tie_finding(rows: float, tie: PairTie, sigma: float, data: Encoded) -> Find
         f"the noise of the release.{note}",
         source=SOURCE,
         detail={"by_chance": tie.chance}
+        | ({"joined": list(joined)} if joined else {})
         | ({"by_chance_at_most": tie.most_chance} if tie.most_chance > tie.chance else {}),
     )
 

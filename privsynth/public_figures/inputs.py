@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from privsynth.codecs.columns import CategoryCodec
+from privsynth.codecs.contingency import told_apart
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.codecs.table import TableCodec
 
@@ -59,6 +60,11 @@ class PaidInputs:
         """Return column -> attribute for the columns that are one attribute."""
         found = {name: self.codec.attributes_of(name) for name in columns}
         return {name: indices[0] for name, indices in found.items() if len(indices) == 1}
+
+    def level_of(self, attribute: int, groups: np.ndarray) -> str:
+        """Return the name of the declared level at which (size,) groups join codes; "" where they are no one level."""
+        books = self.codec.named_books().get(attribute, ())
+        return next((name for name, book in books if np.array_equal(told_apart([book]), groups)), "")
 
     def may_be_missing(self, column: str) -> bool:
         """Return whether a column with one attribute may lack a value; as declared, or as it was bought."""

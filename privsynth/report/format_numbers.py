@@ -17,6 +17,7 @@ _ONE = {
     "standard deviations": "standard deviation",
 }
 _UNWRITTEN = "mu"
+MOST_DIGITS = 6  # after the point, of a figure just below one (own)
 
 
 def number(value: float | None, unit: str = "") -> str:
@@ -90,4 +91,8 @@ def _magnitude(size: float, *, whole: bool) -> str:
     if size >= 100:
         return f"{size:,.0f}"
     digits = 1 if size >= 10 else 2 if size >= 1 else 3 if size >= 0.01 else 4 if size >= 0.001 else 5
-    return f"{size:.{digits}f}"
+    text = f"{size:.{digits}f}"
+    while size < 1 and float(text) == 1 and digits < MOST_DIGITS:  # "1.000 to 1" would be an interval of one number
+        digits += 1
+        text = f"{size:.{digits}f}"
+    return text

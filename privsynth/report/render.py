@@ -12,17 +12,20 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from privsynth.findings.sentences import of_what
+from privsynth.findings.severity import excess_words
 from privsynth.pages.templates import templates_dir
 from privsynth.report import explain_epsilon, format_numbers
 from privsynth.report.blocks import zero_note
 from privsynth.report.charts import promise, svg
 from privsynth.report.headlines import headlines
 from privsynth.report.pictures import pictures_of
-from privsynth.report.records.promise import Guarantee
+from privsynth.report.records.promise import EarlierReleases, Guarantee
 from privsynth.report.regulation.annex import annex
 from privsynth.report.report_data import ReportData
 from privsynth.report.sections import left_out_words, sections, unmeasured
 from privsynth.report.sheet.decision_sheet import Deed, decision_sheet
+from privsynth.report.sheet.together import together_sentence
 from privsynth.report.sheet.uses import doubted_ties
 from privsynth.report.titles import GLOSSARY, STATUSES, VERDICTS, plain_part, titles_by
 from privsynth.report.verdict_rows import checks, tally
@@ -73,7 +76,7 @@ def render(report: ReportData, titles: Mapping[str, str]) -> str:
             verdicts=VERDICTS,
             statuses=STATUSES,
             glossary=GLOSSARY,
-            promise=None if report.guarantee is None else _promise(report.guarantee),
+            promise=None if report.guarantee is None else _promise(report.guarantee, report.earlier),
             pictures=pictures_of(report),
         )
     )
@@ -105,7 +108,9 @@ def _environment(folder: Path) -> Environment:
         sentence=lambda words: f"{words[:1].upper()}{words[1:]}.",
     )
     environment.tests["foreign"] = lambda text: isinstance(text, Foreign)
-    environment.globals.update(interval=format_numbers.interval, zero_note=zero_note)
+    environment.globals.update(
+        interval=format_numbers.interval, zero_note=zero_note, excess_words=excess_words, of_what=of_what
+    )
     return environment
 
 
@@ -119,7 +124,7 @@ def report_style() -> str:
     return "\n" + "".join((templates_dir() / name).read_text(encoding="utf-8") for name in ("report.css", "charts.css"))
 
 
-def _promise(g: Guarantee) -> dict[str, Any]:
+def _promise(g: Guarantee, earlier: EarlierReleases | None) -> dict[str, Any]:
     """Return the pictures and words that explain the guarantee."""
     bounds: dict[str, Any] = {"epsilon": g.epsilon, "delta": g.delta, "mu": g.mu, "mu_delta": g.mu_delta}
     cards = explain_epsilon.risk_cards(**bounds)
@@ -132,6 +137,7 @@ def _promise(g: Guarantee) -> dict[str, Any]:
         "membership": explain_epsilon.membership_sentence(**bounds),
         "delta": explain_epsilon.delta_sentence(g.delta),
         "which": explain_epsilon.which_sentence(**bounds),
+        "together": "" if earlier is None else together_sentence(g, earlier),
         "percent": explain_epsilon.percent,
         "left_out": left_out_words(g),
     }

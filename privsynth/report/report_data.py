@@ -54,6 +54,8 @@ class ReportData:
       extensions: sources and audits that were taken from other packages; not written if there are none.
       policy: the verdicts of a policy; in a public report only of one that looks at public figures alone.
       earlier: the releases of the same dataset before this one; not written where no ledger was asked.
+      approvals: how many people who did not make the release have to approve it by the policy; 0, and not written,
+        without a policy.
       recipients: what the policy lets each recipient do; not written if it names none.
       sign_offs: what people decided, where this edition was made after that.
       edition: of which draft this is the approved edition; not written in a draft.
@@ -90,6 +92,7 @@ class ReportData:
     prior: PriorRecord | None = field(default=None, metadata={"omit_empty": True})
     earlier: EarlierReleases | None = field(default=None, metadata={"omit_empty": True})
     policy_inside: bool = field(default=False, metadata={"omit_empty": True})
+    approvals: int = field(default=0, metadata={"omit_empty": True})
     recipients: tuple[Terms, ...] = field(default=(), metadata={"omit_empty": True})
     sign_offs: tuple[SignOff, ...] = field(default=(), metadata={"omit_empty": True})
     edition: ApprovedEdition | None = field(default=None, metadata={"omit_empty": True})

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from privsynth.findings.families import FAMILIES, families
 from privsynth.findings.finding import Finding
 from privsynth.findings.sentences import sentence
-from privsynth.findings.severity import worst_first
+from privsynth.findings.severity import kind_of, subject, worst_first
 from privsynth.report.blocks import FindingGroup, blocks_of
 from privsynth.report.overviews import overviews_of
 from privsynth.report.records.promise import Guarantee
@@ -64,7 +64,10 @@ def sections(report: ReportData, title: Titles) -> list[Section]:
 def worst(findings: Sequence[Finding], title: Titles, most: int) -> tuple[tuple[Finding, str], ...]:
     """Return the worst findings that have a figure, with what they say in a sentence."""
     measured = sorted((f for f in findings if f.value is not None), key=worst_first)
-    return tuple((finding, sentence(finding, title)) for finding in measured[:most])
+    # The worst pair of columns is one of the pairs, and would be told twice.
+    single = {(f.name, subject(f), f.visibility) for f in measured}
+    told = [f for f in measured if f.name == kind_of(f) or (kind_of(f), subject(f), f.visibility) not in single]
+    return tuple((finding, sentence(finding, title)) for finding in told[:most])
 
 
 def left_out_words(g: Guarantee) -> str:

@@ -107,7 +107,7 @@ def test_a_fit_is_a_release_in_the_ledger_and_costs_what_it_says(privsynth_home)
     made = unfitted().fit(frame)
     pd.testing.assert_frame_equal(frame, before)
     (account,) = Ledger(privsynth_home).accounts()
-    assert (account.dataset, account.n_releases, account.to_json()["spent_epsilon"]) == ("stays", 1, 1.0)
+    assert (account.dataset, account.n_completed, account.to_json()["spent_epsilon"]) == ("stays", 1, 1.0)
     assert (made.epsilon_, made.delta_, made.unit_, made.dataset_) == (1, 1e-6, "patient", "stays")
     assert made.feature_names_in_.tolist() == list(frame.columns)
     assert made.n_features_in_ == 4

@@ -1,6 +1,7 @@
 """The registry: isolation, repeatability, odd tables, and words that a machine may not use."""
 
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from privsynth.audit.common.audit import Audit
 from privsynth.audit.common.audit_tables import AuditTables
 from privsynth.audit.common.running import not_run
 from privsynth.audit.common.settings import LEVELS, AuditSettings
+from privsynth.audit.membership.attacks import pre_registered
 from privsynth.audit.registry import AUDITS, left_out, run_audits
 from privsynth.errors import ConfigError
 
@@ -141,7 +143,16 @@ def test_an_audit_runs_at_a_level_or_says_what_it_leaves_out():
         assert set(entry.levels) | set(entry.left_out) >= set(LEVELS), name
         assert all(text.endswith(".") for text in entry.left_out.values()), name
     for level in LEVELS:
-        assert set(left_out(level)) == {name for name, entry in AUDITS.items() if level in entry.left_out}
+        told = {name for name, entry in AUDITS.items() if level in entry.left_out}
+        assert set(left_out(AuditSettings(level=level))) == told | {"membership"}
+
+
+def test_an_attack_that_ran_is_not_said_to_be_left_out():
+    told = SimpleNamespace(fitted=SimpleNamespace(settings=lambda: {"tables": [[0, 1]]}))
+    for known in (True, False):
+        settings = AuditSettings(level="standard", model=told if known else None)
+        assert ("mama_mia" in pre_registered(settings)) is known
+        assert ("MAMA-MIA" not in left_out(settings)["membership"]) is known
 
 
 def test_a_level_leaves_out_what_it_says(monkeypatch, people, tables_of):
@@ -158,8 +169,8 @@ def test_a_level_leaves_out_what_it_says(monkeypatch, people, tables_of):
     assert [level for level, _, _ in seen] == ["deep"]
     assert seen[0][1] is None
     assert callable(seen[0][2])
-    assert left_out("quick")["alarms"] == "All."
-    assert "alarms" not in left_out("deep")
+    assert left_out(AuditSettings(level="quick"))["alarms"] == "All."
+    assert "alarms" not in left_out(AuditSettings(level="deep"))
 
 
 def test_an_interrupt_keeps_what_was_finished(monkeypatch, people, tables_of):

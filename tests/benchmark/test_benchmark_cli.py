@@ -50,6 +50,15 @@ def test_the_watermark_is_said_before_anything_else(made, tmp_path):
     assert "keep it inside" in result.stdout
 
 
+def test_many_figures_have_a_line_each(monkeypatch, tmp_path):
+    figures = {f"figure{i}": i / 10 for i in range(9)}
+    found = a_document(a_run("flat:marginal", figures=figures), ceiling=figures)
+    monkeypatch.setattr(runner, "benchmark", lambda config, progress: found)
+    shown = run("benchmark", "a.csv", "--unit", "row", "--out", tmp_path / "out").stdout
+    assert "flat:marginal" in shown
+    assert [line.split() for line in shown.splitlines() if "figure3" in line] == [["figure3", "0.3000", "0.3000"]]
+
+
 def test_json_is_one_object_and_still_watermarked(made, tmp_path):
     result = run("benchmark", "a.csv", "--unit", "row", "--out", tmp_path / "out", "--json")
     data = json.loads(result.stdout)

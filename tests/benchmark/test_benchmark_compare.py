@@ -92,6 +92,21 @@ def test_a_code_book_adds_a_line_that_is_set_beside_the_same_others(compare, doc
     assert "| 0.710 ± 0.014 | 0.900 | 0.800 MST-s |" in compare.behind(tables)
 
 
+def test_linked_tables_have_results_and_a_part_of_their_own(compare, tmp_path):
+    found = {"count": 0.9, "within": 0.8, "c2st": 0.7, "keys": 1.0}
+    late = {"status": "failed", "reason": "it was stopped after 15 minutes", "figures": {}, "fit_s": None}
+    made = a_document(a_run(figures=found, fit_cpu_s=2.0), a_run("sdv:hma", None, **late), ceiling=found)
+    assert made.table is not None
+    persons = {"tables": ("users", "purchases"), "train_rows": 3_000, "train_persons": 1_000, "holdout_persons": 250}
+    compare.take("shop", made.model_copy(update={"table": made.table.model_copy(update=persons)}), tmp_path)
+    assert compare.read(tmp_path) == []
+    page = compare.linked(compare.read(tmp_path, "linked"))
+    assert "1,000 persons with 2,000 rows below them" in page
+    assert "| real persons |  |  | 0.900 | 0.800 | 1.000 | 0.700 |  |" in page
+    assert "| **`marginal`** | 1 | 1 | 0.900 | 0.800 | 1.000 | 0.700 | 2.0 |" in page
+    assert "| `sdv:hma` | not private | 0 | it was stopped after 15 minutes |" in page
+
+
 def test_a_page_without_a_place_for_a_part_is_refused(compare):
     assert compare.filled("a\n<!-- x -->\nold\n<!-- end -->\nb", {"x": "new"}) == (
         "a\n<!-- x -->\n\nnew\n<!-- end -->\nb"
@@ -103,7 +118,8 @@ def test_a_page_without_a_place_for_a_part_is_refused(compare):
 def test_the_pages_hold_what_the_results_say(compare):
     tables = compare.read(compare.RESULTS)
     page = (compare.DOCS / "benchmark.md").read_text(encoding="utf-8")
-    assert page == compare.filled(page, compare.parts(tables)), "run experiments/compare.py"
+    linked = {"linked": compare.linked(compare.read(compare.RESULTS, "linked"))}
+    assert page == compare.filled(page, compare.parts(tables) | linked), "run experiments/compare.py"
     written = (compare.DOCS / "benchmark-tables.md").read_text(encoding="utf-8")
     assert written == compare.details(tables), "run experiments/compare.py"
     assert EXPERIMENTS == compare.HERE

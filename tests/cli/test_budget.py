@@ -76,7 +76,7 @@ def test_show_json_is_exact(used):
         "dataset": "admissions", "units": ["patient_id"],
         "cap_epsilon": 10.0, "spent_epsilon": 2.5, "left_epsilon": 7.5,
         "cap_delta": 1e-5, "spent_delta": 1e-6, "left_delta": 9e-6,
-        "releases": 1, "completed": 1,
+        "releases": 1, "completed": 1, "released_nothing": 0,
     }  # fmt: skip
 
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
 
 from privsynth.findings.families import FAMILIES
 from privsynth.findings.finding import Finding
-from privsynth.findings.sentences import _SENTENCES, CELL, percent, sentence, share
+from privsynth.findings.sentences import _SENTENCES, CELL, of_what, percent, sentence, share
 from privsynth.findings.severity import (
     BEYOND,
     MISPLACED,
     RATE,
+    TAILS,
+    TOLD_APART,
     either_way,
     excess,
+    excess_words,
     judged,
     severity,
     strongest,
@@ -146,3 +150,71 @@ def test_a_part_of_a_group_is_no_further_reason():
     found = strongest([whole, part, other], 3)
     assert other in found
     assert len(found) == 2
+
+
+def test_limits_and_what_is_compared_with_them_can_be_read():
+    """Nobody has to take a logarithm or to subtract what guessing reaches."""
+    gone = judged(
+        finding("tail_weight", value=2e-5), either_way(Interval(math.log(2e-5), math.log(1e-5), math.log(4e-5))), TAILS
+    )
+    assert gone.verdict == "fail"
+    assert gone.threshold.startswith(
+        "how many times too light or too heavy: review above 2, fail if the whole interval"
+    )
+    assert "above 10 (own)" in gone.threshold
+    assert excess_words(gone) == "more than 1,000 times too light"
+    heavy = judged(
+        finding("tail_weight", value=3.0), either_way(Interval(math.log(3), math.log(2.5), math.log(3.5))), TAILS
+    )
+    assert (heavy.verdict, excess_words(heavy)) == ("review", "3.0 times too heavy")
+    apart = judged(finding("c2st_auroc", value=0.641), Interval(0.141, 0.12, 0.16), TOLD_APART)
+    assert (apart.verdict, excess_words(apart)) == ("review", "0.141 beyond fresh real rows")
+    assert apart.threshold.startswith("how far beyond fresh real rows: review above 0.1")
+    assert excess_words(finding("base_rate", value=0.4)) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "more", "words"),
+    [
+        (
+            "tail_weight",
+            2e-5,
+            {"detail": {"usual": [0.3, 26.5]}},
+            "stay: hardly any extreme values are left: the real ones beyond the usual range (the middle 98 %, "
+            "0.3 to 26.5) have no counterpart.",
+        ),
+        (
+            "representation",
+            0.005,
+            {"visibility": "public", "baseline": 0.0, "detail": {"real_low": -0.01, "real_high": 0.002}},
+            "stay makes up 0.5 % of the rows in place of 0 % to 0.2 % (noisy).",
+        ),
+        (
+            "representation",
+            0.005,
+            {"visibility": "public", "baseline": 0.0},
+            "stay makes up 0.5 % of the rows in place of about 0 % (noisy).",
+        ),
+        (
+            "representation",
+            0.005,
+            {"baseline": 0.0, "visibility": "officer"},
+            "stay makes up 0.5 % of the rows in place of 0 %.",
+        ),
+    ],
+)
+def test_sentences_tell_noisy_figures_as_noisy_and_lost_extremes_as_lost(name, value, more, words):
+    assert sentence(finding(name, value=value, group="stay", **more)) == words
+
+
+def test_the_interval_of_a_difference_is_named_where_the_sentence_tells_two_sides():
+    tied = finding(
+        "association_difference",
+        value=-0.508,
+        low=-0.522,
+        high=-0.495,
+        detail={"synthetic": 0.34, "train": 0.85},
+        group="a × b",
+    )
+    assert of_what(tied) == "difference −0.51, "
+    assert of_what(finding("tvd_1way", value=0.2)) == ""

@@ -241,6 +241,17 @@ def test_the_first_error_is_told_when_the_ledger_cannot_be_written_either(ledger
         raise ZeroDivisionError
 
 
+def test_releases_compose_by_mu_where_the_ledger_knows_it_of_all(ledger):
+    for run, mu in (("run-1", (0.3, 1e-7)), ("run-2", (0.4, 1e-7))):
+        with reserve(ledger, run) as reservation:
+            reservation.bind(PRINT_A)
+            reservation.mark_drawn()
+            reservation.complete(0.9, 0.0, mu=mu)
+    assert ledger.account("adm").released_mu == pytest.approx((0.5, 2e-7))
+    finish(ledger, "run-3")  # a release that trains, or of an earlier version
+    assert ledger.account("adm").released_mu is None
+
+
 def test_a_run_that_stops_early_is_charged_with_what_it_says_and_the_whole_delta(ledger):
     with reserve(ledger) as reservation:
         reservation.bind(PRINT_A)
@@ -249,7 +260,9 @@ def test_a_run_that_stops_early_is_charged_with_what_it_says_and_the_whole_delta
         assert reservation.status == "stopped"
     account = ledger.account("adm").to_json()
     assert (account["spent_epsilon"], account["spent_delta"]) == (0.0731, 1e-6)
-    assert account["completed"] == 0
+    assert (account["releases"], account["released_nothing"]) == (0, 1)
+    told = ledger.account("adm")  # page one of the next release counts what this one has cost
+    assert (told.n_stopped, told.released_epsilon_units, told.released_mu) == (1, 73_100_000_000, None)
     assert kinds(ledger) == ["reserved", "bound", "drawn", "stopped"]
     finish(ledger, "run-2", epsilon=9.9)
     with pytest.raises(BudgetExceeded):

@@ -204,3 +204,17 @@ def test_a_distance_from_the_real_rate_counts_the_sampling_error_of_both():
     rate = figure(0.31, 0.24, 0.39, name="base_rate", family="bias", baseline=0.19, detail=shift)
     (outcome,) = verdicts([rate], {"metric": "base_rate", "compare": "distance", "at_most": 0.05}).outcomes
     assert (outcome.verdict, outcome.low) == ("review", 0.015)
+
+
+def test_a_verdict_that_a_policy_takes_over_is_the_finding_s_in_every_place():
+    """A figure without an alarm is for information alone, until a policy asks for its verdict: then both say pass."""
+    found = [figure(0.0, verdict="info", threshold="no copy beyond chance"), figure(None, verdict="insufficient")]
+    check = {"metric": "risk", "judge": "verdict", "source": "own"}
+    raw = {"policy": "p", "version": "1", "purpose": "q", "checks": [check]}
+    loaded = parse_policy(yaml.safe_dump(raw).encode(), "p")
+    judged = with_policy(loaded, found)
+    assert [f.verdict for f in judged] == ["pass", "insufficient"]
+    assert judged[0].threshold == "no copy beyond chance"
+    assert with_policy(loaded, judged) == judged
+    failed = with_policy(loaded, [figure(0.4, verdict="fail")])
+    assert failed[0].verdict == "fail"

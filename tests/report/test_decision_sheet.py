@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 from titled import render, title
 
-from privsynth.findings.usability import Usability
+from privsynth.findings.usability import JoinedCodes, Usability
 from privsynth.policy.files import parse_policy
 from privsynth.report.explain_epsilon import which_sentence
 from privsynth.report.records.inside import AuditRun, OfficerPart
@@ -100,10 +100,31 @@ def test_releases_of_a_dataset_add_up_and_differing_units_do_not(public_report):
     assert "the first" in sheet(replace(public_report, earlier=FIRST)).releases[0]
     together = sheet(replace(public_report, earlier=TWO)).releases[0]
     assert together.startswith("2 before this one.")
-    assert "at most 95.3 % (ε = 3, δ = 3 × 10⁻⁶)" in together
+    assert "at most 95.3 %, by the plain sums (ε = 3, δ = 3 × 10⁻⁶): coarser than the number above." in together
     apart = sheet(replace(public_report, earlier=replace(TWO, units=("patient_id", "row")))).releases
     assert "nothing can be promised of them together" in apart[1]
     assert not any("%" in words for words in apart)
+
+
+def test_all_releases_are_told_in_the_measure_of_the_one(public_report):
+    """Releases like this one: their number grows as μ does, and does not jump to another conversion."""
+    g = public_report.guarantee
+    like = EarlierReleases(
+        releases=2, epsilon=2.0, delta=2e-6, units=("patient_id",), mu=g.mu * math.sqrt(2), mu_delta=2 * g.mu_delta
+    )
+    found = sheet(replace(public_report, earlier=like))
+    assert found.promise.number == "54.8 %"
+    exact = 100 * NormalDist().cdf(g.mu * math.sqrt(3) / 2)
+    assert exact < 58.3
+    assert "from even odds to at most 58.3 % (sums: ε = 3, δ = 3 × 10⁻⁶)" in found.releases[0]
+    page = render(replace(public_report, earlier=like))
+    assert "the same three numbers are 58.3 %, " in page
+    assert "no release was planned by what another one showed" in page
+    stopped = EarlierReleases(releases=0, epsilon=0.1, delta=1e-6, units=("patient_id",), stopped=1)
+    told = sheet(replace(public_report, earlier=stopped)).releases[0]
+    assert told.startswith("None that was completed before this one. 1 run stopped early: it released nothing, but its")
+    assert "ε = 1.1" in told
+    jsonschema.validate(replace(public_report, earlier=replace(like, stopped=1)).to_json(), json_schema())
 
 
 def test_the_reasons_are_the_worst_findings_and_then_public_facts(public_report, make_finding):
@@ -270,7 +291,52 @@ def test_the_public_page_tells_a_policy_whose_verdicts_stay_inside_from_none(pub
     inside = sheet(replace(public_report, policy=None, policy_inside=True)).policy
     assert "None was given" in none[0]
     assert "verdicts stay with the officer" in inside[0]
+    two = replace(public_report, policy=None, policy_inside=True, approvals=2)
+    assert sheet(two).policy[1] == "By it, 2 people who did not make the release have to approve it."
+    assert two.to_json()["approvals"] == 2
+    jsonschema.validate(two.to_json(), json_schema())
+    assert sheet(replace(public_report, approvals=1)).policy[2].startswith("By it, 1 person who did not make")
     told = replace(public_report, policy=None, policy_inside=True).to_json()
     jsonschema.validate(told, json_schema())
     assert told["policy_inside"] is True
     assert "policy_inside" not in public_report.to_json()
+
+
+def test_a_tie_is_allowed_only_at_the_level_at_which_it_was_judged(public_report, make_finding):
+    """Neither page allows what the other forbids: both name the groups, and both warn of single codes."""
+    joined = {"place": 0, "groups": 21, "codes": 184, "level": "chapter"}
+    tie = "diagnosis × ward"
+    use = Usability(resolved=("diagnosis", "ward"), kept=(tie,), judged_in=(JoinedCodes(tie=tie, **joined),))
+    paid = make_finding("tie_distance", 0.1, group=tie, verdict="pass", better="lower", detail={"joined": [joined]})
+    exact = make_finding("tvd_2way", 0.5, group=tie, better="lower", verdict="fail", visibility="officer")
+    outside = replace(public_report, usability=use, policy=None, findings=(paid,))
+    inside = replace(
+        outside, kind="officer", findings=(paid, exact), officer=OfficerPart(audit=AuditRun(level="standard"))
+    )
+    told, inner = sheet(outside).uses, sheet(inside).uses
+    allowed = "Two columns at a time: diagnosis in 21 groups (chapter) by ward."
+    assert allowed in told.may[0][1]
+    assert allowed in inner.may[0][1]
+    warned = "For single codes of diagnosis by ward: the tie was judged in groups alone; code by code "
+    assert warned + "the rows may show none of it." in told.must_not[0][1]
+    assert warned + "a check failed or asks for a look." in inner.must_not[0][1]
+    assert not any(words.startswith("For diagnosis by ward") for words in (*told.must_not[0][1], *inner.must_not[0][1]))
+    assert any("may forbid more" in words for words in told.may[0][1])
+    assert "mostly kept: diagnosis (in 21 groups: chapter) × ward" in use.ties_text()
+    worse = replace(outside, findings=(replace(paid, verdict="review"),))
+    assert "Two columns at a time" not in " ".join(sheet(worse).uses.may[0][1])
+    assert any(
+        words.startswith("For diagnosis in 21 groups (chapter) by ward, until")
+        for words in sheet(worse).uses.must_not[0][1]
+    )
+    jsonschema.validate(outside.to_json(), json_schema())
+    german = " ".join(sheet(replace(outside, language="de")).uses.may[0][1])
+    assert "diagnosis in 21 Gruppen (chapter) nach ward" in german
+
+
+def test_pairs_of_parts_of_columns_are_not_called_pairs_of_columns(public_report):
+    one = Usability(resolved=("a", "b", "c"), pairs=3, pairs_hidden=1)
+    told = sheet(replace(public_report, usability=one, policy=None)).uses.must_not[0][1]
+    assert any(words.startswith("For how two columns go together in 1 of 3 pairs: noise") for words in told)
+    parts = sheet(replace(public_report, usability=replace(one, pairs=10), policy=None)).uses.must_not[0][1]
+    assert any("in 1 of 10 pairs (of a time, week, weekday and clock are paired apart)" in words for words in parts)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
 from privsynth.audit.common.audit_tables import AuditTables
-from privsynth.audit.common.settings import LEVELS, AuditContext, Level
+from privsynth.audit.common.settings import LEVELS, AuditContext, AuditSettings, Level
 from privsynth.errors import ConfigError
 from privsynth.findings.families import FAMILIES
 from privsynth.findings.finding import Finding
@@ -60,7 +60,13 @@ class Audit(AuditEntry):
     Attributes:
       run: the audit itself.
       whole: pass it all rows; other audits get at most `MAX_TABLE_ROWS` of each table.
+      lacks: what it leaves out for want of something in the settings of a run, whatever the level; "" for nothing.
     """
 
     run: AuditFunction
     whole: bool = False
+    lacks: Callable[[AuditSettings], str] = lambda settings: ""
+
+    def omissions(self, settings: AuditSettings) -> str:
+        """Return what it leaves out in a run, as sentences for the report; "" for nothing."""
+        return " ".join(text for text in (self.left_out.get(settings.level, ""), self.lacks(settings)) if text)

@@ -185,7 +185,8 @@ def _tail_weight(tables: AuditTables, name: str, points: np.ndarray) -> Finding 
         meaning="How far values lie beyond the real 1 % and 99 % points, on average, as a multiple of the real "
         "column's. Below 1 the extremes are missing.",
         source="mean excess; Embrechts, Klüppelberg & Mikosch (1997), chapter 6",
-        detail={"holdout": float(excess[2].mean() / excess[1].mean())} if has_fresh else {},
+        detail=({"holdout": float(excess[2].mean() / excess[1].mean())} if has_fresh else {})
+        | ({} if tables.kinds.get(name) in TIME_KINDS else {"usual": [float(point) for point in points]}),
     )
     beyond = mean_ratio(excess[0], excess[1], units, z=_strict_z(tables))
     return judged(finding, either_way(_logarithm(beyond)), TAILS)

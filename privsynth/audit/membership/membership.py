@@ -19,6 +19,7 @@ from privsynth.audit.common.settings import AuditContext
 from privsynth.audit.membership.attacks import ATTACKS, AttackScores, attack_scores
 from privsynth.audit.membership.blind_baseline import blind_finding, is_fair
 from privsynth.audit.membership.by_group import by_group
+from privsynth.audit.membership.focal_points import has_focal_points
 from privsynth.audit.membership.inference_game import NO_ROWS
 from privsynth.audit.membership.shadow_models import query_scores, shadow_runs
 from privsynth.audit.membership.vulnerable_rows import SHARE, most_vulnerable
@@ -35,6 +36,7 @@ MIN_VULNERABLE = 20  # members, and as many non-members, as `MIN_TARGETS` (own)
 ROC_POINTS = 100  # of a curve in the report (own)
 ALLOWED_POINTS = 40  # of the bound in the report (own)
 MOST_UNSEEN = 0.5  # recognised members that a test may miss and still count as passed: half of them (own)
+NO_MAMA_MIA = "No attack MAMA-MIA, which needs a model that says which tables it measured."
 POWER = 0.8  # the usual 80 %, Cohen (1988)
 
 
@@ -357,7 +359,7 @@ AUDIT = Audit(
     left_out={
         "quick": "At most 1,000 members and 1,000 non-members are attacked; no Gen-LRA attack, no classifier, "
         "no shadow models.",
-        "standard": "No shadow models, which train the generator again. The attack MAMA-MIA needs a model that says "
-        "which tables it measured, and is left out for others.",
+        "standard": "No shadow models, which train the generator again.",
     },
+    lacks=lambda settings: "" if has_focal_points(settings) else NO_MAMA_MIA,
 )

@@ -47,9 +47,17 @@ def importance_agreement(tables: AuditTables, found: HoldoutPredictions, *, rng:
     if not growth["real"].any():
         why = "no column matters beyond chance to the model trained on real rows."
         return [insufficient("utility", name, why, group=target, n=len(at))]
+    if not growth["synthetic"].any():
+        told = int(growth["real"].any(axis=1).sum())
+        why = (
+            "no column matters beyond chance, on real rows, to the model trained on synthetic rows, so that it has no "
+            f"order to compare; to the one trained on real rows {told} of {len(features)} matter."
+        )
+        return [insufficient("utility", name, why, group=target, n=len(at))]
     value = rank_agreement(growth["real"].mean(axis=1), growth["synthetic"].mean(axis=1))
     low, high = _interval(growth["real"], growth["synthetic"], units, value, rng)
-    baseline = rank_agreement(growth["real"].mean(axis=1), growth["again"].mean(axis=1)) if "again" in growth else None
+    has_order = "again" in growth and bool(growth["again"].any())
+    baseline = rank_agreement(growth["real"].mean(axis=1), growth["again"].mean(axis=1)) if has_order else None
     tops = {part: _top(features, rows.mean(axis=1)) for part, rows in growth.items()}
     return [
         Finding(

@@ -62,7 +62,9 @@ def show(dataset: str | None, as_json: bool) -> None:
     elif not accounts:
         say("Nothing has been spent yet, and no cap is set. Unless set, a dataset's cap is epsilon 10, delta 1e-5.")
     else:
-        print_table(("dataset", "unit", "cap", "spent", "left", "", "releases"), [_row(a) for a in accounts])
+        print_table(
+            ("dataset", "unit", "cap", "spent", "left", "", "releases", "released nothing"), [_row(a) for a in accounts]
+        )
         for account in accounts:
             if len(account.units) > 1:
                 say(f"Warning: {several_units_text(account.dataset, account.units)}", err=True)
@@ -148,7 +150,21 @@ def _row(account: Account) -> tuple[str, ...]:
     share = max(spent / cap if cap else 1.0 for spent, cap in pairs)
     picture = f"{bar(share, width=12, fancy=speaks_unicode())} {share:.0%}"
     units = ", ".join(account.units) or "none yet"
-    return (account.dataset, units, pair("cap"), pair("spent"), pair("left"), picture, str(account.n_releases))
+    return (
+        account.dataset,
+        units,
+        pair("cap"),
+        pair("spent"),
+        pair("left"),
+        picture,
+        str(account.n_completed),
+        _unreleased(account),
+    )
+
+
+def _unreleased(account: Account) -> str:
+    """Return how many runs cost something and released nothing; "" where none did."""
+    return str(account.n_unreleased) if account.n_unreleased else ""
 
 
 def _line(event: Event) -> tuple[str, ...]:

@@ -102,23 +102,24 @@ class CategoryCodec:
         path = None if self.hierarchy is None else self.hierarchy.path(text)
         return next((index[group] for group in reversed(path or ()) if group in index), -1)
 
-    def groups(self) -> list[np.ndarray]:
-        """Return (size,) the group of each code by each level of the hierarchy that groups, from coarse to fine.
+    def groups(self) -> dict[str, np.ndarray]:
+        """Return level -> (size,) the group of each code, for each level of the hierarchy that groups, coarse to fine.
 
         NULL is a group of its own, and so is what the hierarchy does not know, with OTHER. A level that leaves every
         value apart, or puts all into one group, is left out.
         """
         if self.hierarchy is None:
-            return []
+            return {}
         unknown = ("",) * len(self.hierarchy.levels)
         paths = [self.hierarchy.path(value) or unknown for value in self.values] + [unknown] * self.other
-        found: dict[bytes, np.ndarray] = {}
-        for depth in range(1, len(self.hierarchy.levels) + 1):
+        found: dict[str, np.ndarray] = {}
+        for depth, level in enumerate(self.hierarchy.levels, start=1):
             places: dict[tuple[str, ...], int] = {}
             group = np.array([places.setdefault(path[:depth], len(places)) for path in paths] + [len(places)])
-            if 1 < len(places) < len(self.values):
-                found.setdefault(group.tobytes(), group)
-        return list(found.values())
+            told = any(np.array_equal(group, other) for other in found.values())
+            if 1 < len(places) < len(self.values) and not told:
+                found[level] = group
+        return found
 
     def known(self, column: Categories | Grid) -> Decoded:
         """Return parsed values as places in `texts`."""

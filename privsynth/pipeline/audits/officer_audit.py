@@ -44,15 +44,15 @@ def officer_findings(
         tables, settings, progress=lambda name, number, of: progress(f"auditing: {name}", (number - 1) / of)
     )
     # What is public is in the public report already, and the officer's report repeats that.
-    return [f for f in findings if f.visibility == "officer"], audit_run(tables, findings, level)
+    return [f for f in findings if f.visibility == "officer"], audit_run(tables, findings, settings)
 
 
-def audit_run(tables: AuditTables, findings: Sequence[Finding], level: Level) -> AuditRun:
+def audit_run(tables: AuditTables, findings: Sequence[Finding], settings: AuditSettings) -> AuditRun:
     """Return what the report says of how much was done."""
     return AuditRun(
-        level=level,
-        left_out=left_out(level),
-        thinned=thinning(tables, level),
+        level=settings.level,
+        left_out=left_out(settings),
+        thinned=thinning(tables, settings.level),
         unfinished=tuple(not_run(findings)),
     )
 

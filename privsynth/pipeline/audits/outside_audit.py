@@ -270,7 +270,7 @@ def _run(job: _AuditJob, workspace: Workspace) -> _Audited:
     return _Audited(
         findings=findings,
         judgement=_judged(job, findings),
-        done=replace(audit_run(tables, findings, job.config.level), not_compared=lacking),
+        done=replace(audit_run(tables, findings, settings), not_compared=lacking),
         n_synthetic=len(sides["synthetic"]),
         not_compared=lacking,
     )

@@ -19,6 +19,7 @@ from privsynth.pipeline.writing.column_records import records_of_columns
 from privsynth.pipeline.writing.public_schema import HEAD, catalogue_of, public_columns
 from privsynth.pipeline.writing.report_records import (
     Signing,
+    approvals_of,
     profiles,
     promise_of,
     sample_of,
@@ -28,7 +29,6 @@ from privsynth.pipeline.writing.report_records import (
 from privsynth.policy.files import LoadedPolicy
 from privsynth.policy.judge import judge
 from privsynth.policy.one_verdict import public_policy, with_policy
-from privsynth.privacy.accounting import gdp_mu
 from privsynth.privacy.budget import Bill
 from privsynth.report.hazards import hazards
 from privsynth.report.records.promise import GeneratorRecord, Guarantee
@@ -77,6 +77,7 @@ def linked_report(public: PublicTables, request: LinkedRequest, bill: Bill, run:
         generator=GeneratorRecord(name=request.generator.name, version=__version__),
         guarantee=_guarantee(public, request, bill),
         recipients=terms_of(run.policy),
+        approvals=approvals_of(run.policy),
         policy_inside=run.policy is not None and not run.policy.policy.public_only,
         unsigned=run.signing.unsigned,
         demo=run.signing.demo,
@@ -139,6 +140,7 @@ def _guarantee(public: PublicTables, request: LinkedRequest, bill: Bill) -> Guar
     plan = request.plan.whole
     budget = plan.budget
     trains = plan.training is not None
+    mu, mu_delta = plan.promised_mu or (None, 0.0)
     return Guarantee(
         epsilon=budget.epsilon,
         delta=budget.delta,
@@ -149,8 +151,8 @@ def _guarantee(public: PublicTables, request: LinkedRequest, bill: Bill) -> Guar
         if trains
         else "exact composition of Gaussian mechanisms",
         max_rows_per_unit=None,
-        mu=None if trains else gdp_mu(budget.epsilon, plan.gaussian_delta),
-        mu_delta=0.0 if trains else plan.discovery_delta,
+        mu=mu,
+        mu_delta=mu_delta,
         report_share=REPORT_SHARE,
         holdout_fraction=request.holdout_fraction,
         n_rows_noisy=public.model.n_persons,

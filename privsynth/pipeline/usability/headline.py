@@ -11,7 +11,7 @@ from privsynth.codecs.columns import CategoryCodec, ColumnCodec
 from privsynth.codecs.columns.category import OTHER
 from privsynth.codecs.table import TableCodec
 from privsynth.findings.finding import Finding
-from privsynth.findings.usability import COLUMNS, MOST_PAIRS, HiddenTie, Usability
+from privsynth.findings.usability import COLUMNS, MOST_PAIRS, HiddenTie, JoinedCodes, Usability
 from privsynth.generators.registry import Generator, PublicFacts
 from privsynth.pipeline.learning.request import Public, Request
 from privsynth.pipeline.usability.hidden import hidden_column, hidden_pairs
@@ -97,7 +97,8 @@ def usability_of(table: Judged) -> Usability:
         if unresolved(codec, table.schema.column(codec.name)) or _mostly_other(codec, table):
             judged.append("lost")
         found[codec.name] = max(judged, key=OPEN_ENDS.index)
-    ties = {tie.group: kept(tie) for tie in table.findings if tie.name == "tie_distance"}
+    judged_ties = [tie for tie in table.findings if tie.name == "tie_distance"]
+    ties = {tie.group: kept(tie) for tie in judged_ties}
     pairs, hidden = _hidden_pairs(table)
     return Usability(
         hidden_columns=tuple(
@@ -110,6 +111,9 @@ def usability_of(table: Judged) -> Usability:
         kept=tuple(name for name, is_kept in ties.items() if is_kept),
         missed=tuple(name for name, is_kept in ties.items() if is_kept is False),
         unclear=tuple(name for name, is_kept in ties.items() if is_kept is None),
+        judged_in=tuple(
+            JoinedCodes(tie=tie.group, **one) for tie in judged_ties for one in tie.detail.get("joined", ())
+        ),
     )
 
 

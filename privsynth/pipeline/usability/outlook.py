@@ -115,12 +115,14 @@ def outlook(
     """Return what a plan can resolve of a table.
 
     Args:
-      columns: those that the generator models.
+      columns: those that the generator may have to model; what a rule computes is as good as what it is computed from,
+        and not counted, as in the report.
       plan: with the shares that suit the number of rows (see `respread`).
       known: columns that a prior tells. What noise hides of these is as the prior has it, so that none is lost in noise
         as long as the prior suits, which the run finds out.
     """
     budget = plan.budget
+    columns = [name for name in columns if name not in computed_columns(schema)]
     bins = number_of_bins(scale.rows, plan, rows_per_unit=scale.usual_rows(budget))
     codes = [_codes(schema, name, bins) for name in columns]
     facts = PublicFacts(
@@ -141,6 +143,11 @@ def outlook(
             from_where, status = "prior", "coarse" if status == "lost" else status
         planned.append(ColumnPlan(name, from_where, size, error, status))
     return Outlook(round(scale.rows), rarest, bins, tuple(planned), errors.pair)
+
+
+def computed_columns(schema: Schema) -> frozenset[str]:
+    """Return the columns that a rule computes from others."""
+    return frozenset(rule.computes[0] for rule in schema.parsed_rules() if rule.computes is not None)
 
 
 def status_of(error: float, rarest_share: float = 0.0) -> Status:

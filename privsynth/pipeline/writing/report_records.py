@@ -96,6 +96,7 @@ def public_report(
         ),
         guarantee=_guarantee(public, request, bill),
         recipients=terms_of(policy),
+        approvals=approvals_of(policy),
         policy_inside=policy is not None and not policy.policy.public_only,
         unsigned=signing.unsigned,
         demo=signing.demo,
@@ -142,6 +143,7 @@ def promise_of(epsilon: float, delta: float) -> dict[str, float]:
 
 def _guarantee(public: Public, request: Request, bill: Bill) -> Guarantee:
     budget, plan = request.budget, request.plan
+    mu, mu_delta = plan.promised_mu or (None, 0.0)
     lines = spend_records(bill, plan, request.generator.training_spec())
     return Guarantee(
         epsilon=budget.epsilon,
@@ -154,8 +156,8 @@ def _guarantee(public: Public, request: Request, bill: Bill) -> Guarantee:
         if plan.training is None
         else "privacy loss distributions (dp-accounting)",
         max_rows_per_unit=None if budget.unit == "row" else budget.max_rows_per_unit,
-        mu=gdp_mu(budget.epsilon, plan.gaussian_delta) if plan.training is None else None,
-        mu_delta=plan.discovery_delta if plan.training is None else 0.0,
+        mu=mu,
+        mu_delta=mu_delta,
         report_share=REPORT_SHARE,
         holdout_fraction=request.holdout_fraction,
         n_rows_noisy=public.n_rows,
@@ -275,12 +277,22 @@ def terms_of(policy: LoadedPolicy | None) -> tuple[Terms, ...]:
     return tuple(Terms(name=r.name, may=r.may, must_not=r.must_not) for r in policy.policy.recipients)
 
 
+def approvals_of(policy: LoadedPolicy | None) -> int:
+    """Return how many people have to approve by a policy, which is said beforehand as well; 0 without one."""
+    return 0 if policy is None else policy.policy.approvals
+
+
 def earlier_releases(before: Account) -> EarlierReleases:
     """Return what the reports say of the releases before this one.
 
-    It rests on what was completed alone: a run that failed after its first draw may have failed because of a row.
+    It rests on what was completed, and on runs that ended by their released number of rows: any other that failed after
+    its first draw may have failed because of a row.
     """
+    mu, mu_delta = before.released_mu or (None, 0.0)
     return EarlierReleases(
+        stopped=before.n_stopped,
+        mu=mu,
+        mu_delta=mu_delta,
         releases=before.n_completed,
         epsilon=before.released_epsilon_units / EPSILON_UNITS,
         delta=before.released_delta_units / DELTA_UNITS,
@@ -297,7 +309,8 @@ def ledger_state(before: Account, after: Account) -> LedgerState:
         spent_before_delta=before.spent_delta_units / DELTA_UNITS,
         spent_after_epsilon=after.spent_epsilon_units / EPSILON_UNITS,
         spent_after_delta=after.spent_delta_units / DELTA_UNITS,
-        releases_before=before.n_releases,
+        releases_before=before.n_completed,
+        unreleased_before=before.n_unreleased,
     )
 
 

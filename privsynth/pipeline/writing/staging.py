@@ -184,7 +184,8 @@ def _complete(reservation: Reservation, bill: Bill) -> None:
     """Tell the ledger that the release is whole. If its disk fails, the release is whole nevertheless."""
     budget = bill.plan.budget
     try:
-        reservation.complete(min(bill.epsilon_spent(), budget.epsilon), min(bill.delta_spent(), budget.delta))
+        spent = min(bill.epsilon_spent(), budget.epsilon), min(bill.delta_spent(), budget.delta)
+        reservation.complete(*spent, mu=bill.plan.promised_mu)
     except BudgetError as error:
         warnings.warn(
             f"The release is complete and its cost stays charged, but the ledger could not record its end: {error}",

@@ -8,7 +8,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerState:
-    """The dataset's budget around this release; `delta_*` are None where the ledger caps epsilon alone."""
+    """The dataset's budget around this release; `delta_*` are None where the ledger caps epsilon alone.
+
+    Attributes:
+      releases_before: completed releases. unreleased_before: runs that cost something and released nothing.
+    """
 
     cap_epsilon: float
     spent_before_epsilon: float
@@ -17,6 +21,7 @@ class LedgerState:
     spent_before_delta: float | None = None
     spent_after_delta: float | None = None
     releases_before: int | None = None
+    unreleased_before: int = field(default=0, metadata={"omit_empty": True})
 
 
 @dataclass(frozen=True, kw_only=True)

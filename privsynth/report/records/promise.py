@@ -134,7 +134,10 @@ class EarlierReleases:
     Runs that failed are left out: they released nothing, and why they failed is not public.
 
     Attributes:
-      releases: how many. epsilon, delta: their sum, with what an older ledger carried over.
+      releases: how many. epsilon, delta: their sum, with what an older ledger carried over, and what `stopped` cost.
+      stopped: runs that ended by their released number of rows and released nothing else; counted in the sum.
+      mu, mu_delta: what the releases compose to, if none was planned by what another showed; None where that is not
+        known of all that the sum holds.
       units: what they protect, as each of them named it.
     """
 
@@ -142,3 +145,6 @@ class EarlierReleases:
     epsilon: float
     delta: float
     units: tuple[str, ...] = ()
+    stopped: int = field(default=0, metadata={"omit_empty": True})
+    mu: float | None = field(default=None, metadata={"omit_empty": True})
+    mu_delta: float = field(default=0.0, metadata={"omit_empty": True})

@@ -9,6 +9,7 @@ from privsynth.report.format_numbers import number, power
 from privsynth.report.records.promise import EarlierReleases, Guarantee
 from privsynth.report.report_data import ReportData
 from privsynth.report.sheet.nouns import capital, unit_noun
+from privsynth.report.sheet.together import all_together
 from privsynth.wording.words import Words
 
 
@@ -69,16 +70,19 @@ def together(report: ReportData, say: Words) -> tuple[str, ...]:
     if not earlier.releases and not earlier.epsilon:
         return (say.say("releases.first"), beyond)
     count = say.say("releases.before", n=earlier.releases) if earlier.releases else say.say("releases.before_none")
+    if earlier.stopped:
+        count += " " + say.some("releases.stopped", earlier.stopped)
     if any(unit != g.unit for unit in earlier.units):
         return (count, say.say("releases.units"), beyond)
     return (f"{count} {_sum(g, earlier, say)}", beyond)
 
 
 def _sum(g: Guarantee, earlier: EarlierReleases, say: Words) -> str:
-    epsilon, delta = g.epsilon + earlier.epsilon, min(g.delta + earlier.delta, 1.0)
+    """Return what all releases promise together, in the measure of the one."""
+    bounds = all_together(g, earlier)
     return say.say(
-        "releases.together",
-        chance=say.figure(percent(highest_accuracy(epsilon=epsilon, delta=delta), up=True)),
-        epsilon=say.figure(number(epsilon)),
-        delta=say.figure(power(delta)),
+        "releases.together_sum" if bounds["mu"] is None and g.mu is not None else "releases.together",
+        chance=say.figure(percent(highest_accuracy(**bounds), up=True)),
+        epsilon=say.figure(number(bounds["epsilon"])),
+        delta=say.figure(power(bounds["delta"])),
     )

@@ -97,7 +97,8 @@ def _known(report: ReportData, say: Words) -> Iterator[Reason]:
         told = say.some("reasons.empty", len(use.empty), of=use.count, names=say.listed(use.empty))
         yield Reason(told, "info", "usability")
     if use is not None and use.missed:
-        yield Reason(say.say("reasons.missed", ties=_ties(use.missed, say)), "info", "usability")
+        ties = _ties([use.tie_text(tie) for tie in use.missed], say)
+        yield Reason(say.say("reasons.missed", ties=ties), "info", "usability")
     if g is not None and g.left_out is not None and g.left_out.sentences(g.unit, g.max_rows_per_unit or 1):
         told = say.say(
             "reasons.left_out",

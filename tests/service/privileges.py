@@ -24,6 +24,7 @@ class Privilege:
     path: str
     takes: Act | Open
     form: dict[str, Any] = field(default_factory=dict, hash=False)
+    query: dict[str, str] = field(default_factory=dict, hash=False)
 
 
 GET, POST, PUT = "GET", "POST", "PUT"
@@ -102,7 +103,9 @@ MATRIX = (
     Privilege(GET, "/api/v1/sources/{source_id}", Act.SEE_SOURCES),
     Privilege(PUT, "/api/v1/sources/{source_id}/schema", Act.REGISTER_SOURCE, {"text": "x"}),
     Privilege(POST, "/api/v1/sources/{source_id}/retire", Act.RETIRE_SOURCE),
-    Privilege(POST, "/api/v1/sources/upload", Act.REGISTER_SOURCE),
+    Privilege(
+        POST, "/api/v1/sources/upload", Act.REGISTER_SOURCE, query={"name": "x", "dataset": "d", "file_name": "a.exe"}
+    ),
     Privilege(GET, "/api/v1/runs", Act.SEE_RUNS),
     Privilege(POST, "/api/v1/runs", Act.SUBMIT, {"source": 999, "request": {"epsilon": 1}, "purpose": "p"}),
     Privilege(POST, "/api/v1/plans", Act.PLAN, {"source": 999, "request": {"epsilon": 1}}),

@@ -44,7 +44,7 @@ def refusal(answer) -> str:
 def ask(browser, privilege: Privilege, *, form: dict[str, str] | None = None, **headers: str):
     data = {**privilege.form, **(form or {})} if privilege.method == POST else None
     api_body = {"json": privilege.form or None} if "/api/" in privilege.path and privilege.form else {"data": data}
-    return browser.request(privilege.method, address(privilege), headers=headers, **api_body)
+    return browser.request(privilege.method, address(privilege), params=privilege.query, headers=headers, **api_body)
 
 
 def test_the_matrix_names_every_route_and_no_other(institution):

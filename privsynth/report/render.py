@@ -27,7 +27,7 @@ from privsynth.report.sections import left_out_words, sections, unmeasured
 from privsynth.report.sheet.decision_sheet import Deed, decision_sheet
 from privsynth.report.sheet.together import together_sentence
 from privsynth.report.sheet.uses import doubted_ties
-from privsynth.report.titles import GLOSSARY, STATUSES, VERDICTS, plain_part, titles_by
+from privsynth.report.titles import COUNTED, GLOSSARY, STATUSES, VERDICTS, plain_part, titles_by
 from privsynth.report.verdict_rows import checks, tally
 from privsynth.wording.words import Foreign, words
 
@@ -74,6 +74,7 @@ def render(report: ReportData, titles: Mapping[str, str]) -> str:
             headlines=headlines(report, title),
             title=title,
             verdicts=VERDICTS,
+            counted=COUNTED,
             statuses=STATUSES,
             glossary=GLOSSARY,
             promise=None if report.guarantee is None else _promise(report.guarantee, report.earlier),

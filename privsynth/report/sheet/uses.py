@@ -12,7 +12,7 @@ from privsynth.report.sheet.doubts import Doubts, doubts
 from privsynth.report.sheet.nouns import unit_noun
 from privsynth.report.sheet.reasons import demand_words
 from privsynth.report.titles import Titles
-from privsynth.wording.words import ENGLISH, Words
+from privsynth.wording.words import Words
 
 _NAMED = 3  # failed checks that the sheet names; the section has all (own)
 _TIES = 3  # ties in a sentence (own)
@@ -140,7 +140,7 @@ def policy_words(report: ReportData, title: Titles, say: Words) -> tuple[str, ..
     if report.recipients:
         name = say.say("policy.name_for", recipients=say.listed([r.name for r in report.recipients]), **named)
     counts = ", ".join(
-        say.say("policy.count", n=judged.count(verdict), verdict=_inside(say.say(f"verdict.{verdict}"), say))
+        say.say("policy.count", n=judged.count(verdict), verdict=say.say(f"counted.{verdict}"))
         for verdict in ("fail", "review", "insufficient", "pass")
         if judged.count(verdict)
     )
@@ -153,7 +153,3 @@ def policy_words(report: ReportData, title: Titles, say: Words) -> tuple[str, ..
     if failed:
         said += " " + say.say("policy.failed", checks=say.listed(failed, most=_NAMED))
     return (name, said, *approvals)
-
-
-def _inside(verdict: str, say: Words) -> str:
-    return verdict.lower() if say.language == ENGLISH else verdict

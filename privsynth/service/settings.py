@@ -50,9 +50,6 @@ class ServiceSettings(BaseModel):
     )
     upload_megabytes: int = Field(2048, ge=1, le=1_000_000, description="Largest file that may be uploaded, in MB.")
     run_hours: float = Field(24.0, gt=0, le=720, description="A run that takes longer is stopped.")
-    keep_days: int = Field(
-        0, ge=0, le=36_500, description="Days after which an officer's folder is deleted; 0 keeps it."
-    )
     key: str = Field("service", description="Name of the service's signing key, of a maker, in its home.")
     key_passphrase_file: str = Field("", description="File that holds that key's passphrase; empty: a key without one.")
 

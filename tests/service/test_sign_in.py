@@ -20,7 +20,7 @@ from privsynth.service.sign_in import (
     sign_out,
 )
 from privsynth.service.store.people import SignedIn
-from privsynth.service.store.runs import RecordedAct
+from privsynth.service.store.runs import RecordedAct, SourceRow
 from privsynth.service.tokens import new_token
 
 
@@ -150,3 +150,24 @@ def test_pages_lead_to_the_form_and_back_out(institution):
     assert browser.post("/sign-out", data={"form_token": "other"}).status_code == 403
     assert browser.post("/sign-out", data={"form_token": form_token(page.text)}).status_code == 303
     assert browser.get("/people").status_code == 303
+
+
+def test_a_dump_of_the_database_holds_no_secret(service, institution, tmp_path):
+    """Passwords, sessions, links, tokens and places of sources: none of them is in the file, or beside it."""
+    boss = institution.person("boss", Role.ADMINISTRATOR)
+    anna_now = institution.person("anna", Role.SUBMITTER)
+    token = new_token(service, anna_now, "nightly", frozenset({Act.SEE_RUNS}), 30)
+    _, link = add_person(service, boss, "ben", "Ben", {Role.REVIEWER})
+    place = "postgresql://reader:hunter2@db.example.org/hospital"
+    with service.database.writing() as session:
+        session.add(
+            SourceRow(
+                name="s", dataset="d", kind="database", place=service.vault.seal(place, "source s"),
+                made_by=boss.person_id, made_at=service.now(),
+            )
+        )  # fmt: skip
+    service.database.close()
+    dump = b"".join(path.read_bytes() for path in tmp_path.glob("service.db*"))
+    secrets = [PASSWORD, token, link, "hunter2", "db.example.org", *institution.secrets.values()]
+    assert b"Anna" in dump
+    assert [secret for secret in secrets if secret.encode() in dump] == []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from privsynth.approvals.decisions import Standing, decision_fact, standing_of, write_decision
 from privsynth.approvals.statement import MEANINGS, Approval
-from privsynth.errors import CheckFailed, LogDamaged, LogUnavailable, OutputError, VerificationError
+from privsynth.errors import CheckFailed, LogDamaged, LogUnavailable, Option, OutputError, VerificationError
 from privsynth.signing.envelope import Signer
 from privsynth.signing.keyring import KeyEntry, Keyring
 from privsynth.signing.keys import PublicKey
@@ -123,8 +123,10 @@ def prepare(seen: Examined, words: SaidWords, opens: OpenKey, log: TransparencyL
     against = policy is not None and policy.refuses and words.meaning == "approved"
     if against and not (words.against_policy and words.comment.strip()):
         raise CheckFailed(
-            "the policy refuses this release. Nothing was decided: to approve it all the same, say so with "
-            "--against-policy, and why with --comment"
+            "the policy refuses this release. Nothing was decided: to approve it all the same, say so with ",
+            Option("against_policy"),
+            ", and why with ",
+            Option("comment"),
         )
     if log is not None:
         log.require_ready(seen.now)

@@ -47,8 +47,8 @@ class Problems:
         if self.unsigned and intact and not self.added and not self.unexpected:
             advice = (
                 "Its files fit each other, which shows nothing. If you made it, make it again with a key: "
-                "'privsynth keys init' makes one, and 'privsynth synthesize --key NAME' signs with it. Otherwise ask "
-                "for a signed copy."
+                "'privsynth keys init' makes one, and 'privsynth synthesize' signs with the one that you name. "
+                "Otherwise ask for a signed copy."
             )
         elif intact and not self.added and not self.unsigned:
             advice = "Every file is as it was signed: give the folder that you mean, or ask the sender for it."

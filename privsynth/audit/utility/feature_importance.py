@@ -20,6 +20,10 @@ MAX_JUDGED = 2_000  # holdout rows; bounds the time (own)
 MIN_COLUMNS = 3  # two columns have two orders, so that agreement says nothing (own)
 DRAWS = 200  # of the bootstrap over units: 5 lie beyond either end of a 95 % interval (own)
 TOP = 5  # columns named for each model (own)
+NOTHING_MATTERS = (
+    " Here no column matters beyond chance, on real rows, to the model trained on synthetic rows: what it learned does "
+    "not hold there, and it has no order that could agree."
+)
 SURE = 2.0  # standard deviations beyond which a column matters: about 95 %
 _LEAST = 1e-6  # probability: keeps the log loss finite
 
@@ -47,15 +51,10 @@ def importance_agreement(tables: AuditTables, found: HoldoutPredictions, *, rng:
     if not growth["real"].any():
         why = "no column matters beyond chance to the model trained on real rows."
         return [insufficient("utility", name, why, group=target, n=len(at))]
-    if not growth["synthetic"].any():
-        told = int(growth["real"].any(axis=1).sum())
-        why = (
-            "no column matters beyond chance, on real rows, to the model trained on synthetic rows, so that it has no "
-            f"order to compare; to the one trained on real rows {told} of {len(features)} matter."
-        )
-        return [insufficient("utility", name, why, group=target, n=len(at))]
     value = rank_agreement(growth["real"].mean(axis=1), growth["synthetic"].mean(axis=1))
-    low, high = _interval(growth["real"], growth["synthetic"], units, value, rng)
+    lost = not growth["synthetic"].any()
+    # Without an order there is nothing to draw again: an interval of 0 to 0 would look like a figure that was measured.
+    low, high = (None, None) if lost else _interval(growth["real"], growth["synthetic"], units, value, rng)
     has_order = "again" in growth and bool(growth["again"].any())
     baseline = rank_agreement(growth["real"].mean(axis=1), growth["again"].mean(axis=1)) if has_order else None
     tops = {part: _top(features, rows.mean(axis=1)) for part, rows in growth.items()}
@@ -73,7 +72,8 @@ def importance_agreement(tables: AuditTables, found: HoldoutPredictions, *, rng:
             baseline_label="two models trained on real rows" if baseline is not None else "",
             better="higher",
             meaning="Whether the same columns matter to a model (boosted trees) trained on synthetic rows as to one "
-            "trained on real rows: rank correlation, 1 is the same order, 0 no relation.",
+            "trained on real rows: rank correlation, 1 is the same order, 0 no relation."
+            + (NOTHING_MATTERS if lost else ""),
             source="permutation importance: Breiman (2001); Spearman; bootstrap over units of the holdout",
             detail={
                 "columns": list(features),

@@ -160,6 +160,7 @@ def test_the_same_columns_matter_or_others_do(people, tables_of, pick):
     moved = pick(utility(tables_of(train, holdout, fresh.assign(ill=other))), "importance_agreement", "ill")
     assert "age" not in moved.detail["top_synthetic"]
     assert moved.value < alike.value - 0.3
+    assert (moved.low, "no order that could agree" in moved.meaning) == (None, True)
 
 
 def test_loss_growth_equals_its_naive_twin(people, tables_of):

@@ -9,6 +9,7 @@ import pytest
 from report.conftest import officer, public
 from titled import TITLES, title
 
+from privsynth.audit.common.settings import AuditSettings
 from privsynth.audit.linked.registry import linked_left_out
 from privsynth.audit.registry import left_out
 from privsynth.errors import ConfigError
@@ -34,7 +35,11 @@ def test_each_language_has_the_same_sentences_with_the_same_places(language):
 @pytest.mark.parametrize("language", OTHERS)
 def test_what_comes_from_elsewhere_is_translated(language):
     say = words(language)
-    levels = [found for level in ("quick", "standard", "deep") for found in (left_out(level), linked_left_out(level))]
+    levels = [
+        found
+        for level in ("quick", "standard", "deep")
+        for found in (left_out(AuditSettings(level=level)), linked_left_out(level))
+    ]
     texts = [
         *TITLES.values(),
         *DEMANDS,

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import delete, func, select
+from sqlalchemy import Executable, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from privsynth.errors import InputError, NotAllowed
@@ -22,6 +22,8 @@ SHORTEST = 12  # characters of a password: NIST SP 800-63B asks for 8 at least, 
 LONGEST = 200  # characters (own): no phrase is longer, and hashing it costs no more than the others
 # Guesses of one name, and of all names from one address, within the window. A hospital may be behind one address.
 WINDOW = timedelta(minutes=15)
+# (own) when somebody was seen is written so often at most: most requests only read, and wait for no writer
+SEEN_AGAIN = timedelta(minutes=1)
 WRONG_OF_NAME, WRONG_OF_ADDRESS = 10, 100  # (own)
 TOKEN_PREFIX = "psy_"  # a mark by which scanners of leaked secrets know it
 _NOBODY = HASHER.hash(new_secret())  # checked where a name has no password, so that the answer takes as long
@@ -87,8 +89,7 @@ def new_session(session: Session, person_id: int, now: datetime, *, how: str) ->
 
 def sign_out(service: Service, secret: str) -> None:
     """End a session."""
-    with service.database.writing() as session:
-        session.execute(delete(SignedIn).where(SignedIn.digest == digest_of(secret)))
+    _change(service, delete(SignedIn).where(SignedIn.digest == digest_of(secret)))
 
 
 def confirm(service: Service, caller: Caller, password: str, address: str) -> None:
@@ -106,37 +107,42 @@ def confirm(service: Service, caller: Caller, password: str, address: str) -> No
 def caller_of_session(service: Service, secret: str) -> Caller | None:
     """Return who a cookie stands for; None where the session ended, or the person left."""
     now, settings = service.now(), service.settings
-    with service.database.writing() as session:
+    with service.database.reading() as session:
         found = session.get(SignedIn, digest_of(secret))
         if found is None:
             return None
-        idle = now - found.seen_at > timedelta(minutes=settings.idle_minutes)
         person = session.get_one(Person, found.person_id)
-        if idle or now - found.made_at > timedelta(hours=settings.session_hours) or not person.active:
-            session.delete(found)
-            return None
-        if now - found.seen_at > timedelta(minutes=1):  # not with every picture
-            found.seen_at = now
-        return Caller(
-            person.id, person.name, person.display, person.roles, person.key,
-            form_token=found.form_token, confirmed_at=found.confirmed_at,
-        )  # fmt: skip
+    idle = now - found.seen_at > timedelta(minutes=settings.idle_minutes)
+    if idle or now - found.made_at > timedelta(hours=settings.session_hours) or not person.active:
+        sign_out(service, secret)
+        return None
+    if now - found.seen_at > SEEN_AGAIN:
+        _change(service, update(SignedIn).where(SignedIn.digest == found.digest).values(seen_at=now))
+    return Caller(
+        person.id, person.name, person.display, person.roles, person.key,
+        form_token=found.form_token, confirmed_at=found.confirmed_at,
+    )  # fmt: skip
 
 
 def caller_of_token(service: Service, secret: str) -> Caller | None:
     """Return who a token stands for; None where it ended, was revoked, or the person left."""
     now = service.now()
-    with service.database.writing() as session:
+    with service.database.reading() as session:
         found = session.scalars(select(ApiToken).where(ApiToken.digest == digest_of(secret))).first()
         if found is None or found.revoked_at is not None or found.ends_at <= now:
             return None
         person = session.get_one(Person, found.person_id)
-        if not person.active:
-            return None
-        if found.used_at is None or now - found.used_at > timedelta(minutes=1):
-            found.used_at = now
-        scopes = frozenset(Act(one) for one in found.scopes.split())
-        return Caller(person.id, person.name, person.display, person.roles, person.key, scopes)
+    if not person.active:
+        return None
+    if found.used_at is None or now - found.used_at > SEEN_AGAIN:
+        _change(service, update(ApiToken).where(ApiToken.id == found.id).values(used_at=now))
+    scopes = frozenset(Act(one) for one in found.scopes.split())
+    return Caller(person.id, person.name, person.display, person.roles, person.key, scopes)
+
+
+def _change(service: Service, statement: Executable) -> None:
+    with service.database.writing() as session:
+        session.execute(statement)
 
 
 def invite(session: Session, person_id: int, now: datetime, hours: float = 72.0) -> str:

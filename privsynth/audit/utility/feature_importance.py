@@ -20,6 +20,7 @@ MAX_JUDGED = 2_000  # holdout rows; bounds the time (own)
 MIN_COLUMNS = 3  # two columns have two orders, so that agreement says nothing (own)
 DRAWS = 200  # of the bootstrap over units: 5 lie beyond either end of a 95 % interval (own)
 TOP = 5  # columns named for each model (own)
+NAME = "importance_agreement"
 NOTHING_MATTERS = (
     " Here no column matters beyond chance, on real rows, to the model trained on synthetic rows: what it learned does "
     "not hold there, and it has no order that could agree."
@@ -30,15 +31,15 @@ _LEAST = 1e-6  # probability: keeps the log loss finite
 
 def importance_agreement(tables: AuditTables, found: HoldoutPredictions, *, rng: np.random.Generator) -> list[Finding]:
     """Return how well two boosted-tree models, for one target, agree in their ranking of columns."""
-    name, target = "importance_agreement", found.task.target
+    target = found.task.target
     models = {part: found.trees[part] for part in ("real", "synthetic")}
     features = models["real"].features
     if len(features) < MIN_COLUMNS:
         why = f"a ranking needs at least {MIN_COLUMNS} columns beside the target."
-        return [insufficient("utility", name, why, group=target)]
+        return [insufficient("utility", NAME, why, group=target)]
     if any(model.learner is None for model in models.values()):
         why = "one of the two models is a constant, to which no column matters."
-        return [insufficient("utility", name, why, group=target)]
+        return [insufficient("utility", NAME, why, group=target)]
     again = found.draws["real"].first
     if again is not None and again.learner is not None:
         models["again"] = again
@@ -50,40 +51,45 @@ def importance_agreement(tables: AuditTables, found: HoldoutPredictions, *, rng:
     growth = {part: np.where(matters(rows, units)[:, None], rows, 0.0) for part, rows in growth.items()}
     if not growth["real"].any():
         why = "no column matters beyond chance to the model trained on real rows."
-        return [insufficient("utility", name, why, group=target, n=len(at))]
-    value = rank_agreement(growth["real"].mean(axis=1), growth["synthetic"].mean(axis=1))
+        return [insufficient("utility", NAME, why, group=target, n=len(at))]
+    return [_agreement(growth, features, units, rng, group=target)]
+
+
+def _agreement(
+    growth: dict[str, np.ndarray], features: tuple[str, ...], units: np.ndarray, rng: np.random.Generator, *, group: str
+) -> Finding:
+    """Return the finding, from (n_columns, n) growth of each row's loss for each model; some column is real."""
+    means = {part: rows.mean(axis=1) for part, rows in growth.items()}
+    value = rank_agreement(means["real"], means["synthetic"])
     lost = not growth["synthetic"].any()
     # Without an order there is nothing to draw again: an interval of 0 to 0 would look like a figure that was measured.
     low, high = (None, None) if lost else _interval(growth["real"], growth["synthetic"], units, value, rng)
     has_order = "again" in growth and bool(growth["again"].any())
-    baseline = rank_agreement(growth["real"].mean(axis=1), growth["again"].mean(axis=1)) if has_order else None
-    tops = {part: _top(features, rows.mean(axis=1)) for part, rows in growth.items()}
-    return [
-        Finding(
-            family="utility",
-            name=name,
-            group=target,
-            value=value,
-            low=low,
-            high=high,
-            n=len(at),
-            visibility="officer",
-            baseline=baseline,
-            baseline_label="two models trained on real rows" if baseline is not None else "",
-            better="higher",
-            meaning="Whether the same columns matter to a model (boosted trees) trained on synthetic rows as to one "
-            "trained on real rows: rank correlation, 1 is the same order, 0 no relation."
-            + (NOTHING_MATTERS if lost else ""),
-            source="permutation importance: Breiman (2001); Spearman; bootstrap over units of the holdout",
-            detail={
-                "columns": list(features),
-                "real": growth["real"].mean(axis=1).tolist(),
-                "synthetic": growth["synthetic"].mean(axis=1).tolist(),
-                "top_real": tops["real"],
-                "top_synthetic": tops["synthetic"],
-            },
-        )
-    ]
+    baseline = rank_agreement(means["real"], means["again"]) if has_order else None
+    return Finding(
+        family="utility",
+        name=NAME,
+        group=group,
+        value=value,
+        low=low,
+        high=high,
+        n=len(units),
+        visibility="officer",
+        baseline=baseline,
+        baseline_label="two models trained on real rows" if baseline is not None else "",
+        better="higher",
+        meaning="Whether the same columns matter to a model (boosted trees) trained on synthetic rows as to one "
+        "trained on real rows: rank correlation, 1 is the same order, 0 no relation."
+        + (NOTHING_MATTERS if lost else ""),
+        source="permutation importance: Breiman (2001); Spearman; bootstrap over units of the holdout",
+        detail={
+            "columns": list(features),
+            "real": means["real"].tolist(),
+            "synthetic": means["synthetic"].tolist(),
+            "top_real": _top(features, means["real"]),
+            "top_synthetic": _top(features, means["synthetic"]),
+        },
+    )
 
 
 def _top(features: tuple[str, ...], growth: np.ndarray) -> list[str]:

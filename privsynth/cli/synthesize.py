@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 
 
 SHOWN = 5  # findings of a verdict, on the terminal (own); the report has all
-_WORDS = {"fail": "failed", "review": "to review", "insufficient": "without enough evidence", "pass": "passed"}
 
 
 @click.command("synthesize")
@@ -183,6 +182,8 @@ def result_json(result: SynthesisResult, officer: bool) -> dict[str, Any]:
 
 
 def _say(result: SynthesisResult, officer: bool) -> None:
+    from privsynth.findings.finding import COUNTED
+
     folder = result.release.folder
     if officer or output_mode().verbose:
         print_findings(result.findings, officer=officer, title="Findings")
@@ -206,7 +207,7 @@ def _say(result: SynthesisResult, officer: bool) -> None:
     if result.judgement is not None:
         hidden = 0 if officer else sum(outcome.exact for outcome in result.judgement.outcomes)
         inside = f" ({hidden} of its {len(result.judgement.outcomes)} checks judge exact figures)" if hidden else ""
-        say(f"  policy           {result.judgement.policy}: {_WORDS[result.judgement.verdict]}{inside}")
+        say(f"  policy           {result.judgement.policy}: {COUNTED[result.judgement.verdict]}{inside}")
     for line in loud_lines(result.findings, result.judgement, officer=officer):
         say(line)
 
@@ -217,6 +218,7 @@ def loud_lines(findings: Sequence[Finding], judgement: Judgement | None, *, offi
     Of exact findings the kinds alone are named, unless the officer's figures are asked for: which column it is stands
     in the officer's report.
     """
+    from privsynth.findings.finding import COUNTED
     from privsynth.findings.sentences import sentence
     from privsynth.findings.severity import worst_first
     from privsynth.policy.one_verdict import unanswered_checks
@@ -232,5 +234,5 @@ def loud_lines(findings: Sequence[Finding], judgement: Judgement | None, *, offi
         if exact:
             kinds = [f"{name} ({n})" if n > 1 else name for name, n in exact.most_common()]
             said.append(f"exact, {exact.total()} in the officer report: {first_names(kinds)}")
-        lines += [f"  {_WORDS[verdict]:<16} {words}" for words in said]
+        lines += [f"  {COUNTED[verdict]:<16} {words}" for words in said]
     return lines

@@ -15,6 +15,14 @@ from privsynth.stats.intervals import Interval
 
 Visibility = Literal["public", "officer"]
 Verdict = Literal["pass", "fail", "review", "insufficient", "info"]
+# Verdicts as they stand after a number, of one and of many alike, and before what has them.
+COUNTED: dict[Verdict, str] = {
+    "fail": "failed",
+    "review": "to review",
+    "insufficient": "without enough evidence",
+    "pass": "passed",
+    "info": "for information",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from privsynth.findings.finding import COUNTED
 from privsynth.findings.sentences import of_what
 from privsynth.findings.severity import excess_words
 from privsynth.pages.templates import templates_dir
@@ -27,7 +28,7 @@ from privsynth.report.sections import left_out_words, sections, unmeasured
 from privsynth.report.sheet.decision_sheet import Deed, decision_sheet
 from privsynth.report.sheet.together import together_sentence
 from privsynth.report.sheet.uses import doubted_ties
-from privsynth.report.titles import COUNTED, GLOSSARY, STATUSES, VERDICTS, plain_part, titles_by
+from privsynth.report.titles import GLOSSARY, STATUSES, VERDICTS, plain_part, titles_by
 from privsynth.report.verdict_rows import checks, tally
 from privsynth.wording.words import Foreign, words
 

@@ -31,14 +31,6 @@ VERDICTS = {
     "pass": "Pass",
     "info": "For information",
 }
-# The same after a number, of one and of many alike.
-COUNTED = {
-    "fail": "failed",
-    "review": "to review",
-    "insufficient": "without enough evidence",
-    "pass": "passed",
-    "info": "for information",
-}
 
 # Part of the budget -> what it bought, as short as the label of a bar.
 _PARTS = {

@@ -52,6 +52,12 @@ class Examined:
     about: tuple[str, str]
     now: datetime
 
+    def lacks_reason(self, words: SaidWords) -> bool:
+        """Say whether words approve what the policy of the release refuses, without saying so and why."""
+        policy = None if self.stands.verdicts is None else self.stands.verdicts.policy
+        against = policy is not None and policy.refuses and words.meaning == "approved"
+        return against and not (words.against_policy and bool(words.comment.strip()))
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -120,8 +126,7 @@ def prepare(seen: Examined, words: SaidWords, opens: OpenKey, log: TransparencyL
       KeyFileError, ConfigError: the key does not open or may not decide, or the comment is no paragraph.
     """
     policy = None if seen.stands.verdicts is None else seen.stands.verdicts.policy
-    against = policy is not None and policy.refuses and words.meaning == "approved"
-    if against and not (words.against_policy and words.comment.strip()):
+    if seen.lacks_reason(words):
         raise CheckFailed(
             "the policy refuses this release. Nothing was decided: to approve it all the same, say so with ",
             Option("against_policy"),

@@ -84,7 +84,10 @@ def _public(folder: Path, top: Path) -> Release:
 
 def check(shelf: Shelf, name: str) -> dict[str, Any]:
     """Return who signed a release, or why it cannot be relied on."""
-    release = shelf.open(name)
+    return _checked(shelf, shelf.open(name))
+
+
+def _checked(shelf: Shelf, release: Release) -> dict[str, Any]:
     try:
         found = verify_folder(release.folder, list(shelf.keyrings), datetime.now(UTC), Expected("public"))
     except UnknownSigner as problem:
@@ -113,7 +116,7 @@ def explain(shelf: Shelf, name: str) -> dict[str, Any]:
     usable = report.get("usability") or {}
     return {
         "dataset": release.dataset,
-        "signature": check(shelf, name),
+        "signature": _checked(shelf, release),
         "promise": promise_text(release.epsilon, release.delta, release.unit, most),
         "synthetic_rows": report.get("n_rows_synthetic"),
         "checks": checks_text(release.findings),

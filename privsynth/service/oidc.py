@@ -32,7 +32,7 @@ from privsynth.service.record import record
 from privsynth.service.roles import Role
 from privsynth.service.settings import ServiceSettings
 from privsynth.service.sign_in import new_session
-from privsynth.service.store.people import ApiToken, Person, PersonRole, SignedIn
+from privsynth.service.store.people import ApiToken, Person, SignedIn
 
 ALGORITHMS = ["RS256", "PS256", "ES256", "EdDSA"]  # never a shared secret, never none
 PATIENCE_S = 10.0  # for each answer of the provider (own)
@@ -222,7 +222,7 @@ def _require_roles(roles: frozenset[Role]) -> None:
 
 def _take_roles(session: Session, person: Person, roles: frozenset[Role]) -> None:
     """Give a person these roles; sessions and tokens of wider ones end."""
-    person.held = [PersonRole(role=role) for role in sorted(roles)]
+    person.give(roles)
     session.execute(delete(ApiToken).where(ApiToken.person_id == person.id))
     session.execute(delete(SignedIn).where(SignedIn.person_id == person.id))
 
@@ -235,7 +235,7 @@ def _newcomer(session: Session, service: Service, claims: Mapping[str, Any], rol
         name=f"oidc-{secrets.token_hex(8)}", display=display, issuer=str(claims["iss"])[:300], subject=subject[:300],
         made_at=service.now(),
     )  # fmt: skip
-    person.held = [PersonRole(role=role) for role in sorted(roles)]
+    person.give(roles)
     session.add(person)
     session.flush()
     record(

@@ -39,7 +39,7 @@ def add_person(
         if session.scalars(select(Person).where(Person.name == name)).first() is not None:
             raise InputError(f"there is already somebody who signs in as '{name}'")
         person = Person(name=name, display=display, made_at=now)
-        person.held = [PersonRole(role=role) for role in sorted(roles)]
+        person.give(roles)
         session.add(person)
         session.flush()
         by = None if caller is None else caller.person_id
@@ -74,7 +74,7 @@ def change_roles(service: Service, caller: Caller, person_id: int, roles: Abstra
         person = _known(session.get(Person, person_id))
         if Role.ADMINISTRATOR not in roles:
             _require_another(session, person)
-        person.held = [PersonRole(role=role) for role in sorted(roles)]
+        person.give(roles)
         session.execute(delete(ApiToken).where(ApiToken.person_id == person_id))
         about = f"person {person_id}"
         record(session, "change_roles", about, person_id=caller.person_id, at=now, roles=sorted(roles))

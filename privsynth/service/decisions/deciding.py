@@ -130,9 +130,7 @@ def _prepared(service: Service, caller: Caller, run_id: str, words: SaidWords, p
         run = session.get_one(RunRow, run_id)
     if seen.about != (run.manifest, run.officer_manifest):
         raise CheckFailed("the files of this release are not those that its run made; nothing was decided")
-    verdicts = seen.stands.verdicts
-    refused = verdicts is not None and verdicts.policy is not None and verdicts.policy.refuses
-    if words.meaning == "approved" and refused and not (words.against_policy and words.comment.strip()):
+    if seen.lacks_reason(words):
         raise CheckFailed(
             "the policy refuses this release. Nothing was decided: to approve it all the same, say that you approve it "
             "against the policy, and why"

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from privsynth.errors import InputError, PrivsynthError
+from privsynth.errors import PrivsynthError
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
 from privsynth.service.decisions.deciding import asks_password
-from privsynth.service.decisions.release import alone, released
+from privsynth.service.decisions.release import alone, released, seen_release
 from privsynth.service.decisions.settling import settle
 from privsynth.service.delivery.offers import offers_of
 from privsynth.service.roles import Act
-from privsynth.service.runs.look_up import sees
 from privsynth.service.store.runs import Offer, RunRow
 
 
@@ -39,9 +38,7 @@ def hand_out_page(service: Service, caller: Caller, run_id: str) -> HandOutPage:
     """
     caller.require(Act.SEE_OFFERS)
     with service.database.reading() as session:
-        run = released(session, run_id)
-    if not sees(caller, run):
-        raise InputError("there is no such release")
+        seen_release(session, caller, run_id)
     problem = ""
     try:
         with alone(service, run_id):

@@ -14,6 +14,7 @@ from privsynth.approvals.statement import MAX_BYTES
 from privsynth.errors import InputError, NotAllowed, OutputError
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
+from privsynth.service.runs.look_up import sees
 from privsynth.service.states import HAS_RELEASE, RunState
 from privsynth.service.store.runs import RunRow
 from privsynth.signing._files import read_limited
@@ -46,6 +47,18 @@ def released(session: Session, run_id: str) -> RunRow:
     """
     run = session.get(RunRow, run_id)
     if run is None or RunState(run.state) not in HAS_RELEASE:
+        raise InputError("there is no such release")
+    return run
+
+
+def seen_release(session: Session, caller: Caller, run_id: str) -> RunRow:
+    """Return a run that has a release which the person may see.
+
+    Raises:
+      InputError: there is none; one that they may not see is refused in the same words.
+    """
+    run = released(session, run_id)
+    if not sees(caller, run):
         raise InputError("there is no such release")
     return run
 

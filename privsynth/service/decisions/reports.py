@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from privsynth.errors import InputError, OutputError
+from privsynth.errors import OutputError
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
-from privsynth.service.decisions.release import draft_of, edition_of, released
+from privsynth.service.decisions.release import draft_of, edition_of, released, seen_release
 from privsynth.service.record import record
 from privsynth.service.roles import Act
-from privsynth.service.runs.look_up import sees
 from privsynth.service.states import RunState
 from privsynth.signing._embedding import MAX_REPORT_BYTES
 from privsynth.signing._files import read_limited
@@ -39,9 +38,7 @@ def public_report(service: Service, caller: Caller, run_id: str) -> bytes:
     """
     caller.require(Act.SEE_RUNS)
     with service.database.reading() as session:
-        run = released(session, run_id)
-    if not sees(caller, run):
-        raise InputError("there is no such release")
+        run = seen_release(session, caller, run_id)
     published = RunState(run.state) in (RunState.PUBLISHED, RunState.REVOKED) and run.edition is not None
     return _page(service, run_id, "edition" if published else "public")
 

@@ -10,11 +10,10 @@ from sqlalchemy.orm import Session
 from privsynth.errors import InputError, NotAllowed
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
-from privsynth.service.decisions.release import released
+from privsynth.service.decisions.release import released, seen_release
 from privsynth.service.decisions.settling import is_listed
 from privsynth.service.record import record
 from privsynth.service.roles import Act
-from privsynth.service.runs.look_up import sees
 from privsynth.service.secret_texts import digest_of, new_secret
 from privsynth.service.states import RunState
 from privsynth.service.store.runs import Offer
@@ -83,9 +82,7 @@ def offers_of(service: Service, caller: Caller, run_id: str) -> list[Offer]:
     """
     caller.require(Act.SEE_OFFERS)
     with service.database.reading() as session:
-        run = released(session, run_id)
-        if not sees(caller, run):
-            raise InputError("there is no such release")
+        seen_release(session, caller, run_id)
         return list(session.scalars(select(Offer).where(Offer.run_id == run_id).order_by(Offer.id.desc())))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint
@@ -43,6 +44,10 @@ class Person(Base):
     def roles(self) -> frozenset[Role]:
         """What the person is."""
         return frozenset(Role(one.role) for one in self.held)
+
+    def give(self, roles: Iterable[Role]) -> None:
+        """Give the person these roles, and no others."""
+        self.held = [PersonRole(role=role) for role in sorted(roles)]
 
 
 class PersonRole(Base):

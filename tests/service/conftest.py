@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from functools import cache
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
-from postgresql_server import PASSWORD, running_server
-from service.deciders import Deciders, make_release
+from postgresql_server import running_server
+from service.deciders import Deciders, make_release, prepare
 from service.people import PASSWORD as THEIRS
-from sqlalchemy import create_engine, text
+from service.prepared import KINDS, Databases, cheap_secrets
+from sqlalchemy import update
 
 from privsynth.service.context import Service
 from privsynth.service.people import add_person
@@ -22,6 +24,7 @@ from privsynth.service.secret_texts import Vault
 from privsynth.service.settings import ServiceSettings
 from privsynth.service.sign_in import accept_invitation, caller_of_session
 from privsynth.service.store.database import ServiceDatabase
+from privsynth.service.store.people import SignedIn
 from privsynth.service.web.app import create_app
 
 
@@ -44,28 +47,22 @@ def postgresql() -> Iterator[int]:
         yield port
 
 
-_numbers = count()
+@pytest.fixture(scope="session")
+def databases(request, tmp_path_factory) -> Databases:
+    return Databases(tmp_path_factory.mktemp("databases"), lambda: request.getfixturevalue("postgresql"))
 
 
-def _address(kind: str, request: pytest.FixtureRequest) -> str:
-    """Return the address of an empty database."""
-    if kind == "sqlite":
-        return ""
-    port, name = request.getfixturevalue("postgresql"), f"service{next(_numbers)}"
-    root = create_engine(f"postgresql+pg8000://anna:{PASSWORD}@127.0.0.1:{port}/postgres", isolation_level="AUTOCOMMIT")
-    with root.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    root.dispose()
-    return f"postgresql://anna:{PASSWORD}@127.0.0.1:{port}/{name}"
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request, tmp_path) -> Iterator[ServiceDatabase]:
-    """An empty database of either kind."""
-    found = ServiceDatabase.at(_address(request.param, request), tmp_path)
-    found.migrate()
+@pytest.fixture(params=KINDS)
+def database(request, tmp_path, databases) -> Iterator[ServiceDatabase]:
+    """A database of either kind, with tables and without rows."""
+    found = databases.copy(request.param, tmp_path, "tables")
     yield found
     found.close()
+
+
+@pytest.fixture(autouse=True)
+def _cheap_secrets(monkeypatch):
+    cheap_secrets(monkeypatch)
 
 
 @pytest.fixture
@@ -74,27 +71,32 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def service(tmp_path, clock, privsynth_home) -> Iterator[Service]:
-    """A service on SQLite."""
-    database = ServiceDatabase.at("", tmp_path)
-    database.migrate()
-    secret = Vault.at(tmp_path / "secret")
-    settings = ServiceSettings(public_url="http://testserver")
-    (privsynth_home / "service").mkdir(exist_ok=True)
-    yield Service(settings=settings, home=privsynth_home, database=database, vault=secret, now=clock)
+def service(request, tmp_path, clock, privsynth_home, databases) -> Iterator[Service]:
+    """A service on SQLite, or on the database that `each_database` of service.prepared names."""
+    kind, of = getattr(request, "param", "sqlite"), "tables"
+    if "deciders" in request.fixturenames:
+        of, made = "deciders", request.getfixturevalue("made_deciders")(kind)
+        shutil.copytree(made.home, privsynth_home, dirs_exist_ok=True)
+        shutil.copy(made.secret, tmp_path / "secret")
+    database = databases.copy(kind, tmp_path, of)
+    found = service_of(database, tmp_path, privsynth_home, clock)
+    yield found
     database.close()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def each_service(request, tmp_path, clock, service) -> Iterator[Service]:
+@pytest.fixture(params=KINDS)
+def each_service(request, tmp_path, clock, privsynth_home, databases) -> Iterator[Service]:
     """A service on each database in turn."""
-    if request.param == "sqlite":
-        yield service
-        return
-    database = ServiceDatabase.at(_address(request.param, request), Path(tmp_path))
-    database.migrate()
-    yield replace(service, database=database)
+    database = databases.copy(request.param, tmp_path, "tables")
+    yield service_of(database, tmp_path, privsynth_home, clock)
     database.close()
+
+
+def service_of(database: ServiceDatabase, folder: Path, home: Path, clock: Clock) -> Service:
+    """Return a service whose secret is in a folder."""
+    (home / "service").mkdir(parents=True, exist_ok=True)
+    settings = ServiceSettings(public_url="http://testserver")
+    return Service(settings=settings, home=home, database=database, vault=Vault.at(folder / "secret"), now=clock)
 
 
 class Institution:
@@ -129,7 +131,39 @@ def made_release(tmp_path_factory) -> Path:
         return make_release(folder)
 
 
+@dataclass(frozen=True)
+class MadeDeciders:
+    """What a service with people who decide is copied from."""
+
+    home: Path
+    secret: Path
+    secrets: dict[str, str]  # of sessions, by name
+
+
+@pytest.fixture(scope="session")
+def made_deciders(databases, made_release, tmp_path_factory) -> Callable[[str], MadeDeciders]:
+    """For a kind of database: a home in which a release waits for decisions; its database is kept."""
+
+    @cache
+    def made(kind: str) -> MadeDeciders:
+        folder, clock = tmp_path_factory.mktemp(f"deciders-{kind}"), Clock()
+        database = databases.copy(kind, folder, "tables")
+        institution = Institution(service_of(database, folder, folder / "home", clock))
+        clock.time = datetime.now(UTC)
+        with pytest.MonkeyPatch.context() as patch:
+            cheap_secrets(patch)
+            prepare(institution, made_release)
+        databases.keep(kind, folder, database, "deciders")
+        return MadeDeciders(folder / "home", folder / "secret", institution.secrets)
+
+    return made
+
+
 @pytest.fixture
-def deciders(institution, clock, made_release) -> Deciders:
+def deciders(service, institution, clock, made_deciders) -> Deciders:
     """A release that waits for two approvals, and people who may give them."""
-    return Deciders(institution, clock, made_release)
+    clock.time = datetime.now(UTC)
+    institution.secrets |= made_deciders(service.database.engine.dialect.name).secrets
+    with service.database.writing() as session:  # they signed in a moment ago
+        session.execute(update(SignedIn).values(made_at=clock(), seen_at=clock(), confirmed_at=clock()))
+    return Deciders(institution, clock)

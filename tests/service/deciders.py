@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.admissions import FAST, RELEASED, admissions, run, schema, write
@@ -37,6 +36,21 @@ def make_release(folder: Path) -> Path:
     return folder
 
 
+def prepare(institution, made: Path) -> None:
+    """Put a release into a service in which nobody is yet, and people who may decide on it."""
+    home = institution.service.home
+    shutil.copytree(made / "home" / "keys", home / "keys")
+    shutil.copy(made / "home" / "keyring.json", home / "keyring.json")
+    shutil.copytree(made / "out", institution.service.release_folder(RUN) / "draft")
+    institution.person("sue", Role.SUBMITTER)
+    keeper = institution.person("kim", Role.KEY_ADMIN)
+    for name, role in (("rita", Role.REVIEWER), ("ann", Role.APPROVER), ("bob", Role.APPROVER)):
+        caller = institution.person(name, role)
+        key = make_own_key(institution.service, caller, PASSPHRASE)
+        enter_key(institution.service, keeper, caller.person_id, key.fingerprint[:8])
+    Deciders(institution, institution.service.now).add_run(RUN, needed=2)
+
+
 class Deciders:
     """An institution with a release that waits for decisions.
 
@@ -44,20 +58,10 @@ class Deciders:
       ann, bob: may approve. rita: reviews. sue: asked for the release. key: keeps the keys.
     """
 
-    def __init__(self, institution, clock, made: Path, needed: int = 2) -> None:
+    def __init__(self, institution, clock) -> None:
         self.institution, self.service, self.clock = institution, institution.service, clock
-        home, draft = self.service.home, self.service.release_folder(RUN) / "draft"
-        shutil.copytree(made / "home" / "keys", home / "keys")
-        shutil.copy(made / "home" / "keyring.json", home / "keyring.json")
-        shutil.copytree(made / "out", draft)
-        self.draft = draft
-        clock.time = datetime.now(UTC)
-        self.sue = institution.person("sue", Role.SUBMITTER)
-        self.kim = institution.person("kim", Role.KEY_ADMIN)
-        self.rita = self.with_key("rita", Role.REVIEWER)
-        self.ann = self.with_key("ann", Role.APPROVER)
-        self.bob = self.with_key("bob", Role.APPROVER)
-        self.add_run(RUN, needed)
+        self.draft = self.service.release_folder(RUN) / "draft"
+        self.sue, self.kim, self.rita, self.ann, self.bob = map(self.again, ("sue", "kim", "rita", "ann", "bob"))
 
     def add_run(self, name: str, needed: int, **changes: object) -> None:
         draft = self.service.release_folder(name) / "draft"
@@ -77,13 +81,6 @@ class Deciders:
             for key, value in changes.items():
                 setattr(run, key, value)
             session.add(run)
-
-    def with_key(self, name: str, *roles: Role):
-        """Add a person whose key is in the keyring."""
-        caller = self.institution.person(name, *roles)
-        key = make_own_key(self.service, caller, PASSPHRASE)
-        enter_key(self.service, self.kim, caller.person_id, key.fingerprint[:8])
-        return self.again(name)
 
     def again(self, name: str):
         return caller_of_session(self.service, self.institution.secrets[name])

@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 from pipeline.admissions import run as command
 from service.deciders import PASSPHRASE, RUN
+from service.prepared import each_database
 
 from privsynth.approvals.statement import opened
 from privsynth.service.states import RunState
 from privsynth.service.store.runs import RunRow
 
 
+@each_database
 def test_two_people_approve_on_the_page_and_the_command_line_says_the_same(deciders):
     deciders.log().append([], deciders.clock())
     command("log", "append", deciders.draft)
@@ -76,6 +78,7 @@ def test_whoever_asked_for_changes_asks_until_they_say_something_else(deciders):
     assert deciders.run().state == RunState.TO_DECIDE
 
 
+@each_database
 def test_one_rejection_is_enough_and_is_taken_back_by_the_same_person(deciders):
     deciders.decide("ann", "approved")
     deciders.decide("bob", "rejected", comment="not yet")
@@ -90,6 +93,7 @@ def test_one_rejection_is_enough_and_is_taken_back_by_the_same_person(deciders):
     assert deciders.run().state == RunState.APPROVED
 
 
+@each_database
 def test_what_was_signed_on_the_command_line_is_entered_when_somebody_looks(deciders, monkeypatch):
     monkeypatch.setenv("PRIVSYNTH_PASSPHRASE", PASSPHRASE)
     done = command("approve", deciders.draft, "--as", deciders.ann.key, "--meaning", "approved", "--comment", "by hand")

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from service.deciders import RUN
+from service.prepared import each_database
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -97,6 +98,7 @@ def database_goes(monkeypatch):
     return fail
 
 
+@each_database
 def test_a_commit_that_fails_once_is_made_up_for_at_once(deciders, database_goes):
     database_goes(commits=1)
     assert deciders.decide("ann", "approved").status_code == 303

@@ -10,6 +10,7 @@ import zipfile
 import pytest
 from pipeline.admissions import run as command
 from service.deciders import PASSPHRASE, RUN
+from service.prepared import each_database
 
 from privsynth.errors import PrivsynthError
 from privsynth.service.decisions import publishing
@@ -49,6 +50,7 @@ def test_nothing_is_published_or_offered_before_it_is_approved(deciders):
     assert not (deciders.draft.parent / "edition").exists()
 
 
+@each_database
 def test_a_recipient_gets_the_edition_and_nothing_else(approved, tmp_path):
     assert approved.post("ann", f"/runs/{RUN}/publish").status_code == 303
     assert approved.run().state == RunState.PUBLISHED
@@ -75,6 +77,7 @@ def test_a_recipient_gets_the_edition_and_nothing_else(approved, tmp_path):
     assert "Approved" in report
 
 
+@each_database
 def test_a_link_ends_is_withdrawn_and_is_never_guessed(approved):
     approved.post("ann", f"/runs/{RUN}/publish")
     first, second, recipient = offer(approved, days="1"), offer(approved), approved.institution.browser()
@@ -87,6 +90,7 @@ def test_a_link_ends_is_withdrawn_and_is_never_guessed(approved):
     assert len({answer.text for answer in refused}) == 1
 
 
+@each_database
 def test_what_is_revoked_is_listed_and_handed_out_no_more(approved, tmp_path):
     approved.post("ann", f"/runs/{RUN}/publish")
     path, recipient = offer(approved), approved.institution.browser()
@@ -113,6 +117,7 @@ def test_a_release_that_the_command_line_revoked_is_not_handed_out(approved):
     assert approved.run().state == RunState.REVOKED
 
 
+@each_database
 def test_an_edition_that_the_database_missed_is_entered_when_somebody_looks(approved, monkeypatch):
     real, calls = publishing.settle, []
 
@@ -148,6 +153,7 @@ def test_the_verify_page_runs_its_own_script_alone(approved):
     assert "Ann" not in answer.text
 
 
+@each_database
 def test_programs_decide_publish_and_offer_with_a_token_of_that_scope(deciders):
     service, browser = deciders.service, deciders.institution.browser()
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from service.people import form_token
+from service.prepared import each_database
 from sqlalchemy import text
 
 from privsynth.errors import InputError, NotAllowed
@@ -57,6 +58,7 @@ def waits(service, caller) -> dict[str, str]:
     return {one.run.id: one.act for one in overview(service, caller).waiting}
 
 
+@each_database
 def test_what_waits_for_whom(service, institution, sub):
     reviewer = institution.person("rev", Role.REVIEWER)
     approver = institution.person("app", Role.APPROVER, Role.SUBMITTER)
@@ -136,6 +138,7 @@ def test_who_was_invited_is_told_to_administrators(service, institution):
     assert "Someone New" in institution.browser("boss").get("/").text
 
 
+@each_database
 def test_the_record_is_read_in_parts_and_by_what_it_is_about(service, institution):
     auditor = institution.person("aud", Role.AUDITOR)
     for n in range(5):
@@ -153,13 +156,17 @@ def test_the_record_is_read_in_parts_and_by_what_it_is_about(service, institutio
     assert page.count('<th scope="row">add person</th>') == 6
 
 
+@each_database
 def test_the_check_finds_what_was_changed_behind_the_service(service, institution):
     auditor = institution.person("aud", Role.AUDITOR)
     chain = check_chain(service, auditor)
     assert (chain.count, chain.damaged) == (3, None)
     assert chain.head in institution.browser("aud").get("/acts/check").text
-    with service.database.engine.connect() as connection:  # as somebody who may do anything to the file
-        connection.execute(text("DROP TRIGGER acts_no_update"))
+    with service.database.engine.connect() as connection:  # as somebody who may do anything to the database
+        if connection.dialect.name == "sqlite":
+            connection.execute(text("DROP TRIGGER acts_no_update"))
+        else:
+            connection.execute(text("ALTER TABLE acts DISABLE TRIGGER ALL"))
         connection.execute(text('UPDATE acts SET detail = \'{"roles": ["approver"]}\' WHERE id = 1'))
         connection.commit()
     assert check_chain(service, auditor).damaged == 1
@@ -198,6 +205,7 @@ def test_a_token_is_made_and_ended_by_forms_and_shown_once(institution, sub):
     assert program.get("/api/v1/me", headers={"authorization": f"Bearer {secret}"}).status_code == 401
 
 
+@each_database
 def test_programs_read_what_pages_show(service, institution, sub):
     auditor = institution.person("aud", Role.AUDITOR)
     a_run(service, sub, "r", RunState.TO_DECIDE)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from argon2 import Type
 from service.people import PASSWORD, form_token
+from service.prepared import PRODUCTION_HASHER
 from sqlalchemy import func, select
 
 from privsynth.errors import InputError, NotAllowed
@@ -29,6 +31,11 @@ def anna(service):
     person, link = add_person(service, None, "Anna", "Anna Meier", {Role.SUBMITTER})
     assert person.name == "anna"
     return accept_invitation(service, link, PASSWORD)
+
+
+def test_guessing_a_password_costs_what_rfc_9106_asks_for():
+    hasher = PRODUCTION_HASHER  # section 4, the second recommendation: 64 MiB, three passes, four lanes
+    assert (hasher.type, hasher.time_cost, hasher.memory_cost, hasher.parallelism) == (Type.ID, 3, 65536, 4)
 
 
 def test_a_person_signs_in_and_out(each_service):

@@ -13,19 +13,20 @@ from privsynth.service.caller import Caller
 from privsynth.service.context import Service
 from privsynth.service.record import record
 from privsynth.service.roles import APART, Act, Role
-from privsynth.service.sign_in import invite
+from privsynth.service.sign_in import invite, is_invited_by
 from privsynth.service.store.people import ApiToken, Person, PersonRole, SignedIn
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._@-]{0,78}[a-z0-9])?")
 
 
 def add_person(
-    service: Service, caller: Caller | None, name: str, display: str, roles: AbstractSet[Role]
+    service: Service, caller: Caller | None, name: str, display: str, roles: AbstractSet[Role], *, once: str = ""
 ) -> tuple[Person, str]:
     """Add a person, and return the secret of the link by which they choose a password.
 
     Args:
       caller: None for the first person, whom `privsynth serve` adds.
+      once: a text that the caller chose for this request: sent again, it is the same person with the same link.
     Raises:
       InputError: the name is taken or has other characters, or the roles do not go together.
     """
@@ -35,16 +36,20 @@ def add_person(
     if not _NAME.fullmatch(name) or not 1 <= len(display) <= 200:
         raise InputError("a name for signing in has letters a to z, digits and . _ @ -; a person has a full name, too")
     check_roles(roles)
+    by = None if caller is None else caller.person_id
+    secret = service.vault.link_secret(f"invitation of {name} by {by}", once)
     with service.database.writing() as session:
-        if session.scalars(select(Person).where(Person.name == name)).first() is not None:
+        before = session.scalars(select(Person).where(Person.name == name)).first()
+        if before is not None:
+            if (before.display, before.roles) == (display, roles) and is_invited_by(session, before.id, secret):
+                return before, secret
             raise InputError(f"there is already somebody who signs in as '{name}'")
         person = Person(name=name, display=display, made_at=now)
         person.give(roles)
         session.add(person)
         session.flush()
-        by = None if caller is None else caller.person_id
         record(session, "add_person", f"person {person.id}", person_id=by, at=now, name=name, roles=sorted(roles))
-        return person, invite(session, person.id, now)
+        return person, invite(session, person.id, secret, now)
 
 
 def check_roles(roles: AbstractSet[Role]) -> None:
@@ -97,18 +102,23 @@ def deactivate(service: Service, caller: Caller, person_id: int) -> None:
         record(session, "deactivate_person", f"person {person_id}", person_id=caller.person_id, at=now)
 
 
-def reinvite(service: Service, caller: Caller, person_id: int) -> str:
+def reinvite(service: Service, caller: Caller, person_id: int, *, once: str = "") -> str:
     """Return the secret of a new link for a person who lost the password or the first link.
 
+    Args:
+      once: a text that the caller chose for this request: sent again, it is the same link.
     Raises:
       InputError: there is no such person.
     """
     caller.require(Act.MANAGE_PEOPLE)
     now = service.now()
+    secret = service.vault.link_secret(f"invitation of person {person_id} by {caller.person_id}", once)
     with service.database.writing() as session:
         person = _known(session.get(Person, person_id))
+        if is_invited_by(session, person_id, secret):
+            return secret
         record(session, "invite_person", f"person {person.id}", person_id=caller.person_id, at=now)
-        return invite(session, person.id, now)
+        return invite(session, person.id, secret, now)
 
 
 def everybody(service: Service, caller: Caller) -> list[Person]:
@@ -116,6 +126,20 @@ def everybody(service: Service, caller: Caller) -> list[Person]:
     caller.require(Act.MANAGE_PEOPLE)
     with service.database.reading() as session:
         return list(session.scalars(select(Person).order_by(Person.name)))
+
+
+def one_person(service: Service, caller: Caller, person_id: int) -> Person:
+    """Return a person, also one who left.
+
+    Raises:
+      InputError: there is none of that number.
+    """
+    caller.require(Act.MANAGE_PEOPLE)
+    with service.database.reading() as session:
+        found = session.get(Person, person_id)
+    if found is None:
+        raise InputError("there is no such person")
+    return found
 
 
 def _known(person: Person | None) -> Person:

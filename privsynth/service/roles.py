@@ -35,6 +35,7 @@ class Act(StrEnum):
     REVOKE = "revoke"
     OFFER = "offer"
     SEE_OFFERS = "see_offers"
+    DOWNLOAD = "download"
     MANAGE_PEOPLE = "manage_people"
     MANAGE_KEYS = "manage_keys"
     MANAGE_OWN_TOKENS = "manage_own_tokens"
@@ -61,6 +62,7 @@ ALLOWED: dict[Act, frozenset[Role]] = {
     Act.REVOKE: frozenset({Role.APPROVER}),
     Act.OFFER: frozenset({Role.APPROVER}),
     Act.SEE_OFFERS: _READS_ALL | {Role.SUBMITTER},
+    Act.DOWNLOAD: _OFFICERS | {Role.SUBMITTER},
     Act.MANAGE_PEOPLE: frozenset({Role.ADMINISTRATOR}),
     Act.MANAGE_KEYS: frozenset({Role.KEY_ADMIN}),
     Act.MANAGE_OWN_TOKENS: _EVERYBODY,

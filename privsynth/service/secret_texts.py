@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
 import secrets
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from privsynth.errors import ConfigError
 
@@ -36,7 +39,7 @@ class Vault:
     """
 
     def __init__(self, key: bytes) -> None:
-        self._cipher = AESGCM(key)
+        self._key, self._cipher = key, AESGCM(key)
 
     @classmethod
     def at(cls, file: Path) -> Vault:
@@ -66,6 +69,21 @@ class Vault:
         """Return a text that only this service can read, and only where it is about the same thing."""
         nonce = secrets.token_bytes(_NONCE)
         return nonce + self._cipher.encrypt(nonce, text.encode(), about.encode())
+
+    def link_secret(self, about: str, once: str) -> str:
+        """Return a secret for a link: a new one, or with `once` the same each time, though it is stored nowhere.
+
+        Guarantee: who does not know the service's secret cannot tell it from a new one (HKDF, RFC 5869).
+
+        Args:
+          about: what the link is to, and who makes it.
+          once: a text by which a program says that it sends the same request again; "" for none.
+        """
+        if not once:
+            return new_secret()
+        info = json.dumps(["link", about, once]).encode()
+        drawn = HKDF(algorithm=SHA256(), length=_KEY, salt=None, info=info).derive(self._key)
+        return base64.urlsafe_b64encode(drawn).rstrip(b"=").decode("ascii")
 
     def open(self, sealed: bytes, about: str) -> str:
         """Return the text.

@@ -145,14 +145,19 @@ def _change(service: Service, statement: Executable) -> None:
         session.execute(statement)
 
 
-def invite(session: Session, person_id: int, now: datetime, hours: float = 72.0) -> str:
-    """Return the secret of a link by which a person chooses a password, once; earlier links of the person end."""
+def invite(session: Session, person_id: int, secret: str, now: datetime, hours: float = 72.0) -> str:
+    """Let a person choose a password by the link with a secret, once, and return that; earlier links of theirs end."""
     session.execute(delete(Invitation).where(Invitation.person_id == person_id))
-    secret = new_secret()
     session.add(
         Invitation(digest=digest_of(secret), person_id=person_id, made_at=now, ends_at=now + timedelta(hours=hours))
     )
     return secret
+
+
+def is_invited_by(session: Session, person_id: int, secret: str) -> bool:
+    """Say whether the link with this secret is the last that was made for a person, used or not."""
+    found = session.get(Invitation, digest_of(secret))
+    return found is not None and found.person_id == person_id
 
 
 def accept_invitation(service: Service, secret: str, password: str) -> str:

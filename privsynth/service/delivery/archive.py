@@ -8,9 +8,14 @@ import secrets
 import zipfile
 from pathlib import Path
 
-from privsynth.errors import OutputError, VerificationError
+from privsynth.errors import CheckFailed, OutputError, ReleaseRevoked, VerificationError
+from privsynth.service.caller import Caller
 from privsynth.service.context import Service
-from privsynth.service.decisions.release import alone, edition_of, keyrings_of
+from privsynth.service.decisions.release import alone, edition_of, keyrings_of, seen_release
+from privsynth.service.decisions.settling import is_listed
+from privsynth.service.record import record
+from privsynth.service.roles import Act
+from privsynth.service.states import RunState
 from privsynth.service.store.runs import RunRow
 from privsynth.signing._files import list_tree
 from privsynth.signing.verification import Expected, verify_folder
@@ -32,6 +37,27 @@ def archive_of(service: Service, run: RunRow) -> Path:
         if not place.exists():
             _write(service, run, place)
     return place
+
+
+def begin_own_download(service: Service, caller: Caller, run_id: str) -> tuple[RunRow, Path]:
+    """Put on record that a person of the institution downloads a published edition; return the run and the archive.
+
+    Raises:
+      InputError: there is no such release that the person may see.
+      CheckFailed, ReleaseRevoked: it is not published, or was revoked.
+      VerificationError, OutputError: as `archive_of`.
+    """
+    caller.require(Act.DOWNLOAD)
+    with service.database.reading() as session:
+        run = seen_release(session, caller, run_id)
+    if RunState(run.state) == RunState.REVOKED or is_listed(service, run):
+        raise ReleaseRevoked("this release was revoked: do not use it, and delete what you have of it")
+    if RunState(run.state) != RunState.PUBLISHED:
+        raise CheckFailed("this release is not published: nothing of it leaves before")
+    archive = archive_of(service, run)
+    with service.database.writing() as session:
+        record(session, "download", f"run {run_id}", person_id=caller.person_id, at=service.now())
+    return run, archive
 
 
 def file_name(run: RunRow) -> str:

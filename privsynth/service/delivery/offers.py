@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import select
@@ -14,7 +15,7 @@ from privsynth.service.decisions.release import released, seen_release
 from privsynth.service.decisions.settling import is_listed
 from privsynth.service.record import record
 from privsynth.service.roles import Act
-from privsynth.service.secret_texts import digest_of, new_secret
+from privsynth.service.secret_texts import digest_of
 from privsynth.service.states import RunState
 from privsynth.service.store.runs import Offer
 
@@ -23,24 +24,41 @@ LONGEST_TERMS = 20_000  # characters (own): some pages of a data use agreement
 _GONE = "this link was never made, has ended, or was withdrawn: ask whoever sent it"
 
 
-def make_offer(
-    service: Service, caller: Caller, run_id: str, *, recipient: str, terms: str, days: int
-) -> tuple[Offer, str]:
+@dataclass(frozen=True, kw_only=True)
+class WantedOffer:
+    """To whom an edition is offered, on which terms, and for how long.
+
+    Attributes:
+      once: a text that the caller chose for this request: sent again, it is the same offer with the same link.
+    """
+
+    recipient: str
+    terms: str
+    days: int
+    once: str = ""
+
+
+def make_offer(service: Service, caller: Caller, run_id: str, wanted: WantedOffer) -> tuple[Offer, str]:
     """Offer the edition of a release to a recipient, and return the secret of the link; it is shown once.
 
     Raises:
       InputError: it is not published, or recipient, terms or days make no sense.
     """
     caller.require(Act.OFFER)
-    recipient, terms, now = recipient.strip(), terms.strip(), service.now()
+    recipient, terms, days, now = wanted.recipient.strip(), wanted.terms.strip(), wanted.days, service.now()
     if not recipient or len(recipient) > 200 or not recipient.isprintable():
         raise InputError("name the recipient, in one line of at most 200 characters")
     if not terms or len(terms) > LONGEST_TERMS:
         raise InputError(f"an offer needs terms that the recipient accepts, of at most {LONGEST_TERMS:,} characters")
     if not 1 <= days <= LONGEST_DAYS:
         raise InputError(f"an offer is good for 1 to {LONGEST_DAYS} days")
-    secret = new_secret()
+    secret = service.vault.link_secret(f"offer of {run_id} by {caller.person_id}", wanted.once)
     with service.database.writing() as session:
+        before = session.scalars(select(Offer).where(Offer.digest == digest_of(secret))).first()
+        if before is not None:
+            if (before.recipient, before.terms, before.ends_at - before.made_at) != (recipient, terms, timedelta(days)):
+                raise InputError("another offer was sent with this key before: choose a new one")
+            return before, secret
         run = released(session, run_id)
         if RunState(run.state) != RunState.PUBLISHED or is_listed(service, run):
             raise InputError("only a published release that is not revoked can be offered")

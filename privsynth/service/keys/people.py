@@ -97,6 +97,18 @@ def all_keys(service: Service, caller: Caller) -> list[PersonKey]:
     return found + [PersonKey("", entry.fingerprint, entry, None, entry.problem(now)) for entry in others]
 
 
+def key_of(service: Service, caller: Caller, keyid: str) -> PersonKey:
+    """Return a key of the keyring.
+
+    Raises:
+      InputError: it has none of that name.
+    """
+    found = [key for key in all_keys(service, caller) if key.entry is not None and key.entry.keyid == keyid]
+    if not found:
+        raise InputError("the keyring has no such key")
+    return found[0]
+
+
 def enter_key(service: Service, caller: Caller, person_id: int, told: str) -> KeyEntry:
     """Enter a person's key in the keyring, with the rights of their roles; a key that it replaces ends now.
 

@@ -30,13 +30,18 @@ def seal_place(service: Service, name: str, origin: str) -> bytes:
     return service.vault.seal(origin, f"source {name}")
 
 
+def place_of(service: Service, source: SourceRow) -> str:
+    """Return a path or a URL as it was registered."""
+    return service.vault.open(source.place, f"source {source.name}")
+
+
 def open_place(service: Service, source: SourceRow) -> str:
     """Return a path or a URL, looked at again: since it was registered, a link or an address may have changed.
 
     Raises:
       InputError: it may not be read any more.
     """
-    origin = service.vault.open(source.place, f"source {source.name}")
+    origin = place_of(service, source)
     if source.kind == "file":
         folder = _folder(service)
         if str(_below(folder, Path(origin))) != origin:

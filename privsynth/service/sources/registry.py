@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,10 +16,11 @@ from privsynth.service.caller import Caller
 from privsynth.service.context import Service
 from privsynth.service.record import record
 from privsynth.service.roles import Act
-from privsynth.service.sources.places import Kind, database_address, file_path, seal_place, sentence_of
+from privsynth.service.sources.places import Kind, database_address, file_path, place_of, seal_place, sentence_of
 from privsynth.service.store.runs import SourceRow
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,78}[A-Za-z0-9])?")
+NAME_TAKEN = "there is already a source of that name; retired ones keep theirs"
 # How a source is read: what the command line knows but for `query` and `views`, which could name other places.
 READ_BY = ("table", "sheet", "delimiter", "encoding", "columns")
 
@@ -44,37 +46,50 @@ class NewSource:
 def register_source(service: Service, caller: Caller, new: NewSource) -> SourceRow:
     """Register a source, and draft its schema from the names of its columns; no row is read.
 
+    Whoever registers the same again gets the source that is there.
+
     Raises:
       InputError: the name is taken, the place may not be one, or its header cannot be read.
     """
     caller.require(Act.REGISTER_SOURCE)
-    check_new(service, new)
+    check_new(new)
     if new.kind == "file":
         origin = file_path(service, new.place)
     elif new.kind == "database":
         origin = database_address(service, new.place)
     else:
         raise InputError("a source is registered as a file or a database; send an upload as a file")
-    return add_source(service, caller, new, origin)
+    return twin_of(service, caller, new, origin.__eq__) or add_source(service, caller, new, origin)
 
 
-def check_new(service: Service, new: NewSource) -> None:
+def check_new(new: NewSource) -> None:
     """Return if a source may have this name, dataset and options.
 
     Raises:
-      InputError: it may not, or another one has the name.
+      InputError: it may not.
     """
     if not _NAME.fullmatch(new.name):
         raise InputError("a source needs a name of letters, digits, blanks and . _ - (at most 80)")
     check_dataset(new.dataset)
     options_of(new.options)
+
+
+def twin_of(service: Service, caller: Caller, new: NewSource, is_same: Callable[[str], bool]) -> SourceRow | None:
+    """Return the source that the caller registered before with the same words; None where no source has the name.
+
+    Args:
+      is_same: says whether a place holds what is registered now.
+    Raises:
+      InputError: another source has the name.
+    """
     with service.database.reading() as session:
-        _require_free(session.scalars(select(SourceRow.id).where(SourceRow.name == new.name)).first())
-
-
-def _require_free(found: int | None) -> None:
-    if found is not None:
-        raise InputError("there is already a source of that name; retired ones keep theirs")
+        found = session.scalars(select(SourceRow).where(SourceRow.name == new.name)).first()
+    if found is None:
+        return None
+    told = (found.retired_at, found.made_by, found.dataset, found.kind, json.loads(found.options))
+    if told != (None, caller.person_id, new.dataset, new.kind, new.options) or not is_same(place_of(service, found)):
+        raise InputError(NAME_TAKEN)
+    return found
 
 
 def add_source(service: Service, caller: Caller, new: NewSource, origin: str) -> SourceRow:
@@ -95,7 +110,8 @@ def add_source(service: Service, caller: Caller, new: NewSource, origin: str) ->
         options=json.dumps(new.options), schema=schema, made_by=caller.person_id, made_at=now,
     )  # fmt: skip
     with service.database.writing() as session:
-        _require_free(session.scalars(select(SourceRow.id).where(SourceRow.name == new.name)).first())
+        if session.scalars(select(SourceRow.id).where(SourceRow.name == new.name)).first() is not None:
+            raise InputError(NAME_TAKEN)
         session.add(source)
         session.flush()
         record(
@@ -153,7 +169,7 @@ def retire_source(service: Service, caller: Caller, source_id: int) -> SourceRow
     with service.database.writing() as session:
         source = known_source(session.get(SourceRow, source_id))
         source.retired_at = now
-        origin = service.vault.open(source.place, f"source {source.name}")
+        origin = place_of(service, source)
         source.place = seal_place(service, source.name, "")
         record(session, "retire_source", f"source {source_id}", person_id=caller.person_id, at=now)
     if source.kind == "upload":

@@ -7,6 +7,8 @@ import os
 import re
 import secrets
 from dataclasses import replace
+from filecmp import cmp
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,8 +19,8 @@ from privsynth.errors import InputError, OutputError
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
 from privsynth.service.roles import Act
-from privsynth.service.sources.places import UPLOADS
-from privsynth.service.sources.registry import NewSource, add_source, check_new
+from privsynth.service.sources.places import UPLOADS, place_of
+from privsynth.service.sources.registry import NewSource, add_source, check_new, twin_of
 from privsynth.service.store.runs import SourceRow
 from privsynth.workspace import folder_error
 
@@ -89,7 +91,10 @@ class Upload:
           InputError: as `register_source`.
         """
         new = replace(new, kind="upload")
-        check_new(self._service, new)
+        check_new(new)
+        twin = twin_of(self._service, self._caller, new, partial(cmp, self._path, shallow=False))
+        if twin is not None:
+            return twin
         os.fsync(self._file)
         source = add_source(self._service, self._caller, new, str(self._path.resolve()))
         self._kept = True
@@ -100,7 +105,7 @@ def wipe_lost_uploads(service: Service) -> None:
     """Remove the files of uploads that were cut off when a server was killed."""
     with service.database.reading() as session:
         sources = session.scalars(select(SourceRow).where(SourceRow.kind == "upload")).all()
-    known = {service.vault.open(source.place, f"source {source.name}") for source in sources}
+    known = {place_of(service, source) for source in sources}
     for path in (service.folder / UPLOADS).glob("*"):
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Header
 from pydantic import BaseModel, Field
 
 
@@ -12,6 +12,12 @@ class Problem(BaseModel):
     """Why a request was refused."""
 
     error: str = Field(description="A sentence: what is wrong, and what to do.")
+    exit_code: int = Field(description="With which the command line ends for the same reason.")
+
+
+Once = Annotated[
+    str, Header(alias="idempotency-key", max_length=100, description="Sent again with the same, it is done once.")
+]
 
 
 _MEANINGS = {

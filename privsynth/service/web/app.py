@@ -7,13 +7,15 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
-from privsynth.errors import PrivsynthError
+from privsynth.errors import InputError, NotAllowed, PrivsynthError
 from privsynth.service.context import Service
 from privsynth.service.web import uploads
 from privsynth.service.web.pages import error_page, is_api, status_of, stylesheet
 from privsynth.service.web.protection import Protection
 from privsynth.service.web.routes import ROUTERS
 from privsynth.service.web.visitors import SignInFirst
+
+UNKNOWN_TOKEN = "say who you are with a token that has not ended (Authorization: Bearer psy_…); a browser makes one"
 
 
 def create_app(service: Service) -> FastAPI:
@@ -31,22 +33,23 @@ def create_app(service: Service) -> FastAPI:
     return app
 
 
-def _answer(request: Request, status: int, sentence: str) -> Response:
+def _answer(request: Request, status: int, sentence: str, exit_code: int = InputError.exit_code) -> Response:
     if is_api(request):
-        return JSONResponse({"error": sentence}, status)
+        return JSONResponse({"error": sentence, "exit_code": exit_code}, status)
     return error_page(request, status, sentence)
 
 
 def _refused(request: Request, problem: Exception) -> Response:
-    return _answer(request, status_of(problem), str(problem))
+    assert isinstance(problem, PrivsynthError)
+    return _answer(request, status_of(problem), str(problem), problem.exit_code)
 
 
 def _sign_in_first(request: Request, problem: Exception) -> Response:
     del problem
     if is_api(request):
-        return JSONResponse(
-            {"error": "say who you are: Authorization: Bearer psy_…"}, 401, {"WWW-Authenticate": "Bearer"}
-        )
+        response = _answer(request, 401, UNKNOWN_TOKEN, NotAllowed.exit_code)
+        response.headers["www-authenticate"] = "Bearer"
+        return response
     return RedirectResponse("/sign-in", 303)
 
 

@@ -14,6 +14,7 @@ from privsynth.service.context import Service, open_service
 from privsynth.service.maker_key import ensure_maker_key
 from privsynth.service.people import add_person
 from privsynth.service.roles import Role
+from privsynth.service.secret_texts import new_secret
 from privsynth.service.settings import ServiceSettings
 from privsynth.service.sign_in import invite
 from privsynth.service.sources.uploads import wipe_lost_uploads
@@ -54,7 +55,7 @@ def first_secret(service: Service) -> str | None:
         if any(person.password or person.subject for person in administrators):
             return None
         if administrators:
-            return invite(session, administrators[0].id, service.now())
+            return invite(session, administrators[0].id, new_secret(), service.now())
     return add_person(service, None, "admin", "First administrator", {Role.ADMINISTRATOR})[1]
 
 

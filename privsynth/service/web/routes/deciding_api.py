@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from privsynth.approvals.deciding import SaidWords
@@ -15,12 +15,14 @@ from privsynth.service.decisions.handing_out import hand_out_page
 from privsynth.service.decisions.publishing import publish, revoke
 from privsynth.service.decisions.reports import officer_report, public_report
 from privsynth.service.decisions.sheet import approvals_of, decision_page
-from privsynth.service.delivery.offers import LONGEST_DAYS, LONGEST_TERMS, make_offer, withdraw_offer
+from privsynth.service.delivery.archive import begin_own_download
+from privsynth.service.delivery.offers import LONGEST_DAYS, LONGEST_TERMS, WantedOffer, make_offer, withdraw_offer
 from privsynth.service.states import RunState
 from privsynth.service.store.runs import Offer, RunRow
-from privsynth.service.web.api import api_router
+from privsynth.service.web.api import Once, api_router
 from privsynth.service.web.routes.decisions import report_answer
-from privsynth.service.web.visitors import Program, ServiceHere, address_of
+from privsynth.service.web.routes.delivery import archive_answer
+from privsynth.service.web.visitors import Program, ServiceHere, address_of, base_address
 
 api: APIRouter = api_router("Decisions")
 RunId = Annotated[str, Path(max_length=40, pattern=r"^[A-Za-z0-9-]+$")]
@@ -106,7 +108,7 @@ class OfferFacts(BaseModel):
 
 
 class NewOffer(OfferFacts):
-    """An offer, with the path of its link; that is told once."""
+    """An offer, with its link, which is told once."""
 
     link: str
 
@@ -176,6 +178,15 @@ def revoke_by_program(service: ServiceHere, caller: Program, run_id: RunId, sent
     return DecidedRelease.model_validate(_facts(run))
 
 
+@api.get(
+    "/runs/{run_id}/edition", operation_id="edition", response_class=FileResponse,
+    responses={200: {"description": "The edition.", "content": {"application/zip": {}}}},
+)  # fmt: skip
+def edition_file(service: ServiceHere, caller: Program, run_id: RunId) -> Response:
+    """Send the published edition as a ZIP archive; that it was downloaded is on record."""
+    return archive_answer(*begin_own_download(service, caller, run_id))
+
+
 @api.get("/runs/{run_id}/offers", operation_id="offers")
 def offer_facts(service: ServiceHere, caller: Program, run_id: RunId) -> list[OfferFacts]:
     """List to whom a release was offered."""
@@ -183,10 +194,12 @@ def offer_facts(service: ServiceHere, caller: Program, run_id: RunId) -> list[Of
 
 
 @api.post("/runs/{run_id}/offers", operation_id="offer")
-def offer_by_program(service: ServiceHere, caller: Program, run_id: RunId, sent: SentOffer) -> NewOffer:
+def offer_by_program(
+    request: Request, service: ServiceHere, caller: Program, run_id: RunId, sent: SentOffer, once: Once = ""
+) -> NewOffer:
     """Offer a published edition to a recipient; the link is told once."""
-    offer, secret = make_offer(service, caller, run_id, recipient=sent.recipient, terms=sent.terms, days=sent.days)
-    link = f"{service.settings.public_url}/download/{secret}"
+    offer, secret = make_offer(service, caller, run_id, WantedOffer(**sent.model_dump(), once=once))
+    link = f"{base_address(request, service)}/download/{secret}"
     return NewOffer.model_validate({**_offer(offer), "link": link})
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path as PathOnDisk
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Path, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import FileResponse, RedirectResponse, Response
 
 from privsynth.errors import PrivsynthError
 from privsynth.service.caller import Caller
@@ -13,14 +14,21 @@ from privsynth.service.context import Service
 from privsynth.service.decisions.deciding import TypedProof
 from privsynth.service.decisions.handing_out import hand_out_page
 from privsynth.service.decisions.publishing import publish, revoke
-from privsynth.service.delivery.offers import LONGEST_DAYS, make_offer, withdraw_offer
+from privsynth.service.delivery.archive import begin_own_download, file_name
+from privsynth.service.delivery.offers import LONGEST_DAYS, WantedOffer, make_offer, withdraw_offer
+from privsynth.service.store.runs import RunRow
 from privsynth.service.web.pages import page, status_of
-from privsynth.service.web.visitors import FormVisitor, ServiceHere, Visitor, address_of
+from privsynth.service.web.visitors import FormVisitor, ServiceHere, Visitor, address_of, base_address
 
 router = APIRouter(include_in_schema=False)
 Line = Annotated[str, Form(max_length=2_000)]
 Secret = Annotated[str, Form(max_length=1_000)]
 Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
+
+
+def archive_answer(run: RunRow, archive: PathOnDisk) -> Response:
+    """Return the archive of an edition as a file."""
+    return FileResponse(archive, media_type="application/zip", filename=file_name(run))
 
 
 def _page(
@@ -84,11 +92,17 @@ def offer_form(
 ) -> Response:
     """Offer an edition, and show the link once."""
     try:
-        _, secret = make_offer(service, caller, run_id, recipient=recipient, terms=terms, days=days)
+        wanted = WantedOffer(recipient=recipient, terms=terms, days=days)
+        _, secret = make_offer(service, caller, run_id, wanted)
     except PrivsynthError as problem:
         return _page(service, caller, run_id, problem=problem)
-    address = service.settings.public_url or str(request.base_url).rstrip("/")
-    return _page(service, caller, run_id, link=f"{address}/download/{secret}")
+    return _page(service, caller, run_id, link=f"{base_address(request, service)}/download/{secret}")
+
+
+@router.get("/runs/{run_id}/edition.zip")
+def download_edition(service: ServiceHere, caller: Visitor, run_id: str) -> Response:
+    """Send the published edition to a person of the institution."""
+    return archive_answer(*begin_own_download(service, caller, run_id))
 
 
 @router.post("/offers/{offer_id}/withdraw")

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 
 from fastapi import APIRouter
-from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from privsynth.errors import InputError
-from privsynth.service.delivery.archive import archive_of, file_name
+from privsynth.service.delivery.archive import archive_of
 from privsynth.service.delivery.offers import accept_terms, begin_download, offered
 from privsynth.service.delivery.public import public_keyring, public_verify_page, revocations
 from privsynth.service.web.pages import page
+from privsynth.service.web.routes.delivery import archive_answer
 from privsynth.service.web.visitors import ServiceHere
 
 router = APIRouter(include_in_schema=False)
@@ -38,8 +39,7 @@ def download(service: ServiceHere, secret: str) -> Response:
     """Send the edition."""
     offered(service, secret)
     offer = begin_download(service, secret)
-    archive = archive_of(service, offer.run)
-    return FileResponse(archive, media_type="application/zip", filename=file_name(offer.run))
+    return archive_answer(offer.run, archive_of(service, offer.run))
 
 
 @router.get("/verify.html")

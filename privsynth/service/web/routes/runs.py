@@ -7,7 +7,7 @@ import secrets
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Form, Header
+from fastapi import APIRouter, Depends, Form
 from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, Field
 
@@ -21,7 +21,7 @@ from privsynth.service.runs.submit import cancel_run, plan_release, submit_relea
 from privsynth.service.sources.registry import all_sources
 from privsynth.service.states import BUSY, HAS_RELEASE, RunState
 from privsynth.service.store.runs import RunRow
-from privsynth.service.web.api import api_router
+from privsynth.service.web.api import Once, api_router
 from privsynth.service.web.pages import page
 from privsynth.service.web.visitors import FormVisitor, Program, ServiceHere, Visitor
 
@@ -54,7 +54,7 @@ def asked(
 
 Asked = Annotated[dict[str, str], Depends(asked)]
 Purpose = Annotated[str, Form(max_length=4000)]
-Once = Annotated[str, Form(max_length=100)]
+SentOnce = Annotated[str, Form(max_length=100)]
 
 
 def _new(service: Service, caller: Caller, source_id: int | None, told: dict[str, str], **more: object) -> Response:
@@ -89,7 +89,7 @@ def plan_form(
     told: Asked,
     source: Annotated[int, Form()],
     purpose: Purpose = "",
-    once: Once = "",
+    once: SentOnce = "",
 ) -> Response:
     """Show what releases would cost and resolve; nothing is spent."""
     kept = {"purpose": purpose, "once": once or secrets.token_urlsafe(16)}
@@ -107,7 +107,7 @@ def submit_form(
     told: Asked,
     source: Annotated[int, Form()],
     purpose: Purpose = "",
-    once: Once = "",
+    once: SentOnce = "",
 ) -> Response:
     """Ask for a release."""
     try:
@@ -191,12 +191,12 @@ def submit_facts(
     service: ServiceHere,
     caller: Program,
     wanted: SubmittedRelease,
-    idempotency_key: Annotated[str, Header(max_length=100, description="Sent again, it is the same run.")] = "",
+    once: Once = "",
 ) -> ServedRun:
     """Ask for a release, which spends the budget of its dataset when a worker makes it."""
     return _facts(
         submit_release(
-            service, caller, wanted.source, wanted.request, purpose=wanted.purpose, once=idempotency_key
+            service, caller, wanted.source, wanted.request, purpose=wanted.purpose, once=once
         )
     )  # fmt: skip
 

@@ -8,11 +8,11 @@ its own line and not the file. The table that the guarantee protects is the tabl
 from __future__ import annotations
 
 import csv
-import io
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pyarrow as pa
 
@@ -21,9 +21,11 @@ from privsynth.schema.source_format import SourceFormat
 from privsynth.sources.arrow_types import text_batch, text_schema
 from privsynth.sources.header_checks import check_names, chosen_positions, refuse_unreadable
 from privsynth.sources.protocol import Adapter, SkippedCells, SourceOptions
-from privsynth.sources.text.text_file import UNDECODABLE, open_text, physical_lines
+from privsynth.sources.text.plain_blocks import PlainBlocks
+from privsynth.sources.text.text_file import UNDECODABLE, LineCutter, incremental_decoder, open_bytes
 
 DELIMITERS = ",;\t|"
+_BLOCK_BYTES = 1 << 20  # read at once (own): larger ones are not read faster
 
 
 class _Unclosed(Exception):
@@ -33,11 +35,15 @@ class _Unclosed(Exception):
 class _Lines:
     """The physical lines of a file, for `csv.reader`, with a memory of the lines of the current record."""
 
-    def __init__(self, text: io.TextIOWrapper, delimiter: str | None, options: SourceOptions) -> None:
-        self._physical = physical_lines(text, options.max_record_chars, max(1_000, 2 * options.max_record_lines))
+    def __init__(self, raw: IO[bytes], encoding: str, delimiter: str | None, options: SourceOptions) -> None:
+        self._raw, self.encoding = raw, encoding
+        self._decoder = incremental_decoder(encoding)
+        self._cutter = LineCutter(options.max_record_chars, max(1_000, 2 * options.max_record_lines))
         self._max_lines = options.max_record_lines
         self._max_chars = options.max_record_chars
-        self._again: deque[str] = deque()
+        self._rest = b""
+        self._after_first_line = False
+        self._waiting: deque[str] = deque()
         self._n_chars = 0
         self.record: list[str] = []
         self.n_cut = 0
@@ -60,11 +66,43 @@ class _Lines:
         self._n_chars += len(line)
         return line
 
+    def blocks(self) -> Iterator[bytes]:
+        """Yield what follows in the file, block by block, and an empty block at its end.
+
+        To be asked on only at the end of a record and where `between_blocks`: a record may go on into the next block.
+        """
+        while block := self._next_block():
+            yield block
+        yield b""
+
+    def _next_block(self) -> bytes:
+        """Return bytes of the file up to the end of a line, if there is one; nothing at its end."""
+        data = self._rest + self._raw.read(_BLOCK_BYTES)
+        # The header is a block of its own, so that the next one begins with rows.
+        end = data.rfind(b"\n") if self._after_first_line else data.find(b"\n")
+        self._after_first_line |= end >= 0
+        self._rest = data[end + 1 :] if end >= 0 else b""
+        return data[: end + 1] if end >= 0 else data
+
+    def feed(self, block: bytes) -> None:
+        """Make the lines of a block the next ones; an empty one is the end of the file."""
+        self._waiting.extend(self._cutter.lines(self._decoder.decode(block, final=not block)))
+        if not block and (last := self._cutter.last_line()):
+            self._waiting.append(last)
+
+    @property
+    def between_blocks(self) -> bool:
+        """Whether all that was fed has been read."""
+        return not self._waiting and self._cutter.between_lines and not self._decoder.getstate()[0]
+
     def next_line(self) -> str:
         """Return the next line, as part of no record; the empty text at the end."""
-        if self._again:
-            return self._again.popleft()
-        line = next(self._physical, "")
+        while not self._waiting:
+            block = self._next_block()
+            self.feed(block)
+            if not block and not self._waiting:
+                return ""
+        line = self._waiting.popleft()
         if len(line) > self._max_chars:
             self.n_cut += 1
             # The last cell is cut at a random place: a part of a number is worse than no number.
@@ -73,7 +111,7 @@ class _Lines:
 
     def push_back(self, line: str) -> None:
         """Make `line` the next line."""
-        self._again.appendleft(line)
+        self._waiting.appendleft(line)
 
     def end_record(self) -> int:
         """Forget the lines of the record, so that the next line begins a new one; return its size in characters."""
@@ -90,7 +128,7 @@ class _Lines:
         """Return the cells of the record's first line, quotes taken as text; the other lines will be read again."""
         assert self.delimiter is not None
         first, *others = self.record
-        self._again.extendleft(reversed(others))
+        self._waiting.extendleft(reversed(others))
         return first.rstrip("\r\n").split(self.delimiter)
 
 
@@ -132,34 +170,46 @@ class CsvSource:
         # is to become null. It is only ever raised.
         limit = 4 * self._options.max_record_chars
         csv.field_size_limit(max(limit, csv.field_size_limit()))
-        with open_text(self._path, self._options) as text:
-            lines = _Lines(text, self._delimiter, self._options)
+        with open_bytes(self._path, self._options) as (raw, encoding):
+            lines = _Lines(raw, encoding, self._delimiter, self._options)
             header = _read_header(lines, self.label)
             assert lines.delimiter is not None
             yield lines, header, lines.delimiter
 
     def batches(self, skipped: SkippedCells) -> Iterator[pa.RecordBatch]:
         """Yield the rows as text columns."""
+        plain = PlainBlocks(self._width, self._positions, self.arrow_schema, self.delimiter, self._options)
+        with self._opened() as (lines, _, _):
+            yield from self._odd_batches(lines, skipped)  # what was fed for the header's sake
+            for block in lines.blocks():
+                found = plain.batches(block, lines.encoding, skipped)
+                if found is not None:
+                    yield from found
+                    continue
+                lines.feed(block)
+                yield from self._odd_batches(lines, skipped)
+            skipped.long_lines += lines.n_cut
+
+    def _odd_batches(self, lines: _Lines, skipped: SkippedCells) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of what was fed, and of the next blocks as far as its last record goes."""
         n_rows = self._options.rows_per_batch(self._width)
         rows: list[list[str]] = []
         n_chars = 0
-        with self._opened() as (lines, _, _):
-            for row, size in self._records(lines, skipped):
-                rows.append(row)
-                n_chars += size
-                if len(rows) >= n_rows or n_chars >= 1 << 25:
-                    yield self._batch(rows, skipped)
-                    rows, n_chars = [], 0
-            if rows:
+        for row, size in self._records(lines, skipped):
+            rows.append(row)
+            n_chars += size
+            if len(rows) >= n_rows or n_chars >= 1 << 25:
                 yield self._batch(rows, skipped)
-            skipped.long_lines += lines.n_cut
+                rows, n_chars = [], 0
+        if rows:
+            yield self._batch(rows, skipped)
 
     def _records(self, lines: _Lines, skipped: SkippedCells) -> Iterator[tuple[list[str], int]]:
         """Yield each record as exactly `width` cells, with its size in characters."""
         delimiter, width = self._delimiter, self._width
         # Strict, so that a quote that closes in the middle of a cell is noticed: two stray quotes look like that.
         reader = csv.reader(lines, delimiter=delimiter or ",", strict=True)
-        while line := lines.next_line():
+        while not lines.between_blocks and (line := lines.next_line()):
             if '"' in line:
                 lines.push_back(line)
                 row = self._quoted_record(reader, lines, skipped)

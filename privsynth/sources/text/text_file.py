@@ -49,8 +49,8 @@ def decoded(data: bytes, encoding: str) -> str:
 
 
 @contextmanager
-def open_text(path: Path, options: SourceOptions) -> Iterator[io.TextIOWrapper]:
-    """Open a text file for reading, with its line breaks as they are.
+def open_bytes(path: Path, options: SourceOptions) -> Iterator[tuple[IO[bytes], str]]:
+    """Open a text file for reading, and yield its bytes, unpacked, and the name of their encoding.
 
     Raises:
       SourceError: the file is of another format, or its compressed stream is damaged.
@@ -62,10 +62,19 @@ def open_text(path: Path, options: SourceOptions) -> Iterator[io.TextIOWrapper]:
             raw = cast(IO[bytes], io.BufferedReader(CountedBytes(cast(IO[bytes], opened), path)) if packed else opened)
             head = raw.peek(_HEAD_BYTES)[:_HEAD_BYTES]  # type: ignore[attr-defined]
             refuse_other_formats(head, str(path))
-            with io.TextIOWrapper(raw, _encoding(head, options), errors=_HANDLER, newline="") as text:
-                yield text
+            yield raw, _encoding(head, options)
     except (EOFError, gzip.BadGzipFile, zlib.error):
         raise SourceError(f"{path} is not a whole gzip file; copy it again, or check its suffix") from None
+
+
+@contextmanager
+def open_text(path: Path, options: SourceOptions) -> Iterator[io.TextIOWrapper]:
+    """Open a text file for reading, with its line breaks as they are; it raises what `open_bytes` does."""
+    with (
+        open_bytes(path, options) as (raw, encoding),
+        io.TextIOWrapper(raw, encoding, errors=_HANDLER, newline="") as text,
+    ):
+        yield text
 
 
 def _encoding(head: bytes, options: SourceOptions) -> str:
@@ -88,30 +97,58 @@ def _shorter(block: str, max_blank: int) -> str:
     return block
 
 
-def physical_lines(text: io.TextIOWrapper, max_chars: int, max_blank: int = _MAX_BLANK_LINES) -> Iterator[str]:
-    """Yield the lines of a file with their ends, `\\n`, `\\r` or `\\r\\n`.
+def incremental_decoder(encoding: str) -> codecs.IncrementalDecoder:
+    """Return what decodes a file piece by piece; what the encoding does not know is marked by `UNDECODABLE`."""
+    return codecs.getincrementaldecoder(encoding)(_HANDLER)
+
+
+class LineCutter:
+    """Cuts text that comes in blocks into lines with their ends, `\\n`, `\\r` or `\\r\\n`.
 
     A line of more than `max_chars` characters is cut to `max_chars` + 1, and its rest is skipped: that length tells. So
-    memory is bounded, whatever the file holds. Of a run of blank lines at least `max_blank` are yielded, and not all:
+    memory is bounded, whatever the file holds. Of a run of blank lines at least `max_blank` are given, and not all:
     hundreds of megabytes of them take no time.
     """
-    runs = [end * (max_blank + 1) for end in ("\n", "\r\n", "\r")]
-    carry, skipping = "", False
-    while block := text.read(_BLOCK_CHARS):
-        if any(run in block for run in runs):
-            block = _shorter(block, max_blank)
-        lines = io.StringIO(carry + block, newline="").readlines()
-        # A carriage return at the end of a block waits in `carry` for its line feed.
-        carry = "" if lines[-1].endswith("\n") else lines.pop()
-        if skipping and lines:
+
+    def __init__(self, max_chars: int, max_blank: int = _MAX_BLANK_LINES) -> None:
+        self._max_chars, self._max_blank = max_chars, max_blank
+        self._runs = [end * (max_blank + 1) for end in ("\n", "\r\n", "\r")]
+        self._carry, self._skipping = "", False
+
+    @property
+    def between_lines(self) -> bool:
+        """Whether the next block begins a line."""
+        return not (self._carry or self._skipping)
+
+    def lines(self, block: str) -> list[str]:
+        """Return the lines that end in this block, and a last one that is too long already."""
+        if any(run in block for run in self._runs):
+            block = _shorter(block, self._max_blank)
+        lines = io.StringIO(self._carry + block, newline="").readlines()
+        # A carriage return at the end of a block waits for its line feed.
+        self._carry = "" if not lines or lines[-1].endswith("\n") else lines.pop()
+        if self._skipping and lines:
             del lines[0]  # the end of the line that was cut
-            skipping = False
-        for line in lines:
-            yield line if len(line) <= max_chars else line[: max_chars + 1]
-        if not skipping and len(carry) > max_chars:
-            yield carry[: max_chars + 1]
-            skipping = True
-        if skipping:
-            carry = "\r" if carry.endswith("\r") else ""
-    if carry and not skipping:
-        yield carry
+            self._skipping = False
+        found = [line if len(line) <= self._max_chars else line[: self._max_chars + 1] for line in lines]
+        if not self._skipping and len(self._carry) > self._max_chars:
+            found.append(self._carry[: self._max_chars + 1])
+            self._skipping = True
+        if self._skipping:
+            self._carry = "\r" if self._carry.endswith("\r") else ""
+        return found
+
+    def last_line(self) -> str:
+        """Return the line that the end of the file ends; the empty text where there is none."""
+        last = "" if self._skipping else self._carry
+        self._carry, self._skipping = "", False
+        return last
+
+
+def physical_lines(text: io.TextIOWrapper, max_chars: int) -> Iterator[str]:
+    """Yield the lines of a file as `LineCutter` cuts them."""
+    cutter = LineCutter(max_chars)
+    while block := text.read(_BLOCK_CHARS):
+        yield from cutter.lines(block)
+    if last := cutter.last_line():
+        yield last

@@ -29,6 +29,10 @@ class Act(StrEnum):
     PLAN = "plan"
     SUBMIT = "submit"
     CANCEL = "cancel"
+    SEE_SCHEDULES = "see_schedules"
+    SCHEDULE = "schedule"
+    PAUSE_SCHEDULE = "pause_schedule"
+    SET_YEARLY_BUDGET = "set_yearly_budget"
     REVIEW = "review"
     APPROVE = "approve"
     PUBLISH = "publish"
@@ -56,6 +60,10 @@ ALLOWED: dict[Act, frozenset[Role]] = {
     Act.PLAN: frozenset({Role.SUBMITTER}),
     Act.SUBMIT: frozenset({Role.SUBMITTER}),
     Act.CANCEL: frozenset({Role.SUBMITTER}),
+    Act.SEE_SCHEDULES: _READS_ALL | {Role.SUBMITTER},
+    Act.SCHEDULE: frozenset({Role.SUBMITTER}),
+    Act.PAUSE_SCHEDULE: frozenset({Role.SUBMITTER, Role.APPROVER}),  # one's own; who answers for the data, everybody's
+    Act.SET_YEARLY_BUDGET: frozenset({Role.APPROVER}),
     Act.REVIEW: _OFFICERS,
     Act.APPROVE: frozenset({Role.APPROVER}),
     Act.PUBLISH: frozenset({Role.APPROVER}),

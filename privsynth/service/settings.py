@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -50,6 +51,7 @@ class ServiceSettings(BaseModel):
     )
     upload_megabytes: int = Field(2048, ge=1, le=1_000_000, description="Largest file that may be uploaded, in MB.")
     run_hours: float = Field(24.0, gt=0, le=720, description="A run that takes longer is stopped.")
+    time_zone: str = Field("UTC", description="Time zone in which schedules are due, as Europe/Berlin.")
     key: str = Field("service", description="Name of the service's signing key, of a maker, in its home.")
     key_passphrase_file: str = Field("", description="File that holds that key's passphrase; empty: a key without one.")
 
@@ -73,6 +75,14 @@ class ServiceSettings(BaseModel):
             return json.loads(value) if isinstance(value, str) else value
         except ValueError:
             raise ValueError('JSON such as {"data-office": ["approver"]}') from None
+
+    @field_validator("time_zone")
+    @classmethod
+    def _a_zone(cls, value: str) -> str:
+        try:
+            return ZoneInfo(value).key
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("a name of the time zone database, such as Europe/Berlin") from None
 
     @field_validator("public_url")
     @classmethod

@@ -53,6 +53,14 @@ def databases(request, tmp_path_factory) -> Databases:
 
 
 @pytest.fixture(params=KINDS)
+def empty_database(request, tmp_path, databases) -> Iterator[ServiceDatabase]:
+    """A database of either kind, without tables."""
+    found = databases.empty(request.param, tmp_path)
+    yield found
+    found.close()
+
+
+@pytest.fixture(params=KINDS)
 def database(request, tmp_path, databases) -> Iterator[ServiceDatabase]:
     """A database of either kind, with tables and without rows."""
     found = databases.copy(request.param, tmp_path, "tables")

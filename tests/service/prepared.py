@@ -55,6 +55,10 @@ class Databases:
             self.keep(kind, self.folder / "new", first, of)
         return self._new(kind, folder, of)
 
+    def empty(self, kind: str, folder: Path) -> ServiceDatabase:
+        """Return a database without tables."""
+        return self._new(kind, folder, of=None)
+
     def has(self, kind: str, name: str) -> bool:
         """Say whether a database is kept under that name."""
         return (self.folder / f"{kind}-{name}").exists()

@@ -30,6 +30,7 @@ class Privilege:
 GET, POST, PUT = "GET", "POST", "PUT"
 _RELEASE = {"source": "999", "epsilon": "1", "unit": "row", "purpose": "p", "once": "x"}
 _SOURCE = {"name": "!", "dataset": "d", "kind": "file", "place": "/nowhere"}
+_ASKED = {"source": 999, "request": {"epsilon": 1}, "rhythm": {"every": "month", "first": "2026-01-31", "at": "06:00"}}
 _DECISION = {"meaning": "reviewed", "comment": "c", "passphrase": "p", "password": "p"}
 MATRIX = (
     Privilege(GET, "/style.css", Open.ANYBODY),
@@ -68,6 +69,15 @@ MATRIX = (
     Privilege(POST, "/runs", Act.SUBMIT, _RELEASE),
     Privilege(GET, "/runs/{run_id}", Act.SEE_RUNS),
     Privilege(POST, "/runs/{run_id}/cancel", Act.CANCEL),
+    Privilege(GET, "/schedules", Act.SEE_SCHEDULES),
+    Privilege(GET, "/schedules/new", Act.SCHEDULE),
+    Privilege(POST, "/schedules/plan", Act.SCHEDULE, _RELEASE | _ASKED["rhythm"]),
+    Privilege(POST, "/schedules", Act.SCHEDULE, _RELEASE | _ASKED["rhythm"]),
+    Privilege(POST, "/schedules/budget", Act.SET_YEARLY_BUDGET, {"dataset": "d", "epsilon": "1", "delta": "0"}),
+    Privilege(GET, "/schedules/{schedule_id}", Act.SEE_SCHEDULES),
+    Privilege(POST, "/schedules/{schedule_id}/pause", Act.PAUSE_SCHEDULE),
+    Privilege(POST, "/schedules/{schedule_id}/resume", Act.SCHEDULE),
+    Privilege(POST, "/schedules/{schedule_id}/end", Act.PAUSE_SCHEDULE),
     Privilege(GET, "/runs/{run_id}/decide", Act.SEE_OFFICER_REPORT),
     Privilege(POST, "/runs/{run_id}/decide", Act.SEE_OFFICER_REPORT, _DECISION),
     Privilege(GET, "/runs/{run_id}/officer/report.html", Act.SEE_OFFICER_REPORT),
@@ -122,6 +132,15 @@ MATRIX = (
     Privilege(POST, "/api/v1/plans", Act.PLAN, {"source": 999, "request": {"epsilon": 1}}),
     Privilege(GET, "/api/v1/runs/{run_id}", Act.SEE_RUNS),
     Privilege(POST, "/api/v1/runs/{run_id}/cancel", Act.CANCEL),
+    Privilege(GET, "/api/v1/schedules", Act.SEE_SCHEDULES),
+    Privilege(POST, "/api/v1/schedules", Act.SCHEDULE, {**_ASKED, "purpose": "p"}),
+    Privilege(POST, "/api/v1/schedules/plan", Act.SCHEDULE, _ASKED),
+    Privilege(GET, "/api/v1/schedules/{schedule_id}", Act.SEE_SCHEDULES),
+    Privilege(POST, "/api/v1/schedules/{schedule_id}/pause", Act.PAUSE_SCHEDULE),
+    Privilege(POST, "/api/v1/schedules/{schedule_id}/resume", Act.SCHEDULE),
+    Privilege(POST, "/api/v1/schedules/{schedule_id}/end", Act.PAUSE_SCHEDULE),
+    Privilege(GET, "/api/v1/yearly-budgets", Act.SEE_SCHEDULES),
+    Privilege(PUT, "/api/v1/yearly-budgets", Act.SET_YEARLY_BUDGET, {"dataset": "d", "epsilon": 1, "delta": 0}),
     Privilege(GET, "/api/v1/tokens", Act.MANAGE_OWN_TOKENS),
     Privilege(POST, "/api/v1/tokens/{token_id}/revoke", Act.MANAGE_OWN_TOKENS),
 )

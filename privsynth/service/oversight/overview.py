@@ -12,10 +12,11 @@ from privsynth.errors import BudgetError, KeyFileError
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
 from privsynth.service.oversight.budgets import DatasetBudget, budgets
-from privsynth.service.roles import Act
+from privsynth.service.roles import Act, Role
 from privsynth.service.states import RunState
 from privsynth.service.store.people import Person
 from privsynth.service.store.runs import RunRow
+from privsynth.service.store.schedules import ScheduleRow, ScheduleState
 from privsynth.signing.store import load_keyring, names
 
 SOON = timedelta(days=60)  # before a key ends, in which its successor can still be made known to recipients
@@ -50,6 +51,7 @@ class Overview:
       states: how many runs are in each state, of those that have any.
       problem: why there are no budgets.
       invited: people who were invited and have not signed in yet.
+      paused: schedules that are the person's own, or all of them for who answers for the data.
     """
 
     waiting: list[Waiting]
@@ -58,6 +60,7 @@ class Overview:
     problem: str
     keys: list[KeyEnd]
     invited: list[Person] | None
+    paused: list[ScheduleRow]
 
 
 def overview(service: Service, caller: Caller) -> Overview:
@@ -66,6 +69,7 @@ def overview(service: Service, caller: Caller) -> Overview:
         waiting = _waiting(session, caller, service.now())
         states = _states(session) if caller.may(Act.SEE_RUNS) else None
         invited = _invited(session) if caller.may(Act.MANAGE_PEOPLE) else None
+        paused = _paused(session, caller) if caller.may(Act.PAUSE_SCHEDULE) else []
     found, problem = None, ""
     if caller.may(Act.SEE_BUDGET):
         try:
@@ -73,8 +77,9 @@ def overview(service: Service, caller: Caller) -> Overview:
         except BudgetError as error:  # the rest of the page still helps
             problem = str(error)
     return Overview(
-        waiting=waiting, states=states, budgets=found, problem=problem, keys=_keys(service, caller), invited=invited
-    )
+        waiting=waiting, states=states, budgets=found, problem=problem, keys=_keys(service, caller), invited=invited,
+        paused=paused,
+    )  # fmt: skip
 
 
 def _waiting(session: Session, caller: Caller, now: datetime) -> list[Waiting]:
@@ -108,6 +113,13 @@ def _states(session: Session) -> dict[RunState, int]:
 def _invited(session: Session) -> list[Person]:
     unknown = Person.active & Person.password.is_(None) & Person.subject.is_(None)
     return list(session.scalars(select(Person).where(unknown).order_by(Person.name)))
+
+
+def _paused(session: Session, caller: Caller) -> list[ScheduleRow]:
+    wanted = select(ScheduleRow).where(ScheduleRow.state == ScheduleState.PAUSED).order_by(ScheduleRow.id)
+    if Role.APPROVER not in caller.roles:
+        wanted = wanted.where(ScheduleRow.owner_id == caller.person_id)
+    return list(session.scalars(wanted))
 
 
 def _keys(service: Service, caller: Caller) -> list[KeyEnd]:

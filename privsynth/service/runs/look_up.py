@@ -12,13 +12,13 @@ from privsynth.service.roles import Act, Role
 from privsynth.service.states import RunState
 from privsynth.service.store.runs import RunRow
 
-_SEES_ALL = frozenset({Role.REVIEWER, Role.APPROVER, Role.AUDITOR})
+SEES_ALL = frozenset({Role.REVIEWER, Role.APPROVER, Role.AUDITOR})
 MOST = 500  # runs on one page (own)
 
 
 def sees(caller: Caller, run: RunRow) -> bool:
     """Say whether a person sees a run: who only submits sees their own."""
-    return bool(caller.roles & _SEES_ALL) or run.submitter_id == caller.person_id
+    return bool(caller.roles & SEES_ALL) or run.submitter_id == caller.person_id
 
 
 def the_run(session: Session, caller: Caller, run_id: str) -> RunRow:
@@ -60,7 +60,7 @@ def some_runs(service: Service, caller: Caller, *, state: RunState | None = None
     wanted = select(RunRow).order_by(RunRow.made_at.desc(), RunRow.id).limit(MOST)
     if state is not None:
         wanted = wanted.where(RunRow.state == state)
-    if not caller.roles & _SEES_ALL:
+    if not caller.roles & SEES_ALL:
         wanted = wanted.where(RunRow.submitter_id == caller.person_id)
     with service.database.reading() as session:
         return list(session.scalars(wanted))

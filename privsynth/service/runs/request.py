@@ -30,6 +30,9 @@ class ReleaseRequest(BaseModel):
     format: Literal["parquet", "csv"] = Field("parquet", description="Format of the synthetic table.")
     language: Literal["en", "de"] = Field("en", description="Language of page one of the reports.")
     anyway: bool = Field(False, description="Make the release even if little can be learned.")
+    from_last_release: bool = Field(
+        False, description="Start from the dataset's newest published release, if there is one: what it tells is free."
+    )
 
 
 def generators_to_choose() -> list[tuple[str, str]]:
@@ -67,14 +70,15 @@ def config_of(origin: SourcePlace, request: ReleaseRequest, out: Path, **more: A
     """Return the configuration of the pipeline.
 
     Args:
-      more: what the institution decides: policy and key.
+      more: what the institution decides: policy and key; and the prior.
     Raises:
       ConfigError, SchemaError: something is absurd or contradicts something else.
     """
     from privsynth.pipeline.config import SynthesizeConfig
     from privsynth.service.sources.schema_text import declared_schema
 
+    asked = request.model_dump(exclude={"from_last_release"})
     return SynthesizeConfig(
         source=origin.place, source_options=origin.options, dataset=origin.dataset,
-        schema=declared_schema(origin.schema_text), out=out, **request.model_dump(), **more,
+        schema=declared_schema(origin.schema_text), out=out, **asked, **more,
     )  # fmt: skip

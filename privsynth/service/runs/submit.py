@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sqlalchemy.orm import Session
+
 from privsynth.errors import InputError, NotAllowed, PrivsynthError
 from privsynth.ledger.ledger import Ledger
 from privsynth.service.caller import Caller
@@ -16,6 +18,7 @@ from privsynth.service.context import Service
 from privsynth.service.record import record
 from privsynth.service.roles import Act
 from privsynth.service.runs.look_up import require_own, the_run
+from privsynth.service.runs.prior import prior_of
 from privsynth.service.runs.request import ReleaseRequest, SourcePlace, config_of
 from privsynth.service.sources.places import open_place, sentence_of
 from privsynth.service.sources.registry import known_source, options_of
@@ -47,12 +50,12 @@ def plan_release(service: Service, caller: Caller, source_id: int, request: Rele
     from privsynth.pipeline.plan import plan as make_plan
 
     caller.require(Act.PLAN)
-    source, origin = _origin(service, source_id)
+    source, origin = source_and_origin(service, source_id)
     found = []
     for factor in AROUND:
         there = request.model_copy(update={"epsilon": float(f"{request.epsilon * factor:.6g}")})
         try:
-            config = config_of(origin, there, Path("plan"))
+            config = config_of(origin, there, Path("plan"), prior=prior_of(service, there, source.dataset))
             found.append(PlanAt(there.epsilon, make_plan(config)))
         except PrivsynthError as problem:
             why = sentence_of(problem, source.kind, origin.place, service.home)
@@ -77,10 +80,8 @@ def submit_release(
     from privsynth.policy.files import load_policy
 
     caller.require(Act.SUBMIT)
-    purpose, run_id = purpose.strip(), _run_id(caller, once)
-    if not 1 <= len(purpose) <= 2000:
-        raise InputError("say what the release is for, in at most 2,000 characters: who decides reads it")
-    source, origin = _origin(service, source_id)
+    purpose, run_id = checked_purpose(purpose), _run_id(caller, once)
+    source, origin = source_and_origin(service, source_id)
     try:
         config_of(origin, request, Path("plan"))
     except PrivsynthError as problem:
@@ -102,14 +103,36 @@ def submit_release(
         before = session.get(RunRow, run_id)
         if before is not None:  # the same form, sent twice at once
             return _the_same(before, source_id, settings, purpose)
-        session.add(run)
-        session.flush()
-        session.refresh(run)  # with its source and its submitter
-        record(
-            session, Act.SUBMIT, f"run {run.id}", person_id=caller.person_id, at=run.made_at,
-            source=source.name, dataset=source.dataset, **request.model_dump(include={"epsilon", "delta", "unit"}),
-        )  # fmt: skip
+        enter_run(session, run, person_id=caller.person_id)
     return run
+
+
+def checked_purpose(typed: str) -> str:
+    """Return what a release is for.
+
+    Raises:
+      InputError: nobody said, or at too great a length.
+    """
+    purpose = typed.strip()
+    if not 1 <= len(purpose) <= 2000:
+        raise InputError("say what the release is for, in at most 2,000 characters: who decides reads it")
+    return purpose
+
+
+def enter_run(session: Session, run: RunRow, *, person_id: int | None, **more: int) -> None:
+    """Add a run that waits for a worker, and put that on record.
+
+    Args:
+      person_id: who asked for it just now; None for a schedule, which `more` names.
+    """
+    session.add(run)
+    session.flush()
+    session.refresh(run)  # with its source and its submitter
+    asked = json.loads(run.settings)
+    record(
+        session, Act.SUBMIT, f"run {run.id}", person_id=person_id, at=run.made_at, source=run.source.name,
+        dataset=run.dataset, **{name: asked[name] for name in ("epsilon", "delta", "unit")}, **more,
+    )  # fmt: skip
 
 
 def _run_id(caller: Caller, once: str) -> str:
@@ -130,7 +153,12 @@ def _require_room(service: Service, source: SourceRow, request: ReleaseRequest) 
         raise InputError(f"the ledger would refuse this release. {over}".rstrip("."))
 
 
-def _origin(service: Service, source_id: int) -> tuple[SourceRow, SourcePlace]:
+def source_and_origin(service: Service, source_id: int) -> tuple[SourceRow, SourcePlace]:
+    """Return a source that is in use, and where its rows are.
+
+    Raises:
+      InputError: there is none, it is retired, or it may not be read any more.
+    """
     with service.database.reading() as session:
         source = known_source(session.get(SourceRow, source_id))
     return source, origin_of(service, source)

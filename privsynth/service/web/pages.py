@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
@@ -33,13 +34,20 @@ def _templates() -> Environment:
         loader=FileSystemLoader(templates_dir() / "service"), autoescape=select_autoescape(default=True),
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    found.filters |= {"when": _when, "sentence": _sentence, "words": _words}
+    found.filters |= {"when": _when, "local": _local, "sentence": _sentence, "words": _words}
     return found
 
 
 def _when(moment: datetime) -> Markup:
     moment = moment.astimezone(UTC)
     told = f"{moment.day} {moment:%b %Y, %H:%M} UTC"
+    return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(timespec="seconds"), told)
+
+
+def _local(moment: datetime, zone: str) -> Markup:
+    """Return a moment by the clocks of a time zone, with the day of the week."""
+    moment = moment.astimezone(ZoneInfo(zone))
+    told = f"{moment:%a} {moment.day} {moment:%b %Y, %H:%M %Z}"
     return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(timespec="seconds"), told)
 
 

@@ -43,6 +43,7 @@ class JobOrder(BaseModel):
     policy: str
     key: str
     key_passphrase_file: str
+    prior: Path | None = None
 
 
 def main() -> None:
@@ -85,7 +86,9 @@ def _release(order: JobOrder, tell: Callable[..., None]) -> bool:
         home=order.home, now=datetime.now(UTC).replace(microsecond=0), report_id=order.run_id, progress=progress,
         passphrase=passphrase_of(order.key_passphrase_file), log=configured_log(order.home),
     )  # fmt: skip
-    config = config_of(order.origin, order.request, order.out, policy=order.policy, key=order.key)
+    config = config_of(
+        order.origin, order.request, order.out, policy=order.policy, key=order.key, prior=order.prior
+    )  # fmt: skip
     return bool(synthesize(config, env).unfinished)
 
 

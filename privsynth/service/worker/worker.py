@@ -13,8 +13,10 @@ from time import monotonic
 
 from privsynth.errors import PrivsynthError, ServiceUnavailable
 from privsynth.service.context import Service
+from privsynth.service.runs.prior import prior_of
 from privsynth.service.runs.request import ReleaseRequest
 from privsynth.service.runs.submit import origin_of
+from privsynth.service.schedules.firing import fire_due
 from privsynth.service.sources.places import unplaced
 from privsynth.service.sources.registry import known_source
 from privsynth.service.states import RunState
@@ -59,8 +61,9 @@ class RunWorker:
             self._stop.wait(POLL_S)
 
     def once(self) -> bool:
-        """Settle what others left, make the run that has waited longest, and say whether there was one."""
+        """Settle what others left, queue what is due, make the run that has waited longest; say if there was one."""
         recover(self._service)
+        fire_due(self._service)
         run_id = take(self._service, self.name)
         if run_id is None:
             return False
@@ -97,10 +100,11 @@ class RunWorker:
     def _order(self, run: RunRow) -> JobOrder:
         settings, folder = self._service.settings, self._service.release_folder(run.id)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        request = ReleaseRequest(**json.loads(run.settings))
         return JobOrder(
             run_id=run.id, home=self._service.home, out=folder / "draft", origin=origin_of(self._service, run.source),
-            request=ReleaseRequest(**json.loads(run.settings)), policy=settings.policy, key=settings.key,
-            key_passphrase_file=settings.key_passphrase_file,
+            request=request, policy=settings.policy, key=settings.key,
+            key_passphrase_file=settings.key_passphrase_file, prior=prior_of(self._service, request, run.dataset),
         )  # fmt: skip
 
     def _watch(self, run_id: str, process: JobProcess) -> tuple[RunState, str]:

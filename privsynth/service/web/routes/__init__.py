@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from privsynth.service.web import automation
 from privsynth.service.web.routes import (
     acts,
     deciding_api,
@@ -37,4 +38,5 @@ ROUTERS = (
     acts.api,
     tokens.router,
     tokens.api,
+    *automation.ROUTERS,
 )

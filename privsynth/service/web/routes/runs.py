@@ -43,12 +43,13 @@ def asked(
     format: Short = "",
     language: Short = "",
     anyway: Short = "",
+    from_last_release: Short = "",
 ) -> dict[str, str]:
     """Return what the fields of the form hold."""
     return {
         "epsilon": epsilon, "delta": delta, "unit": unit, "max_rows_per_unit": max_rows_per_unit, "rows": rows,
         "expect_rows": expect_rows, "generator": generator, "audit": audit, "format": format, "language": language,
-        "anyway": anyway,
+        "anyway": anyway, "from_last_release": from_last_release,
     }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import click
 
 from privsynth.cli.trust.in_log import in_log_options, log_said
 from privsynth.cli.trust.keyrings import keyring_option, keyrings_of, signed_keyrings
+from privsynth.cli.trust.notices import notice_said
 from privsynth.cli.trust.times import roots_in, roots_option, time_said, times_of_decisions
 from privsynth.errors import ConfigError, ReleaseRevoked, VerificationError
 
@@ -46,7 +47,8 @@ def verify(
     """Check who signed a release, and that not a byte of it was changed.
 
     PATH is a folder, or a report.html that came on its own: then the other files cannot be checked. Of a whole run,
-    the public folder and the officer's are checked, and that they belong together. Works offline.
+    the public folder and the officer's are checked, and that they belong together. Works offline. PATH may also be a
+    statement of a service (.dsse.json), such as a certificate of deletion: what it says is printed if it verifies.
     The exit code is 0 if it verifies, 5 if it does not, 6 if it is intact but no keyring has the signer's key.
 
     With --revocations FILE, the list that who made it publishes, the exit code is 9 if the release was revoked; a list
@@ -70,6 +72,12 @@ def verify(
     from privsynth.signing.verification import Expected, verify_folder, verify_report, verify_run
     from privsynth.strict.time import to_text
 
+    if path.name.endswith(".dsse.json") and path.is_file():
+        others = (kind, dataset, list_file, roots_file, folder, log_key, record or None)
+        if any(option is not None for option in others):
+            raise ConfigError("a statement of a service is checked by keyrings alone; leave out what is for releases")
+        click.echo(notice_said(path, keyrings_of(keyring_files), as_json=as_json))
+        return
     parts = [name for name in ("public", "officer") if (path / name / "manifest.json").exists()]
     roots, now = roots_in(roots_file), datetime.now(UTC)
     signed, keyrings, expected = signed_keyrings(keyring_files), keyrings_of(keyring_files), Expected(kind, dataset)

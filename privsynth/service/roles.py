@@ -43,6 +43,8 @@ class Act(StrEnum):
     MANAGE_PEOPLE = "manage_people"
     MANAGE_KEYS = "manage_keys"
     MANAGE_OWN_TOKENS = "manage_own_tokens"
+    SEE_RETENTION = "see_retention"
+    MANAGE_RETENTION = "manage_retention"
 
 
 _EVERYBODY = frozenset(Role)
@@ -74,6 +76,8 @@ ALLOWED: dict[Act, frozenset[Role]] = {
     Act.MANAGE_PEOPLE: frozenset({Role.ADMINISTRATOR}),
     Act.MANAGE_KEYS: frozenset({Role.KEY_ADMIN}),
     Act.MANAGE_OWN_TOKENS: _EVERYBODY,
+    Act.SEE_RETENTION: frozenset({Role.ADMINISTRATOR, Role.AUDITOR}),
+    Act.MANAGE_RETENTION: frozenset({Role.ADMINISTRATOR}),
 }
 
 # Roles that one person may not hold together: who keeps the keys does not decide, and who manages people could make

@@ -50,6 +50,30 @@ class ServiceSettings(BaseModel):
         30.0, gt=0, le=720, description="A session ends after so many minutes without a request."
     )
     upload_megabytes: int = Field(2048, ge=1, le=1_000_000, description="Largest file that may be uploaded, in MB.")
+    keep_uploads_days: int = Field(
+        0, ge=0, le=36_500, description="An uploaded file is deleted so many days after its last run, and its source "
+        "retired; 0: when somebody retires the source.",
+    )  # fmt: skip
+    keep_officer_days: int = Field(
+        0, ge=0, le=36_500, description="The officer's part of a release is deleted so many days after the last "
+        "decision, once the release is published, rejected or revoked; 0: never.",
+    )  # fmt: skip
+    keep_rejected_days: int = Field(
+        0, ge=0, le=36_500, description="Both parts of a rejected release are deleted so many days after the last "
+        "decision; 0: never.",
+    )  # fmt: skip
+    keep_failed_days: int = Field(
+        0, ge=0, le=36_500, description="What a run left that ended without a release is deleted so many days after "
+        "its end; 0: never.",
+    )  # fmt: skip
+    keep_offers_days: int = Field(
+        0, ge=0, le=36_500, description="An offer, with its recipient and terms, is deleted so many days after it "
+        "ended; 0: never.",
+    )  # fmt: skip
+    keep_sign_ins_days: int = Field(
+        90, ge=1, le=36_500, description="Ended sessions, invitations and tokens, and attempts to sign in, are removed "
+        "after so many days.",
+    )  # fmt: skip
     run_hours: float = Field(24.0, gt=0, le=720, description="A run that takes longer is stopped.")
     time_zone: str = Field("UTC", description="Time zone in which schedules are due, as Europe/Berlin.")
     key: str = Field("service", description="Name of the service's signing key, of a maker, in its home.")

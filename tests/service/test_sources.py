@@ -11,6 +11,8 @@ from service.people import form_token
 from service.releases import SMALL, desk, worker_of
 
 from privsynth.errors import InputError, SchemaError
+from privsynth.service.context import now_utc
+from privsynth.service.retention.sweep import sweep
 from privsynth.service.roles import Act, Role
 from privsynth.service.runs.look_up import one_run
 from privsynth.service.runs.submit import submit_release
@@ -154,6 +156,8 @@ def test_a_file_is_sent_by_a_form_or_by_a_program_and_gone_when_its_source_is_re
     assert sent.status_code == 201, sent.text
     assert sorted(uploads(at)) == ["a,b\n1,2\n", "ward,age\nZebra,77\n"]
     browser.post(f"/api/v1/sources/{sent.json()['id']}/retire", headers=bearer)
+    wipe_lost_uploads(at.service)
+    assert sweep(replace(at.service, now=now_utc)) == 1
     assert uploads(at) == ["ward,age\nZebra,77\n"]
     wipe_lost_uploads(at.service)
     assert uploads(at) == ["ward,age\nZebra,77\n"]

@@ -20,6 +20,7 @@ from privsynth.service.context import Service
 from privsynth.service.decisions.release import alone, draft_of, keyrings_of, released, require_other, signed_files
 from privsynth.service.decisions.settling import settle, state_of
 from privsynth.service.record import record
+from privsynth.service.retention.look_up import require_there
 from privsynth.service.roles import Act
 from privsynth.service.sign_in import confirm
 from privsynth.service.states import DECIDABLE, RunState
@@ -107,6 +108,7 @@ def _require_decidable(service: Service, caller: Caller, run_id: str, words: Sai
         run = released(session, run_id)
         require_other(run, caller)
         _require_open(run)
+        require_there(session, run_id)
         approves = state_of((row for row in run.decisions if row.person_id == caller.person_id), 1) == RunState.APPROVED
     if words.meaning == "changes":
         if not words.comment.strip():

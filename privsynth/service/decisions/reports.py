@@ -7,6 +7,7 @@ from privsynth.service.caller import Caller
 from privsynth.service.context import Service
 from privsynth.service.decisions.release import draft_of, edition_of, released, seen_release
 from privsynth.service.record import record
+from privsynth.service.retention.look_up import deletions_of, require_there
 from privsynth.service.roles import Act
 from privsynth.service.states import RunState
 from privsynth.signing._embedding import MAX_REPORT_BYTES
@@ -24,6 +25,7 @@ def officer_report(service: Service, caller: Caller, run_id: str) -> bytes:
     caller.require(Act.SEE_OFFICER_REPORT)
     with service.database.writing() as session:
         released(session, run_id)
+        require_there(session, run_id)
         about = f"run {run_id}"
         record(session, "read_officer_report", about, person_id=caller.person_id, at=service.now())
     return _page(service, run_id, "officer")
@@ -39,6 +41,8 @@ def public_report(service: Service, caller: Caller, run_id: str) -> bytes:
     caller.require(Act.SEE_RUNS)
     with service.database.reading() as session:
         run = seen_release(session, caller, run_id)
+        if any(one.item.startswith("draft-") for one in deletions_of(session, run_id)):
+            require_there(session, run_id)
     published = RunState(run.state) in (RunState.PUBLISHED, RunState.REVOKED) and run.edition is not None
     return _page(service, run_id, "edition" if published else "public")
 

@@ -14,6 +14,7 @@ from privsynth.service.context import Service
 from privsynth.service.decisions.deciding import asks_password
 from privsynth.service.decisions.release import alone, released
 from privsynth.service.decisions.settling import settle, situation_of
+from privsynth.service.retention.look_up import gone_from
 from privsynth.service.roles import Act
 from privsynth.service.states import DECIDABLE, RunState
 from privsynth.service.store.runs import RunRow
@@ -25,6 +26,7 @@ class DecisionPage:
 
     Attributes:
       run: with its decisions.
+      gone: when its files were deleted, in a sentence, or "".
       problem: why the files, the decisions or the log do not verify, or ""; nobody should decide then.
       verdicts: of the policy and the checks; None where they cannot be read.
       uncounted: signed files beside the release that do not count, with the reason.
@@ -35,6 +37,7 @@ class DecisionPage:
     """
 
     run: RunRow
+    gone: str
     problem: str
     verdicts: ReportVerdicts | None
     uncounted: tuple[Read, ...]
@@ -51,7 +54,7 @@ class DecisionPage:
     @property
     def open(self) -> bool:
         """Whether it can still be decided on."""
-        return RunState(self.run.state) in DECIDABLE
+        return RunState(self.run.state) in DECIDABLE and not self.gone
 
 
 def approvals_of(run: RunRow) -> int:
@@ -69,11 +72,13 @@ def decision_page(service: Service, caller: Caller, run_id: str) -> DecisionPage
     caller.require(Act.SEE_OFFICER_REPORT)
     with service.database.reading() as session:
         run = released(session, run_id)
+        gone = gone_from(session, run_id)
     problem, stands = "", None
     try:
-        with alone(service, run_id):
-            settle(service, run_id)
-        stands = situation_of(service, run).found
+        if not gone:
+            with alone(service, run_id):
+                settle(service, run_id)
+            stands = situation_of(service, run).found
     except PrivsynthError as found:
         problem = str(found)
     with service.database.reading() as session:
@@ -84,7 +89,7 @@ def decision_page(service: Service, caller: Caller, run_id: str) -> DecisionPage
         ).first()  # fmt: skip
     entered = {row.file for row in run.decisions}
     return DecisionPage(
-        run=run, problem=problem, verdicts=None if stands is None else stands.verdicts,
+        run=run, gone=gone, problem=problem, verdicts=None if stands is None else stands.verdicts,
         uncounted=tuple(one for one in (() if stands is None else stands.read) if one.digest not in entered),
         missing=() if stands is None else stands.missing or (), earlier=earlier,
         mine=run.submitter_id == caller.person_id, asks_password=asks_password(service, caller),

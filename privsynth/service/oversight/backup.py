@@ -10,10 +10,14 @@ from pathlib import Path
 
 from privsynth.errors import InputError, OutputError
 from privsynth.service.context import FOLDER
+from privsynth.service.retention.deleting import deleting_alone
+from privsynth.service.retention.tombstones import FOLDER as DELETIONS
+from privsynth.service.retention.tombstones import delete_again
 from privsynth.service.settings import ServiceSettings
 from privsynth.service.store.database import FILE, ServiceDatabase
 from privsynth.workspace import folder_error
 
+_BESIDE = ("keys", "keyring.json", DELETIONS)  # what a service needs of the home beside its own folder
 _SIDE_FILES = (f"{FILE}-wal", f"{FILE}-shm")  # of SQLite, while the database is open
 
 
@@ -45,14 +49,16 @@ def back_up(settings: ServiceSettings, home: Path, target: Path) -> str:
     old = os.umask(0o077)
     try:
         target.mkdir(mode=0o700, parents=True)
-        # The database first: what it names is copied after it, and nothing of a release is ever changed or taken away.
-        if not settings.database:
-            _copy_database(source / FILE, target / FILE)
-        shutil.copytree(
-            source, target / FOLDER, ignore=shutil.ignore_patterns(FILE, *_SIDE_FILES, "*.lock", "lock"),
-            ignore_dangling_symlinks=True,
-        )  # fmt: skip
-        for name in ("keys", "keyring.json"):
+        # The database first: what it names is copied after it, and nothing of a release is changed or, with the lock of
+        # deletions, taken away meanwhile.
+        with deleting_alone(source, wait=True):
+            if not settings.database:
+                _copy_database(source / FILE, target / FILE)
+            shutil.copytree(
+                source, target / FOLDER, ignore=shutil.ignore_patterns(FILE, *_SIDE_FILES, "*.lock", "lock"),
+                ignore_dangling_symlinks=True,
+            )  # fmt: skip
+        for name in _BESIDE:
             if (home / name).is_dir():
                 shutil.copytree(home / name, target / name)
             elif (home / name).exists():
@@ -68,7 +74,11 @@ def back_up(settings: ServiceSettings, home: Path, target: Path) -> str:
 def bring_back(home: Path, source: Path) -> str:
     """Copy back what `back_up` wrote; return what was done, in words.
 
+    What was deleted since the backup is deleted again, as far as the home has the certificates: files now, rows of the
+    database when a worker starts.
+
     Raises:
+      VerificationError, UnknownSigner: a certificate of a deletion was changed; nothing is brought back then.
       InputError: the folder is no backup, or there is a service already.
       OutputError: the home cannot be written.
     """
@@ -84,15 +94,22 @@ def bring_back(home: Path, source: Path) -> str:
         shutil.copytree(source / FOLDER, partial)
         if (source / FILE).exists():
             _copy_database(source / FILE, partial / FILE)
-        for name in ("keys", "keyring.json"):
+        for name in _BESIDE:
             if (source / name).exists() and not (home / name).exists():
                 (shutil.copytree if (source / name).is_dir() else shutil.copy2)(source / name, home / name)
+        again = delete_again(home, partial)
         partial.rename(target)
     except OSError as problem:
         raise folder_error(home, problem) from None
     finally:
         os.umask(old)
-    return f"{home} holds the service again. Compare the ledger with the runs: `privsynth budget show`."
+    told = (
+        f" {again} deletion{'' if again == 1 else 's'} since the backup {'was' if again == 1 else 'were'} done again."
+    )
+    return (
+        f"{home} holds the service again.{told if again else ''} Compare the ledger with the runs: "
+        "`privsynth budget show`."
+    )
 
 
 def _copy_database(source: Path, target: Path) -> None:

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from sqlalchemy import select
 
@@ -159,7 +158,7 @@ def declare_schema(service: Service, caller: Caller, source_id: int, text: str) 
 
 
 def retire_source(service: Service, caller: Caller, source_id: int) -> SourceRow:
-    """End the use of a source, and return it; one that was uploaded is deleted. Its releases stay.
+    """End the use of a source, and return it; the file of one that was uploaded is due then. Its releases stay.
 
     Raises:
       InputError: there is no such source, or it is retired already.
@@ -169,11 +168,9 @@ def retire_source(service: Service, caller: Caller, source_id: int) -> SourceRow
     with service.database.writing() as session:
         source = known_source(session.get(SourceRow, source_id))
         source.retired_at = now
-        origin = place_of(service, source)
-        source.place = seal_place(service, source.name, "")
+        if source.kind != "upload":  # whose place is needed until its file is deleted
+            source.place = seal_place(service, source.name, "")
         record(session, "retire_source", f"source {source_id}", person_id=caller.person_id, at=now)
-    if source.kind == "upload":
-        Path(origin).unlink(missing_ok=True)
     return source
 
 

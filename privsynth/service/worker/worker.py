@@ -13,6 +13,7 @@ from time import monotonic
 
 from privsynth.errors import PrivsynthError, ServiceUnavailable
 from privsynth.service.context import Service
+from privsynth.service.retention.sweep import EVERY_S, sweep
 from privsynth.service.runs.prior import prior_of
 from privsynth.service.runs.request import ReleaseRequest
 from privsynth.service.runs.submit import origin_of
@@ -49,16 +50,28 @@ class RunWorker:
     def __init__(self, service: Service, number: int, stop: threading.Event, *, command: Sequence[str] = JOB) -> None:
         self.name = f"{socket.gethostname()[:50]}-{os.getpid()}-{number}"
         self._service, self._stop, self._command = service, stop, command
+        self._next_sweep = 0.0
 
     def work(self) -> None:
         """Work until the service ends. Whatever goes wrong with one look, the next one is made."""
         while not self._stop.is_set():
             try:
+                self._sweep()
                 if self.once():
                     continue
             except Exception as problem:  # a message may hold a value: its kind is enough to find the place
                 _log.warning("a worker met %s and goes on", type(problem).__name__)
             self._stop.wait(POLL_S)
+
+    def _sweep(self) -> None:
+        """Delete what is due, once a minute; a failure does not keep runs waiting."""
+        if monotonic() < self._next_sweep:
+            return
+        self._next_sweep = monotonic() + EVERY_S
+        try:
+            sweep(self._service)
+        except PrivsynthError as problem:  # its sentences hold no private value
+            _log.warning("what is due was not deleted: %s", problem)
 
     def once(self) -> bool:
         """Settle what others left, queue what is due, make the run that has waited longest; say if there was one."""

@@ -17,6 +17,7 @@ from privsynth.service.web.routes import (
     sources,
     tokens,
 )
+from privsynth.service.web.routes.lifecycle import retention
 
 ROUTERS = (
     sign_in.router,
@@ -39,4 +40,6 @@ ROUTERS = (
     tokens.router,
     tokens.api,
     *automation.ROUTERS,
+    retention.router,
+    retention.api,
 )

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from privsynth.errors import BudgetError, InputError
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
+from privsynth.service.retention.look_up import deleted
 from privsynth.service.roles import Act
 from privsynth.service.runs.look_up import one_run, some_runs
 from privsynth.service.runs.request import ReleaseRequest, generators_to_choose, request_of
@@ -125,7 +126,7 @@ def run_page(service: ServiceHere, caller: Visitor, run_id: str, follow: bool = 
     busy = RunState(run.state) in BUSY
     response = page(
         "run.html", caller, run=run, asked=json.loads(run.settings), busy=busy, follow=follow,
-        has_release=RunState(run.state) in HAS_RELEASE, follow_s=FOLLOW_S,
+        has_release=RunState(run.state) in HAS_RELEASE, follow_s=FOLLOW_S, deleted=deleted(service, caller, run_id),
     )  # fmt: skip
     if busy and follow:
         response.headers["refresh"] = str(FOLLOW_S)

@@ -1,0 +1,1 @@
+"""What the service deletes, when, what is held back, and the signed certificate of each deletion."""

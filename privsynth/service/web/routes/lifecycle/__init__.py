@@ -1,0 +1,1 @@
+"""Endpoints about the end of data: what is deleted and held."""

@@ -20,6 +20,7 @@
     │   └── ReleaseRevoked         9: intact, but revoked
     ├── LogUnavailable             7: the log of releases cannot be read or written now
     ├── ServiceUnavailable         7: the service, or its database, does not answer now
+    │   └── TooManyRequests        it was asked too often, and serves again after a while
     ├── NotAllowed                 10: the service knows who asks, and says no
     └── LittleToLearn              8: at this budget little can be learned from the table; a person may say: anyway
 
@@ -195,6 +196,14 @@ class ServiceUnavailable(PrivsynthError):
     """The service, or its database, does not answer now; nothing was changed."""
 
     exit_code = 7
+
+
+class TooManyRequests(ServiceUnavailable):
+    """The service was asked too often; it says after how many seconds it serves again."""
+
+    def __init__(self, *parts: str | Option, retry_after_s: int = 60) -> None:
+        super().__init__(*parts)
+        self.retry_after_s = retry_after_s
 
 
 class NotAllowed(PrivsynthError):

@@ -74,6 +74,19 @@ class ServiceSettings(BaseModel):
         90, ge=1, le=36_500, description="Ended sessions, invitations and tokens, and attempts to sign in, are removed "
         "after so many days.",
     )  # fmt: skip
+    person_requests_per_minute: int = Field(
+        600,
+        ge=0,
+        description="Requests to the API that the programs of one person may send in a minute; 0: any number.",
+    )
+    address_requests_per_minute: int = Field(
+        6000, ge=0, description="Requests to the API, to sign in and to download that one address may send in a "
+        "minute; 0: any number.",
+    )  # fmt: skip
+    proxies: str = Field(
+        "", description="Addresses or networks of the proxies in front, separated by commas: of them it is believed "
+        "from which address a request came. Empty: of none.",
+    )  # fmt: skip
     run_hours: float = Field(24.0, gt=0, le=720, description="A run that takes longer is stopped.")
     time_zone: str = Field("UTC", description="Time zone in which schedules are due, as Europe/Berlin.")
     key: str = Field("service", description="Name of the service's signing key, of a maker, in its home.")

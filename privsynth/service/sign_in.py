@@ -9,7 +9,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Executable, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from privsynth.errors import InputError, NotAllowed
+from privsynth.errors import InputError, NotAllowed, TooManyRequests
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
 from privsynth.service.record import record
@@ -34,7 +34,8 @@ def sign_in(service: Service, name: str, password: str, address: str) -> str:
     """Return the secret of a new session, for a cookie.
 
     Raises:
-      NotAllowed: name or password are wrong, or there were too many guesses.
+      NotAllowed: name or password are wrong.
+      TooManyRequests: there were too many guesses.
     """
     now, hidden = service.now(), digest_of(name.strip().casefold())
     with service.database.writing() as session:
@@ -71,7 +72,10 @@ def _require_few_guesses(session: Session, name: str, address: str, now: datetim
     of_name = session.scalar(wrong.where(SignInAttempt.name == name)) or 0
     of_address = session.scalar(wrong.where(SignInAttempt.address == address)) or 0
     if of_name >= WRONG_OF_NAME or of_address >= WRONG_OF_ADDRESS:
-        raise NotAllowed("there were too many attempts to sign in: try again in a quarter of an hour")
+        raise TooManyRequests(
+            "there were too many attempts to sign in: try again in a quarter of an hour",
+            retry_after_s=int(WINDOW.total_seconds()),
+        )
 
 
 def new_session(session: Session, person_id: int, now: datetime, *, how: str) -> str:
@@ -96,7 +100,8 @@ def confirm(service: Service, caller: Caller, password: str, address: str) -> No
     """Return if the person who is signed in knows the password: asked again before a decision.
 
     Raises:
-      NotAllowed: it is wrong, there were too many guesses, or the person has none here and signs in elsewhere.
+      NotAllowed: it is wrong, or the person has none here and signs in elsewhere.
+      TooManyRequests: there were too many guesses.
     """
     with service.database.reading() as session:
         if session.get_one(Person, caller.person_id).password is None:

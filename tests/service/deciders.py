@@ -74,7 +74,7 @@ class Deciders:
             session.add(source)
             session.flush()
             run = RunRow(
-                id=name, source_id=source.id, dataset="admissions", purpose="the registry", settings="{}",
+                id=name, source_id=source.id, dataset="admissions", purpose="the registry", settings='{"epsilon": 3}',
                 submitter_id=self.sue.person_id, made_at=self.clock(), needed=needed, state=RunState.TO_DECIDE,
                 manifest=digests[0], officer_manifest=digests[1],
             )  # fmt: skip

@@ -8,7 +8,7 @@ from service.people import PASSWORD, form_token
 from service.prepared import PRODUCTION_HASHER
 from sqlalchemy import func, select
 
-from privsynth.errors import InputError, NotAllowed
+from privsynth.errors import InputError, NotAllowed, TooManyRequests
 from privsynth.service.people import add_person, deactivate, reinvite
 from privsynth.service.record import damaged
 from privsynth.service.roles import Act, Role
@@ -67,7 +67,7 @@ def test_guesses_of_one_name_are_slowed_down_and_then_go_on(service, clock):
     for _ in range(WRONG_OF_NAME):
         with pytest.raises(NotAllowed, match="wrong"):
             sign_in(service, "anna", "wrong" * 4, "10.0.0.1")
-    with pytest.raises(NotAllowed, match="too many"):
+    with pytest.raises(TooManyRequests, match="too many"):
         sign_in(service, "anna", PASSWORD, "10.0.0.2")
     clock.move(minutes=16)
     assert sign_in(service, "anna", PASSWORD, "10.0.0.2")
@@ -79,7 +79,7 @@ def test_guesses_of_many_names_from_one_address_are_slowed_down(service, monkeyp
     for n in range(WRONG_OF_ADDRESS):
         with pytest.raises(NotAllowed, match="wrong"):
             sign_in(service, f"name{n}", PASSWORD, "10.0.0.1")
-    with pytest.raises(NotAllowed, match="too many"):
+    with pytest.raises(TooManyRequests, match="too many"):
         sign_in(service, "another", PASSWORD, "10.0.0.1")
     with pytest.raises(NotAllowed, match="wrong"):
         sign_in(service, "another", PASSWORD, "10.0.0.2")

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Header, Path
+from pydantic import BaseModel, ConfigDict, Field
+
+LARGEST = 2**31 - 1  # number of a row: the databases' integers
+Number = Annotated[int, Path(ge=1, le=LARGEST)]
+RunId = Annotated[str, Path(max_length=40, pattern=r"^[A-Za-z0-9-]+$")]
+
+
+class Sent(BaseModel):
+    """What a program sends: known fields only, so that a misspelled one is not passed over."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class Problem(BaseModel):
@@ -27,6 +37,7 @@ _MEANINGS = {
     404: "There is no such thing.",
     409: "It cannot be done now; the sentence says why.",
     422: "What was sent cannot be used.",
+    429: "There were too many requests; the header Retry-After says in how many seconds they are served again.",
     503: "The database or the ledger does not answer now; nothing was changed.",
 }
 PROBLEMS: dict[int | str, dict[str, Any]] = {

@@ -7,11 +7,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
-from privsynth.errors import InputError, NotAllowed, PrivsynthError
+from privsynth.errors import InputError, NotAllowed, PrivsynthError, TooManyRequests
 from privsynth.service.context import Service
 from privsynth.service.web import uploads
 from privsynth.service.web.pages import error_page, is_api, status_of, stylesheet
 from privsynth.service.web.protection import Protection
+from privsynth.service.web.rates import AddressLimit, RateLimit
 from privsynth.service.web.routes import ROUTERS
 from privsynth.service.web.visitors import SignInFirst
 
@@ -22,6 +23,8 @@ def create_app(service: Service) -> FastAPI:
     """Return the application that serves pages and API."""
     app = FastAPI(title="privsynth", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
     app.state.service = service
+    app.state.person_limit = RateLimit(service.settings.person_requests_per_minute)
+    app.add_middleware(AddressLimit, settings=service.settings)
     app.add_middleware(Protection, settings=service.settings)
     app.add_api_route("/style.css", stylesheet, include_in_schema=False)
     for router in (*ROUTERS, uploads.router, uploads.api):
@@ -41,7 +44,10 @@ def _answer(request: Request, status: int, sentence: str, exit_code: int = Input
 
 def _refused(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, PrivsynthError)
-    return _answer(request, status_of(problem), str(problem), problem.exit_code)
+    response = _answer(request, status_of(problem), str(problem), problem.exit_code)
+    if isinstance(problem, TooManyRequests):
+        response.headers["retry-after"] = str(problem.retry_after_s)
+    return response
 
 
 def _sign_in_first(request: Request, problem: Exception) -> Response:

@@ -12,14 +12,14 @@ from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from privsynth.errors import InputError, NotAllowed, PrivsynthError, ServiceUnavailable
+from privsynth.errors import InputError, NotAllowed, PrivsynthError, ServiceUnavailable, TooManyRequests
 from privsynth.pages.templates import templates_dir
 from privsynth.service.caller import Caller
 from privsynth.service.roles import Act
 
 # What went wrong -> the status of the answer; the first that fits counts.
 STATUS: tuple[tuple[type[PrivsynthError], int], ...] = (
-    (NotAllowed, 403), (ServiceUnavailable, 503), (InputError, 422), (PrivsynthError, 409),
+    (NotAllowed, 403), (TooManyRequests, 429), (ServiceUnavailable, 503), (InputError, 422), (PrivsynthError, 409),
 )  # fmt: skip
 
 

@@ -40,7 +40,10 @@ def run(settings: ServiceSettings, home: Path, tell: Callable[[str], None]) -> N
         tell(f"Serving {address} (stop it with Ctrl-C)")
         if not settings.database:
             tell("One machine: people, runs and decisions are in a file. docs/service.md says how to share them.")
-        config = uvicorn.Config(create_app(service), log_level="warning", server_header=False, proxy_headers=False)
+        config = uvicorn.Config(
+            create_app(service), log_level="warning", server_header=False, proxy_headers=bool(settings.proxies),
+            forwarded_allow_ips=settings.proxies,
+        )  # fmt: skip
         with Workers(service, settings.workers):
             uvicorn.Server(config).run(sockets=[bound])
     service.database.close()

@@ -62,12 +62,14 @@ def program(
 
     Raises:
       SignInFirst: it sends none, or one that ended.
+      TooManyRequests: the programs of this person send too many requests.
     """
     kind, _, secret = request.headers.get("authorization", "").partition(" ")
     known = kind.casefold() == "bearer" and secret.startswith(TOKEN_PREFIX)
     caller = caller_of_token(service, secret) if known else None
     if caller is None:
         raise SignInFirst
+    request.app.state.person_limit.require(caller.person_id, service.now().timestamp())
     return caller
 
 

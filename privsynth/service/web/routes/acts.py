@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from privsynth.service.oversight.acts import MOST, acts, check_chain, kinds_of_acts
 from privsynth.service.store.runs import RecordedAct
-from privsynth.service.web.api import api_router
+from privsynth.service.web.api import LARGEST, api_router
 from privsynth.service.web.pages import page
 from privsynth.service.web.visitors import Program, ServiceHere, Visitor
 
@@ -21,7 +21,7 @@ router = APIRouter(include_in_schema=False)
 api = api_router("Record of acts")
 About = Annotated[str, Query(max_length=200, description="The beginning of what it was done to, as `run`.")]
 Kind = Annotated[str, Query(max_length=40, description="The kind of act; empty for all.")]
-Before = Annotated[int | None, Query(ge=1, le=2**62, description="Only acts with a smaller number.")]
+Before = Annotated[int | None, Query(ge=1, le=LARGEST, description="Only acts with a smaller number.")]
 
 
 @router.get("/acts")

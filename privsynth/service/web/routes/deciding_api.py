@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Any, Literal
 
-from fastapi import APIRouter, Path, Request
-from fastapi.responses import FileResponse, HTMLResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
 
 from privsynth.approvals.deciding import SaidWords
 from privsynth.service.decisions.deciding import TypedProof, decide
@@ -19,20 +19,13 @@ from privsynth.service.delivery.archive import begin_own_download
 from privsynth.service.delivery.offers import LONGEST_DAYS, LONGEST_TERMS, WantedOffer, make_offer, withdraw_offer
 from privsynth.service.states import RunState
 from privsynth.service.store.runs import Offer, RunRow
-from privsynth.service.web.api import Once, api_router
+from privsynth.service.web.api import Number, Once, RunId, Sent, api_router
 from privsynth.service.web.routes.decisions import report_answer
 from privsynth.service.web.routes.delivery import archive_answer
 from privsynth.service.web.visitors import Program, ServiceHere, address_of, base_address
 
 api: APIRouter = api_router("Decisions")
-RunId = Annotated[str, Path(max_length=40, pattern=r"^[A-Za-z0-9-]+$")]
-Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
-
-
-class Sent(BaseModel):
-    """What a program sends: known fields only."""
-
-    model_config = ConfigDict(extra="forbid")
+_REPORT: dict[int | str, dict[str, Any]] = {200: {"content": {"text/html": {}}}}
 
 
 class SentDecision(Sent):
@@ -152,13 +145,13 @@ def decide_by_program(
     return DecidedRelease.model_validate(_facts(run))
 
 
-@api.get("/runs/{run_id}/reports/officer", operation_id="officer_report", response_class=HTMLResponse)
+@api.get("/runs/{run_id}/reports/officer", operation_id="officer_report", response_class=Response, responses=_REPORT)
 def officer_report_file(service: ServiceHere, caller: Program, run_id: RunId) -> Response:
     """Send the officer's report; that it was read is on record."""
     return report_answer(officer_report(service, caller, run_id))
 
 
-@api.get("/runs/{run_id}/reports/public", operation_id="public_report", response_class=HTMLResponse)
+@api.get("/runs/{run_id}/reports/public", operation_id="public_report", response_class=Response, responses=_REPORT)
 def public_report_file(service: ServiceHere, caller: Program, run_id: RunId) -> Response:
     """Send the public report."""
     return report_answer(public_report(service, caller, run_id))
@@ -179,7 +172,7 @@ def revoke_by_program(service: ServiceHere, caller: Program, run_id: RunId, sent
 
 
 @api.get(
-    "/runs/{run_id}/edition", operation_id="edition", response_class=FileResponse,
+    "/runs/{run_id}/edition", operation_id="edition", response_class=Response,
     responses={200: {"description": "The edition.", "content": {"application/zip": {}}}},
 )  # fmt: skip
 def edition_file(service: ServiceHere, caller: Program, run_id: RunId) -> Response:

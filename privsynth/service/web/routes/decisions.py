@@ -14,6 +14,7 @@ from privsynth.service.context import Service
 from privsynth.service.decisions.deciding import TypedProof, decide
 from privsynth.service.decisions.reports import officer_report, public_report
 from privsynth.service.decisions.sheet import decision_page
+from privsynth.service.web.api import RunId
 from privsynth.service.web.pages import page, status_of
 from privsynth.service.web.visitors import FormVisitor, ServiceHere, Visitor, address_of
 
@@ -44,7 +45,7 @@ def _page(
 
 
 @router.get("/runs/{run_id}/decide")
-def decide_page(service: ServiceHere, caller: Visitor, run_id: str) -> Response:
+def decide_page(service: ServiceHere, caller: Visitor, run_id: RunId) -> Response:
     """Show what is to be known, both reports, and a form."""
     return _page(service, caller, run_id)
 
@@ -54,7 +55,7 @@ def decide_form(
     request: Request,
     service: ServiceHere,
     caller: FormVisitor,
-    run_id: str,
+    run_id: RunId,
     meaning: Annotated[str, Form(max_length=20)],
     comment: Text = "",
     against_policy: Annotated[bool, Form()] = False,
@@ -71,12 +72,12 @@ def decide_form(
 
 
 @router.get("/runs/{run_id}/officer/report.html")
-def officer_page(service: ServiceHere, caller: Visitor, run_id: str) -> Response:
+def officer_page(service: ServiceHere, caller: Visitor, run_id: RunId) -> Response:
     """Show the officer's report."""
     return report_answer(officer_report(service, caller, run_id))
 
 
 @router.get("/runs/{run_id}/public/report.html")
-def public_page(service: ServiceHere, caller: Visitor, run_id: str) -> Response:
+def public_page(service: ServiceHere, caller: Visitor, run_id: RunId) -> Response:
     """Show the public report."""
     return report_answer(public_report(service, caller, run_id))

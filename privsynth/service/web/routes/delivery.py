@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path as PathOnDisk
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Path, Request
+from fastapi import APIRouter, Form, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
 
 from privsynth.errors import PrivsynthError
@@ -17,13 +17,13 @@ from privsynth.service.decisions.publishing import publish, revoke
 from privsynth.service.delivery.archive import begin_own_download, file_name
 from privsynth.service.delivery.offers import LONGEST_DAYS, WantedOffer, make_offer, withdraw_offer
 from privsynth.service.store.runs import RunRow
+from privsynth.service.web.api import Number, RunId
 from privsynth.service.web.pages import page, status_of
 from privsynth.service.web.visitors import FormVisitor, ServiceHere, Visitor, address_of, base_address
 
 router = APIRouter(include_in_schema=False)
 Line = Annotated[str, Form(max_length=2_000)]
 Secret = Annotated[str, Form(max_length=1_000)]
-Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
 def archive_answer(run: RunRow, archive: PathOnDisk) -> Response:
@@ -46,7 +46,7 @@ def _page(
 
 
 @router.get("/runs/{run_id}/hand-out")
-def hand_out(service: ServiceHere, caller: Visitor, run_id: str) -> Response:
+def hand_out(service: ServiceHere, caller: Visitor, run_id: RunId) -> Response:
     """Show where a release stands after the decision, and to whom it was offered."""
     return _page(service, caller, run_id)
 
@@ -56,7 +56,7 @@ def publish_form(
     request: Request,
     service: ServiceHere,
     caller: FormVisitor,
-    run_id: str,
+    run_id: RunId,
     comments: Annotated[bool, Form()] = False,
     password: Secret = "",
 ) -> Response:
@@ -70,7 +70,7 @@ def publish_form(
 
 @router.post("/runs/{run_id}/revoke")
 def revoke_form(
-    request: Request, service: ServiceHere, caller: FormVisitor, run_id: str, reason: Line, password: Secret = ""
+    request: Request, service: ServiceHere, caller: FormVisitor, run_id: RunId, reason: Line, password: Secret = ""
 ) -> Response:
     """Revoke a release."""
     try:
@@ -85,7 +85,7 @@ def offer_form(
     request: Request,
     service: ServiceHere,
     caller: FormVisitor,
-    run_id: str,
+    run_id: RunId,
     recipient: Line,
     terms: Annotated[str, Form(max_length=40_000)],
     days: Annotated[int, Form()],
@@ -100,7 +100,7 @@ def offer_form(
 
 
 @router.get("/runs/{run_id}/edition.zip")
-def download_edition(service: ServiceHere, caller: Visitor, run_id: str) -> Response:
+def download_edition(service: ServiceHere, caller: Visitor, run_id: RunId) -> Response:
     """Send the published edition to a person of the institution."""
     return archive_answer(*begin_own_download(service, caller, run_id))
 

@@ -7,19 +7,18 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, Path
 from fastapi.responses import RedirectResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from privsynth.errors import InputError
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
 from privsynth.service.keys.people import PersonKey, all_keys, enter_key, key_of, make_own_key, own_key, revoke
-from privsynth.service.web.api import api_router
+from privsynth.service.web.api import LARGEST, Number, Sent, api_router
 from privsynth.service.web.pages import page
 from privsynth.service.web.visitors import FormVisitor, Program, ServiceHere, Visitor
 
 router = APIRouter(include_in_schema=False)
 api = api_router("Keys")
-Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
 KeyId = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
 Line = Annotated[str, Form(max_length=400)]
 Secret = Annotated[str, Form(max_length=1_000)]
@@ -64,7 +63,7 @@ def enter_form(service: ServiceHere, caller: FormVisitor, person_id: Number, tol
 
 
 @router.post("/keys/revoke/{keyid}")
-def revoke_form(service: ServiceHere, caller: FormVisitor, keyid: str, reason: Line) -> Response:
+def revoke_form(service: ServiceHere, caller: FormVisitor, keyid: KeyId, reason: Line) -> Response:
     """Revoke a key."""
     try:
         revoke(service, caller, keyid, reason)
@@ -73,19 +72,15 @@ def revoke_form(service: ServiceHere, caller: FormVisitor, keyid: str, reason: L
     return RedirectResponse("/keys", 303)
 
 
-class SentKeyEntry(BaseModel):
+class SentKeyEntry(Sent):
     """Whose key goes into the keyring, and how its fingerprint begins, as that person read it out."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    person: int = Field(ge=1, le=2**31 - 1)
+    person: int = Field(ge=1, le=LARGEST)
     told: str = Field(min_length=8, max_length=40, description="The first eight digits of the fingerprint.")
 
 
-class SentKeyRevocation(BaseModel):
+class SentKeyRevocation(Sent):
     """Why a key must not be believed any more; readers of the keyring see it."""
-
-    model_config = ConfigDict(extra="forbid")
 
     reason: str = Field(min_length=1, max_length=400)
 

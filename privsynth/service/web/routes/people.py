@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Path, Request
+from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from privsynth.errors import InputError
 from privsynth.service.caller import Caller
@@ -15,13 +15,12 @@ from privsynth.service.context import Service
 from privsynth.service.people import add_person, change_roles, deactivate, everybody, one_person, reinvite
 from privsynth.service.roles import Role
 from privsynth.service.store.people import Person
-from privsynth.service.web.api import Once, api_router
+from privsynth.service.web.api import Number, Once, Sent, api_router
 from privsynth.service.web.pages import page
 from privsynth.service.web.visitors import FormVisitor, Program, ServiceHere, Visitor, base_address
 
 router = APIRouter(include_in_schema=False)
 api = api_router("People")
-Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
 Roles = Annotated[list[Role], Form()]
 
 
@@ -78,10 +77,8 @@ def deactivate_form(service: ServiceHere, caller: FormVisitor, person_id: Number
     return RedirectResponse("/people", 303)
 
 
-class SentRoles(BaseModel):
+class SentRoles(Sent):
     """What a person is from now on."""
-
-    model_config = ConfigDict(extra="forbid")
 
     roles: set[Role] = Field(min_length=1)
 

@@ -7,7 +7,7 @@ import secrets
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Form
+from fastapi import APIRouter, Depends, Form, Query
 from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, Field
 
@@ -22,7 +22,7 @@ from privsynth.service.runs.submit import cancel_run, plan_release, submit_relea
 from privsynth.service.sources.registry import all_sources
 from privsynth.service.states import BUSY, HAS_RELEASE, RunState
 from privsynth.service.store.runs import RunRow
-from privsynth.service.web.api import Once, api_router
+from privsynth.service.web.api import LARGEST, Once, RunId, Sent, api_router
 from privsynth.service.web.pages import page
 from privsynth.service.web.visitors import FormVisitor, Program, ServiceHere, Visitor
 
@@ -79,7 +79,9 @@ def runs_page(service: ServiceHere, caller: Visitor, state: RunState | None = No
 
 
 @router.get("/runs/new")
-def new_page(service: ServiceHere, caller: Visitor, source: int | None = None) -> Response:
+def new_page(
+    service: ServiceHere, caller: Visitor, source: Annotated[int | None, Query(ge=1, le=LARGEST)] = None
+) -> Response:
     """Show the form for a release."""
     return _new(service, caller, source, {"epsilon": "1"})
 
@@ -89,7 +91,7 @@ def plan_form(
     service: ServiceHere,
     caller: FormVisitor,
     told: Asked,
-    source: Annotated[int, Form()],
+    source: Annotated[int, Form(ge=1, le=LARGEST)],
     purpose: Purpose = "",
     once: SentOnce = "",
 ) -> Response:
@@ -107,7 +109,7 @@ def submit_form(
     service: ServiceHere,
     caller: FormVisitor,
     told: Asked,
-    source: Annotated[int, Form()],
+    source: Annotated[int, Form(ge=1, le=LARGEST)],
     purpose: Purpose = "",
     once: SentOnce = "",
 ) -> Response:
@@ -120,7 +122,7 @@ def submit_form(
 
 
 @router.get("/runs/{run_id}")
-def run_page(service: ServiceHere, caller: Visitor, run_id: str, follow: bool = False) -> Response:
+def run_page(service: ServiceHere, caller: Visitor, run_id: RunId, follow: bool = False) -> Response:
     """Show a run; while somebody follows it, the browser looks again by itself."""
     run = one_run(service, caller, run_id)
     busy = RunState(run.state) in BUSY
@@ -134,16 +136,16 @@ def run_page(service: ServiceHere, caller: Visitor, run_id: str, follow: bool = 
 
 
 @router.post("/runs/{run_id}/cancel")
-def cancel_form(service: ServiceHere, caller: FormVisitor, run_id: str) -> Response:
+def cancel_form(service: ServiceHere, caller: FormVisitor, run_id: RunId) -> Response:
     """End a run, or ask that it ends."""
     cancel_run(service, caller, run_id)
     return RedirectResponse(f"/runs/{run_id}", 303)
 
 
-class WantedRelease(BaseModel):
+class WantedRelease(Sent):
     """What to ask for, of which source."""
 
-    source: int = Field(ge=1, le=2**31 - 1)
+    source: int = Field(ge=1, le=LARGEST)
     request: ReleaseRequest
 
 
@@ -213,13 +215,13 @@ def plan_facts(service: ServiceHere, caller: Program, wanted: WantedRelease) -> 
 
 
 @api.get("/runs/{run_id}", operation_id="run")
-def run_facts(service: ServiceHere, caller: Program, run_id: str) -> ServedRun:
+def run_facts(service: ServiceHere, caller: Program, run_id: RunId) -> ServedRun:
     """Say where a run is."""
     return _facts(one_run(service, caller, run_id))
 
 
 @api.post("/runs/{run_id}/cancel", operation_id="cancel")
-def cancel_facts(service: ServiceHere, caller: Program, run_id: str) -> ServedRun:
+def cancel_facts(service: ServiceHere, caller: Program, run_id: RunId) -> ServedRun:
     """End a run, or ask that it ends; what is drawn stays spent."""
     return _facts(cancel_run(service, caller, run_id))
 

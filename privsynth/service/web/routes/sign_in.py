@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
-from privsynth.errors import InputError, NotAllowed, ServiceUnavailable
+from privsynth.errors import InputError, NotAllowed, ServiceUnavailable, TooManyRequests
 from privsynth.service.context import Service
 from privsynth.service.oidc import LIFETIME, answered, ask
 from privsynth.service.sign_in import LONGEST, accept_invitation, sign_in, sign_out
@@ -48,6 +48,10 @@ def sign_in_form(
         return _into(service, sign_in(service, name, password, address_of(request)))
     except NotAllowed as problem:
         return _sign_in_page(service, str(problem), 403)
+    except TooManyRequests as problem:
+        response = _sign_in_page(service, str(problem), 429)
+        response.headers["retry-after"] = str(problem.retry_after_s)
+        return response
 
 
 def _question_cookie(service: Service) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form
 from fastapi.responses import RedirectResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from privsynth.errors import InputError
 from privsynth.service.caller import Caller
@@ -23,7 +23,7 @@ from privsynth.service.sources.registry import (
     retire_source,
 )
 from privsynth.service.store.runs import SourceRow
-from privsynth.service.web.api import api_router
+from privsynth.service.web.api import Number, Sent, api_router
 from privsynth.service.web.pages import page
 from privsynth.service.web.visitors import FormVisitor, Program, ServiceHere, Visitor
 
@@ -45,7 +45,7 @@ def sources_with_problem(service: Service, caller: Caller, problem: str) -> Resp
     return _sources(service, caller, problem=problem, status=422)
 
 
-def _source(service: Service, caller: Caller, source_id: int, *, text: str = "", problem: str = "") -> Response:
+def _source(service: Service, caller: Caller, source_id: Number, *, text: str = "", problem: str = "") -> Response:
     source = one_source(service, caller, source_id)
     return page(
         "source.html", caller, status=422 if problem else 200, source=source, text=text or source.schema,
@@ -83,7 +83,7 @@ def register_form(
 
 
 @router.get("/sources/{source_id}")
-def source_page(service: ServiceHere, caller: Visitor, source_id: int) -> Response:
+def source_page(service: ServiceHere, caller: Visitor, source_id: Number) -> Response:
     """Show a source and what is declared about it."""
     return _source(service, caller, source_id)
 
@@ -92,7 +92,7 @@ def source_page(service: ServiceHere, caller: Visitor, source_id: int) -> Respon
 def declare_form(
     service: ServiceHere,
     caller: FormVisitor,
-    source_id: int,
+    source_id: Number,
     declared: Annotated[str, Form(max_length=LONGEST_SCHEMA)] = "",
 ) -> Response:
     """Replace what is declared about a source."""
@@ -104,16 +104,14 @@ def declare_form(
 
 
 @router.post("/sources/{source_id}/retire")
-def retire_form(service: ServiceHere, caller: FormVisitor, source_id: int) -> Response:
+def retire_form(service: ServiceHere, caller: FormVisitor, source_id: Number) -> Response:
     """End the use of a source."""
     retire_source(service, caller, source_id)
     return RedirectResponse("/sources", 303)
 
 
-class RegisteredSource(BaseModel):
+class RegisteredSource(Sent):
     """What to say of a new source."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: str = Field(min_length=1, max_length=80)
     dataset: str = Field(min_length=1, max_length=200, description="Its name in the ledger.")
@@ -122,7 +120,7 @@ class RegisteredSource(BaseModel):
     options: dict[str, str] = Field(default_factory=dict, description="How to read it: table, sheet, columns …")
 
 
-class DeclaredSchema(BaseModel):
+class DeclaredSchema(Sent):
     """What is declared about a source, as YAML."""
 
     text: str = Field(max_length=LONGEST_SCHEMA)
@@ -154,19 +152,19 @@ def registerfacts_of(service: ServiceHere, caller: Program, new: RegisteredSourc
 
 
 @api.get("/sources/{source_id}", operation_id="source")
-def sourcefacts_of(service: ServiceHere, caller: Program, source_id: int) -> SourceFacts:
+def sourcefacts_of(service: ServiceHere, caller: Program, source_id: Number) -> SourceFacts:
     """Show a source that is in use."""
     return facts_of(one_source(service, caller, source_id))
 
 
 @api.put("/sources/{source_id}/schema", operation_id="declare_schema")
-def declarefacts_of(service: ServiceHere, caller: Program, source_id: int, declared: DeclaredSchema) -> SourceFacts:
+def declarefacts_of(service: ServiceHere, caller: Program, source_id: Number, declared: DeclaredSchema) -> SourceFacts:
     """Replace what is declared about a source."""
     return facts_of(declare_schema(service, caller, source_id, declared.text))
 
 
 @api.post("/sources/{source_id}/retire", operation_id="retire_source")
-def retirefacts_of(service: ServiceHere, caller: Program, source_id: int) -> SourceFacts:
+def retirefacts_of(service: ServiceHere, caller: Program, source_id: Number) -> SourceFacts:
     """End the use of a source."""
     return facts_of(retire_source(service, caller, source_id))
 

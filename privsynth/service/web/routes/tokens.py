@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Path
+from fastapi import APIRouter, Form
 from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel
 
@@ -14,13 +14,12 @@ from privsynth.service.caller import Caller
 from privsynth.service.context import Service
 from privsynth.service.roles import Act
 from privsynth.service.tokens import LONGEST_DAYS, new_token, own_tokens, revoke_token
-from privsynth.service.web.api import api_router
+from privsynth.service.web.api import Number, api_router
 from privsynth.service.web.pages import page
 from privsynth.service.web.visitors import FormVisitor, Program, ServiceHere, Visitor
 
 router = APIRouter(include_in_schema=False)
 api = api_router("Tokens")
-Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
 def _tokens(service: Service, caller: Caller, *, secret: str = "", problem: str = "", status: int = 200) -> Response:

@@ -115,7 +115,8 @@ MAY_IMPORT = {
     # an institution's acts; then HTTP around them, which sees neither a table nor a mechanism
     "service": RECIPIENT
     | {"logins", "extras", "interrupts", "ledger", "generators", "findings", "policy", "pipeline", "release"}
-    | {"approvals", "editions", "editions.publishing", "pages", "transparency"},
+    | {"approvals", "editions", "editions.publishing", "pages", "transparency"}
+    | {"report.explain_epsilon", "report.format_numbers"},
     "service.web": BASE | {"service", "approvals", "pages", "pages.templates"},
     # of public releases, and plans: no ledger, no mechanism, no pipeline but its plan
     "assistants": RECIPIENT | {"extras", "pipeline", "release"},

@@ -45,6 +45,8 @@ class Act(StrEnum):
     MANAGE_OWN_TOKENS = "manage_own_tokens"
     SEE_RETENTION = "see_retention"
     MANAGE_RETENTION = "manage_retention"
+    SEE_ERASURES = "see_erasures"
+    ANSWER_ERASURE = "answer_erasure"
 
 
 _EVERYBODY = frozenset(Role)
@@ -78,6 +80,8 @@ ALLOWED: dict[Act, frozenset[Role]] = {
     Act.MANAGE_OWN_TOKENS: _EVERYBODY,
     Act.SEE_RETENTION: frozenset({Role.ADMINISTRATOR, Role.AUDITOR}),
     Act.MANAGE_RETENTION: frozenset({Role.ADMINISTRATOR}),
+    Act.SEE_ERASURES: frozenset({Role.ADMINISTRATOR, Role.APPROVER, Role.AUDITOR}),
+    Act.ANSWER_ERASURE: frozenset({Role.ADMINISTRATOR, Role.APPROVER}),
 }
 
 # Roles that one person may not hold together: who keeps the keys does not decide, and who manages people could make

@@ -1,4 +1,4 @@
-"""Tables of what is held back from deletion, and of what was deleted."""
+"""Tables of what is held back from deletion, what was deleted, and what was answered to requests for erasure."""
 
 from __future__ import annotations
 
@@ -59,3 +59,23 @@ class DeletionRow(Base):
     certificate: Mapped[bytes | None] = mapped_column(LargeBinary)
     digest: Mapped[str | None] = mapped_column(DIGEST)
     person: Mapped[Person | None] = relationship(lazy="joined")
+
+
+class ErasureRow(Base):
+    """An answer to a request for erasure; of the person it holds a reference of the institution's files alone.
+
+    Attributes:
+      datasets: JSON, a list of names.
+      statement: the signed file. `digest` is its SHA-256.
+    """
+
+    __tablename__ = "erasures"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    case: Mapped[str] = mapped_column(String(40))
+    datasets: Mapped[str] = mapped_column(Text)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
+    at: Mapped[datetime]
+    statement: Mapped[bytes] = mapped_column(LargeBinary)
+    digest: Mapped[str] = mapped_column(DIGEST)
+    person: Mapped[Person] = relationship(lazy="joined")

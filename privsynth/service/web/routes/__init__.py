@@ -17,7 +17,7 @@ from privsynth.service.web.routes import (
     sources,
     tokens,
 )
-from privsynth.service.web.routes.lifecycle import retention
+from privsynth.service.web.routes.lifecycle import erasure, retention
 
 ROUTERS = (
     sign_in.router,
@@ -42,4 +42,6 @@ ROUTERS = (
     *automation.ROUTERS,
     retention.router,
     retention.api,
+    erasure.router,
+    erasure.api,
 )

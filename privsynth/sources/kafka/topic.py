@@ -91,7 +91,7 @@ class KafkaTopic(JsonTable):
             for number in sorted(topic.partitions)
         }
 
-    def _texts(self, skipped: SkippedCells) -> Iterator[str]:
+    def _pieces(self, skipped: SkippedCells) -> Iterator[str]:
         with self._consumer() as consumer:
             for number, (first, end) in self._ranges.items():
                 if first < end:

@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import pyarrow as pa
 
@@ -22,10 +21,9 @@ from privsynth.sources.arrow_types import text_batch, text_schema
 from privsynth.sources.header_checks import check_names, chosen_positions, refuse_unreadable
 from privsynth.sources.protocol import Adapter, SkippedCells, SourceOptions
 from privsynth.sources.text.plain_blocks import PlainBlocks
-from privsynth.sources.text.text_file import UNDECODABLE, LineCutter, incremental_decoder, open_bytes
+from privsynth.sources.text.text_file import UNDECODABLE, LineCutter, TextBlocks, open_bytes
 
 DELIMITERS = ",;\t|"
-_BLOCK_BYTES = 1 << 20  # read at once (own): larger ones are not read faster
 
 
 class _Unclosed(Exception):
@@ -35,14 +33,11 @@ class _Unclosed(Exception):
 class _Lines:
     """The physical lines of a file, for `csv.reader`, with a memory of the lines of the current record."""
 
-    def __init__(self, raw: IO[bytes], encoding: str, delimiter: str | None, options: SourceOptions) -> None:
-        self._raw, self.encoding = raw, encoding
-        self._decoder = incremental_decoder(encoding)
-        self._cutter = LineCutter(options.max_record_chars, max(1_000, 2 * options.max_record_lines))
+    def __init__(self, blocks: TextBlocks, delimiter: str | None, options: SourceOptions) -> None:
+        self._blocks, self.encoding = blocks, blocks.encoding
         self._max_lines = options.max_record_lines
         self._max_chars = options.max_record_chars
-        self._rest = b""
-        self._after_first_line = False
+        self._in_header = True
         self._waiting: deque[str] = deque()
         self._n_chars = 0
         self.record: list[str] = []
@@ -76,24 +71,19 @@ class _Lines:
         yield b""
 
     def _next_block(self) -> bytes:
-        """Return bytes of the file up to the end of a line, if there is one; nothing at its end."""
-        data = self._rest + self._raw.read(_BLOCK_BYTES)
-        # The header is a block of its own, so that the next one begins with rows.
-        end = data.rfind(b"\n") if self._after_first_line else data.find(b"\n")
-        self._after_first_line |= end >= 0
-        self._rest = data[end + 1 :] if end >= 0 else b""
-        return data[: end + 1] if end >= 0 else data
+        """Return the next block. The header is one of its own, so that the next begins with rows."""
+        block = self._blocks.next_block(first_line=self._in_header)
+        self._in_header &= not block.endswith(b"\n")
+        return block
 
     def feed(self, block: bytes) -> None:
         """Make the lines of a block the next ones; an empty one is the end of the file."""
-        self._waiting.extend(self._cutter.lines(self._decoder.decode(block, final=not block)))
-        if not block and (last := self._cutter.last_line()):
-            self._waiting.append(last)
+        self._waiting.extend(self._blocks.lines(block))
 
     @property
     def between_blocks(self) -> bool:
         """Whether all that was fed has been read."""
-        return not self._waiting and self._cutter.between_lines and not self._decoder.getstate()[0]
+        return not self._waiting and self._blocks.between_lines
 
     def next_line(self) -> str:
         """Return the next line, as part of no record; the empty text at the end."""
@@ -171,7 +161,8 @@ class CsvSource:
         limit = 4 * self._options.max_record_chars
         csv.field_size_limit(max(limit, csv.field_size_limit()))
         with open_bytes(self._path, self._options) as (raw, encoding):
-            lines = _Lines(raw, encoding, self._delimiter, self._options)
+            cutter = LineCutter(self._options.max_record_chars, max(1_000, 2 * self._options.max_record_lines))
+            lines = _Lines(TextBlocks(raw, encoding, cutter), self._delimiter, self._options)
             header = _read_header(lines, self.label)
             assert lines.delimiter is not None
             yield lines, header, lines.delimiter

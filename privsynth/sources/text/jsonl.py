@@ -15,10 +15,11 @@ from typing import Any
 import pyarrow as pa
 
 from privsynth.errors import SourceError
-from privsynth.sources.arrow_types import text_batch, text_schema
+from privsynth.sources.arrow_types import clean_text, text_batch, text_schema
 from privsynth.sources.header_checks import check_names, refuse_unreadable
 from privsynth.sources.protocol import MAX_KEYS, Adapter, SkippedCells, SourceOptions
-from privsynth.sources.text.text_file import UNDECODABLE, open_text, physical_lines
+from privsynth.sources.text.plain_json import FlatObjects, flat_objects
+from privsynth.sources.text.text_file import UNDECODABLE, LineCutter, TextBlocks, is_utf8, open_bytes
 
 _MAX_KEY_CHARS = 200  # of a key that may name a column (own)
 _MAX_KEYS_COUNTED = 100_000  # different keys that are counted (own): some ten MB; later ones are left out
@@ -37,8 +38,8 @@ class JsonTable:
         check_names(names, label, options)
         self.arrow_schema = text_schema(names)
 
-    def _texts(self, skipped: SkippedCells) -> Iterator[str]:
-        """Yield the objects as texts; one that is too long is cut to one character more than the limit."""
+    def _pieces(self, skipped: SkippedCells) -> Iterator[str | FlatObjects]:
+        """Yield the objects as texts, or many at once. A text that is too long is cut to one character too many."""
         raise NotImplementedError
 
     def batches(self, skipped: SkippedCells) -> Iterator[pa.RecordBatch]:
@@ -49,6 +50,13 @@ class JsonTable:
         rows: list[list[str | None]] = []
         n_chars = 0
         for row in self._objects(skipped):
+            if isinstance(row, FlatObjects):
+                if rows:
+                    yield self._batch(rows, skipped)
+                    rows, n_chars = [], 0
+                skipped.unknown_keys += len(row.cells.keys() - known) * row.n_rows
+                yield from self._flat_batches(row, skipped)
+                continue
             skipped.unknown_keys += len(row.keys() - known)
             found = (row[name] if name in row else _at(row, path) for name, path in zip(self.names, paths, strict=True))
             cells = [_text(value, skipped) for value in found]
@@ -60,15 +68,24 @@ class JsonTable:
         if rows:
             yield self._batch(rows, skipped)
 
+    def _flat_batches(self, rows: FlatObjects, skipped: SkippedCells) -> Iterator[pa.RecordBatch]:
+        missing = pa.nulls(rows.n_rows, pa.large_string())
+        arrays = [clean_text(rows.cells.get(name, missing), skipped, self._options) for name in self.names]
+        whole = pa.Table.from_arrays(arrays, schema=self.arrow_schema)
+        yield from whole.to_batches(max_chunksize=self._options.rows_per_batch(len(self.names)))
+
     def _batch(self, rows: list[list[str | None]], skipped: SkippedCells) -> pa.RecordBatch:
         return text_batch(list(zip(*rows, strict=True)), self.arrow_schema, skipped, self._options)
 
-    def _objects(self, skipped: SkippedCells) -> Iterator[dict[str, Any]]:
-        for text in self._texts(skipped):
-            if len(text) > self._options.max_record_chars:
+    def _objects(self, skipped: SkippedCells) -> Iterator[dict[str, Any] | FlatObjects]:
+        for piece in self._pieces(skipped):
+            if isinstance(piece, FlatObjects):
+                yield piece
+                continue
+            if len(piece) > self._options.max_record_chars:
                 skipped.long_lines += 1
                 continue
-            text = text.strip(" \t\r\n\ufeff")
+            text = piece.strip(" \t\r\n\ufeff")
             if not text:
                 continue
             try:
@@ -103,17 +120,27 @@ class JsonlSource(JsonTable):
     def _gather_names(self, label: str) -> list[str]:
         counts: Counter[str] = Counter()
         for row in self._objects(SkippedCells()):
-            for key in row:
+            keys, n_rows = (row.cells, row.n_rows) if isinstance(row, FlatObjects) else (row, 1)
+            for key in keys:
                 if key in counts or (len(counts) < _MAX_KEYS_COUNTED and _is_name(key)):
-                    counts[key] += 1
+                    counts[key] += n_rows
         if not counts:
             raise SourceError(f"{label} has no JSON objects; it needs one object a line, each with its own braces")
         by_frequency = sorted(counts, key=lambda key: (-counts[key], key))
         return sorted(by_frequency[: min(MAX_KEYS, self._options.max_columns)])
 
-    def _texts(self, skipped: SkippedCells) -> Iterator[str]:
-        with open_text(self._path, self._options) as text:
-            yield from physical_lines(text, self._options.max_record_chars)
+    def _pieces(self, skipped: SkippedCells) -> Iterator[str | FlatObjects]:
+        longest = self._options.max_record_chars
+        with open_bytes(self._path, self._options) as (raw, encoding):
+            blocks = TextBlocks(raw, encoding, LineCutter(longest))
+            while block := blocks.next_block():
+                whole = blocks.between_lines and is_utf8(encoding)
+                flat = flat_objects(block, longest) if whole else None
+                if flat is not None:
+                    yield flat
+                else:
+                    yield from blocks.lines(block)
+            yield from blocks.lines(b"")
 
 
 def _is_name(key: str) -> bool:

@@ -17,6 +17,7 @@ from pyarrow import csv
 
 from privsynth.sources.arrow_types import clean_text
 from privsynth.sources.protocol import SkippedCells, SourceOptions
+from privsynth.sources.text.text_file import is_utf8
 
 _QUOTE, _FEED, _RETURN = b'"\n\r'
 # Encodings in which each byte is a character, and those below 128 are ASCII's: where a line ends is known beforehand.
@@ -55,10 +56,9 @@ class PlainBlocks:
         return None if table is None else self._cleaned(table, skipped)
 
     def _utf8(self, block: bytes, encoding: str) -> bytes | None:
-        name = codecs.lookup(encoding).name
-        if name in ("utf-8", "utf-8-sig"):
+        if is_utf8(encoding):
             return block  # Arrow checks it
-        if name not in _SINGLE_BYTE:
+        if codecs.lookup(encoding).name not in _SINGLE_BYTE:
             return None
         try:
             return block.decode(encoding).encode()

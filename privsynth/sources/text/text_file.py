@@ -20,6 +20,7 @@ from privsynth.sources.protocol import SourceOptions
 # A lone surrogate: no valid text decodes to it, so that a cell that really holds U+FFFD is not mistaken for a bad one.
 UNDECODABLE = "\udcff"
 _BLOCK_CHARS = 1 << 18  # read at once (own)
+BLOCK_BYTES = 1 << 20  # the same, in bytes (own): larger blocks are not read faster
 _HEAD_BYTES = 16  # enough for every byte order mark and magic number that is looked for
 # A run of more line breaks than this in a block is cut to it: no record that is read as one spans so many lines.
 _MAX_BLANK_LINES = 1_000
@@ -90,16 +91,16 @@ def _encoding(head: bytes, options: SourceOptions) -> str:
     return chosen
 
 
+def is_utf8(encoding: str) -> bool:
+    """Return whether bytes in this encoding are UTF-8."""
+    return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")
+
+
 def _shorter(block: str, max_blank: int) -> str:
     """Return the block with each run of more than `max_blank` line breaks cut to that many."""
     for end in ("\r\n", "\n", "\r"):
         block = re.sub(f"(?:{end}){{{max_blank + 1},}}", end * max_blank, block)
     return block
-
-
-def incremental_decoder(encoding: str) -> codecs.IncrementalDecoder:
-    """Return what decodes a file piece by piece; what the encoding does not know is marked by `UNDECODABLE`."""
-    return codecs.getincrementaldecoder(encoding)(_HANDLER)
 
 
 class LineCutter:
@@ -143,6 +144,41 @@ class LineCutter:
         last = "" if self._skipping else self._carry
         self._carry, self._skipping = "", False
         return last
+
+
+class TextBlocks:
+    """A text file in blocks of bytes, which can be read as they are or turned into lines.
+
+    Attributes:
+      encoding: of the bytes.
+    """
+
+    def __init__(self, raw: IO[bytes], encoding: str, cutter: LineCutter) -> None:
+        self._raw, self.encoding, self._cutter = raw, encoding, cutter
+        self._decoder = codecs.getincrementaldecoder(encoding)(_HANDLER)
+        self._rest = b""
+
+    def next_block(self, *, first_line: bool = False) -> bytes:
+        """Return bytes up to the end of the last line that was read, or of the first; nothing at the end of the file.
+
+        Where no line ends within `BLOCK_BYTES`, or in UTF-16, a block ends anywhere.
+        """
+        data = self._rest + self._raw.read(BLOCK_BYTES)
+        end = data.find(b"\n") if first_line else data.rfind(b"\n")
+        self._rest = data[end + 1 :] if end >= 0 else b""
+        return data[: end + 1] if end >= 0 else data
+
+    def lines(self, block: bytes) -> list[str]:
+        """Return the lines that end in a block, as `LineCutter` cuts them; an empty one is the end of the file."""
+        found = self._cutter.lines(self._decoder.decode(block, final=not block))
+        if not block and (last := self._cutter.last_line()):
+            found.append(last)
+        return found
+
+    @property
+    def between_lines(self) -> bool:
+        """Whether the next block begins a line, of the lines that were asked for."""
+        return self._cutter.between_lines and not self._decoder.getstate()[0]
 
 
 def physical_lines(text: io.TextIOWrapper, max_chars: int) -> Iterator[str]:

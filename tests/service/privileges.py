@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
@@ -160,3 +161,13 @@ MATRIX = (
     Privilege(GET, "/api/v1/tokens", Act.MANAGE_OWN_TOKENS),
     Privilege(POST, "/api/v1/tokens/{token_id}/revoke", Act.MANAGE_OWN_TOKENS),
 )
+
+
+def flattened(routes) -> Iterator:
+    """Yield what is served, also of routers that are kept as one."""
+    for route in routes:
+        inner = getattr(getattr(route, "original_router", None), "routes", None)
+        if inner is not None:
+            yield from flattened(inner)
+        else:
+            yield route

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from service.people import form_token
-from service.privileges import MATRIX, POST, Open, Privilege
+from service.privileges import MATRIX, POST, Open, Privilege, flattened
 
 from privsynth.service.roles import ALLOWED, Act, Role
 from privsynth.service.tokens import new_token
@@ -54,16 +53,6 @@ def test_the_matrix_names_every_route_and_no_other(institution):
         for method in (route.methods or set()) - {"HEAD", "OPTIONS"}
     }
     assert served == {(one.method, one.path) for one in MATRIX}
-
-
-def flattened(routes) -> Iterator:
-    """Yield what is served, also of routers that are kept as one."""
-    for route in routes:
-        inner = getattr(getattr(route, "original_router", None), "routes", None)
-        if inner is not None:
-            yield from flattened(inner)
-        else:
-            yield route
 
 
 def test_every_page_is_for_its_roles_and_for_nobody_else(institution, staff, rows):

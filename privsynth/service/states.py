@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from privsynth.service.roles import Act
+
 
 class RunState(StrEnum):
     """Where a run is. The words are those of pages and of the API."""
@@ -47,3 +49,15 @@ HAS_RELEASE = frozenset(
     }
 )
 DECIDABLE = frozenset({RunState.TO_DECIDE, RunState.CHANGES_ASKED, RunState.REJECTED, RunState.APPROVED})
+# An act on a run -> the states in which it can be done, by who may do it (`roles.ALLOWED`).
+WHEN: dict[Act, frozenset[RunState]] = {
+    Act.SEE_RUNS: frozenset(RunState),
+    Act.CANCEL: BUSY,
+    Act.SEE_OFFICER_REPORT: HAS_RELEASE,
+    Act.SEE_OFFERS: HAS_RELEASE,
+    Act.REVIEW: DECIDABLE,
+    Act.APPROVE: DECIDABLE,
+    Act.PUBLISH: frozenset({RunState.APPROVED}),
+    Act.OFFER: frozenset({RunState.PUBLISHED}),
+    Act.REVOKE: HAS_RELEASE - {RunState.REVOKED},
+}

@@ -23,7 +23,7 @@ from privsynth.service.record import record
 from privsynth.service.retention.look_up import require_there
 from privsynth.service.roles import Act
 from privsynth.service.sign_in import confirm
-from privsynth.service.states import DECIDABLE, RunState
+from privsynth.service.states import WHEN, RunState
 from privsynth.service.store.people import Person, SignedIn
 from privsynth.service.store.runs import DecisionRow, RunRow
 from privsynth.signing.store import open_key
@@ -119,7 +119,7 @@ def _require_decidable(service: Service, caller: Caller, run_id: str, words: Sai
 
 
 def _require_open(run: RunRow) -> None:
-    if RunState(run.state) not in DECIDABLE:
+    if RunState(run.state) not in WHEN[Act.REVIEW]:
         raise InputError(f"this release is {run.state} already: there is nothing to decide any more")
 
 

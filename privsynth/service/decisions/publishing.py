@@ -21,7 +21,7 @@ from privsynth.service.decisions.settling import settle, situation_of
 from privsynth.service.maker_key import passphrase_of
 from privsynth.service.record import record
 from privsynth.service.roles import Act
-from privsynth.service.states import RunState
+from privsynth.service.states import WHEN, RunState
 from privsynth.service.store.runs import RunRow
 from privsynth.signing.store import open_key
 from privsynth.transparency.log import configured_log
@@ -43,11 +43,11 @@ def publish(service: Service, caller: Caller, run_id: str, *, comments: bool, pr
       OutputError, KeyFileError, VerificationError, LogDamaged, LogUnavailable: as `privsynth publish`.
     """
     caller.require(Act.PUBLISH)
-    _required(service, caller, run_id, RunState.APPROVED)
+    _required(service, caller, run_id)
     require_confirmed(service, caller, proof)
     with alone(service, run_id):
         settle(service, run_id)
-        run = _required(service, caller, run_id, RunState.APPROVED)
+        run = _required(service, caller, run_id)
         stands = situation_of(service, run)
         if (reasons := stands.withheld(own_list(service.home / LIST, keyrings_of(service)))) is not None:
             raise CheckFailed(
@@ -85,7 +85,7 @@ def revoke(service: Service, caller: Caller, run_id: str, reason: str, proof: Ty
     caller.require(Act.REVOKE)
     with service.database.reading() as session:
         run = released(session, run_id)
-    if RunState(run.state) == RunState.REVOKED or run.manifest is None:
+    if RunState(run.state) not in WHEN[Act.REVOKE] or run.manifest is None:
         raise InputError("this release is revoked already")
     require_confirmed(service, caller, proof)
     now = service.now().replace(microsecond=0)
@@ -118,10 +118,10 @@ def own_maker_key(service: Service) -> OpenKey:
     return partial(open_key, service.home, settings.key, passphrase, now=service.now())
 
 
-def _required(service: Service, caller: Caller, run_id: str, state: RunState) -> RunRow:
+def _required(service: Service, caller: Caller, run_id: str) -> RunRow:
     with service.database.reading() as session:
         run = released(session, run_id)
     require_other(run, caller)
-    if RunState(run.state) != state:
-        raise InputError(f"this release is {run.state.replace('_', ' ')}, and not {state}")
+    if RunState(run.state) not in WHEN[Act.PUBLISH]:
+        raise InputError(f"this release is {run.state.replace('_', ' ')}, and not approved")
     return run

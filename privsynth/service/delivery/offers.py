@@ -16,7 +16,7 @@ from privsynth.service.decisions.settling import is_listed
 from privsynth.service.record import record
 from privsynth.service.roles import Act
 from privsynth.service.secret_texts import digest_of
-from privsynth.service.states import RunState
+from privsynth.service.states import WHEN, RunState
 from privsynth.service.store.runs import Offer
 
 LONGEST_DAYS = 90  # (own) a link that is good for longer is forgotten, and found by others
@@ -60,7 +60,7 @@ def make_offer(service: Service, caller: Caller, run_id: str, wanted: WantedOffe
                 raise InputError("another offer was sent with this key before: choose a new one")
             return before, secret
         run = released(session, run_id)
-        if RunState(run.state) != RunState.PUBLISHED or is_listed(service, run):
+        if RunState(run.state) not in WHEN[Act.OFFER] or is_listed(service, run):
             raise InputError("only a published release that is not revoked can be offered")
         offer = Offer(
             run_id=run_id, recipient=recipient, terms=terms, digest=digest_of(secret), made_by=caller.person_id,

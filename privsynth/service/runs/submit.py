@@ -22,7 +22,7 @@ from privsynth.service.runs.prior import prior_of
 from privsynth.service.runs.request import ReleaseRequest, SourcePlace, config_of
 from privsynth.service.sources.places import open_place, sentence_of
 from privsynth.service.sources.registry import known_source, options_of
-from privsynth.service.states import RunState
+from privsynth.service.states import WHEN, RunState
 from privsynth.service.store.runs import RunRow, SourceRow
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def cancel_run(service: Service, caller: Caller, run_id: str) -> RunRow:
         require_own(run, caller)
         if run.state == RunState.QUEUED:
             run.state, run.sentence, run.ended_at = RunState.CANCELLED, NOTHING_SPENT, now
-        elif run.state != RunState.RUNNING:
+        elif RunState(run.state) not in WHEN[Act.CANCEL]:
             raise NotAllowed("this run has ended: there is nothing to cancel")
         run.cancelled = True
         record(session, Act.CANCEL, f"run {run_id}", person_id=caller.person_id, at=now)

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from titled import TITLES
 
 from privsynth.errors import ConfigError
-from privsynth.policy import SHIPPED, load_policy
 from privsynth.policy.definition import PROMISES, Check
-from privsynth.policy.files import parse_policy
+from privsynth.policy.files import SHIPPED, load_policy, parse_policy
 
 GOOD = """\
 policy: wards

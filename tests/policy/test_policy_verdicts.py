@@ -7,8 +7,8 @@ import yaml
 
 from privsynth.errors import ConfigError
 from privsynth.findings.finding import Finding
-from privsynth.policy import judge
 from privsynth.policy.files import parse_policy
+from privsynth.policy.judge import judge
 from privsynth.policy.one_verdict import overall, verdict_counts, with_policy
 
 

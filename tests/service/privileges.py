@@ -35,6 +35,7 @@ _ASKED = {"source": 999, "request": {"epsilon": 1}, "rhythm": {"every": "month",
 _DECISION = {"meaning": "reviewed", "comment": "c", "passphrase": "p", "password": "p"}
 MATRIX = (
     Privilege(GET, "/style.css", Open.ANYBODY),
+    Privilege(GET, "/favicon.svg", Open.ANYBODY),
     Privilege(GET, "/api/openapi.json", Open.ANYBODY),
     Privilege(GET, "/sign-in", Open.ANYBODY),
     Privilege(POST, "/sign-in", Open.ANYBODY, {"name": "x", "password": "x"}),

@@ -125,6 +125,21 @@ class Day(Walk):
         self.press(page, "Make a link")
         return code_of(page)
 
+    def schedule(self) -> None:
+        page = self.deciders["ann"]
+        self.go(page, "/schedules")
+        page.get_by_label("Epsilon in any twelve months").fill("5")
+        self.press(page, "Set it")
+        page = self.sam
+        self.go(page, "/schedules/new")
+        page.get_by_label("Every").select_option("year")
+        page.get_by_label("First on").fill("2026-01-31")
+        page.get_by_label("At", exact=True).fill("06:00")
+        page.get_by_label("What is it for?").fill("a course, each year")
+        page.get_by_label("Epsilon", exact=True).fill("1")
+        self.press(page, "Show dates and yearly cost (spends nothing)")
+        self.press(page, "Make the schedule")
+
     def receive(self, link: str, folder) -> None:
         page = self.person()
         self.go(page, link.removeprefix(self.address))
@@ -171,6 +186,7 @@ def test_a_day_in_a_browser(service, browser, tmp_path):  # noqa: F811
         assert "to decide" in day.sam.content()
         day.make_keys()
         day.decide(run)
+        day.schedule()
         day.receive(day.hand_out(run), tmp_path)
         day.look_back(run)
     done = command("verify", tmp_path / "got", "--keyring", tmp_path / "keyring.json")

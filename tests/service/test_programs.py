@@ -85,6 +85,7 @@ PAGES_ALONE = {
     "POST /download/{secret}/accept": "of a recipient, who has a link and no token; it needs no browser",
     "GET /download/{secret}/release.zip": "of a recipient, who has a link and no token; it needs no browser",
     "GET /style.css": "of pages",
+    "GET /favicon.svg": "of pages",
     "GET /verify.html": "open to everybody",
     "GET /keyring.json": "open to everybody, and JSON",
     "GET /revocations.json": "open to everybody, and JSON",

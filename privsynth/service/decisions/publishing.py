@@ -9,10 +9,7 @@ from privsynth.approvals.revocations import ROLES as MAY_REVOKE
 from privsynth.approvals.revocations import RevokedRelease, own_list
 from privsynth.approvals.revoking import DAYS, LIST, Office
 from privsynth.approvals.revoking import revoke as add_to_list
-from privsynth.editions.publishing import WantedEdition, asked_by
-from privsynth.editions.publishing import publish as make_edition
 from privsynth.errors import CheckFailed, InputError, PrivsynthError, ServiceUnavailable
-from privsynth.policy.files import load_policy
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
 from privsynth.service.decisions.deciding import TypedProof, require_confirmed
@@ -42,6 +39,10 @@ def publish(service: Service, caller: Caller, run_id: str, *, comments: bool, pr
       CheckFailed: files, log or the list of revocations say that it may not leave.
       OutputError, KeyFileError, VerificationError, LogDamaged, LogUnavailable: as `privsynth publish`.
     """
+    from privsynth.editions.publishing import WantedEdition, asked_by  # half of what a service would load at its start
+    from privsynth.editions.publishing import publish as make_edition
+    from privsynth.policy.files import load_policy
+
     caller.require(Act.PUBLISH)
     _required(service, caller, run_id)
     require_confirmed(service, caller, proof)

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from privsynth.errors import InputError, NotAllowed, PrivsynthError, TooManyRequests
 from privsynth.service.context import Service
 from privsynth.service.web import uploads
-from privsynth.service.web.pages import error_page, is_api, status_of, stylesheet
+from privsynth.service.web.pages import error_page, icon, is_api, status_of, stylesheet
 from privsynth.service.web.protection import Protection
 from privsynth.service.web.rates import AddressLimit, RateLimit
 from privsynth.service.web.routes import ROUTERS
@@ -27,6 +27,7 @@ def create_app(service: Service) -> FastAPI:
     app.add_middleware(AddressLimit, settings=service.settings)
     app.add_middleware(Protection, settings=service.settings)
     app.add_api_route("/style.css", stylesheet, include_in_schema=False)
+    app.add_api_route("/favicon.svg", icon, include_in_schema=False)
     for router in (*ROUTERS, uploads.router, uploads.api):
         app.include_router(router)
     app.add_exception_handler(PrivsynthError, _refused)

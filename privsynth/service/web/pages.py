@@ -82,5 +82,14 @@ def is_api(request: Request) -> bool:
 
 def stylesheet() -> Response:
     """Return the one style sheet of all pages."""
-    text = (templates_dir() / "service" / "style.css").read_text(encoding="utf-8")
-    return Response(text, media_type="text/css", headers={"cache-control": "max-age=3600"})
+    return _static("style.css", "text/css")
+
+
+def icon() -> Response:
+    """Return the picture that browsers show beside the title of a page."""
+    return _static("favicon.svg", "image/svg+xml")
+
+
+def _static(name: str, media_type: str) -> Response:
+    text = (templates_dir() / "service" / name).read_text(encoding="utf-8")
+    return Response(text, media_type=media_type, headers={"cache-control": "max-age=3600"})

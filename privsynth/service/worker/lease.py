@@ -111,5 +111,17 @@ def forget_lock(service: Service, run_id: str) -> None:
         _lock_file(service, run_id).unlink()
 
 
+def forget_ended(service: Service) -> None:
+    """Remove the locks of runs whose worker was lost between writing their end and removing their lock."""
+    names = {path.name for path in (service.folder / "locks").glob("*")}
+    if not names:
+        return
+    going_on = select(RunRow.id).where(RunRow.id.in_(names), RunRow.state == RunState.RUNNING)
+    with service.database.reading() as session:
+        names -= set(session.scalars(going_on))
+    for name in names:
+        forget_lock(service, name)
+
+
 def _lock_file(service: Service, run_id: str) -> Path:
     return service.folder / "locks" / run_id

@@ -23,7 +23,17 @@ from privsynth.service.sources.registry import known_source
 from privsynth.service.states import RunState
 from privsynth.service.store.runs import RunRow
 from privsynth.service.worker.job import GRACE_S, JobOrder
-from privsynth.service.worker.lease import BEAT_S, Heard, abandoned, beat, end, forget_lock, run_lock, take
+from privsynth.service.worker.lease import (
+    BEAT_S,
+    Heard,
+    abandoned,
+    beat,
+    end,
+    forget_ended,
+    forget_lock,
+    run_lock,
+    take,
+)
 from privsynth.service.worker.outcome import RunOutcome, outcome_of
 from privsynth.service.worker.process import JOB, JobProcess
 from privsynth.workspace import sweeping
@@ -169,6 +179,7 @@ def recover(service: Service) -> None:
             end(service, run_id, worker, outcome_of(service, run_id, RunState.INTERRUPTED, LOST))
             forget_lock(service, run_id)
         _wipe_left_overs(service)
+    forget_ended(service)
 
 
 def _wipe_left_overs(service: Service) -> None:

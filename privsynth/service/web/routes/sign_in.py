@@ -10,7 +10,6 @@ from fastapi.responses import RedirectResponse, Response
 
 from privsynth.errors import InputError, NotAllowed, ServiceUnavailable, TooManyRequests
 from privsynth.service.context import Service
-from privsynth.service.oidc import LIFETIME, answered, ask
 from privsynth.service.sign_in import LONGEST, accept_invitation, sign_in, sign_out
 from privsynth.service.web.pages import page
 from privsynth.service.web.visitors import FormVisitor, ServiceHere, address_of, base_address, cookie_name
@@ -61,6 +60,8 @@ def _question_cookie(service: Service) -> str:
 @router.get("/sign-in/provider")
 def provider_page(request: Request, service: ServiceHere) -> Response:
     """Lead to the institution's provider."""
+    from privsynth.service.oidc import LIFETIME, ask  # its packages take half a second to load
+
     if not service.settings.oidc_issuer:
         raise HTTPException(404)
     question = ask(service, f"{base_address(request, service)}/sign-in/answer")
@@ -75,6 +76,8 @@ def provider_page(request: Request, service: ServiceHere) -> Response:
 @router.get("/sign-in/answer")
 def provider_answer(request: Request, service: ServiceHere, code: str = "", state: str = "") -> Response:
     """Take the provider's answer, and begin a session."""
+    from privsynth.service.oidc import answered
+
     if not service.settings.oidc_issuer:
         raise HTTPException(404)
     try:

@@ -159,6 +159,7 @@ class Day(Walk):
         page = self.signed_in("aud")
         for path in ("/", "/acts", "/acts/check", "/runs", "/tokens"):
             self.go(page, path)
+        self.go(self.admin, "/retention")
         self.go(self.sam, run)
         self.press(page, "Sign out")
 

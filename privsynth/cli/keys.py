@@ -10,6 +10,7 @@ import click
 
 from privsynth.cli.terminal.passphrases import NEW_PASSPHRASE_VARIABLE, ask_passphrase
 from privsynth.cli.trust.devices import ask_for_new, chosen_device, device_options
+from privsynth.cli.trust.requests import sign_request
 from privsynth.cli.trust.roots import algorithm_option, root, write_page
 from privsynth.signing.keyring import ROLES
 
@@ -33,6 +34,7 @@ def keys() -> None:
 
 
 keys.add_command(root)
+keys.add_command(sign_request)
 
 
 @keys.command()

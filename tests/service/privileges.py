@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import Any
 
+from privsynth.approvals.statement import Approval
 from privsynth.service.roles import Act
+from privsynth.signing.keys import SigningKey
 
 
 class Open(Enum):
@@ -33,6 +36,11 @@ _RELEASE = {"source": "999", "epsilon": "1", "unit": "row", "purpose": "p", "onc
 _SOURCE = {"name": "!", "dataset": "d", "kind": "file", "place": "/nowhere"}
 _ASKED = {"source": 999, "request": {"epsilon": 1}, "rhythm": {"every": "month", "first": "2026-01-31", "at": "06:00"}}
 _DECISION = {"meaning": "reviewed", "comment": "c", "passphrase": "p", "password": "p"}
+# A review that somebody signed, of no release.
+_SIGNED = Approval("reviewed", "", datetime(2026, 12, 1, tzinfo=UTC), ("0" * 64,) * 2).signed(
+    SigningKey.generate(), "x"
+)
+_SIGNED = _SIGNED.to_json().decode()
 MATRIX = (
     Privilege(GET, "/style.css", Open.ANYBODY),
     Privilege(GET, "/favicon.svg", Open.ANYBODY),
@@ -107,6 +115,10 @@ MATRIX = (
     Privilege(GET, "/revocations.json", Open.ANYBODY),
     Privilege(GET, "/my-key", Act.REVIEW),
     Privilege(POST, "/my-key", Act.REVIEW, {"passphrase": "x", "again": "y"}),
+    Privilege(GET, "/my-key/challenge", Act.REVIEW),
+    Privilege(POST, "/my-key/attach", Act.REVIEW, {"proof": "x"}),
+    Privilege(POST, "/runs/{run_id}/decision-request", Act.REVIEW, {"meaning": "reviewed"}),
+    Privilege(POST, "/runs/{run_id}/signed-decision", Act.REVIEW, {"signed": _SIGNED}),
     Privilege(GET, "/keys", Act.MANAGE_KEYS),
     Privilege(POST, "/keys/enter/{person_id}", Act.MANAGE_KEYS, {"told": "x"}),
     Privilege(POST, "/keys/revoke/{keyid}", Act.MANAGE_KEYS, {"reason": "x"}),
@@ -119,6 +131,8 @@ MATRIX = (
     Privilege(GET, "/api/v1/overview", Open.WHO_SIGNED_IN),
     Privilege(GET, "/api/v1/runs/{run_id}/decision", Act.SEE_OFFICER_REPORT),
     Privilege(POST, "/api/v1/runs/{run_id}/decision", Act.REVIEW, {"meaning": "reviewed"}),
+    Privilege(POST, "/api/v1/runs/{run_id}/decision-request", Act.REVIEW, {"meaning": "reviewed"}),
+    Privilege(POST, "/api/v1/runs/{run_id}/signed-decision", Act.REVIEW, {"signed": _SIGNED}),
     Privilege(GET, "/api/v1/runs/{run_id}/reports/officer", Act.SEE_OFFICER_REPORT),
     Privilege(GET, "/api/v1/runs/{run_id}/reports/public", Act.SEE_RUNS),
     Privilege(POST, "/api/v1/runs/{run_id}/publication", Act.PUBLISH, {"comments": "true"}),

@@ -19,6 +19,7 @@ from privsynth.service.caller import Caller
 from privsynth.service.context import Service
 from privsynth.service.decisions.release import alone, draft_of, keyrings_of, released, require_other, signed_files
 from privsynth.service.decisions.settling import settle, state_of
+from privsynth.service.keys.attaching import is_elsewhere
 from privsynth.service.record import record
 from privsynth.service.retention.look_up import require_there
 from privsynth.service.roles import Act
@@ -30,7 +31,13 @@ from privsynth.signing.store import open_key
 from privsynth.transparency.log import configured_log
 
 CONFIRMED = timedelta(minutes=5)  # (own) for so long a password that was typed vouches for who is at the browser
-_ACTS = {"reviewed": Act.REVIEW, "changes": Act.REVIEW, "approved": Act.APPROVE, "rejected": Act.APPROVE}
+ACTS = {"reviewed": Act.REVIEW, "changes": Act.REVIEW, "approved": Act.APPROVE, "rejected": Act.APPROVE}
+
+OTHER_FILES = "the files of this release are not those that its run made; nothing was decided"
+AGAINST_POLICY = (
+    "the policy refuses this release. Nothing was decided: to approve it all the same, say that you approve it against "
+    "the policy, and why"
+)
 
 
 @dataclass(frozen=True)
@@ -59,22 +66,30 @@ def decide(service: Service, caller: Caller, run_id: str, words: SaidWords, proo
       InputError: there is no such release, it cannot be decided on any more, or the key does not open.
       LogDamaged, LogUnavailable, OutputError, VerificationError: as `privsynth approve`.
     """
-    if words.meaning not in _ACTS:
-        raise InputError(f"a decision is one of {', '.join(_ACTS)}")
-    caller.require(_ACTS[words.meaning])
-    _require_decidable(service, caller, run_id, words)
+    if words.meaning not in ACTS:
+        raise InputError(f"a decision is one of {', '.join(ACTS)}")
+    caller.require(ACTS[words.meaning])
+    require_decidable(service, caller, run_id, words)
     require_confirmed(service, caller, proof)
     with alone(service, run_id):
         settle(service, run_id)
         if words.meaning == "changes":
             return _entered(service, caller, run_id, words, file=None)
-        prepared = _prepared(service, caller, run_id, words, proof)
-        try:
-            return _entered(service, caller, run_id, words, file=prepared)
-        except (PrivsynthError, DBAPIError) as problem:
-            if prepared.digest not in signed_files(draft_of(service, run_id)):
-                raise  # nothing was decided
-            return _entered_late(service, run_id, prepared.digest, problem)
+        return enter(service, caller, run_id, words, _prepared(service, caller, run_id, words, proof))
+
+
+def enter(service: Service, caller: Caller, run_id: str, words: SaidWords, prepared: Prepared) -> RunRow:
+    """Write a signed decision and enter it, and return the run. The caller holds the release (`alone`).
+
+    Raises:
+      As `decide`.
+    """
+    try:
+        return _entered(service, caller, run_id, words, file=prepared)
+    except (PrivsynthError, DBAPIError) as problem:
+        if prepared.digest not in signed_files(draft_of(service, run_id)):
+            raise  # nothing was decided
+        return _entered_late(service, run_id, prepared.digest, problem)
 
 
 def require_confirmed(service: Service, caller: Caller, proof: TypedProof) -> None:
@@ -103,7 +118,12 @@ def asks_password(service: Service, caller: Caller) -> bool:
         return session.get_one(Person, caller.person_id).password is not None
 
 
-def _require_decidable(service: Service, caller: Caller, run_id: str, words: SaidWords) -> None:
+def require_decidable(service: Service, caller: Caller, run_id: str, words: SaidWords) -> RunRow:
+    """Return the run if its release can be decided on, by somebody else than who asked for it.
+
+    Raises:
+      NotAllowed, InputError: as `decide`.
+    """
     with service.database.reading() as session:
         run = released(session, run_id)
         require_other(run, caller)
@@ -116,6 +136,7 @@ def _require_decidable(service: Service, caller: Caller, run_id: str, words: Sai
         Approval("reviewed", words.comment, service.now(), ("", ""))  # the same rules for what people write
         if approves or RunState(run.state) == RunState.APPROVED:
             raise InputError("this release is approved, and to ask for changes would not take that back: reject it")
+    return run
 
 
 def _require_open(run: RunRow) -> None:
@@ -126,17 +147,16 @@ def _require_open(run: RunRow) -> None:
 def _prepared(service: Service, caller: Caller, run_id: str, words: SaidWords, proof: TypedProof) -> Prepared:
     if caller.key is None:
         raise InputError("you have no signing key yet: make one on the page 'Your key'")
+    if is_elsewhere(service, caller.key):
+        raise InputError("your key is not here: download the file to sign, sign it where the key is, and bring it back")
     now = service.now().replace(microsecond=0)
     seen = examine(draft_of(service, run_id), keyrings_of(service), now)
     with service.database.reading() as session:
         run = session.get_one(RunRow, run_id)
     if seen.about != (run.manifest, run.officer_manifest):
-        raise CheckFailed("the files of this release are not those that its run made; nothing was decided")
+        raise CheckFailed(OTHER_FILES)
     if seen.lacks_reason(words):
-        raise CheckFailed(
-            "the policy refuses this release. Nothing was decided: to approve it all the same, say that you approve it "
-            "against the policy, and why"
-        )
+        raise CheckFailed(AGAINST_POLICY)
     passphrase: Callable[[], bytes] = lambda: proof.passphrase.encode()  # noqa: E731
     opens = partial(open_key, service.home, caller.key, passphrase, now=now)
     return prepare(seen, words, opens, configured_log(service.home))

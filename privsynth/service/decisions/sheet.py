@@ -14,6 +14,7 @@ from privsynth.service.context import Service
 from privsynth.service.decisions.deciding import asks_password
 from privsynth.service.decisions.release import alone, released
 from privsynth.service.decisions.settling import settle, situation_of
+from privsynth.service.keys.attaching import is_elsewhere
 from privsynth.service.retention.look_up import gone_from
 from privsynth.service.roles import Act
 from privsynth.service.states import DECIDABLE, RunState
@@ -33,6 +34,7 @@ class DecisionPage:
       missing: decisions that the log has and that are gone.
       earlier: the last release of the same dataset that was published, if there is one.
       mine: whether the caller asked for this release, and so decides nothing.
+      key_elsewhere: whether only the public half of the caller's key is here, so that they sign elsewhere.
       asks_password: whether it has to be typed again.
     """
 
@@ -44,6 +46,7 @@ class DecisionPage:
     missing: tuple[MissingDecision, ...]
     earlier: RunRow | None
     mine: bool
+    key_elsewhere: bool
     asks_password: bool
 
     @property
@@ -92,5 +95,6 @@ def decision_page(service: Service, caller: Caller, run_id: str) -> DecisionPage
         run=run, gone=gone, problem=problem, verdicts=None if stands is None else stands.verdicts,
         uncounted=tuple(one for one in (() if stands is None else stands.read) if one.digest not in entered),
         missing=() if stands is None else stands.missing or (), earlier=earlier,
-        mine=run.submitter_id == caller.person_id, asks_password=asks_password(service, caller),
+        mine=run.submitter_id == caller.person_id,
+        key_elsewhere=is_elsewhere(service, caller.key), asks_password=asks_password(service, caller),
     )  # fmt: skip

@@ -57,11 +57,9 @@ def make_own_key(service: Service, caller: Caller, passphrase: str) -> PersonKey
     """
     caller.require(Act.REVIEW)
     now = service.now()
-    with _alone(service):
-        number = 1
-        while is_taken(key_path(service.home, name := f"person{caller.person_id}-{number}")):
-            number += 1
-        path, key = key_path(service.home, name), SigningKey.generate()
+    with keys_alone(service):
+        name, key = next_name(service, caller.person_id), SigningKey.generate()
+        path = key_path(service.home, name)
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             key.save(path, passphrase.encode())
@@ -75,6 +73,14 @@ def make_own_key(service: Service, caller: Caller, passphrase: str) -> PersonKey
                 keyid=key.public.keyid,
             )  # fmt: skip
     return PersonKey(name, key.public.fingerprint, None, None, "it is not in the keyring yet")
+
+
+def next_name(service: Service, person_id: int) -> str:
+    """Return the name of the next key of a person; the caller holds `keys_alone`."""
+    number = 1
+    while is_taken(key_path(service.home, name := f"person{person_id}-{number}")):
+        number += 1
+    return name
 
 
 def own_key(service: Service, caller: Caller) -> PersonKey | None:
@@ -121,7 +127,7 @@ def enter_key(service: Service, caller: Caller, person_id: int, told: str) -> Ke
     """
     caller.require(Act.MANAGE_KEYS)
     now = service.now()
-    with _alone(service), service.database.writing() as session:
+    with keys_alone(service), service.database.writing() as session:
         person = _person(session, person_id)
         if person.key is None:
             raise InputError(f"{person.display} has no key yet: each makes their own, on the page 'Your key'")
@@ -150,7 +156,7 @@ def revoke(service: Service, caller: Caller, keyid: str, reason: str) -> KeyEntr
     if not reason.strip():
         raise InputError("say in one line why the key is revoked; readers of the keyring see it")
     now = service.now()
-    with _alone(service), service.database.writing() as session:
+    with keys_alone(service), service.database.writing() as session:
         entry = load_keyring(service.home).get(keyid)
         record(session, "revoke_key", f"key {entry.keyid}", person_id=caller.person_id, at=now, reason=reason)
         session.flush()
@@ -188,7 +194,7 @@ def _person(session: Session, person_id: int) -> Person:
 
 
 @contextmanager
-def _alone(service: Service) -> Iterator[None]:
+def keys_alone(service: Service) -> Iterator[None]:
     """Hold others off who change keys or the keyring."""
     try:
         lock = open_locked(service.folder / "keys.lock", wait=True)

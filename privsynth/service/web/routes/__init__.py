@@ -17,6 +17,7 @@ from privsynth.service.web.routes import (
     sources,
     tokens,
 )
+from privsynth.service.web.routes.elsewhere import signing
 from privsynth.service.web.routes.lifecycle import erasure, retention
 
 ROUTERS = (
@@ -42,6 +43,8 @@ ROUTERS = (
     *automation.ROUTERS,
     retention.router,
     retention.api,
+    signing.router,
+    signing.api,
     erasure.router,
     erasure.api,
 )

@@ -106,7 +106,8 @@ class NewOffer(OfferFacts):
     link: str
 
 
-def _facts(run: RunRow) -> dict[str, object]:
+def decided_facts(run: RunRow) -> dict[str, object]:
+    """Return what `DecidedRelease` says of a run."""
     decisions = [
         DecisionFacts(person=one.person.display, meaning=one.meaning, comment=one.comment, at=one.at, file=one.file)
         for one in run.decisions
@@ -131,7 +132,7 @@ def decision_facts(service: ServiceHere, caller: Program, run_id: RunId) -> Chec
     policy = None if told.verdicts is None or told.verdicts.policy is None else told.verdicts.policy.verdict
     uncounted = [one.name for one in told.uncounted]
     return CheckedRelease.model_validate(
-        {**_facts(told.run), "problem": told.problem, "policy": policy, "uncounted": uncounted}
+        {**decided_facts(told.run), "problem": told.problem, "policy": policy, "uncounted": uncounted}
     )
 
 
@@ -142,7 +143,7 @@ def decide_by_program(
     """Sign a decision with the person's key, and enter it; or ask for changes, which nobody signs."""
     words = SaidWords(sent.meaning, sent.comment.strip(), sent.against_policy)
     run = decide(service, caller, run_id, words, TypedProof(sent.passphrase, "", address_of(request)))
-    return DecidedRelease.model_validate(_facts(run))
+    return DecidedRelease.model_validate(decided_facts(run))
 
 
 @api.get("/runs/{run_id}/reports/officer", operation_id="officer_report", response_class=Response, responses=_REPORT)
@@ -161,14 +162,14 @@ def public_report_file(service: ServiceHere, caller: Program, run_id: RunId) -> 
 def publish_by_program(service: ServiceHere, caller: Program, run_id: RunId, sent: SentPublication) -> DecidedRelease:
     """Publish the approved edition."""
     run = publish(service, caller, run_id, comments=sent.comments, proof=TypedProof())
-    return DecidedRelease.model_validate(_facts(run))
+    return DecidedRelease.model_validate(decided_facts(run))
 
 
 @api.post("/runs/{run_id}/revocation", operation_id="revoke")
 def revoke_by_program(service: ServiceHere, caller: Program, run_id: RunId, sent: SentRevocation) -> DecidedRelease:
     """Revoke a release. This is not taken back."""
     run = revoke(service, caller, run_id, sent.reason, TypedProof())
-    return DecidedRelease.model_validate(_facts(run))
+    return DecidedRelease.model_validate(decided_facts(run))
 
 
 @api.get(

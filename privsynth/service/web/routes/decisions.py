@@ -33,9 +33,10 @@ def report_answer(text: bytes) -> Response:
     return HTMLResponse(text, headers={"content-security-policy": REPORT_POLICY})
 
 
-def _page(
+def decision_page_answer(
     service: Service, caller: Caller, run_id: str, *, problem: Exception | None = None, comment: str = ""
 ) -> Response:
+    """Return the page on which people decide, with what was wrong with a decision, if anything."""
     try:
         told = decision_page(service, caller, run_id)
     except PrivsynthError as unseen:
@@ -47,7 +48,7 @@ def _page(
 @router.get("/runs/{run_id}/decide")
 def decide_page(service: ServiceHere, caller: Visitor, run_id: RunId) -> Response:
     """Show what is to be known, both reports, and a form."""
-    return _page(service, caller, run_id)
+    return decision_page_answer(service, caller, run_id)
 
 
 @router.post("/runs/{run_id}/decide")
@@ -67,7 +68,7 @@ def decide_form(
     try:
         decide(service, caller, run_id, words, TypedProof(passphrase, password, address_of(request)))
     except PrivsynthError as problem:
-        return _page(service, caller, run_id, problem=problem, comment=comment)
+        return decision_page_answer(service, caller, run_id, problem=problem, comment=comment)
     return RedirectResponse(f"/runs/{run_id}/decide", 303)
 
 

@@ -41,6 +41,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
+# Exit codes without an error of this tree: EX_SOFTWARE of sysexits.h for one that nobody expected, and 128 + SIGINT, as
+# shells report it, for a command that a person or the system stopped.
+UNEXPECTED, STOPPED = 70, 130
 ALIKE = 0.75  # of difflib's ratio (own): `colums`, `Diagnosis` and `admited` are found, `ward` is not for `word_count`
 
 

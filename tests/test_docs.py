@@ -22,11 +22,13 @@ from click.testing import CliRunner
 
 import privsynth
 from privsynth.cli import COMMANDS, main
+from privsynth.cli.remote import SERVER_COMMANDS
 from privsynth.schema import Schema
 from privsynth.schema.files import dump_schema, load_schema
 from privsynth.schema.linked import LinkedSchema, LinkedTable
 
 ROOT = Path(__file__).parent.parent
+SERVER = "https://privsynth.example.org"
 CLI_PAGE = ROOT / "docs" / "cli.md"
 MARK = "<!-- written by tests/test_docs.py from here on -->\n"
 PAGES = [ROOT / name for name in ("README.md", "SECURITY.md", "CONTRIBUTING.md")] + sorted(ROOT.glob("docs/**/*.md"))
@@ -37,6 +39,7 @@ def commands(group: click.Group, names: tuple[str, ...] = ()) -> Iterator[tuple[
     """Yield the words and the command of a group and of everything below it, the group first."""
     yield names, group
     context = click.Context(group, info_name=" ".join(("privsynth", *names)))
+    context.params["server"] = SERVER if names[:1] == ("--server",) else None
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None
@@ -44,6 +47,10 @@ def commands(group: click.Group, names: tuple[str, ...] = ()) -> Iterator[tuple[
             yield from commands(command, (*names, name))
         else:
             yield (*names, name), command
+    if group is main:
+        for name, lazy in SERVER_COMMANDS.items():
+            command, words = lazy.load(), ("--server", SERVER, name)
+            yield from commands(command, words) if isinstance(command, click.Group) else [(words, command)]
 
 
 def blocks(text: str, language: str) -> list[str]:

@@ -120,7 +120,9 @@ MAY_IMPORT = {
     "service.web": BASE | {"service", "approvals", "pages", "pages.templates"},
     # of public releases, and plans: no ledger, no mechanism, no pipeline but its plan
     "assistants": RECIPIENT | {"extras", "pipeline", "release"},
+    "remote": {"errors"},  # a service elsewhere, asked over HTTP
     "cli": RECIPIENT
+    | {"remote"}
     | {"assistants", "service", "service.web"}
     | {"extras", "interrupts", "ledger", "generators", "findings", "policy", "pipeline", "release", "benchmark"}
     | {"approvals", "editions.publishing", "pages", "pdf", "transparency"},

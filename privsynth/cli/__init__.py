@@ -16,32 +16,18 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib import import_module
-from typing import Any, NamedTuple, NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
+from privsynth.cli.remote import SERVER_COMMANDS
+from privsynth.cli.terminal.lazy import Lazy
 from privsynth.cli.terminal.output import OutputMode, emit_json, output_mode, plain
-from privsynth.errors import PrivsynthError, PrivsynthWarning, unexpected_sentence
+from privsynth.errors import STOPPED, UNEXPECTED, PrivsynthError, PrivsynthWarning, unexpected_sentence
 from privsynth.extras import missing_package
 from privsynth.interrupts import signals_as_interrupts
-
-
-class Lazy(NamedTuple):
-    """A command that is not imported yet.
-
-    Attributes:
-      target: "module:attribute".
-      help: its line in the table of commands.
-      extra: what must be installed for it; empty if nothing is beyond privsynth itself.
-      spends: whether it spends budget.
-    """
-
-    target: str
-    help: str
-    extra: str = ""
-    spends: bool = False
-
 
 COMMANDS: dict[str, Lazy] = {
     "synthesize": Lazy(
@@ -107,8 +93,6 @@ COMMANDS: dict[str, Lazy] = {
     ),
 }
 
-UNEXPECTED = 70  # exit code of an internal error: EX_SOFTWARE of sysexits.h
-STOPPED = 130  # of Ctrl-C: 128 + SIGINT, as shells report it
 READER_GONE = 141  # of a closed pipe: 128 + SIGPIPE, as shells report it
 # Said when a command is stopped: of one that spends, and of the others.
 STOPPED_SENTENCES = {
@@ -116,6 +100,7 @@ STOPPED_SENTENCES = {
     False: "Stopped. Nothing was spent.",
 }
 
+STOPPED_ASKING = "Stopped. What the service was asked for may be done all the same."
 STOPPED_WITHOUT = "Stopped. Nothing was released."
 STOPPED_LATE = "Stopped after the release was made: it is complete."
 
@@ -129,18 +114,19 @@ class Main(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command, or return None if there is none of that name."""
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, attribute = COMMANDS[cmd_name].target.partition(":")
-        command: click.Command = getattr(import_module(module), attribute)
-        return command
+        found = _meant(ctx, cmd_name)
+        return None if found is None else found.load()
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that was typed, or say which one was perhaps meant."""
-        if args[0] not in COMMANDS and not args[0].startswith("-"):
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+        if _meant(ctx, args[0]) is None and not args[0].startswith("-"):
+            if args[0] in COMMANDS:
+                ctx.fail(f"{args[0]!r} works on this machine alone: leave out --server.")
+            if args[0] in SERVER_COMMANDS:
+                ctx.fail(f"{args[0]!r} asks a service: say which one, as privsynth --server URL {args[0]}.")
+            near = difflib.get_close_matches(args[0], COMMANDS | SERVER_COMMANDS, n=1)
             ctx.fail(f"No such command {args[0]!r}." + "".join(f" Did you mean {name!r}?" for name in near))
         return super().resolve_command(ctx, args)
 
@@ -148,6 +134,8 @@ class Main(click.Group):
         """Write the table of commands without importing one."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, lazy.help) for name, lazy in COMMANDS.items()])
+        with formatter.section("Commands of a service, with --server URL"):
+            formatter.write_dl([(name, lazy.help) for name, lazy in SERVER_COMMANDS.items()])
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Note `--json` wherever it stands, so that an error before or in a command is JSON as well."""
@@ -170,8 +158,7 @@ class Main(click.Group):
             _leave_pipe()
             ctx.exit(READER_GONE)
         except (click.Abort, KeyboardInterrupt) as error:
-            spends = ctx.invoked_subcommand in COMMANDS and COMMANDS[str(ctx.invoked_subcommand)].spends
-            _fail(ctx, _stopped_sentence(error, spends=spends), STOPPED, prefix="")
+            _fail(ctx, _stopped_sentence(error, _meant(ctx, ctx.invoked_subcommand)), STOPPED, prefix="")
         except click.ClickException as error:
             if output_mode().as_json and not output_mode().printed:
                 emit_json({"error": plain(error.format_message()), "exit_code": error.exit_code})
@@ -181,11 +168,22 @@ class Main(click.Group):
             _fail(ctx, error.in_shell(), error.exit_code)
         except Exception as error:
             _show_trace()
-            command = COMMANDS.get(str(ctx.invoked_subcommand))
+            command = _meant(ctx, ctx.invoked_subcommand)
             missing = missing_package(error, command.extra if command else "")
             if missing is not None:
                 _fail(ctx, missing.in_shell(), missing.exit_code)
             _fail(ctx, unexpected_sentence(error), UNEXPECTED)
+
+
+def _meant(ctx: click.Context, name: str | None) -> Lazy | None:
+    """Return the command of that name: of a service if one was named, else of this machine; None if there is none.
+
+    A server that the environment names leaves the commands that only work here as they are.
+    """
+    typed = ctx.get_parameter_source("server") == ParameterSource.COMMANDLINE
+    if ctx.params.get("server") and (name in SERVER_COMMANDS or typed):
+        return SERVER_COMMANDS.get(str(name))
+    return COMMANDS.get(str(name))
 
 
 def _version(ctx: click.Context, option: click.Parameter, asked: bool) -> None:
@@ -200,9 +198,20 @@ def _version(ctx: click.Context, option: click.Parameter, asked: bool) -> None:
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
 )
+@click.option(
+    "--server",
+    metavar="URL",
+    envvar="PRIVSYNTH_SERVER",
+    show_envvar=True,
+    help="Let the service there do what the command says; see docs/programs.md.",
+)
+@click.option(
+    "--token-file", type=click.Path(path_type=Path), envvar="PRIVSYNTH_TOKEN_FILE", show_envvar=True,
+    help="File with your token for the service; else PRIVSYNTH_TOKEN holds it, or you are asked.",
+)  # fmt: skip
 @click.option("-v", "--verbose", is_flag=True, help="Report progress in more detail; never a private value.")
 @click.pass_context
-def main(ctx: click.Context, verbose: bool) -> None:
+def main(ctx: click.Context, verbose: bool, server: str | None, token_file: Path | None) -> None:
     """Share a differentially private copy of a sensitive table, with signed reports.
 
     Example: privsynth synthesize admissions.csv --unit patient_id --epsilon 1 --out out/
@@ -214,13 +223,17 @@ def main(ctx: click.Context, verbose: bool) -> None:
     9 intact but revoked, 10 the service says no, 130 stopped by a person or the
     system.
     """
+    del server, token_file  # of the commands of a service, which read them from the context
     ctx.obj.verbose = verbose
 
 
-def _stopped_sentence(error: BaseException, *, spends: bool) -> str:
+def _stopped_sentence(error: BaseException, command: Lazy | None) -> str:
     """Return what became of a command that was stopped, and of its budget, which the ledger has noted on the error."""
     if output_mode().released:
         return STOPPED_LATE
+    if command is not None and command in SERVER_COMMANDS.values():
+        return STOPPED_ASKING
+    spends = command is not None and command.spends
     notes = getattr(error, "__notes__", [])
     return f"{STOPPED_WITHOUT} {notes[-1]}" if spends and notes else STOPPED_SENTENCES[spends]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
 
-from privsynth.errors import InputError, NotAllowed, PrivsynthError
+from privsynth.errors import STOPPED, InputError, NotAllowed, PrivsynthError
 from privsynth.ledger.ledger import Ledger
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
@@ -190,6 +190,7 @@ def cancel_run(service: Service, caller: Caller, run_id: str) -> RunRow:
         require_own(run, caller)
         if run.state == RunState.QUEUED:
             run.state, run.sentence, run.ended_at = RunState.CANCELLED, NOTHING_SPENT, now
+            run.exit_code = STOPPED
         elif RunState(run.state) not in WHEN[Act.CANCEL]:
             raise NotAllowed("this run has ended: there is nothing to cancel")
         run.cancelled = True

@@ -53,6 +53,7 @@ class RunRow(Base):
       cancelled: a person wants it to stop.
       manifest, officer_manifest: SHA-256 of the manifests of the release, once there is one.
       edition: SHA-256 of the manifest of the approved edition.
+      exit_code: with which the command line would have ended; by public figures alone, as the submitter sees it.
     """
 
     __tablename__ = "runs"
@@ -82,6 +83,7 @@ class RunRow(Base):
     manifest: Mapped[str | None] = mapped_column(DIGEST)
     officer_manifest: Mapped[str | None] = mapped_column(DIGEST)
     edition: Mapped[str | None] = mapped_column(DIGEST)
+    exit_code: Mapped[int | None]
     source: Mapped[SourceRow] = relationship(lazy="joined")
     submitter: Mapped[Person] = relationship(lazy="joined")
     decisions: Mapped[list[DecisionRow]] = relationship(lazy="selectin", order_by="DecisionRow.id", viewonly=True)

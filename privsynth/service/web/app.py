@@ -7,6 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
+from privsynth import __version__
 from privsynth.errors import InputError, NotAllowed, PrivsynthError, TooManyRequests
 from privsynth.service.context import Service
 from privsynth.service.web import uploads
@@ -21,7 +22,9 @@ UNKNOWN_TOKEN = "say who you are with a token that has not ended (Authorization:
 
 def create_app(service: Service) -> FastAPI:
     """Return the application that serves pages and API."""
-    app = FastAPI(title="privsynth", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
+    app = FastAPI(
+        title="privsynth", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json"
+    )
     app.state.service = service
     app.state.person_limit = RateLimit(service.settings.person_requests_per_minute)
     app.add_middleware(AddressLimit, settings=service.settings)

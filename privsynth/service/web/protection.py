@@ -9,6 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from privsynth import __version__
 from privsynth.service.settings import ServiceSettings
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -45,7 +46,10 @@ class Protection:
 
         async def send_protected(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self._protect(MutableHeaders(scope=message))
+                answer = MutableHeaders(scope=message)
+                self._protect(answer)
+                if scope["path"].startswith("/api/"):
+                    answer["privsynth-version"] = __version__  # a client of another one says so
             await send(message)
 
         if (refusal := self._refusal(scope["method"], headers)) is not None:

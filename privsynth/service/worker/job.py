@@ -20,7 +20,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from privsynth.errors import PrivsynthError, unexpected_sentence
+from privsynth.errors import UNEXPECTED, CheckFailed, PrivsynthError, unexpected_sentence
 from privsynth.interrupts import signals_as_interrupts
 from privsynth.service.runs.request import ReleaseRequest, SourcePlace, config_of
 from privsynth.service.secret_texts import passphrase_of
@@ -57,21 +57,25 @@ def main() -> None:
     os.nice(NICE)
     try:
         with signals_as_interrupts():
-            tell(end="released", unfinished=_release(order, tell))
+            tell(end="released", **_release(order, tell))
     except KeyboardInterrupt:
         tell(end="stopped")
     except PrivsynthError as problem:
-        tell(end="failed", sentence=str(problem))
+        tell(end="failed", sentence=str(problem), exit_code=problem.exit_code)
     except BaseException as problem:
         if _debugging():
             traceback.print_exc()
-        tell(end="failed", sentence=unexpected_sentence(problem))
+        tell(end="failed", sentence=unexpected_sentence(problem), exit_code=UNEXPECTED)
 
 
-def _release(order: JobOrder, tell: Callable[..., None]) -> bool:
-    """Make the release, and say whether its audit was stopped early."""
+def _release(order: JobOrder, tell: Callable[..., None]) -> dict[str, Any]:
+    """Make the release; say whether its audit was stopped early, and how the command line would have ended.
+
+    Whoever asked for it reads the exit code, and no exact figure: public figures alone decide it.
+    """
     from privsynth.pipeline.environment import Environment
     from privsynth.pipeline.synthesize import synthesize
+    from privsynth.policy.one_verdict import overall
     from privsynth.transparency.log import configured_log
 
     warnings.simplefilter("ignore")
@@ -89,7 +93,10 @@ def _release(order: JobOrder, tell: Callable[..., None]) -> bool:
     config = config_of(
         order.origin, order.request, order.out, policy=order.policy, key=order.key, prior=order.prior
     )  # fmt: skip
-    return bool(synthesize(config, env).unfinished)
+    result = synthesize(config, env)
+    told_to_all = [finding for finding in result.findings if finding.visibility == "public"]
+    failed = overall(told_to_all, None) == "fail"
+    return {"unfinished": bool(result.unfinished), "exit_code": CheckFailed.exit_code if failed else 0}
 
 
 def _talk() -> Callable[..., None]:

@@ -76,6 +76,7 @@ def end(service: Service, run_id: str, worker: str | None, outcome: RunOutcome) 
             return
         run.state, run.sentence, run.ended_at, run.lease_until = outcome.state, outcome.sentence, now, None
         run.manifest, run.officer_manifest = outcome.manifest, outcome.officer_manifest
+        run.exit_code = outcome.exit_code
         run.stage, run.share = "", 1.0 if outcome.state == RunState.TO_DECIDE else run.share
         record(
             session, "end_run", f"run {run_id}", person_id=None, at=now, state=outcome.state, sentence=outcome.sentence

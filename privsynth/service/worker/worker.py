@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from time import monotonic
 
-from privsynth.errors import PrivsynthError, ServiceUnavailable
+from privsynth.errors import STOPPED, PrivsynthError, ServiceUnavailable
 from privsynth.service.context import Service
 from privsynth.service.retention.sweep import EVERY_S, sweep
 from privsynth.service.runs.prior import prior_of
@@ -106,19 +106,20 @@ class RunWorker:
             known_source(run.source)
             order = self._order(run)
         except PrivsynthError as problem:
-            return outcome_of(self._service, run_id, RunState.FAILED, _as_sentence(str(problem)))
+            return outcome_of(self._service, run_id, RunState.FAILED, _as_sentence(str(problem)), problem.exit_code)
         process = JobProcess(order, lock, self._command)
         state, why = self._watch(run_id, process)
         if not process.ended(0):  # the service stops and cannot wait: the run ends by itself, and is settled later
             process.let_go()
             return None
         said = process.said
+        exit_code = int(said.get("exit_code", STOPPED))
         if said.get("end") == "released":
             state, why = (RunState.INTERRUPTED, UNFINISHED) if said.get("unfinished") else (RunState.TO_DECIDE, "")
         elif said.get("end") == "failed":
             hidden = unplaced(str(said["sentence"]), run.source.kind, order.origin.place, self._service.home)
             state, why = RunState.FAILED, _as_sentence(hidden)
-        return outcome_of(self._service, run_id, state, why)
+        return outcome_of(self._service, run_id, state, why, exit_code)
 
     def _order(self, run: RunRow) -> JobOrder:
         settings, folder = self._service.settings, self._service.release_folder(run.id)

@@ -173,6 +173,9 @@ class ServedRun(BaseModel):
     cancelled: bool = Field(description="Somebody wants it to end.")
     started_at: datetime | None
     ended_at: datetime | None
+    exit_code: int | None = Field(
+        description="With which privsynth synthesize would have ended, by public figures alone; null before its end."
+    )
     manifest: str | None = Field(description="SHA-256 of the manifest of the release's public part.")
 
 
@@ -231,5 +234,5 @@ def _facts(run: RunRow) -> ServedRun:
         id=run.id, dataset=run.dataset, source=run.source.name, purpose=run.purpose, asked_by=run.submitter.display,
         asked_at=run.made_at, request=ReleaseRequest(**json.loads(run.settings)), approvals_needed=run.needed,
         state=RunState(run.state), sentence=run.sentence, stage=run.stage, share=run.share, cancelled=run.cancelled,
-        started_at=run.started_at, ended_at=run.ended_at, manifest=run.manifest,
+        started_at=run.started_at, ended_at=run.ended_at, exit_code=run.exit_code, manifest=run.manifest,
     )  # fmt: skip

@@ -1,0 +1,135 @@
+"""`privsynth --server URL sources`: where the sensitive tables of a service are."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from privsynth.cli.remote.server import connected, json_option, print_facts, print_rows, text_of
+from privsynth.cli.terminal.output import say
+from privsynth.errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    from privsynth.remote.connection import Connection
+
+_FACTS = ("id", "name", "dataset", "kind", "options", "registered_at", "retired_at", "text")
+
+
+@click.group()
+def command() -> None:
+    """List, register, upload, declare and retire the sources of a service.
+
+    Example: privsynth --server https://privsynth.example.org sources list
+    """
+
+
+@command.command("list")
+@json_option
+def list_() -> None:
+    """List all sources, retired ones included.
+
+    Example: privsynth --server https://privsynth.example.org sources list
+    """
+    names = ("no.", "name", "dataset", "kind", "registered", "retired")
+    print_rows(
+        connected().get("/sources"), names,
+        lambda one: tuple(one[key] for key in ("id", "name", "dataset", "kind", "registered_at", "retired_at")),
+    )  # fmt: skip
+
+
+@command.command()
+@click.argument("source")
+@json_option
+def show(source: str) -> None:
+    """Show a SOURCE, by its name or number, and what is declared about it.
+
+    Example: privsynth --server https://privsynth.example.org sources show admissions
+    """
+    print_facts(the_source(connected(), source), _FACTS)
+
+
+@command.command()
+@click.argument("name")
+@click.argument("place")
+@click.option("--dataset", required=True, metavar="NAME", help="Its name in the budget ledger.")
+@click.option(
+    "--database", is_flag=True, help="PLACE is the URL of a database, which is read from standard input if -."
+)
+@click.option("--table", metavar="NAME", help="Table of the database, or of a folder or an export.")
+@click.option("--columns", metavar="A,B,C", help="Read only these columns, in this order.")
+@json_option
+def register(name: str, place: str, dataset: str, database: bool, table: str | None, columns: str | None) -> None:
+    """Register a source under NAME; only the names of its columns are read.
+
+    PLACE is a path below the service's folder for sources, or the URL of a database. A URL with a password does not
+    belong on a command line: give - and pipe it in. The same again is the source that is there.
+
+    Example: privsynth --server https://privsynth.example.org sources register admissions a.csv --dataset admissions
+    """
+    place = sys.stdin.readline().strip() if place == "-" else place
+    options = {key: value for key, value in {"table": table, "columns": columns}.items() if value}
+    kind = "database" if database else "file"
+    sent = {"name": name, "dataset": dataset, "kind": kind, "place": place, "options": options}
+    print_facts(connected().send("POST", "/sources", sent), _FACTS)
+
+
+@command.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--name", required=True, help="What people call the source.")
+@click.option("--dataset", required=True, metavar="NAME", help="Its name in the budget ledger.")
+@json_option
+def upload(file: Path, name: str, dataset: str) -> None:
+    """Send a FILE to the service, where it becomes a source. The same again is the source that is there.
+
+    Example: privsynth --server https://privsynth.example.org sources upload a.csv --name a --dataset admissions
+    """
+    query = {"name": name, "dataset": dataset, "file_name": file.name}
+    try:
+        with file.open("rb") as content:
+            found = connected().send("POST", "/sources/upload", params=query, content=content)
+    except OSError as problem:
+        raise InputError(f"{file} cannot be read: {problem.strerror}") from None
+    print_facts(found, _FACTS)
+
+
+@command.command()
+@click.argument("source")
+@click.argument("schema", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def declare(source: str, schema: Path) -> None:
+    """Replace what is declared about a SOURCE by a SCHEMA, a file in YAML.
+
+    Example: privsynth --server https://privsynth.example.org sources declare admissions schema.yaml
+    """
+    asked = connected()
+    found = the_source(asked, source)
+    asked.send("PUT", f"/sources/{found['id']}/schema", {"text": text_of(schema)})
+    say(f"Declared what {schema} says about {found['name']}.")
+
+
+@command.command()
+@click.argument("source")
+def retire(source: str) -> None:
+    """End the use of a SOURCE; one that was uploaded is deleted.
+
+    Example: privsynth --server https://privsynth.example.org sources retire admissions
+    """
+    asked = connected()
+    found = asked.send("POST", f"/sources/{the_source(asked, source)['id']}/retire")
+    say(f"Retired {found['name']}.")
+
+
+def the_source(asked: Connection, name: str) -> dict[str, Any]:
+    """Return the source in use of that name or number.
+
+    Raises:
+      ConfigError: there is none.
+    """
+    known: list[dict[str, Any]] = [one for one in asked.get("/sources") if one["retired_at"] is None]
+    found = [one for one in known if name in (one["name"], str(one["id"]))]
+    if not found:
+        names = ", ".join(repr(one["name"]) for one in known) or "none yet"
+        raise ConfigError(f"the service has no source {name!r} in use. It has: {names}")
+    return found[0]

@@ -40,7 +40,7 @@ class Rhythm(BaseModel):
         return value
 
     def due(self, number: int, zone: ZoneInfo) -> datetime:
-        """Return when it is due for the so-manieth time, from 0 on, in UTC."""
+        """Return when it is due for the time of this number, from 0 on, in UTC."""
         return datetime.combine(self._day(number), self.at, zone).astimezone(UTC)
 
     def _day(self, number: int) -> date:

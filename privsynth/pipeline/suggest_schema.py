@@ -55,7 +55,8 @@ def draft_schema(source: str, options: dict[str, Any], *, observe: bool, header_
       ConfigError: cells of several tables are to be observed.
     """
     asked = SourceOptions(**options)
-    if asked.table is None and asked.query is None and holds_tables(source):
+    several = asked.table is None or asked.table.endswith(".*")  # all tables of a schema of a database
+    if several and asked.query is None and holds_tables(source):
         linked = open_tables(source, asked)
         if len(linked.tables()) > 1:
             return _draft_of_tables(linked, _called(source), observe=observe, header_is_public=header_is_public)

@@ -21,7 +21,7 @@ from privsynth.service.runs.look_up import require_own, the_run
 from privsynth.service.runs.prior import prior_of
 from privsynth.service.runs.request import ReleaseRequest, SourcePlace, config_of
 from privsynth.service.sources.places import open_place, sentence_of
-from privsynth.service.sources.registry import known_source, options_of
+from privsynth.service.sources.registry import known_source, options_of, read_as
 from privsynth.service.states import WHEN, RunState
 from privsynth.service.store.runs import RunRow, SourceRow
 
@@ -170,8 +170,9 @@ def origin_of(service: Service, source: SourceRow) -> SourcePlace:
     Raises:
       InputError: it may not be read any more.
     """
+    told = json.loads(source.options)
     return SourcePlace(
-        place=open_place(service, source), options=options_of(json.loads(source.options)), dataset=source.dataset,
+        place=read_as(open_place(service, source), told), options=options_of(told), dataset=source.dataset,
         schema_text=source.schema,
     )  # fmt: skip
 

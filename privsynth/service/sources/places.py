@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from itertools import islice
@@ -20,6 +21,7 @@ MOST_FILES = 100_000  # that are looked at in a folder (own): a table of more pa
 SCHEMES = ("postgresql", "mysql", "mariadb", "mssql", "oracle")  # reached by a host's name; SQLite is a file
 # Other options of a URL reach past its host (`host`, `unix_sock`) or read files of this machine (`read_default_file`).
 URL_OPTIONS = frozenset({"charset", "sslmode"})
+_FORMAT = re.compile(r"^[a-z0-9]+:(?!//)")  # before a place that is read as something else, as omop:postgresql://…
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an address of IPv4
 # Of the metadata service of a cloud, which hands out credentials; its address of IPv4 is link-local.
 _METADATA = {IPv6Address("fd00:ec2::254")}
@@ -132,13 +134,14 @@ def _is_near(address: IPv4Address | IPv6Address) -> bool:
 
 def unplaced(sentence: str, kind: str, origin: str, home: Path) -> str:
     """Return a sentence without the place of a source, and without that of the service's own files."""
-    hidden: dict[str, str] = {}
+    plain = _FORMAT.sub("", origin)
     if kind == "database":
-        url = parsed_url(origin)
-        hidden = {text: "…" for text in (url.password, url.username, url.host, url.database) if text}
-        hidden = {origin: "the database", label_of(url): "the database"} | hidden
+        url = parsed_url(plain)
+        parts = (url.password, url.username, url.host, url.database)
+        hidden = {text: "the database" for text in (origin, plain, label_of(url))}
+        hidden |= {text: "…" for text in parts if text}
     else:
-        hidden = {origin: "the source"}
+        hidden = {text: "the source" for text in (origin, plain)}
     for text, instead in {**hidden, str(home): "the service's folder"}.items():
         sentence = sentence.replace(str(text), instead)
     return sentence

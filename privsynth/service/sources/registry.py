@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import select
@@ -22,6 +22,11 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,78}[A-Za-z0-9])?")
 NAME_TAKEN = "there is already a source of that name; retired ones keep theirs"
 # How a source is read: what the command line knows but for `query` and `views`, which could name other places.
 READ_BY = ("table", "sheet", "delimiter", "encoding", "columns")
+# Kind of a place -> what it may be read as, where its suffix does not say so; and schemas that ship for them.
+FORMATS: dict[str, tuple[str, ...]] = {
+    "file": ("fhir", "hl7", "omop", "parquet", "delta"), "database": ("omop",), "upload": (),
+}  # fmt: skip
+OF_SERVICE = ("format", "preset")  # options that are the service's own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +37,8 @@ class NewSource:
       name: what people call it.
       dataset: its name in the ledger.
       place: a path relative to the folder for sources, or the URL of a database.
-      options: how to read it, by the names of `READ_BY`.
+      options: how to read it, by the names of `READ_BY`; `format`, one of `FORMATS`; `preset`, whose
+        schema is the draft.
     """
 
     name: str
@@ -71,6 +77,10 @@ def check_new(new: NewSource) -> None:
         raise InputError("a source needs a name of letters, digits, blanks and . _ - (at most 80)")
     check_dataset(new.dataset)
     options_of(new.options)
+    form = new.options.get("format")
+    if form and form not in FORMATS[new.kind]:
+        known = ", ".join(FORMATS[new.kind]) or "nothing but what its suffix says"
+        raise InputError(f"a source of the kind {new.kind} may be read as {known}")
 
 
 def twin_of(service: Service, caller: Caller, new: NewSource, is_same: Callable[[str], bool]) -> SourceRow | None:
@@ -97,10 +107,15 @@ def add_source(service: Service, caller: Caller, new: NewSource, origin: str) ->
     Raises:
       InputError: its header cannot be read, or another one has the name by now.
     """
-    from privsynth.pipeline.suggest_schema import draft_schema
+    from privsynth.pipeline.suggest_schema import draft_preset, draft_schema
+    from privsynth.sources.presets import preset
 
+    place, options = read_as(origin, new.options), options_of(new.options)
     try:
-        schema = draft_schema(origin, options_of(new.options), observe=False)
+        if new.options.get("preset"):
+            schema = draft_preset(place, preset(new.options["preset"]), options)
+        else:
+            schema = draft_schema(place, options, observe=False)
     except PrivsynthError as problem:
         raise InputError(sentence_of(problem, new.kind, origin, service.home)) from None
     now = service.now()
@@ -120,6 +135,18 @@ def add_source(service: Service, caller: Caller, new: NewSource, origin: str) ->
     return source
 
 
+def shipped_schemas() -> list[str]:
+    """Return the names of schemas that ship for standards."""
+    from privsynth.sources.presets import PRESETS
+
+    return list(PRESETS)
+
+
+def read_as(origin: str, told: Mapping[str, str]) -> str:
+    """Return a place as the pipeline is told it: with its format before it, if it has one."""
+    return f"{told['format']}:{origin}" if told.get("format") else origin
+
+
 def options_of(told: dict[str, str]) -> dict[str, object]:
     """Return the options with which the pipeline reads a source.
 
@@ -127,9 +154,10 @@ def options_of(told: dict[str, str]) -> dict[str, object]:
       ConfigError: there is none of that name, or it is too long.
     """
     for name, value in told.items():
-        if name not in READ_BY or len(value) > 10_000:
-            raise ConfigError(f"a source is read by {', '.join(READ_BY)}; leave out what is none of them")
-    found: dict[str, object] = {name: value for name, value in told.items() if value}
+        if name not in (*READ_BY, *OF_SERVICE) or len(value) > 10_000:
+            known = ", ".join((*READ_BY, *OF_SERVICE))
+            raise ConfigError(f"a source is read by {known}; leave out what is none of them")
+    found: dict[str, object] = {name: value for name, value in told.items() if value and name in READ_BY}
     if "columns" in found:
         found["columns"] = tuple(name.strip() for name in told["columns"].split(","))
     if found.get("delimiter") in ("\\t", "tab"):

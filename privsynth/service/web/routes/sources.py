@@ -21,6 +21,7 @@ from privsynth.service.sources.registry import (
     one_source,
     register_source,
     retire_source,
+    shipped_schemas,
 )
 from privsynth.service.store.runs import SourceRow
 from privsynth.service.web.api import Number, Sent, api_router
@@ -37,7 +38,15 @@ Long = Annotated[str, Form(max_length=10_000)]
 def _sources(service: Service, caller: Caller, *, problem: str = "", status: int = 200) -> Response:
     found = all_sources(service, caller)
     settings = service.settings
-    return page("sources.html", caller, status=status, sources=found, settings=settings, problem=problem)
+    return page(
+        "sources.html",
+        caller,
+        status=status,
+        sources=found,
+        settings=settings,
+        problem=problem,
+        presets=shipped_schemas(),
+    )
 
 
 def sources_with_problem(service: Service, caller: Caller, problem: str) -> Response:
@@ -70,9 +79,12 @@ def register_form(
     table: Short = "",
     sheet: Short = "",
     columns: Long = "",
+    format: Short = "",
+    preset: Short = "",
 ) -> Response:
     """Register a source, and show the draft of its schema."""
     told = {"table": table.strip(), "sheet": sheet.strip(), "columns": columns.strip()}
+    told |= {"format": format.strip(), "preset": preset.strip()}
     options = {key: value for key, value in told.items() if value}
     new = NewSource(name=name.strip(), dataset=dataset.strip(), kind=kind, place=place.strip(), options=options)
     try:
@@ -117,7 +129,9 @@ class RegisteredSource(Sent):
     dataset: str = Field(min_length=1, max_length=200, description="Its name in the ledger.")
     kind: Kind
     place: str = Field(max_length=10_000, description="A path in the folder for sources, or the URL of a database.")
-    options: dict[str, str] = Field(default_factory=dict, description="How to read it: table, sheet, columns …")
+    options: dict[str, str] = Field(
+        default_factory=dict, description="How to read it: table, sheet, columns, format, preset …"
+    )
 
 
 class DeclaredSchema(Sent):

@@ -41,6 +41,7 @@ class Act(StrEnum):
     SEE_OFFERS = "see_offers"
     DOWNLOAD = "download"
     MANAGE_PEOPLE = "manage_people"
+    MANAGE_WEBHOOKS = "manage_webhooks"
     MANAGE_KEYS = "manage_keys"
     MANAGE_OWN_TOKENS = "manage_own_tokens"
     SEE_RETENTION = "see_retention"
@@ -76,6 +77,7 @@ ALLOWED: dict[Act, frozenset[Role]] = {
     Act.SEE_OFFERS: _READS_ALL | {Role.SUBMITTER},
     Act.DOWNLOAD: _OFFICERS | {Role.SUBMITTER},
     Act.MANAGE_PEOPLE: frozenset({Role.ADMINISTRATOR}),
+    Act.MANAGE_WEBHOOKS: frozenset({Role.ADMINISTRATOR}),
     Act.MANAGE_KEYS: frozenset({Role.KEY_ADMIN}),
     Act.MANAGE_OWN_TOKENS: _EVERYBODY,
     Act.SEE_RETENTION: frozenset({Role.ADMINISTRATOR, Role.AUDITOR}),

@@ -6,6 +6,7 @@ import json
 import os
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,6 +46,10 @@ class ServiceSettings(BaseModel):
     allow_private_addresses: bool = Field(
         False, description="Let sources be databases on loopback and link-local addresses; others are always allowed."
     )
+    webhook_networks: str = Field(
+        "", description="Networks that are not public to which webhooks may go, separated by commas, as 10.1.0.0/16; "
+        "there also by http. Empty: webhooks go to public addresses alone.",
+    )  # fmt: skip
     session_hours: float = Field(12.0, gt=0, le=72, description="Longest session, in hours.")
     idle_minutes: float = Field(
         30.0, gt=0, le=720, description="A session ends after so many minutes without a request."
@@ -112,6 +117,16 @@ class ServiceSettings(BaseModel):
             return json.loads(value) if isinstance(value, str) else value
         except ValueError:
             raise ValueError('JSON such as {"data-office": ["approver"]}') from None
+
+    @field_validator("webhook_networks")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        for one in filter(None, value.split(",")):
+            try:
+                ip_network(one.strip())
+            except ValueError:
+                raise ValueError("networks such as 10.1.0.0/16, separated by commas") from None
+        return value
 
     @field_validator("time_zone")
     @classmethod

@@ -160,6 +160,12 @@ class Day(Walk):
         for path in ("/", "/acts", "/acts/check", "/runs", "/tokens"):
             self.go(page, path)
         self.go(self.admin, "/retention")
+        self.go(self.admin, "/webhooks")
+        self.admin.get_by_label("Label").fill("The registry")
+        self.admin.get_by_label("Address").fill("https://8.8.8.8/hook")  # nothing is sent there: nobody runs errands
+        self.admin.get_by_label("run.published").check()
+        self.press(self.admin, "Register")
+        self.go(self.admin, "/webhooks/1")
         self.go(self.sam, run)
         self.press(page, "Sign out")
 

@@ -112,6 +112,7 @@ def test_a_due_time_becomes_an_ordinary_run_that_nobody_approved(at, clock):
     fire_due(at.service)
     assert runs(at) == []
     clock.time = row.next_at
+    fire_due(at.service)
     assert worker_of(at.service).once()
     (run,) = runs(at)
     assert (run.state, run.submitter_id, run.purpose) == (RunState.TO_DECIDE, at.submitter.person_id, "the registry")
@@ -284,6 +285,7 @@ def test_a_refresh_is_made_from_the_last_edition_and_says_so(deciders, tmp_path,
     wanted = SMALLER.model_copy(update={"from_last_release": True})
     row = make_schedule(at.service, at.submitter, at.source.id, wanted, MONTHLY, purpose="the registry")
     clock.time = row.next_at
+    fire_due(at.service)
     assert worker_of(at.service).once()
     (run,) = runs(at)
     assert run.state == RunState.TO_DECIDE, run.sentence

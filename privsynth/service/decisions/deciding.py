@@ -23,6 +23,7 @@ from privsynth.service.keys.attaching import is_elsewhere
 from privsynth.service.record import record
 from privsynth.service.retention.look_up import require_there
 from privsynth.service.roles import Act
+from privsynth.service.runs.transitions import to_state
 from privsynth.service.sign_in import confirm
 from privsynth.service.states import WHEN, RunState
 from privsynth.service.store.people import Person, SignedIn
@@ -188,7 +189,7 @@ def _add(session: Session, run: RunRow, row: DecisionRow) -> None:
     session.add(row)
     session.flush()
     session.refresh(run, ["decisions"])
-    run.state = state_of(run.decisions, run.needed)
+    to_state(session, run, state_of(run.decisions, run.needed), row.at)
     session.flush()
 
 

@@ -22,6 +22,7 @@ from privsynth.service.context import Service
 from privsynth.service.decisions.release import draft_of, edition_of, keyrings_of, released, signed_files
 from privsynth.service.record import record
 from privsynth.service.roles import Act, may
+from privsynth.service.runs.transitions import to_state
 from privsynth.service.states import DECIDABLE, NEXT, RunState
 from privsynth.service.store.people import Person
 from privsynth.service.store.runs import DecisionRow, RunRow
@@ -78,8 +79,9 @@ def _to_state(service: Service, run_id: str, state: RunState, act: str, *, editi
         run = session.get_one(RunRow, run_id)
         if state not in NEXT[RunState(run.state)]:
             return
-        run.state, run.edition = state, edition
-        record(session, act, f"run {run_id}", person_id=None, at=service.now(), edition=edition)
+        now, run.edition = service.now(), edition
+        to_state(session, run, state, now)
+        record(session, act, f"run {run_id}", person_id=None, at=now, edition=edition)
 
 
 def _settle_decisions(service: Service, run_id: str) -> None:
@@ -112,7 +114,7 @@ def _settle_decisions(service: Service, run_id: str) -> None:
                 file=one.digest, signed_by=person.id,
             )  # fmt: skip
         if made:
-            run.state = state_of(_rows(session, run_id), run.needed)
+            to_state(session, run, state_of(_rows(session, run_id), run.needed), service.now())
 
 
 def counts(one: Read, run: RunRow, person: Person) -> bool:

@@ -17,6 +17,7 @@ from privsynth.service.states import RunState
 from privsynth.service.store.people import Person
 from privsynth.service.store.runs import RunRow
 from privsynth.service.store.schedules import ScheduleRow, ScheduleState
+from privsynth.service.store.webhooks import WebhookRow, WebhookState
 from privsynth.signing.store import load_keyring, names
 
 SOON = timedelta(days=60)  # before a key ends, in which its successor can still be made known to recipients
@@ -52,6 +53,7 @@ class Overview:
       problem: why there are no budgets.
       invited: people who were invited and have not signed in yet.
       paused: schedules that are the person's own, or all of them for who answers for the data.
+      disabled: webhooks that are told nothing any more, for who manages them.
     """
 
     waiting: list[Waiting]
@@ -61,6 +63,7 @@ class Overview:
     keys: list[KeyEnd]
     invited: list[Person] | None
     paused: list[ScheduleRow]
+    disabled: list[WebhookRow]
 
 
 def overview(service: Service, caller: Caller) -> Overview:
@@ -69,6 +72,7 @@ def overview(service: Service, caller: Caller) -> Overview:
         waiting = _waiting(session, caller, service.now())
         states = _states(session) if caller.may(Act.SEE_RUNS) else None
         invited = _invited(session) if caller.may(Act.MANAGE_PEOPLE) else None
+        disabled = _disabled(session) if caller.may(Act.MANAGE_WEBHOOKS) else []
         paused = _paused(session, caller) if caller.may(Act.PAUSE_SCHEDULE) else []
     found, problem = None, ""
     if caller.may(Act.SEE_BUDGET):
@@ -78,7 +82,7 @@ def overview(service: Service, caller: Caller) -> Overview:
             problem = str(error)
     return Overview(
         waiting=waiting, states=states, budgets=found, problem=problem, keys=_keys(service, caller), invited=invited,
-        paused=paused,
+        paused=paused, disabled=disabled,
     )  # fmt: skip
 
 
@@ -119,6 +123,11 @@ def _paused(session: Session, caller: Caller) -> list[ScheduleRow]:
     wanted = select(ScheduleRow).where(ScheduleRow.state == ScheduleState.PAUSED).order_by(ScheduleRow.id)
     if Role.APPROVER not in caller.roles:
         wanted = wanted.where(ScheduleRow.owner_id == caller.person_id)
+    return list(session.scalars(wanted))
+
+
+def _disabled(session: Session) -> list[WebhookRow]:
+    wanted = select(WebhookRow).where(WebhookRow.state == WebhookState.DISABLED).order_by(WebhookRow.label)
     return list(session.scalars(wanted))
 
 

@@ -20,6 +20,7 @@ from privsynth.service.roles import Act
 from privsynth.service.runs.look_up import require_own, the_run
 from privsynth.service.runs.prior import prior_of
 from privsynth.service.runs.request import ReleaseRequest, SourcePlace, config_of
+from privsynth.service.runs.transitions import add_run, to_state
 from privsynth.service.sources.places import open_place, sentence_of
 from privsynth.service.sources.registry import known_source, options_of, read_as
 from privsynth.service.states import WHEN, RunState
@@ -125,9 +126,7 @@ def enter_run(session: Session, run: RunRow, *, person_id: int | None, **more: i
     Args:
       person_id: who asked for it just now; None for a schedule, which `more` names.
     """
-    session.add(run)
-    session.flush()
-    session.refresh(run)  # with its source and its submitter
+    add_run(session, run)
     asked = json.loads(run.settings)
     record(
         session, Act.SUBMIT, f"run {run.id}", person_id=person_id, at=run.made_at, source=run.source.name,
@@ -190,8 +189,8 @@ def cancel_run(service: Service, caller: Caller, run_id: str) -> RunRow:
         run = the_run(session, caller, run_id)
         require_own(run, caller)
         if run.state == RunState.QUEUED:
-            run.state, run.sentence, run.ended_at = RunState.CANCELLED, NOTHING_SPENT, now
-            run.exit_code = STOPPED
+            to_state(session, run, RunState.CANCELLED, now)
+            run.sentence, run.ended_at, run.exit_code = NOTHING_SPENT, now, STOPPED
         elif RunState(run.state) not in WHEN[Act.CANCEL]:
             raise NotAllowed("this run has ended: there is nothing to cancel")
         run.cancelled = True

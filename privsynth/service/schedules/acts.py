@@ -38,6 +38,7 @@ from privsynth.service.sources.places import sentence_of
 from privsynth.service.sources.registry import known_source
 from privsynth.service.store.runs import SourceRow
 from privsynth.service.store.schedules import FiringRow, ScheduleRow, ScheduleState
+from privsynth.service.webhooks.events import tell_paused
 
 SHOWN = 6  # dates of a plan (own): half a year of months
 
@@ -220,8 +221,10 @@ def _changeable(session: Session, caller: Caller, schedule_id: int) -> ScheduleR
 
 def _stop(service: Service, session: Session, caller: Caller, row: ScheduleRow, state: ScheduleState) -> None:
     row.state, row.next_at, row.sentence = state, None, f"{state.capitalize()} by {caller.display}."
-    act = "pause_schedule" if state == ScheduleState.PAUSED else "end_schedule"
-    record(session, act, f"schedule {row.id}", person_id=caller.person_id, at=service.now())
+    act, now = "pause_schedule" if state == ScheduleState.PAUSED else "end_schedule", service.now()
+    record(session, act, f"schedule {row.id}", person_id=caller.person_id, at=now)
+    if state == ScheduleState.PAUSED:
+        tell_paused(session, row.id, now)
 
 
 def resume_schedule(service: Service, caller: Caller, schedule_id: int) -> ScheduleRow:

@@ -37,6 +37,7 @@ from privsynth.service.states import RunState
 from privsynth.service.store.people import Person, PersonRole
 from privsynth.service.store.runs import RunRow
 from privsynth.service.store.schedules import FiringRow, ScheduleRow, ScheduleState
+from privsynth.service.webhooks.events import tell_paused
 
 _log = logging.getLogger(__name__)
 
@@ -148,3 +149,4 @@ def _run(row: ScheduleRow, due: datetime, needed: int, now: datetime) -> RunRow:
 def _pause(session: Session, row: ScheduleRow, why: str, now: datetime) -> None:
     row.state, row.sentence, row.next_at = ScheduleState.PAUSED, why, None
     record(session, "pause_schedule", f"schedule {row.id}", person_id=None, at=now, sentence=why)
+    tell_paused(session, row.id, now)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import socket
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from itertools import islice
 from pathlib import Path
 from typing import Literal
 
 from privsynth.errors import InputError, PrivsynthError
 from privsynth.service.context import Service
+from privsynth.service.network.addresses import addresses_of, is_near
 from privsynth.service.store.runs import SourceRow
 from privsynth.sources.sql.database import label_of, parsed_url
 
@@ -22,9 +21,6 @@ SCHEMES = ("postgresql", "mysql", "mariadb", "mssql", "oracle")  # reached by a 
 # Other options of a URL reach past its host (`host`, `unix_sock`) or read files of this machine (`read_default_file`).
 URL_OPTIONS = frozenset({"charset", "sslmode"})
 _FORMAT = re.compile(r"^[a-z0-9]+:(?!//)")  # before a place that is read as something else, as omop:postgresql://…
-_NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an address of IPv4
-# Of the metadata service of a cloud, which hands out credentials; its address of IPv4 is link-local.
-_METADATA = {IPv6Address("fd00:ec2::254")}
 
 
 def seal_place(service: Service, name: str, origin: str) -> bytes:
@@ -102,34 +98,13 @@ def database_address(service: Service, url: str) -> str:
         return url.strip()
     if not parsed.host:
         raise InputError("the URL of a database names its host")
-    for address in _addresses(parsed.host):
-        if _is_near(address):
+    for address in addresses_of(parsed.host, what="this database"):
+        if is_near(address):
             raise InputError(
                 "this database is on the service's own machine or its link, where other things listen; whoever runs "
                 "the service can allow that with allow_private_addresses"
             )
     return url.strip()
-
-
-def _addresses(host: str) -> list[IPv4Address | IPv6Address]:
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-        return [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
-    except (OSError, UnicodeError, ValueError):
-        raise InputError("the host of this database is not known; check the spelling") from None
-
-
-def _is_near(address: IPv4Address | IPv6Address) -> bool:
-    """Say whether an address is of this machine or its link, also where it is written as one of IPv6."""
-    if isinstance(address, IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        if inner is None and address in _NAT64:
-            inner = IPv4Address(int(address) & 0xFFFFFFFF)
-        if inner is not None:
-            return _is_near(inner)
-    near = address.is_loopback or address.is_link_local or address.is_unspecified or address.is_multicast
-    # 0.0.0.0/8 reaches this machine as 0.0.0.0 does.
-    return near or address in _METADATA or (isinstance(address, IPv4Address) and address.packed[0] == 0)
 
 
 def unplaced(sentence: str, kind: str, origin: str, home: Path) -> str:

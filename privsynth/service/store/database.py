@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from privsynth.errors import ConfigError, ServiceUnavailable
 from privsynth.logins.password_file import login_defaults
-from privsynth.service.store import people, retention, runs, schedules  # noqa: F401  (declares the tables)
+from privsynth.service.store import people, retention, runs, schedules, webhooks  # noqa: F401  (declares the tables)
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 FILE = "service.db"

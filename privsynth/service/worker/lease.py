@@ -14,6 +14,7 @@ from sqlalchemy import select
 from privsynth.errors import ServiceUnavailable
 from privsynth.service.context import Service
 from privsynth.service.record import record
+from privsynth.service.runs.transitions import to_state
 from privsynth.service.states import RunState
 from privsynth.service.store.runs import RunRow
 from privsynth.service.worker.outcome import RunOutcome
@@ -43,7 +44,8 @@ def take(service: Service, worker: str) -> str | None:
             run = session.scalars(waiting).first()
             if run is None:
                 return None
-            run.state, run.worker, run.started_at, run.lease_until = RunState.RUNNING, worker, now, now + LEASE
+            to_state(session, run, RunState.RUNNING, now)
+            run.worker, run.started_at, run.lease_until = worker, now, now + LEASE
             run.stage, run.sentence = "starting", "A worker makes the release."
             return run.id
     except ServiceUnavailable:  # another worker was faster, or the database is away: the next look finds out
@@ -74,7 +76,8 @@ def end(service: Service, run_id: str, worker: str | None, outcome: RunOutcome) 
         run = session.get_one(RunRow, run_id)
         if run.state != RunState.RUNNING or run.worker != worker:
             return
-        run.state, run.sentence, run.ended_at, run.lease_until = outcome.state, outcome.sentence, now, None
+        to_state(session, run, outcome.state, now)
+        run.sentence, run.ended_at, run.lease_until = outcome.sentence, now, None
         run.manifest, run.officer_manifest = outcome.manifest, outcome.officer_manifest
         run.exit_code = outcome.exit_code
         run.stage, run.share = "", 1.0 if outcome.state == RunState.TO_DECIDE else run.share

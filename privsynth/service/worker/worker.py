@@ -17,11 +17,11 @@ from privsynth.service.retention.sweep import EVERY_S, sweep
 from privsynth.service.runs.prior import prior_of
 from privsynth.service.runs.request import ReleaseRequest
 from privsynth.service.runs.submit import origin_of
-from privsynth.service.schedules.firing import fire_due
 from privsynth.service.sources.places import unplaced
 from privsynth.service.sources.registry import known_source
 from privsynth.service.states import RunState
 from privsynth.service.store.runs import RunRow
+from privsynth.service.worker.errands import POLL_S, run_errands
 from privsynth.service.worker.job import GRACE_S, JobOrder
 from privsynth.service.worker.lease import (
     BEAT_S,
@@ -38,7 +38,6 @@ from privsynth.service.worker.outcome import RunOutcome, outcome_of
 from privsynth.service.worker.process import JOB, JobProcess
 from privsynth.workspace import sweeping
 
-POLL_S = 1.0  # between two looks for a run that waits (own)
 STOP_S = 8.0  # for a run to end when the service is stopped (own): `docker stop` waits for ten
 LOST = "Interrupted: the worker was lost, as when the service or its machine is stopped."
 FROM_OUTSIDE = "Interrupted: the run was ended from outside, as by the system when memory runs out."
@@ -84,9 +83,8 @@ class RunWorker:
             _log.warning("what is due was not deleted: %s", problem)
 
     def once(self) -> bool:
-        """Settle what others left, queue what is due, make the run that has waited longest; say if there was one."""
+        """Settle what others left, make the run that has waited longest, and say whether there was one."""
         recover(self._service)
-        fire_due(self._service)
         run_id = take(self._service, self.name)
         if run_id is None:
             return False
@@ -195,7 +193,7 @@ def _as_sentence(text: str) -> str:
 
 
 class Workers:
-    """Workers in threads of this process, inside a `with` block."""
+    """Workers in threads of this process, inside a `with` block; where there are any, one more runs the errands."""
 
     def __init__(self, service: Service, count: int) -> None:
         self._stop = threading.Event()
@@ -203,6 +201,8 @@ class Workers:
             threading.Thread(target=RunWorker(service, number, self._stop).work, name=f"worker {number}")
             for number in range(1, count + 1)
         ]
+        if count:
+            self._threads.append(threading.Thread(target=run_errands, args=(service, self._stop), name="errands"))
 
     def __enter__(self) -> threading.Event:
         """Start them, and return what stops them."""

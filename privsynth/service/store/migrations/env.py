@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from privsynth.service.store import people, retention, runs, schedules  # noqa: F401  (declares the tables)
+from privsynth.service.store import people, retention, runs, schedules, webhooks  # noqa: F401  (declares the tables)
 from privsynth.service.store.columns import Base
 
 context.configure(

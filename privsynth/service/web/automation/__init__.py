@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from privsynth.service.web.automation import schedules, schedules_api
+from privsynth.service.web.automation import schedules, schedules_api, webhooks, webhooks_api
 
-ROUTERS = (schedules.router, schedules_api.api)
+ROUTERS = (schedules.router, schedules_api.api, webhooks.router, webhooks_api.api)

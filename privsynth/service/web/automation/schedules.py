@@ -6,7 +6,7 @@ import json
 import secrets
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Path
+from fastapi import APIRouter, Depends, Form
 from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
@@ -27,13 +27,13 @@ from privsynth.service.schedules.acts import (
 from privsynth.service.schedules.rhythm import Rhythm
 from privsynth.service.schedules.yearly import dataset_years, set_yearly_budget
 from privsynth.service.sources.registry import all_sources
+from privsynth.service.web.api import Number
 from privsynth.service.web.pages import page, status_of
 from privsynth.service.web.routes.runs import Asked, Purpose, SentOnce
 from privsynth.service.web.visitors import FormVisitor, ServiceHere, Visitor
 
 router = APIRouter(include_in_schema=False)
 Short = Annotated[str, Form(max_length=200)]
-ScheduleId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
 def _when(every: Short = "", first: Short = "", at: Short = "") -> dict[str, str]:
@@ -148,20 +148,20 @@ def budget_form(service: ServiceHere, caller: FormVisitor, dataset: Short, epsil
 
 
 @router.get("/schedules/{schedule_id}")
-def schedule_page(service: ServiceHere, caller: Visitor, schedule_id: ScheduleId) -> Response:
+def schedule_page(service: ServiceHere, caller: Visitor, schedule_id: Number) -> Response:
     """Show a schedule, and what became of its due times."""
     return _one(service, caller, schedule_id)
 
 
 @router.post("/schedules/{schedule_id}/pause")
-def pause_form(service: ServiceHere, caller: FormVisitor, schedule_id: ScheduleId) -> Response:
+def pause_form(service: ServiceHere, caller: FormVisitor, schedule_id: Number) -> Response:
     """Pause a schedule."""
     pause_schedule(service, caller, schedule_id)
     return RedirectResponse(f"/schedules/{schedule_id}", 303)
 
 
 @router.post("/schedules/{schedule_id}/resume")
-def resume_form(service: ServiceHere, caller: FormVisitor, schedule_id: ScheduleId) -> Response:
+def resume_form(service: ServiceHere, caller: FormVisitor, schedule_id: Number) -> Response:
     """Go on with a schedule."""
     try:
         resume_schedule(service, caller, schedule_id)
@@ -171,7 +171,7 @@ def resume_form(service: ServiceHere, caller: FormVisitor, schedule_id: Schedule
 
 
 @router.post("/schedules/{schedule_id}/end")
-def end_form(service: ServiceHere, caller: FormVisitor, schedule_id: ScheduleId) -> Response:
+def end_form(service: ServiceHere, caller: FormVisitor, schedule_id: Number) -> Response:
     """End a schedule."""
     end_schedule(service, caller, schedule_id)
     return RedirectResponse(f"/schedules/{schedule_id}", 303)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Annotated
 
-from fastapi import Path
 from pydantic import BaseModel, Field
 
 from privsynth.service.runs.request import ReleaseRequest
@@ -23,12 +21,10 @@ from privsynth.service.schedules.acts import (
 from privsynth.service.schedules.rhythm import Rhythm
 from privsynth.service.schedules.yearly import DatasetYear, Pair, as_numbers, dataset_years, set_yearly_budget
 from privsynth.service.store.schedules import ScheduleRow, ScheduleState
-from privsynth.service.web.api import Once, api_router
-from privsynth.service.web.routes.deciding_api import Sent
+from privsynth.service.web.api import Number, Once, Sent, api_router
 from privsynth.service.web.visitors import Program, ServiceHere
 
 api = api_router("Schedules")
-ScheduleId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
 class WantedSchedule(Sent):
@@ -156,25 +152,25 @@ def plan(service: ServiceHere, caller: Program, sent: WantedSchedule) -> PlanOfS
 
 
 @api.get("/schedules/{schedule_id}", operation_id="one_schedule")
-def one(service: ServiceHere, caller: Program, schedule_id: ScheduleId) -> ServedSchedule:
+def one(service: ServiceHere, caller: Program, schedule_id: Number) -> ServedSchedule:
     """Show a schedule, and what became of its due times."""
     return _facts(one_schedule(service, caller, schedule_id))
 
 
 @api.post("/schedules/{schedule_id}/pause", operation_id="pause_schedule")
-def pause(service: ServiceHere, caller: Program, schedule_id: ScheduleId) -> ServedSchedule:
+def pause(service: ServiceHere, caller: Program, schedule_id: Number) -> ServedSchedule:
     """Pause a schedule."""
     return _facts(pause_schedule(service, caller, schedule_id))
 
 
 @api.post("/schedules/{schedule_id}/resume", operation_id="resume_schedule")
-def resume(service: ServiceHere, caller: Program, schedule_id: ScheduleId) -> ServedSchedule:
+def resume(service: ServiceHere, caller: Program, schedule_id: Number) -> ServedSchedule:
     """Go on with a schedule, from its next date on."""
     return _facts(resume_schedule(service, caller, schedule_id))
 
 
 @api.post("/schedules/{schedule_id}/end", operation_id="end_schedule")
-def end(service: ServiceHere, caller: Program, schedule_id: ScheduleId) -> ServedSchedule:
+def end(service: ServiceHere, caller: Program, schedule_id: Number) -> ServedSchedule:
     """End a schedule for good."""
     return _facts(end_schedule(service, caller, schedule_id))
 

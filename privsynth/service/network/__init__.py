@@ -1,0 +1,1 @@
+"""Addresses on the network that the service may reach."""

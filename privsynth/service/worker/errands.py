@@ -1,0 +1,31 @@
+"""What workers do beside making runs, so that a run of hours holds none of it up: schedules and webhooks."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from privsynth.service.context import Service
+from privsynth.service.schedules.firing import fire_due
+from privsynth.service.webhooks.delivering import deliver_due
+
+POLL_S = 1.0  # between two looks for what is due, or for a run that waits (own)
+_log = logging.getLogger(__name__)
+
+
+def run_errands(service: Service, stop: threading.Event) -> None:
+    """Do what is due until the service ends. Whatever goes wrong with one look, the next one is made."""
+    while not stop.is_set():
+        errands_once(service, stop)
+        stop.wait(POLL_S)
+
+
+def errands_once(service: Service, stop: threading.Event | None = None) -> None:
+    """Ask for the runs of schedules that are due, and tell webhooks what is to be told."""
+    for errand in (fire_due, deliver_due):
+        if stop is not None and stop.is_set():
+            return
+        try:
+            errand(service)
+        except Exception as problem:  # a message may hold a value: its kind is enough to find the place
+            _log.warning("an errand met %s and goes on", type(problem).__name__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import datetime
 from pathlib import Path
+from threading import Event
 
 from privsynth.service.context import Service
 from privsynth.service.secret_texts import Vault
@@ -19,5 +20,6 @@ if __name__ == "__main__":
             settings=ServiceSettings.model_validate_json(settings), home=Path(home),
             database=ServiceDatabase.at(database, Path()), vault=Vault.at(Path(secret)),
             now=lambda: datetime.fromisoformat(now),
-        )
+        ),
+        Event(),
     )  # fmt: skip

@@ -10,11 +10,13 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from threading import Event
 
 import pytest
 from cryptography import x509
@@ -52,6 +54,7 @@ from privsynth.service.webhooks.acts import (
 from privsynth.service.webhooks.delivering import LEASE, LONG_FAILURE, WAITS, deliver_due
 from privsynth.service.webhooks.events import EVENTS
 from privsynth.service.webhooks.posting import ReceiverAnswer, checked_address
+from privsynth.service.worker import worker
 from privsynth.service.worker.errands import errands_once
 
 HERE = Path(__file__).parent
@@ -106,7 +109,7 @@ def test_what_happens_to_a_run_is_told_signed_and_with_nothing_else(institution,
     clock.move(seconds=2)
     cancel_run(at.service, at.submitter, run.id)
     assert receiver.got == []
-    errands_once(at.service)
+    errands_once(at.service, Event())
     assert len(receiver.got) == 2
     for (headers, body), state, late in zip(receiver.got, ("queued", "cancelled"), (2, 0), strict=True):
         told = Webhook(secret).verify(body, headers)
@@ -120,7 +123,7 @@ def test_what_happens_to_a_run_is_told_signed_and_with_nothing_else(institution,
         assert headers["host"] == f"127.0.0.1:{receiver.port}"
     with pytest.raises(WebhookVerificationError):
         Webhook(secret).verify(receiver.got[0][1].replace(b"queued", b"failed"), receiver.got[0][0])
-    errands_once(at.service)
+    errands_once(at.service, Event())
     assert len(receiver.got) == 2
     assert all(one.delivered_at == clock.time for one in messages(at.service, at.admin, row))
 
@@ -221,6 +224,23 @@ def test_a_receiver_that_does_not_answer_is_left_in_time(near, ada, hook, receiv
     try_out(near, ada, row.id)
     deliver_due(near)
     assert messages(near, ada, row)[0].reason == "The receiver did not answer within 0.2 seconds."
+
+
+def test_a_receiver_that_does_not_answer_holds_up_no_stop(near, ada, hook, receiver, monkeypatch):
+    monkeypatch.setattr(posting, "PATIENCE_S", 60)
+    monkeypatch.setattr(worker, "ERRANDS_STOP_S", 0.01)
+    row, _ = hook
+    receiver.answers[:] = [None]
+    while receiver.came.acquire(blocking=False):  # of other tests
+        pass
+    try_out(near, ada, row.id)
+    with worker.Workers(near, 1):
+        assert receiver.came.acquire(timeout=60)
+    (one,) = messages(near, ada, row)
+    assert (one.tries, one.delivered_at, one.next_at is not None) == (1, None, True)
+    receiver.let_go.set()
+    (errands,) = (thread for thread in threading.enumerate() if thread.name == "errands")
+    errands.join()  # before its database goes
 
 
 def test_nobody_there_is_a_sentence_without_the_address(near, ada, clock):

@@ -42,14 +42,17 @@ class Attempt:
     at: datetime
 
 
-def deliver_due(service: Service, send: Post = post) -> None:
+def deliver_due(service: Service, send: Post = post, *, stopped: Callable[[], bool] = lambda: False) -> None:
     """Send the messages that are due.
+
+    Args:
+      stopped: says whether to leave the rest to another look.
 
     Guarantee: a message is sent until the receiver takes it, the attempts are used up, or the webhook is disabled; one
       that was sent when the worker was lost is sent again, under the same name.
     """
     for _ in range(MOST):
-        attempt = _take(service)
+        attempt = None if stopped() else _take(service)
         if attempt is None:
             return
         headers = signed_headers(attempt.message, attempt.body, attempt.at, attempt.keys)

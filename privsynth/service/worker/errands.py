@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from functools import partial
 
 from privsynth.service.context import Service
 from privsynth.service.schedules.firing import fire_due
@@ -20,11 +21,9 @@ def run_errands(service: Service, stop: threading.Event) -> None:
         stop.wait(POLL_S)
 
 
-def errands_once(service: Service, stop: threading.Event | None = None) -> None:
+def errands_once(service: Service, stop: threading.Event) -> None:
     """Ask for the runs of schedules that are due, and tell webhooks what is to be told."""
-    for errand in (fire_due, deliver_due):
-        if stop is not None and stop.is_set():
-            return
+    for errand in (fire_due, partial(deliver_due, stopped=stop.is_set)):
         try:
             errand(service)
         except Exception as problem:  # a message may hold a value: its kind is enough to find the place

@@ -38,6 +38,7 @@ from privsynth.service.worker.outcome import RunOutcome, outcome_of
 from privsynth.service.worker.process import JOB, JobProcess
 from privsynth.workspace import sweeping
 
+ERRANDS_STOP_S = 1.0  # for the errands (own), most of which take milliseconds
 STOP_S = 8.0  # for a run to end when the service is stopped (own): `docker stop` waits for ten
 LOST = "Interrupted: the worker was lost, as when the service or its machine is stopped."
 FROM_OUTSIDE = "Interrupted: the run was ended from outside, as by the system when memory runs out."
@@ -201,12 +202,15 @@ class Workers:
             threading.Thread(target=RunWorker(service, number, self._stop).work, name=f"worker {number}")
             for number in range(1, count + 1)
         ]
-        if count:
-            self._threads.append(threading.Thread(target=run_errands, args=(service, self._stop), name="errands"))
+        # A daemon: a receiver may take longer to answer than the service to stop; it is told the same again.
+        self._errands = [
+            threading.Thread(target=run_errands, args=(service, self._stop), name="errands", daemon=True)
+            for _ in range(min(count, 1))
+        ]
 
     def __enter__(self) -> threading.Event:
         """Start them, and return what stops them."""
-        for thread in self._threads:
+        for thread in (*self._threads, *self._errands):
             thread.start()
         return self._stop
 
@@ -215,3 +219,5 @@ class Workers:
         self._stop.set()
         for thread in self._threads:
             thread.join()
+        for thread in self._errands:
+            thread.join(ERRANDS_STOP_S)

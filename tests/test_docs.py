@@ -178,6 +178,7 @@ def test_command_lines_parse(page):
 def test_options_in_the_text_exist(page):
     foreign = {"--require-hashes", "--no-deps", "--no-compile", "--upgrade", "--index-url"}  # of pip
     foreign |= {"--tables", "--cpu-seconds", "--cpu-minutes"}  # these and the next of the programs in benchmarks/
+    foreign |= {"--profiles-dir", "--select"}  # of dbt
     foreign |= {"--peers", "--peers-only", "--take"}
     text = TEXTS[page].partition(MARK)[0]
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= all_options() | foreign

@@ -10,7 +10,7 @@ from privsynth.service.context import Service
 from privsynth.service.decisions.deciding import asks_password
 from privsynth.service.decisions.release import alone, released, seen_release
 from privsynth.service.decisions.settling import settle
-from privsynth.service.delivery.offers import offers_of
+from privsynth.service.delivery.offers import offers_in
 from privsynth.service.roles import Act
 from privsynth.service.store.runs import Offer, RunRow
 
@@ -46,5 +46,5 @@ def hand_out_page(service: Service, caller: Caller, run_id: str) -> HandOutPage:
     except PrivsynthError as found:
         problem = str(found)
     with service.database.reading() as session:
-        run = released(session, run_id)
-    return HandOutPage(run, offers_of(service, caller, run_id), problem, asks_password(service, caller))
+        run, offers = released(session, run_id), offers_in(session, run_id)
+    return HandOutPage(run, offers, problem, asks_password(service, caller))

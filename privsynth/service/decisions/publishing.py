@@ -14,7 +14,7 @@ from privsynth.service.caller import Caller
 from privsynth.service.context import Service
 from privsynth.service.decisions.deciding import TypedProof, require_confirmed
 from privsynth.service.decisions.release import alone, draft_of, edition_of, keyrings_of, released, require_other
-from privsynth.service.decisions.settling import settle, situation_of
+from privsynth.service.decisions.settling import DoneNow, settle, situation_of
 from privsynth.service.maker_key import passphrase_of
 from privsynth.service.record import record
 from privsynth.service.roles import Act
@@ -57,13 +57,13 @@ def publish(service: Service, caller: Caller, run_id: str, *, comments: bool, pr
         now = service.now().replace(microsecond=0)
         with service.database.writing() as session:  # before the edition: whoever asked for it is known, come what may
             about = f"run {run_id}"
-            record(session, "publish", about, person_id=caller.person_id, at=now, comments=comments)
+            record(session, "begin_publish", about, person_id=caller.person_id, at=now, comments=comments)
         policy = load_policy(service.settings.policy).policy
         asked = asked_by(stands, f"{policy.policy} {policy.version}", run.needed)
         wanted = WantedEdition(draft_of(service, run_id), edition_of(service, run_id), asked, comments, now)
         made = make_edition(service.home, stands, wanted, keyrings_of(service), own_maker_key(service))
         try:
-            settle(service, run_id)
+            settle(service, run_id, DoneNow(RunState.PUBLISHED, "publish", caller.person_id, {"comments": comments}))
             with service.database.reading() as session:
                 run = session.get_one(RunRow, run_id)
         except PrivsynthError as problem:
@@ -93,7 +93,7 @@ def revoke(service: Service, caller: Caller, run_id: str, reason: str, proof: Ty
     entry = RevokedRelease(run.manifest, reason.strip(), now)
     with alone(service, run_id):
         with service.database.writing() as session:
-            record(session, "revoke", f"run {run_id}", person_id=caller.person_id, at=now, reason=entry.reason)
+            record(session, "begin_revoke", f"run {run_id}", person_id=caller.person_id, at=now, reason=entry.reason)
         office = Office(service.home, service.home / LIST, keyrings_of(service), configured_log(service.home))
         if office.log is not None:
             office.log.require_ready(now)
@@ -102,7 +102,7 @@ def revoke(service: Service, caller: Caller, run_id: str, reason: str, proof: Ty
             opened = own_maker_key(service)(roles=MAY_REVOKE)
             add_to_list(office, (entry,), opened, days=DAYS, now=now)
         try:
-            settle(service, run_id)
+            settle(service, run_id, DoneNow(RunState.REVOKED, "revoke", caller.person_id, {"reason": entry.reason}))
         except PrivsynthError as problem:
             raise ServiceUnavailable(
                 "the release is revoked in the list, and could not be marked so in the service's database now: that is "

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -44,11 +45,22 @@ def situation_of(service: Service, run: RunRow) -> Situation:
     return situation(draft, keyrings_of(service), log, needed=run.needed, now=service.now())
 
 
-def settle(service: Service, run_id: str) -> None:
+class DoneNow(NamedTuple):
+    """What a person has just done, which brings a release to a state: recorded in the transaction that enters it."""
+
+    state: RunState
+    act: str
+    person_id: int
+    detail: dict[str, Any]
+
+
+def settle(service: Service, run_id: str, done: DoneNow | None = None) -> None:
     """Enter what is signed, counts, and is not in the database: decisions, the edition, a revocation.
 
     Nearly always there is nothing. The caller holds the release (`alone`).
 
+    Args:
+      done: what the caller has just done; without it, what is entered is recorded as the service's own act.
     Raises:
       As `situation_of`, where there is something to enter; ServiceUnavailable: the database does not answer.
     """
@@ -56,11 +68,11 @@ def settle(service: Service, run_id: str) -> None:
     with service.database.reading() as session:
         run = released(session, run_id)
     if RunState(run.state) != RunState.REVOKED and is_listed(service, run):
-        _to_state(service, run_id, RunState.REVOKED, "enter_revocation", edition=run.edition)
+        _to_state(service, run_id, RunState.REVOKED, "enter_revocation", edition=run.edition, done=done)
     elif RunState(run.state) == RunState.APPROVED and edition_of(service, run_id).is_dir():
         found = verify_folder(edition_of(service, run_id), keyrings_of(service), service.now(), Expected("public"))
         if found.draft == run.manifest:
-            _to_state(service, run_id, RunState.PUBLISHED, "enter_edition", edition=found.manifest)
+            _to_state(service, run_id, RunState.PUBLISHED, "enter_edition", edition=found.manifest, done=done)
 
 
 def is_listed(service: Service, run: RunRow) -> bool:
@@ -74,14 +86,18 @@ def is_listed(service: Service, run: RunRow) -> bool:
     return any(entry is not None and not entry.successor for entry in entries)
 
 
-def _to_state(service: Service, run_id: str, state: RunState, act: str, *, edition: str | None) -> None:
+def _to_state(
+    service: Service, run_id: str, state: RunState, act: str, *, edition: str | None, done: DoneNow | None
+) -> None:
     with service.database.writing() as session:
         run = session.get_one(RunRow, run_id)
         if state not in NEXT[RunState(run.state)]:
             return
         now, run.edition = service.now(), edition
         to_state(session, run, state, now)
-        record(session, act, f"run {run_id}", person_id=None, at=now, edition=edition)
+        own = done if done is not None and done.state == state else DoneNow(state, act, 0, {})
+        by = own.person_id or None
+        record(session, own.act, f"run {run_id}", person_id=by, at=now, edition=edition, **own.detail)
 
 
 def _settle_decisions(service: Service, run_id: str) -> None:

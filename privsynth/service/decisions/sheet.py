@@ -11,6 +11,7 @@ from privsynth.approvals.verdict import ReportVerdicts
 from privsynth.errors import PrivsynthError
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
+from privsynth.service.decisions.comparing import ComparedRow, compared
 from privsynth.service.decisions.deciding import asks_password
 from privsynth.service.decisions.release import alone, released
 from privsynth.service.decisions.settling import settle, situation_of
@@ -32,7 +33,7 @@ class DecisionPage:
       verdicts: of the policy and the checks; None where they cannot be read.
       uncounted: signed files beside the release that do not count, with the reason.
       missing: decisions that the log has and that are gone.
-      earlier: the last release of the same dataset that was published, if there is one.
+      earlier: the last release of the same dataset that was published, if there is one; `compared` has both.
       mine: whether the caller asked for this release, and so decides nothing.
       key_elsewhere: whether only the public half of the caller's key is here, so that they sign elsewhere.
       asks_password: whether it has to be typed again.
@@ -45,6 +46,7 @@ class DecisionPage:
     uncounted: tuple[Read, ...]
     missing: tuple[MissingDecision, ...]
     earlier: RunRow | None
+    compared: list[ComparedRow]
     mine: bool
     key_elsewhere: bool
     asks_password: bool
@@ -95,6 +97,7 @@ def decision_page(service: Service, caller: Caller, run_id: str) -> DecisionPage
         run=run, gone=gone, problem=problem, verdicts=None if stands is None else stands.verdicts,
         uncounted=tuple(one for one in (() if stands is None else stands.read) if one.digest not in entered),
         missing=() if stands is None else stands.missing or (), earlier=earlier,
+        compared=[] if earlier is None else compared(service, run, earlier),
         mine=run.submitter_id == caller.person_id,
         key_elsewhere=is_elsewhere(service, caller.key), asks_password=asks_password(service, caller),
     )  # fmt: skip

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from privsynth.errors import InputError, NotAllowed
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
-from privsynth.service.decisions.release import released, seen_release
+from privsynth.service.decisions.release import released
 from privsynth.service.decisions.settling import is_listed
 from privsynth.service.record import record
 from privsynth.service.roles import Act
@@ -92,16 +92,9 @@ def withdraw_offer(service: Service, caller: Caller, offer_id: int) -> Offer:
     return offer
 
 
-def offers_of(service: Service, caller: Caller, run_id: str) -> list[Offer]:
-    """Return the offers of a release, the newest first.
-
-    Raises:
-      InputError: there is no such release that the person may see.
-    """
-    caller.require(Act.SEE_OFFERS)
-    with service.database.reading() as session:
-        seen_release(session, caller, run_id)
-        return list(session.scalars(select(Offer).where(Offer.run_id == run_id).order_by(Offer.id.desc())))
+def offers_in(session: Session, run_id: str) -> list[Offer]:
+    """Return the offers of a release, the newest first; the caller has asked whether the person may see them."""
+    return list(session.scalars(select(Offer).where(Offer.run_id == run_id).order_by(Offer.id.desc())))
 
 
 def offered(service: Service, secret: str) -> Offer:
@@ -136,10 +129,19 @@ def begin_download(service: Service, secret: str) -> Offer:
     """
     with service.database.writing() as session:
         offer = _good(service, session, secret)
-        if offer.accepted_at is None:
-            raise NotAllowed("accept the terms first, on the page of the link")
+        require_accepted(offer)
         record(session, "download", f"run {offer.run_id}", person_id=None, at=service.now(), offer=offer.id)
     return offer
+
+
+def require_accepted(offer: Offer) -> None:
+    """Return if somebody accepted the terms.
+
+    Raises:
+      NotAllowed: nobody did.
+    """
+    if offer.accepted_at is None:
+        raise NotAllowed("accept the terms first, on the page of the link")
 
 
 def _good(service: Service, session: Session, secret: str) -> Offer:

@@ -11,19 +11,18 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from privsynth.errors import LedgerError, VerificationError
+from privsynth.errors import LedgerError
 from privsynth.ledger.events import fold
 from privsynth.ledger.ledger import Ledger
 from privsynth.ledger.names import identity
 from privsynth.service.context import Service
+from privsynth.service.decisions.comparing import report_of
 from privsynth.service.decisions.release import draft_of
 from privsynth.service.erasure.words import OUTSIDE_UNKNOWN, promise_words, state_words
 from privsynth.service.retention.items import RetentionItem, items
 from privsynth.service.retention.look_up import deletions_of
 from privsynth.service.states import HAS_RELEASE, RunState
 from privsynth.service.store.runs import Offer, RunRow, SourceRow
-from privsynth.signing._files import MAX_MANIFEST_BYTES, digest_file, parse_manifest, read_limited
-from privsynth.signing.checks.promise import read_report
 
 _A_DAY = timedelta(days=1)  # days of people are those of their zone; a day more on both sides holds all zones
 
@@ -120,18 +119,9 @@ def _told(service: Service, session: Session, run: RunRow, kept: Mapping[str, Re
 
 
 def _guarantee(public: Path, run: RunRow) -> Mapping[str, Any] | None:
-    """Return the guarantee in a public report, if its bytes are those that the run's manifest lists."""
-    try:
-        if digest_file(public / "manifest.json").sha256 != run.manifest:
-            return None
-        listed = parse_manifest(read_limited(public / "manifest.json", MAX_MANIFEST_BYTES))
-        report = read_report(public / "report.json", listed["report.json"].sha256)
-    except (OSError, KeyError, VerificationError):
-        return None
-    if not isinstance(report, Mapping):
-        return None
-    found = report.get("guarantee")
-    return found if isinstance(found, Mapping) else {}
+    report = report_of(public, run.manifest)
+    found = None if report is None else report.get("guarantee") or {}
+    return found if found is None or isinstance(found, Mapping) else {}
 
 
 def _officer(session: Session, run: RunRow, kept: Mapping[str, RetentionItem]) -> str:

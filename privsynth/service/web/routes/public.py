@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 
 from privsynth.errors import InputError
 from privsynth.service.delivery.archive import archive_of
-from privsynth.service.delivery.offers import accept_terms, begin_download, offered
+from privsynth.service.delivery.offers import accept_terms, begin_download, offered, require_accepted
 from privsynth.service.delivery.public import public_keyring, public_verify_page, revocations
 from privsynth.service.web.pages import page
 from privsynth.service.web.routes.delivery import archive_answer
@@ -37,9 +37,9 @@ def accept_form(service: ServiceHere, secret: str) -> Response:
 @router.get("/download/{secret}/release.zip")
 def download(service: ServiceHere, secret: str) -> Response:
     """Send the edition."""
-    offered(service, secret)
-    offer = begin_download(service, secret)
-    return archive_answer(offer.run, archive_of(service, offer.run))
+    require_accepted(offer := offered(service, secret))
+    archive = archive_of(service, offer.run)  # what cannot be sent is not on record as downloaded
+    return archive_answer(begin_download(service, secret).run, archive)
 
 
 @router.get("/verify.html")

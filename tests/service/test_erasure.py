@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -98,6 +99,16 @@ def test_a_public_part_that_was_changed_promises_nothing(deciders, admin):
     report.write_bytes(report.read_bytes().replace(b'"epsilon": 3.0', b'"epsilon": 0.1'))
     _, found = ask(deciders, admin)
     assert "nothing is promised" in found.releases[0].promise[0]
+
+
+def test_what_a_rule_will_delete_is_not_said_to_be_gone(deciders, admin):
+    deciders.decide("ann", "rejected")
+    (release,) = ask(deciders, admin)[1].releases
+    assert release.officer == "kept; no rule deletes it"
+    told = deciders.service.settings.model_copy(update={"keep_officer_days": 730, "keep_rejected_days": 90})
+    deciders.service = replace(deciders.service, settings=told)
+    (release,) = ask(deciders, admin)[1].releases
+    assert release.officer == f"kept; a rule deletes it on {deciders.clock() + timedelta(days=90):%Y-%m-%d}"
 
 
 def test_programs_ask_and_read(deciders, admin):

@@ -128,12 +128,13 @@ def _officer(session: Session, run: RunRow, kept: Mapping[str, RetentionItem]) -
     for one in deletions_of(session, run.id):
         if one.item.startswith(("officer-", "draft-")):
             return f"deleted on {one.begun_at:%Y-%m-%d}"
-    item = kept.get(f"officer-{run.id}")
-    if item is None:
+    found = [item for item in (kept.get(f"{kind}-{run.id}") for kind in ("officer", "draft")) if item is not None]
+    if not found:
         return "kept: people still decide on this release"
-    if item.hold is not None:
-        return f"held back from deletion: {item.hold.reason}"
-    return "kept; no rule deletes it" if item.due_at is None else f"deleted on {item.due_at:%Y-%m-%d}, by rule"
+    if held := next((item.hold for item in found if item.hold is not None), None):
+        return f"held back from deletion: {held.reason}"
+    due = min((item.due_at for item in found if item.due_at is not None), default=None)
+    return "kept; no rule deletes it" if due is None else f"kept; a rule deletes it on {due:%Y-%m-%d}"
 
 
 def _outside(service: Service, session: Session, dataset: str) -> str:

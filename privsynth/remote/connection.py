@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -76,7 +77,7 @@ class Connection:
     """A service, and who asks it.
 
     Args:
-      token: returns the token; asked for with the first request.
+      token: returns the token; called once, for the first request.
       warn: takes a sentence for the person who waits.
     """
 
@@ -88,7 +89,7 @@ class Connection:
         *,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self.server, self._token, self._warn, self._warned = server, token, warn, False
+        self.server, self._token, self._warn, self._warned = server, cache(token), warn, False
         self._http = httpx.Client(
             base_url=f"{server.base}/api/v1", follow_redirects=False, transport=transport,
             timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S), headers={"user-agent": f"privsynth/{__version__}"},

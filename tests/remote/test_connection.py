@@ -129,6 +129,15 @@ def test_an_archive_that_unpacks_to_more_than_is_taken_is_refused(tmp_path):
         download_edition(asking(lambda _: httpx.Response(200)), "r", tmp_path / "out", 2)
 
 
+def test_the_token_is_asked_for_once():
+    asked = []
+    answer = httpx.MockTransport(lambda _: httpx.Response(200, json={}))
+    connection = Connection(ServerAddress(HERE), lambda: asked.append(1) or "psy_x", lambda _: None, transport=answer)
+    connection.get("/me")
+    connection.get("/me")
+    assert asked == [1]
+
+
 def test_another_version_is_told_of_once():
     told: list[str] = []
     asked = asking(lambda _: httpx.Response(200, json={}, headers={"privsynth-version": "9.9"}), told)

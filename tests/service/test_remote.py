@@ -74,6 +74,7 @@ def test_a_plan_spends_nothing_and_says_when_little_can_be_learned(at):
     few = ("plan", "Admissions 2024", "--epsilon", 0.01, "--expect-rows", 20)
     assert "little" in at.sam(*few, code=8).stderr
     assert at.sam.json("budget", "show")["found"][0]["spent_epsilon"] == 0
+    assert "the ledger would refuse" in at.sam(*ASK, "--epsilon", 11, code=4).stderr
 
 
 def test_a_run_is_asked_for_once_followed_and_ends_with_its_exit_code(at, monkeypatch):
@@ -82,7 +83,7 @@ def test_a_run_is_asked_for_once_followed_and_ends_with_its_exit_code(at, monkey
     assert (run["state"], at.sam.json(*ASK, "--once", "monday", "--no-wait")["id"]) == ("queued", run["id"])
     assert worker_of(at.service).once()
     followed = at.sam("runs", "follow", run["id"])
-    assert "to decide" in followed.stdout
+    assert "to_decide" in followed.stdout
     assert at.sam.json("runs", "show", run["id"])["exit_code"] == 0
     assert "admissions" in at.sam("budget", "show", "admissions").stdout
     assert "not published" in at.sam("download", run["id"], "--out", "x", code=3).stderr
@@ -152,7 +153,7 @@ def office(deciders, tmp_path):
 def test_a_release_is_decided_on_published_offered_downloaded_and_revoked_from_terminals(office, tmp_path, monkeypatch):
     monkeypatch.setenv("PRIVSYNTH_PASSPHRASE", PASSPHRASE)
     ann, bob, sue = office.ann, office.bob, office.sue
-    assert "to decide" in office.rita("status", RUN, code=3).stdout
+    assert "to_decide" in office.rita("status", RUN, code=3).stdout
     office.rita("approve", RUN, "--meaning", "changes", "--comment", "say which year")
     assert ann.json("approve", RUN, "--meaning", "approved")["approvals"] == 1
     assert bob.json("approve", RUN, "--meaning", "approved")["state"] == "approved"
@@ -194,5 +195,5 @@ def test_people_keys_and_the_record_are_kept_from_a_terminal(institution, tmp_pa
         assert "Ben" in ask("people", "list").stdout
         assert "has no key yet" in keeper("keys", "enter", boss.person_id, "01234567", code=2).stderr
         assert keeper.json("keys", "list") == {"found": []}
-        assert "deactivate person" in ask("record", "list", "--about", "person", "--most", 1).stdout
+        assert "deactivate_person" in ask("record", "list", "--about", "person", "--most", 1).stdout
         assert ask.json("record", "check")["damaged"] is None

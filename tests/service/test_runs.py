@@ -10,7 +10,7 @@ from service.people import form_token
 from service.releases import SMALL, desk, worker_of
 from sqlalchemy import select
 
-from privsynth.errors import InputError, NotAllowed
+from privsynth.errors import BudgetExceeded, InputError, NotAllowed
 from privsynth.ledger.ledger import Ledger
 from privsynth.service.roles import Act, Role
 from privsynth.service.runs.look_up import one_run, some_runs
@@ -98,7 +98,7 @@ def test_a_failure_is_a_sentence_of_the_pipeline_without_the_place(institution, 
 def test_a_request_that_makes_no_sense_is_refused_before_it_waits(institution, tmp_path):
     at = desk(institution, tmp_path)
     wrong = SMALL.model_copy(update={"generator": "marginal", "epsilon": 11.0})
-    with pytest.raises(InputError, match="the ledger would refuse"):
+    with pytest.raises(BudgetExceeded, match="the ledger would refuse"):
         submit_release(at.service, at.submitter, at.source.id, wrong, purpose="a course")
     with pytest.raises(InputError, match="what the release is for"):
         submit_release(at.service, at.submitter, at.source.id, SMALL, purpose=" ")

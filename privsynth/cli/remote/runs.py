@@ -8,7 +8,7 @@ import click
 
 from privsynth.cli.remote.server import connected, json_option, print_facts, print_rows, run_argument
 from privsynth.cli.terminal.output import progress, say
-from privsynth.errors import STOPPED, ServiceUnavailable
+from privsynth.errors import STOPPED, CheckFailed, ServiceUnavailable
 
 if TYPE_CHECKING:
     from privsynth.remote.connection import Connection
@@ -94,7 +94,10 @@ def followed(asked: Connection, run_id: str) -> None:
     except ServiceUnavailable as problem:
         raise ServiceUnavailable(f"{problem}. {run_id} may go on all the same. {_how(asked, run_id)}") from None
     print_run(run)
-    context.exit(exit_code_of(run))
+    code = exit_code_of(run)
+    if code == CheckFailed.exit_code:
+        say("A check of the public figures failed, and the report says which. People decide all the same.", err=True)
+    context.exit(code)
 
 
 def _how(asked: Connection, run_id: str) -> str:

@@ -115,4 +115,4 @@ def _cell(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(_cell(one) for one in value)
     text = str(value)
-    return text[:19].replace("T", " ") if text[10:11] == "T" and text[:4].isdigit() else text.replace("_", " ")
+    return text[:19].replace("T", " ") if text[10:11] == "T" and text[:4].isdigit() else text

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
 
-from privsynth.errors import STOPPED, InputError, NotAllowed, PrivsynthError
+from privsynth.errors import STOPPED, BudgetExceeded, InputError, NotAllowed, PrivsynthError
 from privsynth.ledger.ledger import Ledger
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
@@ -149,7 +149,7 @@ def _the_same(before: RunRow, source_id: int, settings: str, purpose: str) -> Ru
 def _require_room(service: Service, source: SourceRow, request: ReleaseRequest) -> None:
     over = Ledger.chosen(service.home).over_cap(source.dataset, epsilon=request.epsilon, delta=request.delta)
     if over is not None:
-        raise InputError(f"the ledger would refuse this release. {over}".rstrip("."))
+        raise BudgetExceeded(f"the ledger would refuse this release. {over}".rstrip("."))
 
 
 def source_and_origin(service: Service, source_id: int) -> tuple[SourceRow, SourcePlace]:

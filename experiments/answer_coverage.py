@@ -23,7 +23,8 @@ from privsynth.generators.marginal.fitted import FitSettings
 from privsynth.generators.marginal.generator import MarginalGenerator
 from privsynth.pipeline.learning.learn import learn
 from privsynth.pipeline.learning.request import Request
-from privsynth.pipeline.linked.learn import LinkedRequest, learn_linked
+from privsynth.pipeline.linked.learn import learn_linked
+from privsynth.pipeline.linked.one_table.stage import LinkedRequest
 from privsynth.pipeline.linked.plan import make_linked_plan
 from privsynth.pipeline.linked.views import table_schema, view_types
 from privsynth.pipeline.spending_plan import make_plan

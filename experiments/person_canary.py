@@ -20,7 +20,8 @@ import pyarrow as pa
 
 from privsynth.generators.marginal.fitted import FitSettings
 from privsynth.generators.marginal.generator import MarginalGenerator
-from privsynth.pipeline.linked.learn import LinkedRequest, learn_linked
+from privsynth.pipeline.linked.learn import learn_linked
+from privsynth.pipeline.linked.one_table.stage import LinkedRequest
 from privsynth.pipeline.linked.plan import make_linked_plan
 from privsynth.pipeline.linked.views import table_schema, view_types
 from privsynth.privacy.accounting import gdp_mu

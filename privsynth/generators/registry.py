@@ -110,6 +110,24 @@ class LearnsHistories(Protocol):
         ...
 
 
+@runtime_checkable
+class MovesShares(FittedGenerator, Protocol):
+    """A fitted model that can be brought to other shares of one attribute; post-processing."""
+
+    @property
+    def measured(self) -> Sequence[Any]:
+        """The released tables that it was fitted to."""
+        ...
+
+    def shares(self, attribute: int) -> np.ndarray:
+        """Return (size,) shares of an attribute's codes among rows that are drawn."""
+        ...
+
+    def with_shares(self, attribute: int, shares: np.ndarray) -> MovesShares:
+        """Return the model with other shares of an attribute's codes."""
+        ...
+
+
 @dataclass(frozen=True)
 class GeneratorInfo:
     """What a person should know before choosing a generator, and where it lives.

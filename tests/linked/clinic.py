@@ -11,7 +11,8 @@ import pyarrow as pa
 from privsynth.generators.marginal.fitted import FitSettings
 from privsynth.generators.marginal.generator import MarginalGenerator
 from privsynth.generators.registry import Generator, LearnsHistories
-from privsynth.pipeline.linked.learn import LinkedRequest, learn_linked
+from privsynth.pipeline.linked.learn import learn_linked
+from privsynth.pipeline.linked.one_table.stage import LinkedRequest
 from privsynth.pipeline.linked.plan import LinkedPlan, make_linked_plan
 from privsynth.pipeline.linked.views import table_schema, view_types
 from privsynth.privacy.budget import Bill, Budget

@@ -12,7 +12,7 @@ from privsynth.codecs.bins import Bins
 from privsynth.codecs.columns import CategoryCodec, NumberCodec
 from privsynth.codecs.decoded_rows import Decoded, DecodedRows
 from privsynth.pipeline.linked.changes import changes_of, is_narrow
-from privsynth.pipeline.linked.first_and_later import FIRST, share_of_first
+from privsynth.pipeline.linked.one_table.first_and_later import FIRST, share_of_first
 from privsynth.sampling.linked.by_place import FirstRows, FittedByPlace
 from privsynth.sampling.linked.changes import Followed, followed_columns, hidden_changes
 from privsynth.sampling.linked.draw import draw_linked

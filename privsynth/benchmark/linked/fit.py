@@ -15,7 +15,8 @@ from privsynth.generators.registry import load_generator
 from privsynth.generators.sdv import LinkedFrames, reference_tables
 from privsynth.pipeline.inputs import physical_types
 from privsynth.pipeline.learning.request import Request
-from privsynth.pipeline.linked.learn import LinkedRequest, learn_linked
+from privsynth.pipeline.linked.learn import learn_linked
+from privsynth.pipeline.linked.one_table.stage import LinkedRequest
 from privsynth.pipeline.linked.outlook import plan_of_tables
 from privsynth.privacy.budget import Bill, Budget
 from privsynth.privacy.mechanisms import GaussianMechanisms

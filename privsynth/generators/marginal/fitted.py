@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,6 +19,7 @@ MODEST_HEIGHT, LEAST_COMPONENTS = 750, 256  # up to so many codes all components
 # What a model file may hold: rows carry the number of their component in 16 bits while they are shuffled, and the codes
 # of an attribute have to be told apart from none.
 MAX_COMPONENTS, LEAST_SUM = 1 << 16, 1e-6
+RAKING_STEPS, LEAST_SHARE = 8, 1e-9  # after which wanted shares are met to within a thousandth
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +84,24 @@ class FittedMarginal:
     def complete(self, known: np.ndarray, evidence: Mapping[int, np.ndarray], rng: np.random.Generator) -> np.ndarray:
         """Return rows that agree with what is known (see `generators.conditional.complete`)."""
         return complete_mixture(self._products, known, evidence, rng)
+
+    def shares(self, attribute: int) -> np.ndarray:
+        """Return (size,) shares of an attribute's codes among rows that are drawn."""
+        return self.p[:, self._block(attribute)].mean(axis=0, dtype=np.float64)
+
+    def with_shares(self, attribute: int, shares: np.ndarray) -> FittedMarginal:
+        """Return the mixture with other shares of an attribute's codes, raked inside each component."""
+        p, block = self.p.astype(np.float64), self._block(attribute)
+        wanted = np.maximum(shares, 0.0) / max(float(np.maximum(shares, 0.0).sum()), 1e-300)
+        for _ in range(RAKING_STEPS):
+            p[:, block] *= wanted / np.maximum(p[:, block].mean(axis=0), 1e-12)
+            p[:, block] += LEAST_SHARE * wanted  # a component may have had nothing but what is to be gone
+            p[:, block] /= p[:, block].sum(axis=1, keepdims=True)
+        return replace(self, p=p.astype(np.float32))
+
+    def _block(self, attribute: int) -> slice:
+        start = sum(self.sizes[:attribute])
+        return slice(start, start + self.sizes[attribute])
 
     @cached_property
     def _products(self) -> Products:

@@ -24,7 +24,9 @@ from privsynth.codecs.parsed_table import clean_frame, parse_table
 from privsynth.domain import linking
 from privsynth.findings.finding import Finding
 from privsynth.pipeline.audits.refit import plain_frame
-from privsynth.pipeline.linked.learn import LinkedRequest, PublicTables, link_people, table_schema
+from privsynth.pipeline.linked.learn import PublicTables, link_people
+from privsynth.pipeline.linked.one_table.stage import LinkedRequest
+from privsynth.pipeline.linked.views import table_schema
 from privsynth.progress import Progress
 from privsynth.randomness import KeyedFunction
 from privsynth.report.records.inside import AuditRun

@@ -11,7 +11,8 @@ from privsynth.codecs.synthetic_rows import SyntheticRows
 from privsynth.findings.finding import Finding
 from privsynth.findings.usability import Usability
 from privsynth.pipeline.config import REPORT_SHARE
-from privsynth.pipeline.linked.learn import LinkedRequest, PublicTables
+from privsynth.pipeline.linked.learn import PublicTables
+from privsynth.pipeline.linked.one_table.stage import LinkedRequest
 from privsynth.pipeline.linked.outlook import neighbours
 from privsynth.pipeline.linked.views import table_schema
 from privsynth.pipeline.usability.headline import Judged, usability_of

@@ -26,7 +26,8 @@ from privsynth.pipeline.config import SynthesizeConfig
 from privsynth.pipeline.environment import Environment
 from privsynth.pipeline.linked.audit import LinkedAudited, audit_linked
 from privsynth.pipeline.linked.inputs import OpenedTables, open_linked
-from privsynth.pipeline.linked.learn import LinkedRequest, PublicTables, learn_linked
+from privsynth.pipeline.linked.learn import PublicTables, learn_linked
+from privsynth.pipeline.linked.one_table.stage import LinkedRequest
 from privsynth.pipeline.linked.outlook import (
     generator_of_rows,
     hopeless,

@@ -29,7 +29,7 @@ from privsynth.generators.marginal import measure
 from privsynth.pipeline.learning import columns
 from privsynth.pipeline.linked import learn as core
 from privsynth.pipeline.linked import views
-from privsynth.pipeline.linked.plan import MechanismsOfTable
+from privsynth.pipeline.linked.plan import LinkedPlan, MechanismsOfTable
 
 MOVED = "moved by|more keys than rows"
 
@@ -145,12 +145,12 @@ def test_what_one_table_leaves_is_passed_on_twice(monkeypatch):
 
 
 def test_each_table_takes_the_whole_delta(monkeypatch):
-    real = core.LinkedPlan.of_table
+    real = LinkedPlan.of_table
 
     def of_table(self, table, current=None):
         return replace(real(self, table, current), discovery_delta=self.whole.discovery_delta)
 
-    monkeypatch.setattr(core.LinkedPlan, "of_table", of_table)
+    monkeypatch.setattr(LinkedPlan, "of_table", of_table)
     with pytest.raises(BudgetExceeded):
         learn(Recording(1), as_text(clinic()))
 

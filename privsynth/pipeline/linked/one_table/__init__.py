@@ -1,0 +1,1 @@
+"""Learning one of the linked tables, given those above it."""

@@ -166,6 +166,7 @@ class Day(Walk):
         self.admin.get_by_label("run.published").check()
         self.press(self.admin, "Register")
         self.go(self.admin, "/webhooks/1")
+        self.go(self.admin, "/erasure")
         self.go(self.sam, run)
         self.press(page, "Sign out")
 

@@ -129,6 +129,19 @@ def test_a_worker_and_a_process_that_are_killed_leave_a_run_that_the_next_one_se
     here.check(step, RunState.INTERRUPTED)
 
 
+def test_a_run_that_was_lost_before_the_clock_was_set_back_is_settled_at_once(world, clock):
+    here = world("drawn")
+    other = here.start_other_worker()
+    job = here.job()
+    other.kill()
+    other.wait()
+    os.kill(job, signal.SIGKILL)
+    here.wait_for_its_end()
+    clock.move(days=-1)
+    recover(here.service)
+    here.check("drawn", RunState.INTERRUPTED)
+
+
 @pytest.mark.parametrize("step", ["begun", "reserved", "drawn"])
 def test_a_process_ends_by_itself_when_its_worker_is_killed(world, clock, step):
     here = world(step)

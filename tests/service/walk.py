@@ -21,7 +21,8 @@ SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clie
 # What is served to browsers and is no page: a style, files, and what leads to the provider with which people sign in.
 NO_PAGES = {
     "/style.css", "/favicon.svg", "/keyring.json", "/revocations.json", "/download/{secret}/release.zip",
-    "/runs/{run_id}/edition.zip", "/retention/certificates/{deletion_id}", "/sign-in/provider", "/sign-in/answer",
+    "/runs/{run_id}/edition.zip", "/retention/certificates/{deletion_id}",
+    "/erasure/{number}", "/sign-in/provider", "/sign-in/answer",
 }  # fmt: skip
 
 

@@ -63,8 +63,16 @@ def back_up(settings: ServiceSettings, home: Path, target: Path) -> str:
                 shutil.copytree(home / name, target / name)
             elif (home / name).exists():
                 shutil.copy2(home / name, target / name)
-    except OSError as problem:
-        raise folder_error(target, problem) from None
+    except BaseException as problem:
+        shutil.rmtree(
+            target, ignore_errors=True
+        )  # half a copy would be taken for one, and would be in the way of the next
+        if isinstance(problem, shutil.Error):  # of copytree: it lists what happened to each file
+            problem = problem.args[0][0][2] if isinstance(problem.args[0], list) else problem
+            raise OutputError(f"{target} cannot be written: {problem}") from None
+        if isinstance(problem, OSError):
+            raise folder_error(target, problem) from None
+        raise
     finally:
         os.umask(old)
     also = "" if not settings.database else " The database is not in it: copy it with pg_dump."

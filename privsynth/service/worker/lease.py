@@ -9,7 +9,7 @@ from datetime import timedelta
 from enum import Enum
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from privsynth.errors import ServiceUnavailable
 from privsynth.service.context import Service
@@ -87,8 +87,14 @@ def end(service: Service, run_id: str, worker: str | None, outcome: RunOutcome) 
 
 
 def abandoned(service: Service) -> list[tuple[str, str | None]]:
-    """Return the runs of whose workers nothing was heard for longer than a lease, each with its worker."""
-    late = select(RunRow.id, RunRow.worker).where(RunRow.state == RunState.RUNNING, RunRow.lease_until < service.now())
+    """Return the runs of whose workers nothing was heard for longer than a lease, each with its worker.
+
+    A lease that ends later than any that is given now is of a clock that was set back: nothing is known of its worker.
+    """
+    now = service.now()
+    late = select(RunRow.id, RunRow.worker).where(
+        RunRow.state == RunState.RUNNING, or_(RunRow.lease_until < now, RunRow.lease_until > now + LEASE)
+    )  # fmt: skip
     with service.database.reading() as session:
         return [(run_id, worker) for run_id, worker in session.execute(late)]
 

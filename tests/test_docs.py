@@ -179,7 +179,10 @@ def test_options_in_the_text_exist(page):
     foreign = {"--require-hashes", "--no-deps", "--no-compile", "--upgrade", "--index-url"}  # of pip
     foreign |= {"--tables", "--cpu-seconds", "--cpu-minutes"}  # these and the next of the programs in benchmarks/
     foreign |= {"--profiles-dir", "--select"}  # of dbt
-    foreign |= {"--peers", "--peers-only", "--take"}
+    foreign |= {"--peers", "--peers-only", "--take", "--moments", "--seed", "--real"}
+    # Of PostgreSQL, adduser's relatives, apt, kubectl and helm, with which a service is installed.
+    foreign |= {"--yes", "--pwprompt", "--owner", "--encoding", "--template", "--system", "--create-home", "--home-dir"}
+    foreign |= {"--from-literal", "--set"}
     text = TEXTS[page].partition(MARK)[0]
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= all_options() | foreign
 

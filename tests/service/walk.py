@@ -20,8 +20,8 @@ UNFOLD = "document.querySelectorAll('details').forEach(part => part.open = true)
 SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 # What is served to browsers and is no page: a style, files, and what leads to the provider with which people sign in.
 NO_PAGES = {
-    "/style.css", "/favicon.svg", "/keyring.json", "/revocations.json", "/download/{secret}/release.zip",
-    "/runs/{run_id}/edition.zip", "/retention/certificates/{deletion_id}",
+    "/style.css", "/my-key/challenge", "/favicon.svg", "/keyring.json", "/revocations.json",
+    "/download/{secret}/release.zip", "/runs/{run_id}/edition.zip", "/retention/certificates/{deletion_id}",
     "/erasure/{number}", "/sign-in/provider", "/sign-in/answer",
 }  # fmt: skip
 

@@ -64,7 +64,7 @@ def first_secret(service: Service) -> str | None:
 
 def _bound(settings: ServiceSettings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # With its protocol named: asyncio switches Nagle's algorithm off on no other socket, and an answer waits 40 ms then.
+    # With its protocol: asyncio switches Nagle's algorithm off on no other socket, and answers would wait for 40 ms.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -56,8 +56,8 @@ class ServiceSettings(BaseModel):
     )
     upload_megabytes: int = Field(2048, ge=1, le=1_000_000, description="Largest file that may be uploaded, in MB.")
     keep_uploads_days: int = Field(
-        0, ge=0, le=36_500, description="An uploaded file is deleted so many days after its last run, and its source "
-        "retired; 0: when somebody retires the source.",
+        0, ge=0, le=36_500, description="An uploaded file is deleted so many days after its last run or schedule, and "
+        "its source retired; never while an active schedule reads it. 0: when somebody retires the source.",
     )  # fmt: skip
     keep_officer_days: int = Field(
         0, ge=0, le=36_500, description="The officer's part of a release is deleted so many days after the last "

@@ -26,7 +26,7 @@ def full(*args, **more):
 def test_a_full_disk_leaves_neither_file_nor_row(deciders, monkeypatch):
     monkeypatch.setattr(decisions, "atomic_write", full)
     answer = deciders.decide("ann", "approved")
-    assert answer.status_code == 422
+    assert answer.status_code == 503
     assert "No space left on device" in answer.text
     assert (deciders.rows(), deciders.files(), deciders.acts("decide")) == ([], [], [])
 
@@ -58,7 +58,7 @@ def test_a_log_that_cannot_be_written_leaves_neither_file_nor_row(deciders, monk
 
     monkeypatch.setattr(TransparencyLog, "append", unavailable)
     answer = deciders.decide("ann", "approved")
-    assert "its disk is full. Nothing was decided" in answer.text
+    assert (answer.status_code, "its disk is full. Nothing was decided" in answer.text) == (503, True)
     assert (deciders.rows(), deciders.files(), deciders.acts("decide")) == ([], [], [])
 
 

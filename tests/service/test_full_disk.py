@@ -14,8 +14,9 @@ from service.releases import SMALL, desk, worker_of
 from sqlalchemy import event
 
 from privsynth.editions import publishing as editions
-from privsynth.errors import OutputError, ServiceUnavailable
+from privsynth.errors import LedgerUnavailable, OutputError, ServiceUnavailable
 from privsynth.ledger.ledger import Ledger
+from privsynth.ledger.stores import folder
 from privsynth.service.oversight.backup import back_up
 from privsynth.service.roles import Act
 from privsynth.service.runs.look_up import one_run, some_runs
@@ -28,6 +29,10 @@ from privsynth.workspace import PARTIAL
 
 def full(*_args, **_more):
     raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def away(*_args, **_more):
+    raise LedgerUnavailable("its disk is full")
 
 
 @pytest.fixture
@@ -71,14 +76,31 @@ def test_a_submission_that_the_database_has_no_room_for_is_none(institution, tmp
     assert len(some_runs(at.service, at.submitter)) == made + 1
 
 
-def test_an_upload_that_the_disk_has_no_room_for_leaves_no_file(institution, tmp_path, monkeypatch):
+@pytest.mark.parametrize("where", ["write", "fsync"])
+def test_an_upload_that_the_disk_has_no_room_for_leaves_no_file(institution, tmp_path, monkeypatch, where):
     at = desk(institution, tmp_path)
     bearer = {"authorization": f"Bearer {new_token(at.service, at.admin, 'x', frozenset({Act.REGISTER_SOURCE}), 1)}"}
-    monkeypatch.setattr(uploads.os, "write", full)
+    monkeypatch.setattr(uploads.os, where, full)
     query = {"name": "More", "dataset": "more", "file_name": "a.csv"}
     answer = institution.browser().post("/api/v1/sources/upload", params=query, content=b"a\n1\n", headers=bearer)
-    assert (answer.status_code, "is full" in answer.text) == (422, True)
+    assert (answer.status_code, answer.json()["exit_code"], "is full" in answer.text) == (503, 7, True)
+    form = {"form_token": at.admin.form_token, "name": "More", "dataset": "more"}
+    page = institution.browser("ada").post("/sources/upload", data=form, files={"file": ("a.csv", b"a\n1\n")})
+    assert (page.status_code, "is full" in page.text) == (503, True)
     assert list((at.service.folder / "uploads").iterdir()) == []
+
+
+def test_a_ledger_that_cannot_be_used_is_away_and_refuses_nothing(institution, tmp_path, monkeypatch):
+    at = desk(institution, tmp_path)
+    scopes = frozenset({Act.SEE_BUDGET, Act.SCHEDULE})
+    bearer = {"authorization": f"Bearer {new_token(at.service, at.submitter, 'x', scopes, 1)}"}
+    monkeypatch.setattr(folder.FolderStore, "read", away)
+    answer = institution.browser().get("/api/v1/budgets", headers=bearer)
+    assert (answer.status_code, answer.json()) == (503, {"error": "its disk is full", "exit_code": 7})
+    form = {"form_token": at.submitter.form_token, "source": at.source.id, "epsilon": 1, "purpose": "p",
+            "every": "month", "first": "2026-12-31", "at": "06:00"}  # fmt: skip
+    page = institution.browser("sam").post("/schedules", data=form)
+    assert (page.status_code, "Its disk is full." in page.text) == (503, True)
 
 
 LIMITED_JOB = """
@@ -112,7 +134,7 @@ def test_an_edition_that_the_disk_has_no_room_for_is_not_published(deciders, mon
     with monkeypatch.context() as patch:
         patch.setattr(editions.shutil if where == "copyfile" else os, where, full)
         answer = deciders.post("ann", f"/runs/{RUN}/publish")
-    assert 'class="problem"' in answer.text
+    assert (answer.status_code, 'class="problem"' in answer.text) == (503, True)
     assert deciders.run().state == RunState.APPROVED
     assert not (deciders.draft.parent / "edition").exists()
     assert not list(deciders.service.home.rglob(f"*{PARTIAL}*"))

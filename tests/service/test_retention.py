@@ -6,12 +6,15 @@ import json
 import os
 import signal
 from dataclasses import replace
+from datetime import date, time
 
 import pytest
-from pipeline.admissions import admissions, run
+import yaml
+from pipeline.admissions import admissions, run, schema
 from service.deciders import RUN
 from service.people import PASSWORD
 from service.prepared import each_database
+from service.releases import SMALL
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
@@ -25,9 +28,12 @@ from privsynth.service.retention.holds import lift_hold, place_hold, retention_p
 from privsynth.service.retention.sweep import sweep
 from privsynth.service.retention.tombstones import remove_files
 from privsynth.service.roles import Act, Role
+from privsynth.service.schedules.acts import make_schedule, pause_schedule, resume_schedule
+from privsynth.service.schedules.rhythm import Rhythm
+from privsynth.service.schedules.yearly import set_yearly_budget
 from privsynth.service.settings import ServiceSettings
 from privsynth.service.sign_in import sign_in
-from privsynth.service.sources.registry import NewSource, retire_source
+from privsynth.service.sources.registry import NewSource, declare_schema, retire_source
 from privsynth.service.sources.uploads import Upload, wipe_lost_uploads
 from privsynth.service.store.database import ServiceDatabase
 from privsynth.service.store.people import SignInAttempt
@@ -110,6 +116,61 @@ def test_an_upload_goes_after_its_last_use_and_its_source_with_it(kept, clock):
     assert sweep(kept.service) == 1
     with kept.service.database.reading() as session:
         assert session.get_one(SourceRow, kept.source.id).retired_at == clock()
+
+
+@pytest.fixture
+def scheduled(kept):
+    """An upload that a yearly schedule reads; files of uploads are kept 30 days."""
+    kept.settings(keep_uploads_days=30)
+    ann = kept.institution.person("ann", Role.APPROVER)
+    kept.sam = kept.institution.person("sam", Role.SUBMITTER)
+    set_yearly_budget(kept.service, ann, "admissions", epsilon=3, delta=1e-6)
+    declare_schema(kept.service, kept.admin, kept.source.id, yaml.safe_dump(schema()))
+    yearly = Rhythm(every="year", first=date(2026, 11, 30), at=time(6))
+    kept.schedule = make_schedule(kept.service, kept.sam, kept.source.id, SMALL, yearly, purpose="the registry")
+    return kept
+
+
+@each_database
+def test_an_upload_stays_while_an_active_schedule_reads_it_and_the_days_begin_when_it_pauses(scheduled, clock):
+    kept = scheduled
+    assert "when it is not in use any more" in kept.institution.browser("aud").get("/retention").text
+    clock.move(days=300)
+    assert sweep(kept.service) == 0
+    (item,) = retention_page(kept.service, kept.admin).items
+    assert (item.due_at, item.busy) == (None, True)
+    with pytest.raises(InputError, match="in use"):
+        deleting.delete_early(kept.service, kept.admin, item.name, "a wish")
+    pause_schedule(kept.service, kept.sam, kept.schedule.id)
+    clock.move(days=29)
+    assert sweep(kept.service) == 0
+    clock.move(days=2)
+    assert sweep(kept.service) == 1
+    with pytest.raises(InputError, match="is retired"):
+        resume_schedule(kept.service, kept.sam, kept.schedule.id)
+
+
+def test_a_source_that_somebody_retires_goes_although_a_schedule_reads_it(scheduled):
+    retire_source(scheduled.service, scheduled.admin, scheduled.source.id)
+    assert sweep(scheduled.service) == 1
+    assert scheduled.files() == []
+
+
+def test_a_schedule_that_is_resumed_meanwhile_keeps_the_upload(scheduled, clock, monkeypatch):
+    kept = scheduled
+    pause_schedule(kept.service, kept.sam, kept.schedule.id)
+    clock.move(days=31)
+    real = deleting.files_of
+
+    def resumed(service, item):
+        resume_schedule(kept.service, kept.sam, kept.schedule.id)
+        return real(service, item)
+
+    monkeypatch.setattr(deleting, "files_of", resumed)
+    with pytest.raises(InputError, match="in use by now"):
+        sweep(kept.service)
+    assert len(kept.files()) == 1
+    assert kept.deletions() == []
 
 
 def test_what_is_held_stays_until_the_hold_is_lifted(kept):

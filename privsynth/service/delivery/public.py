@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from privsynth.approvals.revocations import MAX_BYTES
 from privsynth.approvals.revoking import LIST
-from privsynth.errors import InputError
+from privsynth.errors import InputError, OutputError
 from privsynth.pages.verification import verify_page
 from privsynth.service.context import Service
 from privsynth.signing._files import read_limited
@@ -26,11 +26,12 @@ def revocations(service: Service) -> bytes:
     """Return the signed list of releases that must not be used any more.
 
     Raises:
-      InputError: nothing was ever revoked, or the list cannot be read.
+      InputError: nothing was ever revoked.
+      OutputError: the list cannot be read.
     """
     try:
         return read_limited(service.home / LIST, MAX_BYTES)
     except FileNotFoundError:
         raise InputError("nothing was revoked here yet") from None
     except OSError as problem:
-        raise InputError(f"the list of revocations cannot be read: {problem.strerror}") from None
+        raise OutputError(f"the list of revocations cannot be read: {problem.strerror}") from None

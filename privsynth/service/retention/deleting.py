@@ -26,7 +26,7 @@ from privsynth.service.decisions.publishing import own_maker_key
 from privsynth.service.decisions.release import alone
 from privsynth.service.record import record
 from privsynth.service.retention.certificate import certificate_of, digest_of_offer, row_of
-from privsynth.service.retention.items import RetentionItem, files_of, items
+from privsynth.service.retention.items import RetentionItem, files_of, items, runs_read, schedules_read
 from privsynth.service.retention.tombstones import certificate_path, remove_files, tombstones
 from privsynth.service.roles import Act
 from privsynth.service.sources.places import place_of, seal_place
@@ -70,8 +70,9 @@ def delete_early(service: Service, caller: Caller, name: str, reason: str) -> De
             item = known_item(service, session, name)
         if item.hold is not None or item.busy:
             raise InputError(
-                "this is held back from deletion" if item.hold else "this is in use: wait until it has ended"
-            )
+                "this is held back from deletion" if item.hold
+                else "this is in use: wait until what uses it has ended, or retire a source that schedules use"
+            )  # fmt: skip
         number = _begin(service, item, caller.person_id, reason)
         if number is None:
             raise InputError("its file is not there any more: there is nothing to delete")
@@ -138,7 +139,7 @@ def _begin(service: Service, item: RetentionItem, person_id: int | None, reason:
     """Write down what is to be deleted, with digests; return the number of the deletion, None where nothing is there.
 
     Raises:
-      InputError: it is held by now.
+      InputError: it is held or in use by now.
     """
     now = service.now()
     try:
@@ -156,6 +157,8 @@ def _begin(service: Service, item: RetentionItem, person_id: int | None, reason:
             found = {} if offer is None else {item.name: digest_of_offer(offer)}
         if item.kind == "upload":
             source = session.get_one(SourceRow, item.row)
+            if source.id in runs_read(session) | schedules_read(session):
+                raise InputError("this is in use by now: wait until what uses it has ended")
             source.retired_at = source.retired_at or now  # nobody asks for a release of what is going
             if not found:
                 source.place = seal_place(service, source.name, "")

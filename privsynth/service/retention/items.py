@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import func, select
+from sqlalchemy import String, cast, func, literal, select
 from sqlalchemy.orm import Session
 
 from privsynth.approvals.decisions import FOLDER as DECISIONS
@@ -15,7 +15,8 @@ from privsynth.service.context import Service
 from privsynth.service.sources.places import place_of
 from privsynth.service.states import BUSY, RunState
 from privsynth.service.store.retention import DeletionRow, HoldRow
-from privsynth.service.store.runs import Offer, RunRow, SourceRow
+from privsynth.service.store.runs import Offer, RecordedAct, RunRow, SourceRow
+from privsynth.service.store.schedules import ScheduleRow, ScheduleState
 from privsynth.signing._files import list_tree
 
 _DECIDED = (RunState.PUBLISHED, RunState.REJECTED, RunState.REVOKED)
@@ -32,9 +33,9 @@ class RetentionItem:
       name: "upload-…", "officer-…", "draft-…", "left-…" or "offer-…": a kind, and a name that no other thing ever has.
       what: in words.
       rule: which rule deletes it, in words.
-      due_at: when the rule does; None where no rule does.
+      due_at: when the rule does; None where no rule does, or nobody knows yet when.
       hold: that keeps it from being deleted, if there is one.
-      busy: a run reads it now.
+      busy: a run reads it now, an active schedule will, or an offer has not ended.
       run_id: of the run that it belongs to; None for an upload.
       row: number of its source or offer; None for files of a run.
     """
@@ -104,21 +105,48 @@ def _held(item: RetentionItem, hold: HoldRow | None) -> RetentionItem:
     return item if hold is None else RetentionItem(**{**vars(item), "hold": hold})
 
 
+def runs_read(session: Session) -> set[int]:
+    """Return the numbers of the sources that a run reads, or will."""
+    return set(session.scalars(select(RunRow.source_id).where(RunRow.state.in_(BUSY))))
+
+
+def schedules_read(session: Session) -> set[int]:
+    """Return the numbers of the sources that an active schedule will read; a retired one is read no more."""
+    reads = select(ScheduleRow.source_id).where(ScheduleRow.state == ScheduleState.ACTIVE)
+    return set(session.scalars(reads.join(SourceRow).where(SourceRow.retired_at.is_(None))))
+
+
+def _last_uses(session: Session) -> dict[int, datetime]:
+    """Return number of a source -> when a run of it was last asked for, or something was last done to its schedules.
+
+    So a schedule that pauses leaves the time of the rule to resume it.
+    """
+    runs = select(RunRow.source_id, func.max(RunRow.made_at)).group_by(RunRow.source_id)
+    about = literal("schedule ") + cast(ScheduleRow.id, String)
+    acts = select(ScheduleRow.source_id, func.max(RecordedAct.at)).join(RecordedAct, RecordedAct.about == about)
+    found: dict[int, datetime] = {}
+    for source, at in [*session.execute(runs), *session.execute(acts.group_by(ScheduleRow.source_id))]:
+        found[source] = max(at, found.get(source, at))
+    return found
+
+
 def _uploads(service: Service, session: Session) -> Iterator[RetentionItem]:
     days = service.settings.keep_uploads_days
-    used = dict(session.execute(select(RunRow.source_id, func.max(RunRow.made_at)).group_by(RunRow.source_id)).all())
-    busy = set(session.scalars(select(RunRow.source_id).where(RunRow.state.in_(BUSY))))
+    used, busy, scheduled = _last_uses(session), runs_read(session), schedules_read(session)
     for source in session.scalars(select(SourceRow).where(SourceRow.kind == "upload")):
         origin = place_of(service, source)
         if not origin:
             continue  # it is gone
         last = max(source.made_at, used.get(source.id, source.made_at))
-        due, rule = _after(days, last), f"an uploaded file is deleted {days} days after its last run"
+        due, rule = _after(days, last), f"an uploaded file is deleted {days} days after its last run or schedule"
+        rule = rule if days else ""
+        if source.id in scheduled:
+            due = None  # its last use is still to come
         if source.retired_at is not None:
             due, rule = source.retired_at, "an uploaded file is deleted when its source is retired"
         yield RetentionItem(
             name=f"upload-{Path(origin).name.partition('.')[0]}", what=f"the uploaded file of the source {source.name}",
-            dataset=source.dataset, rule=rule if due else "", due_at=due, busy=source.id in busy, row=source.id,
+            dataset=source.dataset, rule=rule, due_at=due, busy=source.id in busy | scheduled, row=source.id,
         )  # fmt: skip
 
 

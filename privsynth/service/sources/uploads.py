@@ -15,7 +15,7 @@ from typing import Self
 
 from sqlalchemy import select
 
-from privsynth.errors import InputError, OutputError
+from privsynth.errors import InputError
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
 from privsynth.service.roles import Act
@@ -82,20 +82,24 @@ class Upload:
             while part:
                 part = part[os.write(self._file, part) :]
         except OSError as problem:
-            raise OutputError(str(folder_error(self._service.folder, problem))) from None
+            raise folder_error(self._service.folder, problem) from None
 
     def keep(self, new: NewSource) -> SourceRow:
         """Register what was sent as a source.
 
         Raises:
           InputError: as `register_source`.
+          OutputError: the disk is full.
         """
         new = replace(new, kind="upload")
         check_new(new)
         twin = twin_of(self._service, self._caller, new, partial(cmp, self._path, shallow=False))
         if twin is not None:
             return twin
-        os.fsync(self._file)
+        try:
+            os.fsync(self._file)
+        except OSError as problem:  # some file systems find only now that there is no room
+            raise folder_error(self._service.folder, problem) from None
         source = add_source(self._service, self._caller, new, str(self._path.resolve()))
         self._kept = True
         return source

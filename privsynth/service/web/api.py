@@ -38,7 +38,7 @@ _MEANINGS = {
     409: "It cannot be done now; the sentence says why.",
     422: "What was sent cannot be used.",
     429: "There were too many requests; the header Retry-After says in how many seconds they are served again.",
-    503: "The database or the ledger does not answer now; nothing was changed.",
+    503: "The database, the ledger, the log of releases or the disk cannot be used now; the sentence says why.",
 }
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": meaning} for status, meaning in _MEANINGS.items()

@@ -8,10 +8,10 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from privsynth import __version__
-from privsynth.errors import InputError, NotAllowed, PrivsynthError, TooManyRequests
+from privsynth.errors import InputError, NotAllowed, PrivsynthError, ServiceUnavailable, TooManyRequests
 from privsynth.service.context import Service
 from privsynth.service.web import uploads
-from privsynth.service.web.pages import error_page, icon, is_api, status_of, stylesheet
+from privsynth.service.web.pages import AWAY, error_page, icon, is_api, status_of, stylesheet
 from privsynth.service.web.protection import Protection
 from privsynth.service.web.rates import AddressLimit, RateLimit
 from privsynth.service.web.routes import ROUTERS
@@ -48,7 +48,9 @@ def _answer(request: Request, status: int, sentence: str, exit_code: int = Input
 
 def _refused(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, PrivsynthError)
-    response = _answer(request, status_of(problem), str(problem), problem.exit_code)
+    away = isinstance(problem, AWAY)  # who asks a service cannot free its disk: the same request can succeed later
+    code = ServiceUnavailable.exit_code if away else problem.exit_code
+    response = _answer(request, status_of(problem), str(problem), code)
     if isinstance(problem, TooManyRequests):
         response.headers["retry-after"] = str(problem.retry_after_s)
     return response

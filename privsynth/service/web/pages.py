@@ -12,14 +12,25 @@ from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from privsynth.errors import InputError, NotAllowed, PrivsynthError, ServiceUnavailable, TooManyRequests
+from privsynth.errors import (
+    InputError,
+    LedgerUnavailable,
+    LogUnavailable,
+    NotAllowed,
+    OutputError,
+    PrivsynthError,
+    ServiceUnavailable,
+    TooManyRequests,
+)
 from privsynth.pages.templates import templates_dir
 from privsynth.service.caller import Caller
 from privsynth.service.roles import Act
 
+# What the service cannot use now: its database, its ledger, its log, its disk. Nothing that was sent is to blame.
+AWAY = (ServiceUnavailable, LedgerUnavailable, LogUnavailable, OutputError)
 # What went wrong -> the status of the answer; the first that fits counts.
-STATUS: tuple[tuple[type[PrivsynthError], int], ...] = (
-    (NotAllowed, 403), (TooManyRequests, 429), (ServiceUnavailable, 503), (InputError, 422), (PrivsynthError, 409),
+STATUS: tuple[tuple[type[PrivsynthError] | tuple[type[PrivsynthError], ...], int], ...] = (
+    (NotAllowed, 403), (TooManyRequests, 429), (AWAY, 503), (InputError, 422), (PrivsynthError, 409),
 )  # fmt: skip
 
 
@@ -60,6 +71,11 @@ def _sentence(text: object) -> str:
 def _words(name: object) -> str:
     """Return the name of a state, a role or an act as words."""
     return str(name).replace("_", " ")
+
+
+def said_of(problem: Exception | None) -> tuple[int, str]:
+    """Return the status of a page that says what is wrong, and the words; 200 and "" where nothing is."""
+    return (200, "") if problem is None else (status_of(problem), str(problem))
 
 
 def page(name: str, caller: Caller | None = None, *, status: int = 200, **facts: Any) -> HTMLResponse:

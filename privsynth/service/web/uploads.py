@@ -15,7 +15,7 @@ from privsynth.service.roles import Act
 from privsynth.service.sources.registry import NewSource
 from privsynth.service.sources.uploads import Upload
 from privsynth.service.web.api import api_router
-from privsynth.service.web.routes.sources import SourceFacts, facts_of, sources_with_problem
+from privsynth.service.web.routes.sources import SourceFacts, facts_of, sources_answer
 from privsynth.service.web.streamed_form import StreamedForm, read_form
 from privsynth.service.web.visitors import Program, ServiceHere, Visitor, require_form
 
@@ -49,7 +49,7 @@ async def upload_form(request: Request, service: ServiceHere, caller: Visitor) -
             )  # fmt: skip
             source = await run_in_threadpool(uploads[0].keep, new)
         except InputError as problem:
-            return await run_in_threadpool(sources_with_problem, service, caller, str(problem))
+            return await run_in_threadpool(sources_answer, service, caller, problem)
     return RedirectResponse(f"/sources/{source.id}", 303)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form
 from fastapi.responses import RedirectResponse, Response
@@ -28,7 +28,7 @@ from privsynth.service.schedules.rhythm import Rhythm
 from privsynth.service.schedules.yearly import dataset_years, set_yearly_budget
 from privsynth.service.sources.registry import all_sources
 from privsynth.service.web.api import Number
-from privsynth.service.web.pages import page, status_of
+from privsynth.service.web.pages import page, said_of
 from privsynth.service.web.routes.runs import Asked, Purpose, SentOnce
 from privsynth.service.web.visitors import FormVisitor, ServiceHere, Visitor
 
@@ -53,33 +53,34 @@ def _rhythm(told: dict[str, str]) -> Rhythm:
 
 
 def _list(service: Service, caller: Caller, problem: Exception | None = None) -> Response:
-    schedules, years, said = some_schedules(service, caller), [], "" if problem is None else str(problem)
+    schedules, years = some_schedules(service, caller), []
+    status, said = said_of(problem)
     try:
         years = dataset_years(service, caller)
     except BudgetError as unread:  # the schedules are told all the same
         said = said or str(unread)
-    status = 200 if problem is None else status_of(problem)
     return page("schedules.html", caller, status=status, schedules=schedules, years=years, problem=said)
 
 
-def _new(service: Service, caller: Caller, source_id: int | None, told: dict[str, str], **more: object) -> Response:
+def _new(
+    service: Service, caller: Caller, source_id: int | None, told: dict[str, str], *,
+    problem: Exception | None = None, **more: object,
+) -> Response:  # fmt: skip
     caller.require(Act.SCHEDULE)
     known = [source for source in all_sources(service, caller) if source.retired_at is None]
     chosen = next((source for source in known if source.id == source_id), None)
-    facts = {"problem": "", "plan": None, "purpose": "", "once": secrets.token_urlsafe(16), **more}
+    facts = {"plan": None, "purpose": "", "once": secrets.token_urlsafe(16), **more}
+    status, said = said_of(problem)
     return page(
-        "new_schedule.html", caller, status=422 if facts["problem"] else 200, sources=known, source=chosen, told=told,
+        "new_schedule.html", caller, status=status, problem=said, sources=known, source=chosen, told=told,
         generators=generators_to_choose(), zone=service.settings.time_zone, **facts,
     )  # fmt: skip
 
 
 def _one(service: Service, caller: Caller, schedule_id: int, problem: Exception | None = None) -> Response:
     row = one_schedule(service, caller, schedule_id)
-    status = 200 if problem is None else status_of(problem)
-    return page(
-        "schedule.html", caller, status=status, one=row, asked=json.loads(row.settings),
-        problem="" if problem is None else str(problem),
-    )  # fmt: skip
+    status, said = said_of(problem)
+    return page("schedule.html", caller, status=status, one=row, asked=json.loads(row.settings), problem=said)
 
 
 @router.get("/schedules")
@@ -106,11 +107,11 @@ def plan_form(
     once: SentOnce = "",
 ) -> Response:
     """Show the next dates and what a year costs; nothing is spent, and nothing is kept."""
-    kept = {"purpose": purpose, "once": once or secrets.token_urlsafe(16)}
+    kept: dict[str, Any] = {"purpose": purpose, "once": once or secrets.token_urlsafe(16)}
     try:
         plan = plan_schedule(service, caller, source, request_of(told), _rhythm(when))
     except (InputError, BudgetError) as problem:
-        return _new(service, caller, source, told | when, problem=str(problem), **kept)
+        return _new(service, caller, source, told | when, problem=problem, **kept)
     return _new(service, caller, source, told | when, plan=plan, **kept)
 
 
@@ -129,7 +130,7 @@ def schedule_form(
         asked, rhythm = request_of(told), _rhythm(when)
         row = make_schedule(service, caller, source, asked, rhythm, purpose=purpose, once=once)
     except (InputError, BudgetError) as problem:
-        return _new(service, caller, source, told | when, problem=str(problem), purpose=purpose, once=once)
+        return _new(service, caller, source, told | when, problem=problem, purpose=purpose, once=once)
     return RedirectResponse(f"/schedules/{row.id}", 303)
 
 

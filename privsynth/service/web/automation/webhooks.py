@@ -12,7 +12,7 @@ from privsynth.service.caller import Caller
 from privsynth.service.context import Service
 from privsynth.service.store.webhooks import WebhookState
 from privsynth.service.web.api import Number
-from privsynth.service.web.pages import page
+from privsynth.service.web.pages import page, said_of
 from privsynth.service.web.visitors import FormVisitor, ServiceHere, Visitor
 from privsynth.service.webhooks.acts import (
     one_webhook,
@@ -28,12 +28,13 @@ from privsynth.service.webhooks.events import EVENTS
 router = APIRouter(include_in_schema=False)
 
 
-def _list(service: Service, caller: Caller, told: dict[str, object] | None = None, problem: str = "") -> Response:
+def _list(
+    service: Service, caller: Caller, told: dict[str, object] | None = None, problem: Exception | None = None
+) -> Response:
     facts = {"label": "", "url": "", "chosen": [], **(told or {})}
     found = webhooks(service, caller)
-    return page(
-        "webhooks.html", caller, status=422 if problem else 200, webhooks=found, events=EVENTS, problem=problem, **facts
-    )
+    status, said = said_of(problem)
+    return page("webhooks.html", caller, status=status, webhooks=found, events=EVENTS, problem=said, **facts)
 
 
 def _one(service: Service, caller: Caller, webhook_id: int, *, secret: str = "") -> Response:
@@ -59,7 +60,7 @@ def register_form(
     try:
         row, secret = register_webhook(service, caller, label=label, url=url, events=events or [])
     except InputError as problem:
-        return _list(service, caller, {"label": label, "url": url, "chosen": events or []}, str(problem))
+        return _list(service, caller, {"label": label, "url": url, "chosen": events or []}, problem)
     return _one(service, caller, row.id, secret=secret)
 
 

@@ -15,7 +15,7 @@ from privsynth.service.decisions.deciding import TypedProof, decide
 from privsynth.service.decisions.reports import officer_report, public_report
 from privsynth.service.decisions.sheet import decision_page
 from privsynth.service.web.api import RunId
-from privsynth.service.web.pages import page, status_of
+from privsynth.service.web.pages import page, said_of
 from privsynth.service.web.visitors import FormVisitor, ServiceHere, Visitor, address_of
 
 router = APIRouter(include_in_schema=False)
@@ -41,7 +41,7 @@ def decision_page_answer(
         told = decision_page(service, caller, run_id)
     except PrivsynthError as unseen:
         raise (problem or unseen) from None
-    status, said = (200, "") if problem is None else (status_of(problem), str(problem))
+    status, said = said_of(problem)
     return page("decide.html", caller, status=status, told=told, run=told.run, problem=said, comment=comment)
 
 

@@ -18,7 +18,7 @@ from privsynth.service.delivery.archive import begin_own_download, file_name
 from privsynth.service.delivery.offers import LONGEST_DAYS, WantedOffer, make_offer, withdraw_offer
 from privsynth.service.store.runs import RunRow
 from privsynth.service.web.api import Number, RunId
-from privsynth.service.web.pages import page, status_of
+from privsynth.service.web.pages import page, said_of
 from privsynth.service.web.visitors import FormVisitor, ServiceHere, Visitor, address_of, base_address
 
 router = APIRouter(include_in_schema=False)
@@ -38,10 +38,10 @@ def _page(
         told = hand_out_page(service, caller, run_id)
     except PrivsynthError as unseen:
         raise (problem or unseen) from None
-    status = 200 if problem is None else status_of(problem)
+    status, said = said_of(problem)
     return page(
         "hand_out.html", caller, status=status, told=told, run=told.run, now=service.now(), longest=LONGEST_DAYS,
-        problem="" if problem is None else str(problem), link=link,
+        problem=said, link=link,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from privsynth.service.caller import Caller
 from privsynth.service.context import Service
 from privsynth.service.keys.people import PersonKey, all_keys, enter_key, key_of, make_own_key, own_key, revoke
 from privsynth.service.web.api import LARGEST, Number, Sent, api_router
-from privsynth.service.web.pages import page
+from privsynth.service.web.pages import page, said_of
 from privsynth.service.web.visitors import FormVisitor, Program, ServiceHere, Visitor
 
 router = APIRouter(include_in_schema=False)
@@ -38,12 +38,14 @@ def my_key_form(service: ServiceHere, caller: FormVisitor, passphrase: Secret, a
             raise InputError("the two passphrases differ: type the same one twice")
         make_own_key(service, caller, passphrase)
     except InputError as problem:
-        return page("my_key.html", caller, status=422, key=own_key(service, caller), problem=str(problem))
+        status, said = said_of(problem)
+        return page("my_key.html", caller, status=status, key=own_key(service, caller), problem=said)
     return RedirectResponse("/my-key", 303)
 
 
-def _keys(service: Service, caller: Caller, *, problem: str = "", status: int = 200) -> Response:
-    return page("keys.html", caller, status=status, keys=all_keys(service, caller), problem=problem)
+def _keys(service: Service, caller: Caller, problem: Exception | None = None) -> Response:
+    status, said = said_of(problem)
+    return page("keys.html", caller, status=status, keys=all_keys(service, caller), problem=said)
 
 
 @router.get("/keys")
@@ -58,7 +60,7 @@ def enter_form(service: ServiceHere, caller: FormVisitor, person_id: Number, tol
     try:
         enter_key(service, caller, person_id, told)
     except InputError as problem:
-        return _keys(service, caller, problem=str(problem), status=422)
+        return _keys(service, caller, problem)
     return RedirectResponse("/keys", 303)
 
 
@@ -68,7 +70,7 @@ def revoke_form(service: ServiceHere, caller: FormVisitor, keyid: KeyId, reason:
     try:
         revoke(service, caller, keyid, reason)
     except InputError as problem:
-        return _keys(service, caller, problem=str(problem), status=422)
+        return _keys(service, caller, problem)
     return RedirectResponse("/keys", 303)
 
 

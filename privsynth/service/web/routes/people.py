@@ -16,7 +16,7 @@ from privsynth.service.people import add_person, change_roles, deactivate, every
 from privsynth.service.roles import Role
 from privsynth.service.store.people import Person
 from privsynth.service.web.api import Number, Once, Sent, api_router
-from privsynth.service.web.pages import page
+from privsynth.service.web.pages import page, said_of
 from privsynth.service.web.visitors import FormVisitor, Program, ServiceHere, Visitor, base_address
 
 router = APIRouter(include_in_schema=False)
@@ -29,9 +29,10 @@ def welcome_link(request: Request, service: Service, secret: str) -> str:
     return f"{base_address(request, service)}/welcome/{secret}"
 
 
-def _people(service: Service, caller: Caller, *, link: str = "", problem: str = "", status: int = 200) -> Response:
+def _people(service: Service, caller: Caller, *, link: str = "", problem: Exception | None = None) -> Response:
     people = everybody(service, caller)
-    return page("people.html", caller, status=status, people=people, roles=list(Role), link=link, problem=problem)
+    status, said = said_of(problem)
+    return page("people.html", caller, status=status, people=people, roles=list(Role), link=link, problem=said)
 
 
 @router.get("/people")
@@ -53,7 +54,7 @@ def add_form(
     try:
         _, secret = add_person(service, caller, name, display, set(roles))
     except InputError as problem:
-        return _people(service, caller, problem=str(problem), status=422)
+        return _people(service, caller, problem=problem)
     return _people(service, caller, link=welcome_link(request, service, secret))
 
 

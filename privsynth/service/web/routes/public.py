@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
-from privsynth.errors import InputError
+from privsynth.errors import InputError, OutputError
 from privsynth.service.delivery.archive import archive_of
 from privsynth.service.delivery.offers import accept_terms, begin_download, offered, require_accepted
 from privsynth.service.delivery.public import public_keyring, public_verify_page, revocations
@@ -62,5 +62,7 @@ def revoked(service: ServiceHere) -> Response:
     """Send the signed list of revocations."""
     try:
         return Response(revocations(service), media_type="application/json", headers=_ATTACHED)
+    except OutputError:
+        raise  # that it cannot be read does not say that nothing was revoked
     except InputError as problem:
         raise HTTPException(404, str(problem)) from None

@@ -23,7 +23,7 @@ from privsynth.service.sources.registry import all_sources
 from privsynth.service.states import BUSY, HAS_RELEASE, RunState
 from privsynth.service.store.runs import RunRow
 from privsynth.service.web.api import LARGEST, Once, RunId, Sent, api_router
-from privsynth.service.web.pages import page
+from privsynth.service.web.pages import page, said_of
 from privsynth.service.web.visitors import FormVisitor, Program, ServiceHere, Visitor
 
 router = APIRouter(include_in_schema=False)
@@ -59,15 +59,18 @@ Purpose = Annotated[str, Form(max_length=4000)]
 SentOnce = Annotated[str, Form(max_length=100)]
 
 
-def _new(service: Service, caller: Caller, source_id: int | None, told: dict[str, str], **more: object) -> Response:
+def _new(
+    service: Service, caller: Caller, source_id: int | None, told: dict[str, str], *,
+    problem: Exception | None = None, **more: object,
+) -> Response:  # fmt: skip
     """Return the form with what was typed, and what is said of it."""
     caller.require(Act.SUBMIT)
     known = [source for source in all_sources(service, caller) if source.retired_at is None]
     chosen = next((source for source in known if source.id == source_id), None)
-    facts = {"problem": "", "plans": [], "purpose": "", "once": secrets.token_urlsafe(16), **more}
-    status = 422 if facts["problem"] else 200
+    facts = {"plans": [], "purpose": "", "once": secrets.token_urlsafe(16), **more}
+    status, said = said_of(problem)
     return page(
-        "new_run.html", caller, status=status, sources=known, source=chosen, told=told,
+        "new_run.html", caller, status=status, problem=said, sources=known, source=chosen, told=told,
         generators=generators_to_choose(), **facts,
     )  # fmt: skip
 
@@ -96,11 +99,11 @@ def plan_form(
     once: SentOnce = "",
 ) -> Response:
     """Show what releases would cost and resolve; nothing is spent."""
-    kept = {"purpose": purpose, "once": once or secrets.token_urlsafe(16)}
+    kept: dict[str, Any] = {"purpose": purpose, "once": once or secrets.token_urlsafe(16)}
     try:
         plans = plan_release(service, caller, source, request_of(told))
     except InputError as problem:
-        return _new(service, caller, source, told, problem=str(problem), **kept)
+        return _new(service, caller, source, told, problem=problem, **kept)
     return _new(service, caller, source, told, plans=plans, **kept)
 
 
@@ -117,7 +120,7 @@ def submit_form(
     try:
         run = submit_release(service, caller, source, request_of(told), purpose=purpose, once=once)
     except (InputError, BudgetError) as problem:
-        return _new(service, caller, source, told, problem=str(problem), purpose=purpose, once=once)
+        return _new(service, caller, source, told, problem=problem, purpose=purpose, once=once)
     return RedirectResponse(f"/runs/{run.id}", 303)
 
 

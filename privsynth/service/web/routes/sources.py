@@ -25,7 +25,7 @@ from privsynth.service.sources.registry import (
 )
 from privsynth.service.store.runs import SourceRow
 from privsynth.service.web.api import Number, Sent, api_router
-from privsynth.service.web.pages import page
+from privsynth.service.web.pages import page, said_of
 from privsynth.service.web.visitors import FormVisitor, Program, ServiceHere, Visitor
 
 router = APIRouter(include_in_schema=False)
@@ -35,37 +35,31 @@ Short = Annotated[str, Form(max_length=200)]
 Long = Annotated[str, Form(max_length=10_000)]
 
 
-def _sources(service: Service, caller: Caller, *, problem: str = "", status: int = 200) -> Response:
+def sources_answer(service: Service, caller: Caller, problem: Exception | None = None) -> Response:
+    """Return the page of sources, with what is wrong with a new one, if anything."""
     found = all_sources(service, caller)
-    settings = service.settings
+    status, said = said_of(problem)
     return page(
-        "sources.html",
-        caller,
-        status=status,
-        sources=found,
-        settings=settings,
-        problem=problem,
+        "sources.html", caller, status=status, sources=found, settings=service.settings, problem=said,
         presets=shipped_schemas(),
-    )
+    )  # fmt: skip
 
 
-def sources_with_problem(service: Service, caller: Caller, problem: str) -> Response:
-    """Return the page of sources, with what is wrong with a new one."""
-    return _sources(service, caller, problem=problem, status=422)
-
-
-def _source(service: Service, caller: Caller, source_id: Number, *, text: str = "", problem: str = "") -> Response:
+def _source(
+    service: Service, caller: Caller, source_id: Number, *, text: str = "", problem: Exception | None = None
+) -> Response:
     source = one_source(service, caller, source_id)
+    status, said = said_of(problem)
     return page(
-        "source.html", caller, status=422 if problem else 200, source=source, text=text or source.schema,
-        options=json.loads(source.options), problem=problem,
+        "source.html", caller, status=status, source=source, text=text or source.schema,
+        options=json.loads(source.options), problem=said,
     )  # fmt: skip
 
 
 @router.get("/sources")
 def sources_page(service: ServiceHere, caller: Visitor) -> Response:
     """Show all sources, and forms for a new one."""
-    return _sources(service, caller)
+    return sources_answer(service, caller)
 
 
 @router.post("/sources")
@@ -90,7 +84,7 @@ def register_form(
     try:
         source = register_source(service, caller, new)
     except InputError as problem:
-        return _sources(service, caller, problem=str(problem), status=422)
+        return sources_answer(service, caller, problem)
     return RedirectResponse(f"/sources/{source.id}", 303)
 
 
@@ -111,7 +105,7 @@ def declare_form(
     try:
         declare_schema(service, caller, source_id, declared)
     except InputError as problem:
-        return _source(service, caller, source_id, text=declared, problem=str(problem))
+        return _source(service, caller, source_id, text=declared, problem=problem)
     return RedirectResponse(f"/sources/{source_id}", 303)
 
 

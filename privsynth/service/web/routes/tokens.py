@@ -15,19 +15,20 @@ from privsynth.service.context import Service
 from privsynth.service.roles import Act
 from privsynth.service.tokens import LONGEST_DAYS, new_token, own_tokens, revoke_token
 from privsynth.service.web.api import Number, api_router
-from privsynth.service.web.pages import page
+from privsynth.service.web.pages import page, said_of
 from privsynth.service.web.visitors import FormVisitor, Program, ServiceHere, Visitor
 
 router = APIRouter(include_in_schema=False)
 api = api_router("Tokens")
 
 
-def _tokens(service: Service, caller: Caller, *, secret: str = "", problem: str = "", status: int = 200) -> Response:
+def _tokens(service: Service, caller: Caller, *, secret: str = "", problem: Exception | None = None) -> Response:
+    status, said = said_of(problem)
     scopes = [act for act in Act if caller.may(act)]
     tokens = own_tokens(service, caller)
     return page(
         "tokens.html", caller, status=status, tokens=tokens, scopes=scopes, longest=LONGEST_DAYS, secret=secret,
-        problem=problem,
+        problem=said,
     )  # fmt: skip
 
 
@@ -49,7 +50,7 @@ def token_form(
     try:
         secret = new_token(service, caller, label, frozenset(scopes or ()), days)
     except InputError as problem:
-        return _tokens(service, caller, problem=str(problem), status=422)
+        return _tokens(service, caller, problem=problem)
     return _tokens(service, caller, secret=secret)
 
 

@@ -17,7 +17,7 @@ from privsynth.service.decisions.offline import decision_request, enter_signed
 from privsynth.service.keys.attaching import attach_key, challenge
 from privsynth.service.keys.people import own_key
 from privsynth.service.web.api import RunId, Sent, api_router
-from privsynth.service.web.pages import page, status_of
+from privsynth.service.web.pages import page, said_of
 from privsynth.service.web.routes.deciding_api import DecidedRelease, decided_facts
 from privsynth.service.web.routes.decisions import decision_page_answer
 from privsynth.service.web.visitors import FormVisitor, Program, ServiceHere, Visitor, address_of
@@ -46,8 +46,8 @@ def attach_form(service: ServiceHere, caller: FormVisitor, proof: Signed) -> Res
     try:
         attach_key(service, caller, proof)
     except PrivsynthError as problem:
-        key = own_key(service, caller)
-        return page("my_key.html", caller, status=status_of(problem), key=key, problem=str(problem))
+        status, said = said_of(problem)
+        return page("my_key.html", caller, status=status, key=own_key(service, caller), problem=said)
     return RedirectResponse("/my-key", 303)
 
 

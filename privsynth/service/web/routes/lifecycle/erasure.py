@@ -26,7 +26,7 @@ from privsynth.service.erasure.acts import (
 from privsynth.service.roles import Act
 from privsynth.service.store.retention import ErasureRow
 from privsynth.service.web.api import api_router
-from privsynth.service.web.pages import page, status_of
+from privsynth.service.web.pages import page, said_of
 from privsynth.service.web.routes.lifecycle.retention import statement_answer
 from privsynth.service.web.visitors import FormVisitor, Program, ServiceHere, Visitor
 
@@ -39,7 +39,7 @@ Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
 def _page(
     service: Service, caller: Caller, *, answer: ErasureAnswer | None = None, problem: PrivsynthError | None = None
 ) -> Response:
-    status, said = (200, "") if problem is None else (status_of(problem), str(problem))
+    status, said = said_of(problem)
     told = [(one, json.loads(one.datasets)) for one in answers(service, caller)]
     return page(
         "erasure.html", caller, status=status, answers=told, datasets=datasets_of(service, caller), answer=answer,

@@ -17,7 +17,7 @@ from privsynth.service.retention.deleting import delete_early
 from privsynth.service.retention.holds import certificate, lift_hold, place_hold, retention_page
 from privsynth.service.store.retention import DeletionRow, HoldRow
 from privsynth.service.web.api import api_router
-from privsynth.service.web.pages import page, status_of
+from privsynth.service.web.pages import page, said_of
 from privsynth.service.web.visitors import FormVisitor, Program, ServiceHere, Visitor
 
 router = APIRouter(include_in_schema=False)
@@ -27,7 +27,7 @@ Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
 def _page(service: Service, caller: Caller, *, problem: PrivsynthError | None = None) -> Response:
-    status, said = (200, "") if problem is None else (status_of(problem), str(problem))
+    status, said = said_of(problem)
     told = retention_page(service, caller)
     return page("retention.html", caller, status=status, told=told, now=service.now(), problem=said)
 
@@ -115,7 +115,7 @@ class KeptItem(BaseModel):
     what: str
     dataset: str
     rule: str = Field(description="Which rule deletes it; empty for none.")
-    due_at: datetime | None
+    due_at: datetime | None = Field(description="Null where no rule deletes it, or nobody knows yet when.")
     hold: int | None = Field(description="Number of the hold that keeps it.")
     busy: bool = Field(description="It is in use, and not deleted until that has ended.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
@@ -32,6 +33,8 @@ class SourceOptions:
       table: which table of a source that has several: of a database `name` or `schema.name`, of a folder the name of
         the file without its suffix. To `open_tables` it can name the schema of a database, as `schema.*`.
       query: one SELECT statement, instead of `table`.
+      addresses: of the host of a database, which were checked: they are connected to, one after the other, and its
+        name is not looked up again. Its certificate is still that of the name.
       tables: which tables of such a source to read together, of a database also `schema.*`; None reads all. It means
         something to `open_tables` alone.
       views: folder of SQL-on-FHIR ViewDefinitions (.json), one a table; None takes those that ship.
@@ -49,6 +52,7 @@ class SourceOptions:
     sheet: str | None = None
     table: str | None = None
     query: str | None = None
+    addresses: tuple[str, ...] | None = None
     views: str | None = None
     tables: tuple[str, ...] | None = None
     columns: tuple[str, ...] | None = None
@@ -64,14 +68,16 @@ class SourceOptions:
             raise ConfigError("delimiter must be one character, and neither a quote nor a line break")
         if self.table is not None and self.query is not None:
             raise ConfigError("table and query cannot both be given; leave one out")
-        for plural in ("columns", "tables"):
+        for plural in ("columns", "tables", "addresses"):
             names = getattr(self, plural)
             if isinstance(names, str):
                 raise ConfigError(f"{plural} must be a list of names, not one text")
             if names is not None:
                 object.__setattr__(self, plural, tuple(names))
                 if not names or len(set(names)) != len(names):
-                    raise ConfigError(f"{plural} must name at least one {plural[:-1]}, and none twice")
+                    raise ConfigError(f"{plural} must name at least one, and none twice")
+        for address in self.addresses or ():
+            _refuse_name(address)
         for field in fields(self):
             if field.name.startswith(("max_", "batch_")):
                 positive(**{field.name: getattr(self, field.name)})
@@ -93,6 +99,14 @@ class SourceOptions:
     def rows_per_batch(self, n_columns: int) -> int:
         """Return how many rows of `n_columns` cells a batch may hold."""
         return max(1, min(self.batch_rows, self.batch_cells // max(1, n_columns)))
+
+
+def _refuse_name(address: str) -> None:
+    """Raise `ConfigError` for what would have to be looked up."""
+    try:
+        ip_address(address)
+    except ValueError:
+        raise ConfigError("addresses must be those of IPv4 or IPv6, such as 10.0.0.7, and no names") from None
 
 
 @dataclass(repr=False)

@@ -16,7 +16,7 @@ from privsynth.service.retention.sweep import sweep
 from privsynth.service.roles import Act, Role
 from privsynth.service.runs.look_up import one_run
 from privsynth.service.runs.submit import submit_release
-from privsynth.service.sources.places import NO_FILE, database_address, file_path, unplaced
+from privsynth.service.sources.places import NO_FILE, Place, database_place, file_path, unplaced
 from privsynth.service.sources.registry import NewSource, declare_schema, register_source, retire_source
 from privsynth.service.sources.uploads import Upload, wipe_lost_uploads
 from privsynth.service.states import RunState
@@ -68,8 +68,8 @@ def test_databases_of_this_machine_and_its_link_are_refused(at):
     for host in NEAR:
         url = f"postgresql://u:p@{host}/d"
         with pytest.raises(InputError, match=r"own machine or its link|not known"):
-            database_address(at.service, url)
-        assert database_address(allowed, url) == url
+            database_place(at.service, url)
+        assert database_place(allowed, url) == Place(url)
 
 
 def test_a_name_that_points_here_as_well_is_refused_and_others_are_not(at, monkeypatch):
@@ -79,15 +79,15 @@ def test_a_name_that_points_here_as_well_is_refused_and_others_are_not(at, monke
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, 0)) for one in addresses[host == "both"]]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    assert database_address(at.service, "postgresql://u:p@one/d")
+    assert database_place(at.service, "postgresql://u:p@one/d").addresses == ("10.1.2.3",)
     with pytest.raises(InputError, match="own machine"):
-        database_address(at.service, "postgresql://u:p@both/d")
+        database_place(at.service, "postgresql://u:p@both/d")
 
 
 def test_urls_that_reach_further_than_a_host_are_refused(at):
     for url in FURTHER:
         with pytest.raises(InputError) as found:
-            database_address(at.service, url)
+            database_place(at.service, url)
         assert "/etc" not in str(found.value)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from mariadb_server import running_mariadb
 from postgresql_server import DRIVERS, PASSWORD, absent, running_server
 
 from privsynth.sources import SourceOptions, open_source, read_table
@@ -56,6 +57,13 @@ def server():
         absent(DRIVERS[0])
     with running_server() as port:
         yield port
+
+
+@pytest.fixture(scope="session")
+def mariadb():
+    """Start MariaDB once for all tests of a process, and return its URL."""
+    with running_mariadb() as url:
+        yield url
 
 
 @pytest.fixture(params=DRIVERS)

@@ -169,9 +169,9 @@ def origin_of(service: Service, source: SourceRow) -> SourcePlace:
     Raises:
       InputError: it may not be read any more.
     """
-    told = json.loads(source.options)
+    told, place = json.loads(source.options), open_place(service, source)
     return SourcePlace(
-        place=read_as(open_place(service, source), told), options=options_of(told), dataset=source.dataset,
+        place=read_as(place.origin, told), options=options_of(told) | place.options, dataset=source.dataset,
         schema_text=source.schema,
     )  # fmt: skip
 

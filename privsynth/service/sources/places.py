@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -23,6 +24,24 @@ URL_OPTIONS = frozenset({"charset", "sslmode"})
 _FORMAT = re.compile(r"^[a-z0-9]+:(?!//)")  # before a place that is read as something else, as omop:postgresql://…
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a source is, looked at just now.
+
+    Attributes:
+      origin: a path or a URL.
+      addresses: of the database's host, which were checked and are the ones to connect to; None where any may be.
+    """
+
+    origin: str = field(repr=False)
+    addresses: tuple[str, ...] | None = field(default=None, repr=False)
+
+    @property
+    def options(self) -> dict[str, object]:
+        """What the pipeline is told of it beside its origin."""
+        return {} if self.addresses is None else {"addresses": self.addresses}
+
+
 def seal_place(service: Service, name: str, origin: str) -> bytes:
     """Return the place of the source of that name, sealed."""
     return service.vault.seal(origin, f"source {name}")
@@ -33,8 +52,8 @@ def place_of(service: Service, source: SourceRow) -> str:
     return service.vault.open(source.place, f"source {source.name}")
 
 
-def open_place(service: Service, source: SourceRow) -> str:
-    """Return a path or a URL, looked at again: since it was registered, a link or an address may have changed.
+def open_place(service: Service, source: SourceRow) -> Place:
+    """Return where a source is, looked at again: since it was registered, a link or an address may have changed.
 
     Raises:
       InputError: it may not be read any more.
@@ -47,8 +66,8 @@ def open_place(service: Service, source: SourceRow) -> str:
     elif source.kind == "upload":
         _below(service.folder / UPLOADS, Path(origin))
     else:
-        database_address(service, origin)
-    return origin
+        return database_place(service, origin)
+    return Place(origin)
 
 
 def file_path(service: Service, typed: str) -> str:
@@ -83,8 +102,10 @@ def _below(folder: Path, place: Path) -> Path:
     return found
 
 
-def database_address(service: Service, url: str) -> str:
-    """Return the URL of a database that may be a source.
+def database_place(service: Service, url: str) -> Place:
+    """Return where a database is that may be a source: its URL, and the addresses that its host has now.
+
+    The name is looked up here and not again, so that it cannot come to mean another machine between check and use.
 
     Raises:
       InputError: it is none, has options that reach further, or is on this machine and the settings do not allow it.
@@ -95,16 +116,16 @@ def database_address(service: Service, url: str) -> str:
     if unknown := sorted(set(parsed.query) - URL_OPTIONS):
         raise InputError(f"the URL of a database may not have the option '{unknown[0][:40]}'; leave it out")
     if service.settings.allow_private_addresses:
-        return url.strip()
+        return Place(url.strip())
     if not parsed.host:
         raise InputError("the URL of a database names its host")
-    for address in addresses_of(parsed.host, what="this database"):
-        if is_near(address):
-            raise InputError(
-                "this database is on the service's own machine or its link, where other things listen; whoever runs "
-                "the service can allow that with allow_private_addresses"
-            )
-    return url.strip()
+    found = addresses_of(parsed.host, what="this database")
+    if any(map(is_near, found)):
+        raise InputError(
+            "this database is on the service's own machine or its link, where other things listen; whoever runs "
+            "the service can allow that with allow_private_addresses"
+        )
+    return Place(url.strip(), tuple(dict.fromkeys(map(str, found))))
 
 
 def unplaced(sentence: str, kind: str, origin: str, home: Path) -> str:

@@ -15,7 +15,7 @@ from privsynth.service.caller import Caller
 from privsynth.service.context import Service
 from privsynth.service.record import record
 from privsynth.service.roles import Act
-from privsynth.service.sources.places import Kind, database_address, file_path, place_of, seal_place, sentence_of
+from privsynth.service.sources.places import Kind, Place, database_place, file_path, place_of, seal_place, sentence_of
 from privsynth.service.store.runs import SourceRow
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,78}[A-Za-z0-9])?")
@@ -59,12 +59,12 @@ def register_source(service: Service, caller: Caller, new: NewSource) -> SourceR
     caller.require(Act.REGISTER_SOURCE)
     check_new(new)
     if new.kind == "file":
-        origin = file_path(service, new.place)
+        place = Place(file_path(service, new.place))
     elif new.kind == "database":
-        origin = database_address(service, new.place)
+        place = database_place(service, new.place)
     else:
         raise InputError("a source is registered as a file or a database; send an upload as a file")
-    return twin_of(service, caller, new, origin.__eq__) or add_source(service, caller, new, origin)
+    return twin_of(service, caller, new, place.origin.__eq__) or add_source(service, caller, new, place)
 
 
 def check_new(new: NewSource) -> None:
@@ -101,7 +101,7 @@ def twin_of(service: Service, caller: Caller, new: NewSource, is_same: Callable[
     return found
 
 
-def add_source(service: Service, caller: Caller, new: NewSource, origin: str) -> SourceRow:
+def add_source(service: Service, caller: Caller, new: NewSource, place: Place) -> SourceRow:
     """Store a source whose place was found in order.
 
     Raises:
@@ -110,17 +110,17 @@ def add_source(service: Service, caller: Caller, new: NewSource, origin: str) ->
     from privsynth.pipeline.suggest_schema import draft_preset, draft_schema
     from privsynth.sources.presets import preset
 
-    place, options = read_as(origin, new.options), options_of(new.options)
+    origin, options = read_as(place.origin, new.options), options_of(new.options) | place.options
     try:
         if new.options.get("preset"):
-            schema = draft_preset(place, preset(new.options["preset"]), options)
+            schema = draft_preset(origin, preset(new.options["preset"]), options)
         else:
-            schema = draft_schema(place, options, observe=False)
+            schema = draft_schema(origin, options, observe=False)
     except PrivsynthError as problem:
-        raise InputError(sentence_of(problem, new.kind, origin, service.home)) from None
+        raise InputError(sentence_of(problem, new.kind, place.origin, service.home)) from None
     now = service.now()
     source = SourceRow(
-        name=new.name, dataset=new.dataset, kind=new.kind, place=seal_place(service, new.name, origin),
+        name=new.name, dataset=new.dataset, kind=new.kind, place=seal_place(service, new.name, place.origin),
         options=json.dumps(new.options), schema=schema, made_by=caller.person_id, made_at=now,
     )  # fmt: skip
     with service.database.writing() as session:

@@ -19,7 +19,7 @@ from privsynth.errors import InputError
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
 from privsynth.service.roles import Act
-from privsynth.service.sources.places import UPLOADS, place_of
+from privsynth.service.sources.places import UPLOADS, Place, place_of
 from privsynth.service.sources.registry import NewSource, add_source, check_new, twin_of
 from privsynth.service.store.runs import SourceRow
 from privsynth.workspace import folder_error
@@ -100,7 +100,7 @@ class Upload:
             os.fsync(self._file)
         except OSError as problem:  # some file systems find only now that there is no room
             raise folder_error(self._service.folder, problem) from None
-        source = add_source(self._service, self._caller, new, str(self._path.resolve()))
+        source = add_source(self._service, self._caller, new, Place(str(self._path.resolve())))
         self._kept = True
         return source
 

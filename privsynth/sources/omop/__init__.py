@@ -12,6 +12,6 @@ SOURCE = Adapter(
     open=open_one,
     open_tables=OmopSource,
     prefixes=("omop",),
-    options=("table", "delimiter", "encoding"),
+    options=("table", "delimiter", "encoding", "addresses"),
     has_schemas=True,
 )

@@ -130,7 +130,7 @@ class _Place:
             is_file = "://" not in origin
             if is_file and not path.name.lower().endswith(sql.SOURCE.suffixes):
                 raise SourceError(f"{path} is no folder and no database; give the folder of the tables, or a URL")
-            self.database = database_of(path if is_file else origin)
+            self.database = database_of(path if is_file else origin, options.addresses)
             self.label = self.database.label
             self._schema = (options.table or "").rpartition(".")[0]
             there = tables_of(self.database, self._schema)

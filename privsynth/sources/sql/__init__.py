@@ -14,12 +14,12 @@ __all__ = ["SOURCE", "SqlSource"]
 
 def open_one(origin: str | Path, options: SourceOptions) -> SqlSource:
     """Open a table or a query of a database by its URL, or of an SQLite database by the path of its file."""
-    return SqlSource(database_of(origin), options)
+    return SqlSource(database_of(origin, options.addresses), options)
 
 
 def open_all(origin: str | Path, options: SourceOptions) -> DatabaseSource:
     """Open the tables of a database in the same way."""
-    return DatabaseSource(database_of(origin), options)
+    return DatabaseSource(database_of(origin, options.addresses), options)
 
 
 SOURCE = Adapter(
@@ -28,6 +28,6 @@ SOURCE = Adapter(
     open_tables=open_all,
     suffixes=(".sqlite", ".sqlite3", ".db"),
     schemes=("sqlite", "postgresql", "mysql", ANY_SCHEME),  # any other with an installed SQLAlchemy dialect
-    options=("table", "query"),
+    options=("table", "query", "addresses"),
     has_schemas=True,
 )

@@ -7,13 +7,14 @@ driver says is not passed on, for it may quote any of these.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from privsynth.errors import SourceError
 from privsynth.sources.header_checks import refuse_unreadable
+from privsynth.sources.sql.pinning import pin
 from privsynth.sources.sql.postgresql import sqlstate
 from privsynth.sources.sql.session import begin_reading, reading_engine, why_not_connected
 
@@ -48,9 +49,11 @@ class Database:
       label: kind, host, port and name.
     """
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, addresses: Sequence[str] | None = None) -> None:
         self.label = label_of(url)
         self._engine = reading_engine(url, self.label)
+        if addresses is not None:
+            pin(self._engine, addresses, self.label)
         self._held: Connection | None = None
 
     @property
@@ -68,7 +71,7 @@ class Database:
 
         try:
             connection = self._engine.connect()
-        except (exc.SQLAlchemyError, sqlite3.Error) as error:
+        except (exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
             raise SourceError(why_not_connected(error, self.label)) from None
         except TypeError:  # pg8000 reads the options of a URL when it connects
             raise SourceError(
@@ -101,10 +104,10 @@ class Database:
         )
 
 
-def database_of(origin: str | Path) -> Database:
-    """Return the database at a URL, or in the SQLite file at a path."""
+def database_of(origin: str | Path, addresses: Sequence[str] | None = None) -> Database:
+    """Return the database at a URL, reached at these addresses alone; or in the SQLite file at a path."""
     if isinstance(origin, str):
-        return Database(parsed_url(origin))
+        return Database(parsed_url(origin), addresses)
     from sqlalchemy import URL
 
     refuse_unreadable(origin)

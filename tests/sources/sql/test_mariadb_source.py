@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from mariadb_server import PASSWORD, execute, running_mariadb
+from mariadb_server import PASSWORD, execute
 from sqlalchemy.dialects import mssql, mysql
 
 from privsynth.errors import SourceError
@@ -29,12 +29,11 @@ TABLES = (
 
 
 @pytest.fixture(scope="module")
-def url():
-    with running_mariadb() as found:
-        for statement in TABLES[:3]:
-            execute(found, statement)
-        execute(f"{found}?client_flag=65536", TABLES[3])  # several statements at once, which keep their session
-        yield f"{found}/ward"
+def url(mariadb):
+    for statement in TABLES[:3]:
+        execute(mariadb, statement)
+    execute(f"{mariadb}?client_flag=65536", TABLES[3])  # several statements at once, which keep their session
+    return f"{mariadb}/ward"
 
 
 def test_cells_come_as_texts_times_in_utc(url, read):

@@ -41,6 +41,7 @@ from privsynth.errors import (
     SchemaError,
     ServiceUnavailable,
     SourceError,
+    TooManyRequests,
     UnknownSigner,
     VerificationError,
 )
@@ -100,6 +101,7 @@ __all__ = [
     "SynthesisResult",
     "Synthesizer",
     "SyntheticModel",
+    "TooManyRequests",
     "UnknownSigner",
     "VerificationError",
     "VerificationResult",

@@ -110,14 +110,14 @@ class Connection:
         return self._json(method, path, headers=headers, **({} if body is None else {"json": body}), **more)
 
     def download(self, path: str, file: Path, most_bytes: int) -> None:
-        """Write what the service sends into a new file.
+        """Write what the service sends into a new file, whole or not at all.
 
         Raises:
-          OutputError: it cannot be written, or is larger than is allowed.
+          OutputError: it is there already or cannot be written, or is larger than is allowed.
         """
         with self._answer("GET", path) as answer:
             try:
-                with file.open("xb") as out:
+                with file.open("xb") as out, _removed_unless_whole(file):
                     for part in _parts(answer, most_bytes):
                         out.write(part)
             except OSError as problem:
@@ -185,6 +185,15 @@ def _parts(answer: httpx.Response, most: int) -> Iterator[bytes]:
         if size > most:
             raise OutputError(f"the service sends more than {most // 1_000_000:,} MB, the most that is taken")
         yield part
+
+
+@contextmanager
+def _removed_unless_whole(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
 
 
 def _seconds(text: str) -> int:

@@ -13,6 +13,7 @@ from service.serving import served
 
 from privsynth.cli import main
 from privsynth.remote import following
+from privsynth.service.maker_key import ensure_maker_key
 from privsynth.service.roles import Act, Role
 from privsynth.service.tokens import new_token
 
@@ -40,7 +41,7 @@ class Terminal:
 @pytest.fixture
 def at(institution, tmp_path):
     """A served service with a source, and terminals of who keeps it and who asks for releases."""
-    here = desk(institution, tmp_path)
+    here = desk(institution, tmp_path, webhook_networks="127.0.0.0/8")
     with served(here.service) as url:
         boss, sam = (Terminal(url, institution, tmp_path, who) for who in (here.admin, here.submitter))
         yield SimpleNamespace(desk=here, url=url, boss=boss, sam=sam, service=here.service, institution=institution)
@@ -197,3 +198,85 @@ def test_people_keys_and_the_record_are_kept_from_a_terminal(institution, tmp_pa
         assert keeper.json("keys", "list") == {"found": []}
         assert "deactivate_person" in ask("record", "list", "--about", "person", "--most", 1).stdout
         assert ask.json("record", "check")["damaged"] is None
+
+
+def test_releases_are_scheduled_within_a_yearly_budget_from_a_terminal(at, institution, tmp_path):
+    ann = Terminal(at.url, institution, tmp_path, institution.person("ann", Role.APPROVER))
+    monthly = (*SMALL, "--every", "month", "--first", "2026-01-31", "--at", "06:00")
+    wanted = ("Admissions 2024", *monthly)
+    assert "nobody has set a yearly budget" in at.sam("schedules", "plan", *wanted, code=4).stderr
+    assert "nobody has set a yearly budget" in at.sam("schedules", "make", *wanted, "--purpose", "p", code=4).stderr
+    budget = ("schedules", "set-budget", "admissions", "--epsilon", 10, "--delta", 1e-5)
+    assert "takes the role" in at.sam(*budget, code=10).stderr
+    assert ann.json(*budget)["budget"]["epsilon"] == 10
+    assert "more than its yearly budget" in at.sam("schedules", "make", *wanted, "--purpose", "p", code=4).stderr
+    yearly = ("Admissions 2024", *SMALL, "--every", "year", "--first", "2026-12-31")
+    plan = at.sam("schedules", "plan", *yearly).stdout
+    assert "2026-12-31 06:00" in plan
+    assert "ε 1 " in plan
+    make = ("schedules", "make", *yearly, "--purpose", "the registry", "--once", "x")
+    made = at.sam.json(*make)
+    assert at.sam.json(*make) == made
+    assert "Admissions 2024" in at.sam("schedules", "list").stdout
+    assert "paused" in ann("schedules", "pause", made["id"]).stdout
+    assert at.sam.json("schedules", "resume", made["id"])["next_at"].startswith("2026-12-31T06:00")
+    assert "year" in at.sam("schedules", "show", made["id"]).stdout
+    assert "ε 1 " in ann("schedules", "budgets").stdout
+    assert at.sam.json("schedules", "end", made["id"])["state"] == "ended"
+
+
+def test_webhooks_and_tokens_are_kept_from_a_terminal(at):
+    hook = at.boss.json("webhooks", "register", "board", "http://127.0.0.1:9/hook", "--event", "run.failed")
+    assert hook["secret"].startswith("whsec_")
+    assert at.boss.json("webhooks", "secret", hook["id"])["secret"] != hook["secret"]
+    sent = at.boss.json("webhooks", "test", hook["id"])
+    assert "127.0.0.1:9" in at.boss("webhooks", "list").stdout
+    assert [one["id"] for one in at.boss.json("webhooks", "show", hook["id"])["messages"]] == [sent["id"]]
+    assert "test" in at.boss("webhooks", "show", hook["id"]).stdout
+    assert "given up" in at.boss("webhooks", "again", sent["id"], code=2).stderr
+    for what, state in (("disable", "disabled"), ("enable", "active"), ("remove", "removed")):
+        assert at.boss.json("webhooks", "switch", hook["id"], what)["state"] == state
+    (token,) = at.sam.json("tokens", "list")["found"]
+    assert "terminal" in at.sam("tokens", "list").stdout
+    at.sam("tokens", "revoke", token["id"])
+    assert "has not ended" in at.sam("me", code=10).stderr
+
+
+def test_data_is_held_deleted_and_certified_and_erasure_is_answered_from_a_terminal(institution, tmp_path):
+    ensure_maker_key(institution.service)
+    with served(institution.service) as url:
+        boss = Terminal(url, institution, tmp_path, institution.person("boss", Role.ADMINISTRATOR))
+        (tmp_path / "t.csv").write_text("ward,age\nZebra,77\n")
+        boss.json("sources", "upload", tmp_path / "t.csv", "--name", "Sent", "--dataset", "sent")
+        (item,) = boss.json("retention", "list")["kept"]
+        assert "uploaded" in boss("retention", "list").stdout
+        held = boss.json("retention", "hold", item["item"], "--reason", "a court asks for it")
+        assert "held back" in boss("retention", "delete", item["item"], "--reason", "by mistake", code=2).stderr
+        assert "court" in boss("retention", "holds").stdout
+        boss("retention", "lift", held["id"], "--reason", "the case is closed")
+        done = boss.json("retention", "delete", item["item"], "--reason", "by mistake")
+        assert "mistake" in boss("retention", "deletions").stdout
+        answer = boss.json("erasure", "answer", "2026-117", "--dataset", "sent")
+        assert answer["said"]["case"] == "2026-117"
+        assert "2026-117" in boss("erasure", "list").stdout
+        for group, what, number in (("retention", "certificate", done["id"]), ("erasure", "statement", answer["id"])):
+            out = tmp_path / f"{what}.dsse.json"
+            boss(group, what, number, out)
+            checked = CliRunner().invoke(main, ["verify", str(out)])
+            assert checked.exit_code == 0, checked.output
+            assert "File exists" in boss(group, what, number, out, code=2).stderr
+
+
+def test_reports_are_fetched_and_a_decision_is_signed_elsewhere_from_a_terminal(office, tmp_path):
+    assert RUN in office.ann("overview").stdout
+    assert office.ann.json("keys", "mine")["entry"]["roles"] == ["approver"]
+    public, officer = tmp_path / "public.html", tmp_path / "officer.html"
+    office.sue("report", RUN, public)
+    assert "takes the role" in office.sue("report", RUN, officer, "--officer", code=10).stderr
+    office.ann("report", RUN, officer, "--officer")
+    assert 0 < public.stat().st_size != officer.stat().st_size > 0
+    wanted = tmp_path / "decision.json"
+    office.ann("decisions", "request", RUN, wanted, "--meaning", "approved", "--comment", "fine")
+    assert json.loads(wanted.read_text())["comment"] == "fine"
+    assert "envelope" in office.ann("decisions", "enter", RUN, wanted, code=5).stderr  # nobody signed it
+    assert office.deciders.rows() == []

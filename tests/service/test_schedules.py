@@ -15,7 +15,7 @@ from service.releases import SMALL, desk, worker_of
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
-from privsynth.errors import InputError, NotAllowed
+from privsynth.errors import BudgetExceeded, InputError, NotAllowed
 from privsynth.ledger.ledger import Ledger
 from privsynth.service.oversight.overview import overview
 from privsynth.service.people import change_roles, deactivate
@@ -89,7 +89,7 @@ def test_a_year_is_planned_as_the_ledger_adds_up_and_a_plan_keeps_nothing(at):
 
 def test_what_exceeds_the_yearly_budget_is_refused_beside_the_others(at):
     schedule(at)
-    with pytest.raises(InputError, match=r"other schedules of 'admissions' epsilon 3, .* more than its yearly budget"):
+    with pytest.raises(BudgetExceeded, match=r"other schedules of 'admissions' epsilon 3, .* than its yearly budget"):
         schedule(at)
     ended = some_schedules(at.service, at.submitter)[0]
     end_schedule(at.service, at.submitter, ended.id)
@@ -98,7 +98,7 @@ def test_what_exceeds_the_yearly_budget_is_refused_beside_the_others(at):
 
 def test_without_a_yearly_budget_there_are_no_schedules(institution, tmp_path, ann):
     at = desk(institution, tmp_path)
-    with pytest.raises(InputError, match="nobody has set a yearly budget"):
+    with pytest.raises(BudgetExceeded, match="nobody has set a yearly budget"):
         schedule(at)
     with pytest.raises(InputError, match="part of the dataset's cap, which is epsilon 10"):
         set_yearly_budget(at.service, ann, "admissions", epsilon=11, delta=0)
@@ -155,7 +155,7 @@ def test_a_year_of_runs_fits_its_budget_to_the_last_digit_and_one_more_does_not(
         "delta 1.1e-6 of the yearly budget of admissions, which is epsilon 2.9, delta 1e-5."
     )
     assert [one.id for one in overview(at.service, ann).paused] == [row.id]
-    with pytest.raises(InputError, match="more than its yearly budget"):
+    with pytest.raises(BudgetExceeded, match="more than its yearly budget"):
         resume_schedule(at.service, at.submitter, row.id)
 
 

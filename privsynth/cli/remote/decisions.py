@@ -1,17 +1,30 @@
-"""`privsynth --server URL status`, `approve`, `publish` and `revoke`: what people decide on a release."""
+"""`privsynth --server URL status`, `approve`, `decisions`, `report`, `publish` and `revoke`: deciding on a release."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import click
 
-from privsynth.cli.remote.server import connected, json_option, print_facts, run_argument
+from privsynth.cli.remote.server import (
+    connected,
+    json_option,
+    new_file_argument,
+    print_facts,
+    run_argument,
+    save,
+    text_of,
+)
 from privsynth.cli.terminal.output import output_mode, say
 from privsynth.cli.terminal.passphrases import ask_passphrase
-from privsynth.errors import CheckFailed
+from privsynth.errors import CheckFailed, OutputError
 
 CHOICES = ("reviewed", "changes", "approved", "rejected")
+SIGNED = ("reviewed", "approved", "rejected")
+_comment = click.option("--comment", default="", help="Why, in one paragraph.")
+_against = click.option("--against-policy", is_flag=True, help="Approve although the policy of the release refuses it.")
 _FACTS = ("run", "dataset", "state", "needed", "approvals", "policy", "problem", "uncounted", "manifest", "edition")
 
 
@@ -42,8 +55,8 @@ def status(run: str) -> None:
 @click.command()
 @run_argument
 @click.option("--meaning", required=True, type=click.Choice(CHOICES), help="What your signature says.")
-@click.option("--comment", default="", help="Why, in one paragraph.")
-@click.option("--against-policy", is_flag=True, help="Approve although the policy of the release refuses it.")
+@_comment
+@_against
 @json_option
 def approve(run: str, meaning: str, comment: str, against_policy: bool) -> None:
     """Decide on the release of a RUN, with your own key on the service.
@@ -57,6 +70,62 @@ def approve(run: str, meaning: str, comment: str, against_policy: bool) -> None:
     passphrase = "" if meaning == "changes" else ask_passphrase(prompt="Passphrase of your key")().decode("utf-8")
     sent = {"meaning": meaning, "comment": comment, "against_policy": against_policy, "passphrase": passphrase}
     _print(asked.send("POST", f"/runs/{run}/decision", sent))
+
+
+@click.group()
+def decisions() -> None:
+    """Decide with a key that you have elsewhere: in a file on your machine, or in a device.
+
+    Fetch what is to be signed, sign it with `privsynth keys sign`, and enter what that wrote.
+
+    Example: privsynth --server https://privsynth.example.org decisions enter run-0123456789abcdef signed.dsse.json
+    """
+
+
+@decisions.command()
+@run_argument
+@new_file_argument
+@click.option("--meaning", required=True, type=click.Choice(SIGNED), help="What your signature says.")
+@_comment
+@_against
+def request(run: str, out: Path, meaning: str, comment: str, against_policy: bool) -> None:
+    """Write what is to be signed, to decide on the release of a RUN, into the new file OUT.
+
+    Example: privsynth --server https://privsynth.example.org decisions request run-0123456789abcdef decision.json
+    --meaning approved
+    """
+    sent = {"meaning": meaning, "comment": comment, "against_policy": against_policy}
+    found = connected().send("POST", f"/runs/{run}/decision-request", sent)
+    try:
+        with out.open("x", encoding="utf-8") as file:
+            json.dump(found, file, indent=2)
+    except OSError as problem:
+        raise OutputError(f"{out} cannot be written: {problem.strerror}") from None
+    say(f"Written into {out}. Sign it where your key is: privsynth keys sign {out} signed.dsse.json")
+
+
+@decisions.command()
+@run_argument
+@click.argument("signed", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@json_option
+def enter(run: str, signed: Path) -> None:
+    """Enter the decision on the release of a RUN that is in the file SIGNED, which `privsynth keys sign` wrote.
+
+    Example: privsynth --server https://privsynth.example.org decisions enter run-0123456789abcdef signed.dsse.json
+    """
+    _print(connected().send("POST", f"/runs/{run}/signed-decision", {"signed": text_of(signed)}))
+
+
+@click.command()
+@run_argument
+@new_file_argument
+@click.option("--officer", is_flag=True, help="The officer's, for who decides; that you read it is on record.")
+def report(run: str, out: Path, officer: bool) -> None:
+    """Write the public report of the release of a RUN into the new file OUT.
+
+    Example: privsynth --server https://privsynth.example.org report run-0123456789abcdef report.html
+    """
+    save(f"/runs/{run}/reports/{'officer' if officer else 'public'}", out)
 
 
 @click.command()

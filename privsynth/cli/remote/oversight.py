@@ -1,11 +1,11 @@
-"""`privsynth --server URL budget`, `record` and `me`: what was spent, what was done, and who asks."""
+"""`privsynth --server URL budget`, `record`, `overview` and `me`: what was spent, what was done, and who asks."""
 
 from __future__ import annotations
 
 import click
 
 from privsynth.cli.remote.server import connected, json_option, print_facts, print_rows
-from privsynth.cli.terminal.output import say
+from privsynth.cli.terminal.output import emit_json, output_mode, say
 from privsynth.errors import VerificationError
 
 
@@ -75,6 +75,23 @@ def check() -> None:
     print_facts(found, ("count", "head", "damaged"))
     if found["damaged"] is not None:
         click.get_current_context().exit(VerificationError.exit_code)
+
+
+@click.command()
+@json_option
+def overview() -> None:
+    """Show the runs that wait for you, and for what.
+
+    Example: privsynth --server https://privsynth.example.org overview
+    """
+    found = connected().get("/overview")
+    if output_mode().as_json:
+        emit_json(found)
+        return
+    print_rows(
+        found["waiting"], ("run", "dataset", "asked by", "asked", "state", "you may"),
+        lambda one: tuple(one[key] for key in ("run", "dataset", "submitter", "made_at", "state", "act")),
+    )  # fmt: skip
 
 
 @click.command()

@@ -1,10 +1,12 @@
-"""`privsynth --server URL people` and `keys`: who works with a service, and whose signature counts."""
+"""`privsynth --server URL people`, `keys` and `tokens`: who works with a service, and whose signature counts."""
 
 from __future__ import annotations
 
 import click
 
 from privsynth.cli.remote.server import connected, json_option, once_option, print_facts, print_rows
+from privsynth.cli.terminal.output import say
+from privsynth.errors import InputError
 
 _FACTS = ("id", "name", "display", "roles", "active", "made_at", "link")
 _roles = click.option("--role", "roles", multiple=True, required=True, help="A role, as submitter; repeat it for more.")
@@ -104,6 +106,19 @@ def list_keys() -> None:
 
 
 @keys.command()
+@json_option
+def mine() -> None:
+    """Show your own key, with what the keyring says of it.
+
+    Example: privsynth --server https://privsynth.example.org keys mine
+    """
+    found = connected().get("/my-key")
+    if found is None:
+        raise InputError("you have no key on this service: make or attach one on the page Your key")
+    print_facts({**(found["entry"] or {}), **found}, ("name", "fingerprint", "holder", "roles", "ends_at", "problem"))
+
+
+@keys.command()
 @click.argument("person", type=int)
 @click.argument("digits")
 @json_option
@@ -128,3 +143,35 @@ def revoke(keyid: str, reason: str) -> None:
     """
     sent = {"reason": reason}
     print_facts(connected().send("POST", f"/keys/{keyid}/revocation", sent), ("name", "fingerprint", "problem"))
+
+
+@click.group()
+def tokens() -> None:
+    """List your tokens, and end them; a new one is made on the page Tokens.
+
+    Example: privsynth --server https://privsynth.example.org tokens list
+    """
+
+
+@tokens.command("list")
+@json_option
+def list_tokens() -> None:
+    """List your tokens.
+
+    Example: privsynth --server https://privsynth.example.org tokens list
+    """
+    print_rows(
+        connected().get("/tokens"), ("no.", "label", "begins", "made", "ends", "last used", "scopes"),
+        lambda one: tuple(one[key] for key in ("id", "label", "prefix", "made_at", "ends_at", "used_at", "scopes")),
+    )  # fmt: skip
+
+
+@tokens.command("revoke")
+@click.argument("number", type=int)
+def revoke_token(number: int) -> None:
+    """End the token of a NUMBER at once.
+
+    Example: privsynth --server https://privsynth.example.org tokens revoke 7
+    """
+    connected().send("POST", f"/tokens/{number}/revoke")
+    say(f"Ended the token {number}.")

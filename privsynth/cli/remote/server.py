@@ -34,6 +34,8 @@ def _run_name(_ctx: click.Context, _param: click.Parameter, name: str) -> str:
 
 
 run_argument = click.argument("run", callback=_run_name)
+new_file_argument = click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
+MOST_OF_A_FILE = 64_000_000  # bytes of a report or a statement (own), as many as of a report that is verified
 
 
 def connected() -> Connection:
@@ -89,6 +91,16 @@ def text_of(file: Path) -> str:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         raise ConfigError(f"{file} cannot be read as a text") from None
+
+
+def save(path: str, out: Path) -> None:
+    """Write a file that the service sends into a new one, whole or not at all.
+
+    Raises:
+      OutputError: it is there already or cannot be written, or is larger than is allowed.
+    """
+    connected().download(path, out, MOST_OF_A_FILE)
+    say(f"Written into {out}.")
 
 
 def print_rows(found: Any, names: Iterable[str], row: Callable[[dict[str, Any]], tuple[object, ...]]) -> None:

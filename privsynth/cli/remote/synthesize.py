@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import click
@@ -27,19 +28,39 @@ _ASKED: list[Callable[..., Any]] = [
 ]
 
 
-def _asked_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(_ASKED):
-        command = option(command)
-    return command
+_MADE: list[Callable[..., Any]] = [
+    click.option("--rows", type=int, metavar="N", help="Synthetic rows (default: the noisy number of rows)."),
+    click.option(
+        "--audit", type=click.Choice(["quick", "standard", "deep", "none"]), default="standard", show_default=True,
+        help="How thorough the officer's audit is.",
+    ),
+    click.option(
+        "--format", type=click.Choice(["parquet", "csv"]), default="parquet", show_default=True,
+        help="Format of the synthetic table.",
+    ),
+    language_option,
+    click.option("--from-last-release", is_flag=True, help="Start from the newest published release of the dataset."),
+]  # fmt: skip
 
 
-def _told(options: dict[str, Any]) -> dict[str, Any]:
+def asked_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say what a release costs and resolves."""
+    return reduce(lambda made, option: option(made), reversed(_ASKED), command)
+
+
+def made_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say how a release is made."""
+    return reduce(lambda made, option: option(made), reversed(_MADE), command)
+
+
+def told(options: dict[str, Any]) -> dict[str, Any]:
+    """Return what was typed, as the API takes it: what was not typed is left out."""
     return {name: value for name, value in options.items() if value is not None}
 
 
 @click.command()
 @click.argument("source")
-@_asked_options
+@asked_options
 @json_option
 def plan(source: str, **options: Any) -> None:
     """Show what releases of a SOURCE would cost and resolve, at this epsilon and around it. It spends nothing.
@@ -49,7 +70,7 @@ def plan(source: str, **options: Any) -> None:
     Example: privsynth --server https://privsynth.example.org plan admissions --epsilon 1
     """
     asked = connected()
-    sent = {"source": the_source(asked, source)["id"], "request": _told(options)}
+    sent = {"source": the_source(asked, source)["id"], "request": told(options)}
     found = asked.send("POST", "/plans", sent)
     refused = next(
         (one["plan"]["refused"] for one in found if one["epsilon"] == options["epsilon"] and one["plan"]), None
@@ -80,25 +101,8 @@ _WORDS = {"resolved": "resolved", "coarse": "coarse", "lost": "lost in noise"}
 @click.command("synthesize")
 @click.argument("source")
 @click.option("--purpose", required=True, help="What it is for; those who decide read it.")
-@_asked_options
-@click.option("--rows", type=int, metavar="N", help="Synthetic rows (default: the noisy number of rows).")
-@click.option(
-    "--audit",
-    type=click.Choice(["quick", "standard", "deep", "none"]),
-    default="standard",
-    show_default=True,
-    help="How thorough the officer's audit is.",
-)
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["parquet", "csv"]),
-    default="parquet",
-    show_default=True,
-    help="Format of the synthetic table.",
-)
-@language_option
-@click.option("--from-last-release", is_flag=True, help="Start from the dataset's newest published release, if any.")
+@asked_options
+@made_options
 @click.option(
     "--once",
     default="",
@@ -108,7 +112,7 @@ _WORDS = {"resolved": "resolved", "coarse": "coarse", "lost": "lost in noise"}
 )
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Follow the run until it ends.")
 @json_option
-def command(source: str, purpose: str, format_: str, once: str, wait: bool, **options: Any) -> None:
+def command(source: str, purpose: str, once: str, wait: bool, **options: Any) -> None:
     """Ask for a release of a SOURCE, which a worker of the service makes, and follow it until it is made.
 
     SOURCE is the name or the number of a source of the service. Its budget is reserved when the worker begins. Ctrl-C
@@ -118,8 +122,7 @@ def command(source: str, purpose: str, format_: str, once: str, wait: bool, **op
     Example: privsynth --server https://privsynth.example.org synthesize admissions --epsilon 1 --purpose "a course"
     """
     asked = connected()
-    request = _told({**options, "format": format_})
-    sent = {"source": the_source(asked, source)["id"], "request": request, "purpose": purpose}
+    sent = {"source": the_source(asked, source)["id"], "request": told(options), "purpose": purpose}
     run = asked.send("POST", "/runs", sent, once=once or secrets.token_urlsafe(16))
     if wait:
         say(f"Asked for {run['id']}: {run['sentence']}", err=True)

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from privsynth.errors import InputError, NotAllowed, PrivsynthError
+from privsynth.errors import BudgetExceeded, InputError, NotAllowed, PrivsynthError
 from privsynth.ledger.account import amount_text
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
@@ -135,8 +135,8 @@ def make_schedule(
     Args:
       once: a text that the caller chose for this schedule: sent again, it is the same one.
     Raises:
-      InputError: there is no such source, it has no purpose, what is asked for makes no sense, or a year of it costs
-        more than the yearly budget of its dataset.
+      InputError: there is no such source, it has no purpose, or what is asked for makes no sense.
+      BudgetExceeded: a year of it costs more than the yearly budget of its dataset, or there is none.
       LedgerError: the ledger cannot be read now.
     """
     caller.require(Act.SCHEDULE)
@@ -156,7 +156,7 @@ def make_schedule(
         source = known_source(session.get(SourceRow, source_id))
         plan = _plan(service, request, rhythm, dataset_year(session, state, source.dataset))
         if plan.refused:
-            raise InputError(plan.refused)
+            raise BudgetExceeded(plan.refused)
         session.add(row)
         session.flush()
         session.refresh(row)
@@ -231,7 +231,8 @@ def resume_schedule(service: Service, caller: Caller, schedule_id: int) -> Sched
     """Go on with a paused schedule of one's own, from its next date on: what it missed is not made up for.
 
     Raises:
-      InputError: there is no such schedule, it is not paused, its source is retired, or a year of it no longer fits.
+      InputError: there is no such schedule, it is not paused, or its source is retired.
+      BudgetExceeded: a year of it no longer fits.
       NotAllowed: it is somebody else's.
       LedgerError: the ledger cannot be read now.
     """
@@ -247,7 +248,7 @@ def resume_schedule(service: Service, caller: Caller, schedule_id: int) -> Sched
         request, rhythm = ReleaseRequest(**json.loads(row.settings)), rhythm_of(row)
         plan = _plan(service, request, rhythm, dataset_year(session, state, row.source.dataset))
         if plan.refused:
-            raise InputError(plan.refused)
+            raise BudgetExceeded(plan.refused)
         fired = session.scalars(select(FiringRow.due_at).where(FiringRow.schedule_id == row.id)).all()
         row.state, row.sentence = ScheduleState.ACTIVE, ""
         row.next_at = rhythm.after(max([now, *fired]), ZoneInfo(row.zone))  # also where the clock was set back

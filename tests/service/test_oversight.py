@@ -127,6 +127,9 @@ def test_keys_that_end_are_told_to_their_person_and_to_who_keeps_the_keys(servic
     anna = type(anna)(**{**vars(anna), "key": "anna"})
     assert [(key.name, key.ended) for key in overview(service, anna).keys] == [("anna", False)]
     assert {(key.name, key.ended) for key in overview(service, keeper).keys} == {("anna", False), ("gone", True)}
+    headers = {"authorization": f"Bearer {new_token(service, keeper, 'x', frozenset({Act.MANAGE_KEYS}), 1)}"}
+    told = institution.browser().get("/api/v1/overview", headers=headers).json()["keys"]
+    assert {(key["name"], key["ended"]) for key in told} == {("anna", False), ("gone", True)}
 
 
 def test_who_was_invited_is_told_to_administrators(service, institution):
@@ -216,5 +219,8 @@ def test_programs_read_what_pages_show(service, institution, sub):
     listed = program.get("/api/v1/acts", headers=headers).json()["acts"]
     assert (chain["count"], chain["head"], chain["damaged"]) == (len(listed), listed[0]["digest"], None)
     assert listed[0]["before"] == listed[1]["digest"]
-    assert program.get("/api/v1/overview", headers=headers).json() == {"waiting": [], "states": {"to_decide": 1}}
+    here = program.get("/api/v1/overview", headers=headers).json()
+    assert here == {
+        "waiting": [], "states": {"to_decide": 1}, "paused": [], "disabled": [], "keys": [], "invited": None,
+    }  # fmt: skip
     assert [one["dataset"] for one in program.get("/api/v1/budgets", headers=headers).json()] == ["wards"]

@@ -189,6 +189,7 @@ def test_people_keys_and_the_record_are_kept_from_a_terminal(institution, tmp_pa
         ask, keeper = (Terminal(url, institution, tmp_path, who) for who in (boss, kim))
         added = ask.json("people", "add", "ben", "--display", "Ben", "--role", "reviewer", "--once", "x")
         assert added["link"].startswith(f"{url}/welcome/")
+        assert "ben was invited" in ask("overview").stdout
         assert ask.json("people", "roles", added["id"], "--role", "auditor")["roles"] == ["auditor"]
         assert ask.json("people", "invite", added["id"])["link"] != added["link"]
         assert "role" in ask("people", "roles", added["id"], "--role", "king", code=2).stderr
@@ -219,6 +220,7 @@ def test_releases_are_scheduled_within_a_yearly_budget_from_a_terminal(at, insti
     assert at.sam.json(*make) == made
     assert "Admissions 2024" in at.sam("schedules", "list").stdout
     assert "paused" in ann("schedules", "pause", made["id"]).stdout
+    assert f"schedule {made['id']} (admissions) is paused: Paused by Ann." in at.sam("overview").stdout
     assert at.sam.json("schedules", "resume", made["id"])["next_at"].startswith("2026-12-31T06:00")
     assert "year" in at.sam("schedules", "show", made["id"]).stdout
     assert "ε 1 " in ann("schedules", "budgets").stdout
@@ -236,6 +238,7 @@ def test_webhooks_and_tokens_are_kept_from_a_terminal(at):
     assert "given up" in at.boss("webhooks", "again", sent["id"], code=2).stderr
     for what, state in (("disable", "disabled"), ("enable", "active"), ("remove", "removed")):
         assert at.boss.json("webhooks", "switch", hook["id"], what)["state"] == state
+        assert ("(board) is disabled: " in at.boss("overview").stdout) == (what == "disable")
     (token,) = at.sam.json("tokens", "list")["found"]
     assert "terminal" in at.sam("tokens", "list").stdout
     at.sam("tokens", "revoke", token["id"])

@@ -80,7 +80,7 @@ def check() -> None:
 @click.command()
 @json_option
 def overview() -> None:
-    """Show the runs that wait for you, and for what.
+    """Show the runs that wait for you, and for what; and schedules, webhooks and keys that somebody has to look after.
 
     Example: privsynth --server https://privsynth.example.org overview
     """
@@ -92,6 +92,13 @@ def overview() -> None:
         found["waiting"], ("run", "dataset", "asked by", "asked", "state", "you may"),
         lambda one: tuple(one[key] for key in ("run", "dataset", "submitter", "made_at", "state", "act")),
     )  # fmt: skip
+    for key, what in (("paused", "The schedule"), ("disabled", "The webhook")):
+        for one in found[key]:
+            say(f"{what} {one['id']} ({one['name']}) is {key}: {one['sentence']}")
+    for one in found["keys"]:
+        say(f"The key of {one['holder']} {'ended' if one['ended'] else 'ends'} on {one['ends_at'][:10]}.")
+    for name in found["invited"] or []:
+        say(f"{name} was invited, and has not signed in yet.")
 
 
 @click.command()

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from privsynth.service.oversight.budgets import budgets
 from privsynth.service.oversight.overview import overview
@@ -47,11 +47,32 @@ class WaitingRun(BaseModel):
     act: str
 
 
+class Stopped(BaseModel):
+    """A schedule or a webhook that does nothing until somebody acts."""
+
+    id: int
+    name: str = Field(description="Dataset of a schedule, label of a webhook.")
+    sentence: str
+
+
+class EndingKey(BaseModel):
+    """A key that ends soon or has ended."""
+
+    name: str = Field(description="Of its file in the service's home; empty for a key that is elsewhere.")
+    holder: str
+    ends_at: datetime
+    ended: bool
+
+
 class OverviewFacts(BaseModel):
-    """What the first page says; null where the token is not for it."""
+    """What the first page says; null or empty where the token is not for it."""
 
     waiting: list[WaitingRun]
     states: dict[RunState, int] | None
+    paused: list[Stopped] = Field(description="Schedules that are paused.")
+    disabled: list[Stopped] = Field(description="Webhooks that are disabled.")
+    keys: list[EndingKey]
+    invited: list[str] | None = Field(description="Names of people who were invited and have not signed in.")
 
 
 class BudgetFacts(BaseModel):
@@ -78,7 +99,7 @@ def me(caller: Program) -> Me:
 
 @api.get("/overview", operation_id="overview")
 def overview_facts(service: ServiceHere, caller: Program) -> OverviewFacts:
-    """List what waits for the token's person, and count runs by state."""
+    """List what waits for the token's person, what has stopped or ends, and count runs by state."""
     here = overview(service, caller)
     waiting = [
         WaitingRun(
@@ -87,7 +108,13 @@ def overview_facts(service: ServiceHere, caller: Program) -> OverviewFacts:
         )
         for one in here.waiting
     ]  # fmt: skip
-    return OverviewFacts(waiting=waiting, states=here.states)
+    paused = [Stopped(id=one.id, name=one.source.dataset, sentence=one.sentence) for one in here.paused]
+    disabled = [Stopped(id=one.id, name=one.label, sentence=one.sentence) for one in here.disabled]
+    keys = [EndingKey(**vars(one)) for one in here.keys]
+    invited = None if here.invited is None else [one.name for one in here.invited]
+    return OverviewFacts(
+        waiting=waiting, states=here.states, paused=paused, disabled=disabled, keys=keys, invited=invited
+    )  # fmt: skip
 
 
 @api.get("/budgets", operation_id="budgets")

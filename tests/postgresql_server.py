@@ -8,8 +8,9 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,25 @@ def absent(what):
     pytest.skip(f"{what} is missing; PRIVSYNTH_REQUIRE_POSTGRESQL=1 makes this a failure")
 
 
+@dataclass(frozen=True)
+class Server:
+    """A server that a test may stop and start, if it runs or does not; `start` returns when it answers."""
+
+    port: int
+    start: Callable[[], None]
+    stop: Callable[..., None]  # as if it had crashed; with "fast" as an administrator stops it
+
+
 @contextmanager
 def running_server() -> Iterator[int]:
     """Start a server and yield its port; the user anna may do everything."""
+    with stoppable_server() as server:
+        yield server.port
+
+
+@contextmanager
+def stoppable_server() -> Iterator[Server]:
+    """Start a server and yield it; the user anna may do everything."""
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     binaries = str(folders[-1]) if folders else os.path.dirname(shutil.which("initdb") or "")
     if not binaries:
@@ -51,11 +68,20 @@ def running_server() -> Iterator[int]:
         run(f"{binaries}/initdb", "-D", data, "-U", "anna", "-A", "scram-sha-256", "--pwfile", folder / "password",
             "-E", "UTF8", "--no-sync")  # fmt: skip
         options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
-        run(f"{binaries}/pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", options, "start")
+
+        def start():
+            if not (data / "postmaster.pid").exists():
+                run(f"{binaries}/pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", options, "start")
+
+        def stop(mode="immediate"):
+            if (data / "postmaster.pid").exists():
+                run(f"{binaries}/pg_ctl", "-D", data, "-m", mode, "stop")
+
+        start()
         try:
-            yield port
+            yield Server(port, start, stop)
         finally:
-            run(f"{binaries}/pg_ctl", "-D", data, "-m", "immediate", "stop")
+            stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -11,7 +11,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from privsynth.errors import ConfigError
+from privsynth.errors import ConfigError, ServiceUnavailable
 from privsynth.service.record import record
 from privsynth.service.states import RunState
 from privsynth.service.store.columns import Base
@@ -30,6 +30,17 @@ def test_migrations_make_what_the_code_declares_and_may_run_again(database):
         connection.commit()
     with pytest.raises(ConfigError, match="version 0000, this privsynth expects"):
         database.require_current()
+
+
+def test_a_server_that_stops_or_starts_is_one_that_does_not_answer(databases, tmp_path):
+    database = databases.copy("postgresql", tmp_path, "tables")
+    states = [f"DO $$ BEGIN RAISE 'x' USING ERRCODE = '{state}'; END $$" for state in ("57P02", "57P03", "53300")]
+    for statement in (*states, "SELECT pg_terminate_backend(pg_backend_pid())"):  # the last is 57P01
+        with pytest.raises(ServiceUnavailable, match="does not answer"), database.reading() as session:
+            session.execute(text(statement))
+        with database.reading() as session:
+            assert session.execute(text("SELECT 1")).scalar() == 1
+    database.close()
 
 
 def a_run(database, needed: int = 2) -> tuple[str, list[int]]:

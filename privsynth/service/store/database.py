@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from ssl import SSLError
 from typing import Any
 
 from alembic import command
@@ -13,17 +14,21 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
 from privsynth.errors import ConfigError, ServiceUnavailable
 from privsynth.logins.password_file import login_defaults
 from privsynth.service.store import people, retention, runs, schedules, webhooks  # noqa: F401  (declares the tables)
+from privsynth.sources.sql.postgresql import sqlstate
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 FILE = "service.db"
 _BUSY_MS = 10_000  # a writer waits so long for another one (own): a transaction here takes milliseconds
+_CUT = (ConnectionError, TimeoutError, SSLError)  # pg8000 passes on what its socket raises while it reads
+# PostgreSQL stops, crashed, starts, or takes no more connections; a connection is broken (errcodes-appendix.html).
+_AWAY = ("57P01", "57P02", "57P03", "53300", "08")
 
 
 class ServiceDatabase:
@@ -59,7 +64,9 @@ class ServiceDatabase:
             url = url.set(username=told["user"], password=told["password"] or None)
         # pg8000 is permissively licensed, as the shared ledger's driver.
         url = url.set(drivername="postgresql+pg8000")
-        return cls(create_engine(url, isolation_level="SERIALIZABLE", pool_pre_ping=True, pool_size=10))
+        engine = create_engine(url, isolation_level="SERIALIZABLE", pool_pre_ping=True, pool_size=10)
+        event.listen(engine, "handle_error", _drop_dead)
+        return cls(engine)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -124,12 +131,24 @@ def _spoken() -> Iterator[None]:
     """Turn what a driver raises into a sentence without a value."""
     try:
         yield
-    except (OperationalError, InterfaceError) as problem:
-        raise ServiceUnavailable("the service's database does not answer; try again in a moment") from problem
-    except DBAPIError as problem:
-        if "40001" in str(problem.orig):  # serialization_failure
+    except (DBAPIError, *_CUT) as problem:
+        error = problem.orig if isinstance(problem, DBAPIError) else problem
+        if isinstance(problem, OperationalError | InterfaceError) or _is_away(error):
+            raise ServiceUnavailable("the service's database does not answer; try again in a moment") from problem
+        if "40001" in str(error):  # serialization_failure
             raise ServiceUnavailable("somebody else was changing the same thing; try again") from problem
         raise
+
+
+def _is_away(error: BaseException | None) -> bool:
+    """Say whether a driver's error means that the server is away: to pg8000 it is one like any mistake in SQL."""
+    return isinstance(error, _CUT) or sqlstate(error).startswith(_AWAY)
+
+
+def _drop_dead(context: ExceptionContext) -> None:
+    """Let the pool drop its connections to a server that went away, and open new ones."""
+    if _is_away(context.original_exception):
+        context.is_disconnect = True
 
 
 def _sqlite(url: URL) -> Engine:

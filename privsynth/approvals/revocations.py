@@ -178,7 +178,7 @@ def ask(found: RevocationList, holder: str, verified: VerificationResult) -> Lis
     one = next((one for one in said if not one.successor), said[0] if said else None)
     if one is not None and not one.successor:
         raise ReleaseRevoked(
-            f"{holder} revoked this release on {one.at:%Y-%m-%d}: {one.reason}. Do not use it any more"
+            f"{holder} revoked this release on {one.at:%Y-%m-%d}: {one.reason.rstrip('.')}. Do not use it any more"
         )
     return ListAnswer(found, holder, one)
 

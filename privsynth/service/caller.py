@@ -39,7 +39,8 @@ class Caller:
           NotAllowed: it takes another role, or a token with that scope.
         """
         if not may(self.roles, act):
-            roles = " or ".join(sorted(role.replace("_", " ") for role in ALLOWED[act]))
-            raise NotAllowed(f"this takes the role {roles}: ask an administrator of the service")
+            *others, last = sorted(role.replace("_", " ") for role in ALLOWED[act])
+            needed = f"one of the roles {', '.join(others)} or {last}" if others else f"the role {last}"
+            raise NotAllowed(f"this needs {needed}: ask an administrator of the service")
         if not self.may(act):
             raise NotAllowed(f"this token is not for '{act}': make one with that scope")

@@ -27,14 +27,14 @@ SEEN_AGAIN = timedelta(minutes=1)
 WRONG_OF_NAME, WRONG_OF_ADDRESS = 10, 100  # (own)
 TOKEN_PREFIX = "psy_"  # a mark by which scanners of leaked secrets know it
 _NOBODY = HASHER.hash(new_secret())  # checked where a name has no password, so that the answer takes as long
-_REFUSED = "name or password are wrong"
+_REFUSED = "wrong name or password"
 
 
 def sign_in(service: Service, name: str, password: str, address: str) -> str:
     """Return the secret of a new session, for a cookie.
 
     Raises:
-      NotAllowed: name or password are wrong.
+      NotAllowed: a wrong name or password.
       TooManyRequests: there were too many guesses.
     """
     now, hidden = service.now(), digest_of(name.strip().casefold())
@@ -165,6 +165,24 @@ def is_invited_by(session: Session, person_id: int, secret: str) -> bool:
     return found is not None and found.person_id == person_id
 
 
+def invited_name(service: Service, secret: str) -> str:
+    """Return the name with which a person who was invited will sign in.
+
+    Raises:
+      NotAllowed: the link was used, has ended, or never was.
+    """
+    with service.database.reading() as session:
+        return _invited(session, secret, service.now())[1].name
+
+
+def _invited(session: Session, secret: str, now: datetime) -> tuple[Invitation, Person]:
+    found = session.get(Invitation, digest_of(secret))
+    person = None if found is None else session.get(Person, found.person_id)
+    if found is None or found.used_at is not None or found.ends_at <= now or person is None or not person.active:
+        raise NotAllowed("this link was used or has ended: ask an administrator for a new one")
+    return found, person
+
+
 def accept_invitation(service: Service, secret: str, password: str) -> str:
     """Choose the password of the person who was invited, end their sessions, and return a new session's secret.
 
@@ -177,12 +195,7 @@ def accept_invitation(service: Service, secret: str, password: str) -> str:
     now = service.now()
     hashed = HASHER.hash(password)
     with service.database.writing() as session:
-        found = session.get(Invitation, digest_of(secret))
-        if found is None or found.used_at is not None or found.ends_at <= now:
-            raise NotAllowed("this link was used or has ended: ask an administrator for a new one")
-        person = session.get_one(Person, found.person_id)
-        if not person.active:
-            raise NotAllowed("this link was used or has ended: ask an administrator for a new one")
+        found, person = _invited(session, secret, now)
         found.used_at, person.password = now, hashed
         session.execute(delete(SignedIn).where(SignedIn.person_id == person.id))
         record(session, "choose_password", f"person {person.id}", person_id=person.id, at=now)

@@ -44,7 +44,7 @@ def offer(deciders, days="14") -> str:
 def test_nothing_is_published_or_offered_before_it_is_approved(deciders):
     deciders.decide("ann", "approved")
     answer = deciders.post("ann", f"/runs/{RUN}/publish")
-    assert (answer.status_code, "is to decide, and not approved" in answer.text) == (422, True)
+    assert (answer.status_code, "This release is not approved: its state is" in answer.text) == (422, True)
     answer = deciders.post("ann", f"/runs/{RUN}/offers", recipient="x", terms="y", days="3")
     assert "only a published release" in answer.text.lower()
     assert not (deciders.draft.parent / "edition").exists()

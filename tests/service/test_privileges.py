@@ -37,7 +37,13 @@ def refusal(answer) -> str:
         return "nobody"
     if answer.status_code != 403:
         return ""
-    return "role" if "takes the role" in answer.text else "scope" if "token is not for" in answer.text else ""
+    return (
+        "role"
+        if re.search("needs (the role|one of the roles)", answer.text)
+        else "scope"
+        if "token is not for" in answer.text
+        else ""
+    )
 
 
 def ask(browser, privilege: Privilege, *, form: dict[str, str] | None = None, **headers: str):

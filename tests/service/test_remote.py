@@ -64,7 +64,7 @@ def test_sources_are_registered_declared_and_retired_from_a_terminal(at, tmp_pat
     assert [(one["name"], one["retired_at"] is None) for one in listed] == [("Admissions 2024", True), ("Sent", False)]
     unknown = at.boss("sources", "show", "Sent", code=2)
     assert "has no source 'Sent' in use. It has: 'Admissions 2024'" in unknown.stderr
-    assert "takes the role" in at.sam(*sent, code=10).stderr
+    assert "needs the role" in at.sam(*sent, code=10).stderr
 
 
 def test_a_plan_spends_nothing_and_says_when_little_can_be_learned(at):
@@ -126,7 +126,7 @@ def test_what_goes_wrong_with_a_token_or_a_server_is_one_sentence(at, clock, tmp
 
     told = said("me", code=10)
     assert "others on this machine may read" in told
-    assert "say who you are with a token that has not ended" in told
+    assert "send a valid token" in told
     assert "cannot be read" in said("me", file=tmp_path / "none", code=2)
     assert "name a file with --token-file" in said("me", file=None, code=2)
     assert "this is no token" in said("me", file=None, env={"PRIVSYNTH_TOKEN": "hunter2"}, code=2)
@@ -137,7 +137,7 @@ def test_what_goes_wrong_with_a_token_or_a_server_is_one_sentence(at, clock, tmp
     done = CliRunner().invoke(main, ["me", "--json"], env=env)
     assert json.loads(done.stdout)["name"] == "sam"
     clock.move(days=2)
-    assert "has not ended" in at.sam("me", code=10).stderr
+    assert "send a valid token" in at.sam("me", code=10).stderr
     failed = CliRunner().invoke(main, ["--server", at.url, "--token-file", str(at.sam.file), "me", "--json"])
     assert json.loads(failed.stdout)["exit_code"] == 10
 

@@ -205,7 +205,7 @@ def test_who_pauses_resumes_and_ends(at, institution, clock, ann):
     with pytest.raises(InputError, match="no such schedule"):
         pause_schedule(at.service, other, row.id)
     assert pause_schedule(at.service, ann, row.id).sentence == "Paused by Ann."
-    with pytest.raises(NotAllowed, match="takes the role submitter"):
+    with pytest.raises(NotAllowed, match="needs the role submitter"):
         resume_schedule(at.service, ann, row.id)
     clock.time = datetime(2027, 2, 10, tzinfo=UTC)
     resume_schedule(at.service, at.submitter, row.id)

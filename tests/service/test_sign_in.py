@@ -58,7 +58,7 @@ def test_a_person_signs_in_and_out(each_service):
 @pytest.mark.parametrize(("name", "password"), [("anna", "wrong" * 4), ("nobody", PASSWORD), ("", ""), ("anna", "")])
 def test_every_refusal_reads_the_same(service, name, password):
     anna(service)
-    with pytest.raises(NotAllowed, match=r"^name or password are wrong$"):
+    with pytest.raises(NotAllowed, match=r"^wrong name or password$"):
         sign_in(service, name, password, "10.0.0.1")
 
 
@@ -146,7 +146,7 @@ def test_pages_lead_to_the_form_and_back_out(institution):
     assert browser.get("/people").headers["location"] == "/sign-in"
     wrong = browser.post("/sign-in", data={"name": "boss", "password": "wrong"})
     assert wrong.status_code == 403
-    assert "Name or password are wrong." in wrong.text
+    assert "Wrong name or password." in wrong.text
     right = browser.post("/sign-in", data={"name": "boss", "password": PASSWORD})
     assert right.status_code == 303
     cookie = right.headers["set-cookie"]

@@ -124,5 +124,5 @@ def _required(service: Service, caller: Caller, run_id: str) -> RunRow:
         run = released(session, run_id)
     require_other(run, caller)
     if RunState(run.state) not in WHEN[Act.PUBLISH]:
-        raise InputError(f"this release is {run.state.replace('_', ' ')}, and not approved")
+        raise InputError(f"this release is not approved: its state is '{run.state.replace('_', ' ')}'")
     return run

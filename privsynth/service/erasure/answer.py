@@ -130,7 +130,7 @@ def _officer(session: Session, run: RunRow, kept: Mapping[str, RetentionItem]) -
             return f"deleted on {one.begun_at:%Y-%m-%d}"
     found = [item for item in (kept.get(f"{kind}-{run.id}") for kind in ("officer", "draft")) if item is not None]
     if not found:
-        return "kept: people still decide on this release"
+        return "kept while people still decide on this release"
     if held := next((item.hold for item in found if item.hold is not None), None):
         return f"held back from deletion: {held.reason}"
     due = min((item.due_at for item in found if item.due_at is not None), default=None)

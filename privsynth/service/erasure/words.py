@@ -14,8 +14,8 @@ NOT_SEARCHED = (
     "Nobody can look the person up in a release that makes a promise: its rows were drawn from a model of noisy "
     "figures. None was copied from the data or is linked to a row of it, and identifiers are new. Whether a row "
     "resembles the person says little about them; how much it can say is what the promise limits.",
-    "To make a release again without the person and compare is no way either: each release has noise of its own, and "
-    "spends budget of everybody in the dataset.",
+    "Making the release again without the person and comparing the two does not help either: each release has noise of "
+    "its own, and spends the budget of everybody in the dataset.",
 )
 CAN = (
     "Uploaded files and the officers' parts of releases, which hold or were made of exact data, can be deleted, with a "

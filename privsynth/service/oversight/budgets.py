@@ -65,9 +65,9 @@ class DatasetBudget:
         """What else there is to say, as sentences without their full stop."""
         told = []
         if self.reserved:
-            told.append(f"ε {epsilon_text(self.reserved)} is set aside for runs that are going on")
+            told.append(f"runs that are going on have set aside ε {epsilon_text(self.reserved)}")
         if self.lost:
-            told.append(f"ε {epsilon_text(self.lost)} was spent by runs that ended without a release")
+            told.append(f"runs that ended without a release spent ε {epsilon_text(self.lost)}")
         if self.last:
             more = self.account.left_epsilon_units // self.last
             releases = f"{more} more release" + ("" if more == 1 else "s")

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from privsynth.errors import BudgetError, KeyFileError
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
+from privsynth.service.keys.people import all_keys
 from privsynth.service.oversight.budgets import DatasetBudget, budgets
 from privsynth.service.roles import Act, Role
 from privsynth.service.states import RunState
@@ -53,6 +54,7 @@ class Overview:
       problem: why there are no budgets.
       invited: people who were invited and have not signed in yet.
       paused: schedules that are the person's own, or all of them for who answers for the data.
+      unentered: people whose key waits to be entered in the keyring, for who keeps the keys.
       disabled: webhooks that are told nothing any more, for who manages them.
     """
 
@@ -64,6 +66,12 @@ class Overview:
     invited: list[Person] | None
     paused: list[ScheduleRow]
     disabled: list[WebhookRow]
+    unentered: list[Person]
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing waits for the person."""
+        return not (self.waiting or self.keys or self.invited or self.paused or self.disabled or self.unentered)
 
 
 def overview(service: Service, caller: Caller) -> Overview:
@@ -82,7 +90,7 @@ def overview(service: Service, caller: Caller) -> Overview:
             problem = str(error)
     return Overview(
         waiting=waiting, states=states, budgets=found, problem=problem, keys=_keys(service, caller), invited=invited,
-        paused=paused, disabled=disabled,
+        paused=paused, disabled=disabled, unentered=_unentered(service, caller),
     )  # fmt: skip
 
 
@@ -129,6 +137,15 @@ def _paused(session: Session, caller: Caller) -> list[ScheduleRow]:
 def _disabled(session: Session) -> list[WebhookRow]:
     wanted = select(WebhookRow).where(WebhookRow.state == WebhookState.DISABLED).order_by(WebhookRow.label)
     return list(session.scalars(wanted))
+
+
+def _unentered(service: Service, caller: Caller) -> list[Person]:
+    if not caller.may(Act.MANAGE_KEYS):
+        return []
+    try:
+        return [key.person for key in all_keys(service, caller) if key.person is not None and key.entry is None]
+    except KeyFileError:
+        return []  # the page of keys says why
 
 
 def _keys(service: Service, caller: Caller) -> list[KeyEnd]:

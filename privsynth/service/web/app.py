@@ -17,7 +17,7 @@ from privsynth.service.web.rates import AddressLimit, RateLimit
 from privsynth.service.web.routes import ROUTERS
 from privsynth.service.web.visitors import SignInFirst
 
-UNKNOWN_TOKEN = "say who you are with a token that has not ended (Authorization: Bearer psy_…); a browser makes one"
+UNKNOWN_TOKEN = "send a valid token (Authorization: Bearer psy_…); a browser makes one"
 
 
 def create_app(service: Service) -> FastAPI:

@@ -65,7 +65,8 @@ def _local(moment: datetime, zone: str) -> Markup:
 def _sentence(text: object) -> str:
     """Return what an error says with a capital and a full stop."""
     told = str(text)
-    return told[:1].upper() + told[1:] + ("" if told.endswith((".", "?", "!")) else ".")
+    first = told[:1].upper() if told[:1].isascii() else told[:1]  # ε stays small
+    return first + told[1:] + ("" if told.endswith((".", "?", "!")) else ".")
 
 
 def _words(name: object) -> str:

@@ -16,7 +16,7 @@ from privsynth.service.people import add_person
 from privsynth.service.roles import Role
 from privsynth.service.secret_texts import new_secret
 from privsynth.service.settings import ServiceSettings
-from privsynth.service.sign_in import invite
+from privsynth.service.sign_in import invite, invited_name
 from privsynth.service.sources.uploads import wipe_lost_uploads
 from privsynth.service.store.people import Person, PersonRole
 from privsynth.service.web.app import create_app
@@ -36,7 +36,8 @@ def run(settings: ServiceSettings, home: Path, tell: Callable[[str], None]) -> N
         host, port = bound.getsockname()[:2]
         address = settings.public_url or f"http://{host}:{port}"
         if (secret := first_secret(service)) is not None:
-            tell(f"Sign in as the first administrator, once: {address}/welcome/{secret}")
+            name = invited_name(service, secret)
+            tell(f"First administrator: choose a password, once, for the name {name}: {address}/welcome/{secret}")
         tell(f"Serving {address} (stop it with Ctrl-C)")
         if not settings.database:
             tell("One machine: people, runs and decisions are in a file. docs/service.md says how to share them.")

@@ -34,7 +34,10 @@ def _list(
     facts = {"label": "", "url": "", "chosen": [], **(told or {})}
     found = webhooks(service, caller)
     status, said = said_of(problem)
-    return page("webhooks.html", caller, status=status, webhooks=found, events=EVENTS, problem=said, **facts)
+    return page(
+        "webhooks.html", caller, status=status, webhooks=found, events=EVENTS, problem=said,
+        networks=service.settings.webhook_networks, **facts,
+    )  # fmt: skip
 
 
 def _one(service: Service, caller: Caller, webhook_id: int, *, secret: str = "") -> Response:

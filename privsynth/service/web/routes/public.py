@@ -18,6 +18,7 @@ from privsynth.service.web.visitors import ServiceHere
 
 router = APIRouter(include_in_schema=False)
 _POLICY = re.compile(r'http-equiv="Content-Security-Policy" content="([^"]+)"')
+READ = ["GET", "HEAD"]  # a program that looks whether there is a newer file asks for its head
 _ATTACHED = {"content-disposition": "attachment"}
 
 
@@ -42,7 +43,7 @@ def download(service: ServiceHere, secret: str) -> Response:
     return archive_answer(begin_download(service, secret).run, archive)
 
 
-@router.get("/verify.html")
+@router.api_route("/verify.html", methods=READ)
 def verify(service: ServiceHere) -> Response:
     """Show the page on which everybody verifies a release; it makes no connection."""
     text = public_verify_page(service)
@@ -51,13 +52,13 @@ def verify(service: ServiceHere) -> Response:
     return HTMLResponse(text, headers={"content-security-policy": f"{found[1]}; frame-ancestors 'none'"})
 
 
-@router.get("/keyring.json")
+@router.api_route("/keyring.json", methods=READ)
 def keyring(service: ServiceHere) -> Response:
     """Send the keys that sign releases."""
     return Response(public_keyring(service).to_json(), media_type="application/json", headers=_ATTACHED)
 
 
-@router.get("/revocations.json")
+@router.api_route("/revocations.json", methods=READ)
 def revoked(service: ServiceHere) -> Response:
     """Send the signed list of revocations."""
     try:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Query
 from fastapi.responses import RedirectResponse, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from privsynth.errors import BudgetError, InputError
 from privsynth.service.caller import Caller
@@ -29,6 +29,7 @@ from privsynth.service.web.visitors import FormVisitor, Program, ServiceHere, Vi
 router = APIRouter(include_in_schema=False)
 api = api_router("Runs")
 Short = Annotated[str, Form(max_length=200)]
+OfState = Annotated[RunState | None, BeforeValidator(lambda text: text or None)]  # the form sends "" for all
 FOLLOW_S = 5  # between two looks at a run that somebody follows (own)
 
 
@@ -76,7 +77,7 @@ def _new(
 
 
 @router.get("/runs")
-def runs_page(service: ServiceHere, caller: Visitor, state: RunState | None = None) -> Response:
+def runs_page(service: ServiceHere, caller: Visitor, state: OfState = None) -> Response:
     """Show runs, the newest first."""
     return page("runs.html", caller, runs=some_runs(service, caller, state=state), state=state, states=list(RunState))
 

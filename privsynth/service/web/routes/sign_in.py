@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from privsynth.errors import InputError, NotAllowed, ServiceUnavailable, TooManyRequests
 from privsynth.service.context import Service
-from privsynth.service.sign_in import LONGEST, accept_invitation, sign_in, sign_out
+from privsynth.service.sign_in import LONGEST, accept_invitation, invited_name, sign_in, sign_out
 from privsynth.service.web.pages import page
 from privsynth.service.web.visitors import FormVisitor, ServiceHere, address_of, base_address, cookie_name
 
@@ -100,9 +100,9 @@ def sign_out_form(request: Request, service: ServiceHere, caller: FormVisitor) -
 
 
 @router.get("/welcome/{secret}")
-def welcome_page(secret: str) -> Response:
+def welcome_page(service: ServiceHere, secret: str) -> Response:
     """Ask who was invited for a new password; only the answer uses the link up, so that a preview does not."""
-    return page("welcome.html", secret=secret, problem="")
+    return page("welcome.html", secret=secret, signs_in_as=invited_name(service, secret), problem="")
 
 
 @router.post("/welcome/{secret}")
@@ -110,5 +110,6 @@ def welcome_form(service: ServiceHere, secret: str, password: Password) -> Respo
     """Choose a password, and begin a session."""
     try:
         return _into(service, accept_invitation(service, secret, password))
-    except (InputError, NotAllowed) as problem:
-        return page("welcome.html", status=422, secret=secret, problem=str(problem))
+    except InputError as problem:
+        name = invited_name(service, secret)
+        return page("welcome.html", status=422, secret=secret, signs_in_as=name, problem=str(problem))

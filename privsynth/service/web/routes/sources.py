@@ -46,13 +46,14 @@ def sources_answer(service: Service, caller: Caller, problem: Exception | None =
 
 
 def _source(
-    service: Service, caller: Caller, source_id: Number, *, text: str = "", problem: Exception | None = None
-) -> Response:
+    service: Service, caller: Caller, source_id: Number, *,
+    text: str = "", problem: Exception | None = None, saved: bool = False,
+) -> Response:  # fmt: skip
     source = one_source(service, caller, source_id)
     status, said = said_of(problem)
     return page(
         "source.html", caller, status=status, source=source, text=text or source.schema,
-        options=json.loads(source.options), problem=said,
+        options=json.loads(source.options), problem=said, saved=saved,
     )  # fmt: skip
 
 
@@ -89,9 +90,9 @@ def register_form(
 
 
 @router.get("/sources/{source_id}")
-def source_page(service: ServiceHere, caller: Visitor, source_id: Number) -> Response:
+def source_page(service: ServiceHere, caller: Visitor, source_id: Number, saved: bool = False) -> Response:
     """Show a source and what is declared about it."""
-    return _source(service, caller, source_id)
+    return _source(service, caller, source_id, saved=saved)
 
 
 @router.post("/sources/{source_id}/schema")
@@ -106,7 +107,7 @@ def declare_form(
         declare_schema(service, caller, source_id, declared)
     except InputError as problem:
         return _source(service, caller, source_id, text=declared, problem=problem)
-    return RedirectResponse(f"/sources/{source_id}", 303)
+    return RedirectResponse(f"/sources/{source_id}?saved=true", 303)
 
 
 @router.post("/sources/{source_id}/retire")

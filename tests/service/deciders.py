@@ -9,10 +9,11 @@ from pipeline.admissions import FAST, RELEASED, admissions, run, schema, write
 
 from privsynth.approvals.decisions import FOLDER
 from privsynth.service.keys.people import enter_key, make_own_key
-from privsynth.service.roles import Role
+from privsynth.service.roles import Act, Role
 from privsynth.service.sign_in import caller_of_session
 from privsynth.service.states import RunState
 from privsynth.service.store.runs import DecisionRow, RecordedAct, RunRow, SourceRow
+from privsynth.service.tokens import new_token
 from privsynth.signing._files import digest_file
 from privsynth.transparency.log import TransparencyLog
 from privsynth.transparency.seen import SeenLogs
@@ -108,6 +109,12 @@ class Deciders:
         """Send a form from a page of that person."""
         browser = self.institution.browser(name)
         return browser.post(path, data={"form_token": self.again(name).form_token, **form})
+
+    def bearer(self, name: str) -> dict[str, str]:
+        """Return the header of a program with a token of that person, for all that they may do."""
+        person = self.again(name)
+        scopes = frozenset(act for act in Act if person.may(act))
+        return {"authorization": f"Bearer {new_token(self.service, person, 'a script', scopes, 1)}"}
 
     def decide(self, name: str, meaning: str, **form: str):
         told = {"meaning": meaning, "passphrase": PASSPHRASE, **form}

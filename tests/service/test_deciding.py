@@ -41,6 +41,36 @@ def test_who_asked_for_it_does_not_decide(deciders):
     assert (deciders.rows(), deciders.files()) == ([], [])
 
 
+def test_the_officers_report_of_ones_own_release_is_for_others(deciders):
+    bearer = deciders.bearer("ann")
+    browser, program = deciders.institution.browser("ann"), deciders.institution.browser()
+    assert "Read and decide" in browser.get(f"/runs/{RUN}").text
+    with deciders.service.database.writing() as session:
+        session.get_one(RunRow, RUN).submitter_id = deciders.ann.person_id
+    pages = [browser.get(f"/runs/{RUN}/{path}") for path in ("decide", "officer/report.html")]
+    facts = [program.get(f"/api/v1/runs/{RUN}/{path}", headers=bearer) for path in ("decision", "reports/officer")]
+    for answer in (*pages, *facts):
+        assert answer.status_code == 403
+        assert "ou asked for this release: somebody else has to read the officer" in answer.text
+    assert deciders.acts("read_officer_report") == []
+    page = browser.get(f"/runs/{RUN}").text
+    assert "Read and decide" not in page
+    assert "somebody else reads the officer" in page
+
+
+def test_the_page_says_what_is_missing_and_offers_what_the_person_may_do(deciders):
+    decide, run = f"/runs/{RUN}/decide", f"/runs/{RUN}"
+    browsers = {name: deciders.institution.browser(name) for name in ("ann", "rita", "sue")}
+    deciders.decide("ann", "approved")
+    assert "have to approve it before it may leave; 1 of them did." in browsers["sue"].get(run).text
+    deciders.decide("bob", "approved")
+    page = browsers["ann"].get(decide).text
+    assert "It has the 2 approvals that it needs, and may be published." in page
+    assert "have to approve it" not in page
+    shown = {name: "Publish and hand out" in browser.get(run).text for name, browser in browsers.items()}
+    assert shown == {"ann": True, "rita": False, "sue": False}
+
+
 @pytest.mark.parametrize("meaning", ["approved", "rejected"])
 def test_a_reviewer_reviews_and_does_not_approve(deciders, meaning):
     assert deciders.decide("rita", meaning).status_code == 403

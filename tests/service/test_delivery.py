@@ -101,6 +101,11 @@ def test_what_is_revoked_is_listed_and_handed_out_no_more(approved, tmp_path):
     assert approved.run().state == RunState.REVOKED
     refused = recipient.get(f"{path}/release.zip")
     assert (refused.status_code, "revoked" in refused.text) == (403, True)
+    told = {name: approved.institution.browser(name).get(f"/runs/{RUN}/hand-out").text for name in ("ann", "sue")}
+    assert all("Revoked by Bob" in page and "wrong ward" in page for page in told.values())
+    assert ("ended: the release is revoked" in told["ann"], "Withdraw" in told["ann"]) == (True, False)
+    run_page = approved.institution.browser("sue").get(f"/runs/{RUN}").text
+    assert ("wrong ward" in run_page, "have to approve it" in run_page) == (True, False)
     (tmp_path / "list.json").write_bytes(recipient.get("/revocations.json").content)
     edition = approved.draft.parent / "edition"
     assert command("verify", edition, "--revocations", tmp_path / "list.json").exit_code == 9
@@ -113,7 +118,7 @@ def test_a_release_that_the_command_line_revoked_is_not_handed_out(approved):
     done = command("revoke", approved.draft, "--reason", "wrong ward", "--as", "service")
     assert done.exit_code == 0, done.output
     assert approved.institution.browser().get(path).status_code == 403
-    assert "revoked" in approved.institution.browser("ann").get(f"/runs/{RUN}/hand-out").text
+    assert "Revoked outside of the service" in approved.institution.browser("ann").get(f"/runs/{RUN}/hand-out").text
     assert approved.run().state == RunState.REVOKED
 
 

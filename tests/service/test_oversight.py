@@ -84,6 +84,7 @@ def test_what_waits_for_whom(service, institution, sub):
     assert waits(service, approver)["r-decide"] == "publish"
     assert "r-decide" not in waits(service, reviewer)
     assert overview(service, boss).states is None
+    assert overview(service, institution.person("two", Role.SUBMITTER)).states == {}  # as the list of their releases
     assert overview(service, auditor).states == {
         RunState.QUEUED: 1, RunState.FAILED: 1, RunState.INTERRUPTED: 1, RunState.TO_DECIDE: 1,
         RunState.CHANGES_ASKED: 1, RunState.APPROVED: 1,

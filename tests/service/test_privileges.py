@@ -10,6 +10,7 @@ from service.privileges import MATRIX, POST, Open, Privilege, flattened
 
 from privsynth.service.roles import ALLOWED, Act, Role
 from privsynth.service.tokens import new_token
+from privsynth.service.web.app import LOST_FORM
 
 FILLERS = {"run_id": "run-0", "secret": "s", "keyid": "0" * 64}  # of things that are not there; others are numbers
 
@@ -31,7 +32,7 @@ def staff(institution):
 
 def refusal(answer) -> str:
     """Return how an answer says no: "nobody", "role", "scope", or "" where it does not."""
-    if answer.status_code == 303 and answer.headers["location"] == "/sign-in":
+    if answer.status_code == 303 and answer.headers["location"] in ("/sign-in", LOST_FORM):
         return "" if "set-cookie" in answer.headers else "nobody"  # signing out takes the cookie away
     if answer.status_code == 401:
         return "nobody"
@@ -76,7 +77,7 @@ def test_every_page_is_for_its_roles_and_for_nobody_else(institution, staff, row
     for one in pages:
         found, answer = "nobody", ask(nobody, one)
         if one.takes is Open.ANYBODY:
-            found = "" if answer.headers.get("location") in (None, "/sign-in") else "elsewhere"
+            found = "" if answer.headers.get("location") in (None, "/sign-in", LOST_FORM) else "elsewhere"
             expected = ""
         else:
             found, expected = refusal(answer), "nobody"

@@ -15,6 +15,8 @@ from privsynth.cli import main
 from privsynth.remote import following
 from privsynth.service.maker_key import ensure_maker_key
 from privsynth.service.roles import Act, Role
+from privsynth.service.states import RunState
+from privsynth.service.store.runs import RunRow
 from privsynth.service.tokens import new_token
 
 
@@ -99,6 +101,13 @@ def test_little_to_learn_and_a_cancelled_run_have_the_codes_of_the_command_line(
     run = at.sam.json(*ASK, "--no-wait")
     assert at.sam.json("runs", "cancel", run["id"])["state"] == "cancelled"
     at.sam("runs", "follow", run["id"], code=130)
+
+
+def test_a_run_that_is_being_cancelled_is_said_to_be(at):
+    run = at.sam.json(*ASK, "--no-wait")
+    with at.service.database.writing() as session:
+        session.get_one(RunRow, run["id"]).state = RunState.RUNNING
+    assert "It is being cancelled" in at.sam("runs", "cancel", run["id"]).stderr
 
 
 def test_ctrl_c_leaves_the_run_going_and_says_how_to_end_it(at, monkeypatch):

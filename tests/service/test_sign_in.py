@@ -140,6 +140,16 @@ def test_a_token_has_no_more_rights_than_its_person_and_ends(service, institutio
     assert caller_of_token(service, token) is None
 
 
+def test_a_form_after_the_end_of_its_session_says_that_nothing_was_done(institution):
+    browser = institution.browser()
+    there = browser.post("/runs/run-1/decide", data={"meaning": "approved", "comment": "I wrote this"})
+    assert there.status_code == 303
+    page = browser.get(there.headers["location"]).text
+    assert "nothing was decided or changed, and what you typed could not be kept" in page
+    assert "nothing was decided" not in browser.get("/sign-in").text
+    assert browser.post("/sign-out").headers["location"] == "/sign-in"
+
+
 def test_pages_lead_to_the_form_and_back_out(institution):
     institution.person("boss", Role.ADMINISTRATOR)
     browser = institution.browser()

@@ -72,7 +72,10 @@ def cancel(run: str) -> None:
 
     Example: privsynth --server https://privsynth.example.org runs cancel run-0123456789abcdef
     """
-    print_run(connected().send("POST", f"/runs/{run}/cancel"))
+    told = connected().send("POST", f"/runs/{run}/cancel")
+    print_run(told)
+    if told["ended_at"] is None:
+        say("It is being cancelled, and ends in a moment. What is drawn by then stays spent.", err=True)
 
 
 def print_run(run: dict[str, Any]) -> None:

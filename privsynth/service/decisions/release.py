@@ -73,6 +73,18 @@ def require_other(run: RunRow, caller: Caller) -> None:
         raise NotAllowed("you asked for this release: somebody else has to decide on it")
 
 
+def require_other_reader(run: RunRow, caller: Caller) -> None:
+    """Return if the officer's part of a release may be shown: four eyes hold for what is read, too.
+
+    Raises:
+      NotAllowed: the caller asked for the release.
+    """
+    if run.submitter_id == caller.person_id:
+        raise NotAllowed(
+            "you asked for this release: somebody else has to read the officer's report and to decide on it"
+        )
+
+
 def signed_files(draft: Path) -> dict[str, str]:
     """Return SHA-256 -> name of the decisions beside a release.
 

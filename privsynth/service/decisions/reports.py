@@ -5,7 +5,7 @@ from __future__ import annotations
 from privsynth.errors import OutputError
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
-from privsynth.service.decisions.release import draft_of, edition_of, released, seen_release
+from privsynth.service.decisions.release import draft_of, edition_of, released, require_other_reader, seen_release
 from privsynth.service.record import record
 from privsynth.service.retention.look_up import deletions_of, require_there
 from privsynth.service.roles import Act
@@ -20,11 +20,12 @@ def officer_report(service: Service, caller: Caller, run_id: str) -> bytes:
 
     Raises:
       InputError: there is no such release.
+      NotAllowed: the caller has another role, or asked for the release.
       OutputError: it cannot be read.
     """
     caller.require(Act.SEE_OFFICER_REPORT)
     with service.database.writing() as session:
-        released(session, run_id)
+        require_other_reader(released(session, run_id), caller)
         require_there(session, run_id)
         about = f"run {run_id}"
         record(session, "read_officer_report", about, person_id=caller.person_id, at=service.now())

@@ -13,7 +13,7 @@ from privsynth.service.caller import Caller
 from privsynth.service.context import Service
 from privsynth.service.decisions.comparing import ComparedRow, compared
 from privsynth.service.decisions.deciding import asks_password
-from privsynth.service.decisions.release import alone, released
+from privsynth.service.decisions.release import alone, released, require_other_reader
 from privsynth.service.decisions.settling import settle, situation_of
 from privsynth.service.keys.attaching import is_elsewhere
 from privsynth.service.retention.look_up import gone_from
@@ -33,8 +33,8 @@ class DecisionPage:
       verdicts: of the policy and the checks; None where they cannot be read.
       uncounted: signed files beside the release that do not count, with the reason.
       missing: decisions that the log has and that are gone.
-      earlier: the last release of the same dataset that was published, if there is one; `compared` has both.
-      mine: whether the caller asked for this release, and so decides nothing.
+      earlier: the last release of the same dataset that was published, if there is one; `compared` has the officer's
+        figures of both, unless the caller asked for that one.
       key_elsewhere: whether only the public half of the caller's key is here, so that they sign elsewhere.
       asks_password: whether it has to be typed again.
     """
@@ -47,7 +47,6 @@ class DecisionPage:
     missing: tuple[MissingDecision, ...]
     earlier: RunRow | None
     compared: list[ComparedRow]
-    mine: bool
     key_elsewhere: bool
     asks_password: bool
 
@@ -73,10 +72,12 @@ def decision_page(service: Service, caller: Caller, run_id: str) -> DecisionPage
 
     Raises:
       InputError: there is no such release.
+      NotAllowed: the caller has another role, or asked for the release.
     """
     caller.require(Act.SEE_OFFICER_REPORT)
     with service.database.reading() as session:
         run = released(session, run_id)
+        require_other_reader(run, caller)
         gone = gone_from(session, run_id)
     problem, stands = "", None
     try:
@@ -97,7 +98,6 @@ def decision_page(service: Service, caller: Caller, run_id: str) -> DecisionPage
         run=run, gone=gone, problem=problem, verdicts=None if stands is None else stands.verdicts,
         uncounted=tuple(one for one in (() if stands is None else stands.read) if one.digest not in entered),
         missing=() if stands is None else stands.missing or (), earlier=earlier,
-        compared=[] if earlier is None else compared(service, run, earlier),
-        mine=run.submitter_id == caller.person_id,
+        compared=[] if earlier is None or earlier.submitter_id == caller.person_id else compared(service, run, earlier),
         key_elsewhere=is_elsewhere(service, caller.key), asks_password=asks_password(service, caller),
     )  # fmt: skip

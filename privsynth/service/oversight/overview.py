@@ -14,6 +14,7 @@ from privsynth.service.context import Service
 from privsynth.service.keys.people import all_keys
 from privsynth.service.oversight.budgets import DatasetBudget, budgets
 from privsynth.service.roles import Act, Role
+from privsynth.service.runs.look_up import seen_by
 from privsynth.service.states import RunState
 from privsynth.service.store.people import Person
 from privsynth.service.store.runs import RunRow
@@ -50,7 +51,7 @@ class Overview:
     """What a person sees first; None where they may not know it.
 
     Attributes:
-      states: how many runs are in each state, of those that have any.
+      states: how many runs that the person sees are in each state, of those that have any.
       problem: why there are no budgets.
       invited: people who were invited and have not signed in yet.
       paused: schedules that are the person's own, or all of them for who answers for the data.
@@ -78,7 +79,7 @@ def overview(service: Service, caller: Caller) -> Overview:
     """Return what waits for somebody, and what else they may know."""
     with service.database.reading() as session:
         waiting = _waiting(session, caller, service.now())
-        states = _states(session) if caller.may(Act.SEE_RUNS) else None
+        states = _states(session, caller) if caller.may(Act.SEE_RUNS) else None
         invited = _invited(session) if caller.may(Act.MANAGE_PEOPLE) else None
         disabled = _disabled(session) if caller.may(Act.MANAGE_WEBHOOKS) else []
         paused = _paused(session, caller) if caller.may(Act.PAUSE_SCHEDULE) else []
@@ -116,8 +117,9 @@ def _act_on(run: RunRow, caller: Caller) -> str:
     return "publish" if run.state == RunState.APPROVED and caller.may(Act.PUBLISH) else ""
 
 
-def _states(session: Session) -> dict[RunState, int]:
-    counted = session.execute(select(RunRow.state, func.count()).group_by(RunRow.state))
+def _states(session: Session, caller: Caller) -> dict[RunState, int]:
+    wanted = select(RunRow.state, func.count()).where(*seen_by(caller)).group_by(RunRow.state)
+    counted = session.execute(wanted)
     counts = {state: count for state, count in counted}
     return {state: counts[state] for state in RunState if state in counts}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from privsynth.errors import InputError, NotAllowed
@@ -19,6 +19,11 @@ MOST = 500  # runs on one page (own)
 def sees(caller: Caller, run: RunRow) -> bool:
     """Say whether a person sees a run: who only submits sees their own."""
     return bool(caller.roles & SEES_ALL) or run.submitter_id == caller.person_id
+
+
+def seen_by(caller: Caller) -> list[ColumnElement[bool]]:
+    """Return what holds for every run that a person sees, as conditions of a query."""
+    return [] if caller.roles & SEES_ALL else [RunRow.submitter_id == caller.person_id]
 
 
 def the_run(session: Session, caller: Caller, run_id: str) -> RunRow:
@@ -60,7 +65,6 @@ def some_runs(service: Service, caller: Caller, *, state: RunState | None = None
     wanted = select(RunRow).order_by(RunRow.made_at.desc(), RunRow.id).limit(MOST)
     if state is not None:
         wanted = wanted.where(RunRow.state == state)
-    if not caller.roles & SEES_ALL:
-        wanted = wanted.where(RunRow.submitter_id == caller.person_id)
+    wanted = wanted.where(*seen_by(caller))
     with service.database.reading() as session:
         return list(session.scalars(wanted))

@@ -19,6 +19,8 @@ from privsynth.service.web.visitors import SignInFirst
 
 UNKNOWN_TOKEN = "send a valid token (Authorization: Bearer psy_…); a browser makes one"
 
+LOST_FORM = "/sign-in?lost=true"
+
 
 def create_app(service: Service) -> FastAPI:
     """Return the application that serves pages and API."""
@@ -62,7 +64,8 @@ def _sign_in_first(request: Request, problem: Exception) -> Response:
         response = _answer(request, 401, UNKNOWN_TOKEN, NotAllowed.exit_code)
         response.headers["www-authenticate"] = "Bearer"
         return response
-    return RedirectResponse("/sign-in", 303)
+    lost = request.method == "POST" and request.url.path != "/sign-out"
+    return RedirectResponse(LOST_FORM if lost else "/sign-in", 303)
 
 
 def _not_served(request: Request, problem: Exception) -> Response:

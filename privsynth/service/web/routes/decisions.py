@@ -42,7 +42,16 @@ def decision_page_answer(
     except PrivsynthError as unseen:
         raise (problem or unseen) from None
     status, said = said_of(problem)
-    return page("decide.html", caller, status=status, told=told, run=told.run, problem=said, comment=comment)
+    return page(
+        "decide.html",
+        caller,
+        status=status,
+        told=told,
+        run=told.run,
+        approvals=told.approvals,
+        problem=said,
+        comment=comment,
+    )
 
 
 @router.get("/runs/{run_id}/decide")

@@ -13,6 +13,7 @@ from privsynth.service.caller import Caller
 from privsynth.service.context import Service
 from privsynth.service.decisions.deciding import TypedProof
 from privsynth.service.decisions.handing_out import hand_out_page
+from privsynth.service.decisions.on_record import revocation_of
 from privsynth.service.decisions.publishing import publish, revoke
 from privsynth.service.delivery.archive import begin_own_download, file_name
 from privsynth.service.delivery.offers import LONGEST_DAYS, WantedOffer, make_offer, withdraw_offer
@@ -41,7 +42,7 @@ def _page(
     status, said = said_of(problem)
     return page(
         "hand_out.html", caller, status=status, told=told, run=told.run, now=service.now(), longest=LONGEST_DAYS,
-        problem=said, link=link,
+        problem=said, link=link, revoked=revocation_of(service, told.run),
     )  # fmt: skip
 
 

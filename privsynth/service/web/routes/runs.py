@@ -14,6 +14,8 @@ from pydantic import BaseModel, BeforeValidator, Field
 from privsynth.errors import BudgetError, InputError
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
+from privsynth.service.decisions.on_record import revocation_of
+from privsynth.service.decisions.sheet import approvals_of
 from privsynth.service.retention.look_up import deleted
 from privsynth.service.roles import Act
 from privsynth.service.runs.look_up import one_run, some_runs
@@ -133,6 +135,7 @@ def run_page(service: ServiceHere, caller: Visitor, run_id: RunId, follow: bool 
     response = page(
         "run.html", caller, run=run, asked=json.loads(run.settings), busy=busy, follow=follow,
         has_release=RunState(run.state) in HAS_RELEASE, follow_s=FOLLOW_S, deleted=deleted(service, caller, run_id),
+        approvals=approvals_of(run), revoked=revocation_of(service, run),
     )  # fmt: skip
     if busy and follow:
         response.headers["refresh"] = str(FOLLOW_S)

@@ -15,6 +15,10 @@ from privsynth.service.web.pages import page
 from privsynth.service.web.visitors import FormVisitor, ServiceHere, address_of, base_address, cookie_name
 
 router = APIRouter(include_in_schema=False)
+LOST = (
+    "your session had ended when you sent the form: nothing was decided or changed, and what you typed could not be "
+    "kept. Sign in, and do it again"
+)
 Password = Annotated[str, Form(max_length=4 * LONGEST)]
 
 
@@ -28,9 +32,9 @@ def _into(service: Service, secret: str) -> Response:
 
 
 @router.get("/sign-in")
-def sign_in_page(service: ServiceHere) -> Response:
-    """Ask for name and password, or lead to the provider."""
-    return _sign_in_page(service)
+def sign_in_page(service: ServiceHere, lost: bool = False) -> Response:
+    """Ask for name and password, or lead to the provider; `lost` says that a form came after its session had ended."""
+    return _sign_in_page(service, LOST if lost else "")
 
 
 def _sign_in_page(service: Service, problem: str = "", status: int = 200) -> Response:

@@ -14,10 +14,15 @@ from privsynth.errors import BudgetExceeded, InputError, NotAllowed
 from privsynth.ledger.ledger import Ledger
 from privsynth.service.roles import Act, Role
 from privsynth.service.runs.look_up import one_run, some_runs
-from privsynth.service.runs.submit import cancel_run, submit_release
+from privsynth.service.runs.submit import asked_lately, cancel_run, submit_release
 from privsynth.service.states import RunState
 from privsynth.service.store.runs import RecordedAct
 from privsynth.service.tokens import new_token
+
+
+def program_of(at, *acts: Act) -> dict[str, str]:
+    """Return the header of a program of the submitter."""
+    return {"authorization": f"Bearer {new_token(at.service, at.submitter, 'a script', frozenset(acts), 1)}"}
 
 
 def test_a_release_from_the_source_to_the_decision_by_pages(institution, tmp_path):
@@ -47,6 +52,54 @@ def test_a_release_from_the_source_to_the_decision_by_pages(institution, tmp_pat
     assert Ledger(at.service.home).run(run.id).status == "completed"
     assert "admissions.csv" not in page
     assert NEEDLE not in page
+
+
+def test_what_the_policy_will_refuse_is_said_before_anything_is_spent(institution, tmp_path):
+    at = desk(institution, tmp_path)
+    browser, bearer = institution.browser("sam"), program_of(at, Act.PLAN)
+    page = browser.get("/runs/new").text
+    assert "The policy public, version 1, asks for epsilon at most 2, delta at most 1e-06." in page
+    form = {"form_token": form_token(page), "source": at.source.id, "epsilon": "3", "purpose": "a course",
+            "generator": "marginal", "anyway": "true", "once": "one"}  # fmt: skip
+    refuses = "policy public, version 1 will refuse such a release: its epsilon is 3, and the policy asks for at most 2"
+    assert refuses in browser.post("/runs/plan", data=form).text
+    assert "will refuse" not in browser.post("/runs/plan", data=form | {"epsilon": "1"}).text
+    sent = {"source": at.source.id, "request": {"epsilon": 2, "generator": "marginal", "anyway": True}}
+    plans = institution.browser().post("/api/v1/plans", headers=bearer, json=sent).json()
+    assert [(one["epsilon"], len(one["policy"])) for one in plans] == [(0.5, 0), (1, 0), (2, 0), (4, 1), (8, 1)]
+    there = browser.post("/runs", data=form)  # a warning, which forbids nothing
+    assert refuses in browser.get(there.headers["location"]).text
+
+
+def test_the_same_again_within_an_hour_is_asked_about(institution, tmp_path, clock):
+    at = desk(institution, tmp_path)
+    browser = institution.browser("sam")
+    form = {"form_token": form_token(browser.get("/runs/new").text), "source": at.source.id, "epsilon": "1",
+            "purpose": "a course", "audit": "none", "anyway": "true"}  # fmt: skip
+    first = browser.post("/runs", data=form | {"once": "one"}).headers["location"]
+    clock.move(minutes=3)
+    assert (
+        browser.post("/runs", data=form | {"once": "one"}).headers["location"] == first
+    )  # the same form: the same run
+    asked = browser.post("/runs", data=form | {"once": "two"})
+    assert asked.status_code == 200
+    assert "You asked for exactly this 3 minutes ago" in asked.text
+    assert f'href="{first}"' in asked.text
+    assert len(some_runs(at.service, at.submitter)) == 1
+    assert browser.post("/runs", data=form | {"once": "other", "purpose": "another"}).status_code == 303
+    assert browser.post("/runs", data=form | {"once": "two", "again": "true"}).status_code == 303
+    assert len(some_runs(at.service, at.submitter)) == 3
+
+
+def test_a_run_that_was_cancelled_is_asked_for_again_without_a_question(institution, tmp_path, clock):
+    at = desk(institution, tmp_path)
+    told = {"purpose": "a course", "once": ""}
+    cancel_run(at.service, at.submitter, submit_release(at.service, at.submitter, at.source.id, SMALL, **told).id)
+    assert asked_lately(at.service, at.submitter, at.source.id, SMALL, **told) is None
+    run = submit_release(at.service, at.submitter, at.source.id, SMALL, **told)
+    assert asked_lately(at.service, at.submitter, at.source.id, SMALL, **told).id == run.id
+    clock.move(minutes=61)
+    assert asked_lately(at.service, at.submitter, at.source.id, SMALL, **told) is None
 
 
 def test_what_happened_to_a_run_is_on_record_without_its_place(institution, tmp_path):
@@ -110,8 +163,7 @@ def test_a_request_that_makes_no_sense_is_refused_before_it_waits(institution, t
 
 def test_a_program_does_what_the_pages_do(institution, tmp_path):
     at = desk(institution, tmp_path)
-    acts = frozenset({Act.SEE_SOURCES, Act.SUBMIT, Act.SEE_RUNS, Act.CANCEL, Act.PLAN})
-    bearer = {"authorization": f"Bearer {new_token(at.service, at.submitter, 'a script', acts, 1)}"}
+    bearer = program_of(at, Act.SEE_SOURCES, Act.SUBMIT, Act.SEE_RUNS, Act.CANCEL, Act.PLAN)
     program = institution.browser()
     (source,) = program.get("/api/v1/sources", headers=bearer).json()
     assert source["name"] == "Admissions 2024"

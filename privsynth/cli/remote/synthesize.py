@@ -92,7 +92,8 @@ def _plan_row(at: dict[str, Any]) -> tuple[str, ...]:
     outlooks = [table["outlooks"][-1] for table in made["tables"]] or [made["outlooks"][-1]]
     counts = Counter(column["status"] for outlook in outlooks for column in outlook["columns"])
     columns = ", ".join(f"{counts[status]} {word}" for status, word in _WORDS.items() if counts[status])
-    return f"{at['epsilon']:g}", columns, made["over_cap"] or ("little can be learned" if made["refused"] else "")
+    room = made["over_cap"] or ("little can be learned" if made["refused"] else "")
+    return f"{at['epsilon']:g}", columns, "; ".join([room] * bool(room) + at["policy"])
 
 
 _WORDS = {"resolved": "resolved", "coarse": "coarse", "lost": "lost in noise"}

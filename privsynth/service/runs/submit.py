@@ -6,9 +6,11 @@ import hashlib
 import json
 import secrets
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from privsynth.errors import STOPPED, BudgetExceeded, InputError, NotAllowed, PrivsynthError
@@ -18,6 +20,7 @@ from privsynth.service.context import Service
 from privsynth.service.record import record
 from privsynth.service.roles import Act
 from privsynth.service.runs.look_up import require_own, the_run
+from privsynth.service.runs.policy import warned_of
 from privsynth.service.runs.prior import prior_of
 from privsynth.service.runs.request import ReleaseRequest, SourcePlace, config_of
 from privsynth.service.runs.transitions import add_run, to_state
@@ -30,16 +33,22 @@ if TYPE_CHECKING:
     from privsynth.pipeline.usability.planned import Plan
 
 AROUND = (0.25, 0.5, 1.0, 2.0, 4.0)  # of the epsilon that is asked for (own): what less and what more would bring
+LATELY = timedelta(hours=1)  # (own) in which the same request again is more often a slip than a wish
 NOTHING_SPENT = "Cancelled before it began: nothing was spent."
 
 
 @dataclass(frozen=True)
 class PlanAt:
-    """A plan at one epsilon; or why there is none there, in a sentence."""
+    """A plan at one epsilon; or why there is none there, in a sentence.
+
+    Attributes:
+      policy: what the service's policy will have against such a release, a sentence each.
+    """
 
     epsilon: float
     plan: Plan | None
     why: str = ""
+    policy: tuple[str, ...] = ()
 
 
 def plan_release(service: Service, caller: Caller, source_id: int, request: ReleaseRequest) -> list[PlanAt]:
@@ -57,7 +66,7 @@ def plan_release(service: Service, caller: Caller, source_id: int, request: Rele
         there = request.model_copy(update={"epsilon": float(f"{request.epsilon * factor:.6g}")})
         try:
             config = config_of(origin, there, Path("plan"), prior=prior_of(service, there, source.dataset))
-            found.append(PlanAt(there.epsilon, make_plan(config)))
+            found.append(PlanAt(there.epsilon, make_plan(config), policy=tuple(warned_of(service, there))))
         except PrivsynthError as problem:
             why = sentence_of(problem, source.kind, origin.place, service.home)
             if factor == 1.0:
@@ -87,7 +96,7 @@ def submit_release(
         config_of(origin, request, Path("plan"))
     except PrivsynthError as problem:
         raise InputError(sentence_of(problem, source.kind, origin.place, service.home)) from None
-    settings = json.dumps(request.model_dump(), sort_keys=True)
+    settings = _settings(request)
     needed = load_policy(service.settings.policy).policy.approvals
     with service.database.reading() as session:
         before = session.get(RunRow, run_id)
@@ -106,6 +115,28 @@ def submit_release(
             return _the_same(before, source_id, settings, purpose)
         enter_run(session, run, person_id=caller.person_id)
     return run
+
+
+def asked_lately(
+    service: Service, caller: Caller, source_id: int, request: ReleaseRequest, *, purpose: str, once: str
+) -> RunRow | None:
+    """Return the newest run for which the caller asked within the last hour, in exactly these words; None without one.
+
+    A run that was cancelled does not count, and neither does that of this very request (`once`).
+    """
+    caller.require(Act.SUBMIT)
+    wanted = select(RunRow).where(
+        RunRow.submitter_id == caller.person_id, RunRow.source_id == source_id, RunRow.settings == _settings(request),
+        RunRow.purpose == purpose.strip(), RunRow.made_at > service.now() - LATELY,
+        RunRow.state != RunState.CANCELLED, RunRow.cancelled.is_(False),
+    ).order_by(RunRow.made_at.desc())  # fmt: skip
+    with service.database.reading() as session:
+        found = list(session.scalars(wanted))
+    return None if not found or any(run.id == _run_id(caller, once) for run in found) else found[0]
+
+
+def _settings(request: ReleaseRequest) -> str:
+    return json.dumps(request.model_dump(), sort_keys=True)
 
 
 def checked_purpose(typed: str) -> str:

@@ -14,6 +14,7 @@ from privsynth.errors import BudgetError, ConfigError, InputError, PrivsynthErro
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
 from privsynth.service.roles import Act
+from privsynth.service.runs.policy import demands_of
 from privsynth.service.runs.request import generators_to_choose, request_of
 from privsynth.service.schedules.acts import (
     end_schedule,
@@ -73,7 +74,8 @@ def _new(
     status, said = said_of(problem)
     return page(
         "new_schedule.html", caller, status=status, problem=said, sources=known, source=chosen, told=told,
-        generators=generators_to_choose(), zone=service.settings.time_zone, **facts,
+        generators=generators_to_choose(), zone=service.settings.time_zone, demands=demands_of(service),
+        **facts,
     )  # fmt: skip
 
 

@@ -19,8 +19,9 @@ from privsynth.service.decisions.sheet import approvals_of
 from privsynth.service.retention.look_up import deleted
 from privsynth.service.roles import Act
 from privsynth.service.runs.look_up import one_run, some_runs
+from privsynth.service.runs.policy import demands_of, warned_of
 from privsynth.service.runs.request import ReleaseRequest, generators_to_choose, request_of
-from privsynth.service.runs.submit import cancel_run, plan_release, submit_release
+from privsynth.service.runs.submit import asked_lately, cancel_run, plan_release, submit_release
 from privsynth.service.sources.registry import all_sources
 from privsynth.service.states import BUSY, HAS_RELEASE, RunState
 from privsynth.service.store.runs import RunRow
@@ -70,11 +71,11 @@ def _new(
     caller.require(Act.SUBMIT)
     known = [source for source in all_sources(service, caller) if source.retired_at is None]
     chosen = next((source for source in known if source.id == source_id), None)
-    facts = {"plans": [], "purpose": "", "once": secrets.token_urlsafe(16), **more}
+    facts = {"plans": [], "purpose": "", "before": None, "once": secrets.token_urlsafe(16), **more}
     status, said = said_of(problem)
     return page(
         "new_run.html", caller, status=status, problem=said, sources=known, source=chosen, told=told,
-        generators=generators_to_choose(), **facts,
+        generators=generators_to_choose(), demands=demands_of(service), **facts,
     )  # fmt: skip
 
 
@@ -118,10 +119,16 @@ def submit_form(
     source: Annotated[int, Form(ge=1, le=LARGEST)],
     purpose: Purpose = "",
     once: SentOnce = "",
+    again: Annotated[bool, Form()] = False,
 ) -> Response:
-    """Ask for a release."""
+    """Ask for a release; who asked for exactly this a moment ago is asked whether they want it again."""
     try:
-        run = submit_release(service, caller, source, request_of(told), purpose=purpose, once=once)
+        request = request_of(told)
+        before = None if again else asked_lately(service, caller, source, request, purpose=purpose, once=once)
+        if before is not None:
+            minutes = int((service.now() - before.made_at).total_seconds() // 60)
+            return _new(service, caller, source, told, purpose=purpose, once=once, before=before, minutes=minutes)
+        run = submit_release(service, caller, source, request, purpose=purpose, once=once)
     except (InputError, BudgetError) as problem:
         return _new(service, caller, source, told, problem=problem, purpose=purpose, once=once)
     return RedirectResponse(f"/runs/{run.id}", 303)
@@ -132,10 +139,12 @@ def run_page(service: ServiceHere, caller: Visitor, run_id: RunId, follow: bool 
     """Show a run; while somebody follows it, the browser looks again by itself."""
     run = one_run(service, caller, run_id)
     busy = RunState(run.state) in BUSY
+    asked = json.loads(run.settings)
     response = page(
-        "run.html", caller, run=run, asked=json.loads(run.settings), busy=busy, follow=follow,
+        "run.html", caller, run=run, asked=asked, busy=busy, follow=follow,
         has_release=RunState(run.state) in HAS_RELEASE, follow_s=FOLLOW_S, deleted=deleted(service, caller, run_id),
         approvals=approvals_of(run), revoked=revocation_of(service, run),
+        warned=warned_of(service, ReleaseRequest(**asked)) if busy else [],
     )  # fmt: skip
     if busy and follow:
         response.headers["refresh"] = str(FOLLOW_S)
@@ -192,6 +201,7 @@ class PlanFacts(BaseModel):
     epsilon: float
     plan: dict[str, Any] | None
     why: str
+    policy: list[str] = Field(description="What the service's policy will have against it, as far as settings tell.")
 
 
 @api.get("/runs", operation_id="runs")
@@ -207,7 +217,10 @@ def submit_facts(
     wanted: SubmittedRelease,
     once: Once = "",
 ) -> ServedRun:
-    """Ask for a release, which spends the budget of its dataset when a worker makes it."""
+    """Ask for a release, which spends the budget of its dataset when a worker makes it.
+
+    Asked for twice, it is made twice, unless both requests carry the same `Idempotency-Key`.
+    """
     return _facts(
         submit_release(
             service, caller, wanted.source, wanted.request, purpose=wanted.purpose, once=once
@@ -219,7 +232,9 @@ def submit_facts(
 def plan_facts(service: ServiceHere, caller: Program, wanted: WantedRelease) -> list[PlanFacts]:
     """Say what releases would cost and resolve at this epsilon and around it; nothing is spent."""
     return [
-        PlanFacts(epsilon=at.epsilon, plan=None if at.plan is None else at.plan.to_json(), why=at.why)
+        PlanFacts(
+            epsilon=at.epsilon, plan=None if at.plan is None else at.plan.to_json(), why=at.why, policy=list(at.policy)
+        )
         for at in plan_release(service, caller, wanted.source, wanted.request)
     ]
 

@@ -60,7 +60,7 @@ class RevocationList:
     """All revocations of one office, at one time.
 
     Attributes:
-      number: counts the lists; a later one has all that an earlier one had.
+      number: grows from list to list; a later one has all that an earlier one had.
       issued_at, expires_at: from when until when it may be relied on.
       revoked: in the order in which they were revoked.
     """

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from privsynth.approvals.revocations import RevocationList, RevokedRelease, own_list, save
+from privsynth.approvals.deciding import OpenKey
+from privsynth.approvals.revocations import ROLES, RevocationList, RevokedRelease, own_list, save
 from privsynth.errors import ConfigError
 from privsynth.signing.envelope import Signer
 from privsynth.signing.keyring import KeyEntry, Keyring
@@ -19,6 +20,7 @@ from privsynth.workspace import folder_error, open_locked
 
 LIST = "revocations.json"  # in privsynth's home
 DAYS = 30  # for which a list is good, unless somebody says otherwise (own): recipients ask for it monthly
+RENEWED_BEFORE = 10  # days before its end (own): whoever fetches a list can rely on it for as long
 
 
 @dataclass(frozen=True)
@@ -41,32 +43,60 @@ class Office:
 def revoke(
     office: Office, added: tuple[RevokedRelease, ...], opened: tuple[Signer, KeyEntry], *, days: int, now: datetime
 ) -> RevocationList:
-    """Add releases to the list, or sign it anew if there are none, and return it.
+    """Add releases to the list, or sign it anew if there are none, and return it. The first list may be empty.
 
     Args:
       opened: the key that signs it, and its entry.
       days: how long the list is good.
     Raises:
-      ConfigError: a release is in it already, nothing is revoked yet, or it cannot be written.
+      ConfigError: a release is in it already, or it cannot be written.
       VerificationError, UnknownSigner: the list that is there was changed.
       LogDamaged, LogUnavailable: the revocation cannot be entered in the log.
     """
-    key, entry = opened
     with _alone(office.home):
         old = own_list(office.path, office.keyrings)
-        known = () if old is None else old.revoked
-        if not added and not known:
-            raise ConfigError("nothing is revoked yet: name a release")
-        if any(one.release == two.release for one in known for two in added):
+        if any(old is not None and old.about(one.release) is not None for one in added):
             raise ConfigError("that release is in the list already")
-        number = 1 if old is None else old.number + 1
-        made = RevocationList(number, now, now + timedelta(days=days), (*known, *added))
-        signed = made.signed(key, entry.holder)  # before the log has it: a device may fail
-        if office.log is not None and added:
-            kind = "superseded" if added[0].successor else "revoked"
-            office.log.append([LogEntry(kind, added[0].release, key.public.keyid, now, added[0].successor)], now)
-        save(office.path, signed)
+        return _signed(office, old, added, opened, (now, now + timedelta(days=days)))
+
+
+def keep(office: Office, revoked: Sequence[RevokedRelease], opens: OpenKey, *, now: datetime) -> RevocationList | None:
+    """Sign a list if there is none, if the one there lacks a release, or if it ends soon; None if it is well.
+
+    Args:
+      revoked: what is to be in it.
+      opens: the key that signs it, opened only where that is needed.
+    Raises:
+      As `revoke`; KeyFileError: the key does not open.
+    """
+    with _alone(office.home):
+        old = own_list(office.path, office.keyrings)
+        lost = tuple(one for one in revoked if old is None or old.about(one.release) is None)
+        if old is not None and not lost and now < old.expires_at - timedelta(days=RENEWED_BEFORE):
+            return None
+        return _signed(office, old, lost, opens(roles=ROLES), (now, now + timedelta(days=DAYS)))
+
+
+def _signed(
+    office: Office,
+    old: RevocationList | None,
+    added: tuple[RevokedRelease, ...],
+    opened: tuple[Signer, KeyEntry],
+    period: tuple[datetime, datetime],
+) -> RevocationList:
+    (key, entry), now = opened, period[0]
+    # The second counts, so that no number comes twice where an older list, or none, was brought back from a backup.
+    number = max(1 if old is None else old.number + 1, int(now.timestamp()))
+    made = RevocationList(number, *period, (*(() if old is None else old.revoked), *added))
+    signed = made.signed(key, entry.holder)  # before the log has it: a device may fail
+    if office.log is not None and added:
+        office.log.append([_fact(one, key) for one in added], now)
+    save(office.path, signed)
     return made
+
+
+def _fact(one: RevokedRelease, key: Signer) -> LogEntry:
+    return LogEntry("superseded" if one.successor else "revoked", one.release, key.public.keyid, one.at, one.successor)
 
 
 @contextmanager

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from privsynth.approvals.deciding import OpenKey
 from privsynth.service.context import Service
 from privsynth.service.secret_texts import passphrase_of
-from privsynth.signing.store import NewKey, create_key, names
+from privsynth.signing.store import NewKey, create_key, names, open_key
 
 HOLDER = "privsynth service"
 
@@ -21,3 +24,10 @@ def ensure_maker_key(service: Service) -> None:
         return
     passphrase = passphrase_of(settings.key_passphrase_file) if settings.key_passphrase_file else None
     create_key(service.home, settings.key, NewKey(HOLDER), passphrase=passphrase, now=service.now())
+
+
+def own_maker_key(service: Service) -> OpenKey:
+    """Return what opens the service's own key."""
+    settings = service.settings
+    passphrase = passphrase_of(settings.key_passphrase_file)
+    return partial(open_key, service.home, settings.key, passphrase, now=service.now())

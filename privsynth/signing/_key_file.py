@@ -97,7 +97,7 @@ def from_pem(path: Path, data: bytes, passphrase: bytes) -> object:
         plain = ChaCha20Poly1305(_stretch(passphrase, head)).decrypt(nonce, sealed, _LABEL + head + nonce)
         return serialization.load_der_private_key(plain, password=None)
     except (InvalidTag, ValueError, UnsupportedAlgorithm):
-        raise KeyFileError(f"wrong passphrase for the key {path}, or the file is damaged; try again") from None
+        raise KeyFileError(f"wrong passphrase for the key {path.stem}, or the file is damaged; try again") from None
     except MemoryError:
         raise KeyFileError(f"the key {path} needs {1 << (head[0] - 10)} MiB of memory to be opened") from None
 

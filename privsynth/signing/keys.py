@@ -200,7 +200,7 @@ def _parse(path: Path, data: bytes, passphrase: bytes | None) -> object | None:
         return serialization.load_pem_private_key(data, password=passphrase)
     except (TypeError, ValueError, UnsupportedAlgorithm) as problem:
         if passphrase is not None:
-            raise KeyFileError(f"wrong passphrase for the key {path}; try again") from None
+            raise KeyFileError(f"wrong passphrase for the key {path.stem}; try again") from None
         if isinstance(problem, TypeError):  # how `cryptography` says that the file is encrypted
             return None
         raise KeyFileError(f"{path} is not a private key in PEM form; name the file 'keys init' wrote") from None

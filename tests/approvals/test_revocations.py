@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from signed import NOW
 
 from privsynth.approvals.revocations import RevocationList, RevokedRelease, own_list, trusted_list
+from privsynth.approvals.revoking import LIST, Office, keep, revoke
 from privsynth.cli import main
 from privsynth.errors import ConfigError, UnknownSigner, VerificationError
 from privsynth.signing.keyring import KeyEntry
@@ -153,11 +154,10 @@ def test_the_commands_revoke_and_verify_tells(run, office, tmp_path, make_releas
     listed = tmp_path / "home" / "revocations.json"
     digest = hashlib.sha256((run / "public" / "manifest.json").read_bytes()).hexdigest()
     other = make_release(tmp_path / "other", key, extra={"more.csv": b"a\n"})
-    assert office("revoke").exit_code == 2  # nothing is revoked yet
     assert office("revoke", run).exit_code == 2  # no reason
     assert office("log", "init").exit_code == 0
     done = office("revoke", run, "--reason", "ward 7 was coded wrongly", "--as", "office")
-    assert (done.exit_code, digest in done.output, "number 1: 1 in it" in done.output) == (0, True, True)
+    assert (done.exit_code, digest in done.output, ": 1 in it" in done.output) == (0, True, True)
     assert "already" in office("revoke", run, "--reason", "again", "--as", "office").output
     for path in (run / "public", run):
         said = office("verify", path, "--revocations", listed)
@@ -188,9 +188,52 @@ def test_a_release_that_another_takes_the_place_of_still_verifies(run, office, t
 def test_a_list_is_signed_anew_and_loses_nothing(run, office, tmp_path):
     listed = tmp_path / "home" / "revocations.json"
     assert office("revoke", run, "--reason", "wrong", "--as", "office", "--days", "1").exit_code == 0
-    assert "number 2: 1 in it" in office("revoke", "--as", "office", "--days", "60").output
+    before, _ = RevocationList.opened(listed.read_bytes())
+    assert ": 1 in it" in office("revoke", "--as", "office", "--days", "60").output
     found, _ = RevocationList.opened(listed.read_bytes())
+    assert found.number > before.number
     assert found.expires_at > datetime.now(UTC) + timedelta(days=59)
+
+
+def test_a_list_is_there_before_anything_is_revoked(run, office, tmp_path):
+    listed = tmp_path / "home" / "revocations.json"
+    assert ": 0 in it" in office("revoke", "--as", "office").output
+    said = office("verify", run / "public", "--revocations", listed)
+    assert (said.exit_code, "Revoked     no: not in the list of office" in said.output) == (0, True)
+
+
+def test_no_number_comes_twice_after_an_older_list_came_back(people, tmp_path, key):
+    """Recipients who saw the later list refuse another one of its number, and each one of a lower number."""
+    office = Office(tmp_path, tmp_path / LIST, [people.ring()], None)
+    opened, day = (key, people.ring().keys[0]), timedelta(days=1)
+    first = revoke(office, (), opened, days=30, now=NOW)
+    older = office.path.read_bytes()
+    again = revoke(office, (ONE,), opened, days=30, now=NOW)  # within the same second
+    seen = revoke(office, (TWO,), opened, days=30, now=NOW + day)
+    office.path.write_bytes(older)
+    late = revoke(office, (ONE, TWO), opened, days=30, now=NOW + 2 * day)
+    assert first.number < again.number < seen.number < late.number
+    assert late.revoked == seen.revoked
+    office.path.unlink()
+    assert revoke(office, (), opened, days=30, now=NOW + 3 * day).number > late.number
+
+
+def test_a_list_is_kept_whole_and_current(people, tmp_path, key):
+    office, days = Office(tmp_path, tmp_path / LIST, [people.ring()], None), timedelta(days=1)
+    asked = []
+
+    def opens(*, roles):
+        asked.append(roles)
+        return key, people.ring().keys[0]
+
+    first = keep(office, [], opens, now=NOW)
+    assert first is not None
+    assert first.revoked == ()
+    assert keep(office, [], opens, now=NOW + 19 * days) is None  # without opening the key
+    assert keep(office, [ONE], opens, now=NOW + 19 * days).revoked == (ONE,)
+    assert keep(office, [ONE], opens, now=NOW + 20 * days) is None
+    assert keep(office, [], opens, now=NOW + 40 * days).revoked == (ONE,)
+    assert asked == [("maker", "approver")] * 3
 
 
 def test_a_log_that_cannot_be_written_revokes_nothing(run, office, tmp_path, monkeypatch):

@@ -43,6 +43,11 @@ def test_a_server_that_stops_or_starts_is_one_that_does_not_answer(databases, tm
     database.close()
 
 
+def test_a_database_without_tables_is_told_what_to_run(empty_database):
+    with pytest.raises(ConfigError, match="has no tables yet: run `privsynth service migrate`"):
+        empty_database.require_current()
+
+
 def a_run(database, needed: int = 2) -> tuple[str, list[int]]:
     """Add a run that waits for decisions, and return its name with people's numbers; the first of them submitted it."""
     with database.writing() as session:

@@ -82,7 +82,8 @@ def test_a_reviewer_reviews_and_does_not_approve(deciders, meaning):
 def test_a_wrong_passphrase_decides_nothing(deciders):
     answer = deciders.decide("ann", "approved", passphrase="another one entirely", comment="I wrote this")
     assert answer.status_code == 422
-    assert "passphrase" in answer.text
+    assert "rong passphrase for the key person" in answer.text
+    assert str(deciders.service.home) not in answer.text
     assert "I wrote this" in answer.text
     assert "another one entirely" not in answer.text
     assert (deciders.rows(), deciders.files()) == ([], [])

@@ -95,7 +95,9 @@ def test_what_is_revoked_is_listed_and_handed_out_no_more(approved, tmp_path):
     approved.post("ann", f"/runs/{RUN}/publish")
     path, recipient = offer(approved), approved.institution.browser()
     recipient.post(f"{path}/accept")
-    assert recipient.get("/revocations.json").status_code == 404
+    (tmp_path / "before.json").write_bytes(recipient.get("/revocations.json").content)
+    told = command("verify", approved.draft.parent / "edition", "--revocations", tmp_path / "before.json")
+    assert (told.exit_code, "Revoked     no: not in the list" in told.output) == (0, True), told.output
     assert approved.post("rita", f"/runs/{RUN}/revoke", reason="wrong ward").status_code == 403
     assert approved.post("bob", f"/runs/{RUN}/revoke", reason="wrong ward").status_code == 303
     assert approved.run().state == RunState.REVOKED

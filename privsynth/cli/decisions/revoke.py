@@ -39,8 +39,9 @@ def revoke(
 
     RELEASE is the folder of a run or a public folder, and has to verify by your keyrings. Publish the list
     (revocations.json in privsynth's folder): readers give it to privsynth verify --revocations, which then ends with 9
-    for this release. After --days a list is not believed any more; without RELEASE it is signed anew for that long.
-    With a log the revocation is entered there too. A revocation is not taken back: make a new release.
+    for this release. After --days a list is not believed any more; without RELEASE it is signed anew for that long, and
+    the first one may be empty. With a log the revocation is entered there too. A revocation is not taken back: make a
+    new release.
 
     Example: privsynth revoke out --reason "ward 7 was coded wrongly" --as office
     """

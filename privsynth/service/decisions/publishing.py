@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-from privsynth.approvals.deciding import OpenKey
 from privsynth.approvals.revocations import ROLES as MAY_REVOKE
 from privsynth.approvals.revocations import RevokedRelease, own_list
-from privsynth.approvals.revoking import DAYS, LIST, Office
+from privsynth.approvals.revoking import DAYS, LIST
 from privsynth.approvals.revoking import revoke as add_to_list
 from privsynth.errors import CheckFailed, InputError, PrivsynthError, ServiceUnavailable
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
 from privsynth.service.decisions.deciding import TypedProof, require_confirmed
 from privsynth.service.decisions.release import alone, draft_of, edition_of, keyrings_of, released, require_other
+from privsynth.service.decisions.revoked_list import keep_list, office_of
 from privsynth.service.decisions.settling import DoneNow, settle, situation_of
-from privsynth.service.maker_key import passphrase_of
+from privsynth.service.maker_key import own_maker_key
 from privsynth.service.record import record
 from privsynth.service.roles import Act
 from privsynth.service.states import WHEN, RunState
 from privsynth.service.store.runs import RunRow
-from privsynth.signing.store import open_key
-from privsynth.transparency.log import configured_log
 
 
 def publish(service: Service, caller: Caller, run_id: str, *, comments: bool, proof: TypedProof) -> RunRow:
@@ -54,6 +50,7 @@ def publish(service: Service, caller: Caller, run_id: str, *, comments: bool, pr
             raise CheckFailed(
                 f"this release may not leave{''.join(f'; {one}' for one in reasons)}. Nothing was published"
             )
+        keep_list(service)  # recipients ask for it from the first edition on
         now = service.now().replace(microsecond=0)
         with service.database.writing() as session:  # before the edition: whoever asked for it is known, come what may
             about = f"run {run_id}"
@@ -94,7 +91,7 @@ def revoke(service: Service, caller: Caller, run_id: str, reason: str, proof: Ty
     with alone(service, run_id):
         with service.database.writing() as session:
             record(session, "begin_revoke", f"run {run_id}", person_id=caller.person_id, at=now, reason=entry.reason)
-        office = Office(service.home, service.home / LIST, keyrings_of(service), configured_log(service.home))
+        office = office_of(service)
         if office.log is not None:
             office.log.require_ready(now)
         known = own_list(office.path, office.keyrings)
@@ -110,13 +107,6 @@ def revoke(service: Service, caller: Caller, run_id: str, reason: str, proof: Ty
             ) from problem
     with service.database.reading() as session:
         return session.get_one(RunRow, run_id)
-
-
-def own_maker_key(service: Service) -> OpenKey:
-    """Return what opens the service's own key."""
-    settings = service.settings
-    passphrase = passphrase_of(settings.key_passphrase_file)
-    return partial(open_key, service.home, settings.key, passphrase, now=service.now())
 
 
 def _required(service: Service, caller: Caller, run_id: str) -> RunRow:

@@ -16,9 +16,9 @@ from privsynth.errors import InputError
 from privsynth.ledger.names import identity
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
-from privsynth.service.decisions.publishing import own_maker_key
 from privsynth.service.erasure import words
 from privsynth.service.erasure.answer import DatasetOfPerson, look_up
+from privsynth.service.maker_key import own_maker_key
 from privsynth.service.record import record
 from privsynth.service.roles import Act
 from privsynth.service.store.retention import ErasureRow

@@ -8,6 +8,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from privsynth.approvals.revocations import own_list
+from privsynth.approvals.revoking import LIST
 from privsynth.errors import InputError, OutputError
 from privsynth.service.context import FOLDER
 from privsynth.service.retention.deleting import deleting_alone
@@ -15,9 +17,10 @@ from privsynth.service.retention.tombstones import FOLDER as DELETIONS
 from privsynth.service.retention.tombstones import delete_again
 from privsynth.service.settings import ServiceSettings
 from privsynth.service.store.database import FILE, ServiceDatabase
+from privsynth.signing.store import load_keyring
 from privsynth.workspace import folder_error
 
-_BESIDE = ("keys", "keyring.json", DELETIONS)  # what a service needs of the home beside its own folder
+_BESIDE = ("keys", "keyring.json", DELETIONS, LIST)  # what a service needs of the home beside its own folder
 _SIDE_FILES = (f"{FILE}-wal", f"{FILE}-shm")  # of SQLite, while the database is open
 
 
@@ -35,7 +38,7 @@ def migrate(settings: ServiceSettings, home: Path) -> None:
 def back_up(settings: ServiceSettings, home: Path, target: Path) -> str:
     """Copy the service's folder into a new one, the database as it is at one moment; return what was done, in words.
 
-    The keys and the keyring of the home come along: keys of people are under their passphrases.
+    Keys, keyring and list of revocations of the home come along: keys of people are under their passphrases.
 
     Raises:
       InputError: there is no service, or the target is there.
@@ -83,10 +86,11 @@ def bring_back(home: Path, source: Path) -> str:
     """Copy back what `back_up` wrote; return what was done, in words.
 
     What was deleted since the backup is deleted again, as far as the home has the certificates: files now, rows of the
-    database when a worker starts.
+    database when a worker starts. Of the lists of revocations in the home and in the backup, the newer one stays.
 
     Raises:
-      VerificationError, UnknownSigner: a certificate of a deletion was changed; nothing is brought back then.
+      VerificationError, UnknownSigner: a certificate of a deletion, or a list of revocations, was changed; no service
+        is brought back then.
       InputError: the folder is no backup, or there is a service already.
       OutputError: the home cannot be written.
     """
@@ -105,7 +109,10 @@ def bring_back(home: Path, source: Path) -> str:
         for name in _BESIDE:
             if (source / name).exists() and not (home / name).exists():
                 (shutil.copytree if (source / name).is_dir() else shutil.copy2)(source / name, home / name)
+        newest = _newest_list(home, source)
         again = delete_again(home, partial)
+        if newest is not None and newest.parent != home:
+            shutil.copy2(newest, home / LIST)
         partial.rename(target)
     except OSError as problem:
         raise folder_error(home, problem) from None
@@ -118,6 +125,14 @@ def bring_back(home: Path, source: Path) -> str:
         f"{home} holds the service again.{told if again else ''} Compare the ledger with the runs: "
         "`privsynth budget show`."
     )
+
+
+def _newest_list(home: Path, source: Path) -> Path | None:
+    """Return the list of revocations of the highest number, of those that the institution signed."""
+    keyrings = [load_keyring(home)]
+    found = {path: own_list(path, keyrings) for path in (home / LIST, source / LIST)}
+    numbers = {path: one.number for path, one in found.items() if one is not None}
+    return max(numbers, key=numbers.__getitem__, default=None)
 
 
 def _copy_database(source: Path, target: Path) -> None:

@@ -22,8 +22,8 @@ from privsynth.approvals.notices import MAX_BYTES, ROLES, Notice
 from privsynth.errors import InputError, OutputError
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
-from privsynth.service.decisions.publishing import own_maker_key
 from privsynth.service.decisions.release import alone
+from privsynth.service.maker_key import own_maker_key
 from privsynth.service.record import record
 from privsynth.service.retention.certificate import certificate_of, digest_of_offer, row_of
 from privsynth.service.retention.items import RetentionItem, files_of, items, runs_read, schedules_read

@@ -105,9 +105,11 @@ class ServiceDatabase:
         with _spoken(), self.engine.connect() as connection:
             found = MigrationContext.configure(connection).get_current_revision()
         wanted = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+        if found is None:
+            raise ConfigError("the service's database has no tables yet: run `privsynth service migrate`")
         if found != wanted:
             raise ConfigError(
-                f"the service's database has the tables of version {found or 'none'}, this privsynth expects {wanted}: "
+                f"the service's database has the tables of version {found}, this privsynth expects {wanted}: "
                 "run `privsynth service migrate` (after a backup), or install the version that made them"
             )
 

@@ -13,6 +13,7 @@ from time import monotonic
 
 from privsynth.errors import STOPPED, PrivsynthError, ServiceUnavailable
 from privsynth.service.context import Service
+from privsynth.service.decisions.revoked_list import keep_list
 from privsynth.service.retention.sweep import EVERY_S, sweep
 from privsynth.service.runs.prior import prior_of
 from privsynth.service.runs.request import ReleaseRequest
@@ -74,14 +75,16 @@ class RunWorker:
             self._stop.wait(POLL_S)
 
     def _sweep(self) -> None:
-        """Delete what is due, once a minute; a failure does not keep runs waiting."""
+        """Delete what is due, and keep the list of revocations, once a minute; a failure keeps no run waiting."""
         if monotonic() < self._next_sweep:
             return
         self._next_sweep = monotonic() + EVERY_S
-        try:
-            sweep(self._service)
-        except PrivsynthError as problem:  # its sentences hold no private value
-            _log.warning("what is due was not deleted: %s", problem)
+        looks = ((sweep, "what is due was not deleted"), (keep_list, "the list of revocations was not looked after"))
+        for look, failed in looks:
+            try:
+                look(self._service)
+            except PrivsynthError as problem:  # its sentences hold no private value
+                _log.warning("%s: %s", failed, problem)
 
     def once(self) -> bool:
         """Settle what others left, make the run that has waited longest, and say whether there was one."""

@@ -94,7 +94,7 @@ def test_the_password_is_asked_for_again_after_five_minutes(deciders):
 
     deciders.clock.move(minutes=6)
     assert "Type your password again" in deciders.decide("ann", "approved").text
-    assert "wrong" in deciders.decide("ann", "approved", password="not the right one").text
+    assert "rong name or password" in deciders.decide("ann", "approved", password="not the right one").text
     assert deciders.rows() == []
     assert deciders.decide("ann", "reviewed", password=PASSWORD).status_code == 303
     assert deciders.decide("ann", "approved").status_code == 303

@@ -29,6 +29,7 @@ class Act(StrEnum):
     PLAN = "plan"
     SUBMIT = "submit"
     CANCEL = "cancel"
+    ANSWER_CHANGES = "answer_changes"
     SEE_SCHEDULES = "see_schedules"
     SCHEDULE = "schedule"
     PAUSE_SCHEDULE = "pause_schedule"
@@ -65,6 +66,7 @@ ALLOWED: dict[Act, frozenset[Role]] = {
     Act.PLAN: frozenset({Role.SUBMITTER}),
     Act.SUBMIT: frozenset({Role.SUBMITTER}),
     Act.CANCEL: frozenset({Role.SUBMITTER}),
+    Act.ANSWER_CHANGES: frozenset({Role.SUBMITTER}),
     Act.SEE_SCHEDULES: _READS_ALL | {Role.SUBMITTER},
     Act.SCHEDULE: frozenset({Role.SUBMITTER}),
     Act.PAUSE_SCHEDULE: frozenset({Role.SUBMITTER, Role.APPROVER}),  # one's own; who answers for the data, everybody's

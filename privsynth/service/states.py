@@ -53,6 +53,7 @@ DECIDABLE = frozenset({RunState.TO_DECIDE, RunState.CHANGES_ASKED, RunState.REJE
 WHEN: dict[Act, frozenset[RunState]] = {
     Act.SEE_RUNS: frozenset(RunState),
     Act.CANCEL: BUSY,
+    Act.ANSWER_CHANGES: frozenset({RunState.CHANGES_ASKED}),
     Act.SEE_OFFICER_REPORT: HAS_RELEASE,
     Act.SEE_OFFERS: HAS_RELEASE,
     Act.REVIEW: DECIDABLE,

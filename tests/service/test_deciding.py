@@ -8,6 +8,7 @@ from service.deciders import PASSPHRASE, RUN
 from service.prepared import each_database
 
 from privsynth.approvals.statement import opened
+from privsynth.service.oversight.overview import overview
 from privsynth.service.states import RunState
 from privsynth.service.store.runs import RunRow
 
@@ -107,6 +108,32 @@ def test_whoever_asked_for_changes_asks_until_they_say_something_else(deciders):
     assert deciders.files() == []
     assert deciders.decide("rita", "reviewed").status_code == 303
     assert deciders.run().state == RunState.TO_DECIDE
+
+
+@each_database
+def test_who_asked_for_the_release_answers_and_people_decide_again(deciders):
+    sue, run = deciders.institution.browser("sue"), f"/runs/{RUN}"
+    assert "nothing to answer" in deciders.post("sue", f"{run}/answer", comment="why?").text
+    deciders.decide("rita", "changes", comment="fewer columns")
+    page = sue.get(run).text
+    assert ("Changes are asked for" in page, "Rita" in page, "fewer columns" in page) == (True, True, True)
+    assert "Say what you answer" in deciders.post("sue", f"{run}/answer", comment=" ").text
+    assert deciders.post("ann", f"{run}/answer", comment="x").status_code == 403
+    assert deciders.post("sue", f"{run}/answer", comment="they need all of them").status_code == 303
+    assert deciders.run().state == RunState.TO_DECIDE
+    assert "they need all of them" in deciders.institution.browser("ann").get(f"{run}/decide").text
+    rita = overview(deciders.service, deciders.rita)
+    assert [(one.run.id, one.act) for one in rita.waiting] == [(RUN, "decide")]
+    deciders.decide("ann", "approved")
+    assert deciders.run().state == RunState.TO_DECIDE  # what was answered is not asked any more
+    deciders.decide("rita", "changes", comment="then no age")
+    assert deciders.run().state == RunState.CHANGES_ASKED
+    program, bearer = deciders.institution.browser(), deciders.bearer("sue")
+    told = program.post(f"/api/v1/runs/{RUN}/answer", headers=bearer, json={"comment": "it is needed"}).json()
+    assert told["state"] == "to_decide"
+    assert [one["comment"] for one in told["answers"]] == ["they need all of them", "it is needed"]
+    assert [one["meaning"] for one in told["decisions"]] == ["changes", "approved", "changes"]
+    assert program.get(f"/api/v1/runs/{RUN}", headers=bearer).json() == told
 
 
 @each_database

@@ -44,6 +44,7 @@ TWINS = {
     "POST /runs/plan": "POST /api/v1/plans",
     "POST /runs": "POST /api/v1/runs",
     "GET /runs/{run_id}": "GET /api/v1/runs/{run_id}",
+    "POST /runs/{run_id}/answer": "POST /api/v1/runs/{run_id}/answer",
     "POST /runs/{run_id}/cancel": "POST /api/v1/runs/{run_id}/cancel",
     "GET /schedules": "GET /api/v1/schedules",
     "POST /schedules/plan": "POST /api/v1/schedules/plan",

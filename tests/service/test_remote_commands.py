@@ -44,6 +44,7 @@ COMMANDS = {
     "runs": "runs list --state published",
     "run": f"runs show {RUN}",
     "cancel": f"runs cancel {RUN}",
+    "answer_changes": f"runs answer {RUN} --comment c",
     "decision": f"status {RUN}",
     "decide": f"approve {RUN} --meaning approved --comment c --against-policy",
     "decision_request": f"decisions request {RUN} NEW --meaning reviewed",

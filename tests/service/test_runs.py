@@ -14,6 +14,7 @@ from privsynth.errors import BudgetExceeded, InputError, NotAllowed
 from privsynth.ledger.ledger import Ledger
 from privsynth.service.roles import Act, Role
 from privsynth.service.runs.look_up import one_run, some_runs
+from privsynth.service.runs.request import fields_of, request_of
 from privsynth.service.runs.submit import asked_lately, cancel_run, submit_release
 from privsynth.service.states import RunState
 from privsynth.service.store.runs import RecordedAct
@@ -100,6 +101,19 @@ def test_a_run_that_was_cancelled_is_asked_for_again_without_a_question(institut
     assert asked_lately(at.service, at.submitter, at.source.id, SMALL, **told).id == run.id
     clock.move(minutes=61)
     assert asked_lately(at.service, at.submitter, at.source.id, SMALL, **told) is None
+
+
+def test_a_new_release_begins_with_what_an_earlier_one_was_asked_for(institution, tmp_path):
+    at = desk(institution, tmp_path)
+    asked = SMALL.model_copy(update={"epsilon": 0.3, "rows": 70, "delta": 2e-7})
+    run = submit_release(at.service, at.submitter, at.source.id, asked, purpose="a course")
+    assert request_of(fields_of(asked)) == asked
+    page = institution.browser("sam").get(f"/runs/new?from={run.id}").text
+    for shown in ('value="0.3"', 'value="70"', 'value="2e-07"', ">a course</textarea>", '"marginal" selected',
+                  'name="anyway" value="true" checked'):  # fmt: skip
+        assert shown in page, shown
+    institution.person("olga", Role.SUBMITTER)
+    assert "no such run" in institution.browser("olga").get(f"/runs/new?from={run.id}").text
 
 
 def test_what_happened_to_a_run_is_on_record_without_its_place(institution, tmp_path):

@@ -10,13 +10,14 @@ from service.test_privileges import refusal
 from sqlalchemy import text
 
 from privsynth.errors import CheckFailed
-from privsynth.service.decisions import deciding, publishing, sheet
+from privsynth.service.decisions import answering, deciding, publishing, sheet
 from privsynth.service.roles import ALLOWED, Act, Role
 from privsynth.service.states import NEXT, WHEN, RunState
 
 REQUESTS = {
     Act.SEE_RUNS: ("", None),
     Act.CANCEL: ("/cancel", {}),
+    Act.ANSWER_CHANGES: ("/answer", {"comment": "c"}),
     Act.SEE_OFFICER_REPORT: ("/officer/report.html", None),
     Act.SEE_OFFERS: ("/hand-out", None),
     Act.REVIEW: ("/decide", {"meaning": "reviewed"}),
@@ -41,7 +42,7 @@ def stopped(deciders, monkeypatch):
     """Deciders in whose service nothing is signed: an act that is allowed stops where it would begin."""
     deciders.institution.person("aud", Role.AUDITOR)
     deciders.institution.person("ada", Role.ADMINISTRATOR)
-    for module in (deciding, publishing):
+    for module in (answering, deciding, publishing):
         monkeypatch.setattr(module, "alone", _begun)
     monkeypatch.setattr(sheet, "settle", lambda *_: None)
     with deciders.service.database.engine.connect() as connection:

@@ -11,7 +11,7 @@ SERVER_COMMANDS: dict[str, Lazy] = {
         ("synthesize", "synthesize:command", "Ask for a release, and follow it until it is made."),
         ("plan", "synthesize:plan", "Show what releases of a source would cost and resolve."),
         ("sources", "sources:command", "List, register, upload, declare and retire sources."),
-        ("runs", "runs:command", "List, show, follow and cancel runs."),
+        ("runs", "runs:command", "List, show, follow, answer and cancel runs."),
         ("schedules", "schedules:command", "Plan, make, list, pause, resume and end schedules."),
         ("status", "decisions:status", "Verify a release, and show who decided what on it."),
         ("approve", "decisions:approve", "Decide on a release, with your key on the service."),

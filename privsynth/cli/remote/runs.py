@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from privsynth.cli.remote.server import connected, json_option, print_facts, print_rows, run_argument
-from privsynth.cli.terminal.output import progress, say
+from privsynth.cli.terminal.output import output_mode, progress, say
 from privsynth.errors import STOPPED, CheckFailed, ServiceUnavailable
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _FACTS = (
 
 @click.group()
 def command() -> None:
-    """List, show, follow and cancel runs of a service.
+    """List, show, follow and cancel runs of a service, and answer who asked for changes.
 
     Example: privsynth --server https://privsynth.example.org runs list
     """
@@ -78,9 +78,26 @@ def cancel(run: str) -> None:
         say("It is being cancelled, and ends in a moment. What is drawn by then stays spent.", err=True)
 
 
+@command.command()
+@run_argument
+@click.option("--comment", required=True, help="What you answer, in one paragraph.")
+@json_option
+def answer(run: str, comment: str) -> None:
+    """Answer who asked for changes of the release of a RUN of yours; people decide on it again.
+
+    Example: privsynth --server https://privsynth.example.org runs answer run-0123456789abcdef --comment "all is needed"
+    """
+    print_run(connected().send("POST", f"/runs/{run}/answer", {"comment": comment}))
+
+
 def print_run(run: dict[str, Any]) -> None:
     """Print a run."""
     print_facts(run, _FACTS)
+    if not output_mode().as_json:
+        for one in run.get("decisions", ()):
+            say(f"{'decision':<16} {one['person']}, {one['at'][:10]}, {one['meaning']}: {one['comment']}".rstrip(": "))
+        for one in run.get("answers", ()):
+            say(f"{'answer':<16} {one['person']}, {one['at'][:10]}: {one['comment']}")
 
 
 def followed(asked: Connection, run_id: str) -> None:

@@ -17,6 +17,7 @@ from privsynth.approvals.statement import Approval
 from privsynth.errors import CheckFailed, InputError, NotAllowed, PrivsynthError, ServiceUnavailable
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
+from privsynth.service.decisions.on_record import answered_in
 from privsynth.service.decisions.release import alone, draft_of, keyrings_of, released, require_other, signed_files
 from privsynth.service.decisions.settling import settle, state_of
 from privsynth.service.keys.attaching import is_elsewhere
@@ -189,7 +190,7 @@ def _add(session: Session, run: RunRow, row: DecisionRow) -> None:
     session.add(row)
     session.flush()
     session.refresh(run, ["decisions"])
-    to_state(session, run, state_of(run.decisions, run.needed), row.at)
+    to_state(session, run, state_of(run.decisions, run.needed, answered_in(session, run.id)), row.at)
     session.flush()
 
 

@@ -20,6 +20,7 @@ from privsynth.approvals.revocations import own_list
 from privsynth.approvals.revoking import LIST
 from privsynth.approvals.situation import Situation, situation
 from privsynth.service.context import Service
+from privsynth.service.decisions.on_record import answered_in
 from privsynth.service.decisions.release import draft_of, edition_of, keyrings_of, released, signed_files
 from privsynth.service.record import record
 from privsynth.service.roles import Act, may
@@ -130,7 +131,8 @@ def _settle_decisions(service: Service, run_id: str) -> None:
                 file=one.digest, signed_by=person.id,
             )  # fmt: skip
         if made:
-            to_state(session, run, state_of(_rows(session, run_id), run.needed), service.now())
+            state = state_of(_rows(session, run_id), run.needed, answered_in(session, run_id))
+            to_state(session, run, state, service.now())
 
 
 def counts(one: Read, run: RunRow, person: Person) -> bool:
@@ -140,16 +142,20 @@ def counts(one: Read, run: RunRow, person: Person) -> bool:
     return may(person.roles, Act.REVIEW if one.approval.meaning == "reviewed" else Act.APPROVE)
 
 
-def state_of(rows: Iterable[DecisionRow], needed: int) -> RunState:
+def state_of(rows: Iterable[DecisionRow], needed: int, answered: int = 0) -> RunState:
     """Return the state of a release by the decisions on it, in the order in which they were entered.
 
     Of each person the last signed word counts, reviews aside. Whoever asked for changes asks for them until they review
-    or decide. Signed words alone approve and reject, as for `privsynth status`.
+    or decide, or until the submitter answers. Signed words alone approve and reject, as for `privsynth status`.
+
+    Args:
+      answered: number of the last row that the submitter answered (`answered_in`); 0 for none.
     """
     last: dict[int, str] = {}
     asking: set[int] = set()
     for row in rows:
-        (asking.add if row.meaning == "changes" else asking.discard)(row.person_id)
+        asks = row.meaning == "changes" and row.id > answered
+        (asking.add if asks else asking.discard)(row.person_id)
         if row.meaning in ("approved", "rejected"):
             last[row.person_id] = row.meaning
     if "rejected" in last.values():

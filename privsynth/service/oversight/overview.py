@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from privsynth.errors import BudgetError, KeyFileError
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
+from privsynth.service.decisions.on_record import answered_in
 from privsynth.service.keys.people import all_keys
 from privsynth.service.oversight.budgets import DatasetBudget, budgets
 from privsynth.service.roles import Act, Role
@@ -102,16 +103,17 @@ def _waiting(session: Session, caller: Caller, now: datetime) -> list[Waiting]:
         RunRow.state.in_((*_TO_DECIDE, RunState.APPROVED))
         | (RunRow.state.in_(_ENDED_BADLY) & (RunRow.ended_at > now - RECENT))
     ).order_by(RunRow.made_at)  # fmt: skip
-    found = ((run, _act_on(run, caller)) for run in session.scalars(wanted))
+    found = ((run, _act_on(session, run, caller)) for run in session.scalars(wanted))
     return [Waiting(run=run, act=act) for run, act in found if act]
 
 
-def _act_on(run: RunRow, caller: Caller) -> str:
+def _act_on(session: Session, run: RunRow, caller: Caller) -> str:
     """Return what a person is to do about a run; "" for nothing."""
     if run.submitter_id == caller.person_id:
         told = {RunState.CHANGES_ASKED: "answer", RunState.FAILED: "read why", RunState.INTERRUPTED: "read why"}
         return told.get(RunState(run.state), "")
-    decided = any(one.person_id == caller.person_id for one in run.decisions)
+    mine = [one for one in run.decisions if one.person_id == caller.person_id]
+    decided = bool(mine) and not (mine[-1].meaning == "changes" and mine[-1].id <= answered_in(session, run.id))
     if run.state in _TO_DECIDE and caller.may(Act.REVIEW) and not decided:
         return "decide"
     return "publish" if run.state == RunState.APPROVED and caller.may(Act.PUBLISH) else ""

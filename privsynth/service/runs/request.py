@@ -55,6 +55,13 @@ def request_of(told: Mapping[str, str]) -> ReleaseRequest:
         raise InputError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}".replace("_", " ")) from None
 
 
+def fields_of(request: ReleaseRequest) -> dict[str, str]:
+    """Return what the fields of a form hold that asks for this; what is as usual stays empty."""
+    told = request.model_dump(exclude_defaults=True)
+    return {name: "true" if value is True else f"{value:.15g}" if isinstance(value, float) else str(value)
+            for name, value in told.items()}  # fmt: skip
+
+
 class SourcePlace(BaseModel):
     """Where the rows of a run are, and what is declared about them. It holds a secret, and is never printed."""
 

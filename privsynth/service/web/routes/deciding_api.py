@@ -106,15 +106,20 @@ class NewOffer(OfferFacts):
     link: str
 
 
-def decided_facts(run: RunRow) -> dict[str, object]:
-    """Return what `DecidedRelease` says of a run."""
-    decisions = [
+def decision_facts_of(run: RunRow) -> list[DecisionFacts]:
+    """Return what people decided about a release."""
+    return [
         DecisionFacts(person=one.person.display, meaning=one.meaning, comment=one.comment, at=one.at, file=one.file)
         for one in run.decisions
     ]
+
+
+def decided_facts(run: RunRow) -> dict[str, object]:
+    """Return what `DecidedRelease` says of a run."""
     return {
         "run": run.id, "dataset": run.dataset, "state": run.state, "needed": run.needed,
-        "approvals": approvals_of(run), "decisions": decisions, "manifest": run.manifest, "edition": run.edition,
+        "approvals": approvals_of(run), "decisions": decision_facts_of(run), "manifest": run.manifest,
+        "edition": run.edition,
     }  # fmt: skip
 
 

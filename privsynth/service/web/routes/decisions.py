@@ -12,6 +12,7 @@ from privsynth.errors import PrivsynthError
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
 from privsynth.service.decisions.deciding import TypedProof, decide
+from privsynth.service.decisions.on_record import answers_of
 from privsynth.service.decisions.reports import officer_report, public_report
 from privsynth.service.decisions.sheet import decision_page
 from privsynth.service.web.api import RunId
@@ -51,6 +52,7 @@ def decision_page_answer(
         approvals=told.approvals,
         problem=said,
         comment=comment,
+        answers=answers_of(service, told.run),
     )
 
 

@@ -11,22 +11,24 @@ from fastapi import APIRouter, Depends, Form, Query
 from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, BeforeValidator, Field
 
-from privsynth.errors import BudgetError, InputError
+from privsynth.errors import BudgetError, InputError, PrivsynthError
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
-from privsynth.service.decisions.on_record import revocation_of
+from privsynth.service.decisions.answering import answer_changes
+from privsynth.service.decisions.on_record import answers_of, revocation_of
 from privsynth.service.decisions.sheet import approvals_of
 from privsynth.service.retention.look_up import deleted
 from privsynth.service.roles import Act
 from privsynth.service.runs.look_up import one_run, some_runs
 from privsynth.service.runs.policy import demands_of, warned_of
-from privsynth.service.runs.request import ReleaseRequest, generators_to_choose, request_of
+from privsynth.service.runs.request import ReleaseRequest, fields_of, generators_to_choose, request_of
 from privsynth.service.runs.submit import asked_lately, cancel_run, plan_release, submit_release
 from privsynth.service.sources.registry import all_sources
 from privsynth.service.states import BUSY, HAS_RELEASE, RunState
 from privsynth.service.store.runs import RunRow
 from privsynth.service.web.api import LARGEST, Once, RunId, Sent, api_router
 from privsynth.service.web.pages import page, said_of
+from privsynth.service.web.routes.deciding_api import DecisionFacts, decision_facts_of
 from privsynth.service.web.visitors import FormVisitor, Program, ServiceHere, Visitor
 
 router = APIRouter(include_in_schema=False)
@@ -87,10 +89,17 @@ def runs_page(service: ServiceHere, caller: Visitor, state: OfState = None) -> R
 
 @router.get("/runs/new")
 def new_page(
-    service: ServiceHere, caller: Visitor, source: Annotated[int | None, Query(ge=1, le=LARGEST)] = None
+    service: ServiceHere,
+    caller: Visitor,
+    source: Annotated[int | None, Query(ge=1, le=LARGEST)] = None,
+    like: Annotated[str, Query(alias="from", max_length=40)] = "",
 ) -> Response:
-    """Show the form for a release."""
-    return _new(service, caller, source, {"epsilon": "1"})
+    """Show the form for a release, filled with what an earlier run was asked for, if one is named."""
+    if not like:
+        return _new(service, caller, source, {"epsilon": "1"})
+    run = one_run(service, caller, like)
+    told = fields_of(ReleaseRequest(**json.loads(run.settings)))
+    return _new(service, caller, run.source_id, told, purpose=run.purpose)
 
 
 @router.post("/runs/plan")
@@ -137,11 +146,20 @@ def submit_form(
 @router.get("/runs/{run_id}")
 def run_page(service: ServiceHere, caller: Visitor, run_id: RunId, follow: bool = False) -> Response:
     """Show a run; while somebody follows it, the browser looks again by itself."""
+    return _run_page(service, caller, run_id, follow=follow)
+
+
+def _run_page(
+    service: Service, caller: Caller, run_id: str, *, follow: bool = False, problem: Exception | None = None,
+    answer: str = "",
+) -> Response:  # fmt: skip
     run = one_run(service, caller, run_id)
     busy = RunState(run.state) in BUSY
     asked = json.loads(run.settings)
+    status, said = said_of(problem)
     response = page(
-        "run.html", caller, run=run, asked=asked, busy=busy, follow=follow,
+        "run.html", caller, status=status, problem=said, answer=answer, answers=answers_of(service, run),
+        run=run, asked=asked, busy=busy, follow=follow,
         has_release=RunState(run.state) in HAS_RELEASE, follow_s=FOLLOW_S, deleted=deleted(service, caller, run_id),
         approvals=approvals_of(run), revoked=revocation_of(service, run),
         warned=warned_of(service, ReleaseRequest(**asked)) if busy else [],
@@ -149,6 +167,19 @@ def run_page(service: ServiceHere, caller: Visitor, run_id: RunId, follow: bool 
     if busy and follow:
         response.headers["refresh"] = str(FOLLOW_S)
     return response
+
+
+@router.post("/runs/{run_id}/answer")
+def answer_form(service: ServiceHere, caller: FormVisitor, run_id: RunId, comment: Purpose = "") -> Response:
+    """Answer who asked for changes."""
+    try:
+        answer_changes(service, caller, run_id, comment)
+    except PrivsynthError as problem:
+        try:
+            return _run_page(service, caller, run_id, problem=problem, answer=comment)
+        except PrivsynthError:
+            raise problem from None
+    return RedirectResponse(f"/runs/{run_id}", 303)
 
 
 @router.post("/runs/{run_id}/cancel")
@@ -193,6 +224,36 @@ class ServedRun(BaseModel):
         description="With which privsynth synthesize would have ended, by public figures alone; null before its end."
     )
     manifest: str | None = Field(description="SHA-256 of the manifest of the release's public part.")
+
+
+class AnswerFacts(BaseModel):
+    """What the submitter answered to who asked for changes."""
+
+    person: str
+    comment: str
+    at: datetime
+
+
+class RevocationFacts(BaseModel):
+    """By whom a release was revoked, and why."""
+
+    person: str
+    reason: str
+    at: datetime
+
+
+class RunInFull(ServedRun):
+    """A run, and what people said of its release."""
+
+    decisions: list[DecisionFacts]
+    answers: list[AnswerFacts]
+    revocation: RevocationFacts | None = Field(description="Null unless it was revoked in the service.")
+
+
+class SentAnswer(Sent):
+    """What a submitter answers."""
+
+    comment: str = Field(min_length=1, max_length=2000)
 
 
 class PlanFacts(BaseModel):
@@ -240,9 +301,27 @@ def plan_facts(service: ServiceHere, caller: Program, wanted: WantedRelease) -> 
 
 
 @api.get("/runs/{run_id}", operation_id="run")
-def run_facts(service: ServiceHere, caller: Program, run_id: RunId) -> ServedRun:
-    """Say where a run is."""
-    return _facts(one_run(service, caller, run_id))
+def run_facts(service: ServiceHere, caller: Program, run_id: RunId) -> RunInFull:
+    """Say where a run is, and what people said of its release."""
+    return _in_full(service, one_run(service, caller, run_id))
+
+
+@api.post("/runs/{run_id}/answer", operation_id="answer_changes")
+def answer_by_program(service: ServiceHere, caller: Program, run_id: RunId, sent: SentAnswer) -> RunInFull:
+    """Answer who asked for changes of a release that you submitted; people decide again."""
+    return _in_full(service, answer_changes(service, caller, run_id, sent.comment))
+
+
+def _in_full(service: Service, run: RunRow) -> RunInFull:
+    revoked = revocation_of(service, run)
+    return RunInFull(
+        **_facts(run).model_dump(),
+        decisions=decision_facts_of(run),
+        answers=[AnswerFacts(person=one.by, comment=one.comment, at=one.at) for one in answers_of(service, run)],
+        revocation=None if revoked is None else RevocationFacts(
+            person=revoked.by, reason=revoked.reason, at=revoked.at
+        ),
+    )  # fmt: skip
 
 
 @api.post("/runs/{run_id}/cancel", operation_id="cancel")

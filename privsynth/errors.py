@@ -36,7 +36,7 @@ from __future__ import annotations
 import difflib
 import shlex
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,6 +79,12 @@ class Option:
         value = f'"{self.value}"' if quoted else "…" if self.value is None else self.value
         return f"{self.name}={value}"
 
+    def in_words(self, labels: Mapping[str, str]) -> str:
+        """Return it as a form calls it; where that has no such field, as one types it in a command."""
+        if self.name not in labels:
+            return self.in_shell()
+        return f"'{labels[self.name]}'" + ("" if self.value is None else f" {self.value}")
+
     def in_shell(self) -> str:
         """Return it as one types it in a command."""
         flag = f"--{self.name.replace('_', '-')}"
@@ -100,6 +106,10 @@ class PrivsynthError(Exception):
 
     def __str__(self) -> str:
         return "".join(part.in_python() if isinstance(part, Option) else part for part in self.parts)
+
+    def in_words(self, labels: Mapping[str, str]) -> str:
+        """Return the message for who sees a form with these labels of its fields."""
+        return "".join(part.in_words(labels) if isinstance(part, Option) else part for part in self.parts)
 
     def in_shell(self) -> str:
         """Return the message for who typed a command."""

@@ -11,7 +11,7 @@ import click
 
 from privsynth.cli.trust.in_log import in_log_options, log_said
 from privsynth.cli.trust.keyrings import keyring_option, keyrings_of, signed_keyrings
-from privsynth.cli.trust.notices import notice_said
+from privsynth.cli.trust.notices import is_statement, notice_said
 from privsynth.cli.trust.times import roots_in, roots_option, time_said, times_of_decisions
 from privsynth.errors import ConfigError, ReleaseRevoked, VerificationError
 
@@ -72,7 +72,7 @@ def verify(
     from privsynth.signing.verification import Expected, verify_folder, verify_report, verify_run
     from privsynth.strict.time import to_text
 
-    if path.name.endswith(".dsse.json") and path.is_file():
+    if is_statement(path):
         others = (kind, dataset, list_file, roots_file, folder, log_key, record or None)
         if any(option is not None for option in others):
             raise ConfigError("a statement of a service is checked by keyrings alone; leave out what is for releases")

@@ -125,15 +125,18 @@ def amount_text(pair: tuple[int, int]) -> str:
     return f"epsilon {epsilon_text(pair[0])}, delta {delta_text(pair[1])}"
 
 
+HOW_TO_RAISE = (
+    "See `privsynth budget show`; whoever answers for the data can raise the cap with `privsynth budget set`."
+)
+
+
 def over_cap_text(dataset: str, *, cost: tuple[int, int], spent: tuple[int, int], cap: tuple[int, int]) -> str:
     """Return why a reservation is refused: what is left, the cap, and what to do. Pairs in units."""
     left = (max(0, cap[0] - spent[0]), max(0, cap[1] - spent[1]))
     return (
         f"The run asks for {amount_text(cost)}, but dataset {dataset!r} has {amount_text(left)} left of "
         "its cap "
-        f"({amount_text(cap)}). Nothing was drawn or spent. See `privsynth budget show`; whoever answers "
-        "for the data can "
-        "raise the cap with `privsynth budget set`."
+        f"({amount_text(cap)}). Nothing was drawn or spent. {HOW_TO_RAISE}"
     )
 
 

@@ -203,6 +203,12 @@ def _find(origin: Any) -> _Found:
     raise SourceError(f"{path} has a suffix that is not known; known are {known} and pandas DataFrames")
 
 
+def file_suffixes() -> list[str]:
+    """Return the ends of names of files that can be read as a table, those of installed extensions included."""
+    outside = (name for name in extensions.names("source", builtin=_NAMES) if name.startswith("."))
+    return list(dict.fromkeys([*(suffix for adapter in SOURCES for suffix in adapter.suffixes), *outside]))
+
+
 def _find_scheme(url: str) -> _Found:
     # A dialect may be followed by its driver: postgresql+psycopg://
     scheme = url.partition("://")[0].partition("+")[0].lower()

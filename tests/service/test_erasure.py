@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -52,7 +53,14 @@ def test_the_answer_says_what_the_release_promises_is_signed_and_recorded(decide
     told = command("verify", saved)
     assert told.exit_code == 0, told.output
     assert "answer to a request for erasure" in told.output
-    assert "DSR-2026/17" in told.output
+    assert re.search(r"^Case +DSR-2026/17$", told.output, re.MULTILINE)
+    assert f"- Release          {RUN}\n" in told.output
+    assert not re.search(r"Officer's part[^ ]|Rows read on[^ ]", told.output)
+    other = tmp_path / "t2.json"
+    other.write_bytes(sent.content.replace(b'"sig":"', b'"sig":"AA'))
+    told = command("verify", other)
+    assert told.exit_code == 5, told.output
+    assert "does not verify" in told.output
 
 
 def test_a_release_is_left_out_only_where_its_dates_rule_the_person_out(deciders, admin, clock):

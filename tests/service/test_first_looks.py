@@ -5,8 +5,13 @@ from __future__ import annotations
 import pytest
 from service.people import form_token
 
+from privsynth.errors import ConfigError, InputError, Option
+from privsynth.ledger.account import over_cap_text
+from privsynth.ledger.events import cap_units
 from privsynth.service.people import add_person
 from privsynth.service.roles import Role
+from privsynth.service.runs.request import in_browser, request_of
+from privsynth.service.schedules.yearly import DatasetYear, too_much, year_of
 from privsynth.service.sign_in import accept_invitation
 from privsynth.service.web.pages import _sentence
 
@@ -58,3 +63,53 @@ def test_public_files_have_a_head(institution, path):
 )
 def test_a_sentence_has_one_mark_and_greek_stays_small(text, told):
     assert _sentence(text) == told
+
+
+def test_a_field_that_is_no_number_is_told_by_its_label():
+    for told, said in (
+        ({"epsilon": "much"}, "'Epsilon' has to be a number"), ({"epsilon": "0"}, "'Epsilon' has to be more than 0"),
+        ({}, "'Epsilon' is missing"), ({"epsilon": "1", "rows": "1.5"}, "'Synthetic rows' has to be a whole number"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=said):
+            request_of(told)
+
+
+def test_who_sees_pages_reads_labels_and_no_command():
+    problem = ConfigError("give ", Option("epsilon", "2"), " or ", Option("anyway", python="anyway=True"))
+    assert in_browser(problem) == "give 'Epsilon' 2 or 'Make it even if little can be learned'"
+    over = over_cap_text("wards", cost=(1, 1), spent=(0, 0), cap=(0, 0))
+    assert "budget set" in over
+    assert "`" not in in_browser(over)
+
+
+def test_an_upload_that_is_no_table_is_told_what_can_be_sent_and_keeps_what_was_typed(institution):
+    institution.person("ada", Role.ADMINISTRATOR)
+    at = institution.browser("ada")
+    form = {"form_token": form_token(at.get("/sources").text), "name": "Wards of 2026", "dataset": "wards"}
+    page = at.post("/sources/upload", data=form, files={"file": ("t.pdf", b"%PDF")}).text
+    assert "is no table that can be sent" in page
+    assert "kafka" not in page
+    assert 'value="Wards of 2026"' in page
+    latin = "bed;ort\n1;Zürich\n".encode("cp1252")
+    read = {"encoding": "cp1252", "delimiter": ";"}
+    assert at.post("/sources/upload", data=form | read, files={"file": ("t.csv", latin)}).status_code == 303
+
+
+def test_a_saved_schema_is_said_to_be_saved(institution):
+    institution.person("ada", Role.ADMINISTRATOR)
+    at = institution.browser("ada")
+    form = {"form_token": form_token(at.get("/sources").text), "name": "Sent", "dataset": "sent"}
+    place = at.post("/sources/upload", data=form, files={"file": ("t.csv", b"a,b\n1,2\n")}).headers["location"]
+    told = {"form_token": form["form_token"], "declared": "columns: {}\n"}
+    after = at.post(f"{place}/schema", data=told).headers["location"]
+    assert "Saved." in at.get(after).text
+    assert "Saved." not in at.get(place).text
+
+
+def test_a_schedule_of_the_forms_own_values_fits_the_yearly_budget_that_the_form_suggests():
+    of_form = {"epsilon": 0.2, "delta": 4e-7}
+    budget, cap = cap_units(epsilon=3, delta=5e-6), cap_units(epsilon=10, delta=1e-5)
+    year = DatasetYear(dataset="wards", budget=budget, planned=(0, 0), left=cap)
+    assert too_much(year, year_of(of_form, "month"), 12) == ""
+    refused = too_much(year, year_of(of_form | {"delta": 1e-6}, "month"), 12)
+    assert "What fits for each of 12 releases is at most epsilon 0.25, delta 4.1" in refused

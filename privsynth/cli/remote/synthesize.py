@@ -79,6 +79,10 @@ def plan(source: str, **options: Any) -> None:
         emit_json({"plans": found})
     else:
         print_table(("epsilon", "columns, at the largest number of rows", "remarks"), [_plan_row(one) for one in found])
+        for sentence in dict.fromkeys(one["plan"]["over_cap"] for one in found if one["plan"]):
+            if sentence:
+                click.echo(sentence)
+                break  # they differ in what is asked for alone
     if refused:
         if output_mode().as_json:  # the object says why
             click.get_current_context().exit(LittleToLearn.exit_code)
@@ -92,7 +96,7 @@ def _plan_row(at: dict[str, Any]) -> tuple[str, ...]:
     outlooks = [table["outlooks"][-1] for table in made["tables"]] or [made["outlooks"][-1]]
     counts = Counter(column["status"] for outlook in outlooks for column in outlook["columns"])
     columns = ", ".join(f"{counts[status]} {word}" for status, word in _WORDS.items() if counts[status])
-    room = made["over_cap"] or ("little can be learned" if made["refused"] else "")
+    room = "over the cap" if made["over_cap"] else ("little can be learned" if made["refused"] else "")
     return f"{at['epsilon']:g}", columns, "; ".join([room] * bool(room) + at["policy"])
 
 

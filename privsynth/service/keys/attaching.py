@@ -8,7 +8,7 @@ import secrets
 from datetime import datetime, timedelta
 
 from privsynth.approvals.offline import KeyChallenge
-from privsynth.errors import ConfigError, InputError, KeyFileError
+from privsynth.errors import ConfigError, InputError, KeyFileError, VerificationError
 from privsynth.service.caller import Caller
 from privsynth.service.context import Service
 from privsynth.service.keys.people import PersonKey, keys_alone, next_name
@@ -42,7 +42,10 @@ def attach_key(service: Service, caller: Caller, proof: str) -> PersonKey:
       KeyFileError: it cannot be kept.
     """
     caller.require(Act.REVIEW)
-    found, key = KeyChallenge.opened(proof.strip().encode(errors="replace") + b"\n")
+    try:
+        found, key = KeyChallenge.opened(proof.strip().encode(errors="replace") + b"\n")
+    except VerificationError as problem:
+        raise VerificationError(f"this is not the content of key-proof.json, as it was written: {problem}") from None
     now = service.now()
     _require_answers(service, caller, found, now)
     with keys_alone(service):

@@ -8,10 +8,59 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from privsynth.errors import InputError
+from privsynth.errors import InputError, PrivsynthError
+from privsynth.ledger.account import HOW_TO_RAISE
 
 if TYPE_CHECKING:
     from privsynth.pipeline.config import SynthesizeConfig
+
+
+# Field of a form -> what pages call it.
+LABELS = {
+    "epsilon": "Epsilon", "delta": "Delta", "unit": "Whose privacy is protected",
+    "max_rows_per_unit": "Most rows per person or account", "rows": "Synthetic rows",
+    "expect_rows": "Your guess of the number of rows", "generator": "Generator", "audit": "Audit",
+    "format": "Format of the table", "language": "Language of page one",
+    "anyway": "Make it even if little can be learned", "every": "Every", "first": "First on", "at": "At",
+    "schema": "Schema (YAML)",
+}  # fmt: skip
+ASK_FOR_MORE = "Ask for less, or ask whoever runs the service to raise the dataset's cap."
+
+
+def in_browser(problem: PrivsynthError | str) -> str:
+    """Return what an error says to who sees pages and types no command."""
+    told = problem if isinstance(problem, str) else problem.in_words(LABELS)
+    return told.replace(HOW_TO_RAISE, ASK_FOR_MORE)
+
+
+def what_is_wrong(problem: ValidationError) -> str:
+    """Return what is wrong with the first field that is; its value is not repeated."""
+    first = problem.errors()[0]
+    name = str(first["loc"][0]) if first["loc"] else "the form"
+    return f"'{LABELS.get(name, name.replace('_', ' '))}' {why_wrong(first)}"
+
+
+def why_wrong(error: Mapping[str, Any]) -> str:
+    """Return what is wrong with a field by one of pydantic's errors, as the end of a sentence."""
+    bounds = {
+        "greater_than": ("gt", "more than"), "greater_than_equal": ("ge", "at least"), "less_than": ("lt", "less than"),
+        "less_than_equal": ("le", "at most"),
+    }  # fmt: skip
+    kinds = {
+        "missing": "is missing", "float_parsing": "has to be a number", "int_parsing": "has to be a whole number",
+        "int_from_float": "has to be a whole number", "finite_number": "has to be a number",
+    }  # fmt: skip
+    kind, told = str(error["type"]), error.get("ctx") or {}
+    if kind in bounds:
+        name, words = bounds[kind]
+        return f"has to be {words} {told[name]}"
+    if kind == "literal_error":
+        return f"has to be one of {told['expected']}"
+    if kind == "string_too_long":
+        return f"has to have at most {told['max_length']} characters"
+    if kind.startswith(("date", "time")):
+        return "has to be a date, as 2026-12-31" if kind.startswith("date") else "has to be a time, as 06:00"
+    return kinds.get(kind, f"is not right: {error['msg']}")
 
 
 class ReleaseRequest(BaseModel):
@@ -51,8 +100,7 @@ def request_of(told: Mapping[str, str]) -> ReleaseRequest:
     try:
         return ReleaseRequest.model_validate({name: text.strip() for name, text in told.items() if text.strip()})
     except ValidationError as problem:
-        first = problem.errors()[0]
-        raise InputError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}".replace("_", " ")) from None
+        raise InputError(what_is_wrong(problem)) from None
 
 
 def fields_of(request: ReleaseRequest) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ from privsynth.service.roles import Act
 from privsynth.service.runs.look_up import require_own, the_run
 from privsynth.service.runs.policy import warned_of
 from privsynth.service.runs.prior import prior_of
-from privsynth.service.runs.request import ReleaseRequest, SourcePlace, config_of
+from privsynth.service.runs.request import ReleaseRequest, SourcePlace, config_of, in_browser
 from privsynth.service.runs.transitions import add_run, to_state
 from privsynth.service.sources.places import open_place, sentence_of
 from privsynth.service.sources.registry import known_source, options_of, read_as
@@ -66,7 +66,9 @@ def plan_release(service: Service, caller: Caller, source_id: int, request: Rele
         there = request.model_copy(update={"epsilon": float(f"{request.epsilon * factor:.6g}")})
         try:
             config = config_of(origin, there, Path("plan"), prior=prior_of(service, there, source.dataset))
-            found.append(PlanAt(there.epsilon, make_plan(config), policy=tuple(warned_of(service, there))))
+            made = make_plan(config)
+            over = None if made.over_cap is None else in_browser(made.over_cap)
+            found.append(PlanAt(there.epsilon, replace(made, over_cap=over), policy=tuple(warned_of(service, there))))
         except PrivsynthError as problem:
             why = sentence_of(problem, source.kind, origin.place, service.home)
             if factor == 1.0:
@@ -180,7 +182,7 @@ def _the_same(before: RunRow, source_id: int, settings: str, purpose: str) -> Ru
 def _require_room(service: Service, source: SourceRow, request: ReleaseRequest) -> None:
     over = Ledger.chosen(service.home).over_cap(source.dataset, epsilon=request.epsilon, delta=request.delta)
     if over is not None:
-        raise BudgetExceeded(f"the ledger would refuse this release. {over}".rstrip("."))
+        raise BudgetExceeded(f"the ledger would refuse this release. {in_browser(over)}".rstrip("."))
 
 
 def source_and_origin(service: Service, source_id: int) -> tuple[SourceRow, SourcePlace]:

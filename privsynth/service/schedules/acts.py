@@ -99,7 +99,7 @@ def plan_schedule(
 def _plan(service: Service, request: ReleaseRequest, rhythm: Rhythm, year: DatasetYear) -> SchedulePlan:
     asked, zone = request.model_dump(), ZoneInfo(service.settings.time_zone)
     cost, yearly = cost_of(asked), year_of(asked, rhythm.every)
-    refused = too_much(year, yearly)
+    refused = too_much(year, yearly, MOST_A_YEAR[rhythm.every])
     if not refused and not fits(cost, year.left):
         refused = f"one release costs {amount_text(cost)}, and {amount_text(year.left)} is left of the dataset's cap"
     dates = [due.astimezone(zone) for due in rhythm.upcoming(service.now(), zone, SHOWN)]

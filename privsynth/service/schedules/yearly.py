@@ -156,11 +156,12 @@ def as_numbers(pair: Pair) -> dict[str, float]:
     return {"epsilon": float(Fraction(pair[0], EPSILON_UNITS)), "delta": float(Fraction(pair[1], DELTA_UNITS))}
 
 
-def too_much(year: DatasetYear, more: Pair) -> str:
+def too_much(year: DatasetYear, more: Pair, often: int) -> str:
     """Return why a year of a new schedule does not fit beside those that are active, as a sentence; "" where it does.
 
     Args:
       more: what a year of the new one costs.
+      often: how many releases that is.
     """
     if year.budget is None:
         return f"nobody has set a yearly budget of '{year.dataset}' for schedules: ask an approver"
@@ -169,7 +170,24 @@ def too_much(year: DatasetYear, more: Pair) -> str:
     return (
         f"a year of this schedule costs {amount_text(more)}, and a year of the other schedules of '{year.dataset}' "
         f"{amount_text(year.planned)}; together that is more than its yearly budget of {amount_text(year.budget)}. "
-        "Ask for less at a time or less often, or ask an approver for a larger yearly budget"
+        f"{_advice(year, often)}"
+    )
+
+
+def fitting(year: DatasetYear, often: int) -> Pair:
+    """Return the most that each of so many releases may cost within the yearly budget, beside the other schedules."""
+    budget = year.budget or (0, 0)
+    epsilon, delta = (max(0, limit - used) // often for limit, used in zip(budget, year.planned, strict=True))
+    return epsilon, delta
+
+
+def _advice(year: DatasetYear, often: int) -> str:
+    most = fitting(year, often)
+    if not all(most):
+        return "The other schedules leave nothing of it: end one of them, or ask an approver for a larger yearly budget"
+    return (
+        f"What fits for each of {often} releases is at most {amount_text(most)}. Ask for that or less often, or ask an "
+        "approver for a larger yearly budget"
     )
 
 

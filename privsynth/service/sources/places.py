@@ -11,6 +11,7 @@ from typing import Literal
 from privsynth.errors import InputError, PrivsynthError
 from privsynth.service.context import Service
 from privsynth.service.network.addresses import addresses_of, is_near
+from privsynth.service.runs.request import in_browser
 from privsynth.service.store.runs import SourceRow
 from privsynth.sources.sql.database import label_of, parsed_url
 
@@ -145,4 +146,4 @@ def unplaced(sentence: str, kind: str, origin: str, home: Path) -> str:
 
 def sentence_of(problem: PrivsynthError, kind: str, origin: str, home: Path) -> str:
     """Return what an error says, without the place of the source."""
-    return unplaced(str(problem), kind, origin, home)
+    return unplaced(in_browser(problem), kind, origin, home)

@@ -40,11 +40,15 @@ class Upload:
     """
 
     def __init__(self, service: Service, caller: Caller, file_name: str) -> None:
+        from privsynth.sources.registry import file_suffixes
+
         caller.require(Act.REGISTER_SOURCE)
         suffix = "".join(Path(file_name.strip().lower()).suffixes[-2:])
         suffix = suffix if _SUFFIXES.fullmatch(suffix) else Path(file_name.strip().lower()).suffix
         if not _SUFFIXES.fullmatch(suffix):
             raise InputError("the name of the file ends with what it is, such as .csv, .csv.gz, .xlsx or .parquet")
+        if suffix not in (known := file_suffixes()) and f".{suffix.rpartition('.')[2]}" not in known:
+            raise InputError(f"a file that ends with {suffix} is no table that can be sent; send {', '.join(known)}")
         self._service, self._caller = service, caller
         self._limit = service.settings.upload_megabytes * MEGABYTE
         self._path = service.folder / UPLOADS / f"{secrets.token_hex(16)}{suffix}"

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from privsynth import __version__
 from privsynth.errors import InputError, NotAllowed, PrivsynthError, ServiceUnavailable, TooManyRequests
 from privsynth.service.context import Service
+from privsynth.service.runs.request import LABELS, why_wrong
 from privsynth.service.web import uploads
 from privsynth.service.web.pages import AWAY, error_page, icon, is_api, status_of, stylesheet
 from privsynth.service.web.protection import Protection
@@ -79,5 +80,7 @@ def _not_served(request: Request, problem: Exception) -> Response:
 def _not_understood(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, RequestValidationError)
     # Where and why, and never what was given: it may be a password.
-    told = {".".join(str(part) for part in one["loc"][1:]) or "the request": one["msg"] for one in problem.errors()}
-    return _answer(request, 422, "; ".join(f"{place}: {why}" for place, why in told.items()))
+    told = {".".join(str(part) for part in one["loc"][1:]) or "the request": why_wrong(one) for one in problem.errors()}
+    if not is_api(request):
+        told = {LABELS.get(place, place.replace("_", " ")): why for place, why in told.items()}
+    return _answer(request, 422, "; ".join(f"'{place}' {why}" for place, why in told.items()))

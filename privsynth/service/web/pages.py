@@ -25,6 +25,7 @@ from privsynth.errors import (
 from privsynth.pages.templates import templates_dir
 from privsynth.service.caller import Caller
 from privsynth.service.roles import Act
+from privsynth.service.runs.request import LABELS, in_browser
 
 # What the service cannot use now: its database, its ledger, its log, its disk. Nothing that was sent is to blame.
 AWAY = (ServiceUnavailable, LedgerUnavailable, LogUnavailable, OutputError)
@@ -45,7 +46,8 @@ def _templates() -> Environment:
         loader=FileSystemLoader(templates_dir() / "service"), autoescape=select_autoescape(default=True),
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    found.filters |= {"when": _when, "local": _local, "sentence": _sentence, "words": _words}
+    found.filters |= {"when": _when, "local": _local, "sentence": _sentence, "words": _words, "in_browser": in_browser}
+    found.globals["labels"] = LABELS
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -21,6 +22,7 @@ from privsynth.service.web.visitors import Program, ServiceHere, Visitor, requir
 
 router = APIRouter(include_in_schema=False)
 api = api_router("Sources")
+UPLOAD_OPTIONS = ("sheet", "columns", "encoding", "delimiter")
 _BODY = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string"}}}}}
 
 
@@ -33,8 +35,10 @@ async def upload_form(request: Request, service: ServiceHere, caller: Visitor) -
         require_form(caller, "")  # it carries no token of a page
     with ExitStack() as until_kept:
         uploads: list[Upload] = []
+        typed: dict[str, str] = {}
 
         def begin(fields: dict[str, str], file_name: str) -> Callable[[bytes], None]:
+            typed.update(fields)
             require_form(caller, fields.get("form_token", ""))
             uploads.append(until_kept.enter_context(Upload(service, caller, file_name)))
             return uploads[0].write
@@ -42,14 +46,14 @@ async def upload_form(request: Request, service: ServiceHere, caller: Visitor) -
         try:
             form = StreamedForm(kind, begin)
             await read_form(request, form)
-            told = {name: form.fields.get(name, "").strip() for name in ("sheet", "columns")}
+            told = {name: form.fields.get(name, "").strip() for name in UPLOAD_OPTIONS}
             new = NewSource(
                 name=form.fields.get("name", "").strip(), dataset=form.fields.get("dataset", "").strip(),
                 kind="upload", place="", options={name: text for name, text in told.items() if text},
             )  # fmt: skip
             source = await run_in_threadpool(uploads[0].keep, new)
         except InputError as problem:
-            return await run_in_threadpool(sources_answer, service, caller, problem)
+            return await run_in_threadpool(partial(sources_answer, service, caller, problem, sent=typed))
     return RedirectResponse(f"/sources/{source.id}", 303)
 
 

@@ -15,7 +15,7 @@ from privsynth.service.caller import Caller
 from privsynth.service.context import Service
 from privsynth.service.roles import Act
 from privsynth.service.runs.policy import demands_of
-from privsynth.service.runs.request import generators_to_choose, request_of
+from privsynth.service.runs.request import generators_to_choose, request_of, what_is_wrong
 from privsynth.service.schedules.acts import (
     end_schedule,
     make_schedule,
@@ -49,8 +49,7 @@ def _rhythm(told: dict[str, str]) -> Rhythm:
     try:
         return Rhythm.model_validate(told)
     except ValidationError as problem:
-        first = problem.errors()[0]
-        raise InputError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise InputError(what_is_wrong(problem)) from None
 
 
 def _list(service: Service, caller: Caller, problem: Exception | None = None) -> Response:
@@ -95,7 +94,12 @@ def schedules_page(service: ServiceHere, caller: Visitor) -> Response:
 def new_page(service: ServiceHere, caller: Visitor, source: int | None = None) -> Response:
     """Show the form for a schedule."""
     today = f"{service.now():%Y-%m-%d}"
-    return _new(service, caller, source, {"epsilon": "0.3", "every": "month", "first": today, "at": "06:00"})
+    return _new(
+        service,
+        caller,
+        source,
+        {"epsilon": "0.2", "delta": "0.0000004", "every": "month", "first": today, "at": "06:00"},
+    )
 
 
 @router.post("/schedules/plan")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
@@ -35,13 +36,20 @@ Short = Annotated[str, Form(max_length=200)]
 Long = Annotated[str, Form(max_length=10_000)]
 
 
-def sources_answer(service: Service, caller: Caller, problem: Exception | None = None) -> Response:
-    """Return the page of sources, with what is wrong with a new one, if anything."""
+def sources_answer(
+    service: Service, caller: Caller, problem: Exception | None = None, *,
+    told: Mapping[str, str] | None = None, sent: Mapping[str, str] | None = None,
+) -> Response:  # fmt: skip
+    """Return the page of sources, with what is wrong with a new one, if anything.
+
+    Args:
+      told, sent: what was typed in the form for a place, and in that for an upload.
+    """
     found = all_sources(service, caller)
     status, said = said_of(problem)
     return page(
         "sources.html", caller, status=status, sources=found, settings=service.settings, problem=said,
-        presets=shipped_schemas(),
+        presets=shipped_schemas(), told=told or {}, sent=sent or {},
     )  # fmt: skip
 
 
@@ -74,18 +82,22 @@ def register_form(
     table: Short = "",
     sheet: Short = "",
     columns: Long = "",
+    encoding: Short = "",
+    delimiter: Short = "",
     format: Short = "",
     preset: Short = "",
 ) -> Response:
     """Register a source, and show the draft of its schema."""
     told = {"table": table.strip(), "sheet": sheet.strip(), "columns": columns.strip()}
+    told |= {"encoding": encoding.strip(), "delimiter": delimiter.strip()}
     told |= {"format": format.strip(), "preset": preset.strip()}
     options = {key: value for key, value in told.items() if value}
     new = NewSource(name=name.strip(), dataset=dataset.strip(), kind=kind, place=place.strip(), options=options)
     try:
         source = register_source(service, caller, new)
     except InputError as problem:
-        return sources_answer(service, caller, problem)
+        typed = {**told, "name": name, "dataset": dataset, "kind": kind}  # not the place, which may hold a password
+        return sources_answer(service, caller, problem, told=typed)
     return RedirectResponse(f"/sources/{source.id}", 303)
 
 

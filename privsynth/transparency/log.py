@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -164,6 +165,18 @@ class TransparencyLog:
         check_tiles(self.public, state.leaves)
         self._seen.keep(self.key, state)
         return state
+
+    def copy_to(self, target: Path) -> None:
+        """Copy the log with its key into a new folder, as it is at one moment.
+
+        Raises:
+          OSError: either cannot be read or written.
+        """
+        lock = open_locked(self.folder / "lock", wait=True)
+        try:
+            shutil.copytree(self.folder, target, ignore=shutil.ignore_patterns("lock", "probe"))
+        finally:
+            os.close(lock)
 
     def require_ready(self, now: datetime) -> None:
         """Return if an entry could be appended now: before something is done that has to be entered.

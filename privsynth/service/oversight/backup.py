@@ -18,9 +18,12 @@ from privsynth.service.retention.tombstones import delete_again
 from privsynth.service.settings import ServiceSettings
 from privsynth.service.store.database import FILE, ServiceDatabase
 from privsynth.signing.store import load_keyring
+from privsynth.transparency.log import configured_log, log_folder
+from privsynth.transparency.seen import FILE as SEEN
 from privsynth.workspace import folder_error
 
-_BESIDE = ("keys", "keyring.json", DELETIONS, LIST)  # what a service needs of the home beside its own folder
+_BESIDE = ("keys", "keyring.json", DELETIONS, LIST, SEEN)  # what a service needs of the home beside its own folder
+_LOG = "log"  # in a backup
 _SIDE_FILES = (f"{FILE}-wal", f"{FILE}-shm")  # of SQLite, while the database is open
 
 
@@ -38,7 +41,7 @@ def migrate(settings: ServiceSettings, home: Path) -> None:
 def back_up(settings: ServiceSettings, home: Path, target: Path) -> str:
     """Copy the service's folder into a new one, the database as it is at one moment; return what was done, in words.
 
-    Keys, keyring and list of revocations of the home come along: keys of people are under their passphrases.
+    Keys, keyring, log and list of revocations of the home come along: keys of people are under their passphrases.
 
     Raises:
       InputError: there is no service, or the target is there.
@@ -66,6 +69,8 @@ def back_up(settings: ServiceSettings, home: Path, target: Path) -> str:
                 shutil.copytree(home / name, target / name)
             elif (home / name).exists():
                 shutil.copy2(home / name, target / name)
+        if (log := configured_log(home)) is not None:  # after what was seen of it, to which it may only add
+            log.copy_to(target / _LOG)
     except BaseException as problem:
         shutil.rmtree(
             target, ignore_errors=True
@@ -110,6 +115,8 @@ def bring_back(home: Path, source: Path) -> str:
             if (source / name).exists() and not (home / name).exists():
                 (shutil.copytree if (source / name).is_dir() else shutil.copy2)(source / name, home / name)
         newest = _newest_list(home, source)
+        if (source / _LOG).exists() and not log_folder(home).exists():
+            shutil.copytree(source / _LOG, log_folder(home))
         again = delete_again(home, partial)
         if newest is not None and newest.parent != home:
             shutil.copy2(newest, home / LIST)

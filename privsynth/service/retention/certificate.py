@@ -29,7 +29,7 @@ NOT_COVERED = (
 )
 _SPENT = "The entry in the ledger: what a release spent stays spent, whatever happens to its files."
 _RECORD = "The record of acts, in which each act carries the digest of the one before: a gap would break the chain."
-_LOG = "The entries in the log of releases, if one is kept: they hold digests and times, and cannot be taken out."
+_LOG = "The entries in the log of releases: they hold digests and times, and cannot be taken out."
 _DECISIONS = "The signed decisions on the release: they say who answers for it, and hold no row."
 # Kind -> what remains, and why.
 REMAINS: dict[str, tuple[str, ...]] = {

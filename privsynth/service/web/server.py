@@ -9,9 +9,10 @@ from pathlib import Path
 import uvicorn
 from sqlalchemy import select
 
-from privsynth.errors import ConfigError
+from privsynth.errors import ConfigError, PrivsynthError
 from privsynth.service.context import Service, open_service
 from privsynth.service.maker_key import ensure_maker_key
+from privsynth.service.oversight.own_log import ensure_log
 from privsynth.service.people import add_person
 from privsynth.service.roles import Role
 from privsynth.service.secret_texts import new_secret
@@ -31,6 +32,10 @@ def run(settings: ServiceSettings, home: Path, tell: Callable[[str], None]) -> N
     """
     service = open_service(settings, home)
     ensure_maker_key(service)
+    try:
+        ensure_log(service)
+    except PrivsynthError as problem:  # pages and downloads go on; what has to be entered in the log is refused
+        tell(f"The log of releases cannot be used: {problem}")
     wipe_lost_uploads(service)
     with _bound(settings) as bound:
         host, port = bound.getsockname()[:2]

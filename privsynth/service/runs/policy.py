@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from privsynth.policy.definition import Policy
     from privsynth.policy.files import LoadedPolicy
 
+AGAINST = ". Who approves it all the same does so against the policy, and says why"
 SAYS = {"fail": "will refuse", "review": "will ask for a look at", "insufficient": "will lack evidence for"}
 
 
@@ -27,7 +28,7 @@ def warned_of(service: Service, request: ReleaseRequest) -> list[str]:
     promise = {"promised_epsilon": request.epsilon, "promised_delta": request.delta}
     told = [
         f"{_named(loaded.policy)} {SAYS[one.verdict]} such a release: its {_word(one.metric)} is {one.value:g}, and "
-        f"the policy asks for {one.demand}"
+        f"the policy asks for {one.demand}{AGAINST if one.verdict == 'fail' else ''}"
         for one in judge(loaded, (), promise=promise).outcomes
         if one.metric in PROMISES and one.verdict in SAYS
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -14,7 +15,8 @@ import yaml
 from privsynth.service.settings import PREFIX, ServiceSettings, read_settings
 
 CHART = Path(__file__).parents[2] / "deploy" / "helm" / "privsynth"
-needs_helm = pytest.mark.skipif(shutil.which("helm") is None, reason="needs helm")
+REQUIRED = "PRIVSYNTH_REQUIRE_HELM" in os.environ  # its test fails then where there is none
+needs_helm = pytest.mark.skipif(shutil.which("helm") is None and not REQUIRED, reason="needs helm")
 
 
 def helm(*told: str) -> subprocess.CompletedProcess[str]:

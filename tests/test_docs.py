@@ -177,9 +177,9 @@ def test_command_lines_parse(page):
 @pytest.mark.parametrize("page", TEXTS)
 def test_options_in_the_text_exist(page):
     foreign = {"--require-hashes", "--no-deps", "--no-compile", "--upgrade", "--index-url"}  # of pip
-    foreign |= {"--tables", "--cpu-seconds", "--cpu-minutes"}  # these and the next of the programs in benchmarks/
+    foreign |= {"--tables", "--cpu-seconds", "--cpu-minutes"}  # these and the next but one of programs in experiments/
     foreign |= {"--profiles-dir", "--select"}  # of dbt
-    foreign |= {"--peers", "--peers-only", "--take", "--moments", "--seed", "--real"}
+    foreign |= {"--peers", "--peers-only", "--take", "--moments", "--seed", "--seconds", "--real"}
     # Of PostgreSQL, adduser's relatives, apt, kubectl and helm, with which a service is installed.
     foreign |= {"--yes", "--pwprompt", "--owner", "--encoding", "--template", "--system", "--create-home", "--home-dir"}
     foreign |= {"--from-literal", "--set"}

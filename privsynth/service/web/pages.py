@@ -99,6 +99,12 @@ def is_api(request: Request) -> bool:
     return request.url.path.startswith("/api/")
 
 
+def json_file(name: str, data: bytes) -> Response:
+    """Return JSON as a file to keep."""
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    return Response(data, media_type="application/json", headers=headers)
+
+
 def stylesheet() -> Response:
     """Return the one style sheet of all pages."""
     return _static("style.css", "text/css")

@@ -21,7 +21,7 @@ from privsynth.service.schedules.acts import (
 from privsynth.service.schedules.rhythm import Rhythm
 from privsynth.service.schedules.yearly import DatasetYear, Pair, as_numbers, dataset_years, set_yearly_budget
 from privsynth.service.store.schedules import ScheduleRow, ScheduleState
-from privsynth.service.web.api import Number, Once, Sent, api_router
+from privsynth.service.web.api import LARGEST, Number, Once, Sent, api_router
 from privsynth.service.web.visitors import Program, ServiceHere
 
 api = api_router("Schedules")
@@ -30,7 +30,7 @@ api = api_router("Schedules")
 class WantedSchedule(Sent):
     """Which releases of which source to repeat, and when."""
 
-    source: int = Field(ge=1, le=2**31 - 1)
+    source: int = Field(ge=1, le=LARGEST)
     request: ReleaseRequest
     rhythm: Rhythm
 

@@ -17,7 +17,7 @@ from privsynth.service.decisions.offline import decision_request, enter_signed
 from privsynth.service.keys.attaching import attach_key, challenge
 from privsynth.service.keys.people import own_key
 from privsynth.service.web.api import RunId, Sent, api_router
-from privsynth.service.web.pages import page, said_of
+from privsynth.service.web.pages import json_file, page, said_of
 from privsynth.service.web.routes.deciding_api import DecidedRelease, decided_facts
 from privsynth.service.web.routes.decisions import decision_page_answer
 from privsynth.service.web.visitors import FormVisitor, Program, ServiceHere, Visitor, address_of
@@ -30,8 +30,7 @@ Secret = Annotated[str, Form(max_length=1_000)]
 
 
 def _file(name: str, asked: KeyChallenge | DecisionRequest) -> Response:
-    headers = {"content-disposition": f'attachment; filename="{name}"'}
-    return Response(json.dumps(asked.to_json(), indent=2) + "\n", media_type="application/json", headers=headers)
+    return json_file(name, (json.dumps(asked.to_json(), indent=2) + "\n").encode())
 
 
 @router.get("/my-key/challenge")

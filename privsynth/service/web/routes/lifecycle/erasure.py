@@ -6,9 +6,9 @@ import json
 from datetime import date, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Path
+from fastapi import APIRouter, Form
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from privsynth.approvals.notices import Notice
 from privsynth.errors import InputError, PrivsynthError
@@ -25,15 +25,13 @@ from privsynth.service.erasure.acts import (
 )
 from privsynth.service.roles import Act
 from privsynth.service.store.retention import ErasureRow
-from privsynth.service.web.api import api_router
-from privsynth.service.web.pages import page, said_of
-from privsynth.service.web.routes.lifecycle.retention import statement_answer
+from privsynth.service.web.api import Number, Sent, api_router
+from privsynth.service.web.pages import json_file, page, said_of
 from privsynth.service.web.visitors import FormVisitor, Program, ServiceHere, Visitor
 
 router = APIRouter(include_in_schema=False)
 api = api_router("Erasure")
 Short = Annotated[str, Form(max_length=100)]
-Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
 def _page(
@@ -84,13 +82,11 @@ def _day(text: str) -> date | None:
 @router.get("/erasure/{number}")
 def statement_page(service: ServiceHere, caller: Visitor, number: Number) -> Response:
     """Send a signed answer."""
-    return statement_answer(*statement(service, caller, number))
+    return json_file(*statement(service, caller, number))
 
 
-class SentErasure(BaseModel):
+class SentErasure(Sent):
     """What is said of a request; nothing that tells who the person is."""
-
-    model_config = ConfigDict(extra="forbid")
 
     case: str = Field(max_length=40, description="A reference of your own files; never a name.")
     datasets: list[str] = Field(min_length=1, max_length=100)
@@ -132,7 +128,7 @@ def answer_fact(service: ServiceHere, caller: Program, sent: SentErasure) -> New
 @api.get("/erasure/{number}", operation_id="erasure_statement", response_class=Response)
 def statement_file(service: ServiceHere, caller: Program, number: Number) -> Response:
     """Send a signed answer, which `privsynth verify` checks."""
-    return statement_answer(*statement(service, caller, number))
+    return json_file(*statement(service, caller, number))
 
 
 def _facts(row: ErasureRow) -> dict[str, Any]:

@@ -6,9 +6,9 @@ import json
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Path
+from fastapi import APIRouter, Form
 from fastapi.responses import RedirectResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from privsynth.errors import PrivsynthError
 from privsynth.service.caller import Caller
@@ -16,14 +16,13 @@ from privsynth.service.context import Service
 from privsynth.service.retention.deleting import delete_early
 from privsynth.service.retention.holds import certificate, lift_hold, place_hold, retention_page
 from privsynth.service.store.retention import DeletionRow, HoldRow
-from privsynth.service.web.api import api_router
-from privsynth.service.web.pages import page, said_of
+from privsynth.service.web.api import Number, Sent, api_router
+from privsynth.service.web.pages import json_file, page, said_of
 from privsynth.service.web.visitors import FormVisitor, Program, ServiceHere, Visitor
 
 router = APIRouter(include_in_schema=False)
 api = api_router("Retention")
 Line = Annotated[str, Form(max_length=2_000)]
-Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
 def _page(service: Service, caller: Caller, *, problem: PrivsynthError | None = None) -> Response:
@@ -71,28 +70,18 @@ def delete_form(service: ServiceHere, caller: FormVisitor, item: Line, reason: L
 @router.get("/retention/certificates/{deletion_id}")
 def certificate_page(service: ServiceHere, caller: Visitor, deletion_id: Number) -> Response:
     """Send the certificate of a deletion."""
-    return statement_answer(*certificate(service, caller, deletion_id))
+    return json_file(*certificate(service, caller, deletion_id))
 
 
-def statement_answer(name: str, data: bytes) -> Response:
-    """Return a signed statement as a file to keep."""
-    headers = {"content-disposition": f'attachment; filename="{name}"'}
-    return Response(data, media_type="application/json", headers=headers)
-
-
-class SentHold(BaseModel):
+class SentHold(Sent):
     """What is held or deleted, and why."""
-
-    model_config = ConfigDict(extra="forbid")
 
     item: str = Field(max_length=120)
     reason: str = Field(min_length=1, max_length=500)
 
 
-class SentReason(BaseModel):
+class SentReason(Sent):
     """Why."""
-
-    model_config = ConfigDict(extra="forbid")
 
     reason: str = Field(min_length=1, max_length=500)
 
@@ -183,7 +172,7 @@ def delete_fact(service: ServiceHere, caller: Program, sent: SentHold) -> Deleti
 @api.get("/retention/certificates/{deletion_id}", operation_id="certificate", response_class=Response)
 def certificate_file(service: ServiceHere, caller: Program, deletion_id: Number) -> Response:
     """Send the certificate of a deletion, which `privsynth verify` checks."""
-    return statement_answer(*certificate(service, caller, deletion_id))
+    return json_file(*certificate(service, caller, deletion_id))
 
 
 def _hold(hold: HoldRow) -> HoldFacts:

@@ -224,7 +224,7 @@ def test_no_two_sources_are_found_by_the_same_name():
         ({"suffixes": ("new",)}, "must begin with a dot"),
         ({"suffixes": (".NEW",)}, "in lower case"),
         ({"schemes": ("new://",)}, "without ://"),
-        ({"options": ("colour",)}, "must be among delimiter, encoding, sheet, table, query, views"),
+        ({"options": ("colour",)}, "must be among delimiter, encoding, sheet, table, query, addresses, views"),
     ],
 )
 def test_a_source_that_says_what_cannot_be_is_refused(wrong, message):

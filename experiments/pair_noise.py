@@ -86,8 +86,8 @@ def line(run: Fitted, pair: set[str]) -> str:
     if not bought:
         return _row("not bought", *["–"] * 7)
     table = min(bought, key=lambda table: float(np.mean(table.sigma)))
-    _, unit, rows = np.unique(data.unit, return_inverse=True, return_counts=True)
-    counted = contingency_tables(data.codes, [table.marginal], weight_of_row(rows)[unit])[0]
+    _, unit, rows = np.unique(data.gathered().unit, return_inverse=True, return_counts=True)
+    counted = contingency_tables(data.gathered().codes, [table.marginal], weight_of_row(rows)[unit])[0]
     real = (counted / counted.sum()).ravel()
     model = model_table(run.mixture.p, LogitBlocks(tuple(data.sizes)), table.marginal).ravel()
     sigma = float(np.mean(table.sigma)) / data.n_rows

@@ -19,7 +19,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
 from privsynth.codecs.columns import Attribute
-from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.encoded_table import CodedRows, Encoded
 from privsynth.generators.registry import load_generator
 from privsynth.privacy.budget import Bill, Budget, plan_spending
 from privsynth.privacy.mechanisms import GaussianMechanisms
@@ -61,7 +61,7 @@ def main() -> None:
     n = options.rows
     real, fresh = parity_table(n, seed=0), parity_table(20_000, seed=9)
     attributes = tuple(Attribute(f"x{i}", size + 1, False, False) for i, size in enumerate(SIZES))
-    data = Encoded(real, np.arange(n), attributes, 1, float(n), tuple(range(len(SIZES))))
+    data = Encoded(CodedRows(real, np.arange(n)), attributes, 1, float(n), tuple(range(len(SIZES))))
     for name in options.generators:
         generator = load_generator(name)
         training = generator.training_spec()

@@ -101,7 +101,7 @@ class SeededMechanisms:
 def page(found: Asked, target: int, common: int, draws: int) -> str:
     """Return what is known of each attribute of the rare rows, as Markdown."""
     data, shares = found.data, found.shares
-    rows = np.flatnonzero(data.codes[target] != common)
+    rows = np.flatnonzero(data.gathered().codes[target] != common)
     others = [a for a in range(len(data.sizes)) if a != target]
     looks = [look_of(data, a, shares[a]) for a in others]
     weight = np.array([look.weight for look in looks])
@@ -112,16 +112,18 @@ def page(found: Asked, target: int, common: int, draws: int) -> str:
     units = _weights(data, rows, others, looks, weight)
     alone = 1 / math.sqrt(found.mu_squared * (1 - LEVEL_PRICE))
     lines = [
-        f"{data.attributes[target].name}: {len(rows)} rare rows of {len(np.unique(data.unit[rows]))} units, "
+        f"{data.attributes[target].name}: {len(rows)} rare rows of {len(np.unique(data.gathered().unit[rows]))} units, "
         f"which weigh {units.sum():.1f} together. Noise of all attributes together: {alone:.2f} units.",
         "",
         _row("attribute", "of all", "of rare", "units", "estimate", "near", "unbiased", "if asked alone"),
         _row(*["---"] * 8),
     ]
     for a, look, own in zip(others, looks, weight.tolist(), strict=True):
-        real = np.bincount(look.group[data.codes[a, rows]], minlength=look.size) / len(rows)
+        real = np.bincount(look.group[data.gathered().codes[a, rows]], minlength=look.size) / len(rows)
         at = int(np.argmax(real - look.of_all))
-        by_units = np.bincount(look.group[data.codes[a, rows]], weights=units, minlength=look.size) / units.sum()
+        by_units = (
+            np.bincount(look.group[data.gathered().codes[a, rows]], weights=units, minlength=look.size) / units.sum()
+        )
         seen = np.array([profile[a][look.group == at].sum() for profile in profiles])
         sigma = alone / units.sum()
         chances = (_near(sigma * math.sqrt(weight.sum() / own)), _near(sigma))
@@ -141,11 +143,11 @@ def _weights(
     data: Encoded, rows: np.ndarray, others: Sequence[int], looks: Sequence[Look], weight: np.ndarray
 ) -> np.ndarray:
     """Return (rows,) what each rare row weighs once the vector of its unit is scaled down to one."""
-    _, unit = np.unique(data.unit[rows], return_inverse=True)
+    _, unit = np.unique(data.gathered().unit[rows], return_inverse=True)
     square = np.zeros(int(unit.max()) + 1)
     for a, look, share in zip(others, looks, (weight / weight.sum()).tolist(), strict=True):
         _, entry, times = np.unique(
-            unit * look.size + look.group[data.codes[a, rows]], return_inverse=True, return_counts=True
+            unit * look.size + look.group[data.gathered().codes[a, rows]], return_inverse=True, return_counts=True
         )
         square += share * np.bincount(unit, weights=times[entry].astype(float))
     found: np.ndarray = np.minimum(1.0, 1 / np.sqrt(square))[unit]

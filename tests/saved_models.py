@@ -20,7 +20,7 @@ from privsynth.codecs.columns import (
     TiedCodec,
     TimeCodec,
 )
-from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.encoded_table import CodedRows, Encoded
 from privsynth.codecs.table import TableCodec
 from privsynth.generators.registry import load_generator
 from privsynth.privacy.accounting import SubsampledGaussianEvent
@@ -78,7 +78,7 @@ def save_model(name: str, folder: Path) -> None:
     attributes = table.attributes
     rng = np.random.default_rng(0)
     codes = np.array([rng.integers(0, a.size, 80) for a in attributes], dtype=np.uint16)
-    data = Encoded(codes, np.arange(80), tuple(attributes), 1, 80.0, tuple(range(len(attributes))))
+    data = Encoded(CodedRows(codes, np.arange(80)), tuple(attributes), 1, 80.0, tuple(range(len(attributes))))
     with pytest.MonkeyPatch.context() as patch:
         small_generators(patch)
         generator = load_generator(name)

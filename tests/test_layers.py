@@ -52,11 +52,14 @@ MAY_IMPORT = {
     # the only places where noise is drawn; numbers and bytes, never tables
     "privacy.accounting": BASE,
     "privacy": BASE | {"privacy.accounting"},
+    # whole numbers, counted in partitions
+    "partitions.sums": set(),
+    "partitions": BASE | {"partitions.sums"},
     # private rows come in
     "table": BASE | {"schema"},
     "sources": BASE | {"extras", "logins", "strict", "schema", "table", "workspace"},
     # row by row, nothing learned
-    "codecs": BASE | {"extras", "schema", "table", "hierarchies"},
+    "codecs": BASE | {"extras", "schema", "table", "hierarchies", "partitions.sums"},
     # learned with budget
     "domain": GENERATE | {"schema", "table", "hierarchies"},
     "generators": GENERATE,

@@ -1,20 +1,28 @@
-"""`Encoded`: the private rows as codes, with the public facts that a generator needs to learn from them."""
+"""`Encoded`: the private rows as codes, with the public facts that a generator needs to learn from them.
+
+Rows may lie in several partitions, in memory, in files or on other machines. Whoever counts passes a function of one
+partition to `Encoded.add_up`, and gets the sum of its results: exact integers, so that neither how rows are divided
+nor the order of partitions can show. Such a function is one of a module, or a `functools.partial` of one, so that it
+can be sent elsewhere.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, reduce
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from privsynth.codecs.columns import Attribute
 from privsynth.codecs.loaded import items, number, require, whole
+from privsynth.partitions.sums import added
 
 REACH = 3  # times the rows that are used of a unit: so far are numbers of rows told apart
+S = TypeVar("S")
 MAX_CLASSES, MAX_ROWS = 1_000, 10**6  # of a model file (own): far more than any table has that can be modelled
 
 
@@ -142,6 +150,93 @@ class PriorRows:
         return tuple(a for a, there in enumerate(self.known) if there)
 
 
+@dataclass(frozen=True, repr=False, eq=False)
+class CodedRows:
+    """The rows of one partition as codes. Private.
+
+    Attributes:
+      codes: (attributes, n) unsigned integers.
+      unit: (n,) int64 unit of each row. All rows of a unit lie in one partition, and its number means nothing outside.
+      trained: (n,) booleans: the row is one of training, else of the holdout; None where nobody is held out.
+    """
+
+    codes: np.ndarray
+    unit: np.ndarray
+    trained: np.ndarray | None = None
+
+    def add_up(self, count: Callable[[CodedRows], S]) -> S:
+        """Return what is counted in this partition (see `PartitionedRows`)."""
+        return count(self)
+
+    def gathered(self) -> CodedRows:
+        """Return itself."""
+        return self
+
+    def chosen(self, rows: np.ndarray | slice) -> CodedRows:
+        """Return some rows, by their indices or by (n,) booleans."""
+        trained = None if self.trained is None else self.trained[rows]
+        return CodedRows(self.codes[:, rows], self.unit[rows], trained)
+
+    def units(self) -> tuple[np.ndarray, int]:
+        """Return (n,) indices of units without gaps, in the order of their numbers, and how many there are."""
+        found, unit = np.unique(self.unit, return_inverse=True)
+        return unit, len(found)
+
+    def __repr__(self) -> str:
+        return f"CodedRows({len(self.codes)} attributes)"
+
+
+class PartitionedRows(Protocol):
+    """Coded rows in one partition or several. Private."""
+
+    def add_up(self, count: Callable[[CodedRows], S]) -> S:
+        """Return the sum over partitions of what is counted in each.
+
+        Args:
+          count: a pure function of one partition, of a module or a `functools.partial` of one, that can be pickled. It
+            returns what `partitions.sums.added` adds up.
+        """
+        ...
+
+    def gathered(self) -> CodedRows:
+        """Return all rows in one partition: memory grows with their number."""
+        ...
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class InMemory:
+    """Several partitions in memory, at least one. Private."""
+
+    parts: tuple[CodedRows, ...]
+
+    def add_up(self, count: Callable[[CodedRows], S]) -> S:
+        """See `PartitionedRows`."""
+        return reduce(added, (count(part) for part in self.parts))
+
+    def gathered(self) -> CodedRows:
+        """See `PartitionedRows`."""
+        return together(self.parts)
+
+    def __repr__(self) -> str:
+        return f"InMemory({len(self.parts)} partitions)"
+
+
+def together(parts: Sequence[CodedRows]) -> CodedRows:
+    """Return the rows of partitions as one; their units are numbered without gaps, in the order of the partitions."""
+    units, before = [], 0
+    for part in parts:
+        unit, count = part.units()
+        units.append(unit + before)
+        before += count
+    trained = [part.trained for part in parts if part.trained is not None]
+    require(len(trained) in (0, len(parts)), "some partitions say which rows are of training, others do not")
+    return CodedRows(
+        np.concatenate([part.codes for part in parts], axis=1),
+        np.concatenate(units),
+        np.concatenate(trained) if trained else None,
+    )
+
+
 @dataclass(frozen=True)
 class Histories:
     """How a table's rows follow each other, for a generator that learns histories. Public.
@@ -161,9 +256,8 @@ class Encoded:
     """Private codes and public facts.
 
     Attributes:
-      codes: (attributes, n) uint16, private.
-      unit: (n,) int64 unit of each row, 0..units-1, private.
-      attributes: public description of each row of `codes`.
+      rows: the private rows, as codes.
+      attributes: public description of each attribute.
       max_rows_per_unit: no unit has more rows than this.
       n_rows: the released (or declared) number of rows.
       columns: for each attribute, the index of its column.
@@ -176,8 +270,7 @@ class Encoded:
       histories: how rows follow each other, in a table below that of the persons; else None.
     """
 
-    codes: np.ndarray
-    unit: np.ndarray
+    rows: PartitionedRows
     attributes: tuple[Attribute, ...]
     max_rows_per_unit: int
     n_rows: float
@@ -189,6 +282,14 @@ class Encoded:
     given: frozenset[int] = frozenset()
     prior: PriorRows | None = None
     histories: Histories | None = None
+
+    def add_up(self, count: Callable[[CodedRows], S]) -> S:
+        """Return the sum over partitions of what is counted in each (see `PartitionedRows`). Private."""
+        return self.rows.add_up(count)
+
+    def gathered(self) -> CodedRows:
+        """Return all rows in memory, for a generator that cannot do with counts. Private."""
+        return self.rows.gathered()
 
     @property
     def sizes(self) -> list[int]:

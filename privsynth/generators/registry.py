@@ -95,7 +95,7 @@ class Generator(Protocol):
     ) -> FittedGenerator:
         """Learn a model.
 
-        Guarantee: touches `data.codes` and `data.unit` only to feed `mechanisms`; spends the parts "one_way",
+        Guarantee: touches the rows of `data` only to feed `mechanisms`; spends the parts "one_way",
           "selection" and "measurement" of the plan, and its training run if it has one.
         """
         ...

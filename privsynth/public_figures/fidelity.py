@@ -265,7 +265,9 @@ def _some_triples(count: int, most: int, rng: np.random.Generator) -> list[tuple
 def _distances(data: Encoded, synthetic: np.ndarray, marginals: Sequence[Marginal]) -> np.ndarray:
     """Return (marginals,) distances ½·Σ|c − N̂·s| in rows; private until released."""
     scale = data.n_rows / max(synthetic.shape[1], 1)
-    both = zip(contingency_tables(data.codes, marginals), contingency_tables(synthetic, marginals), strict=True)
+    both = zip(
+        contingency_tables(data.gathered().codes, marginals), contingency_tables(synthetic, marginals), strict=True
+    )
     return np.array([0.5 * np.abs(real - scale * fake).sum() for real, fake in both])
 
 

@@ -48,7 +48,7 @@ def group_findings(
     found: list[Finding] = []
     for column, attribute in sides.items():
         shape = (scores.bins, 2, data.sizes[attribute])
-        real = counts_of((scores.real_bin, scores.real_label, data.codes[attribute]), shape)
+        real = counts_of((scores.real_bin, scores.real_label, data.gathered().codes[attribute]), shape)
         own = counts_of((scores.fake_bin, scores.fake_label, inputs.synthetic[attribute]), shape)
         release = mechanisms.gaussian(
             real.ravel(),

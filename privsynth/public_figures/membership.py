@@ -31,7 +31,7 @@ def membership_findings(
     """
     assert inputs.in_training is not None
     measure = _Measure(inputs, rng)
-    near = measure.bin_of(inputs.data.codes)
+    near = measure.bin_of(inputs.data.gathered().codes)
     side = inputs.in_training.astype(np.uint16)
     release = mechanisms.gaussian(
         counts_of((near, side), (BINS, 2)).ravel(),

@@ -60,7 +60,7 @@ class Scored:
 
 def score_rows(inputs: PaidInputs, rng: np.random.Generator) -> Scored:
     """Return the label of each row, and its score bin by a model trained on half of the synthetic rows."""
-    n_real, n_fake = inputs.data.codes.shape[1], inputs.synthetic.shape[1]
+    n_real, n_fake = inputs.data.gathered().codes.shape[1], inputs.synthetic.shape[1]
     target = inputs.single_attribute((inputs.target,)) if inputs.target else {}
     if not target:
         return _unranked("", "", np.zeros(n_real, np.uint16), np.zeros(n_fake, np.uint16))
@@ -100,7 +100,7 @@ def score_rows(inputs: PaidInputs, rng: np.random.Generator) -> Scored:
     return Scored(
         label=name,
         positive=positive,
-        real_bin=bins_of(inputs.data.codes),
+        real_bin=bins_of(inputs.data.gathered().codes),
         real_label=real_label,
         fake_bin=bins_of(inputs.synthetic),
         fake_label=fake_label,
@@ -132,7 +132,7 @@ def _unranked(label: str, positive: str, real: np.ndarray, fake: np.ndarray) -> 
 def _labels(inputs: PaidInputs, name: str, attribute: int) -> tuple[np.ndarray, np.ndarray, str]:
     """Return real and synthetic labels (0/1), and what 1 means; chosen on synthetic rows."""
     facts = inputs.data.attributes[attribute]
-    fake, real = inputs.synthetic[attribute], inputs.data.codes[attribute]
+    fake, real = inputs.synthetic[attribute], inputs.data.gathered().codes[attribute]
     if facts.ordered:
         middle = int(np.median(fake)) if len(fake) else 0
         return (real > middle).astype(np.uint16), (fake > middle).astype(np.uint16), "above the synthetic median"

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from privsynth.codecs.columns import Attribute
-from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.encoded_table import CodedRows, Encoded
 from privsynth.errors import ConfigError
 from privsynth.generators.registry import FittedGenerator, Generator, PublicFacts
 from privsynth.privacy.accounting import SubsampledGaussianEvent
@@ -93,7 +93,8 @@ def invented_table(
     first = rng.integers(0, sizes[0], len(unit))
     codes = np.array([(first + (rng.random(len(unit)) < 0.2)) % size for size in sizes], dtype=np.uint16)
     attributes = tuple(Attribute(f"a{i}", size, nulls, False) for i, size in enumerate(sizes))
-    return Encoded(codes, unit, attributes, max_rows_per_unit, float(max(len(unit), 1)), tuple(range(len(sizes))))
+    rows, n_rows = CodedRows(codes, unit), float(max(len(unit), 1))
+    return Encoded(rows, attributes, max_rows_per_unit, n_rows, tuple(range(len(sizes))))
 
 
 def content(fitted: FittedGenerator) -> tuple[Any, str]:
@@ -145,9 +146,9 @@ def spends_its_own_parts(subject: GeneratorUnderTest) -> None:
 def learns_through_mechanisms_alone(subject: GeneratorUnderTest) -> None:
     """With constant answers the model is the same whatever the rows are, and if there are none."""
     data = invented_table(max_rows_per_unit=3)
-    fewer = replace(data, codes=data.codes[:, 3:], unit=data.unit[3:])
-    nobody = replace(data, codes=data.codes[:, :0], unit=data.unit[:0])
-    other = replace(data, codes=np.zeros_like(data.codes))
+    fewer = replace(data, rows=data.gathered().chosen(slice(3, None)))
+    nobody = replace(data, rows=data.gathered().chosen(slice(0)))
+    other = replace(data, rows=replace(data.gathered(), codes=np.zeros_like(data.gathered().codes)))
     first, *others = [content(subject.fit(each, StubMechanisms())) for each in (data, fewer, nobody, other)]
     _must(all(each == first for each in others), "the model depends on rows other than through mechanisms")
 
@@ -157,8 +158,9 @@ def moves_within_its_sensitivities(subject: GeneratorUnderTest) -> None:
     for most in (1, 2, 12):
         data = invented_table(max_rows_per_unit=most)
         # Last, so that a Poisson sample of the others is the same; with a gap before it.
-        codes = np.concatenate([data.codes, np.repeat(data.codes[:, :1], most, axis=1)], axis=1)
-        more = replace(data, codes=codes, unit=np.append(data.unit, np.full(most, 9_999)))
+        rows = data.gathered()
+        codes = np.concatenate([rows.codes, np.repeat(rows.codes[:, :1], most, axis=1)], axis=1)
+        more = replace(data, rows=CodedRows(codes, np.append(rows.unit, np.full(most, 9_999))))
         record = RecordingMechanisms(3)
         fitted = subject.fit(data, record)
         replay = ReplayMechanisms(record)
@@ -180,7 +182,7 @@ def fits_odd_tables(subject: GeneratorUnderTest) -> None:
 def draws_no_null_that_was_declared_away(subject: GeneratorUnderTest) -> None:
     """NULL is never drawn where a column was declared without nulls."""
     data = invented_table(nulls=False)
-    data.codes[1] = 2  # every row holds the NULL that was declared away
+    data.gathered().codes[1] = 2  # every row holds the NULL that was declared away
     rows = subject.fit(data).sample_codes(500, np.random.default_rng(0))
     _must(bool((rows.max(axis=1) < np.array(data.sizes) - 1).all()), "it draws a NULL that was declared away")
 

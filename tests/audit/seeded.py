@@ -17,7 +17,7 @@ from distinguishing import Distinguished, distinguish
 from doubles import SeededBits
 
 from privsynth.codecs.columns import Attribute
-from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.encoded_table import CodedRows, Encoded
 from privsynth.generators.arn.interaction_layers import Head
 from privsynth.generators.arn.interactions import attribute_scores, choose_terms
 from privsynth.generators.arn.network import Network
@@ -209,7 +209,7 @@ def one_side(rows: int, claim: tuple[float, float], *, seed: int, clip: float, f
     scores, owner, association = attribute_scores(codes, SIZES)
     head = Head(SIZES, ORDER, scores, owner, choose_terms(owner, association, ORDER, most=20, rng=rng))
     attributes = tuple(Attribute(f"a{i}", 2, True, False) for i in range(3))
-    data = Encoded(np.ones((3, rows), dtype=np.uint16), np.arange(rows), attributes, 1, float(rows), ORDER)
+    data = Encoded(CodedRows(np.ones((3, rows), dtype=np.uint16), np.arange(rows)), attributes, 1, float(rows), ORDER)
     event = SubsampledGaussianEvent(noise_multiplier=1 / gdp_mu(*claim), sampling_probability=1.0, steps=STEPS)
     noise = Watched(real({}, seed, event).training(clip=clip, label="t"), factor=factor)
     train(head, network, data, noise, clip=clip, order=ORDER, settings=TrainSettings(distance=1e-9))

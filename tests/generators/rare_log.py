@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from privsynth.codecs.columns import Attribute
-from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.encoded_table import CodedRows, Encoded
 
 SIZES = [4, 3, 6]
 SHARES = [np.full(4, 0.25), np.array([0.97, 0.02, 0.01]), np.full(6, 1 / 6)]
@@ -28,8 +28,7 @@ def log_of(units: int = 60, seed: int = 0, *, k: int, target: int = 1) -> Encode
 def encoded(codes: np.ndarray, unit: np.ndarray, *, k: int, target: int = 1) -> Encoded:
     """Return codes of the three attributes as a generator gets them."""
     return Encoded(
-        codes=codes.astype(np.uint16),
-        unit=unit,
+        rows=CodedRows(codes.astype(np.uint16), unit),
         attributes=tuple(Attribute(f"a{i}", size, True, i == 2) for i, size in enumerate(SIZES)),
         max_rows_per_unit=k,
         n_rows=float(max(codes.shape[1], 1)),

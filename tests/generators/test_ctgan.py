@@ -8,7 +8,7 @@ import torch
 from doubles import ExactMechanisms
 
 from privsynth.codecs.columns import Attribute
-from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.encoded_table import CodedRows, Encoded
 from privsynth.generators.ctgan import generator as module
 from privsynth.generators.ctgan.adversary import Critic, real_losses
 from privsynth.generators.ctgan.fitted import draw_conditions
@@ -30,7 +30,7 @@ def encoded(n=200) -> Encoded:
     first = np.random.default_rng(0).integers(0, 3, n)
     codes = np.stack([first, first == 0]).astype(np.uint16)
     attributes = tuple(Attribute(f"a{i}", s, True, False) for i, s in enumerate(SIZES))
-    return Encoded(codes, np.arange(n), attributes, 1, float(n), (0, 1))
+    return Encoded(CodedRows(codes, np.arange(n)), attributes, 1, float(n), (0, 1))
 
 
 def test_conditions_follow_the_shares_they_are_given():

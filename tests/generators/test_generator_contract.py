@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from leaks.proof import small_generators
 
+from privsynth.codecs.encoded_table import CodedRows
 from privsynth.errors import ConfigError
 from privsynth.generators.registry import (
     GENERATORS,
@@ -60,7 +61,10 @@ def test_a_plan_without_training_and_a_table_without_columns_spend_nothing(name)
     bare = replace(subject(name).plan(), training=None)
     for data, plan in (
         (invented_table(), bare),
-        (replace(invented_table(), codes=np.zeros((0, 60)), attributes=()), subject(name).plan()),
+        (
+            replace(invented_table(), rows=CodedRows(np.zeros((0, 60)), np.arange(60)), attributes=()),
+            subject(name).plan(),
+        ),
     ):
         bill = Bill(plan)
         with pytest.raises(ConfigError, match=r"training run|no column"):
@@ -108,16 +112,16 @@ class Wrapped:
 
 def _remembers_a_row(inner, data, mechanisms, plan, more):
     fitted = inner.fit(data, mechanisms, plan, **more)
-    return replace(fitted, tables=((int(data.codes[0, :1].sum()) % 3,),))
+    return replace(fitted, tables=((int(data.rows.codes[0, :1].sum()) % 3,),))
 
 
 def _understates(inner, data, mechanisms, plan, more):
-    doubled = replace(data, codes=np.repeat(data.codes, 2, axis=1), unit=np.repeat(data.unit, 2))
+    doubled = replace(data, rows=CodedRows(np.repeat(data.rows.codes, 2, axis=1), np.repeat(data.rows.unit, 2)))
     return inner.fit(doubled, mechanisms, plan, **more)
 
 
 def _fails_on_few_rows(inner, data, mechanisms, plan, more):
-    if data.codes.shape[1] < 2:
+    if data.rows.codes.shape[1] < 2:
         raise ValueError("secret 4711")
     return inner.fit(data, mechanisms, plan, **more)
 

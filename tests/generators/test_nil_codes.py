@@ -9,7 +9,7 @@ import pytest
 from doubles import RecordingMechanisms
 
 from privsynth.codecs.columns import Attribute
-from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.encoded_table import CodedRows, Encoded
 from privsynth.generators.marginal.fitted import FitSettings
 from privsynth.generators.marginal.generator import MarginalGenerator
 from privsynth.generators.nil_codes import NIL_SIGMAS, never_drawn, without_nil
@@ -27,7 +27,9 @@ class Table:
 
 def rows(attributes: list[Attribute], columns: tuple[int, ...] | None = None) -> Encoded:
     codes = np.zeros((len(attributes), 10), dtype=np.uint16)
-    return Encoded(codes, np.arange(10), tuple(attributes), 1, 10.0, columns or tuple(range(len(attributes))))
+    return Encoded(
+        CodedRows(codes, np.arange(10)), tuple(attributes), 1, 10.0, columns or tuple(range(len(attributes)))
+    )
 
 
 def judged(counts: list[float], sigma: float | list[float], *, can_be_null: bool = True, other: bool | None = None):
@@ -83,7 +85,7 @@ def test_a_fitted_mixture_draws_neither_null_nor_other_that_noise_explains():
         Attribute("note", 4, True, False),  # a, b, c, NULL
     )
     codes = np.array([sex, ward, note], dtype=np.uint16)
-    data = Encoded(codes, np.arange(n), attributes, 1, float(n), (0, 1, 2))
+    data = Encoded(CodedRows(codes, np.arange(n)), attributes, 1, float(n), (0, 1, 2))
     parts = {"one_way": 0.3, "selection": 0.1, "measurement": 0.6}
     plan = plan_spending(Budget(epsilon=1.0), parts, open_domain=False)
     generator = MarginalGenerator(FitSettings(components=64, max_steps=200))

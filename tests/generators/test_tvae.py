@@ -10,7 +10,7 @@ import torch
 from doubles import ExactMechanisms, RecordingMechanisms, ReplayMechanisms
 
 from privsynth.codecs.columns import Attribute
-from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.encoded_table import CodedRows, Encoded
 from privsynth.generators.ctgan.generator import CtganGenerator
 from privsynth.generators.dpsgd.loop import RowCoins, UnitSteps, clip_threshold, public_rows
 from privsynth.generators.inference import draw_codes
@@ -60,7 +60,7 @@ def encoded(n_units=20, k=3, seed=1) -> Encoded:
     first = rng.integers(0, 3, len(unit))
     codes = np.stack([first, (first + (rng.random(len(unit)) < 0.1)) % 3, rng.integers(0, 2, len(unit))])
     attributes = tuple(Attribute(f"a{i}", s, True, False) for i, s in enumerate(SIZES))
-    return Encoded(codes.astype(np.uint16), unit, attributes, k, float(len(unit)), (0, 1, 2))
+    return Encoded(CodedRows(codes.astype(np.uint16), unit), attributes, k, float(len(unit)), (0, 1, 2))
 
 
 def plan_for(generator) -> SpendingPlan:
@@ -89,8 +89,8 @@ def unit_gradient(model, rows) -> np.ndarray:
 @pytest.mark.parametrize("k", [1, 3])
 def test_a_step_releases_the_sum_of_clipped_units(k):
     data, model, noise = encoded(k=k), network(), Everyone()
-    codes = torch.from_numpy(data.codes.T.astype(np.int64))
-    parts = [unit_gradient(model, codes[torch.from_numpy(data.unit == u)]) for u in range(20)]
+    codes = torch.from_numpy(data.rows.codes.T.astype(np.int64))
+    parts = [unit_gradient(model, codes[torch.from_numpy(data.rows.unit == u)]) for u in range(20)]
     norms = np.array([np.linalg.norm(part) for part in parts])
     clip = float(np.median(norms))
     sgd = lambda parameters: torch.optim.SGD(parameters, lr=0.0)  # noqa: E731
@@ -124,12 +124,15 @@ def test_a_unit_moves_what_is_asked_by_no_more_than_declared(generator, place):
     """The same answers on a neighbour with one unit of k rows more: no other unit's gradient may change with it."""
     data = encoded()
     more = np.array([[3, 2, 1]] * 3, dtype=np.uint16).T
-    codes = [more, data.codes] if place == "first" else [data.codes, more]
-    unit = np.r_[[0] * 3, data.unit + 1] if place == "first" else np.r_[data.unit, [20] * 3]
-    other = Encoded(np.concatenate(codes, axis=1), unit, data.attributes, 3, data.n_rows, (0, 1, 2))
+    codes = [more, data.rows.codes] if place == "first" else [data.rows.codes, more]
+    unit = np.r_[[0] * 3, data.rows.unit + 1] if place == "first" else np.r_[data.rows.unit, [20] * 3]
+    other = Encoded(CodedRows(np.concatenate(codes, axis=1), unit), data.attributes, 3, data.n_rows, (0, 1, 2))
     if place == "first":  # its units take the places of others in the sample: give all of them one coin
-        data, other = encoded(n_units=1), Encoded(data.codes[:, :0], data.unit[:0], data.attributes, 3, 3.0, (0, 1, 2))
-        data = Encoded(data.codes, data.unit, data.attributes, 3, 3.0, (0, 1, 2))
+        data, other = (
+            encoded(n_units=1),
+            Encoded(CodedRows(data.rows.codes[:, :0], data.rows.unit[:0]), data.attributes, 3, 3.0, (0, 1, 2)),
+        )
+        data = Encoded(CodedRows(data.rows.codes, data.rows.unit), data.attributes, 3, 3.0, (0, 1, 2))
     record = RecordingMechanisms(3)
     first = generator.fit(data, record, plan_for(generator), rng=np.random.default_rng(0))
     replay = ReplayMechanisms(record)

@@ -128,7 +128,7 @@ def test_a_figure_that_was_not_paid_for(monkeypatch, differs):
 
     def paid_findings(inputs, mechanisms, **told):
         found = real(inputs, mechanisms, **told)
-        share = float((inputs.data.codes[0] == 0).mean())
+        share = float((inputs.data.rows.codes[0] == 0).mean())
         return [replace(found[0], name="share", value=share, low=share, high=share), *found]
 
     monkeypatch.setattr(learn, "paid_findings", paid_findings)

@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from privsynth.codecs.bins import Bins
 from privsynth.codecs.columns import Attribute, CategoryCodec, NumberCodec, TimeCodec
 from privsynth.codecs.contingency import contingency_tables, full_marginal
-from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.encoded_table import CodedRows, Encoded
 from privsynth.codecs.table import TableCodec
 from privsynth.public_figures import membership, utility
 from privsynth.public_figures.fidelity import MAX_TIES, PairTie, _tie_finding, in_groups, kept, tie_of
@@ -46,8 +46,7 @@ def inputs_of(real, synthetic, *, held=0.3, n_rows=None, target="ill", protected
     """Return inputs; the last share of the rows is held out."""
     n = real.shape[1]
     data = Encoded(
-        codes=real,
-        unit=np.arange(n),
+        rows=CodedRows(real, np.arange(n)),
         attributes=tuple(CODEC.attributes),
         max_rows_per_unit=k,
         n_rows=float(n if n_rows is None else n_rows),
@@ -121,7 +120,7 @@ def test_the_score_of_a_row_does_not_depend_on_the_other_rows():
     one, other = (score_rows(inputs, np.random.default_rng(0)) for inputs in (whole, few))
     assert one.real_bin[some].tolist() == other.real_bin.tolist()
     assert one.bins == other.bins > 2
-    near, far = (_Measure(inputs, np.random.default_rng(0)).bin_of(inputs.data.codes) for inputs in (whole, few))
+    near, far = (_Measure(inputs, np.random.default_rng(0)).bin_of(inputs.data.rows.codes) for inputs in (whole, few))
     assert near[some].tolist() == far.tolist()
 
 
@@ -245,7 +244,7 @@ def test_copies_of_training_rows_show_in_the_membership_curve():
     codec = TableCodec(tuple(CODEC.codecs) + tuple(_wide(i) for i in range(4)))
     wide = np.concatenate([rare, rng.integers(0, 30, (4, 600)).astype(np.uint16)])
     data = Encoded(
-        codes=wide, unit=np.arange(600), attributes=tuple(codec.attributes), max_rows_per_unit=1, n_rows=600.0,
+        rows=CodedRows(wide, np.arange(600)), attributes=tuple(codec.attributes), max_rows_per_unit=1, n_rows=600.0,
         columns=tuple(range(8)),
     )  # fmt: skip
     side = np.arange(600) < 300
@@ -296,7 +295,12 @@ def test_a_column_of_one_cell_gets_no_distance_and_is_left_out_of_the_means():
     codec = TableCodec((*CODEC.codecs, CategoryCodec(name="note", values=(), other=True, nullable=True)))
     inputs = inputs_of(FIRST, SYNTHETIC)
     real, fake = (np.concatenate([t, np.zeros((1, t.shape[1]), t.dtype)]) for t in (FIRST, SYNTHETIC))
-    data = replace(inputs.data, codes=real, attributes=tuple(codec.attributes), columns=tuple(range(5)))
+    data = replace(
+        inputs.data,
+        rows=replace(inputs.data.rows, codes=real),
+        attributes=tuple(codec.attributes),
+        columns=tuple(range(5)),
+    )
     found = {(f.name, f.group): f for f in figures(replace(inputs, data=data, synthetic=fake, codec=codec), EXACT)}
     alone = {(f.name, f.group): f for f in figures(inputs, EXACT)}
     assert (found["tvd_1way", "note"].value, found["tvd_1way", "note"].verdict) == (None, "insufficient")
@@ -387,8 +391,7 @@ def test_a_tie_is_judged_in_the_groups_of_codes_that_have_it():
     code = np.where(rng.random(5_000) < 0.8, 40 * ward, 40 * rng.integers(0, 3, 5_000)) + rng.integers(0, 40, 5_000)
     chapter = np.append(np.arange(120) // 40, 3)
     data = Encoded(
-        codes=np.stack([code, ward]),
-        unit=np.arange(5_000),
+        rows=CodedRows(np.stack([code, ward]), np.arange(5_000)),
         attributes=(Attribute("code", 121, True, False), Attribute("ward", 4, True, False)),
         max_rows_per_unit=1,
         n_rows=5_000.0,
@@ -396,8 +399,8 @@ def test_a_tie_is_judged_in_the_groups_of_codes_that_have_it():
         books={0: (np.append(np.arange(120) // 10, 12), chapter)},
     )
     full = full_marginal(data.sizes, (0, 1))
-    fine = tie_of(full, contingency_tables(data.codes, [full])[0], data.n_rows)
-    coarse = in_groups(data, fine, data.codes)
+    fine = tie_of(full, contingency_tables(data.rows.codes, [full])[0], data.n_rows)
+    coarse = in_groups(data, fine, data.rows.codes)
     assert coarse.marginal.shape == (4, 4)
     assert coarse.chance < fine.chance / 3
     single = np.stack([code, code % 3])  # a tie that no group of codes shows

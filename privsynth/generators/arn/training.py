@@ -160,7 +160,7 @@ def train(
     """Train the head in place on real rows.
 
     Guarantee: exactly `noise.steps` steps; each takes a fresh Poisson sample of units and releases the noisy sum of
-      their clipped gradients, also when nobody is in the sample. Nothing else of `data.codes` and `data.unit` has any
+      their clipped gradients, also when nobody is in the sample. Nothing else of the rows of `data` has any
       effect. Losses are never looked at.
     Args:
       head: with coefficients of zero.

@@ -62,7 +62,7 @@ class UnitSteps:
     """A DP-SGD run, as a context: inside it the module is Opacus', after it the module is bare again.
 
     Guarantee: each `step` takes a fresh Poisson sample of units and releases the noisy sum of their gradients, each
-      clipped to `clip`, also when nobody is in the sample. Nothing else of `data.codes` and `data.unit` has any effect.
+      clipped to `clip`, also when nobody is in the sample. Nothing else of the rows of `data` has any effect.
       Losses are never looked at.
     Args:
       module: what sees rows, in double precision; linear layers hold all of its parameters.

@@ -106,11 +106,12 @@ class Units:
     @classmethod
     def of(cls, data: Encoded) -> Units:
         """Return the rows of `data` by unit."""
-        order = np.argsort(data.unit, kind="stable")
-        count = np.unique(data.unit, return_counts=True)[1]
+        rows = data.gathered()  # a step may take any unit, so that all must be in memory
+        order = np.argsort(rows.unit, kind="stable")
+        count = np.unique(rows.unit, return_counts=True)[1]
         if len(count) and count.max() > data.max_rows_per_unit:
             raise ValueError("a unit has more rows than max_rows_per_unit")
-        codes = torch.from_numpy(data.codes[:, order].astype(np.int64).T.copy())
+        codes = torch.from_numpy(rows.codes[:, order].astype(np.int64).T.copy())
         return cls(codes, np.concatenate([[0], np.cumsum(count)]).astype(np.int64))
 
     @property

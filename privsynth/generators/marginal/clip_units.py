@@ -39,7 +39,7 @@ SCORE_ROUNDING = 1 + 1e-6  # outweighs how floating point rounds sums of distanc
 
 def units_of(data: Encoded) -> tuple[np.ndarray, int]:
     """Return (n,) indices of units without gaps, and how many there are. Private."""
-    found, unit = np.unique(data.unit, return_inverse=True)
+    found, unit = np.unique(data.gathered().unit, return_inverse=True)
     return unit, len(found)
 
 
@@ -153,7 +153,7 @@ def release_tables(
     unit, units = units_of(data)
     squares = np.zeros(units)
     for marginal, scale in zip(marginals, scales, strict=True):
-        squares += _squares(_entries(data.codes, marginal), scale, unit, units)
+        squares += _squares(_entries(data.gathered().codes, marginal), scale, unit, units)
     of_row = weight_of_row(np.bincount(unit, minlength=units))
     lengths = of_row * np.sqrt(squares)
     most, weight_of_all = most_weight(data.max_rows_per_unit), data.n_rows * mean_weight(data)
@@ -204,7 +204,7 @@ def _weighted_counts(
     """Return all tables of weighted rows as one vector of whole steps, each row's weight rounded down. Private."""
     values = []
     for marginal, scale in zip(marginals, scales, strict=True):
-        entry = _entries(data.codes, marginal)
+        entry = _entries(data.gathered().codes, marginal)
         values.append(count(entry, marginal.size, np.floor(weight * (scale * STEPS)[entry])))
     return np.concatenate(values)
 

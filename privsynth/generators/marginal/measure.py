@@ -148,7 +148,7 @@ def _measure(
         ]
     measured = []
     for (marginal, mu_squared), counts in zip(
-        bought, contingency_tables(data.codes, [v for v, _ in bought]), strict=True
+        bought, contingency_tables(data.gathered().codes, [v for v, _ in bought]), strict=True
     ):
         name = f"{label} {' × '.join(data.attributes[a].name for a in marginal.attributes)}"
         release = mechanisms.gaussian(counts, l2_sensitivity=1.0, part=part, mu_squared=mu_squared, label=name)

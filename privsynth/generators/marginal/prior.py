@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from privsynth.codecs.contingency import Marginal, contingency_tables
-from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.encoded_table import CodedRows, Encoded
 from privsynth.generators.marginal.clip_units import weigh_rows
 from privsynth.generators.marginal.fitted import MODEST_HEIGHT, FitSettings
 from privsynth.generators.marginal.loss import LogitBlocks, model_table
@@ -113,8 +113,7 @@ def public_part(data: Encoded) -> Encoded:
     codes = data.prior.codes[list(known)]
     return replace(
         data,
-        codes=codes,
-        unit=np.arange(codes.shape[1]),
+        rows=CodedRows(codes, np.arange(codes.shape[1])),
         attributes=tuple(data.attributes[a] for a in known),
         max_rows_per_unit=1,
         n_rows=float(codes.shape[1]),
@@ -197,7 +196,7 @@ def buy_agreement(
         mu_squared, step = mu_squared - price, 1.0
     alone = [independent(model.shares, marginal) for marginal in coarsest.values()]
     apart = [model.table(marginal) - table for marginal, table in zip(coarsest.values(), alone, strict=True)]
-    counts = contingency_tables(data.codes, list(coarsest.values()), weight)
+    counts = contingency_tables(data.gathered().codes, list(coarsest.values()), weight)
     exact = np.array([float((n * np.sign(d)).sum()) for n, d in zip(counts, apart, strict=True)])
     release = mechanisms.gaussian(
         on_grid(exact, step),

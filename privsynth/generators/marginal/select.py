@@ -216,7 +216,7 @@ def score_marginals(
         price = mu_squared * WEIGHT_PRICE
         weight, most, held = weigh_rows(data, mechanisms, part="selection", mu_squared=price)
         mu_squared, step = mu_squared - price, 1.0
-    counts = contingency_tables(data.codes, marginals, weight)
+    counts = contingency_tables(data.gathered().codes, marginals, weight)
     exact = np.array(
         [np.abs(n - held * model_table(marginal)).sum() for n, marginal in zip(counts, marginals, strict=True)]
     )

@@ -46,7 +46,7 @@ def buy_prior(
     upper = np.triu_indices(latent)
     scale = np.where(upper[0] == upper[1], 1.0, math.sqrt(2.0))
     first, second = np.zeros(latent), np.zeros(len(scale))
-    codes = data.codes.T.astype(np.int64)
+    codes = data.gathered().codes.T.astype(np.int64)
     for start in range(0, len(codes), _ROWS):
         with torch.no_grad():
             z = points(torch.from_numpy(codes[start : start + _ROWS])).numpy()

@@ -9,7 +9,7 @@ import numpy as np
 
 from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.codecs.columns import ColumnCodec
-from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.encoded_table import CodedRows, Encoded
 from privsynth.codecs.parsed_table import ParsedTable, parse_table
 from privsynth.codecs.table import TableCodec
 from privsynth.codecs.written.types import container_types
@@ -125,8 +125,7 @@ def _encode(codec: TableCodec, parsed: ParsedTable, unit: np.ndarray, n_rows: fl
     there = np.zeros(int(unit.max(initial=-1)) + 1, dtype=bool)
     there[unit] = True
     return Encoded(
-        codes=codec.encode(parsed),
-        unit=(np.cumsum(there) - 1)[unit],  # numbered without gaps, in the same order
+        rows=CodedRows(codec.encode(parsed), (np.cumsum(there) - 1)[unit]),  # numbered without gaps, in the same order
         attributes=tuple(codec.attributes),
         max_rows_per_unit=request.budget.max_rows_per_unit,
         n_rows=n_rows,

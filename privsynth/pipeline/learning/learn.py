@@ -118,7 +118,7 @@ def _fit(
     Guarantee: the generator's parts of the plan (see `Generator.fit`); it sees the training rows alone.
     """
     train, everyone = len(partition.train), columns.everyone
-    rows = replace(everyone, codes=everyone.codes[:, :train], unit=everyone.unit[:train], n_rows=sizes.train)
+    rows = replace(everyone, rows=everyone.gathered().chosen(slice(train)), n_rows=sizes.train)
     if request.known is not None:
         rows = replace(rows, prior=request.known.encoded(columns.codec, columns.facts))
     if sizes.rows_per_unit is not None:
@@ -163,11 +163,12 @@ def with_rows_per_unit(data: Encoded, per_unit: RowsPerUnit, rows_of_unit: np.nd
     """Return the rows with an attribute more, the last: how many rows the row's unit has, where units differ in it."""
     if per_unit.n_codes == 1:
         return replace(data, rows_per_unit=per_unit)
-    codes = per_unit.code_of(rows_of_unit).astype(data.codes.dtype)
+    rows = data.gathered()
+    codes = per_unit.code_of(rows_of_unit).astype(rows.codes.dtype)
     attribute = Attribute("rows of the unit", per_unit.n_codes + 1, can_be_null=False, ordered=True)
     return replace(
         data,
-        codes=np.concatenate([data.codes, codes[None]]),
+        rows=replace(rows, codes=np.concatenate([rows.codes, codes[None]])),
         attributes=(*data.attributes, attribute),
         columns=(*data.columns, max(data.columns, default=-1) + 1),
         rows_per_unit=per_unit,
@@ -211,7 +212,7 @@ def figure_inputs(
       schema: which column is the target, and which are protected.
     """
     modelled, everyone = columns.layout.modelled, columns.everyone
-    trained = np.arange(everyone.codes.shape[1]) < len(partition.train)
+    trained = np.arange(everyone.gathered().codes.shape[1]) < len(partition.train)
     return PaidInputs(
         data=everyone,
         synthetic=codes,

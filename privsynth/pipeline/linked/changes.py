@@ -134,7 +134,7 @@ def _without(columns: LearnedColumns, gone: set[str]) -> LearnedColumns:
         ),
         everyone=replace(
             everyone,
-            codes=everyone.codes[at],
+            rows=replace(everyone.gathered(), codes=everyone.gathered().codes[at]),
             attributes=tuple(kept.attributes),
             columns=tuple(i for i, one in enumerate(kept.codecs) for _ in one.attributes()),
             targets=tuple(number[a] for a in everyone.targets),

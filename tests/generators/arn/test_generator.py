@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from privsynth.codecs.columns import Attribute
-from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.encoded_table import CodedRows, Encoded
 from privsynth.errors import ConfigError
 from privsynth.generators.arn import generator as arn
 from privsynth.generators.arn.calibration import (
@@ -56,7 +56,7 @@ def table(sizes: tuple[int, ...], n: int, *, seed: int = 0, nulls: bool = True, 
     codes = [(first + (rng.random(n) < 0.2)) % max(size - 1, 1) for size in sizes]
     attributes = tuple(Attribute(f"a{i}", size, nulls, False) for i, size in enumerate(sizes))
     shape = np.array(codes, dtype=np.uint16).reshape(len(sizes), n)
-    return Encoded(shape, np.arange(n), attributes, 1, float(n), tuple(range(len(sizes))), targets=targets)
+    return Encoded(CodedRows(shape, np.arange(n)), attributes, 1, float(n), tuple(range(len(sizes))), targets=targets)
 
 
 def fitted(data: Encoded, generator: ArnGenerator = SMALL, epsilon: float = 3.0) -> tuple[FittedArn, Bill]:
@@ -117,7 +117,7 @@ def test_pairs_come_true(model):
     def joint(codes: np.ndarray) -> np.ndarray:
         return np.bincount(codes[0].astype(int) * 5 + codes[1], minlength=20) / codes.shape[1]
 
-    assert 0.5 * np.abs(joint(rows) - joint(data.codes)).sum() < 0.12
+    assert 0.5 * np.abs(joint(rows) - joint(data.rows.codes)).sum() < 0.12
 
 
 @pytest.mark.parametrize("rows", [0, 1, 7])
@@ -143,7 +143,7 @@ def test_odd_tables(sizes, n):
 
 def test_null_is_never_drawn_where_it_was_declared_away():
     data = table((3, 4), 300, nulls=False)
-    data.codes[1, :150] = 3  # NULL is frequent, in spite of the declaration
+    data.rows.codes[1, :150] = 3  # NULL is frequent, in spite of the declaration
     fit, _ = fitted(data)
     rows = fit.sample_codes(2_000, np.random.default_rng(0))
     assert rows[1].max() == 2

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from privsynth.codecs.columns import Attribute
-from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.encoded_table import CodedRows, Encoded
 from privsynth.generators.arn.calibration import TiltSettings
 from privsynth.generators.arn.generator import ArnGenerator
 from privsynth.generators.arn.interaction_layers import Head
@@ -132,7 +132,7 @@ def parity_table(rows: int, seed: int = 0) -> Encoded:
     codes = np.stack([rng.integers(0, size, rows) for size in sizes])
     codes[5] = (codes[0] + codes[2] + codes[3] + (rng.random(rows) < 0.1)) % 2
     attributes = tuple(Attribute(f"a{i}", size + 1, False, False) for i, size in enumerate(sizes))
-    return Encoded(codes.astype(np.uint16), np.arange(rows), attributes, 1, float(rows), tuple(range(6)))
+    return Encoded(CodedRows(codes.astype(np.uint16), np.arange(rows)), attributes, 1, float(rows), tuple(range(6)))
 
 
 def agreement(codes: np.ndarray) -> float:
@@ -157,11 +157,11 @@ def test_parity_is_found_where_tables_of_pairs_cannot():
         plan = plan_spending(Budget(epsilon=3.0), PARTS, open_domain=False, training=training)
         fit = generator.fit(data, GaussianMechanisms(Bill(plan)), plan, rng=np.random.default_rng(1))
         found[generator.name] = fit.sample_codes(5_000, np.random.default_rng(2))
-    assert agreement(data.codes) == pytest.approx(0.9, abs=0.01)
+    assert agreement(data.rows.codes) == pytest.approx(0.9, abs=0.01)
     assert agreement(found["marginal"]) == pytest.approx(0.5, abs=0.03)
     assert agreement(found["arn"]) > 0.78
     for pair in combinations(range(6), 2):  # and the pairs are none the worse for it
         share = [
-            np.bincount(c[pair[0]] * 5 + c[pair[1]], minlength=25) / c.shape[1] for c in (data.codes, found["arn"])
+            np.bincount(c[pair[0]] * 5 + c[pair[1]], minlength=25) / c.shape[1] for c in (data.rows.codes, found["arn"])
         ]
         assert 0.5 * np.abs(share[0] - share[1]).sum() < 0.03

@@ -11,7 +11,7 @@ import torch
 from doubles import ExactMechanisms, RecordingMechanisms
 
 from privsynth.codecs.columns import Attribute
-from privsynth.codecs.encoded_table import Encoded, RowsPerUnit
+from privsynth.codecs.encoded_table import CodedRows, Encoded, RowsPerUnit
 from privsynth.errors import ConfigError
 from privsynth.generators.arn.fitted import restore
 from privsynth.generators.arn.next_event.fitted import FittedNextEvent
@@ -51,8 +51,7 @@ def rows_of(n: int, seed: int = 1) -> np.ndarray:
 def encoded(units: np.ndarray, seed: int = 1, most: int = 50, **more) -> Encoded:
     attributes = tuple(Attribute(f"a{at}", size, can_be_null=True, ordered=False) for at, size in enumerate(SIZES))
     return Encoded(
-        codes=rows_of(len(units), seed),
-        unit=np.asarray(units, dtype=np.int64),
+        rows=CodedRows(rows_of(len(units), seed), np.asarray(units, dtype=np.int64)),
         attributes=attributes,
         max_rows_per_unit=most,
         n_rows=float(more.pop("n_rows", len(units))),
@@ -188,7 +187,7 @@ def sums_of(data: Encoded, clip: float) -> np.ndarray:
 def alone(data: Encoded, person: int) -> np.ndarray:
     """Return a person's gradient by plain autograd on that person's rows."""
     net = network()
-    rows = torch.from_numpy(data.codes[:, data.unit == person].astype(np.int64).T.copy())
+    rows = torch.from_numpy(data.rows.codes[:, data.rows.unit == person].astype(np.int64).T.copy())
     losses = row_losses(net, rows, DRAWN, [SIZES[at] for at in DRAWN])
     (losses.sum() * float(weight_of_row(np.array(len(rows))))).backward()
     return torch.cat([p.grad.reshape(-1) for p in net.parameters()]).numpy()
@@ -197,7 +196,7 @@ def alone(data: Encoded, person: int) -> np.ndarray:
 def test_a_step_is_the_sum_of_each_persons_clipped_gradient():
     rng = np.random.default_rng(3)
     data = encoded(np.sort(rng.integers(0, 20, 120)))
-    parts = [alone(data, person) for person in np.unique(data.unit)]
+    parts = [alone(data, person) for person in np.unique(data.rows.unit)]
     clip = float(np.median([np.linalg.norm(part) for part in parts]))
     expected = sum(part * min(1.0, clip / np.linalg.norm(part)) for part in parts)
     assert np.allclose(sums_of(data, clip), expected, rtol=0.01, atol=0.01 * clip)  # the grid's slack is in the scale
@@ -207,10 +206,10 @@ def test_a_step_is_the_sum_of_each_persons_clipped_gradient():
 def test_a_person_moves_a_step_by_the_threshold_at_most_however_many_rows(rows):
     rng = np.random.default_rng(4)
     data = encoded(np.append(np.sort(rng.integers(0, 9, 60)), np.full(rows, 99)), seed=6)
-    data.codes[:, 60:] = data.codes[:, 60:61]  # all alike, so that their gradients add up
-    kept = data.unit != 99
+    data.rows.codes[:, 60:] = data.rows.codes[:, 60:61]  # all alike, so that their gradients add up
+    kept = data.rows.unit != 99
     clip = 0.2
-    fewer = replace(data, codes=data.codes[:, kept], unit=data.unit[kept])
+    fewer = replace(data, rows=CodedRows(data.rows.codes[:, kept], data.rows.unit[kept]))
     moved = np.linalg.norm(sums_of(data, clip) - sums_of(fewer, clip))
     assert 0.9 * clip < moved <= clip
 

@@ -11,7 +11,7 @@ from doubles import ExactMechanisms, RecordingMechanisms, ReplayMechanisms, Seed
 from scipy import stats
 
 from privsynth.codecs.columns import Attribute
-from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.encoded_table import CodedRows, Encoded
 from privsynth.errors import BudgetExceeded
 from privsynth.generators.arn import training as dpsgd
 from privsynth.generators.arn.interaction_layers import Head
@@ -61,7 +61,9 @@ def encoded(n_units: int, k: int = 1, seed: int = 1, n_rows: float | None = None
     unit = np.repeat(np.arange(n_units), rng.integers(1, k + 1, n_units)) if n_units else np.zeros(0, dtype=np.int64)
     codes = np.stack([rng.integers(0, s, len(unit)) for s in SIZES]).astype(np.uint16)
     attributes = tuple(Attribute(f"a{i}", s, True, False) for i, s in enumerate(SIZES))
-    return Encoded(codes, unit, attributes, k, n_rows if n_rows is not None else float(len(unit)), (0, 1, 2, 3))
+    return Encoded(
+        CodedRows(codes, unit), attributes, k, n_rows if n_rows is not None else float(len(unit)), (0, 1, 2, 3)
+    )
 
 
 def module_of(head: Head, clip: float) -> BookKeepingModule:
@@ -118,7 +120,7 @@ def test_logits_that_are_not_kept_are_the_same(monkeypatch):
 
 def test_base_logits_are_those_given_the_attributes_before():
     network, _, _ = network_and_head()
-    codes = torch.from_numpy(encoded(9).codes.astype(np.int64).T.copy())
+    codes = torch.from_numpy(encoded(9).rows.codes.astype(np.int64).T.copy())
     found = torch.split(prefix_logits(network, codes, ORDER), list(SIZES), dim=1)
     known = torch.zeros(codes.shape, dtype=torch.bool)
     for attribute in ORDER:
@@ -302,9 +304,11 @@ def test_the_divisor_is_the_paid_number_of_rows():
 
 def test_a_neighbour_moves_each_sum_by_at_most_the_sensitivity():
     big = encoded(40, 3)
-    fewer = big.unit < 39
-    small = Encoded(big.codes[:, fewer], big.unit[fewer], big.attributes, 3, big.n_rows, big.columns)
-    assert int(fewer.sum()) < big.codes.shape[1]
+    fewer = big.rows.unit < 39
+    small = Encoded(
+        CodedRows(big.rows.codes[:, fewer], big.rows.unit[fewer]), big.attributes, 3, big.n_rows, big.columns
+    )
+    assert int(fewer.sum()) < big.rows.codes.shape[1]
     record = RecordingMechanisms()
     moved = []
     for data, mechanisms in ((small, record), (big, ReplayMechanisms(record))):

@@ -11,7 +11,7 @@ from doubles import ExactMechanisms, RecordingMechanisms, ReplayMechanisms, dist
 
 from privsynth.codecs.columns import Attribute
 from privsynth.codecs.contingency import Marginal, full_marginal
-from privsynth.codecs.encoded_table import Encoded, RowsPerUnit
+from privsynth.codecs.encoded_table import CodedRows, Encoded, RowsPerUnit
 from privsynth.generators.marginal.clip_units import (
     LEAST_SHARE,
     STEPS,
@@ -36,8 +36,7 @@ PARTS = {"one_way": 0.2, "selection": 0.2, "measurement": 0.6}
 
 def encoded(codes: np.ndarray, unit: np.ndarray, *, k: int, n_rows: float = 300.0) -> Encoded:
     return Encoded(
-        codes=codes.astype(np.uint16),
-        unit=unit,
+        rows=CodedRows(codes.astype(np.uint16), unit),
         attributes=tuple(Attribute(f"a{i}", size, True, i == 2) for i, size in enumerate(SIZES)),
         max_rows_per_unit=k,
         n_rows=n_rows,
@@ -59,8 +58,8 @@ def test_a_unit_more_moves_no_release_by_more_than_was_declared(k, kind):
     data = log_of(rng.integers(1, k + 1, 40), k=k)
     extra = np.stack([rng.integers(0, size, k) for size in SIZES])
     extra = {"alike": np.repeat(extra[:, :1], k, axis=1), "apart": extra, "one row": extra[:, :1]}[kind]
-    unit = np.concatenate([np.full(extra.shape[1], -7), data.unit])  # first in order, with a gap behind it
-    more = encoded(np.concatenate([extra, data.codes], axis=1), unit, k=k)
+    unit = np.concatenate([np.full(extra.shape[1], -7), data.rows.unit])  # first in order, with a gap behind it
+    more = encoded(np.concatenate([extra, data.rows.codes], axis=1), unit, k=k)
     plan = plan_spending(Budget(epsilon=2.0, unit="u", max_rows_per_unit=k), PARTS, open_domain=False)
     fit = FitSettings(components=8, max_steps=5)
     record = RecordingMechanisms(1)
@@ -82,7 +81,9 @@ def test_a_unit_more_moves_no_release_by_more_than_was_declared(k, kind):
 
 def test_a_unit_of_rows_alike_reaches_the_bound():
     data = log_of(np.ones(50, dtype=int), k=5)
-    more = encoded(np.concatenate([data.codes, np.zeros((3, 5), int)], axis=1), np.append(data.unit, [99] * 5), k=5)
+    more = encoded(
+        np.concatenate([data.rows.codes, np.zeros((3, 5), int)], axis=1), np.append(data.rows.unit, [99] * 5), k=5
+    )
     record = RecordingMechanisms(1)
     release_tables(data, PAIRS, record, part="measurement", label="table")
     replay = ReplayMechanisms(record)
@@ -102,10 +103,10 @@ def test_weighed_tables_are_those_of_a_naive_twin():
     scales = [math.sqrt(0.25), math.sqrt(0.75)]
     for u in range(30):
         own = [np.zeros((4, 3)), np.zeros((2, 6))]
-        for a, b, c in data.codes[:, data.unit == u].T.tolist():
+        for a, b, c in data.rows.codes[:, data.rows.unit == u].T.tolist():
             own[0][a, b] += scales[0]
             own[1][[0, 0, 1][b], c] += scales[1]
-        rows = int((data.unit == u).sum())
+        rows = int((data.rows.unit == u).sum())
         row = 1 / math.sqrt(SAMENESS * rows**2 + (1 - SAMENESS) * rows)
         length = row * math.sqrt(sum((table**2).sum() for table in own))
         for table, mine in zip(expected, own, strict=True):
@@ -118,7 +119,7 @@ def test_without_noise_and_long_units_tables_are_counts():
     data = log_of(np.ones(200, dtype=int), k=8, n_rows=200.0)
     tables, *_ = release_tables(data, PAIRS, ExactMechanisms(), part="measurement", label="table")
     exact = np.zeros((4, 3))
-    np.add.at(exact, (data.codes[0], data.codes[1]), 1)
+    np.add.at(exact, (data.rows.codes[0], data.rows.codes[1]), 1)
     assert np.allclose(tables[0], exact, atol=0.01)
     assert tables[1].sum() == pytest.approx(200, rel=1e-3)
 
@@ -164,15 +165,15 @@ def test_rows_weigh_together_no_more_than_the_bound():
     rng = np.random.default_rng(4)
     data = log_of(rng.integers(1, 13, 500), k=12, n_rows=3_250.0)
     weight, most, held = weigh_rows(data, ExactMechanisms(), part="selection", mu_squared=0.5)
-    assert np.bincount(data.unit, weights=weight).max() <= most
+    assert np.bincount(data.rows.unit, weights=weight).max() <= most
     assert held == pytest.approx(weight.sum())
-    assert weight[np.bincount(data.unit)[data.unit] == 1] == pytest.approx(STEPS, rel=1e-6)
+    assert weight[np.bincount(data.rows.unit)[data.rows.unit] == 1] == pytest.approx(STEPS, rel=1e-6)
 
 
 def test_what_a_row_weighs_on_average_follows_from_how_many_rows_units_have():
     data = log_of(np.array([1] * 30 + [4] * 10), k=4)
     known = replace(data, rows_per_unit=RowsPerUnit(((1, 1), (2, 3), (4, 4), (5, 9)), (0.75, 0.0, 0.25, 0.0), 4))
-    exact = weight_of_row(np.bincount(data.unit))[data.unit].mean()
+    exact = weight_of_row(np.bincount(data.rows.unit))[data.rows.unit].mean()
     assert mean_weight(known) == pytest.approx(exact)
     assert mean_weight(data) == 1.0
 
@@ -184,14 +185,14 @@ def test_weighed_scores_are_distances_from_the_model():
     data = encoded(np.stack([a, a % 3, rng.integers(0, 6, len(a))]), np.repeat(np.arange(2_000), rows), k=8,
                    n_rows=float(len(a)))  # fmt: skip
     marginals = [full_marginal(SIZES, pair) for pair in [(0, 1), (0, 2)]]
-    shares = [np.bincount(codes, minlength=size) / len(a) for codes, size in zip(data.codes, SIZES, strict=True)]
+    shares = [np.bincount(codes, minlength=size) / len(a) for codes, size in zip(data.rows.codes, SIZES, strict=True)]
 
     def independent(marginal: Marginal) -> np.ndarray:
         return np.outer(shares[marginal.attributes[0]], shares[marginal.attributes[1]])
 
     (same, other), _ = score_marginals(data, marginals, independent, ExactMechanisms(), mu_squared=1.0, label="scores")
     exact = np.zeros((4, 3))
-    np.add.at(exact, (data.codes[0], data.codes[1]), 1)
+    np.add.at(exact, (data.rows.codes[0], data.rows.codes[1]), 1)
     assert same == pytest.approx(np.abs(exact - len(a) * independent(marginals[0])).sum(), rel=0.05)
     assert other < 0.1 * same
 
@@ -229,7 +230,9 @@ def test_expected_tables_make_rare_cells_quieter_and_no_unit_moves_further():
     )
     assert exact == pytest.approx(counts, rel=0.25)
     alike = np.full((3, 20), 3) // [[1], [2], [1]]
-    more = encoded(np.concatenate([codes, alike], axis=1), np.append(data.unit, [9_999] * 20), k=20, n_rows=data.n_rows)
+    more = encoded(
+        np.concatenate([codes, alike], axis=1), np.append(data.rows.unit, [9_999] * 20), k=20, n_rows=data.n_rows
+    )
     replay = ReplayMechanisms(record)
     release_tables(more, bought, replay, part="measurement", label="table", expected=lambda _: counts)
     assert replay.violations() == []
@@ -240,5 +243,5 @@ def test_expected_tables_make_rare_cells_quieter_and_no_unit_moves_further():
 def test_no_rows_and_no_attributes():
     empty = log_of(np.zeros(0, dtype=int), k=4, n_rows=1.0)
     assert all(np.isfinite(m.counts).all() for m in measure_one_way(empty, RecordingMechanisms(0), mu_squared=1.0))
-    nothing = Encoded(np.zeros((0, 5), np.uint16), np.arange(5), (), 4, 5.0, ())
+    nothing = Encoded(CodedRows(np.zeros((0, 5), np.uint16), np.arange(5)), (), 4, 5.0, ())
     assert measure_one_way(nothing, RecordingMechanisms(0), mu_squared=1.0) == []

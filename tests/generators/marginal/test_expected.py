@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from privsynth.codecs.columns import Attribute
-from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.encoded_table import CodedRows, Encoded
 from privsynth.generators.marginal.expected import expected_errors
 from privsynth.generators.marginal.generator import GENERATOR
 from privsynth.generators.registry import PublicFacts
@@ -36,7 +36,9 @@ def seen_pair(sizes: list[int], n_rows: int, epsilon: float) -> float:
         copied = rng.random(n_rows) < 0.5
         codes[a, copied] = codes[a - 1, copied] * (sizes[a] - 1) // (sizes[a - 1] - 1)
     attributes = tuple(Attribute(f"x{i}", size, False, False) for i, size in enumerate(sizes))
-    data = Encoded(codes.astype(np.uint16), np.arange(n_rows), attributes, 1, float(n_rows), tuple(range(len(sizes))))
+    data = Encoded(
+        CodedRows(codes.astype(np.uint16), np.arange(n_rows)), attributes, 1, float(n_rows), tuple(range(len(sizes)))
+    )
     plan = planned(epsilon)
     fitted = GENERATOR.fit(data, GaussianMechanisms(Bill(plan)), plan, rng=np.random.default_rng(1))
     drawn = fitted.sample_codes(n_rows, np.random.default_rng(2))

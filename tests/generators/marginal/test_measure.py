@@ -23,7 +23,7 @@ from privsynth.codecs.contingency import (
     full_marginal,
     groups_of,
 )
-from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.encoded_table import CodedRows, Encoded
 from privsynth.generators.marginal.fitted import FitSettings
 from privsynth.generators.marginal.measure import (
     SEEN_SIGMAS,
@@ -55,8 +55,7 @@ PARTS = {"one_way": 0.3, "selection": 0.1, "measurement": 0.6}
 
 def encoded(codes: np.ndarray, sizes: list[int], *, k: int = 1, **more) -> Encoded:
     return Encoded(
-        codes=codes.astype(np.uint16),
-        unit=np.arange(codes.shape[1]),
+        rows=CodedRows(codes.astype(np.uint16), np.arange(codes.shape[1])),
         attributes=tuple(Attribute(f"a{i}", size, True, False) for i, size in enumerate(sizes)),
         max_rows_per_unit=k,
         n_rows=float(max(codes.shape[1], 1)),
@@ -125,14 +124,14 @@ def test_counting_agrees_with_counting_by_hand(monkeypatch):
     monkeypatch.setattr("privsynth.codecs.contingency.MOST_ROWS", 7)
     data = random_data([3, 4, 2], n=60)
     rough = Marginal((0, 1), (np.array([0, 1, 1]), np.array([1, 0, 0, 1])))
-    fine, coarse = contingency_tables(data.codes, [full_marginal(data.sizes, (0, 1, 2)), rough])
+    fine, coarse = contingency_tables(data.rows.codes, [full_marginal(data.sizes, (0, 1, 2)), rough])
     for entry in itertools.product(range(3), range(4), range(2)):
-        assert fine[entry] == sum(tuple(row) == entry for row in data.codes.T.tolist())
+        assert fine[entry] == sum(tuple(row) == entry for row in data.rows.codes.T.tolist())
     for entry in itertools.product(range(2), range(2)):
-        rows = zip(rough.groups[0][data.codes[0]], rough.groups[1][data.codes[1]], strict=True)
+        rows = zip(rough.groups[0][data.rows.codes[0]], rough.groups[1][data.rows.codes[1]], strict=True)
         assert coarse[entry] == sum((int(a), int(b)) == entry for a, b in rows)
-    assert contingency_tables(data.codes[:, :0], [full_marginal(data.sizes, (1,))])[0].tolist() == [0, 0, 0, 0]
-    assert contingency_tables(data.codes, []) == []
+    assert contingency_tables(data.rows.codes[:, :0], [full_marginal(data.sizes, (1,))])[0].tolist() == [0, 0, 0, 0]
+    assert contingency_tables(data.rows.codes, []) == []
 
 
 instances = st.lists(st.tuples(st.floats(-50, 2_000), st.integers(2, 3_000)), min_size=1, max_size=8)
@@ -450,7 +449,7 @@ def test_groups_of_a_code_book_are_known_better_for_being_counted():
     group, errors = BOOKS[1][0], {}
     for books in ({}, {0: BOOKS[1]}):
         data = random_data([40, 3], n=400, books=books)
-        exact = np.bincount(group[data.codes[0]])
+        exact = np.bincount(group[data.rows.codes[0]])
         tables = [measure_one_way(data, RecordingMechanisms(seed), mu_squared=0.01)[0] for seed in range(40)]
         errors[len(books)] = np.mean([(np.bincount(group, weights=t.counts) - exact) ** 2 for t in tables])
     assert errors[1] < 0.75 * errors[0]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from privsynth import parallel
 from privsynth.codecs.columns import Attribute
 from privsynth.codecs.contingency import Marginal, coarse_groups, full_marginal
-from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.encoded_table import CodedRows, Encoded
 from privsynth.generators.marginal import mixture
 from privsynth.generators.marginal.conditional import draw_products
 from privsynth.generators.marginal.fitted import FitSettings
@@ -384,8 +384,7 @@ def test_a_code_without_probability_is_never_drawn():
 
 def encoded(codes: np.ndarray, attributes: list[Attribute]) -> Encoded:
     return Encoded(
-        codes=codes.astype(np.uint16),
-        unit=np.arange(codes.shape[1]),
+        rows=CodedRows(codes.astype(np.uint16), np.arange(codes.shape[1])),
         attributes=tuple(attributes),
         max_rows_per_unit=1,
         n_rows=float(max(codes.shape[1], 1)),

@@ -10,7 +10,7 @@ import pytest
 from buying import codecs_of, facts_of
 from doubles import RecordingMechanisms, ReplayMechanisms, StubMechanisms
 
-from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.encoded_table import CodedRows, Encoded
 from privsynth.codecs.parsed_table import parse_table
 from privsynth.codecs.table import TableCodec
 from privsynth.domain.layout import lay_out
@@ -54,8 +54,7 @@ def run(table: Table, schema: Schema, mechanisms, *, k: int = K, epsilon: float 
     codec = TableCodec(tuple(codecs))
     owners = [i for i, name in enumerate(codec.names) for _ in codec.attributes_of(name)]
     data = Encoded(
-        codes=codec.encode(parsed),
-        unit=units_of(table),
+        rows=CodedRows(codec.encode(parsed), units_of(table)),
         attributes=tuple(codec.attributes),
         max_rows_per_unit=k,
         n_rows=float(N),

@@ -51,7 +51,7 @@ def test_a_published_deviation_that_follows_from_the_number_of_rows(monkeypatch)
     real = measure._measure
 
     def measured(data, *args, **told):
-        more = 1 + 1e-9 * data.codes.shape[1]
+        more = 1 + 1e-9 * data.rows.codes.shape[1]
         return [
             replace(one, paid=tuple(replace(paid, sigma=paid.sigma * more) for paid in one.paid))
             for one in real(data, *args, **told)

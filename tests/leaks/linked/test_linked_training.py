@@ -77,7 +77,11 @@ def test_with_constant_answers_no_world_shows(network, world):
 def test_gradients_of_rows_that_are_not_clipped_together_are_caught(network, monkeypatch):
     """Each row a unit of its own: a person with many rows then moves a step by many thresholds."""
     real = Units.of.__func__
-    by_row = lambda cls, data: real(cls, replace(data, unit=np.arange(data.codes.shape[1])))  # noqa: E731
+
+    def by_row(cls, data):
+        rows = data.gathered()
+        return real(cls, replace(data, rows=replace(rows, unit=np.arange(rows.codes.shape[1]))))
+
     monkeypatch.setattr(Units, "of", classmethod(by_row))
     with pytest.raises(AssertionError, match="moved by"):
         moved_by_one(clinic(), with_rows(clinic(), alike(STAYS, TESTS // STAYS)), generator=network)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 
 from acme_independent.fitted import FittedIndependent
-from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.encoded_table import CodedRows, Encoded
 from privsynth.generators.registry import ExpectedErrors, PublicFacts
 from privsynth.privacy.budget import SpendingPlan
 from privsynth.privacy.mechanisms import Mechanisms
@@ -46,7 +48,7 @@ class IndependentGenerator:
         Guarantee: one Gaussian release, of the whole part "measurement". A unit's rows each move one count of each
           column, so at worst k counts by one row each, all in the same place: k·√columns in L2.
         """
-        counts = [np.bincount(codes, minlength=size) for codes, size in zip(data.codes, data.sizes, strict=True)]
+        counts = data.add_up(partial(counts_of_columns, sizes=data.sizes))
         noisy = mechanisms.gaussian(
             np.concatenate(counts),
             l2_sensitivity=sensitivity(data.max_rows_per_unit, len(counts)),
@@ -59,6 +61,11 @@ class IndependentGenerator:
             if not attribute.can_be_null and attribute.size > 1:
                 shares[end - 1] = 0.0  # the last code is NULL
         return FittedIndependent(shares / shares.sum(), tuple(data.sizes))
+
+
+def counts_of_columns(rows: CodedRows, sizes: Sequence[int]) -> list[np.ndarray]:
+    """Return how many rows of one partition have each code, column by column. Private."""
+    return [np.bincount(codes, minlength=size) for codes, size in zip(rows.codes, sizes, strict=True)]
 
 
 def sensitivity(max_rows_per_unit: int, columns: int) -> float:

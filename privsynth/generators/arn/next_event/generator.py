@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.encoded_table import CodedRows, Encoded
 from privsynth.generators.arn.next_event.fitted import FittedNextEvent
 from privsynth.generators.arn.next_event.network import NextEventNetwork, hidden_width
 from privsynth.generators.arn.next_event.training import (
@@ -72,8 +72,8 @@ def fit_next_event(
     network = NextEventNetwork(
         data.sizes, drawn, hidden_width(data.sizes, drawn), rng=rng, shares=[shares[at] for at in drawn]
     )
-    if histories.codes.shape[1]:
-        warm_start(network, histories.codes, settings.warm, rng, progress)
+    if histories.gathered().codes.shape[1]:
+        warm_start(network, histories.gathered().codes, settings.warm, rng, progress)
     clip = clip_threshold(network, histories, settings.training)
     noise = mechanisms.training(clip=clip, label="DP-SGD of the next-event network")
     train(network, data, noise, clip=clip, settings=settings.training, progress=progress)
@@ -109,4 +109,4 @@ def drawn_histories(data: Encoded, mixture: FittedMarginal, most: int) -> Encode
     codes, person = codes[:, order], person[order]
     starts = np.searchsorted(person, person, side="left")
     kept = np.flatnonzero(np.arange(len(person)) - starts < data.max_rows_per_unit)[:most]
-    return replace(data, codes=codes[:, kept], unit=person[kept], histories=None)
+    return replace(data, rows=CodedRows(codes[:, kept], person[kept]), histories=None)

@@ -99,9 +99,9 @@ def _of_target(
 ) -> list[RareRows]:
     attribute = data.attributes[target]
     rare = [c for c in range(attribute.size - (not attribute.can_be_null)) if c != common]
-    rows = np.flatnonzero(np.isin(data.codes[target], rare))
-    kind = np.searchsorted(rare, data.codes[target, rows])
-    _, unit = np.unique(data.unit[rows], return_inverse=True)
+    rows = np.flatnonzero(np.isin(data.gathered().codes[target], rare))
+    kind = np.searchsorted(rare, data.gathered().codes[target, rows])
+    _, unit = np.unique(data.gathered().unit[rows], return_inverse=True)
     (level,), _ = _release(
         [_histograms(unit, kind, len(rare))],
         np.ones(1),
@@ -111,7 +111,7 @@ def _of_target(
         label=f"number of rare rows of {attribute.name}",
     )
     level = np.maximum(level, 0.0)
-    apart = _RowsApart(target, attribute.name, len(rare), data.codes[:, rows], kind, unit)
+    apart = _RowsApart(target, attribute.name, len(rare), data.gathered().codes[:, rows], kind, unit)
     price = mu_squared * (1 - LEVEL_PRICE) * ROUNDING
     profiles = _measure_profiles(data, apart, shares, mechanisms, mu_squared=price)
     found = []

@@ -66,9 +66,9 @@ def _of_target(
     *,
     mu_squared: float,
 ) -> list[Measurement]:
-    rows = np.flatnonzero(data.codes[target] != common)
-    codes = data.codes[:, rows]
-    _, unit = np.unique(data.unit[rows], return_inverse=True)
+    rows = np.flatnonzero(data.gathered().codes[target] != common)
+    codes = data.gathered().codes[:, rows]
+    _, unit = np.unique(data.gathered().unit[rows], return_inverse=True)
     size = data.sizes[target]
     name = data.attributes[target].name
     bound = min(ROWS_CLIP, float(data.max_rows_per_unit))

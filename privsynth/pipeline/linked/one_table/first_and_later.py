@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from privsynth.codecs.encoded_table import Encoded, RowsPerUnit
+from privsynth.codecs.encoded_table import CodedRows, Encoded, RowsPerUnit
 from privsynth.generators.registry import Generator
 from privsynth.privacy.budget import ROUNDING, SpendingPlan
 from privsynth.privacy.mechanisms import Mechanisms
@@ -49,7 +49,7 @@ def fit_by_place(
     Guarantee: as of `Generator.fit`, for both together. Whether a row is a first one is a function of its person's
       rows; each fit sees some of the rows of a person, and never more of them than are used.
     """
-    first = data.codes[split.rows.place] == 0
+    first = data.gathered().codes[split.rows.place] == 0
     n_first = min(max(split.n_first, 1.0), MOST_FIRST * data.n_rows)
     per_unit, everything = data.rows_per_unit, range(len(data.attributes))
     of_first = replace(
@@ -96,12 +96,10 @@ def _of_rows(per_unit: RowsPerUnit, share: np.ndarray) -> RowsPerUnit:
 def _part(data: Encoded, rows: np.ndarray, kept: Sequence[int]) -> Encoded:
     """Return some rows, and some of their attributes. Private."""
     number = {old: new for new, old in enumerate(kept)}
-    there = np.zeros(int(data.unit.max(initial=-1)) + 1, dtype=bool)
-    there[data.unit[rows]] = True
+    chosen = data.gathered().chosen(rows)
     return replace(
         data,
-        codes=data.codes[list(kept)][:, rows],
-        unit=(np.cumsum(there) - 1)[data.unit[rows]],
+        rows=CodedRows(chosen.codes[list(kept)], chosen.units()[0]),
         attributes=tuple(data.attributes[a] for a in kept),
         columns=tuple(data.columns[a] for a in kept),
         targets=tuple(number[a] for a in data.targets if a in number),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from privsynth.codecs.columns.surrogate import surrogate_codec
-from privsynth.codecs.encoded_table import Encoded, Histories, RowsPerUnit
+from privsynth.codecs.encoded_table import CodedRows, Encoded, Histories, RowsPerUnit
 from privsynth.codecs.parsed_table import parse_table
 from privsynth.codecs.table import TableCodec
 from privsynth.codecs.written.types import container_types
@@ -320,7 +320,8 @@ def _training(columns: LearnedColumns, partition: Partition, sizes: Sizes, codes
     """Return the rows of training, with codes of more attributes."""
     train = len(partition.train)
     everyone = columns.everyone
-    return replace(everyone, codes=codes[:, partition.train], unit=everyone.unit[:train], n_rows=sizes.train)
+    rows = CodedRows(codes[:, partition.train], everyone.gathered().unit[:train])
+    return replace(everyone, rows=rows, n_rows=sizes.train)
 
 
 def _when(columns: LearnedColumns, schema: LinkedSchema, name: str) -> tuple[int, ...]:

@@ -53,21 +53,21 @@ def test_targets_with_a_rare_value_are_found_where_units_have_rows():
 def test_numbers_and_looks_are_those_of_a_naive_twin():
     data = log_of()
     found = measure_rare(data, [(1, 0)], SHARES, ExactMechanisms(), mu_squared=1e12)
-    rare = data.codes[1] != 0
+    rare = data.rows.codes[1] != 0
     level = np.zeros(3)
-    units = sorted(set(data.unit[rare].tolist()))
+    units = sorted(set(data.rows.unit[rare].tolist()))
     for unit in units:
-        mine = np.bincount(data.codes[1, rare & (data.unit == unit)], minlength=3).astype(float)
+        mine = np.bincount(data.rows.codes[1, rare & (data.rows.unit == unit)], minlength=3).astype(float)
         level += mine * min(1.0, ROWS_CLIP / math.sqrt((mine**2).sum()))
     assert [(r.target, r.code) for r in found] == [(1, 1), (1, 2)]
     assert np.allclose([r.share * data.n_rows for r in found], level[1:], atol=1e-3)
     profile = {(a, c): np.zeros(SIZES[a]) for a in (0, 2) for c in (1, 2)}
     for unit in units:
-        rows = np.flatnonzero(rare & (data.unit == unit))
+        rows = np.flatnonzero(rare & (data.rows.unit == unit))
         own = {key: np.zeros(len(look)) for key, look in profile.items()}
         for row in rows:
             for a in (0, 2):
-                own[a, data.codes[1, row]][data.codes[a, row]] += 1
+                own[a, data.rows.codes[1, row]][data.rows.codes[a, row]] += 1
         norm = sum((table**2).sum() / 2 for table in own.values())
         for key, table in own.items():
             profile[key] += table * min(1.0, norm**-0.5)
@@ -87,7 +87,7 @@ def test_a_unit_of_k_rows_moves_no_release_by_more_than_was_declared(kind):
         rows[:] = rows[:, :1]
     if kind == "one rare":
         rows[1, 1:] = 0
-    more = encoded(np.concatenate([data.codes, rows], axis=1), np.append(data.unit, np.full(K, 10**6)))
+    more = encoded(np.concatenate([data.rows.codes, rows], axis=1), np.append(data.rows.unit, np.full(K, 10**6)))
     object.__setattr__(more, "n_rows", data.n_rows)
     record = RecordingMechanisms(0)
     first = measure_rare(data, [(1, 0)], SHARES, record, mu_squared=0.5)
@@ -107,7 +107,7 @@ def test_a_unit_of_k_rows_moves_no_release_by_more_than_was_declared(kind):
 
 def test_where_no_unit_has_a_rare_row_they_look_like_all_rows():
     data = log_of()
-    data.codes[1] = 0
+    data.rows.codes[1] = 0
     found = measure_rare(data, [(1, 0)], SHARES, ExactMechanisms(), mu_squared=1.0)
     assert [r.share for r in found] == [0.0, 0.0]
     assert all(np.isfinite(look).all() and look.sum() == pytest.approx(1.0) for r in found for look in r.profile)
@@ -115,7 +115,7 @@ def test_where_no_unit_has_a_rare_row_they_look_like_all_rows():
 
 def test_what_noise_explains_is_left_out_of_a_look():
     data = log_of()
-    data.codes[0, data.codes[1] != 0] = np.arange((data.codes[1] != 0).sum()) % 4  # looks like all rows
+    data.rows.codes[0, data.rows.codes[1] != 0] = np.arange((data.rows.codes[1] != 0).sum()) % 4  # looks like all rows
     for r in measure_rare(data, [(1, 0)], SHARES, ExactMechanisms(), mu_squared=0.05):
         assert np.allclose(r.profile[0], SHARES[0], atol=0.03)
 
@@ -163,7 +163,7 @@ def test_the_model_keeps_a_rare_value_that_counting_rows_would_lose():
     assert math.fsum(c.public[3] for c in mechanisms.calls if c.public[2] == "measurement") <= plan.parts["measurement"]
     rows = fitted.sample_codes(50_000, np.random.default_rng(1))
     rare = rows[1] > 0
-    assert rare.mean() == pytest.approx((data.codes[1] > 0).mean(), rel=0.5)
+    assert rare.mean() == pytest.approx((data.rows.codes[1] > 0).mean(), rel=0.5)
     assert (rows[0, rare] == 3).mean() > 0.8  # in the other rows: a quarter
 
 
@@ -179,7 +179,9 @@ def test_with_constant_answers_nothing_depends_on_the_rows():
 
 def test_a_table_of_nothing_but_a_rare_target_and_one_column_has_a_model():
     data = log_of(units=2_000, seed=6)
-    data = replace(data, codes=data.codes[:2], attributes=data.attributes[:2], columns=(0, 1))
+    data = replace(
+        data, rows=replace(data.rows, codes=data.rows.codes[:2]), attributes=data.attributes[:2], columns=(0, 1)
+    )
     plan = plan_spending(
         Budget(epsilon=3.0, unit="u", max_rows_per_unit=K),
         {"one_way": 0.3, "selection": 0.1, "measurement": 0.6},

@@ -31,19 +31,19 @@ def test_targets_with_a_rare_value_are_found_where_units_have_rows():
 def test_numbers_and_looks_are_those_of_a_naive_twin():
     data = log_of()
     level, *profile = measure_uncommon(data, [(1, 0)], SHARES, ExactMechanisms(), mu_squared=1e12)
-    rare = data.codes[1] != 0
+    rare = data.rows.codes[1] != 0
     expected = np.zeros(3)
-    for unit in set(data.unit[rare].tolist()):
-        mine = np.bincount(data.codes[1, rare & (data.unit == unit)], minlength=3).astype(float)
+    for unit in set(data.rows.unit[rare].tolist()):
+        mine = np.bincount(data.rows.codes[1, rare & (data.rows.unit == unit)], minlength=3).astype(float)
         expected += mine * min(1.0, ROWS_CLIP / math.sqrt((mine**2).sum()))
     assert np.allclose(level.counts, expected, atol=1e-3)
     assert np.isinf(level.sigma[0])
     assert [m.attributes for m in profile] == [(0, 1), (1, 2)]
     shape = np.zeros((4, 3))
-    for unit in set(data.unit[rare].tolist()):
-        rows = np.flatnonzero(rare & (data.unit == unit))
+    for unit in set(data.rows.unit[rare].tolist()):
+        rows = np.flatnonzero(rare & (data.rows.unit == unit))
         for row in rows:
-            shape[data.codes[0, row], data.codes[1, row]] += 1 / len(rows)
+            shape[data.rows.codes[0, row], data.rows.codes[1, row]] += 1 / len(rows)
     assert np.allclose(profile[0].counts / profile[0].counts.sum(), shape / shape.sum(), atol=1e-3)
     assert profile[0].counts.sum() == pytest.approx(expected.sum(), rel=1e-3)
     assert np.isinf(profile[0].sigma[:, 0]).all()
@@ -61,7 +61,7 @@ def test_a_unit_of_k_rows_moves_no_release_by_more_than_was_declared(kind):
         rows[:] = rows[:, :1]
     if kind == "one rare":
         rows[1, 1:] = 0
-    more = encoded(np.concatenate([data.codes, rows], axis=1), np.append(data.unit, np.full(K, 10**6)))
+    more = encoded(np.concatenate([data.rows.codes, rows], axis=1), np.append(data.rows.unit, np.full(K, 10**6)))
     object.__setattr__(more, "n_rows", data.n_rows)
     record = RecordingMechanisms(0)
     first = measure_uncommon(data, [(1, 0)], SHARES, record, mu_squared=0.5)
@@ -74,7 +74,7 @@ def test_a_unit_of_k_rows_moves_no_release_by_more_than_was_declared(kind):
 
 def test_where_no_unit_has_a_rare_row_there_is_no_look():
     data = log_of()
-    data.codes[1] = 0
+    data.rows.codes[1] = 0
     found = measure_uncommon(data, [(1, 0)], SHARES, ExactMechanisms(), mu_squared=1.0)
     assert len(found) == 1
     assert not found[0].counts.any()
@@ -94,7 +94,7 @@ def test_the_model_keeps_a_rare_value_that_counting_rows_would_lose():
     assert math.fsum(c.public[3] for c in mechanisms.calls if c.public[2] == "measurement") <= plan.parts["measurement"]
     rows = fitted.sample_codes(50_000, np.random.default_rng(1))
     rare = rows[1] > 0
-    assert rare.mean() == pytest.approx((data.codes[1] > 0).mean(), rel=0.5)
+    assert rare.mean() == pytest.approx((data.rows.codes[1] > 0).mean(), rel=0.5)
     assert (rows[0, rare] == 3).mean() > 0.8  # in the other rows: a quarter
 
 

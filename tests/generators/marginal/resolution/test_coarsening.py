@@ -11,14 +11,16 @@ from hypothesis import strategies as st
 
 from privsynth.codecs.columns import Attribute
 from privsynth.codecs.contingency import levels_of
-from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.encoded_table import CodedRows, Encoded
 from privsynth.generators.marginal.resolution.coarsening import Coarsening, branches, neighbours
 
 
 def table(sizes: list[int], books: dict[int, tuple[np.ndarray, ...]], ordered: tuple[int, ...] = ()) -> Encoded:
     attributes = tuple(Attribute(f"a{i}", size, True, i in ordered) for i, size in enumerate(sizes))
     nothing = np.zeros((len(sizes), 0), dtype=np.uint16)
-    return Encoded(nothing, np.zeros(0, dtype=np.int64), attributes, 1, 1_000.0, tuple(range(len(sizes))), books=books)
+    return Encoded(
+        CodedRows(nothing, np.zeros(0, dtype=np.int64)), attributes, 1, 1_000.0, tuple(range(len(sizes))), books=books
+    )
 
 
 CHAPTERS = np.append(np.repeat([0, 1, 2, 3], 12), 4)

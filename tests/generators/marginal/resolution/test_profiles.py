@@ -10,7 +10,7 @@ from doubles import RecordingMechanisms, ReplayMechanisms
 
 from privsynth.codecs.columns import Attribute
 from privsynth.codecs.contingency import Marginal, coarse_groups
-from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.encoded_table import CodedRows, Encoded
 from privsynth.generators.marginal import rounds
 from privsynth.generators.marginal.fitted import FitSettings
 from privsynth.generators.marginal.generator import MarginalGenerator
@@ -39,12 +39,12 @@ def coded(codes: int, seed: int = 0, n: int = ROWS, books: dict | None = None) -
     rows = np.stack([code, ward, rng.integers(0, 2, n), rng.integers(0, 4, n)]).astype(np.uint16)
     names = (("code", codes), ("ward", 8), ("sex", 2), ("region", 4))
     attributes = tuple(Attribute(name, size + 1, True, False) for name, size in names)
-    return Encoded(rows, np.arange(n), attributes, 1, float(n), (0, 1, 2, 3), books=books or {})
+    return Encoded(CodedRows(rows, np.arange(n)), attributes, 1, float(n), (0, 1, 2, 3), books=books or {})
 
 
 def choice_of(data: Encoded) -> FirstSelection:
     """Return coarse candidates whose scores say that all pairs are tied, one more than the other."""
-    counts = [np.bincount(column, minlength=size) for column, size in zip(data.codes, data.sizes, strict=True)]
+    counts = [np.bincount(column, minlength=size) for column, size in zip(data.rows.codes, data.sizes, strict=True)]
     shares = [c / data.n_rows for c in counts]
     pairs = [(a, b) for a in range(4) for b in range(a + 1, 4)]
     coarse = [coarse_groups(share, ordered=False, at_most=6) for share in shares]
@@ -67,7 +67,7 @@ def test_codes_with_enough_rows_stand_alone_and_the_others_together():
     assert set(profiled) == {(0, 1), (0, 2), (0, 3)}
     assert math.fsum(price for _, price in selected) <= paid <= 0.04 * FIRST_OF_MEASUREMENT
     marginal, price = profiled[0, 1]
-    held = np.bincount(marginal.groups[0], weights=np.bincount(data.codes[0], minlength=501))
+    held = np.bincount(marginal.groups[0], weights=np.bincount(data.rows.codes[0], minlength=501))
     alone = np.bincount(marginal.groups[0]) == 1
     assert alone.sum() - 1 >= profiles.MANY  # NULL has a group of its own, too
     assert held[alone][:-1].min() >= profiles.ENOUGH * price**-0.5 - 1e-6
@@ -106,8 +106,8 @@ def ties_lost(data: Encoded, seed: int) -> float:
     plan = plan_spending(Budget(epsilon=1.0, unit="row", max_rows_per_unit=1), PARTS, open_domain=False)
     generator = MarginalGenerator(FitSettings(max_steps=400))
     fitted = generator.fit(data, RecordingMechanisms(seed), plan, rng=np.random.default_rng(seed))
-    drawn = fitted.sample_codes(len(data.codes[0]), np.random.default_rng(seed))
-    real, made = (np.bincount(c[0].astype(np.int64) * 9 + c[1], minlength=501 * 9) for c in (data.codes, drawn))
+    drawn = fitted.sample_codes(len(data.rows.codes[0]), np.random.default_rng(seed))
+    real, made = (np.bincount(c[0].astype(np.int64) * 9 + c[1], minlength=501 * 9) for c in (data.rows.codes, drawn))
     return float(np.abs(real - made).sum()) / 2 / data.n_rows
 
 
@@ -130,10 +130,8 @@ def test_one_row_more_moves_no_table_by_more_than_was_declared(without_full_tabl
         return [(m.attributes, m.counts.tolist()) for m in select_and_measure(request).tables]
 
     data = coded(300)
-    more = Encoded(
-        np.append(data.codes, [[7], [3], [1], [2]], axis=1).astype(np.uint16), np.arange(ROWS + 1), data.attributes, 1,
-        data.n_rows, data.columns,
-    )  # fmt: skip
+    codes = np.append(data.rows.codes, [[7], [3], [1], [2]], axis=1).astype(np.uint16)
+    more = Encoded(CodedRows(codes, np.arange(ROWS + 1)), data.attributes, 1, data.n_rows, data.columns)
     record = RecordingMechanisms(3)
     tables = run(data, record)
     assert any(len(counts) > profiles.MANY for attributes, counts in tables if attributes[0] == 0)

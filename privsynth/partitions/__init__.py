@@ -1,0 +1,1 @@
+"""Rows in partitions: what is counted in each adds up."""

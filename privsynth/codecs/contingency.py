@@ -10,11 +10,11 @@ import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
-from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.encoded_table import CodedRows, Encoded
 from privsynth.parallel import threads
 
 JOINED = 3  # codes a group, on average, from which a code book gives a coarse marginal: below, little would be gained
@@ -48,10 +48,31 @@ class Marginal:
         """What tells two marginals apart."""
         return tuple((a, group.tobytes()) for a, group in zip(self.attributes, self.groups, strict=True))
 
+    def __reduce__(self) -> tuple[Callable[..., Marginal], tuple[object, ...]]:
+        """Pickle it small: of an attribute whose codes stand each for itself only their number."""
+        plain = (np.array_equal(group, np.arange(len(group))) for group in self.groups)
+        axes = (len(group) if alone else group for alone, group in zip(plain, self.groups, strict=True))
+        return _marginal, (self.attributes, tuple(axes))
+
     @property
     def is_coarse(self) -> bool:
         """Whether some codes are joined."""
         return any(size != len(group) for size, group in zip(self.shape, self.groups, strict=True))
+
+
+def _marginal(attributes: tuple[int, ...], axes: Sequence[int | np.ndarray]) -> Marginal:
+    """Return the marginal that was pickled."""
+    return Marginal(attributes, tuple(np.arange(axis) if isinstance(axis, int) else axis for axis in axes))
+
+
+def tables_of(data: Encoded, marginals: Sequence[Marginal]) -> list[np.ndarray]:
+    """Return the exact int64 table of each marginal over all partitions. Private."""
+    return data.add_up(partial(count_tables, marginals=tuple(marginals)))
+
+
+def count_tables(rows: CodedRows, marginals: Sequence[Marginal]) -> list[np.ndarray]:
+    """Return the exact int64 table of each marginal in one partition. Private."""
+    return contingency_tables(rows.codes, marginals)
 
 
 def contingency_tables(

@@ -179,6 +179,11 @@ class CodedRows:
 
     def units(self) -> tuple[np.ndarray, int]:
         """Return (n,) indices of units without gaps, in the order of their numbers, and how many there are."""
+        most = int(self.unit.max(initial=-1)) + 1
+        if most <= 4 * len(self.unit) and self.unit.min(initial=0) >= 0:  # so few gaps that nothing need be sorted
+            there = np.zeros(most, dtype=bool)
+            there[self.unit] = True
+            return (np.cumsum(there) - 1)[self.unit], int(there.sum())
         found, unit = np.unique(self.unit, return_inverse=True)
         return unit, len(found)
 
@@ -229,7 +234,8 @@ def together(parts: Sequence[CodedRows]) -> CodedRows:
         units.append(unit + before)
         before += count
     trained = [part.trained for part in parts if part.trained is not None]
-    require(len(trained) in (0, len(parts)), "some partitions say which rows are of training, others do not")
+    if len(trained) not in (0, len(parts)):
+        raise ValueError("some partitions say which rows are of training, others do not")
     return CodedRows(
         np.concatenate([part.codes for part in parts], axis=1),
         np.concatenate(units),

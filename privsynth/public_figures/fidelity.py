@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
-from privsynth.codecs.contingency import Marginal, contingency_tables, full_marginal, levels_of
+from privsynth.codecs.contingency import Marginal, contingency_tables, full_marginal, levels_of, tables_of
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.findings.finding import Finding
 from privsynth.findings.severity import ALPHA, MISPLACED, judged
@@ -265,9 +265,7 @@ def _some_triples(count: int, most: int, rng: np.random.Generator) -> list[tuple
 def _distances(data: Encoded, synthetic: np.ndarray, marginals: Sequence[Marginal]) -> np.ndarray:
     """Return (marginals,) distances ½·Σ|c − N̂·s| in rows; private until released."""
     scale = data.n_rows / max(synthetic.shape[1], 1)
-    both = zip(
-        contingency_tables(data.gathered().codes, marginals), contingency_tables(synthetic, marginals), strict=True
-    )
+    both = zip(tables_of(data, marginals), contingency_tables(synthetic, marginals), strict=True)
     return np.array([0.5 * np.abs(real - scale * fake).sum() for real, fake in both])
 
 

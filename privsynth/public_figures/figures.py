@@ -64,7 +64,7 @@ def allocation(inputs: PaidInputs, mu_squared: float) -> dict[str, float]:
         "ties": len(inputs.data.sizes) > 1,
         "utility": bool(inputs.target and inputs.single_attribute((inputs.target,))),
         "groups": bool(inputs.single_attribute(inputs.protected)),
-        "membership": inputs.in_training is not None,
+        "membership": inputs.has_holdout,
     }
     total = sum(WEIGHTS[name] for name, wanted in there.items() if wanted)
     # Slightly less, so that rounding cannot lift the sum above the whole.

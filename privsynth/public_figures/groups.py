@@ -16,12 +16,11 @@ from privsynth.public_figures.noisy_table import (
     NoisyTable,
     Rate,
     area_figure,
-    counts_of,
     no_figure,
     paid_figure,
     rate,
 )
-from privsynth.public_figures.utility import Scored
+from privsynth.public_figures.utility import Scores
 from privsynth.stats.intervals import Interval, wilson
 
 RATES = {
@@ -37,7 +36,7 @@ _GAPS = {
 
 
 def group_findings(
-    inputs: PaidInputs, scores: Scored, mechanisms: Mechanisms, *, mu_squared: float, rng: np.random.Generator
+    inputs: PaidInputs, scores: Scores, mechanisms: Mechanisms, *, mu_squared: float, rng: np.random.Generator
 ) -> list[Finding]:
     """Return representation, base rate, utility and the model's rates of each group of each protected column.
 
@@ -46,10 +45,8 @@ def group_findings(
     data = inputs.data
     sides = inputs.single_attribute(inputs.protected)
     found: list[Finding] = []
-    for column, attribute in sides.items():
-        shape = (scores.bins, 2, data.sizes[attribute])
-        real = counts_of((scores.real_bin, scores.real_label, data.gathered().codes[attribute]), shape)
-        own = counts_of((scores.fake_bin, scores.fake_label, inputs.synthetic[attribute]), shape)
+    for column, real, own in zip(sides, scores.real[1:], scores.synthetic[1:], strict=True):
+        shape = real.shape
         release = mechanisms.gaussian(
             real.ravel(),
             l2_sensitivity=float(data.max_rows_per_unit),
@@ -66,7 +63,7 @@ def group_findings(
     return found
 
 
-def _of_groups(table: NoisyTable, fake: np.ndarray, names: list[str], scores: Scored) -> list[Finding]:
+def _of_groups(table: NoisyTable, fake: np.ndarray, names: list[str], scores: Scores) -> list[Finding]:
     found = []
     for g, name in enumerate(names):
         group = table[:, :, g]
@@ -99,7 +96,7 @@ def _representation(name: str, group: NoisyTable, table: NoisyTable, rows: int, 
     )
 
 
-def _base_rate(name: str, group: NoisyTable, fake: np.ndarray, scores: Scored) -> Finding:
+def _base_rate(name: str, group: NoisyTable, fake: np.ndarray, scores: Scores) -> Finding:
     meaning = f"How often {scores.label} is '{scores.positive}' in this group of the synthetic rows."
     common = {"name": "base_rate", "group": name, "source": SOURCE, "n": max(round(group.total), 0)}
     real = rate(group[:, 1], group)
@@ -131,21 +128,21 @@ def _beside(own: Interval, real: Rate, word: str, *, apart: bool, meaning: str, 
     )
 
 
-def _group_auroc(group: NoisyTable, name: str, scores: Scored) -> Finding:
+def _group_auroc(group: NoisyTable, name: str, scores: Scores) -> Finding:
     meaning = f"How well a model trained on synthetic rows ranks {scores.label} among the real rows of this group."
     return area_figure(
         group, meaning=meaning, family="bias", name="downstream_auroc", group=name, source=SOURCE, better="higher"
     )
 
 
-def _selected(kind: str, group: NoisyTable, scores: Scored, *, confidence: float = 0.95) -> Rate | None:
+def _selected(kind: str, group: NoisyTable, scores: Scores, *, confidence: float = 0.95) -> Rate | None:
     """Return one of `RATES` of a group."""
     labels = {"selection_rate": slice(0, 2), "true_positive_rate": slice(1, 2), "false_positive_rate": slice(0, 1)}
     whole = group[:, labels[kind]]
     return rate(whole[scores.selected_from :], whole, confidence=confidence)
 
 
-def _rate_finding(kind: str, group: NoisyTable, name: str, scores: Scored) -> Finding:
+def _rate_finding(kind: str, group: NoisyTable, name: str, scores: Scores) -> Finding:
     meaning = (
         f"{RATES[kind]}. A model trained on synthetic rows selects as many of them as have "
         f"{scores.label} = '{scores.positive}'."
@@ -157,7 +154,7 @@ def _rate_finding(kind: str, group: NoisyTable, name: str, scores: Scored) -> Fi
     return paid_figure(**common, value=seen.value, low=seen.low, high=seen.high, useless=seen.useless, meaning=meaning)
 
 
-def _gaps(table: NoisyTable, column: str, scores: Scored, groups: int) -> list[Finding]:
+def _gaps(table: NoisyTable, column: str, scores: Scores, groups: int) -> list[Finding]:
     """Return the largest difference of each rate between groups; the interval holds for all groups at once."""
     found = []
     for gap, meaning in _GAPS.items():

@@ -42,7 +42,7 @@ class PaidInputs:
       target: column to predict, or None.
       protected: columns whose groups must be treated alike.
       alike: how far rows come in units.
-      in_training: (n,) booleans, private: the row was trained on, else held out. None: nobody was held out by plan.
+      has_holdout: whether rows were held out by plan; then those of `data` say on which side each is.
     """
 
     data: Encoded
@@ -50,7 +50,7 @@ class PaidInputs:
     codec: TableCodec
     target: str | None
     protected: tuple[str, ...]
-    in_training: np.ndarray | None = None
+    has_holdout: bool = False
     alike: Alike = ALONE
 
     def __repr__(self) -> str:

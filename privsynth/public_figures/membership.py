@@ -6,8 +6,11 @@ synthetic rows in integer arithmetic, so that no row's score can depend on other
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
+from privsynth.codecs.encoded_table import CodedRows
 from privsynth.findings.finding import Finding
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.public_figures.inputs import PaidInputs
@@ -29,18 +32,21 @@ def membership_findings(
     Guarantee: one Gaussian release of `mu_squared` of the part "report". A unit's rows are all on one side and move
       one count each. The holdout is counted too, and has the same guarantee.
     """
-    assert inputs.in_training is not None
     measure = _Measure(inputs, rng)
-    near = measure.bin_of(inputs.data.gathered().codes)
-    side = inputs.in_training.astype(np.uint16)
     release = mechanisms.gaussian(
-        counts_of((near, side), (BINS, 2)).ravel(),
+        inputs.data.add_up(partial(count_near, measure=measure)).ravel(),
         l2_sensitivity=float(inputs.data.max_rows_per_unit),
         part="report",
         mu_squared=mu_squared,
         label="counts of nearness to a synthetic row × training or holdout",
     )
     return [_finding(NoisyTable.around(release.values.reshape(BINS, 2), release.sigma, rng))]
+
+
+def count_near(rows: CodedRows, measure: _Measure) -> np.ndarray:
+    """Return the (BINS, 2) table nearness × side of one partition. Private."""
+    assert rows.trained is not None
+    return counts_of((measure.bin_of(rows.codes), rows.trained.astype(np.uint16)), (BINS, 2))
 
 
 class _Measure:

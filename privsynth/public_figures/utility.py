@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 
+from privsynth.codecs.encoded_table import CodedRows
 from privsynth.findings.finding import Finding
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.public_figures.inputs import PaidInputs
@@ -28,50 +32,123 @@ MIN_ROWS = 50  # synthetic rows, for a model at all (own)
 AT_ONCE = 1 << 17  # rows that are scored at once; bounds memory (own)
 
 
+@dataclass(frozen=True, eq=False)
+class Label:
+    """What makes a row a positive one; a function of the synthetic rows.
+
+    Attributes:
+      attribute: of the target.
+      code: that it has.
+      above: whether codes above it count instead.
+    """
+
+    attribute: int
+    code: int
+    above: bool
+
+    def of(self, codes: np.ndarray) -> np.ndarray:
+        """Return (n,) uint16 labels, 0 or 1, of (attributes, n) codes."""
+        own = codes[self.attribute]
+        return (own > self.code if self.above else own == self.code).astype(np.uint16)
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """A model that saw synthetic rows only.
+
+    Attributes:
+      model: fitted, with `decision_function`.
+      used: attributes that it sees.
+      edges: of the bins of its score, ascending.
+    """
+
+    model: Any
+    used: list[int]
+    edges: np.ndarray
+
+    def bin_of(self, codes: np.ndarray) -> np.ndarray:
+        """Return (n,) uint16 bins of the score of (attributes, n) codes."""
+        # A score is a sum of leaves: unlike a matrix product, it is the same to the last bit whatever other rows there
+        # are. Rows are taken in parts, for scikit-learn makes eight bytes of each code.
+        found = np.empty(codes.shape[1], dtype=np.uint16)
+        for start in range(0, codes.shape[1], AT_ONCE):
+            some = slice(start, start + AT_ONCE)
+            found[some] = np.digitize(self.model.decision_function(_features(codes[:, some], self.used)), self.edges)
+        return found
+
+
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
-class Scored:
-    """Score bins and labels of rows; those of real rows are private.
+class Scores:
+    """How rows are scored and labelled, a function of the synthetic rows; and tables of them, real and synthetic.
 
     Attributes:
       label: name of the target; "" if there is none: then all labels are 0 and there is one bin.
       positive: what label 1 means.
-      real_bin, real_label: (n,) uint16 of the real rows.
-      fake_bin, fake_label: (m,) uint16 of the synthetic rows.
+      labels, ranking: of rows; None where there is no target, or no model.
       bins: number of bins, in ascending order of the score.
       predicted: (bins,) mean predicted probability of the synthetic rows of each bin that did not train the model.
       selected_from: first bin of the rows that the model would select: as many synthetic rows as are positive.
+      real, synthetic: tables score × label, and score × label × group of each protected column that is one attribute.
+        Those of real rows are private.
     """
 
-    label: str
-    positive: str
-    real_bin: np.ndarray
-    real_label: np.ndarray
-    fake_bin: np.ndarray
-    fake_label: np.ndarray
-    bins: int
-    predicted: np.ndarray
-    selected_from: int
+    label: str = ""
+    positive: str = ""
+    labels: Label | None = None
+    ranking: Ranking | None = None
+    bins: int = 1
+    predicted: np.ndarray = field(default_factory=lambda: np.zeros(1))
+    selected_from: int = 1
+    real: Sequence[np.ndarray] = ()
+    synthetic: Sequence[np.ndarray] = ()
 
     @property
     def ranks(self) -> bool:
         """Whether there is a model at all."""
         return self.bins > 1
 
+    def tables(self, codes: np.ndarray, groups: Sequence[tuple[int, int]]) -> list[np.ndarray]:
+        """Return the tables score × label, and score × label × group of some attributes; private if the rows are.
 
-def score_rows(inputs: PaidInputs, rng: np.random.Generator) -> Scored:
-    """Return the label of each row, and its score bin by a model trained on half of the synthetic rows."""
-    n_real, n_fake = inputs.data.gathered().codes.shape[1], inputs.synthetic.shape[1]
+        Args:
+          codes: (attributes, n).
+          groups: attributes and their sizes.
+        """
+        none = np.zeros(codes.shape[1], dtype=np.uint16)
+        score = none if self.ranking is None else self.ranking.bin_of(codes)
+        label = none if self.labels is None else self.labels.of(codes)
+        shape = (self.bins, 2)
+        by_group = [counts_of((score, label, codes[a]), (*shape, size)) for a, size in groups]
+        return [counts_of((score, label), shape), *by_group]
+
+
+def count_scores(rows: CodedRows, scores: Scores, groups: Sequence[tuple[int, int]]) -> list[np.ndarray]:
+    """Return the tables of the rows of one partition (see `Scores.tables`). Private."""
+    return scores.tables(rows.codes, groups)
+
+
+def score_rows(inputs: PaidInputs, rng: np.random.Generator) -> Scores:
+    """Return how rows are labelled, and scored by a model trained on half of the synthetic rows; and tables of them."""
+    scores = _learned(inputs, rng)
+    groups = [(a, inputs.data.sizes[a]) for a in inputs.single_attribute(inputs.protected).values()]
+    real = inputs.data.add_up(partial(count_scores, scores=scores, groups=groups))
+    return replace(scores, real=real, synthetic=scores.tables(inputs.synthetic, groups))
+
+
+def _learned(inputs: PaidInputs, rng: np.random.Generator) -> Scores:
+    n_fake = inputs.synthetic.shape[1]
     target = inputs.single_attribute((inputs.target,)) if inputs.target else {}
     if not target:
-        return _unranked("", "", np.zeros(n_real, np.uint16), np.zeros(n_fake, np.uint16))
+        return Scores()
     ((name, attribute),) = target.items()
-    real_label, fake_label, positive = _labels(inputs, name, attribute)
+    labels, positive = _labels(inputs, name, attribute)
+    fake_label = labels.of(inputs.synthetic)
     own = set(inputs.codec.attributes_of(name))
     used = [i for i in range(len(inputs.data.sizes)) if i not in own]
     known = rng.permutation(n_fake)[:MAX_ROWS]
     half, rest = known[: len(known) // 2], known[len(known) // 2 :]
     if not used or len(known) < MIN_ROWS or len(np.unique(fake_label[half])) < 2:
-        return _unranked(name, positive, real_label, fake_label)
+        return Scores(label=name, positive=positive, labels=labels)
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     known_label = fake_label[half]
@@ -87,23 +164,11 @@ def score_rows(inputs: PaidInputs, rng: np.random.Generator) -> Scored:
     chance = 1 / (1 + np.exp(-score))  # of rows that did not train the model, as the real ones did not
     of_rest = np.digitize(score, edges)
     members = np.bincount(of_rest, minlength=bins)
-
-    def bins_of(codes: np.ndarray) -> np.ndarray:
-        # A score is a sum of leaves: unlike a matrix product, it is the same to the last bit whatever other rows there
-        # are. Rows are taken in parts, for scikit-learn makes eight bytes of each code.
-        found = np.empty(codes.shape[1], dtype=np.uint16)
-        for start in range(0, codes.shape[1], AT_ONCE):
-            some = slice(start, start + AT_ONCE)
-            found[some] = np.digitize(model.decision_function(_features(codes[:, some], used)), edges)
-        return found
-
-    return Scored(
+    return Scores(
         label=name,
         positive=positive,
-        real_bin=bins_of(inputs.data.gathered().codes),
-        real_label=real_label,
-        fake_bin=bins_of(inputs.synthetic),
-        fake_label=fake_label,
+        labels=labels,
+        ranking=Ranking(model, used, edges),
         bins=bins,
         predicted=np.bincount(of_rest, weights=chance, minlength=bins) / np.maximum(members, 1),
         selected_from=int(np.searchsorted(edges, cut)) + 1,
@@ -115,44 +180,28 @@ def _features(codes: np.ndarray, used: list[int]) -> np.ndarray:
     return codes[used].T.astype(np.float32)
 
 
-def _unranked(label: str, positive: str, real: np.ndarray, fake: np.ndarray) -> Scored:
-    return Scored(
-        label=label,
-        positive=positive,
-        real_bin=np.zeros_like(real),
-        real_label=real,
-        fake_bin=np.zeros_like(fake),
-        fake_label=fake,
-        bins=1,
-        predicted=np.zeros(1),
-        selected_from=1,
-    )
-
-
-def _labels(inputs: PaidInputs, name: str, attribute: int) -> tuple[np.ndarray, np.ndarray, str]:
-    """Return real and synthetic labels (0/1), and what 1 means; chosen on synthetic rows."""
-    facts = inputs.data.attributes[attribute]
-    fake, real = inputs.synthetic[attribute], inputs.data.gathered().codes[attribute]
+def _labels(inputs: PaidInputs, name: str, attribute: int) -> tuple[Label, str]:
+    """Return what makes a row a positive one, and what it means; chosen on synthetic rows."""
+    facts, fake = inputs.data.attributes[attribute], inputs.synthetic[attribute]
     if facts.ordered:
         middle = int(np.median(fake)) if len(fake) else 0
-        return (real > middle).astype(np.uint16), (fake > middle).astype(np.uint16), "above the synthetic median"
+        return Label(attribute, middle, above=True), "above the synthetic median"
     counts = np.bincount(fake, minlength=facts.size)
     order = np.argsort(-counts, kind="stable")
     chosen = int(order[1]) if len(order) > 1 and counts[order[1]] > 0 else int(order[0])
     texts = inputs.texts_of(name)
-    words = texts[min(chosen, len(texts) - 1)]
-    return (real == chosen).astype(np.uint16), (fake == chosen).astype(np.uint16), words
+    return Label(attribute, chosen, above=False), texts[min(chosen, len(texts) - 1)]
 
 
 def utility_findings(
-    inputs: PaidInputs, scores: Scored, mechanisms: Mechanisms, *, mu_squared: float, rng: np.random.Generator
+    inputs: PaidInputs, scores: Scores, mechanisms: Mechanisms, *, mu_squared: float, rng: np.random.Generator
 ) -> list[Finding]:
     """Return AUROC and calibration of a model that saw synthetic rows only, on the real rows.
 
     Guarantee: one Gaussian release of `mu_squared` of the part "report".
     """
     release = mechanisms.gaussian(
-        counts_of((scores.real_bin, scores.real_label), (scores.bins, 2)).ravel(),
+        scores.real[0].ravel(),
         l2_sensitivity=float(inputs.data.max_rows_per_unit),
         part="report",
         mu_squared=mu_squared,
@@ -163,7 +212,7 @@ def utility_findings(
     return [_auroc_finding(table, scores, n), *_calibration(table, scores)]
 
 
-def _auroc_finding(table: NoisyTable, scores: Scored, n: int) -> Finding:
+def _auroc_finding(table: NoisyTable, scores: Scores, n: int) -> Finding:
     area = auroc(table) if scores.ranks else None
     common = {"family": "utility", "name": "tstr_auroc", "group": scores.label, "n": n, "source": SOURCE}
     meaning = (
@@ -185,7 +234,7 @@ def _auroc_finding(table: NoisyTable, scores: Scored, n: int) -> Finding:
     )
 
 
-def _calibration(table: NoisyTable, scores: Scored) -> list[Finding]:
+def _calibration(table: NoisyTable, scores: Scores) -> list[Finding]:
     """Return the rate of the outcome in each score bin beside the predicted one, and their mean distance."""
     if not scores.ranks:
         return []
@@ -198,7 +247,7 @@ def _calibration(table: NoisyTable, scores: Scored) -> list[Finding]:
     return [_calibration_error(gaps, scores), *found]
 
 
-def _bin_finding(b: int, seen: Rate | None, scores: Scored, rows: float) -> Finding:
+def _bin_finding(b: int, seen: Rate | None, scores: Scores, rows: float) -> Finding:
     common = {
         "family": "utility",
         "name": "calibration",
@@ -225,7 +274,7 @@ def _bin_finding(b: int, seen: Rate | None, scores: Scored, rows: float) -> Find
     )
 
 
-def _calibration_error(gaps: list[tuple[float, Rate, float]], scores: Scored) -> Finding:
+def _calibration_error(gaps: list[tuple[float, Rate, float]], scores: Scores) -> Finding:
     common = {"family": "utility", "name": "calibration_error", "group": scores.label, "source": SOURCE}
     meaning = (
         "Mean difference between the predicted and the observed rate over the bins of the score; 0 is perfect. Noise "

@@ -45,15 +45,17 @@ def people(n, seed):
 def inputs_of(real, synthetic, *, held=0.3, n_rows=None, target="ill", protected=("sex",), k=K):
     """Return inputs; the last share of the rows is held out."""
     n = real.shape[1]
+    side = None if held is None else np.arange(n) < round(n * (1 - held))
     data = Encoded(
-        rows=CodedRows(real, np.arange(n)),
+        rows=CodedRows(real, np.arange(n), side),
         attributes=tuple(CODEC.attributes),
         max_rows_per_unit=k,
         n_rows=float(n if n_rows is None else n_rows),
         columns=tuple(range(4)),
     )
-    side = None if held is None else np.arange(n) < round(n * (1 - held))
-    return PaidInputs(data=data, synthetic=synthetic, codec=CODEC, target=target, protected=protected, in_training=side)
+    return PaidInputs(
+        data=data, synthetic=synthetic, codec=CODEC, target=target, protected=protected, has_holdout=held is not None
+    )
 
 
 def figures(inputs, mechanisms, mu_squared=1.0, seed=3):
@@ -90,13 +92,14 @@ def test_a_unit_moves_each_release_by_what_was_declared_at_most(side):
     rows = np.repeat(FIRST[:, 5:6], K, axis=1)
     more = np.concatenate([rows, FIRST] if side == "training" else [FIRST, rows], axis=1)
     one, other = inputs_of(FIRST, SYNTHETIC), inputs_of(more, SYNTHETIC, n_rows=400)
-    in_training = one.in_training
+    in_training = one.data.rows.trained
     extra = np.full(K, side == "training")
     joined = np.concatenate([extra, in_training] if side == "training" else [in_training, extra])
+    data = replace(other.data, rows=replace(other.data.rows, trained=joined))
     record = RecordingMechanisms(1)
     first = figures(one, record)
     replay = ReplayMechanisms(record)
-    assert shown(figures(replace(other, in_training=joined), replay)) == shown(first)
+    assert shown(figures(replace(other, data=data), replay)) == shown(first)
     assert replay.violations() == []
     names = [call.public[1] for call in replay.calls]
     assert len(names) == 6
@@ -118,7 +121,7 @@ def test_the_score_of_a_row_does_not_depend_on_the_other_rows():
     some = np.array([7, 3, 311])
     whole, few = inputs_of(FIRST, SYNTHETIC), inputs_of(FIRST[:, some], SYNTHETIC, n_rows=400)
     one, other = (score_rows(inputs, np.random.default_rng(0)) for inputs in (whole, few))
-    assert one.real_bin[some].tolist() == other.real_bin.tolist()
+    assert one.ranking.bin_of(FIRST)[some].tolist() == other.ranking.bin_of(FIRST[:, some]).tolist()
     assert one.bins == other.bins > 2
     near, far = (_Measure(inputs, np.random.default_rng(0)).bin_of(inputs.data.rows.codes) for inputs in (whole, few))
     assert near[some].tolist() == far.tolist()
@@ -154,7 +157,7 @@ def test_the_budget_is_cut_by_public_facts_and_never_passed():
     for inputs, kinds in (
         (whole, set(WEIGHTS)),
         (replace(whole, target=None), {"means", "columns", "ties", "groups", "membership"}),
-        (replace(whole, protected=(), in_training=None), {"means", "columns", "ties", "utility"}),
+        (replace(whole, protected=(), has_holdout=False), {"means", "columns", "ties", "utility"}),
     ):
         cut = allocation(inputs, 0.25)
         assert set(cut) == kinds
@@ -170,12 +173,12 @@ def test_without_noise_the_figures_are_the_exact_ones():
     inputs = inputs_of(real, people(4_000, 6))
     found = {(f.name, f.group): f for f in figures(inputs, ExactMechanisms(), mu_squared=1e9)}
     scores = score_rows(inputs, _after_tables())
-    expected = roc_auc_score(scores.real_label, scores.real_bin)
+    expected = roc_auc_score(scores.labels.of(real), scores.ranking.bin_of(real))
     assert found["tstr_auroc", "ill"].value == pytest.approx(expected, abs=1e-9)
     women = real[2] == 1
     assert found["representation", "sex=sex1"].baseline == pytest.approx(women.mean(), abs=1e-4)
     assert found["base_rate", "sex=sex1"].baseline == pytest.approx(real[3][women].mean(), abs=1e-4)
-    chosen = scores.real_bin >= scores.selected_from
+    chosen = scores.ranking.bin_of(real) >= scores.selected_from
     truth = {
         "selection_rate": chosen[women].mean(),
         "true_positive_rate": chosen[women & (real[3] == 1)].mean(),
@@ -244,11 +247,11 @@ def test_copies_of_training_rows_show_in_the_membership_curve():
     codec = TableCodec(tuple(CODEC.codecs) + tuple(_wide(i) for i in range(4)))
     wide = np.concatenate([rare, rng.integers(0, 30, (4, 600)).astype(np.uint16)])
     data = Encoded(
-        rows=CodedRows(wide, np.arange(600)), attributes=tuple(codec.attributes), max_rows_per_unit=1, n_rows=600.0,
+        rows=CodedRows(wide, np.arange(600), np.arange(600) < 300), attributes=tuple(codec.attributes),
+        max_rows_per_unit=1, n_rows=600.0,
         columns=tuple(range(8)),
     )  # fmt: skip
-    side = np.arange(600) < 300
-    inputs = PaidInputs(data=data, synthetic=wide[:, :300], codec=codec, target=None, protected=(), in_training=side)
+    inputs = PaidInputs(data=data, synthetic=wide[:, :300], codec=codec, target=None, protected=(), has_holdout=True)
     (found,) = membership_findings(inputs, ExactMechanisms(), mu_squared=1e9, rng=rng)
     assert found.value > 0.99
     curve = np.array(found.detail["roc"])

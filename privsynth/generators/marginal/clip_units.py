@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
-from privsynth.codecs.contingency import Marginal
-from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.contingency import Marginal, contingency_tables
+from privsynth.codecs.encoded_table import CodedRows, Encoded
 from privsynth.privacy.budget import ROUNDING
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.privacy.unit_weights import count, weight_of_row
@@ -35,12 +36,6 @@ USUAL_ROWS = 0.5  # of the most that a unit may have; a guess that only decides 
 SCALE_POWER = 1 / 3  # see `entry_scales`
 LEAST_SHARE = 0.02  # of the rows, for all entries alike, whatever is expected: so no scale explodes
 SCORE_ROUNDING = 1 + 1e-6  # outweighs how floating point rounds sums of distances over many rows
-
-
-def units_of(data: Encoded) -> tuple[np.ndarray, int]:
-    """Return (n,) indices of units without gaps, and how many there are. Private."""
-    found, unit = np.unique(data.gathered().unit, return_inverse=True)
-    return unit, len(found)
 
 
 def most_weight(max_rows_per_unit: int) -> float:
@@ -58,7 +53,7 @@ def mean_weight(data: Encoded) -> float:
 
 
 def choose_bound(
-    lengths: np.ndarray,
+    count_units: Callable[[np.ndarray], np.ndarray],
     longest: float,
     mechanisms: Mechanisms,
     *,
@@ -66,7 +61,7 @@ def choose_bound(
     mu_squared: float,
     noise_of_one: float,
 ) -> float:
-    """Return the bound for units' vectors of such lengths: the best trade of noise for weight of long ones.
+    """Return the bound for the lengths of units' vectors: the best trade of noise for weight of long ones.
 
     Noise beside what is counted grows as the bound over the units' length that it leaves. What is cut off moves no
     table by more than its share, in total variation distance, and counts for that. So where there is little noise,
@@ -75,13 +70,14 @@ def choose_bound(
     Guarantee: one Gaussian release, a histogram of lengths in which a unit is one count: sensitivity 1.
 
     Args:
-      lengths: (units,) those beyond `longest` are taken for it, those below 1 for 1. Private.
+      count_units: ascending ends -> how many units have vectors of which length (see `by_length`). Private.
+      longest: the longest vector of a unit; longer ones are taken for it, those below 1 for 1.
       noise_of_one: total variation distance, about, that noise would make at a bound of one; from paid numbers.
     """
     bins = max(LEAST_BINS, math.ceil(BINS_PER_DOUBLING * math.log2(longest)))
     ends = longest ** (np.arange(bins + 1) / bins)
     release = mechanisms.gaussian(
-        np.bincount(np.minimum(np.searchsorted(ends, lengths * ROUNDING), bins), minlength=bins + 1),
+        count_units(ends),
         l2_sensitivity=1.0,
         part=part,
         mu_squared=mu_squared,
@@ -93,6 +89,12 @@ def choose_bound(
     kept = np.minimum(ends[:, None], ends) @ units
     left = kept / kept[-1]
     return float(ends[np.argmin(noise_of_one * ends / left + (1 - left))])
+
+
+def by_length(lengths: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Return (ends,) int64, how many of the lengths reach up to each end; longer ones count at the last. Private."""
+    last = len(ends) - 1
+    return np.bincount(np.minimum(np.searchsorted(ends, lengths * ROUNDING), last), minlength=last + 1)
 
 
 def expected_length(rows: float, codes: Sequence[float], share: Sequence[float]) -> float:
@@ -150,24 +152,17 @@ def release_tables(
             scale * entry_scales(expected(marginal), data.max_rows_per_unit).ravel()
             for scale, marginal in zip(scales, marginals, strict=True)
         ]
-    unit, units = units_of(data)
-    squares = np.zeros(units)
-    for marginal, scale in zip(marginals, scales, strict=True):
-        squares += _squares(_entries(data.gathered().codes, marginal), scale, unit, units)
-    of_row = weight_of_row(np.bincount(unit, minlength=units))
-    lengths = of_row * np.sqrt(squares)
     most, weight_of_all = most_weight(data.max_rows_per_unit), data.n_rows * mean_weight(data)
     bound = choose_bound(
-        lengths,
+        lambda ends: data.add_up(partial(count_lengths, marginals=marginals, scales=scales, ends=ends)),
         most,
         mechanisms,
         part=part,
         mu_squared=price * LENGTHS_PRICE,
         noise_of_one=HALF_MEAN_ABS * float(np.mean([(1 / s).sum() for s in scales])) / price**0.5 / weight_of_all,
     )
-    weight = (of_row * np.minimum(1.0, bound * ROUNDING / np.maximum(lengths, 1e-12)))[unit]
     release = mechanisms.gaussian(
-        _weighted_counts(data, marginals, scales, weight),
+        data.add_up(partial(count_clipped, marginals=marginals, scales=scales, bound=bound)),
         l2_sensitivity=bound * STEPS,
         part=part,
         mu_squared=price * (1 - LENGTHS_PRICE),
@@ -198,15 +193,40 @@ def scale_error(counts: Sequence[np.ndarray], sigmas: Sequence[np.ndarray]) -> f
     return float((1 / spread).sum() ** -0.5) / max(abs(held), 1e-300)
 
 
-def _weighted_counts(
-    data: Encoded, marginals: Sequence[Marginal], scales: Sequence[np.ndarray], weight: np.ndarray
+def count_lengths(
+    rows: CodedRows, marginals: Sequence[Marginal], scales: Sequence[np.ndarray], ends: np.ndarray
 ) -> np.ndarray:
-    """Return all tables of weighted rows as one vector of whole steps, each row's weight rounded down. Private."""
+    """Return (ends,) how many units of one partition have vectors of which length (see `by_length`). Private."""
+    unit, units = rows.units()
+    return by_length(_lengths(rows.codes, unit, units, marginals, scales)[0], ends)
+
+
+def count_clipped(
+    rows: CodedRows, marginals: Sequence[Marginal], scales: Sequence[np.ndarray], bound: float
+) -> np.ndarray:
+    """Return all tables of one partition as one vector of whole steps, each unit's no longer than the bound. Private.
+
+    Each row's weight is rounded down.
+    """
+    unit, units = rows.units()
+    lengths, of_row = _lengths(rows.codes, unit, units, marginals, scales)
+    weight = (of_row * np.minimum(1.0, bound * ROUNDING / np.maximum(lengths, 1e-12)))[unit]
     values = []
     for marginal, scale in zip(marginals, scales, strict=True):
-        entry = _entries(data.gathered().codes, marginal)
+        entry = _entries(rows.codes, marginal)
         values.append(count(entry, marginal.size, np.floor(weight * (scale * STEPS)[entry])))
     return np.concatenate(values)
+
+
+def _lengths(
+    codes: np.ndarray, unit: np.ndarray, units: int, marginals: Sequence[Marginal], scales: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (units,) lengths of the units' vectors and what a row of each weighs. Private."""
+    squares = np.zeros(units)
+    for marginal, scale in zip(marginals, scales, strict=True):
+        squares += _squares(_entries(codes, marginal), scale, unit, units)
+    of_row = weight_of_row(np.bincount(unit, minlength=units))
+    return of_row * np.sqrt(squares), of_row
 
 
 def _rows_of_weight(
@@ -228,20 +248,14 @@ def _names(data: Encoded, marginals: Sequence[Marginal]) -> str:
     return ", ".join([*names, "…"] if len(marginals) > MOST_NAMED else names)
 
 
-def weigh_rows(
-    data: Encoded, mechanisms: Mechanisms, *, part: str, mu_squared: float
-) -> tuple[np.ndarray, float, float]:
-    """Return (n,) whole weights of rows, how many steps of a unit's rows weigh at most, and what all rows weigh.
-
-    All is in steps of 1 / `STEPS`.
+def weigh_rows(data: Encoded, mechanisms: Mechanisms, *, part: str, mu_squared: float) -> tuple[float, float]:
+    """Return how much a unit's rows weigh together at most, and what all rows weigh; in steps (see `steps_of_rows`).
 
     Guarantee: one Gaussian release of `part`, the weight of all rows: a unit moves it by at most `most_weight`.
     """
-    unit, units = units_of(data)
-    weight = np.floor(weight_of_row(np.bincount(unit, minlength=units)) * (STEPS * ROUNDING))[unit]
     most = most_weight(data.max_rows_per_unit) * STEPS
     release = mechanisms.gaussian(
-        np.array([weight.sum()]).astype(np.int64),
+        data.add_up(count_weight),
         l2_sensitivity=most,
         part=part,
         mu_squared=mu_squared,
@@ -249,7 +263,24 @@ def weigh_rows(
     )
     rows_of_all = data.n_rows * STEPS
     held = np.clip(release.values[0], rows_of_all * most / STEPS / data.max_rows_per_unit, rows_of_all)
-    return weight, most * SCORE_ROUNDING, float(held)
+    return most * SCORE_ROUNDING, float(held)
+
+
+def steps_of_rows(rows: CodedRows) -> np.ndarray:
+    """Return (n,) what the rows of one partition weigh, in whole steps of 1 / `STEPS`, rounded down. Private."""
+    unit, units = rows.units()
+    weight: np.ndarray = np.floor(weight_of_row(np.bincount(unit, minlength=units)) * (STEPS * ROUNDING))[unit]
+    return weight
+
+
+def count_weight(rows: CodedRows) -> np.ndarray:
+    """Return (1,) what all rows of one partition weigh, in steps. Private."""
+    return np.array([steps_of_rows(rows).sum()]).astype(np.int64)
+
+
+def count_weighed(rows: CodedRows, marginals: Sequence[Marginal]) -> list[np.ndarray]:
+    """Return the exact int64 tables of one partition in which rows count what they weigh, in steps. Private."""
+    return contingency_tables(rows.codes, marginals, steps_of_rows(rows))
 
 
 def _entries(codes: np.ndarray, marginal: Marginal) -> np.ndarray:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import log_ndtr
 
-from privsynth.codecs.contingency import Marginal, code_book_marginal, contingency_tables, full_marginal
+from privsynth.codecs.contingency import Marginal, code_book_marginal, full_marginal, tables_of
 from privsynth.codecs.encoded_table import Encoded
 from privsynth.generators.marginal.clip_units import MANY_ROWS, release_tables, scale_error, table_multiplier
 from privsynth.privacy.budget import ROUNDING
@@ -147,9 +147,7 @@ def _measure(
             for (v, mu_squared), n, s in zip(bought, counts_of, sigmas, strict=True)
         ]
     measured = []
-    for (marginal, mu_squared), counts in zip(
-        bought, contingency_tables(data.gathered().codes, [v for v, _ in bought]), strict=True
-    ):
+    for (marginal, mu_squared), counts in zip(bought, tables_of(data, [v for v, _ in bought]), strict=True):
         name = f"{label} {' × '.join(data.attributes[a].name for a in marginal.attributes)}"
         release = mechanisms.gaussian(counts, l2_sensitivity=1.0, part=part, mu_squared=mu_squared, label=name)
         noisy = release.values.astype(np.float64)

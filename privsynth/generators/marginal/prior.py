@@ -15,12 +15,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
-from privsynth.codecs.contingency import Marginal, contingency_tables
+from privsynth.codecs.contingency import Marginal, count_tables
 from privsynth.codecs.encoded_table import CodedRows, Encoded
-from privsynth.generators.marginal.clip_units import weigh_rows
+from privsynth.generators.marginal.clip_units import count_weighed, weigh_rows
 from privsynth.generators.marginal.fitted import MODEST_HEIGHT, FitSettings
 from privsynth.generators.marginal.loss import LogitBlocks, model_table
 from privsynth.generators.marginal.measure import Measurement
@@ -189,14 +190,15 @@ def buy_agreement(
             coarsest[marginal.attributes] = marginal
     if not coarsest:
         return Agreement(model, {}, 0.0)
-    most, weight, held, step = 1.0, None, data.n_rows, AGREEMENT_STEP
+    most, held, step = 1.0, data.n_rows, AGREEMENT_STEP
     if data.max_rows_per_unit > 1:
         price = mu_squared * WEIGHT_PRICE
-        weight, most, held = weigh_rows(data, mechanisms, part="selection", mu_squared=price)
+        most, held = weigh_rows(data, mechanisms, part="selection", mu_squared=price)
         mu_squared, step = mu_squared - price, 1.0
     alone = [independent(model.shares, marginal) for marginal in coarsest.values()]
     apart = [model.table(marginal) - table for marginal, table in zip(coarsest.values(), alone, strict=True)]
-    counts = contingency_tables(data.gathered().codes, list(coarsest.values()), weight)
+    count = count_weighed if data.max_rows_per_unit > 1 else count_tables
+    counts = data.add_up(partial(count, marginals=tuple(coarsest.values())))
     exact = np.array([float((n * np.sign(d)).sum()) for n, d in zip(counts, apart, strict=True)])
     release = mechanisms.gaussian(
         on_grid(exact, step),

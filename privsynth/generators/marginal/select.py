@@ -16,17 +16,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import combinations
 
 import numpy as np
 
 from privsynth.codecs.contingency import (
     Marginal,
-    contingency_tables,
+    count_tables,
     full_marginal,
 )
 from privsynth.codecs.encoded_table import Encoded
-from privsynth.generators.marginal.clip_units import weigh_rows
+from privsynth.generators.marginal.clip_units import count_weighed, weigh_rows
 from privsynth.generators.marginal.measure import Measurement, error_weights
 from privsynth.generators.marginal.resolution.allocation import (
     MEAN_ABS_NORMAL,
@@ -211,12 +212,13 @@ def score_marginals(
       its weight, so a unit moves each distance by at most what its rows weigh together (1 where a unit has one row,
       else see `clip_units.weigh_rows`), and all of them by √marginals times that in L2; the grid's rounding is added.
     """
-    most, weight, held, step = 1.0, None, data.n_rows, SCORE_STEP
+    most, held, step = 1.0, data.n_rows, SCORE_STEP
     if data.max_rows_per_unit > 1:
         price = mu_squared * WEIGHT_PRICE
-        weight, most, held = weigh_rows(data, mechanisms, part="selection", mu_squared=price)
+        most, held = weigh_rows(data, mechanisms, part="selection", mu_squared=price)
         mu_squared, step = mu_squared - price, 1.0
-    counts = contingency_tables(data.gathered().codes, marginals, weight)
+    count = count_weighed if data.max_rows_per_unit > 1 else count_tables
+    counts = data.add_up(partial(count, marginals=tuple(marginals)))
     exact = np.array(
         [np.abs(n - held * model_table(marginal)).sum() for n, marginal in zip(counts, marginals, strict=True)]
     )

@@ -212,14 +212,15 @@ def figure_inputs(
       schema: which column is the target, and which are protected.
     """
     modelled, everyone = columns.layout.modelled, columns.everyone
-    trained = np.arange(everyone.gathered().codes.shape[1]) < len(partition.train)
+    rows = everyone.gathered()
+    trained = np.arange(len(rows.unit)) < len(partition.train)
     return PaidInputs(
-        data=everyone,
+        data=replace(everyone, rows=replace(rows, trained=trained)),
         synthetic=codes,
         codec=columns.codec,
         target=next((n for n in schema.with_role("target") if n in modelled), None),
         protected=tuple(n for n in schema.with_role("protected") if n in modelled),
-        in_training=trained if holdout_fraction > 0 else None,
+        has_holdout=holdout_fraction > 0,
     )
 
 

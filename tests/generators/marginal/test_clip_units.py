@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,11 +16,13 @@ from privsynth.codecs.encoded_table import CodedRows, Encoded, RowsPerUnit
 from privsynth.generators.marginal.clip_units import (
     LEAST_SHARE,
     STEPS,
+    by_length,
     choose_bound,
     entry_scales,
     mean_weight,
     most_weight,
     release_tables,
+    steps_of_rows,
     weigh_rows,
 )
 from privsynth.generators.marginal.fitted import FitSettings
@@ -126,7 +129,8 @@ def test_without_noise_and_long_units_tables_are_counts():
 
 def test_the_bound_follows_the_units():
     def bound(lengths: np.ndarray, k: int, noise: float = 0.015) -> float:
-        return choose_bound(lengths, k, ExactMechanisms(), part="measurement", mu_squared=100.0, noise_of_one=noise)
+        count = partial(by_length, lengths)
+        return choose_bound(count, k, ExactMechanisms(), part="measurement", mu_squared=100.0, noise_of_one=noise)
 
     assert bound(np.ones(5_000), 20) == 1.0
     assert bound(np.full(5_000, 20.0), 20) == pytest.approx(20.0)
@@ -164,7 +168,8 @@ def test_no_unit_weighs_more_than_one_of_the_most_rows(k):
 def test_rows_weigh_together_no_more_than_the_bound():
     rng = np.random.default_rng(4)
     data = log_of(rng.integers(1, 13, 500), k=12, n_rows=3_250.0)
-    weight, most, held = weigh_rows(data, ExactMechanisms(), part="selection", mu_squared=0.5)
+    most, held = weigh_rows(data, ExactMechanisms(), part="selection", mu_squared=0.5)
+    weight = steps_of_rows(data.rows)
     assert np.bincount(data.rows.unit, weights=weight).max() <= most
     assert held == pytest.approx(weight.sum())
     assert weight[np.bincount(data.rows.unit)[data.rows.unit] == 1] == pytest.approx(STEPS, rel=1e-6)

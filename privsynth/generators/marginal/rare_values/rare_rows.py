@@ -10,24 +10,25 @@ measured profile (see `reweight`). No other component has the value, so that wha
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
-from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.encoded_table import CodedRows, Encoded
 from privsynth.generators.marginal.clip_units import MANY_ROWS
 from privsynth.generators.marginal.measure import Measurement
 from privsynth.generators.marginal.rare_values.profile import estimate_profile, look_of
 from privsynth.generators.marginal.rare_values.reweight import reweighted
 from privsynth.privacy.budget import ROUNDING
 from privsynth.privacy.mechanisms import Mechanisms
+from privsynth.privacy.unit_weights import STEPS
 
 RARE_SHARE = 0.02  # of the rows: fewer beside the commonest value count as rare; as fraud and complications are
 MOST_SHARE = 0.2  # of the rows, for all rare values of all targets together, should noise say more: others must remain
 ROWS_CLIP = 4.0  # rows of a unit that count for how many rare rows there are; hardly any unit has more
 LEVEL_PRICE = 0.1  # of the budget, for how many there are, one number; the rest is for their profile
-STEPS = 2**20  # of the grid, to one unit: its rounding is far below any noise
 WEIGHTS = (0.05, 20.0)  # least and most of a row in the model, to the mean row; beyond, noise says so
 LEAST_COMPONENTS, MOST_COPIES = 12, 8  # rare components wanted, and copies of all others made to get there
 
@@ -99,21 +100,17 @@ def _of_target(
 ) -> list[RareRows]:
     attribute = data.attributes[target]
     rare = [c for c in range(attribute.size - (not attribute.can_be_null)) if c != common]
-    rows = np.flatnonzero(np.isin(data.gathered().codes[target], rare))
-    kind = np.searchsorted(rare, data.gathered().codes[target, rows])
-    _, unit = np.unique(data.gathered().unit[rows], return_inverse=True)
-    (level,), _ = _release(
-        [_histograms(unit, kind, len(rare))],
-        np.ones(1),
+    bound = min(ROWS_CLIP, float(data.max_rows_per_unit))
+    level, _ = release_steps(
+        data.add_up(partial(count_rare, target=target, rare=rare, bound=bound)),
         mechanisms,
-        bound=min(ROWS_CLIP, float(data.max_rows_per_unit)),
+        bound=bound,
         mu_squared=mu_squared * LEVEL_PRICE,
         label=f"number of rare rows of {attribute.name}",
     )
     level = np.maximum(level, 0.0)
-    apart = _RowsApart(target, attribute.name, len(rare), data.gathered().codes[:, rows], kind, unit)
     price = mu_squared * (1 - LEVEL_PRICE) * ROUNDING
-    profiles = _measure_profiles(data, apart, shares, mechanisms, mu_squared=price)
+    profiles = _measure_profiles(data, (target, rare), shares, mechanisms, mu_squared=price)
     found = []
     for code, n_rows, profile in zip(rare, level.tolist(), profiles, strict=True):
         profile.insert(target, (np.arange(attribute.size) == code).astype(np.float64))
@@ -136,27 +133,9 @@ def model_weight(data: Encoded, shares: list[np.ndarray]) -> np.ndarray:
     return np.where(wanted > 0, np.clip(shares[-1] / np.maximum(wanted, 1e-12), *WEIGHTS), 1.0)
 
 
-@dataclass(frozen=True)
-class _RowsApart:
-    """The rows in which a target has a rare value. Private.
-
-    Attributes:
-      target, name, kinds: the attribute, its name, and how many rare values it has.
-      codes: (attributes, rows).
-      kind, unit: (rows,) which rare value, and whose row.
-    """
-
-    target: int
-    name: str
-    kinds: int
-    codes: np.ndarray
-    kind: np.ndarray
-    unit: np.ndarray
-
-
 def _measure_profiles(
     data: Encoded,
-    apart: _RowsApart,
+    values: tuple[int, Sequence[int]],
     shares: list[np.ndarray],
     mechanisms: Mechanisms,
     *,
@@ -166,68 +145,98 @@ def _measure_profiles(
 
     A unit has a row in one group of each attribute or in few, however many groups there are, so groups are fine, and
     the estimate decides how coarse the profile is.
+
+    Args:
+      values: a target and its rare codes.
     """
-    others = [a for a in range(len(data.sizes)) if a != apart.target]
+    target, rare = values
+    others = [a for a in range(len(data.sizes)) if a != target]
     if not others:
-        return [[] for _ in range(apart.kinds)]
+        return [[] for _ in rare]
     looks = [look_of(data, a, shares[a]) for a in others]
     weight = np.array([look.weight for look in looks])
     scales = np.sqrt(weight / weight.sum())
-    tables, sigma = _release(
-        [
-            _histograms(apart.unit, apart.kind * look.size + look.group[apart.codes[a]], look.size * apart.kinds)
-            for a, look in zip(others, looks, strict=True)
-        ],
-        scales,
+    groups = {a: look.group for a, look in zip(others, looks, strict=True)}
+    values_of_all, sigma = release_steps(
+        data.add_up(partial(count_looks, target=target, rare=rare, groups=groups, scales=scales)),
         mechanisms,
         bound=1.0,
         mu_squared=mu_squared,
-        label=f"looks of the rare rows of {apart.name}, a unit counting once",
+        label=f"looks of the rare rows of {data.attributes[target].name}, a unit counting once",
     )
-    tables = [table.reshape(apart.kinds, -1) for table in tables]
+    parts = np.split(values_of_all, np.cumsum([look.size * len(rare) for look in looks])[:-1])
+    tables = [(part / scale).reshape(len(rare), -1) for part, scale in zip(parts, scales, strict=True)]
     noise = (sigma / scales).tolist()
-    return [estimate_profile(looks, [table[i] for table in tables], noise) for i in range(apart.kinds)]
+    return [estimate_profile(looks, [table[i] for table in tables], noise) for i in range(len(rare))]
 
 
-def _histograms(unit: np.ndarray, entry: np.ndarray, entries: int) -> np.ndarray:
+def count_rare(rows: CodedRows, target: int, rare: Sequence[int], bound: float) -> np.ndarray:
+    """Return (rare,) how many rows of one partition have each rare code, by units, in whole steps. Private."""
+    apart, kind = _rare_part(rows, target, rare)
+    return clipped_sum([histograms(apart, kind, len(rare))], np.ones(1), bound)
+
+
+def count_looks(
+    rows: CodedRows, target: int, rare: Sequence[int], groups: Mapping[int, np.ndarray], scales: np.ndarray
+) -> np.ndarray:
+    """Return the tables rare code × group of other attributes as one vector, by units, in whole steps. Private.
+
+    Args:
+      rows: of one partition.
+      groups: attribute -> (size,) groups of its codes.
+      scales: of each table.
+    """
+    apart, kind = _rare_part(rows, target, rare)
+    tables = []
+    for a, group in groups.items():
+        size = int(group.max()) + 1
+        tables.append(histograms(apart, kind * size + group[apart.codes[a]], size * len(rare)))
+    return clipped_sum(tables, scales, 1.0)
+
+
+def _rare_part(rows: CodedRows, target: int, rare: Sequence[int]) -> tuple[CodedRows, np.ndarray]:
+    """Return the rows in which a target has a rare code, and (n,) the place of the code among the rare. Private."""
+    apart = rows.chosen(np.flatnonzero(np.isin(rows.codes[target], rare)))
+    return apart, np.searchsorted(rare, apart.codes[target])
+
+
+def histograms(rows: CodedRows, entry: np.ndarray, entries: int) -> np.ndarray:
     """Return (units, entries) how many rows of each unit lie in each entry. Private."""
-    units = int(unit.max(initial=-1)) + 1
+    unit, units = rows.units()
     return np.bincount(unit * entries + entry, minlength=units * entries).reshape(units, entries)
 
 
-def _release(
-    histograms: list[np.ndarray],
-    scales: np.ndarray,
-    mechanisms: Mechanisms,
-    *,
-    bound: float,
-    mu_squared: float,
-    label: str,
-) -> tuple[list[np.ndarray], float]:
-    """Return the noisy sums over units of tables, and the standard deviation of a scaled one.
+def clipped_sum(tables: Sequence[np.ndarray], scales: np.ndarray, bound: float) -> np.ndarray:
+    """Return the sums over units of tables as one vector of whole steps of 1 / `STEPS`. Private.
 
     A unit's tables, each times its scale, are one vector. Where its norm exceeds `bound` it is scaled down to it, by
     the same factor in all tables, so that they keep to agree on how many units there are. Each entry is rounded down to
-    whole steps, which makes no vector longer.
+    whole steps, which makes no vector longer: so a unit moves the sums by `bound`·`STEPS` in L2 at most.
 
     Args:
-      histograms: tables of (units, entries).
+      tables: of (units, entries).
       scales: how much each is weighed; its noise is σ / scale.
     """
-    each = np.concatenate([table * scale for table, scale in zip(histograms, scales, strict=True)], axis=1)
+    each = np.concatenate([table * scale for table, scale in zip(tables, scales, strict=True)], axis=1)
     norm = np.sqrt((each**2).sum(axis=1))
     # The last factor outweighs what floating point may round up.
     factor = np.minimum(1.0, bound / np.maximum(norm, 1e-12)) * (STEPS * ROUNDING)
+    steps: np.ndarray = np.floor(each * factor[:, None]).astype(np.int64).sum(axis=0)
+    return steps
+
+
+def release_steps(
+    steps: np.ndarray, mechanisms: Mechanisms, *, bound: float, mu_squared: float, label: str
+) -> tuple[np.ndarray, float]:
+    """Return noisy sums over units and the standard deviation of each; a unit moves them by `bound` at most.
+
+    Args:
+      steps: the sums, see `clipped_sum`.
+    """
     release = mechanisms.gaussian(
-        np.floor(each * factor[:, None]).astype(np.int64).sum(axis=0),
-        l2_sensitivity=bound * STEPS,
-        part="measurement",
-        mu_squared=mu_squared,
-        label=label,
+        steps, l2_sensitivity=bound * STEPS, part="measurement", mu_squared=mu_squared, label=label
     )
-    ends = np.cumsum([table.shape[1] for table in histograms])[:-1]
-    parts = np.split(release.values / STEPS, ends)
-    return [part / scale for part, scale in zip(parts, scales, strict=True)], release.sigma / STEPS
+    return release.values / STEPS, release.sigma / STEPS
 
 
 def common_tables(one_way: list[Measurement], rare: Sequence[RareRows], *, n_rows: float) -> list[Measurement]:

@@ -6,21 +6,28 @@ tables here are fitted beside them. Where units have many rows, `rare_rows` take
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 
-from privsynth.codecs.contingency import Marginal, coarse_groups, full_marginal, groups_of
-from privsynth.codecs.encoded_table import Encoded
+from privsynth.codecs.contingency import Marginal, coarse_groups, contingency_tables, full_marginal, groups_of
+from privsynth.codecs.encoded_table import CodedRows, Encoded
 from privsynth.generators.marginal.clip_units import MANY_ROWS
 from privsynth.generators.marginal.measure import Measurement
-from privsynth.generators.marginal.rare_values.rare_rows import ROWS_CLIP, model_weight
+from privsynth.generators.marginal.rare_values.rare_rows import (
+    ROWS_CLIP,
+    clipped_sum,
+    histograms,
+    model_weight,
+    release_steps,
+)
 from privsynth.privacy.budget import ROUNDING
-from privsynth.privacy.mechanisms import Mechanisms, grid_sensitivity, on_grid
+from privsynth.privacy.mechanisms import Mechanisms
+from privsynth.privacy.unit_weights import row_weights
 
 RARE_SHARE = 0.1  # of the rows: fewer beside the commonest value count as rare; tables of all rows show them badly
 LEVEL_PRICE = 0.3  # of the budget, for how many there are; the rest is for their tables
-STEP = 2.0**-16  # of the grid, in units: its rounding is far below any noise
 MOST_GROUPS = 12  # of the other attribute: rare rows are too few to fill more
 
 
@@ -49,7 +56,8 @@ def measure_uncommon(
 
     Guarantee: Gaussian releases of part "measurement" that add up to `mu_squared`. Of the numbers of rare rows a unit
       moves a vector of norm at most `ROWS_CLIP`; of each table with another attribute one of norm at most 1, as its
-      rare rows weigh one together.
+      rare rows weigh one together. Both are sums of whole steps of a grid, each unit's rounded down by itself, so that
+      these bounds hold exactly.
     """
     measured: list[Measurement] = []
     for target, common in targets:
@@ -66,16 +74,13 @@ def _of_target(
     *,
     mu_squared: float,
 ) -> list[Measurement]:
-    rows = np.flatnonzero(data.gathered().codes[target] != common)
-    codes = data.gathered().codes[:, rows]
-    _, unit = np.unique(data.gathered().unit[rows], return_inverse=True)
     size = data.sizes[target]
     name = data.attributes[target].name
     bound = min(ROWS_CLIP, float(data.max_rows_per_unit))
-    level, sigma = _release(
-        _clipped(codes[target], unit, size, bound),
+    level, sigma = release_steps(
+        data.add_up(partial(count_uncommon, target=target, common=common, size=size, bound=bound)),
         mechanisms,
-        sensitivity=bound,
+        bound=bound,
         mu_squared=mu_squared * LEVEL_PRICE,
         label=f"number of rare rows of {name}",
     )
@@ -86,13 +91,13 @@ def _of_target(
     marginals = [_with_target(data, shares, a, target) for a in others]
     price = np.array([marginal.size ** (2 / 3) for marginal in marginals])
     tables = []
-    weight = 1.0 / np.maximum(np.bincount(unit), 1)[unit] if len(unit) else np.zeros(0)
-    for a, marginal, share in zip(others, marginals, price / max(price.sum(), 1e-12), strict=True):
+    counted = data.add_up(partial(count_by_units, target=target, common=common, marginals=marginals))
+    for a, steps, share in zip(others, counted, price / max(price.sum(), 1e-12), strict=True):
         tables.append(
-            _release(
-                _weighted(marginal, codes, weight),
+            release_steps(
+                steps,
                 mechanisms,
-                sensitivity=1.0,
+                bound=1.0,
                 mu_squared=mu_squared * (1 - LEVEL_PRICE) * ROUNDING * float(share),
                 label=f"rare rows of {name} by {data.attributes[a].name}, a unit counting once",
             )
@@ -132,34 +137,22 @@ def _with_target(data: Encoded, shares: list[np.ndarray], attribute: int, target
     return Marginal(tuple(a for a, _ in axes), tuple(group for _, group in axes))
 
 
-def _clipped(codes: np.ndarray, unit: np.ndarray, size: int, bound: float) -> np.ndarray:
-    """Return (size,) sums of the units' counts, each unit's vector scaled down to norm `bound`. Private."""
-    each = np.bincount(unit * size + codes, minlength=(int(unit.max(initial=-1)) + 1) * size).reshape(-1, size)
-    norm = np.sqrt((each.astype(np.float64) ** 2).sum(axis=1))
-    total: np.ndarray = (each * np.minimum(1.0, bound / np.maximum(norm, 1e-12))[:, None]).sum(axis=0)
-    return total
+def count_uncommon(rows: CodedRows, target: int, common: int, size: int, bound: float) -> np.ndarray:
+    """Return (size,) how many rows of one partition have each code but the commonest, by units. Private.
+
+    Each unit's vector is scaled down to norm `bound`, and rounded down to whole steps (see `clipped_sum`).
+    """
+    apart = rows.chosen(np.flatnonzero(rows.codes[target] != common))
+    return clipped_sum([histograms(apart, apart.codes[target].astype(np.int64), size)], np.ones(1), bound)
 
 
-def _weighted(marginal: Marginal, codes: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Return the table of weighted rows. Private."""
-    index = np.zeros(codes.shape[1], dtype=np.int64)
-    for attribute, size, group in zip(marginal.attributes, marginal.shape, marginal.groups, strict=True):
-        index = index * size + group[codes[attribute]]
-    return np.bincount(index, weights=weight, minlength=marginal.size).reshape(marginal.shape)
+def count_by_units(rows: CodedRows, target: int, common: int, marginals: Sequence[Marginal]) -> list[np.ndarray]:
+    """Return the tables of one partition's rows with any code but the commonest, in whole steps. Private.
 
-
-def _release(
-    table: np.ndarray, mechanisms: Mechanisms, *, sensitivity: float, mu_squared: float, label: str
-) -> tuple[np.ndarray, float]:
-    """Return noisy values and their standard deviation."""
-    release = mechanisms.gaussian(
-        on_grid(table, STEP),
-        l2_sensitivity=grid_sensitivity(sensitivity, table.size, STEP),
-        part="measurement",
-        mu_squared=mu_squared,
-        label=label,
-    )
-    return release.values * STEP, release.sigma * STEP
+    A unit's rows weigh `STEPS` together at most, all the same: so it moves a table by no more in L1, nor in L2.
+    """
+    apart = rows.chosen(np.flatnonzero(rows.codes[target] != common))
+    return contingency_tables(apart.codes, marginals, row_weights(apart.units()[0]))
 
 
 def _as_rows(

@@ -33,7 +33,7 @@ AT_ONCE = 1 << 17  # rows that are scored at once; bounds memory (own)
 
 
 @dataclass(frozen=True, eq=False)
-class Label:
+class PositiveLabel:
     """What makes a row a positive one; a function of the synthetic rows.
 
     Attributes:
@@ -94,7 +94,7 @@ class Scores:
 
     label: str = ""
     positive: str = ""
-    labels: Label | None = None
+    labels: PositiveLabel | None = None
     ranking: Ranking | None = None
     bins: int = 1
     predicted: np.ndarray = field(default_factory=lambda: np.zeros(1))
@@ -180,17 +180,17 @@ def _features(codes: np.ndarray, used: list[int]) -> np.ndarray:
     return codes[used].T.astype(np.float32)
 
 
-def _labels(inputs: PaidInputs, name: str, attribute: int) -> tuple[Label, str]:
+def _labels(inputs: PaidInputs, name: str, attribute: int) -> tuple[PositiveLabel, str]:
     """Return what makes a row a positive one, and what it means; chosen on synthetic rows."""
     facts, fake = inputs.data.attributes[attribute], inputs.synthetic[attribute]
     if facts.ordered:
         middle = int(np.median(fake)) if len(fake) else 0
-        return Label(attribute, middle, above=True), "above the synthetic median"
+        return PositiveLabel(attribute, middle, above=True), "above the synthetic median"
     counts = np.bincount(fake, minlength=facts.size)
     order = np.argsort(-counts, kind="stable")
     chosen = int(order[1]) if len(order) > 1 and counts[order[1]] > 0 else int(order[0])
     texts = inputs.texts_of(name)
-    return Label(attribute, chosen, above=False), texts[min(chosen, len(texts) - 1)]
+    return PositiveLabel(attribute, chosen, above=False), texts[min(chosen, len(texts) - 1)]
 
 
 def utility_findings(

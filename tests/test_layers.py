@@ -118,6 +118,7 @@ MAY_IMPORT = {
     # an institution's acts; then HTTP around them, which sees neither a table nor a mechanism
     "service": RECIPIENT
     | {"logins", "extras", "interrupts", "ledger", "generators", "findings", "policy", "pipeline", "release"}
+    | {"hierarchies"}
     | {"approvals", "editions", "editions.publishing", "pages", "transparency"}
     | {"report.explain_epsilon", "report.format_numbers"},
     "service.web": BASE | {"service", "approvals", "pages", "pages.templates"},

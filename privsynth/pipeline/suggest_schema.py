@@ -9,14 +9,13 @@ from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
-from privsynth.audit.disclosure.pii_patterns import HIPAA, kind_of_name, words_of
 from privsynth.codecs.column_facts import ColumnFacts, Hints, declared_facts, exact_facts
 from privsynth.codecs.parse import Categories
 from privsynth.codecs.parsed_table import grid_values, parse_table
 from privsynth.errors import ConfigError, Option
-from privsynth.hierarchies.proposals import proposed
 from privsynth.pipeline.inputs import completed_schema
 from privsynth.pipeline.linked.suggest import draft_linked_schema
+from privsynth.pipeline.proposals import notes
 from privsynth.pipeline.public_names import refuse_values_for_names
 from privsynth.schema.code_names import names_codes
 from privsynth.schema.definition import Column, Schema
@@ -65,11 +64,11 @@ def draft_schema(source: str, options: dict[str, Any], *, observe: bool, header_
         refuse_values_for_names(opened.names, opened.label)
     blanks, _ = completed_schema(Schema(columns={name: Column() for name in opened.names}), opened)
     if not observe:
-        return dump_schema(blanks, comment=_BLANKS, notes=_proposals(blanks))
+        return dump_schema(blanks, comment=_BLANKS, notes=notes(blanks))
     with Workspace(privsynth_home()) as workspace:
         table, _ = read_table(opened, workspace)
         columns = {name: _suggest(table, name, blanks.column(name)) for name in table.names}
-    return dump_schema(Schema(columns=columns), comment=_OBSERVED, notes=_proposals(blanks))
+    return dump_schema(Schema(columns=columns), comment=_OBSERVED, notes=notes(blanks))
 
 
 def draft_preset(source: str, preset: LinkedSchema, options: dict[str, Any]) -> str:
@@ -96,7 +95,7 @@ def _draft_of_tables(linked: LinkedSource, dataset: str, *, observe: bool, heade
     for source in linked.tables().values():
         if not header_is_public:
             refuse_values_for_names(source.names, source.label)
-    return draft_linked_schema(linked, _proposals, dataset)
+    return draft_linked_schema(linked, notes, dataset)
 
 
 def _called(source: str) -> str:
@@ -105,41 +104,6 @@ def _called(source: str) -> str:
         return unquote(urlsplit(source).path.strip("/").rpartition("/")[2].partition(".")[0])
     prefix, colon, rest = source.partition(":")
     return Path(rest if colon and prefix.isalnum() else source).resolve().name.partition(".")[0]
-
-
-def _proposals(schema: Schema) -> dict[str, str]:
-    """Return column -> the hierarchy that its name suggests, for a person to confirm.
-
-    Args:
-      schema: what the source states; nothing in it depends on a row.
-    """
-    open_ = {name for name, column in schema.columns.items() if column.kind in (None, "categorical", "integer", "id")}
-    found = {name: proposal for name in schema.columns if name in open_ and (proposal := proposed(name)) is not None}
-    found = {name: proposal for name, proposal in found.items() if schema.column(name).hierarchy is None}
-    notes = {name: f"hierarchy: {hierarchy}    (if it holds {when})" for name, (hierarchy, when) in found.items()}
-    silent = [name for name, column in schema.columns.items() if column.kind is None and name not in found]
-    return notes | {name: note for name in silent if (note := _identifier(name)) is not None}
-
-
-# Kind of identifier that a name suggests -> the kind of column whose cells are neither learned nor released.
-_UNREAD = {
-    "name": "name", "phone": "phone", "fax": "phone", "email": "email", "ssn": "national_id", "record": "id",
-    "plan": "id", "account": "id", "licence": "id", "vehicle": "id", "device": "id", "url": "text", "ip": "id",
-    "biometric": "text", "photo": "text", "other": "id",
-}  # fmt: skip
-
-
-def _identifier(name: str) -> str | None:
-    """Return the line that proposes a kind for a column that its name makes an identifier of persons; None for others.
-
-    Dates and places are modelled: they are no identifiers by themselves.
-    """
-    suggested = kind_of_name(name) or ""
-    if suggested not in _UNREAD:
-        return None
-    part = next((word for word in ("first", "last") if suggested == "name" and word in words_of(name)), "")
-    kind = f"{part}_name" if part else _UNREAD[suggested]
-    return f"kind: {kind}    (if it holds {HIPAA[suggested].partition(') ')[2]}; no cell is then learned or released)"
 
 
 def _suggest(table: Table, name: str, stated: Column) -> Column:

@@ -147,7 +147,7 @@ class Column(BaseModel):
         if value is None:
             return None
         if not isinstance(value, list | tuple):
-            raise ValueError("must be a list")
+            raise ValueError("must be a list" + ("; name the hierarchy that is meant" if value == "hierarchy" else ""))
         return tuple(_category_text(item) for item in value)
 
     @model_validator(mode="before")

@@ -230,7 +230,7 @@ def dump_schema(schema: Schema, *, comment: str = "", notes: Mapping[str, str] |
         }
     head = "".join(f"# {line}\n" if line else "#\n" for line in comment.splitlines())
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110)
-    return head + (_noted(text, list(schema.columns), notes) if notes else text)
+    return head + (with_notes(text, list(schema.columns), notes) if notes else text)
 
 
 def with_whole_numbers(data: Any) -> Any:
@@ -242,8 +242,8 @@ def with_whole_numbers(data: Any) -> Any:
     return int(data) if isinstance(data, float) and data.is_integer() and abs(data) < EXACT else data
 
 
-def _noted(text: str, names: Sequence[str], notes: Mapping[str, str]) -> str:
-    """Return the YAML of a schema with a comment above some columns."""
+def with_notes(text: str, names: Sequence[str], notes: Mapping[str, str]) -> str:
+    """Return the YAML of a schema of one table with a comment above some of its columns, which are all named."""
     lines = text.splitlines(keepends=True)
     at = lines.index("columns:\n") + 1
     found = lines[:at]

@@ -78,6 +78,8 @@ MATRIX = (
     Privilege(GET, "/sources", Act.SEE_SOURCES),
     Privilege(POST, "/sources", Act.REGISTER_SOURCE, _SOURCE),
     Privilege(GET, "/sources/{source_id}", Act.SEE_SOURCES),
+    Privilege(GET, "/sources/{source_id}/columns", Act.SEE_SOURCES),
+    Privilege(POST, "/sources/{source_id}/columns", Act.REGISTER_SOURCE),
     Privilege(POST, "/sources/{source_id}/schema", Act.REGISTER_SOURCE, {"declared": "x"}),
     Privilege(POST, "/sources/{source_id}/retire", Act.RETIRE_SOURCE),
     Privilege(POST, "/sources/upload", Act.REGISTER_SOURCE),
@@ -162,6 +164,8 @@ MATRIX = (
     Privilege(GET, "/api/v1/sources", Act.SEE_SOURCES),
     Privilege(POST, "/api/v1/sources", Act.REGISTER_SOURCE, _SOURCE),
     Privilege(GET, "/api/v1/sources/{source_id}", Act.SEE_SOURCES),
+    Privilege(GET, "/api/v1/sources/{source_id}/columns", Act.SEE_SOURCES),
+    Privilege(PUT, "/api/v1/sources/{source_id}/columns", Act.REGISTER_SOURCE, {"columns": []}),
     Privilege(PUT, "/api/v1/sources/{source_id}/schema", Act.REGISTER_SOURCE, {"text": "x"}),
     Privilege(POST, "/api/v1/sources/{source_id}/retire", Act.RETIRE_SOURCE),
     Privilege(

@@ -55,9 +55,33 @@ class Day(Walk):
         page.locator("#upload-dataset").fill("admissions")
         page.locator("#upload-file").set_input_files(table)
         self.press(page, "Send and register")
-        page.get_by_label("Schema (YAML)").fill(yaml.safe_dump(schema()))
+        page.locator("summary").click()
+        page.get_by_label("Schema (YAML)").fill(yaml.safe_dump(schema(), sort_keys=False))
         self.press(page, "Save")
+        self.declare_by_keyboard(page)
         self.go(page, "/sources")
+
+    def declare_by_keyboard(self, page) -> None:
+        """Correct a column with the keyboard alone: first wrongly, and then where the sentence leads."""
+        tab_to(page, "a[href$='/columns']")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/columns")
+        self.look(page)
+        tab_to(page, "#c3-minimum")
+        self.type_and_send(page, "200")
+        assert "Minimum is above maximum." in page.locator("#c3-minimum-why").inner_text()
+        tab_to(page, "a[href='#c3-minimum']")
+        page.keyboard.press("Enter")
+        assert page.locator("#c3-minimum:focus").count()
+        self.type_and_send(page, "16")
+        assert "Saved." in page.content()
+
+    def type_and_send(self, page, text: str) -> None:
+        page.keyboard.press("Control+A")
+        page.keyboard.type(text)
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
+        self.look(page)
 
     def submit(self) -> str:
         """Plan with the mouse, submit by the keyboard; return the path of the run."""

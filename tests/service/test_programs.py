@@ -37,6 +37,8 @@ TWINS = {
     "GET /sources": "GET /api/v1/sources",
     "POST /sources": "POST /api/v1/sources",
     "GET /sources/{source_id}": "GET /api/v1/sources/{source_id}",
+    "GET /sources/{source_id}/columns": "GET /api/v1/sources/{source_id}/columns",
+    "POST /sources/{source_id}/columns": "PUT /api/v1/sources/{source_id}/columns",
     "POST /sources/{source_id}/schema": "PUT /api/v1/sources/{source_id}/schema",
     "POST /sources/{source_id}/retire": "POST /api/v1/sources/{source_id}/retire",
     "POST /sources/upload": "POST /api/v1/sources/upload",
@@ -183,6 +185,17 @@ def test_the_same_source_is_registered_once(institution, tmp_path):
     assert first.json() == same.json()
     assert boss("POST", "/sources/upload", params=query, content=b"a,b\n1,3\n").status_code == 422
     assert len(list((at.service.folder / "uploads").iterdir())) == 1
+
+
+def test_a_program_says_how_a_file_that_it_sends_is_read(institution, tmp_path):
+    at = desk(institution, tmp_path)
+    boss = Client(institution, "ada", at.admin)
+    query = {"name": "Sent", "dataset": "sent", "file_name": "t.csv", "encoding": "cp1252", "delimiter": ";"}
+    sent = boss("POST", "/sources/upload", params=query, content="Größe;b\n1;2\n".encode("cp1252"))
+    assert (sent.status_code, sent.json()["options"]) == (201, {"encoding": "cp1252", "delimiter": ";"})
+    assert "Größe:" in sent.json()["text"]
+    query |= {"name": "Others", "encoding": "none such"}
+    assert boss("POST", "/sources/upload", params=query, content=b"a;b\n").status_code == 422
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from privsynth.remote.connection import Connection
 SERVER = ("--server", "http://127.0.0.1:9")
 RUN = "run-0123456789abcdef"
 SCHEDULED = "--epsilon 0.3 --every month --first 2027-01-31 --at 06:00"
-# Name of an operation -> the words of a command that asks for it. FILE is there, NEW is not.
+# Name of an operation -> the words of a command that asks for it. FILE and SCHEMA are there, NEW is not.
 COMMANDS = {
     "me": "me",
     "overview": "overview",
@@ -38,7 +38,9 @@ COMMANDS = {
     "register_source": "sources register new a.csv --dataset d --columns a,b",
     "declare_schema": "sources declare wards FILE",
     "retire_source": "sources retire 3",
-    "upload_source": "sources upload FILE --name new --dataset d",
+    "source_columns": "sources columns wards",
+    "declare_columns": "sources declare-columns wards SCHEMA",
+    "upload_source": "sources upload FILE --name n --dataset d --encoding ascii --delimiter ; --sheet s --columns a",
     "plan": "plan wards --epsilon 1 --unit row",
     "submit": "synthesize wards --epsilon 1 --purpose p --rows 9 --from-last-release --anyway",
     "runs": "runs list --state published",
@@ -122,9 +124,13 @@ def asked(monkeypatch, tmp_path):
     words: list[str] = []
     there = tmp_path / "there.csv"
     there.write_text("a: b\n")
+    declared = tmp_path / "declared.yaml"
+    declared.write_text("unit: row\ncolumns: {admitted: {kind: date, minimum: 2024-01-01}, ward: }\n")
 
     def ask(line: str):
-        words[:] = [str({"FILE": there, "NEW": tmp_path / "new"}.get(word, word)) for word in line.split()]
+        words[:] = [
+            str({"FILE": there, "SCHEMA": declared, "NEW": tmp_path / "new"}.get(word, word)) for word in line.split()
+        ]
         done = CliRunner().invoke(main, [*SERVER, *words], env={"PRIVSYNTH_PASSPHRASE": PASSPHRASE})
         assert "that was it" in done.output, (line, done.output)
         (request,) = seen

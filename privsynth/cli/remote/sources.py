@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,13 +81,17 @@ def register(name: str, place: str, dataset: str, database: bool, table: str | N
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--name", required=True, help="What people call the source.")
 @click.option("--dataset", required=True, metavar="NAME", help="Its name in the budget ledger.")
+@click.option("--encoding", metavar="NAME", help="Encoding of a text file, unless it is UTF-8.")
+@click.option("--delimiter", metavar="CHAR", help="Delimiter of a CSV file, or the word tab.")
+@click.option("--sheet", metavar="NAME", help="Sheet of a workbook.")
+@click.option("--columns", metavar="A,B,C", help="Read only these columns, in this order.")
 @json_option
-def upload(file: Path, name: str, dataset: str) -> None:
+def upload(file: Path, name: str, dataset: str, **options: str | None) -> None:
     """Send a FILE to the service, where it becomes a source. The same again is the source that is there.
 
     Example: privsynth --server https://privsynth.example.org sources upload a.csv --name a --dataset admissions
     """
-    query = {"name": name, "dataset": dataset, "file_name": file.name}
+    query = {"name": name, "dataset": dataset, "file_name": file.name, **options}
     try:
         with file.open("rb") as content:
             found = connected().send("POST", "/sources/upload", params=query, content=content)
@@ -107,6 +112,55 @@ def declare(source: str, schema: Path) -> None:
     found = the_source(asked, source)
     asked.send("PUT", f"/sources/{found['id']}/schema", {"text": text_of(schema)})
     say(f"Declared what {schema} says about {found['name']}.")
+
+
+@command.command()
+@click.argument("source")
+@json_option
+def columns(source: str) -> None:
+    """List what is declared about each column of a SOURCE, and what the name of a column alone suggests.
+
+    Example: privsynth --server https://privsynth.example.org sources columns admissions
+    """
+    asked = connected()
+    found = asked.get(f"/sources/{the_source(asked, source)['id']}/columns")
+    print_rows(found["columns"], ("column", "declared", "suggested by its name"), _column_row)
+
+
+@command.command("declare-columns")
+@click.argument("source")
+@click.argument("schema", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def declare_columns(source: str, schema: Path) -> None:
+    """Replace what is declared about the columns of a SOURCE that SCHEMA, a file in YAML, names; the others stay.
+
+    Example: privsynth --server https://privsynth.example.org sources declare-columns admissions ward.yaml
+    """
+    from privsynth.schema.files import read_schema_file
+
+    data = read_schema_file(schema)
+    tables = data.get("tables", {"": data}) if isinstance(data, dict) else None
+    if not isinstance(tables, dict) or not all(isinstance(part, dict) for part in tables.values()):
+        raise ConfigError(f"{schema} is no schema: it must hold 'columns', or 'tables' with columns in each")
+    sent = {
+        "columns": [
+            {"table": table, "name": name, "declared": declared or {}}
+            for table, part in tables.items()
+            for name, declared in (part.get("columns") or {}).items()
+        ],
+        "about": {key: value for key, value in data.items() if key not in ("tables", "columns")},
+    }  # fmt: skip
+    asked = connected()
+    found = the_source(asked, source)
+    as_json = json.loads(json.dumps(sent, default=str))  # dates of YAML are texts of JSON
+    asked.send("PUT", f"/sources/{found['id']}/columns", as_json)
+    say(f"Declared what {schema} says about columns of {found['name']}.")
+
+
+def _column_row(one: dict[str, Any]) -> tuple[Any, ...]:
+    declared = ", ".join(f"{key} {value}" for key, value in one["declared"].items())
+    proposal = one["proposal"]
+    suggested = f"{proposal['key']} {proposal['value']}, if it holds {proposal['when']}" if proposal else ""
+    return f"{one['table']}.{one['name']}" if one["table"] else one["name"], declared, suggested
 
 
 @command.command()

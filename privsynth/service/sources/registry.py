@@ -20,6 +20,7 @@ from privsynth.service.store.runs import SourceRow
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,78}[A-Za-z0-9])?")
 NAME_TAKEN = "there is already a source of that name; retired ones keep theirs"
+CHANGED_MEANWHILE = "what is declared about this source was changed meanwhile: open it again, so that nothing is lost"
 # How a source is read: what the command line knows but for `query` and `views`, which could name other places.
 READ_BY = ("table", "sheet", "delimiter", "encoding", "columns")
 # Kind of a place -> what it may be read as, where its suffix does not say so; and schemas that ship for them.
@@ -177,9 +178,24 @@ def declare_schema(service: Service, caller: Caller, source_id: int, text: str) 
     caller.require(Act.REGISTER_SOURCE)
     text = text.replace("\r\n", "\n")
     declared_schema(text)
+    return replace_schema(service, caller, source_id, text)
+
+
+def replace_schema(
+    service: Service, caller: Caller, source_id: int, text: str, *, before: str | None = None
+) -> SourceRow:
+    """Store what is declared about a source, which was found in order, and return the source.
+
+    Args:
+      before: what was declared when this was decided; None where it does not matter.
+    Raises:
+      InputError: there is no such source, it is retired, or something else is declared by now.
+    """
     now = service.now()
     with service.database.writing() as session:
         source = known_source(session.get(SourceRow, source_id))
+        if before not in (None, source.schema):
+            raise InputError(CHANGED_MEANWHILE)
         source.schema = text
         record(session, "declare_schema", f"source {source_id}", person_id=caller.person_id, at=now)
     return source

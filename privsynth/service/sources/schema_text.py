@@ -21,9 +21,7 @@ def declared_schema(text: str) -> Schema | LinkedSchema:
     Raises:
       SchemaError: it is none, is too long, or names a file, which would be one of the service's machine.
     """
-    if len(text) > LONGEST:
-        raise SchemaError("this schema is too long")
-    data = loads(text.encode(), what="the schema", error=SchemaError).value
+    data = parsed_text(text)
     if data is None:
         return Schema()
     if any(True for _ in _files(data)):
@@ -31,6 +29,17 @@ def declared_schema(text: str) -> Schema | LinkedSchema:
     if isinstance(data, dict) and "tables" in data:
         return linked_schema_from(data, "the schema")
     return schema_from(data, "the schema")
+
+
+def parsed_text(text: str) -> Any:
+    """Return the data of a text, which may be none of a schema; None where it is empty.
+
+    Raises:
+      SchemaError: it is no YAML, or too long.
+    """
+    if len(text) > LONGEST:
+        raise SchemaError("this schema is too long")
+    return loads(text.encode(), what="the schema", error=SchemaError).value
 
 
 def _files(data: Any) -> Iterator[str]:

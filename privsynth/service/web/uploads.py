@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
@@ -57,6 +57,17 @@ async def upload_form(request: Request, service: ServiceHere, caller: Visitor) -
     return RedirectResponse(f"/sources/{source.id}", 303)
 
 
+def _read_by(
+    encoding: Annotated[str, Query(max_length=40, description="Encoding of a text file; empty: utf-8.")] = "",
+    delimiter: Annotated[str, Query(max_length=3, description="Of a CSV file: one character, or the word tab.")] = "",
+    sheet: Annotated[str, Query(max_length=200, description="Sheet of a workbook.")] = "",
+    columns: Annotated[str, Query(max_length=9000, description="Only these columns, separated by commas.")] = "",
+) -> dict[str, str]:
+    """Return how a file that is sent is to be read, by `UPLOAD_OPTIONS`."""
+    told = {"sheet": sheet, "columns": columns, "encoding": encoding, "delimiter": delimiter}
+    return {name: text.strip() for name, text in told.items() if text.strip()}
+
+
 @api.post("/sources/upload", operation_id="upload_source", status_code=201, openapi_extra=_BODY)
 async def upload_facts(
     request: Request,
@@ -65,10 +76,11 @@ async def upload_facts(
     name: Annotated[str, Query(min_length=1, max_length=80)],
     dataset: Annotated[str, Query(min_length=1, max_length=200, description="Its name in the ledger.")],
     file_name: Annotated[str, Query(min_length=1, max_length=200, description="Its suffix says what it is.")],
+    read_by: Annotated[dict[str, str], Depends(_read_by)],
 ) -> SourceFacts:
     """Register the file in the body of the request as a source; only the names of its columns are read."""
     with Upload(service, caller, file_name) as upload:
         async for part in request.stream():
             await run_in_threadpool(upload.write, part)
-        new = NewSource(name=name.strip(), dataset=dataset.strip(), kind="upload", place="")
+        new = NewSource(name=name.strip(), dataset=dataset.strip(), kind="upload", place="", options=read_by)
         return facts_of(await run_in_threadpool(upload.keep, new))

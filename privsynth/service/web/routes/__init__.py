@@ -19,6 +19,7 @@ from privsynth.service.web.routes import (
 )
 from privsynth.service.web.routes.elsewhere import signing
 from privsynth.service.web.routes.lifecycle import erasure, retention
+from privsynth.service.web.routes.schemas import columns
 
 ROUTERS = (
     sign_in.router,
@@ -26,6 +27,8 @@ ROUTERS = (
     people.api,
     sources.router,
     sources.api,
+    columns.router,
+    columns.api,
     runs.router,
     runs.api,
     decisions.router,

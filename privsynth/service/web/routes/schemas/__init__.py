@@ -1,0 +1,1 @@
+"""What is declared about sources, column by column."""

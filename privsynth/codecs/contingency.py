@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
+from itertools import combinations
 
 import numpy as np
 
@@ -18,7 +20,11 @@ from privsynth.codecs.encoded_table import CodedRows, Encoded
 from privsynth.parallel import threads
 
 JOINED = 3  # codes a group, on average, from which a code book gives a coarse marginal: below, little would be gained
-LEAST_ROWS, MOST_ROWS = 1 << 15, 1 << 20  # rows counted at once: few, for the processor's cache; more for large tables
+LEAST_ROWS, MOST_ROWS = 1 << 16, 1 << 20  # rows counted at once: few, for the processor's cache; more for large tables
+MOST_JOINT = 1 << 15  # entries of a table that is counted for several: it stays in a processor's cache (measured)
+JOINT_ROWS = 1 << 16  # from which joint tables pay: with fewer rows, their zeros cost as much (measured)
+MOST_COLUMNS = 16  # of a joint table: bounds how many subsets are looked at (own)
+MOST_ENTRIES = 1 << 24  # of joint tables that are counted in one pass: 128 MiB of int64 (own)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,39 +86,135 @@ def contingency_tables(
 ) -> list[np.ndarray]:
     """Return the exact int64 table of each marginal. Private.
 
-    Rows are taken a few at a time, few enough for the processor's cache, and each coarse column is made once for all
-    marginals that need it: cost grows linearly with rows, memory does not grow with them. Threads share the
+    To count a row costs about the same in any table of up to `MOST_JOINT` entries, so marginals are summed out of joint
+    tables over several attributes (docs/adr/0011-counting-in-joint-tables.md). Rows are taken a few at a time, few
+    enough for the processor's cache: cost grows linearly with rows, memory does not grow with them. Threads share the
     parts; whole numbers add up to the same in any order.
 
     Args:
       codes: (attributes, n).
       weight: (n,) whole numbers that sum to less than 2^53, how much each row counts; one each if None.
     """
-    columns: dict[tuple[int, bytes], int] = {}
-    seen: list[tuple[int, np.ndarray | None]] = []  # attribute, and its groups if they are not the codes themselves
-    used = []
-    for marginal in marginals:
-        places = []
+    columns = _Columns()
+    wanted = [columns.places(marginal) for marginal in marginals]
+    at_most = MOST_JOINT if codes.shape[1] >= JOINT_ROWS else 0
+    joints = _joint_tables_kept(tuple(map(frozenset, wanted)), tuple(columns.sizes), at_most=at_most)
+    tables: dict[frozenset[int], np.ndarray] = {}
+    for some in _few_entries(list(joints), columns.sizes):
+        for joint, counts in zip(some, _count(codes, columns, some, weight), strict=True):
+            for table in joints[joint]:
+                others = tuple(axis for axis, place in enumerate(joint) if place not in table)
+                tables[table] = counts.sum(axis=others)
+    return [_as_asked(tables[frozenset(places)], places, columns.sizes) for places in wanted]
+
+
+class _Columns:
+    """The columns that tables are over, each an attribute in some groups: once for all tables that need it."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self._place: dict[tuple[int, bytes], int] = {}
+        self._made: list[tuple[int, np.ndarray | None]] = []  # without groups if they are the codes themselves
+
+    def places(self, marginal: Marginal) -> tuple[int, ...]:
+        """Return the columns of a marginal."""
         for key, group, size in zip(marginal.key, marginal.groups, marginal.shape, strict=True):
-            if key not in columns:
-                columns[key] = len(seen)
+            if key not in self._place:
+                self._place[key] = len(self.sizes)
                 plain = size == len(group) and np.array_equal(group, np.arange(size))
-                seen.append((key[0], None if plain else group.astype(np.int64)))
-            places.append(columns[key])
-        used.append(places)
-    totals = [np.zeros(marginal.size, dtype=np.int64) for marginal in marginals]
-    largest = max((marginal.size for marginal in marginals), default=0)
-    at_once = int(np.clip(4 * largest, LEAST_ROWS, MOST_ROWS))
+                self._made.append((key[0], None if plain else group.astype(np.uint16)))
+                self.sizes.append(size)
+        return tuple(self._place[key] for key in marginal.key)
+
+    def of_rows(self, place: int, part: np.ndarray) -> np.ndarray:
+        """Return (n,) a column of (attributes, n) codes."""
+        attribute, group = self._made[place]
+        return part[attribute].astype(np.uint16, copy=False) if group is None else group[part[attribute]]
+
+
+def joint_tables(
+    wanted: Iterable[frozenset[int]], sizes: Sequence[int], *, at_most: int
+) -> dict[tuple[int, ...], list[frozenset[int]]]:
+    """Return joint tables, each with its columns from large to small, and the wanted tables to sum out of it.
+
+    Greedy: a joint table begins as the largest table that is left, and takes the column that completes most others, of
+    those the smallest, as long as it has at most `at_most` entries.
+
+    Args:
+      wanted: the columns of each table.
+      sizes: of the columns.
+    """
+    left = dict.fromkeys(sorted(wanted, key=lambda table: (-_entries(table, sizes), sorted(table))))
+    completing: dict[frozenset[int], set[int]] = defaultdict(set)  # all columns of a table but one: that one
+    for table in left:
+        for column in table:
+            completing[table - {column}].add(column)
+    lengths = {len(table) for table in left}
+    found = {}
+    while left:
+        joint = next(iter(left))
+        while len(joint) < MOST_COLUMNS and (room := at_most // _entries(joint, sizes)) > 1:
+            subsets = _subsets(joint, {length - 1 for length in lengths})
+            completes = Counter(column for some in subsets for column in completing.get(some, ()))
+            fitting = [column for column in completes if column not in joint and sizes[column] <= room]
+            if not fitting:
+                break
+            joint |= {max(fitting, key=lambda column: (completes[column], -sizes[column], -column))}
+        covered = [table for table in _subsets(joint, lengths) if table in left]
+        for table in covered:
+            del left[table]
+            for column in table:
+                completing[table - {column}].discard(column)
+        found[_largest_first(joint, sizes)] = covered
+    return found
+
+
+_joint_tables_kept = lru_cache(maxsize=8)(joint_tables)  # partitions one after the other ask for the same tables
+
+
+def _subsets(columns: frozenset[int], lengths: Iterable[int]) -> Iterator[frozenset[int]]:
+    return (frozenset(some) for length in lengths for some in combinations(columns, length))
+
+
+def _entries(columns: Iterable[int], sizes: Sequence[int]) -> int:
+    return math.prod(sizes[column] for column in columns)
+
+
+def _largest_first(columns: Iterable[int], sizes: Sequence[int]) -> tuple[int, ...]:
+    return tuple(sorted(columns, key=lambda column: (-sizes[column], column)))
+
+
+def _few_entries(joints: Sequence[tuple[int, ...]], sizes: Sequence[int]) -> Iterator[list[tuple[int, ...]]]:
+    """Yield joint tables that are counted in one pass: so many that they fit into memory together."""
+    some: list[tuple[int, ...]] = []
+    for joint in joints:
+        if some and sum(_entries(other, sizes) for other in (*some, joint)) > MOST_ENTRIES:
+            yield some
+            some = []
+        some.append(joint)
+    if some:
+        yield some
+
+
+def _count(
+    codes: np.ndarray, columns: _Columns, joints: Sequence[tuple[int, ...]], weight: np.ndarray | None
+) -> list[np.ndarray]:
+    """Return the exact int64 table of each joint table, in one pass over the rows. Private."""
+    shapes = [tuple(columns.sizes[place] for place in joint) for joint in joints]
+    totals = [np.zeros(math.prod(shape), dtype=np.int64) for shape in shapes]
+    at_once = int(np.clip(4 * max(len(total) for total in totals), LEAST_ROWS, MOST_ROWS))
+    needed = sorted({place for joint in joints for place in joint})
     adding = threading.Lock()
 
     def count(start: int) -> None:
         part = codes[:, start : start + at_once]
         of = None if weight is None else weight[start : start + at_once]
-        made = [part[a].astype(np.int64) if group is None else group[part[a]] for a, group in seen]
-        for marginal, places, total in zip(marginals, used, totals, strict=True):
-            index = made[places[0]]
-            for place, size in zip(places[1:], marginal.shape[1:], strict=True):
-                index = index * size
+        made = {place: columns.of_rows(place, part) for place in needed}
+        for joint, shape, total in zip(joints, shapes, totals, strict=True):
+            # The narrowest type that holds an entry's number: the processor then calculates more of them at once.
+            index = made[joint[0]].astype(np.min_scalar_type(len(total) - 1))
+            for place, size in zip(joint[1:], shape[1:], strict=True):
+                index *= index.dtype.type(size)
                 index += made[place]
             found = np.bincount(index, weights=of, minlength=len(total)).astype(np.int64, copy=False)
             with adding:
@@ -121,7 +223,13 @@ def contingency_tables(
     parts = range(0, codes.shape[1], at_once)
     with threads(len(parts)) as run:
         run(count, parts)
-    return [total.reshape(marginal.shape) for marginal, total in zip(marginals, totals, strict=True)]
+    return [total.reshape(shape) for total, shape in zip(totals, shapes, strict=True)]
+
+
+def _as_asked(table: np.ndarray, places: tuple[int, ...], sizes: Sequence[int]) -> np.ndarray:
+    """Return a table with its axes in the order of a marginal; in memory too, since sums of floats follow that."""
+    now = _largest_first(places, sizes)
+    return np.ascontiguousarray(table.transpose([now.index(place) for place in places]))
 
 
 def full_marginal(sizes: Sequence[int], attributes: tuple[int, ...]) -> Marginal:

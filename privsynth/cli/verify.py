@@ -39,7 +39,7 @@ def verify(
     dataset: str | None,
     list_file: Path | None,
     roots_file: Path | None,
-    folder: Path | None,
+    place: str | None,
     log_key: str | None,
     record: bool,
     as_json: bool,
@@ -62,8 +62,9 @@ def verify(
     With --timestamp-root, the release has to carry a time token of an authority whose certificate is in that file, and
     the time is printed; so is that of each decision, or that it has none. A token over other bytes is refused.
 
-    With --log, a folder or the public part of one, the log has to hold that the release was made, by the key that
-    signed it, and must not hold that it was revoked (exit code 9); a log that was changed or rolled back is refused.
+    With --log, a folder, the public part of one, or an https address of that part, the log has to hold that the release
+    was made, by the key that signed it, and must not hold that it was revoked (exit code 9); a log that was changed or
+    rolled back is refused. Of an address, what is fetched is checked in the same way, and nothing is sent.
 
     Example: privsynth verify out/public --keyring st-mary.json --kind public --dataset admissions
     """
@@ -73,7 +74,7 @@ def verify(
     from privsynth.strict.time import to_text
 
     if is_statement(path):
-        others = (kind, dataset, list_file, roots_file, folder, log_key, record or None)
+        others = (kind, dataset, list_file, roots_file, place, log_key, record or None)
         if any(option is not None for option in others):
             raise ConfigError("a statement of a service is checked by keyrings alone; leave out what is for releases")
         click.echo(notice_said(path, keyrings_of(keyring_files), as_json=as_json))
@@ -102,7 +103,7 @@ def verify(
     answer = None if list_file is None else _asked(list_file, release, keyrings, now)
     told["revocations"] = None if answer is None else answer.to_json()
     text += f"\n{_revocation(answer, release.holder)}"
-    told["log"], line = log_said(release, folder, log_key, record=record, now=now)
+    told["log"], line = log_said(release, place, log_key, record=record, now=now)
     text += line
     click.echo(json.dumps({"verified": True, **told}, indent=2) if as_json else text)
 

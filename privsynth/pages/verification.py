@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from html import escape
 
 from privsynth.pages.templates import templates_dir
 from privsynth.signing.keyring import Keyring
@@ -21,16 +22,20 @@ SCRIPTS = (
     "root.js",
     "page.js",
 )  # each uses those before it
-PLACES = ("script_hash", "style_hash", "style", "keyring", "root", "script")
+LOG_LINE = """
+<li>Whether the release was entered in the log of who signed it, and what became of it since, the command line says:
+privsynth verify --log {0} (<a href="{0}/checkpoint">checkpoint</a>, <a href="{0}/key">key</a>).</li>"""
+PLACES = ("script_hash", "style_hash", "style", "log", "keyring", "root", "script")
 
 
-def verify_page(keyring: Keyring | None = None, root: PublicKey | None = None) -> str:
+def verify_page(keyring: Keyring | None = None, root: PublicKey | None = None, log: str = "") -> str:
     """Return the page: self-contained, without a request to anywhere, the same bytes for the same keyring.
 
     Args:
       keyring: to be built in; the page then needs no other. It must reach readers by another way than releases do,
         as a keyring must.
       root: to be built in; the page then takes only keyrings that it signed.
+      log: the address of the log of releases, for a link; "" for none.
     """
     folder = templates_dir() / "verify"
     style = (folder / "page.css").read_text(encoding="utf-8")
@@ -43,6 +48,7 @@ def verify_page(keyring: Keyring | None = None, root: PublicKey | None = None) -
         "keyring": "" if keyring is None else keyring.to_json().decode("ascii").replace("<", "\\u003c"),
         "root": "" if root is None else root.to_base64(),
         "script": script,
+        "log": LOG_LINE.format(escape(log)) if log else "",
     }
     page = (folder / "page.html").read_text(encoding="utf-8")
     for place in PLACES:

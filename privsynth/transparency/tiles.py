@@ -12,6 +12,7 @@ over them. Source: C2SP tlog-tiles (https://c2sp.org/tlog-tiles).
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from privsynth.transparency.merkle import HASH_BYTES, levels
 
 WIDTH = 256  # entries of a bundle, hashes of a tile
 _LENGTH = 2  # bytes before an entry
+_NAME = re.compile(r"tile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/){0,5}[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?", re.ASCII)
 MAX_BUNDLE_BYTES = WIDTH * (MAX_ENTRY_BYTES + _LENGTH)  # of a file with entries
 
 
@@ -37,6 +39,33 @@ def tile_path(number: int) -> str:
 def partial_path(number: int, width: int) -> str:
     """Return where a tile is that has `width` of its 256 places filled."""
     return tile_path(number) if width == WIDTH else f"{tile_path(number)}.p/{width}"
+
+
+def names_of(size: int) -> Iterator[str]:
+    """Yield the files, below the public folder, that a checkpoint of this size speaks of."""
+    kinds, whole = ["entries", "0"], size
+    while whole:
+        for number in range(-(-whole // WIDTH)):
+            width = min(WIDTH, whole - number * WIDTH)
+            yield from (f"tile/{kind}/{partial_path(number, width)}" for kind in kinds)
+        whole //= WIDTH
+        kinds = [str(int(kinds[-1]) + 1)]
+
+
+def is_fixed(name: str, size: int) -> bool:
+    """Say whether what a file of this name holds can never change in a log that has come to this size.
+
+    So it is for whatever a checkpoint of that size, or of an earlier one, speaks of. Other names are none of a log, or
+    of files that a writer who dies leaves behind.
+    """
+    found = _NAME.fullmatch(name)
+    if found is None:
+        return False
+    number = int(found[2].replace("x", "").replace("/", ""))
+    width = int(found[3] or WIDTH)
+    there = size if found[1] == "entries" else size // WIDTH ** int(found[1])
+    spelt = f"tile/{found[1]}/{partial_path(number, width)}"  # as the log spells it: no zeros in front, no full part
+    return name == spelt and number * WIDTH + width <= there
 
 
 def bundle_bytes(entries: Sequence[bytes]) -> bytes:

@@ -103,6 +103,9 @@ PAGES_ALONE = {
     "GET /verify.html": "open to everybody",
     "GET /keyring.json": "open to everybody, and JSON",
     "GET /revocations.json": "open to everybody, and JSON",
+    "GET /log/checkpoint": "open to everybody, as readers of logs expect it",
+    "GET /log/key": "open to everybody, as readers of logs expect it",
+    "GET /log/tile/{name:path}": "open to everybody, as readers of logs expect it",
     "GET /api/openapi.json": "describes the API",
 }
 

@@ -22,7 +22,7 @@ SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clie
 NO_PAGES = {
     "/style.css", "/my-key/challenge", "/favicon.svg", "/keyring.json", "/revocations.json",
     "/download/{secret}/release.zip", "/runs/{run_id}/edition.zip", "/retention/certificates/{deletion_id}",
-    "/erasure/{number}", "/sign-in/provider", "/sign-in/answer",
+    "/log/checkpoint", "/log/key", "/log/tile/{name:path}", "/erasure/{number}", "/sign-in/provider", "/sign-in/answer",
 }  # fmt: skip
 
 

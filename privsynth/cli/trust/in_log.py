@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from privsynth.cli.decisions.options import log_in, log_key_option
+from privsynth.cli.trust.fetched_log import fetched_log, is_address
 from privsynth.errors import ConfigError, ReleaseRevoked, VerificationError
 
 if TYPE_CHECKING:
     from privsynth.signing.verification import VerificationResult
+    from privsynth.transparency.log import TransparencyLog
     from privsynth.transparency.state import LogState
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -24,31 +26,42 @@ def in_log_options(command: _Command) -> _Command:
     for option in (
         click.option("--record", is_flag=True, help="Enter in the log that it was verified. The log has to be yours."),
         log_key_option,
-        click.option("--log", "folder", type=click.Path(path_type=Path), help="Folder of the log that has to have it."),
+        click.option("--log", "place", metavar="PLACE", help="Folder or address of the log that has to have it."),
     ):
         command = option(command)
     return command
 
 
 def log_said(
-    release: VerificationResult, folder: Path | None, key_text: str | None, *, record: bool, now: datetime
+    release: VerificationResult, place: str | None, key_text: str | None, *, record: bool, now: datetime
 ) -> tuple[dict[str, Any] | None, str]:
     """Return what a log says of a verified release, for machines and in lines; nothing if no log was named.
 
     Args:
+      place: the log's folder, or its address.
       record: enter in it that the release was verified.
     Raises:
       VerificationError: the log does not have it, or was changed.
       ReleaseRevoked: the log says so.
       LogUnavailable: it cannot be read, or not be written.
     """
-    from privsynth.transparency.entry import LogEntry
-
-    if folder is None:
+    if place is None:
         if record or key_text is not None:
             raise ConfigError("--record and --log-key need the log: name its folder with --log")
         return None, ""
-    log = log_in(folder, key_text)
+    if not is_address(place):
+        return _said_by(log_in(Path(place), key_text), release, record=record, now=now)
+    if record:
+        raise ConfigError("--record needs a log that is yours: name its folder with --log, and not an address")
+    with fetched_log(place) as folder:
+        return _said_by(log_in(folder, key_text), release, record=False, now=now)
+
+
+def _said_by(
+    log: TransparencyLog, release: VerificationResult, *, record: bool, now: datetime
+) -> tuple[dict[str, Any], str]:
+    from privsynth.transparency.entry import LogEntry
+
     state, manifest = log.verify(), release.release or release.manifest
     at = _entered_at(release, manifest, state)
     said = [entry for _, entry in state.about(manifest) if entry.release == manifest]

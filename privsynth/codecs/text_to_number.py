@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import numpy as np
@@ -38,6 +39,11 @@ def read_numbers(values: list[str], *, decimal: str = ".") -> np.ndarray:
     texts = pa.array(values, pa.large_string())
     fits = _fits(texts, _COMMA_NUMBER if decimal == "," else _NUMBER)
     out = np.full(len(values), np.nan)
+    if decimal != ",":
+        plain = pc.utf8_ltrim(texts.filter(pa.array(fits)), characters="+")
+        with suppress(pa.ArrowInvalid):  # correctly rounded too (fast_float); what it refuses is read below
+            out[fits] = plain.cast(pa.float64()).to_numpy(zero_copy_only=False)
+            return out
     for index in np.flatnonzero(fits).tolist():
         text = values[index].replace(".", "").replace(",", ".") if decimal == "," else values[index]
         try:

@@ -13,11 +13,14 @@ import pyarrow.compute as pc
 
 from privsynth.table import Table
 
-_BATCH_ROWS = 50_000  # hashed at once (own): some MB
+_BATCH_ROWS = 200_000  # hashed at once (own): some 20 MB a column of texts that all differ
 _MISSING = "\0missing"
 _EXACT = 2.0**53  # below it every integer is a float of its own (IEEE 754)
-_NUMBER = r"^[+-]?(\d{1,400}(\.\d{0,400})?|\.\d{1,400})([eE][+-]?\d{1,4})?$"  # ASCII digits; longer ones are texts
+_LONG = 400  # digits before or after the point: a longer number is a text
+_NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?$"  # ASCII digits
+_SHORT_NUMBER = r"^[+-]?(\d{1,400}(\.\d{0,400})?|\.\d{1,400})([eE][+-]?\d{1,4})?$"  # slow to compile
 _TIME = r"^\d{4}-\d{2}-\d{2}([Tt ]\d{2}:\d{2}(:\d{2}(\.\d{1,12})?)?([Zz]|[+-]\d{2}(:?\d{2})?)?)?$"
+_USUAL_TIME = r"^\d{4}-\d{2}-\d{2}( \d{2}:\d{2}:\d{2})?$"  # in one spelling but for midnight
 # What `pandas.read_csv` takes for a missing cell unless told otherwise (pandas 2.3, STR_NA_VALUES).
 _NOTHING = ["", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A",
             "NA", "NULL", "NaN", "None", "n/a", "nan", "null"]  # fmt: skip
@@ -78,7 +81,8 @@ def _add_cell_hashes(rows: np.ndarray, cells: pa.Array, subkeys: Sequence[str]) 
 
     distinct = cells.dictionary_encode()
     # A missing cell is a text with a NUL, which ingestion lets into no cell.
-    texts = np.array([*pc.fill_null(canonical(distinct.dictionary), _MISSING).to_pylist(), _MISSING], dtype=object)
+    said = pc.fill_null(canonical(distinct.dictionary), _MISSING).to_numpy(zero_copy_only=False)
+    texts = np.append(said.astype(object), _MISSING)
     indices = pc.fill_null(distinct.indices, len(texts) - 1).to_numpy(zero_copy_only=False)
     for row, subkey in zip(rows, subkeys, strict=True):
         row += hash_array(texts, hash_key=subkey, categorize=False)[indices]
@@ -101,7 +105,7 @@ def canonical(cells: pa.Array) -> pa.Array:
     if pa.types.is_floating(kind):
         return _float_texts(cells)
     if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
-        return _time_texts(cells.cast(pa.string()))
+        return _time_texts(_without_fractions(cells).cast(pa.string()))
     if pa.types.is_boolean(kind):
         return cells.cast(pa.string())
     return _texts(cells.cast(pa.string()))
@@ -115,8 +119,18 @@ def _float_texts(cells: pa.Array) -> pa.Array:
     return pc.if_else(pc.fill_null(pc.is_nan(cells), False), pa.scalar(None, pa.string()), texts)
 
 
+def _without_fractions(cells: pa.Array) -> pa.Array:
+    """Return times to the second if all are; dates and other times as they are."""
+    try:
+        return cells.cast(pa.timestamp("s")) if pa.types.is_timestamp(cells.type) and not cells.type.tz else cells
+    except pa.ArrowInvalid:
+        return cells
+
+
 def _time_texts(cells: pa.Array) -> pa.Array:
     """Return texts of ISO 8601 in one spelling: no T, seconds always, no trailing zeros, midnight as the date alone."""
+    if pc.all(pc.match_substring_regex(cells, _USUAL_TIME)).as_py():
+        return pc.if_else(pc.ends_with(cells, " 00:00:00"), pc.utf8_slice_codeunits(cells, 0, 10), cells)
     texts = pc.replace_substring_regex(cells, r"[Tt]", " ", max_replacements=1)
     texts = pc.replace_substring_regex(texts, r"([Zz]|[+-]00:?00)$", "")
     texts = pc.replace_substring_regex(texts, r"^(.{10} \d\d:\d\d)$", r"\1:00")
@@ -130,20 +144,41 @@ def _texts(cells: pa.Array) -> pa.Array:
     """Return texts in canonical form. No text stops it: what looks like a number or time and is none stays a text."""
     trimmed = pc.utf8_trim_whitespace(cells)
     out = cells
-    number = pc.match_substring_regex(trimmed, _NUMBER)
+    number = _are_numbers(trimmed)
     if pc.any(number).as_py():
-        plain = pc.replace_substring_regex(trimmed, r"^\+", "")
-        floats = pc.if_else(number, plain, pa.scalar("0")).cast(pa.float64())
-        integer = pc.match_substring_regex(plain, r"^-?\d+$")
-        digits = pc.replace_substring_regex(plain, r"^(-?)0+(\d)", r"\1\2")
-        large = pc.and_(integer, pc.greater_equal(pc.abs(floats), _EXACT))  # its digits say more than the float
-        out = pc.if_else(number, pc.if_else(large, digits, _float_texts(floats)), out)
+        out = pc.if_else(number, _number_texts(pc.if_else(number, trimmed, pa.scalar("0"))), out)
+        if pc.all(number, skip_nulls=False).as_py():
+            return out
     time = pc.match_substring_regex(trimmed, _TIME)
     if pc.any(time).as_py():
         out = pc.if_else(time, _time_texts(_in_utc(trimmed)), out)
     lower = pc.utf8_lower(trimmed)
     out = pc.if_else(pc.is_in(lower, pa.array(["true", "false"])), lower, out)
     return pc.if_else(pc.is_in(trimmed, pa.array(_NOTHING)), pa.scalar(None, pa.string()), out)
+
+
+def _are_numbers(trimmed: pa.Array) -> pa.Array:
+    """Return whether each text is a number of at most `_LONG` digits on either side of the point."""
+    number = pc.match_substring_regex(trimmed, _NUMBER)
+    long = pc.and_(number, pc.greater(pc.binary_length(trimmed), _LONG))
+    if not pc.any(long).as_py():
+        return number
+    return pc.and_(number, pc.match_substring_regex(trimmed, _SHORT_NUMBER))
+
+
+def _number_texts(numbers: pa.Array) -> pa.Array:
+    """Return texts of numbers in one spelling."""
+    plain = numbers
+    if pc.any(pc.starts_with(numbers, "+")).as_py():
+        plain = pc.replace_substring_regex(numbers, r"^\+", "")
+    floats = plain.cast(pa.float64())
+    beyond = pc.greater_equal(pc.abs(floats), _EXACT)
+    if not pc.any(beyond).as_py():
+        return _float_texts(floats)
+    integer = pc.match_substring_regex(plain, r"^-?\d+$")
+    digits = pc.replace_substring_regex(plain, r"^(-?)0+(\d)", r"\1\2")
+    large = pc.and_(integer, beyond)  # its digits say more than the float
+    return pc.if_else(large, digits, _float_texts(floats))
 
 
 def _in_utc(texts: pa.Array) -> pa.Array:

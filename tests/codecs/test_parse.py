@@ -152,6 +152,11 @@ def test_numbers_are_correctly_rounded(text):
     assert read_numbers([text])[0] == float(text)
 
 
+@given(st.lists(st.from_regex(r"[+-]?([0-9]{1,25}\.?[0-9]{0,25}|\.[0-9]{1,25})([eE][+-]?[0-9]{1,4})?", fullmatch=True)))
+def test_numbers_are_read_as_python_reads_them(texts):
+    assert np.array_equal(read_numbers([*texts, "1e400", "x"])[: len(texts)], [float(text) for text in texts])
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [

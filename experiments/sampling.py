@@ -19,7 +19,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from privsynth.release.parts.writing import Writing
 from privsynth.release.sample import available_cores, sample
+from privsynth.release.tables import Wanted
 
 
 def main() -> None:
@@ -37,12 +39,14 @@ def main() -> None:
 
 def measure(model: Path, rows: int, given: list[str], folder: Path) -> None:
     """Print the figures of one model."""
-    sample(model, folder / f"{model.name}-warm", rows=1_000, seed=1, given=given)  # modules are loaded by now
+    conditions = tuple(given)
+    # Modules are loaded by then.
+    sample(model, folder / f"{model.name}-warm", Wanted(rows=1_000, seed=1, given=conditions))
     tables: list[pa.Table] = []
     for workers in sorted({1, available_cores()}):
         out = folder / f"{model.name}-{workers}"
         start = clocks()
-        made = sample(model, out, rows=rows, seed=1, given=given, workers=workers)
+        made = sample(model, out, Wanted(rows=rows, seed=1, given=conditions), Writing(workers=workers))
         seconds, work = clocks() - start
         tables = tables or [pq.read_table(path) for path in made.files]
         start = clocks()

@@ -295,6 +295,9 @@ def sample(
     given: str | Sequence[str] = (),
     balance: str | None = None,
     workers: int | None = None,
+    rows_per_file: int | None = None,
+    partition_by: str | None = None,
+    resume: bool = False,
 ) -> SampleResult:
     """Write rows of a released model into a new folder, or into a database. It costs no budget, however many they are.
 
@@ -302,7 +305,7 @@ def sample(
 
     Args:
       model: a release, its public folder, or the folder `model` in it.
-      out: a new folder; or give `to`.
+      out: a new folder, or its address in an object store, such as "s3://bucket/folder"; or give `to`.
       to: the URL of a database of PostgreSQL, in which a schema is made; that of a new database of MySQL or MariaDB; or
         the path of a new file of SQLite. All of the rows appear there, or nothing.
       to_schema: of PostgreSQL, the name of the new schema; None for "synthetic".
@@ -314,14 +317,20 @@ def sample(
       given: conditions that every row meets, such as "age >= 60" or "ward in (ICU, ER)"; of linked tables, that every
         person meets: on the person's own columns, or, as in "stays: ward = ICU", on at least one row of a table.
       balance: base rates to alter on purpose, such as "fraud=0.3", "sex" or "ethnicity=A:0.5,B:0.5".
-      workers: parts of files made at once, None for the number of cores. The bytes do not depend on it.
+      workers: files made at once, None for the number of cores. The bytes do not depend on it.
+      rows_per_file: a multiple of 200,000, which None takes.
+      partition_by: a column of categories by whose values the rows are put into folders, `ward=ICU/part-00000.parquet`.
+      resume: go on with a run that was stopped, and keep what it finished if its digests fit; seed and options are to
+        be the same, and None takes its seed. Leaves what is finished if this run is stopped, too.
     Raises:
       SourceError: there is no model.
       OutputError: the folder, schema or file exists already, or cannot be written.
-      ConfigError: a condition cannot be read, or (nearly) no row of the model meets it.
+      ConfigError: a condition cannot be read, (nearly) no row of the model meets it, or the run to be resumed had other
+        options.
     """
     from privsynth.release.database.write import Target
     from privsynth.release.folder import as_conditions
+    from privsynth.release.parts.writing import Writing
     from privsynth.release.sample import sample as run
     from privsynth.release.sample import sample_as, sample_to, suffix_of
     from privsynth.release.tables import Wanted
@@ -335,11 +344,18 @@ def sample(
         raise ConfigError("give either ", Option("out"), ", a new folder, or ", Option("to"), ", a database")
     where = _path("model", model)
     wanted = Wanted(rows=rows, seed=seed, given=as_conditions(given), balance=balance)
-    if out is not None and layout is not None:
-        return sample_as(where, _path("out", out), wanted, layout, suffix=suffix_of(format, layout))
-    if out is not None:
-        return run(where, _path("out", out), wanted, suffix=suffix_of(format, None), workers=workers)
-    return sample_to(where, Target(to or "", to_schema), wanted, layout)
+    suffix = suffix_of(format, layout)
+    writing = Writing(
+        suffix=suffix, workers=workers, rows_per_file=rows_per_file, partition_by=partition_by, resume=resume
+    )
+    if out is None:
+        writing.refuse_files("a database")
+        return sample_to(where, Target(to or "", to_schema), wanted, layout)
+    _validate.paths(out=out)
+    if layout is not None:
+        writing.refuse_files(f"the layout {layout}")
+        return sample_as(where, out, wanted, layout, suffix=suffix)
+    return run(where, out, wanted, writing)
 
 
 @needs("synthesize")

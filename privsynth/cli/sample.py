@@ -15,7 +15,11 @@ from privsynth.cli.terminal.output import emit_json, progress, say
 @click.option(
     "--rows", type=int, help="How many rows, or persons of linked tables (default: as many as the release has)."
 )
-@click.option("--out", type=click.Path(path_type=Path), help="New folder for the rows; or give --to.")
+@click.option(
+    "--out",
+    metavar="FOLDER|URL",
+    help="New folder for the rows, or its address in an object store: s3://bucket/folder; or give --to.",
+)
 @click.option(
     "--to",
     metavar="DATABASE",
@@ -41,6 +45,23 @@ from privsynth.cli.terminal.output import emit_json, progress, say
 )
 @click.option("--workers", type=int, help="Parallel workers (default: one per core). The output does not depend on it.")
 @click.option(
+    "--rows-per-file",
+    type=int,
+    metavar="N",
+    help="Rows of each file, a multiple of 200,000 (default: 200000).",
+)
+@click.option(
+    "--partition-by",
+    metavar="COLUMN",
+    help="A column of categories by whose values the rows are put into folders: ward=ICU/part-00000.parquet.",
+)
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with a run that was stopped: what it finished is kept, if its digests fit. Leaves what is finished if "
+    "this run is stopped, too.",
+)
+@click.option(
     "--format",
     "format_",
     type=click.Choice(["parquet", "csv", "ndjson", "ndjson.gz"]),
@@ -55,15 +76,14 @@ from privsynth.cli.terminal.output import emit_json, progress, say
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 def command(
     model: Path,
-    out: Path | None,
+    out: str | None,
     to: str | None,
     to_schema: str | None,
     given: tuple[str, ...],
     format_: str | None,
     layout: str | None,
-    workers: int | None,
     as_json: bool,
-    **wanted: Any,
+    **more: Any,
 ) -> None:
     """Draw rows from a released MODEL folder. Sampling costs no budget, however many rows are drawn.
 
@@ -72,25 +92,28 @@ def command(
     Example: privsynth sample out/public/model --rows 1000000 --balance fraud=0.3 --given 'age >= 60' --out more/
     """
     from privsynth.release.database.write import Target
+    from privsynth.release.parts.writing import Writing
     from privsynth.release.sample import sample, sample_as, sample_to, suffix_of
     from privsynth.release.tables import Wanted
 
     if (out is None) == (to is None):
         raise click.UsageError("give either --out, a new folder, or --to, a database")
     suffix = suffix_of(format_, layout)
-    asked = Wanted(given=given, **wanted)
+    wanted = {name: more.pop(name) for name in ("rows", "seed", "balance")}
+    asked, writing = Wanted(given=given, **wanted), Writing(suffix=suffix, **more)
     with progress() as steps:
 
         def step(stage: str, share: float) -> None:
             steps(stage, share, 1.0)
 
         if to is not None:
+            writing.refuse_files("a database")
             made = sample_to(model, Target(to, to_schema), asked, layout, progress=step)
         elif layout is not None:
-            made = sample_as(model, out or Path(), asked, layout, suffix=suffix, progress=step)
+            writing.refuse_files(f"the layout {layout}")
+            made = sample_as(model, out or "", asked, layout, suffix=suffix, progress=step)
         else:
-            assert out is not None
-            made = sample(model, out, asked, suffix=suffix, workers=workers, progress=step)
+            made = sample(model, out or "", asked, writing, progress=step)
     if as_json:
         found: dict[str, Any] = {"rows": made.rows, "seed": made.seed, "files": [str(path) for path in made.files]}
         if made.place:

@@ -34,14 +34,16 @@ class OutFolder:
       out: the folder that will appear; it must not exist.
       home: where privsynth keeps its own files.
       least_bytes: refused if its disk has less room than that.
+      resumable: the partial folder stays for a later run that goes on with it, unless `leave` says otherwise.
 
     Raises, on entering:
       OutputError: the place is taken, cannot be written, its name is too long or its disk is full, or another run is
         about to write there.
     """
 
-    def __init__(self, out: Path, home: Path, *, least_bytes: int = 0) -> None:
+    def __init__(self, out: Path, home: Path, *, least_bytes: int = 0, resumable: bool = False) -> None:
         self.out = out.absolute()
+        self._resumable = self._left = resumable
         self._given, self._home, self._least_bytes = out, home, least_bytes
         self._partial = self.out.parent / f".{self.out.name}{PARTIAL}"
         self._whole = self._partial / "whole"
@@ -54,17 +56,18 @@ class OutFolder:
         check_out(self._given)
         try:
             with sweeping(self._home) as work:
-                self._write_record(work)
+                if not self._resumable:
+                    self._write_record(work)
                 self._make_parents()
                 self._lock, self._owner = self._take(), os.getpid()
             for entry in self._partial.iterdir():  # of a run that was killed
-                if entry.name != "lock":
+                if entry.name != "lock" and not self._resumable:
                     shutil.rmtree(entry)
             self._check_room()
             check_out(self._given)  # whoever held the name before may have used it
         except OSError as error:
             self._let_go()
-            raise _output_error(self._given, error) from None
+            raise output_error(self._given, error) from None
         except BaseException:
             self._let_go()
             raise
@@ -93,12 +96,21 @@ class OutFolder:
                 _copy(staged, self._whole)
         except OSError as error:
             shutil.rmtree(self._whole, ignore_errors=True)
-            raise _output_error(self._given, error) from None
+            raise output_error(self._given, error) from None
 
     @property
     def whole(self) -> Path:
         """Where a folder that is to appear can be made at once on its own disk, instead of being brought there."""
         return self._whole
+
+    @property
+    def partial(self) -> Path:
+        """The private folder that holds `whole`."""
+        return self._partial
+
+    def leave(self, stays: bool) -> None:
+        """Say whether the partial folder stays when the block ends."""
+        self._left = stays
 
     def publish(self) -> None:
         """Let what was brought appear under its name, in one step.
@@ -111,7 +123,7 @@ class OutFolder:
         try:
             os.rename(self._whole, self.out)
         except OSError as error:
-            raise _output_error(self._given, error) from None
+            raise output_error(self._given, error) from None
         self._made = []
 
     def keep(self, staged: Path, name: str) -> Path:
@@ -176,7 +188,8 @@ class OutFolder:
     def _let_go(self) -> None:
         lock, self._lock = self._lock, None
         if lock is not None:
-            shutil.rmtree(self._partial, ignore_errors=True)
+            if not self._left:
+                shutil.rmtree(self._partial, ignore_errors=True)
             os.close(lock)
         if self._record is not None:
             with suppress(OSError):
@@ -221,7 +234,8 @@ def _copy(folder: Path, place: Path) -> None:
         shutil.copystat(path, place / path.relative_to(folder))
 
 
-def _output_error(out: Path, error: OSError) -> OutputError:
+def output_error(out: Path, error: OSError) -> OutputError:
+    """Return what to say of an error in a new folder."""
     reason = error.strerror or "I/O error"
     if error.errno in _FULL:
         reason = "the disk is full; free some space, or choose another disk"

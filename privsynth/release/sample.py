@@ -1,34 +1,36 @@
 """More rows from a released model: post-processing, free.
 
-A table is made part by part. Each part has its own file, and its own randomness from the seed and the part's number.
-The bytes are therefore the same however many workers share the parts, and in whatever order they finish. Of linked
-tables persons are drawn with all their rows, and each table has one file.
+A table is made part by part, each with its own randomness from the seed and the part's number, and one or several of
+them make a file. The bytes are therefore the same however many workers share the files, in whatever order they finish,
+and whether a run was stopped on the way. Of linked tables persons are drawn with all their rows, and each table has one
+file.
 """
 
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from privsynth import _validate
-from privsynth._validate import in_range
+from privsynth import __version__
 from privsynth.errors import ConfigError, Option
 from privsynth.notebook import card
 from privsynth.parallel import processors
 from privsynth.progress import Progress, no_progress
 from privsynth.release.csvw import COMPANION, arrow_companion, companion, companion_name, linked_companion
 from privsynth.release.database.write import Target
-from privsynth.release.folder import write_rows
 from privsynth.release.label import ALTERED, Label, model_digest
 from privsynth.release.layouts.fhir import write_fhir
 from privsynth.release.layouts.omop import as_omop
 from privsynth.release.linked import linked_label, write_linked
 from privsynth.release.out_folder import check_out, filled
+from privsynth.release.parts.journal import Files, Journal, stored_plan
+from privsynth.release.parts.opening import opened
+from privsynth.release.parts.places import Place, is_url, local_path
+from privsynth.release.parts.running import run
+from privsynth.release.parts.writing import MAX_WORKERS, Job, Writing
 from privsynth.release.tables import DrawnTables, Wanted, draw_tables, order_rows, write_table
 from privsynth.sampling.draw import Order
 from privsynth.sampling.linked.persons import draw_persons, order_persons
@@ -36,7 +38,6 @@ from privsynth.sampling.linked.saved import is_linked, linked_digest, load_linke
 from privsynth.sampling.synthetic_model import SyntheticModel
 from privsynth.workspace import privsynth_home
 
-MAX_WORKERS = 64  # threads (own): the disk is the limit long before
 FORMULAS = (
     "texts are as the model has them: one that begins with =, +, - or @ is a formula to a spreadsheet; import such "
     "columns as text"
@@ -48,16 +49,16 @@ class SampleResult:
     """What was written.
 
     Attributes:
-      rows, seed, files: number of rows, seed and files.
+      rows, seed, files: number of rows, seed and files; those of an object store by their URLs.
       given: the conditions that every row meets.
       groups: rows of each balanced group; empty where nothing was balanced.
       tables: rows of each table; empty where the release is of one table.
-      place: where they are, if that is a database.
+      place: where they are, if that is a database or an object store.
     """
 
     rows: int
     seed: int
-    files: tuple[Path, ...]
+    files: tuple[str | Path, ...]
     given: tuple[str, ...] = ()
     groups: dict[str, int] = field(default_factory=dict)
     tables: dict[str, int] = field(default_factory=dict)
@@ -93,44 +94,82 @@ def model_folder(path: Path) -> Path:
 
 def sample(
     model: Path,
-    out: Path,
+    out: str | Path,
     wanted: Wanted,
+    writing: Writing | None = None,
     *,
-    suffix: str = "parquet",
-    workers: int | None = None,
     progress: Progress = no_progress,
 ) -> SampleResult:
-    """Write rows of a model into a new folder, part by part, with a label that says what they are.
+    """Write rows of a model into a new folder, file by file, with a label that says what they are.
 
     Args:
       model: the folder `model` of a release, or the release's folder.
-      suffix: "parquet" or "csv".
-      workers: how many parts are made at once; None takes the number of cores. The bytes do not depend on it.
+      out: a folder of this machine, in which all files appear at once; or the URL of one in an object store, where the
+        label comes last.
+      writing: how the table is cut into files, and whether to go on with a stopped run.
     Raises:
       SourceError: there is no model. OutputError: the folder exists or cannot be written.
-      ConfigError: a condition cannot be read, or (nearly) no row of the model meets it.
+      ConfigError: a condition cannot be read, (nearly) no row of the model meets it, or a stopped run that is to be
+        resumed had other options.
     """
-    check_out(out)
-    _validate.whole_numbers(workers=workers)
-    in_range(1, MAX_WORKERS, workers=1 if workers is None else workers)
+    writing = writing or Writing()
+    if not is_url(out):
+        check_out(local_path(out))
     folder = model_folder(model)
     if is_linked(folder):
-        return _sample_linked(folder, out, wanted, suffix=suffix, progress=progress)
+        writing.refuse_files("linked tables")
+        return _sample_linked(folder, local_path(out), wanted, suffix=writing.suffix, progress=progress)
     loaded = SyntheticModel.load(folder)
-    order, seed = order_rows(loaded, wanted)
-    groups = order.counts if wanted.balance is not None else {}
-    with filled(out, privsynth_home(), "the rows") as staged:
+    writing.check(loaded)
+    with opened(out, privsynth_home()) as place:
+        if writing.resume and wanted.seed is None and isinstance(before := stored_plan(place).get("seed"), int):
+            wanted = replace(wanted, seed=before)
+        order, seed = order_rows(loaded, wanted)
         facts = Label.of(loaded, model_digest(folder), seed=seed, altered=wanted.altered)
-        files = _Files(staged, suffix, seed, facts)
-        names = _write_parts(loaded, order, files, workers or available_cores(), progress)
-        label = _label(facts.facts, order.n_rows, seed, names)
-        if suffix == "csv":
-            beside = companion(loaded.written(order, (), seed=seed), names, facts.facts)
-            (staged / companion_name(names)).write_text(beside, encoding="utf-8")
-        if wanted.altered:
-            label |= {"given": list(wanted.given), "balance": wanted.balance, "groups": groups, "base_rates": ALTERED}
-        _write_label(label, staged)
-    return SampleResult(order.n_rows, seed, tuple(out / name for name in names), wanted.given, groups)
+        plan = _plan(facts, order, wanted, writing)
+        journal = (Journal.resume if writing.resume else Journal.begin)(place, plan)
+        try:
+            job = Job(loaded, order, writing, seed, facts)
+            found = run(job, journal, writing.workers or available_cores(), progress)
+            _describe(place, job, wanted, found)
+            place.finish()
+        except BaseException:
+            if not (writing.resume and journal.kept):
+                place.drop()
+            raise
+    files = tuple(f"{place.shown}/{name}" if is_url(out) else local_path(out) / name for name in found)
+    groups = order.counts if wanted.balance is not None else {}
+    return SampleResult(order.n_rows, seed, files, wanted.given, groups, place=place.shown if is_url(out) else "")
+
+
+def _plan(facts: Label, order: Order, wanted: Wanted, writing: Writing) -> dict[str, Any]:
+    """Return all that the bytes of the files depend on."""
+    return {
+        "version": __version__,
+        "model_sha256": facts.facts["model_sha256"],
+        "seed": int(facts.facts["seed"]),
+        "rows": order.n_rows,
+        "given": list(wanted.given),
+        "balance": wanted.balance,
+        "format": writing.suffix,
+        "rows_per_file": writing.rows_each,
+        "partition_by": writing.partition_by,
+    }
+
+
+def _describe(place: Place, job: Job, wanted: Wanted, found: Files) -> None:
+    """Write what says of the files what they are, when all of them are there."""
+    order, names, facts = job.order, list(found), job.label.facts
+    if job.writing.suffix == "csv":
+        beside = companion(job.model.written(order, (), seed=job.seed), names, facts)
+        place.write(companion_name(names), beside)
+    label = _label(facts, order.n_rows, job.seed, names) | {"contents": found}
+    if job.writing.partition_by is not None:
+        label["partition_by"] = job.writing.partition_by
+    if wanted.altered:
+        groups = order.counts if wanted.balance is not None else {}
+        label |= {"given": list(wanted.given), "balance": wanted.balance, "groups": groups, "base_rates": ALTERED}
+    place.write("_label.json", label_text(label))
 
 
 def _sample_linked(folder: Path, out: Path, wanted: Wanted, *, suffix: str, progress: Progress) -> SampleResult:
@@ -151,7 +190,7 @@ def _sample_linked(folder: Path, out: Path, wanted: Wanted, *, suffix: str, prog
 
 
 def sample_as(
-    model: Path, out: Path, wanted: Wanted, layout: str, *, suffix: str, progress: Progress = no_progress
+    model: Path, out: str | Path, wanted: Wanted, layout: str, *, suffix: str, progress: Progress = no_progress
 ) -> SampleResult:
     """Write rows of a model of linked tables into a new folder, in a layout that others have agreed on.
 
@@ -162,6 +201,7 @@ def sample_as(
       SourceError: there is no model. OutputError: the folder exists or cannot be written.
       ConfigError: the tables are not such as the layout has, or a condition cannot be met.
     """
+    out = local_path(out)
     check_out(out)
     drawn = draw_tables(model_folder(model), wanted, progress=progress)
     with filled(out, privsynth_home(), "the rows") as staged:
@@ -236,9 +276,13 @@ def sample_to(
     )
 
 
-def _write_label(label: dict[str, Any], folder: Path) -> None:
-    text = json.dumps(label, indent=1, ensure_ascii=False) + "\n"
-    (folder / "_label.json").write_text(text, encoding="utf-8")
+def label_text(label: Mapping[str, Any]) -> str:
+    """Return the content of `_label.json`."""
+    return json.dumps(label, indent=1, ensure_ascii=False) + "\n"
+
+
+def _write_label(label: Mapping[str, Any], folder: Path) -> None:
+    (folder / "_label.json").write_text(label_text(label), encoding="utf-8")
 
 
 def _label(facts: Mapping[str, str], rows: int, seed: int, files: list[str]) -> dict[str, Any]:
@@ -252,63 +296,3 @@ def _label(facts: Mapping[str, str], rows: int, seed: int, files: list[str]) -> 
 def available_cores() -> int:
     """Return how many cores this process may use, at most `MAX_WORKERS`."""
     return min(processors(), MAX_WORKERS)
-
-
-class _Stopped(Exception):
-    """Another part failed, or the user pressed Ctrl-C."""
-
-
-@dataclass(frozen=True)
-class _Files:
-    """Where and how the parts of a table are written, and what they say of themselves."""
-
-    folder: Path
-    suffix: str
-    seed: int
-    label: Label
-
-
-def _write_parts(model: SyntheticModel, order: Order, files: _Files, workers: int, progress: Progress) -> list[str]:
-    """Write every part of an order and return the names of the files, in order.
-
-    Threads share the model: arrays are drawn, sorted and compressed outside the interpreter's lock. At most `workers`
-    parts are in memory.
-    """
-    names = [f"part-{part:05d}.{files.suffix}" for part in range(len(order.split))]
-    stop = threading.Event()
-
-    def unless_stopped(_stage: str, _share: float) -> None:
-        if stop.is_set():
-            raise _Stopped
-
-    def write(part: int) -> None:
-        unless_stopped("", 0.0)
-        rows, _ = model.draw(order, seed=files.seed, part=part, progress=unless_stopped)
-        unless_stopped("", 0.0)
-        write_rows(
-            model.written(order, (rows,), seed=files.seed, part=part), files.folder / names[part], files.label.parquet()
-        )
-
-    waiting = iter(range(len(names)))
-    running: set[Future[None]] = set()
-    done = 0
-    progress("sampling", 0.0)
-    with ThreadPoolExecutor(max_workers=min(workers, len(names))) as pool:
-        try:
-            while True:
-                for part in waiting:
-                    running.add(pool.submit(write, part))
-                    if len(running) >= workers:
-                        break
-                if not running:
-                    break
-                finished, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    future.result()
-                done += len(finished)
-                progress("sampling", done / len(names))
-        except BaseException:
-            stop.set()
-            pool.shutdown(cancel_futures=True)
-            raise
-    return names

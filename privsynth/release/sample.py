@@ -28,9 +28,9 @@ from privsynth.release.linked import linked_label, write_linked
 from privsynth.release.out_folder import check_out, filled
 from privsynth.release.parts.journal import Files, Journal, stored_plan
 from privsynth.release.parts.opening import opened
-from privsynth.release.parts.places import Place, is_url, local_path
+from privsynth.release.parts.places import Destination, is_url, local_path
 from privsynth.release.parts.running import run
-from privsynth.release.parts.writing import MAX_WORKERS, Job, Writing
+from privsynth.release.parts.writing import MAX_WORKERS, FileTasks, Writing
 from privsynth.release.tables import DrawnTables, Wanted, draw_tables, order_rows, write_table
 from privsynth.sampling.draw import Order
 from privsynth.sampling.linked.persons import draw_persons, order_persons
@@ -129,9 +129,9 @@ def sample(
         plan = _plan(facts, order, wanted, writing)
         journal = (Journal.resume if writing.resume else Journal.begin)(place, plan)
         try:
-            job = Job(loaded, order, writing, seed, facts)
-            found = run(job, journal, writing.workers or available_cores(), progress)
-            _describe(place, job, wanted, found)
+            tasks = FileTasks(loaded, order, writing, seed, facts)
+            found = run(tasks, journal, writing.workers or available_cores(), progress)
+            _describe(place, tasks, wanted, found)
             place.finish()
         except BaseException:
             if not (writing.resume and journal.kept):
@@ -157,15 +157,15 @@ def _plan(facts: Label, order: Order, wanted: Wanted, writing: Writing) -> dict[
     }
 
 
-def _describe(place: Place, job: Job, wanted: Wanted, found: Files) -> None:
+def _describe(place: Destination, tasks: FileTasks, wanted: Wanted, found: Files) -> None:
     """Write what says of the files what they are, when all of them are there."""
-    order, names, facts = job.order, list(found), job.label.facts
-    if job.writing.suffix == "csv":
-        beside = companion(job.model.written(order, (), seed=job.seed), names, facts)
+    order, names, facts = tasks.order, list(found), tasks.label.facts
+    if tasks.writing.suffix == "csv":
+        beside = companion(tasks.model.written(order, (), seed=tasks.seed), names, facts)
         place.write(companion_name(names), beside)
-    label = _label(facts, order.n_rows, job.seed, names) | {"contents": found}
-    if job.writing.partition_by is not None:
-        label["partition_by"] = job.writing.partition_by
+    label = _label(facts, order.n_rows, tasks.seed, names) | {"contents": found}
+    if tasks.writing.partition_by is not None:
+        label["partition_by"] = tasks.writing.partition_by
     if wanted.altered:
         groups = order.counts if wanted.balance is not None else {}
         label |= {"given": list(wanted.given), "balance": wanted.balance, "groups": groups, "base_rates": ALTERED}

@@ -24,7 +24,7 @@ import privsynth.sampling.draw as draw_module
 import privsynth.sampling.synthetic_model as model_module
 from privsynth.errors import ConfigError, OutputError
 from privsynth.release.parts.journal import Journal
-from privsynth.release.parts.places import FolderPlace
+from privsynth.release.parts.places import FolderDestination
 from privsynth.release.parts.writing import by_value
 from privsynth.sources import SourceOptions
 from privsynth.sources.protocol import SkippedCells
@@ -332,14 +332,14 @@ def test_a_finished_folder_is_never_resumed(model, tmp_path):
 
 
 def test_a_full_disk_is_said_in_a_sentence_and_what_is_finished_stays(model, tmp_path, monkeypatch):
-    put = FolderPlace.put
+    put = FolderDestination.put
 
     def failing(self, path, name):
         if name == "part-00002.parquet":
             monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
         put(self, path, name)
 
-    monkeypatch.setattr(FolderPlace, "put", failing)
+    monkeypatch.setattr(FolderDestination, "put", failing)
     with pytest.raises(OutputError, match=r"out: the disk is full; free some space"):
         draw(model, tmp_path / "out", resume=True, workers=1)
     monkeypatch.undo()

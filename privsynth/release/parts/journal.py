@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from privsynth.errors import ConfigError, Option, OutputError
-from privsynth.release.parts.places import PLAN, Place
+from privsynth.release.parts.places import PLAN, Destination
 
 Files = dict[str, dict[str, Any]]  # name -> rows, bytes and sha256
 # What a plan says -> how a message calls it.
@@ -35,11 +35,11 @@ class Journal:
       kept: task -> its files, which an earlier run finished.
     """
 
-    place: Place
+    place: Destination
     kept: dict[int, Files] = field(default_factory=dict)
 
     @classmethod
-    def begin(cls, place: Place, plan: Mapping[str, Any]) -> Journal:
+    def begin(cls, place: Destination, plan: Mapping[str, Any]) -> Journal:
         """Return the journal of a new run.
 
         Raises:
@@ -57,7 +57,7 @@ class Journal:
         return cls(place)
 
     @classmethod
-    def resume(cls, place: Place, plan: Mapping[str, Any]) -> Journal:
+    def resume(cls, place: Destination, plan: Mapping[str, Any]) -> Journal:
         """Return the journal of a run that goes on with what another one left; of a new one where nothing was begun.
 
         What is not finished there is removed.
@@ -91,7 +91,7 @@ class Journal:
         self.place.note(f"{number:05d}.json", json.dumps(files, ensure_ascii=False))
 
 
-def stored_plan(place: Place) -> dict[str, Any]:
+def stored_plan(place: Destination) -> dict[str, Any]:
     """Return the plan of the run that left something at a place; empty if none did, or if it is damaged."""
     text = place.notes().get(PLAN)
     try:

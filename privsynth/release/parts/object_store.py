@@ -1,4 +1,4 @@
-"""`UrlPlace`: files below a URL, by a driver of fsspec, and what is said when it fails."""
+"""`UrlDestination`: files below a URL, by a driver of fsspec, and what is said when it fails."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CHUNK = 1 << 20  # bytes that are hashed at once (own)
 _BUCKETS = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "oss", "memory"}
 
 
-class UrlPlace:
+class UrlDestination:
     """Files below a URL, by a driver of fsspec. Messages repeat nothing that a driver says: it may quote credentials.
 
     Args:

@@ -1,4 +1,4 @@
-"""From what was given as the place of rows to a `Place`."""
+"""From what was given as the place of rows to a `Destination`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from privsynth.release.out_folder import OutFolder
-from privsynth.release.parts.object_store import UrlPlace
-from privsynth.release.parts.places import FolderPlace, Place, is_url, local_path
+from privsynth.release.parts.object_store import UrlDestination
+from privsynth.release.parts.places import Destination, FolderDestination, is_url, local_path
 from privsynth.workspace import Workspace
 
 
 @contextmanager
-def opened(out: str | Path, home: Path) -> Iterator[Place]:
+def opened(out: str | Path, home: Path) -> Iterator[Destination]:
     """Yield a place for new files; what is neither finished nor dropped in the block stays for a later run.
 
     Raises:
@@ -21,7 +21,7 @@ def opened(out: str | Path, home: Path) -> Iterator[Place]:
     """
     if is_url(out):
         with Workspace(home) as workspace:
-            yield UrlPlace(str(out), workspace.folder / "scratch")
+            yield UrlDestination(str(out), workspace.folder / "scratch")
         return
     with OutFolder(local_path(out), home, resumable=True) as folder:
-        yield FolderPlace(folder)
+        yield FolderDestination(folder)

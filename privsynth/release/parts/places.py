@@ -23,7 +23,7 @@ NOTES = "_unfinished"  # as other programs pass over names that begin with an un
 _LOCAL = ("file://", "local://")
 
 
-class Place(Protocol):
+class Destination(Protocol):
     """Where files are put.
 
     Attributes:
@@ -94,7 +94,7 @@ def local_path(out: str | Path) -> Path:
     return Path(next((text.removeprefix(start) for start in _LOCAL if text.startswith(start)), text))
 
 
-class FolderPlace:
+class FolderDestination:
     """A new folder. Files and notes lie in its partial folder, on the same disk."""
 
     def __init__(self, folder: OutFolder) -> None:

@@ -15,14 +15,14 @@ from privsynth.errors import OutputError
 from privsynth.progress import Progress
 from privsynth.release.parts.journal import Files, Journal
 from privsynth.release.parts.places import facts_of
-from privsynth.release.parts.writing import Job
+from privsynth.release.parts.writing import FileTasks
 
 
 class _Stopped(Exception):
     """Another task failed, or the user pressed Ctrl-C."""
 
 
-def run(job: Job, journal: Journal, workers: int, progress: Progress) -> Files:
+def run(tasks: FileTasks, journal: Journal, workers: int, progress: Progress) -> Files:
     """Write the files of all tasks that are not finished, at most `workers` at once; return all files in order.
 
     Raises:
@@ -36,13 +36,13 @@ def run(job: Job, journal: Journal, workers: int, progress: Progress) -> Files:
             raise _Stopped
 
     def work(task: int) -> tuple[int, Files]:
-        return task, _write(job, task, journal, unless_stopped)
+        return task, _write(tasks, task, journal, unless_stopped)
 
-    found, tasks = dict(journal.kept), range(len(job.parts))
-    waiting = iter([task for task in tasks if task not in found])
+    found, numbers = dict(journal.kept), range(len(tasks.parts))
+    waiting = iter([task for task in numbers if task not in found])
     running: set[Future[tuple[int, Files]]] = set()
-    progress("sampling", len(found) / len(tasks))
-    with ThreadPoolExecutor(max_workers=min(workers, len(tasks))) as pool:
+    progress("sampling", len(found) / len(numbers))
+    with ThreadPoolExecutor(max_workers=min(workers, len(numbers))) as pool:
         try:
             while True:
                 for task in waiting:
@@ -55,7 +55,7 @@ def run(job: Job, journal: Journal, workers: int, progress: Progress) -> Files:
                 for future in finished:
                     number, files = future.result()
                     found[number] = journal.kept[number] = files
-                progress("sampling", len(found) / len(tasks))
+                progress("sampling", len(found) / len(numbers))
         except BaseException:
             stop.set()
             pool.shutdown(cancel_futures=True)
@@ -63,13 +63,13 @@ def run(job: Job, journal: Journal, workers: int, progress: Progress) -> Files:
     return {name: facts for number in sorted(found) for name, facts in found[number].items()}
 
 
-def _write(job: Job, task: int, journal: Journal, progress: Progress) -> Files:
+def _write(tasks: FileTasks, task: int, journal: Journal, progress: Progress) -> Files:
     """Write the files of a task, put them to their place and note that they are there."""
     folder = journal.place.scratch / f"{task:05d}"
     try:
         folder.mkdir()
         files = {
-            name: {"rows": rows, **_facts(folder / name)} for name, rows in job.write(task, folder, progress).items()
+            name: {"rows": rows, **_facts(folder / name)} for name, rows in tasks.write(task, folder, progress).items()
         }
         for name in files:
             progress("sampling", 0.0)

@@ -99,7 +99,7 @@ class Writing:
 
 
 @dataclass(frozen=True)
-class Job:
+class FileTasks:
     """A table to be written: all that its bytes depend on. What a task of it writes is a pure function of its number.
 
     Attributes:

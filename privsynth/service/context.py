@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from privsynth.errors import OutputError
 from privsynth.service.secret_texts import Vault
 from privsynth.service.settings import ServiceSettings
 from privsynth.service.store.database import ServiceDatabase
@@ -42,6 +45,14 @@ class Service:
     def release_folder(self, run_id: str) -> Path:
         """Return where the release of a run is: `draft` with both parts and the decisions, and `edition`."""
         return self.folder / "releases" / run_id
+
+
+def disk_error(problem: OSError) -> OutputError:
+    """Return what to say to who asks the service of a file of its own that cannot be written; it names no folder."""
+    if problem.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutputError("the service's disk is full: ask whoever runs it to free some space, and try again")
+    reason = os.strerror(problem.errno) if problem.errno else type(problem).__name__
+    return OutputError(f"the service cannot write its files ({reason}): tell whoever runs it, and try again")
 
 
 def open_service(settings: ServiceSettings, home: Path) -> Service:

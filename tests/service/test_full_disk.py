@@ -14,7 +14,7 @@ from service.releases import SMALL, desk, worker_of
 from sqlalchemy import event
 
 from privsynth.editions import publishing as editions
-from privsynth.errors import LedgerUnavailable, OutputError, ServiceUnavailable
+from privsynth.errors import LedgerUnavailable, LogUnavailable, OutputError, ServiceUnavailable
 from privsynth.ledger.ledger import Ledger
 from privsynth.ledger.stores import folder
 from privsynth.service.oversight.backup import back_up
@@ -84,9 +84,11 @@ def test_an_upload_that_the_disk_has_no_room_for_leaves_no_file(institution, tmp
     query = {"name": "More", "dataset": "more", "file_name": "a.csv"}
     answer = institution.browser().post("/api/v1/sources/upload", params=query, content=b"a\n1\n", headers=bearer)
     assert (answer.status_code, answer.json()["exit_code"], "is full" in answer.text) == (503, 7, True)
+    assert str(at.service.home) not in answer.text
     form = {"form_token": at.admin.form_token, "name": "More", "dataset": "more"}
     page = institution.browser("ada").post("/sources/upload", data=form, files={"file": ("a.csv", b"a\n1\n")})
     assert (page.status_code, "is full" in page.text) == (503, True)
+    assert str(at.service.home) not in page.text
     assert list((at.service.folder / "uploads").iterdir()) == []
 
 
@@ -101,6 +103,21 @@ def test_a_ledger_that_cannot_be_used_is_away_and_refuses_nothing(institution, t
             "every": "month", "first": "2026-12-31", "at": "06:00"}  # fmt: skip
     page = institution.browser("sam").post("/schedules", data=form)
     assert (page.status_code, "Its disk is full." in page.text) == (503, True)
+
+
+def test_where_the_service_keeps_its_files_is_not_said_to_who_asks(institution, tmp_path, monkeypatch):
+    at = desk(institution, tmp_path)
+    bearer = {"authorization": f"Bearer {new_token(at.service, at.submitter, 'x', frozenset({Act.SEE_BUDGET}), 1)}"}
+    for place in (at.service.home, "/srv/the ward's files/privsynth/ledger.json", "/var"):
+        for kind in (LedgerUnavailable, LogUnavailable, OutputError):
+
+            def fail(*_args, kind=kind, place=place):
+                raise kind(f"the file ({place}) cannot be read: its disk, {place}, is full and/or gone")
+
+            monkeypatch.setattr(folder.FolderStore, "read", fail)
+            answer = institution.browser().get("/api/v1/budgets", headers=bearer)
+            told = "the file (its folder) cannot be read: its disk, its folder, is full and/or gone"
+            assert (answer.status_code, answer.json()["error"]) == (503, told)
 
 
 LIMITED_JOB = """
@@ -135,6 +152,7 @@ def test_an_edition_that_the_disk_has_no_room_for_is_not_published(deciders, mon
         patch.setattr(editions.shutil if where == "copyfile" else os, where, full)
         answer = deciders.post("ann", f"/runs/{RUN}/publish")
     assert (answer.status_code, 'class="problem"' in answer.text) == (503, True)
+    assert str(deciders.service.home) not in answer.text
     assert deciders.run().state == RunState.APPROVED
     assert not (deciders.draft.parent / "edition").exists()
     assert not list(deciders.service.home.rglob(f"*{PARTIAL}*"))

@@ -167,10 +167,30 @@ def test_a_schedule_that_is_resumed_meanwhile_keeps_the_upload(scheduled, clock,
         return real(service, item)
 
     monkeypatch.setattr(deleting, "files_of", resumed)
-    with pytest.raises(InputError, match="in use by now"):
-        sweep(kept.service)
+    assert sweep(kept.service) == 0
     assert len(kept.files()) == 1
     assert kept.deletions() == []
+
+
+def test_what_is_held_meanwhile_stays_and_everything_else_that_is_due_goes_with_the_same_look(kept, monkeypatch):
+    with Upload(kept.service, kept.admin, "b.csv") as sent:
+        sent.write(b"a,b\n1,2\n")
+        other = sent.keep(NewSource(name="Other", dataset="other", kind="upload", place=""))
+    for source in (kept.source, other):
+        retire_source(kept.service, kept.admin, source.id)
+    real, held = deleting.files_of, []
+
+    def holding(service, item):
+        if not held:  # the first one
+            held.append(item.name)
+            place_hold(kept.service, kept.admin, item.name, "a court asks for it")
+        return real(service, item)
+
+    monkeypatch.setattr(deleting, "files_of", holding)
+    assert sweep(kept.service) == 1
+    assert [path.name.partition(".")[0] for path in kept.files()] == [held[0].partition("-")[2]]
+    assert held[0] not in [one.item for one in kept.deletions()]
+    assert sweep(kept.service) == 0
 
 
 def test_what_is_held_stays_until_the_hold_is_lifted(kept):

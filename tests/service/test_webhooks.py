@@ -51,7 +51,7 @@ from privsynth.service.webhooks.acts import (
     try_out,
     webhooks,
 )
-from privsynth.service.webhooks.delivering import LEASE, LONG_FAILURE, WAITS, deliver_due
+from privsynth.service.webhooks.delivering import LEASE, LONG_FAILURE, WAITS, BusyReceivers, deliver_due
 from privsynth.service.webhooks.events import EVENTS
 from privsynth.service.webhooks.posting import ReceiverAnswer, checked_address
 from privsynth.service.worker import worker
@@ -239,8 +239,33 @@ def test_a_receiver_that_does_not_answer_holds_up_no_stop(near, ada, hook, recei
     (one,) = messages(near, ada, row)
     assert (one.tries, one.delivered_at, one.next_at is not None) == (1, None, True)
     receiver.let_go.set()
-    (errands,) = (thread for thread in threading.enumerate() if thread.name == "errands")
-    errands.join()  # before its database goes
+    for thread in threading.enumerate():
+        if thread.name in ("schedules", "webhooks"):
+            thread.join()  # before its database goes
+
+
+def test_a_receiver_that_does_not_answer_keeps_nobody_else_waiting(near, ada, hook, receiver):
+    slow, _ = hook
+    quick, _ = register_webhook(near, ada, label="Quick", url=receiver.url, events=list(EVENTS))
+    waiting, done, busy = Event(), Event(), BusyReceivers()
+
+    def send(settings, url, headers, body):
+        if not waiting.is_set():
+            waiting.set()
+            assert done.wait(60)
+        return ReceiverAnswer(204)
+
+    for row in (slow, slow, quick):
+        try_out(near, ada, row.id)
+    first = threading.Thread(target=deliver_due, args=(near, send), kwargs={"busy": busy})
+    first.start()
+    assert waiting.wait(60)
+    deliver_due(near, send, busy=busy)  # by another thread of the same process
+    assert [one.tries for one in messages(near, ada, quick)] == [1]
+    assert sorted(one.tries for one in messages(near, ada, slow)) == [0, 1]  # one at a time
+    done.set()
+    first.join()
+    assert [one.delivered_at is not None for one in messages(near, ada, slow)] == [True, True]
 
 
 def test_nobody_there_is_a_sentence_without_the_address(near, ada, clock):

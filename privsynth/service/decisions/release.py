@@ -13,7 +13,7 @@ from privsynth.approvals.decisions import FOLDER
 from privsynth.approvals.statement import MAX_BYTES
 from privsynth.errors import InputError, NotAllowed, OutputError
 from privsynth.service.caller import Caller
-from privsynth.service.context import Service
+from privsynth.service.context import Service, disk_error
 from privsynth.service.runs.look_up import sees
 from privsynth.service.states import HAS_RELEASE, RunState
 from privsynth.service.store.runs import RunRow
@@ -21,7 +21,7 @@ from privsynth.signing._files import read_limited
 from privsynth.signing.keyring import Keyring
 from privsynth.signing.store import load_keyring
 from privsynth.signing.times.token import digest_of
-from privsynth.workspace import folder_error, open_locked
+from privsynth.workspace import open_locked
 
 
 def draft_of(service: Service, run_id: str) -> Path:
@@ -105,7 +105,7 @@ def alone(service: Service, run_id: str) -> Iterator[None]:
     try:
         lock = open_locked(folder / "lock", wait=True)
     except OSError as error:
-        raise folder_error(folder, error) from None
+        raise disk_error(error) from None
     try:
         yield
     finally:

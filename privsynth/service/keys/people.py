@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from privsynth.approvals.decisions import person_named
 from privsynth.errors import InputError, KeyFileError
 from privsynth.service.caller import Caller
-from privsynth.service.context import Service
+from privsynth.service.context import Service, disk_error
 from privsynth.service.record import record
 from privsynth.service.roles import Act, Role
 from privsynth.service.store.people import Person
@@ -23,7 +23,7 @@ from privsynth.signing.devices.files import is_taken, read_public
 from privsynth.signing.keyring import APPROVER, REVIEWER, KeyEntry
 from privsynth.signing.keys import PublicKey, SigningKey
 from privsynth.signing.store import key_path, keyring_path, load_keyring, names, revoke_key
-from privsynth.workspace import folder_error, open_locked
+from privsynth.workspace import open_locked
 
 KEY_ROLES = {Role.REVIEWER: REVIEWER, Role.APPROVER: APPROVER}  # who decides -> what their key may sign
 
@@ -199,7 +199,7 @@ def keys_alone(service: Service) -> Iterator[None]:
     try:
         lock = open_locked(service.folder / "keys.lock", wait=True)
     except OSError as error:
-        raise folder_error(service.folder, error) from None
+        raise disk_error(error) from None
     try:
         yield
     finally:

@@ -21,7 +21,7 @@ from privsynth.approvals.deciding import OpenKey
 from privsynth.approvals.notices import MAX_BYTES, ROLES, Notice
 from privsynth.errors import InputError, OutputError
 from privsynth.service.caller import Caller
-from privsynth.service.context import Service
+from privsynth.service.context import Service, disk_error
 from privsynth.service.decisions.release import alone
 from privsynth.service.maker_key import own_maker_key
 from privsynth.service.record import record
@@ -34,7 +34,7 @@ from privsynth.service.store.people import Person
 from privsynth.service.store.retention import DeletionRow, HoldRow
 from privsynth.service.store.runs import Offer, SourceRow
 from privsynth.signing._files import atomic_write, digest_file, read_limited
-from privsynth.workspace import folder_error, open_locked
+from privsynth.workspace import open_locked
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def deleting_alone(folder: Path, *, wait: bool) -> Iterator[bool]:
         yield False
         return
     except OSError as error:
-        raise folder_error(folder, error) from None
+        raise disk_error(error) from None
     try:
         yield True
     finally:
@@ -108,6 +108,8 @@ def known_item(service: Service, session: Session, name: str) -> RetentionItem:
 def delete_due(service: Service) -> int:
     """Complete deletions that were interrupted, delete what is due, and return how many were completed.
 
+    What is held or in use by the time its turn comes stays, and holds up none of the others.
+
     Raises:
       KeyFileError, ConfigError: the service's key does not open; nothing was deleted.
       OutputError: a file cannot be deleted.
@@ -128,7 +130,10 @@ def delete_due(service: Service) -> int:
             _finish(service, number, opens)
             done += 1
         for item in due:
-            begun = _begin(service, item, None, "")
+            try:
+                begun = _begin(service, item, None, "")
+            except InputError:  # it is held or in use by now; the others are due as ever
+                continue
             if begun is not None:
                 _finish(service, begun, opens)
                 done += 1

@@ -17,12 +17,11 @@ from sqlalchemy import select
 
 from privsynth.errors import InputError
 from privsynth.service.caller import Caller
-from privsynth.service.context import Service
+from privsynth.service.context import Service, disk_error
 from privsynth.service.roles import Act
 from privsynth.service.sources.places import UPLOADS, Place, place_of
 from privsynth.service.sources.registry import NewSource, add_source, check_new, twin_of
 from privsynth.service.store.runs import SourceRow
-from privsynth.workspace import folder_error
 
 _SUFFIXES = re.compile(r"(?:\.[a-z0-9]{1,12}){1,2}")
 MEGABYTE = 1_000_000  # bytes
@@ -61,7 +60,7 @@ class Upload:
             self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._file, fcntl.LOCK_EX)
         except OSError as problem:
-            raise folder_error(self._service.folder, problem) from None
+            raise disk_error(problem) from None
         return self
 
     def __exit__(
@@ -86,7 +85,7 @@ class Upload:
             while part:
                 part = part[os.write(self._file, part) :]
         except OSError as problem:
-            raise folder_error(self._service.folder, problem) from None
+            raise disk_error(problem) from None
 
     def keep(self, new: NewSource) -> SourceRow:
         """Register what was sent as a source.
@@ -103,7 +102,7 @@ class Upload:
         try:
             os.fsync(self._file)
         except OSError as problem:  # some file systems find only now that there is no room
-            raise folder_error(self._service.folder, problem) from None
+            raise disk_error(problem) from None
         source = add_source(self._service, self._caller, new, Place(str(self._path.resolve())))
         self._kept = True
         return source

@@ -12,7 +12,7 @@ from privsynth.errors import InputError, NotAllowed, PrivsynthError, ServiceUnav
 from privsynth.service.context import Service
 from privsynth.service.runs.request import LABELS, why_wrong
 from privsynth.service.web import uploads
-from privsynth.service.web.pages import AWAY, error_page, icon, is_api, status_of, stylesheet
+from privsynth.service.web.pages import AWAY, error_page, icon, is_api, status_of, stylesheet, told_of
 from privsynth.service.web.protection import Protection
 from privsynth.service.web.rates import AddressLimit, RateLimit
 from privsynth.service.web.routes import ROUTERS
@@ -53,7 +53,7 @@ def _refused(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, PrivsynthError)
     away = isinstance(problem, AWAY)  # who asks a service cannot free its disk: the same request can succeed later
     code = ServiceUnavailable.exit_code if away else problem.exit_code
-    response = _answer(request, status_of(problem), str(problem), code)
+    response = _answer(request, status_of(problem), told_of(problem), code)
     if isinstance(problem, TooManyRequests):
         response.headers["retry-after"] = str(problem.retry_after_s)
     return response

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -29,6 +30,8 @@ from privsynth.service.runs.request import LABELS, in_browser
 
 # What the service cannot use now: its database, its ledger, its log, its disk. Nothing that was sent is to blame.
 AWAY = (ServiceUnavailable, LedgerUnavailable, LogUnavailable, OutputError)
+# An absolute path in a sentence; a folder's name may hold blanks, the last part of a path does not here.
+_PLACE = re.compile(r"(?<![^\s(])/(?:[^/;:(),\n]+/)*[^\s/;:,()]+")
 # What went wrong -> the status of the answer; the first that fits counts.
 STATUS: tuple[tuple[type[PrivsynthError] | tuple[type[PrivsynthError], ...], int], ...] = (
     (NotAllowed, 403), (TooManyRequests, 429), (AWAY, 503), (InputError, 422), (PrivsynthError, 409),
@@ -76,9 +79,14 @@ def _words(name: object) -> str:
     return str(name).replace("_", " ")
 
 
+def told_of(problem: Exception) -> str:
+    """Return what an error says to who asks the service: where its files are is not for them."""
+    return _PLACE.sub("its folder", str(problem)) if isinstance(problem, AWAY) else str(problem)
+
+
 def said_of(problem: Exception | None) -> tuple[int, str]:
     """Return the status of a page that says what is wrong, and the words; 200 and "" where nothing is."""
-    return (200, "") if problem is None else (status_of(problem), str(problem))
+    return (200, "") if problem is None else (status_of(problem), told_of(problem))
 
 
 def page(name: str, caller: Caller | None = None, *, status: int = 200, **facts: Any) -> HTMLResponse:

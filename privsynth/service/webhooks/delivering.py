@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from threading import Lock
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
@@ -34,6 +36,7 @@ class Attempt:
     """One attempt to deliver a message."""
 
     delivery_id: int
+    webhook_id: int
     number: int
     message: str
     url: str
@@ -42,30 +45,62 @@ class Attempt:
     at: datetime
 
 
-def deliver_due(service: Service, send: Post = post, *, stopped: Callable[[], bool] = lambda: False) -> None:
+class BusyReceivers:
+    """The webhooks to which threads of this process are sending: each gets one message at a time.
+
+    So a receiver that does not answer keeps one thread waiting, and the others serve the others.
+    """
+
+    def __init__(self) -> None:
+        self._busy: set[int] = set()
+        self._lock = Lock()
+
+    @contextmanager
+    def next_due(self, service: Service) -> Iterator[Attempt | None]:
+        """Begin the attempt that is due longest of a webhook that is not busy, which it is inside the block."""
+        with self._lock:
+            attempt = _take(service, self._busy)
+            if attempt is not None:
+                self._busy.add(attempt.webhook_id)
+        try:
+            yield attempt
+        finally:
+            if attempt is not None:
+                with self._lock:
+                    self._busy.discard(attempt.webhook_id)
+
+
+def deliver_due(
+    service: Service, send: Post = post, *, stopped: Callable[[], bool] = lambda: False,
+    busy: BusyReceivers | None = None,
+) -> None:  # fmt: skip
     """Send the messages that are due.
 
     Args:
       stopped: says whether to leave the rest to another look.
+      busy: shared by the threads that deliver; None where there is one.
 
     Guarantee: a message is sent until the receiver takes it, the attempts are used up, or the webhook is disabled; one
       that was sent when the worker was lost is sent again, under the same name.
     """
+    busy = busy or BusyReceivers()
     for _ in range(MOST):
-        attempt = None if stopped() else _take(service)
-        if attempt is None:
+        if stopped():
             return
-        headers = signed_headers(attempt.message, attempt.body, attempt.at, attempt.keys)
-        _write_down(service, attempt, send(service.settings, attempt.url, headers, attempt.body))
+        with busy.next_due(service) as attempt:
+            if attempt is None:
+                return
+            headers = signed_headers(attempt.message, attempt.body, attempt.at, attempt.keys)
+            _write_down(service, attempt, send(service.settings, attempt.url, headers, attempt.body))
 
 
-def _take(service: Service) -> Attempt | None:
-    """Begin the attempt that is due longest, and keep others off it for a while."""
+def _take(service: Service, busy: Collection[int]) -> Attempt | None:
+    """Begin the attempt that is due longest, but for webhooks that are busy, and keep others off it for a while."""
     now = service.now()
     due = (
         select(DeliveryRow)
         .join(WebhookRow)
-        .where(DeliveryRow.next_at <= now, WebhookRow.state == WebhookState.ACTIVE)
+        .where(DeliveryRow.next_at <= now, WebhookRow.state == WebhookState.ACTIVE, WebhookRow.id.not_in(busy))
         .order_by(DeliveryRow.next_at, DeliveryRow.id)
         .limit(1)
     )
@@ -82,7 +117,7 @@ def _take(service: Service) -> Attempt | None:
             row.next_at, row.reason = None, f"{str(problem)[:1].upper()}{str(problem)[1:]}."
             return None
         row.tries, row.next_at = row.tries + 1, now + LEASE
-        return Attempt(row.id, row.tries, row.message, url, row.body, keys, now)
+        return Attempt(row.id, row.webhook_id, row.tries, row.message, url, row.body, keys, now)
 
 
 def url_of(service: Service, webhook: WebhookRow) -> str:

@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from time import monotonic
@@ -22,7 +23,7 @@ from privsynth.service.sources.places import unplaced
 from privsynth.service.sources.registry import known_source
 from privsynth.service.states import RunState
 from privsynth.service.store.runs import RunRow
-from privsynth.service.worker.errands import POLL_S, run_errands
+from privsynth.service.worker.errands import POLL_S, errands_of, run_errand
 from privsynth.service.worker.job import GRACE_S, JobOrder
 from privsynth.service.worker.lease import (
     BEAT_S,
@@ -197,7 +198,7 @@ def _as_sentence(text: str) -> str:
 
 
 class Workers:
-    """Workers in threads of this process, inside a `with` block; where there are any, one more runs the errands."""
+    """Workers in threads of this process, inside a `with` block; where there are any, more run the errands."""
 
     def __init__(self, service: Service, count: int) -> None:
         self._stop = threading.Event()
@@ -207,8 +208,8 @@ class Workers:
         ]
         # A daemon: a receiver may take longer to answer than the service to stop; it is told the same again.
         self._errands = [
-            threading.Thread(target=run_errands, args=(service, self._stop), name="errands", daemon=True)
-            for _ in range(min(count, 1))
+            threading.Thread(target=run_errand, args=(service, self._stop, errand), name=name, daemon=True)
+            for name, errand in (errands_of(self._stop) if count else ())
         ]
 
     def __enter__(self) -> threading.Event:
@@ -222,5 +223,6 @@ class Workers:
         self._stop.set()
         for thread in self._threads:
             thread.join()
+        until = time.monotonic() + ERRANDS_STOP_S
         for thread in self._errands:
-            thread.join(ERRANDS_STOP_S)
+            thread.join(max(0.0, until - time.monotonic()))

@@ -21,6 +21,7 @@ import pyarrow as pa
 from privsynth.errors import ConfigError
 from privsynth.generators.marginal.fitted import FitSettings
 from privsynth.generators.marginal.generator import MarginalGenerator
+from privsynth.partitions.rows import PrivateRows
 from privsynth.pipeline.learning.learn import learn
 from privsynth.pipeline.learning.request import Request
 from privsynth.pipeline.linked.learn import learn_linked
@@ -115,7 +116,7 @@ def released_rows(frame: pd.DataFrame, *, most: int, epsilon: float, holdout: fl
         figures=False,
     )
     while True:
-        public, _ = learn(table, request, GaussianMechanisms(Bill(plan)), KeyedFunction())
+        public, _ = learn(PrivateRows.held(table.data), request, GaussianMechanisms(Bill(plan)), KeyedFunction())
         assert public.noisy is not None
         yield public.noisy
 

@@ -15,9 +15,10 @@ import time
 from pathlib import Path
 
 from privsynth.generators.registry import choose, load_generator
-from privsynth.pipeline.inputs import physical_types
+from privsynth.partitions.rows import PrivateRows
 from privsynth.pipeline.learning.learn import learn
 from privsynth.pipeline.learning.request import Request
+from privsynth.pipeline.reading.inputs import physical_types
 from privsynth.privacy.budget import Bill, Budget
 from privsynth.privacy.mechanisms import GaussianMechanisms
 from privsynth.randomness import KeyedFunction
@@ -49,7 +50,7 @@ def main() -> None:
         table, _ = read_table(source, workspace)
         request = Request.on_all_rows(schema, physical_types(source), budget, generator, seed=1)
         bill = Bill(request.plan)
-        public, _ = learn(table, request, GaussianMechanisms(bill), KeyedFunction())
+        public, _ = learn(PrivateRows.held(table.data), request, GaussianMechanisms(bill), KeyedFunction())
         learned = time.monotonic()
         public.model.draw_all(public.model.order(public.rows.n_rows), seed=2)
         sampled = time.monotonic()

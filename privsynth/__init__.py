@@ -44,6 +44,7 @@ from privsynth.errors import (
     TooManyRequests,
     UnknownSigner,
     VerificationError,
+    WorkerError,
 )
 from privsynth.extras import needs
 
@@ -105,6 +106,7 @@ __all__ = [
     "UnknownSigner",
     "VerificationError",
     "VerificationResult",
+    "WorkerError",
     "__version__",
     "answer",
     "audit_table",

@@ -21,6 +21,7 @@
     ├── LogUnavailable             7: the log of releases cannot be read or written now
     ├── ServiceUnavailable         7: the service, or its database, does not answer now
     │   └── TooManyRequests        it was asked too often, and serves again after a while
+    ├── WorkerError                7: workers that count rows were lost again and again, or failed
     ├── NotAllowed                 10: the service knows who asks, and says no
     └── LittleToLearn              8: at this budget little can be learned from the table; a person may say: anyway
 
@@ -217,6 +218,12 @@ class TooManyRequests(ServiceUnavailable):
     def __init__(self, *parts: str | Option, retry_after_s: int = 60) -> None:
         super().__init__(*parts)
         self.retry_after_s = retry_after_s
+
+
+class WorkerError(PrivsynthError):
+    """What counts rows lost its workers again and again, or cannot be reached; or a task failed in one."""
+
+    exit_code = 7
 
 
 class NotAllowed(PrivsynthError):

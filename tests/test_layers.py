@@ -52,16 +52,15 @@ MAY_IMPORT = {
     # the only places where noise is drawn; numbers and bytes, never tables
     "privacy.accounting": BASE,
     "privacy": BASE | {"privacy.accounting"},
-    # whole numbers, counted in partitions
-    "partitions.sums": set(),
-    "partitions": BASE | {"partitions.sums"},
+    # whole numbers, counted in parts of a table: here, or by workers
+    "partitions": BASE | {"extras"},
     # private rows come in
     "table": BASE | {"schema"},
-    "sources": BASE | {"extras", "logins", "strict", "schema", "table", "workspace"},
+    "sources": BASE | {"extras", "logins", "strict", "schema", "table", "workspace", "partitions"},
     # row by row, nothing learned
-    "codecs": BASE | {"extras", "schema", "table", "hierarchies", "partitions.sums"},
+    "codecs": BASE | {"extras", "schema", "table", "hierarchies", "partitions"},
     # learned with budget
-    "domain": GENERATE | {"schema", "table", "hierarchies"},
+    "domain": GENERATE | {"schema", "table", "hierarchies", "partitions"},
     "generators": GENERATE,
     "generators.marginal": GENERATE | {"generators"},
     "generators.dpsgd": GENERATE | {"generators", "generators.marginal"},
@@ -107,13 +106,14 @@ MAY_IMPORT = {
     | {"pipeline", "release"},
     # where the rooms meet
     "pipeline": RECIPIENT
-    | {"hierarchies", "wording"}
+    | {"hierarchies", "wording", "partitions"}
     | {"interrupts", "ledger", "privacy", "privacy.accounting", "domain", "generators", "testing"}
     | {"public_figures", "transparency"}
     | {"audit", "audit.common", "audit.disclosure", "audit.linked", "findings", "policy", "report", "release"}
     | {"exports"},
     "benchmark": RECIPIENT
-    | {"privacy", "generators", "stats", "audit.common", "audit.fidelity", "audit.linked", "pipeline", "release"}
+    | {"partitions", "privacy", "generators", "stats", "audit.common", "audit.fidelity", "audit.linked"}
+    | {"pipeline", "release"}
     | {"pages.templates", "report", "report.charts", "report.format_numbers"},
     # an institution's acts; then HTTP around them, which sees neither a table nor a mechanism
     "service": RECIPIENT

@@ -10,6 +10,7 @@ from pathlib import Path
 from privsynth.benchmark.config import BenchmarkConfig, Case
 from privsynth.benchmark.splits import RealTables, budget_of, typed_train
 from privsynth.generators.registry import load_generator
+from privsynth.partitions.rows import PrivateRows
 from privsynth.pipeline.learning.learn import learn
 from privsynth.pipeline.learning.request import Request
 from privsynth.privacy.budget import Bill
@@ -63,7 +64,8 @@ def fit_private(train: Table, request: Request, path: Path, progress: Progress) 
     Guarantee: the budget of the request covers the rows.
     """
     watch, bill = Watch(), Bill(request.plan)
-    public, _ = learn(train, request, GaussianMechanisms(bill), KeyedFunction(), progress=progress)
+    rows = PrivateRows.held(train.data)
+    public, _ = learn(rows, request, GaussianMechanisms(bill), KeyedFunction(), progress=progress)
     watch.lap()
     public.model.draw_all(public.model.order(public.rows.n_rows), seed=request.seed)
     watch.lap()

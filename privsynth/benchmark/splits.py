@@ -17,7 +17,7 @@ from privsynth.codecs.parse import as_categories
 from privsynth.errors import ConfigError, Option, SchemaError
 from privsynth.pipeline.audits.audit_inputs import compared_facts, side_by_side, typed_frame
 from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
-from privsynth.pipeline.inputs import physical_types
+from privsynth.pipeline.reading.inputs import physical_types
 from privsynth.privacy.budget import Budget
 from privsynth.schema.definition import Schema
 from privsynth.schema.files import load_schema

@@ -158,15 +158,21 @@ class CodedRows:
       codes: (attributes, n) unsigned integers.
       unit: (n,) int64 unit of each row. All rows of a unit lie in one partition, and its number means nothing outside.
       trained: (n,) booleans: the row is one of training, else of the holdout; None where nobody is held out.
+      of_unit: (n,) int64 how many rows the row's unit has in the table, used or not; None where that is not asked.
     """
 
     codes: np.ndarray
     unit: np.ndarray
     trained: np.ndarray | None = None
+    of_unit: np.ndarray | None = None
 
     def add_up(self, count: Callable[[CodedRows], S]) -> S:
         """Return what is counted in this partition (see `PartitionedRows`)."""
         return count(self)
+
+    def derive(self, make: Callable[[CodedRows], CodedRows]) -> CodedRows:
+        """Return the rows that a function makes of these (see `PartitionedRows`)."""
+        return make(self)
 
     def gathered(self) -> CodedRows:
         """Return itself."""
@@ -174,8 +180,8 @@ class CodedRows:
 
     def chosen(self, rows: np.ndarray | slice) -> CodedRows:
         """Return some rows, by their indices or by (n,) booleans."""
-        trained = None if self.trained is None else self.trained[rows]
-        return CodedRows(self.codes[:, rows], self.unit[rows], trained)
+        trained, of_unit = (None if known is None else known[rows] for known in (self.trained, self.of_unit))
+        return CodedRows(self.codes[:, rows], self.unit[rows], trained, of_unit)
 
     def units(self) -> tuple[np.ndarray, int]:
         """Return (n,) indices of units without gaps, in the order of their numbers, and how many there are."""
@@ -203,6 +209,14 @@ class PartitionedRows(Protocol):
         """
         ...
 
+    def derive(self, make: Callable[[CodedRows], CodedRows]) -> PartitionedRows:
+        """Return the rows that a function makes of each partition.
+
+        Args:
+          make: a pure function of one partition, that can be pickled like those that count.
+        """
+        ...
+
     def gathered(self) -> CodedRows:
         """Return all rows in one partition: memory grows with their number."""
         ...
@@ -217,6 +231,10 @@ class InMemory:
     def add_up(self, count: Callable[[CodedRows], S]) -> S:
         """See `PartitionedRows`."""
         return reduce(added, (count(part) for part in self.parts))
+
+    def derive(self, make: Callable[[CodedRows], CodedRows]) -> InMemory:
+        """See `PartitionedRows`."""
+        return InMemory(tuple(make(part) for part in self.parts))
 
     def gathered(self) -> CodedRows:
         """See `PartitionedRows`."""
@@ -233,14 +251,19 @@ def together(parts: Sequence[CodedRows]) -> CodedRows:
         unit, count = part.units()
         units.append(unit + before)
         before += count
-    trained = [part.trained for part in parts if part.trained is not None]
-    if len(trained) not in (0, len(parts)):
-        raise ValueError("some partitions say which rows are of training, others do not")
     return CodedRows(
         np.concatenate([part.codes for part in parts], axis=1),
         np.concatenate(units),
-        np.concatenate(trained) if trained else None,
+        _of_all([part.trained for part in parts]),
+        _of_all([part.of_unit for part in parts]),
     )
+
+
+def _of_all(known: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    there = [of_part for of_part in known if of_part is not None]
+    if len(there) not in (0, len(known)):
+        raise ValueError("some partitions say which rows are of training, or how many their units have; others do not")
+    return np.concatenate(there) if there else None
 
 
 @dataclass(frozen=True)

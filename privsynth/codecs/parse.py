@@ -81,7 +81,7 @@ def narrowest(values: np.ndarray) -> np.ndarray:
     return values.astype(np.promote_types(least, most), copy=False)
 
 
-def is_text(column: pa.ChunkedArray) -> bool:
+def is_text(column: pa.ChunkedArray | pa.Field) -> bool:
     """Return whether the source gave text."""
     return pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
 

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.codecs.parse import Categories, Grid, as_categories, as_numbers, as_times
+from privsynth.partitions.marks import cells, is_mark, marks, used
+from privsynth.partitions.rows import PrivateRows
 from privsynth.schema.booleans import FALSE_TEXTS, TRUE_TEXTS
 from privsynth.schema.definition import Schema
 from privsynth.table import Table, is_all
+
+PARSED_KINDS = ("numeric", "integer", "datetime", "date", "boolean", "categorical")
 
 
 @dataclass(frozen=True, repr=False)
@@ -34,8 +41,47 @@ class ParsedTable:
         n_rows = int(rows.sum()) if rows.dtype == np.bool_ else len(rows)
         return ParsedTable(_Picked(self.columns, rows), n_rows)
 
+    def to_arrow(self) -> pa.Table:
+        """Return the values as columns: integers, and texts by their codes."""
+        return pa.table({name: _arrow(column) for name, column in self.columns.items()})
+
+    @classmethod
+    def of_arrow(cls, part: pa.Table) -> ParsedTable:
+        """Return what `to_arrow` made; a column is taken when it is accessed."""
+        return cls(_Arrow(cells(part)), part.num_rows)
+
     def __repr__(self) -> str:
         return f"ParsedTable({len(self.columns)} columns)"
+
+
+def _arrow(column: Categories | Grid) -> pa.Array:
+    if isinstance(column, Grid):
+        return pa.array(column.packed, mask=column.null)
+    codes = pa.array(column.codes.astype(np.int32), mask=column.codes < 0)
+    return pa.DictionaryArray.from_arrays(codes, pa.array(column.values, pa.string()))
+
+
+class _Arrow(Mapping[str, Categories | Grid]):
+    """Columns as `to_arrow` has them."""
+
+    def __init__(self, part: pa.Table) -> None:
+        self._part = part
+
+    def __getitem__(self, name: str) -> Categories | Grid:
+        column = self._part.column(name).combine_chunks()
+        if isinstance(column, pa.ChunkedArray):
+            column = column.chunk(0) if column.num_chunks else pa.array([], column.type)
+        if pa.types.is_dictionary(column.type):
+            codes = pc.fill_null(column.indices, -1).to_numpy(zero_copy_only=False)
+            return Categories(codes, tuple(column.dictionary.to_pylist()))
+        null = pc.is_null(column).to_numpy(zero_copy_only=False)
+        return Grid(pc.fill_null(column, 0).to_numpy(zero_copy_only=False), null)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._part.column_names)
+
+    def __len__(self) -> int:
+        return self._part.num_columns
 
 
 class _Picked(Mapping[str, Categories | Grid]):
@@ -55,6 +101,28 @@ class _Picked(Mapping[str, Categories | Grid]):
 
     def __len__(self) -> int:
         return len(self._columns)
+
+
+def parsed_rows(
+    rows: PrivateRows, schema: Schema, facts: Mapping[str, ColumnFacts], names: Sequence[str]
+) -> PrivateRows:
+    """Return the rows that are used, with their marks, and the named columns as values (see `ParsedTable.of_arrow`).
+
+    Guarantee: a row-by-row function of the table; nothing is learned across rows.
+    """
+    there = [name for name in names if facts[name].kind in PARSED_KINDS]
+    apart = [field for field in rows.schema if is_mark(field.name)]
+    found = pa.schema([*((name, rows.schema.field(name).type) for name in there), *apart])
+    needed = [*there, *(field.name for field in apart)]
+    return rows.derive(partial(_parsed_part, schema, {name: facts[name] for name in there}), found, needed)
+
+
+def _parsed_part(schema: Schema, facts: Mapping[str, ColumnFacts], part: pa.Table) -> pa.Table:
+    part = used(part)
+    parsed = parse_table(Table(cells(part)), schema, facts, list(facts)).to_arrow()
+    for name, column in zip((apart := marks(part)).column_names, apart.columns, strict=True):
+        parsed = parsed.append_column(name, column)
+    return parsed
 
 
 def parse_table(table: Table, schema: Schema, facts: Mapping[str, ColumnFacts], names: Sequence[str]) -> ParsedTable:

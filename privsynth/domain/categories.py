@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
+import pyarrow as pa
 
 from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.codecs.parse import Categories
 from privsynth.codecs.parsed_table import ParsedTable
 from privsynth.domain.public_words import likely, words
 from privsynth.hierarchies import Hierarchy
+from privsynth.partitions.marks import SIDE, STEPS, TRAINING, on_side, weights
+from privsynth.partitions.rows import PrivateRows
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.privacy.unit_weights import Weighting, count
 
@@ -35,7 +39,7 @@ class OpenCategories:
 
     def __init__(
         self,
-        parsed: ParsedTable,
+        parsed: PrivateRows,
         facts: Mapping[str, ColumnFacts],
         mechanisms: Mechanisms,
         weighting: Weighting,
@@ -55,7 +59,7 @@ class OpenCategories:
         if not names:
             return
         release = self._mechanisms.stable_keys(
-            [self._counts(name) for name in names],
+            self._parsed.add_up(partial(count_texts, names, self._weighting.weighed), [*names, SIDE, STEPS]),
             max_rows_per_unit=self._weighting.max_rows_per_unit,
             part="domain",
             mu_squared=mu_squared,
@@ -103,14 +107,6 @@ class OpenCategories:
         levels = [hierarchy.parents(level) for level in reversed(hierarchy.levels)]
         return next((groups for groups in levels if len(groups) * self._needed[name] <= rows), levels[-1])
 
-    def _counts(self, name: str) -> dict[str, int]:
-        """Return the exact counts of texts, in rows or in steps. Private."""
-        column, weight = self._parsed.columns[name], self._weighting.steps
-        assert isinstance(column, Categories)
-        there = column.codes >= 0
-        counts = count(column.codes[there], len(column.values), None if weight is None else weight[there])
-        return {value: int(n) for value, n in zip(column.values, counts.tolist(), strict=True) if n}
-
     def _likely(self, name: str) -> dict[str, float]:
         """Return the public words that a column seems to hold, and their noisy counts."""
         seen, precision = self._known[name]
@@ -128,3 +124,16 @@ class OpenCategories:
         known = self._n_rows * (1.0 - (self._facts[name].null_share or 0.0))
         sigma = self._known[name][1] ** -0.5 * self._weighting.rows_per_step
         return known - math.fsum(found.values()) * self._weighting.rows_per_step, sigma * math.sqrt(len(found))
+
+
+def count_texts(names: Sequence[str], weighed: bool, part: pa.Table) -> list[dict[str, int]]:
+    """Return for each column the exact counts of texts in training rows, in rows or in steps. Private."""
+    part = on_side(part, TRAINING)
+    columns, steps, found = ParsedTable.of_arrow(part).columns, weights(part, weighed), []
+    for name in names:
+        column = columns[name]
+        assert isinstance(column, Categories)
+        there = column.codes >= 0
+        counts = count(column.codes[there], len(column.values), None if steps is None else steps[there])
+        found.append({value: int(n) for value, n in zip(column.values, counts.tolist(), strict=True) if n})
+    return found

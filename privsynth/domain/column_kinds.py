@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
+import pyarrow as pa
 
 from privsynth.codecs import parse
 from privsynth.codecs.column_facts import (
@@ -26,6 +28,8 @@ from privsynth.codecs.column_facts import (
     needs_votes,
 )
 from privsynth.domain.numbers.peaks import PeaksRequest, columns_of_codes
+from privsynth.partitions.marks import SIDE, STEPS, used, weights
+from privsynth.partitions.rows import PrivateRows
 from privsynth.privacy.accounting import round_up
 from privsynth.privacy.budget import ROUNDING
 from privsynth.privacy.mechanisms import Mechanisms
@@ -33,7 +37,6 @@ from privsynth.privacy.unit_weights import Weighting, count
 from privsynth.schema.code_names import names_codes
 from privsynth.schema.definition import Column, Schema
 from privsynth.schema.stated_types import Family
-from privsynth.table import Table
 
 # Of the votes' μ², for telling codes from numbers (own): noise in it is then about that in a vote for a few columns.
 PEAKS_OF_VOTES = 0.35
@@ -68,12 +71,7 @@ class FactsRequest:
 
 
 def learn_facts(
-    table: Table,
-    request: FactsRequest,
-    weighting: Weighting,
-    mechanisms: Mechanisms,
-    *,
-    rows: np.ndarray | None = None,
+    rows: PrivateRows, request: FactsRequest, weighting: Weighting, mechanisms: Mechanisms
 ) -> dict[str, ColumnFacts]:
     """Return the facts of each named column; those that nobody declared come from a mechanism.
 
@@ -82,15 +80,15 @@ def learn_facts(
       the second asks whether they hold codes, and how it counts, follows from the first (see `columns_of_codes`).
       Nothing is spent if all facts are declared.
     Args:
-      weighting: how the voting rows are counted.
-      rows: indices of the rows that vote; all of the table if None.
+      rows: with marks; those that are used vote.
+      weighting: how they are counted.
     """
     schema = request.schema
-    open_names = [n for n in request.names if needs_votes(schema.column(n), table.column(n).type)]
+    open_names = [n for n in request.names if needs_votes(schema.column(n), rows.schema.field(n).type)]
     noisy = np.zeros((len(open_names), parse.N_VOTES))
     sigma = 0.0
     if open_names:
-        counts = np.stack([_votes(table, name, weighting.steps, rows) for name in open_names])
+        counts = rows.add_up(partial(_votes, open_names, weighting.weighed), [*open_names, SIDE, STEPS])
         release = mechanisms.gaussian(
             counts,
             l2_sensitivity=round_up(weighting.unit_weight * math.sqrt(len(open_names)), 12),
@@ -107,7 +105,7 @@ def learn_facts(
         known={name: float(np.maximum(votes[name][POINTS], 0.0).sum()) for name in digits},
         mu_squared=request.mu_squared * PEAKS_OF_VOTES * ROUNDING,
     )
-    for name in columns_of_codes(table, bought, peaks, weighting, mechanisms, rows=rows):
+    for name in columns_of_codes(rows, bought, peaks, weighting, mechanisms):
         bought[name] = replace(bought[name], kind="categorical", precision=1.0)
     facts = {}
     for name in request.names:
@@ -115,7 +113,7 @@ def learn_facts(
         if name in bought:
             facts[name] = _combine(column, bought[name])
         else:
-            facts[name] = declared_facts(column, table.column(name).type)
+            facts[name] = declared_facts(column, rows.schema.field(name).type)
         if name in request.typed:
             facts[name] = replace(facts[name], provenance="fixed")
     return facts
@@ -132,12 +130,11 @@ def _mostly_digits(votes: np.ndarray, fact: ColumnFacts) -> bool:
     return fact.kind in ("numeric", "integer") and fact.decimal == "." and 2.0 * whole >= points > 0
 
 
-def _votes(table: Table, name: str, weight: np.ndarray | None, rows: np.ndarray | None) -> np.ndarray:
-    """Return (N_VOTES,) votes of the cells of some rows: how many, or how many steps they weigh."""
-    votes = parse.votes(table.column(name))  # cell by cell, so rows that are left out do not matter
-    counts = count(votes if rows is None else votes[rows], parse.N_VOTES, weight)
-    table.let_go()
-    return counts
+def _votes(names: Sequence[str], weighed: bool, part: pa.Table) -> np.ndarray:
+    """Return (names, N_VOTES) votes of the cells of the rows that are used: how many, or how many steps they weigh."""
+    part = used(part)
+    steps = weights(part, weighed)
+    return np.stack([count(parse.votes(part.column(name)), parse.N_VOTES, steps) for name in names])
 
 
 def _with_nulls(votes: np.ndarray, sigma: float, hints: Hints) -> ColumnFacts:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -27,17 +28,26 @@ from privsynth.codecs.columns import (
     following_codec,
     invented_codec,
 )
-from privsynth.codecs.parsed_table import ParsedTable, boolean_values
+from privsynth.codecs.parsed_table import boolean_values
 from privsynth.domain.budget_split import FIRST_ROUND, BudgetSplit, OpenColumns, Shares, split_budget
 from privsynth.domain.categories import OpenCategories
 from privsynth.domain.domain_request import DomainRequest
 from privsynth.domain.numbers.build_bins import build_bins
 from privsynth.domain.numbers.endings import EndingsRequest, find_endings, may_have_endings, with_endings
 from privsynth.domain.numbers.magnitude_prior import RemainingRows
-from privsynth.domain.numbers.open_dimensions import OpenDimension, declared_steps, open_dimensions
+from privsynth.domain.numbers.open_dimensions import (
+    OpenDimension,
+    declared_steps,
+    dimension_rows,
+    open_dimensions,
+    value_histograms,
+    without_frequent,
+)
 from privsynth.domain.numbers.quantile_tree import Leaves, TreeRequest, grow
 from privsynth.domain.numbers.tails import Tail, without_tails
 from privsynth.domain.numbers.ties import TiesRequest, tie_numbers
+from privsynth.partitions.marks import STEPS
+from privsynth.partitions.rows import PrivateRows
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.privacy.unit_weights import Weighting
 from privsynth.schema.calculations import columns_of
@@ -48,14 +58,14 @@ RARE_VALUE = 0.2
 
 
 def learn_codecs(
-    parsed: ParsedTable, request: DomainRequest, weighting: Weighting, mechanisms: Mechanisms
+    parsed: PrivateRows, request: DomainRequest, weighting: Weighting, mechanisms: Mechanisms
 ) -> list[ColumnCodec]:
     """Return the codec of each column of the layout, in table order.
 
     Guarantee: part "domain" at `request.mu_squared`, and `request.delta` for all thresholds together (see
       `stable_keys` and `grow`).
     Args:
-      parsed: the training rows.
+      parsed: parsed rows with marks (see `parsed_rows`), of which those in training count.
       weighting: how these rows are counted.
     """
     texts = request.open_texts
@@ -65,7 +75,8 @@ def learn_codecs(
     undeclared = tuple(name for name in may_end if name not in request.plain and name not in request.known)
     ended = EndingsRequest(names=undeclared, n_rows=request.n_rows).priced(weighting, request.mu_squared)
     mu_squared = request.mu_squared - ties.mu_squared - ended.mu_squared
-    dimensions = [d for name in request.unknown for d in open_dimensions(name, parsed, request, weighting)]
+    dimensions = [d for name in request.unknown for d in open_dimensions(name, request)]
+    rows = dimension_rows(parsed, dimensions, request)
     keyed = [dimension for dimension in dimensions if dimension.keyed and request.delta > 0]
     split = split_budget(
         weighting,
@@ -79,12 +90,19 @@ def learn_codecs(
     released = _worth_releasing(keyed, split, shares, request, weighting)
     values_sigma = 0.0
     if released:
-        values_sigma = _release_frequent_values(keyed, split, shares, weighting, mechanisms)
+        price = {"mu_squared": shares.frequent, "delta": split.frequent_delta}
+        values_sigma = _release_frequent_values(keyed, rows, weighting, mechanisms, **price)
     trees = shares.trees if released or not keyed else shares.frequent + shares.trees
-    numbers = {d.column: d.values() for d in dimensions if d.part == "number" and d.column in ended.names}
-    endings = find_endings(numbers, ended, weighting, mechanisms)
-    del numbers
-    bins = _release_bins(dimensions, request, weighting, mechanisms, mu_squared=trees, values_sigma=values_sigma)
+    rows = without_frequent(rows, dimensions)
+    numbers = {d.column: d.name for d in dimensions if d.part == "number"}
+    endings = find_endings(numbers, rows, ended, weighting, mechanisms)
+    left = [dimension.remaining(request, values_sigma) for dimension in dimensions]
+    handed = [d.tree(None if rest is None else rest.rows) for d, rest in zip(dimensions, left, strict=True)]
+    leaves = grow(handed, rows, _trees(request, weighting, mu_squared=trees), mechanisms)
+    bins = {
+        (d.column, d.part): _bins(d, leaf, rest, rows_per_bin=request.rows_per_bin)
+        for d, leaf, rest in zip(dimensions, leaves, left, strict=True)
+    }
     found = categories.found()
     for name in texts:
         if (hierarchy := request.schema.column(name).hierarchy) is not None:
@@ -144,15 +162,23 @@ def _worth_releasing(
 
 
 def _release_frequent_values(
-    keyed: list[OpenDimension], split: BudgetSplit, shares: Shares, weighting: Weighting, mechanisms: Mechanisms
+    keyed: list[OpenDimension],
+    rows: PrivateRows,
+    weighting: Weighting,
+    mechanisms: Mechanisms,
+    *,
+    mu_squared: float,
+    delta: float,
 ) -> float:
     """Give each dimension its frequent values, and return the standard deviation of their rows."""
+    names = [dimension.name for dimension in keyed]
+    exact = rows.add_up(partial(value_histograms, names, weighting.weighed), [*names, STEPS])
     release = mechanisms.stable_keys(
-        [dimension.counts() for dimension in keyed],
+        [{str(v): n for v, n in zip(of.values.tolist(), of.held.tolist(), strict=True)} for of in exact],
         max_rows_per_unit=weighting.max_rows_per_unit,
         part="domain",
-        mu_squared=shares.frequent,
-        delta=split.frequent_delta,
+        mu_squared=mu_squared,
+        delta=delta,
         label="frequent values of numbers",
         unit_weight=weighting.unit_weight,
     )
@@ -161,30 +187,15 @@ def _release_frequent_values(
     return release.sigma * weighting.rows_per_step
 
 
-def _release_bins(
-    dimensions: list[OpenDimension],
-    request: DomainRequest,
-    weighting: Weighting,
-    mechanisms: Mechanisms,
-    *,
-    mu_squared: float,
-    values_sigma: float,
-) -> dict[tuple[str, str], Bins]:
-    """Return (column, part) -> bins that hold about equally many rows."""
-    remaining = [dimension.remaining(request, values_sigma) for dimension in dimensions]
-    trees = TreeRequest(
+def _trees(request: DomainRequest, weighting: Weighting, *, mu_squared: float) -> TreeRequest:
+    return TreeRequest(
         unit_weight=weighting.unit_weight,
         rows_per_step=weighting.rows_per_step,
+        weighed=weighting.weighed,
         mu_squared=mu_squared,
         split_above=request.rows_per_bin / 3,
         n_rows=request.n_rows,
     )
-    handed = [d.hand_over(None if left is None else left.rows) for d, left in zip(dimensions, remaining, strict=True)]
-    leaves = grow(handed, trees, mechanisms)
-    return {
-        (d.column, d.part): _bins(d, leaf, left, rows_per_bin=request.rows_per_bin)
-        for d, leaf, left in zip(dimensions, leaves, remaining, strict=True)
-    }
 
 
 def _bins(dimension: OpenDimension, leaves: Leaves, remaining: RemainingRows | None, *, rows_per_bin: float) -> Bins:

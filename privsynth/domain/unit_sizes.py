@@ -34,19 +34,26 @@ def row_classes(max_rows_per_unit: int) -> tuple[tuple[int, int], ...]:
     return tuple(classes)
 
 
+def units_by_rows(rows: np.ndarray, max_rows_per_unit: int) -> np.ndarray:
+    """Return (classes,) numbers of units, by (units,) their numbers of rows in the table. Private."""
+    classes = row_classes(max_rows_per_unit)
+    public = RowsPerUnit(classes, (0.0,) * len(classes), max_rows_per_unit)
+    return np.bincount(public.class_of(rows), minlength=len(classes)).astype(np.int64)
+
+
 def release_unit_sizes(
-    rows: np.ndarray, mechanisms: Mechanisms, *, max_rows_per_unit: int, part: str, mu_squared: float
+    units: np.ndarray, mechanisms: Mechanisms, *, max_rows_per_unit: int, part: str, mu_squared: float
 ) -> RowsPerUnit:
     """Return how many rows units have.
 
     Guarantee: one Gaussian release of `part`; a unit moves one count by one, also if it has more rows than are used.
     Args:
-      rows: (units,) numbers of rows in the table. Private.
+      units: (classes,) numbers of units (see `units_by_rows`). Private.
     """
     classes = row_classes(max_rows_per_unit)
     public = RowsPerUnit(classes, (0.0,) * len(classes), max_rows_per_unit)
     release = mechanisms.gaussian(
-        np.bincount(public.class_of(rows), minlength=len(classes)),
+        units,
         l2_sensitivity=1.0,
         part=part,
         mu_squared=mu_squared,

@@ -1,1 +1,1 @@
-"""Rows in partitions: what is counted in each adds up."""
+"""Private rows in partitions, and what runs pure functions of them: here, in processes, on Ray or on Spark."""

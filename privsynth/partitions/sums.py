@@ -6,6 +6,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from privsynth.partitions.histogram import Histogram
+
 S = TypeVar("S")
 
 
@@ -13,8 +15,8 @@ def added(one: S, other: S) -> S:
     """Return the sum of two results of one counting function.
 
     Integers and integer arrays of one shape are added; dicts key by key, where a key that one lacks counts as nothing;
-    tuples and lists of equal length place by place. So results add up to the same in whatever order. Floats do not, and
-    are refused.
+    histograms value by value; tuples and lists of equal length place by place. So results add up to the same in
+    whatever order. Floats do not, and are refused.
 
     Args:
       one, other: integers, integer arrays, dicts, tuples or lists of these, nested at will.
@@ -35,6 +37,8 @@ def _added(one, other):  # type: ignore[no-untyped-def]
     if isinstance(one, dict) and isinstance(other, dict):
         sums = {key: _added(value, other[key]) if key in other else value for key, value in one.items()}
         return sums | {key: value for key, value in other.items() if key not in one}
+    if isinstance(one, Histogram) and isinstance(other, Histogram):
+        return one.plus(other)
     if isinstance(one, (tuple, list)) and type(one) is type(other):
         if len(one) != len(other):
             raise ValueError(f"lists of {len(one)} and {len(other)} results do not add up")

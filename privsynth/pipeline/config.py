@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from privsynth import _validate
 from privsynth._validate import in_range
 from privsynth.errors import ConfigError, Option, SchemaError, meant
+from privsynth.partitions.executors.registry import DEFAULT, executor_of
 from privsynth.privacy.budget import DEFAULT_DELTA, Budget
 from privsynth.schema.definition import Schema
 from privsynth.schema.files import load_schema, schema_from
@@ -58,6 +59,7 @@ class SynthesizeConfig:
       anyway: make the release even if little can be learned from the table.
       prior: an earlier public release (its folder, or a `Release`), or any public table with columns of the same names:
         a path, a database URL or a DataFrame. It must be public.
+      executor: what counts the rows of a table that is too large for one part: "inline", "processes" or "processes:4".
     """
 
     source: str | Path | pd.DataFrame | Mapping[str, str | Path | pd.DataFrame]
@@ -84,10 +86,13 @@ class SynthesizeConfig:
     expect_rows: int | None = None
     anyway: bool = False
     prior: str | Path | pd.DataFrame | Release | None = None
+    executor: str = DEFAULT
 
     def __post_init__(self) -> None:
         _validate.paths(out=self.out, policy=self.policy)
-        _validate.texts(unit=self.unit, dataset=self.dataset, generator=self.generator, key=self.key)
+        _validate.texts(
+            unit=self.unit, dataset=self.dataset, generator=self.generator, key=self.key, executor=self.executor
+        )
         _validate.flags(
             header_is_public=self.header_is_public, sdv_is_declared=self.sdv_is_declared, anyway=self.anyway
         )
@@ -96,6 +101,7 @@ class SynthesizeConfig:
         _validate.whole_numbers(max_rows_per_unit=self.max_rows_per_unit, rows=self.rows, seed=self.seed)
         _validate.whole_numbers(expect_rows=self.expect_rows)
         SourceOptions.of(self.source_options)
+        executor_of(self.executor)
         _validate.one_of(get_args(Format), format=self.format)
         _validate.one_of(get_args(AuditLevel), audit=self.audit)
         _validate.one_of(LANGUAGES, language=self.language)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from privsynth.extensions import Extension
 from privsynth.findings.finding import Finding
+from privsynth.partitions.executors.protocol import Executor
 from privsynth.pipeline.config import SynthesizeConfig
 from privsynth.pipeline.environment import Environment
-from privsynth.pipeline.inputs import physical_types
 from privsynth.pipeline.learning.request import Private, Public, Request
+from privsynth.pipeline.reading.inputs import physical_types
 from privsynth.pipeline.usability.advice import Prospect
 from privsynth.pipeline.usability.outlook import TableSize
 from privsynth.pipeline.writing.report_records import Signing
@@ -28,6 +29,7 @@ class Job:
     """Everything that is settled before any row is read.
 
     Attributes:
+      executor: what runs the tasks of a table in several parts.
       public_rows: of the prior, where it is a table.
     """
 
@@ -40,6 +42,7 @@ class Job:
     holder: str
     policy: LoadedPolicy | None
     extensions: tuple[Extension, ...]
+    executor: Executor
     public_rows: Table | None = None
 
     def case(self, scale: TableSize) -> Prospect:

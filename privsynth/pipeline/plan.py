@@ -11,10 +11,10 @@ from privsynth.errors import ConfigError, LedgerError
 from privsynth.generators.registry import choose, load_generator
 from privsynth.ledger.ledger import Ledger
 from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
-from privsynth.pipeline.inputs import check_invented, completed_schema, open_config_source, physical_types
 from privsynth.pipeline.learning.sizes import count_noise
 from privsynth.pipeline.linked.outlook import plan_linked
 from privsynth.pipeline.prior.load import open_prior, refuse_for_linked
+from privsynth.pipeline.reading.inputs import check_invented, completed_schema, open_config_source, physical_types
 from privsynth.pipeline.spending_plan import make_plan
 from privsynth.pipeline.usability.advice import Prospect, refusal
 from privsynth.pipeline.usability.outlook import GUESSED_ROWS, TableSize

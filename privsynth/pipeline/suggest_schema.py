@@ -13,10 +13,10 @@ from privsynth.codecs.column_facts import ColumnFacts, Hints, declared_facts, ex
 from privsynth.codecs.parse import Categories
 from privsynth.codecs.parsed_table import grid_values, parse_table
 from privsynth.errors import ConfigError, Option
-from privsynth.pipeline.inputs import completed_schema
 from privsynth.pipeline.linked.suggest import draft_linked_schema
 from privsynth.pipeline.proposals import notes
-from privsynth.pipeline.public_names import refuse_values_for_names
+from privsynth.pipeline.reading.inputs import completed_schema
+from privsynth.pipeline.reading.public_names import refuse_values_for_names
 from privsynth.schema.code_names import names_codes
 from privsynth.schema.definition import Column, Schema
 from privsynth.schema.files import dump_schema

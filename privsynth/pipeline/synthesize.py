@@ -20,17 +20,20 @@ from privsynth.generators.registry import (
 from privsynth.ledger.account import Account, several_units_text
 from privsynth.ledger.ledger import Ledger
 from privsynth.ledger.reservation import Reservation
+from privsynth.partitions.executors.registry import executor_of
+from privsynth.partitions.rows import PrivateRows
 from privsynth.pipeline.audits.chosen_policy import chosen_policy
 from privsynth.pipeline.audits.officer_audit import officer_findings, pool_sizes
 from privsynth.pipeline.audits.unread_cells import comma_findings, undecodable, unread_commas
 from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
 from privsynth.pipeline.environment import Environment
-from privsynth.pipeline.inputs import check_invented, completed_schema, open_config_source, physical_types
 from privsynth.pipeline.job import Job, Made
 from privsynth.pipeline.learning.learn import learn
 from privsynth.pipeline.learning.request import Private, Public, Request
 from privsynth.pipeline.linked.synthesize import synthesize_linked
 from privsynth.pipeline.prior.load import open_prior, refuse_for_linked, refuse_protected, refuse_same_rows
+from privsynth.pipeline.reading.inputs import check_invented, completed_schema, open_config_source, physical_types
+from privsynth.pipeline.reading.parts import read_rows
 from privsynth.pipeline.result import SynthesisResult
 from privsynth.pipeline.setting_out import checked_generator, durations, keyed_commitment, signing_key
 from privsynth.pipeline.spending_plan import make_plan
@@ -51,8 +54,7 @@ from privsynth.release.out_folder import OutFolder, check_out
 from privsynth.report.records.inside import AuditRun, OfficerPart
 from privsynth.sources.fingerprint import content_fingerprints
 from privsynth.sources.protocol import source_format_of, stated_types_of
-from privsynth.sources.registry import SourceOptions, extension_of, read_table, takes_encoding
-from privsynth.table import Table
+from privsynth.sources.registry import SourceOptions, extension_of, takes_encoding
 from privsynth.workspace import Workspace
 
 TRAINING = "rows of training"
@@ -85,6 +87,7 @@ def synthesize(config: SynthesizeConfig, env: Environment) -> SynthesisResult:
                 dataset, epsilon=budget.epsilon, delta=budget.delta, unit=budget.unit, run_id=env.report_id, now=env.now
             ) as reservation,
             Workspace(env.home) as workspace,
+            job.executor,
         ):
             made = _make(job, workspace, reservation, ledger, before)
             env.progress("writing", 0.0)
@@ -100,25 +103,26 @@ def _make(job: Job, workspace: Workspace, reservation: Reservation, ledger: Ledg
         warnings.warn(several_units_text(reservation.dataset, reservation.units), PrivsynthWarning, stacklevel=2)
     clock = {"start": time.monotonic()}
     env.progress("reading", 0.0)
-    table, skipped = read_table(job.source, workspace, may_be_empty=True)
-    fingerprint, commitment = content_fingerprints(table, [ledger.fingerprint_key(), secrets.token_bytes(32)])
+    rows, skipped = read_rows(job.source, workspace, job.executor)
+    fingerprint, commitment = content_fingerprints(rows, [ledger.fingerprint_key(), secrets.token_bytes(32)])
     refuse_same_rows(job.public_rows, fingerprint, ledger.fingerprint_key())
     reservation.bind(fingerprint)
     state = ledger_state(before, ledger.account(job.request.dataset))
     clock["read"] = time.monotonic()
     _tell_what_to_expect(job)
     bill = Bill(job.request.plan, before_first_draw=reservation.mark_drawn)
-    public, private = _learn(job, table, bill, reservation)
+    public, private = _learn(job, rows, bill, reservation)
     clock["learn"] = time.monotonic()
     findings, done, judgement = _audit(job, public, private)
+    n_rows = private.rows.n_rows()
     findings += undecodable(
         skipped.undecodable_cells,
-        table.n_rows * len(table.names),
+        n_rows * len(job.source.names),
         encoding=SourceOptions.of(job.config.source_options).encoding,
         is_text_file=takes_encoding(job.config.table),
     )
-    commas = unread_commas(table, job.request.schema)
-    findings += comma_findings(commas, table.n_rows)
+    commas = unread_commas(private.rows, job.request.schema)
+    findings += comma_findings(commas, n_rows)
     skipped.comma_cells = sum(commas.values())
     clock["audit"] = time.monotonic()
     officer = OfficerPart(
@@ -166,7 +170,7 @@ def _expected(job: Job, scale: TableSize) -> tuple[Prospect, Outlook]:
     return case, case.outlook(case.respread(job.request.plan))
 
 
-def _learn(job: Job, table: Table, bill: Bill, reservation: Reservation) -> tuple[Public, Private]:
+def _learn(job: Job, rows: PrivateRows, bill: Bill, reservation: Reservation) -> tuple[Public, Private]:
     """Learn the model; or end the run, by the released number of rows, where little can be learned.
 
     Raises:
@@ -183,7 +187,7 @@ def _learn(job: Job, table: Table, bill: Bill, reservation: Reservation) -> tupl
 
     request = job.request if job.config.anyway else replace(job.request, judge=judge)
     try:
-        return learn(table, request, env.mechanisms(bill), env.keyed(), progress=env.progress)
+        return learn(rows, request, env.mechanisms(bill), env.keyed(), progress=env.progress)
     except LittleToLearn as error:
         if error in judged and bill.spends:  # from elsewhere it may follow from rows, and is a failure
             reservation.stop(bill.epsilon_if_stopped())
@@ -257,6 +261,7 @@ def _prepare(config: SynthesizeConfig, env: Environment) -> Job:
         holder=holder,
         policy=policy,
         extensions=_extensions(config, generator.name),
+        executor=executor_of(config.executor),
         public_rows=public_rows,
     )
 

@@ -13,45 +13,34 @@ STEPS = 2**20  # all rows of a unit together; fine enough that rounding down los
 SAMENESS = 0.25  # of the rows of a unit, see `weight_of_row`; another guess costs noise, and biases nothing
 
 
-@dataclass(frozen=True, repr=False)
-class RowWeights:
-    """Each row weighs 1/(its unit's rows), so that a unit moves a histogram no more than one row would.
+@dataclass(frozen=True)
+class Weighting:
+    """How rows are counted where columns are learned: one each, `max_rows_per_unit` of a unit at most, or by weight.
 
-    For histograms of where rows lie, not for how many there are.
+    By weight, each row weighs 1/(its unit's rows), so that a unit moves a histogram no more than one row would. That is
+    for histograms of where rows lie, not for how many there are.
 
     Attributes:
-      steps: (n,) int64 whole steps that each row weighs, private; those of a unit add up to `STEPS` at most.
-      rows_per_step: how many rows one step stands for, from released numbers.
+      rows_of_step: how many rows one of `STEPS` stands for, from released numbers; None where rows weigh one each.
     """
 
-    steps: np.ndarray
-    rows_per_step: float
-
-    def __repr__(self) -> str:
-        return "RowWeights()"
-
-
-@dataclass(frozen=True, repr=False)
-class Weighting:
-    """How rows are counted where columns are learned: one each, `max_rows_per_unit` of a unit at most, or by weight."""
-
     max_rows_per_unit: int
-    weights: RowWeights | None = None
+    rows_of_step: float | None = None
 
     @property
-    def steps(self) -> np.ndarray | None:
-        """(n,) whole steps that rows weigh; None if they weigh one each. Private."""
-        return None if self.weights is None else self.weights.steps
+    def weighed(self) -> bool:
+        """Whether rows weigh as many steps as `row_weights` says."""
+        return self.rows_of_step is not None
 
     @property
     def unit_weight(self) -> int:
         """The most that all rows of a unit weigh together: how far one unit can move a count."""
-        return self.max_rows_per_unit if self.weights is None else STEPS
+        return STEPS if self.weighed else self.max_rows_per_unit
 
     @property
     def rows_per_step(self) -> float:
         """How many rows a count of one stands for."""
-        return 1.0 if self.weights is None else self.weights.rows_per_step
+        return 1.0 if self.rows_of_step is None else self.rows_of_step
 
     def smallest_released(self, columns: int, mu_squared: float, delta: float) -> float:
         """Return how many rows a key needs to pass the threshold, if `columns` columns share `mu_squared`."""
@@ -66,9 +55,6 @@ class Weighting:
             unit_weight=self.unit_weight,
         )
         return threshold * self.rows_per_step
-
-    def __repr__(self) -> str:
-        return "Weighting()"
 
 
 def row_weights(unit: np.ndarray) -> np.ndarray:

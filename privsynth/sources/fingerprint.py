@@ -6,11 +6,13 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from privsynth.partitions.rows import PrivateRows
 from privsynth.table import Table
 
 _BATCH_ROWS = 200_000  # hashed at once (own): some 20 MB a column of texts that all differ
@@ -40,30 +42,39 @@ def content_fingerprint(table: Table, key: bytes) -> bytes:
       table: the rows; read in batches, so that memory does not grow with them.
       key: secret of the installation, at least 16 bytes.
     """
-    return content_fingerprints(table, [key])[0]
+    found = content_fingerprints(PrivateRows.held(table.data), [key])[0]
+    table.let_go()
+    return found
 
 
-def content_fingerprints(table: Table, keys: Sequence[bytes]) -> list[bytes]:
-    """Return `content_fingerprint` under each of the keys, for one reading of the rows."""
+def content_fingerprints(rows: PrivateRows, keys: Sequence[bytes]) -> list[bytes]:
+    """Return `content_fingerprint` under each of the keys, for one reading of the rows.
+
+    Who counts them learns keys that are made for the columns of this header, and no key itself.
+    """
     if any(len(key) < 16 for key in keys):
         raise ValueError("a key must have at least 16 bytes")
-    names = sorted(table.names)
-    subkeys = {name: [_subkey(key, name) for key in keys] for name in names}
-    sums = np.zeros((len(keys), 2), np.uint64)  # of the rows, and of their squares
+    names = sorted(rows.schema.names)
+    n_rows, sums = rows.add_up(partial(_sums, {name: [_subkey(key, name) for key in keys] for name in names}))
+    return [_digest(n_rows, names, key, of.view(np.uint64).tolist()) for key, of in zip(keys, sums, strict=True)]
+
+
+def _sums(subkeys: dict[str, list[str]], part: pa.Table) -> tuple[int, np.ndarray]:
+    """Return the number of rows, and for each key the sums of the rows and of their squares modulo 2^64, as int64."""
+    sums = np.zeros((len(next(iter(subkeys.values()), [])), 2), np.uint64)
     with np.errstate(over="ignore"):
-        for batch in table.data.to_batches(max_chunksize=_BATCH_ROWS):
-            rows = np.zeros((len(keys), batch.num_rows), np.uint64)
-            for name in names:
-                _add_cell_hashes(rows, batch.column(name), subkeys[name])
+        for batch in part.to_batches(max_chunksize=_BATCH_ROWS):
+            rows = np.zeros((len(sums), batch.num_rows), np.uint64)
+            for name, of_column in subkeys.items():
+                _add_cell_hashes(rows, batch.column(name), of_column)
             rows = _mixed(rows)
             sums += np.stack([rows.sum(axis=1, dtype=np.uint64), (rows * rows).sum(axis=1, dtype=np.uint64)], axis=1)
-    table.let_go()
-    return [_digest(table, names, key, sums[at].tolist()) for at, key in enumerate(keys)]
+    return part.num_rows, sums.view(np.int64)
 
 
-def _digest(table: Table, names: Sequence[str], key: bytes, sums: Sequence[int]) -> bytes:
+def _digest(n_rows: int, names: Sequence[str], key: bytes, sums: Sequence[int]) -> bytes:
     digest = hmac.new(key, b"privsynth content fingerprint 2", hashlib.sha256)
-    for number in (table.n_rows, *sums, len(names)):
+    for number in (n_rows, *sums, len(names)):
         digest.update(number.to_bytes(8, "big"))
     for name in names:
         digest.update(len(name.encode()).to_bytes(8, "big") + name.encode())

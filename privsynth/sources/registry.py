@@ -256,7 +256,7 @@ def read_table(source: Source, workspace: Workspace, *, may_be_empty: bool = Fal
       OutputError: the disk is full.
     """
     skipped = SkippedCells()
-    data = workspace.spill(_guarded_batches(source, skipped), source.arrow_schema)
+    data = workspace.spill(guarded_batches(source, skipped), source.arrow_schema)
     if data.num_rows == 0 and not may_be_empty:
         raise SourceError(f"{source.label} has a header but no rows; there is nothing to protect or to learn from")
     return Table(data, workspace.let_go), skipped
@@ -278,7 +278,12 @@ def read_tables(
         }
 
 
-def _guarded_batches(source: Source, skipped: SkippedCells) -> Iterator[pa.RecordBatch]:
+def guarded_batches(source: Source, skipped: SkippedCells) -> Iterator[pa.RecordBatch]:
+    """Yield the batches of a source; what goes wrong on the way is one sentence, and quotes no cell.
+
+    Raises:
+      SourceError: the container is damaged on the way.
+    """
     batches = iter(source.batches(skipped))
     while True:
         with _no_foreign_errors(source.label):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -9,7 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from privsynth.codecs.parse import cell_words, known_cells
-from privsynth.domain.bounding import _occurrence, divide
+from privsynth.domain import bounding
+from privsynth.domain.bounding import _occurrence
+from privsynth.partitions.marks import HELD_OUT, POOL, SIDE, TRAINING, UNUSED, values
+from privsynth.partitions.rows import PrivateRows
 from privsynth.privacy.unit_weights import STEPS, count, row_weights
 from privsynth.randomness import KeyedFunction
 from privsynth.table import Table
@@ -17,6 +22,20 @@ from privsynth.table import Table
 
 def table(units: list[str | None], values: list[str | None]) -> Table:
     return Table(pa.table({"u": pa.array(units, pa.string()), "v": pa.array(values, pa.string())}))
+
+
+def divide(rows: Table, **told) -> SimpleNamespace:
+    """Return which rows are used and how, from the marks of a table in one part."""
+    made = bounding.divide(PrivateRows.held(rows.data), **told)
+    (part,) = made.load()
+    side = values(part, SIDE)
+    return SimpleNamespace(
+        rows=made,
+        train=np.flatnonzero(side == TRAINING),
+        holdout=np.flatnonzero(side == HELD_OUT),
+        dropped_rows=int((side == UNUSED).sum()),
+        pool=values(part, POOL),
+    )
 
 
 def sides(rows: Table, keyed: KeyedFunction, *, unit: str = "u", max_rows_per_unit: int = 2) -> dict[str, tuple]:
@@ -38,7 +57,7 @@ def test_a_unit_has_at_most_k_rows_and_one_side():
         assert len(train) + len(holdout) == 3
         assert not (train and holdout)
     assert made.dropped_rows == 300 - 60 * 3
-    assert repr(made) == "Partition()"
+    assert repr(made.rows) == "PrivateRows(1 parts)"
 
 
 def test_the_coins_of_a_unit_do_not_depend_on_who_else_is_there():

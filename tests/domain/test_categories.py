@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pyarrow as pa
 import pytest
-from buying import codecs_of
+from buying import codecs_of, parsed_everyone
 from doubles import RecordingMechanisms
 
 from privsynth.codecs.column_facts import ColumnFacts
@@ -60,7 +60,7 @@ def test_where_all_is_explained_there_is_one_look_and_the_rest_is_for_numbers():
     parsed = table(a=halves(), b=[None, "yes"] * (N // 2))
     facts = kinds(parsed) | {"b": ColumnFacts(kind="categorical", null_share=0.5)}
     mechanisms = RecordingMechanisms(1)
-    texts = OpenCategories(parsed, facts, mechanisms, Weighting(1), float(N))
+    texts = OpenCategories(parsed_everyone(parsed), facts, mechanisms, Weighting(1), float(N))
     texts.release(list("ab"), mu_squared=0.01, delta=1e-7)
     assert texts.unexplained(list("ab"), price=lambda columns: 0.01 * columns, delta=1e-7) == []
     assert texts.found()["a"] == ("even", "odd")
@@ -72,7 +72,7 @@ def test_where_all_is_explained_there_is_one_look_and_the_rest_is_for_numbers():
 def test_a_column_is_left_where_as_many_rows_are_missing_as_a_category_needs():
     """By what all of the columns would need, since nothing tells before that some will be left out."""
     parsed = table(a=halves(), b=[None] * N)
-    texts = OpenCategories(parsed, kinds(parsed), RecordingMechanisms(2), Weighting(1), float(N))
+    texts = OpenCategories(parsed_everyone(parsed), kinds(parsed), RecordingMechanisms(2), Weighting(1), float(N))
     texts.release(list("ab"), mu_squared=1.0, delta=1e-7)
 
     def left(mu_squared: float) -> list[str]:
@@ -90,7 +90,9 @@ def test_two_looks_at_a_text_of_the_public_list_know_it_better_than_one():
     parsed = table(a=["yes"] * 40 + ["no"] * (N - 40))
 
     def found(looks: int, seed: int) -> tuple[str, ...]:
-        texts = OpenCategories(parsed, kinds(parsed), RecordingMechanisms(seed), Weighting(1), float(N))
+        texts = OpenCategories(
+            parsed_everyone(parsed), kinds(parsed), RecordingMechanisms(seed), Weighting(1), float(N)
+        )
         for _ in range(looks):
             texts.release(["a"], mu_squared=0.0025, delta=1e-7)
         return texts.found()["a"]

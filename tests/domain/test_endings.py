@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from buying import places_of
 from doubles import ExactMechanisms, RecordingMechanisms
 
-from privsynth.domain.numbers.endings import DULL, EndingsRequest, Values, _counts, chosen, find_endings
+from privsynth.domain.numbers.endings import COUNTED_FROM, DULL, EndingsRequest, _counts, chosen, find_endings
+from privsynth.partitions.rows import PrivateRows
 from privsynth.privacy.unit_weights import Weighting
 
 
@@ -17,7 +19,7 @@ def amounts(n: int = 20_000, seed: int = 0) -> np.ndarray:
 
 def endings(steps: np.ndarray, share_of_noise: float = 0.001, seed: int = 0):
     """Return what stands out of the counts with noise of a share of the rows."""
-    table = _counts(Values(steps, None))
+    table = _counts(np.abs(steps)[np.abs(steps) >= COUNTED_FROM], None)
     sigma = share_of_noise * len(steps)
     return chosen(table + sigma * np.random.default_rng(seed).standard_normal(table.shape), sigma)
 
@@ -53,13 +55,14 @@ def test_prices_in_tens_of_cents_have_one_ending():
 
 
 def test_one_release_pays_for_all_columns_and_is_not_bought_where_it_would_tell_nothing():
-    values = {"a": Values(amounts(), None), "b": Values(amounts() // 100 * 100 + 99, None)}
+    rows = PrivateRows.held(places_of({"a·number": amounts(), "b·number": amounts() // 100 * 100 + 99}))
+    columns = {"a": "a·number", "b": "b·number"}
     weighting = Weighting(1)
     request = EndingsRequest(names=("a", "b"), n_rows=20_000).priced(weighting, 0.05)
     mechanisms = RecordingMechanisms(0)
-    found = find_endings(values, request, weighting, mechanisms)
+    found = find_endings(columns, rows, request, weighting, mechanisms)
     assert set(found) == {"b"}
     assert found["b"].patterns == ((100, 99),)
     few = EndingsRequest(names=("a", "b"), n_rows=50).priced(weighting, 0.05)
     assert few.mu_squared == 0
-    assert find_endings(values, few, weighting, ExactMechanisms()) == {}
+    assert find_endings(columns, rows, few, weighting, ExactMechanisms()) == {}

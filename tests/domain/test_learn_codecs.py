@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pyarrow as pa
 import pytest
-from buying import codecs_of, leaves_of
+from buying import codecs_of, dimension, leaves_of
 from buying import facts_of as table_facts
 from doubles import ExactMechanisms, RecordingMechanisms
 from hypothesis import given, settings
@@ -130,18 +130,18 @@ bounds = st.none() | st.integers(-(10**6), 10**6)
 )
 def test_leaves_tile_the_line_and_cost_the_stated_levels(columns, seed):
     lines = []
-    for values, a, b in columns:
+    for at, (values, a, b) in enumerate(columns):
         low, high = (min(a, b), max(a, b)) if a is not None and b is not None else (a, b)
-        lines.append(Dimension("x", np.array(values, dtype=np.int64), low, high))
+        lines.append(dimension(f"x{at}", np.array(values, dtype=np.int64), low, high))
     mechanisms = RecordingMechanisms(seed)
     trees = leaves_of(lines, mechanisms, unit_weight=2, mu_squared=8.0, split_above=1.0, n_rows=60.0)
-    for line, leaves in zip(lines, trees, strict=True):
+    for (line, _), leaves in zip(lines, trees, strict=True):
         assert tile(leaves.low, leaves.high)
         assert leaves.low[0] == (line.low if line.low is not None else -parse.GRID_LIMIT)
         assert leaves.high[-1] == (line.high if line.high is not None else parse.GRID_LIMIT)
         assert len(leaves.weight) == len(leaves.low)
     spent = [call.public[3] for call in mechanisms.calls]
-    assert len(spent) <= levels_of(lines, n_rows=60.0, noise=2 * math.sqrt(len(lines) / 8.0))
+    assert len(spent) <= levels_of([line for line, _ in lines], n_rows=60.0, noise=2 * math.sqrt(len(lines) / 8.0))
     assert math.fsum(spent) <= 8.0 * (1 + 1e-12)
     exact = 2 * math.sqrt(len(lines))
     assert all(exact <= call.l2_sensitivity <= exact * (1 + 1e-10) for call in mechanisms.calls)
@@ -150,7 +150,7 @@ def test_leaves_tile_the_line_and_cost_the_stated_levels(columns, seed):
 def test_exact_leaves_count_every_value_once():
     rng = np.random.default_rng(0)
     values = rng.lognormal(8, 2, 5_000).astype(np.int64)
-    (leaves,) = leaves_of([Dimension("x", values)], ExactMechanisms(), mu_squared=1e6, split_above=50, n_rows=5e3)
+    (leaves,) = leaves_of([dimension("x", values)], ExactMechanisms(), mu_squared=1e6, split_above=50, n_rows=5e3)
     assert leaves.weight.sum() == 5_000
     # Heavy leaves are only those that can be cut no further.
     assert leaves.weight[leaves.high - leaves.low > 2**6].max() <= 50
@@ -348,7 +348,7 @@ def test_open_lines_end_where_the_noise_begins():
     rng = np.random.default_rng(11)
     values = rng.normal(40, 12, 3_000).astype(np.int64)
     mechanisms = RecordingMechanisms(11)
-    (leaves,) = leaves_of([Dimension("x", values)], mechanisms, mu_squared=0.02, split_above=20, n_rows=3e3)
+    (leaves,) = leaves_of([dimension("x", values)], mechanisms, mu_squared=0.02, split_above=20, n_rows=3e3)
     kept = leaves.trimmed(None, None, [])
     assert tile(kept.low, kept.high)
     assert -100 < kept.low[0] <= 40 <= kept.high[-1] < 200
@@ -369,7 +369,7 @@ def test_rows_that_stood_clear_before_a_node_was_halved_are_kept():
     values = np.random.default_rng(2).normal(750, 140, 2_300).astype(np.int64)
     for seed in range(100):
         (leaves,) = leaves_of(
-            [Dimension("x", values)],
+            [dimension("x", values)],
             RecordingMechanisms(seed),
             mu_squared=12 / 100**2,
             split_above=24,
@@ -381,7 +381,7 @@ def test_rows_that_stood_clear_before_a_node_was_halved_are_kept():
 
 def test_a_line_on_which_nothing_stands_out_still_has_a_leaf():
     (leaves,) = leaves_of(
-        [Dimension("x", np.zeros(0, np.int64))],
+        [dimension("x", np.zeros(0, np.int64))],
         RecordingMechanisms(1),
         mu_squared=0.01,
         split_above=5,
@@ -400,7 +400,7 @@ def test_a_line_whose_rows_are_all_frequent_values_ends_at_them():
     wide = 0
     for seed in range(40):
         (leaves,) = leaves_of(
-            [Dimension("x", np.zeros(0, np.int64))],
+            [dimension("x", np.zeros(0, np.int64))],
             RecordingMechanisms(seed),
             mu_squared=0.02,
             split_above=40,
@@ -451,7 +451,7 @@ def test_times_of_two_months_that_nobody_bounded_keep_to_them():
     """The weeks of a column are cut finely where tables of today lie, also with the noise of a small budget."""
     weeks = np.random.default_rng(0).integers(2838, 2847, 20_000)
     mechanisms = RecordingMechanisms(3)
-    line = Dimension("x", weeks, weeks=True)
+    line = dimension("x", weeks, weeks=True)
     (leaves,) = leaves_of([line], mechanisms, mu_squared=0.01, split_above=200, n_rows=2e4)
     held = leaves.trimmed(None, None, [])
     assert held.low[0] >= 2838 - 32
@@ -461,7 +461,7 @@ def test_times_of_two_months_that_nobody_bounded_keep_to_them():
 
 
 def test_the_first_level_of_weeks_tiles_the_line_too():
-    low, high = Dimension("x", np.zeros(0, np.int64), weeks=True).roots()
+    low, high = Dimension("x", weeks=True).roots()
     assert tile(low, high)
     assert (low[0], high[-1]) == (-parse.GRID_LIMIT, parse.GRID_LIMIT)
     assert ((high - low)[(low >= 1024) & (low < 4096)] == 31).all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from buying import dimension
 from buying import leaves_of as grown
 from doubles import RecordingMechanisms
 from hypothesis import given
@@ -20,7 +21,7 @@ def test_the_octave_of_an_integer_is_its_number_of_bits(value):
 
 
 def test_roots_of_an_open_line_are_its_octaves_and_the_years():
-    low, high = Dimension("x", np.zeros(0, np.int64)).roots()
+    low, high = Dimension("x").roots()
     assert octaves(low).tolist() == octaves(high).tolist()
     assert (low[1:] == high[:-1] + 1).all()
     years = octaves(np.array(YEARS))
@@ -32,7 +33,7 @@ def test_roots_of_an_open_line_are_its_octaves_and_the_years():
 def leaves_of(values: np.ndarray, seed: int, sigma: float):
     """One level of deviation `sigma`: as little as the octaves themselves."""
     (leaves,) = grown(
-        [Dimension("x", values)],
+        [dimension("x", values)],
         RecordingMechanisms(seed),
         mu_squared=1 / sigma**2,
         split_above=1e9,
@@ -78,7 +79,7 @@ def test_noise_does_not_make_an_open_line_reach_further():
 
 @given(st.integers(0, 500), st.none() | st.floats(0, 1e6), st.floats(0.1, 1e4))
 def test_any_line_has_a_likeliest_place(seed, rows, sigma):
-    low, _ = Dimension("x", np.zeros(0, np.int64), -5, None).roots()
+    low, _ = Dimension("x", -5, None).roots()
     noisy = np.random.default_rng(seed).normal(0, sigma, len(low))
     place, expected = likeliest(
         low, noisy, np.full(len(low), sigma), None if rows is None else RemainingRows(rows, sigma)

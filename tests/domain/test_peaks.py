@@ -5,14 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
+from buying import in_training
 from doubles import ExactMechanisms, RecordingMechanisms, ReplayMechanisms
 from hypothesis import given
 from hypothesis import strategies as st
 
+from privsynth.domain.bounding import everyone
 from privsynth.domain.column_kinds import FactsRequest, learn_facts
 from privsynth.domain.numbers import peaks
 from privsynth.domain.numbers.peaks import rows_in_peaks
-from privsynth.privacy.unit_weights import RowWeights, Weighting, row_weights
+from privsynth.privacy.unit_weights import Weighting
 from privsynth.schema import Schema
 from privsynth.table import Table
 
@@ -27,7 +29,7 @@ def texts(**columns: np.ndarray) -> Table:
 
 def kinds(table: Table, mechanisms=None, schema: Schema | None = None, mu_squared: float = AT_ONE) -> dict[str, str]:
     request = FactsRequest(schema=schema or Schema(), names=table.names, mu_squared=mu_squared)
-    facts = learn_facts(table, request, Weighting(1), mechanisms or ExactMechanisms())
+    facts = learn_facts(everyone(table), request, Weighting(1), mechanisms or ExactMechanisms())
     return {name: fact.kind for name, fact in facts.items()}
 
 
@@ -142,10 +144,10 @@ def test_a_unit_moves_what_is_released_by_what_its_rows_weigh(held, extra, weigh
     record = RecordingMechanisms()
     for mechanisms, values in ((record, lines), (None, [*lines, *extra])):
         unit = np.array([*range(len(lines)), *[len(lines)] * (len(values) - len(lines))])
-        weights = RowWeights(row_weights(unit), 1e-6) if weighed else None
+        rows, weighting = in_training(texts(x=np.array(values)), unit), Weighting(8, 1e-6) if weighed else Weighting(1)
         if mechanisms is None:
             mechanisms = replay = ReplayMechanisms(record)
         request = FactsRequest(schema=Schema(), names=["x"], mu_squared=1.0)
-        learn_facts(texts(x=np.array(values)), request, Weighting(8 if weighed else 1, weights), mechanisms)
+        learn_facts(rows, request, weighting, mechanisms)
     assert replay is not None
     assert not replay.violations()

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from buying import codecs_of
+from buying import codecs_of, in_training
 from doubles import ExactMechanisms, RecordingMechanisms, ReplayMechanisms
 from scipy.stats import spearmanr
 
@@ -17,8 +17,9 @@ from privsynth.codecs.parse import Grid
 from privsynth.codecs.parsed_table import ParsedTable
 from privsynth.codecs.table import TableCodec
 from privsynth.domain.numbers.ties import GRID, NEAR, WITHIN, TiesRequest, agreements, nearest, scale_of, tie_numbers
-from privsynth.privacy.unit_weights import RowWeights, Weighting, row_weights
+from privsynth.privacy.unit_weights import Weighting
 from privsynth.schema import Schema
+from privsynth.table import Table
 
 N = 3000
 
@@ -124,9 +125,7 @@ def test_no_neighbour_moves_the_release_further_than_declared(units):
     unit = np.arange(400) // units
     codecs = learned(chain(0.1, columns=6))
 
-    def weighting(rows):
-        return Weighting(units, RowWeights(row_weights(unit[rows]), 400 / 2**20) if units > 1 else None)
-
+    weighting = Weighting(units, 400 / 2**20 if units > 1 else None)
     request = TiesRequest(names=tuple(columns), n_rows=400.0, bins=16, mu_squared=1.0, sigma=0.01)
     worst = 0.0
     for gone in range(30):
@@ -134,11 +133,11 @@ def test_no_neighbour_moves_the_release_further_than_declared(units):
         for at, values in enumerate(extreme.values()):
             values[unit == gone] = (0, 10**6)[(at + gone) % 2] if gone < 15 else rng.integers(0, 10**4)
         record = RecordingMechanisms(gone)
-        everyone = np.arange(400)
-        tie_numbers(codecs, table(extreme), request, weighting(everyone), record)
+        tie_numbers(codecs, in_training(Table(table(extreme).to_arrow()), unit), request, weighting, record)
         left = np.flatnonzero(unit != gone)
         replay = ReplayMechanisms(record)
-        tie_numbers(codecs, table({n: v[left] for n, v in extreme.items()}), request, weighting(left), replay)
+        others = Table(table({n: v[left] for n, v in extreme.items()}).to_arrow())
+        tie_numbers(codecs, in_training(others, unit[left]), request, weighting, replay)
         assert replay.violations() == []
         call, other = record.calls[0], replay.calls[0]
         moved = np.linalg.norm(np.asarray(call.given, float).ravel() - np.asarray(other.given, float).ravel())

@@ -18,13 +18,16 @@ from privsynth.domain.unit_sizes import (
     release_unit_sizes,
     row_classes,
     unit_shares,
+    units_by_rows,
 )
 from privsynth.privacy.mechanisms import Noisy
 from privsynth.privacy.unit_weights import weight_of_row
 
 
 def release(rows, mechanisms, k: int):
-    return release_unit_sizes(np.array(rows), mechanisms, max_rows_per_unit=k, part="rows", mu_squared=0.1)
+    return release_unit_sizes(
+        units_by_rows(np.array(rows), k), mechanisms, max_rows_per_unit=k, part="rows", mu_squared=0.1
+    )
 
 
 @pytest.mark.parametrize("k", [2, 3, 12, 13, 40, 1_000, 100_000])

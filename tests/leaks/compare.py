@@ -27,6 +27,7 @@ from leaks.world import BARE, COLUMNS, DECLARED, K, csv_bytes, jsonl_bytes, ordi
 
 from privsynth.exports.documents import names_of_documents
 from privsynth.ledger.ledger import Ledger
+from privsynth.partitions.rows import PrivateRows
 from privsynth.pipeline.learning.learn import learn
 from privsynth.release.noisy.tables import CELLS, FACTS
 from privsynth.schema import Schema
@@ -108,9 +109,9 @@ def replayed(
         generator=generator, unit=unit, k=k, epsilon=epsilon, holdout_fraction=holdout,
     )  # fmt: skip
     record = Recording(5)
-    first, _ = learn(one, request, record, FixedKey())
+    first, _ = learn(PrivateRows.held(one.data), request, record, FixedKey())
     replay = Replaying(record)
-    second, _ = learn(other, request, replay, FixedKey())
+    second, _ = learn(PrivateRows.held(other.data), request, replay, FixedKey())
     assert everything_public(first) == everything_public(second)
     assert_within_sensitivity(replay.calls, record.calls, k=k)
     moved = [m.public[1] for m, r in zip(replay.calls, record.calls, strict=True) if repr(m.given) != repr(r.given)]
@@ -125,4 +126,4 @@ def public_text(double: Any) -> LongText:
         Schema.model_validate(DECLARED), {name: pa.string() for name in COLUMNS}, generator="marginal", unit="patient",
         k=K, holdout_fraction=0.1,
     )  # fmt: skip
-    return everything_public(learn(table, request, double, FixedKey())[0])
+    return everything_public(learn(PrivateRows.held(table.data), request, double, FixedKey())[0])

@@ -22,6 +22,7 @@ from leaks.proof import (
 )
 from leaks.world import COLUMNS, K, ordinary_rows, random_row, texts
 
+from privsynth.partitions.rows import PrivateRows
 from privsynth.pipeline.learning.learn import learn
 from privsynth.pipeline.learning.request import Request
 from privsynth.pipeline.prior.known import KnownTable
@@ -68,9 +69,9 @@ def request_with(lines: Lines, schema: str, folder, *, unit: str = "patient", ep
 
 def replay(one: Table, other: Table, request: Request) -> Replaying:
     record = Recording(5)
-    first, _ = learn(one, request, record, FixedKey())
+    first, _ = learn(PrivateRows.held(one.data), request, record, FixedKey())
     again = Replaying(record)
-    second, _ = learn(other, request, again, FixedKey())
+    second, _ = learn(PrivateRows.held(other.data), request, again, FixedKey())
     assert everything_public(first) == everything_public(second)
     assert_within_sensitivity(again.calls, record.calls, k=request.budget.max_rows_per_unit)
     moved = [m.public[1] for m, r in zip(again.calls, record.calls, strict=True) if repr(m.given) != repr(r.given)]
@@ -96,9 +97,12 @@ def test_a_unit_that_comes(suits, schema, unit, tmp_path):
 def test_with_constant_answers_all_follows_from_header_and_prior(tmp_path):
     request = request_with(lines_of(80, 2), "bare", tmp_path, epsilon=1.0)
     shown = [
-        everything_public(learn(text_table(lines), request, Constant(), FixedKey())[0])
+        everything_public(learn(PrivateRows.held(text_table(lines).data), request, Constant(), FixedKey())[0])
         for lines in (lines_of(150, 1), elsewhere(lines_of(40, 7)), [])
     ]
     assert shown[0] == shown[1] == shown[2]
     others = request_with(lines_of(80, 5), "bare", tmp_path, epsilon=1.0)
-    assert everything_public(learn(text_table(lines_of(150, 1)), others, Constant(), FixedKey())[0]) != shown[0]
+    assert (
+        everything_public(learn(PrivateRows.held(text_table(lines_of(150, 1)).data), others, Constant(), FixedKey())[0])
+        != shown[0]
+    )

@@ -17,11 +17,11 @@ from pydantic import ValidationError
 from privsynth.codecs.columns import CategoryCodec, Drawn, codec_from_json, codec_to_json
 from privsynth.codecs.decoded_rows import Decoded
 from privsynth.codecs.table import TableCodec
+from privsynth.partitions.rows import PrivateRows
 from privsynth.pipeline.audits.officer_audit import audit_tables
 from privsynth.pipeline.learning.learn import learn
 from privsynth.schema import Schema
 from privsynth.schema.files import dump_schema, load_schema
-from privsynth.table import Table
 
 TRADES = {"food": [f"food_{i}" for i in range(6)], "travel": [f"travel_{i}" for i in range(5)], "no": ["cash"]}
 SHOPS = [shop for shops in TRADES.values() for shop in shops]
@@ -150,7 +150,7 @@ def test_what_stands_in_such_a_column_is_never_counted():
         frame = pd.DataFrame([{k: str(v) for k, v in row.items()} for row in payments(odd=odd)])
         frame[["shop", "way", "amount"]] = pd.DataFrame(payments())[["shop", "way", "amount"]].astype(str)
         public, private = learn(
-            Table(pa.table({n: pa.array(frame[n], pa.string()) for n in told})), request, record, FixedKey()
+            PrivateRows.held(pa.table({n: pa.array(frame[n], pa.string()) for n in told})), request, record, FixedKey()
         )
         shown.append(everything_public(public))
         given.append([repr(call.given) for call in record.calls])

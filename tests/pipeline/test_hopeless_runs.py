@@ -15,6 +15,7 @@ from privsynth.errors import LittleToLearn
 from privsynth.generators.registry import load_generator
 from privsynth.ledger.events import EPSILON_UNITS
 from privsynth.ledger.ledger import Ledger
+from privsynth.partitions.rows import PrivateRows
 from privsynth.pipeline.spending_plan import make_plan
 from privsynth.pipeline.usability.advice import Prospect, what_helps
 from privsynth.pipeline.usability.outlook import TableSize
@@ -133,7 +134,6 @@ def test_whether_a_run_stops_follows_from_released_numbers(tmp_path):
     from leaks.proof import Constant, FixedKey, plan_of
 
     from privsynth.pipeline.learning.learn import learn
-    from privsynth.table import Table
 
     seen = []
     for n in (0, 30, 3_000):
@@ -142,7 +142,7 @@ def test_whether_a_run_stops_follows_from_released_numbers(tmp_path):
         request = plan_of(
             Schema(), types, generator="marginal", unit="row", k=1, judge=seen.append, holdout_fraction=0.0
         )
-        learn(Table(pa.table(columns)), request, Constant(), FixedKey())
+        learn(PrivateRows.held(pa.table(columns)), request, Constant(), FixedKey())
     assert seen[0] == seen[1] == seen[2]
 
 

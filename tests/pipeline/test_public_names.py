@@ -8,7 +8,7 @@ from pipeline.admissions import FAST, run, spent, write
 
 import privsynth
 from privsynth.errors import SchemaError
-from privsynth.pipeline.public_names import looks_like_a_value
+from privsynth.pipeline.reading.public_names import looks_like_a_value
 
 VALUES = (
     "anna.meier@x.org", "37", "-1.5", "1.234,56", "€ 12.30", "12 %", "1e5", "2024-02-29", "29.02.2024", "2/29/24",

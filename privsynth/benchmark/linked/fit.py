@@ -13,11 +13,11 @@ from privsynth.benchmark.fit import REFERENCE_STAGE, FitCost, Watch, fit_private
 from privsynth.benchmark.linked.persons import RealPersons, write_frames
 from privsynth.generators.registry import load_generator
 from privsynth.generators.sdv import LinkedFrames, reference_tables
-from privsynth.pipeline.inputs import physical_types
 from privsynth.pipeline.learning.request import Request
 from privsynth.pipeline.linked.learn import learn_linked
 from privsynth.pipeline.linked.one_table.stage import LinkedRequest
 from privsynth.pipeline.linked.outlook import plan_of_tables
+from privsynth.pipeline.reading.inputs import physical_types
 from privsynth.privacy.budget import Bill, Budget
 from privsynth.privacy.mechanisms import GaussianMechanisms
 from privsynth.progress import Progress

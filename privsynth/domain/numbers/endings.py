@@ -11,14 +11,19 @@ values are counted in thirds, by their hundreds: an ending is one that stands ou
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
+import pyarrow as pa
 
 from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.codecs.columns import ColumnCodec, Endings, NumberCodec, declared_endings
 from privsynth.domain.layout import Layout
+from privsynth.domain.numbers.places import places
+from privsynth.partitions.marks import STEPS, weights
+from privsynth.partitions.rows import PrivateRows
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.privacy.unit_weights import Weighting, count
 from privsynth.schema.definition import Schema
@@ -90,21 +95,12 @@ def with_endings(codec: ColumnCodec, schema: Schema, found: Mapping[str, Endings
     return codec if endings is None else replace(codec, endings=endings)
 
 
-@dataclass(frozen=True)
-class Values:
-    """The values of a column. Private.
-
-    Attributes:
-      steps: (n,) grid steps, without nulls and frequent values.
-      weight: (n,) whole steps that rows weigh; None for one each.
-    """
-
-    steps: np.ndarray
-    weight: np.ndarray | None
-
-
 def find_endings(
-    values: dict[str, Values], request: EndingsRequest, weighting: Weighting, mechanisms: Mechanisms
+    dimensions: Mapping[str, str],
+    rows: PrivateRows,
+    request: EndingsRequest,
+    weighting: Weighting,
+    mechanisms: Mechanisms,
 ) -> dict[str, Endings]:
     """Return the endings of the columns that have some.
 
@@ -113,7 +109,8 @@ def find_endings(
     """
     if not request.mu_squared:
         return {}
-    counts = np.stack([_counts(values[name]) for name in request.names])
+    asked = [dimensions[name] for name in request.names]
+    counts = rows.add_up(partial(count_endings, asked, weighting.weighed), [*asked, STEPS])
     release = mechanisms.gaussian(
         counts.ravel(),
         l2_sensitivity=math.sqrt(len(counts)) * weighting.unit_weight,
@@ -127,17 +124,26 @@ def find_endings(
     return {name: endings for name, endings in found.items() if endings is not None}
 
 
-def _counts(values: Values) -> np.ndarray:
-    """Return (3, 103) exact counts: by the last two digits, and of the multiples of `ROUND`; in thirds. Private."""
-    amount = np.abs(values.steps.astype(np.int64))
-    large = amount >= COUNTED_FROM
-    amount = amount[large]
+def count_endings(dimensions: Sequence[str], weighed: bool, part: pa.Table) -> np.ndarray:
+    """Return (dimensions, 3, 103) exact counts: by the last two digits, and of the multiples of `ROUND`; in thirds.
+
+    Private.
+    """
+    steps, found = weights(part, weighed), []
+    for name in dimensions:
+        values, known = places(part, name)
+        amount = np.abs(values.astype(np.int64))
+        large = known & (amount >= COUNTED_FROM)
+        found.append(_counts(amount[large], None if steps is None else steps[large]))
+    return np.stack(found)
+
+
+def _counts(amount: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
     entry = amount % CYCLE
     for i, modulus in reversed(list(enumerate(ROUND))):
         entry[amount % modulus == 0] = CYCLE + i
     entries = CYCLE + len(ROUND)
     entry += amount // CYCLE % THIRDS * entries
-    weight = None if values.weight is None else values.weight[large]
     return count(entry, THIRDS * entries, weight).reshape(THIRDS, entries)
 
 

@@ -11,16 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
 from privsynth.codecs import parse
 from privsynth.codecs.column_facts import CLEAR, ColumnFacts
+from privsynth.partitions.histogram import Histogram
+from privsynth.partitions.marks import SIDE, STEPS, used, weights
+from privsynth.partitions.rows import PrivateRows
 from privsynth.privacy.accounting import round_up
 from privsynth.privacy.mechanisms import Mechanisms
-from privsynth.privacy.unit_weights import Weighting, count
-from privsynth.table import Table
+from privsynth.privacy.unit_weights import Weighting
 
 # All own, tried on 925 columns of digits with 25 values and more, of 302 packaged tables of 3,000 rows and more, and on
 # invented tables of codes. Codes of a book have peaks of 12-47 % of the rows; keys of persons, schools and flights
@@ -51,13 +54,11 @@ class PeaksRequest:
 
 
 def columns_of_codes(
-    table: Table,
+    rows: PrivateRows,
     facts: Mapping[str, ColumnFacts],
     request: PeaksRequest,
     weighting: Weighting,
     mechanisms: Mechanisms,
-    *,
-    rows: np.ndarray | None = None,
 ) -> frozenset[str]:
     """Return the columns of digits that hold codes.
 
@@ -65,13 +66,15 @@ def columns_of_codes(
       figure of a column by at most w (see `rows_in_peaks`), so a unit moves those of c columns by at most
       `weighting.unit_weight`·√c in L2. Nothing is spent if no column is asked about.
     Args:
+      rows: with marks; those that are used are counted.
       facts: as the votes tell them.
-      rows: indices of the rows that are counted; all of the table if None.
     """
     names = list(request.known)
     if not names:
         return frozenset()
-    counts = [_count(table, name, facts[name], request.known[name], weighting, rows) for name in names]
+    decimals = {name: facts[name].kind == "numeric" for name in names}
+    found = rows.add_up(partial(_histograms, decimals, weighting.weighed), [*names, SIDE, STEPS])
+    counts = [_figure(of, request.known[name], weighting) for of, name in zip(found, names, strict=True)]
     release = mechanisms.gaussian(
         np.array(counts, dtype=np.int64),
         l2_sensitivity=round_up(weighting.unit_weight * float(np.sqrt(len(names))), 12),
@@ -87,24 +90,26 @@ def columns_of_codes(
     )
 
 
-def _count(
-    table: Table, name: str, fact: ColumnFacts, known: float, weighting: Weighting, rows: np.ndarray | None
-) -> int:
+def _histograms(decimals: Mapping[str, bool], weighed: bool, part: pa.Table) -> list[Histogram]:
+    """Return for each column how often each number occurs, in rows or in steps. Private."""
+    part = used(part)
+    steps, found = weights(part, weighed), []
+    for name, of_column in decimals.items():
+        values, there = _values(part.column(name), decimals=of_column)
+        # One number for both, since pairs are sorted far more slowly: places are fewer than SORTS, numbers below 2^52.
+        both = values[1, there] * SORTS + values[0, there]
+        found.append(Histogram.of(both, None if steps is None else steps[there]))
+    return found
+
+
+def _figure(found: Histogram, known: float, weighting: Weighting) -> int:
     """Return the exact figure of a column, in rows or in steps. Private."""
-    column = table.column(name)
-    values, there = _values(column, decimals=fact.kind == "numeric")
-    weight = weighting.steps
-    if rows is not None:
-        values, there = values[:, rows], there[rows]
-    # One number for both, since pairs are sorted far more slowly: places are fewer than SORTS, and numbers below 2^52.
-    found, at = np.unique(values[1, there] * SORTS + values[0, there], return_inverse=True)
-    held = count(at, len(found), None if weight is None else weight[there])
     least, most = REPEATED / weighting.rows_per_step, EACH * known / weighting.rows_per_step
     total = 0
     for places in range(SORTS):
-        these = found % SORTS == places
-        total += rows_in_peaks(found[these] // SORTS, held[these], repeated=int(least), each=max(int(most), 1))
-    table.let_go()
+        these = found.values % SORTS == places
+        values, held = found.values[these] // SORTS, found.held[these]
+        total += rows_in_peaks(values, held, repeated=int(least), each=max(int(most), 1))
     return total
 
 

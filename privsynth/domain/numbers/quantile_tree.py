@@ -9,14 +9,19 @@ heavy follows from the noisy counts of the levels above. Finally all levels toge
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+import pyarrow as pa
 from scipy.stats import norm
 
 from privsynth.codecs.parse import GRID_LIMIT
 from privsynth.domain.numbers.magnitude_prior import OCTAVES, RemainingRows, likeliest, octaves
+from privsynth.domain.numbers.places import places
+from privsynth.partitions.marks import STEPS, weights
+from privsynth.partitions.rows import PrivateRows
 from privsynth.privacy.accounting import round_up
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.privacy.unit_weights import count
@@ -44,21 +49,17 @@ AT_ONCE = 1 << 18  # rows counted at once: keeps temporary arrays at a few MB
 
 @dataclass(frozen=True)
 class Dimension:
-    """One numeric dimension to be cut into leaves.
+    """One numeric dimension to be cut into leaves. Public.
 
     Attributes:
-      values: (n,) signed integers of any width, without nulls and frequent values. Private.
       low, high: its public range, where declared.
-      weight: (n,) whole steps that rows weigh; None for one each. Private.
       rows: how many rows are known to exist, from released numbers; None if the share of nulls is unknown.
       weeks: whether values are weeks since 1970.
     """
 
     name: str
-    values: np.ndarray
     low: int | None = None
     high: int | None = None
-    weight: np.ndarray | None = None
     rows: float | None = None
     weeks: bool = False
 
@@ -236,6 +237,7 @@ class TreeRequest:
       split_above: a node with more noisy rows than this is cut, if it also stands `SOLID` deviations above zero.
       n_rows: the released number of rows.
       part: of the budget that pays.
+      weighed: whether rows weigh as many steps as their marks say, or one each.
     """
 
     unit_weight: int
@@ -244,6 +246,7 @@ class TreeRequest:
     split_above: float
     n_rows: float
     part: str = "domain"
+    weighed: bool = False
 
     def sensitivity(self, dimensions: int) -> float:
         """Return how far one unit moves the counts of a level in L2: it is in one node of each dimension."""
@@ -255,8 +258,13 @@ class TreeRequest:
         return levels_of(dimensions, n_rows=self.n_rows, noise=noise)
 
 
-def grow(dimensions: Sequence[Dimension], request: TreeRequest, mechanisms: Mechanisms) -> list[Leaves]:
+def grow(
+    dimensions: Sequence[Dimension], rows: PrivateRows, request: TreeRequest, mechanisms: Mechanisms
+) -> list[Leaves]:
     """Return the leaves of each dimension's tree.
+
+    Args:
+      rows: the places that are neither null nor frequent (see `open_dimensions.dimension_rows`).
 
     Guarantee: at most `levels_of(dimensions)` Gaussian releases that share `request.mu_squared` equally. In a level
       each row lies in at most one node of each dimension that still grows, cut or counted again, so a unit moves the
@@ -270,7 +278,8 @@ def grow(dimensions: Sequence[Dimension], request: TreeRequest, mechanisms: Mech
     growing = list(range(len(dimensions)))
     for level in range(levels):
         fresh = [trees[i].fresh() for i in growing]
-        counts = [_count(dimensions[i], low, high) for i, (low, high) in zip(growing, fresh, strict=True)]
+        nodes = {dimensions[i].name: ranges for i, ranges in zip(growing, fresh, strict=True)}
+        counts = rows.add_up(partial(count_nodes, nodes, request.weighed), [*nodes, STEPS])
         release = mechanisms.gaussian(
             np.concatenate(counts),
             l2_sensitivity=request.sensitivity(len(growing)),
@@ -380,13 +389,28 @@ class _Tree:
         return Leaves(low, high, rows, noise, cut)
 
 
-def _count(dimension: Dimension, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Return how many values lie in each of the disjoint inclusive ranges (ascending), or what they weigh."""
-    total = np.zeros(len(low), dtype=np.int64)
-    for start in range(0, len(dimension.values), AT_ONCE):
-        some = slice(start, start + AT_ONCE)
-        values = dimension.values[some].astype(np.int64)
-        at = np.searchsorted(low, values, side="right") - 1
-        inside = (at >= 0) & (values <= high[np.maximum(at, 0)])
-        total += count(at[inside], len(low), None if dimension.weight is None else dimension.weight[some][inside])
-    return total
+def count_nodes(nodes: Mapping[str, tuple[np.ndarray, np.ndarray]], weighed: bool, part: pa.Table) -> list[np.ndarray]:
+    """Return for each dimension how many places lie in each of some ranges, or what their rows weigh. Private.
+
+    Args:
+      nodes: dimension -> disjoint inclusive ranges, ascending.
+    """
+    steps = weights(part, weighed)
+    found = []
+    for name, (low, high) in nodes.items():
+        values, known = places(part, name)
+        total = np.zeros(len(low), dtype=np.int64)
+        for start in range(0, len(values), AT_ONCE):
+            some = slice(start, start + AT_ONCE)
+            total += _count(values[some], known[some], low, high, None if steps is None else steps[some])
+        found.append(total)
+    return found
+
+
+def _count(
+    values: np.ndarray, known: np.ndarray, low: np.ndarray, high: np.ndarray, weight: np.ndarray | None
+) -> np.ndarray:
+    values = values.astype(np.int64)
+    at = np.searchsorted(low, values, side="right") - 1
+    inside = known & (at >= 0) & (values <= high[np.maximum(at, 0)])
+    return count(at[inside], len(low), None if weight is None else weight[inside])

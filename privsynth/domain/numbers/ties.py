@@ -13,15 +13,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations, pairwise
 
 import numpy as np
+import pyarrow as pa
 
 from privsynth.codecs.bins import Bins
 from privsynth.codecs.columns import ColumnCodec, NumberCodec, TiedCodec
 from privsynth.codecs.columns.tied import RANKS, ranks
 from privsynth.codecs.parse import Grid
 from privsynth.codecs.parsed_table import ParsedTable
+from privsynth.partitions.marks import SIDE, STEPS, TRAINING, on_side, weights
+from privsynth.partitions.rows import PrivateRows
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.privacy.unit_weights import Weighting
 
@@ -88,7 +92,7 @@ class TiesRequest:
 
 def tie_numbers(
     codecs: list[ColumnCodec],
-    parsed: ParsedTable,
+    parsed: PrivateRows,
     request: TiesRequest,
     weighting: Weighting,
     mechanisms: Mechanisms,
@@ -103,8 +107,9 @@ def tie_numbers(
         return codecs
     numbers = [codec for codec in codecs if isinstance(codec, NumberCodec) and codec.name in request.names]
     pairs = list(combinations(range(len(numbers)), 2))
+    needed = [*(codec.name for codec in numbers), SIDE, STEPS]
     release = mechanisms.gaussian(
-        agreements(numbers, parsed, weighting.steps, pairs),
+        parsed.add_up(partial(agreements_of_part, numbers, pairs, weighting.weighed), needed),
         l2_sensitivity=math.sqrt(len(pairs)) * weighting.unit_weight * GRID,
         part="domain",
         mu_squared=request.mu_squared,
@@ -119,6 +124,14 @@ def tie_numbers(
             continue
         tied[codec.name] = TiedCodec.of(codec, other, falls=tie.falls, apart=bins_apart(tie.scale, bins))
     return [tied.get(codec.name, codec) for codec in codecs]
+
+
+def agreements_of_part(
+    codecs: list[NumberCodec], pairs: list[tuple[int, int]], weighed: bool, part: pa.Table
+) -> np.ndarray:
+    """Return the agreements of the training rows of a part (see `agreements`). Private."""
+    part = on_side(part, TRAINING)
+    return agreements(codecs, ParsedTable.of_arrow(part), weights(part, weighed), pairs)
 
 
 def agreements(

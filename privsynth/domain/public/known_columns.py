@@ -10,13 +10,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 import numpy as np
+import pyarrow as pa
 
 from privsynth.codecs.columns import DAY, CategoryCodec, ColumnCodec, NumberCodec, TiedCodec, TimeCodec, split_week
 from privsynth.codecs.parse import Categories, Grid
 from privsynth.codecs.parsed_table import ParsedTable
+from privsynth.partitions.marks import TRAINING, on_side, weights
+from privsynth.partitions.rows import PrivateRows
 from privsynth.privacy.accounting import round_up
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.privacy.unit_weights import Weighting, count
@@ -125,7 +129,7 @@ class Bought:
 
 def unsuited(
     known: Mapping[str, KnownColumn],
-    parsed: ParsedTable,
+    parsed: PrivateRows,
     bought: Bought,
     weighting: Weighting,
     mechanisms: Mechanisms,
@@ -140,11 +144,9 @@ def unsuited(
     if not known:
         return ()
     by_name = {name: column.codec for name, column in known.items()}
-    cells = [column.cells(parsed.columns, by_name) for column in known.values()]
     sizes = [int(column.groups().max(initial=0)) + 3 for column in known.values()]
-    counts = [count(cell, size, weighting.steps) for cell, size in zip(cells, sizes, strict=True)]
     release = mechanisms.gaussian(
-        np.concatenate(counts),
+        parsed.add_up(partial(_counts, list(known.values()), by_name, sizes, weighting.weighed)),
         l2_sensitivity=round_up(weighting.unit_weight * math.sqrt(len(known)), 12),
         part="domain",
         mu_squared=mu_squared,
@@ -155,6 +157,20 @@ def unsuited(
     return tuple(
         name for (name, column), of in zip(known.items(), noisy, strict=True) if _shows_less(column, of, sigma, bought)
     )
+
+
+def _counts(
+    known: Sequence[KnownColumn],
+    by_name: Mapping[str, ColumnCodec],
+    sizes: Sequence[int],
+    weighed: bool,
+    part: pa.Table,
+) -> np.ndarray:
+    """Return the training rows in each cell of each column, side by side, or what they weigh. Private."""
+    part = on_side(part, TRAINING)
+    columns, steps = ParsedTable.of_arrow(part).columns, weights(part, weighed)
+    cells = [column.cells(columns, by_name) for column in known]
+    return np.concatenate([count(cell, size, steps) for cell, size in zip(cells, sizes, strict=True)])
 
 
 def _shows_less(column: KnownColumn, rows: np.ndarray, sigma: float, bought: Bought) -> bool:

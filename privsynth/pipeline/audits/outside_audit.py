@@ -19,7 +19,7 @@ from privsynth.audit.common.running import not_run
 from privsynth.audit.common.settings import LEVELS, AuditSettings, Level
 from privsynth.audit.registry import audit_extensions, run_audits
 from privsynth.codecs.column_facts import ColumnFacts
-from privsynth.domain.bounding import divide
+from privsynth.domain.bounding import partition_of_units
 from privsynth.errors import ConfigError, Option, OutputError, SchemaError
 from privsynth.extensions import Extension
 from privsynth.findings.finding import Finding
@@ -394,11 +394,7 @@ def _audit_tables(
     sides: Mapping[str, pd.DataFrame], facts: Mapping[str, ColumnFacts], schema: Schema, real: Table
 ) -> AuditTables:
     unit = schema.unit if schema.unit in real.names else None
-    codes = (
-        divide(real, unit=unit, max_rows_per_unit=10**9, holdout_fraction=0.0, keyed=KeyedFunction()).unit
-        if unit
-        else None
-    )
+    codes = partition_of_units(real.column(unit), 10**9, 0.0, KeyedFunction()).unit if unit else None
     return side_by_side(
         {"train": sides["real"], "holdout": sides.get("holdout"), "synthetic": sides["synthetic"]},
         facts,

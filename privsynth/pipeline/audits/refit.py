@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.generators.registry import GENERATORS, load_generator
+from privsynth.partitions.rows import PrivateRows
 from privsynth.pipeline.learning.learn import learn
 from privsynth.pipeline.learning.request import Request
 from privsynth.privacy.accounting import gdp_epsilon, gdp_mu
@@ -64,7 +65,9 @@ class Refit:
         types = {name: table.column(name).type for name in names}
         request = Request.on_all_rows(schema, types, budget, generator, seed=seed)
         request = replace(request, dataset="refit", n_synthetic=max(len(frame), 1), figures=False)
-        public, _ = learn(table, request, GaussianMechanisms(Bill(request.plan)), KeyedFunction())
+        public, _ = learn(
+            PrivateRows.held(table.data), request, GaussianMechanisms(Bill(request.plan)), KeyedFunction()
+        )
         return plain_frame(public.rows.frame(names)[names])
 
     def _column(self, name: str, names: Sequence[str]) -> Column:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 import numpy as np
+import pyarrow as pa
 
 from privsynth.codecs.parse import COMMA, DATE_ISO, is_text, votes
 from privsynth.findings.finding import Finding
+from privsynth.partitions.marks import cell_fields
+from privsynth.partitions.rows import PrivateRows
 from privsynth.schema.definition import NUMERIC_KINDS, Schema
-from privsynth.table import Table
 
 TITLES = {
     "undecodable_cells": "Cells whose text could not be decoded",
@@ -34,21 +39,26 @@ def undecodable(count: int, n_cells: int, *, encoding: str | None, is_text_file:
     return _finding("undecodable_cells", count, n_cells, meaning)
 
 
-def unread_commas(table: Table, schema: Schema) -> dict[str, int]:
+def unread_commas(rows: PrivateRows, schema: Schema) -> dict[str, int]:
     """Return column -> cells with a comma, of columns that are declared numbers without a decimal comma.
 
     Such cells are missing: as nothing of the column was bought, no vote told its decimal sign.
     """
-    found = {}
-    for name in table.names:
-        column = schema.column(name)
+    names = []
+    for field in cell_fields(rows.schema):
+        column = schema.column(field.name)
         bought = column.kind == "numeric" and column.precision is None  # by votes, the decimal sign with it
-        if column.kind in NUMERIC_KINDS and column.decimal is None and not bought and is_text(table.column(name)):
-            cast = np.bincount(votes(table.column(name)), minlength=DATE_ISO)
-            table.let_go()
-            if count := int(cast[_COMMAS].sum()):
-                found[name] = count
-    return found
+        if column.kind in NUMERIC_KINDS and column.decimal is None and not bought and is_text(field):
+            names.append(field.name)
+    if not names:
+        return {}
+    counts = rows.add_up(partial(_commas, names), names)
+    return {name: n for name, n in zip(names, counts.tolist(), strict=True) if n}
+
+
+def _commas(names: Sequence[str], part: pa.Table) -> np.ndarray:
+    casts = [np.bincount(votes(part.column(name)), minlength=DATE_ISO) for name in names]
+    return np.array([cast[_COMMAS].sum() for cast in casts], dtype=np.int64)
 
 
 def comma_findings(commas: dict[str, int], n_rows: int) -> list[Finding]:

@@ -6,13 +6,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
+import pyarrow as pa
+
 from privsynth.codecs.column_facts import ColumnFacts, needs_votes
 from privsynth.codecs.columns import ColumnCodec, NumberCodec, TimeCodec
-from privsynth.codecs.parsed_table import parse_table
-from privsynth.domain.bounding import Partition
+from privsynth.codecs.parsed_table import parsed_rows
 from privsynth.domain.budget_split import OpenColumns, split_budget
 from privsynth.domain.layout import Layout
 from privsynth.domain.public.known_columns import Bought, names_needing, unsuited
+from privsynth.partitions.rows import PrivateRows
 from privsynth.pipeline.learning.request import Request
 from privsynth.pipeline.learning.sizes import Sizes, weighting_of
 from privsynth.pipeline.prior.known import KnownTable, is_open
@@ -20,7 +22,6 @@ from privsynth.pipeline.usability.outlook import number_of_bins
 from privsynth.privacy.budget import ROUNDING, SpendingPlan
 from privsynth.privacy.mechanisms import Mechanisms
 from privsynth.privacy.unit_weights import Weighting
-from privsynth.table import Table
 
 # Of the domain's μ², for how well a public table suits the columns; the rest buys the columns that it does not suit.
 CHECK_OF_DOMAIN = 0.2
@@ -31,9 +32,7 @@ def check_price(plan: SpendingPlan, known: KnownTable | None) -> float:
     return 0.0 if known is None or not known.columns else CHECK_OF_DOMAIN * plan.parts.get("domain", 0.0) * ROUNDING
 
 
-def suited(
-    table: Table, partition: Partition, sizes: Sizes, request: Request, mechanisms: Mechanisms
-) -> dict[str, ColumnCodec]:
+def suited(rows: PrivateRows, sizes: Sizes, request: Request, mechanisms: Mechanisms) -> dict[str, ColumnCodec]:
     """Return the codecs of the columns that the public table tells at least as well as a purchase would.
 
     Guarantee: one Gaussian release of part "domain" (see `unsuited`).
@@ -41,8 +40,8 @@ def suited(
     known, price = request.known, check_price(request.plan, request.known)
     if known is None or price <= 0:
         return {}
-    weighting = weighting_of(partition, partition.train, sizes, request.budget)
-    parsed = parse_table(table, request.schema, known.facts, list(known.columns)).take(partition.train)
+    weighting = weighting_of(sizes, request.budget)
+    parsed = parsed_rows(rows, request.schema, known.facts, list(known.columns))
     bought = _bought(sizes, request, known, weighting)
     gone = set(unsuited(known.columns, parsed, bought, weighting, mechanisms, mu_squared=price))
     gone = names_needing([column.codec for column in known.columns.values()], gone)
@@ -79,7 +78,11 @@ def usable(known: Mapping[str, ColumnCodec], layout: Layout) -> dict[str, Column
 
 
 def without_need(
-    request: Request, table: Table, facts: Mapping[str, ColumnFacts], layout: Layout, known: Mapping[str, ColumnCodec]
+    request: Request,
+    columns: pa.Schema,
+    facts: Mapping[str, ColumnFacts],
+    layout: Layout,
+    known: Mapping[str, ColumnCodec],
 ) -> SpendingPlan:
     """Return the plan in which what public rows tell is not bought; the generator's parts get it, as they are shared.
 
@@ -94,7 +97,9 @@ def without_need(
     parts["domain"] = check / ROUNDING + (plan.parts["domain"] - check / ROUNDING) * unknown
     schema, unit = request.schema, request.budget.unit
     voted = any(
-        needs_votes(schema.column(n), table.column(n).type) for n in table.names if n != unit and n not in known
+        needs_votes(schema.column(field.name), field.type)
+        for field in columns
+        if field.name != unit and field.name not in known
     )
     if "votes" in parts and not voted:
         parts["votes"] = 0.0

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from privsynth.audit.disclosure.pii_screen import screen
 from privsynth.audit.rules import rule_findings
 from privsynth.codecs.columns import Attribute, CategoryCodec, ColumnCodec
-from privsynth.codecs.encoded_table import Encoded, RowsPerUnit
+from privsynth.codecs.encoded_table import CodedRows, Encoded, RowsPerUnit
 from privsynth.codecs.synthetic_rows import SyntheticRows
 from privsynth.codecs.table import TableCodec
-from privsynth.domain.bounding import Partition, divide
+from privsynth.domain.bounding import divide
 from privsynth.findings.finding import Finding
 from privsynth.generators.registry import FittedGenerator, codes_never_drawn
+from privsynth.partitions.marks import cell_fields
+from privsynth.partitions.rows import PrivateRows
+from privsynth.pipeline.learning.coded_parts import training
 from privsynth.pipeline.learning.columns import LearnedColumns, learn_columns
 from privsynth.pipeline.learning.noisy_tables import Counted, counted_rows, noisy_tables, unit_axes
 from privsynth.pipeline.learning.paid_pictures import with_paid_tables
@@ -40,52 +44,51 @@ from privsynth.sampling.unit_rows import ModelOfUnits
 from privsynth.schema.definition import Schema
 from privsynth.schema.rules import Rule
 from privsynth.schema.source_format import SourceFormat
-from privsynth.table import Table
 
 FITTING_STREAM = 2**32 - 1  # of the published seed, reserved for fitting: parts of a sampled table count from 0
 
 
 def learn(
-    table: Table,
+    rows: PrivateRows,
     request: Request,
     mechanisms: Mechanisms,
     keyed: KeyedFunction,
     *,
     progress: Progress = no_progress,
 ) -> tuple[Public, Private]:
-    """Return what may leave and what may not.
+    """Return what may leave, and what may not.
 
     Guarantee: the first result is (ε, δ)-DP at the unit level with the plan's budget. Each stage says which part it
       spends; the rest is post-processing.
     """
     progress("dividing", 0.0)
-    partition = divide(
-        table,
+    rows = divide(
+        rows,
         unit=request.budget.unit,
         max_rows_per_unit=request.budget.max_rows_per_unit,
         holdout_fraction=request.holdout_fraction,
         keyed=keyed,
     )
-    sizes = release_sizes(partition, request, mechanisms)
+    sizes = release_sizes(rows, request, mechanisms)
     request.judge(sizes.scale)
-    plan = share_out(table, sizes, request, mechanisms)
+    plan = share_out(cell_fields(rows.schema).names, sizes, request, mechanisms)
     progress("learning the columns", 0.0)
-    columns = learn_columns(table, partition, sizes, replace(request, plan=plan), mechanisms, progress)
-    model, rng = _fit(columns, partition, sizes, replace(request, plan=columns.plan), mechanisms, progress)
+    columns = learn_columns(rows, sizes, replace(request, plan=plan), mechanisms, progress)
+    model, rng = _fit(columns, sizes, replace(request, plan=columns.plan), mechanisms, progress)
     order = model.order(request.n_synthetic or model.default_rows)
-    rows, codes = model.draw_all(order, seed=request.seed, progress=progress)
+    drawn, codes = model.draw_all(order, seed=request.seed, progress=progress)
     progress("measuring the public figures", 0.0)
     findings: list[Finding] = []
     if request.figures:
-        inputs = figure_inputs(columns, partition, codes, request.schema, holdout_fraction=request.holdout_fraction)
+        inputs = figure_inputs(columns, codes, request.schema, holdout_fraction=request.holdout_fraction)
         inputs = replace(inputs, alike=_alike(columns, model, request))
         findings = paid_findings(inputs, mechanisms, mu_squared=plan.parts["report"], rng=rng)
         findings = with_paid_tables(findings, getattr(model.fitted, "measured", ()), codes, columns.codec)
-    findings += screen(rows.columns(), {n: f.kind for n, f in columns.facts.items()}, visibility="public")
-    findings += rule_findings([(rule.text, _held(rule, rows)) for rule in model.parsed_rules()])
+    findings += screen(drawn.columns(), {n: f.kind for n, f in columns.facts.items()}, visibility="public")
+    findings += rule_findings([(rule.text, _held(rule, drawn)) for rule in model.parsed_rules()])
     public = Public(
         model=model,
-        rows=rows,
+        rows=drawn,
         facts=columns.facts,
         layout=columns.layout,
         findings=tuple(findings),
@@ -94,12 +97,12 @@ def learn(
         prior=_prior_use(columns, model, request),
         noisy=_noisy(columns, model, sizes, request),
     )
-    return public, Private(table=table, partition=partition)
+    return public, Private(rows=rows)
 
 
-def share_out(table: Table, sizes: Sizes, request: Request, mechanisms: Mechanisms) -> SpendingPlan:
+def share_out(names: Sequence[str], sizes: Sizes, request: Request, mechanisms: Mechanisms) -> SpendingPlan:
     """Return the plan with shares that suit the released sizes, and pass it to the mechanisms."""
-    columns = modelled_columns(table.names, request.schema, request.budget.unit)
+    columns = modelled_columns(names, request.schema, request.budget.unit)
     plan = respread(request.plan, n_rows=sizes.train, columns=len(columns), rows_per_unit=sizes.usual_rows)
     mechanisms.share_out(plan.parts)
     return plan
@@ -107,7 +110,6 @@ def share_out(table: Table, sizes: Sizes, request: Request, mechanisms: Mechanis
 
 def _fit(
     columns: LearnedColumns,
-    partition: Partition,
     sizes: Sizes,
     request: Request,
     mechanisms: Mechanisms,
@@ -117,12 +119,12 @@ def _fit(
 
     Guarantee: the generator's parts of the plan (see `Generator.fit`); it sees the training rows alone.
     """
-    train, everyone = len(partition.train), columns.everyone
-    rows = replace(everyone, rows=everyone.gathered().chosen(slice(train)), n_rows=sizes.train)
+    everyone = columns.everyone
+    rows = replace(everyone, rows=everyone.rows.derive(training), n_rows=sizes.train)
     if request.known is not None:
         rows = replace(rows, prior=request.known.encoded(columns.codec, columns.facts))
     if sizes.rows_per_unit is not None:
-        rows = with_rows_per_unit(rows, sizes.rows_per_unit, partition.rows_of_unit(partition.train))
+        rows = with_rows_per_unit(rows, sizes.rows_per_unit)
         if request.known is not None and rows.prior is not None:
             rows = replace(rows, prior=request.known.by_units(rows.prior, sizes.rows_per_unit))
     rng = sampling_rng(request.seed, FITTING_STREAM)
@@ -159,20 +161,24 @@ def _number_of_rows(sizes: Sizes, budget: Budget) -> int:
     return max(round(sizes.used * beyond), 1)
 
 
-def with_rows_per_unit(data: Encoded, per_unit: RowsPerUnit, rows_of_unit: np.ndarray) -> Encoded:
+def with_rows_per_unit(data: Encoded, per_unit: RowsPerUnit) -> Encoded:
     """Return the rows with an attribute more, the last: how many rows the row's unit has, where units differ in it."""
     if per_unit.n_codes == 1:
         return replace(data, rows_per_unit=per_unit)
-    rows = data.gathered()
-    codes = per_unit.code_of(rows_of_unit).astype(rows.codes.dtype)
     attribute = Attribute("rows of the unit", per_unit.n_codes + 1, can_be_null=False, ordered=True)
     return replace(
         data,
-        rows=replace(rows, codes=np.concatenate([rows.codes, codes[None]])),
+        rows=data.rows.derive(partial(_with_codes_of_units, per_unit)),
         attributes=(*data.attributes, attribute),
         columns=(*data.columns, max(data.columns, default=-1) + 1),
         rows_per_unit=per_unit,
     )
+
+
+def _with_codes_of_units(per_unit: RowsPerUnit, rows: CodedRows) -> CodedRows:
+    assert rows.of_unit is not None
+    codes = per_unit.code_of(rows.of_unit).astype(rows.codes.dtype)
+    return replace(rows, codes=np.concatenate([rows.codes, codes[None]]))
 
 
 def as_drawn(codec: TableCodec, never: Sequence[np.ndarray]) -> TableCodec:
@@ -202,9 +208,7 @@ def written_format(columns: LearnedColumns, stated: SourceFormat) -> SourceForma
     )
 
 
-def figure_inputs(
-    columns: LearnedColumns, partition: Partition, codes: np.ndarray, schema: Schema, *, holdout_fraction: float
-) -> PaidInputs:
+def figure_inputs(columns: LearnedColumns, codes: np.ndarray, schema: Schema, *, holdout_fraction: float) -> PaidInputs:
     """Return the inputs of the public figures.
 
     Args:
@@ -212,10 +216,8 @@ def figure_inputs(
       schema: which column is the target, and which are protected.
     """
     modelled, everyone = columns.layout.modelled, columns.everyone
-    rows = everyone.gathered()
-    trained = np.arange(len(rows.unit)) < len(partition.train)
     return PaidInputs(
-        data=replace(everyone, rows=replace(rows, trained=trained)),
+        data=everyone,
         synthetic=codes,
         codec=columns.codec,
         target=next((n for n in schema.with_role("target") if n in modelled), None),

@@ -9,10 +9,10 @@ import pyarrow as pa
 
 from privsynth.codecs.column_facts import ColumnFacts
 from privsynth.codecs.synthetic_rows import SyntheticRows
-from privsynth.domain.bounding import Partition
 from privsynth.domain.layout import Layout
 from privsynth.findings.finding import Finding
 from privsynth.generators.registry import Generator
+from privsynth.partitions.rows import PrivateRows
 from privsynth.pipeline.prior.known import KnownTable
 from privsynth.pipeline.spending_plan import make_plan
 from privsynth.pipeline.usability.outlook import TableSize
@@ -23,7 +23,6 @@ from privsynth.sampling.synthetic_model import SyntheticModel
 from privsynth.schema.definition import Schema
 from privsynth.schema.source_format import SourceFormat
 from privsynth.schema.stated_types import Family
-from privsynth.table import Table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,12 +131,10 @@ class Private:
     """What the officer's audit needs; it never leaves.
 
     Attributes:
-      table: all rows, as read.
-      partition: which rows were used.
+      rows: all rows, as read, with marks (see `divide`).
     """
 
-    table: Table
-    partition: Partition
+    rows: PrivateRows
 
     def __repr__(self) -> str:
         return "Private()"

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+import pyarrow as pa
 
 from privsynth.codecs.encoded_table import RowsPerUnit
-from privsynth.domain.bounding import Partition
-from privsynth.domain.unit_sizes import release_unit_sizes
+from privsynth.domain.unit_sizes import release_unit_sizes, units_by_rows
+from privsynth.partitions.marks import HELD_OUT, OF_UNIT, SIDE, TRAINING, UNIT, used, values
+from privsynth.partitions.rows import PrivateRows
 from privsynth.pipeline.learning.request import Request
 from privsynth.pipeline.learning.row_counts import CountNoise
 from privsynth.pipeline.usability.outlook import TableSize
 from privsynth.privacy.budget import ROUNDING, Budget, SpendingPlan
 from privsynth.privacy.mechanisms import Mechanisms
-from privsynth.privacy.unit_weights import STEPS, RowWeights, Weighting, row_weights
+from privsynth.privacy.unit_weights import STEPS, Weighting
 
 UNITS_SHARE = (
     0.4  # of part "rows", for the number of units, if they may have several rows; the rest, for how many (own)
@@ -48,36 +51,32 @@ class Sizes:
         return TableSize(rows=self.train, rows_per_unit=self.usual_rows)
 
 
-def release_sizes(partition: Partition, request: Request, mechanisms: Mechanisms) -> Sizes:
+def release_sizes(rows: PrivateRows, request: Request, mechanisms: Mechanisms) -> Sizes:
     """Return how large the table is.
 
     Guarantee: part "rows".
     """
     budget = request.budget
     if budget.max_rows_per_unit > 1:
-        return _unit_sizes(partition, request, mechanisms)
+        return _unit_sizes(rows, request, mechanisms)
     if budget.rows is not None:
         return Sizes(train=budget.rows * (1.0 - request.holdout_fraction), used=float(budget.rows))
-    counts = np.array([len(partition.train), len(partition.holdout)], dtype=np.int64)
+    counts = rows.add_up(count_rows, [SIDE])
     train, used = _count_sides(counts, request, mechanisms, mu_squared=request.plan.parts["rows"], what="rows")
     return Sizes(train=train, used=used)
 
 
-def _unit_sizes(partition: Partition, request: Request, mechanisms: Mechanisms) -> Sizes:
+def _unit_sizes(rows: PrivateRows, request: Request, mechanisms: Mechanisms) -> Sizes:
     """Return how many units there are, how many rows they have, and so how many rows there are.
 
     Guarantee: two Gaussian releases of part "rows". A unit is one count in each, so that noise does not grow with
       `max_rows_per_unit`.
     """
     budget, price = request.budget, request.plan.parts["rows"]
-    sides = [np.unique(partition.unit[rows], return_index=True) for rows in (partition.train, partition.holdout)]
-    counts = np.array([len(found) for found, _ in sides], dtype=np.int64)
+    counts, numbers = rows.add_up(partial(count_units, budget.max_rows_per_unit), [UNIT, SIDE, OF_UNIT])
     units = _count_sides(counts, request, mechanisms, mu_squared=price * UNITS_SHARE, what="units")
-    once = np.concatenate(
-        [rows[first] for rows, (_, first) in zip((partition.train, partition.holdout), sides, strict=True)]
-    )
     per_unit = release_unit_sizes(
-        partition.rows_of_unit(once),
+        numbers,
         mechanisms,
         max_rows_per_unit=budget.max_rows_per_unit,
         part="rows",
@@ -121,9 +120,23 @@ def count_noise(plan: SpendingPlan, holdout_fraction: float) -> CountNoise:
     return CountNoise(sigma=sigma, holdout_fraction=holdout_fraction, rows_per_unit=1)
 
 
-def weighting_of(partition: Partition, rows: np.ndarray, sizes: Sizes, budget: Budget) -> Weighting:
-    """Return how some rows are counted: those of a unit weigh one together."""
-    if sizes.units is None:
-        return Weighting(1)
-    steps = row_weights(partition.unit[rows])
-    return Weighting(budget.max_rows_per_unit, RowWeights(steps, sizes.usual_rows / STEPS))
+def weighting_of(sizes: Sizes, budget: Budget) -> Weighting:
+    """Return how rows are counted: those of a unit weigh one together."""
+    return Weighting(budget.max_rows_per_unit, None if sizes.units is None else sizes.usual_rows / STEPS)
+
+
+def count_rows(part: pa.Table) -> np.ndarray:
+    """Return the numbers of rows in training and in the holdout. Private."""
+    side = values(part, SIDE)
+    return np.array([(side == TRAINING).sum(), (side == HELD_OUT).sum()], dtype=np.int64)
+
+
+def count_units(max_rows_per_unit: int, part: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers of units in training and in the holdout, and of those of each class of numbers of rows.
+
+    Private.
+    """
+    part = used(part)
+    _, first = np.unique(values(part, UNIT), return_index=True)
+    sides = np.bincount(values(part, SIDE)[first].astype(np.int64), minlength=2).astype(np.int64)
+    return sides, units_by_rows(values(part, OF_UNIT)[first], max_rows_per_unit)

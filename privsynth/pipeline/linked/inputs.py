@@ -10,8 +10,8 @@ import pyarrow as pa
 from privsynth.errors import ConfigError, Option, SchemaError, meant
 from privsynth.generators.registry import GENERATORS
 from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
-from privsynth.pipeline.inputs import check_invented, completed_schema, physical_types
-from privsynth.pipeline.public_names import refuse_values_for_names
+from privsynth.pipeline.reading.inputs import check_invented, completed_schema, physical_types
+from privsynth.pipeline.reading.public_names import refuse_values_for_names
 from privsynth.schema.definition import Column, Schema
 from privsynth.schema.linked import LinkedSchema
 from privsynth.schema.rule_checks import check_rules

@@ -145,7 +145,7 @@ def _figures(
     Guarantee: its part "report".
     """
     schema, per_unit = request.schema.of_table(one.mechanisms.table), one.sizes.rows_per_unit
-    inputs = figure_inputs(one.columns, one.partition, drawn.codes, schema, holdout_fraction=request.holdout_fraction)
+    inputs = figure_inputs(one.columns, drawn.codes, schema, holdout_fraction=request.holdout_fraction)
     if per_unit is not None:
         inputs = replace(inputs, alike=Alike(real=per_unit.rows_beside(used=True)))
     found = paid_findings(inputs, one.mechanisms, mu_squared=mu_squared, rng=rng)

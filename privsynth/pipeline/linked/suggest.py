@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from privsynth.pipeline.inputs import completed_schema
+from privsynth.pipeline.reading.inputs import completed_schema
 from privsynth.schema.definition import Column, Schema
 from privsynth.schema.files import dump_schema
 from privsynth.sources.linked import Link, LinkedSource

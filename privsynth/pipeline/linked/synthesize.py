@@ -21,6 +21,7 @@ from privsynth.generators.registry import load_generator
 from privsynth.ledger.account import Account, several_units_text
 from privsynth.ledger.ledger import Ledger
 from privsynth.ledger.reservation import Reservation
+from privsynth.partitions.rows import PrivateRows
 from privsynth.pipeline.audits.chosen_policy import chosen_policy
 from privsynth.pipeline.config import SynthesizeConfig
 from privsynth.pipeline.environment import Environment
@@ -286,7 +287,7 @@ def _audit(job: LinkedJob, tables: Mapping[str, Table], public: PublicTables, ke
 
 def _fingerprints(tables: Mapping[str, Table], keys: list[bytes]) -> list[bytes]:
     """Return a keyed digest of all tables under each key; for the ledger and the officer."""
-    each = [content_fingerprints(table, keys) for table in tables.values()]
+    each = [content_fingerprints(PrivateRows.held(table.data), keys) for table in tables.values()]
     names = "\0".join(tables).encode("utf-8")
     return [
         hmac.new(key, hashlib.sha256(names).digest() + b"".join(one[at] for one in each), "sha256").digest()

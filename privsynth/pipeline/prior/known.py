@@ -18,6 +18,7 @@ from privsynth.codecs.encoded_table import PriorRows, RowsPerUnit
 from privsynth.codecs.parse import Categories, Grid
 from privsynth.codecs.parsed_table import ParsedTable
 from privsynth.codecs.table import TableCodec
+from privsynth.domain.bounding import everyone
 from privsynth.domain.domain_request import DomainRequest
 from privsynth.domain.layout import lay_out
 from privsynth.domain.learn_codecs import learn_codecs
@@ -27,6 +28,7 @@ from privsynth.privacy.public_rows import PublicRows
 from privsynth.privacy.unit_weights import Weighting
 from privsynth.sampling.origin import PriorOrigin
 from privsynth.schema.definition import INVENTED_KINDS, UNMODELLED_KINDS, Column, Schema
+from privsynth.table import Table
 
 NO_NOISE = 1e9  # μ² of whatever is asked of public rows
 KEYS_DELTA = 1e-6  # likewise: any number, so that frequent values are looked for
@@ -157,7 +159,7 @@ def _codecs(
         delta=KEYS_DELTA,
         bins=int(np.clip((n_rows / ROWS_PER_BIN_SIGMA) ** 0.5, MIN_BINS, MAX_BINS)),
     )
-    return learn_codecs(prior.rows, request, Weighting(1), PublicRows(no_keys=(OTHER,)))
+    return learn_codecs(everyone(Table(prior.rows.to_arrow())), request, Weighting(1), PublicRows(no_keys=(OTHER,)))
 
 
 def _as_written(column: Column, fact: ColumnFacts) -> ColumnFacts:

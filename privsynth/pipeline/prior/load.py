@@ -16,6 +16,7 @@ from privsynth.codecs.columns.elapsed import DAY
 from privsynth.codecs.decoded_rows import DecodedRows
 from privsynth.codecs.parse import Categories, Grid
 from privsynth.codecs.parsed_table import ParsedTable, parse_table
+from privsynth.domain.bounding import everyone
 from privsynth.domain.column_kinds import FactsRequest, learn_facts
 from privsynth.errors import ConfigError, Option, SourceError
 from privsynth.ledger.ledger import Ledger
@@ -224,7 +225,7 @@ def _of_table(
     kept, rows_of_unit = _rows_used(table, unit)
     rows = table.take(kept)
     request = FactsRequest(schema=complete, names=names, mu_squared=NO_NOISE, families=stated_types_of(opened).families)
-    facts = learn_facts(rows, request, Weighting(1), PublicRows())
+    facts = learn_facts(everyone(rows), request, Weighting(1), PublicRows())
     parsed = parse_table(rows, complete, facts, names)
     name = Path(source).name if isinstance(source, str | Path) else "a data frame"
     origin = PriorOrigin(kind="table", name=name, digest=digest)

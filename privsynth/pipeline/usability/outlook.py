@@ -14,7 +14,7 @@ import numpy as np
 from privsynth.domain.budget_split import FIRST_ROUND, OpenColumns, split_budget
 from privsynth.generators.registry import Generator, PublicFacts
 from privsynth.privacy.budget import Budget, SpendingPlan
-from privsynth.privacy.unit_weights import STEPS, RowWeights, Weighting
+from privsynth.privacy.unit_weights import STEPS, Weighting
 from privsynth.schema.definition import Schema
 
 GUESSED_ROWS = (1_000, 10_000, 100_000)  # tables to plan for where no number is given (own)
@@ -171,8 +171,7 @@ def weighting(scale: TableSize, budget: Budget) -> Weighting:
     """Return how rows are counted where columns are learned (see `privsynth.pipeline.learning.learn.learn`)."""
     if budget.max_rows_per_unit == 1:
         return Weighting(1)
-    weights = RowWeights(np.zeros(0, dtype=np.int64), scale.usual_rows(budget) / STEPS)
-    return Weighting(budget.max_rows_per_unit, weights)
+    return Weighting(budget.max_rows_per_unit, scale.usual_rows(budget) / STEPS)
 
 
 def _rarest(scale: TableSize, counts: OpenColumns, plan: SpendingPlan) -> int:

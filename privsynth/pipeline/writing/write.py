@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+
 from privsynth.errors import OutputError
 from privsynth.exports.documents import names_of_documents
+from privsynth.partitions.marks import HELD_OUT, ROW, SIDE, UNUSED, values
+from privsynth.partitions.rows import PrivateRows
 from privsynth.pipeline.job import Job, Made
 from privsynth.pipeline.writing.documents import data_file, steward_of, write_documents, write_noisy
 from privsynth.pipeline.writing.public_schema import public_schema
@@ -94,8 +99,8 @@ def write_release(job: Job, made: Made, folder: Path, *, signed: bool = True) ->
             "durations_s": dict(officer.durations),
             "skipped": dict(officer.skipped),
             "pool": {
-                "holdout_rows": private.partition.holdout.tolist(),
-                "rows_not_used": private.partition.dropped_rows,
+                "holdout_rows": held_out_rows(private.rows),
+                "rows_not_used": private.rows.add_up(_unused, [SIDE]),
             },
             "bill": [s.__dict__ for s in bill.spends],
         }
@@ -105,3 +110,13 @@ def write_release(job: Job, made: Made, folder: Path, *, signed: bool = True) ->
     seal.sign(folder / "officer", "officer", release=officer.release)
     set_permissions(folder, job.env.now)
     return folder
+
+
+def held_out_rows(rows: PrivateRows) -> list[int]:
+    """Return the numbers of the rows that are held out, ascending. Private."""
+    found = [values(part, ROW)[values(part, SIDE) == HELD_OUT] for part in rows.load([SIDE, ROW])]
+    return sorted(np.concatenate(found).tolist())
+
+
+def _unused(part: pa.Table) -> int:
+    return int((values(part, SIDE) == UNUSED).sum())

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from privsynth.codecs.columns.surrogate import surrogate_codec
-from privsynth.codecs.encoded_table import CodedRows, Encoded, Histories, RowsPerUnit
+from privsynth.codecs.encoded_table import Encoded, Histories, RowsPerUnit
 from privsynth.codecs.parsed_table import parse_table
 from privsynth.codecs.table import TableCodec
 from privsynth.codecs.written.types import container_types
-from privsynth.domain.bounding import Partition
+from privsynth.domain.bounding import Partition, marked
 from privsynth.domain.linking import LinkedRows
 from privsynth.generators.registry import FittedGenerator, Generator, MovesShares, codes_never_drawn
+from privsynth.pipeline.learning.coded_parts import training
 from privsynth.pipeline.learning.columns import LearnedColumns, learn_columns
 from privsynth.pipeline.learning.learn import (
     FITTING_STREAM,
@@ -126,11 +127,12 @@ class TableStage:
         linked, name = self.request.schema, self.name
         view = view_of(linked, name, table, rows)
         asked = self._request(view)
-        sizes = release_sizes(partition, asked, self.mechanisms)
+        rows_of_view = marked(view, partition)
+        sizes = release_sizes(rows_of_view, asked, self.mechanisms)
         if name == linked.root:
             self.request.judge(sizes.train)
-        asked = replace(asked, plan=share_out(view, sizes, asked, self.mechanisms))
-        columns = learn_columns(view, partition, sizes, asked, self.mechanisms, progress)
+        asked = replace(asked, plan=share_out(view.names, sizes, asked, self.mechanisms))
+        columns = learn_columns(rows_of_view, sizes, asked, self.mechanisms, progress)
         beside = 1.0 if sizes.rows_per_unit is None else sizes.rows_per_unit.rows_beside(used=True)
         columns = with_changes_that_tell(columns, linked, name, beside)
         own = self._codes_of_all(view, columns, asked.schema)
@@ -150,7 +152,7 @@ class TableStage:
         if per_unit is not None:
             per_unit = replace(per_unit, joined=())  # it says how many rows are drawn, and not only what they weigh
             at = len(data.attributes)
-            data = with_rows_per_unit(data, per_unit, partition.rows_of_unit(partition.train))
+            data = with_rows_per_unit(data, per_unit)
             data = replace(data, given=data.given | {at})
         if name != linked.root:
             draw = self._drawer(table, columns, per_unit, above, sizes)
@@ -318,10 +320,8 @@ def _known(
 
 def _training(columns: LearnedColumns, partition: Partition, sizes: Sizes, codes: np.ndarray) -> Encoded:
     """Return the rows of training, with codes of more attributes."""
-    train = len(partition.train)
-    everyone = columns.everyone
-    rows = CodedRows(codes[:, partition.train], everyone.gathered().unit[:train])
-    return replace(everyone, rows=rows, n_rows=sizes.train)
+    trained = training(columns.everyone.gathered())
+    return replace(columns.everyone, rows=replace(trained, codes=codes[:, partition.train]), n_rows=sizes.train)
 
 
 def _when(columns: LearnedColumns, schema: LinkedSchema, name: str) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from privsynth.codecs.columns import PersonalCodec, invented_codec
 from privsynth.codecs.written.types import container_types
 from privsynth.errors import ConfigError, Option, SchemaError
 from privsynth.pipeline.config import SynthesizeConfig
-from privsynth.pipeline.public_names import refuse_values_for_names
+from privsynth.pipeline.reading.public_names import refuse_values_for_names
 from privsynth.schema.definition import INVENTED_KINDS, Schema
 from privsynth.sources.protocol import source_format_of, stated_types_of
 from privsynth.sources.registry import Source, SourceOptions, has_header, open_source

@@ -1,0 +1,1 @@
+"""The source of a run: opened by public facts, then read into parts."""

@@ -59,6 +59,8 @@ def synthesize(
     expect_rows: int | None = None,
     anyway: bool = False,
     prior: str | Path | pd.DataFrame | Release | None = None,
+    executor: str = "processes",
+    scratch: str | Path | None = None,
 ) -> SynthesisResult:
     """Make a release of a sensitive table: synthetic rows, the model that made them, and two signed reports.
 
@@ -94,6 +96,9 @@ def synthesize(
       anyway: make the release even if little can be learned from the table.
       prior: what is PUBLIC already, to start from: the folder of an earlier release, a `Release`, or a public table
         with columns of the same names. Nothing protects it: whatever it holds may show in the release.
+      executor: what counts the rows of a table that is too large for one part: "inline", "processes" or "processes:4".
+        The release is the same.
+      scratch: a private folder for such parts, which all workers reach; None takes privsynth's own.
     Raises:
       LittleToLearn: at this budget little can be learned; the message says what would help. Nothing is spent if the
         number of rows is declared or expected, else what counting the rows costs.
@@ -129,6 +134,8 @@ def synthesize(
         expect_rows=expect_rows,
         anyway=anyway,
         prior=prior,
+        executor=executor,
+        scratch=None if scratch is None else _path("scratch", scratch),
     )
     return run(config, environment(passphrase=_passphrase(passphrase)))
 

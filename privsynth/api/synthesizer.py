@@ -37,7 +37,7 @@ class Synthesizer:
     Args:
       epsilon, delta, unit, max_rows_per_unit, schema, dataset, generator, holdout_fraction, rows, format, key,
         passphrase, seed, audit, policy, language, source_options, header_is_public, sdv_is_declared, keep_units,
-        expect_rows, anyway, prior: as for `privsynth.synthesize`.
+        expect_rows, anyway, prior, executor, scratch: as for `privsynth.synthesize`.
       out: a new folder for the release; None keeps it in a private folder, which is wiped when the last reference to
         the synthesizer and its release goes. `save` copies it to a place that lasts.
     Attributes:
@@ -86,6 +86,8 @@ class Synthesizer:
         expect_rows: int | None = None,
         anyway: bool = False,
         prior: str | Path | pd.DataFrame | Release | None = None,
+        executor: str = "processes",
+        scratch: str | Path | None = None,
         out: str | Path | None = None,
     ) -> None:
         self.epsilon = epsilon
@@ -111,6 +113,8 @@ class Synthesizer:
         self.expect_rows = expect_rows
         self.anyway = anyway
         self.prior = prior
+        self.executor = executor
+        self.scratch = scratch
         self.out = out
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:

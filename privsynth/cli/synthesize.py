@@ -14,6 +14,7 @@ from privsynth.cli import STOPPED
 from privsynth.cli.terminal.options import (
     anyway_option,
     declared_option,
+    executor_options,
     expect_rows_option,
     header_option,
     language_option,
@@ -110,6 +111,7 @@ SHOWN = 5  # findings of a verdict, on the terminal (own); the report has all
 @declared_option
 @expect_rows_option
 @anyway_option
+@executor_options
 @click.option("--officer", is_flag=True, help="Print the officer's findings too: exact figures about real people.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 def command(out: Path, officer: bool, as_json: bool, format_: str, **options: Any) -> None:

@@ -60,6 +60,7 @@ class SynthesizeConfig:
       prior: an earlier public release (its folder, or a `Release`), or any public table with columns of the same names:
         a path, a database URL or a DataFrame. It must be public.
       executor: what counts the rows of a table that is too large for one part: "inline", "processes" or "processes:4".
+      scratch: a private folder for its parts, which all workers reach; None takes that of the home.
     """
 
     source: str | Path | pd.DataFrame | Mapping[str, str | Path | pd.DataFrame]
@@ -87,9 +88,10 @@ class SynthesizeConfig:
     anyway: bool = False
     prior: str | Path | pd.DataFrame | Release | None = None
     executor: str = DEFAULT
+    scratch: Path | None = None
 
     def __post_init__(self) -> None:
-        _validate.paths(out=self.out, policy=self.policy)
+        _validate.paths(out=self.out, policy=self.policy, scratch=self.scratch)
         _validate.texts(
             unit=self.unit, dataset=self.dataset, generator=self.generator, key=self.key, executor=self.executor
         )

@@ -86,7 +86,7 @@ def synthesize(config: SynthesizeConfig, env: Environment) -> SynthesisResult:
             ledger.reserve(
                 dataset, epsilon=budget.epsilon, delta=budget.delta, unit=budget.unit, run_id=env.report_id, now=env.now
             ) as reservation,
-            Workspace(env.home) as workspace,
+            Workspace(config.scratch or env.home) as workspace,
             job.executor,
         ):
             made = _make(job, workspace, reservation, ledger, before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -111,6 +112,22 @@ def prior_option(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="RELEASE|TABLE",
         help="Start from what is PUBLIC already: the folder of an earlier release, or a public table with columns of "
         "the same names. Nothing protects it: whatever it holds may show in the release.",
+    )(command)
+
+
+def executor_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say what counts the rows of a large table, and where its parts lie."""
+    command = click.option(
+        "--scratch",
+        type=click.Path(path_type=Path),
+        help="Private folder for parts of a large table, which all workers reach (default: in PRIVSYNTH_HOME).",
+    )(command)
+    return click.option(
+        "--executor",
+        default="processes",
+        show_default=True,
+        metavar="NAME[:…]",
+        help="What counts the rows of a table too large for one part: inline, or processes:4. The release is the same.",
     )(command)
 
 

@@ -12,14 +12,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from privsynth.errors import ConfigError, KeyFileError, UnknownSigner, VerificationError
+from privsynth.errors import ConfigError, UnknownSigner, VerificationError
 from privsynth.signing._files import read_limited
 from privsynth.signing.checks.trust import judge
-from privsynth.signing.envelope import Envelope, Signer, sign
+from privsynth.signing.envelope import Envelope, Signer
 from privsynth.signing.keyring import MAKER, KeyEntry, Keyring, entries_by_key
 from privsynth.signing.keys import PublicKey
-from privsynth.signing.statement import PAYLOAD_TYPE, STATEMENT_TYPE, Subject
-from privsynth.strict.json import dumps, loads
+from privsynth.signing.statement import StatementWords, Subject, open_statement, sign_statement
 from privsynth.strict.time import from_text, to_text
 
 # Kind -> predicate type, and what it is in words.
@@ -29,6 +28,12 @@ KINDS = {
 }
 ROLES = (MAKER,)  # whose keys sign notices: the office's own
 MAX_BYTES = 10_000_000  # (own) a deletion of some ten thousand files
+_WORDS = StatementWords(
+    what="the statement", max_bytes=MAX_BYTES, no_statement="it is no statement with one signature",
+    lacks="it is neither a certificate of deletion nor an answer to a request for erasure, or it lacks a part that "
+    "every one has",
+    changed="its signature does not fit: it was changed, or another key signed it",
+)  # fmt: skip
 _BY_TYPE = {predicate: kind for kind, (predicate, _) in KINDS.items()}
 
 
@@ -59,18 +64,9 @@ class Notice:
 
     def signed(self, signer: Signer, holder: str) -> Envelope:
         """Return the notice as an envelope with one signature."""
-        key = signer.public
-        document = {
-            "_type": STATEMENT_TYPE,
-            "subject": [{"name": one.name, "digest": {"sha256": one.sha256}} for one in self.subjects],
-            "predicateType": KINDS[self.kind][0],
-            "predicate": {
-                "said": dict(self.said),
-                "issued_at": to_text(self.issued_at),
-                "signer": {"holder": holder, "keyid": key.keyid, "public_key": key.to_base64()},
-            },
-        }
-        return sign(dumps(document), PAYLOAD_TYPE, signer)
+        subjects = [(one.name, one.sha256) for one in self.subjects]
+        predicate = {"said": dict(self.said), "issued_at": to_text(self.issued_at)}
+        return sign_statement(subjects, KINDS[self.kind][0], predicate, signer, holder)
 
     @classmethod
     def opened(cls, data: bytes) -> tuple[Notice, PublicKey]:
@@ -79,21 +75,7 @@ class Notice:
         Raises:
           VerificationError: it is no notice, was changed, or the key that it names did not sign it.
         """
-        envelope = Envelope.from_json(data)
-        if envelope.payload_type != PAYLOAD_TYPE or len(envelope.signatures) != 1:
-            raise VerificationError("it is no statement with one signature")
-        document = loads(envelope.payload, what="the statement", max_bytes=MAX_BYTES, error=VerificationError)
-        try:
-            found, key = _parsed(document)
-        except (KeyError, TypeError, ValueError, KeyFileError, ConfigError, VerificationError):
-            raise VerificationError(
-                "it is neither a certificate of deletion nor an answer to a request for erasure, or it lacks a part "
-                "that every one has"
-            ) from None
-        (signature,) = envelope.signatures
-        if signature.keyid != key.keyid or not key.fits(signature.sig, envelope.pae()):
-            raise VerificationError("its signature does not fit: it was changed, or another key signed it")
-        return found, key
+        return open_statement(data, _WORDS, _parsed)
 
 
 def trusted_notice(path: Path, keyrings: Sequence[Keyring], now: datetime) -> tuple[Notice, KeyEntry]:
@@ -134,14 +116,11 @@ def _read(path: Path) -> tuple[Notice, PublicKey]:
         raise VerificationError(f"{path} does not verify: {problem}") from None
 
 
-def _parsed(document: Mapping[str, Any]) -> tuple[Notice, PublicKey]:
-    if set(document) != {"_type", "subject", "predicateType", "predicate"} or document["_type"] != STATEMENT_TYPE:
-        raise ValueError("fields")
+def _parsed(document: Mapping[str, Any]) -> Notice:
     told = document["predicate"]
     if set(told) != {"said", "issued_at", "signer"} or not isinstance(told["said"], dict):
         raise ValueError("predicate")
-    key = PublicKey.from_base64(told["signer"]["public_key"])
-    if set(told["signer"]) != {"holder", "keyid", "public_key"} or told["signer"]["keyid"] != key.keyid:
+    if set(told["signer"]) != {"holder", "keyid", "public_key"}:
         raise ValueError("signer")
     subjects = []
     for item in document["subject"]:
@@ -149,4 +128,4 @@ def _parsed(document: Mapping[str, Any]) -> tuple[Notice, PublicKey]:
             raise ValueError("subject")
         subjects.append(Subject(item["name"], item["digest"]["sha256"]))
     kind = _BY_TYPE[document["predicateType"]]
-    return Notice(kind, tuple(subjects), told["said"], from_text(told["issued_at"])), key
+    return Notice(kind, tuple(subjects), told["said"], from_text(told["issued_at"]))

@@ -13,15 +13,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from privsynth.errors import ConfigError, KeyFileError, ReleaseRevoked, UnknownSigner, VerificationError
+from privsynth.errors import ConfigError, ReleaseRevoked, UnknownSigner, VerificationError
 from privsynth.signing._files import atomic_write, read_limited
 from privsynth.signing.checks.result import VerificationResult
 from privsynth.signing.checks.trust import CLOCK_SKEW, judge
-from privsynth.signing.envelope import Envelope, Signer, sign
+from privsynth.signing.envelope import Envelope, Signer
 from privsynth.signing.keyring import APPROVER, MAKER, Keyring, entries_by_key
 from privsynth.signing.keys import PublicKey
-from privsynth.signing.statement import PAYLOAD_TYPE, STATEMENT_TYPE
-from privsynth.strict.json import dumps, loads
+from privsynth.signing.statement import StatementWords, open_statement, sign_statement
 from privsynth.strict.time import from_text, to_text
 
 REVOCATIONS_TYPE = "https://privsynth.org/attestation/revocations/v1"
@@ -29,6 +28,12 @@ ROLES = (MAKER, APPROVER)  # whose keys may say that a release must not be used 
 MAX_BYTES = 10_000_000  # (own) some ten thousand revocations
 MAX_REASON = 500  # characters (own): a sentence or two, which strangers read
 MAX_NUMBER = 2**53 - 1  # what every reader of JSON tells from its neighbours
+_WORDS = StatementWords(
+    what="the list of revocations", max_bytes=MAX_BYTES,
+    no_statement="the list of revocations is no statement with one signature",
+    lacks="that is no list of revocations, or it lacks a part that every list has",
+    changed="the signature of the list of revocations does not fit: it was changed",
+)  # fmt: skip
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -76,24 +81,18 @@ class RevocationList:
 
     def signed(self, signer: Signer, holder: str) -> Envelope:
         """Return the list as an envelope with one signature."""
-        key = signer.public
         entries = [
             {"release": one.release, "reason": one.reason, "at": to_text(one.at), "successor": one.successor}
             for one in self.revoked
         ]
-        document = {
-            "_type": STATEMENT_TYPE,
-            "subject": [{"name": one.release, "digest": {"sha256": one.release}} for one in self.revoked],
-            "predicateType": REVOCATIONS_TYPE,
-            "predicate": {
-                "number": self.number,
-                "issued_at": to_text(self.issued_at),
-                "expires_at": to_text(self.expires_at),
-                "revoked": entries,
-                "signer": {"holder": holder, "keyid": key.keyid, "public_key": key.to_base64()},
-            },
+        predicate = {
+            "number": self.number,
+            "issued_at": to_text(self.issued_at),
+            "expires_at": to_text(self.expires_at),
+            "revoked": entries,
         }
-        return sign(dumps(document), PAYLOAD_TYPE, signer)
+        subjects = [(one.release, one.release) for one in self.revoked]
+        return sign_statement(subjects, REVOCATIONS_TYPE, predicate, signer, holder)
 
     @classmethod
     def opened(cls, data: bytes) -> tuple[RevocationList, PublicKey]:
@@ -102,18 +101,7 @@ class RevocationList:
         Raises:
           VerificationError: it is no list, was changed, or the key that it names did not sign it.
         """
-        envelope = Envelope.from_json(data)
-        if envelope.payload_type != PAYLOAD_TYPE or len(envelope.signatures) != 1:
-            raise VerificationError("the list of revocations is no statement with one signature")
-        document = loads(envelope.payload, what="the list of revocations", max_bytes=MAX_BYTES, error=VerificationError)
-        try:
-            found, key = _parsed(document)
-        except (AttributeError, KeyError, TypeError, ValueError, KeyFileError, ConfigError):
-            raise VerificationError("that is no list of revocations, or it lacks a part that every list has") from None
-        (signature,) = envelope.signatures
-        if signature.keyid != key.keyid or not key.fits(signature.sig, envelope.pae()):
-            raise VerificationError("the signature of the list of revocations does not fit: it was changed")
-        return found, key
+        return open_statement(data, _WORDS, _parsed)
 
 
 def trusted_list(path: Path, keyrings: Sequence[Keyring], now: datetime) -> tuple[RevocationList, str]:
@@ -227,16 +215,13 @@ def _opened(path: Path) -> tuple[RevocationList, PublicKey]:
         ) from None
 
 
-def _parsed(document: Mapping[str, Any]) -> tuple[RevocationList, PublicKey]:
-    if set(document) != {"_type", "subject", "predicateType", "predicate"}:
-        raise ValueError("fields")
-    if (document["_type"], document["predicateType"]) != (STATEMENT_TYPE, REVOCATIONS_TYPE):
-        raise ValueError("type")
+def _parsed(document: Mapping[str, Any]) -> RevocationList:
     told = document["predicate"]
+    if document["predicateType"] != REVOCATIONS_TYPE:
+        raise ValueError("type")
     if set(told) != {"number", "issued_at", "expires_at", "revoked", "signer"}:
         raise ValueError("predicate")
-    key = PublicKey.from_base64(told["signer"]["public_key"])
-    if set(told["signer"]) != {"holder", "keyid", "public_key"} or told["signer"]["keyid"] != key.keyid:
+    if set(told["signer"]) != {"holder", "keyid", "public_key"}:
         raise ValueError("signer")
     if type(told["number"]) is not int or not 1 <= told["number"] <= MAX_NUMBER or type(told["revoked"]) is not list:
         raise ValueError("number or entries")
@@ -248,7 +233,7 @@ def _parsed(document: Mapping[str, Any]) -> tuple[RevocationList, PublicKey]:
     issued_at, expires_at = from_text(told["issued_at"]), from_text(told["expires_at"])
     if not issued_at < expires_at:
         raise ValueError("period")
-    return RevocationList(told["number"], issued_at, expires_at, revoked), key
+    return RevocationList(told["number"], issued_at, expires_at, revoked)
 
 
 def _entry(item: Mapping[str, Any]) -> RevokedRelease:

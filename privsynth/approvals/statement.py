@@ -12,12 +12,11 @@ from datetime import datetime
 from typing import Any
 
 from privsynth.approvals.verdict import PolicyVerdict
-from privsynth.errors import ConfigError, KeyFileError, VerificationError
-from privsynth.signing.envelope import Envelope, Signer, sign
+from privsynth.errors import ConfigError
+from privsynth.signing.envelope import Envelope, Signer
 from privsynth.signing.keyring import APPROVER, REVIEWER
 from privsynth.signing.keys import PublicKey
-from privsynth.signing.statement import PAYLOAD_TYPE, STATEMENT_TYPE
-from privsynth.strict.json import dumps, loads
+from privsynth.signing.statement import StatementWords, open_statement, sign_statement
 from privsynth.strict.time import from_text, to_text
 
 APPROVAL_TYPE = "https://privsynth.org/attestation/approval/v1"
@@ -26,6 +25,11 @@ MEANINGS = {"reviewed": (REVIEWER, APPROVER), "approved": (APPROVER,), "rejected
 PARTS = ("public/manifest.json", "officer/manifest.json")
 MAX_BYTES = 100_000  # of a statement (own): a comment and two digests take some kilobytes
 MAX_COMMENT = 2_000  # characters (own): a page; more belongs into a file of its own
+_WORDS = StatementWords(
+    what="the statement", max_bytes=MAX_BYTES, no_statement="it is no statement with one signature",
+    lacks="it lacks a part that every decision has, or has it wrong",
+    changed="its signature does not fit: it was changed, or another key signed it",
+)  # fmt: skip
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -55,22 +59,13 @@ class Approval:
 
     def signed(self, signer: Signer, holder: str) -> Envelope:
         """Return the decision as an envelope with one signature."""
-        key = signer.public
-        document = {
-            "_type": STATEMENT_TYPE,
-            "subject": [
-                {"name": name, "digest": {"sha256": digest}} for name, digest in zip(PARTS, self.release, strict=True)
-            ],
-            "predicateType": APPROVAL_TYPE,
-            "predicate": {
-                "meaning": self.meaning,
-                "comment": self.comment,
-                "signed_at": to_text(self.signed_at),
-                "signer": {"holder": holder, "keyid": key.keyid, "public_key": key.to_base64()},
-                **({} if self.policy is None else {"policy": self.policy.to_json()}),
-            },
+        predicate = {
+            "meaning": self.meaning,
+            "comment": self.comment,
+            "signed_at": to_text(self.signed_at),
+            **({} if self.policy is None else {"policy": self.policy.to_json()}),
         }
-        return sign(dumps(document), PAYLOAD_TYPE, signer)
+        return sign_statement(list(zip(PARTS, self.release, strict=True)), APPROVAL_TYPE, predicate, signer, holder)
 
 
 def opened(data: bytes) -> tuple[Approval, PublicKey]:
@@ -79,35 +74,19 @@ def opened(data: bytes) -> tuple[Approval, PublicKey]:
     Raises:
       VerificationError: it is no decision, was changed, or the key that it names did not sign it.
     """
-    envelope = Envelope.from_json(data)
-    if envelope.payload_type != PAYLOAD_TYPE or len(envelope.signatures) != 1:
-        raise VerificationError("it is no statement with one signature")
-    document = loads(envelope.payload, what="the statement", max_bytes=MAX_BYTES, error=VerificationError)
-    try:
-        approval, key = _parsed(document)
-    except (KeyError, TypeError, ValueError, KeyFileError, ConfigError):
-        raise VerificationError("it lacks a part that every decision has, or has it wrong") from None
-    (signature,) = envelope.signatures
-    if signature.keyid != key.keyid or not key.fits(signature.sig, envelope.pae()):
-        raise VerificationError("its signature does not fit: it was changed, or another key signed it")
-    return approval, key
+    return open_statement(data, _WORDS, _parsed)
 
 
-def _parsed(document: Mapping[str, Any]) -> tuple[Approval, PublicKey]:
-    if set(document) != {"_type", "subject", "predicateType", "predicate"}:
-        raise ValueError("fields")
-    if (document["_type"], document["predicateType"]) != (STATEMENT_TYPE, APPROVAL_TYPE):
+def _parsed(document: Mapping[str, Any]) -> Approval:
+    if document["predicateType"] != APPROVAL_TYPE:
         raise ValueError("type")
     told = document["predicate"]
     if set(told) - {"policy"} != {"meaning", "comment", "signed_at", "signer"} or not isinstance(told["comment"], str):
         raise ValueError("predicate")
     policy = PolicyVerdict.from_json(told["policy"]) if "policy" in told else None
-    key = PublicKey.from_base64(told["signer"]["public_key"])
-    if told["signer"]["keyid"] != key.keyid:
-        raise ValueError("key id")
     digests = [item["digest"]["sha256"] for item in document["subject"]]
     names = [item["name"] for item in document["subject"]]
     if tuple(names) != PARTS or not all(_SHA256.fullmatch(digest) for digest in digests):
         raise ValueError("subject")
     public, officer = digests
-    return Approval(told["meaning"], told["comment"], from_text(told["signed_at"]), (public, officer), policy), key
+    return Approval(told["meaning"], told["comment"], from_text(told["signed_at"]), (public, officer), policy)

@@ -6,12 +6,13 @@ Source: https://github.com/in-toto/attestation, spec/v1/statement.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from privsynth.errors import ConfigError, KeyFileError, VerificationError
+from privsynth.signing.envelope import Envelope, Signer, sign
 from privsynth.signing.keys import PublicKey
 from privsynth.strict.json import dumps, loads
 from privsynth.strict.time import from_text, to_text
@@ -21,6 +22,7 @@ PREDICATE_TYPE = "https://privsynth.org/attestation/release/v1"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 MAX_STATEMENT_BYTES = 10_000_000  # as much as the envelope around it may have
 
+Parsed = TypeVar("Parsed")
 KINDS = ("public", "officer")
 _ADDED = ("signed_at", "signer")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -111,6 +113,75 @@ def _subject(item: Any) -> Subject:
     if not isinstance(digest, dict) or set(digest) != {"sha256"}:
         raise VerificationError("a subject of the statement must have a SHA-256 digest, and no other")
     return Subject(item["name"], digest["sha256"])
+
+
+@dataclass(frozen=True)
+class StatementWords:
+    """What is said of a statement that does not open.
+
+    Attributes:
+      what: it is, where it is no JSON or too long; at most `max_bytes`.
+      no_statement, lacks, changed: a sentence each: where it has another type or not one signature, where a part is
+        missing or wrong, and where the signature does not fit.
+    """
+
+    what: str
+    max_bytes: int
+    no_statement: str
+    lacks: str
+    changed: str
+
+
+def sign_statement(
+    subjects: Sequence[tuple[str, str]], predicate_type: str, predicate: Mapping[str, Any], signer: Signer, holder: str
+) -> Envelope:
+    """Return a statement as an envelope with one signature, whose key stands in the predicate as its signer.
+
+    Args:
+      subjects: name and SHA-256 of each.
+    """
+    key = signer.public
+    document = {
+        "_type": STATEMENT_TYPE,
+        "subject": [{"name": name, "digest": {"sha256": digest}} for name, digest in subjects],
+        "predicateType": predicate_type,
+        "predicate": {
+            **predicate,
+            "signer": {"holder": holder, "keyid": key.keyid, "public_key": key.to_base64()},
+        },
+    }
+    return sign(dumps(document), PAYLOAD_TYPE, signer)
+
+
+def open_statement(
+    data: bytes, words: StatementWords, parsed: Callable[[Mapping[str, Any]], Parsed]
+) -> tuple[Parsed, PublicKey]:
+    """Return what the envelope of `sign_statement` says, and the key that signed it; whose it is, a keyring says.
+
+    Args:
+      parsed: reads the document, whose fields are those of a statement and whose key has its own id; it checks
+        everything else, and raises what Python or this tree has for it.
+    Raises:
+      VerificationError: it is no such statement, was changed, or the key that it names did not sign it.
+    """
+    envelope = Envelope.from_json(data)
+    if envelope.payload_type != PAYLOAD_TYPE or len(envelope.signatures) != 1:
+        raise VerificationError(words.no_statement)
+    document = loads(envelope.payload, what=words.what, max_bytes=words.max_bytes, error=VerificationError)
+    try:
+        if set(document) != {"_type", "subject", "predicateType", "predicate"} or document["_type"] != STATEMENT_TYPE:
+            raise ValueError("fields")
+        told = document["predicate"]["signer"]
+        key = PublicKey.from_base64(told["public_key"])
+        if told["keyid"] != key.keyid:
+            raise ValueError("key id")
+        found = parsed(document)
+    except (AttributeError, KeyError, TypeError, ValueError, KeyFileError, ConfigError, VerificationError):
+        raise VerificationError(words.lacks) from None
+    (signature,) = envelope.signatures
+    if signature.keyid != key.keyid or not key.fits(signature.sig, envelope.pae()):
+        raise VerificationError(words.changed)
+    return found, key
 
 
 @dataclass(frozen=True)

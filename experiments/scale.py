@@ -32,9 +32,10 @@ PART = 100_000  # rows made at once
 CATEGORIES = (2, 3, 4, 5, 8, 12, 20, 40, 60, 100, 200, 400)
 # What is timed, by where the pipeline looks a function up; a stage that lies in another one is part of it, too.
 STAGES = {
-    "read": "privsynth.pipeline.synthesize.read_table",
+    "read": "privsynth.pipeline.synthesize.read_rows",
     "fingerprint": "privsynth.pipeline.synthesize.content_fingerprints",
     "learn": "privsynth.pipeline.synthesize._learn",
+    "learn: divide": "privsynth.pipeline.learning.learn.divide",
     "learn: columns": "privsynth.pipeline.learning.learn.learn_columns",
     "learn: fit": "privsynth.pipeline.learning.learn._fit",
     "audit": "privsynth.pipeline.synthesize._audit",
@@ -49,11 +50,13 @@ def main() -> None:
     parser.add_argument("--columns", type=int, default=15)
     parser.add_argument("--formats", nargs="+", default=["parquet", "csv"], choices=["parquet", "csv"])
     parser.add_argument("--audit", default="standard")
+    parser.add_argument("--executor", default="inline", help="other processes' time is seen in the whole alone")
+    parser.add_argument("--synthetic", type=int, help="synthetic rows; as many as real ones if left out")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        print(json.dumps(release(options.one, options.audit)))
+        print(json.dumps(release(options.one, options)))
         return
     found = []
     with tempfile.TemporaryDirectory() as folder:
@@ -61,7 +64,7 @@ def main() -> None:
             for rows in sorted(map(int, options.rows)):
                 path = Path(folder) / f"table.{form}"
                 write_table(path, rows, options.columns)
-                for figures in in_own_process(path, options.audit):
+                for figures in in_own_process(path, options):
                     found.append({"format": form, "rows": rows, "columns": options.columns, **figures})
                     print(line(found[-1]), flush=True)
     slopes = fitted_lines(found)
@@ -104,15 +107,16 @@ def write_table(path: Path, rows: int, columns: int) -> None:
         writer.close()
 
 
-def in_own_process(path: Path, audit: str) -> list[dict[str, Any]]:
+def in_own_process(path: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Return the figures of one release; a new process, since peak memory is that of a process."""
-    command = [sys.executable, __file__, "--one", str(path), "--audit", audit]
+    command = [sys.executable, __file__, "--one", str(path), "--audit", options.audit, "--executor", options.executor]
+    command += [] if options.synthetic is None else ["--synthetic", str(options.synthetic)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     found: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
-def release(path: Path, audit: str) -> list[dict[str, Any]]:
+def release(path: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Make a release, and return the figures of each stage and of the whole."""
     import privsynth
 
@@ -137,7 +141,8 @@ def release(path: Path, audit: str) -> list[dict[str, Any]]:
             patches.append(patch(place, timed(stage, looked_up(place))))
             patches[-1].start()
         make = timed("whole", privsynth.synthesize)
-        make(path, out=f"{folder}/out", unit="row", epsilon=3.0, seed=1, audit=audit)
+        told: dict[str, Any] = {"audit": options.audit, "executor": options.executor, "rows": options.synthetic}
+        make(path, out=f"{folder}/out", unit="row", epsilon=3.0, seed=1, **told)
         for one in patches:
             one.stop()
     return found

@@ -157,6 +157,8 @@ def plan(
     sdv_is_declared: bool = False,
     anyway: bool = False,
     prior: str | Path | pd.DataFrame | Release | None = None,
+    executor: str = "processes",
+    rate: float | None = None,
 ) -> Plan:
     """Return what a release would cost and reach. Reads the header only, and the prior; spends nothing.
 
@@ -165,6 +167,8 @@ def plan(
       source, epsilon, unit, max_rows_per_unit, delta, schema, dataset, generator, source_options,
         header_is_public, sdv_is_declared, anyway, prior: as for `synthesize`, which would end with the plan's
         `refused`.
+      executor: what would count the rows; after a colon how many workers, for example "spark:16".
+      rate: money for an hour of one processor.
     Raises:
       InputError: the same as `synthesize`, for what public facts can tell.
     """
@@ -188,7 +192,7 @@ def plan(
         anyway=anyway,
         prior=prior,
     )
-    return run(config)
+    return run(config, executor=executor, rate=rate)
 
 
 @needs("synthesize")

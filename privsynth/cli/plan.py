@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from privsynth.cli.terminal.options import (
+    WholeNumber,
     anyway_option,
     declared_option,
-    expect_rows_option,
     header_option,
     preset_option,
     prior_option,
@@ -23,6 +23,7 @@ from privsynth.cli.terminal.output import bar, emit_json, print_table, say, spea
 if TYPE_CHECKING:
     from privsynth.pipeline.usability.outlook import ColumnPlan, Outlook
     from privsynth.pipeline.usability.planned import Plan
+    from privsynth.pipeline.usability.workload import Workload
 
 _STATUS = {"resolved": "resolved", "coarse": "only coarsely", "lost": "lost in noise"}
 GUESSED = (
@@ -42,14 +43,29 @@ SHOWN_COLUMNS = 40  # in the table (own): a screen; --json has all
 @click.option("--dataset", metavar="NAME", help="Name in the budget ledger.")
 @click.option("--generator", default="auto", show_default=True, metavar="NAME", help="auto, or one of the generators.")
 @preset_option
-@expect_rows_option
+@click.option(
+    "--expect-rows",
+    "--rows",
+    "expect_rows",
+    type=WholeNumber(),
+    metavar="N",
+    help="Your guess of the number of rows, for example 1e9: what can be learned from so many, and what that takes.",
+)
 @prior_option
 @source_options
 @header_option
 @declared_option
 @anyway_option
+@click.option(
+    "--executor",
+    default="processes",
+    show_default=True,
+    metavar="NAME[:WORKERS]",
+    help="What would count the rows: processor time, memory and bytes are said for it, for example spark:16.",
+)
+@click.option("--rate", type=float, metavar="MONEY", help="Money for an hour of one processor: the run is priced.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
-def command(as_json: bool, **options: Any) -> None:
+def command(as_json: bool, executor: str, rate: float | None, **options: Any) -> None:
     """Show what a release of SOURCE would cost and how accurate it would be. Reads only the header; spends nothing.
 
     Of linked tables, SOURCE is a folder or a database whose tables the schema names, and --expect-rows guesses the
@@ -65,7 +81,7 @@ def command(as_json: bool, **options: Any) -> None:
     taken = take_source_options(options)
     if (preset := take_preset(options)) is not None:
         options["schema"] = preset
-    made = plan(SynthesizeConfig(out=Path("plan"), source_options=taken, **options))
+    made = plan(SynthesizeConfig(out=Path("plan"), source_options=taken, **options), executor=executor, rate=rate)
     if as_json:
         emit_json(made.to_json())
     else:
@@ -124,6 +140,21 @@ def _say(made: Plan) -> None:
         say(made.prior)
     for outlook in made.outlooks:
         say(f"Expected: {sentence(outlook)}.")
+    if made.workload is not None:
+        _say_workload(made.workload)
+
+
+def _say_workload(work: Workload) -> None:
+    from privsynth.pipeline.usability.workload import duration, memory, size
+
+    money = "" if work.money is None else f", {work.money:,.2f} at that rate"
+    say(
+        f"To compute, about {duration(work.cpu_s)} of processor time{money}; {duration(work.wall_s)} with "
+        f"{work.workers:,} workers of '{work.executor}', each in {memory(work.worker_mib)}, beside one process in "
+        f"{memory(work.driver_mib)}, and {size(work.scratch_bytes)} of private files."
+    )
+    if work.limit:
+        say(f"At this size {work.limit}.")
 
 
 def _say_tables(made: Plan) -> None:

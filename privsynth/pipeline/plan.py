@@ -10,6 +10,7 @@ from dataclasses import replace
 from privsynth.errors import ConfigError, LedgerError
 from privsynth.generators.registry import choose, load_generator
 from privsynth.ledger.ledger import Ledger
+from privsynth.partitions.executors.registry import DEFAULT
 from privsynth.pipeline.config import SynthesizeConfig, check_schema_fits
 from privsynth.pipeline.learning.sizes import count_noise
 from privsynth.pipeline.linked.outlook import plan_linked
@@ -19,14 +20,19 @@ from privsynth.pipeline.spending_plan import make_plan
 from privsynth.pipeline.usability.advice import Prospect, refusal
 from privsynth.pipeline.usability.outlook import GUESSED_ROWS, TableSize
 from privsynth.pipeline.usability.planned import Part, Plan
+from privsynth.pipeline.usability.workload import Workload, workload
 from privsynth.pipeline.writing.prior_record import planned_sentence
 from privsynth.privacy.accounting import epsilon_of
 from privsynth.privacy.budget import SpendingPlan
 from privsynth.workspace import privsynth_home
 
 
-def plan(config: SynthesizeConfig) -> Plan:
+def plan(config: SynthesizeConfig, *, executor: str = DEFAULT, rate: float | None = None) -> Plan:
     """Return the plan of a run.
+
+    Args:
+      executor: what would count the rows; after a colon how many workers.
+      rate: money for an hour of one processor.
 
     Guarantee: reads the header only, and the prior if there is one; spends nothing.
     Raises:
@@ -36,7 +42,8 @@ def plan(config: SynthesizeConfig) -> Plan:
     if (linked := config.linked_schema()) is not None:
         refuse_for_linked(config)
         return _beside_cap(plan_linked(config, linked))
-    return _beside_cap(_plan_of_table(config))
+    made = _plan_of_table(config)
+    return _beside_cap(replace(made, workload=_workload(config, made, executor, rate)))
 
 
 def _beside_cap(made: Plan) -> Plan:
@@ -46,6 +53,18 @@ def _beside_cap(made: Plan) -> Plan:
     except (LedgerError, ConfigError):  # a run will say so; a plan needs no ledger
         over = None
     return replace(made, over_cap=over)
+
+
+def _workload(config: SynthesizeConfig, made: Plan, executor: str, rate: float | None) -> Workload | None:
+    """Return what the run takes to compute; None where the number of rows is neither declared nor expected."""
+    found = workload(
+        made.outlooks[-1].rows,
+        len(made.outlooks[-1].columns),
+        executor,
+        draws_rows=made.unit == "row" and config.holdout_fraction > 0,
+        rate=rate,
+    )
+    return found if config.expect_rows or config.read_schema().rows else None
 
 
 def _plan_of_table(config: SynthesizeConfig) -> Plan:

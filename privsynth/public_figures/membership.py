@@ -18,7 +18,9 @@ from privsynth.public_figures.noisy_table import SOURCE, NoisyTable, area_figure
 
 BINS = 8  # of nearness: few, so that each holds more rows than noise (own)
 MAX_BASE = 2_000  # synthetic rows that each row is compared with; bounds the time (own)
-WORK = 1e8  # comparisons of rows, about: decides how many synthetic rows are compared with; bounds the time (own)
+# Comparisons of rows, about: they decide how many synthetic rows each is compared with, and bound the time (own). Few
+# show less, so that 200 are not given up until that takes a quarter of an hour.
+WORK, MOST_WORK, USUAL_BASE, LEAST_BASE = 1e8, 2e9, 200, 10
 MAX_ATTRIBUTES = 40  # that are compared, at random: two points each stay far below 255, the end of uint8
 CHUNK = 2_048  # rows compared at once: 4 MiB of points with 2,000 synthetic rows (own)
 AT_ONCE = 1 << 18  # rows coded at once; bounds memory (own)
@@ -66,7 +68,7 @@ class _Measure:
         self.used = np.sort(rng.permutation(count)[:MAX_ATTRIBUTES])
         self.ordered = np.array([inputs.data.attributes[i].ordered for i in self.used])
         rows = rng.permutation(inputs.synthetic.shape[1])
-        size = int(np.clip(WORK / max(inputs.data.n_rows, 1.0), 200, MAX_BASE))
+        size = number_of_base_rows(inputs.data.n_rows)
         base, rest = np.sort(rows[: min(size, len(rows) // 2)]), rows[len(rows) // 2 :][: 4 * MAX_BASE]
         self.base = inputs.synthetic[np.ix_(self.used, base)]
         self.known = _hashes(inputs.synthetic)
@@ -114,6 +116,13 @@ class _Measure:
                     points += (base[:, None] - np.uint16(1) == row).view(np.uint8)
             best[start : start + CHUNK] = points.max(axis=0)
         return best
+
+
+def number_of_base_rows(n_rows: float) -> int:
+    """Return with how many synthetic rows each row is compared, by the released number of rows."""
+    n_rows = max(n_rows, 1.0)
+    least = int(np.clip(MOST_WORK / n_rows, LEAST_BASE, USUAL_BASE))
+    return int(np.clip(WORK / n_rows, least, MAX_BASE))
 
 
 def _hashes(codes: np.ndarray) -> np.ndarray:

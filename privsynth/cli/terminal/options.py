@@ -88,11 +88,31 @@ def declared_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+class WholeNumber(click.ParamType):
+    """A whole number, which may be written as 1e9 or 1_000_000."""
+
+    name = "integer"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number."""
+        try:
+            number = float(value)
+            return int(value) if isinstance(value, int) or str(value).lstrip("+-").isdecimal() else _whole(number)
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is not a whole number.", param, ctx)
+
+
+def _whole(number: float) -> int:
+    if number != int(number):
+        raise ValueError
+    return int(number)
+
+
 def expect_rows_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the option that guesses the number of rows."""
     return click.option(
         "--expect-rows",
-        type=int,
+        type=WholeNumber(),
         metavar="N",
         help="Your guess of the number of rows: what can be learned from so many is said before anything is spent.",
     )(command)

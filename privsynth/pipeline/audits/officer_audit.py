@@ -97,7 +97,12 @@ def _units(part: pa.Table) -> np.ndarray:
     """Return the numbers of units, of those in the pool, and of those held out."""
     unit = values(part, UNIT)
     chosen = (unit >= 0, values(part, POOL), values(part, SIDE) == HELD_OUT)
-    return np.array([len(np.unique(unit[these])) for these in chosen], dtype=np.int64)
+    found = []
+    for these in chosen:
+        there = np.zeros(int(unit.max(initial=-1)) + 1, dtype=bool)
+        there[unit[these & (unit >= 0)]] = True
+        found.append(there.sum())
+    return np.array(found, dtype=np.int64)
 
 
 def sampled(rows: PrivateRows, at_most: int) -> pa.Table:

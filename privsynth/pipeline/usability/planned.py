@@ -9,6 +9,7 @@ from privsynth.errors import LittleToLearn
 from privsynth.notebook import card, promise_text
 from privsynth.pipeline.usability.advice import sentence
 from privsynth.pipeline.usability.outlook import Outlook
+from privsynth.pipeline.usability.workload import Workload
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ class Plan:
         `outlooks`, and a part is named "table/part".
       prior: what a prior would bring, in a sentence; None without one.
       over_cap: that the ledger would refuse the run, in a sentence; None if it would not.
+      workload: what it takes to compute, at the number of rows that was guessed or declared; None without one, and for
+        linked tables.
     """
 
     dataset: str
@@ -75,6 +78,7 @@ class Plan:
     persons: tuple[int, ...] = ()
     prior: str | None = None
     over_cap: str | None = None
+    workload: Workload | None = None
 
     def __repr__(self) -> str:
         promise = f"epsilon={self.epsilon:g}, delta={self.delta:g}, unit={self.unit!r}"

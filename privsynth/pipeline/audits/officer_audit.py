@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +25,11 @@ from privsynth.randomness import SecureStream, poisson_mask
 from privsynth.report.records.inside import AuditRun
 from privsynth.table import Table
 
-AUDITED_ROWS = 500_000  # beyond which the audits get a sample of units (own): some 2 GB of frames of 20 columns
+AUDITED_ROWS = 500_000  # beyond which the audits get a sample of units (own): as many as `deep` looks at
+SAMPLED = (
+    f"The table is long: a sample of about {AUDITED_ROWS:,} of its rows, whole units drawn at random, stands for all "
+    "of them in every audit, also where copies are sought."
+)
 ROWS_APART = 20_000  # synthetic rows of one table beyond which the audits get a sample (own)
 
 
@@ -51,7 +56,10 @@ def officer_findings(
         tables, settings, progress=lambda name, number, of: progress(f"auditing: {name}", (number - 1) / of)
     )
     # What is public is in the public report already, and the officer's report repeats that.
-    return [f for f in findings if f.visibility == "officer"], audit_run(tables, findings, settings)
+    done = audit_run(tables, findings, settings)
+    if n_used(private.rows) > AUDITED_ROWS:
+        done = replace(done, thinned=" ".join(filter(None, [SAMPLED, done.thinned])))
+    return [f for f in findings if f.visibility == "officer"], done
 
 
 def audit_run(tables: AuditTables, findings: Sequence[Finding], settings: AuditSettings) -> AuditRun:
@@ -105,13 +113,17 @@ def _units(part: pa.Table) -> np.ndarray:
     return np.array(found, dtype=np.int64)
 
 
+def n_used(rows: PrivateRows) -> int:
+    """Return how many rows are used, in training or in the holdout. Private."""
+    return int(rows.add_up(count_rows, [SIDE]).sum())
+
+
 def sampled(rows: PrivateRows, at_most: int) -> pa.Table:
     """Return the rows with marks in the order of the table; of more than so many used ones, those of some units.
 
     Units are numbered through all parts.
     """
-    n_used = int(rows.add_up(count_rows, [SIDE]).sum())
-    rate, bits = at_most / max(n_used, 1), SecureStream()
+    rate, bits = at_most / max(n_used(rows), 1), SecureStream()
     parts, before = [], 0
     for part in rows.load():
         unit = values(part, UNIT)

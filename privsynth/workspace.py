@@ -8,7 +8,8 @@
 
 Spilled rows lie in files (0600) that have no name any more when the first row is written: the system frees them when
 the process ends, however it ends. Parts of a large table have names, since workers open them, too. They and what else
-a run puts into its folder it wipes when it ends, fails or is interrupted. A run that was killed cannot: its lock is free from that moment on, and the next run that starts wipes the folder.
+a run puts into its folder it wipes when it ends, fails or is interrupted. A run that was killed cannot: its lock is
+free from that moment on, and the next run that starts wipes the folder.
 Wiping removes files; on SSDs and journalling file systems overwriting them first would promise more than it does, so
 the disk itself should be encrypted.
 """

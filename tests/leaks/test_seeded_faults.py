@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from leaks.compare import World, replayed, text_table
 from leaks.needles import assert_no_needle
@@ -22,9 +24,14 @@ from leaks.world import (
     texts,
 )
 
+from privsynth.codecs import parsed_table
 from privsynth.codecs.bins import Bins
 from privsynth.codecs.columns import CategoryCodec, NumberCodec
 from privsynth.codecs.parse import Categories, Grid
+from privsynth.codecs.parsed_table import ParsedTable
+from privsynth.domain import bounding
+from privsynth.partitions.marks import SIDE, TRAINING, on_side
+from privsynth.partitions.rows import PrivateRows
 from privsynth.pipeline import synthesize
 from privsynth.pipeline.learning import columns, learn, sizes
 from privsynth.pipeline.writing import write
@@ -51,13 +58,19 @@ def differs(tmp_path):
     return check
 
 
+def training_values(parsed: PrivateRows) -> Mapping[str, Categories | Grid]:
+    """Return the private values of the rows in training, of a table in one part."""
+    (part,) = parsed.load()
+    return ParsedTable.of_arrow(on_side(part, TRAINING)).columns
+
+
 def changed_codecs(monkeypatch, change) -> None:
     """Let `change(codec, column)` see each codec beside the private values that it was made for."""
     real = columns.learn_codecs
 
     def learn_codecs(parsed, *arguments, **told):
-        codecs = real(parsed, *arguments, **told)
-        return [change(codec, parsed.columns.get(codec.name)) or codec for codec in codecs]
+        codecs, values = real(parsed, *arguments, **told), training_values(parsed)
+        return [change(codec, values.get(codec.name)) or codec for codec in codecs]
 
     monkeypatch.setattr(columns, "learn_codecs", learn_codecs)
 
@@ -138,10 +151,11 @@ def test_a_figure_that_was_not_paid_for(monkeypatch, differs):
 def test_a_release_that_is_only_made_where_there_is_something_to_release(monkeypatch, differs):
     real = columns.learn_facts
 
-    def learn_facts(table, request, weighting, mechanisms, **told):
-        facts = real(table, request, weighting, mechanisms, **told)
-        if table.column("lab").null_count:
-            values = np.array([table.column("lab").null_count])
+    def learn_facts(rows, request, weighting, mechanisms):
+        facts = real(rows, request, weighting, mechanisms)
+        (part,) = rows.load(["lab"])
+        if part.column("lab").null_count:
+            values = np.array([part.column("lab").null_count])
             mechanisms.gaussian(values, l2_sensitivity=3.0, part="votes", mu_squared=1e-9, label="nulls")
         return facts
 
@@ -150,45 +164,45 @@ def test_a_release_that_is_only_made_where_there_is_something_to_release(monkeyp
 
 
 def test_a_run_that_stops_at_a_cell(monkeypatch, differs):
-    real = columns.parse_table
+    real = parsed_table.parse_table
 
     def parse_table(table, *arguments, **told):
         assert "X" not in table.column("sex").to_pylist(), "a category that is not in the code book"
         return real(table, *arguments, **told)
 
-    monkeypatch.setattr(columns, "parse_table", parse_table)
+    monkeypatch.setattr(parsed_table, "parse_table", parse_table)
     differs("a new category", "not in the code book")
 
 
 def test_what_could_not_be_read_in_the_public_report(monkeypatch, differs):
     real = write.public_report
     seen = {}
-    reading = synthesize.read_table
+    reading = synthesize.read_rows
 
-    def read_table(*arguments, **told):
-        table, skipped = reading(*arguments, **told)
+    def read_rows(*arguments):
+        rows, skipped = reading(*arguments)
         seen["skipped"] = skipped.total
-        return table, skipped
+        return rows, skipped
 
     def public_report(*arguments, **told):
         report = real(*arguments, **told)
         return replace(report, tool_version=f"{report.tool_version} ({seen['skipped']} cells left out)")
 
-    monkeypatch.setattr(synthesize, "read_table", read_table)
+    monkeypatch.setattr(synthesize, "read_rows", read_rows)
     monkeypatch.setattr(write, "public_report", public_report)
     differs("an extremely long text", FILES)
 
 
 def test_a_digest_of_the_source_in_the_public_schema(monkeypatch, differs):
-    reading, writing = synthesize.read_table, write.public_schema
+    reading, writing = synthesize.read_rows, write.public_schema
     seen = {}
 
-    def read_table(*arguments, **told):
-        table, skipped = reading(*arguments, **told)
-        seen["digest"] = synthesize.content_fingerprints(table, [b"a key that everybody has"])[0].hex()
-        return table, skipped
+    def read_rows(*arguments):
+        rows, skipped = reading(*arguments)
+        seen["digest"] = synthesize.content_fingerprints(rows, [b"a key that everybody has"])[0].hex()
+        return rows, skipped
 
-    monkeypatch.setattr(synthesize, "read_table", read_table)
+    monkeypatch.setattr(synthesize, "read_rows", read_rows)
     monkeypatch.setattr(write, "public_schema", lambda *a: f"{writing(*a)}# {seen['digest']}\n")
     differs("a unique text", FILES)
 
@@ -198,7 +212,7 @@ def test_an_officers_figure_among_the_public_ones(monkeypatch, differs):
 
     def officer_findings(public, private, *arguments, **told):
         public.model.fitted.settings()
-        object.__setattr__(public, "n_rows", len(private.partition.train))
+        object.__setattr__(public, "n_rows", int(private.rows.add_up(sizes.count_rows)[0]))
         return real(public, private, *arguments, **told)
 
     monkeypatch.setattr("privsynth.pipeline.audits.officer_audit.all_audits", dict)
@@ -215,7 +229,7 @@ def alike_unit() -> tuple[list, list]:
 def test_a_sensitivity_of_one_row_where_a_unit_has_three(monkeypatch):
     lines, more = alike_unit()
     with monkeypatch.context() as patch:  # where columns are learned: each row weighs what a unit may
-        patch.setattr(sizes, "row_weights", lambda unit: np.full(len(unit), STEPS))
+        patch.setattr(bounding, "row_weights", lambda unit: np.full(len(unit), STEPS))
         with pytest.raises(AssertionError, match="moved by"):
             replayed(text_table(lines), text_table(more), BARE, holdout=0.0)
     for name in ("learn_facts", "learn_codecs"):  # and where rows weigh one each, as if each were a unit
@@ -242,12 +256,11 @@ def test_a_unit_with_more_rows_than_it_may_have(monkeypatch):
 def test_coins_that_depend_on_who_else_is_there(monkeypatch):
     lines, more = alike_unit()
 
-    def divide(table, **told):
-        partition = real(table, **told)
+    def divide(rows, **told):
+        (part,) = real(rows, **told).load()
         rng = np.random.default_rng(0)  # one coin a row, in order: a row in front shifts all others
-        held = rng.random(table.n_rows) < 0.3
-        rows = np.arange(table.n_rows)
-        return replace(partition, train=rows[~held], holdout=rows[held])
+        held = pa.array((rng.random(part.num_rows) < 0.3).astype(np.int8))
+        return PrivateRows.held(part.set_column(part.column_names.index(SIDE), SIDE, held))
 
     real = learn.divide
     monkeypatch.setattr(learn, "divide", divide)
@@ -258,7 +271,7 @@ def test_coins_that_depend_on_who_else_is_there(monkeypatch):
 def test_a_value_of_one_column_that_changes_how_the_others_are_read(monkeypatch):
     lines, _ = alike_unit()
     odd = ["P99999", *["x" if name == "lab" else cell for name, cell in zip(COLUMNS, lines[5], strict=True)][1:]]
-    real = columns.parse_table
+    real = parsed_table.parse_table
 
     def parse_table(table, schema, facts, names):
         parsed = real(table, schema, facts, names)
@@ -267,7 +280,7 @@ def test_a_value_of_one_column_that_changes_how_the_others_are_read(monkeypatch)
             parsed.columns["lab"] = Grid(column.steps, np.ones_like(column.null))
         return parsed
 
-    monkeypatch.setattr(columns, "parse_table", parse_table)
+    monkeypatch.setattr(parsed_table, "parse_table", parse_table)
     with pytest.raises(AssertionError, match="moved by"):
         replayed(text_table(lines), text_table([*lines, odd]), DECLARED, holdout=0.0)
 

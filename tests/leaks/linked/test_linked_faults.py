@@ -22,6 +22,7 @@ from leaks.proof import Recording
 
 from privsynth.codecs.columns import CategoryCodec
 from privsynth.codecs.parse import Grid
+from privsynth.codecs.parsed_table import ParsedTable
 from privsynth.domain import linking
 from privsynth.domain.linking import People
 from privsynth.errors import BudgetExceeded
@@ -172,8 +173,9 @@ def test_categories_of_another_table_without_a_threshold(monkeypatch):
 
     def learn_codecs(parsed, *arguments, **told):
         codecs = real(parsed, *arguments, **told)
+        (part,) = parsed.load()
         return [
-            replace(codec, values=tuple(sorted(parsed.columns["ward"].values)))
+            replace(codec, values=tuple(sorted(ParsedTable.of_arrow(part).columns["ward"].values)))
             if isinstance(codec, CategoryCodec) and codec.name == "ward"
             else codec
             for codec in codecs

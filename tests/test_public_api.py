@@ -95,7 +95,7 @@ def test_options_of_the_functions_are_the_fields_of_the_configuration_with_the_s
         (privsynth.synthesize, SynthesizeConfig, {"passphrase"}),
         (privsynth.audit_table, AuditConfig, {"passphrase"}),
         (privsynth.Synthesizer, SynthesizeConfig, {"passphrase", "out"}),
-        (privsynth.plan, SynthesizeConfig, set()),
+        (privsynth.plan, SynthesizeConfig, {"rate"}),
     ):
         known = {field.name: field.default for field in fields(config)}
         options = {name: p.default for name, p in inspect.signature(function).parameters.items() if name not in own}

@@ -227,11 +227,16 @@ def known_cells(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def cell_words(column: pa.ChunkedArray) -> np.ndarray:
-    """Return (n,) uint64, equal cells get equal words; cell by cell, whatever else is in the column."""
+    """Return (n,) uint64, equal cells get equal words; cell by cell, whatever else is in the column.
+
+    Cells are equal where `as_categories` says so: by it rows are one unit's, which must not lie in two parts.
+    """
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
         kind = pa.uint64() if pa.types.is_unsigned_integer(column.type) else pa.int64()
         typed = pc.cast(column, pa.float64() if pa.types.is_floating(column.type) else kind)
         null = pc.is_null(typed, nan_is_null=True)
+        if pa.types.is_floating(typed.type):
+            typed = pc.add(typed, 0.0)  # −0 is 0
         # The null's own word comes after, so that it differs from the word of zero.
         words = pd.util.hash_array(np.asarray(pc.if_else(null, pa.scalar(0, typed.type), typed).to_numpy()))
         return np.where(null.to_numpy(), np.uint64(0xA0761D6478BD642F), words)

@@ -108,5 +108,12 @@ def write_batches(tables: Iterable[pa.Table], schema: pa.Schema, path: Path) -> 
 
 
 def _one_batch(rows: pa.Table) -> pa.RecordBatch:
-    batches = rows.combine_chunks().to_batches()
+    batches = _batches_of(rows.combine_chunks())
+    if len(batches) > 1:  # texts of 2 GB and more; whoever reads a table ends a part before
+        raise ValueError("the rows of a part do not fit into one batch")
     return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=rows.schema)
+
+
+def _batches_of(rows: pa.Table) -> list[pa.RecordBatch]:
+    found: list[pa.RecordBatch] = rows.to_batches()
+    return found

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from privsynth import _validate
 from privsynth.errors import ConfigError, LedgerError
 from privsynth.generators.registry import choose, load_generator
 from privsynth.ledger.ledger import Ledger
@@ -26,6 +27,8 @@ from privsynth.privacy.accounting import epsilon_of
 from privsynth.privacy.budget import SpendingPlan
 from privsynth.workspace import privsynth_home
 
+MOST_MONEY = 1e6  # for an hour of one processor (own): more is a slip of the keyboard
+
 
 def plan(config: SynthesizeConfig, *, executor: str = DEFAULT, rate: float | None = None) -> Plan:
     """Return the plan of a run.
@@ -39,6 +42,9 @@ def plan(config: SynthesizeConfig, *, executor: str = DEFAULT, rate: float | Non
       PrivsynthError: the same as `synthesize` for what can be told from public facts; but for `LittleToLearn`, which
         the plan holds.
     """
+    _validate.texts(executor=executor)
+    if rate is not None:
+        _validate.in_range(0.0, MOST_MONEY, rate=rate)
     if (linked := config.linked_schema()) is not None:
         refuse_for_linked(config)
         return _beside_cap(plan_linked(config, linked))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privsynth.codecs.parse import cell_words, known_cells
+from privsynth.codecs.parse import as_categories, cell_words, known_cells
 from privsynth.domain import bounding
 from privsynth.domain.bounding import _occurrence
 from privsynth.partitions.marks import HELD_OUT, POOL, SIDE, TRAINING, UNUSED, values
@@ -135,6 +135,23 @@ def test_typed_cells_have_words_of_their_own():
     known = known_cells(pa.chunked_array([pa.array([1.0, None, float("nan"), float("inf")])]))
     assert known.tolist() == [True, False, False, True]
     assert known_cells(pa.chunked_array([pa.array(["x", "", " NA ", None])])).tolist() == [True, False, False, False]
+
+
+CELLS = {
+    pa.string(): ["7", " 7", "7 ", "7.0", "07", "", " ", "NA", " NaN", "null", None, "\u00a07", "0", "-0"],
+    pa.int64(): [0, 7, -7, 2**53, 2**53 + 1, None],
+    pa.float64(): [0.0, -0.0, 7.0, 7.5, float("nan"), None, float("inf"), -float("inf"), 2.0**53, 5e-324],
+    pa.bool_(): [True, False, None],
+    pa.date32(): [0, 1, None],
+}
+
+
+@pytest.mark.parametrize("kind", CELLS, ids=str)
+def test_cells_have_one_word_where_they_tell_one_unit(kind):
+    """Rows go to parts by the words of cells, and are one unit's by their categories: both must say the same."""
+    column = pa.chunked_array([pa.array(CELLS[kind], kind)])
+    words, codes = cell_words(column), as_categories(column).codes
+    assert ((words[:, None] == words) == (codes[:, None] == codes)).all()
 
 
 def test_without_a_holdout_every_row_of_somebody_is_used():

@@ -14,7 +14,7 @@ from privsynth.domain.bounding import divide, occurrences
 from privsynth.partitions.executors.inline import InlineExecutor
 from privsynth.partitions.executors.processes import ProcessesExecutor
 from privsynth.partitions.executors.protocol import Executor
-from privsynth.partitions.marks import OF_UNIT, ROW, SIDE, STEPS, UNIT, values
+from privsynth.partitions.marks import OF_UNIT, ROW, SIDE, STEPS, UNIT, UNUSED, values
 from privsynth.partitions.part import RowsPart, write_part
 from privsynth.partitions.rows import PrivateRows, ScratchFolder
 from privsynth.pipeline.learning.learn import learn
@@ -112,3 +112,10 @@ def test_equal_words_are_numbered_alike_in_pieces(monkeypatch):
     whole = [found.tolist() for found in occurrences(words)]
     monkeypatch.setattr("privsynth.domain.bounding.AT_ONCE", 64)
     assert [found.tolist() for found in occurrences(words)] == whole
+
+
+def test_a_unit_that_is_minus_zero_in_some_rows_is_one_unit(tmp_path):
+    data = pa.table({"unit": pa.array([0.0, -0.0] * 20), "x": pa.array([str(i) for i in range(40)])})
+    rows = in_parts(data, 4, tmp_path, InlineExecutor())
+    made = divide(rows, unit="unit", max_rows_per_unit=3, holdout_fraction=0.0, keyed=FixedKey())
+    assert sum(int((values(part, SIDE) != UNUSED).sum()) for part in made.load()) == 3

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from privsynth.errors import WorkerError
 from privsynth.parallel import processors
@@ -65,7 +68,7 @@ class ProcessesExecutor:
         if self._pool is None:
             # Forking would copy the locks of threads that run here.
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self.workers, mp_context=context, initializer=_one_thread)
+            self._pool = ProcessPoolExecutor(self.workers, mp_context=context, initializer=_begin)
         return self._pool
 
     def _close(self) -> None:
@@ -82,10 +85,17 @@ class ProcessesExecutor:
         self._close()
 
 
-def _one_thread(*_: Any) -> None:
-    """Let a worker use one thread: the processes are as many as the processors. Ctrl-C is the parent's to handle."""
-    import os
-    import signal
+def _begin() -> None:
+    """Let a worker use one thread: the processes are as many as the processors. Ctrl-C is the parent's to handle.
 
+    A worker ends with its parent, also one that is killed: it holds private rows.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["OMP_NUM_THREADS"] = "1"
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os._exit(1)

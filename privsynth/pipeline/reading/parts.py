@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, count
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from privsynth.partitions.executors.inline import InlineExecutor
 from privsynth.partitions.executors.protocol import Executor
-from privsynth.partitions.part import HeldPart, SpilledPart, write_batches
+from privsynth.partitions.part import HeldPart, SpilledPart, write_part
 from privsynth.partitions.rows import PrivateRows, ScratchFolder
 from privsynth.sources.protocol import SkippedCells
 from privsynth.sources.registry import Source, guarded_batches
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PART_CELLS = 1 << 23  # of a part (own): a worker holds some 100 MB of it at a time, as numbers and as codes
 LEAST_ROWS, MOST_ROWS = 1 << 14, 1 << 19  # of a part, whatever its columns: below, what each task costs would show
+MOST_BYTES = 1 << 30  # of a part: half of the texts that a column of one Arrow batch can hold (2 GB)
 
 
 def rows_of_part(columns: int) -> int:
@@ -40,8 +41,8 @@ def read_rows(source: Source, workspace: Workspace, executor: Executor) -> tuple
     """
     skipped, most = SkippedCells(), rows_of_part(len(source.names))
     batches = guarded_batches(source, skipped)
-    first = _until(batches, most + 1)
-    if sum(batch.num_rows for batch in first) <= most:
+    first, all_there = _first(batches, most)
+    if all_there:
         data = workspace.spill(iter(first), source.arrow_schema)
         return PrivateRows((HeldPart(data),), data.schema, InlineExecutor()), skipped
     scratch = ScratchFolder(workspace.folder)
@@ -50,38 +51,40 @@ def read_rows(source: Source, workspace: Workspace, executor: Executor) -> tuple
     return PrivateRows(parts, source.arrow_schema, executor, scratch), skipped
 
 
-def _until(batches: Iterator[pa.RecordBatch], rows: int) -> list[pa.RecordBatch]:
-    """Return batches that have so many rows together, or all there are."""
-    taken, n = [], 0
+def _first(batches: Iterator[pa.RecordBatch], most: int) -> tuple[list[pa.RecordBatch], bool]:
+    """Return batches until they do not fit into one part of so many rows, or all; and whether they fit."""
+    taken: list[pa.RecordBatch] = []
+    rows = size = 0
     for batch in batches:
         taken.append(batch)
-        n += batch.num_rows
-        if n >= rows:
-            break
-    return taken
+        rows, size = rows + batch.num_rows, size + batch.nbytes
+        if rows > most or size > MOST_BYTES:
+            return taken, False
+    return taken, True
 
 
 def _written(batches: Iterator[pa.RecordBatch], schema: pa.Schema, most: int, folder: Path) -> Iterator[SpilledPart]:
-    """Write rows to files of so many each, and yield these."""
+    """Write rows to files of so many each, or fewer where texts are long, and yield these."""
     held: list[pa.RecordBatch] = []
-    rows = number = 0
-
-    def write() -> SpilledPart:
-        path = folder / f"{number:06d}.arrow"
-        try:
-            write_batches([pa.Table.from_batches(held, schema)], schema, path)
-        except OSError as error:
-            raise folder_error(folder, error) from None
-        return SpilledPart(path)
-
+    rows = size = 0
+    paths = (folder / f"{number:06d}.arrow" for number in count())
     for batch in batches:
-        while rows + batch.num_rows > most:
-            taken = most - rows
-            held.append(batch.slice(0, taken))
-            yield write()
-            held, rows, number = [], 0, number + 1
-            batch = batch.slice(taken)
-        held.append(batch)
-        rows += batch.num_rows
+        left = batch
+        while left.num_rows:
+            piece = left.slice(0, most - rows)
+            if rows and (not piece.num_rows or size + piece.nbytes > MOST_BYTES):
+                yield _written_part(held, schema, next(paths))
+                held, rows, size = [], 0, 0
+                continue
+            held.append(piece)
+            rows, size = rows + piece.num_rows, size + piece.nbytes
+            left = left.slice(piece.num_rows)
     if rows:
-        yield write()
+        yield _written_part(held, schema, next(paths))
+
+
+def _written_part(held: list[pa.RecordBatch], schema: pa.Schema, path: Path) -> SpilledPart:
+    try:
+        return write_part(pa.Table.from_batches(held, schema), path)
+    except OSError as error:
+        raise folder_error(path.parent, error) from None

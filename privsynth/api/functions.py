@@ -96,8 +96,8 @@ def synthesize(
       anyway: make the release even if little can be learned from the table.
       prior: what is PUBLIC already, to start from: the folder of an earlier release, a `Release`, or a public table
         with columns of the same names. Nothing protects it: whatever it holds may show in the release.
-      executor: what counts the rows of a table that is too large for one part: "inline", "processes" or "processes:4".
-        The release is the same.
+      executor: what counts the rows of a table that is too large for one part: "inline", "processes:4", "ray" or
+        "spark:MASTER". The release is the same.
       scratch: a private folder for such parts, which all workers reach; None takes privsynth's own.
     Raises:
       LittleToLearn: at this budget little can be learned; the message says what would help. Nothing is spent if the

@@ -59,7 +59,8 @@ class SynthesizeConfig:
       anyway: make the release even if little can be learned from the table.
       prior: an earlier public release (its folder, or a `Release`), or any public table with columns of the same names:
         a path, a database URL or a DataFrame. It must be public.
-      executor: what counts the rows of a table that is too large for one part: "inline", "processes" or "processes:4".
+      executor: what counts the rows of a table that is too large for one part: "inline", "processes:4", "ray" or
+        "spark:MASTER".
       scratch: a private folder for its parts, which all workers reach; None takes that of the home.
     """
 

@@ -251,7 +251,7 @@ def test_an_error_that_nobody_expected_quotes_no_cell(tmp_path, monkeypatch, pri
     def broken(*_arguments: object, **_more: object) -> None:
         raise error
 
-    monkeypatch.setattr("privsynth.pipeline.learning.columns.parse_table", broken)
+    monkeypatch.setattr("privsynth.codecs.parsed_table.parse_table", broken)
     source = tmp_path / "a.csv"
     source.write_bytes(csv_bytes(rows_with_needles()))
     line = [

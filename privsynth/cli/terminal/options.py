@@ -147,7 +147,8 @@ def executor_options(command: Callable[..., Any]) -> Callable[..., Any]:
         default="processes",
         show_default=True,
         metavar="NAME[:…]",
-        help="What counts the rows of a table too large for one part: inline, or processes:4. The release is the same.",
+        help="What counts the rows of a table too large for one part: inline, processes:4, ray, or spark:MASTER. The "
+        "release is the same.",
     )(command)
 
 

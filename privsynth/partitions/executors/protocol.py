@@ -21,12 +21,15 @@ class Executor(Protocol):
     Attributes:
       name: as it is asked for.
       shares_memory: whether tasks run in this process, so that they may be given rows in memory.
-      workers: how many tasks run at the same time, about.
     """
 
     name: ClassVar[str]
     shares_memory: ClassVar[bool]
-    workers: int
+
+    @property
+    def workers(self) -> int:
+        """How many tasks run at the same time, about; an engine is started to know it."""
+        ...
 
     def map(self, task: Callable[[In], Out], items: Sequence[In]) -> Iterator[Out]:
         """Yield what the task returns for each item, in the order of the items.

@@ -1,4 +1,4 @@
-"""Executors by the names under which they are asked for: inline, processes:4."""
+"""Executors by the names under which they are asked for: inline, processes:4, ray, spark:local[4]."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from privsynth.errors import ConfigError, Option
 from privsynth.partitions.executors.inline import InlineExecutor
 from privsynth.partitions.executors.processes import ProcessesExecutor
 from privsynth.partitions.executors.protocol import Executor
+from privsynth.partitions.executors.ray import RayExecutor
+from privsynth.partitions.executors.spark import SparkExecutor
 
 MOST_WORKERS = 10_000  # that can be asked for (own): a slip of the keyboard is no cluster
 
@@ -39,5 +41,10 @@ def _processes(argument: str) -> Executor:
     return ProcessesExecutor(int(argument) if argument else None)
 
 
-EXECUTORS: dict[str, Callable[[str], Executor]] = {"inline": _inline, "processes": _processes}
+EXECUTORS: dict[str, Callable[[str], Executor]] = {
+    "inline": _inline,
+    "processes": _processes,
+    "ray": RayExecutor,
+    "spark": SparkExecutor,
+}
 DEFAULT = "processes"

@@ -18,7 +18,7 @@ BYTES_OF_CELL = 19.0  # of scratch files, and as many are written and read once
 WORKER_MIB, DRIVER_MIB = 400.0, 1_100.0  # of resident memory, which does not grow with rows
 DRIVER_BYTES_OF_ROW = 16.0  # beyond that, where each row is a unit and some are held out: a word and a number each
 DRIVER_LIMIT_BYTES = 64e9  # of one process, where a machine is hard to find (own)
-SECONDS_OF_HOUR = 3600.0
+SECONDS_OF_HOUR = 3600.0  # by which a rate is said
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -119,10 +119,9 @@ def parsed_rows(
 
 def _parsed_part(schema: Schema, facts: Mapping[str, ColumnFacts], part: pa.Table) -> pa.Table:
     part = used(part)
-    parsed = parse_table(Table(cells(part)), schema, facts, list(facts)).to_arrow()
-    for name, column in zip((apart := marks(part)).column_names, apart.columns, strict=True):
-        parsed = parsed.append_column(name, column)
-    return parsed
+    parsed = parse_table(Table(cells(part)), schema, facts, list(facts))
+    columns = {name: _arrow(column) for name, column in parsed.columns.items()}
+    return pa.table({**columns, **dict(zip((apart := marks(part)).column_names, apart.columns, strict=True))})
 
 
 def parse_table(table: Table, schema: Schema, facts: Mapping[str, ColumnFacts], names: Sequence[str]) -> ParsedTable:

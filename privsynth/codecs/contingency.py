@@ -187,11 +187,14 @@ def _largest_first(columns: Iterable[int], sizes: Sequence[int]) -> tuple[int, .
 def _few_entries(joints: Sequence[tuple[int, ...]], sizes: Sequence[int]) -> Iterator[list[tuple[int, ...]]]:
     """Yield joint tables that are counted in one pass: so many that they fit into memory together."""
     some: list[tuple[int, ...]] = []
+    entries = 0
     for joint in joints:
-        if some and sum(_entries(other, sizes) for other in (*some, joint)) > MOST_ENTRIES:
+        own = _entries(joint, sizes)
+        if some and entries + own > MOST_ENTRIES:
             yield some
-            some = []
+            some, entries = [], 0
         some.append(joint)
+        entries += own
     if some:
         yield some
 

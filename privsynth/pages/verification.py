@@ -22,9 +22,6 @@ SCRIPTS = (
     "root.js",
     "page.js",
 )  # each uses those before it
-LOG_LINE = """
-<li>Whether the release was entered in the log of who signed it, and what became of it since, the command line says:
-privsynth verify --log {0} (<a href="{0}/checkpoint">checkpoint</a>, <a href="{0}/key">key</a>).</li>"""
 PLACES = ("script_hash", "style_hash", "style", "log", "keyring", "root", "script")
 
 
@@ -39,6 +36,7 @@ def verify_page(keyring: Keyring | None = None, root: PublicKey | None = None, l
     """
     folder = templates_dir() / "verify"
     style = (folder / "page.css").read_text(encoding="utf-8")
+    of_log = (folder / "log.html").read_text(encoding="utf-8")
     script = "\n".join((folder / name).read_text(encoding="utf-8") for name in SCRIPTS)
     parts = {
         "script_hash": _csp_hash(script),
@@ -48,7 +46,7 @@ def verify_page(keyring: Keyring | None = None, root: PublicKey | None = None, l
         "keyring": "" if keyring is None else keyring.to_json().decode("ascii").replace("<", "\\u003c"),
         "root": "" if root is None else root.to_base64(),
         "script": script,
-        "log": LOG_LINE.format(escape(log)) if log else "",
+        "log": of_log.replace("{{ address }}", escape(log)).rstrip() if log else "",
     }
     page = (folder / "page.html").read_text(encoding="utf-8")
     for place in PLACES:

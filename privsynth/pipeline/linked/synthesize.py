@@ -44,6 +44,7 @@ from privsynth.pipeline.setting_out import durations, keyed_commitment, signing_
 from privsynth.pipeline.usability.advice import cost_of_stop
 from privsynth.pipeline.usability.outlook import GUESSED_ROWS, Outlook
 from privsynth.pipeline.writing.documents import data_file, steward_of, write_documents, write_noisy
+from privsynth.pipeline.writing.references import write_references
 from privsynth.pipeline.writing.report_records import (
     Signing,
     earlier_releases,
@@ -61,7 +62,6 @@ from privsynth.release.csvw import COMPANION, linked_companion
 from privsynth.release.folder import Release
 from privsynth.release.linked import linked_label, parquet_label, write_linked
 from privsynth.release.out_folder import OutFolder, check_out
-from privsynth.release.parquet import write_parquet
 from privsynth.report.records.inside import AuditRun, OfficerPart
 from privsynth.report.records.promise import EarlierReleases
 from privsynth.sampling.linked.saved import linked_digest, save_linked
@@ -351,15 +351,9 @@ def _write_tables(job: LinkedJob, made: LinkedMade, folder: Path) -> list[str]:
     label = linked_label(model, linked_digest(folder / "model"), seed=job.request.seed)
     drawn, suffix = made.public.drawn, job.config.format
     written = write_linked(model, drawn, folder / "data", suffix=suffix, seed=job.request.seed, label=label)
-    for name, table in made.references.items():
-        path = folder / "data" / f"{name}.{suffix}"
-        if suffix == "csv":
-            table.data.to_pandas().to_csv(path, index=False, lineterminator="\n", encoding="utf-8")
-        else:
-            write_parquet([table.data], table.data.schema, path, parquet_label({"label": "REFERENCE"}))
-        written.append(path.name)
+    headers = write_references(made.references, job.opened.source.tables(), folder / "data", suffix=suffix)
+    written += [f"{name}.{suffix}" for name in headers]
     if suffix == "csv":
-        headers = {name: table.data.schema for name, table in made.references.items()}
         (folder / "data" / COMPANION).write_text(linked_companion(model, drawn, label, headers), encoding="utf-8")
         written.append(COMPANION)
     noisy = write_noisy(folder, made.public.noisy, parquet_label(label))

@@ -19,6 +19,7 @@ from privsynth.partitions.executors.protocol import In, Out
 from privsynth.partitions.executors.remote import import_path, lost, received, run_sent, sent, starting
 
 STORE_BYTES = 256 << 20  # of shared memory, for a task and the few results that wait; Ray would take 30% of all memory
+STARTS = 3  # tries on this machine: Ray gives a node 30 s to start, which a busy machine may not do at once
 
 
 class RayExecutor:
@@ -87,15 +88,19 @@ class RayExecutor:
                 "runtime_env": {"env_vars": {"PYTHONPATH": import_path()}},
                 "_temp_dir": folder,
             }
-        try:
-            with starting(RAY_USAGE_STATS_ENABLED="0"):  # nothing is reported to Ray's makers
-                ray.init(**where, **quiet)
-        except Exception as error:  # ConnectionError, RuntimeError, ValueError, errors of gRPC: Ray promises none
-            self._stack.close()
-            raise WorkerError(
-                f"Ray does not start, or no cluster answers ({type(error).__name__}); see that its address is right "
-                "and within reach"
-            ) from None
+        for left in reversed(range(1 if self._address else STARTS)):
+            try:
+                with starting(RAY_USAGE_STATS_ENABLED="0"):  # nothing is reported to Ray's makers
+                    ray.init(**where, **quiet)
+                break
+            except Exception as error:  # ConnectionError, RuntimeError, ValueError, errors of gRPC: Ray promises none
+                ray.shutdown()  # of what it has started
+                if not left:
+                    self._stack.close()
+                    raise WorkerError(
+                        f"Ray does not start, or no cluster answers ({type(error).__name__}); see that its address is "
+                        "right and within reach"
+                    ) from None
         self._stack.callback(ray.shutdown)
 
     def __enter__(self) -> Self:

@@ -22,7 +22,8 @@ from privsynth.service.settings import ServiceSettings
 from privsynth.service.sign_in import accept_invitation, caller_of_session, sign_in
 from privsynth.signing.store import NewKey, create_key, open_key
 
-SETTINGS, TIME = ServiceSettings(), datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)  # keys are made now
+SETTINGS = ServiceSettings()
+TIME = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)  # keys are made now, or later in a long run
 
 
 @pytest.fixture

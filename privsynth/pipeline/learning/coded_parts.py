@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from privsynth.codecs.columns import Attribute
-from privsynth.codecs.encoded_table import CodedRows, PartitionedRows
+from privsynth.codecs.encoded_table import CodedRows, PartitionedRows, together
 from privsynth.codecs.parsed_table import ParsedTable
 from privsynth.codecs.table import TableCodec
 from privsynth.partitions.marks import OF_UNIT, ROW, SIDE, TRAINING, UNIT, marks, values
@@ -43,15 +43,9 @@ class CodedParts:
 
     def gathered(self) -> CodedRows:
         """See `PartitionedRows`; training comes first, and rows as they are in the table."""
-        parts, units, found = list(self.rows.load()), 0, []
-        for part in parts:
-            coded = _coded(part)
-            found.append(replace(coded, unit=coded.unit + units))
-            units += int(coded.unit.max(initial=-1)) + 1
+        parts = list(self.rows.load())
         side, row = (np.concatenate([values(part, name) for part in parts]) for name in (SIDE, ROW))
-        everyone = found[0] if len(found) == 1 else _joined(found)
-        made = everyone.chosen(np.lexsort((row, side)))
-        made = replace(made, unit=made.units()[0])
+        made = together([_coded(part) for part in parts]).chosen(np.lexsort((row, side)))
         for make in self.makes:
             made = make(made)
         return made
@@ -93,18 +87,6 @@ def _count(count: Callable[[CodedRows], S], makes: Sequence[Callable[[CodedRows]
     for make in makes:
         rows = make(rows)
     return count(rows)
-
-
-def _joined(parts: Sequence[CodedRows]) -> CodedRows:
-    """Return the rows of parts, whose units are numbered apart already."""
-    trained = [part.trained for part in parts if part.trained is not None]
-    of_unit = [part.of_unit for part in parts if part.of_unit is not None]
-    return CodedRows(
-        np.concatenate([part.codes for part in parts], axis=1),
-        np.concatenate([part.unit for part in parts]),
-        np.concatenate(trained),
-        np.concatenate(of_unit),
-    )
 
 
 def training(rows: CodedRows) -> CodedRows:
